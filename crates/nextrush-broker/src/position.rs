@@ -1,0 +1,136 @@
+use std::{fmt, str::FromStr};
+
+use uuid::{NoContext, Timestamp, Uuid};
+
+/// A place in a topic: everything up to and including `offset` has been seen.
+///
+/// Offsets of different epochs say nothing about each other, which is why positions
+/// have no order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// The life of the stream in which the offset counts.
+    pub epoch: Epoch,
+    /// The number of the last publication seen; the first is 1, and 0 is the place
+    /// before it.
+    pub offset: u64,
+}
+
+/// One life of a topic's stream. It changes when the stream was lost (a restart
+/// without a durable store, a topic that was forgotten), and offsets then start anew.
+///
+/// A UUID of version 7 (RFC 9562 §5.7): 74 random bits, so that no two lives share
+/// one, after the time when it began, so that epochs sort by age. Its text form is
+/// the hyphenated one, 36 characters.
+///
+/// ```
+/// use nextrush_broker::Epoch;
+///
+/// let epoch = Epoch::begin(1_700_000_000_000);
+/// assert_eq!(epoch.created_ms(), 1_700_000_000_000);
+/// assert_eq!(epoch.to_string().parse(), Ok(epoch));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(Uuid);
+
+impl Epoch {
+    /// Begins a life at `unix_ms`, in milliseconds since 1970. Two calls never give
+    /// the same epoch.
+    ///
+    /// Times beyond the year 10889 don't fit into the 48 bits there are and wrap.
+    #[must_use]
+    pub fn begin(unix_ms: u64) -> Self {
+        let nanos = u32::try_from(unix_ms % 1000).unwrap_or_default() * 1_000_000;
+        let time = Timestamp::from_unix(NoContext, unix_ms / 1000, nanos);
+        Self(Uuid::new_v7(time))
+    }
+
+    /// When this life began, in milliseconds since 1970.
+    #[must_use]
+    pub fn created_ms(&self) -> u64 {
+        // RFC 9562 §5.7: the first 48 bits.
+        self.0.as_u64_pair().0 >> 16
+    }
+}
+
+/// A text that is no [`Epoch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an epoch is a hyphenated UUID of version 7")]
+pub struct EpochError;
+
+impl FromStr for Epoch {
+    type Err = EpochError;
+
+    fn from_str(text: &str) -> Result<Self, EpochError> {
+        // The parser also takes braces, URNs and bare digits; one epoch has one spelling.
+        if text.len() != uuid::fmt::Hyphenated::LENGTH {
+            return Err(EpochError);
+        }
+        let uuid = Uuid::try_parse(text).map_err(|_| EpochError)?;
+        match uuid.get_version() {
+            Some(uuid::Version::SortRand) => Ok(Self(uuid)),
+            _ => Err(EpochError),
+        }
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Epoch({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_of_one_millisecond_differ() {
+        let epochs: std::collections::HashSet<Epoch> =
+            (0..1000).map(|_| Epoch::begin(1_700_000_000_000)).collect();
+        assert_eq!(epochs.len(), 1000);
+    }
+
+    #[test]
+    fn epochs_sort_by_the_time_they_began() {
+        let times = [
+            0,
+            1,
+            999,
+            1000,
+            1_700_000_000_000,
+            1_700_000_000_001,
+            (1 << 48) - 1,
+        ];
+        let epochs = times.map(Epoch::begin);
+        assert_eq!(epochs.map(|epoch| epoch.created_ms()), times);
+        assert!(epochs.is_sorted());
+    }
+
+    #[test]
+    fn only_the_hyphenated_form_of_version_7_is_an_epoch() {
+        let good = "018bcfe5-6800-7abc-8def-0123456789ab";
+        assert_eq!(good.parse::<Epoch>().unwrap().to_string(), good);
+        assert_eq!(
+            good.parse::<Epoch>().unwrap().created_ms(),
+            1_700_000_000_000
+        );
+        for bad in [
+            "",
+            "018bcfe568007abc8def0123456789ab",
+            "{018bcfe5-6800-7abc-8def-0123456789ab}",
+            "urn:uuid:018bcfe5-6800-7abc-8def-0123456789ab",
+            "018bcfe5-6800-4abc-8def-0123456789ab",
+            "00000000-0000-0000-0000-000000000000",
+            "018bcfe5-6800-7abc-8def-0123456789ag",
+            "018bcfe5-6800-7abc-8def-0123456789é",
+        ] {
+            assert_eq!(bad.parse::<Epoch>(), Err(EpochError), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+use std::{fmt, str::FromStr, sync::Arc};
+
+/// The name of a stream of publications: 1 to 255 bytes of UTF-8 without control
+/// characters.
+///
+/// A clone costs a reference count, so a topic can be stored wherever it is needed.
+///
+/// ```
+/// use nextrush_broker::{Topic, TopicError};
+///
+/// let topic = Topic::try_from("post-42")?;
+/// assert_eq!(topic.as_str(), "post-42");
+/// assert_eq!(Topic::try_from("a\nb"), Err(TopicError::ControlCharacter { at: 1 }));
+/// # Ok::<(), TopicError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic(Arc<str>);
+
+impl Topic {
+    /// The longest name, in bytes.
+    pub const MAX_BYTES: usize = 255;
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text is no topic name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TopicError {
+    /// The name is empty.
+    #[error("a topic name must not be empty")]
+    Empty,
+    /// The name is longer than [`Topic::MAX_BYTES`].
+    #[error("a topic name has at most {max} bytes, this one has {bytes}", max = Topic::MAX_BYTES)]
+    TooLong {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// The name holds a control character (Unicode category Cc).
+    #[error("a topic name must not hold control characters, this one does at byte {at}")]
+    ControlCharacter {
+        /// Where the first one starts, in bytes.
+        at: usize,
+    },
+}
+
+fn check(name: &str) -> Result<(), TopicError> {
+    if name.is_empty() {
+        return Err(TopicError::Empty);
+    }
+    if name.len() > Topic::MAX_BYTES {
+        return Err(TopicError::TooLong { bytes: name.len() });
+    }
+    match name.char_indices().find(|(_, char)| char.is_control()) {
+        Some((at, _)) => Err(TopicError::ControlCharacter { at }),
+        None => Ok(()),
+    }
+}
+
+impl TryFrom<&str> for Topic {
+    type Error = TopicError;
+
+    fn try_from(name: &str) -> Result<Self, TopicError> {
+        check(name)?;
+        Ok(Self(name.into()))
+    }
+}
+
+impl TryFrom<String> for Topic {
+    type Error = TopicError;
+
+    fn try_from(name: String) -> Result<Self, TopicError> {
+        check(&name)?;
+        Ok(Self(name.into()))
+    }
+}
+
+impl FromStr for Topic {
+    type Err = TopicError;
+
+    fn from_str(name: &str) -> Result<Self, TopicError> {
+        Self::try_from(name)
+    }
+}
+
+impl AsRef<str> for Topic {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Topic({:?})", self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_to_255_bytes_without_control_characters() {
+        let cases: [(&str, Result<(), TopicError>); 9] = [
+            ("a", Ok(())),
+            ("post-:id", Ok(())),
+            ("Zürich 🦀", Ok(())),
+            (&"x".repeat(255), Ok(())),
+            ("", Err(TopicError::Empty)),
+            (&"x".repeat(256), Err(TopicError::TooLong { bytes: 256 })),
+            // 128 characters, but bytes are what counts.
+            (&"é".repeat(128), Err(TopicError::TooLong { bytes: 256 })),
+            ("ä\0b", Err(TopicError::ControlCharacter { at: 2 })),
+            ("a\u{85}", Err(TopicError::ControlCharacter { at: 1 })),
+        ];
+        for (name, expected) in cases {
+            let borrowed = Topic::try_from(name);
+            assert_eq!(borrowed.clone().map(drop), expected, "{name:?}");
+            assert_eq!(Topic::try_from(name.to_owned()), borrowed, "{name:?}");
+            assert_eq!(name.parse(), borrowed, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_topic_shows_its_name() {
+        let topic = Topic::try_from("lobby").unwrap();
+        assert_eq!(topic.to_string(), "lobby");
+        assert_eq!(topic.as_ref(), "lobby");
+        assert_eq!(format!("{topic:?}"), r#"Topic("lobby")"#);
+    }
+}
