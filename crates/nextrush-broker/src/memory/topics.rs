@@ -67,13 +67,21 @@ impl Topics {
     /// the stream if there is none.
     pub(super) fn enter<R>(&self, topic: &Topic, act: impl FnOnce(&mut Stream, u64) -> R) -> R {
         self.sweep();
-        loop {
-            let entry = self.find(topic).unwrap_or_else(|| self.begin(topic));
+        let mut began = false;
+        let result = loop {
+            let entry = self.find(topic).unwrap_or_else(|| {
+                began = true;
+                self.begin(topic)
+            });
             let mut stream = entry.lock();
             if !stream.is_forgotten() {
-                return act(&mut stream, self.clock.now_ms());
+                break act(&mut stream, self.clock.now_ms());
             }
+        };
+        if began {
+            self.make_room(topic);
         }
+        result
     }
 
     /// As [`enter`](Self::enter), but does nothing if there is no stream.
@@ -91,17 +99,15 @@ impl Topics {
     }
 
     fn begin(&self, topic: &Topic) -> Arc<Mutex<Stream>> {
-        let entry = match self.shard(topic).write().entry(topic.clone()) {
+        match self.shard(topic).write().entry(topic.clone()) {
             // Somebody else was faster.
-            Entry::Occupied(entry) => return Arc::clone(entry.get()),
+            Entry::Occupied(entry) => Arc::clone(entry.get()),
             Entry::Vacant(place) => {
                 let stream = Arc::new(Mutex::new(Stream::begin(self.clock.now_ms())));
                 self.count.fetch_add(1, Ordering::Relaxed);
                 Arc::clone(place.insert(stream))
             }
-        };
-        self.make_room(topic);
-        entry
+        }
     }
 
     fn shard(&self, topic: &Topic) -> &Shard {

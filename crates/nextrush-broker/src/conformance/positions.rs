@@ -1,0 +1,70 @@
+use super::{ALL, KEEP, fresh, history, publish, subscribe, texts};
+use crate::{Broker, HistoryQuery, Position, Retention};
+
+pub(super) async fn offsets_count_from_one(broker: &impl Broker) {
+    let topic = fresh("offsets");
+    let first = publish(broker, &topic, "1", KEEP).await;
+    assert_eq!(
+        first.offset, 1,
+        "the first publication of a topic has offset 1"
+    );
+    for offset in 2..=50 {
+        let position = publish(broker, &topic, "n", KEEP).await;
+        assert_eq!(
+            position,
+            Position {
+                epoch: first.epoch,
+                offset
+            },
+            "each publication's offset is one more, in the same epoch"
+        );
+        let history = history(broker, &topic, HistoryQuery::Latest(0)).await;
+        assert_eq!(
+            history.position, position,
+            "history's position is that of the newest"
+        );
+    }
+}
+
+pub(super) async fn a_topic_has_a_position_before_its_first_publication(broker: &impl Broker) {
+    let topic = fresh("unpublished");
+    subscribe(broker, &topic).await;
+    let before = history(broker, &topic, ALL).await;
+    assert_eq!(
+        before.position.offset, 0,
+        "a topic without publications is at offset 0"
+    );
+    assert_eq!(
+        before.publications,
+        [],
+        "a topic without publications has no history"
+    );
+    let again = history(broker, &topic, ALL).await;
+    assert_eq!(again, before, "reading a topic does not change it");
+    let first = publish(broker, &topic, "1", KEEP).await;
+    assert_eq!(
+        first,
+        Position {
+            epoch: before.position.epoch,
+            offset: 1
+        },
+        "the first publication belongs to the epoch that was read before it"
+    );
+}
+
+pub(super) async fn topics_are_independent(broker: &impl Broker) {
+    let [one, other] = [fresh("one"), fresh("other")];
+    publish(broker, &one, "a", KEEP).await;
+    publish(broker, &one, "b", KEEP).await;
+    let position = publish(broker, &other, "c", Retention::NOTHING).await;
+    assert_eq!(
+        position.offset, 1,
+        "a topic's offsets don't count another topic's publications"
+    );
+    let history = history(broker, &one, ALL).await;
+    assert_eq!(
+        texts(&history),
+        ["a", "b"],
+        "a topic's history holds its own publications only"
+    );
+}

@@ -1,0 +1,49 @@
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::{Broker, Epoch, Position, Publication, Sink, Topic};
+
+/// A sink that writes down what it gets.
+#[derive(Default)]
+pub(super) struct Recorder(Mutex<Vec<(Topic, Epoch, Arc<Publication>)>>);
+
+impl Recorder {
+    pub(super) fn attach(broker: &impl Broker) -> Arc<Self> {
+        let recorder = Arc::new(Self::default());
+        broker.attach(recorder.clone());
+        recorder
+    }
+
+    pub(super) fn of(&self, wanted: &Topic) -> Vec<(Epoch, Arc<Publication>)> {
+        let all = self.0.lock();
+        all.iter()
+            .filter(|(topic, ..)| topic == wanted)
+            .map(|(_, epoch, publication)| (*epoch, publication.clone()))
+            .collect()
+    }
+
+    pub(super) fn offsets(&self, topic: &Topic) -> Vec<u64> {
+        self.of(topic)
+            .iter()
+            .map(|(_, publication)| publication.offset)
+            .collect()
+    }
+
+    pub(super) fn has(&self, topic: &Topic, position: Position, text: &str) -> bool {
+        self.0.lock().iter().rev().any(|(of, epoch, publication)| {
+            of == topic
+                && *epoch == position.epoch
+                && publication.offset == position.offset
+                && publication.data == text
+        })
+    }
+}
+
+impl Sink for Recorder {
+    fn deliver(&self, topic: &Topic, epoch: Epoch, publication: &Arc<Publication>) {
+        self.0
+            .lock()
+            .push((topic.clone(), epoch, publication.clone()));
+    }
+}

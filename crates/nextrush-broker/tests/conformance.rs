@@ -1,0 +1,333 @@
+//! The memory broker passes the suite, and brokers that break a promise don't.
+
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use nextrush_broker::{
+    BoxFuture, Broker, BrokerError, Epoch, History, HistoryQuery, MemoryBroker, Position,
+    Publication, Retention, Sink, Topic, conformance::conformance,
+};
+use parking_lot::Mutex;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_memory_broker_keeps_every_promise() {
+    for _ in 0..10 {
+        conformance(async || MemoryBroker::new()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_suite_runs_on_one_thread_too() {
+    conformance(async || MemoryBroker::new()).await;
+}
+
+#[tokio::test]
+async fn a_plain_broker_keeps_every_promise() {
+    conformance(async || Plain::new(None)).await;
+}
+
+// On one thread, so that what the faults do is the same each time.
+#[tokio::test]
+async fn the_suite_says_which_promise_a_broker_breaks() {
+    let cases = [
+        (
+            Fault::OffsetsFromZero,
+            "the first publication of a topic has offset 1",
+        ),
+        (
+            Fault::OffsetsWithHoles,
+            "each publication's offset is one more",
+        ),
+        (Fault::EpochPerPublication, "in the same epoch"),
+        (
+            Fault::EpochPerRead,
+            "history's position is that of the newest",
+        ),
+        (
+            Fault::OneStreamForAll,
+            "don't count another topic's publications",
+        ),
+        (Fault::NewestFirst, "of four, oldest first"),
+        (Fault::LatestIgnoresLimit, "of four, oldest first"),
+        (Fault::AfterIncludesOffset, "of five, oldest first"),
+        (Fault::AfterTakesTheNewest, "of five, oldest first"),
+        (Fault::AfterIgnoresLimit, "of five, oldest first"),
+        (Fault::RetentionIgnored, "what is kept of 4 publications"),
+        (Fault::AgeIgnored, "with age 0 nothing is kept"),
+        (
+            Fault::DeliversWithoutInterest,
+            "a sink gets nothing before the subscription",
+        ),
+        (Fault::DeliversLate, "by the time publish resolves"),
+        (Fault::DeliversTwice, "a sink has the publication once"),
+        (Fault::InterestIsNotCounted, "one of two interests is left"),
+        (
+            Fault::UnsubscribesNever,
+            "a sink gets nothing once unsubscribed",
+        ),
+        (Fault::OnlyTheLastSink, "each sink gets what history has"),
+        (Fault::AltersBytes, "history has the bytes as published"),
+        (Fault::DeliversUnlocked, "in the order of their offsets"),
+        (Fault::Unavailable, "publish resolves without an error"),
+    ];
+    for (fault, expected) in cases {
+        let verdict =
+            AssertUnwindSafe(conformance(async || Plain::new(Some(fault)))).catch_unwind();
+        let panic = verdict
+            .await
+            .expect_err(&format!("{fault:?} goes unnoticed"));
+        let text = panic.downcast_ref::<String>().expect("a formatted message");
+        assert!(text.contains(expected), "{fault:?} is reported as: {text}");
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    OffsetsFromZero,
+    OffsetsWithHoles,
+    EpochPerPublication,
+    EpochPerRead,
+    OneStreamForAll,
+    NewestFirst,
+    LatestIgnoresLimit,
+    AfterIncludesOffset,
+    AfterTakesTheNewest,
+    AfterIgnoresLimit,
+    RetentionIgnored,
+    AgeIgnored,
+    DeliversWithoutInterest,
+    DeliversLate,
+    DeliversTwice,
+    InterestIsNotCounted,
+    UnsubscribesNever,
+    OnlyTheLastSink,
+    AltersBytes,
+    DeliversUnlocked,
+    Unavailable,
+}
+
+/// A broker as plain as can be, with a place for every lie.
+struct Plain {
+    fault: Option<Fault>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    streams: HashMap<Topic, Stream>,
+    interests: HashMap<Topic, usize>,
+    sinks: Vec<Arc<dyn Sink>>,
+}
+
+struct Stream {
+    epoch: Epoch,
+    top: u64,
+    kept: Vec<Arc<Publication>>,
+}
+
+impl Plain {
+    fn new(fault: Option<Fault>) -> Self {
+        Self {
+            fault,
+            state: Mutex::default(),
+        }
+    }
+
+    fn lies(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    fn append(&self, topic: &Topic, mut data: Bytes, retention: Retention) -> Appended {
+        let mut state = self.state.lock();
+        let stream = self.stream(&mut state, topic);
+        if self.lies(Fault::EpochPerPublication) {
+            stream.epoch = Epoch::begin(0);
+        }
+        if self.lies(Fault::AltersBytes) {
+            data = String::from_utf8_lossy(&data).into_owned().into();
+        }
+        stream.top += if self.lies(Fault::OffsetsWithHoles) {
+            1 + stream.top.min(1)
+        } else {
+            1
+        };
+        let offset = stream.top - u64::from(self.lies(Fault::OffsetsFromZero));
+        let publication = Arc::new(Publication {
+            offset,
+            time_ms: 0,
+            data,
+        });
+        stream.kept.push(publication.clone());
+        let surplus = stream.kept.len().saturating_sub(retention.count);
+        if !self.lies(Fault::RetentionIgnored) {
+            stream.kept.drain(..surplus);
+        }
+        if retention.age == Some(Duration::ZERO) && !self.lies(Fault::AgeIgnored) {
+            stream.kept.clear();
+        }
+        let appended = Appended {
+            topic: topic.clone(),
+            epoch: stream.epoch,
+            publication,
+        };
+        if !self.lies(Fault::DeliversUnlocked) && !self.lies(Fault::DeliversLate) {
+            self.deliver(&state, &appended);
+        }
+        appended
+    }
+
+    fn deliver(
+        &self,
+        state: &State,
+        Appended {
+            topic,
+            epoch,
+            publication,
+        }: &Appended,
+    ) {
+        let interested = state.interests.get(topic).is_some_and(|count| *count > 0);
+        if !interested && !self.lies(Fault::DeliversWithoutInterest) {
+            return;
+        }
+        let reached = if self.lies(Fault::OnlyTheLastSink) {
+            1
+        } else {
+            state.sinks.len()
+        };
+        for sink in state.sinks.iter().rev().take(reached) {
+            sink.deliver(topic, *epoch, publication);
+            if self.lies(Fault::DeliversTwice) {
+                sink.deliver(topic, *epoch, publication);
+            }
+        }
+    }
+
+    fn read(&self, topic: &Topic, query: HistoryQuery) -> History {
+        let mut state = self.state.lock();
+        let stream = self.stream(&mut state, topic);
+        let mut publications = stream.kept.clone();
+        match query {
+            HistoryQuery::Latest(_) if self.lies(Fault::LatestIgnoresLimit) => {}
+            HistoryQuery::Latest(limit) => {
+                publications.drain(..publications.len().saturating_sub(limit));
+            }
+            HistoryQuery::After { offset, limit } => {
+                let from = if self.lies(Fault::AfterIncludesOffset) {
+                    offset
+                } else {
+                    offset.saturating_add(1)
+                };
+                publications.retain(|publication| publication.offset >= from);
+                if self.lies(Fault::AfterTakesTheNewest) {
+                    publications.drain(..publications.len().saturating_sub(limit));
+                } else if !self.lies(Fault::AfterIgnoresLimit) {
+                    publications.truncate(limit);
+                }
+            }
+        }
+        if self.lies(Fault::NewestFirst) {
+            publications.reverse();
+        }
+        let epoch = if self.lies(Fault::EpochPerRead) {
+            Epoch::begin(0)
+        } else {
+            stream.epoch
+        };
+        History {
+            position: Position {
+                epoch,
+                offset: stream.top,
+            },
+            publications,
+        }
+    }
+
+    fn stream<'a>(&self, state: &'a mut State, topic: &Topic) -> &'a mut Stream {
+        let key = if self.lies(Fault::OneStreamForAll) {
+            "all"
+        } else {
+            topic.as_str()
+        };
+        let key = Topic::try_from(key).expect("a valid name");
+        let begin = || Stream {
+            epoch: Epoch::begin(0),
+            top: 0,
+            kept: Vec::new(),
+        };
+        state.streams.entry(key).or_insert_with(begin)
+    }
+}
+
+struct Appended {
+    topic: Topic,
+    epoch: Epoch,
+    publication: Arc<Publication>,
+}
+
+impl Broker for Plain {
+    fn attach(&self, sink: Arc<dyn Sink>) {
+        self.state.lock().sinks.push(sink);
+    }
+
+    fn publish(
+        &self,
+        topic: &Topic,
+        data: Bytes,
+        retention: Retention,
+    ) -> BoxFuture<'_, Result<Position, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            if self.lies(Fault::Unavailable) {
+                return Err(BrokerError::Unavailable("no disk".into()));
+            }
+            let appended = self.append(&topic, data, retention);
+            if self.lies(Fault::DeliversUnlocked) {
+                // On a single thread this lets the others overtake every second one.
+                if appended.publication.offset % 2 == 1 {
+                    tokio::task::yield_now().await;
+                }
+                self.deliver(&self.state.lock(), &appended);
+            }
+            Ok(Position {
+                epoch: appended.epoch,
+                offset: appended.publication.offset,
+            })
+        })
+    }
+
+    fn history(
+        &self,
+        topic: &Topic,
+        query: HistoryQuery,
+    ) -> BoxFuture<'_, Result<History, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move { Ok(self.read(&topic, query)) })
+    }
+
+    fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            let mut state = self.state.lock();
+            let count = state.interests.entry(topic).or_default();
+            *count = if self.lies(Fault::InterestIsNotCounted) {
+                1
+            } else {
+                *count + 1
+            };
+            Ok(())
+        })
+    }
+
+    fn unsubscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            let mut state = self.state.lock();
+            let count = state.interests.entry(topic).or_default();
+            if !self.lies(Fault::UnsubscribesNever) {
+                *count = count.saturating_sub(1);
+            }
+            Ok(())
+        })
+    }
+}

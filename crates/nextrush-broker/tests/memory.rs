@@ -1,0 +1,435 @@
+//! What the memory broker promises beyond every broker's promises: how long it
+//! remembers, and how little it keeps.
+
+use std::{
+    collections::HashSet,
+    panic::{self, AssertUnwindSafe},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use nextrush_broker::{
+    BoxFuture, Broker, BrokerError, Epoch, History, HistoryQuery, ManualClock, MemoryBroker,
+    MemoryLimits, Position, Publication, Retention, Sink, Topic,
+};
+use parking_lot::Mutex;
+
+const START_MS: u64 = 1_700_000_000_000;
+const ALL: HistoryQuery = HistoryQuery::Latest(usize::MAX);
+const NOTHING: Retention = Retention::NOTHING;
+/// Longer than it takes to look at every topic once.
+const A_ROUND: Duration = Duration::from_secs(64);
+
+struct Fixture {
+    broker: MemoryBroker,
+    clock: Arc<ManualClock>,
+}
+
+impl Fixture {
+    fn new(topics: usize, idle: Duration) -> Self {
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let broker = MemoryBroker::with(MemoryLimits { topics, idle }, clock.clone());
+        Self { broker, clock }
+    }
+
+    fn publish(&self, name: &str, retention: Retention) -> Position {
+        done(
+            self.broker
+                .publish(&topic(name), Bytes::from_static(b"x"), retention),
+        )
+    }
+
+    fn history(&self, name: &str) -> History {
+        done(self.broker.history(&topic(name), ALL))
+    }
+
+    fn subscribe(&self, name: &str) {
+        done(self.broker.subscribe(&topic(name)));
+    }
+
+    fn unsubscribe(&self, name: &str) {
+        done(self.broker.unsubscribe(&topic(name)));
+    }
+}
+
+fn done<T>(future: BoxFuture<'_, Result<T, BrokerError>>) -> T {
+    future
+        .now_or_never()
+        .expect("the memory broker never waits")
+        .expect("the memory broker never fails")
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::try_from(name).expect("a valid name")
+}
+
+#[test]
+fn publications_expire_at_their_age_and_the_position_stays() {
+    let fixture = Fixture::new(10, Duration::from_secs(3600));
+    let retention = Retention::count(10).max_age(Duration::from_secs(5));
+    let first = fixture.publish("a", retention);
+    fixture.clock.advance(Duration::from_secs(2));
+    let second = fixture.publish("a", retention);
+
+    fixture.clock.advance(Duration::from_millis(2999));
+    assert_eq!(fixture.history("a").publications.len(), 2);
+    fixture.clock.advance(Duration::from_millis(1));
+    let history = fixture.history("a");
+    assert_eq!(history.publications.len(), 1);
+    assert_eq!(history.publications[0].offset, 2);
+    assert_eq!(history.publications[0].time_ms, START_MS + 2000);
+    fixture.clock.advance(Duration::from_secs(2));
+    let history = fixture.history("a");
+    assert_eq!(history.publications, []);
+    assert_eq!(history.position, second);
+    assert_eq!(first.epoch, second.epoch);
+}
+
+#[test]
+fn an_epoch_tells_when_the_topic_was_first_used() {
+    let fixture = Fixture::new(10, Duration::from_secs(3600));
+    fixture.clock.advance(Duration::from_secs(7));
+    let epoch = fixture.history("a").position.epoch;
+    fixture.clock.advance(Duration::from_secs(7));
+    assert_eq!(fixture.publish("a", NOTHING).epoch, epoch);
+    assert_eq!(epoch.created_ms(), START_MS + 7000);
+}
+
+#[test]
+fn a_topic_unused_for_the_idle_time_is_forgotten_and_begins_a_new_epoch() {
+    let fixture = Fixture::new(10, Duration::from_secs(600));
+    let before = fixture.publish("a", NOTHING);
+
+    fixture.clock.advance(Duration::from_secs(599));
+    assert_eq!(fixture.history("a").position, before, "reading is use");
+    fixture.clock.advance(Duration::from_secs(599));
+    assert_eq!(fixture.history("a").position, before);
+
+    fixture.clock.advance(Duration::from_secs(600) + A_ROUND);
+    let after = fixture.history("a").position;
+    assert_eq!(after.offset, 0);
+    assert_ne!(after.epoch, before.epoch);
+    assert!(after.epoch > before.epoch);
+    assert_eq!(
+        fixture.publish("a", NOTHING),
+        Position { offset: 1, ..after }
+    );
+}
+
+#[test]
+fn use_of_any_topic_frees_those_that_are_idle() {
+    let fixture = Fixture::new(10_000, Duration::from_secs(600));
+    for number in 0..1000 {
+        fixture.publish(&format!("idle-{number}"), NOTHING);
+    }
+    assert_eq!(fixture.broker.topics(), 1000);
+    fixture.clock.advance(Duration::from_secs(600));
+    // Second by second, each publication looks at a part of them.
+    for _ in 0..A_ROUND.as_secs() {
+        fixture.clock.advance(Duration::from_secs(1));
+        fixture.publish("busy", NOTHING);
+    }
+    assert_eq!(fixture.broker.topics(), 1);
+}
+
+#[test]
+fn expired_publications_are_freed_though_nobody_touches_their_topic() {
+    let fixture = Fixture::new(10, Duration::from_secs(3600));
+    let payload: Arc<[u8]> = Arc::from([7; 1000]);
+    let alive = Arc::downgrade(&payload);
+    let retention = Retention::count(10).max_age(Duration::from_secs(60));
+    done(
+        fixture
+            .broker
+            .publish(&topic("quiet"), Bytes::from_owner(payload), retention),
+    );
+    assert!(alive.upgrade().is_some());
+
+    fixture.clock.advance(A_ROUND);
+    fixture.publish("busy", NOTHING);
+    assert!(alive.upgrade().is_none());
+    assert_eq!(
+        fixture.history("quiet").position.offset,
+        1,
+        "the topic itself is remembered"
+    );
+}
+
+#[test]
+fn the_idle_time_begins_when_the_history_has_expired() {
+    let fixture = Fixture::new(10, Duration::from_secs(600));
+    let retention = Retention::count(1).max_age(Duration::from_secs(3600));
+    let before = fixture.publish("a", retention);
+    fixture.clock.advance(Duration::from_secs(3600 + 599));
+    fixture.publish("busy", NOTHING);
+    assert_eq!(fixture.broker.topics(), 2);
+    assert_eq!(fixture.history("a").position, before);
+}
+
+#[test]
+fn history_without_an_age_and_subscribed_topics_are_not_forgotten_with_time() {
+    let fixture = Fixture::new(10, Duration::from_secs(600));
+    let kept = fixture.publish("kept", Retention::count(1));
+    fixture.subscribe("watched");
+    let watched = fixture.publish("watched", NOTHING);
+    for _ in 0..10 {
+        fixture.clock.advance(Duration::from_secs(86_400));
+        fixture.publish("busy", NOTHING);
+    }
+    assert_eq!(fixture.history("kept").position, kept);
+    assert_eq!(fixture.history("kept").publications.len(), 1);
+    assert_eq!(fixture.history("watched").position, watched);
+
+    fixture.unsubscribe("watched");
+    fixture.clock.advance(Duration::from_secs(600) + A_ROUND);
+    assert_ne!(fixture.history("watched").position.epoch, watched.epoch);
+}
+
+#[test]
+fn beyond_the_limit_the_topic_with_least_to_lose_is_forgotten() {
+    let fixture = Fixture::new(4, Duration::from_secs(3600));
+    let tick = || fixture.clock.advance(Duration::from_millis(1));
+    fixture.subscribe("watched");
+    tick();
+    let old = fixture.publish("history-old", Retention::count(1));
+    tick();
+    let new = fixture.publish("history-new", Retention::count(1));
+    tick();
+    let empty = fixture.publish("empty", NOTHING);
+    tick();
+
+    fixture.publish("fifth", Retention::count(1));
+    assert_eq!(fixture.broker.topics(), 4);
+    assert_eq!(fixture.history("history-old").position, old);
+    tick();
+    assert_eq!(fixture.history("history-new").position, new);
+    tick();
+    assert_eq!(fixture.history("fifth").position.offset, 1);
+    tick();
+    // It was the one without history. Coming back it pushes out the longest unused.
+    let again = fixture.publish("empty", Retention::count(1));
+    assert_ne!(again.epoch, empty.epoch);
+    assert_eq!(fixture.broker.topics(), 4);
+    assert_eq!(fixture.history("history-new").position, new);
+    assert_eq!(fixture.history("fifth").position.offset, 1);
+    assert_eq!(fixture.history("empty").position, again);
+    assert_ne!(fixture.history("history-old").position.epoch, old.epoch);
+}
+
+#[test]
+fn a_flood_of_topics_stays_within_the_limit() {
+    let fixture = Fixture::new(1000, Duration::from_secs(3600));
+    for number in 0..20_000 {
+        fixture.publish(&format!("flood-{number}"), Retention::count(1));
+        assert!(
+            fixture.broker.topics() <= 1000,
+            "{} topics",
+            fixture.broker.topics()
+        );
+    }
+    // Room was made for a sixteenth at a time, not for everything.
+    assert!(
+        fixture.broker.topics() > 900,
+        "{} topics",
+        fixture.broker.topics()
+    );
+}
+
+#[test]
+fn subscribed_topics_come_on_top_of_the_limit() {
+    let fixture = Fixture::new(100, Duration::from_secs(3600));
+    for number in 0..200 {
+        fixture.subscribe(&format!("watched-{number}"));
+    }
+    let positions: Vec<Position> = (0..200)
+        .map(|number| fixture.publish(&format!("watched-{number}"), NOTHING))
+        .collect();
+    for number in 0..2000 {
+        fixture.publish(&format!("flood-{number}"), NOTHING);
+    }
+    assert!(
+        fixture.broker.topics() <= 230,
+        "{} topics",
+        fixture.broker.topics()
+    );
+    for (number, position) in positions.into_iter().enumerate() {
+        assert_eq!(
+            fixture.history(&format!("watched-{number}")).position,
+            position
+        );
+    }
+}
+
+#[test]
+fn unsubscribing_from_an_unknown_topic_leaves_no_trace() {
+    let fixture = Fixture::new(10, Duration::from_secs(3600));
+    fixture.unsubscribe("never seen");
+    assert_eq!(fixture.broker.topics(), 0);
+}
+
+#[test]
+fn a_clock_that_is_set_back_stops_a_topics_time_and_nothing_else() {
+    let fixture = Fixture::new(10, Duration::from_secs(600));
+    let retention = Retention::count(10).max_age(Duration::from_secs(5));
+    fixture.publish("a", retention);
+    fixture.clock.set(START_MS - 86_400_000);
+    fixture.publish("a", retention);
+    let times: Vec<u64> = fixture
+        .history("a")
+        .publications
+        .iter()
+        .map(|kept| kept.time_ms)
+        .collect();
+    assert_eq!(times, [START_MS, START_MS]);
+
+    // Forgetting goes on for topics that began since.
+    let before = fixture.publish("b", NOTHING);
+    fixture.clock.advance(Duration::from_secs(600) + A_ROUND);
+    assert_ne!(fixture.publish("b", NOTHING).epoch, before.epoch);
+}
+
+#[test]
+fn nothing_happens_before_a_future_is_polled() {
+    let fixture = Fixture::new(10, Duration::from_secs(3600));
+    let name = topic("a");
+    drop(
+        fixture
+            .broker
+            .publish(&name, Bytes::new(), Retention::count(1)),
+    );
+    drop(fixture.broker.subscribe(&name));
+    drop(fixture.broker.history(&name, ALL));
+    assert_eq!(fixture.broker.topics(), 0);
+}
+
+/// Waits in `deliver` until it is let go.
+struct Gate {
+    entered: mpsc::Sender<()>,
+    leave: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Sink for Gate {
+    fn deliver(&self, topic: &Topic, _: Epoch, _: &Arc<Publication>) {
+        if topic.as_str() == "slow" {
+            self.entered.send(()).expect("the test is waiting");
+            self.leave.lock().recv().expect("the test lets go");
+        }
+    }
+}
+
+#[test]
+fn a_sink_that_is_slow_at_one_topic_holds_up_no_other() {
+    let fixture = Fixture::new(2, Duration::from_secs(600));
+    let (entered, has_entered) = mpsc::channel();
+    let (let_go, leave) = mpsc::channel();
+    fixture.broker.attach(Arc::new(Gate {
+        entered,
+        leave: Mutex::new(leave),
+    }));
+    fixture.subscribe("slow");
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| fixture.publish("slow", NOTHING));
+        has_entered.recv().unwrap();
+        // Publishing, sweeping and evicting all go around the topic in use.
+        for number in 0..1000 {
+            fixture.publish(&format!("fast-{number}"), Retention::count(1));
+        }
+        fixture.clock.advance(Duration::from_secs(600) + A_ROUND);
+        fixture.publish("fast", NOTHING);
+        let_go.send(()).unwrap();
+        assert_eq!(slow.join().unwrap().offset, 1);
+    });
+}
+
+/// Panics at the first publication, writes down the others.
+#[derive(Default)]
+struct Moody(Mutex<Vec<u64>>);
+
+impl Sink for Moody {
+    fn deliver(&self, _: &Topic, _: Epoch, publication: &Arc<Publication>) {
+        assert_ne!(publication.offset, 1, "not in the mood");
+        self.0.lock().push(publication.offset);
+    }
+}
+
+#[test]
+fn a_sink_that_panics_does_not_break_its_topic() {
+    let fixture = Fixture::new(10, Duration::from_secs(600));
+    let sink = Arc::new(Moody::default());
+    fixture.broker.attach(sink.clone());
+    fixture.subscribe("a");
+    thread::scope(|scope| {
+        assert!(
+            scope
+                .spawn(|| fixture.publish("a", Retention::count(9)))
+                .join()
+                .is_err()
+        );
+    });
+    assert_eq!(fixture.publish("a", Retention::count(9)).offset, 2);
+    assert_eq!(*sink.0.lock(), [2]);
+    assert_eq!(fixture.history("a").publications.len(), 2);
+}
+
+#[test]
+fn the_broker_lets_go_of_its_sinks_when_it_is_dropped() {
+    let fixture = Fixture::new(10, Duration::from_secs(600));
+    let sink = Arc::new(Moody::default());
+    let weak: Weak<Moody> = Arc::downgrade(&sink);
+    fixture.broker.attach(sink);
+    assert!(weak.upgrade().is_some());
+    drop(fixture);
+    assert!(weak.upgrade().is_none());
+}
+
+/// Remembers the last position it was given.
+#[derive(Default)]
+struct Last(Mutex<Option<Position>>);
+
+impl Sink for Last {
+    fn deliver(&self, _: &Topic, epoch: Epoch, publication: &Arc<Publication>) {
+        let offset = publication.offset;
+        *self.0.lock() = Some(Position { epoch, offset });
+    }
+}
+
+#[test]
+fn a_subscription_holds_though_its_topic_is_being_forgotten_at_that_moment() {
+    // Room for one topic, so that each new one pushes out another.
+    let fixture = Fixture::new(1, Duration::from_secs(600));
+    let sink = Arc::new(Last::default());
+    fixture.broker.attach(sink.clone());
+    let stop = AtomicBool::new(false);
+    let mut lives = HashSet::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                fixture.publish(&format!("flood-{number}"), NOTHING);
+            }
+        });
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            for _ in 0..30_000 {
+                fixture.subscribe("a");
+                let position = fixture.publish("a", NOTHING);
+                assert_eq!(*sink.0.lock(), Some(position));
+                lives.insert(position.epoch);
+                fixture.unsubscribe("a");
+            }
+        }));
+        stop.store(true, Ordering::Relaxed);
+        if let Err(cause) = outcome {
+            panic::resume_unwind(cause);
+        }
+    });
+    assert!(lives.len() > 1, "the topic was never forgotten");
+}

@@ -1,0 +1,139 @@
+//! The memory broker's history against a plain model.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use nextrush_broker::{
+    Broker, HistoryQuery, ManualClock, MemoryBroker, MemoryLimits, Retention, Topic,
+};
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Publish { retention: Retention },
+    Read(HistoryQuery),
+    SetClock(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let age = prop::option::of((0..50u64).prop_map(Duration::from_millis));
+    let count = prop_oneof![0..6usize, Just(usize::MAX)];
+    let limit = prop_oneof![0..8usize, Just(usize::MAX)];
+    let offset = prop_oneof![0..40u64, Just(u64::MAX)];
+    prop_oneof![
+        3 => (count, age).prop_map(|(count, age)| Step::Publish { retention: Retention { count, age } }),
+        1 => limit.clone().prop_map(|limit| Step::Read(HistoryQuery::Latest(limit))),
+        2 => (offset, limit)
+            .prop_map(|(offset, limit)| Step::Read(HistoryQuery::After { offset, limit })),
+        2 => (0..200u64).prop_map(Step::SetClock),
+    ]
+}
+
+/// Everything that ever was published, and since when each is gone.
+#[derive(Default)]
+struct Model {
+    all: Vec<Entry>,
+    retention: Retention,
+    clock_ms: u64,
+    now_ms: u64,
+}
+
+#[derive(Clone)]
+struct Entry {
+    offset: u64,
+    time_ms: u64,
+    gone: bool,
+}
+
+impl Model {
+    fn publish(&mut self, retention: Retention) {
+        self.now_ms = self.now_ms.max(self.clock_ms);
+        let offset = self.all.len() as u64 + 1;
+        self.all.push(Entry {
+            offset,
+            time_ms: self.now_ms,
+            gone: false,
+        });
+        self.retention = retention;
+        self.age();
+    }
+
+    fn age(&mut self) {
+        let top = self.all.len() as u64;
+        for entry in &mut self.all {
+            let newer = top - entry.offset;
+            let old = Duration::from_millis(self.now_ms - entry.time_ms);
+            entry.gone |= newer >= self.retention.count as u64
+                || self.retention.age.is_some_and(|age| old >= age);
+        }
+    }
+
+    fn read(&mut self, query: HistoryQuery) -> Vec<(u64, u64)> {
+        self.now_ms = self.now_ms.max(self.clock_ms);
+        self.age();
+        let there = self.all.iter().filter(|entry| !entry.gone);
+        let pair = |entry: &Entry| (entry.offset, entry.time_ms);
+        match query {
+            HistoryQuery::Latest(limit) => {
+                let mut newest: Vec<_> = there.rev().take(limit).map(pair).collect();
+                newest.reverse();
+                newest
+            }
+            HistoryQuery::After { offset, limit } => there
+                .filter(|entry| entry.offset > offset)
+                .take(limit)
+                .map(pair)
+                .collect(),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn history_is_what_a_plain_model_keeps(steps in prop::collection::vec(step(), 1..60)) {
+        let clock = Arc::new(ManualClock::new(0));
+        let broker = MemoryBroker::with(MemoryLimits::default(), clock.clone());
+        let topic = Topic::try_from("model").unwrap();
+        let mut model = Model::default();
+        let mut epoch = None;
+
+        for step in steps {
+            match step {
+                Step::SetClock(ms) => {
+                    clock.set(ms);
+                    model.clock_ms = ms;
+                }
+                Step::Publish { retention } => {
+                    model.publish(retention);
+                    let data = Bytes::from(model.all.len().to_string());
+                    let position = broker
+                        .publish(&topic, data, retention)
+                        .now_or_never()
+                        .expect("the memory broker never waits")
+                        .unwrap();
+                    prop_assert_eq!(position.offset, model.all.len() as u64);
+                    prop_assert_eq!(*epoch.get_or_insert(position.epoch), position.epoch);
+                }
+                Step::Read(query) => {
+                    let history = broker
+                        .history(&topic, query)
+                        .now_or_never()
+                        .expect("the memory broker never waits")
+                        .unwrap();
+                    let kept: Vec<_> = history
+                        .publications
+                        .iter()
+                        .map(|kept| (kept.offset, kept.time_ms))
+                        .collect();
+                    prop_assert_eq!(kept, model.read(query), "{:?}", query);
+                    prop_assert_eq!(history.position.offset, model.all.len() as u64);
+                    prop_assert_eq!(*epoch.get_or_insert(history.position.epoch), history.position.epoch);
+                    for kept in &history.publications {
+                        prop_assert_eq!(&kept.data, &kept.offset.to_string());
+                    }
+                }
+            }
+        }
+    }
+}
