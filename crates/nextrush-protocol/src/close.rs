@@ -1,0 +1,177 @@
+use std::fmt;
+
+use crate::error::ProtocolError;
+use crate::header::MAX_CONTROL_PAYLOAD;
+use crate::utf8;
+
+/// Why a connection ends (RFC 6455 §7.4, and the IANA registry of close codes).
+///
+/// Any number is a value of this type; which of them may stand in a close frame is said
+/// by [`is_sendable`](Self::is_sendable). Applications use 4000 to 4999.
+///
+/// ```
+/// use nextrush_protocol::CloseCode;
+///
+/// const KICKED: CloseCode = CloseCode::new(4001);
+/// assert!(KICKED.is_sendable());
+/// assert_eq!(CloseCode::from(1001), CloseCode::GOING_AWAY);
+/// assert_eq!(u16::from(CloseCode::NORMAL), 1000);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CloseCode(u16);
+
+impl CloseCode {
+    /// 1000: the purpose of the connection is fulfilled.
+    pub const NORMAL: Self = Self(1000);
+    /// 1001: the server shuts down, or the page was left.
+    pub const GOING_AWAY: Self = Self(1001);
+    /// 1002: the peer violated the protocol.
+    pub const PROTOCOL_ERROR: Self = Self(1002);
+    /// 1003: a kind of data that this endpoint cannot take, such as binary.
+    pub const UNSUPPORTED_DATA: Self = Self(1003);
+    /// 1005: the peer's close frame held no code. Never sent.
+    pub const NO_STATUS: Self = Self(1005);
+    /// 1006: the connection broke without a close frame. Never sent.
+    pub const ABNORMAL: Self = Self(1006);
+    /// 1007: a message does not fit its type, such as text that is not UTF-8.
+    pub const INVALID_PAYLOAD: Self = Self(1007);
+    /// 1008: a message violates the endpoint's policy.
+    pub const POLICY_VIOLATION: Self = Self(1008);
+    /// 1009: a message is too big to be processed.
+    pub const MESSAGE_TOO_BIG: Self = Self(1009);
+    /// 1010: the client expected an extension that the server did not negotiate.
+    pub const MANDATORY_EXTENSION: Self = Self(1010);
+    /// 1011: the server met a condition that keeps it from going on.
+    pub const INTERNAL_ERROR: Self = Self(1011);
+    /// 1012: the service restarts; reconnecting will work.
+    pub const SERVICE_RESTART: Self = Self(1012);
+    /// 1013: the service is overloaded; reconnecting later may work.
+    pub const TRY_AGAIN_LATER: Self = Self(1013);
+    /// 1014: a gateway got an invalid answer from the server behind it.
+    pub const BAD_GATEWAY: Self = Self(1014);
+    /// 1015: the TLS handshake failed. Never sent.
+    pub const TLS_HANDSHAKE: Self = Self(1015);
+
+    /// The code of this number, whatever it is.
+    pub const fn new(code: u16) -> Self {
+        Self(code)
+    }
+
+    /// The number.
+    pub const fn as_u16(self) -> u16 {
+        self.0
+    }
+
+    /// Whether a close frame may carry this code: the registered ones of 1000 to 1014
+    /// except 1004, 1005 and 1006, and 3000 to 4999 for libraries and applications.
+    pub const fn is_sendable(self) -> bool {
+        matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
+    }
+
+    /// What the code means, in a word or two, for logs.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            1000 => "normal closure",
+            1001 => "going away",
+            1002 => "protocol error",
+            1003 => "unsupported data",
+            1005 => "no status",
+            1006 => "abnormal closure",
+            1007 => "invalid payload",
+            1008 => "policy violation",
+            1009 => "message too big",
+            1010 => "mandatory extension",
+            1011 => "internal error",
+            1012 => "service restart",
+            1013 => "try again later",
+            1014 => "bad gateway",
+            1015 => "TLS handshake",
+            3000..=3999 => "registered",
+            4000..=4999 => "private",
+            _ => "reserved",
+        }
+    }
+}
+
+impl From<u16> for CloseCode {
+    fn from(code: u16) -> Self {
+        Self(code)
+    }
+}
+
+impl From<CloseCode> for u16 {
+    fn from(code: CloseCode) -> Self {
+        code.0
+    }
+}
+
+impl fmt::Display for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.0, self.name())
+    }
+}
+
+impl fmt::Debug for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CloseCode({self})")
+    }
+}
+
+/// What a close frame says: a code and a reason (RFC 6455 §5.5.1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CloseFrame {
+    code: CloseCode,
+    reason: String,
+}
+
+impl CloseFrame {
+    /// The longest reason, in bytes of UTF-8: what a control frame holds beside the code.
+    pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
+
+    /// A close with this code and reason. A reason that is longer than
+    /// [`MAX_REASON`](Self::MAX_REASON) is cut, between two characters.
+    ///
+    /// ```
+    /// use nextrush_protocol::{CloseCode, CloseFrame};
+    ///
+    /// let frame = CloseFrame::new(CloseCode::GOING_AWAY, "é".repeat(100));
+    /// assert_eq!(frame.code(), CloseCode::GOING_AWAY);
+    /// assert_eq!(frame.reason(), "é".repeat(61));
+    /// ```
+    pub fn new(code: CloseCode, reason: impl Into<String>) -> Self {
+        let mut reason = reason.into();
+        let mut end = reason.len().min(Self::MAX_REASON);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        reason.truncate(end);
+        Self { code, reason }
+    }
+
+    /// Why, as a number.
+    pub fn code(&self) -> CloseCode {
+        self.code
+    }
+
+    /// Why, in words; often empty, at most [`MAX_REASON`](Self::MAX_REASON) bytes.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Reads a close frame's payload, of at most 125 bytes.
+    pub(crate) fn parse(payload: &[u8]) -> Result<Option<Self>, ProtocolError> {
+        let (code, reason) = match payload {
+            [] => return Ok(None),
+            [_] => return Err(ProtocolError::TruncatedCloseCode),
+            [high, low, reason @ ..] => (CloseCode(u16::from_be_bytes([*high, *low])), reason),
+        };
+        if !code.is_sendable() {
+            return Err(ProtocolError::InvalidCloseCode(code));
+        }
+        let reason = utf8::check(reason).ok_or(ProtocolError::InvalidCloseReason)?;
+        Ok(Some(Self {
+            code,
+            reason: reason.to_owned(),
+        }))
+    }
+}

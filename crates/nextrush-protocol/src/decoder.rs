@@ -1,0 +1,348 @@
+use std::mem;
+
+use crate::close::CloseFrame;
+use crate::error::ProtocolError;
+use crate::event::Event;
+use crate::header::{Expectation, Header, MAX_HEADER};
+use crate::limits::Limits;
+use crate::mask;
+use crate::message::Message;
+use crate::opcode::Opcode;
+use crate::role::Role;
+use crate::utf8;
+
+/// Turns the bytes of one connection into [`Event`]s.
+///
+/// Between messages a decoder is 24 bytes without any allocation. What a peer has begun
+/// and not finished is kept in one buffer that grows with the bytes that have arrived, up
+/// to the message limit; never with what a header announces.
+///
+/// Feed it each piece of input until it returns `Ok(None)`:
+///
+/// ```
+/// use nextrush_protocol::{Decoder, Event, Limits, ProtocolError, Role};
+///
+/// fn received(decoder: &mut Decoder, mut input: &mut [u8]) -> Result<(), ProtocolError> {
+///     while let Some(event) = decoder.decode(&mut input)? {
+///         match event {
+///             Event::Text(text) => println!("{text}"),
+///             Event::Close(_) => println!("good bye"),
+///             _ => {}
+///         }
+///     }
+///     Ok(())
+/// }
+/// # let mut decoder = Decoder::new(Role::Client, Limits::default());
+/// # assert!(received(&mut decoder, &mut b"\x81\x02hi\x88\x00".to_vec()).is_ok());
+/// # assert!(decoder.is_finished());
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    /// What is incomplete; `None` between messages.
+    partial: Option<Box<Partial>>,
+    // 32 bits each: a server holds a decoder for every connection.
+    message_limit: u32,
+    frame_limit: u32,
+    role: Role,
+    finished: bool,
+}
+
+/// What has arrived of something whose end has not.
+#[derive(Debug, Default)]
+struct Partial {
+    /// The first bytes of a header.
+    header: [u8; MAX_HEADER],
+    header_len: u8,
+    /// The frame whose payload is incomplete.
+    frame: Option<OpenFrame>,
+    /// The data message under way, in one frame or several.
+    message: Option<Message>,
+    /// The payload of an incomplete control frame, which may come between the fragments
+    /// of a message: at most 125 bytes.
+    control: Vec<u8>,
+}
+
+/// A frame whose header has been read, and how far its payload is.
+#[derive(Debug, Clone, Copy)]
+struct OpenFrame {
+    fin: bool,
+    opcode: Opcode,
+    /// Bytes of payload still to come.
+    remaining: u32,
+    /// Rotated, so that its first byte belongs to the next byte of payload.
+    mask: [u8; 4],
+}
+
+impl Decoder {
+    /// A decoder for a connection that has just been opened.
+    pub fn new(role: Role, limits: Limits) -> Self {
+        Self {
+            partial: None,
+            message_limit: saturate(limits.message),
+            frame_limit: saturate(limits.frame),
+            role,
+            finished: false,
+        }
+    }
+
+    /// Takes the next event from the front of `input` and cuts off the bytes it consumed.
+    ///
+    /// `Ok(None)` means that `input` is used up; an incomplete rest has been kept. Payloads
+    /// are unmasked in place, and a message or control frame that lies wholly in `input`
+    /// is lent from there without a copy.
+    ///
+    /// After a close or an error whatever follows is ignored (RFC 6455 §5.5.1, §7.1.7):
+    /// `input` is used up, and the answer is `Ok(None)`.
+    ///
+    /// # Errors
+    ///
+    /// The first violation of the protocol, once: at the first byte that proves it, after
+    /// all events before it. How the input was cut makes no difference to either.
+    pub fn decode<'i>(
+        &mut self,
+        input: &mut &'i mut [u8],
+    ) -> Result<Option<Event<'i>>, ProtocolError> {
+        if self.finished {
+            *input = &mut [];
+            return Ok(None);
+        }
+        let result = self.next_event(input);
+        match result {
+            Err(_) => {
+                *input = &mut [];
+                self.finish();
+            }
+            Ok(Some(Event::Close(_))) => self.finish(),
+            Ok(_) => {}
+        }
+        result
+    }
+
+    /// Whether a close or an error ended what the peer has to say.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// The memory allocated for what the peer has begun and not finished, in bytes: its
+    /// payload so far, room to grow, and some hundred bytes of bookkeeping. 0 between
+    /// messages, and only then.
+    pub fn buffered(&self) -> usize {
+        self.partial
+            .as_ref()
+            .map_or(0, |partial| partial.allocated())
+    }
+
+    fn finish(&mut self) {
+        self.finished = true;
+        self.partial = None;
+    }
+
+    fn next_event<'i>(
+        &mut self,
+        input: &mut &'i mut [u8],
+    ) -> Result<Option<Event<'i>>, ProtocolError> {
+        loop {
+            let (mut frame, is_new) = match self.take_open_frame() {
+                Some(frame) => (frame, false),
+                None => match self.read_header(input)? {
+                    Some(header) => (OpenFrame::from(header), true),
+                    None => return Ok(None),
+                },
+            };
+            let payload = frame.take_payload(input);
+            if is_new
+                && frame.is_complete()
+                && let Some(event) = frame.lend(payload)?
+            {
+                self.release_if_idle();
+                return Ok(Some(event));
+            }
+
+            let message_limit = self.message_limit as usize;
+            let partial = self.partial.get_or_insert_default();
+            if is_new {
+                partial.begin(frame.opcode);
+            }
+            partial.append(frame, payload, message_limit)?;
+            if !frame.is_complete() {
+                partial.frame = Some(frame);
+                return Ok(None);
+            }
+            if let Some(event) = partial.end(frame)? {
+                self.release_if_idle();
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    fn take_open_frame(&mut self) -> Option<OpenFrame> {
+        self.partial.as_mut()?.frame.take()
+    }
+
+    /// Takes a header from the front of `input`, whose first bytes may have come before;
+    /// keeps the bytes of an incomplete one.
+    fn read_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, ProtocolError> {
+        let expectation = self.expectation();
+        let kept = self
+            .partial
+            .as_deref()
+            .map_or(0, |partial| partial.header_len);
+        if kept == 0
+            && let Some((header, length)) = expectation.read(input)?
+        {
+            cut(input, length);
+            return Ok(Some(header));
+        }
+        if input.is_empty() {
+            return Ok(None);
+        }
+
+        let partial = self.partial.get_or_insert_default();
+        let filled = partial.fill_header(input);
+        let known = usize::from(partial.header_len);
+        match expectation.read(&partial.header[..known])? {
+            Some((header, length)) => {
+                // More than the header may have been filled in: that stays in the input.
+                cut(input, length - usize::from(kept));
+                partial.header_len = 0;
+                Ok(Some(header))
+            }
+            None => {
+                cut(input, filled);
+                Ok(None)
+            }
+        }
+    }
+
+    fn expectation(&self) -> Expectation {
+        let message = self.partial.as_ref().and_then(|it| it.message.as_ref());
+        Expectation {
+            role: self.role,
+            frame_limit: self.frame_limit,
+            message_limit: self.message_limit,
+            message: message.map(Message::len),
+        }
+    }
+
+    fn release_if_idle(&mut self) {
+        self.partial.take_if(|partial| partial.is_idle());
+    }
+}
+
+impl Partial {
+    /// Fills up `header` from the front of `input`; returns how many bytes that took.
+    fn fill_header(&mut self, input: &[u8]) -> usize {
+        let free = &mut self.header[usize::from(self.header_len)..];
+        let count = free.len().min(input.len());
+        free[..count].copy_from_slice(&input[..count]);
+        self.header_len += count as u8;
+        count
+    }
+
+    fn begin(&mut self, opcode: Opcode) {
+        match opcode {
+            Opcode::Text => self.message = Some(Message::text()),
+            Opcode::Binary => self.message = Some(Message::binary()),
+            Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => {}
+        }
+    }
+
+    /// Adds `payload`, behind which `frame` stands now.
+    fn append(
+        &mut self,
+        frame: OpenFrame,
+        payload: &[u8],
+        message_limit: usize,
+    ) -> Result<(), ProtocolError> {
+        if frame.opcode.is_control() {
+            self.control.extend_from_slice(payload);
+            return Ok(());
+        }
+        let Some(message) = &mut self.message else {
+            return Ok(());
+        };
+        let bound = if frame.fin {
+            message.len() + payload.len() + frame.remaining as usize
+        } else {
+            message_limit
+        };
+        message.push(payload, bound)
+    }
+
+    /// The event that the end of `frame` completes, if it does.
+    fn end(&mut self, frame: OpenFrame) -> Result<Option<Event<'static>>, ProtocolError> {
+        match frame.opcode {
+            Opcode::Text | Opcode::Binary | Opcode::Continuation if !frame.fin => Ok(None),
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => {
+                self.message.take().map(Message::finish).transpose()
+            }
+            Opcode::Ping => Ok(Some(Event::Ping(mem::take(&mut self.control).into()))),
+            Opcode::Pong => Ok(Some(Event::Pong(mem::take(&mut self.control).into()))),
+            Opcode::Close => Ok(Some(Event::Close(CloseFrame::parse(&self.control)?))),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.header_len == 0 && self.frame.is_none() && self.message.is_none()
+    }
+
+    fn allocated(&self) -> usize {
+        let message = self.message.as_ref().map_or(0, Message::capacity);
+        size_of::<Self>() + message + self.control.capacity()
+    }
+}
+
+impl OpenFrame {
+    fn is_complete(&self) -> bool {
+        self.remaining == 0
+    }
+
+    /// Cuts from the front of `input` what belongs to this frame, and unmasks it.
+    fn take_payload<'i>(&mut self, input: &mut &'i mut [u8]) -> &'i mut [u8] {
+        let length = input.len().min(self.remaining as usize);
+        let payload = cut(input, length);
+        self.mask = mask::apply(self.mask, payload);
+        // Fits: `length` is at most `remaining`.
+        self.remaining -= length as u32;
+        payload
+    }
+
+    /// The event that is this frame with its whole `payload`; `None` if it is only a part
+    /// of a message.
+    fn lend<'i>(&self, payload: &'i [u8]) -> Result<Option<Event<'i>>, ProtocolError> {
+        match self.opcode {
+            Opcode::Text if self.fin => {
+                let text = utf8::check(payload).ok_or(ProtocolError::InvalidText)?;
+                Ok(Some(Event::Text(text.into())))
+            }
+            Opcode::Binary if self.fin => Ok(Some(Event::Binary((&*payload).into()))),
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => Ok(None),
+            Opcode::Ping => Ok(Some(Event::Ping(payload.into()))),
+            Opcode::Pong => Ok(Some(Event::Pong(payload.into()))),
+            Opcode::Close => Ok(Some(Event::Close(CloseFrame::parse(payload)?))),
+        }
+    }
+}
+
+impl From<Header> for OpenFrame {
+    fn from(header: Header) -> Self {
+        Self {
+            fin: header.fin,
+            opcode: header.opcode,
+            remaining: header.length,
+            mask: header.mask,
+        }
+    }
+}
+
+/// Splits the first `length` bytes off `input`, which has at least as many.
+fn cut<'i>(input: &mut &'i mut [u8], length: usize) -> &'i mut [u8] {
+    let (front, rest) = mem::take(input).split_at_mut(length);
+    *input = rest;
+    front
+}
+
+/// Limits are stored in 32 bits.
+fn saturate(limit: usize) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX)
+}

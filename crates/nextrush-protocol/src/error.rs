@@ -1,0 +1,101 @@
+use thiserror::Error;
+
+use crate::close::CloseCode;
+
+/// Why a peer's bytes were refused. The connection has to be closed with
+/// [`close_code`](Self::close_code); nothing that follows can be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A reserved bit is set and no extension gives it a meaning (RFC 6455 §5.2).
+    #[error("reserved bit set in a frame header")]
+    ReservedBit,
+    /// The opcode, given here, has no meaning (RFC 6455 §5.2).
+    #[error("reserved opcode {0:#x}")]
+    ReservedOpcode(u8),
+    /// A control frame without the FIN bit (RFC 6455 §5.5).
+    #[error("fragmented control frame")]
+    FragmentedControl,
+    /// A control frame of more than 125 bytes (RFC 6455 §5.5).
+    #[error("control frame longer than 125 bytes")]
+    OversizedControl,
+    /// A continuation frame where no message is under way (RFC 6455 §5.4).
+    #[error("continuation frame without a message to continue")]
+    UnexpectedContinuation,
+    /// A new message before the last fragment of the one under way (RFC 6455 §5.4).
+    #[error("new message inside a fragmented message")]
+    UnfinishedMessage,
+    /// A client sent a frame without a mask (RFC 6455 §5.1).
+    #[error("unmasked frame from a client")]
+    Unmasked,
+    /// A server sent a frame with a mask (RFC 6455 §5.1).
+    #[error("masked frame from a server")]
+    Masked,
+    /// The payload length is not in its shortest form (RFC 6455 §5.2).
+    #[error("payload length not in its shortest form")]
+    LengthNotMinimal,
+    /// The highest bit of a 64-bit payload length is set (RFC 6455 §5.2).
+    #[error("payload length of 2^63 bytes or more")]
+    LengthOverflow,
+    /// A data frame announces more than the frame limit.
+    #[error("frame longer than {limit} bytes")]
+    FrameTooBig {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A data frame announces more than the message limit leaves.
+    #[error("message longer than {limit} bytes")]
+    MessageTooBig {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A text message is not UTF-8 (RFC 6455 §8.1).
+    #[error("text message is not UTF-8")]
+    InvalidText,
+    /// A close frame of one byte, too short for its code (RFC 6455 §5.5.1).
+    #[error("close frame of one byte")]
+    TruncatedCloseCode,
+    /// A close frame with this code, which must not be sent (RFC 6455 §7.4).
+    #[error("close code {} must not be sent", .0.as_u16())]
+    InvalidCloseCode(CloseCode),
+    /// The reason of a close frame is not UTF-8 (RFC 6455 §5.5.1).
+    #[error("close reason is not UTF-8")]
+    InvalidCloseReason,
+}
+
+impl ProtocolError {
+    /// The code to close the connection with: 1007 for text that is not UTF-8, 1009 for
+    /// what exceeds a limit, 1002 for everything else.
+    pub const fn close_code(&self) -> CloseCode {
+        match self {
+            Self::InvalidText | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::ReservedBit
+            | Self::ReservedOpcode(_)
+            | Self::FragmentedControl
+            | Self::OversizedControl
+            | Self::UnexpectedContinuation
+            | Self::UnfinishedMessage
+            | Self::Unmasked
+            | Self::Masked
+            | Self::LengthNotMinimal
+            | Self::LengthOverflow
+            | Self::TruncatedCloseCode
+            | Self::InvalidCloseCode(_) => CloseCode::PROTOCOL_ERROR,
+        }
+    }
+}
+
+/// A payload does not fit into a control frame (RFC 6455 §5.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("control frame of {length} bytes, 125 are possible")]
+pub struct ControlTooLong {
+    pub(crate) length: usize,
+}
+
+impl ControlTooLong {
+    /// The length of the payload, in bytes.
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+}

@@ -1,0 +1,133 @@
+//! The client's half: make a request, judge the answer.
+
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::error::AnswerError;
+use super::key;
+use super::list::{self, Occurrence};
+
+/// A client's opening handshake under way: what it asks for, and what it must be answered.
+///
+/// ```
+/// use http::StatusCode;
+/// use nextrush_protocol::handshake::client::Opening;
+/// use nextrush_protocol::handshake::server;
+///
+/// let nonce = *b"the sample nonce"; // 16 random bytes, new for each connection
+/// let opening = Opening::new(nonce).protocol("chat");
+///
+/// let mut request = opening.headers();
+/// assert_eq!(request["sec-websocket-key"], "dGhlIHNhbXBsZSBub25jZQ==");
+/// request.insert("host", "example.com".parse()?);
+///
+/// let mut accepted = server::accept(&http::Method::GET, http::Version::HTTP_11, &request)?;
+/// accepted.choose("chat");
+/// let protocol = opening.verify(StatusCode::SWITCHING_PROTOCOLS, &accepted.headers())?;
+/// assert_eq!(protocol, Some("chat"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    key: String,
+    protocols: Vec<String>,
+}
+
+impl Opening {
+    /// An opening with a key made of `nonce`, 16 random bytes that are new for each
+    /// connection (RFC 6455 §4.1).
+    pub fn new(nonce: [u8; 16]) -> Self {
+        Self {
+            key: key::encode(nonce),
+            protocols: Vec::new(),
+        }
+    }
+
+    /// Offers a subprotocol, less liked than those offered before. One that was offered
+    /// already, or that is not a token (RFC 9110 §5.6.2), is left out.
+    #[must_use]
+    pub fn protocol(mut self, name: &str) -> Self {
+        let is_new = !self.protocols.iter().any(|offered| offered == name);
+        if is_new && list::token(name.as_bytes()).is_some() {
+            self.protocols.push(name.to_owned());
+        }
+        self
+    }
+
+    /// The `Sec-WebSocket-Key`.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The headers of the request, a GET over HTTP/1.1, beside `Host` and whatever else
+    /// the application wants to say.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(5);
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        headers.insert(SEC_WEBSOCKET_KEY, header_value(&self.key));
+        if !self.protocols.is_empty() {
+            let list = header_value(&self.protocols.join(", "));
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, list);
+        }
+        headers
+    }
+
+    /// Judges the answer (RFC 6455 §4.1); returns the subprotocol that the server chose.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection is not open; it has to be dropped then.
+    pub fn verify(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Option<&str>, AnswerError> {
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(AnswerError::Status(status));
+        }
+        if !list::contains(headers, UPGRADE, "websocket") {
+            return Err(AnswerError::Upgrade);
+        }
+        if !list::contains(headers, CONNECTION, "upgrade") {
+            return Err(AnswerError::Connection);
+        }
+        let expected = key::accept_key(self.key.as_bytes());
+        match list::single(headers, SEC_WEBSOCKET_ACCEPT) {
+            Occurrence::Once(accept) if *accept == expected => {}
+            Occurrence::Once(_) | Occurrence::Missing | Occurrence::Repeated => {
+                return Err(AnswerError::Accept);
+            }
+        }
+        if list::elements(headers, SEC_WEBSOCKET_EXTENSIONS)
+            .next()
+            .is_some()
+        {
+            return Err(AnswerError::Extension);
+        }
+        self.chosen_protocol(headers)
+    }
+
+    fn chosen_protocol(&self, headers: &HeaderMap) -> Result<Option<&str>, AnswerError> {
+        let chosen = match list::single(headers, SEC_WEBSOCKET_PROTOCOL) {
+            Occurrence::Missing => return Ok(None),
+            Occurrence::Once(chosen) => chosen,
+            Occurrence::Repeated => return Err(AnswerError::Protocol),
+        };
+        let offered = self
+            .protocols
+            .iter()
+            .find(|offered| chosen == offered.as_str());
+        offered
+            .map(|protocol| Some(protocol.as_str()))
+            .ok_or(AnswerError::Protocol)
+    }
+}
+
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("base64 and tokens are header values")
+}

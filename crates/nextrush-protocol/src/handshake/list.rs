@@ -1,0 +1,47 @@
+//! Comma-separated header values (RFC 9110 §5.6.1), read in one pass over the bytes.
+
+use http::header::AsHeaderName;
+use http::{HeaderMap, HeaderValue};
+
+/// The elements of all values of `name`, in order, without their blanks and without empty
+/// ones.
+pub(super) fn elements(
+    headers: &HeaderMap,
+    name: impl AsHeaderName,
+) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(name).into_iter();
+    values
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|element| !element.is_empty())
+}
+
+/// Whether `token` is in the list `name`, in any case.
+pub(super) fn contains(headers: &HeaderMap, name: impl AsHeaderName, token: &str) -> bool {
+    elements(headers, name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// How often a header is there.
+pub(super) enum Occurrence<'h> {
+    Missing,
+    Once(&'h HeaderValue),
+    Repeated,
+}
+
+pub(super) fn single(headers: &HeaderMap, name: impl AsHeaderName) -> Occurrence<'_> {
+    let mut values = headers.get_all(name).into_iter();
+    match (values.next(), values.next()) {
+        (None, _) => Occurrence::Missing,
+        (Some(value), None) => Occurrence::Once(value),
+        (Some(_), Some(_)) => Occurrence::Repeated,
+    }
+}
+
+/// `bytes` as text if they are a token (RFC 9110 §5.6.2).
+pub(super) fn token(bytes: &[u8]) -> Option<&str> {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    if bytes.is_empty() || !bytes.iter().all(is_token) {
+        return None;
+    }
+    str::from_utf8(bytes).ok()
+}

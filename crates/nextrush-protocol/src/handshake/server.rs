@@ -1,0 +1,173 @@
+//! The server's half: judge a request, make the answer.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+
+use super::error::HandshakeError;
+use super::key;
+use super::list::{self, Occurrence};
+
+/// More subprotocols than this in one request are refused.
+const MAX_PROTOCOLS: usize = 64;
+
+/// Judges a request by RFC 6455 §4.2.1.
+///
+/// The origin is not looked at: who may connect is the application's question. No
+/// extension is accepted.
+///
+/// # Errors
+///
+/// What is wrong with the request, with the answer to give
+/// ([`HandshakeError::into_response`]). That it is no upgrade at all is found before
+/// anything that matters only for an upgrade.
+///
+/// ```
+/// use http::{Method, Request};
+/// use nextrush_protocol::handshake::{HandshakeError, server};
+///
+/// let (request, ()) = Request::get("/chat")
+///     .header("host", "example.com")
+///     .header("upgrade", "websocket")
+///     .header("connection", "Upgrade")
+///     .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+///     .header("sec-websocket-version", "13")
+///     .body(())?
+///     .into_parts();
+///
+/// let accepted = server::accept(&request.method, request.version, &request.headers)?;
+/// assert_eq!(accepted.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// assert_eq!(accepted.into_response().status(), 101);
+///
+/// let refused = server::accept(&Method::POST, request.version, &request.headers);
+/// assert_eq!(refused, Err(HandshakeError::Method));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn accept(
+    method: &Method,
+    version: Version,
+    headers: &HeaderMap,
+) -> Result<Accepted, HandshakeError> {
+    if method != Method::GET {
+        return Err(HandshakeError::Method);
+    }
+    if version != Version::HTTP_11 {
+        return Err(HandshakeError::HttpVersion(version));
+    }
+    if !list::contains(headers, UPGRADE, "websocket") {
+        return Err(HandshakeError::Upgrade);
+    }
+    if !list::contains(headers, CONNECTION, "upgrade") {
+        return Err(HandshakeError::Connection);
+    }
+    check_host(headers)?;
+    check_no_body(headers)?;
+    check_websocket_version(headers)?;
+    let key = read_key(headers)?;
+    Ok(Accepted {
+        accept: accept_value(key),
+        protocols: read_protocols(headers)?,
+        chosen: None,
+    })
+}
+
+/// A request that opens a connection, and the answer to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The `Sec-WebSocket-Accept` of the answer.
+    pub accept: HeaderValue,
+    /// The subprotocols that the client offers, the one it likes best first. At most 64.
+    pub protocols: Vec<String>,
+    chosen: Option<HeaderValue>,
+}
+
+impl Accepted {
+    /// Answers with this subprotocol if the client offers it, else leaves the answer as it
+    /// is and returns `false`. Without a choice the answer names no subprotocol, which
+    /// most clients accept.
+    pub fn choose(&mut self, protocol: &str) -> bool {
+        if !self.protocols.iter().any(|offered| offered == protocol) {
+            return false;
+        }
+        self.chosen = HeaderValue::from_str(protocol).ok();
+        true
+    }
+
+    /// The headers of the answer (RFC 6455 §4.2.2).
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        if let Some(protocol) = &self.chosen {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol.clone());
+        }
+        headers
+    }
+
+    /// The whole answer, status 101.
+    pub fn into_response(self) -> Response<()> {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.headers_mut() = self.headers();
+        response
+    }
+}
+
+fn check_host(headers: &HeaderMap) -> Result<(), HandshakeError> {
+    match list::single(headers, HOST) {
+        Occurrence::Once(host) if !host.is_empty() => Ok(()),
+        Occurrence::Once(_) | Occurrence::Missing => Err(HandshakeError::HostMissing),
+        Occurrence::Repeated => Err(HandshakeError::HostRepeated),
+    }
+}
+
+/// Whether the client sends frames or a body behind the head must not be in doubt: that is
+/// what request smuggling lives on.
+fn check_no_body(headers: &HeaderMap) -> Result<(), HandshakeError> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Err(HandshakeError::Body);
+    }
+    match list::single(headers, CONTENT_LENGTH) {
+        Occurrence::Missing => Ok(()),
+        Occurrence::Once(length) if length == "0" => Ok(()),
+        Occurrence::Once(_) | Occurrence::Repeated => Err(HandshakeError::Body),
+    }
+}
+
+fn check_websocket_version(headers: &HeaderMap) -> Result<(), HandshakeError> {
+    match list::single(headers, SEC_WEBSOCKET_VERSION) {
+        Occurrence::Once(version) if version == "13" => Ok(()),
+        Occurrence::Once(_) | Occurrence::Missing | Occurrence::Repeated => {
+            Err(HandshakeError::WebSocketVersion)
+        }
+    }
+}
+
+fn read_key(headers: &HeaderMap) -> Result<&[u8], HandshakeError> {
+    match list::single(headers, SEC_WEBSOCKET_KEY) {
+        Occurrence::Once(key) if key::is_valid(key.as_bytes()) => Ok(key.as_bytes()),
+        Occurrence::Once(_) => Err(HandshakeError::KeyInvalid),
+        Occurrence::Missing => Err(HandshakeError::KeyMissing),
+        Occurrence::Repeated => Err(HandshakeError::KeyRepeated),
+    }
+}
+
+/// RFC 6455 §4.1: tokens, each once.
+fn read_protocols(headers: &HeaderMap) -> Result<Vec<String>, HandshakeError> {
+    let mut protocols = Vec::new();
+    for element in list::elements(headers, SEC_WEBSOCKET_PROTOCOL) {
+        let protocol = list::token(element).ok_or(HandshakeError::ProtocolsInvalid)?;
+        if protocols.len() == MAX_PROTOCOLS || protocols.iter().any(|it| it == protocol) {
+            return Err(HandshakeError::ProtocolsInvalid);
+        }
+        protocols.push(protocol.to_owned());
+    }
+    Ok(protocols)
+}
+
+fn accept_value(key: &[u8]) -> HeaderValue {
+    HeaderValue::try_from(key::accept_key(key)).expect("base64 is a header value")
+}

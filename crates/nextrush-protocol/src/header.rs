@@ -1,0 +1,174 @@
+//! The frame header on the wire (RFC 6455 §5.2).
+
+use crate::error::ProtocolError;
+use crate::frame::FrameHead;
+use crate::opcode::Opcode;
+use crate::role::Role;
+
+/// First byte, second byte, a 64-bit length, a mask.
+pub(crate) const MAX_HEADER: usize = 14;
+/// RFC 6455 §5.5.
+pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
+
+const FIN: u8 = 0x80;
+const RESERVED_BITS: u8 = 0x70;
+const MASKED: u8 = 0x80;
+/// Values of the 7-bit length that announce a longer length field.
+const LENGTH_16: u8 = 126;
+const LENGTH_64: u8 = 127;
+
+/// A header that was judged and found right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) fin: bool,
+    pub(crate) opcode: Opcode,
+    /// Length of the payload in bytes; limits are 32 bits wide, so this is.
+    pub(crate) length: u32,
+    /// All zeros if the frame is not masked, which comes to the same.
+    pub(crate) mask: [u8; 4],
+}
+
+/// What the next header has to conform to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expectation {
+    pub(crate) role: Role,
+    pub(crate) frame_limit: u32,
+    pub(crate) message_limit: u32,
+    /// Bytes of the fragmented message under way, `None` if there is none.
+    pub(crate) message: Option<usize>,
+}
+
+impl Expectation {
+    /// Reads the header at the front of `bytes`: it and its own length, or `None` if
+    /// there is more of it to come.
+    ///
+    /// Each part is judged as soon as it is there, in the order of the bytes: how the
+    /// bytes were cut makes no difference to which error is found.
+    pub(crate) fn read(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
+        let Some((&first, bytes)) = bytes.split_first() else {
+            return Ok(None);
+        };
+        let (fin, opcode) = self.first_byte(first)?;
+
+        let Some((&second, bytes)) = bytes.split_first() else {
+            return Ok(None);
+        };
+        let short = self.second_byte(second, opcode)?;
+
+        let Some((length, bytes, length_size)) = extended_length(short, bytes)? else {
+            return Ok(None);
+        };
+        let length = self.within_limits(length, opcode)?;
+
+        let (mask, mask_size) = match self.role {
+            Role::Client => ([0; 4], 0),
+            Role::Server => match bytes.first_chunk() {
+                Some(mask) => (*mask, 4),
+                None => return Ok(None),
+            },
+        };
+        let header = Header {
+            fin,
+            opcode,
+            length,
+            mask,
+        };
+        Ok(Some((header, 2 + length_size + mask_size)))
+    }
+
+    fn first_byte(&self, byte: u8) -> Result<(bool, Opcode), ProtocolError> {
+        // An extension that gives a reserved bit a meaning (RFC 7692: RSV1 on the first
+        // frame of a message) has its place here.
+        if byte & RESERVED_BITS != 0 {
+            return Err(ProtocolError::ReservedBit);
+        }
+        let fin = byte & FIN != 0;
+        let opcode = Opcode::from_first_byte(byte).map_err(ProtocolError::ReservedOpcode)?;
+        match opcode {
+            Opcode::Continuation if self.message.is_none() => {
+                Err(ProtocolError::UnexpectedContinuation)
+            }
+            Opcode::Text | Opcode::Binary if self.message.is_some() => {
+                Err(ProtocolError::UnfinishedMessage)
+            }
+            Opcode::Close | Opcode::Ping | Opcode::Pong if !fin => {
+                Err(ProtocolError::FragmentedControl)
+            }
+            _ => Ok((fin, opcode)),
+        }
+    }
+
+    /// The 7-bit length.
+    fn second_byte(&self, byte: u8, opcode: Opcode) -> Result<u8, ProtocolError> {
+        match (self.role, byte & MASKED != 0) {
+            (Role::Server, false) => return Err(ProtocolError::Unmasked),
+            (Role::Client, true) => return Err(ProtocolError::Masked),
+            (Role::Server, true) | (Role::Client, false) => {}
+        }
+        let short = byte & !MASKED;
+        if opcode.is_control() && usize::from(short) > MAX_CONTROL_PAYLOAD {
+            return Err(ProtocolError::OversizedControl);
+        }
+        Ok(short)
+    }
+
+    fn within_limits(&self, length: u64, opcode: Opcode) -> Result<u32, ProtocolError> {
+        if opcode.is_control() {
+            return Ok(length as u32);
+        }
+        if length > u64::from(self.frame_limit) {
+            return Err(ProtocolError::FrameTooBig {
+                limit: self.frame_limit as usize,
+            });
+        }
+        let so_far = self.message.unwrap_or(0) as u64;
+        if so_far + length > u64::from(self.message_limit) {
+            return Err(ProtocolError::MessageTooBig {
+                limit: self.message_limit as usize,
+            });
+        }
+        // Fits: a frame limit is 32 bits wide.
+        Ok(length as u32)
+    }
+}
+
+/// The payload length, the bytes behind it, and the size of the extended length field.
+fn extended_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, &[u8], usize)>, ProtocolError> {
+    let (length, rest, size, least) = match short {
+        LENGTH_16 => match bytes.split_first_chunk() {
+            Some((field, rest)) => (u64::from(u16::from_be_bytes(*field)), rest, 2, 126),
+            None => return Ok(None),
+        },
+        LENGTH_64 => match bytes.split_first_chunk() {
+            Some((field, rest)) => (u64::from_be_bytes(*field), rest, 8, 1 << 16),
+            None => return Ok(None),
+        },
+        short => (u64::from(short), bytes, 0, 0),
+    };
+    if length < least {
+        return Err(ProtocolError::LengthNotMinimal);
+    }
+    if length >> 63 != 0 {
+        return Err(ProtocolError::LengthOverflow);
+    }
+    Ok(Some((length, rest, size)))
+}
+
+/// Appends a header to `out`; the length in its shortest form.
+pub(crate) fn encode(head: FrameHead, mask: Option<[u8; 4]>, length: usize, out: &mut Vec<u8>) {
+    let fin = if head.fin { FIN } else { 0 };
+    let masked = if mask.is_some() { MASKED } else { 0 };
+    out.push(fin | head.opcode as u8);
+    if length < usize::from(LENGTH_16) {
+        out.push(masked | length as u8);
+    } else if let Ok(length) = u16::try_from(length) {
+        out.push(masked | LENGTH_16);
+        out.extend_from_slice(&length.to_be_bytes());
+    } else {
+        out.push(masked | LENGTH_64);
+        out.extend_from_slice(&(length as u64).to_be_bytes());
+    }
+    if let Some(mask) = mask {
+        out.extend_from_slice(&mask);
+    }
+}

@@ -1,0 +1,54 @@
+//! The WebSocket protocol (RFC 6455), sans-IO: bytes in, events out.
+//!
+//! No socket, no clock, no runtime. Three parts, each usable alone:
+//!
+//! - [`Decoder`] takes the bytes of one connection, in whatever pieces they arrive, and
+//!   yields [`Event`]s: whole messages, pings, pongs and the close. It is strict, and it
+//!   refuses a violation at the first byte that proves it, with a [`ProtocolError`]
+//!   that knows its close code.
+//! - [`Frame`] is a message on its way out: header and payload in one shared buffer that
+//!   goes to any number of connections. A client masks instead: [`encode_masked`].
+//! - [`handshake`] holds both halves of the opening handshake as functions on headers.
+//!
+//! ```
+//! use nextrush_protocol::{Decoder, Event, Frame, Limits, Role};
+//!
+//! // The masked "Hello" of RFC 6455 §5.7, cut in the middle.
+//! let mut bytes = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+//! let (mut first, mut second) = bytes.split_at_mut(8);
+//!
+//! let mut decoder = Decoder::new(Role::Server, Limits::default());
+//! assert_eq!(decoder.decode(&mut first)?, None);
+//! assert_eq!(decoder.decode(&mut second)?, Some(Event::Text("Hello".into())));
+//! assert_eq!(decoder.decode(&mut second)?, None);
+//!
+//! assert_eq!(Frame::text("Hello").as_bytes(), b"\x81\x05Hello");
+//! # Ok::<(), nextrush_protocol::ProtocolError>(())
+//! ```
+//!
+//! Compression (RFC 7692) is not spoken yet: no extension is negotiated, so every reserved
+//! bit is a violation.
+
+mod close;
+mod decoder;
+mod error;
+mod event;
+mod frame;
+mod header;
+mod limits;
+mod mask;
+mod message;
+mod opcode;
+mod role;
+mod utf8;
+
+pub mod handshake;
+
+pub use close::{CloseCode, CloseFrame};
+pub use decoder::Decoder;
+pub use error::{ControlTooLong, ProtocolError};
+pub use event::Event;
+pub use frame::{Frame, FrameHead, encode_masked};
+pub use limits::Limits;
+pub use opcode::Opcode;
+pub use role::Role;

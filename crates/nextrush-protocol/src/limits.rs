@@ -1,0 +1,42 @@
+/// How much a peer may send at once, in bytes of payload.
+///
+/// A limit is inclusive: a message of exactly the limit is delivered. What exceeds it is
+/// refused with close code 1009 as soon as a frame header announces it, before any of
+/// that payload is kept. Control frames have their own bound (125 bytes, RFC 6455 §5.5)
+/// and do not count here.
+///
+/// A limit of 4 GiB or more is taken as 4 GiB - 1 byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// The longest message, all its fragments together. Default: 64 KiB.
+    pub message: usize,
+    /// The longest single data frame. Default: 64 KiB, the same as the message, as no
+    /// frame can be longer than the message it belongs to.
+    pub frame: usize,
+}
+
+impl Limits {
+    /// At most `bytes` for a message, in one frame or in many.
+    ///
+    /// ```
+    /// use nextrush_protocol::Limits;
+    ///
+    /// let limits = Limits::message(1024 * 1024);
+    /// assert_eq!(limits.frame, limits.message);
+    ///
+    /// let in_small_frames = Limits { frame: 16 * 1024, ..limits };
+    /// assert_eq!(in_small_frames.message, 1024 * 1024);
+    /// ```
+    pub const fn message(bytes: usize) -> Self {
+        Self {
+            message: bytes,
+            frame: bytes,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::message(64 * 1024)
+    }
+}

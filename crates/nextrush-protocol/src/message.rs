@@ -1,0 +1,74 @@
+use crate::error::ProtocolError;
+use crate::event::Event;
+use crate::utf8::TextBuffer;
+
+/// Smaller growth would cost more in allocations than it saves in memory.
+const LEAST_GROWTH: usize = 256;
+
+/// A message of which some part has arrived. All fragments go into one buffer at once, so
+/// neither their number nor their size costs anything beyond the payload.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Text(TextBuffer),
+    Binary(Vec<u8>),
+}
+
+impl Message {
+    pub(crate) fn text() -> Self {
+        Self::Text(TextBuffer::default())
+    }
+
+    pub(crate) fn binary() -> Self {
+        Self::Binary(Vec::new())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(data) => data.len(),
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        match self {
+            Self::Text(text) => text.capacity(),
+            Self::Binary(data) => data.capacity(),
+        }
+    }
+
+    /// Appends bytes that have arrived. `bound` is the longest that the message can
+    /// become; the buffer never has more capacity than that.
+    pub(crate) fn push(&mut self, bytes: &[u8], bound: usize) -> Result<(), ProtocolError> {
+        let needed = self.len() + bytes.len();
+        if needed > self.capacity() {
+            // Doubling keeps the copying linear. The announced length is no reason to
+            // reserve: a peer can announce much and send nothing.
+            let doubled = (self.capacity() * 2).max(LEAST_GROWTH).min(bound);
+            self.grow_to(needed.max(doubled));
+        }
+        match self {
+            Self::Text(text) => text.push(bytes).ok_or(ProtocolError::InvalidText),
+            Self::Binary(data) => {
+                data.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<Event<'static>, ProtocolError> {
+        match self {
+            Self::Text(text) => {
+                let text = text.finish().ok_or(ProtocolError::InvalidText)?;
+                Ok(Event::Text(text.into()))
+            }
+            Self::Binary(data) => Ok(Event::Binary(data.into())),
+        }
+    }
+
+    fn grow_to(&mut self, capacity: usize) {
+        match self {
+            Self::Text(text) => text.grow_to(capacity),
+            Self::Binary(data) => data.reserve_exact(capacity - data.len()),
+        }
+    }
+}

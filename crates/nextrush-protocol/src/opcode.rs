@@ -1,0 +1,39 @@
+/// What a frame carries (RFC 6455 §5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Opcode {
+    /// The next part of a fragmented message.
+    Continuation = 0x0,
+    /// A text message, or its first part.
+    Text = 0x1,
+    /// A binary message, or its first part.
+    Binary = 0x2,
+    /// The start of, or the answer to, the closing handshake.
+    Close = 0x8,
+    /// Asks for a pong with the same payload.
+    Ping = 0x9,
+    /// Answers a ping, or is a sign of life unasked.
+    Pong = 0xA,
+}
+
+impl Opcode {
+    /// Whether this is a control frame: at most 125 bytes, never fragmented
+    /// (RFC 6455 §5.5).
+    pub const fn is_control(self) -> bool {
+        self as u8 & 0x8 != 0
+    }
+
+    /// The opcode in the low four bits of a frame's first byte; `Err` with those bits if
+    /// they are reserved.
+    pub(crate) const fn from_first_byte(byte: u8) -> Result<Self, u8> {
+        match byte & 0x0F {
+            0x0 => Ok(Self::Continuation),
+            0x1 => Ok(Self::Text),
+            0x2 => Ok(Self::Binary),
+            0x8 => Ok(Self::Close),
+            0x9 => Ok(Self::Ping),
+            0xA => Ok(Self::Pong),
+            reserved => Err(reserved),
+        }
+    }
+}
