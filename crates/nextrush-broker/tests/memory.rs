@@ -224,6 +224,18 @@ fn beyond_the_limit_the_topic_with_least_to_lose_is_forgotten() {
 }
 
 #[test]
+fn a_topic_that_was_just_begun_does_not_make_room_for_others() {
+    let fixture = Fixture::new(1, Duration::from_secs(3600));
+    fixture.publish("with history", Retention::count(1));
+    let begun = fixture.history("begun").position;
+    assert_eq!(fixture.broker.topics(), 1);
+    assert_eq!(
+        fixture.publish("begun", NOTHING),
+        Position { offset: 1, ..begun }
+    );
+}
+
+#[test]
 fn a_flood_of_topics_stays_within_the_limit() {
     let fixture = Fixture::new(1000, Duration::from_secs(3600));
     for number in 0..20_000 {
@@ -251,14 +263,13 @@ fn subscribed_topics_come_on_top_of_the_limit() {
     let positions: Vec<Position> = (0..200)
         .map(|number| fixture.publish(&format!("watched-{number}"), NOTHING))
         .collect();
+    let mut most = 0;
     for number in 0..2000 {
         fixture.publish(&format!("flood-{number}"), NOTHING);
+        most = most.max(fixture.broker.topics());
     }
-    assert!(
-        fixture.broker.topics() <= 230,
-        "{} topics",
-        fixture.broker.topics()
-    );
+    // Not all of them are looked at for each new topic, only when a sixteenth has come.
+    assert!((210..=220).contains(&most), "{most} topics");
     for (number, position) in positions.into_iter().enumerate() {
         assert_eq!(
             fixture.history(&format!("watched-{number}")).position,

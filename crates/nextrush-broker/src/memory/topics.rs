@@ -218,3 +218,35 @@ impl Topics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use super::*;
+    use crate::SystemClock;
+
+    #[test]
+    fn who_waits_for_a_stream_while_it_is_forgotten_gets_the_next_one() {
+        let topic = Topic::try_from("a").unwrap();
+        // Whether the second thread is waiting by then is up to the scheduler, hence
+        // the rounds.
+        for _ in 0..200 {
+            let topics = Topics::new(MemoryLimits::default(), Box::new(SystemClock));
+            let both = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    topics.enter(&topic, |stream, _| {
+                        both.wait();
+                        (0..50).for_each(|_| thread::yield_now());
+                        stream.forget();
+                        topics.shard(&topic).write().remove(&topic);
+                    });
+                });
+                both.wait();
+                let forgotten = topics.enter(&topic, |stream, _| stream.is_forgotten());
+                assert!(!forgotten);
+            });
+        }
+    }
+}
