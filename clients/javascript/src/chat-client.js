@@ -1,0 +1,282 @@
+/**
+ * A member of one chat room.
+ *
+ * @module
+ */
+
+import { defaultServer, endpointAddress } from './address.js';
+import { Client } from './client.js';
+import { ClientError, ErrorCode } from './errors.js';
+import { Members } from './members.js';
+import { State } from './states.js';
+import { TypingUsers } from './typing.js';
+
+/** @import { TokenSource } from './address.js' */
+/** @import { ClientOptions, StateChange, WireMessage } from './client.js' */
+/** @import { ChatMessage, ChatMessages, User, UserId } from './wire.js' */
+
+/**
+ * @typedef {object} OwnChatOptions
+ * @property {string} [server] Address of the server. Default: where the page came from;
+ *   without a page, `ws://localhost:3000`.
+ * @property {number} [maxReconnectAttempts] Default 5.
+ * @property {number} [typingExpiryMs] How long a user counts as typing after last saying so,
+ *   in milliseconds. Default 6,000.
+ * @property {number} [typingRepeatMs] How often, in milliseconds, `sendTyping(true)` repeats
+ *   itself to the room while it is called all the time. Default 3,000.
+ */
+
+/** @typedef {ClientOptions & OwnChatOptions} ChatClientOptions */
+
+/**
+ * @typedef {object} ChatLocalEvents
+ * @property {User[]} users The members of the room, after each change; each user once.
+ * @property {User[]} typing-users The others who are typing, after each change.
+ */
+
+/**
+ * A member of one chat room, at `/chat/:roomId` of the server.
+ *
+ * What is shown, and how, is in `handleMessage`, `displayMessage`, `displayNotification` and
+ * `displayError`: replace them in a subclass or on the object. Everything else comes as
+ * events: the server's messages by their type, and `users` and `typing-users`.
+ *
+ * @example
+ * const chat = new ChatClient('room123', token);
+ * chat.displayMessage = ({ user, text }) => list.append(`${user.email}: ${text}`);
+ * chat.on('state', ({ state }) => (banner.hidden = state === State.Connected));
+ * chat.connect();
+ * form.onsubmit = () => chat.sendMessage(input.value);
+ *
+ * @extends {Client<ChatMessages & ChatLocalEvents>}
+ */
+export class ChatClient extends Client {
+  /**
+   * @override
+   * @protected
+   * @type {ReadonlySet<unknown>}
+   */
+  static localEvents = new Set([...Client.localEvents, 'users', 'typing-users']);
+
+  /** @type {string} */
+  roomId;
+
+  /**
+   * The token of the next attempt to connect, or the function that gets it.
+   *
+   * @type {TokenSource}
+   */
+  token;
+
+  #members = new Members();
+  #typing;
+  #typingRepeatMs;
+  /** When the room was last told that this user types. @type {number | null} */
+  #typingSentAt = null;
+
+  /**
+   * @param {string | number} roomId
+   * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt.
+   * @param {ChatClientOptions} [options]
+   * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
+   */
+  constructor(roomId, token, options = {}) {
+    const {
+      server = defaultServer(),
+      typingExpiryMs = 6_000,
+      typingRepeatMs = 3_000,
+      maxReconnectAttempts = 5,
+    } = options;
+    super(() => endpointAddress(server, ['chat', this.roomId], this.token), {
+      ...options,
+      maxReconnectAttempts,
+    });
+    if (!(typingExpiryMs > 0 && typingRepeatMs >= 0)) {
+      throw new ClientError(ErrorCode.InvalidOption, 'times must not be negative');
+    }
+    this.roomId = String(roomId);
+    this.token = token;
+    // A room or server that cannot be addressed is told here, and not first by a state.
+    endpointAddress(server, ['chat', this.roomId], null);
+
+    this.#typing = new TypingUsers({
+      timers: this.environment.timers,
+      expiryMs: typingExpiryMs,
+      changed: () => this.emit('typing-users', this.typingUsers),
+    });
+    this.#typingRepeatMs = typingRepeatMs;
+    this.on('state', (change) => this.#follow(change));
+    this.on('message', (message) => {
+      this.#track(message);
+      this.handleMessage(message);
+    });
+  }
+
+  /**
+   * The members of the room, this user included, each once. While disconnected: those of the
+   * lost connection.
+   *
+   * @returns {User[]}
+   */
+  get users() {
+    return this.#members.list();
+  }
+
+  /**
+   * The others who are typing.
+   *
+   * @returns {User[]}
+   */
+  get typingUsers() {
+    return this.#typing.list();
+  }
+
+  /**
+   * Says something to the room. The room's answer to everybody, this client included, is the
+   * message itself.
+   *
+   * @param {string} text
+   * @returns {boolean} Whether it went out; see `send`.
+   */
+  sendMessage(text) {
+    const sent = this.send({ type: 'chat', text });
+    // Those who see the message know that its author is not typing it any more.
+    if (sent) this.#typingSentAt = null;
+    return sent;
+  }
+
+  /**
+   * Tells the others that this user types, or has stopped. May be called at each key press:
+   * the room hears of it every three seconds at most.
+   *
+   * @param {boolean} isTyping
+   * @returns {boolean} Whether the others know: false when not connected.
+   */
+  sendTyping(isTyping) {
+    const now = this.environment.now();
+    const age = this.#typingSentAt === null ? Infinity : now - this.#typingSentAt;
+    const known = isTyping ? age < this.#typingRepeatMs : age === Infinity;
+    if (known) return this.state === State.Connected;
+
+    const sent = this.send({ type: 'typing', isTyping });
+    if (sent) this.#typingSentAt = isTyping ? now : null;
+    return sent;
+  }
+
+  /**
+   * Sends a message to one user, on all their connections. The server answers with
+   * `private-message-sent`, or with `error` if the user is not connected.
+   *
+   * @param {UserId} userId
+   * @param {string} text
+   * @returns {boolean} Whether it went out; see `send`.
+   */
+  sendPrivate(userId, text) {
+    return this.send({ type: 'private', targetUserId: userId, text });
+  }
+
+  /**
+   * Leaves the room.
+   */
+  disconnect() {
+    this.close();
+  }
+
+  /**
+   * Shows a message of the server. Called for each one, before the listeners of its type.
+   *
+   * @param {WireMessage} message
+   */
+  handleMessage(message) {
+    switch (message.type) {
+      case 'chat-message':
+        this.displayMessage(/** @type {ChatMessage} */ (message));
+        break;
+      case 'user-joined':
+        this.displayNotification(`${message['user']?.email} joined`);
+        break;
+      case 'user-left':
+        this.displayNotification('User left');
+        break;
+      case 'error':
+        this.displayError(message['message']);
+        break;
+    }
+  }
+
+  /**
+   * @param {ChatMessage} message
+   */
+  displayMessage(message) {
+    console.log(`${message.user?.email}: ${message.text}`);
+  }
+
+  /**
+   * @param {string} text
+   */
+  displayNotification(text) {
+    console.log(`Notification: ${text}`);
+  }
+
+  /**
+   * @param {string} error
+   */
+  displayError(error) {
+    console.error(`Error: ${error}`);
+  }
+
+  /**
+   * @param {StateChange} change
+   */
+  #follow({ state }) {
+    if (state === State.Connected) return;
+    this.#typingSentAt = null;
+    this.#typing.clear();
+  }
+
+  /**
+   * @param {WireMessage} message
+   */
+  #track(message) {
+    const user = isUser(message['user']) ? message['user'] : null;
+    switch (message.type) {
+      case 'room-history':
+        this.#members.replace(usersIn(message['users']));
+        this.emit('users', this.users);
+        break;
+      case 'user-joined':
+        if (user && this.#members.add(user)) this.emit('users', this.users);
+        break;
+      case 'user-left':
+        if (user && this.#members.remove(user)) {
+          this.#typing.stop(user);
+          this.emit('users', this.users);
+        }
+        break;
+      case 'typing':
+        if (user && message['isTyping']) this.#typing.start(user);
+        else if (user) this.#typing.stop(user);
+        break;
+      case 'chat-message':
+        if (user) this.#typing.stop(user);
+        break;
+    }
+  }
+}
+
+/**
+ * @param {unknown} users
+ * @returns {User[]}
+ */
+function usersIn(users) {
+  return Array.isArray(users) ? users.filter(isUser) : [];
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is User}
+ */
+function isUser(value) {
+  if (typeof value !== 'object' || value === null || !('id' in value)) return false;
+  return typeof value.id === 'string' || typeof value.id === 'number';
+}

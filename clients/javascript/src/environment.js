@@ -1,0 +1,84 @@
+/**
+ * What the client needs from the platform, each part replaceable.
+ *
+ * @module
+ */
+
+import { ClientError, ErrorCode } from './errors.js';
+
+/**
+ * The part of a WebSocket that the client uses: the browsers', Node's and that of the npm
+ * package `ws` all have it.
+ *
+ * @typedef {object} WebSocketLike
+ * @property {number} readyState
+ * @property {(data: string) => void} send
+ * @property {(code?: number, reason?: string) => void} close
+ * @property {(type: any, listener: (event: any) => void) => void} addEventListener
+ */
+
+/**
+ * @typedef {new (url: string, protocols?: string[]) => WebSocketLike} WebSocketConstructor
+ */
+
+/**
+ * @typedef {object} Timers
+ * @property {(callback: () => void, ms: number) => unknown} setTimeout
+ * @property {(timer: any) => void} clearTimeout
+ */
+
+/**
+ * Where `online` and `offline` events come from.
+ *
+ * @typedef {Pick<EventTarget, 'addEventListener' | 'removeEventListener'>} Network
+ */
+
+/**
+ * @typedef {object} EnvironmentOptions
+ * @property {WebSocketConstructor} [WebSocket] Default: the platform's own.
+ * @property {Timers} [timers] Default: the platform's own.
+ * @property {() => number} [now] The time in milliseconds; only differences matter. Default:
+ *   `Date.now`.
+ * @property {() => number} [random] Uniform in [0, 1). Default: `Math.random`.
+ * @property {Network | null} [network] Default: the page or worker itself where it has events,
+ *   else none. `null`: none.
+ */
+
+/** @typedef {Required<EnvironmentOptions>} Environment */
+
+/**
+ * Fills in what the platform has.
+ *
+ * @param {EnvironmentOptions} [options]
+ * @returns {Environment}
+ * @throws {ClientError} `no-websocket`
+ */
+export function resolveEnvironment(options = {}) {
+  const WebSocket = options.WebSocket ?? globalThis.WebSocket;
+  if (typeof WebSocket !== 'function') {
+    throw new ClientError(
+      ErrorCode.NoWebSocket,
+      "this platform has no WebSocket: pass one as an option, as in { WebSocket } with import WebSocket from 'ws'",
+    );
+  }
+  return {
+    WebSocket,
+    timers: options.timers ?? platformTimers,
+    now: options.now ?? Date.now,
+    random: options.random ?? Math.random,
+    network: options.network === undefined ? platformNetwork() : options.network,
+  };
+}
+
+// Looked up at each call, and called as plain functions: browsers refuse `setTimeout` as a
+// method of another object, and test frameworks replace the global ones.
+/** @type {Timers} */
+const platformTimers = {
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(timer),
+};
+
+/** @returns {Network | null} */
+function platformNetwork() {
+  return typeof globalThis.addEventListener === 'function' ? globalThis : null;
+}

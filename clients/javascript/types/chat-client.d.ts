@@ -1,0 +1,160 @@
+/**
+ * A member of one chat room.
+ *
+ * @module
+ */
+import { Client } from './client.js';
+import type { TokenSource } from './address.js';
+import type { ClientOptions, WireMessage } from './client.js';
+import type { ChatMessage, ChatMessages, User, UserId } from './wire.js';
+export type OwnChatOptions = {
+    /**
+     * Address of the server. Default: where the page came from;
+     * without a page, `ws://localhost:3000`.
+     */
+    server?: string;
+    /**
+     * Default 5.
+     */
+    maxReconnectAttempts?: number;
+    /**
+     * How long a user counts as typing after last saying so,
+     * in milliseconds. Default 6,000.
+     */
+    typingExpiryMs?: number;
+    /**
+     * How often, in milliseconds, `sendTyping(true)` repeats
+     * itself to the room while it is called all the time. Default 3,000.
+     */
+    typingRepeatMs?: number;
+};
+export type ChatClientOptions = ClientOptions & OwnChatOptions;
+export type ChatLocalEvents = {
+    /**
+     * The members of the room, after each change; each user once.
+     */
+    users: User[];
+    /**
+     * The others who are typing, after each change.
+     */
+    "typing-users": User[];
+};
+/** @import { TokenSource } from './address.js' */
+/** @import { ClientOptions, StateChange, WireMessage } from './client.js' */
+/** @import { ChatMessage, ChatMessages, User, UserId } from './wire.js' */
+/**
+ * @typedef {object} OwnChatOptions
+ * @property {string} [server] Address of the server. Default: where the page came from;
+ *   without a page, `ws://localhost:3000`.
+ * @property {number} [maxReconnectAttempts] Default 5.
+ * @property {number} [typingExpiryMs] How long a user counts as typing after last saying so,
+ *   in milliseconds. Default 6,000.
+ * @property {number} [typingRepeatMs] How often, in milliseconds, `sendTyping(true)` repeats
+ *   itself to the room while it is called all the time. Default 3,000.
+ */
+/** @typedef {ClientOptions & OwnChatOptions} ChatClientOptions */
+/**
+ * @typedef {object} ChatLocalEvents
+ * @property {User[]} users The members of the room, after each change; each user once.
+ * @property {User[]} typing-users The others who are typing, after each change.
+ */
+/**
+ * A member of one chat room, at `/chat/:roomId` of the server.
+ *
+ * What is shown, and how, is in `handleMessage`, `displayMessage`, `displayNotification` and
+ * `displayError`: replace them in a subclass or on the object. Everything else comes as
+ * events: the server's messages by their type, and `users` and `typing-users`.
+ *
+ * @example
+ * const chat = new ChatClient('room123', token);
+ * chat.displayMessage = ({ user, text }) => list.append(`${user.email}: ${text}`);
+ * chat.on('state', ({ state }) => (banner.hidden = state === State.Connected));
+ * chat.connect();
+ * form.onsubmit = () => chat.sendMessage(input.value);
+ *
+ * @extends {Client<ChatMessages & ChatLocalEvents>}
+ */
+export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
+    #private;
+    /**
+     * @override
+     * @protected
+     * @type {ReadonlySet<unknown>}
+     */
+    protected static localEvents: ReadonlySet<unknown>;
+    /** @type {string} */
+    roomId: string;
+    /**
+     * The token of the next attempt to connect, or the function that gets it.
+     *
+     * @type {TokenSource}
+     */
+    token: TokenSource;
+    /**
+     * @param {string | number} roomId
+     * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt.
+     * @param {ChatClientOptions} [options]
+     * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
+     */
+    constructor(roomId: string | number, token?: TokenSource, options?: ChatClientOptions);
+    /**
+     * The members of the room, this user included, each once. While disconnected: those of the
+     * lost connection.
+     *
+     * @returns {User[]}
+     */
+    get users(): User[];
+    /**
+     * The others who are typing.
+     *
+     * @returns {User[]}
+     */
+    get typingUsers(): User[];
+    /**
+     * Says something to the room. The room's answer to everybody, this client included, is the
+     * message itself.
+     *
+     * @param {string} text
+     * @returns {boolean} Whether it went out; see `send`.
+     */
+    sendMessage(text: string): boolean;
+    /**
+     * Tells the others that this user types, or has stopped. May be called at each key press:
+     * the room hears of it every three seconds at most.
+     *
+     * @param {boolean} isTyping
+     * @returns {boolean} Whether the others know: false when not connected.
+     */
+    sendTyping(isTyping: boolean): boolean;
+    /**
+     * Sends a message to one user, on all their connections. The server answers with
+     * `private-message-sent`, or with `error` if the user is not connected.
+     *
+     * @param {UserId} userId
+     * @param {string} text
+     * @returns {boolean} Whether it went out; see `send`.
+     */
+    sendPrivate(userId: UserId, text: string): boolean;
+    /**
+     * Leaves the room.
+     */
+    disconnect(): void;
+    /**
+     * Shows a message of the server. Called for each one, before the listeners of its type.
+     *
+     * @param {WireMessage} message
+     */
+    handleMessage(message: WireMessage): void;
+    /**
+     * @param {ChatMessage} message
+     */
+    displayMessage(message: ChatMessage): void;
+    /**
+     * @param {string} text
+     */
+    displayNotification(text: string): void;
+    /**
+     * @param {string} error
+     */
+    displayError(error: string): void;
+}

@@ -1,0 +1,84 @@
+/**
+ * What the client needs from the platform, each part replaceable.
+ *
+ * @module
+ */
+export type WebSocketLike = {
+    readyState: number;
+    send: (data: string) => void;
+    close: (code?: number, reason?: string) => void;
+    addEventListener: (type: any, listener: (event: any) => void) => void;
+};
+export type WebSocketConstructor = new (url: string, protocols?: string[]) => WebSocketLike;
+export type Timers = {
+    setTimeout: (callback: () => void, ms: number) => unknown;
+    clearTimeout: (timer: any) => void;
+};
+export type Network = Pick<EventTarget, 'addEventListener' | 'removeEventListener'>;
+export type EnvironmentOptions = {
+    /**
+     * Default: the platform's own.
+     */
+    WebSocket?: WebSocketConstructor;
+    /**
+     * Default: the platform's own.
+     */
+    timers?: Timers;
+    /**
+     * The time in milliseconds; only differences matter. Default:
+     * `Date.now`.
+     */
+    now?: () => number;
+    /**
+     * Uniform in [0, 1). Default: `Math.random`.
+     */
+    random?: () => number;
+    /**
+     * Default: the page or worker itself where it has events,
+     * else none. `null`: none.
+     */
+    network?: Network | null;
+};
+export type Environment = Required<EnvironmentOptions>;
+/**
+ * The part of a WebSocket that the client uses: the browsers', Node's and that of the npm
+ * package `ws` all have it.
+ *
+ * @typedef {object} WebSocketLike
+ * @property {number} readyState
+ * @property {(data: string) => void} send
+ * @property {(code?: number, reason?: string) => void} close
+ * @property {(type: any, listener: (event: any) => void) => void} addEventListener
+ */
+/**
+ * @typedef {new (url: string, protocols?: string[]) => WebSocketLike} WebSocketConstructor
+ */
+/**
+ * @typedef {object} Timers
+ * @property {(callback: () => void, ms: number) => unknown} setTimeout
+ * @property {(timer: any) => void} clearTimeout
+ */
+/**
+ * Where `online` and `offline` events come from.
+ *
+ * @typedef {Pick<EventTarget, 'addEventListener' | 'removeEventListener'>} Network
+ */
+/**
+ * @typedef {object} EnvironmentOptions
+ * @property {WebSocketConstructor} [WebSocket] Default: the platform's own.
+ * @property {Timers} [timers] Default: the platform's own.
+ * @property {() => number} [now] The time in milliseconds; only differences matter. Default:
+ *   `Date.now`.
+ * @property {() => number} [random] Uniform in [0, 1). Default: `Math.random`.
+ * @property {Network | null} [network] Default: the page or worker itself where it has events,
+ *   else none. `null`: none.
+ */
+/** @typedef {Required<EnvironmentOptions>} Environment */
+/**
+ * Fills in what the platform has.
+ *
+ * @param {EnvironmentOptions} [options]
+ * @returns {Environment}
+ * @throws {ClientError} `no-websocket`
+ */
+export declare function resolveEnvironment(options?: EnvironmentOptions): Environment;

@@ -1,0 +1,33 @@
+/**
+ * Who is in a room.
+ *
+ * @module
+ */
+import type { User } from './wire.js';
+/** @import { User, UserId } from './wire.js' */
+/**
+ * The members of a room, each user once however many connections they have.
+ */
+export declare class Members {
+    #private;
+    /**
+     * @returns {User[]} In the order in which they came.
+     */
+    list(): User[];
+    /**
+     * @param {Iterable<User>} users Once per connection.
+     */
+    replace(users: Iterable<User>): void;
+    /**
+     * @param {User} user
+     * @returns {boolean} Whether they are new.
+     */
+    add(user: User): boolean;
+    /**
+     * Takes one connection from a user.
+     *
+     * @param {User} user
+     * @returns {boolean} Whether it was their last.
+     */
+    remove({ id }: User): boolean;
+}
