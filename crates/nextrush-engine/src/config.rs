@@ -1,0 +1,114 @@
+use std::num::NonZeroUsize;
+use std::thread;
+use std::time::Duration;
+
+use nextrush_protocol::Limits;
+
+/// How an [`Engine`](crate::Engine) is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Shards, each a thread with its own connections. Default: one per available core.
+    /// More than 65,536 are taken as 65,536.
+    pub shards: NonZeroUsize,
+    /// The most connections at a time, those that are still closing included; more are
+    /// refused with [`AcceptError::TooManyConnections`](crate::AcceptError). Default:
+    /// 100,000.
+    pub connections: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            shards: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            connections: 100_000,
+        }
+    }
+}
+
+/// What the connections of one endpoint have in common.
+///
+/// ```
+/// use std::time::Duration;
+/// use nextrush_engine::{Backlog, Heartbeat, Options};
+/// use nextrush_protocol::Limits;
+///
+/// let options = Options {
+///     limits: Limits::message(1024 * 1024),
+///     heartbeat: Some(Heartbeat { interval: Duration::from_secs(60), ..Heartbeat::default() }),
+///     ..Options::default()
+/// };
+/// assert_eq!(options.backlog, Backlog::default());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How long a client's messages and frames may be; a longer one closes the connection
+    /// with 1009. Default: 64 KiB.
+    pub limits: Limits,
+    /// How a client that went away silently is noticed; `None`: only when something is
+    /// sent to it. Default: [`Heartbeat::default`].
+    pub heartbeat: Option<Heartbeat>,
+    /// How long a client may take for its part of closing, from the moment the kernel
+    /// took our close frame; then the transport is cut. Default: 2 s.
+    pub close_timeout: Duration,
+    /// How far a client may read behind. Default: [`Backlog::default`].
+    pub backlog: Backlog,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            heartbeat: Some(Heartbeat::default()),
+            close_timeout: Duration::from_secs(2),
+            backlog: Backlog::default(),
+        }
+    }
+}
+
+/// Pings to clients that are silent.
+///
+/// Any byte from the client counts as a sign of life. Looked after in slices to keep a
+/// million idle connections cheap, so both times are lower bounds: a ping or a cut comes
+/// up to an eighth of the shorter one later, at least 0.1 s. While a handler holds the
+/// connection's reading back its silence is not held against the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The silence after which a ping is sent. Default: 25 s, below the 30 s to 60 s after
+    /// which usual proxies cut an idle connection.
+    pub interval: Duration,
+    /// The further silence after which the client counts as gone: its transport is cut,
+    /// its handler sees [`ConnectionError::HeartbeatTimeout`](crate::ConnectionError) and
+    /// 1006. Default: 10 s.
+    pub timeout: Duration,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(25),
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The bounds of what waits for a client that reads too slowly. Over one of them the
+/// connection is closed with 1013, and what waited is dropped.
+///
+/// Pongs and close frames are not held back by these bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// The bytes that may wait because the kernel does not take them. A single frame that
+    /// is longer may wait alone. Default: 1 MiB.
+    pub bytes: usize,
+    /// How long a frame may wait until the kernel has taken the whole of it. Default: 10 s.
+    pub age: Duration,
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self {
+            bytes: 1024 * 1024,
+            age: Duration::from_secs(10),
+        }
+    }
+}

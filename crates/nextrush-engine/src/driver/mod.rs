@@ -1,0 +1,4 @@
+//! What moves a shard: real sockets and time, or simulated ones.
+
+pub(crate) mod mio;
+pub mod sim;

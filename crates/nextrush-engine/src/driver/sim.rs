@@ -1,0 +1,5 @@
+//! A network in memory.
+
+/// One end of a connection.
+#[derive(Debug)]
+pub struct Pipe {}

@@ -1,0 +1,219 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use nextrush_protocol::CloseFrame;
+use parking_lot::Mutex;
+use tokio::runtime;
+
+use crate::config::{Config, Options};
+use crate::connection::Connection;
+use crate::driver::mio;
+use crate::error::AcceptError;
+use crate::handler::Handler;
+use crate::id::ConnectionId;
+use crate::inbox::{Accept, Command};
+use crate::room::Room;
+use crate::shared::Shared;
+use crate::transport::Transport;
+
+/// The connections of a process and the threads that serve them.
+///
+/// A cheap handle, usable from any thread. When the last one is dropped the shards stop
+/// and what is connected is cut; [`shutdown`](Self::shutdown) is the friendly way.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    shards: Mutex<Shards>,
+}
+
+/// Who runs the shards.
+enum Shards {
+    /// Threads, from the first connection on.
+    NotStarted,
+    Started,
+    /// Starting them failed; what had started was stopped.
+    Failed,
+}
+
+impl Engine {
+    /// An engine without connections. Its threads start with the first one.
+    pub fn new(config: Config) -> Self {
+        Self::with_shards(&config, Shards::NotStarted)
+    }
+
+    /// An engine whose shards the caller runs.
+    pub(crate) fn without_threads(config: &Config) -> Self {
+        Self::with_shards(config, Shards::Started)
+    }
+
+    fn with_shards(config: &Config, shards: Shards) -> Self {
+        Self(Arc::new(Inner {
+            shared: Arc::new(Shared::new(config)),
+            shards: Mutex::new(shards),
+        }))
+    }
+
+    /// Takes over a connection whose opening handshake is done, and gives it to the shard
+    /// that has the fewest.
+    ///
+    /// `read_ahead` is what had been read behind the handshake. `make` is called on the
+    /// shard's thread and makes the connection's handler, which is
+    /// [opened](Handler::open) at once.
+    ///
+    /// The shards enter the tokio runtime that the first call was made in, so work of
+    /// handlers may use whatever needs one.
+    ///
+    /// # Errors
+    ///
+    /// The transport is dropped, and `make` is not called, if there are too many
+    /// connections, the engine shuts down, there is no tokio runtime, or the threads cannot
+    /// be started.
+    pub fn accept<F>(
+        &self,
+        transport: Transport,
+        read_ahead: Bytes,
+        options: Arc<Options>,
+        make: F,
+    ) -> Result<ConnectionId, AcceptError>
+    where
+        F: FnOnce(Connection) -> Box<dyn Handler> + Send + 'static,
+    {
+        let shared = &self.0.shared;
+        if shared.is_shutting_down() {
+            return Err(AcceptError::ShuttingDown);
+        }
+        self.start()?;
+        if !shared.add_connection() {
+            return Err(AcceptError::TooManyConnections {
+                limit: shared.limit(),
+            });
+        }
+        let link = shared
+            .links
+            .iter()
+            .min_by_key(|link| link.load())
+            .expect("an engine has a shard");
+        let id = link.take_slot();
+        let peer = transport.peer_addr();
+        let accept = Command::Accept(Box::new(Accept {
+            connection: Connection::new(id, Arc::clone(link), options, peer),
+            transport,
+            read_ahead,
+            make: Box::new(make),
+        }));
+        if link.inbox.push(accept) {
+            Ok(id)
+        } else {
+            link.free_slot(id.slot);
+            shared.remove_connection();
+            Err(AcceptError::ShuttingDown)
+        }
+    }
+
+    /// Whether [`accept`](Self::accept) would take a connection now: asked before an
+    /// upgrade is granted, it lets most refusals be told over HTTP.
+    pub fn has_capacity(&self) -> bool {
+        let shared = &self.0.shared;
+        !shared.is_shutting_down() && shared.connections() < shared.limit()
+    }
+
+    /// The room of this name, made if there is none. Rooms without members and handles
+    /// take no memory.
+    pub fn room(&self, name: &str) -> Room {
+        self.0.shared.rooms.room(name)
+    }
+
+    /// The room of this name if there is one: with members, or with a handle somewhere.
+    pub fn find_room(&self, name: &str) -> Option<Room> {
+        self.0.shared.rooms.find(name)
+    }
+
+    /// The rooms that have members, in no order.
+    pub fn rooms(&self) -> Vec<Room> {
+        self.0.shared.rooms.with_members()
+    }
+
+    /// The number of connections, those that are closing included.
+    pub fn connections(&self) -> usize {
+        self.0.shared.connections()
+    }
+
+    /// Closes every connection with `frame` and refuses new ones from now on. Resolves
+    /// when all of them are gone and the work of their handlers is done; what is left
+    /// after `deadline` is cut and dropped. The threads have stopped by then.
+    pub async fn shutdown(&self, frame: CloseFrame, deadline: Duration) {
+        let shared = &self.0.shared;
+        {
+            // Under the lock, so that no thread starts behind the command.
+            let shards = self.0.shards.lock();
+            shared.begin_shutdown();
+            if matches!(*shards, Shards::Started) {
+                for link in &shared.links {
+                    link.inbox.push(Command::Shutdown {
+                        frame: frame.clone(),
+                        deadline,
+                    });
+                }
+            }
+        }
+        shared.stopped().await;
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    fn start(&self) -> Result<(), AcceptError> {
+        let mut shards = self.0.shards.lock();
+        match *shards {
+            Shards::Started => Ok(()),
+            Shards::Failed => Err(AcceptError::ShuttingDown),
+            Shards::NotStarted if self.0.shared.is_shutting_down() => {
+                Err(AcceptError::ShuttingDown)
+            }
+            Shards::NotStarted => {
+                let runtime =
+                    runtime::Handle::try_current().map_err(|_| AcceptError::NoRuntime)?;
+                match mio::start(&self.0.shared, &runtime) {
+                    Ok(()) => {
+                        *shards = Shards::Started;
+                        Ok(())
+                    }
+                    Err(error) => {
+                        *shards = Shards::Failed;
+                        self.0.stop();
+                        Err(AcceptError::Start(error))
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn stop(&self) {
+        self.shared.begin_shutdown();
+        for link in &self.shared.links {
+            link.inbox.push(Command::Stop);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("shards", &self.0.shared.links.len())
+            .field("connections", &self.connections())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,52 @@
+use std::borrow::Cow;
+use std::pin::Pin;
+
+use crate::close_reason::CloseReason;
+use crate::error::ConnectionError;
+
+/// What the engine calls for one connection: always on the thread of its shard, one call
+/// at a time.
+///
+/// A call must not block: all connections of the shard wait for it. One that panics
+/// closes its own connection with 1011 and no other.
+///
+/// The first call is [`open`](Self::open), the last one [`close`](Self::close); each of
+/// them comes exactly once. The handler is dropped after `close`; work that calls have
+/// returned runs on to its end.
+pub trait Handler {
+    /// The connection is there, and can be sent to. The client is not read before the
+    /// work is done or
+    /// [`Connection::start_reading`](crate::Connection::start_reading) was called.
+    fn open(&mut self) -> Work;
+
+    /// A message came. While the work is pending the connection is read no further, so
+    /// that TCP holds the sender back.
+    fn message(&mut self, message: Incoming<'_>) -> Work;
+
+    /// A pong came, asked for or not. Pending work holds the sender back as with
+    /// [`message`](Self::message).
+    fn pong(&mut self, payload: &[u8]) -> Work;
+
+    /// The connection failed; [`close`](Self::close) follows at once.
+    fn error(&mut self, error: &ConnectionError) -> Work;
+
+    /// The connection ended, whatever the way. It has already left its rooms, and its
+    /// state is [`State::Closed`](crate::State).
+    fn close(&mut self, reason: &CloseReason) -> Work;
+}
+
+/// What a call of a [`Handler`] leaves to be done.
+///
+/// `None`: nothing, which is the usual case and costs nothing. A future is polled at once,
+/// on the shard's thread, and kept only while it is pending; it need not be [`Send`].
+pub type Work = Option<Pin<Box<dyn Future<Output = ()>>>>;
+
+/// A message from a client: borrowed from the read buffer where it lies there in one
+/// piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming<'a> {
+    /// A text message.
+    Text(Cow<'a, str>),
+    /// A binary message.
+    Binary(Cow<'a, [u8]>),
+}

@@ -1,0 +1,187 @@
+use std::mem;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use nextrush_protocol::{CloseFrame, Frame};
+use parking_lot::Mutex;
+
+use crate::connection::Connection;
+use crate::error::ConnectionError;
+use crate::handler::{Handler, Work};
+use crate::id::{ConnectionId, TimerId};
+use crate::room::RoomId;
+use crate::transport::Transport;
+
+/// All that is told to a shard, from other threads and from its own: one queue, so that
+/// what one task tells it happens in the order of the telling.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    queue: Mutex<Queue>,
+    waker: OnceLock<Waker>,
+}
+
+/// Ends the shard's wait for its sockets.
+pub(crate) type Waker = Box<dyn Fn() + Send + Sync>;
+
+#[derive(Default)]
+struct Queue {
+    commands: Vec<Command>,
+    /// The shard waits for its sockets, or is about to: it has to be woken.
+    asleep: bool,
+    closed: bool,
+}
+
+impl Inbox {
+    /// Has to come before the first [`doze`](Self::doze).
+    pub(crate) fn set_waker(&self, waker: Waker) {
+        // A second waker would belong to a second driver of the same shard, which nobody starts.
+        let _ = self.waker.set(waker);
+    }
+
+    /// Adds a command, and wakes the shard if it sleeps. `false`: the shard has stopped.
+    pub(crate) fn push(&self, command: Command) -> bool {
+        match self.add(command) {
+            Added::Awake => true,
+            Added::Asleep => {
+                self.wake();
+                true
+            }
+            // Dropped here and not under the lock: it may hold values of the user.
+            Added::Refused(_command) => false,
+        }
+    }
+
+    /// The same for callers that hold a room's lock: `true` if they have to call
+    /// [`wake`](Self::wake) once they have released it.
+    #[must_use]
+    pub(crate) fn push_quietly(&self, command: Command) -> bool {
+        matches!(self.add(command), Added::Asleep)
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Some(wake) = self.waker.get() {
+            wake();
+        }
+    }
+
+    fn add(&self, command: Command) -> Added {
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            return Added::Refused(command);
+        }
+        queue.commands.push(command);
+        if mem::take(&mut queue.asleep) {
+            Added::Asleep
+        } else {
+            Added::Awake
+        }
+    }
+
+    /// Swaps what has come into `commands`, which must be empty.
+    pub(crate) fn take(&self, commands: &mut Vec<Command>) {
+        debug_assert!(commands.is_empty(), "commands would be lost");
+        let mut queue = self.queue.lock();
+        queue.asleep = false;
+        mem::swap(&mut queue.commands, commands);
+    }
+
+    /// From here on a new command wakes the shard. `false` if there are some already.
+    pub(crate) fn doze(&self) -> bool {
+        let mut queue = self.queue.lock();
+        queue.asleep = queue.commands.is_empty();
+        queue.asleep
+    }
+
+    /// Refuses commands from now on; returns those that nobody will follow any more.
+    pub(crate) fn close(&self) -> Vec<Command> {
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        mem::take(&mut queue.commands)
+    }
+}
+
+enum Added {
+    Awake,
+    Asleep,
+    Refused(#[expect(dead_code, reason = "kept to be dropped by the caller")] Command),
+}
+
+/// Something for a shard to do.
+pub(crate) enum Command {
+    Accept(Box<Accept>),
+    Connection(Key, Order),
+    Publish {
+        room: RoomId,
+        frame: Frame,
+        /// Sorted.
+        except: Option<Arc<[ConnectionId]>>,
+    },
+    /// A task can go on.
+    Wake {
+        task: u32,
+    },
+    /// Close every connection, cut what is left after the deadline, then stop.
+    Shutdown {
+        frame: CloseFrame,
+        deadline: Duration,
+    },
+    /// Cut every connection and stop.
+    Stop,
+}
+
+pub(crate) struct Accept {
+    pub(crate) connection: Connection,
+    pub(crate) transport: Transport,
+    pub(crate) read_ahead: Bytes,
+    pub(crate) make: MakeHandler,
+}
+
+pub(crate) type MakeHandler = Box<dyn FnOnce(Connection) -> Box<dyn Handler> + Send>;
+
+/// A connection within its shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+impl From<ConnectionId> for Key {
+    fn from(id: ConnectionId) -> Self {
+        Self {
+            slot: id.slot,
+            generation: id.generation,
+        }
+    }
+}
+
+/// Something to do to one connection.
+pub(crate) enum Order {
+    Send(Frame),
+    Close(Option<CloseFrame>),
+    StartReading,
+    Join(RoomId),
+    Leave(RoomId),
+    SetTimer(Box<SetTimer>),
+    CancelTimer(TimerId),
+    /// It ended by itself. Told like anything else, so that what was told before
+    /// happens before: answers to the messages ahead of a close frame are sent.
+    End(Ending),
+}
+
+pub(crate) struct SetTimer {
+    pub(crate) id: TimerId,
+    pub(crate) after: Duration,
+    pub(crate) run: TimerFn,
+}
+
+pub(crate) type TimerFn = Box<dyn FnOnce() -> Work + Send>;
+
+/// How a connection ended that we did not close.
+pub(crate) enum Ending {
+    /// The peer's close frame came.
+    Peer(Option<CloseFrame>),
+    /// The peer sends no more, and sent no close frame.
+    EndOfStream,
+    Failed(ConnectionError),
+}

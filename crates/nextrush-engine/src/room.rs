@@ -1,0 +1,232 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use nextrush_protocol::Frame;
+use parking_lot::{Mutex, RwLock};
+
+use crate::connection::Connection;
+use crate::id::ConnectionId;
+use crate::inbox::{Command, Order};
+use crate::link::Link;
+
+/// A named set of connections that can be sent to at once.
+///
+/// A cheap handle, usable from any thread, equal by identity. A room exists as long as it
+/// has members or somebody holds a handle; then it takes no memory any more, and its name
+/// makes a new one.
+#[derive(Clone)]
+pub struct Room(Arc<Inner>);
+
+struct Inner {
+    id: RoomId,
+    name: Arc<str>,
+    directory: Arc<RoomDirectory>,
+    members: Mutex<Members>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct RoomId(u64);
+
+#[derive(Default)]
+struct Members {
+    connections: HashMap<ConnectionId, Connection>,
+    /// How many of them each shard has. Empty until the first one joins.
+    per_shard: Vec<usize>,
+}
+
+impl Room {
+    /// The name that it was asked for by.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.0.members.lock().connections.len()
+    }
+
+    /// Whether there is no member.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The members, in no order.
+    pub fn members(&self) -> Vec<Connection> {
+        let members = self.0.members.lock();
+        members.connections.values().cloned().collect()
+    }
+
+    /// Whether this connection is a member.
+    pub fn contains(&self, connection: ConnectionId) -> bool {
+        self.0.members.lock().connections.contains_key(&connection)
+    }
+
+    /// Sends one frame to every member: one shared buffer, and one entry in the inbox of
+    /// each shard that has members. All members see publications of a room in one order.
+    pub fn publish(&self, frame: Frame) {
+        self.publish_to(&frame, None);
+    }
+
+    /// The same, but not to these connections.
+    pub fn publish_except(&self, frame: Frame, except: &[ConnectionId]) {
+        let except = (!except.is_empty()).then(|| {
+            let mut except = except.to_vec();
+            except.sort_unstable();
+            except.into()
+        });
+        self.publish_to(&frame, except.as_ref());
+    }
+
+    fn publish_to(&self, frame: &Frame, except: Option<&Arc<[ConnectionId]>>) {
+        let links = &self.0.directory.links;
+        let mut asleep = Vec::new();
+        // All shards are told under the room's lock, which makes the order the same for all.
+        let members = self.0.members.lock();
+        for (link, count) in links.iter().zip(&members.per_shard) {
+            if *count == 0 {
+                continue;
+            }
+            let publish = Command::Publish {
+                room: self.0.id,
+                frame: frame.clone(),
+                except: except.cloned(),
+            };
+            if link.inbox.push_quietly(publish) {
+                asleep.push(link);
+            }
+        }
+        drop(members);
+        for link in asleep {
+            link.inbox.wake();
+        }
+    }
+
+    /// Called under the connection's lock.
+    pub(crate) fn add(&self, connection: &Connection) -> bool {
+        let id = connection.id();
+        let mut members = self.0.members.lock();
+        if members.connections.contains_key(&id) {
+            return false;
+        }
+        members.connections.insert(id, connection.clone());
+        let shards = self.0.directory.links.len();
+        members.per_shard.resize(shards, 0);
+        members.per_shard[usize::from(id.shard)] += 1;
+        // Under the room's lock, so that the publications after this one find a member.
+        self.0.directory.links[usize::from(id.shard)].post(id, Order::Join(self.0.id));
+        true
+    }
+
+    /// Called under the connection's lock.
+    pub(crate) fn remove(&self, connection: &Connection) {
+        let id = connection.id();
+        let mut members = self.0.members.lock();
+        let Some(member) = members.connections.remove(&id) else {
+            return;
+        };
+        members.per_shard[usize::from(id.shard)] -= 1;
+        if members.connections.is_empty() {
+            mem::take(&mut *members);
+        }
+        self.0.directory.links[usize::from(id.shard)].post(id, Order::Leave(self.0.id));
+        drop(members);
+        drop(member);
+    }
+
+    pub(crate) fn is_served_by(&self, link: &Arc<Link>) -> bool {
+        let links = &self.0.directory.links;
+        links
+            .get(usize::from(link.index()))
+            .is_some_and(|own| Arc::ptr_eq(own, link))
+    }
+}
+
+impl PartialEq for Room {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Room {}
+
+impl Hash for Room {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room")
+            .field("name", &self.name())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which rooms there are.
+pub(crate) struct RoomDirectory {
+    links: Box<[Arc<Link>]>,
+    rooms: RwLock<HashMap<Arc<str>, Weak<Inner>>>,
+    next: AtomicU64,
+}
+
+impl RoomDirectory {
+    pub(crate) fn new(links: Box<[Arc<Link>]>) -> Self {
+        Self {
+            links,
+            rooms: RwLock::default(),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn room(self: &Arc<Self>, name: &str) -> Room {
+        if let Some(room) = self.find(name) {
+            return room;
+        }
+        let mut rooms = self.rooms.write();
+        if let Some(room) = rooms.get(name).and_then(Weak::upgrade) {
+            return Room(room);
+        }
+        let room = Arc::new(Inner {
+            id: RoomId(self.next.fetch_add(1, Ordering::Relaxed)),
+            name: name.into(),
+            directory: Arc::clone(self),
+            members: Mutex::default(),
+        });
+        // Takes the place of a room of this name that ends just now.
+        rooms.insert(Arc::clone(&room.name), Arc::downgrade(&room));
+        Room(room)
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Room> {
+        self.rooms.read().get(name).and_then(Weak::upgrade).map(Room)
+    }
+
+    pub(crate) fn with_members(&self) -> Vec<Room> {
+        let mut rooms: Vec<_> = {
+            let rooms = self.rooms.read();
+            rooms.values().filter_map(Weak::upgrade).map(Room).collect()
+        };
+        // Not under the directory's lock, which the end of a room takes as well.
+        rooms.retain(|room| !room.is_empty());
+        rooms
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let mut rooms = self.directory.rooms.write();
+        // A younger room may have taken the name meanwhile.
+        if rooms
+            .get(&self.name)
+            .is_some_and(|room| std::ptr::eq(room.as_ptr(), self))
+        {
+            rooms.remove(&self.name);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::link::Link;
+use crate::room::RoomDirectory;
+
+/// What the shards of one engine have in common.
+pub(crate) struct Shared {
+    pub(crate) links: Box<[Arc<Link>]>,
+    pub(crate) rooms: Arc<RoomDirectory>,
+    limit: usize,
+    connections: AtomicUsize,
+    shutting_down: AtomicBool,
+    /// The shards that run.
+    running: watch::Sender<usize>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &Config) -> Self {
+        let shards = u16::try_from(config.shards.get() - 1).unwrap_or(u16::MAX);
+        let links: Box<[_]> = (0..=shards).map(|index| Arc::new(Link::new(index))).collect();
+        Self {
+            rooms: Arc::new(RoomDirectory::new(links.clone())),
+            links,
+            limit: config.connections,
+            connections: AtomicUsize::new(0),
+            shutting_down: AtomicBool::new(false),
+            running: watch::Sender::new(0),
+        }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more connection, unless the limit is reached.
+    pub(crate) fn add_connection(&self) -> bool {
+        self.connections
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                (count < self.limit).then_some(count + 1)
+            })
+            .is_ok()
+    }
+
+    pub(crate) fn remove_connection(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn begin_shutdown(&self) {
+        self.shutting_down.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn shard_started(&self) {
+        self.running.send_modify(|running| *running += 1);
+    }
+
+    pub(crate) fn shard_stopped(&self) {
+        self.running.send_modify(|running| *running -= 1);
+    }
+
+    /// Waits until no shard runs.
+    pub(crate) async fn stopped(&self) {
+        let mut running = self.running.subscribe();
+        // Fails only without a sender, which `self` holds.
+        let _ = running.wait_for(|running| *running == 0).await;
+    }
+}

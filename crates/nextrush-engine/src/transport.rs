@@ -1,0 +1,59 @@
+use std::fmt;
+use std::net::{SocketAddr, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+
+use crate::driver::sim;
+
+/// A byte stream to a client whose opening handshake is done.
+///
+/// The engine makes it non-blocking; a TCP one gets `TCP_NODELAY` and, on Linux, a
+/// `TCP_NOTSENT_LOWAT` of 16 KiB: without it the kernel takes up to 4 MB for a client that
+/// does not read.
+#[non_exhaustive]
+pub enum Transport {
+    /// A TCP connection.
+    Tcp(TcpStream),
+    /// A Unix stream socket: a local connection, or one end of a pair through which some
+    /// other kind of stream is copied.
+    #[cfg(unix)]
+    Unix(UnixStream),
+    /// The server's end of a pipe of the simulated network.
+    #[doc(hidden)]
+    Simulated(sim::Pipe),
+}
+
+impl Transport {
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+            Self::Simulated(_) => None,
+        }
+    }
+}
+
+impl From<TcpStream> for Transport {
+    fn from(stream: TcpStream) -> Self {
+        Self::Tcp(stream)
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixStream> for Transport {
+    fn from(stream: UnixStream) -> Self {
+        Self::Unix(stream)
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(stream) => stream.fmt(f),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.fmt(f),
+            Self::Simulated(_) => f.write_str("Simulated"),
+        }
+    }
+}
