@@ -124,7 +124,7 @@ impl Decoder {
     }
 
     /// The memory allocated for what the peer has begun and not finished, in bytes: its
-    /// payload so far, room to grow, and some hundred bytes of bookkeeping. 0 between
+    /// payload so far, room to grow, and about a hundred bytes of bookkeeping. 0 between
     /// messages, and only then.
     pub fn buffered(&self) -> usize {
         self.partial
@@ -315,7 +315,7 @@ impl OpenFrame {
                 let text = utf8::check(payload).ok_or(ProtocolError::InvalidText)?;
                 Ok(Some(Event::Text(text.into())))
             }
-            Opcode::Binary if self.fin => Ok(Some(Event::Binary((&*payload).into()))),
+            Opcode::Binary if self.fin => Ok(Some(Event::Binary(payload.into()))),
             Opcode::Text | Opcode::Binary | Opcode::Continuation => Ok(None),
             Opcode::Ping => Ok(Some(Event::Ping(payload.into()))),
             Opcode::Pong => Ok(Some(Event::Pong(payload.into()))),

@@ -45,25 +45,26 @@ impl Expectation {
     /// Each part is judged as soon as it is there, in the order of the bytes: how the
     /// bytes were cut makes no difference to which error is found.
     pub(crate) fn read(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
-        let Some((&first, bytes)) = bytes.split_first() else {
+        let Some((first, rest)) = bytes.split_first() else {
             return Ok(None);
         };
-        let (fin, opcode) = self.first_byte(first)?;
+        let (fin, opcode) = self.first_byte(*first)?;
 
-        let Some((&second, bytes)) = bytes.split_first() else {
+        let Some((second, rest)) = rest.split_first() else {
             return Ok(None);
         };
-        let short = self.second_byte(second, opcode)?;
+        let short = self.second_byte(*second, opcode)?;
 
-        let Some((length, bytes, length_size)) = extended_length(short, bytes)? else {
+        let Some((length, rest)) = read_length(short, rest) else {
             return Ok(None);
         };
+        check_form(length, short)?;
         let length = self.within_limits(length, opcode)?;
 
-        let (mask, mask_size) = match self.role {
-            Role::Client => ([0; 4], 0),
-            Role::Server => match bytes.first_chunk() {
-                Some(mask) => (*mask, 4),
+        let (mask, rest) = match self.role {
+            Role::Client => ([0; 4], rest),
+            Role::Server => match rest.split_first_chunk() {
+                Some((mask, rest)) => (*mask, rest),
                 None => return Ok(None),
             },
         };
@@ -73,7 +74,7 @@ impl Expectation {
             length,
             mask,
         };
-        Ok(Some((header, 2 + length_size + mask_size)))
+        Ok(Some((header, bytes.len() - rest.len())))
     }
 
     fn first_byte(&self, byte: u8) -> Result<(bool, Opcode), ProtocolError> {
@@ -113,37 +114,47 @@ impl Expectation {
     }
 
     fn within_limits(&self, length: u64, opcode: Opcode) -> Result<u32, ProtocolError> {
-        if opcode.is_control() {
-            return Ok(length as u32);
+        if !opcode.is_control() {
+            let so_far = self.message.unwrap_or(0) as u64;
+            // No overflow: the length is below 2^63, what has arrived is in memory.
+            if so_far + length > u64::from(self.message_limit) {
+                return Err(ProtocolError::MessageTooBig {
+                    limit: self.message_limit as usize,
+                });
+            }
+            if length > u64::from(self.frame_limit) {
+                return Err(ProtocolError::FrameTooBig {
+                    limit: self.frame_limit as usize,
+                });
+            }
         }
-        if length > u64::from(self.frame_limit) {
-            return Err(ProtocolError::FrameTooBig {
-                limit: self.frame_limit as usize,
-            });
-        }
-        let so_far = self.message.unwrap_or(0) as u64;
-        if so_far + length > u64::from(self.message_limit) {
-            return Err(ProtocolError::MessageTooBig {
-                limit: self.message_limit as usize,
-            });
-        }
-        // Fits: a frame limit is 32 bits wide.
+        // Fits: limits are 32 bits wide, and a control frame has at most 125 bytes.
         Ok(length as u32)
     }
 }
 
-/// The payload length, the bytes behind it, and the size of the extended length field.
-fn extended_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, &[u8], usize)>, ProtocolError> {
-    let (length, rest, size, least) = match short {
-        LENGTH_16 => match bytes.split_first_chunk() {
-            Some((field, rest)) => (u64::from(u16::from_be_bytes(*field)), rest, 2, 126),
-            None => return Ok(None),
-        },
-        LENGTH_64 => match bytes.split_first_chunk() {
-            Some((field, rest)) => (u64::from_be_bytes(*field), rest, 8, 1 << 16),
-            None => return Ok(None),
-        },
-        short => (u64::from(short), bytes, 0, 0),
+/// The payload length, which `short` gives or whose size it gives, and the bytes behind
+/// it; `None` if there is more of it to come.
+fn read_length(short: u8, bytes: &[u8]) -> Option<(u64, &[u8])> {
+    match short {
+        LENGTH_16 => {
+            let (field, rest) = bytes.split_first_chunk()?;
+            Some((u64::from(u16::from_be_bytes(*field)), rest))
+        }
+        LENGTH_64 => {
+            let (field, rest) = bytes.split_first_chunk()?;
+            Some((u64::from_be_bytes(*field), rest))
+        }
+        short => Some((u64::from(short), bytes)),
+    }
+}
+
+/// RFC 6455 §5.2: the shortest form, and less than 2^63.
+fn check_form(length: u64, short: u8) -> Result<(), ProtocolError> {
+    let least = match short {
+        LENGTH_16 => u64::from(LENGTH_16),
+        LENGTH_64 => 1 << 16,
+        _ => 0,
     };
     if length < least {
         return Err(ProtocolError::LengthNotMinimal);
@@ -151,7 +162,7 @@ fn extended_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, &[u8], usize)
     if length >> 63 != 0 {
         return Err(ProtocolError::LengthOverflow);
     }
-    Ok(Some((length, rest, size)))
+    Ok(())
 }
 
 /// Appends a header to `out`; the length in its shortest form.

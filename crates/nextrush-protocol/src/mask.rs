@@ -1,6 +1,10 @@
 /// Masks or unmasks `payload` with `key` (RFC 6455 §5.3), starting at the key's first
 /// byte; returns the key as it stands at the payload's end, for the bytes that follow.
 pub(crate) fn apply(key: [u8; 4], payload: &mut [u8]) -> [u8; 4] {
+    if key == [0; 4] {
+        // A frame from a server, which is not masked.
+        return key;
+    }
     let wide = u64::from_ne_bytes([
         key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
     ]);
