@@ -25,7 +25,7 @@ pub(super) fn encode(nonce: [u8; 16]) -> String {
 
 /// Whether `key` stands for 16 bytes (RFC 6455 §4.1).
 pub(super) fn is_valid(key: &[u8]) -> bool {
-    // Decoding needs no more room than this, and a longer key is refused unread.
+    // The longest that 24 characters can stand for; a longer key does not fit and is refused.
     let mut nonce = [0; 18];
-    key.len() == 24 && STANDARD.decode_slice(key, &mut nonce) == Ok(16)
+    STANDARD.decode_slice(key, &mut nonce) == Ok(16)
 }

@@ -379,6 +379,30 @@ fn an_announced_payload_reserves_no_memory() {
 }
 
 #[test]
+fn a_buffer_never_outgrows_the_longest_its_message_can_become() {
+    let fragments = frame(BINARY_START, &[7; 100]);
+    let fragments = [&fragments[..], &frame(MORE, &[7; 100]).repeat(5)].concat();
+    for (bytes, longest) in [
+        (fragments, 700),                // the limit
+        (frame(BINARY, &[7; 600]), 600), // a last frame's end
+        (frame(TEXT, "é".repeat(300).as_bytes()), 600),
+    ] {
+        let mut decoder = Decoder::new(Role::Server, Limits::message(700));
+        let mut said = Said {
+            events: Vec::new(),
+            error: None,
+        };
+        let mut most = 0;
+        for byte in &bytes {
+            feed(&mut decoder, &[*byte], &mut said);
+            most = most.max(decoder.buffered());
+        }
+        assert_eq!(said.error, None);
+        assert!(most <= longest + BOOKKEEPING, "{most} bytes for {longest}");
+    }
+}
+
+#[test]
 fn fragments_of_one_byte_or_none_cost_no_memory_of_their_own() {
     let one = frame(MORE, b"x").repeat(65_535);
     let none = frame(MORE, b"").repeat(300_000);

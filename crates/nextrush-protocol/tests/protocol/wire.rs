@@ -78,6 +78,7 @@ pub(crate) fn feed(decoder: &mut Decoder, piece: &[u8], said: &mut Said) {
             Err(error) => {
                 assert_eq!(said.error.replace(error), None, "a second error");
                 assert!(decoder.is_finished());
+                assert!(input.is_empty(), "input left over behind an error");
             }
         }
     }
