@@ -12,7 +12,7 @@ import { State } from './states.js';
 import { TypingUsers } from './typing.js';
 
 /** @import { TokenSource } from './address.js' */
-/** @import { ClientOptions, StateChange, WireMessage } from './client.js' */
+/** @import { ClientOptions, WireMessage } from './client.js' */
 /** @import { ChatMessage, ChatMessages, User, UserId } from './wire.js' */
 
 /**
@@ -105,7 +105,7 @@ export class ChatClient extends Client {
       changed: () => this.emit('typing-users', this.typingUsers),
     });
     this.#typingRepeatMs = typingRepeatMs;
-    this.on('state', (change) => this.#follow(change));
+    this.on('state', () => this.#forgetTyping());
     this.on('message', (message) => {
       this.#track(message);
       this.handleMessage(message);
@@ -225,11 +225,8 @@ export class ChatClient extends Client {
     console.error(`Error: ${error}`);
   }
 
-  /**
-   * @param {StateChange} change
-   */
-  #follow({ state }) {
-    if (state === State.Connected) return;
+  /** What was told, either way, ended with the connection. */
+  #forgetTyping() {
     this.#typingSentAt = null;
     this.#typing.clear();
   }

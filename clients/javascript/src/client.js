@@ -145,7 +145,6 @@ export class Client extends Emitter {
   /** @type {number | null} */
   #openedAt = null;
   #offline = false;
-  #watching = false;
 
   /**
    * @param {Address} address
@@ -224,7 +223,6 @@ export class Client extends Emitter {
    * @returns {boolean} Whether it went out. Whether it arrived, only an answer can tell.
    */
   send(message) {
-    const { OPEN } = READY_STATE;
     // The state lags behind the socket while a close is under way.
     if (this.#state !== State.Connected || this.#socket?.readyState !== OPEN) return false;
     this.#socket.send(JSON.stringify(message));
@@ -434,7 +432,7 @@ export class Client extends Emitter {
     this.#openedAt = null;
     const socket = this.#socket;
     this.#socket = null;
-    if (socket && socket.readyState < READY_STATE.CLOSING) socket.close(1000);
+    socket?.close(1000);
   }
 
   /**
@@ -450,8 +448,6 @@ export class Client extends Emitter {
   }
 
   #watchNetwork() {
-    if (this.#watching) return;
-    this.#watching = true;
     // Not read from `navigator.onLine`, which is false on a machine that has only itself.
     this.#offline = false;
     this.environment.network?.addEventListener('online', this.#onOnline);
@@ -459,7 +455,6 @@ export class Client extends Emitter {
   }
 
   #unwatchNetwork() {
-    this.#watching = false;
     this.environment.network?.removeEventListener('online', this.#onOnline);
     this.environment.network?.removeEventListener('offline', this.#onOffline);
   }
@@ -497,8 +492,8 @@ export class Client extends Emitter {
   }
 }
 
-/** The values of `WebSocket.readyState` that matter here, as the HTML standard has them. */
-const READY_STATE = Object.freeze({ OPEN: 1, CLOSING: 2 });
+/** `WebSocket.OPEN`, which not every stand-in for a WebSocket has. */
+const OPEN = 1;
 
 /**
  * @param {unknown} data

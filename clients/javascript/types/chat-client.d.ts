@@ -40,7 +40,7 @@ export type ChatLocalEvents = {
     "typing-users": User[];
 };
 /** @import { TokenSource } from './address.js' */
-/** @import { ClientOptions, StateChange, WireMessage } from './client.js' */
+/** @import { ClientOptions, WireMessage } from './client.js' */
 /** @import { ChatMessage, ChatMessages, User, UserId } from './wire.js' */
 /**
  * @typedef {object} OwnChatOptions

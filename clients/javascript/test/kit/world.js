@@ -1,0 +1,51 @@
+import { FakeSocket } from './fake-socket.js';
+import { VirtualClock } from './virtual-clock.js';
+
+/**
+ * A clock, a network and the sockets that a client opens on it. Random numbers are 0.5, so
+ * that the waits are 250, 500, 1000, 2000, 4000, 8000, 10000, 10000 … milliseconds.
+ */
+export function world() {
+  const clock = new VirtualClock();
+  const network = new EventTarget();
+  const sockets = [];
+  class WebSocket extends FakeSocket {
+    constructor(...args) {
+      super(...args);
+      sockets.push(this);
+    }
+  }
+  return {
+    clock,
+    network,
+    sockets,
+    /** The newest socket. */
+    get socket() {
+      return sockets.at(-1);
+    },
+    options: {
+      WebSocket,
+      timers: clock.timers,
+      now: clock.now,
+      random: () => 0.5,
+      network,
+    },
+  };
+}
+
+/** Everything that `client` emits as `type`, as it comes. */
+export function record(client, type) {
+  const events = [];
+  client.on(type, (event) => events.push(event));
+  return events;
+}
+
+/** The states that `client` goes through, with their reasons. */
+export function recordStates(client) {
+  const states = [];
+  client.on('state', ({ state, reason }) => states.push(`${state}: ${reason}`));
+  return states;
+}
+
+/** Lets promises that are already settled call their continuations. */
+export const settled = () => new Promise((resolve) => setImmediate(resolve));

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** The files of a folder, with their texts. */
+function texts(folder) {
+  return Object.fromEntries(
+    readdirSync(folder)
+      .sort()
+      .map((name) => [name, readFileSync(join(folder, name), 'utf8')]),
+  );
+}
+
+test('the committed types are those of the sources (else: npm run types)', () => {
+  const fresh = mkdtempSync(join(tmpdir(), 'nextrush-client-types-'));
+  try {
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [tsc, '-p', join(root, 'tsconfig.types.json'), '--outDir', fresh],
+      { encoding: 'utf8' },
+    );
+    assert.equal(status, 0, stdout);
+    assert.deepEqual(texts(join(root, 'types')), texts(fresh));
+  } finally {
+    rmSync(fresh, { recursive: true });
+  }
+});
+
+test('the package is reached under its own name', async () => {
+  const byName = await import('nextrush-client');
+  assert.deepEqual(Object.keys(byName).sort(), [
+    'ChatClient',
+    'Client',
+    'ClientError',
+    'ErrorCode',
+    'LiveClient',
+    'Reason',
+    'State',
+    'Subscription',
+    'SubscriptionState',
+  ]);
+});
+
+test('states, reasons and codes cannot be changed', async () => {
+  const { ErrorCode, Reason, State, SubscriptionState } = await import('nextrush-client');
+  for (const table of [ErrorCode, Reason, State, SubscriptionState]) {
+    assert.ok(Object.isFrozen(table));
+  }
+});
+
+test('the modules import nothing but each other, by paths that a browser can follow', () => {
+  for (const [name, text] of Object.entries(texts(join(root, 'src')))) {
+    const code = text.replaceAll(/\/\*[^]*?\*\//g, '');
+    for (const [, specifier] of code.matchAll(/^(?:import|export|\}).* from '([^']+)';$/gm)) {
+      assert.match(specifier, /^\.\/[a-z-]+\.js$/, name);
+    }
+    assert.doesNotMatch(code, /\bimport\s*\(|^import '/m, name);
+  }
+});

@@ -1,0 +1,81 @@
+// What an application in TypeScript writes; compiled, never run. Each `@ts-expect-error` fails
+// the check if the types would let the mistake pass.
+
+import {
+  ChatClient,
+  Client,
+  ClientError,
+  ErrorCode,
+  LiveClient,
+  Reason,
+  State,
+  SubscriptionState,
+  type ChatClientOptions,
+  type ChatMessage,
+  type StateChange,
+  type Subscription,
+  type User,
+} from 'nextrush-client';
+import WebSocket from 'ws';
+
+const client = new Client(async () => '/live?token=fresh', { WebSocket, protocols: ['v1'] });
+const removed: void = client.on('state', (change) => {
+  const { state, reason, code }: StateChange = change;
+  const known: 'connecting' | 'connected' | 'disconnected' | 'closed' | 'failed' = state;
+  const login: boolean = reason === Reason.Unauthorized;
+  const maybe: number | undefined = code;
+  void [known, login, maybe];
+})();
+client.on('retry', ({ attempt, delayMs }) => attempt + delayMs);
+client.on('fault', (error) => error.code === ErrorCode.InvalidMessage);
+client.on('anything', (message) => message.whatever);
+const sent: boolean = client.send({ type: 'x' });
+
+interface Game {
+  move: { type: 'move'; x: number };
+}
+const game = new Client<Game>('/games/1/players/2');
+game.on('move', ({ x }) => x.toFixed());
+
+class Page extends ChatClient {
+  override displayMessage({ user, text }: ChatMessage) {
+    document.title = `${user.email}: ${text}`;
+  }
+}
+const options: ChatClientOptions = { server: 'wss://chat.example', maxReconnectAttempts: 9 };
+const chat = new Page('lobby', () => Promise.resolve('jwt'), options);
+chat.on('users', (users: User[]) => users.map(({ email }) => email));
+chat.on('typing-users', (users) => users.length);
+chat.on('room-history', ({ messages, users }) => messages.length + users.length);
+chat.on('private-message', ({ from, text }) => `${from.email}: ${text}`);
+chat.displayError = (text) => text.trim();
+chat.sendPrivate(7, 'psst');
+chat.sendTyping(true);
+chat.maxReconnectAttempts = Infinity;
+chat.token = null;
+
+const live = new LiveClient('jwt');
+const posts: Subscription = live.subscribe('posts');
+posts.on('update', ({ data, channel, timestamp }) => [data.post, channel, timestamp]);
+posts.on('state', (state) => state === SubscriptionState.Subscribed);
+
+const stop = new ClientError(ErrorCode.Unauthorized, 'log in again', { cause: 1 });
+
+// @ts-expect-error: no such state
+client.state === 'open';
+// @ts-expect-error: read-only
+client.state = State.Closed;
+// @ts-expect-error: events come from the client alone
+client.emit('state', {});
+// @ts-expect-error: a message is an object
+client.send('text');
+// @ts-expect-error: no such code
+new ClientError('whatever', '');
+// @ts-expect-error: no such option
+new ChatClient('lobby', 'jwt', { url: 'ws://chat.example' });
+// @ts-expect-error: a token is text
+new LiveClient(7);
+// @ts-expect-error: no such field
+chat.on('private-message', ({ to }) => to);
+
+export { removed, sent, stop };
