@@ -1,0 +1,60 @@
+/** The causes of an {@link HttpError}. */
+export const HttpErrorCode = Object.freeze({
+  /** The server could not be reached. */
+  Unreachable: 'unreachable',
+  /** The token is missing or no longer accepted (401, 403). */
+  Unauthorized: 'unauthorized',
+  /** The server refused the request; the message says why. */
+  Refused: 'refused',
+});
+
+/** A request that failed, with words that can be shown. */
+export class HttpError extends Error {
+  /**
+   * @param {string} code one of {@link HttpErrorCode}
+   * @param {string} message
+   * @param {ErrorOptions} [options]
+   */
+  constructor(code, message, options) {
+    super(message, options);
+    this.name = 'HttpError';
+    this.code = code;
+  }
+}
+
+/**
+ * Sends JSON and returns the JSON that comes back.
+ *
+ * @param {string} method
+ * @param {string} path
+ * @param {{ token?: string, body?: unknown }} [options]
+ * @returns {Promise<any>}
+ * @throws {HttpError} for everything but a 2xx answer with JSON
+ */
+export async function requestJson(method, path, { token, body } = {}) {
+  const headers = new Headers({ accept: 'application/json' });
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+  if (body !== undefined) headers.set('content-type', 'application/json');
+  let response;
+  try {
+    response = await fetch(path, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  } catch (cause) {
+    throw new HttpError(HttpErrorCode.Unreachable, 'The server cannot be reached.', { cause });
+  }
+  const answer = await response.json().catch(() => null);
+  if (response.ok && answer !== null) return answer;
+  const denied = response.status === 401 || response.status === 403;
+  const code = denied ? HttpErrorCode.Unauthorized : HttpErrorCode.Refused;
+  throw new HttpError(code, reason(answer) ?? `The server answered ${response.status}.`);
+}
+
+/**
+ * The words of an error answer, under whichever of the usual names they come.
+ *
+ * @param {any} answer
+ * @returns {string | null}
+ */
+function reason(answer) {
+  const words = answer?.message ?? answer?.error;
+  return typeof words === 'string' ? words : null;
+}

@@ -1,0 +1,236 @@
+import { LiveClient, Reason, State, SubscriptionState } from '/client/index.js';
+import { ConnectionStatus } from './connection-status.js';
+import { part, setText } from './dom.js';
+import { HttpError, HttpErrorCode } from './http.js';
+import { Change, PostBoard } from './post-board.js';
+import { PostCard } from './post-card.js';
+import { PostForm } from './post-form.js';
+import { PostsApi } from './posts-api.js';
+import { formatRoute } from './route.js';
+import { displayName } from './user.js';
+
+/** @typedef {import('./posts-api.js').Post} Post */
+
+/** The posts, which change as they are written, in whichever window. */
+export class LiveView {
+  #root;
+  #toasts;
+  #onRefused;
+  #status;
+  #form;
+  #list;
+  #count;
+  #empty;
+  #announcement;
+  #board = new PostBoard();
+  /** @type {Map<string, PostCard>} */
+  #cards = new Map();
+
+  /** @type {import('./token.js').Identity | null} */
+  #identity = null;
+  /** @type {PostsApi | null} */
+  #api = null;
+  /** @type {LiveClient | null} */
+  #client = null;
+  /** The id of the open post, which has a subscription of its own. @type {string | null} */
+  #open = null;
+  /** Before the first list has come, everything in it is old. */
+  #loaded = false;
+
+  /**
+   * @param {HTMLElement} root
+   * @param {{ toasts: import('./toast.js').Toasts, onRefused: () => void }} context
+   * `onRefused`: the server does not accept the token any more
+   */
+  constructor(root, { toasts, onRefused }) {
+    this.#root = root;
+    this.#toasts = toasts;
+    this.#onRefused = onRefused;
+    this.#status = new ConnectionStatus(root, 'live-');
+    this.#list = part(root, 'posts');
+    this.#count = part(root, 'post-count');
+    this.#empty = part(root, 'posts-empty');
+    this.#announcement = part(root, 'live-announcement');
+    this.#form = new PostForm(part(root, 'post-form'), 'post', (draft) => this.#create(draft));
+  }
+
+  /** @param {import('./token.js').Identity} identity */
+  signIn(identity) {
+    this.#identity = identity;
+    this.#api = new PostsApi(identity.token);
+  }
+
+  signOut() {
+    this.#client?.close();
+    this.#client = null;
+    this.#api = null;
+    this.#identity = null;
+    this.#open = null;
+    this.#loaded = false;
+    this.#status.unfollow();
+    this.#board.clear();
+    this.#cards.clear();
+    this.#list.replaceChildren();
+    this.#empty.hidden = true;
+    this.#form.draft = { title: '', body: '' };
+    this.hide();
+  }
+
+  /** @param {string | null} post the one to open */
+  show(post) {
+    this.#root.hidden = false;
+    this.#connect();
+    this.#openPost(post);
+  }
+
+  /** Out of sight; the posts stay live. */
+  hide() {
+    this.#root.hidden = true;
+  }
+
+  #connect() {
+    if (this.#client || !this.#identity) return;
+    const client = new LiveClient(this.#identity.token);
+    this.#client = client;
+    client.on('state', ({ state, reason }) => {
+      if (state === State.Failed && reason === Reason.Unauthorized) this.#onRefused();
+    });
+    client.on('error', ({ message, details }) => this.#toasts.error(details ? `${message}: ${details}` : message));
+    const posts = client.subscribe('posts');
+    posts.on('update', ({ data }) => this.#receive(data));
+    posts.on('state', (state) => {
+      // Asked for once the server sends what changes from now on, so that nothing falls
+      // between the list and the updates; after a lost connection as at the first time.
+      if (state === SubscriptionState.Subscribed) void this.#load();
+    });
+    this.#status.follow(client);
+    client.connect();
+  }
+
+  async #load() {
+    const api = this.#api;
+    if (!api) return;
+    try {
+      const posts = await api.list();
+      if (api !== this.#api) return;
+      for (const post of posts) this.#put(post, this.#loaded);
+      this.#loaded = true;
+      this.#empty.hidden = this.#board.size > 0;
+    } catch (error) {
+      if (api === this.#api) this.#failed(error);
+    }
+  }
+
+  /** @param {import('./posts-api.js').Draft} draft */
+  async #create(draft) {
+    const post = await this.#asking((api) => api.create(draft));
+    this.#put(post, true);
+    this.#form.draft = { title: '', body: '' };
+    this.#form.focus();
+  }
+
+  /**
+   * @param {Post} post
+   * @param {import('./posts-api.js').Draft} draft
+   */
+  async #save({ id }, draft) {
+    this.#put(await this.#asking((api) => api.update(id, draft)), true);
+  }
+
+  /**
+   * A publication, of the channel of all posts or of the open one.
+   *
+   * @param {{ type: string, post: Post }} data
+   */
+  #receive({ type, post }) {
+    if (!['new-post', 'post-updated', 'updated'].includes(type)) return;
+    const change = this.#put(post, true);
+    // Out of sight, live regions are not spoken; and what is known already was spoken.
+    if (change === Change.Known) return;
+    const what = change === Change.Added ? 'New post' : 'Changed post';
+    setText(this.#announcement, `${what}: ${post.title}, by ${displayName(post.author)}`);
+  }
+
+  /**
+   * Puts a post on the board and shows it.
+   *
+   * @param {Post} post
+   * @param {boolean} highlight
+   */
+  #put(post, highlight) {
+    const change = this.#board.put(post);
+    if (change === Change.Known) return change;
+    const id = String(post.id);
+    const card = this.#cards.get(id) ?? this.#newCard(post);
+    card.update(post);
+    if (highlight) card.highlight();
+    const { size } = this.#board;
+    setText(this.#count, size === 1 ? '1 post' : `${size} posts`);
+    this.#empty.hidden = true;
+    return change;
+  }
+
+  /** @param {Post} post */
+  #newCard(post) {
+    const card = new PostCard(post, {
+      toggle: ({ id }, open) => {
+        location.hash = formatRoute({ view: 'live', post: open ? String(id) : null });
+      },
+      save: (changed, draft) => this.#save(changed, draft),
+    });
+    const id = String(post.id);
+    this.#cards.set(id, card);
+    const next = this.#board.posts.findIndex((other) => String(other.id) === id);
+    this.#list.insertBefore(card.element, this.#list.children[next] ?? null);
+    if (id === this.#open) this.#follow(id);
+    return card;
+  }
+
+  /** @param {string | null} id */
+  #openPost(id) {
+    if (id === this.#open) return;
+    if (this.#open !== null) {
+      const card = this.#cards.get(this.#open);
+      if (card) card.open = false;
+      this.#client?.unsubscribe(`post-${this.#open}`);
+    }
+    this.#open = id;
+    // A post that is not here yet is followed when it comes.
+    if (id !== null && this.#cards.has(id)) this.#follow(id);
+  }
+
+  /** @param {string} id */
+  #follow(id) {
+    const card = this.#cards.get(id);
+    if (!card || !this.#client) return;
+    card.open = true;
+    const subscription = this.#client.subscribe(`post-${id}`);
+    const show = () => {
+      card.followed = subscription.state === SubscriptionState.Subscribed;
+    };
+    subscription.on('state', show);
+    subscription.on('update', ({ data }) => this.#receive(data));
+    show();
+  }
+
+  /**
+   * @template T
+   * @param {(api: PostsApi) => Promise<T>} ask
+   * @returns {Promise<T>}
+   */
+  async #asking(ask) {
+    if (!this.#api) throw new Error('Nobody is signed in.');
+    try {
+      return await ask(this.#api);
+    } catch (error) {
+      if (error instanceof HttpError && error.code === HttpErrorCode.Unauthorized) this.#onRefused();
+      throw error;
+    }
+  }
+
+  /** @param {unknown} error */
+  #failed(error) {
+    if (error instanceof HttpError && error.code === HttpErrorCode.Unauthorized) return this.#onRefused();
+    this.#toasts.error(`The posts could not be loaded. ${error instanceof Error ? error.message : ''}`.trim());
+  }
+}

@@ -1,0 +1,86 @@
+import { avatar } from './avatar.js';
+import { ChatView } from './chat-view.js';
+import { el, part, setAttribute } from './dom.js';
+import { LiveView } from './live-view.js';
+import { DEFAULT_ROOM, formatRoute, parseRoute } from './route.js';
+import { Session } from './session.js';
+import { SignInView } from './sign-in-view.js';
+import { themeToggle } from './theme.js';
+import { Toasts } from './toast.js';
+import { Unread } from './unread.js';
+import { displayName } from './user.js';
+
+const header = /** @type {HTMLElement} */ (document.querySelector('.app-header'));
+const tabs = { chat: part(header, 'tab-chat'), live: part(header, 'tab-live') };
+const session = new Session();
+const toasts = new Toasts(part(document, 'toasts'));
+const signIn = new SignInView(part(document, 'sign-in'), session);
+const chatRoot = part(document, 'chat-view');
+const unread = new Unread(part(header, 'chat-unread'), () => !chatRoot.hidden);
+const chat = new ChatView(chatRoot, { toasts, header, onMessage: () => unread.add(), onRefused: refused });
+const live = new LiveView(part(document, 'live-view'), { toasts, onRefused: refused });
+
+/** Why somebody who was signed in is not any more. */
+let farewell = '';
+
+/** Shows what the address says. */
+function navigate() {
+  if (!session.identity) return;
+  const route = parseRoute(location.hash);
+  if (!route) {
+    // Replaced, so that the way back does not lead here again.
+    location.replace(formatRoute({ view: 'chat', room: DEFAULT_ROOM }));
+    return;
+  }
+  if (route.view === 'chat') {
+    live.hide();
+    chat.show(route.room);
+  } else {
+    chat.hide();
+    live.show(route.post);
+  }
+  tabs.chat.setAttribute('href', formatRoute({ view: 'chat', room: chat.room }));
+  for (const [view, tab] of Object.entries(tabs)) setAttribute(tab, 'aria-current', view === route.view && 'page');
+  unread.title = route.view === 'chat' ? `#${route.room} · NextRush` : 'Live posts · NextRush';
+}
+
+/** Shows the page of somebody who is signed in, or the way in. */
+function showSession() {
+  const { identity } = session;
+  part(header, 'tabs').hidden = !identity;
+  part(header, 'account').hidden = !identity;
+  chat.signOut();
+  live.signOut();
+  unread.reset();
+  if (!identity) {
+    unread.title = 'NextRush';
+    void signIn.show(farewell);
+    farewell = '';
+    return;
+  }
+  const { user } = identity;
+  const name = part(header, 'signed-in-user');
+  name.title = user.email;
+  name.replaceChildren(avatar(user), el('span', {}, displayName(user)));
+  signIn.hide();
+  chat.signIn(identity);
+  live.signIn(identity);
+  navigate();
+}
+
+function refused() {
+  if (!session.identity) return;
+  farewell = 'The server does not accept your token any more. Please sign in again.';
+  session.signOut();
+}
+
+themeToggle(part(header, 'theme-toggle'));
+part(header, 'sign-out').addEventListener('click', () => session.signOut());
+part(document, 'skip-link').addEventListener('click', (event) => {
+  // Its address would be taken for a room's.
+  event.preventDefault();
+  part(document, 'skip-target').focus();
+});
+session.addEventListener('change', showSession);
+addEventListener('hashchange', navigate);
+showSession();

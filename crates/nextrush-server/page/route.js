@@ -1,0 +1,64 @@
+/**
+ * The page's addresses: `#/chat/<room>`, `#/live` and `#/live/<post>`.
+ *
+ * @typedef {{ view: 'chat', room: string }} ChatRoute
+ * @typedef {{ view: 'live', post: string | null }} LiveRoute
+ * @typedef {ChatRoute | LiveRoute} Route
+ */
+
+/** The room one enters without naming one. */
+export const DEFAULT_ROOM = 'lobby';
+
+/** The longest room name the server takes, in bytes of UTF-8. */
+const ROOM_BYTES = 255;
+
+/**
+ * The route behind a location's hash, or `null` for one that leads nowhere.
+ *
+ * @param {string} hash
+ * @returns {Route | null}
+ */
+export function parseRoute(hash) {
+  const [view, ...rest] = hash.replace(/^#\/?/, '').split('/');
+  const argument = decode(rest.join('/'));
+  if (view === 'chat') {
+    const room = roomName(argument ?? '');
+    return room === null ? null : { view, room };
+  }
+  if (view === 'live') return { view, post: argument };
+  return null;
+}
+
+/**
+ * @param {Route} route
+ */
+export function formatRoute(route) {
+  if (route.view === 'chat') return `#/chat/${encodeURIComponent(route.room)}`;
+  return route.post === null ? '#/live' : `#/live/${encodeURIComponent(route.post)}`;
+}
+
+/**
+ * What somebody typed, as a room's name; `null` when the server would refuse it:
+ * empty, longer than 255 bytes, or with control characters.
+ *
+ * @param {string} input
+ */
+export function roomName(input) {
+  const name = input.trim().replace(/^#\s*/, '');
+  const bytes = new TextEncoder().encode(name).length;
+  if (bytes === 0 || bytes > ROOM_BYTES || /\p{Cc}/u.test(name)) return null;
+  // A path of dots would be resolved away by the browser before it is sent.
+  return /^\.{1,2}$/.test(name) ? null : name;
+}
+
+/**
+ * @param {string} text
+ */
+function decode(text) {
+  if (text === '') return null;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}

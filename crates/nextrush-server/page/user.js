@@ -1,0 +1,57 @@
+/**
+ * Who somebody is, as the server says it, and how the page shows it.
+ *
+ * @typedef {{ id: string | number, email: string }} User
+ */
+
+/** How many avatar colours the style sheet has. */
+const HUES = 8;
+
+/**
+ * A key that tells users apart: ids may be strings or numbers, and `1` is not
+ * `"1"`.
+ *
+ * @param {User['id']} id
+ */
+export function userKey(id) {
+  return JSON.stringify(id);
+}
+
+/**
+ * @param {User['id']} a
+ * @param {User['id']} b
+ */
+export function sameUser(a, b) {
+  return userKey(a) === userKey(b);
+}
+
+/**
+ * The name to show: what stands before the `@`, since nobody calls a colleague
+ * by a whole address. The address stays available as a tooltip.
+ *
+ * @param {User} user
+ */
+export function displayName(user) {
+  const email = user.email ?? '';
+  const name = email.split('@', 1)[0]?.trim();
+  return name || String(user.id);
+}
+
+/**
+ * @param {User} user
+ */
+export function initial(user) {
+  const [first = '?'] = displayName(user);
+  return first.toLocaleUpperCase();
+}
+
+/**
+ * A number below eight that stays the same for a user.
+ *
+ * @param {User} user
+ */
+export function hue(user) {
+  let hash = 0;
+  for (const character of userKey(user.id)) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 65_521;
+  return hash % HUES;
+}
