@@ -12,7 +12,8 @@ import { State } from './states.js';
 import { TypingUsers } from './typing.js';
 
 /** @import { TokenSource } from './address.js' */
-/** @import { ClientOptions, WireMessage } from './client.js' */
+/** @import { ClientOptions } from './client.js' */
+/** @import { WireMessage } from './message.js' */
 /** @import { ChatMessage, ChatMessages, User, UserId } from './wire.js' */
 
 /**

@@ -10,10 +10,12 @@ import { verdict } from './close-codes.js';
 import { Emitter } from './emitter.js';
 import { resolveEnvironment } from './environment.js';
 import { ClientError, ErrorCode } from './errors.js';
+import { parseMessage } from './message.js';
 import { Reason, State } from './states.js';
 
 /** @import { BackoffOptions } from './backoff.js' */
 /** @import { Environment, EnvironmentOptions, WebSocketLike } from './environment.js' */
+/** @import { WireMessage } from './message.js' */
 
 /**
  * The address to connect to, or a function that is asked for it before each attempt, so that
@@ -58,12 +60,6 @@ import { Reason, State } from './states.js';
  * @property {number} attempt `reconnectAttempts`: how many in a row it makes, those made while
  *   offline not counted.
  * @property {number} delayMs
- */
-
-/**
- * A JSON object from the server.
- *
- * @typedef {{ type?: unknown, [field: string]: any }} WireMessage
  */
 
 /**
@@ -277,20 +273,19 @@ export class Client extends Emitter {
       if (current()) this.#withoutAddress(error);
       return;
     }
-    if (!current()) return;
     // Not awaited when it is there already: `socket` is then set when `connect` returns.
-    if (typeof address !== 'object' || address === null) {
+    if (typeof address === 'object') {
+      Promise.resolve(address).then(
+        (value) => {
+          if (current()) this.#dial(value);
+        },
+        (error) => {
+          if (current()) this.#withoutAddress(error);
+        },
+      );
+    } else if (current()) {
       this.#dial(address);
-      return;
     }
-    address.then(
-      (value) => {
-        if (current()) this.#dial(value);
-      },
-      (error) => {
-        if (current()) this.#withoutAddress(error);
-      },
-    );
   }
 
   /**
@@ -344,7 +339,7 @@ export class Client extends Emitter {
    * @param {unknown} data
    */
   #receive(data) {
-    const message = parseObject(data);
+    const message = parseMessage(data);
     if (!message) {
       this.emit('fault', new ClientError(ErrorCode.InvalidMessage, 'not a JSON object'));
       return;
@@ -494,21 +489,6 @@ export class Client extends Emitter {
 
 /** `WebSocket.OPEN`, which not every stand-in for a WebSocket has. */
 const OPEN = 1;
-
-/**
- * @param {unknown} data
- * @returns {WireMessage | null}
- */
-function parseObject(data) {
-  if (typeof data !== 'string') return null;
-  try {
-    const value = JSON.parse(data);
-    return typeof value === 'object' && !Array.isArray(value) ? value : null;
-  } catch {
-    // What the parser says about foreign input helps nobody.
-    return null;
-  }
-}
 
 /**
  * @param {unknown} value

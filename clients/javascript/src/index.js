@@ -18,10 +18,10 @@ export { Subscription, SubscriptionState } from './subscription.js';
 /** @typedef {import('./client.js').ClientOptions} ClientOptions */
 /** @typedef {import('./client.js').Retry} Retry */
 /** @typedef {import('./client.js').StateChange} StateChange */
-/** @typedef {import('./client.js').WireMessage} WireMessage */
 /** @typedef {import('./environment.js').WebSocketConstructor} WebSocketConstructor */
 /** @typedef {import('./environment.js').WebSocketLike} WebSocketLike */
 /** @typedef {import('./live-client.js').LiveClientOptions} LiveClientOptions */
+/** @typedef {import('./message.js').WireMessage} WireMessage */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */

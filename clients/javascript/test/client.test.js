@@ -481,11 +481,12 @@ describe('the address', () => {
     });
   }
 
-  for (const address of ['ftp://server.example', undefined, 7]) {
-    test(`a function that gives ${address} is final, because it is a mistake`, () => {
+  for (const address of ['ftp://server.example', undefined, null, 7, {}]) {
+    test(`a function that gives ${address} is final, because it is a mistake`, async () => {
       const w = world();
       const client = new Client(() => address, w.options);
       client.connect();
+      await settled();
       assert.equal(client.state, State.Failed);
       assert.equal(client.reason, 'misconfigured');
     });

@@ -5,7 +5,8 @@
  */
 import { Client } from './client.js';
 import type { TokenSource } from './address.js';
-import type { ClientOptions, WireMessage } from './client.js';
+import type { ClientOptions } from './client.js';
+import type { WireMessage } from './message.js';
 import type { ChatMessage, ChatMessages, User, UserId } from './wire.js';
 export type OwnChatOptions = {
     /**
@@ -40,7 +41,8 @@ export type ChatLocalEvents = {
     "typing-users": User[];
 };
 /** @import { TokenSource } from './address.js' */
-/** @import { ClientOptions, WireMessage } from './client.js' */
+/** @import { ClientOptions } from './client.js' */
+/** @import { WireMessage } from './message.js' */
 /** @import { ChatMessage, ChatMessages, User, UserId } from './wire.js' */
 /**
  * @typedef {object} OwnChatOptions

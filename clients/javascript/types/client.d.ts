@@ -8,6 +8,7 @@ import { ClientError } from './errors.js';
 import { Reason, State } from './states.js';
 import type { BackoffOptions } from './backoff.js';
 import type { Environment, EnvironmentOptions, WebSocketLike } from './environment.js';
+import type { WireMessage } from './message.js';
 export type Address = string | (() => string | Promise<string>);
 export type OwnOptions = {
     /**
@@ -61,10 +62,6 @@ export type Retry = {
     attempt: number;
     delayMs: number;
 };
-export type WireMessage = {
-    type?: unknown;
-    [field: string]: any;
-};
 export type LocalEvents = {
     /**
      * Every message, before its own type's listeners.
@@ -85,6 +82,7 @@ export type LocalEvents = {
 };
 /** @import { BackoffOptions } from './backoff.js' */
 /** @import { Environment, EnvironmentOptions, WebSocketLike } from './environment.js' */
+/** @import { WireMessage } from './message.js' */
 /**
  * The address to connect to, or a function that is asked for it before each attempt, so that
  * a fresh token can be put in. Relative addresses are resolved against the page.
@@ -123,11 +121,6 @@ export type LocalEvents = {
  * @property {number} attempt `reconnectAttempts`: how many in a row it makes, those made while
  *   offline not counted.
  * @property {number} delayMs
- */
-/**
- * A JSON object from the server.
- *
- * @typedef {{ type?: unknown, [field: string]: any }} WireMessage
  */
 /**
  * What happens to the client itself.

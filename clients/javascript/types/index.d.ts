@@ -16,10 +16,10 @@ export type Address = import('./client.js').Address;
 export type ClientOptions = import('./client.js').ClientOptions;
 export type Retry = import('./client.js').Retry;
 export type StateChange = import('./client.js').StateChange;
-export type WireMessage = import('./client.js').WireMessage;
 export type WebSocketConstructor = import('./environment.js').WebSocketConstructor;
 export type WebSocketLike = import('./environment.js').WebSocketLike;
 export type LiveClientOptions = import('./live-client.js').LiveClientOptions;
+export type WireMessage = import('./message.js').WireMessage;
 export type ChatMessage = import('./wire.js').ChatMessage;
 export type ErrorMessage = import('./wire.js').ErrorMessage;
 export type PrivateMessage = import('./wire.js').PrivateMessage;
@@ -38,10 +38,10 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./client.js').ClientOptions} ClientOptions */
 /** @typedef {import('./client.js').Retry} Retry */
 /** @typedef {import('./client.js').StateChange} StateChange */
-/** @typedef {import('./client.js').WireMessage} WireMessage */
 /** @typedef {import('./environment.js').WebSocketConstructor} WebSocketConstructor */
 /** @typedef {import('./environment.js').WebSocketLike} WebSocketLike */
 /** @typedef {import('./live-client.js').LiveClientOptions} LiveClientOptions */
+/** @typedef {import('./message.js').WireMessage} WireMessage */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */

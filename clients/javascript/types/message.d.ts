@@ -1,0 +1,21 @@
+/**
+ * Messages in general: JSON objects in text.
+ *
+ * @module
+ */
+export type WireMessage = {
+    type?: unknown;
+    [field: string]: any;
+};
+/**
+ * A JSON object from the server.
+ *
+ * @typedef {{ type?: unknown, [field: string]: any }} WireMessage
+ */
+/**
+ * Reads a message.
+ *
+ * @param {unknown} data What a WebSocket delivered.
+ * @returns {WireMessage | null} `null` for anything but a JSON object in text.
+ */
+export declare function parseMessage(data: unknown): WireMessage | null;
