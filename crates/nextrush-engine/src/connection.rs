@@ -152,6 +152,9 @@ impl Connection {
     /// Bytes sent that the kernel has not taken yet. Publications count from the end of
     /// the turn of the shard on that brought them.
     pub fn buffered(&self) -> usize {
+        if self.state() == State::Closed {
+            return 0;
+        }
         let posted = self.0.posted.load(Ordering::Relaxed);
         posted.saturating_add(self.0.backlog.load(Ordering::Relaxed))
     }

@@ -176,8 +176,7 @@ impl Engine {
                 Err(AcceptError::ShuttingDown)
             }
             Shards::NotStarted => {
-                let runtime =
-                    runtime::Handle::try_current().map_err(|_| AcceptError::NoRuntime)?;
+                let runtime = runtime::Handle::try_current().map_err(|_| AcceptError::NoRuntime)?;
                 match mio::start(&self.0.shared, &runtime) {
                     Ok(()) => {
                         *shards = Shards::Started;

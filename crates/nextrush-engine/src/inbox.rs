@@ -86,6 +86,10 @@ impl Inbox {
         mem::swap(&mut queue.commands, commands);
     }
 
+    pub(crate) fn has_commands(&self) -> bool {
+        !self.queue.lock().commands.is_empty()
+    }
+
     /// From here on a new command wakes the shard. `false` if there are some already.
     pub(crate) fn doze(&self) -> bool {
         let mut queue = self.queue.lock();
@@ -104,7 +108,7 @@ impl Inbox {
 enum Added {
     Awake,
     Asleep,
-    Refused(#[expect(dead_code, reason = "kept to be dropped by the caller")] Command),
+    Refused(Command),
 }
 
 /// Something for a shard to do.

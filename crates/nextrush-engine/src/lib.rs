@@ -1,20 +1,21 @@
 //! Live WebSocket connections: shards, rooms, fan-out and backpressure.
 
-mod engine;
-mod config;
-mod transport;
-mod handler;
-mod connection;
-mod room;
 mod close_reason;
+mod config;
+mod connection;
+mod driver;
+mod engine;
 mod error;
+mod handler;
 mod id;
 mod inbox;
-mod link;
-mod shared;
 mod io;
+mod link;
 mod moment;
-mod driver;
+mod room;
+mod shard;
+mod shared;
+mod transport;
 
 pub use close_reason::CloseReason;
 pub use config::{Backlog, Config, Heartbeat, Options};

@@ -204,7 +204,11 @@ impl RoomDirectory {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Room> {
-        self.rooms.read().get(name).and_then(Weak::upgrade).map(Room)
+        self.rooms
+            .read()
+            .get(name)
+            .and_then(Weak::upgrade)
+            .map(Room)
     }
 
     pub(crate) fn with_members(&self) -> Vec<Room> {

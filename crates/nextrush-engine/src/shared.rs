@@ -1,3 +1,4 @@
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -21,7 +22,9 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: &Config) -> Self {
         let shards = u16::try_from(config.shards.get() - 1).unwrap_or(u16::MAX);
-        let links: Box<[_]> = (0..=shards).map(|index| Arc::new(Link::new(index))).collect();
+        let links: Box<[_]> = (0..=shards)
+            .map(|index| Arc::new(Link::new(index)))
+            .collect();
         Self {
             rooms: Arc::new(RoomDirectory::new(links.clone())),
             links,
@@ -61,12 +64,10 @@ impl Shared {
         self.shutting_down.store(true, Ordering::Release);
     }
 
-    pub(crate) fn shard_started(&self) {
-        self.running.send_modify(|running| *running += 1);
-    }
-
-    pub(crate) fn shard_stopped(&self) {
-        self.running.send_modify(|running| *running -= 1);
+    /// Counts one more shard, until what this returns is dropped.
+    pub(crate) fn count_shard(shared: &Arc<Self>) -> Running {
+        shared.running.send_modify(|running| *running += 1);
+        Running(Arc::clone(shared))
     }
 
     /// Waits until no shard runs.
@@ -74,5 +75,22 @@ impl Shared {
         let mut running = self.running.subscribe();
         // Fails only without a sender, which `self` holds.
         let _ = running.wait_for(|running| *running == 0).await;
+    }
+}
+
+/// That a shard runs.
+pub(crate) struct Running(Arc<Shared>);
+
+impl Deref for Running {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.send_modify(|running| *running -= 1);
     }
 }

@@ -1,5 +1,363 @@
-//! A network in memory.
+//! A network in memory with a clock of its own: the engine as it is, on pipes instead of
+//! sockets, in one thread, and in as much time as it is told.
+//!
+//! Nothing happens by itself. [`Network::run`] lets everything happen that can happen now,
+//! [`Network::advance`] lets time pass. The same calls give the same run.
 
-/// One end of a connection.
-#[derive(Debug)]
-pub struct Pipe {}
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::config::{Config, Options};
+use crate::connection::Connection;
+use crate::engine::Engine;
+use crate::error::AcceptError;
+use crate::handler::Handler;
+use crate::id::ConnectionId;
+use crate::io::{Io, Readiness};
+use crate::moment::Moment;
+use crate::shard::Shard;
+use crate::shared::Shared;
+use crate::transport::Transport;
+
+/// How much a [`Client`] can be sent before it takes it, in bytes, unless it is told
+/// otherwise.
+const WINDOW: usize = 64 * 1024;
+
+/// An engine, run by hand on a simulated network.
+pub struct Network {
+    engine: Engine,
+    shards: Vec<Shard<Pipes>>,
+    now: Moment,
+}
+
+impl Network {
+    /// A network with an engine and no connections.
+    pub fn new(config: &Config) -> Self {
+        let engine = Engine::without_threads(config);
+        let shared = engine.shared();
+        let new_shard = |link| {
+            let pipes = Pipes::default();
+            Shard::new(pipes, Arc::clone(link), Shared::count_shard(shared))
+        };
+        Self {
+            shards: shared.links.iter().map(new_shard).collect(),
+            engine,
+            now: Moment::START,
+        }
+    }
+
+    /// The engine that serves the clients.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Connects a client, as if its opening handshake were done; see [`Engine::accept`].
+    ///
+    /// # Errors
+    ///
+    /// As with [`Engine::accept`].
+    pub fn connect<F>(
+        &self,
+        options: &Arc<Options>,
+        make: F,
+    ) -> Result<(Client, ConnectionId), AcceptError>
+    where
+        F: FnOnce(Connection) -> Box<dyn Handler> + Send + 'static,
+    {
+        let (client, pipe) = pipe();
+        let (transport, options) = (Transport::Simulated(pipe), Arc::clone(options));
+        let id = self.engine.accept(transport, Bytes::new(), options, make)?;
+        Ok((client, id))
+    }
+
+    /// Lets everything happen that can happen without time passing.
+    ///
+    /// Does not return while work of a handler wakes itself again and again.
+    pub fn run(&mut self) {
+        while self.turn() {}
+    }
+
+    /// Lets `duration` pass, and everything happen in its time.
+    pub fn advance(&mut self, duration: Duration) {
+        let end = self.now.after(duration);
+        loop {
+            self.run();
+            let next = self.shards.iter().filter_map(Shard::next_turn).min();
+            match next {
+                Some(next) if next <= end => self.now = self.now.max(next),
+                _ => break,
+            }
+        }
+        self.now = end;
+        self.run();
+    }
+
+    /// How much time has passed.
+    pub fn elapsed(&self) -> Duration {
+        self.now.since(Moment::START)
+    }
+
+    /// A turn of each shard that has something to do; `false` if none has.
+    fn turn(&mut self) -> bool {
+        let mut turned = false;
+        for shard in &mut self.shards {
+            let ready = shard.io().take_ready();
+            let is_due = shard.next_turn().is_some_and(|next| next <= self.now);
+            if shard.is_stopped() || !(is_due || shard.has_commands() || !ready.is_empty()) {
+                continue;
+            }
+            shard.turn(self.now, ready);
+            turned = true;
+        }
+        turned
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network")
+            .field("engine", &self.engine)
+            .field("elapsed", &self.elapsed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Two ends of a new connection.
+pub fn pipe() -> (Client, Pipe) {
+    let shared = Arc::new(Mutex::new(State {
+        window: WINDOW,
+        ..State::default()
+    }));
+    (Client(Arc::clone(&shared)), Pipe(shared))
+}
+
+/// The server's end of a connection; goes into [`Transport::Simulated`].
+pub struct Pipe(Arc<Mutex<State>>);
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipe").finish_non_exhaustive()
+    }
+}
+
+/// The client's end of a connection: bytes in, bytes out. Dropping it is no goodbye; a
+/// client that is only forgotten is one that has gone silent.
+pub struct Client(Arc<Mutex<State>>);
+
+impl Client {
+    /// Sends bytes. Ignored once the connection is closed.
+    pub fn send(&self, bytes: &[u8]) {
+        let mut state = self.0.lock();
+        if !state.closed {
+            state.to_server.extend(bytes);
+            state.report();
+        }
+    }
+
+    /// Takes what has been sent to the client, which makes room for more.
+    pub fn take(&self) -> Vec<u8> {
+        let mut state = self.0.lock();
+        let taken = mem::take(&mut state.to_client);
+        state.report_writable();
+        taken.into()
+    }
+
+    /// Takes at most this many bytes.
+    pub fn take_some(&self, count: usize) -> Vec<u8> {
+        let mut state = self.0.lock();
+        let count = count.min(state.to_client.len());
+        let taken = state.to_client.drain(..count).collect();
+        state.report_writable();
+        taken
+    }
+
+    /// How much may be on the way to the client before it takes it, in bytes: what the
+    /// kernel takes for a client that does not read. 64 KiB in the beginning.
+    pub fn set_window(&self, bytes: usize) {
+        let mut state = self.0.lock();
+        state.window = bytes;
+        state.report_writable();
+    }
+
+    /// Sends no more: the server sees the end of the stream.
+    pub fn shutdown(&self) {
+        let mut state = self.0.lock();
+        state.client_shut = true;
+        state.report();
+    }
+
+    /// Breaks the connection: the server sees a reset.
+    pub fn reset(&self) {
+        let mut state = self.0.lock();
+        state.reset = true;
+        state.report();
+    }
+
+    /// Whether the server sends no more.
+    pub fn is_shut(&self) -> bool {
+        let state = self.0.lock();
+        state.server_shut || state.closed
+    }
+
+    /// Whether the server has dropped the connection.
+    pub fn is_closed(&self) -> bool {
+        self.0.lock().closed
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.lock();
+        f.debug_struct("Client")
+            .field("waiting", &state.to_client.len())
+            .field("closed", &state.closed)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    to_server: VecDeque<u8>,
+    to_client: VecDeque<u8>,
+    window: usize,
+    client_shut: bool,
+    server_shut: bool,
+    closed: bool,
+    reset: bool,
+    /// Where readiness is reported, once a shard has the connection.
+    report: Option<(Reports, u32)>,
+    watch_writable: bool,
+}
+
+type Reports = Arc<Mutex<Vec<Readiness>>>;
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.to_client.len() < self.window
+    }
+
+    fn report(&self) {
+        if let Some((reports, slot)) = &self.report {
+            reports.lock().push(Readiness {
+                slot: *slot,
+                readable: true,
+                writable: self.watch_writable && self.has_room(),
+                hangup: self.client_shut || self.reset,
+            });
+        }
+    }
+
+    fn report_writable(&self) {
+        if let Some((reports, slot)) = &self.report
+            && self.watch_writable
+            && self.has_room()
+        {
+            reports.lock().push(Readiness {
+                slot: *slot,
+                writable: true,
+                ..Readiness::default()
+            });
+        }
+    }
+}
+
+/// The connections of one shard.
+#[derive(Default)]
+struct Pipes {
+    pipes: Vec<Option<Arc<Mutex<State>>>>,
+    reports: Reports,
+}
+
+impl Pipes {
+    fn take_ready(&self) -> Vec<Readiness> {
+        mem::take(&mut *self.reports.lock())
+    }
+
+    fn pipe(&self, slot: u32) -> io::Result<&Mutex<State>> {
+        let pipe = self.pipes.get(slot as usize).and_then(Option::as_ref);
+        pipe.map(AsRef::as_ref)
+            .ok_or_else(|| ErrorKind::NotConnected.into())
+    }
+}
+
+impl Io for Pipes {
+    const SHORT_READ_DRAINS: bool = true;
+
+    fn register(&mut self, slot: u32, transport: Transport) -> io::Result<()> {
+        let Transport::Simulated(Pipe(pipe)) = transport else {
+            return Err(ErrorKind::Unsupported.into());
+        };
+        {
+            let mut state = pipe.lock();
+            state.report = Some((Arc::clone(&self.reports), slot));
+            if !state.to_server.is_empty() || state.client_shut || state.reset {
+                state.report();
+            }
+        }
+        let index = slot as usize;
+        if index >= self.pipes.len() {
+            self.pipes.resize_with(index + 1, || None);
+        }
+        self.pipes[index] = Some(pipe);
+        Ok(())
+    }
+
+    fn read(&mut self, slot: u32, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.pipe(slot)?.lock();
+        if state.to_server.is_empty() {
+            return if state.reset {
+                Err(ErrorKind::ConnectionReset.into())
+            } else if state.client_shut {
+                Ok(0)
+            } else {
+                Err(ErrorKind::WouldBlock.into())
+            };
+        }
+        let count = buffer.len().min(state.to_server.len());
+        for (place, byte) in buffer.iter_mut().zip(state.to_server.drain(..count)) {
+            *place = byte;
+        }
+        Ok(count)
+    }
+
+    fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.pipe(slot)?.lock();
+        if state.reset || state.server_shut {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        if !state.has_room() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let count = bytes.len().min(state.window - state.to_client.len());
+        state.to_client.extend(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn watch_writable(&mut self, slot: u32, watch: bool) -> io::Result<()> {
+        let mut state = self.pipe(slot)?.lock();
+        state.watch_writable = watch;
+        state.report_writable();
+        Ok(())
+    }
+
+    fn shutdown_write(&mut self, slot: u32) -> io::Result<()> {
+        self.pipe(slot)?.lock().server_shut = true;
+        Ok(())
+    }
+
+    fn close(&mut self, slot: u32) {
+        let pipe = self.pipes.get_mut(slot as usize).and_then(Option::take);
+        if let Some(pipe) = pipe {
+            let mut state = pipe.lock();
+            state.closed = true;
+            state.report = None;
+        }
+    }
+}

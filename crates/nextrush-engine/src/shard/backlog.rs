@@ -1,0 +1,206 @@
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+
+use nextrush_protocol::Frame;
+
+use super::timers::TimerKey;
+use crate::io::Io;
+use crate::moment::Moment;
+
+/// Frames are copied together up to this many bytes, to be written at once. Copying small
+/// ones costs less than a system call for each, or than one that takes many pieces; a
+/// frame of this size is written from where it is.
+const COALESCE: usize = 16 * 1024;
+
+/// Emptied outboxes that are kept for the next connection that has something to be sent.
+const SPARE: usize = 256;
+
+/// The room for frames that an outbox keeps.
+const FRAMES_KEPT: usize = 64;
+
+/// What is to be sent to one connection: in a turn what that turn brought, and as its
+/// backlog what the kernel did not take.
+#[derive(Default)]
+pub(super) struct Outbox {
+    frames: VecDeque<Waiting>,
+    /// How much of the first frame has been written.
+    written: usize,
+    /// What is left of all frames.
+    bytes: usize,
+    /// How much of this was sent directly, and came since the last settling.
+    posted: usize,
+    /// The answer to the newest ping that came while the transport took nothing
+    /// (RFC 6455 §5.5.3: no other needs one).
+    pong: Option<Frame>,
+    blocked: bool,
+    /// The transport reports when it can be written.
+    pub(super) watched: bool,
+    /// When the age of the oldest frame is looked at.
+    pub(super) age_check: Option<TimerKey>,
+}
+
+struct Waiting {
+    frame: Frame,
+    since: Moment,
+}
+
+impl Outbox {
+    pub(super) fn push(&mut self, frame: Frame, now: Moment) {
+        self.bytes += frame.len();
+        self.frames.push_back(Waiting { frame, since: now });
+    }
+
+    pub(super) fn push_posted(&mut self, frame: Frame, now: Moment) {
+        self.posted += frame.len();
+        self.push(frame, now);
+    }
+
+    /// A control frame that goes out ahead of what waits.
+    pub(super) fn push_ahead(&mut self, frame: Frame, now: Moment) {
+        self.bytes += frame.len();
+        // A frame that has been written in part has to be finished first.
+        let position = usize::from(self.written > 0);
+        self.frames.insert(position, Waiting { frame, since: now });
+    }
+
+    pub(super) fn push_last(&mut self, close: Frame, now: Moment) {
+        self.pong = None;
+        self.push(close, now);
+    }
+
+    pub(super) fn push_pong(&mut self, pong: Frame, now: Moment) {
+        // Also if it can be written again by now: the ones before may not have left yet.
+        if self.watched {
+            self.pong = Some(pong);
+        } else {
+            self.push(pong, now);
+        }
+    }
+
+    /// Writes until all is gone or the transport takes no more.
+    pub(super) fn write<I: Io>(
+        &mut self,
+        io: &mut I,
+        slot: u32,
+        scratch: &mut Vec<u8>,
+        now: Moment,
+    ) -> io::Result<()> {
+        while !self.blocked {
+            if let Some(pong) = self.pong.take() {
+                self.push_ahead(pong, now);
+            }
+            let Some(chunk) = self.next_chunk(scratch) else {
+                break;
+            };
+            match io.write(slot, chunk) {
+                Ok(count) => self.advance(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be written next: several small frames together, or one as it is.
+    fn next_chunk<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        let first = &self.frames.front()?.frame.as_bytes()[self.written..];
+        let mut together = first.len();
+        let mut count = 1;
+        for waiting in self.frames.iter().skip(1) {
+            together += waiting.frame.len();
+            if together > COALESCE {
+                break;
+            }
+            count += 1;
+        }
+        if count == 1 {
+            return Some(first);
+        }
+        scratch.clear();
+        scratch.extend_from_slice(first);
+        for waiting in self.frames.range(1..count) {
+            scratch.extend_from_slice(waiting.frame.as_bytes());
+        }
+        Some(scratch)
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes -= count;
+        self.written += count;
+        while let Some(first) = self.frames.front() {
+            let length = first.frame.len();
+            if self.written < length {
+                break;
+            }
+            self.written -= length;
+            self.frames.pop_front();
+        }
+    }
+
+    /// The transport can be written again.
+    pub(super) fn unblock(&mut self) {
+        self.blocked = false;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.pong.is_none()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// More waits than `limit` bytes, and not just one long frame.
+    pub(super) fn exceeds(&self, limit: usize) -> bool {
+        self.bytes > limit && self.frames.len() > 1
+    }
+
+    /// Since when the oldest frame has been waiting.
+    pub(super) fn oldest(&self) -> Option<Moment> {
+        self.frames.iter().map(|waiting| waiting.since).min()
+    }
+
+    /// The bytes of direct sends that came since this was last asked.
+    pub(super) fn take_posted(&mut self) -> usize {
+        std::mem::take(&mut self.posted)
+    }
+
+    /// Drops everything that has not been begun to be written.
+    pub(super) fn truncate(&mut self) {
+        self.frames.truncate(usize::from(self.written > 0));
+        self.pong = None;
+        self.bytes = self
+            .frames
+            .front()
+            .map_or(0, |first| first.frame.len() - self.written);
+    }
+
+    fn clear(&mut self) {
+        self.frames.clear();
+        self.frames.shrink_to(FRAMES_KEPT);
+        *self = Self {
+            frames: std::mem::take(&mut self.frames),
+            ..Self::default()
+        };
+    }
+}
+
+/// Outboxes that are not in use.
+#[derive(Default)]
+pub(super) struct Outboxes {
+    spare: Vec<Box<Outbox>>,
+}
+
+impl Outboxes {
+    pub(super) fn take(&mut self) -> Box<Outbox> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_back(&mut self, mut outbox: Box<Outbox>) {
+        if self.spare.len() < SPARE {
+            outbox.clear();
+            self.spare.push(outbox);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
+
+use super::Shard;
+use crate::connection::Connection;
+use crate::error::ConnectionError;
+use crate::handler::{Handler, Work};
+use crate::id::ConnectionId;
+use crate::inbox::{Key, MakeHandler, TimerFn};
+use crate::io::Io;
+
+/// What it means for the connection that work is pending, and that it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Messages are not read before it is done, unless that is asked for.
+    Open,
+    /// Nothing further is read before it is done.
+    Message,
+    /// Nothing.
+    Aside,
+}
+
+impl<I: Io> Shard<I> {
+    pub(super) fn make_handler(&mut self, slot: u32, make: MakeHandler) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        let connection = live.connection.clone();
+        match shield(|| make(connection.clone())) {
+            Ok(handler) => {
+                live.handler = Some(handler);
+                self.call(slot, Purpose::Open, |handler| handler.open());
+            }
+            Err(panic) => panicked(&connection, &panic),
+        }
+    }
+
+    /// Calls the connection's handler, if it has not been told of the end yet.
+    pub(super) fn call(
+        &mut self,
+        slot: u32,
+        purpose: Purpose,
+        call: impl FnOnce(&mut dyn Handler) -> Work,
+    ) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        let key = live.key();
+        let Some(handler) = live.handler.as_deref_mut() else {
+            return;
+        };
+        match shield(|| call(handler)) {
+            Ok(work) => self.begin_work(key, purpose, work),
+            Err(panic) => panicked(&live.connection, &panic),
+        }
+    }
+
+    /// The last call; then the handler is dropped.
+    pub(super) fn call_last(&mut self, slot: u32, call: impl FnOnce(&mut dyn Handler) -> Work) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        let key = live.key();
+        let Some(mut handler) = live.handler.take() else {
+            return;
+        };
+        match shield(|| call(&mut *handler)) {
+            Ok(work) => self.begin_work(key, Purpose::Aside, work),
+            Err(panic) => panicked(&live.connection, &panic),
+        }
+        drop_shielded(handler);
+    }
+
+    pub(super) fn run_timer_fn(&mut self, key: Key, run: TimerFn) {
+        let Some(live) = self.slab.get(key) else {
+            return drop_shielded(run);
+        };
+        match shield(run) {
+            Ok(work) => self.begin_work(key, Purpose::Aside, work),
+            Err(panic) => panicked(&live.connection, &panic),
+        }
+    }
+
+    /// Polls work for the first time, and keeps it if it is pending.
+    fn begin_work(&mut self, key: Key, purpose: Purpose, work: Work) {
+        let Some(work) = work else {
+            return self.end_work(key, purpose);
+        };
+        let task = self.tasks.insert(key, purpose, work);
+        let pending = self.poll_task(task);
+        if let Some(live) = self.slab.get(key).filter(|_| pending) {
+            live.held |= purpose == Purpose::Message;
+        }
+    }
+
+    /// A task says that it can go on.
+    pub(super) fn resume_task(&mut self, task: u32) {
+        if self.tasks.is_pending(task) {
+            self.poll_task(task);
+        }
+    }
+
+    /// Whether it is pending still.
+    fn poll_task(&mut self, task: u32) -> bool {
+        let (key, purpose) = self.tasks.of(task);
+        match self.tasks.poll(task) {
+            Ok(Poll::Pending) => return true,
+            Ok(Poll::Ready(())) => self.end_work(key, purpose),
+            Err(panic) => match self.slab.get(key) {
+                Some(live) => {
+                    panicked(&live.connection, &panic);
+                    self.end_work(key, purpose);
+                }
+                None => log_panic(None, &panic),
+            },
+        }
+        false
+    }
+
+    fn end_work(&mut self, key: Key, purpose: Purpose) {
+        let Some(live) = self.slab.get(key) else {
+            return;
+        };
+        match purpose {
+            Purpose::Open if !live.started => self.start_reading(key.slot),
+            Purpose::Message if live.held => {
+                live.held = false;
+                self.resume_reading(key.slot);
+            }
+            Purpose::Open | Purpose::Message | Purpose::Aside => {}
+        }
+    }
+}
+
+/// What a panic was called with.
+pub(super) type Panic = Box<dyn Any + Send>;
+
+/// Calls code of the user, and stops its panic here. It has no access to the shard, and
+/// what it had begun of its own is only ever told of the end from then on.
+pub(super) fn shield<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
+    catch_unwind(AssertUnwindSafe(call))
+}
+
+/// Drops something of the user's.
+pub(super) fn drop_shielded<T>(value: T) {
+    if let Err(panic) = shield(|| drop(value)) {
+        log_panic(None, &panic);
+    }
+}
+
+/// The end of a future is code of the user as well.
+pub(super) fn drop_work(work: Pin<Box<dyn Future<Output = ()>>>) {
+    drop_shielded(work);
+}
+
+fn panicked(connection: &Connection, panic: &Panic) {
+    log_panic(Some(connection.id()), panic);
+    connection.fail(ConnectionError::HandlerPanicked);
+}
+
+fn log_panic(connection: Option<ConnectionId>, panic: &Panic) {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    match connection {
+        Some(connection) => tracing::error!(%connection, message, "a handler panicked"),
+        None => tracing::error!(message, "work of a closed connection panicked"),
+    }
+}

@@ -1,0 +1,230 @@
+use std::mem;
+use std::time::Duration;
+
+use nextrush_protocol::{CloseCode, CloseFrame, Decoder, Frame, Role};
+
+use super::Shard;
+use super::calls::{Purpose, drop_shielded};
+use super::slab::Phase;
+use super::timers::Due;
+use crate::close_reason::CloseReason;
+use crate::connection::Connection;
+use crate::error::ConnectionError;
+use crate::inbox::{Command, Ending, Key};
+use crate::io::Io;
+
+impl<I: Io> Shard<I> {
+    /// Begins the close handshake from our side (RFC 6455 §7.1.2).
+    pub(super) fn close(&mut self, slot: u32, frame: Option<&CloseFrame>) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        live.phase = Phase::Closing;
+        self.ticks.forget(slot);
+        self.leave_all(slot);
+        self.enqueue_last(slot, Frame::close(frame));
+        // Whatever held reading back: the peer's close frame has to be found.
+        self.resume_reading(slot);
+    }
+
+    /// The connection has ended by itself.
+    pub(super) fn end(&mut self, slot: u32, ending: Ending) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        live.connection.begin_closing();
+        match (live.phase, ending) {
+            (Phase::Lingering { .. }, ending) => self.end_lingering(slot, &ending),
+            (phase, Ending::Peer(frame)) => {
+                if phase == Phase::Open {
+                    // The same code back (RFC 6455 §5.5.1).
+                    let code = frame.as_ref().map(CloseFrame::code);
+                    let answer = code.map(|code| CloseFrame::new(code, ""));
+                    self.enqueue_last(slot, Frame::close(answer.as_ref()));
+                }
+                self.finish(slot, &CloseReason::from_peer(frame));
+            }
+            (_, Ending::EndOfStream) => {
+                let reason = CloseReason::unclean(CloseCode::ABNORMAL, "");
+                self.finish(slot, &reason);
+                self.release(slot);
+            }
+            (Phase::Open, Ending::Failed(error)) => self.fail(slot, &error),
+            // Our close frame is on its way, with a code of its own.
+            (Phase::Closing, Ending::Failed(ConnectionError::HandlerPanicked)) => {}
+            (Phase::Closing, Ending::Failed(error)) => {
+                self.call(slot, Purpose::Aside, |handler| handler.error(&error));
+                self.finish(slot, &reason_of(&error));
+                if !matches!(error, ConnectionError::Protocol(_)) {
+                    self.release(slot);
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, slot: u32, error: &ConnectionError) {
+        self.call(slot, Purpose::Aside, |handler| handler.error(error));
+        let code = error.close_code();
+        if code == CloseCode::ABNORMAL {
+            self.finish(slot, &reason_of(error));
+            return self.release(slot);
+        }
+        if let (ConnectionError::SlowReader, Some(live)) = (error, self.slab.at(slot)) {
+            // The peer would have to read all of it to find the close frame.
+            if let Some(outbox) = &mut live.outbox {
+                outbox.truncate();
+            }
+        }
+        let text = match error {
+            ConnectionError::HandlerPanicked => String::new(),
+            error => description(error),
+        };
+        self.enqueue_last(slot, Frame::close(Some(&CloseFrame::new(code, text))));
+        self.finish(slot, &reason_of(error));
+    }
+
+    fn end_lingering(&mut self, slot: u32, ending: &Ending) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        match ending {
+            Ending::EndOfStream if live.has_outbox() => {
+                if let Phase::Lingering { peer_shut, .. } = &mut live.phase {
+                    *peer_shut = true;
+                }
+            }
+            Ending::EndOfStream
+            | Ending::Failed(ConnectionError::Transport(_) | ConnectionError::SlowReader) => {
+                self.release(slot);
+            }
+            Ending::Peer(_) | Ending::Failed(_) => {}
+        }
+    }
+
+    /// Tells the handler of the end. The transport goes on until all is sent and the peer
+    /// has shut its side, or the time for that is over.
+    fn finish(&mut self, slot: u32, reason: &CloseReason) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        live.phase = Phase::Lingering {
+            shut: false,
+            peer_shut: false,
+        };
+        live.stash = None;
+        live.decoder = Decoder::new(Role::Server, live.connection.options().limits);
+        live.connection.mark_closed();
+        if let Some(deadline) = live.deadline.take() {
+            self.timers.cancel(deadline);
+        }
+        for timer in mem::take(&mut live.timers) {
+            self.timers.cancel(timer);
+        }
+        self.ticks.forget(slot);
+        self.leave_all(slot);
+        self.arm_close_deadline(slot);
+        self.mark_dirty(slot);
+        self.call_last(slot, |handler| handler.close(reason));
+        self.queue_reading(slot);
+    }
+
+    pub(super) fn arm_close_deadline(&mut self, slot: u32) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        if live.deadline.is_none() {
+            let at = self.now.after(live.connection.options().close_timeout);
+            let id = self.link.next_timer();
+            live.deadline = Some(self.timers.set(at, id, Due::Deadline(live.key())));
+        }
+    }
+
+    /// The peer has not done its part of closing in time.
+    pub(super) fn close_deadline(&mut self, key: Key) {
+        let Some(live) = self.slab.get(key) else {
+            return;
+        };
+        live.deadline = None;
+        if live.phase == Phase::Closing {
+            let reason = CloseReason::unclean(CloseCode::ABNORMAL, "no answer to the close frame");
+            self.finish(key.slot, &reason);
+        }
+        self.release(key.slot);
+    }
+
+    /// Drops the transport, and forgets the connection.
+    pub(super) fn release(&mut self, slot: u32) {
+        self.drop_outbox(slot);
+        let Some(live) = self.slab.remove(slot) else {
+            return;
+        };
+        if let Some(deadline) = live.deadline {
+            self.timers.cancel(deadline);
+        }
+        self.io.close(slot);
+        live.connection.settle(0, 0);
+        self.forget(&live.connection);
+    }
+
+    /// Its place is free for another connection.
+    pub(super) fn forget(&mut self, connection: &Connection) {
+        connection.mark_closed();
+        self.link.free_slot(connection.id().slot);
+        self.shared.remove_connection();
+    }
+
+    pub(super) fn begin_shutdown(&mut self, frame: CloseFrame, deadline: Duration) {
+        let id = self.link.next_timer();
+        self.timers.set(self.now.after(deadline), id, Due::Cut);
+        for key in self.slab.keys() {
+            if let Some(live) = self.slab.get(key) {
+                live.connection.close(Some(frame.clone()));
+            }
+        }
+        self.shutdown.get_or_insert(frame);
+    }
+
+    /// Cuts everything.
+    pub(super) fn stop(&mut self) {
+        if mem::replace(&mut self.stopped, true) {
+            return;
+        }
+        for key in self.slab.keys() {
+            let reason = CloseReason::unclean(CloseCode::ABNORMAL, "the engine stopped");
+            self.finish_unless_lingering(key.slot, &reason);
+            self.release(key.slot);
+        }
+        self.tasks.cut();
+        self.timers.cut();
+        // What comes from now on is refused, and what has come has no effect any more.
+        for command in self.link.inbox.close() {
+            self.refuse(command);
+        }
+    }
+
+    /// Does not follow a command, as the shard has stopped.
+    pub(super) fn refuse(&mut self, command: Command) {
+        if let Command::Accept(accept) = &command {
+            self.forget(&accept.connection);
+        }
+        drop_shielded(command);
+    }
+
+    fn finish_unless_lingering(&mut self, slot: u32, reason: &CloseReason) {
+        if self.slab.at(slot).is_some_and(|live| !live.is_lingering()) {
+            self.finish(slot, reason);
+        }
+    }
+}
+
+/// What the handler is told of an error's end.
+fn reason_of(error: &ConnectionError) -> CloseReason {
+    CloseReason::unclean(error.close_code(), description(error))
+}
+
+fn description(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::Protocol(violation) => violation.to_string(),
+        error => error.to_string(),
+    }
+}

@@ -1,0 +1,112 @@
+//! A shard: some of the engine's connections, and all that happens to them.
+//!
+//! The core owns no socket and no clock. It is moved by [`Shard::turn`], which is told what
+//! time it is and which transports are ready, and acts on the transports through
+//! [`Io`]. Everything else that is wanted of a shard, by other threads or by the handlers
+//! that it calls, stands in its [`Inbox`](crate::inbox::Inbox).
+//!
+//! One turn: read what is ready and call handlers, follow the inbox, run timers, then
+//! write, once for each connection that has something to be sent.
+
+mod backlog;
+mod calls;
+mod close;
+mod flush;
+mod heartbeat;
+mod read;
+mod rooms;
+mod slab;
+mod tasks;
+mod ticks;
+mod timers;
+mod turn;
+
+use std::sync::Arc;
+
+use nextrush_protocol::CloseFrame;
+
+use self::backlog::Outboxes;
+use self::rooms::Rooms;
+use self::slab::Slab;
+use self::tasks::Tasks;
+use self::ticks::Ticks;
+use self::timers::Timers;
+use crate::inbox::Command;
+use crate::io::Io;
+use crate::link::Link;
+use crate::moment::Moment;
+use crate::shared::Running;
+
+/// Lent to one connection at a time, so that an idle one needs none. As large as a read
+/// that one connection may take of a turn.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// See the [module](self).
+pub(crate) struct Shard<I: Io> {
+    io: I,
+    link: Arc<Link>,
+    shared: Running,
+    now: Moment,
+    slab: Slab,
+    rooms: Rooms,
+    tasks: Tasks,
+    timers: Timers,
+    ticks: Ticks,
+    outboxes: Outboxes,
+    /// Slots that may have something to read.
+    readable: Vec<u32>,
+    /// Slots that may have something to write.
+    dirty: Vec<u32>,
+    read_buffer: Box<[u8]>,
+    /// Small frames are copied together here to be written at once.
+    scratch: Vec<u8>,
+    /// The inbox's other half: swapped with it, empty in between.
+    commands: Vec<Command>,
+    /// How connections are closed that come while the engine shuts down.
+    shutdown: Option<CloseFrame>,
+    stopped: bool,
+}
+
+impl<I: Io> Shard<I> {
+    pub(crate) fn new(io: I, link: Arc<Link>, shared: Running) -> Self {
+        Self {
+            io,
+            tasks: Tasks::new(Arc::clone(&link)),
+            link,
+            shared,
+            now: Moment::START,
+            slab: Slab::default(),
+            rooms: Rooms::default(),
+            timers: Timers::default(),
+            ticks: Ticks::default(),
+            outboxes: Outboxes::default(),
+            readable: Vec::new(),
+            dirty: Vec::new(),
+            read_buffer: vec![0; READ_BUFFER].into(),
+            scratch: Vec::new(),
+            commands: Vec::new(),
+            shutdown: None,
+            stopped: false,
+        }
+    }
+
+    pub(crate) fn io(&mut self) -> &mut I {
+        &mut self.io
+    }
+
+    /// Whether something stands in the inbox.
+    pub(crate) fn has_commands(&self) -> bool {
+        self.link.inbox.has_commands()
+    }
+
+    /// Whether the shard has ended: a further turn would do nothing.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+}
+
+impl<I: Io> Drop for Shard<I> {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

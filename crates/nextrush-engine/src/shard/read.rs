@@ -1,0 +1,183 @@
+use std::io::ErrorKind;
+use std::mem;
+
+use nextrush_protocol::{Event, Frame};
+
+use super::calls::Purpose;
+use super::slab::{Live, Phase, Stash};
+use super::{READ_BUFFER, Shard};
+use crate::connection::State;
+use crate::handler::Incoming;
+use crate::inbox::{Command, Ending, Order};
+use crate::io::Io;
+
+/// What one connection may have read of a turn, in bytes; the rest waits for the next.
+const READ_BUDGET: usize = READ_BUFFER;
+
+impl<I: Io> Shard<I> {
+    /// Reads from all connections that have something, each up to its budget.
+    pub(super) fn read_ready(&mut self) {
+        let mut slots = mem::take(&mut self.readable);
+        for slot in slots.drain(..) {
+            if let Some(live) = self.slab.at(slot) {
+                live.queued = false;
+                self.read(slot);
+            }
+            self.queue_reading(slot);
+        }
+        if self.readable.is_empty() {
+            self.readable = slots;
+        }
+    }
+
+    /// Has a connection read in the next turn, if it has something and is not held back.
+    pub(super) fn queue_reading(&mut self, slot: u32) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        if live.readable && live.reads() && !live.queued {
+            live.queued = true;
+            self.readable.push(slot);
+        }
+    }
+
+    pub(super) fn start_reading(&mut self, slot: u32) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        live.started = true;
+        self.resume_reading(slot);
+    }
+
+    /// Goes on where reading was held back: first with what has been read before.
+    pub(super) fn resume_reading(&mut self, slot: u32) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        if !live.reads() {
+            return;
+        }
+        if let Some(mut stash) = live.stash.take() {
+            let left = self.decode(slot, &mut stash.bytes[stash.start..]);
+            stash.start = stash.bytes.len() - left;
+            if let Some(live) = self.slab.at(slot).filter(|_| left > 0) {
+                live.stash = Some(stash);
+            }
+        }
+        self.queue_reading(slot);
+    }
+
+    pub(super) fn read(&mut self, slot: u32) {
+        let mut buffer = mem::take(&mut self.read_buffer);
+        self.read_into(slot, &mut buffer);
+        self.read_buffer = buffer;
+    }
+
+    fn read_into(&mut self, slot: u32, buffer: &mut [u8]) {
+        let mut budget = READ_BUDGET;
+        while budget > 0 {
+            let Some(live) = self.slab.at(slot) else {
+                return;
+            };
+            if !live.readable || !live.reads() {
+                return;
+            }
+            let piece = budget.min(buffer.len());
+            match self.io.read(slot, &mut buffer[..piece]) {
+                Ok(0) => {
+                    live.readable = false;
+                    return self.post_end(slot, Ending::EndOfStream);
+                }
+                Ok(count) => {
+                    if I::SHORT_READ_DRAINS && count < piece && !live.hangup {
+                        live.readable = false;
+                    }
+                    live.pinged = false;
+                    self.ticks.alive(slot);
+                    budget -= count;
+                    let left = self.decode(slot, &mut buffer[..count]);
+                    if let Some(live) = self.slab.at(slot) {
+                        live.stash_bytes(buffer[count - left..count].to_vec());
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    live.readable = false;
+                    return;
+                }
+                Err(error) => {
+                    live.readable = false;
+                    return self.post_end(slot, Ending::Failed(error.into()));
+                }
+            }
+        }
+    }
+
+    /// Hands what `input` holds to the handler. Returns how many bytes at its end are left
+    /// for later, as the handler wants no more for now.
+    fn decode(&mut self, slot: u32, mut input: &mut [u8]) -> usize {
+        loop {
+            let Some(live) = self.slab.at(slot).filter(|live| !live.is_lingering()) else {
+                return 0;
+            };
+            if !live.reads() {
+                return input.len();
+            }
+            match live.decoder.decode(&mut input) {
+                Ok(None) => return 0,
+                Ok(Some(event)) => self.receive(slot, event),
+                Err(error) => {
+                    self.post_end(slot, Ending::Failed(error.into()));
+                    return 0;
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, slot: u32, event: Event<'_>) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        if let Event::Close(frame) = event {
+            return self.post_end(slot, Ending::Peer(frame));
+        }
+        // Once closing has begun nothing is received any more but the peer's close frame.
+        if live.phase != Phase::Open || live.connection.state() != State::Open {
+            return;
+        }
+        match event {
+            Event::Text(text) => self.call(slot, Purpose::Message, |handler| {
+                handler.message(Incoming::Text(text))
+            }),
+            Event::Binary(data) => self.call(slot, Purpose::Message, |handler| {
+                handler.message(Incoming::Binary(data))
+            }),
+            Event::Pong(payload) => {
+                self.call(slot, Purpose::Message, |handler| handler.pong(&payload));
+            }
+            Event::Ping(payload) => {
+                let pong = Frame::pong(&payload).expect("a pong holds what a ping held");
+                self.answer_ping(slot, pong);
+            }
+            Event::Close(_) => {}
+        }
+    }
+
+    /// Ends a connection after all that the inbox holds: answers to the messages that came
+    /// before this end stand there.
+    pub(super) fn post_end(&mut self, slot: u32, ending: Ending) {
+        if let Some(live) = self.slab.at(slot) {
+            let command = Command::Connection(live.key(), Order::End(ending));
+            self.link.inbox.push(command);
+        }
+    }
+}
+
+impl Live {
+    pub(super) fn stash_bytes(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() && !self.is_lingering() {
+            debug_assert!(self.stash.is_none(), "nothing is read past a stash");
+            self.stash = Some(Box::new(Stash { bytes, start: 0 }));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::moment::Moment;
+
+/// How exact the heartbeat is.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Fewer slots than this are looked at all at once.
+const SLICE: usize = 1024;
+
+/// A full round is spread over at most this many ticks.
+const MAX_SLICES: u32 = 16;
+
+/// When which connection was last heard of, and when it has to be looked at: dense arrays,
+/// which a million connections are searched in within a millisecond. A tick is 100 ms.
+///
+/// The arrays are gone through in rounds, a slice of the slots each tick, so that pings
+/// are spread; between rounds nothing happens until the earliest slot is due.
+pub(super) struct Ticks {
+    now: u32,
+    alive: Vec<u32>,
+    due: Vec<u32>,
+    /// The slice that comes next, if a round is under way.
+    slice: u32,
+    slices: u32,
+    /// When the next slice is due; [`NEVER`] without anything to look at.
+    next: u32,
+    /// When the next round begins: the earliest of what this round has not seen as due.
+    earliest: u32,
+    /// The shortest time that anything was to be looked at in.
+    shortest: u32,
+}
+
+const NEVER: u32 = u32::MAX;
+
+impl Default for Ticks {
+    fn default() -> Self {
+        Self {
+            now: 0,
+            alive: Vec::new(),
+            due: Vec::new(),
+            slice: 0,
+            slices: 1,
+            next: NEVER,
+            earliest: NEVER,
+            shortest: NEVER,
+        }
+    }
+}
+
+impl Ticks {
+    pub(super) fn advance_to(&mut self, now: Moment) {
+        let elapsed = now.since(Moment::START).as_nanos() / TICK.as_nanos();
+        self.now = u32::try_from(elapsed).unwrap_or(NEVER - 1);
+    }
+
+    /// The slot's peer was heard of.
+    pub(super) fn alive(&mut self, slot: u32) {
+        if let Some(alive) = self.alive.get_mut(slot as usize) {
+            *alive = self.now;
+        }
+    }
+
+    /// How long the slot's peer has been silent, at least.
+    pub(super) fn silence(&self, slot: u32) -> Duration {
+        let ticks = self.now.saturating_sub(self.alive[slot as usize]);
+        TICK * ticks.saturating_sub(1)
+    }
+
+    /// Slots will be looked at in as little time as this.
+    pub(super) fn expect(&mut self, shortest: Duration) {
+        self.shortest = self.shortest.min(ticks(shortest));
+    }
+
+    /// Has a slot looked at not before `after` has passed.
+    pub(super) fn look_after(&mut self, slot: u32, after: Duration) {
+        let index = slot as usize;
+        if index >= self.due.len() {
+            self.due.resize(index + 1, NEVER);
+            self.alive.resize(index + 1, self.now);
+        }
+        // One more: this tick has begun already.
+        let due = self.now.saturating_add(ticks(after)).saturating_add(1);
+        let due = due.min(NEVER - 1);
+        self.due[index] = due;
+        self.earliest = self.earliest.min(due);
+        if self.slice == 0 {
+            self.next = self.next.min(due);
+        }
+    }
+
+    /// Does not look at a slot any more.
+    pub(super) fn forget(&mut self, slot: u32) {
+        if let Some(due) = self.due.get_mut(slot as usize) {
+            *due = NEVER;
+        }
+    }
+
+    /// When there is something to look at.
+    pub(super) fn next(&self) -> Option<Moment> {
+        (self.next != NEVER).then(|| Moment::START.after(TICK * self.next))
+    }
+
+    /// Adds the slots that are due to `found`, if it is time for that.
+    pub(super) fn sweep(&mut self, found: &mut Vec<u32>) {
+        if self.now < self.next {
+            return;
+        }
+        if self.slice == 0 {
+            self.earliest = NEVER;
+            self.slices = self.slices_of_round();
+        }
+        let range = self.slice_range();
+        let start = range.start;
+        for (offset, due) in self.due[range].iter_mut().enumerate() {
+            if *due <= self.now {
+                *due = NEVER;
+                // A shard's slots are counted in 32 bits.
+                found.push((start + offset) as u32);
+            } else {
+                self.earliest = self.earliest.min(*due);
+            }
+        }
+        self.slice += 1;
+        if self.slice == self.slices {
+            self.slice = 0;
+            self.next = self.earliest;
+        } else {
+            self.next = self.now + 1;
+        }
+    }
+
+    /// A round takes at most an eighth of the shortest time asked for.
+    fn slices_of_round(&self) -> u32 {
+        let by_time = (self.shortest / 8).clamp(1, MAX_SLICES);
+        let by_size = u32::try_from(self.due.len().div_ceil(SLICE)).unwrap_or(MAX_SLICES);
+        by_time.min(by_size.max(1))
+    }
+
+    fn slice_range(&self) -> Range<usize> {
+        let (slice, slices) = (self.slice as usize, self.slices as usize);
+        let length = self.due.len();
+        length * slice / slices..length * (slice + 1) / slices
+    }
+}
+
+/// So many that the duration has passed.
+fn ticks(duration: Duration) -> u32 {
+    u32::try_from(duration.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(NEVER)
+}

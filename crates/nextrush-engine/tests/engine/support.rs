@@ -1,0 +1,320 @@
+//! A simulated network with clients that speak the protocol and handlers that write down
+//! what they are told.
+
+use std::num::NonZeroUsize;
+use std::ops::{Deref, DerefMut};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use nextrush_engine::sim::{Client, Network};
+use nextrush_engine::{
+    CloseReason, Config, Connection, ConnectionError, Handler, Incoming, Options, Work,
+};
+use nextrush_protocol::{
+    CloseCode, CloseFrame, Decoder, Event, Frame, FrameHead, Limits, Opcode, Role, encode_masked,
+};
+
+pub(crate) struct World {
+    network: Network,
+}
+
+/// A network whose engine has so many shards.
+pub(crate) fn world(shards: usize) -> World {
+    let config = Config {
+        shards: NonZeroUsize::new(shards).unwrap(),
+        ..Config::default()
+    };
+    World {
+        network: Network::new(&config),
+    }
+}
+
+impl World {
+    /// A connected client whose handler only writes down.
+    pub(crate) fn connect(&mut self) -> Peer {
+        self.connect_to(Script::default())
+    }
+
+    pub(crate) fn connect_to(&mut self, script: Script) -> Peer {
+        let log = Log::default();
+        let handle: Arc<Mutex<Option<Connection>>> = Arc::default();
+        let options = Arc::new(script.options.clone());
+        let (handler_log, slot) = (log.clone(), Arc::clone(&handle));
+        let (client, _) = self
+            .network
+            .connect(&options, move |connection| {
+                *slot.lock().unwrap() = Some(connection.clone());
+                Box::new(Scripted {
+                    connection,
+                    script,
+                    log: handler_log,
+                })
+            })
+            .unwrap();
+        self.network.run();
+        let connection = handle.lock().unwrap().take().unwrap();
+        Peer {
+            client,
+            decoder: Decoder::new(Role::Client, Limits::message(64 << 20)),
+            connection,
+            log,
+        }
+    }
+
+    pub(crate) fn seconds(&mut self, seconds: u64) {
+        self.network.advance(Duration::from_secs(seconds));
+    }
+
+    pub(crate) fn millis(&mut self, millis: u64) {
+        self.network.advance(Duration::from_millis(millis));
+    }
+}
+
+impl Deref for World {
+    type Target = Network;
+
+    fn deref(&self) -> &Network {
+        &self.network
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Network {
+        &mut self.network
+    }
+}
+
+/// Both sides of one connection: the client, and what its handler was told.
+pub(crate) struct Peer {
+    pub(crate) client: Client,
+    decoder: Decoder,
+    /// The server's handle.
+    pub(crate) connection: Connection,
+    pub(crate) log: Log,
+}
+
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+impl Peer {
+    pub(crate) fn send(&self, opcode: Opcode, payload: &[u8]) {
+        self.client.send(&masked(opcode, payload));
+    }
+
+    pub(crate) fn text(&self, text: &str) {
+        self.send(Opcode::Text, text.as_bytes());
+    }
+
+    pub(crate) fn ping(&self, payload: &str) {
+        self.send(Opcode::Ping, payload.as_bytes());
+    }
+
+    pub(crate) fn close(&self, code: u16, reason: &str) {
+        let mut payload = code.to_be_bytes().to_vec();
+        payload.extend_from_slice(reason.as_bytes());
+        self.send(Opcode::Close, &payload);
+    }
+
+    /// Takes all that has been sent to the client.
+    pub(crate) fn received(&mut self) -> Vec<String> {
+        let bytes = self.client.take();
+        self.decode(bytes)
+    }
+
+    /// Takes at most so many bytes of it.
+    pub(crate) fn received_of(&mut self, bytes: usize) -> Vec<String> {
+        let bytes = self.client.take_some(bytes);
+        self.decode(bytes)
+    }
+
+    fn decode(&mut self, mut bytes: Vec<u8>) -> Vec<String> {
+        let mut input = bytes.as_mut_slice();
+        let mut events = Vec::new();
+        while let Some(event) = self.decoder.decode(&mut input).unwrap() {
+            events.push(match event {
+                Event::Text(text) => text.into_owned(),
+                Event::Binary(data) => format!("binary of {}", data.len()),
+                Event::Ping(payload) => format!("ping {}", String::from_utf8_lossy(&payload)),
+                Event::Pong(payload) => format!("pong {}", String::from_utf8_lossy(&payload)),
+                Event::Close(None) => "close".into(),
+                Event::Close(Some(frame)) => {
+                    format!("close {} {}", frame.code().as_u16(), frame.reason())
+                        .trim_end()
+                        .into()
+                }
+            });
+        }
+        events
+    }
+
+    pub(crate) fn send_text(&self, text: &str) {
+        self.connection.send(Frame::text(text));
+    }
+}
+
+/// A frame as a client sends it.
+pub(crate) fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_masked(FrameHead { fin: true, opcode }, payload, MASK, &mut bytes);
+    bytes
+}
+
+pub(crate) fn close_frame(code: u16, reason: &str) -> Option<CloseFrame> {
+    Some(CloseFrame::new(CloseCode::new(code), reason))
+}
+
+/// What a handler was told, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub(crate) fn add(&self, entry: impl Into<String>) {
+        self.0.lock().unwrap().push(entry.into());
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+type OnOpen = Box<dyn FnMut(&Connection) -> Work + Send>;
+type OnMessage = Box<dyn FnMut(&Connection, &str) -> Work + Send>;
+type OnClose = Box<dyn FnMut(&Connection) -> Work + Send>;
+
+/// What a handler does besides writing down.
+pub(crate) struct Script {
+    pub(crate) options: Options,
+    pub(crate) open: OnOpen,
+    pub(crate) message: OnMessage,
+    pub(crate) error: OnOpen,
+    pub(crate) close: OnClose,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            options: Options::default(),
+            open: Box::new(|_| None),
+            message: Box::new(|_, _| None),
+            error: Box::new(|_| None),
+            close: Box::new(|_| None),
+        }
+    }
+}
+
+impl Script {
+    pub(crate) fn on_open(
+        mut self,
+        open: impl FnMut(&Connection) -> Work + Send + 'static,
+    ) -> Self {
+        self.open = Box::new(open);
+        self
+    }
+
+    pub(crate) fn on_message(
+        mut self,
+        message: impl FnMut(&Connection, &str) -> Work + Send + 'static,
+    ) -> Self {
+        self.message = Box::new(message);
+        self
+    }
+
+    pub(crate) fn on_close(
+        mut self,
+        close: impl FnMut(&Connection) -> Work + Send + 'static,
+    ) -> Self {
+        self.close = Box::new(close);
+        self
+    }
+
+    pub(crate) fn options(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+}
+
+struct Scripted {
+    connection: Connection,
+    script: Script,
+    log: Log,
+}
+
+impl Handler for Scripted {
+    fn open(&mut self) -> Work {
+        self.log.add("open");
+        (self.script.open)(&self.connection)
+    }
+
+    fn message(&mut self, message: Incoming<'_>) -> Work {
+        match message {
+            Incoming::Text(text) => {
+                self.log.add(text.clone());
+                (self.script.message)(&self.connection, &text)
+            }
+            Incoming::Binary(data) => {
+                self.log.add(format!("binary of {}", data.len()));
+                None
+            }
+        }
+    }
+
+    fn pong(&mut self, payload: &[u8]) -> Work {
+        self.log
+            .add(format!("pong {}", String::from_utf8_lossy(payload)));
+        None
+    }
+
+    fn error(&mut self, error: &ConnectionError) -> Work {
+        self.log.add(format!("error: {error}"));
+        (self.script.error)(&self.connection)
+    }
+
+    fn close(&mut self, reason: &CloseReason) -> Work {
+        let clean = if reason.clean { "clean" } else { "unclean" };
+        self.log.add(format!(
+            "close {} '{}' {clean}",
+            reason.code.as_u16(),
+            reason.reason
+        ));
+        (self.script.close)(&self.connection)
+    }
+}
+
+/// Work that is pending until it is [opened](Gate::open).
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<Mutex<(bool, Option<Waker>)>>);
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.0 = true;
+        if let Some(waker) = state.1.take() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn wait(&self) -> Work {
+        Some(Box::pin(self.clone()))
+    }
+}
+
+impl Future for Gate {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock().unwrap();
+        if state.0 {
+            return Poll::Ready(());
+        }
+        state.1 = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// Whether a future is done by now.
+pub(crate) fn is_done<F: Future>(future: Pin<&mut F>) -> bool {
+    future
+        .poll(&mut Context::from_waker(Waker::noop()))
+        .is_ready()
+}
