@@ -21,7 +21,8 @@ export class Drawer {
     opener.addEventListener('click', () => this.open());
     closer.addEventListener('click', () => this.close());
     backdrop.addEventListener('click', () => this.close());
-    panel.addEventListener('keydown', (event) => {
+    // On the document, since a click on the panel's ground leaves the focus nowhere.
+    document.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') this.close();
     });
     // On a screen wide enough for a column, the opener is gone and nothing is a drawer.

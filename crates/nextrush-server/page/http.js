@@ -49,12 +49,14 @@ export async function requestJson(method, path, { token, body } = {}) {
 }
 
 /**
- * The words of an error answer, under whichever of the usual names they come.
+ * The words of an error answer, `{ "message": … }`, as a sentence.
  *
  * @param {any} answer
  * @returns {string | null}
  */
 function reason(answer) {
-  const words = answer?.message ?? answer?.error;
-  return typeof words === 'string' ? words : null;
+  const words = answer?.message;
+  if (typeof words !== 'string' || words === '') return null;
+  const sentence = `${words.charAt(0).toLocaleUpperCase()}${words.slice(1)}`;
+  return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`;
 }

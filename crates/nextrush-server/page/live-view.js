@@ -72,6 +72,8 @@ export class LiveView {
     this.#cards.clear();
     this.#list.replaceChildren();
     this.#empty.hidden = true;
+    setText(this.#count, '');
+    setText(this.#announcement, '');
     this.#form.draft = { title: '', body: '' };
     this.hide();
   }
@@ -110,12 +112,16 @@ export class LiveView {
   async #load() {
     const api = this.#api;
     if (!api) return;
+    const before = [...this.#cards.keys()];
     try {
       const posts = await api.list();
       if (api !== this.#api) return;
+      // What was here before and is not in the list any more is gone; what came meanwhile is not.
+      const listed = new Set(posts.map(({ id }) => String(id)));
+      for (const id of before) if (!listed.has(id)) this.#remove(id);
       for (const post of posts) this.#put(post, this.#loaded);
+      this.#showCount();
       this.#loaded = true;
-      this.#empty.hidden = this.#board.size > 0;
     } catch (error) {
       if (api === this.#api) this.#failed(error);
     }
@@ -161,13 +167,31 @@ export class LiveView {
     const change = this.#board.put(post);
     if (change === Change.Known) return change;
     const id = String(post.id);
+    if (change === Change.Added) this.#dropCard(id);
     const card = this.#cards.get(id) ?? this.#newCard(post);
     card.update(post);
     if (highlight) card.highlight();
+    this.#showCount();
+    return change;
+  }
+
+  /** @param {string} id */
+  #remove(id) {
+    this.#board.remove(id);
+    this.#dropCard(id);
+  }
+
+  /** @param {string} id */
+  #dropCard(id) {
+    this.#cards.get(id)?.element.remove();
+    this.#cards.delete(id);
+    if (id === this.#open) this.#client?.unsubscribe(`post-${id}`);
+  }
+
+  #showCount() {
     const { size } = this.#board;
     setText(this.#count, size === 1 ? '1 post' : `${size} posts`);
-    this.#empty.hidden = true;
-    return change;
+    this.#empty.hidden = size > 0;
   }
 
   /** @param {Post} post */

@@ -31,6 +31,8 @@ export class MessageList {
   #last = null;
   /** Whether the reader is at the end. */
   #following = true;
+  /** Where the reader is otherwise, in pixels from the top. */
+  #position = 0;
   #unseen = 0;
 
   /**
@@ -51,8 +53,12 @@ export class MessageList {
       this.#toEnd();
       this.#log.focus({ preventScroll: true });
     });
-    // The frame changes its height with the keyboard of a phone and with a growing composer.
-    new ResizeObserver(() => this.#following && this.#toEnd()).observe(this.#log);
+    // The frame changes its height with the keyboard of a phone and with a growing composer;
+    // and when it was out of sight, the browser has forgotten how far it was scrolled.
+    new ResizeObserver(() => {
+      if (this.#following) this.#toEnd();
+      else this.#log.scrollTop = this.#position;
+    }).observe(this.#log);
   }
 
   /**
@@ -168,6 +174,8 @@ export class MessageList {
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#log;
+    if (clientHeight === 0) return;
+    this.#position = scrollTop;
     this.#following = scrollHeight - scrollTop - clientHeight < NEAR_END;
     if (this.#following) this.#announce(0);
   }

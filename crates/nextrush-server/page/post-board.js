@@ -22,9 +22,16 @@ export class PostBoard {
    */
   put(post) {
     const known = this.#posts.get(String(post.id));
-    if (known && known.version >= post.version) return Change.Known;
+    // A server that keeps its posts in memory gives the same ids again after a restart.
+    const another = known !== undefined && known.createdAt !== post.createdAt;
+    if (known && (another ? born(known) > born(post) : known.version >= post.version)) return Change.Known;
     this.#posts.set(String(post.id), post);
-    return known ? Change.Changed : Change.Added;
+    return known && !another ? Change.Changed : Change.Added;
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    this.#posts.delete(id);
   }
 
   clear() {
@@ -33,10 +40,15 @@ export class PostBoard {
 
   get posts() {
     const posts = [...this.#posts.values()];
-    return posts.sort((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt));
+    return posts.sort((a, b) => born(b) - born(a));
   }
 
   get size() {
     return this.#posts.size;
   }
+}
+
+/** @param {Post} post */
+function born({ createdAt }) {
+  return Date.parse(createdAt);
 }

@@ -120,9 +120,9 @@ export class PostCard {
       moment('Published', new Date(createdAt), now),
     );
     if (version > 1) {
-      const changed = moment('changed', new Date(updatedAt), now);
+      const changed = moment('· changed', new Date(updatedAt), now);
       changed.dataset.testid = 'post-changed';
-      this.#facts.append('·', changed);
+      this.#facts.append(changed);
     }
   }
 
@@ -136,7 +136,7 @@ export class PostCard {
       el('label', { for: `edit-title-${id}` }, 'Title'),
       el('input', { id: `edit-title-${id}`, 'data-testid': 'edit-title', maxlength: 200, autocomplete: 'off' }),
       el('label', { for: `edit-body-${id}` }, 'Text'),
-      el('textarea', { id: `edit-body-${id}`, 'data-testid': 'edit-body', rows: 5, maxlength: 20_000 }),
+      el('textarea', { id: `edit-body-${id}`, 'data-testid': 'edit-body', rows: 5, maxlength: 10_000 }),
       el('p', { class: 'form-error', role: 'alert', 'data-testid': 'edit-error' }),
       el(
         'div',

@@ -47,12 +47,10 @@ export class PostForm {
     const button = form.querySelector('button:not([type="button"])');
     if (!(button instanceof HTMLButtonElement) || button.disabled) return;
     const { title, body } = this.draft;
-    for (const [field, value] of [[this.#title, title], [this.#body, body]]) {
-      setAttribute(/** @type {Element} */ (field), 'aria-invalid', value === '' && 'true');
-    }
-    if (title === '' || body === '') {
-      setText(this.#error, 'A post needs a title and a text.');
-      (title === '' ? this.#title : this.#body).focus();
+    setAttribute(this.#title, 'aria-invalid', title === '' && 'true');
+    if (title === '') {
+      setText(this.#error, 'A post needs a title.');
+      this.#title.focus();
       return;
     }
     setText(this.#error, '');

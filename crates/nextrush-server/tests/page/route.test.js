@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatRoute, parseRoute, roomName } from '../../page/route.js';
+
+test('an address leads to its view', () => {
+  assert.deepEqual(parseRoute('#/chat/lobby'), { view: 'chat', room: 'lobby' });
+  assert.deepEqual(parseRoute('#/live'), { view: 'live', post: null });
+  assert.deepEqual(parseRoute('#/live/12'), { view: 'live', post: '12' });
+});
+
+test('an address of nothing leads nowhere', () => {
+  for (const hash of ['', '#', '#main', '#/chat', '#/chat/', '#/chat/%', '#/chat/..', '#/chat/%00']) {
+    assert.equal(parseRoute(hash), null, hash);
+  }
+});
+
+test('a room keeps its name through an address', () => {
+  for (const room of ['lobby', 'release team', 'a/b', '50 %', 'größe', '會議室', '?x=1&y#z']) {
+    assert.deepEqual(parseRoute(formatRoute({ view: 'chat', room })), { view: 'chat', room });
+  }
+});
+
+test('a typed room name is trimmed and loses its number sign', () => {
+  assert.equal(roomName('  # design '), 'design');
+  assert.equal(roomName('#design'), 'design');
+});
+
+test('a room name that the server refuses is refused before', () => {
+  for (const name of ['', '   ', '#', '.', '..', 'a\u0000b', 'a\tb', 'x'.repeat(256), 'ü'.repeat(128)]) {
+    assert.equal(roomName(name), null, JSON.stringify(name));
+  }
+  assert.equal(roomName('ü'.repeat(127)), 'ü'.repeat(127));
+});
