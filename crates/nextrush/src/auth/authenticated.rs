@@ -1,0 +1,88 @@
+//! The extractor that demands a valid token.
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::jwt::Jwt;
+use super::rejection::AuthRejection;
+use super::token;
+use super::user::User;
+
+/// A valid token's claims: what [`Jwt::verify`] returns and, as an extractor, what a
+/// handler takes that is for authenticated clients only.
+///
+/// The token comes from `?token=` or, where that is absent, from
+/// `Authorization: Bearer`; it is checked with the [`Jwt`] of the application, which
+/// in a foreign axum server is any `Extension(jwt)` layer.
+///
+/// - `Authenticated` alone refuses before the upgrade, with 401 (see
+///   [`AuthRejection`]).
+/// - `Result<Authenticated, AuthRejection>` leaves it to the handler, as the guide
+///   does: it tells the client over the open socket.
+/// - `Option<Authenticated>` is `None` without a token; an invalid one is refused all
+///   the same.
+///
+/// ```
+/// use axum::{Extension, Router, routing::get};
+/// use nextrush::{Authenticated, Jwt};
+///
+/// async fn whoami(Authenticated { claims: user, .. }: Authenticated) -> String {
+///     user.email
+/// }
+///
+/// let router: Router = Router::new()
+///     .route("/whoami", get(whoami))
+///     .layer(Extension(Jwt::hs256("a secret of at least 32 bytes, from outside")));
+/// ```
+///
+/// Other claims than the guide's are read into a type of your own,
+/// `Authenticated<MyClaims>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authenticated<C = User> {
+    /// What the token says.
+    pub claims: C,
+    /// The token's `exp`, in seconds since 1970: the connection should end then.
+    /// `None` only where [`Jwt::require_expiry`] was turned off.
+    pub expires: Option<u64>,
+}
+
+impl<C: DeserializeOwned, S: Sync> FromRequestParts<S> for Authenticated<C> {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthRejection> {
+        authenticate(parts)?.ok_or(AuthRejection::MissingToken)
+    }
+}
+
+impl<C: DeserializeOwned, S: Sync> OptionalFromRequestParts<S> for Authenticated<C> {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {
+        authenticate(parts)
+    }
+}
+
+fn authenticate<C: DeserializeOwned>(
+    parts: &Parts,
+) -> Result<Option<Authenticated<C>>, AuthRejection> {
+    let Some(jwt) = parts.extensions.get::<Jwt>() else {
+        tracing::error!(
+            "a handler asks for `Authenticated`, but no key was set with `App::jwt` \
+             or an `Extension(Jwt)` layer"
+        );
+        return Err(AuthRejection::NotConfigured);
+    };
+    let verified = token::find(parts).and_then(|token| match token {
+        Some(token) => jwt.verify(&token).map(Some),
+        None => Ok(None),
+    });
+    verified.map_err(|error| {
+        let source = std::error::Error::source(&error);
+        tracing::debug!(%error, source, "a token was refused");
+        error.into()
+    })
+}
+
+#[cfg(test)]
+mod tests;

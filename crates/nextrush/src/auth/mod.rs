@@ -1,0 +1,15 @@
+//! Who is there: tokens, what they say, and the extractor that demands one.
+
+mod authenticated;
+mod error;
+mod jwt;
+mod rejection;
+mod socket;
+mod token;
+mod user;
+
+pub use authenticated::Authenticated;
+pub use error::{AuthError, KeyError, SignError};
+pub use jwt::Jwt;
+pub use rejection::AuthRejection;
+pub use user::{InvalidUserId, User, UserId};

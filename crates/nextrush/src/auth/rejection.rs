@@ -1,0 +1,74 @@
+//! How a request without a valid token is refused.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+
+use super::error::AuthError;
+use crate::error_message::ErrorMessage;
+
+/// Why [`Authenticated`](crate::Authenticated) refused a request.
+///
+/// As a response: `{"type":"error","message":…}` with 401 and `WWW-Authenticate`
+/// (RFC 6750 §3), or 500 for [`NotConfigured`](Self::NotConfigured). Neither it nor
+/// its `Debug` form holds the token.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthRejection {
+    /// There is no token in the request.
+    #[error("Authentication required")]
+    MissingToken,
+    /// There is one that is not accepted. The cause is for the server's own log.
+    #[error("Invalid token")]
+    InvalidToken(#[from] AuthError),
+    /// The application was given no [`Jwt`](crate::Jwt): a fault of the server.
+    #[error("Authentication is not configured")]
+    NotConfigured,
+}
+
+impl AuthRejection {
+    /// What the client is told, as the guide has it: also the reason of the close
+    /// frame.
+    #[must_use]
+    pub fn message(&self) -> &'static str {
+        match self {
+            Self::MissingToken => "Authentication required",
+            Self::InvalidToken(_) => "Invalid token",
+            Self::NotConfigured => "Authentication is not configured",
+        }
+    }
+}
+
+impl IntoResponse for AuthRejection {
+    fn into_response(self) -> Response {
+        let body = Json(ErrorMessage::new(self.message()));
+        let challenge = match self {
+            Self::MissingToken => "Bearer",
+            Self::InvalidToken(_) => r#"Bearer error="invalid_token""#,
+            Self::NotConfigured => {
+                return (StatusCode::INTERNAL_SERVER_ERROR, body).into_response();
+            }
+        };
+        let challenge = [(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static(challenge),
+        )];
+        (StatusCode::UNAUTHORIZED, challenge, body).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejection_displays_as_the_message_that_the_client_gets() {
+        for rejection in [
+            AuthRejection::MissingToken,
+            AuthRejection::InvalidToken(AuthError::Expired),
+            AuthRejection::NotConfigured,
+        ] {
+            assert_eq!(rejection.to_string(), rejection.message());
+        }
+    }
+}
