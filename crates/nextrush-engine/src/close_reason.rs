@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt;
 
 use nextrush_protocol::{CloseCode, CloseFrame};
 
@@ -15,6 +16,17 @@ pub struct CloseReason {
     pub reason: Cow<'static, str>,
     /// Whether the client took its part in closing: its close frame came.
     pub clean: bool,
+}
+
+/// The code and, if there is one, the reason.
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.code.fmt(f)?;
+        if self.reason.is_empty() {
+            return Ok(());
+        }
+        write!(f, ": {}", self.reason)
+    }
 }
 
 impl CloseReason {

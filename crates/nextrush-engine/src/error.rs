@@ -40,6 +40,23 @@ impl ConnectionError {
     }
 }
 
+impl ConnectionError {
+    /// A name for programs, to be passed on to clients; it never changes.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Protocol(error) => match error.close_code() {
+                CloseCode::INVALID_PAYLOAD => "INVALID_PAYLOAD",
+                CloseCode::MESSAGE_TOO_BIG => "MESSAGE_TOO_BIG",
+                _ => "PROTOCOL_ERROR",
+            },
+            Self::Transport(_) => "TRANSPORT_ERROR",
+            Self::SlowReader => "SLOW_READER",
+            Self::HeartbeatTimeout => "HEARTBEAT_TIMEOUT",
+            Self::HandlerPanicked => "HANDLER_PANICKED",
+        }
+    }
+}
+
 impl From<io::Error> for ConnectionError {
     fn from(error: io::Error) -> Self {
         Self::Transport(Arc::new(error))

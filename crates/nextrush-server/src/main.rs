@@ -1,2 +1,53 @@
-//! Placeholder.
-fn main() {}
+//! The program `nextrush`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use nextrush_server::{Cli, Config, app};
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match serve(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut message = error.to_string();
+            let mut source = error.source();
+            while let Some(cause) = source {
+                message = format!("{message}: {cause}");
+                source = cause.source();
+            }
+            eprintln!("nextrush: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(cli: Cli) -> Result<(), nextrush::BoxError> {
+    let config = Config::new(cli)?;
+    let server = app(&config).listen(config.addr).start().await?;
+    announce(&config, server.address().port());
+    server.run_until_signal().await?;
+    Ok(())
+}
+
+/// Says on standard output where the page is; and loudly if anybody can get in.
+fn announce(config: &Config, port: u16) {
+    if config.development {
+        println!("DEVELOPMENT MODE: anybody on this machine can mint a token for any name.");
+        println!("Set JWT_SECRET to serve for real.");
+        println!();
+    }
+    let host = match config.addr.ip() {
+        ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
+        ip if ip.is_ipv6() => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    println!("NextRush is listening on {}", config.addr.ip());
+    println!("Open http://{host}:{port}/");
+}

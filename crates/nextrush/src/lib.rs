@@ -1,1 +1,91 @@
-//! Placeholder.
+//! A real-time web framework on axum: WebSocket routes beside HTTP routes, rooms,
+//! live channels, chat with history.
+//!
+//! ```no_run
+//! use nextrush::{App, Message, Socket};
+//!
+//! #[tokio::main]
+//! async fn main() -> nextrush::Result {
+//!     let mut app = App::new();
+//!
+//!     app.ws("/chat", async |socket: Socket| {
+//!         socket.send("Welcome to the chat!");
+//!         socket.on_message(async |socket: Socket, message: Message| {
+//!             socket.send(format!("Echo: {message}"));
+//!         });
+//!     });
+//!
+//!     app.listen(3000).await
+//! }
+//! ```
+//!
+//! - [`App`]: routes, and how to serve them.
+//! - [`Socket`]: one connected client; [`Endpoint`] and [`EventHandler`] say what
+//!   functions may handle it.
+//! - [`Handle`] and [`Rooms`]: sending to many, from anywhere.
+//! - [`ChatServer`], [`LiveUpdates`], [`RoomManager`]: whole features to mount.
+//! - [`Jwt`] and [`Authenticated`]: who a client is.
+//! - [`Options`], [`OriginPolicy`], [`rate_limit`]: what a client may do.
+
+// From the front door inwards: an application, its endpoints, their sockets.
+mod app;
+mod error;
+mod pattern;
+mod server;
+
+mod endpoint;
+mod origin;
+mod refusal;
+mod upgrade;
+
+mod event;
+mod message;
+mod outgoing;
+mod socket;
+
+mod command;
+mod error_message;
+mod rate_limit;
+
+// What sockets have in common.
+mod handle;
+mod internal_room;
+mod room;
+mod topics;
+
+// The guide's features on top.
+mod auth;
+mod chat;
+mod live;
+mod room_manager;
+mod timestamp;
+
+pub use app::App;
+pub use auth::{
+    AuthError, AuthRejection, Authenticated, InvalidUserId, Jwt, KeyError, SignError, User, UserId,
+};
+pub use chat::ChatServer;
+pub use command::{CommandError, decode as decode_command};
+pub use endpoint::Endpoint;
+pub use error::{BoxError, Error, Result};
+pub use error_message::ErrorMessage;
+pub use event::{EventHandler, Outcome};
+pub use handle::{Handle, MissingHandle};
+pub use live::{LiveUpdates, PublishError};
+pub use message::Message;
+pub use origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
+pub use outgoing::Outgoing;
+pub use rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
+pub use room::{InvalidRoomName, JoinError, RoomName, Rooms};
+pub use room_manager::RoomManager;
+pub use server::{Listen, ListenAddr, Server, ToAddr};
+pub use socket::{Socket, Timer};
+pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use topics::SubscribeError;
+
+pub use nextrush_broker::{Broker, BrokerError, MemoryBroker, Position};
+pub use nextrush_engine::{
+    Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Heartbeat,
+    Options, State,
+};
+pub use nextrush_protocol::{CloseCode, Limits};

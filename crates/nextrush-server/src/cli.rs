@@ -1,0 +1,39 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use clap::Parser;
+use nextrush::Origin;
+
+use crate::config::DEFAULT_ADDR;
+
+/// NextRush: chat and live updates over WebSockets.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "nextrush", version)]
+pub struct Cli {
+    /// The address to listen on; port 0 picks a free one.
+    #[arg(long, env = "NEXTRUSH_LISTEN", default_value_t = DEFAULT_ADDR)]
+    pub listen: SocketAddr,
+
+    /// The key that tokens are signed with (HS256).
+    ///
+    /// Without it the server starts in development mode only.
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<String>,
+
+    /// Development mode: a page button mints tokens for any name. On loopback
+    /// addresses only. The default of `cargo run` when JWT_SECRET is not set.
+    #[arg(long)]
+    pub dev: bool,
+
+    /// An origin whose pages may connect, such as https://example.com; may be
+    /// repeated. Without it pages of the server's own origin may, and with it only
+    /// those that are listed.
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    pub allow_origin: Vec<Origin>,
+
+    /// The number of threads that serve sockets; one per core by default.
+    #[arg(long)]
+    pub shards: Option<NonZeroUsize>,
+}

@@ -1,0 +1,151 @@
+//! What the server is told: the command line and the environment, checked.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+
+use nextrush::{Jwt, OriginPolicy};
+use rand::RngCore;
+
+use crate::cli::Cli;
+
+/// Where the server listens unless told otherwise.
+pub const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
+
+/// A secret of fewer bytes than the hash gives is guessed more easily than the
+/// hash is broken (RFC 7518 §3.2).
+const SECRET_BYTES: usize = 32;
+
+/// A valid configuration of the server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The address to listen on.
+    pub addr: SocketAddr,
+    /// The key for tokens.
+    pub jwt: Jwt,
+    /// Whether the server mints tokens for whoever asks.
+    pub development: bool,
+    /// The web pages that may connect.
+    pub origins: OriginPolicy,
+    /// The number of shard threads; one per core if absent.
+    pub shards: Option<NonZeroUsize>,
+}
+
+/// Why the server refuses to start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// There is neither a secret nor development mode.
+    #[error(
+        "JWT_SECRET is not set: set it to the key that your tokens are signed with, \
+         or try the server with --dev"
+    )]
+    NoSecret,
+    /// Development mode on an address that others can reach.
+    #[error(
+        "development mode gives a token to whoever asks and is for loopback addresses only, \
+         not for {0}"
+    )]
+    DevelopmentInPublic(SocketAddr),
+}
+
+impl Config {
+    /// Checks the command line.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a server without a secret outside development mode, and
+    /// development mode on an address that is not loopback.
+    pub fn new(cli: Cli) -> Result<Self, ConfigError> {
+        Self::with(cli, is_cargo_run())
+    }
+
+    fn with(cli: Cli, is_cargo_run: bool) -> Result<Self, ConfigError> {
+        let secret = cli.jwt_secret.filter(|secret| !secret.is_empty());
+        let development = cli.dev || (secret.is_none() && is_cargo_run);
+        let jwt = match secret {
+            Some(secret) => {
+                if secret.len() < SECRET_BYTES {
+                    tracing::warn!("JWT_SECRET is shorter than {SECRET_BYTES} bytes");
+                }
+                Jwt::hs256(secret)
+            }
+            None if development => Jwt::hs256(random_secret()),
+            None => return Err(ConfigError::NoSecret),
+        };
+        if development && !cli.listen.ip().is_loopback() {
+            return Err(ConfigError::DevelopmentInPublic(cli.listen));
+        }
+        let origins = if cli.allow_origin.is_empty() {
+            OriginPolicy::SameOrigin
+        } else {
+            OriginPolicy::List(cli.allow_origin)
+        };
+        Ok(Self {
+            addr: cli.listen,
+            jwt,
+            development,
+            origins,
+            shards: cli.shards,
+        })
+    }
+}
+
+/// Cargo sets this variable for what it runs, and nothing else does.
+fn is_cargo_run() -> bool {
+    std::env::var_os("CARGO_MANIFEST_DIR").is_some()
+}
+
+fn random_secret() -> [u8; SECRET_BYTES] {
+    let mut secret = [0; SECRET_BYTES];
+    rand::rng().fill_bytes(&mut secret);
+    secret
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn config(arguments: &[&str], is_cargo_run: bool) -> Result<Config, ConfigError> {
+        let mut cli = Cli::parse_from(["nextrush"].iter().chain(arguments));
+        // What the environment of the test holds does not matter.
+        if !arguments.contains(&"--jwt-secret") {
+            cli.jwt_secret = None;
+        }
+        Config::with(cli, is_cargo_run)
+    }
+
+    #[test]
+    fn without_a_secret_the_server_refuses_to_start() {
+        assert_eq!(config(&[], false).unwrap_err(), ConfigError::NoSecret);
+        assert_eq!(
+            config(&["--jwt-secret", ""], false).unwrap_err(),
+            ConfigError::NoSecret
+        );
+    }
+
+    #[test]
+    fn cargo_run_without_a_secret_is_development_mode() {
+        assert!(config(&[], true).unwrap().development);
+        assert!(config(&["--dev"], false).unwrap().development);
+        let secret = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
+        assert!(!config(&secret, true).unwrap().development);
+    }
+
+    #[test]
+    fn development_mode_is_for_loopback_addresses_only() {
+        for addr in ["0.0.0.0:3000", "[::]:3000", "192.0.2.1:80"] {
+            assert_eq!(
+                config(&["--dev", "--listen", addr], false).unwrap_err(),
+                ConfigError::DevelopmentInPublic(addr.parse().unwrap())
+            );
+        }
+        for addr in ["127.0.0.1:0", "127.8.8.8:3000", "[::1]:3000"] {
+            assert!(
+                config(&["--dev", "--listen", addr], false).is_ok(),
+                "{addr}"
+            );
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The WebSocket endpoints.
+
+mod plain;
+mod private;
+mod robust;
+
+use axum::extract::Path;
+use nextrush::{App, AuthRejection, Authenticated, ChatServer, LiveUpdates, RoomName, Socket};
+
+pub(crate) fn add(app: &mut App, chat: &ChatServer, live: &LiveUpdates) {
+    plain::add(app);
+    private::add(app);
+    robust::add(app);
+
+    let chat = chat.clone();
+    app.ws(
+        "/chat/:roomId",
+        async move |socket: Socket,
+                    Path(room): Path<RoomName>,
+                    user: Result<Authenticated, AuthRejection>| {
+            match user {
+                Ok(user) => chat.connect(&socket, room, user.admit(&socket)).await,
+                Err(rejection) => rejection.refuse(&socket),
+            }
+        },
+    );
+
+    let live = live.clone();
+    app.ws(
+        "/live",
+        move |socket: Socket, user: Result<Authenticated, AuthRejection>| match user {
+            Ok(user) => {
+                user.admit(&socket);
+                live.connect(&socket);
+            }
+            Err(rejection) => rejection.refuse(&socket),
+        },
+    );
+}

@@ -1,0 +1,44 @@
+//! The endpoints that need no token: an echo and two with route parameters.
+
+use axum::extract::Path;
+use nextrush::{App, JoinError, Message, RoomName, Socket};
+use serde::{Deserialize, Serialize};
+
+pub(super) fn add(app: &mut App) {
+    app.ws("/chat", echo);
+    app.ws("/rooms/:roomId", room);
+    app.ws("/games/:gameId/players/:playerId", player);
+}
+
+fn echo(socket: Socket) {
+    socket.send("Welcome to the chat!");
+    socket.on_message(|socket: Socket, message: Message| socket.send(format!("Echo: {message}")));
+}
+
+fn room(socket: Socket, Path(room): Path<RoomName>) -> Result<(), JoinError> {
+    let name = format!("rooms/{room}");
+    socket.join(&name)?;
+    socket.send(format!("Welcome to room {room}!"));
+    socket.on_message(move |socket: Socket, message: Message| {
+        socket.app().room(&name).except(&socket).send(message);
+    });
+    Ok(())
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Player {
+    game_id: String,
+    player_id: String,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "connected")]
+struct Connected {
+    #[serde(flatten)]
+    player: Player,
+}
+
+fn player(socket: Socket, Path(player): Path<Player>) -> Result<(), serde_json::Error> {
+    socket.send_json(&Connected { player })
+}

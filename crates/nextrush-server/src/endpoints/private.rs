@@ -1,0 +1,75 @@
+//! A plain room for those with a token.
+
+use std::sync::Arc;
+
+use axum::extract::Path;
+use nextrush::{
+    App, AuthRejection, Authenticated, BoxError, ErrorMessage, Message, Outgoing, RoomManager,
+    RoomName, Socket, Timestamp, User,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+struct Incoming {
+    text: String,
+}
+
+#[derive(Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+enum Event<'a> {
+    Authenticated {
+        user: &'a User,
+        room_id: &'a RoomName,
+    },
+    ChatMessage {
+        message: &'a str,
+        user: &'a User,
+        timestamp: Timestamp,
+    },
+}
+
+pub(super) fn add(app: &mut App) {
+    let rooms = RoomManager::new(app.handle());
+    app.ws(
+        "/private-chat/:roomId",
+        move |socket: Socket,
+              Path(room): Path<RoomName>,
+              user: Result<Authenticated, AuthRejection>| match user {
+            Ok(user) => enter(&socket, &rooms, room, user.admit(&socket)),
+            Err(rejection) => {
+                rejection.refuse(&socket);
+                Ok(())
+            }
+        },
+    );
+}
+
+fn enter(socket: &Socket, rooms: &RoomManager, room: RoomName, user: User) -> Result<(), BoxError> {
+    rooms.join_room(room.as_str(), socket)?;
+    socket.send_json(&Event::Authenticated {
+        user: &user,
+        room_id: &room,
+    })?;
+    let rooms = rooms.clone();
+    let user = Arc::new(user);
+    socket.on_message(
+        move |socket: Socket, message: Message| -> Result<(), BoxError> {
+            let Ok(Incoming { text }) = message.json() else {
+                socket.send(ErrorMessage::new("Invalid message format"));
+                return Ok(());
+            };
+            let event = Outgoing::json(&Event::ChatMessage {
+                message: &text,
+                user: &user,
+                timestamp: Timestamp::now(),
+            })?;
+            rooms.broadcast_to_room(room.as_str(), event, None);
+            Ok(())
+        },
+    );
+    Ok(())
+}

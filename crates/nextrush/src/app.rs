@@ -1,0 +1,285 @@
+//! The application: an axum router that also has WebSocket routes.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use axum::Extension;
+use axum::Router;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, Route, delete, get, patch, post, put};
+use nextrush_broker::{Broker, MemoryBroker};
+use nextrush_engine::{Config, Engine, Options};
+use std::sync::Arc;
+use tower::{Layer, Service};
+
+use crate::auth::Jwt;
+use crate::endpoint::{Endpoint, EndpointHandler};
+use crate::handle::Handle;
+use crate::origin::OriginPolicy;
+use crate::pattern;
+use crate::room::Rooms;
+use crate::server::{Listen, ToAddr};
+use crate::topics::Topics;
+
+/// An application: HTTP routes and WebSocket routes side by side.
+///
+/// An axum [`Router`] underneath: every axum handler, extractor and tower layer
+/// works unchanged, an existing router can be [merged](App::merge) in, and
+/// [`into_router`](App::into_router) gives one that any axum server can serve.
+///
+/// Patterns are written as in the guide (`/rooms/:roomId`) or as in axum
+/// (`/rooms/{roomId}`).
+///
+/// ```no_run
+/// use nextrush::{App, Message, Socket};
+///
+/// #[tokio::main]
+/// async fn main() -> nextrush::Result {
+///     let mut app = App::new();
+///
+///     app.ws("/chat", async |socket: Socket| {
+///         socket.send("Welcome to the chat!");
+///         socket.on_message(async |socket: Socket, message: Message| {
+///             socket.send(format!("Echo: {message}"));
+///         });
+///     });
+///
+///     app.listen(3000).await
+/// }
+/// ```
+///
+/// `S` is the state of routes that still need one, as in [`Router`]; see
+/// [`with_state`](App::with_state).
+pub struct App<S = ()> {
+    router: Router<S>,
+    handle: Handle,
+    options: Options,
+    origins: OriginPolicy,
+    jwt: Option<Jwt>,
+}
+
+impl<S: Clone + Send + Sync + 'static> App<S> {
+    /// An application without routes, on the memory broker and with one shard
+    /// thread per core.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(Config::default(), MemoryBroker::new())
+    }
+
+    /// An application with an engine configuration and a broker of your choice.
+    #[must_use]
+    pub fn with(config: Config, broker: impl Broker) -> Self {
+        let engine = Engine::new(config);
+        let topics = Topics::new(Arc::new(broker), engine.clone());
+        Self {
+            router: Router::new(),
+            handle: Handle::new(engine, topics),
+            options: Options::default(),
+            origins: OriginPolicy::default(),
+            jwt: None,
+        }
+    }
+
+    /// Adds a WebSocket route; see [`Endpoint`] for what a handler may be.
+    ///
+    /// A request that is no valid opening handshake (RFC 6455 §4.2.1) gets 426 or
+    /// 400, a foreign origin 403, a rejecting extractor answers itself; all with
+    /// a JSON body, and none of them upgrades.
+    ///
+    /// # Panics
+    ///
+    /// Panics on an invalid pattern and when a route with the same pattern and
+    /// method exists, as axum does.
+    pub fn ws<M: 'static>(&mut self, pattern: &str, endpoint: impl Endpoint<S, M>) -> &mut Self {
+        self.ws_with(pattern, self.options.clone(), endpoint)
+    }
+
+    /// As [`ws`](Self::ws), with limits and times of its own.
+    ///
+    /// # Panics
+    ///
+    /// As [`ws`](Self::ws).
+    pub fn ws_with<M: 'static>(
+        &mut self,
+        pattern: &str,
+        options: Options,
+        endpoint: impl Endpoint<S, M>,
+    ) -> &mut Self {
+        let origins = self.origins.clone();
+        let handler = EndpointHandler::new(endpoint, self.handle.clone(), options, origins);
+        self.route(pattern, get(handler))
+    }
+
+    /// Sets the limits and times of the WebSocket routes that are added after
+    /// this: message size, heartbeat, backlog and so on.
+    pub fn options(&mut self, options: Options) -> &mut Self {
+        self.options = options;
+        self
+    }
+
+    /// Says which web pages may open the WebSocket routes that are added after
+    /// this. By default those of the same origin only.
+    pub fn origins(&mut self, origins: OriginPolicy) -> &mut Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Sets the key and rules by which [`Authenticated`](crate::Authenticated)
+    /// checks tokens, for all routes of the application.
+    pub fn jwt(&mut self, jwt: Jwt) -> &mut Self {
+        self.jwt = Some(jwt);
+        self
+    }
+
+    /// Adds a route for GET requests (and HEAD, as axum does).
+    pub fn get<H: Handler<T, S>, T: 'static>(&mut self, pattern: &str, handler: H) -> &mut Self {
+        self.route(pattern, get(handler))
+    }
+
+    /// Adds a route for POST requests.
+    pub fn post<H: Handler<T, S>, T: 'static>(&mut self, pattern: &str, handler: H) -> &mut Self {
+        self.route(pattern, post(handler))
+    }
+
+    /// Adds a route for PUT requests.
+    pub fn put<H: Handler<T, S>, T: 'static>(&mut self, pattern: &str, handler: H) -> &mut Self {
+        self.route(pattern, put(handler))
+    }
+
+    /// Adds a route for DELETE requests.
+    pub fn delete<H: Handler<T, S>, T: 'static>(&mut self, pattern: &str, handler: H) -> &mut Self {
+        self.route(pattern, delete(handler))
+    }
+
+    /// Adds a route for PATCH requests.
+    pub fn patch<H: Handler<T, S>, T: 'static>(&mut self, pattern: &str, handler: H) -> &mut Self {
+        self.route(pattern, patch(handler))
+    }
+
+    /// Adds a route with handlers for any methods; see [`Router::route`].
+    ///
+    /// # Panics
+    ///
+    /// Panics on an invalid pattern and when a handler for the same pattern and
+    /// method exists.
+    pub fn route(&mut self, pattern: &str, methods: MethodRouter<S>) -> &mut Self {
+        self.change(|router| router.route(&pattern::to_axum(pattern), methods))
+    }
+
+    /// Adds all routes of an axum router; see [`Router::merge`].
+    pub fn merge(&mut self, router: impl Into<Router<S>>) -> &mut Self {
+        self.change(|own| own.merge(router.into()))
+    }
+
+    /// Adds all routes of an axum router below a path; see [`Router::nest`].
+    pub fn nest(&mut self, pattern: &str, router: impl Into<Router<S>>) -> &mut Self {
+        self.change(|own| own.nest(&pattern::to_axum(pattern), router.into()))
+    }
+
+    /// Answers requests that no route matches; see [`Router::fallback`].
+    pub fn fallback<H: Handler<T, S>, T: 'static>(&mut self, handler: H) -> &mut Self {
+        self.change(|router| router.fallback(handler))
+    }
+
+    /// Wraps the routes added so far, WebSocket routes included, in a tower
+    /// layer; see [`Router::layer`].
+    pub fn layer<L>(&mut self, layer: L) -> &mut Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        self.change(|router| router.layer(layer))
+    }
+
+    /// Gives the routes the state that their `State` extractors take; see
+    /// [`Router::with_state`].
+    #[must_use]
+    pub fn with_state<S2>(self, state: S) -> App<S2> {
+        App {
+            router: self.router.with_state(state),
+            handle: self.handle,
+            options: self.options,
+            origins: self.origins,
+            jwt: self.jwt,
+        }
+    }
+
+    /// The application's live side, to keep and to use from anywhere.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// The members of one room; see [`Handle::room`].
+    #[must_use]
+    pub fn room(&self, name: impl AsRef<str>) -> Rooms {
+        self.handle.room(name)
+    }
+
+    /// The members of any of several rooms; see [`Handle::rooms`].
+    #[must_use]
+    pub fn rooms<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Rooms {
+        self.handle.rooms(names)
+    }
+
+    /// The application as an axum router: to serve it with another server, or to
+    /// merge it into another router. Whoever serves it closes the sockets at the
+    /// end with [`Handle::close_all`].
+    pub fn into_router(self) -> Router<S> {
+        let router = self.router.layer(Extension(self.handle));
+        match self.jwt {
+            Some(jwt) => router.layer(Extension(jwt)),
+            None => router,
+        }
+    }
+
+    fn change(&mut self, change: impl FnOnce(Router<S>) -> Router<S>) -> &mut Self {
+        self.router = change(std::mem::take(&mut self.router));
+        self
+    }
+}
+
+impl App {
+    /// Serves the application. A port number stands for that port on every
+    /// interface, as in Node; give an address such as `"127.0.0.1:3000"` to
+    /// narrow it.
+    ///
+    /// Awaiting the result serves until the process is told to stop (Ctrl-C or
+    /// SIGTERM), then closes every socket with 1001 and returns;
+    /// [`Listen::start`] gives a [`Server`](crate::Server) to be closed by hand.
+    ///
+    /// ```
+    /// # async fn example() -> nextrush::Result {
+    /// use nextrush::App;
+    ///
+    /// let server = App::new().listen(0).start().await?;
+    /// println!("listening on port {}", server.address().port());
+    /// server.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn listen(self, addr: impl ToAddr) -> Listen {
+        let handle = self.handle.clone();
+        Listen::new(self.into_router(), handle, addr.to_addr())
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Default for App<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> fmt::Debug for App<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("handle", &self.handle)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,30 @@
+//! The framework's errors.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// Any error of the user's own, as handlers may return it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What an application's `main` returns.
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// Why an application could not be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address could not be listened on.
+    #[error("cannot listen on {addr}")]
+    Bind {
+        /// The address that was asked for.
+        addr: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The text given to `listen` names no address.
+    #[error("{0:?} is no address to listen on; expected something like 127.0.0.1:3000")]
+    Address(String),
+    /// The process cannot be told about its termination signals.
+    #[error("cannot wait for termination signals")]
+    Signals(#[source] io::Error),
+}

@@ -1,0 +1,202 @@
+//! The application's live side: its rooms and sockets.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::request::Parts;
+use nextrush_engine::{ConnectionId, Engine, Room};
+use nextrush_protocol::{CloseCode, CloseFrame};
+use parking_lot::RwLock;
+
+use crate::auth::UserId;
+use crate::internal_room;
+use crate::room::{JoinError, RoomName, Rooms};
+use crate::socket::Socket;
+use crate::topics::Topics;
+
+/// The most rooms one socket can be in.
+const ROOMS_PER_SOCKET: usize = 100;
+
+/// How long sockets get to end when all are closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The application's live side: its rooms, its users and its sockets.
+///
+/// A cheap handle that may be kept anywhere; [`App::handle`](crate::App::handle)
+/// gives it, and every HTTP and WebSocket handler can take it as an argument:
+///
+/// ```
+/// use nextrush::{App, Handle};
+///
+/// let mut app = App::new();
+/// app.post("/announce", async |app: Handle, text: String| {
+///     app.room("lobby").send(text);
+/// });
+/// # let _: axum::Router = app.into_router();
+/// ```
+#[derive(Clone)]
+pub struct Handle(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    sockets: RwLock<HashMap<ConnectionId, Socket>>,
+    topics: Arc<Topics>,
+    owners: AtomicU64,
+}
+
+impl Handle {
+    pub(crate) fn new(engine: Engine, topics: Arc<Topics>) -> Self {
+        Self(Arc::new(Inner {
+            engine,
+            sockets: RwLock::default(),
+            topics,
+            owners: AtomicU64::new(0),
+        }))
+    }
+
+    /// The members of one room. An [invalid](RoomName) name stands for nobody.
+    #[must_use]
+    pub fn room(&self, name: impl AsRef<str>) -> Rooms {
+        self.rooms([name])
+    }
+
+    /// The members of any of several rooms.
+    #[must_use]
+    pub fn rooms<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Rooms {
+        let rooms = names
+            .into_iter()
+            .filter_map(|name| RoomName::new(name.as_ref()).ok())
+            .map(|name| self.0.engine.room(name.as_str()))
+            .collect();
+        Rooms::new(self.clone(), rooms)
+    }
+
+    /// The names of all rooms that have members.
+    #[must_use]
+    pub fn room_names(&self) -> Vec<RoomName> {
+        let rooms = self.0.engine.rooms();
+        rooms
+            .iter()
+            .filter_map(|room| RoomName::new(room.name()).ok())
+            .collect()
+    }
+
+    /// Every socket of one user: all that were
+    /// [identified](Socket::identify) as this user.
+    #[must_use]
+    pub fn user(&self, user: &UserId) -> Rooms {
+        self.internal_room(&internal_room::of_user(user))
+    }
+
+    /// Every open socket.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<Socket> {
+        self.0.sockets.read().values().cloned().collect()
+    }
+
+    /// The socket with this id, while it is connected.
+    #[must_use]
+    pub fn socket(&self, id: ConnectionId) -> Option<Socket> {
+        self.0.sockets.read().get(&id).cloned()
+    }
+
+    /// The number of connections, those that are closing included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.0.engine.connections()
+    }
+
+    /// Closes every socket with a code and a reason, and refuses new ones from
+    /// then on. Returns when all are gone; those that do not answer are cut after
+    /// their endpoint's close timeout.
+    pub async fn close_all(&self, code: impl Into<CloseCode>, reason: &str) {
+        let frame = CloseFrame::new(code.into(), reason);
+        self.0.engine.shutdown(frame, CLOSE_TIMEOUT).await;
+    }
+
+    /// A number that tells parts of the application apart. It depends on the
+    /// order of their creation only, so that it is the same after a restart.
+    pub(crate) fn next_owner(&self) -> u64 {
+        self.0.owners.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn topics(&self) -> &Arc<Topics> {
+        &self.0.topics
+    }
+
+    pub(crate) fn internal_room(&self, name: &str) -> Rooms {
+        Rooms::new(self.clone(), vec![self.0.engine.room(name)])
+    }
+
+    pub(crate) fn remember(&self, socket: &Socket) {
+        self.0.sockets.write().insert(socket.id(), socket.clone());
+    }
+
+    pub(crate) fn forget(&self, socket: &Socket) {
+        self.0.sockets.write().remove(&socket.id());
+    }
+
+    pub(crate) fn join(&self, socket: &Socket, name: &str) -> Result<bool, JoinError> {
+        let room = self.0.engine.room(name);
+        let is_full = || socket.rooms().len() >= ROOMS_PER_SOCKET;
+        if !room.contains(socket.id()) && is_full() {
+            return Err(JoinError::TooManyRooms {
+                limit: ROOMS_PER_SOCKET,
+            });
+        }
+        join(socket, &room)
+    }
+
+    pub(crate) fn join_user(&self, socket: &Socket, user: &UserId) -> Result<(), JoinError> {
+        self.user(user).admit(socket)
+    }
+
+    pub(crate) fn leave(&self, socket: &Socket, name: &str) -> bool {
+        let room = self.0.engine.find_room(name);
+        room.is_some_and(|room| socket.connection().leave(&room))
+    }
+}
+
+/// Joins past the limit on rooms, which counts the application's own ones only.
+pub(crate) fn join(socket: &Socket, room: &Room) -> Result<bool, JoinError> {
+    Ok(socket.connection().join(room)?)
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("connections", &self.connections())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes the handle of the [`App`](crate::App) that serves the request.
+impl<S: Sync> FromRequestParts<S> for Handle {
+    type Rejection = MissingHandle;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        parts.extensions.get().cloned().ok_or(MissingHandle)
+    }
+}
+
+/// The request is served by no [`App`](crate::App): 500.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("no NextRush application serves this route")]
+pub struct MissingHandle;
+
+impl IntoResponse for MissingHandle {
+    fn into_response(self) -> Response {
+        tracing::error!("{self}");
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+    }
+}

@@ -1,0 +1,21 @@
+//! Names of the rooms that the framework keeps for itself.
+//!
+//! They begin with a NUL, which a [`RoomName`](crate::RoomName) cannot hold: an
+//! application's room never meets one of these.
+
+use crate::auth::UserId;
+
+/// Every socket of one user. The id is written as JSON, so that 1 and "1" differ.
+pub(crate) fn of_user(user: &UserId) -> String {
+    format!("\0user/{}", serde_json::json!(user))
+}
+
+/// A room of one of several owners that don't know each other.
+pub(crate) fn of_owner(kind: &str, owner: u64, name: &str) -> String {
+    format!("\0{kind}/{owner}/{name}")
+}
+
+/// The subscribers of a topic.
+pub(crate) fn of_topic(topic: &nextrush_broker::Topic) -> String {
+    format!("\0topic/{topic}")
+}

@@ -1,0 +1,90 @@
+//! What goes out: a message encoded once.
+
+use bytes::Bytes;
+use nextrush_protocol::Frame;
+use serde::Serialize;
+
+use crate::message::Message;
+
+/// A message in its wire form, encoded once and ready for any number of sockets.
+///
+/// Everything that sends takes `impl Into<Outgoing>`, so strings, bytes and
+/// [`Message`]s can be given directly. Make an `Outgoing` yourself to send one
+/// message to several rooms: cloning it copies a reference count, not the bytes.
+///
+/// ```
+/// use nextrush::Outgoing;
+///
+/// let text: Outgoing = "hello".into();
+/// let json = Outgoing::json(&serde_json::json!({ "type": "tick", "n": 1 }))?;
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Outgoing(Frame);
+
+impl Outgoing {
+    /// A text message that holds `value` as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Fails when `value` cannot be written as JSON (a map with keys that are no
+    /// strings, or a `Serialize` implementation that fails).
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::to_string(value).map(|text| Self::from(text.as_str()))
+    }
+
+    pub(crate) fn into_frame(self) -> Frame {
+        self.0
+    }
+}
+
+impl From<&str> for Outgoing {
+    fn from(text: &str) -> Self {
+        Self(Frame::text(text))
+    }
+}
+
+impl From<String> for Outgoing {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl From<&String> for Outgoing {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl From<&[u8]> for Outgoing {
+    fn from(data: &[u8]) -> Self {
+        Self(Frame::binary(data))
+    }
+}
+
+impl From<Vec<u8>> for Outgoing {
+    fn from(data: Vec<u8>) -> Self {
+        Self::from(data.as_slice())
+    }
+}
+
+impl From<Bytes> for Outgoing {
+    fn from(data: Bytes) -> Self {
+        Self::from(data.as_ref())
+    }
+}
+
+impl From<&Message> for Outgoing {
+    fn from(message: &Message) -> Self {
+        match message {
+            Message::Text(text) => Self::from(text),
+            Message::Binary(data) => Self::from(data.as_ref()),
+        }
+    }
+}
+
+impl From<Message> for Outgoing {
+    fn from(message: Message) -> Self {
+        Self::from(&message)
+    }
+}

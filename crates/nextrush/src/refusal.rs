@@ -1,0 +1,54 @@
+//! Refusals over HTTP, before the upgrade: the right status, and a JSON body of
+//! the same shape as every other error message.
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use nextrush_protocol::handshake::HandshakeError;
+
+use crate::error_message::ErrorMessage;
+
+/// Longer texts of rejections are not passed on.
+const TEXT_LIMIT: usize = 4096;
+
+pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Response {
+    let mut response = (status, Json(ErrorMessage::new(message))).into_response();
+    // A proxy that takes any answer to an upgrade for its success must not tunnel
+    // what follows.
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The answer to a request that is no valid opening handshake, with the headers
+/// that RFC 6455 §4.2.2 and RFC 9110 §15.5.22 ask for.
+pub(crate) fn of_handshake(error: HandshakeError) -> Response {
+    let (parts, ()) = error.into_response().into_parts();
+    let mut response = new(parts.status, error.to_string());
+    for (name, value) in &parts.headers {
+        response.headers_mut().insert(name, value.clone());
+    }
+    response
+}
+
+/// An extractor's rejection, its text wrapped in JSON unless it is JSON already.
+pub(crate) async fn as_json(rejection: Response) -> Response {
+    let is_json = |value: &HeaderValue| value.as_bytes().starts_with(b"application/json");
+    let content_type = rejection.headers().get(header::CONTENT_TYPE);
+    if content_type.is_some_and(is_json) || rejection.status().is_redirection() {
+        return rejection;
+    }
+    let (mut parts, body) = rejection.into_parts();
+    let text = match to_bytes(body, TEXT_LIMIT).await {
+        Ok(text) if !text.is_empty() => String::from_utf8_lossy(&text).into_owned(),
+        _ => parts.status.to_string(),
+    };
+    let json = new(parts.status, text);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    for (name, value) in json.headers() {
+        parts.headers.insert(name, value.clone());
+    }
+    Response::from_parts(parts, Body::new(json.into_body()))
+}

@@ -1,0 +1,299 @@
+//! Rooms: named sets of sockets that exist while somebody is in them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use nextrush_engine::{self as engine, ConnectionId};
+use nextrush_protocol::CloseCode;
+use serde::{Deserialize, Serialize};
+
+use crate::handle::{self, Handle};
+use crate::outgoing::Outgoing;
+use crate::socket::Socket;
+
+/// The longest room name in bytes.
+const NAME_LIMIT: usize = 255;
+
+/// A valid name of a room: 1 to 255 bytes without control characters.
+///
+/// Deserialises with that check, so that `Path<RoomName>` refuses anything else
+/// with 400 before the upgrade.
+///
+/// ```
+/// use nextrush::RoomName;
+///
+/// assert_eq!(RoomName::new("lobby")?.as_str(), "lobby");
+/// assert!(RoomName::new("").is_err());
+/// # Ok::<(), nextrush::InvalidRoomName>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RoomName(Arc<str>);
+
+impl RoomName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the name is empty, longer than 255 bytes, or holds a control
+    /// character.
+    pub fn new(name: &str) -> Result<Self, InvalidRoomName> {
+        if name.is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
+            return Err(InvalidRoomName);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for RoomName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for RoomName {
+    type Err = InvalidRoomName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<String> for RoomName {
+    type Error = InvalidRoomName;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(&name)
+    }
+}
+
+impl From<RoomName> for String {
+    fn from(name: RoomName) -> Self {
+        name.0.as_ref().to_owned()
+    }
+}
+
+/// A room name that is empty, too long, or holds control characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a room name has 1 to {NAME_LIMIT} bytes and no control characters")]
+pub struct InvalidRoomName;
+
+/// Why a socket could not join a room.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The name is invalid.
+    #[error(transparent)]
+    InvalidName(#[from] InvalidRoomName),
+    /// The socket is in as many rooms as it may be.
+    #[error("a socket can be in {limit} rooms at most")]
+    TooManyRooms {
+        /// The limit that was reached.
+        limit: usize,
+    },
+    /// The socket is closed.
+    #[error("the socket is closed")]
+    Closed,
+    /// The room is one of another application.
+    #[error("the room and the socket belong to different applications")]
+    OtherApplication,
+}
+
+impl From<engine::JoinError> for JoinError {
+    fn from(error: engine::JoinError) -> Self {
+        match error {
+            engine::JoinError::ForeignRoom => Self::OtherApplication,
+            _ => Self::Closed,
+        }
+    }
+}
+
+/// The members of one or more rooms, minus exceptions: whom a message goes to.
+///
+/// Made by [`Handle::room`], [`Handle::rooms`] and [`Handle::user`]. A handle:
+/// it may be kept, and always stands for the members of the moment. Everything
+/// here is synchronous and may be called from any thread.
+///
+/// ```
+/// # fn example(app: &nextrush::Handle, socket: &nextrush::Socket) {
+/// app.room("lobby").send("hello, everyone");
+/// app.rooms(["red", "blue"]).except(socket).send("hello, others");
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Rooms {
+    handle: Handle,
+    rooms: Vec<engine::Room>,
+    except: Vec<ConnectionId>,
+}
+
+impl Rooms {
+    pub(crate) fn new(handle: Handle, rooms: Vec<engine::Room>) -> Self {
+        Self {
+            handle,
+            rooms,
+            except: Vec::new(),
+        }
+    }
+
+    /// The same without `socket`.
+    #[must_use]
+    pub fn except(mut self, socket: &Socket) -> Self {
+        self.except.push(socket.id());
+        self
+    }
+
+    /// Sends a message to every member once, also to one that is in several of
+    /// the rooms. Volatile, as [`Socket::send`]; encoded once for all.
+    pub fn send(&self, message: impl Into<Outgoing>) {
+        let frame = message.into().into_frame();
+        for (index, room) in self.rooms.iter().enumerate() {
+            if index == 0 {
+                room.publish_except(frame.clone(), &self.except);
+                continue;
+            }
+            for member in room.members() {
+                if self.is_first_room_of(member.id(), index) {
+                    member.send(frame.clone());
+                }
+            }
+        }
+    }
+
+    /// Sends `value` as a JSON text message, as [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// Fails, and sends nothing, when `value` cannot be written as JSON.
+    pub fn send_json<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), serde_json::Error> {
+        self.send(Outgoing::json(value)?);
+        Ok(())
+    }
+
+    /// The number of members, each counted once.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self.rooms.as_slice() {
+            [room] if self.except.is_empty() => room.len(),
+            _ => self.connections().count(),
+        }
+    }
+
+    /// Whether nobody is there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.connections().next().is_none()
+    }
+
+    /// Whether `socket` is among them.
+    #[must_use]
+    pub fn contains(&self, socket: &Socket) -> bool {
+        !self.except.contains(&socket.id())
+            && self.rooms.iter().any(|room| room.contains(socket.id()))
+    }
+
+    /// The members, each once, in no particular order.
+    #[must_use]
+    pub fn members(&self) -> Vec<Socket> {
+        self.connections()
+            .filter_map(|connection| self.handle.socket(connection.id()))
+            .collect()
+    }
+
+    /// Makes every member a member of `room` too. Members that cannot join (see
+    /// [`Socket::join`]) are left out; returns how many are new there.
+    pub fn join(&self, room: impl AsRef<str>) -> usize {
+        let joined = |member: &Socket| member.join(room.as_ref()) == Ok(true);
+        self.members()
+            .iter()
+            .filter(|member| joined(member))
+            .count()
+    }
+
+    /// Takes every member out of `room`; returns how many were in it.
+    pub fn leave(&self, room: impl AsRef<str>) -> usize {
+        let left = |member: &Socket| member.leave(room.as_ref());
+        self.members().iter().filter(|member| left(member)).count()
+    }
+
+    /// Closes every member's socket; see [`Socket::close`].
+    pub fn close(&self, code: impl Into<CloseCode>, reason: &str) {
+        let code = code.into();
+        for member in self.members() {
+            member.close(code, reason);
+        }
+    }
+
+    /// Makes a socket a member, past the limit on rooms: for rooms that the
+    /// framework keeps.
+    pub(crate) fn admit(&self, socket: &Socket) -> Result<(), JoinError> {
+        for room in &self.rooms {
+            handle::join(socket, room)?;
+        }
+        Ok(())
+    }
+
+    /// Takes back [`admit`](Self::admit).
+    pub(crate) fn dismiss(&self, socket: &Socket) {
+        for room in &self.rooms {
+            socket.connection().leave(room);
+        }
+    }
+
+    fn connections(&self) -> impl Iterator<Item = engine::Connection> + '_ {
+        self.rooms
+            .iter()
+            .enumerate()
+            .flat_map(move |(index, room)| {
+                room.members()
+                    .into_iter()
+                    .filter(move |member| self.is_first_room_of(member.id(), index))
+            })
+    }
+
+    /// Whether a member of the room at `index` is in none before it, and no
+    /// exception.
+    fn is_first_room_of(&self, id: ConnectionId, index: usize) -> bool {
+        !self.except.contains(&id) && !self.rooms[..index].iter().any(|room| room.contains(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_names_are_short_and_free_of_control_characters() {
+        for name in ["lobby", "a/b", "日本", &"x".repeat(255)] {
+            assert!(RoomName::new(name).is_ok(), "{name:?}");
+        }
+        for name in ["", "a\nb", "\0", "a\u{7f}", "a\u{85}b", &"x".repeat(256)] {
+            assert_eq!(RoomName::new(name), Err(InvalidRoomName), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_room_name_is_checked_when_it_is_deserialised() {
+        assert!(serde_json::from_str::<RoomName>(r#""lobby""#).is_ok());
+        assert!(serde_json::from_str::<RoomName>(r#""\u0000""#).is_err());
+    }
+}

@@ -1,0 +1,295 @@
+//! Listening: the accept loop, and an orderly end.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use nextrush_protocol::CloseCode;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
+
+use crate::error::{Error, Result};
+use crate::handle::Handle;
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest head of a request in bytes; a larger one is answered with 431.
+const HEAD_LIMIT: usize = 16 * 1024;
+/// How long a server that is being closed waits for its clients.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the accept loop rests when the process is out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that the kernel may hold until they are accepted.
+const ACCEPT_QUEUE: u32 = 4096;
+
+/// Where to listen: a port on every interface, an address, or its text.
+pub trait ToAddr {
+    /// The address.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a text is no address.
+    fn to_addr(self) -> Result<ListenAddr>;
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListenAddr {
+    /// This port on every interface, for IPv6 and IPv4. 0 picks a free one.
+    Port(u16),
+    /// Exactly this address.
+    Exactly(SocketAddr),
+}
+
+impl ToAddr for u16 {
+    fn to_addr(self) -> Result<ListenAddr> {
+        Ok(ListenAddr::Port(self))
+    }
+}
+
+impl ToAddr for SocketAddr {
+    fn to_addr(self) -> Result<ListenAddr> {
+        Ok(ListenAddr::Exactly(self))
+    }
+}
+
+impl ToAddr for (IpAddr, u16) {
+    fn to_addr(self) -> Result<ListenAddr> {
+        Ok(ListenAddr::Exactly(self.into()))
+    }
+}
+
+impl ToAddr for &str {
+    fn to_addr(self) -> Result<ListenAddr> {
+        self.parse()
+            .map(ListenAddr::Exactly)
+            .map_err(|_| Error::Address(self.to_owned()))
+    }
+}
+
+/// An application that is about to listen; made by [`App::listen`](crate::App::listen).
+///
+/// Awaiting it serves until Ctrl-C or SIGTERM. Nothing happens before.
+#[must_use = "nothing is served before this is awaited or started"]
+pub struct Listen {
+    router: Router,
+    handle: Handle,
+    addr: Result<ListenAddr>,
+}
+
+impl Listen {
+    pub(crate) fn new(router: Router, handle: Handle, addr: Result<ListenAddr>) -> Self {
+        Self {
+            router,
+            handle,
+            addr,
+        }
+    }
+
+    /// Begins to listen and serves in the background.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the address is invalid or cannot be listened on.
+    pub async fn start(self) -> Result<Server> {
+        let listener = bind(self.addr?)?;
+        let address = listener.local_addr().map_err(|source| Error::Bind {
+            addr: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+            source,
+        })?;
+        let (stop, stopped) = watch::channel(());
+        let accepting = tokio::spawn(accept_loop(listener, self.router, stopped));
+        Ok(Server {
+            address,
+            handle: self.handle,
+            stop,
+            accepting,
+        })
+    }
+}
+
+impl IntoFuture for Listen {
+    type Output = Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let server = self.start().await?;
+            server.run_until_signal().await
+        })
+    }
+}
+
+impl fmt::Debug for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listen")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running server. Dropping it stops accepting and leaves the open sockets
+/// alone; [`close`](Self::close) ends them in order.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    handle: Handle,
+    stop: watch::Sender<()>,
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    /// The address the server listens on, with the port it was given.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The served application's live side.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Stops accepting, closes every socket with 1001 (going away), and lets
+    /// requests that are being answered finish. Returns when all are gone, after
+    /// 10 s at the latest; what is left then is cut.
+    pub async fn close(self) {
+        self.stop.send_replace(());
+        let requests = async {
+            if let Err(error) = self.accepting.await {
+                tracing::error!(%error, "the accept loop failed");
+            }
+        };
+        let sockets = self
+            .handle
+            .close_all(CloseCode::GOING_AWAY, "Server is shutting down");
+        let all = async { tokio::join!(requests, sockets) };
+        if tokio::time::timeout(CLOSE_TIMEOUT, all).await.is_err() {
+            tracing::warn!("some connections did not end in time and were cut");
+        }
+    }
+
+    /// Serves until the process is told to stop (Ctrl-C or SIGTERM), then
+    /// [closes](Self::close).
+    ///
+    /// # Errors
+    ///
+    /// Fails when the signals cannot be waited for.
+    pub async fn run_until_signal(self) -> Result<()> {
+        let signalled = signal().await;
+        tracing::info!("closing");
+        self.close().await;
+        signalled
+    }
+}
+
+fn bind(addr: ListenAddr) -> Result<TcpListener> {
+    match addr {
+        ListenAddr::Exactly(addr) => bind_one(addr),
+        // One socket for both families; IPv4 alone where there is no IPv6.
+        ListenAddr::Port(port) => bind_one((Ipv6Addr::UNSPECIFIED, port).into())
+            .or_else(|_| bind_one((Ipv4Addr::UNSPECIFIED, port).into())),
+    }
+}
+
+fn bind_one(addr: SocketAddr) -> Result<TcpListener> {
+    let listen = || -> io::Result<TcpListener> {
+        let socket = match addr {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        // A restarted server gets its port back while old connections linger.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(ACCEPT_QUEUE)
+    };
+    listen().map_err(|source| Error::Bind { addr, source })
+}
+
+async fn accept_loop(listener: TcpListener, router: Router, mut stopped: watch::Receiver<()>) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            // Also when the server was dropped.
+            _ = stopped.changed() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => serve(stream, peer, &router, &graceful),
+            // The client has gone again; nothing is wrong here.
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+fn serve(stream: TcpStream, peer: SocketAddr, router: &Router, graceful: &GracefulShutdown) {
+    let service =
+        router
+            .clone()
+            .map_request(move |request: http::Request<hyper::body::Incoming>| {
+                let mut request = request.map(axum::body::Body::new);
+                request.extensions_mut().insert(ConnectInfo(peer));
+                request
+            });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        // Without a timer hyper ignores the timeout silently.
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_LIMIT);
+    let connection = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
+        .into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%peer, error, "an HTTP connection ended with an error");
+        }
+    });
+}
+
+#[cfg(unix)]
+async fn signal() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Error::Signals),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() -> Result<()> {
+    tokio::signal::ctrl_c().await.map_err(Error::Signals)
+}

@@ -1,0 +1,352 @@
+//! The handle of one connected client.
+
+mod driver;
+mod listeners;
+mod timer;
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use nextrush_engine::{CloseReason, Connection, ConnectionError, ConnectionId, State};
+use nextrush_protocol::{CloseCode, CloseFrame, Frame};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) use self::driver::SocketDriver;
+use self::listeners::Listeners;
+pub use self::timer::Timer;
+use crate::auth::UserId;
+use crate::command;
+use crate::event::{Callback, EventHandler, Outcome};
+use crate::handle::Handle;
+use crate::message::Message;
+use crate::outgoing::Outgoing;
+use crate::room::{JoinError, RoomName};
+
+/// One connected client.
+///
+/// A cheap handle: clones refer to the same client, it may be kept and used from
+/// any thread, and it is harmless once the client is gone (sends are ignored).
+///
+/// # Order
+///
+/// What one task sends to one socket arrives in that order, direct sends and
+/// room messages mixed.
+///
+/// # Receiving
+///
+/// Reading starts when somebody can receive: at the first [`on_message`] or
+/// [`recv`], or when the endpoint's handler has returned. So no message is lost
+/// between connecting and `on_message`. While a message handler is pending its
+/// socket is not read further: the client is held back by TCP.
+///
+/// [`on_message`]: Socket::on_message
+/// [`recv`]: Socket::recv
+#[derive(Clone)]
+pub struct Socket(Arc<Inner>);
+
+struct Inner {
+    connection: Connection,
+    handle: Handle,
+    listeners: Mutex<Listeners>,
+    data: Mutex<http::Extensions>,
+}
+
+impl Socket {
+    pub(crate) fn new(connection: Connection, handle: Handle) -> Self {
+        Self(Arc::new(Inner {
+            connection,
+            handle,
+            listeners: Mutex::default(),
+            data: Mutex::default(),
+        }))
+    }
+
+    /// The connection's id: unique among the live connections of this process.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.0.connection.id()
+    }
+
+    /// Whether the socket is open, closing or closed.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.0.connection.state()
+    }
+
+    /// The address of the peer, where the transport has one. Behind a proxy this
+    /// is the proxy's address.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.0.connection.peer_addr()
+    }
+
+    /// The application this socket belongs to: its rooms and its other sockets.
+    #[must_use]
+    pub fn app(&self) -> &Handle {
+        &self.0.handle
+    }
+
+    /// Sends a message. Never blocks; ignored when the socket is not open.
+    ///
+    /// Volatile: the message is gone if the connection breaks before it arrives.
+    /// What the kernel does not take yet is kept, up to the endpoint's
+    /// `backlog` bounds (1 MiB and 10 s by default); a client that falls further
+    /// behind is closed with 1013.
+    pub fn send(&self, message: impl Into<Outgoing>) {
+        self.0.connection.send(message.into().into_frame());
+    }
+
+    /// Sends `value` as a JSON text message; see [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// Fails, and sends nothing, when `value` cannot be written as JSON.
+    pub fn send_json<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), serde_json::Error> {
+        self.send(Outgoing::json(value)?);
+        Ok(())
+    }
+
+    /// Sends a ping; the answer is an [`on_pong`](Self::on_pong) event. A payload
+    /// longer than 125 bytes is cut there (RFC 6455 §5.5).
+    ///
+    /// The heartbeat pings a silent client by itself; this is for your own use.
+    pub fn ping(&self, payload: impl AsRef<[u8]>) {
+        let payload = payload.as_ref();
+        let payload = &payload[..payload.len().min(125)];
+        if let Ok(frame) = Frame::ping(payload) {
+            self.0.connection.send(frame);
+        }
+    }
+
+    /// Closes the socket with a code and a reason, after everything sent before.
+    /// The close event follows when the client has answered, or after the
+    /// endpoint's close timeout (2 s). A reason longer than 123 bytes is cut.
+    pub fn close(&self, code: impl Into<CloseCode>, reason: &str) {
+        self.0
+            .connection
+            .close(Some(CloseFrame::new(code.into(), reason)));
+    }
+
+    /// Bytes that were sent but that the kernel has not taken yet: above 0 means
+    /// that the client reads more slowly than it is sent to.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.0.connection.buffered()
+    }
+
+    /// Calls `handler` for each message; a second call replaces the function.
+    ///
+    /// Calls for one socket never overlap: the next message is handed over when
+    /// the handler is done with the one before.
+    pub fn on_message<M>(&self, handler: impl EventHandler<Message, M>) {
+        self.0.listeners.lock().message = Some(handler.into_callback());
+        self.0.connection.start_reading();
+    }
+
+    /// Calls `handler` for each message that parses as a `T`: a serde enum
+    /// tagged by `type`.
+    ///
+    /// What does not parse is answered before the handler runs, with
+    /// `{"type":"error","message":"Invalid message format"}`, or
+    /// `"Unknown message type"` where it is an object whose `type` is none of
+    /// `T`'s.
+    ///
+    /// ```
+    /// # use nextrush::Socket;
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(tag = "type", rename_all = "kebab-case")]
+    /// enum Command {
+    ///     Say { text: String },
+    /// }
+    ///
+    /// async fn connected(socket: Socket) {
+    ///     socket.on_command(|socket: Socket, command: Command| match command {
+    ///         Command::Say { text } => socket.send(text),
+    ///     });
+    /// }
+    /// ```
+    pub fn on_command<T, M>(&self, handler: impl EventHandler<T, M>)
+    where
+        T: DeserializeOwned + 'static,
+    {
+        let callback = handler.into_callback();
+        let parse = Callback::from_work(move |socket: Socket, message: Message| {
+            match command::decode::<T>(&String::from_utf8_lossy(message.as_bytes())) {
+                Ok(command) => callback.call(socket, command),
+                Err(error) => {
+                    socket.send(error.to_message());
+                    None
+                }
+            }
+        });
+        self.0.listeners.lock().message = Some(parse);
+        self.0.connection.start_reading();
+    }
+
+    /// Calls `handler` when the client has gone or was closed, whatever the cause.
+    /// By then the socket has left its rooms. Each function given is called, in
+    /// order, exactly once; also one that the endpoint's handler registers after
+    /// the connection broke. After that handler has returned, a function
+    /// registered on a closed socket is not called.
+    pub fn on_close<M>(&self, handler: impl EventHandler<CloseReason, M>) {
+        self.try_on_close(handler);
+    }
+
+    /// As [`on_close`](Self::on_close); `false` if it is too late and `handler`
+    /// will not be called.
+    pub(crate) fn try_on_close<M>(&self, handler: impl EventHandler<CloseReason, M>) -> bool {
+        let callback = handler.into_callback();
+        self.0.listeners.lock().add_close(callback)
+    }
+
+    /// Calls `handler` for each pong, asked for or not, with its payload; a
+    /// second call replaces the function.
+    pub fn on_pong<M>(&self, handler: impl EventHandler<Bytes, M>) {
+        self.0.listeners.lock().pong = Some(handler.into_callback());
+    }
+
+    /// Calls `handler` when the connection fails: broken protocol, a message over
+    /// the limit, a transport error, a client too slow or silent for too long.
+    /// Where the transport still works, what the handler sends goes out before
+    /// the close frame. The close event follows in any case. A second call
+    /// replaces the function.
+    pub fn on_error<M>(&self, handler: impl EventHandler<ConnectionError, M>) {
+        self.0.listeners.lock().error = Some(handler.into_callback());
+    }
+
+    /// Adds a filter that sees each message before its handler. Filters run in
+    /// the order they were added; [`ControlFlow::Break`] drops the message. A
+    /// filter that drops one should tell the client why.
+    ///
+    /// ```
+    /// # use nextrush::{Message, Socket};
+    /// use std::ops::ControlFlow;
+    ///
+    /// # fn connected(socket: Socket) {
+    /// socket.filter(|socket: &Socket, message: &Message| {
+    ///     if message.as_text().is_some() {
+    ///         return ControlFlow::Continue(());
+    ///     }
+    ///     socket.send("text only, please");
+    ///     ControlFlow::Break(())
+    /// });
+    /// # }
+    /// ```
+    pub fn filter<F>(&self, filter: F)
+    where
+        F: Fn(&Socket, &Message) -> ControlFlow<()> + Send + Sync + 'static,
+    {
+        self.0.listeners.lock().filters.push(Arc::new(filter));
+    }
+
+    /// The next message; `None` once the socket is closed and everything that
+    /// arrived before has been taken.
+    ///
+    /// The loop style, as sugar over [`on_message`](Self::on_message), whose
+    /// place it takes: it costs the memory of the waiting handler and of a queue
+    /// of one message (about 1 KB), where a registered function costs an idle
+    /// connection next to nothing. Cancel safe.
+    ///
+    /// ```
+    /// # use nextrush::Socket;
+    /// async fn connected(socket: Socket) {
+    ///     while let Some(message) = socket.recv().await {
+    ///         socket.send(message);
+    ///     }
+    /// }
+    /// ```
+    pub async fn recv(&self) -> Option<Message> {
+        let receiver = self.0.listeners.lock().receiver();
+        self.0.connection.start_reading();
+        let mut receiver = receiver.lock().await;
+        receiver.recv().await
+    }
+
+    /// Makes the socket a member of a room; `false` if it was one already.
+    ///
+    /// A room exists while it has members. The socket leaves its rooms by itself
+    /// when it closes.
+    ///
+    /// # Errors
+    ///
+    /// Refused when the name is invalid (see [`RoomName`]), when the socket is
+    /// in 100 rooms already, or when it is closed.
+    pub fn join(&self, room: impl AsRef<str>) -> Result<bool, JoinError> {
+        let name = RoomName::new(room.as_ref())?;
+        self.0.handle.join(self, name.as_str())
+    }
+
+    /// Leaves a room; `false` if the socket was not in it.
+    pub fn leave(&self, room: impl AsRef<str>) -> bool {
+        RoomName::new(room.as_ref()).is_ok_and(|name| self.0.handle.leave(self, name.as_str()))
+    }
+
+    /// The rooms this socket is in, in no particular order.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<RoomName> {
+        let rooms = self.0.connection.rooms();
+        // Names that are no valid room names belong to the framework's own rooms.
+        rooms
+            .iter()
+            .filter_map(|room| RoomName::new(room.name()).ok())
+            .collect()
+    }
+
+    /// Says which user this socket belongs to, so that
+    /// [`Handle::user`] reaches it: together with all the user's other devices.
+    ///
+    /// # Errors
+    ///
+    /// Refused when the socket is closed.
+    pub fn identify(&self, user: &UserId) -> Result<(), JoinError> {
+        self.0.handle.join_user(self, user)
+    }
+
+    /// Keeps a value of a type of your own with the socket and returns the one of
+    /// the same type that was there before.
+    pub fn set_data<T: Clone + Any + Send + Sync>(&self, value: T) -> Option<T> {
+        self.0.data.lock().insert(value)
+    }
+
+    /// A clone of the value of type `T` that was [kept](Self::set_data) with the
+    /// socket. Put large or changing values behind an `Arc`.
+    #[must_use]
+    pub fn data<T: Clone + Any + Send + Sync>(&self) -> Option<T> {
+        self.0.data.lock().get().cloned()
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.0.connection
+    }
+
+    /// Ends a handler's call: an error is logged and closes the socket.
+    pub(crate) fn conclude(&self, outcome: impl Outcome) {
+        if let Err(error) = outcome.into_result() {
+            tracing::error!(socket = %self.id(), error, "a handler failed; its socket is closed");
+            self.close(CloseCode::INTERNAL_ERROR, "");
+        }
+    }
+}
+
+impl PartialEq for Socket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Socket {}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("id", &self.id())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,297 @@
+//! Topics on this node: from the broker's publications to the sockets that
+//! subscribed.
+//!
+//! A subscriber first gets what its topic remembers and then what is published,
+//! without gap or duplicate: while the history is being read, publications are
+//! held for it, and those that the history already contains are left out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use nextrush_broker::{
+    Broker, BrokerError, Epoch, History, HistoryQuery, Position, Publication, Retention, Sink,
+    Topic,
+};
+use nextrush_engine::{Engine, Room};
+use nextrush_protocol::Frame;
+use parking_lot::Mutex;
+
+use crate::handle;
+use crate::internal_room;
+use crate::outgoing::Outgoing;
+use crate::room::JoinError;
+use crate::socket::Socket;
+
+/// Makes the message that subscribers get from a publication.
+pub(crate) type Encode = fn(&Topic, Epoch, &Publication) -> Outgoing;
+
+/// Why a socket could not subscribe.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The name is empty, longer than 255 bytes, or holds control characters.
+    #[error("invalid channel name")]
+    InvalidName,
+    /// The socket has as many subscriptions as it may have.
+    #[error("a socket can subscribe to {limit} channels at most")]
+    TooManyChannels {
+        /// The limit that was reached.
+        limit: usize,
+    },
+    /// The socket cannot be a member: it is closed, or it belongs to another
+    /// application.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// The topics that this node's sockets are subscribed to.
+pub(crate) struct Topics {
+    broker: Arc<dyn Broker>,
+    engine: Engine,
+    local: Mutex<HashMap<Topic, Arc<LocalTopic>>>,
+}
+
+impl Topics {
+    pub(crate) fn new(broker: Arc<dyn Broker>, engine: Engine) -> Arc<Self> {
+        let topics = Arc::new(Self {
+            broker,
+            engine,
+            local: Mutex::default(),
+        });
+        topics
+            .broker
+            .attach(Arc::new(Delivery(Arc::downgrade(&topics))));
+        topics
+    }
+
+    /// Appends to a topic; resolves when the broker has acknowledged it. By then
+    /// this node's subscribers have been sent the publication.
+    pub(crate) async fn publish(
+        &self,
+        topic: &Topic,
+        data: Bytes,
+        retention: Retention,
+    ) -> Result<Position, BrokerError> {
+        self.broker.publish(topic, data, retention).await
+    }
+
+    /// Subscribes a socket. `enter` is called once the socket is a member, while
+    /// nothing else happens in the topic: what it sends comes before everything
+    /// that is published after `History::position`.
+    pub(crate) async fn subscribe(
+        &self,
+        topic: &Topic,
+        encode: Encode,
+        socket: &Socket,
+        query: HistoryQuery,
+        enter: impl FnOnce(&Room, &History),
+    ) -> Result<(), SubscribeError> {
+        let entering = self.interested(topic, encode).await?;
+        let entered = match self.broker.history(topic, query).await {
+            Ok(history) => entering.complete(socket, &history, enter),
+            Err(error) => Err(error.into()),
+        };
+        let local = Arc::clone(&entering.local);
+        drop(entering);
+        if entered.is_err() {
+            self.retire_if_unused(topic, &local).await?;
+        }
+        entered
+    }
+
+    /// Takes a socket out of a topic. `leave` is called while nothing else
+    /// happens in the topic.
+    pub(crate) async fn unsubscribe(
+        &self,
+        topic: &Topic,
+        socket: &Socket,
+        leave: impl FnOnce(&Room),
+    ) -> Result<(), BrokerError> {
+        let Some(local) = self.local.lock().get(topic).cloned() else {
+            return Ok(());
+        };
+        {
+            let _state = local.state.lock();
+            socket.connection().leave(&local.room);
+            leave(&local.room);
+        }
+        self.retire_if_unused(topic, &local).await
+    }
+
+    /// The number of sockets subscribed on this node.
+    pub(crate) fn subscribers(&self, topic: &Topic) -> usize {
+        let local = self.local.lock().get(topic).cloned();
+        local.map_or(0, |local| local.room.len())
+    }
+
+    /// The room that a topic's subscribers are in, for volatile messages.
+    pub(crate) fn room(&self, topic: &Topic) -> Room {
+        self.engine.room(&internal_room::of_topic(topic))
+    }
+
+    /// The topic's entry, with the broker told that publications are wanted.
+    async fn interested(&self, topic: &Topic, encode: Encode) -> Result<Entering, BrokerError> {
+        loop {
+            let local = self.entry(topic, encode);
+            let mut interest = local.interest.lock().await;
+            match *interest {
+                // Given up between the look-up and the lock: take a fresh one.
+                Interest::Retired => continue,
+                Interest::Subscribed => {}
+                Interest::New => {
+                    if let Err(error) = self.broker.subscribe(topic).await {
+                        *interest = Interest::Retired;
+                        self.remove(topic, &local);
+                        return Err(error);
+                    }
+                    *interest = Interest::Subscribed;
+                }
+            }
+            // Waits in it before the lock is given back, so that the entry cannot be
+            // retired in between.
+            return Ok(Entering::new(&local));
+        }
+    }
+
+    async fn retire_if_unused(
+        &self,
+        topic: &Topic,
+        local: &Arc<LocalTopic>,
+    ) -> Result<(), BrokerError> {
+        let mut interest = local.interest.lock().await;
+        if *interest != Interest::Subscribed || local.is_used() {
+            return Ok(());
+        }
+        *interest = Interest::Retired;
+        self.remove(topic, local);
+        self.broker.unsubscribe(topic).await
+    }
+
+    fn entry(&self, topic: &Topic, encode: Encode) -> Arc<LocalTopic> {
+        let mut local = self.local.lock();
+        let entry = local.entry(topic.clone()).or_insert_with(|| {
+            Arc::new(LocalTopic {
+                room: self.room(topic),
+                encode,
+                interest: tokio::sync::Mutex::new(Interest::New),
+                state: Mutex::default(),
+            })
+        });
+        Arc::clone(entry)
+    }
+
+    fn remove(&self, topic: &Topic, retired: &Arc<LocalTopic>) {
+        let mut local = self.local.lock();
+        if local
+            .get(topic)
+            .is_some_and(|entry| Arc::ptr_eq(entry, retired))
+        {
+            local.remove(topic);
+        }
+    }
+
+    fn deliver(&self, topic: &Topic, epoch: Epoch, publication: &Publication) {
+        let Some(local) = self.local.lock().get(topic).cloned() else {
+            return;
+        };
+        let frame = (local.encode)(topic, epoch, publication).into_frame();
+        let mut state = local.state.lock();
+        for held in state.waiting.values_mut() {
+            held.push((publication.offset, frame.clone()));
+        }
+        local.room.publish(frame);
+    }
+}
+
+/// What the broker knows of this node. It owns nothing, so that broker and topics
+/// do not keep each other alive.
+struct Delivery(Weak<Topics>);
+
+impl Sink for Delivery {
+    fn deliver(&self, topic: &Topic, epoch: Epoch, publication: &Arc<Publication>) {
+        if let Some(topics) = self.0.upgrade() {
+            topics.deliver(topic, epoch, publication);
+        }
+    }
+}
+
+/// A topic that sockets of this node are subscribed to.
+///
+/// `interest` is what the broker was told, changed by one task at a time; `state`
+/// makes subscribing, leaving and delivering follow one another.
+struct LocalTopic {
+    room: Room,
+    encode: Encode,
+    interest: tokio::sync::Mutex<Interest>,
+    state: Mutex<State>,
+}
+
+impl LocalTopic {
+    fn is_used(&self) -> bool {
+        let state = self.state.lock();
+        !state.waiting.is_empty() || !self.room.is_empty()
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Interest {
+    New,
+    Subscribed,
+    Retired,
+}
+
+#[derive(Default)]
+struct State {
+    /// Subscribers whose history is being read, by ticket, with what was
+    /// published meanwhile.
+    waiting: HashMap<u64, Vec<(u64, Frame)>>,
+    next_ticket: u64,
+}
+
+/// A subscriber that is no member yet. Dropping it gives the wish up.
+struct Entering {
+    local: Arc<LocalTopic>,
+    ticket: u64,
+}
+
+impl Entering {
+    fn new(local: &Arc<LocalTopic>) -> Self {
+        let mut state = local.state.lock();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.waiting.insert(ticket, Vec::new());
+        Self {
+            local: Arc::clone(local),
+            ticket,
+        }
+    }
+
+    fn complete(
+        &self,
+        socket: &Socket,
+        history: &History,
+        enter: impl FnOnce(&Room, &History),
+    ) -> Result<(), SubscribeError> {
+        let mut state = self.local.state.lock();
+        let held = state.waiting.remove(&self.ticket).unwrap_or_default();
+        let room = &self.local.room;
+        handle::join(socket, room)?;
+        enter(room, history);
+        for (offset, frame) in held {
+            if offset > history.position.offset {
+                socket.connection().send(frame);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Entering {
+    fn drop(&mut self) {
+        self.local.state.lock().waiting.remove(&self.ticket);
+    }
+}

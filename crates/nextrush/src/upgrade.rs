@@ -1,0 +1,138 @@
+//! From hyper's connection to the engine's.
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::StatusCode;
+use http::request::Parts;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use nextrush_engine::{AcceptError, Connection, Options, Transport};
+use tokio::net::TcpStream;
+
+use crate::endpoint::Open;
+use crate::handle::Handle;
+use crate::refusal;
+use crate::socket::{Socket, SocketDriver};
+
+/// Prepares the upgrade: the connection moves to the engine as soon as the answer
+/// to the request has been written.
+pub(crate) fn start(
+    parts: &mut Parts,
+    app: &Handle,
+    options: &Arc<Options>,
+    open: Open,
+) -> Result<(), UpgradeError> {
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
+    let upgrade = upgrade.ok_or(UpgradeError::NotUpgradable)?;
+    if !app.engine().has_capacity() {
+        return Err(UpgradeError::Full);
+    }
+    let app = app.clone();
+    let options = Arc::clone(options);
+    tokio::spawn(async move {
+        let upgraded = match upgrade.await {
+            Ok(upgraded) => upgraded,
+            Err(error) => return tracing::debug!(%error, "a connection broke during its upgrade"),
+        };
+        match take_transport(upgraded) {
+            Ok((transport, read_ahead)) => {
+                if let Err(error) = accept(&app, transport, read_ahead, options, open) {
+                    tracing::warn!(%error, "an upgraded connection was dropped");
+                }
+            }
+            Err(error) => tracing::error!(%error, "an upgraded connection cannot be taken over"),
+        }
+    });
+    Ok(())
+}
+
+/// Why a valid opening handshake does not lead to a socket.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(crate) enum UpgradeError {
+    /// Whoever serves the router does not let connections be upgraded.
+    #[error("this connection cannot be upgraded")]
+    NotUpgradable,
+    /// There are as many connections as may be, or the application is closing.
+    #[error("no more connections are accepted")]
+    Full,
+}
+
+impl IntoResponse for UpgradeError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::NotUpgradable => StatusCode::NOT_IMPLEMENTED,
+            Self::Full => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        refusal::new(status, self.to_string())
+    }
+}
+
+fn accept(
+    app: &Handle,
+    transport: Transport,
+    read_ahead: Bytes,
+    options: Arc<Options>,
+    open: Open,
+) -> Result<(), AcceptError> {
+    let handle = app.clone();
+    app.engine().accept(
+        transport,
+        read_ahead,
+        options,
+        move |connection: Connection| {
+            let socket = Socket::new(connection, handle);
+            socket.app().remember(&socket);
+            Box::new(SocketDriver::new(socket, open))
+        },
+    )?;
+    Ok(())
+}
+
+/// The descriptor below a connection, and what was already read from it.
+///
+/// A plain TCP connection is taken out of tokio as it is; its descriptor is
+/// registered anew by the engine, which frees all that the HTTP side had
+/// allocated for it. Anything else (TLS, a wrapped stream) is bridged.
+fn take_transport(upgraded: Upgraded) -> std::io::Result<(Transport, Bytes)> {
+    // `axum::serve` and `Server` serve through hyper-util, whose own wrapper is
+    // around the stream; bare hyper has none.
+    let upgraded =
+        match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => {
+                let stream = parts.io.into_inner().into_std()?;
+                return Ok((Transport::Tcp(stream), parts.read_buf));
+            }
+            Err(upgraded) => upgraded,
+        };
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => {
+            let stream = parts.io.into_inner().into_std()?;
+            Ok((Transport::Tcp(stream), parts.read_buf))
+        }
+        Err(upgraded) => bridge(upgraded),
+    }
+}
+
+/// Connects a stream of unknown kind to the engine by a pair of Unix sockets,
+/// with one task that copies.
+#[cfg(unix)]
+fn bridge(upgraded: Upgraded) -> std::io::Result<(Transport, Bytes)> {
+    let (ours, engines) = tokio::net::UnixStream::pair()?;
+    tokio::spawn(async move {
+        let (mut upgraded, mut ours) = (TokioIo::new(upgraded), ours);
+        if let Err(error) = tokio::io::copy_bidirectional(&mut upgraded, &mut ours).await {
+            tracing::debug!(%error, "a bridged connection broke");
+        }
+    });
+    Ok((Transport::Unix(engines.into_std()?), Bytes::new()))
+}
+
+#[cfg(not(unix))]
+fn bridge(_: Upgraded) -> std::io::Result<(Transport, Bytes)> {
+    Err(std::io::Error::new(
+        std::io::ErrorKind::Unsupported,
+        "only plain TCP connections can be upgraded on this platform",
+    ))
+}

@@ -1,0 +1,115 @@
+use std::time::Duration;
+
+use nextrush::Server;
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{Client, serve};
+
+#[path = "../../../../examples/error_handling.rs"]
+#[allow(dead_code)]
+mod example;
+
+use example::Times;
+
+async fn server() -> Server {
+    serve(example::app(Times::default())).await
+}
+
+#[tokio::test]
+async fn the_connection_ends_after_its_time() {
+    let times = Times {
+        connection: Duration::from_millis(200),
+        ..Times::default()
+    };
+    let server = serve(example::app(times)).await;
+    let mut client = Client::connect(&server, "/robust-chat/lobby").await;
+    assert_eq!(client.closed().await, (1000, "Connection timeout".into()));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_times_are_a_minute_and_half_a_minute() {
+    let times = Times::default();
+    assert_eq!(times.connection, Duration::from_secs(60));
+    assert_eq!(times.ping, Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn the_server_pings_again_and_again() {
+    let times = Times {
+        ping: Duration::from_millis(50),
+        ..Times::default()
+    };
+    let server = serve(example::app(times)).await;
+    let mut client = Client::connect(&server, "/robust-chat/lobby").await;
+    for _ in 0..3 {
+        assert_eq!(client.next().await, Some(Message::Ping("".into())));
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn invalid_messages_are_answered_with_details() {
+    let server = server().await;
+    let mut client = Client::connect(&server, "/robust-chat/lobby").await;
+    for sent in ["{}", r#"{"type":7}"#, r#"{"type":""}"#, "null", "7", "[]"] {
+        client.send(sent).await;
+        assert_eq!(
+            client.json().await,
+            json!({
+                "type": "error",
+                "message": "Invalid message format",
+                "details": "Invalid message type",
+            }),
+            "{sent}"
+        );
+    }
+    client.send("{no json").await;
+    let answer = client.json().await;
+    assert_eq!(answer["message"], "Invalid message format");
+    assert!(answer["details"].as_str().unwrap().contains("line 1"));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_sixty_first_message_of_a_minute_is_refused_and_the_connection_stays() {
+    let server = server().await;
+    let mut other = Client::connect(&server, "/robust-chat/lobby").await;
+    let mut client = Client::connect(&server, "/robust-chat/lobby").await;
+    // Invalid ones don't count.
+    client.send("{}").await;
+    assert_eq!(client.json().await["message"], "Invalid message format");
+    for number in 0..61 {
+        client
+            .send_json(json!({ "type": "n", "number": number }))
+            .await;
+    }
+    let answer = client.json().await;
+    assert_eq!(answer["type"], "error");
+    assert_eq!(answer["message"], "Rate limit exceeded");
+
+    for number in 0..60 {
+        assert_eq!(other.json().await["number"], number);
+    }
+    // Still there, and still hears others; the message above the limit is gone.
+    other.send_json(json!({ "type": "hello" })).await;
+    assert_eq!(client.json().await, json!({ "type": "hello" }));
+    client.close().await;
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_failing_connection_says_so_before_it_is_closed() {
+    let server = server().await;
+    let mut client = Client::connect(&server, "/robust-chat/lobby").await;
+    client
+        .send_message(Message::Binary(vec![0; 70_000].into()))
+        .await;
+    let answer = client.json().await;
+    assert_eq!(answer["type"], "error");
+    assert_eq!(answer["message"], "Connection error occurred");
+    assert!(answer["code"].is_string());
+    assert_eq!(client.closed().await.0, 1009);
+    server.close().await;
+}

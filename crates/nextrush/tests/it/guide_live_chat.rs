@@ -1,0 +1,201 @@
+use nextrush::{Jwt, Server};
+use serde_json::{Value, json};
+
+use crate::support::{Client, SECRET, serve, token, without_timestamp};
+
+#[path = "../../../../examples/live_chat.rs"]
+#[allow(dead_code)]
+mod example;
+
+async fn server() -> Server {
+    serve(example::app(Jwt::hs256(SECRET))).await
+}
+
+fn user(name: &str) -> Value {
+    json!({ "id": name, "email": format!("{name}@example.com") })
+}
+
+/// Joins and returns the client with its first message.
+async fn join(server: &Server, room: &str, name: &str) -> (Client, Value) {
+    let token = token(name, &format!("{name}@example.com"));
+    let mut client = Client::connect(server, &format!("/chat/{room}?token={token}")).await;
+    let history = client.json().await;
+    (client, history)
+}
+
+fn error(message: &str) -> Value {
+    json!({ "type": "error", "message": message })
+}
+
+#[tokio::test]
+async fn whoever_joins_gets_the_history_first_and_the_others_hear_of_it() {
+    let server = server().await;
+    let (mut ada, history) = join(&server, "lobby", "ada").await;
+    assert_eq!(
+        history,
+        json!({ "type": "room-history", "messages": [], "users": [user("ada")] })
+    );
+
+    let (bob, history) = join(&server, "lobby", "bob").await;
+    assert_eq!(history["users"], json!([user("ada"), user("bob")]));
+    assert_eq!(
+        ada.json().await,
+        json!({ "type": "user-joined", "user": user("bob"), "userCount": 2 })
+    );
+
+    bob.close().await;
+    let left = json!({ "type": "user-left", "user": user("bob"), "userCount": 1 });
+    assert_eq!(ada.json().await, left);
+
+    // One that dies without a close frame has left too.
+    let (bob, _) = join(&server, "lobby", "bob").await;
+    assert_eq!(ada.json().await["type"], "user-joined");
+    bob.cut();
+    assert_eq!(ada.json().await, left);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_message_goes_to_everyone_and_into_the_history() {
+    let server = server().await;
+    let (mut ada, _) = join(&server, "lobby", "ada").await;
+    let (mut bob, _) = join(&server, "lobby", "bob").await;
+    ada.json().await;
+
+    ada.send_json(json!({ "type": "chat", "text": "first" }))
+        .await;
+    let mut seen = ada.json().await;
+    assert_eq!(bob.json().await, seen);
+    assert!(seen["id"].is_u64());
+    let kept = seen.clone();
+    seen.as_object_mut().unwrap().remove("id");
+    assert_eq!(
+        without_timestamp(seen),
+        json!({ "type": "chat-message", "text": "first", "user": user("ada") })
+    );
+
+    let (_carol, history) = join(&server, "lobby", "carol").await;
+    assert_eq!(history["messages"], json!([kept]));
+    let (_dave, history) = join(&server, "another", "dave").await;
+    assert_eq!(history["messages"], json!([]));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_last_fifty_messages_are_sent_oldest_first_with_rising_ids() {
+    let server = server().await;
+    let (mut ada, _) = join(&server, "lobby", "ada").await;
+    for number in 0..120 {
+        ada.send_json(json!({ "type": "chat", "text": number.to_string() }))
+            .await;
+    }
+    for _ in 0..120 {
+        ada.json().await;
+    }
+    let (_bob, history) = join(&server, "lobby", "bob").await;
+    let messages = history["messages"].as_array().unwrap();
+    let texts: Vec<_> = messages
+        .iter()
+        .map(|message| message["text"].as_str().unwrap())
+        .collect();
+    let expected: Vec<_> = (70..120).map(|number| number.to_string()).collect();
+    assert_eq!(texts, expected);
+    let ids: Vec<_> = messages
+        .iter()
+        .map(|message| message["id"].as_u64().unwrap())
+        .collect();
+    assert!(ids.is_sorted_by(|one, next| one < next));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn typing_is_announced_to_the_others() {
+    let server = server().await;
+    let (mut ada, _) = join(&server, "lobby", "ada").await;
+    let (mut bob, _) = join(&server, "lobby", "bob").await;
+    ada.json().await;
+    for is_typing in [true, false] {
+        ada.send_json(json!({ "type": "typing", "isTyping": is_typing }))
+            .await;
+        assert_eq!(
+            bob.json().await,
+            json!({ "type": "typing", "user": user("ada"), "isTyping": is_typing })
+        );
+    }
+    // Ada got neither: the next message she sees is Bob's.
+    bob.send_json(json!({ "type": "chat", "text": "I see" }))
+        .await;
+    assert_eq!(ada.json().await["text"], "I see");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_private_message_reaches_every_socket_of_its_target_and_nobody_else() {
+    let server = server().await;
+    let (mut ada, _) = join(&server, "lobby", "ada").await;
+    let (mut bob, _) = join(&server, "lobby", "bob").await;
+    ada.json().await;
+    // Bob's second device is in another room.
+    let (mut bobs_phone, _) = join(&server, "elsewhere", "bob").await;
+    let (mut carol, _) = join(&server, "elsewhere", "carol").await;
+    bobs_phone.json().await;
+
+    ada.send_json(json!({ "type": "private", "targetUserId": "bob", "text": "psst" }))
+        .await;
+    for device in [&mut bob, &mut bobs_phone] {
+        assert_eq!(
+            without_timestamp(device.json().await),
+            json!({ "type": "private-message", "text": "psst", "from": user("ada") })
+        );
+    }
+    assert_eq!(
+        ada.json().await,
+        json!({ "type": "private-message-sent", "to": "bob", "text": "psst" })
+    );
+
+    bobs_phone
+        .send_json(json!({ "type": "chat", "text": "loud" }))
+        .await;
+    assert_eq!(carol.json().await["text"], "loud");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_private_message_to_somebody_absent_is_an_error() {
+    let server = server().await;
+    let (mut ada, _) = join(&server, "lobby", "ada").await;
+    let (bob, _) = join(&server, "lobby", "bob").await;
+    ada.json().await;
+    bob.close().await;
+    assert_eq!(ada.json().await["type"], "user-left");
+    // Text and number are different ids, as in the guide.
+    for target in [json!("bob"), json!("nobody"), json!(7)] {
+        ada.send_json(json!({ "type": "private", "targetUserId": target, "text": "?" }))
+            .await;
+        assert_eq!(ada.json().await, error("User not found or offline"));
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_is_answered_to_the_sender() {
+    let server = server().await;
+    let (mut ada, _) = join(&server, "lobby", "ada").await;
+    let cases = [
+        (r#"{"type":"dance"}"#, "Unknown message type"),
+        (r#"{"text":"no type"}"#, "Unknown message type"),
+        (r#"{"type":7}"#, "Unknown message type"),
+        ("{no json", "Invalid message format"),
+        ("", "Invalid message format"),
+        ("null", "Invalid message format"),
+        ("[]", "Invalid message format"),
+        (r#""chat""#, "Invalid message format"),
+        (r#"{"type":"chat"}"#, "Invalid message format"),
+        (r#"{"type":"chat","text":7}"#, "Invalid message format"),
+    ];
+    for (sent, message) in cases {
+        ada.send(sent).await;
+        assert_eq!(ada.json().await, error(message), "{sent}");
+    }
+    server.close().await;
+}

@@ -1,0 +1,107 @@
+use serde_json::json;
+
+use crate::support::{Client, serve, without_timestamp};
+
+#[path = "../../../../examples/room_management.rs"]
+#[allow(dead_code)]
+mod example;
+
+#[tokio::test]
+async fn joins_and_leaves_are_announced_with_the_count_after_them() {
+    let server = serve(example::app()).await;
+    let mut ada = Client::connect(&server, "/chat/lobby").await;
+    assert_eq!(
+        ada.json().await,
+        json!({ "type": "room-info", "roomId": "lobby", "userCount": 1 })
+    );
+
+    let mut bob = Client::connect(&server, "/chat/lobby").await;
+    assert_eq!(
+        bob.json().await,
+        json!({ "type": "room-info", "roomId": "lobby", "userCount": 2 })
+    );
+    assert_eq!(
+        ada.json().await,
+        json!({ "type": "user-joined", "message": "User joined room lobby", "userCount": 2 })
+    );
+
+    bob.close().await;
+    let left = json!({ "type": "user-left", "message": "User left room lobby", "userCount": 1 });
+    assert_eq!(ada.json().await, left);
+
+    let carol = Client::connect(&server, "/chat/lobby").await;
+    assert_eq!(ada.json().await["type"], "user-joined");
+    carol.cut();
+    assert_eq!(ada.json().await, left);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_text_goes_to_everyone_in_the_room_the_sender_included() {
+    let server = serve(example::app()).await;
+    let mut ada = Client::connect(&server, "/chat/lobby").await;
+    let mut bob = Client::connect(&server, "/chat/lobby").await;
+    ada.json().await;
+    ada.json().await;
+    bob.json().await;
+
+    ada.send_json(json!({ "text": "hi" })).await;
+    for client in [&mut ada, &mut bob] {
+        assert_eq!(
+            without_timestamp(client.json().await),
+            json!({ "type": "chat-message", "message": "hi", "roomId": "lobby" })
+        );
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_answered_to_the_sender() {
+    let server = serve(example::app()).await;
+    let mut client = Client::connect(&server, "/chat/lobby").await;
+    client.json().await;
+    client.send("{no json").await;
+    assert_eq!(
+        client.json().await,
+        json!({ "type": "error", "message": "Invalid message format" })
+    );
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_room_exists_while_it_has_members() {
+    use nextrush::{App, RoomManager, Socket};
+
+    let mut app = App::new();
+    let rooms = RoomManager::new(app.handle());
+    let manager = rooms.clone();
+    app.ws(
+        "/:room",
+        move |socket: Socket, axum::extract::Path(room): axum::extract::Path<String>| {
+            let joined = manager.join_room(&room, &socket);
+            socket.send(if joined.is_ok() { "in" } else { "out" });
+            let manager = manager.clone();
+            socket.on_message(move |socket: Socket, _: nextrush::Message| {
+                manager.leave_room(&socket);
+                socket.send("left");
+            });
+        },
+    );
+    let server = serve(app).await;
+    assert_eq!(rooms.room_users("red"), 0);
+
+    let mut ada = Client::connect(&server, "/red").await;
+    let mut bob = Client::connect(&server, "/blue").await;
+    assert_eq!(ada.text().await, "in");
+    assert_eq!(bob.text().await, "in");
+    assert_eq!(rooms.room_users("red"), 1);
+    let all: Vec<_> = rooms.all_rooms().into_iter().collect();
+    let expected = [("blue", 1), ("red", 1)].map(|(name, count)| (name.parse().unwrap(), count));
+    assert_eq!(all, expected);
+
+    ada.send("leave").await;
+    assert_eq!(ada.text().await, "left");
+    assert_eq!(rooms.room_users("red"), 0);
+    assert_eq!(rooms.all_rooms().len(), 1);
+    server.close().await;
+}

@@ -1,0 +1,16 @@
+//! The framework from outside: an independent client against a listening server.
+
+mod support;
+
+mod axum_server;
+mod guide_authentication;
+mod guide_basic_usage;
+mod guide_error_handling;
+mod guide_live_chat;
+mod guide_live_updates;
+mod guide_room_management;
+mod guide_route_parameters;
+mod guide_testing;
+mod refusals;
+mod rooms;
+mod sockets;

@@ -1,0 +1,185 @@
+use axum::extract::Path;
+use nextrush::{App, Handle, JoinError, Message, Server, Socket, UserId};
+
+use crate::support::{Client, serve, within};
+
+/// A server whose sockets obey: `+room` joins, `-room` leaves, `?` lists the
+/// rooms. Each command is answered.
+async fn obedient() -> (Server, Handle) {
+    let mut app = App::new();
+    app.ws("/:user", |socket: Socket, Path(user): Path<String>| {
+        socket.identify(&UserId::from(user)).unwrap();
+        socket.on_message(|socket: Socket, message: Message| {
+            let text = message.to_string();
+            let answer = match text.split_at_checked(1) {
+                Some(("+", room)) => format!("{:?}", socket.join(room)),
+                Some(("-", room)) => format!("{:?}", socket.leave(room)),
+                _ => {
+                    let mut rooms: Vec<_> =
+                        socket.rooms().iter().map(ToString::to_string).collect();
+                    rooms.sort();
+                    rooms.join(" ")
+                }
+            };
+            socket.send(answer);
+        });
+    });
+    let handle = app.handle().clone();
+    (serve(app).await, handle)
+}
+
+async fn ask(client: &mut Client, command: &str) -> String {
+    client.send(command).await;
+    client.text().await
+}
+
+#[tokio::test]
+async fn a_socket_joins_and_leaves_rooms() {
+    let (server, app) = obedient().await;
+    let mut ada = Client::connect(&server, "/ada").await;
+    assert_eq!(ask(&mut ada, "+red").await, "Ok(true)");
+    assert_eq!(ask(&mut ada, "+red").await, "Ok(false)");
+    assert_eq!(ask(&mut ada, "+blue").await, "Ok(true)");
+    assert_eq!(ask(&mut ada, "?").await, "blue red");
+    assert_eq!(app.room("red").len(), 1);
+
+    let mut names: Vec<_> = app.room_names().iter().map(ToString::to_string).collect();
+    names.sort();
+    assert_eq!(names, ["blue", "red"]);
+
+    assert_eq!(ask(&mut ada, "-red").await, "true");
+    assert_eq!(ask(&mut ada, "-red").await, "false");
+    assert_eq!(ask(&mut ada, "?").await, "blue");
+    assert!(app.room("red").is_empty());
+    assert_eq!(
+        ask(&mut ada, "+").await,
+        format!(
+            "{:?}",
+            Err::<bool, _>(JoinError::from(nextrush::InvalidRoomName))
+        )
+    );
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_message_to_several_rooms_reaches_each_member_once() {
+    let (server, app) = obedient().await;
+    let mut both = Client::connect(&server, "/both").await;
+    let mut red = Client::connect(&server, "/red").await;
+    let mut blue = Client::connect(&server, "/blue").await;
+    ask(&mut both, "+red").await;
+    ask(&mut both, "+blue").await;
+    ask(&mut red, "+red").await;
+    ask(&mut blue, "+blue").await;
+
+    let rooms = app.rooms(["red", "blue"]);
+    assert_eq!(rooms.len(), 3);
+    rooms.send("all");
+    app.room("red").send("end");
+    app.room("blue").send("end");
+    for client in [&mut both, &mut red, &mut blue] {
+        assert_eq!(client.text().await, "all");
+        assert_eq!(client.text().await, "end");
+    }
+    assert_eq!(both.text().await, "end");
+
+    let member = app.user(&UserId::from("both")).members().remove(0);
+    rooms.except(&member).send("others");
+    assert_eq!(red.text().await, "others");
+    assert_eq!(blue.text().await, "others");
+    assert_eq!(ask(&mut both, "?").await, "blue red");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn every_device_of_a_user_is_reached() {
+    let (server, app) = obedient().await;
+    let mut phone = Client::connect(&server, "/ada").await;
+    let mut laptop = Client::connect(&server, "/ada").await;
+    let mut bob = Client::connect(&server, "/bob").await;
+    // The framework's own rooms are not listed.
+    for client in [&mut phone, &mut laptop, &mut bob] {
+        assert_eq!(ask(client, "?").await, "");
+    }
+    let ada = app.user(&UserId::from("ada"));
+    assert_eq!(ada.len(), 2);
+    ada.send("for Ada");
+    assert_eq!(phone.text().await, "for Ada");
+    assert_eq!(laptop.text().await, "for Ada");
+
+    assert_eq!(ada.join("hers"), 2);
+    app.room("hers").send("hers");
+    assert_eq!(phone.text().await, "hers");
+    assert_eq!(ada.leave("hers"), 2);
+
+    ada.close(4000, "kicked");
+    assert_eq!(phone.closed().await, (4000, "kicked".into()));
+    assert_eq!(laptop.closed().await, (4000, "kicked".into()));
+    assert_eq!(ask(&mut bob, "?").await, "");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_socket_can_be_in_a_hundred_rooms() {
+    let (server, _) = obedient().await;
+    let mut ada = Client::connect(&server, "/ada").await;
+    for number in 0..100 {
+        assert_eq!(ask(&mut ada, &format!("+{number}")).await, "Ok(true)");
+    }
+    assert_eq!(
+        ask(&mut ada, "+one more").await,
+        format!(
+            "{:?}",
+            Err::<bool, _>(JoinError::TooManyRooms { limit: 100 })
+        )
+    );
+    assert_eq!(ask(&mut ada, "+7").await, "Ok(false)");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn rooms_can_be_sent_to_from_any_thread() {
+    let (server, app) = obedient().await;
+    let mut ada = Client::connect(&server, "/ada").await;
+    ask(&mut ada, "+red").await;
+    let room = app.room("red");
+    std::thread::spawn(move || {
+        for number in 0..100 {
+            room.send(number.to_string());
+        }
+    })
+    .join()
+    .unwrap();
+    for number in 0..100 {
+        assert_eq!(ada.text().await, number.to_string());
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn an_http_handler_takes_the_handle() {
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        socket.join("news").unwrap();
+        socket.send("in");
+    });
+    app.post("/announce", async |app: Handle, text: String| {
+        app.room("news").send(text)
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    assert_eq!(client.text().await, "in");
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut http = tokio::net::TcpStream::connect(server.address())
+        .await
+        .unwrap();
+    let request =
+        "POST /announce HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nnew";
+    http.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within(http.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(client.text().await, "new");
+    server.close().await;
+}

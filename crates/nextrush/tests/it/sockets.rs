@@ -1,0 +1,304 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use nextrush::{App, CloseReason, Message as Received, Server, Socket, State};
+use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{Client, serve, within};
+
+async fn echo() -> Server {
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        socket.on_message(|socket: Socket, message: Received| socket.send(message));
+    });
+    serve(app).await
+}
+
+#[tokio::test]
+async fn the_loop_style_receives_every_message_and_then_none() {
+    let mut app = App::new();
+    let (done, mut ended) = mpsc::unbounded_channel();
+    app.ws("/", async move |socket: Socket| {
+        let mut count = 0;
+        while let Some(message) = socket.recv().await {
+            count += 1;
+            socket.send(message);
+        }
+        done.send((count, socket.state())).unwrap();
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    for number in 0..1000 {
+        client.send(number.to_string()).await;
+    }
+    for number in 0..1000 {
+        assert_eq!(client.text().await, number.to_string());
+    }
+    client.close().await;
+    let (count, state) = within(ended.recv()).await.unwrap();
+    assert_eq!(count, 1000);
+    assert_ne!(state, State::Open);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn no_message_is_lost_before_the_handler_is_registered() {
+    let mut app = App::new();
+    let (go, wait) = tokio::sync::watch::channel(false);
+    app.ws("/", async move |socket: Socket| {
+        socket.send("ready");
+        wait.clone().wait_for(|go| *go).await.unwrap();
+        socket.on_message(|socket: Socket, message: Received| socket.send(message));
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    assert_eq!(client.text().await, "ready");
+    client.send("early").await;
+    client.send("bird").await;
+    go.send(true).unwrap();
+    assert_eq!(client.text().await, "early");
+    assert_eq!(client.text().await, "bird");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn handlers_of_one_socket_never_overlap() {
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        socket.on_message(async |socket: Socket, message: Received| {
+            socket.send(format!("begin {message}"));
+            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            socket.send(format!("end {message}"));
+        });
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    for number in 0..10 {
+        client.send(number.to_string()).await;
+    }
+    for number in 0..10 {
+        assert_eq!(client.text().await, format!("begin {number}"));
+        assert_eq!(client.text().await, format!("end {number}"));
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_panicking_handler_closes_its_own_socket_only() {
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        socket.on_message(|socket: Socket, message: Received| {
+            assert_ne!(message.to_string(), "panic", "as asked");
+            socket.send(message);
+        });
+    });
+    app.ws("/open", |_: Socket| -> () { panic!("as asked") });
+    let server = serve(app).await;
+    let mut bystander = Client::connect(&server, "/").await;
+    let mut victim = Client::connect(&server, "/").await;
+    victim.send("panic").await;
+    assert_eq!(victim.closed().await.0, 1011);
+    let mut victim = Client::connect(&server, "/open").await;
+    assert_eq!(victim.closed().await.0, 1011);
+    bystander.send("still here").await;
+    assert_eq!(bystander.text().await, "still here");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_failing_handler_closes_its_own_socket() {
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        socket.on_message(async |_: Socket, _: Received| "no number".parse::<u32>().map(drop));
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    client.send("hello").await;
+    assert_eq!(client.closed().await.0, 1011);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_too_big() {
+    let server = echo().await;
+    let mut client = Client::connect(&server, "/").await;
+    let limit = "x".repeat(64 * 1024);
+    client.send(limit.clone()).await;
+    assert_eq!(client.text().await, limit);
+    client.send(limit + "x").await;
+    assert_eq!(client.closed().await.0, 1009);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn text_that_is_no_utf8_is_refused() {
+    use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
+    let server = echo().await;
+    let mut client = Client::connect(&server, "/").await;
+    let frame = Frame::message(&b"\xff"[..], OpCode::Data(Data::Text), true);
+    client.send_message(Message::Frame(frame)).await;
+    assert_eq!(client.closed().await.0, 1007);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_close_event_says_how_it_ended() {
+    let mut app = App::new();
+    let (sender, mut reasons) = mpsc::unbounded_channel();
+    app.ws("/", move |socket: Socket| {
+        let sender = sender.clone();
+        socket.on_close(move |socket: Socket, reason: CloseReason| {
+            assert!(socket.rooms().is_empty());
+            sender.send(reason).unwrap();
+        });
+        socket.join("a room").unwrap();
+        socket.send("open");
+    });
+    let server = serve(app).await;
+
+    let mut client = Client::connect(&server, "/").await;
+    client.text().await;
+    client.close().await;
+    let reason = within(reasons.recv()).await.unwrap();
+    assert_eq!(reason.code.as_u16(), 1005);
+    assert!(reason.clean);
+
+    let mut client = Client::connect(&server, "/").await;
+    client.text().await;
+    client.cut();
+    let reason = within(reasons.recv()).await.unwrap();
+    assert_eq!(reason.code.as_u16(), 1006);
+    assert!(!reason.clean);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_close_function_registered_after_the_end_still_runs() {
+    let mut app = App::new();
+    let (first, first_ran) = oneshot::channel();
+    let (second, second_ran) = oneshot::channel();
+    let wait = std::sync::Mutex::new(Some((first, first_ran, second)));
+    app.ws("/", async move |socket: Socket| {
+        let (first, first_ran, second) = wait.lock().unwrap().take().unwrap();
+        let first = std::sync::Mutex::new(Some(first));
+        socket.on_close(move |_: Socket, _: CloseReason| {
+            first.lock().unwrap().take().unwrap().send(()).unwrap();
+        });
+        socket.send("open");
+        // Ends when the socket is closed; this handler is still running then.
+        first_ran.await.unwrap();
+        let second = std::sync::Mutex::new(Some(second));
+        socket.on_close(move |_: Socket, _: CloseReason| {
+            second.lock().unwrap().take().unwrap().send(()).unwrap();
+        });
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    client.text().await;
+    // Reading has not begun, but an end is noticed all the same.
+    client.cut();
+    within(second_ran).await.unwrap();
+    server.close().await;
+}
+
+#[tokio::test]
+async fn pings_are_answered_and_pongs_are_events() {
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        socket.on_pong(|socket: Socket, payload: Bytes| {
+            socket.send(format!("pong {}", String::from_utf8_lossy(&payload)));
+        });
+        socket.ping("first");
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    assert_eq!(client.next().await, Some(Message::Ping("first".into())));
+    // The client library answers when it reads on.
+    assert_eq!(client.text().await, "pong first");
+    client.send_message(Message::Ping("mine".into())).await;
+    assert_eq!(client.next().await, Some(Message::Pong("mine".into())));
+    client.send_message(Message::Pong("unasked".into())).await;
+    assert_eq!(client.text().await, "pong unasked");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn data_of_a_type_of_ones_own_stays_with_the_socket() {
+    #[derive(Clone)]
+    struct Count(usize);
+
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        assert!(socket.data::<Count>().is_none());
+        socket.set_data(Count(0));
+        socket.set_data("another type");
+        socket.on_message(|socket: Socket, _: Received| {
+            let Count(count) = socket.data().unwrap();
+            socket.set_data(Count(count + 1));
+            socket.send((count + 1).to_string());
+        });
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    for expected in ["1", "2"] {
+        client.send("").await;
+        assert_eq!(client.text().await, expected);
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_timer_does_not_run() {
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        let early = socket.after(Duration::from_millis(1), |socket: Socket, ()| {
+            socket.send("early")
+        });
+        early.cancel();
+        let every = socket.every(Duration::from_millis(1), |socket: Socket, ()| {
+            socket.send("tick")
+        });
+        socket.after(Duration::from_millis(30), move |socket: Socket, ()| {
+            every.cancel();
+            socket.send("late");
+            socket.close(1000, "");
+        });
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    let mut ticks = 0;
+    loop {
+        match client.text().await.as_str() {
+            "tick" => ticks += 1,
+            "late" => break,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(ticks > 0);
+    assert_eq!(client.closed().await.0, 1000);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn closing_the_server_says_going_away_to_every_socket() {
+    let server = echo().await;
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        let mut client = Client::connect(&server, "/").await;
+        client.send("in").await;
+        client.text().await;
+        clients.push(client);
+    }
+    let closing = tokio::spawn(server.close());
+    for client in &mut clients {
+        assert_eq!(client.closed().await.0, 1001);
+    }
+    for client in &mut clients {
+        while client.next().await.is_some() {}
+    }
+    within(closing).await.unwrap();
+}

@@ -1,0 +1,100 @@
+//! The guide's "Authentication & Authorization": a room for those with a token.
+//!
+//! `JWT_SECRET=… cargo run -p nextrush --example authentication`, then connect to
+//! `ws://localhost:3000/private-chat/lobby?token=…` with an HS256 token that has
+//! the claims `id`, `email` and `exp`.
+
+use axum::extract::Path;
+use nextrush::{
+    App, AuthRejection, Authenticated, BoxError, ErrorMessage, Jwt, Message, Outgoing, RoomManager,
+    RoomName, Socket, Timestamp, User,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+struct Text {
+    text: String,
+}
+
+#[derive(Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+enum Event<'a> {
+    Authenticated {
+        user: &'a User,
+        room_id: &'a RoomName,
+    },
+    ChatMessage {
+        message: String,
+        user: &'a User,
+        timestamp: Timestamp,
+    },
+}
+
+pub fn app(jwt: Jwt) -> App {
+    let mut app = App::new();
+    app.jwt(jwt);
+    let rooms = RoomManager::new(app.handle());
+
+    // Protected WebSocket endpoint
+    app.ws(
+        "/private-chat/:roomId",
+        move |socket: Socket,
+              Path(room): Path<RoomName>,
+              user: Result<Authenticated, AuthRejection>|
+              -> Result<(), BoxError> {
+            // Authenticate user
+            let user = match user {
+                Ok(user) => user.claims,
+                // Tells the client why and closes the socket with 1008.
+                Err(rejection) => {
+                    rejection.refuse(&socket);
+                    return Ok(());
+                }
+            };
+            println!("Authenticated user {} joined room {room}", user.email);
+
+            // Join room with user info
+            socket.set_data(user.clone());
+            rooms.join_room(room.as_str(), &socket)?;
+
+            // Send authenticated welcome
+            socket.send_json(&Event::Authenticated {
+                user: &user,
+                room_id: &room,
+            })?;
+
+            let rooms = rooms.clone();
+            socket.on_message(
+                move |socket: Socket, message: Message| -> Result<(), BoxError> {
+                    let Ok(Text { text }) = message.json() else {
+                        socket.send(ErrorMessage::new("Invalid message format"));
+                        return Ok(());
+                    };
+
+                    // Include user info in broadcast
+                    let event = Outgoing::json(&Event::ChatMessage {
+                        message: text,
+                        user: &user,
+                        timestamp: Timestamp::now(),
+                    })?;
+                    rooms.broadcast_to_room(room.as_str(), event, None);
+                    Ok(())
+                },
+            );
+            Ok(())
+        },
+    );
+
+    app
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let secret = std::env::var("JWT_SECRET")?;
+    app(Jwt::hs256(secret)).listen(3000).await?;
+    Ok(())
+}

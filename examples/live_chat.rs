@@ -1,0 +1,35 @@
+//! The guide's "Live Chat Application": history, members, typing and private
+//! messages.
+//!
+//! `JWT_SECRET=… cargo run -p nextrush --example live_chat`, then connect to
+//! `ws://localhost:3000/chat/lobby?token=…`.
+
+use axum::extract::Path;
+use nextrush::{App, AuthRejection, Authenticated, BoxError, ChatServer, Jwt, RoomName, Socket};
+
+pub fn app(jwt: Jwt) -> App {
+    let mut app = App::new();
+    app.jwt(jwt);
+    let chat = ChatServer::new(app.handle());
+
+    app.ws(
+        "/chat/:roomId",
+        async move |socket: Socket,
+                    Path(room): Path<RoomName>,
+                    user: Result<Authenticated, AuthRejection>| {
+            match user {
+                Ok(user) => chat.connect(&socket, room, user.claims).await,
+                Err(rejection) => rejection.refuse(&socket),
+            }
+        },
+    );
+
+    app
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let secret = std::env::var("JWT_SECRET")?;
+    app(Jwt::hs256(secret)).listen(3000).await?;
+    Ok(())
+}
