@@ -110,12 +110,12 @@ impl Network {
         for shard in &mut self.shards {
             let ready = shard.io().take_ready();
             let is_due = shard.next_turn().is_some_and(|next| next <= self.now);
-            if shard.is_stopped() || !(is_due || shard.has_commands() || !ready.is_empty()) {
-                continue;
+            if is_due || shard.has_commands() || !ready.is_empty() {
+                shard.turn(self.now, ready);
+                turned = true;
             }
-            shard.turn(self.now, ready);
-            turned = true;
         }
+        self.shards.retain(|shard| !shard.is_stopped());
         turned
     }
 }
@@ -169,15 +169,6 @@ impl Client {
         taken.into()
     }
 
-    /// Takes at most this many bytes.
-    pub fn take_some(&self, count: usize) -> Vec<u8> {
-        let mut state = self.0.lock();
-        let count = count.min(state.to_client.len());
-        let taken = state.to_client.drain(..count).collect();
-        state.report_writable();
-        taken
-    }
-
     /// How much may be on the way to the client before it takes it, in bytes: what the
     /// kernel takes for a client that does not read. 64 KiB in the beginning.
     pub fn set_window(&self, bytes: usize) {
@@ -198,6 +189,11 @@ impl Client {
         let mut state = self.0.lock();
         state.reset = true;
         state.report();
+    }
+
+    /// What the server has not read yet, in bytes.
+    pub fn unread(&self) -> usize {
+        self.0.lock().to_server.len()
     }
 
     /// Whether the server sends no more.

@@ -88,7 +88,7 @@ impl<I: Io> Shard<I> {
             return;
         };
         match ending {
-            Ending::EndOfStream if live.has_outbox() => {
+            Ending::EndOfStream if live.outbox.is_some() => {
                 if let Phase::Lingering { peer_shut, .. } = &mut live.phase {
                     *peer_shut = true;
                 }

@@ -122,10 +122,11 @@ impl<I: Io> Shard<I> {
         };
         let key = live.key();
         let age = live.connection.options().backlog.age;
+        let is_bounded = live.has_bounded_age();
         let Some(outbox) = live.outbox.as_mut() else {
             return;
         };
-        if outbox.age_check.is_none() {
+        if is_bounded && outbox.age_check.is_none() {
             let oldest = outbox.oldest().unwrap_or(self.now);
             let id = self.link.next_timer();
             outbox.age_check = Some(self.timers.set(oldest.after(age), id, Due::Age(key)));
@@ -144,11 +145,12 @@ impl<I: Io> Shard<I> {
             return;
         };
         let limit = live.connection.options().backlog.age;
+        let is_bounded = live.has_bounded_age();
         let Some(outbox) = live.outbox.as_mut() else {
             return;
         };
         outbox.age_check = None;
-        let Some(oldest) = outbox.oldest() else {
+        let Some(oldest) = outbox.oldest().filter(|_| is_bounded) else {
             return;
         };
         if self.now.since(oldest) >= limit {
@@ -200,7 +202,8 @@ impl<I: Io> Shard<I> {
 }
 
 impl Live {
-    pub(super) fn has_outbox(&self) -> bool {
-        self.outbox.is_some()
+    /// Once it lingers, the time for that bounds what waits.
+    fn has_bounded_age(&self) -> bool {
+        !self.is_lingering()
     }
 }

@@ -3,4 +3,12 @@
 
 mod support;
 
+mod backlog;
 mod close;
+mod engine;
+mod handlers;
+mod heartbeat;
+mod protocol;
+mod rooms;
+mod sockets;
+mod timers;

@@ -3,14 +3,15 @@
 
 use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use nextrush_engine::sim::{Client, Network};
 use nextrush_engine::{
-    CloseReason, Config, Connection, ConnectionError, Handler, Incoming, Options, Work,
+    CloseReason, Config, Connection, ConnectionError, ConnectionId, Handler, Incoming, Options,
+    Work,
 };
 use nextrush_protocol::{
     CloseCode, CloseFrame, Decoder, Event, Frame, FrameHead, Limits, Opcode, Role, encode_masked,
@@ -46,11 +47,7 @@ impl World {
             .network
             .connect(&options, move |connection| {
                 *slot.lock().unwrap() = Some(connection.clone());
-                Box::new(Scripted {
-                    connection,
-                    script,
-                    log: handler_log,
-                })
+                script.handler(connection, handler_log)
             })
             .unwrap();
         self.network.run();
@@ -61,6 +58,15 @@ impl World {
             connection,
             log,
         }
+    }
+
+    /// A client with whatever handler.
+    pub(crate) fn connect_raw(
+        &mut self,
+        options: &Arc<Options>,
+        make: impl FnOnce(Connection) -> Box<dyn Handler> + Send + 'static,
+    ) -> (Client, ConnectionId) {
+        self.network.connect(options, make).unwrap()
     }
 
     pub(crate) fn seconds(&mut self, seconds: u64) {
@@ -122,17 +128,11 @@ impl Peer {
         self.decode(bytes)
     }
 
-    /// Takes at most so many bytes of it.
-    pub(crate) fn received_of(&mut self, bytes: usize) -> Vec<String> {
-        let bytes = self.client.take_some(bytes);
-        self.decode(bytes)
-    }
-
     fn decode(&mut self, mut bytes: Vec<u8>) -> Vec<String> {
         let mut input = bytes.as_mut_slice();
         let mut events = Vec::new();
         while let Some(event) = self.decoder.decode(&mut input).unwrap() {
-            events.push(match event {
+            let event = match event {
                 Event::Text(text) => text.into_owned(),
                 Event::Binary(data) => format!("binary of {}", data.len()),
                 Event::Ping(payload) => format!("ping {}", String::from_utf8_lossy(&payload)),
@@ -140,10 +140,9 @@ impl Peer {
                 Event::Close(None) => "close".into(),
                 Event::Close(Some(frame)) => {
                     format!("close {} {}", frame.code().as_u16(), frame.reason())
-                        .trim_end()
-                        .into()
                 }
-            });
+            };
+            events.push(event.trim_end().to_owned());
         }
         events
     }
@@ -226,6 +225,14 @@ impl Script {
     ) -> Self {
         self.close = Box::new(close);
         self
+    }
+
+    pub(crate) fn handler(self, connection: Connection, log: Log) -> Box<dyn Handler> {
+        Box::new(Scripted {
+            connection,
+            script: self,
+            log,
+        })
     }
 
     pub(crate) fn options(mut self, change: impl FnOnce(&mut Options)) -> Self {

@@ -1,0 +1,330 @@
+//! How handlers are called, and what their work means for the connection.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::thread;
+
+use nextrush_engine::{State, Work};
+use nextrush_protocol::{Frame, Opcode};
+
+use crate::support::{Gate, Log, Script, close_frame, masked, world};
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn reading_begins_when_the_work_of_open_is_done() {
+    let mut world = world(1);
+    let gate = Gate::default();
+    let script = {
+        let gate = gate.clone();
+        Script::default().on_open(move |_| gate.wait())
+    };
+    let mut peer = world.connect_to(script);
+    peer.text("early");
+    peer.send_text("out it goes");
+    world.run();
+    assert_eq!(peer.log.take(), ["open"]);
+    assert_eq!(peer.received(), ["out it goes"]);
+    gate.open();
+    world.run();
+    assert_eq!(peer.log.take(), ["early"]);
+}
+
+#[test]
+fn reading_begins_when_it_is_asked_for() {
+    let mut world = world(1);
+    let script = Script::default().on_open(|_| Some(Box::pin(std::future::pending())));
+    let peer = world.connect_to(script);
+    peer.text("early");
+    world.run();
+    assert_eq!(peer.log.take(), ["open"]);
+    peer.connection.start_reading();
+    peer.connection.start_reading();
+    world.run();
+    assert_eq!(peer.log.take(), ["early"]);
+}
+
+#[test]
+fn pending_work_of_a_message_holds_the_next_messages_back() {
+    let mut world = world(1);
+    let gates: Vec<Gate> = (0..3).map(|_| Gate::default()).collect();
+    let script = {
+        let mut next = gates.clone().into_iter();
+        Script::default().on_message(move |_, _| next.next().and_then(|gate| gate.wait()))
+    };
+    let mut peer = world.connect_to(script);
+    let texts = ["one", "two", "three", "four"];
+    let bytes: Vec<u8> = texts
+        .iter()
+        .flat_map(|text| masked(Opcode::Text, text.as_bytes()))
+        .collect();
+    peer.client.send(&bytes);
+    world.run();
+    assert_eq!(peer.log.take(), ["open", "one"]);
+
+    // Outbound traffic and other connections flow on.
+    let mut other = world.connect();
+    peer.send_text("meanwhile");
+    other.ping("meanwhile");
+    world.run();
+    assert_eq!(peer.received(), ["meanwhile"]);
+    assert_eq!(other.received(), ["pong meanwhile"]);
+
+    peer.text("five");
+    gates[0].open();
+    world.run();
+    assert_eq!(peer.log.take(), ["two"]);
+    gates[1].open();
+    world.run();
+    assert_eq!(peer.log.take(), ["three"]);
+    gates[2].open();
+    world.run();
+    assert_eq!(peer.log.take(), ["four", "five"]);
+}
+
+#[test]
+fn a_connection_that_is_held_back_leaves_bytes_in_the_transport() {
+    let mut world = world(1);
+    let gate = Gate::default();
+    let script = {
+        let gate = gate.clone();
+        Script::default().on_message(move |_, _| gate.wait())
+    };
+    let peer = world.connect_to(script);
+    for _ in 0..100 {
+        peer.text(&"x".repeat(10_000));
+        world.run();
+    }
+    // The read buffer's worth at most has been taken.
+    assert!(peer.client.unread() >= 100 * 10_000 - 64 * 1024);
+    assert_eq!(peer.log.take().len(), 2);
+    gate.open();
+    world.run();
+    assert_eq!(peer.client.unread(), 0);
+    assert_eq!(peer.log.take().len(), 99);
+}
+
+#[test]
+fn a_handler_that_is_pending_can_close_its_connection() {
+    let mut world = world(1);
+    let script = Script::default().on_message(|connection, _| {
+        connection.close(close_frame(4000, ""));
+        Some(Box::pin(std::future::pending()))
+    });
+    let mut peer = world.connect_to(script);
+    let mut bytes = masked(Opcode::Text, b"close me");
+    bytes.extend(masked(Opcode::Text, b"behind"));
+    peer.client.send(&bytes);
+    world.run();
+    assert_eq!(peer.received(), ["close 4000"]);
+    peer.close(4000, "");
+    world.run();
+    assert_eq!(peer.log.take(), ["open", "close me", "close 4000 '' clean"]);
+}
+
+#[test]
+fn work_of_a_connection_that_is_gone_runs_to_its_end() {
+    let mut world = world(1);
+    let gate = Gate::default();
+    let done = Log::default();
+    let script = {
+        let (gate, done) = (gate.clone(), done.clone());
+        Script::default().on_message(move |_, _| {
+            let (gate, done) = (gate.clone(), done.clone());
+            Some(Box::pin(async move {
+                gate.await;
+                done.add("stored");
+            }))
+        })
+    };
+    let peer = world.connect_to(script);
+    peer.text("store this");
+    world.run();
+    peer.connection.close(None);
+    world.seconds(10);
+    assert!(peer.client.is_closed());
+    assert_eq!(done.take(), NOTHING);
+    gate.open();
+    world.run();
+    assert_eq!(done.take(), ["stored"]);
+}
+
+#[test]
+fn work_may_wake_itself_and_be_woken_by_other_threads() {
+    let mut world = world(1);
+    let gate = Gate::default();
+    let script = {
+        let gate = gate.clone();
+        Script::default().on_message(move |connection, _| {
+            let (gate, connection) = (gate.clone(), connection.clone());
+            Some(Box::pin(async move {
+                for _ in 0..1_000 {
+                    yield_now().await;
+                }
+                connection.send(Frame::text("yielded"));
+                gate.await;
+                connection.send(Frame::text("woken"));
+            }))
+        })
+    };
+    let mut peer = world.connect_to(script);
+    peer.text("go");
+    world.run();
+    assert_eq!(peer.received(), ["yielded"]);
+    thread::spawn(move || gate.open()).join().unwrap();
+    world.run();
+    assert_eq!(peer.received(), ["woken"]);
+}
+
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[test]
+fn a_greedy_client_does_not_keep_others_waiting() {
+    let mut world = world(1);
+    let order = Log::default();
+    let script = |name: &'static str| {
+        let order = order.clone();
+        Script::default().on_message(move |_, _| {
+            order.add(name);
+            None
+        })
+    };
+    let greedy = world.connect_to(script("greedy"));
+    let modest = world.connect_to(script("modest"));
+    let flood = masked(Opcode::Text, &[b'x'; 1_000]).repeat(1_000);
+    greedy.client.send(&flood);
+    modest.text("me too");
+    world.run();
+    let order = order.take();
+    assert_eq!(order.len(), 1_001);
+    // 64 KiB of a turn hold some 64 messages.
+    let position = order.iter().position(|name| name == "modest").unwrap();
+    assert!(position < 70, "{position}");
+}
+
+/// Where a handler panics.
+fn panicking(place: &'static str) -> Script {
+    let panics = move |at: &str| -> Work {
+        assert_ne!(at, place, "this panic is part of the test");
+        None
+    };
+    let panics_later = move |at: &'static str| -> Work {
+        if at != place {
+            return None;
+        }
+        Some(Box::pin(async move {
+            yield_now().await;
+            panic!("this panic is part of the test");
+        }))
+    };
+    let mut script = Script::default()
+        .on_open(move |_| panics("open").or_else(|| panics_later("work of open")))
+        .on_message(move |_, _| panics("message").or_else(|| panics_later("work of message")))
+        .on_close(move |_| panics("close").or_else(|| panics_later("work of close")));
+    script.error = Box::new(move |_| panics("error"));
+    script
+}
+
+#[test]
+fn a_panic_closes_its_own_connection_with_1011_and_no_other() {
+    for place in ["open", "work of open", "message", "work of message"] {
+        for shards in [1, 3] {
+            let mut world = world(shards);
+            let room = world.engine().room("all");
+            let mut others: Vec<_> = (0..3).map(|_| world.connect()).collect();
+            let mut peer = world.connect_to(panicking(place));
+            for other in &others {
+                other.connection.join(&room).unwrap();
+            }
+            peer.connection.join(&room).ok();
+            peer.text("hello");
+            peer.text("behind");
+            world.run();
+            let log = peer.log.take();
+            let told = [
+                "error: handler panicked",
+                "close 1011 'handler panicked' unclean",
+            ];
+            assert_eq!(log[log.len() - 2..], told, "{place}");
+            assert!(!log.contains(&"behind".into()), "{place}");
+            assert_eq!(peer.received(), ["close 1011"], "{place}");
+            room.publish(Frame::text("still here"));
+            world.run();
+            for other in &mut others {
+                assert_eq!(other.received(), ["still here"], "{place}");
+            }
+            peer.client.shutdown();
+            world.run();
+            assert_eq!(world.engine().connections(), 3, "{place}");
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_error_or_close_changes_nothing_about_the_end() {
+    for place in ["error", "close", "work of close"] {
+        let mut world = world(1);
+        let mut peer = world.connect_to(panicking(place));
+        peer.client.send(&[0x81, 0x00]);
+        world.run();
+        let log = peer.log.take();
+        assert_eq!(log.len(), 3, "{place}: {log:?}");
+        assert!(log[2].starts_with("close 1002"), "{place}: {log:?}");
+        assert!(peer.received()[0].starts_with("close 1002"), "{place}");
+        peer.client.shutdown();
+        world.run();
+        assert_eq!(world.engine().connections(), 0, "{place}");
+    }
+}
+
+#[test]
+fn a_connection_whose_handler_cannot_be_made_is_closed_with_1011() {
+    let mut world = world(1);
+    let options = Arc::default();
+    let (client, _) = world.connect_raw(&options, |_| panic!("this panic is part of the test"));
+    world.run();
+    assert_eq!(
+        client.take(),
+        Frame::close(close_frame(1011, "").as_ref()).as_bytes()
+    );
+    client.shutdown();
+    world.run();
+    assert!(client.is_closed());
+    assert_eq!(world.engine().connections(), 0);
+}
+
+#[test]
+fn a_handler_is_dropped_after_its_last_call() {
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    let mut world = world(1);
+    let drops = Arc::new(AtomicUsize::new(0));
+    let counted = Counted(Arc::clone(&drops));
+    let peer = world.connect_to(Script::default().on_close(move |_| {
+        let _held = &counted;
+        None
+    }));
+    assert_eq!(drops.load(Ordering::Relaxed), 0);
+    peer.close(1000, "");
+    world.run();
+    assert_eq!(peer.connection.state(), State::Closed);
+    assert_eq!(drops.load(Ordering::Relaxed), 1);
+}

@@ -1,0 +1,272 @@
+//! The engine on real sockets, with tokio-tungstenite as the client.
+
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use nextrush_engine::{Config, Connection, Engine, Handler, Options, Transport};
+use nextrush_protocol::{CloseCode, CloseFrame, Frame};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as TheirCode;
+
+use crate::support::{Log, Script};
+
+/// Far more than anything here takes; a test that hangs fails by it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn engine(shards: usize) -> Engine {
+    Engine::new(Config {
+        shards: NonZeroUsize::new(shards).unwrap(),
+        ..Config::default()
+    })
+}
+
+type Made = mpsc::UnboundedReceiver<Connection>;
+
+/// Has the engine serve a transport; the handle comes once the handler is made.
+fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) -> Made {
+    let (send, made) = mpsc::unbounded_channel();
+    let options: Arc<Options> = Arc::new(script.options.clone());
+    let make = move |connection: Connection| -> Box<dyn Handler> {
+        // Not every test wants it.
+        let _ = send.send(connection.clone());
+        script.handler(connection, log)
+    };
+    engine
+        .accept(transport, Bytes::new(), options, make)
+        .unwrap();
+    made
+}
+
+async fn tcp_pair() -> (TcpStream, Transport) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    (client, Transport::Tcp(listener.accept().unwrap().0))
+}
+
+async fn client<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocketStream<S> {
+    WebSocketStream::from_raw_socket(stream, Role::Client, None).await
+}
+
+async fn next<S: AsyncRead + AsyncWrite + Unpin>(client: &mut WebSocketStream<S>) -> Message {
+    timeout(PATIENCE, client.next())
+        .await
+        .expect("an answer")
+        .expect("an open stream")
+        .unwrap()
+}
+
+fn echo() -> Script {
+    Script::default().on_message(|connection, text| {
+        connection.send(Frame::text(text));
+        None
+    })
+}
+
+#[tokio::test]
+async fn messages_are_echoed_and_the_close_is_answered() {
+    for shards in [1, 3] {
+        let engine = engine(shards);
+        let log = Log::default();
+        let (stream, transport) = tcp_pair().await;
+        let local = stream.local_addr().unwrap();
+        let mut made = serve(&engine, transport, echo(), log.clone());
+        let mut client = client(stream).await;
+        let long = "long ".repeat(10_000);
+        for text in ["hello", "größer", long.as_str()] {
+            client.send(Message::text(text)).await.unwrap();
+            assert_eq!(next(&mut client).await, Message::text(text));
+        }
+        let connection = made.recv().await.unwrap();
+        assert_eq!(connection.peer_addr(), Some(local));
+        client.close(None).await.unwrap();
+        assert_eq!(next(&mut client).await, Message::Close(None));
+        assert!(timeout(PATIENCE, client.next()).await.unwrap().is_none());
+        drop(client);
+        engine
+            .shutdown(CloseFrame::new(CloseCode::GOING_AWAY, ""), PATIENCE)
+            .await;
+        assert_eq!(log.take().last().unwrap(), "close 1005 '' clean");
+    }
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_served_like_any_other() {
+    let engine = engine(1);
+    let (near, far) = UnixStream::pair().unwrap();
+    let transport = Transport::from(far.into_std().unwrap());
+    let mut made = serve(&engine, transport, echo(), Log::default());
+    let mut client = client(near).await;
+    client.send(Message::text("hello")).await.unwrap();
+    assert_eq!(next(&mut client).await, Message::text("hello"));
+    assert_eq!(made.recv().await.unwrap().peer_addr(), None);
+}
+
+#[tokio::test]
+async fn a_room_over_several_shards_reaches_everybody_in_order() {
+    let engine = engine(3);
+    let room = engine.room("lobby");
+    let mut clients = Vec::new();
+    for _ in 0..9 {
+        let (stream, transport) = tcp_pair().await;
+        let mut made = serve(&engine, transport, Script::default(), Log::default());
+        made.recv().await.unwrap().join(&room).unwrap();
+        clients.push(client(stream).await);
+    }
+    let publisher = tokio::task::spawn_blocking(move || {
+        for number in 0..500 {
+            room.publish(Frame::text(&number.to_string()));
+        }
+    });
+    for client in &mut clients {
+        for number in 0..500 {
+            assert_eq!(next(client).await, Message::text(number.to_string()));
+        }
+    }
+    publisher.await.unwrap();
+}
+
+#[tokio::test]
+async fn work_of_handlers_may_use_the_runtime() {
+    let engine = engine(1);
+    let script = Script::default().on_message(|connection, text| {
+        let (connection, text) = (connection.clone(), text.to_owned());
+        Some(Box::pin(async move {
+            let text = tokio::spawn(async move { text.to_uppercase() })
+                .await
+                .unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            connection.send(Frame::text(&text));
+        }))
+    });
+    let (stream, transport) = tcp_pair().await;
+    let _made = serve(&engine, transport, script, Log::default());
+    let mut client = client(stream).await;
+    for text in ["one", "two"] {
+        client.send(Message::text(text)).await.unwrap();
+    }
+    assert_eq!(next(&mut client).await, Message::text("ONE"));
+    assert_eq!(next(&mut client).await, Message::text("TWO"));
+}
+
+#[tokio::test]
+async fn a_large_backlog_drains_as_the_client_reads() {
+    let engine = engine(1);
+    let script = Script::default().options(|options| options.backlog.bytes = 64 << 20);
+    let (stream, transport) = tcp_pair().await;
+    let mut made = serve(&engine, transport, script, Log::default());
+    let connection = made.recv().await.unwrap();
+    let frame = Frame::binary(&[7; 60_000]);
+    for _ in 0..300 {
+        connection.send(frame.clone());
+    }
+    connection.close(None);
+    let mut client = client(stream).await;
+    for _ in 0..300 {
+        assert_eq!(next(&mut client).await.len(), 60_000);
+    }
+    assert_eq!(next(&mut client).await, Message::Close(None));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_closed_before_the_kernel_holds_megabytes_for_it() {
+    let engine = engine(1);
+    let log = Log::default();
+    let script = Script::default().options(|options| {
+        options.backlog.bytes = 200_000;
+        options.close_timeout = Duration::from_millis(10);
+    });
+    let (mut stream, transport) = tcp_pair().await;
+    let mut made = serve(&engine, transport, script, log.clone());
+    let connection = made.recv().await.unwrap();
+    let room = engine.room("news");
+    connection.join(&room).unwrap();
+    // Each publication is a turn of the shard or a part of one; in the end it is too much.
+    while !room.is_empty() {
+        room.publish(Frame::binary(&[0; 10_000]));
+        tokio::task::yield_now().await;
+    }
+    engine
+        .shutdown(CloseFrame::new(CloseCode::GOING_AWAY, ""), PATIENCE)
+        .await;
+    assert_eq!(
+        log.take(),
+        [
+            "open",
+            "error: client reads too slowly",
+            "close 1013 'client reads too slowly' unclean"
+        ]
+    );
+    let mut rest = Vec::new();
+    // It may end in a reset, as the connection was cut.
+    match timeout(PATIENCE, stream.read_to_end(&mut rest))
+        .await
+        .unwrap()
+    {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_closes_clients_with_its_code() {
+    let engine = engine(3);
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        let (stream, transport) = tcp_pair().await;
+        serve(&engine, transport, Script::default(), Log::default());
+        clients.push(client(stream).await);
+    }
+    let closing = {
+        let engine = engine.clone();
+        tokio::spawn(async move {
+            let frame = CloseFrame::new(CloseCode::GOING_AWAY, "restart");
+            engine.shutdown(frame, PATIENCE).await;
+        })
+    };
+    for mut client in clients {
+        let Message::Close(Some(frame)) = next(&mut client).await else {
+            panic!("a close frame was due");
+        };
+        assert_eq!(
+            (frame.code, frame.reason.as_str()),
+            (TheirCode::Away, "restart")
+        );
+        // Sends the answer, and waits for the end of the stream.
+        assert!(timeout(PATIENCE, client.next()).await.unwrap().is_none());
+    }
+    timeout(PATIENCE, closing).await.unwrap().unwrap();
+    assert_eq!(engine.connections(), 0);
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_of_an_engine_cuts_its_connections() {
+    let engine = engine(2);
+    let (mut stream, transport) = tcp_pair().await;
+    let log = Log::default();
+    let mut made = serve(&engine, transport, Script::default(), log.clone());
+    made.recv().await.unwrap();
+    drop(engine);
+    let mut rest = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut rest))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(rest, b"");
+    assert_eq!(
+        log.take(),
+        ["open", "close 1006 'the engine stopped' unclean"]
+    );
+}
