@@ -1,0 +1,89 @@
+// The page examined by axe-core, in light and dark, on a desk and on a phone.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { Visitor, launch } from '../support/browser.js';
+import { Server } from '../support/server.js';
+
+const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** @type {Server} */
+let server;
+/** @type {import('playwright-core').Browser} */
+let browser;
+before(async () => {
+  server = await Server.startDevelopment();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await server.stop();
+});
+
+/** @param {Visitor} visitor @param {string} where */
+async function assertAccessible({ page }, where) {
+  await page.evaluate(AXE);
+  const { violations, passes } = await page.evaluate('axe.run()');
+  assert.ok(passes.length > 10, `${where}: axe has looked at nothing`);
+  const serious = violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(' | ')}`);
+  assert.deepEqual(serious, [], where);
+}
+
+const SCREENS = {
+  desk: { viewport: { width: 1280, height: 800 } },
+  phone: { viewport: { width: 375, height: 667 }, isMobile: true, hasTouch: true },
+};
+
+for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+  for (const [screen, options] of Object.entries(SCREENS)) {
+    test(`no view has a serious fault (${colorScheme}, ${screen})`, async () => {
+      const address = `/#/chat/${colorScheme}-${screen}`;
+      // Animations would be caught half way between two colours.
+      const settings = { ...options, colorScheme, reducedMotion: /** @type {const} */ ('reduce') };
+      const bob = await Visitor.arrive(browser, server.page, settings);
+      const ada = await Visitor.arrive(browser, server.page, settings);
+      for (const [visitor, name] of /** @type {[Visitor, string][]} */ ([[bob, 'Bob'], [ada, 'Ada']])) {
+        await visitor.page.goto(`${server.page}${address}`);
+        await visitor.part('sign-in-name').waitFor();
+        if (visitor === ada) await assertAccessible(ada, 'sign-in');
+        await visitor.part('sign-in-name').fill(name);
+        await visitor.part('sign-in-button').click();
+        await visitor.isNow('connected');
+      }
+
+      for (const [visitor, text] of /** @type {[Visitor, string][]} */ ([[bob, 'Hello https://example.com'], [ada, 'Hello, Bob']])) {
+        await visitor.part('message-input').fill(text);
+        await visitor.part('send-button').click();
+      }
+      await ada.sees('message-text', 'Hello https://example.com');
+      await bob.part('message-input').pressSequentially('H');
+      await ada.sees('typing', 'bob is typing…');
+      await assertAccessible(ada, 'chat');
+      await ada.picture(`${colorScheme}-${screen}-chat`);
+
+      if (screen === 'phone') await ada.part('open-members').click();
+      await ada.part('member').filter({ hasText: 'bob' }).getByRole('button').click();
+      await ada.part('private-target').waitFor();
+      await ada.part('message-input').fill('psst');
+      await ada.part('send-button').click();
+      await ada.part('message-private').waitFor();
+      await assertAccessible(ada, 'private message');
+
+      await ada.part('tab-live').click();
+      await ada.isNow('connected', 'live-connection');
+      const title = `Seen in ${colorScheme} on a ${screen}`;
+      await ada.part('post-title').fill(title);
+      await ada.part('post-body').fill('With a text.');
+      await ada.part('create-post').click();
+      await ada.part('post').filter({ hasText: title }).getByTestId('edit-post').click();
+      await ada.part('edit-form').waitFor();
+      await assertAccessible(ada, 'live');
+      await ada.picture(`${colorScheme}-${screen}-live`);
+      await ada.leave();
+      await bob.leave();
+    });
+  }
+}

@@ -1,0 +1,475 @@
+// The page in a real browser: what somebody sees who tries the server.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { Visitor, launch } from '../support/browser.js';
+import { Server } from '../support/server.js';
+import { SECRET } from '../support/token.js';
+
+/** @type {Server} */
+let server;
+/** @type {import('playwright-core').Browser} */
+let browser;
+before(async () => {
+  // Tokens that survive a restart, minted on the page all the same.
+  server = await Server.startDevelopment({ env: { JWT_SECRET: SECRET } });
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await server.stop();
+});
+
+/** What the browser itself says about a connection that was lost or refused. */
+const LOST_CONNECTION = /^WebSocket connection to|ERR_CONNECTION_REFUSED/;
+
+/** @type {Visitor[]} */
+let visitors = [];
+afterEach(async () => {
+  const those = visitors;
+  visitors = [];
+  for (const visitor of those) await visitor.context.close();
+});
+
+/** @param {import('playwright-core').BrowserContextOptions} [options] */
+async function arrive(options, address = '/') {
+  const visitor = await Visitor.arrive(browser, server.page, options);
+  visitors.push(visitor);
+  await visitor.page.goto(`${server.page}${address}`);
+  return visitor;
+}
+
+/**
+ * Somebody who is signed in and in a room, or at the posts.
+ *
+ * @param {string} name
+ * @param {string} [address]
+ * @param {import('playwright-core').BrowserContextOptions} [options]
+ */
+async function enter(name, address = '/#/chat/lobby', options) {
+  const visitor = await arrive(options, address);
+  await visitor.part('sign-in-name').fill(name);
+  await visitor.part('sign-in-button').click();
+  await visitor.isNow('connected', address.startsWith('/#/live') ? 'live-connection' : 'connection');
+  return visitor;
+}
+
+/** @param {Visitor} visitor @param {string} text */
+async function say(visitor, text) {
+  await visitor.part('message-input').fill(text);
+  await visitor.part('send-button').click();
+}
+
+/** @param {Visitor} visitor @param {string} text */
+function message(visitor, text) {
+  return visitor.part('message').filter({ has: visitor.page.getByText(text, { exact: true }) });
+}
+
+/** @param {Visitor} visitor @param {string} name */
+function member(visitor, name) {
+  return visitor.part('member').filter({ hasText: name });
+}
+
+/** @param {string} title @param {string} body */
+async function publish(/** @type {Visitor} */ visitor, title, body) {
+  await visitor.part('post-title').fill(title);
+  await visitor.part('post-body').fill(body);
+  await visitor.part('create-post').click();
+}
+
+/** @param {Visitor} visitor @param {string} title */
+function post(visitor, title) {
+  return visitor.part('post').filter({ has: visitor.page.getByText(title, { exact: true }) });
+}
+
+describe('the chat', () => {
+  test('two people talk with each other', async () => {
+    const ada = await enter('Ada');
+    await ada.sees('messages-empty', 'No messages yet');
+    const bob = await enter('Bob');
+    await ada.sees('notice', 'bob joined');
+    await ada.sees('member-count', '2 members');
+    await member(bob, 'ada').waitFor();
+
+    await say(ada, 'Hello Bob');
+    await message(bob, 'Hello Bob').waitFor();
+    await say(bob, 'Hello Ada');
+    await message(ada, 'Hello Ada').waitFor();
+
+    const own = message(ada, 'Hello Bob');
+    assert.equal(await own.getAttribute('data-own'), '');
+    assert.equal(await message(bob, 'Hello Bob').getAttribute('data-own'), null);
+    assert.equal(await message(bob, 'Hello Bob').getByTestId('message-author').innerText(), 'ada');
+    assert.equal(await ada.part('message-input').inputValue(), '');
+    await ada.picture('chat');
+    await bob.leave();
+    await ada.leave();
+  });
+
+  test('somebody who comes later, or reloads, sees what was said', async () => {
+    const ada = await enter('Ada', '/#/chat/archive');
+    for (const text of ['one', 'two', 'three']) await say(ada, text);
+    await message(ada, 'three').waitFor();
+    const bob = await enter('Bob', '/#/chat/archive');
+    await message(bob, 'three').waitFor();
+    assert.deepEqual(await bob.part('message-text').allInnerTexts(), ['one', 'two', 'three']);
+
+    await ada.page.reload();
+    await ada.isNow('connected');
+    await message(ada, 'three').waitFor();
+    assert.deepEqual(await ada.part('message-text').allInnerTexts(), ['one', 'two', 'three']);
+    await bob.leave();
+    await ada.leave();
+  });
+
+  test('who types is shown to the others until the message is there', async () => {
+    const ada = await enter('Ada', '/#/chat/desk');
+    const bob = await enter('Bob', '/#/chat/desk');
+    await bob.part('message-input').pressSequentially('Let me th');
+    await ada.sees('typing', 'bob is typing…');
+    assert.equal(await bob.part('typing').innerText(), '');
+    await ada.picture('typing');
+    await bob.page.keyboard.press('Enter');
+    await message(ada, 'Let me th').waitFor();
+    await ada.part('typing').filter({ hasNotText: /./ }).waitFor({ state: 'attached' });
+    await bob.leave();
+    await ada.leave();
+  });
+
+  test('a private message reaches one person only', async () => {
+    const ada = await enter('Ada', '/#/chat/booth');
+    const bob = await enter('Bob', '/#/chat/booth');
+    const carol = await enter('Carol', '/#/chat/booth');
+
+    await member(ada, 'bob').getByRole('button').click();
+    await ada.sees('private-target-name', 'bob');
+    await say(ada, 'psst');
+    await message(bob, 'psst').waitFor();
+    await bob.sees('message-private', 'Private, to you');
+    await ada.sees('message-private', 'Private, to bob');
+    await ada.picture('private');
+
+    // Bob answers from the message itself, then to the room.
+    await bob.part('reply-privately').click();
+    await say(bob, 'what?');
+    await message(ada, 'what?').waitFor();
+    await bob.part('private-cancel').click();
+    await say(bob, 'aloud');
+    await message(carol, 'aloud').waitFor();
+    assert.deepEqual(await carol.part('message-text').allInnerTexts(), ['aloud']);
+    for (const visitor of [carol, bob, ada]) await visitor.leave();
+  });
+
+  test('a private message to somebody who has left is given back', async () => {
+    const ada = await enter('Ada', '/#/chat/doorstep');
+    const bob = await enter('Bob', '/#/chat/doorstep');
+    await member(ada, 'bob').getByRole('button').click();
+    await bob.leave();
+    await ada.sees('notice', 'bob left');
+    await say(ada, 'are you there?');
+    await ada.sees('toast', 'User not found or offline');
+    assert.equal(await ada.part('message-input').inputValue(), 'are you there?');
+    await ada.leave();
+  });
+
+  test('who closes the window is gone', async () => {
+    const ada = await enter('Ada', '/#/chat/porch');
+    const bob = await enter('Bob', '/#/chat/porch');
+    await ada.sees('member-count', '2 members');
+    await bob.leave();
+    await ada.sees('notice', 'bob left');
+    await ada.sees('member-count', '1 member');
+    assert.equal(await member(ada, 'bob').count(), 0);
+    await ada.leave();
+  });
+
+  test('a second window of the same person is a device, not a person', async () => {
+    const ada = await enter('Ada', '/#/chat/devices');
+    const phone = await enter('Ada', '/#/chat/devices');
+    await ada.sees('member-devices', '2 devices');
+    await ada.sees('member-count', '1 member');
+    await phone.leave();
+    await ada.part('member-devices').waitFor({ state: 'detached' });
+    await ada.leave();
+  });
+
+  test('rooms are apart, and one can go from one to the other', async () => {
+    const ada = await enter('Ada', '/#/chat/red');
+    await say(ada, 'in the red room');
+    await message(ada, 'in the red room').waitFor();
+    await ada.part('room-input').fill('blue');
+    await ada.part('join-room').click();
+    await ada.sees('room-name', 'blue');
+    await ada.isNow('connected');
+    await ada.sees('messages-empty', 'No messages yet');
+    await ada.part('room').filter({ hasText: 'red' }).click();
+    await message(ada, 'in the red room').waitFor();
+    assert.deepEqual(await ada.part('message-text').allInnerTexts(), ['in the red room']);
+    await ada.leave();
+  });
+
+  test('what is written is text and never markup', async () => {
+    const ada = await enter('Ada', '/#/chat/markup');
+    const bob = await enter('Bob', '/#/chat/markup');
+    const markup = '<img src="//elsewhere.example/x" onerror="document.title=1"><b>bold</b>';
+    await say(ada, markup);
+    await message(bob, markup).waitFor();
+    assert.equal(await bob.part('messages').locator('img, b').count(), 0);
+    await bob.leave();
+    await ada.leave();
+  });
+
+  test('a restart of the server is shown, and then everything goes on', async () => {
+    const ada = await enter('Ada', '/#/chat/harbour');
+    await say(ada, 'before');
+    await message(ada, 'before').waitFor();
+    await server.stop();
+    await ada.isNow('reconnecting');
+    await ada.sees('connection-state', 'Reconnecting');
+    // What cannot be sent is kept.
+    await ada.part('message-input').fill('after');
+    await ada.page.keyboard.press('Enter');
+    assert.equal(await ada.part('message-input').inputValue(), 'after');
+    await ada.picture('reconnecting');
+
+    await server.run();
+    await ada.isNow('connected');
+    await ada.page.keyboard.press('Enter');
+    await message(ada, 'after').waitFor();
+    const bob = await enter('Bob', '/#/chat/harbour');
+    await message(bob, 'after').waitFor();
+    await bob.leave();
+    await ada.leave(LOST_CONNECTION);
+  });
+});
+
+describe('signing in', () => {
+  test('a name is asked for until there is one', async () => {
+    const ada = await arrive();
+    await ada.picture('sign-in');
+    await ada.part('sign-in-button').click();
+    await ada.sees('sign-in-error', 'Please enter a name.');
+    await ada.part('sign-in-name').fill('Ada');
+    await ada.part('sign-in-button').click();
+    await ada.isNow('connected');
+    await ada.sees('signed-in-user', 'ada');
+    await ada.leave();
+  });
+
+  test('signing out leads back, and the token is forgotten', async () => {
+    const ada = await enter('Ada');
+    await ada.part('sign-out').click();
+    await ada.part('sign-in-name').waitFor();
+    await ada.page.reload();
+    await ada.part('sign-in-name').waitFor();
+    assert.equal(await ada.part('chat-view').isVisible(), false);
+    await ada.leave();
+  });
+
+  test('where the server mints no tokens, one is asked for', async () => {
+    const strict = await Server.start();
+    try {
+      const { body } = await server.request('POST', '/api/dev/token', { body: { name: 'Grace' } });
+      const grace = await Visitor.arrive(browser, strict.page);
+      visitors.push(grace);
+      await grace.page.goto(strict.page);
+      await grace.part('token-input').fill('your-jwt-token');
+      await grace.part('token-button').click();
+      await grace.sees('sign-in-error', 'This is not a token');
+      await grace.picture('token');
+      await grace.part('token-input').fill(body.token);
+      await grace.part('token-button').click();
+      await grace.isNow('connected');
+      await grace.sees('signed-in-user', 'grace');
+      // The page asks whether the server is in development mode, and it is not.
+      await grace.leave(/404/);
+    } finally {
+      await strict.stop();
+    }
+  });
+
+  test('a token that the server takes no more leads back, with a word about it', async () => {
+    const own = await Server.startDevelopment();
+    try {
+      const ada = await Visitor.arrive(browser, own.page);
+      visitors.push(ada);
+      await ada.page.goto(own.page);
+      await ada.part('sign-in-name').fill('Ada');
+      await ada.part('sign-in-button').click();
+      await ada.isNow('connected');
+      // With another random secret.
+      await own.restart();
+      await ada.sees('sign-in-error', 'Please sign in again');
+      await ada.leave(LOST_CONNECTION);
+    } finally {
+      await own.stop();
+    }
+  });
+});
+
+describe('the live posts', () => {
+  test('a post appears in another window without reload, and so does its change', async () => {
+    const ada = await enter('Ada', '/#/live');
+    const bob = await enter('Bob', '/#/live');
+    // A page that was loaded again would have forgotten this.
+    await bob.page.evaluate(() => Object.assign(window, { sameDocument: true }));
+
+    await publish(ada, 'The harvest', 'Rich this year.');
+    const seen = post(bob, 'The harvest');
+    await seen.waitFor();
+    assert.equal(await seen.getByTestId('post-author').innerText(), 'ada');
+    await seen.getByTestId('post-item-body').filter({ hasText: 'Rich this year.' }).waitFor();
+    await bob.picture('live');
+
+    await post(ada, 'The harvest').getByTestId('edit-post').click();
+    await ada.part('edit-title').fill('The late harvest');
+    await ada.part('edit-body').fill('Rich, and late.');
+    await ada.picture('edit');
+    await ada.part('save-post').click();
+    const changed = post(bob, 'The late harvest');
+    await changed.waitFor();
+    await changed.getByTestId('post-item-body').filter({ hasText: 'Rich, and late.' }).waitFor();
+    await changed.getByTestId('post-changed').waitFor();
+    assert.equal(await post(bob, 'The harvest').count(), 0);
+    assert.equal(await bob.page.evaluate('window.sameDocument'), true);
+    await bob.leave();
+    await ada.leave();
+  });
+
+  test('a post that is open says that it is followed, and who edits it is warned of a change', async () => {
+    const ada = await enter('Ada', '/#/live');
+    const bob = await enter('Bob', '/#/live');
+    await publish(ada, 'Minutes', 'First version.');
+    await post(bob, 'Minutes').getByTestId('open-post').click();
+    await post(bob, 'Minutes').getByText('Following this post').waitFor();
+
+    await post(bob, 'Minutes').getByTestId('edit-post').click();
+    await post(ada, 'Minutes').getByTestId('edit-post').click();
+    await ada.part('edit-body').fill('Second version.');
+    await ada.part('save-post').click();
+    await bob.sees('edit-conflict', 'changed meanwhile');
+    await bob.part('take-theirs').click();
+    assert.equal(await bob.part('edit-body').inputValue(), 'Second version.');
+    await bob.leave();
+    await ada.leave();
+  });
+
+  test('what was published while the server was away, or before, is there', async () => {
+    const ada = await enter('Ada', '/#/live');
+    await publish(ada, 'Early bird', 'First.');
+    await post(ada, 'Early bird').waitFor();
+    const bob = await enter('Bob', '/#/live');
+    await post(bob, 'Early bird').waitFor();
+    await bob.leave();
+    await ada.leave();
+  });
+});
+
+describe('by keyboard alone', () => {
+  /**
+   * Presses Tab until an element has the focus.
+   *
+   * @param {Visitor} visitor
+   * @param {import('playwright-core').Locator} target
+   */
+  async function tabTo({ page }, target) {
+    for (let presses = 0; presses < 60; presses += 1) {
+      if (await target.evaluate((element) => element === document.activeElement)) return;
+      await page.keyboard.press('Tab');
+    }
+    assert.fail('the element cannot be reached with Tab');
+  }
+
+  test('one signs in, talks, writes in private and publishes', async () => {
+    const bob = await enter('Bob', '/#/chat/keys');
+    const ada = await arrive({}, '/#/chat/keys');
+    const { keyboard } = ada.page;
+    await ada.part('sign-in-name').waitFor();
+    await tabTo(ada, ada.part('sign-in-name'));
+    await keyboard.type('Ada');
+    await keyboard.press('Enter');
+    await ada.isNow('connected');
+
+    await tabTo(ada, ada.part('message-input'));
+    await keyboard.type('two');
+    await keyboard.press('Shift+Enter');
+    await keyboard.type('lines');
+    await keyboard.press('Enter');
+    await bob.sees('message-text', 'two lines');
+    assert.equal(await bob.part('message-text').innerText(), 'two\nlines');
+
+    await tabTo(ada, member(ada, 'bob').getByRole('button'));
+    await keyboard.press('Enter');
+    await ada.sees('private-target-name', 'bob');
+    await keyboard.type('psst');
+    await keyboard.press('Enter');
+    await bob.sees('message-private', 'Private, to you');
+    await keyboard.press('Escape');
+    await ada.part('private-target').waitFor({ state: 'hidden' });
+
+    await tabTo(ada, ada.part('tab-live'));
+    await keyboard.press('Enter');
+    await ada.isNow('connected', 'live-connection');
+    await tabTo(ada, ada.part('post-title'));
+    await keyboard.type('By keyboard');
+    await tabTo(ada, ada.part('post-body'));
+    await keyboard.type('All of it.');
+    await keyboard.press('Control+Enter');
+    await post(ada, 'By keyboard').waitFor();
+    await ada.leave();
+    await bob.leave();
+  });
+});
+
+for (const width of [320, 375]) {
+  describe(`on a phone of ${width} pixels`, () => {
+    const phone = { viewport: { width, height: 640 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
+    const long = 'Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen'.repeat(4);
+
+    /** @param {Visitor} visitor */
+    async function assertFits({ page }) {
+      const { wide, wider } = await page.evaluate(() => ({
+        wide: document.documentElement.scrollWidth,
+        wider: [...document.querySelectorAll('body *')]
+          .filter((element) => element.checkVisibility() && element.getBoundingClientRect().right > innerWidth + 1 && !element.closest('.drawer, .visually-hidden'))
+          .map((element) => element.outerHTML.slice(0, 100)),
+      }));
+      assert.ok(wide <= width, `${wide} pixels wide: ${wider.join('\n')}`);
+    }
+
+    test('everything fits and can be used by touch', async () => {
+      const ada = await arrive(phone, '/#/chat/pocket');
+      await ada.part('sign-in-name').waitFor();
+      await assertFits(ada);
+      await ada.picture(`phone-${width}-sign-in`);
+      await ada.part('sign-in-name').fill(`Ada on ${width}`);
+      await ada.part('sign-in-button').tap();
+      await ada.isNow('connected');
+
+      await ada.part('message-input').fill(long);
+      await ada.part('send-button').tap();
+      await message(ada, long).waitFor();
+      await assertFits(ada);
+      await ada.picture(`phone-${width}-chat`);
+
+      await ada.part('open-members').tap();
+      await member(ada, `ada-on-${width}`).waitFor();
+      await ada.picture(`phone-${width}-members`);
+      await ada.part('close-members').tap();
+      await ada.part('open-rooms').tap();
+      await ada.part('room-input').fill('bag');
+      await ada.part('join-room').tap();
+      await ada.sees('room-name', 'bag');
+      await assertFits(ada);
+
+      await ada.part('tab-live').tap();
+      await ada.isNow('connected', 'live-connection');
+      await ada.part('post-title').fill(`${width}${long.slice(0, 150)}`);
+      await ada.part('post-body').fill(long);
+      await ada.part('create-post').tap();
+      await post(ada, `${width}${long.slice(0, 150)}`).waitFor();
+      await assertFits(ada);
+      await ada.picture(`phone-${width}-live`);
+      await ada.leave();
+    });
+  });
+}

@@ -1,0 +1,176 @@
+// MESSAGES.md, "Chat server": `/chat/:roomId`.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Server } from '../support/server.js';
+import { Socket, timeless } from '../support/socket.js';
+import { user } from '../support/token.js';
+
+/** @type {Server} */
+let server;
+before(async () => (server = await Server.start()));
+after(() => server.stop());
+
+/**
+ * @param {string} room
+ * @param {string | number} name
+ */
+async function join(room, name) {
+  const socket = await Socket.connect(server.as(`/chat/${room}`, name));
+  return { socket, history: await socket.json() };
+}
+
+/**
+ * A room with Ada and Bob in it, and nothing unread.
+ *
+ * @param {string} room
+ */
+async function pair(room) {
+  const { socket: ada } = await join(room, 'ada');
+  const { socket: bob } = await join(room, 'bob');
+  assert.equal((await ada.json()).type, 'user-joined');
+  return { ada, bob };
+}
+
+test('whoever joins gets the history first, and the others hear of it', async () => {
+  const { socket: ada, history: empty } = await join('hall', 'ada');
+  assert.deepEqual(empty, { type: 'room-history', messages: [], users: [user('ada')] });
+
+  const { socket: bob, history } = await join('hall', 'bob');
+  assert.deepEqual(history, {
+    type: 'room-history',
+    messages: [],
+    users: [user('ada'), user('bob')],
+  });
+  const joined = { type: 'user-joined', user: user('bob'), userCount: 2 };
+  assert.deepEqual(await ada.json(), joined);
+
+  const left = { type: 'user-left', user: user('bob'), userCount: 1 };
+  await bob.close();
+  assert.deepEqual(await ada.json(), left);
+
+  const { socket: again } = await join('hall', 'bob');
+  assert.deepEqual(await ada.json(), joined);
+  // Dying without a close frame is leaving as well.
+  again.cut();
+  assert.deepEqual(await ada.json(), left);
+});
+
+test('a message goes to everyone, the sender included, and into the history', async () => {
+  const { ada, bob } = await pair('kitchen');
+  ada.send({ type: 'chat', text: 'first' });
+  const message = await ada.json();
+  assert.deepEqual(await bob.json(), message);
+  const { id, ...rest } = timeless(message);
+  assert.deepEqual(rest, { type: 'chat-message', text: 'first', user: user('ada') });
+  assert.ok(Number.isSafeInteger(id), `${id}`);
+
+  const { history } = await join('kitchen', 'carol');
+  assert.deepEqual(history, {
+    type: 'room-history',
+    messages: [message],
+    users: [user('ada'), user('bob'), user('carol')],
+  });
+  const { history: elsewhere } = await join('pantry', 'dave');
+  assert.deepEqual(elsewhere.messages, []);
+});
+
+test('of many messages the last 50 are sent, oldest first, with rising ids', async () => {
+  const { socket: ada } = await join('archive', 'ada');
+  const texts = Array.from({ length: 120 }, (_, number) => `message ${number}`);
+  for (const text of texts) ada.send({ type: 'chat', text });
+  for (const text of texts) assert.equal((await ada.json()).text, text);
+
+  const { history } = await join('archive', 'bob');
+  assert.deepEqual(
+    history.messages.map(({ text }) => text),
+    texts.slice(-50),
+  );
+  const ids = history.messages.map(({ id }) => id);
+  assert.deepEqual(
+    ids,
+    [...new Set(ids)].sort((a, b) => a - b),
+  );
+});
+
+test('typing is announced to the others', async () => {
+  const { ada, bob } = await pair('desk');
+  for (const isTyping of [true, false]) {
+    ada.send({ type: 'typing', isTyping });
+    assert.deepEqual(await bob.json(), { type: 'typing', user: user('ada'), isTyping });
+  }
+  // Ada got neither: what she sees next is this.
+  bob.send({ type: 'chat', text: 'I see' });
+  assert.equal((await ada.json()).text, 'I see');
+});
+
+test('a private message reaches every socket of its target and nobody else', async () => {
+  const { ada, bob } = await pair('booth');
+  const { socket: phone } = await join('street', 'bob');
+  const { socket: carol } = await join('street', 'carol');
+  assert.equal((await phone.json()).type, 'user-joined');
+
+  ada.send({ type: 'private', targetUserId: 'bob', text: 'psst' });
+  for (const device of [bob, phone]) {
+    assert.deepEqual(timeless(await device.json()), {
+      type: 'private-message',
+      text: 'psst',
+      from: user('ada'),
+    });
+  }
+  assert.deepEqual(await ada.json(), { type: 'private-message-sent', to: 'bob', text: 'psst' });
+
+  phone.send({ type: 'chat', text: 'aloud' });
+  assert.equal((await carol.json()).text, 'aloud');
+});
+
+test('a private message finds a user whose id is a number', async () => {
+  const { socket: ada } = await join('numbers', 1);
+  const { socket: bob } = await join('numbers', 2);
+  await ada.json();
+  ada.send({ type: 'private', targetUserId: 2, text: 'psst' });
+  assert.deepEqual(timeless(await bob.json()), {
+    type: 'private-message',
+    text: 'psst',
+    from: user(1),
+  });
+  assert.deepEqual(await ada.json(), { type: 'private-message-sent', to: 2, text: 'psst' });
+  // As in the guide, a number and its text are two ids.
+  ada.send({ type: 'private', targetUserId: '2', text: 'psst' });
+  assert.deepEqual(await ada.json(), { type: 'error', message: 'User not found or offline' });
+});
+
+test('a private message to somebody who is not connected is an error', async () => {
+  const { socket: ada } = await join('empty', 'ada');
+  const { socket: zoe } = await join('empty', 'zoe');
+  await ada.json();
+  await zoe.close();
+  assert.equal((await ada.json()).type, 'user-left');
+  for (const targetUserId of ['zoe', 'nobody']) {
+    ada.send({ type: 'private', targetUserId, text: 'hello?' });
+    assert.deepEqual(await ada.json(), { type: 'error', message: 'User not found or offline' });
+  }
+});
+
+test('what cannot be understood is answered to the sender, who stays', async () => {
+  const { ada, bob } = await pair('babel');
+  const cases = [
+    ['{"type":"dance"}', 'Unknown message type'],
+    ['{"type":"Chat","text":"x"}', 'Unknown message type'],
+    ['{"text":"no type"}', 'Unknown message type'],
+    ['{"type":7}', 'Unknown message type'],
+    ['{no json', 'Invalid message format'],
+    ['', 'Invalid message format'],
+    ['null', 'Invalid message format'],
+    ['7', 'Invalid message format'],
+    ['[{"type":"chat","text":"x"}]', 'Invalid message format'],
+    ['"chat"', 'Invalid message format'],
+    ['{"type":"chat"}', 'Invalid message format'],
+    ['{"type":"chat","text":7}', 'Invalid message format'],
+  ];
+  for (const [sent, message] of cases) {
+    ada.send(sent);
+    assert.deepEqual(await ada.json(), { type: 'error', message }, sent);
+  }
+  ada.send({ type: 'chat', text: 'still here' });
+  assert.equal((await bob.json()).text, 'still here');
+});

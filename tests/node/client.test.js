@@ -1,0 +1,185 @@
+// The project's own client in Node, with `ws` as its WebSocket, against the real server.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import WebSocket from 'ws';
+import { ChatClient, LiveClient } from '../../clients/javascript/src/index.js';
+import { Inbox } from '../support/patience.js';
+import { Server } from '../support/server.js';
+import { timeless } from '../support/socket.js';
+import { token, user } from '../support/token.js';
+
+/** @type {Server} */
+let server;
+before(async () => (server = await Server.start()));
+after(() => server.stop());
+
+const options = () => ({
+  server: server.ws(''),
+  WebSocket,
+  // While the server restarts, more attempts may fail than anybody wants to count.
+  maxReconnectAttempts: Infinity,
+  backoff: { minMs: 10, maxMs: 100 },
+});
+
+/**
+ * All that a client or subscription emits under a name.
+ *
+ * @param {{ on: (type: string, listener: (event: any) => void) => unknown }} emitter
+ * @param {string} type
+ */
+function inbox(emitter, type) {
+  /** @type {Inbox<any>} */
+  const events = new Inbox();
+  emitter.on(type, (event) => events.put(event));
+  return { next: () => events.take(type), find: (/** @type {(event: any) => boolean} */ wanted) => events.find(wanted, type) };
+}
+
+/**
+ * A client that is in a room.
+ *
+ * @param {string} room
+ * @param {string} name
+ */
+async function join(room, name) {
+  const client = new ChatClient(room, token(name), options());
+  client.handleMessage = () => {};
+  const history = inbox(client, 'room-history');
+  client.connect();
+  await history.next();
+  return client;
+}
+
+test('two clients chat, type and see each other come and go', async () => {
+  const ada = await join('hall', 'ada');
+  const users = inbox(ada, 'users');
+  const bob = await join('hall', 'bob');
+  assert.deepEqual(await users.next(), [user('ada'), user('bob')]);
+  assert.deepEqual(bob.users, [user('ada'), user('bob')]);
+
+  const typing = inbox(ada, 'typing-users');
+  assert.equal(bob.sendTyping(true), true);
+  assert.deepEqual(await typing.next(), [user('bob')]);
+
+  const messages = [inbox(ada, 'chat-message'), inbox(bob, 'chat-message')];
+  assert.equal(bob.sendMessage('Hello'), true);
+  const [heard, own] = await Promise.all(messages.map((each) => each.next()));
+  assert.deepEqual(heard, own);
+  assert.equal(heard.text, 'Hello');
+  assert.deepEqual(heard.user, user('bob'));
+  assert.deepEqual(await typing.next(), []);
+
+  bob.disconnect();
+  assert.deepEqual(await users.next(), [user('ada')]);
+  ada.disconnect();
+});
+
+test('a private message is delivered and confirmed, or refused', async () => {
+  const ada = await join('booth', 'ada');
+  const bob = await join('booth', 'bob');
+  const [received, confirmed, errors] = [
+    inbox(bob, 'private-message'),
+    inbox(ada, 'private-message-sent'),
+    inbox(ada, 'error'),
+  ];
+  ada.sendPrivate('bob', 'psst');
+  assert.deepEqual(timeless(await received.next()), {
+    type: 'private-message',
+    text: 'psst',
+    from: user('ada'),
+  });
+  assert.deepEqual(await confirmed.next(), {
+    type: 'private-message-sent',
+    to: 'bob',
+    text: 'psst',
+  });
+  ada.sendPrivate('nobody', '?');
+  assert.deepEqual(await errors.next(), { type: 'error', message: 'User not found or offline' });
+  ada.disconnect();
+  bob.disconnect();
+});
+
+test('the guide\'s handlers are called', async () => {
+  const ada = new ChatClient('stage', token('ada'), options());
+  const shown = new Inbox();
+  ada.displayMessage = (message) => shown.put(`${message.user.email}: ${message.text}`);
+  ada.displayNotification = (text) => shown.put(text);
+  ada.displayError = (text) => shown.put(text);
+  const history = inbox(ada, 'room-history');
+  ada.connect();
+  await history.next();
+
+  const bob = await join('stage', 'bob');
+  assert.equal(await shown.take('the joining'), 'bob@example.com joined');
+  bob.sendMessage('Hello');
+  assert.equal(await shown.take('the message'), 'bob@example.com: Hello');
+  bob.disconnect();
+  assert.equal(await shown.take('the leaving'), 'User left');
+  ada.send({ type: 'dance' });
+  assert.equal(await shown.take('the error'), 'Unknown message type');
+  ada.disconnect();
+});
+
+test('a refused token stops a client for good', async () => {
+  for (const client of [
+    new ChatClient('hall', 'your-jwt-token', options()),
+    new LiveClient('your-jwt-token', options()),
+  ]) {
+    client.handleMessage = () => {};
+    const states = inbox(client, 'state');
+    client.connect();
+    const failed = await states.find(({ state }) => state === 'failed');
+    assert.deepEqual(failed, {
+      state: 'failed',
+      previous: 'connected',
+      reason: 'unauthorized',
+      code: 1008,
+      closeReason: 'Invalid token',
+    });
+    assert.equal(client.reconnectAttempts, 0);
+  }
+});
+
+test('subscriptions hear of posts', async () => {
+  const live = new LiveClient(token('ada'), options());
+  const posts = live.subscribe('posts');
+  const [states, updates] = [inbox(posts, 'state'), inbox(posts, 'update')];
+  live.connect();
+  assert.equal(await states.next(), 'subscribed');
+  const { body } = await server.request('POST', '/api/posts', {
+    token: token('bob'),
+    body: { title: 'News' },
+  });
+  const { data, channel } = await updates.next();
+  assert.equal(channel, 'posts');
+  assert.deepEqual(data, { type: 'new-post', post: body.post });
+  live.close();
+});
+
+test('after a restart of the server both clients are back where they were', async () => {
+  const chat = await join('hall', 'ada');
+  const live = new LiveClient(token('ada'), options());
+  const posts = live.subscribe('posts');
+  const [subscribed, updates] = [inbox(posts, 'state'), inbox(posts, 'update')];
+  live.connect();
+  assert.equal(await subscribed.next(), 'subscribed');
+
+  const [states, history] = [inbox(chat, 'state'), inbox(chat, 'room-history')];
+  await server.restart();
+
+  const lost = await states.next();
+  assert.equal(lost.state, 'disconnected');
+  assert.equal(lost.reason, 'going-away');
+  assert.equal(lost.code, 1001);
+  await states.find(({ state }) => state === 'connected');
+  assert.deepEqual((await history.next()).users, [user('ada')]);
+  const messages = inbox(chat, 'chat-message');
+  chat.sendMessage('Back');
+  assert.equal((await messages.next()).text, 'Back');
+
+  assert.equal(await subscribed.next(), 'subscribing');
+  assert.equal(await subscribed.next(), 'subscribed');
+  await server.request('POST', '/api/posts', { token: token('bob'), body: { title: 'After' } });
+  assert.equal((await updates.next()).data.post.title, 'After');
+  chat.disconnect();
+  live.close();
+});

@@ -1,0 +1,160 @@
+// MESSAGES.md, "Live updates": `/live` and `/api/posts`.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Server } from '../support/server.js';
+import { Socket, timeless } from '../support/socket.js';
+import { token, user } from '../support/token.js';
+
+/** @type {Server} */
+let server;
+before(async () => (server = await Server.start()));
+after(() => server.stop());
+
+const ADA = token('ada');
+
+/** @param {...string} channels */
+async function subscriber(...channels) {
+  const socket = await Socket.connect(server.as('/live', 'bob'));
+  for (const channel of channels) {
+    socket.send({ type: 'subscribe', channel });
+    assert.deepEqual(await socket.json(), { type: 'subscribed', channel });
+  }
+  return socket;
+}
+
+/** @param {unknown} body */
+async function create(body) {
+  const { status, body: answer } = await server.request('POST', '/api/posts', { token: ADA, body });
+  assert.equal(status, 200);
+  return answer;
+}
+
+/** @param {string} channel @param {unknown} data */
+const update = (channel, data) => ({ type: 'update', channel, data });
+
+test('a created post is answered and published to posts', async () => {
+  const socket = await subscriber('posts');
+  const answer = await create({ title: 'News', body: 'All is well.' });
+  const { id, createdAt, updatedAt, ...post } = answer.post;
+  assert.deepEqual(post, { title: 'News', body: 'All is well.', author: user('ada'), version: 1 });
+  assert.ok(Number.isSafeInteger(id), `${id}`);
+  for (const timestamp of [createdAt, updatedAt]) timeless({ timestamp });
+  assert.deepEqual(Object.keys(answer).sort(), ['post', 'success']);
+  assert.equal(answer.success, true);
+
+  const published = timeless(await socket.json());
+  assert.deepEqual(published, update('posts', { type: 'new-post', post: answer.post }));
+});
+
+test('a changed post is answered and published to posts and to its own channel', async () => {
+  const { post: old } = await create({ title: 'Draft', body: 'One.' });
+  const board = await subscriber('posts');
+  const reader = await subscriber(`post-${old.id}`);
+
+  const { status, body: answer } = await server.request('PUT', `/api/posts/${old.id}`, {
+    token: token('bob'),
+    body: { title: 'Final', body: 'Two.' },
+  });
+  assert.equal(status, 200);
+  const { post } = answer;
+  assert.deepEqual(answer, { success: true, post });
+  timeless({ timestamp: post.updatedAt });
+  assert.deepEqual(post, {
+    ...old,
+    title: 'Final',
+    body: 'Two.',
+    updatedAt: post.updatedAt,
+    version: 2,
+  });
+
+  assert.deepEqual(
+    timeless(await board.json()),
+    update('posts', { type: 'post-updated', post }),
+  );
+  assert.deepEqual(
+    timeless(await reader.json()),
+    update(`post-${old.id}`, { type: 'updated', post }),
+  );
+});
+
+test('a subscriber gets each publication once, and none after it has unsubscribed', async () => {
+  const socket = await subscriber('posts', 'posts');
+  await create({ title: 'Once' });
+  assert.equal((await socket.json()).data.post.title, 'Once');
+
+  socket.send({ type: 'unsubscribe', channel: 'posts' });
+  assert.deepEqual(await socket.json(), { type: 'unsubscribed', channel: 'posts' });
+  await create({ title: 'Unheard' });
+  // What comes next is not the post of before.
+  socket.send({ type: 'subscribe', channel: 'posts' });
+  assert.deepEqual(await socket.json(), { type: 'subscribed', channel: 'posts' });
+  await create({ title: 'Heard' });
+  assert.equal((await socket.json()).data.post.title, 'Heard');
+});
+
+test('unsubscribing from what was never subscribed to is confirmed too', async () => {
+  const socket = await subscriber();
+  socket.send({ type: 'unsubscribe', channel: 'nothing' });
+  assert.deepEqual(await socket.json(), { type: 'unsubscribed', channel: 'nothing' });
+});
+
+test('what cannot be understood is answered', async () => {
+  const socket = await subscriber();
+  const cases = [
+    ['{"type":"publish","channel":"posts"}', 'Unknown message type'],
+    ['{}', 'Unknown message type'],
+    ['{no json', 'Invalid message format'],
+    ['[]', 'Invalid message format'],
+    ['{"type":"subscribe"}', 'Invalid message format'],
+  ];
+  for (const [sent, message] of cases) {
+    socket.send(sent);
+    assert.deepEqual(await socket.json(), { type: 'error', message }, sent);
+  }
+});
+
+test('the posts are listed newest first', async () => {
+  const { post: first } = await create({ title: 'First' });
+  const { post: second } = await create({ title: 'Second' });
+  const { status, body } = await server.request('GET', '/api/posts', { token: ADA });
+  assert.equal(status, 200);
+  assert.deepEqual(Object.keys(body), ['posts']);
+  assert.deepEqual(body.posts.slice(0, 2), [second, first]);
+});
+
+test('the API asks for a token and takes none that is bad', async () => {
+  const requests = [
+    ['GET', '/api/posts'],
+    ['POST', '/api/posts', { title: 'x' }],
+    ['PUT', '/api/posts/1', { title: 'x' }],
+  ];
+  for (const [method, path, body] of requests) {
+    const without = await server.request(method, path, { body });
+    assert.equal(without.status, 401, `${method} ${path}`);
+    assert.deepEqual(without.body, { type: 'error', message: 'Authentication required' });
+    const bad = await server.request(method, path, { body, token: 'your-jwt-token' });
+    assert.equal(bad.status, 401, `${method} ${path}`);
+    assert.deepEqual(bad.body, { type: 'error', message: 'Invalid token' });
+  }
+});
+
+test('a bad request is refused in JSON, and nothing is published', async () => {
+  const socket = await subscriber('posts');
+  const cases = [
+    ['POST', '/api/posts', { title: '  ' }, 400],
+    ['POST', '/api/posts', { title: 'x'.repeat(201) }, 400],
+    ['POST', '/api/posts', { title: 'x', body: 'x'.repeat(10_001) }, 400],
+    ['POST', '/api/posts', { body: 'no title' }, 422],
+    ['POST', '/api/posts', '{no json', 400],
+    ['PUT', '/api/posts/987654321', { title: 'x' }, 404],
+    ['PUT', '/api/posts/first', { title: 'x' }, 400],
+  ];
+  for (const [method, path, body, expected] of cases) {
+    const { status, body: answer } = await server.request(method, path, { token: ADA, body });
+    assert.equal(status, expected, `${method} ${path} ${JSON.stringify(body).slice(0, 80)}`);
+    assert.equal(answer.type, 'error');
+    assert.equal(typeof answer.message, 'string');
+  }
+  await create({ title: 'The next one' });
+  assert.equal((await socket.json()).data.post.title, 'The next one');
+});

@@ -1,0 +1,88 @@
+// MESSAGES.md, "Robust endpoint": `/robust-chat/:roomId`. The minute until its end is waited for
+// with SLOW=1 only; the Rust tests cover the same with short times.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Server } from '../support/server.js';
+import { Socket } from '../support/socket.js';
+
+/** @type {Server} */
+let server;
+before(async () => (server = await Server.start()));
+after(() => server.stop());
+
+const INVALID_TYPE = {
+  type: 'error',
+  message: 'Invalid message format',
+  details: 'Invalid message type',
+};
+
+/**
+ * A member of a room. Nobody greets it, so it asks for a sign of life, which is not counted as a
+ * message.
+ *
+ * @param {string} room
+ */
+async function join(room) {
+  const socket = await Socket.connect(server.ws(`/robust-chat/${room}`));
+  socket.send('{}');
+  assert.deepEqual(await socket.json(), INVALID_TYPE);
+  return socket;
+}
+
+test('a message without a string as its type is answered with details', async () => {
+  const socket = await join('types');
+  for (const sent of ['{"text":"x"}', '{"type":7}', '{"type":null}', '{"type":""}', '[]', 'null', '"text"']) {
+    socket.send(sent);
+    assert.deepEqual(await socket.json(), INVALID_TYPE, sent);
+  }
+});
+
+test('what is no JSON is answered with what the parser said', async () => {
+  const socket = await join('parser');
+  for (const sent of ['{no json', '', '{"type":"x"']) {
+    socket.send(sent);
+    const { details, ...answer } = await socket.json();
+    assert.deepEqual(answer, { type: 'error', message: 'Invalid message format' }, sent);
+    assert.equal(typeof details, 'string', sent);
+    assert.notEqual(details, 'Invalid message type', sent);
+  }
+});
+
+test('the 61st message of a minute is refused and dropped, and the connection stays', async () => {
+  const [ada, bob] = [await join('rate'), await join('rate')];
+  for (let number = 1; number <= 61; number += 1) ada.send({ type: 'count', number });
+  assert.deepEqual(await ada.json(), { type: 'error', message: 'Rate limit exceeded' });
+  for (let number = 1; number <= 60; number += 1) {
+    assert.deepEqual(await bob.json(), { type: 'count', number });
+  }
+  // The limit is each one's own, and Ada is still there to hear; the 61st came to nobody.
+  bob.send({ type: 'hello' });
+  assert.deepEqual(await ada.json(), { type: 'hello' });
+  ada.send({ type: 'count', number: 62 });
+  assert.deepEqual(await ada.json(), { type: 'error', message: 'Rate limit exceeded' });
+  const carol = await join('rate');
+  carol.send({ type: 'end' });
+  assert.deepEqual(await bob.json(), { type: 'end' });
+});
+
+test('a connection that fails is told so with a code, then closed', async () => {
+  const socket = await join('failure');
+  socket.send(JSON.stringify({ type: 'large', text: 'x'.repeat(64 * 1024) }));
+  const { code, ...answer } = await socket.json();
+  assert.deepEqual(answer, { type: 'error', message: 'Connection error occurred' });
+  assert.equal(typeof code, 'string');
+  assert.equal((await socket.closed()).code, 1009);
+});
+
+test('a connection is pinged after 30 s and ends after 60 s', { skip: !process.env.SLOW && 'takes a minute: SLOW=1' }, async () => {
+  const start = performance.now();
+  const elapsed = () => (performance.now() - start) / 1000;
+  const socket = await join('slow');
+  assert.equal((await socket.next(40_000)).kind, 'ping');
+  assert.ok(Math.abs(elapsed() - 30) < 3, `pinged after ${elapsed()} s`);
+  // Whether a second ping slips in at 60 s is a matter of chance.
+  let event = await socket.next(40_000);
+  if (event.kind === 'ping') event = await socket.next();
+  assert.deepEqual(event, { kind: 'close', code: 1000, reason: 'Connection timeout' });
+  assert.ok(Math.abs(elapsed() - 60) < 3, `ended after ${elapsed()} s`);
+});

@@ -1,0 +1,124 @@
+import { Program, built } from './program.js';
+import { SECRET, token } from './token.js';
+
+const LOOPBACK = '127.0.0.1';
+
+/** The server program, running. */
+export class Server {
+  /** @type {Program} */
+  program;
+  port = 0;
+  #args;
+  #env;
+
+  /**
+   * @param {{ args?: string[], env?: Record<string, string> }} options
+   */
+  constructor({ args = [], env = {} }) {
+    this.#args = args;
+    this.#env = env;
+  }
+
+  /**
+   * A server that checks tokens with {@link SECRET}, on a free port.
+   *
+   * @param {{ args?: string[], env?: Record<string, string> }} [options]
+   */
+  static async start({ args = [], env = {} } = {}) {
+    const server = new Server({ args, env: { JWT_SECRET: SECRET, ...env } });
+    await server.run();
+    return server;
+  }
+
+  /**
+   * A server in development mode, on a free port.
+   *
+   * @param {{ env?: Record<string, string> }} [options] with a `JWT_SECRET`, its tokens survive
+   *   a restart
+   */
+  static async startDevelopment({ env } = {}) {
+    const server = new Server({ args: ['--dev'], env });
+    await server.run();
+    return server;
+  }
+
+  /** Starts the program on a free port or, the second time, on the port of the first. */
+  async run() {
+    const args = ['--listen', `${LOOPBACK}:${this.port}`, ...this.#args];
+    this.program = new Program(built('nextrush'), args, this.#env);
+    const [, port] = await this.program.line(/^Open http:\/\/localhost:(\d+)\/$/);
+    this.port = Number(port);
+  }
+
+  /**
+   * @param {NodeJS.Signals} [signal]
+   */
+  stop(signal) {
+    return this.program.stop(signal);
+  }
+
+  async restart() {
+    await this.stop();
+    await this.run();
+  }
+
+  get host() {
+    return `${LOOPBACK}:${this.port}`;
+  }
+
+  /** @param {string} path */
+  http(path) {
+    return `http://${this.host}${path}`;
+  }
+
+  /** @param {string} path */
+  ws(path) {
+    return `ws://${this.host}${path}`;
+  }
+
+  /** The page's address as the program tells it. */
+  get page() {
+    return `http://localhost:${this.port}`;
+  }
+
+  /**
+   * The WebSocket address of an endpoint, with a token for a user.
+   *
+   * @param {string} path
+   * @param {string} name
+   */
+  as(path, name) {
+    return this.ws(`${path}?token=${token(name)}`);
+  }
+
+  /**
+   * A request to the HTTP API.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {{ token?: string, body?: unknown, headers?: Record<string, string> }} [options]
+   */
+  async request(method, path, { token: bearer, body, headers = {} } = {}) {
+    const response = await fetch(this.http(path), {
+      method,
+      headers: {
+        ...(bearer && { authorization: `Bearer ${bearer}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    return { status: response.status, headers: response.headers, body: await response.json() };
+  }
+}
+
+/**
+ * The guide's "Testing WebSocket" as a program (`examples/testing.rs`).
+ *
+ * @param {number} [port] 0 for a free one
+ */
+export async function startTestingExample(port = 0) {
+  const program = new Program(built('examples', 'testing'), [String(port)]);
+  const [, actual] = await program.line(/^listening on port (\d+)$/);
+  return { port: Number(actual), program };
+}
