@@ -104,7 +104,7 @@ impl Connection {
         }
     }
 
-    /// Has messages read even while the work of
+    /// Has messages handed over even while the work of
     /// [`Handler::open`](crate::Handler::open) is pending. Only the first call counts.
     pub fn start_reading(&self) {
         if !self.0.reading.swap(true, Ordering::Relaxed) {

@@ -14,9 +14,10 @@ use crate::error::ConnectionError;
 /// them comes exactly once. The handler is dropped after `close`; work that calls have
 /// returned runs on to its end.
 pub trait Handler {
-    /// The connection is there, and can be sent to. The client is not read before the
-    /// work is done or
-    /// [`Connection::start_reading`](crate::Connection::start_reading) was called.
+    /// The connection is there, and can be sent to. A message is not handed over, and
+    /// nothing is read past it, before the work is done or
+    /// [`Connection::start_reading`](crate::Connection::start_reading) was called. Pings
+    /// and the end of the connection are seen to all the same.
     fn open(&mut self) -> Work;
 
     /// A message came. While the work is pending the connection is read no further, so
@@ -27,7 +28,10 @@ pub trait Handler {
     /// [`message`](Self::message).
     fn pong(&mut self, payload: &[u8]) -> Work;
 
-    /// The connection failed; [`close`](Self::close) follows at once.
+    /// The connection failed; [`close`](Self::close) follows at once. After a violation
+    /// of the protocol the connection is open still: what is sent in this call, or until
+    /// its work is pending for the first time, goes out before the close frame. A panic
+    /// here is logged and changes nothing.
     fn error(&mut self, error: &ConnectionError) -> Work;
 
     /// The connection ended, whatever the way. It has already left its rooms, and its
@@ -49,4 +53,14 @@ pub enum Incoming<'a> {
     Text(Cow<'a, str>),
     /// A binary message.
     Binary(Cow<'a, [u8]>),
+}
+
+impl Incoming<'_> {
+    /// The same message, independent of the read buffer.
+    pub(crate) fn into_owned(self) -> Incoming<'static> {
+        match self {
+            Self::Text(text) => Incoming::Text(text.into_owned().into()),
+            Self::Binary(data) => Incoming::Binary(data.into_owned().into()),
+        }
+    }
 }

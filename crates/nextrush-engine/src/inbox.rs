@@ -188,4 +188,6 @@ pub(crate) enum Ending {
     /// The peer sends no more, and sent no close frame.
     EndOfStream,
     Failed(ConnectionError),
+    /// The same, and the handler knows the error already.
+    Told(ConnectionError),
 }

@@ -1,4 +1,90 @@
 //! Live WebSocket connections: shards, rooms, fan-out and backpressure.
+//!
+//! An [`Engine`] takes over connections whose opening handshake is done, and spreads them
+//! over its shards: threads that each poll their own sockets. An idle connection costs its
+//! handle and its [`Handler`]; no task, no buffer, no timer of its own.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::net::{TcpListener, TcpStream};
+//! use std::sync::Arc;
+//!
+//! use bytes::Bytes;
+//! use nextrush_engine::{
+//!     CloseReason, Config, Connection, ConnectionError, Engine, Handler, Incoming, Options, Work,
+//! };
+//! use nextrush_protocol::Frame;
+//!
+//! struct Echo(Connection);
+//!
+//! impl Handler for Echo {
+//!     fn open(&mut self) -> Work {
+//!         None
+//!     }
+//!
+//!     fn message(&mut self, message: Incoming<'_>) -> Work {
+//!         self.0.send(match message {
+//!             Incoming::Text(text) => Frame::text(&text),
+//!             Incoming::Binary(data) => Frame::binary(&data),
+//!         });
+//!         None
+//!     }
+//!
+//!     fn pong(&mut self, _: &[u8]) -> Work {
+//!         None
+//!     }
+//!
+//!     fn error(&mut self, _: &ConnectionError) -> Work {
+//!         None
+//!     }
+//!
+//!     fn close(&mut self, _: &CloseReason) -> Work {
+//!         None
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::new(Config::default());
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let mut client = TcpStream::connect(listener.local_addr()?)?;
+//! let (stream, _) = listener.accept()?;
+//!
+//! // The opening handshake is left out here.
+//! let options = Arc::new(Options::default());
+//! engine.accept(stream.into(), Bytes::new(), options, |connection| {
+//!     Box::new(Echo(connection))
+//! })?;
+//!
+//! client.write_all(b"\x81\x82\0\0\0\0hi")?;
+//! let mut answer = [0; 4];
+//! client.read_exact(&mut answer)?;
+//! assert_eq!(&answer, b"\x81\x02hi");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Order
+//!
+//! Everything that is wanted of a connection, from whatever thread, goes through the one
+//! inbox of its shard. So what one task does to one connection happens in the order of its
+//! calls, [`Connection::send`] and [`Room::publish`] mixed; and all members of a room see its
+//! publications in one order, whatever their shards.
+//!
+//! # Bounds
+//!
+//! Nothing waits, and little is kept. What a client sends is bounded by
+//! [`Options::limits`], and held back by TCP while its handler has work pending. What it is
+//! sent is bounded by [`Options::backlog`], in bytes and in age. A publication is one entry
+//! per shard, and a shard takes all there is in each turn; who publishes without a pause and
+//! faster than the shards can write has to slow down by itself.
+//!
+//! # Locks
+//!
+//! There are three kinds, taken in this order: that of a connection's rooms, that of a
+//! room's members, that of a shard's inbox. Those of the room directory and of a shard's
+//! free slots come last: nothing else is locked under them. No code of the user is called
+//! under any lock.
 
 mod close_reason;
 mod config;

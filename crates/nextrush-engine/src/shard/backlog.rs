@@ -189,6 +189,10 @@ impl Outbox {
 /// Outboxes that are not in use.
 #[derive(Default)]
 pub(super) struct Outboxes {
+    #[expect(
+        clippy::vec_box,
+        reason = "connections hold them boxed: this is what saves the allocation"
+    )]
     spare: Vec<Box<Outbox>>,
 }
 

@@ -20,6 +20,8 @@ pub(super) enum Purpose {
     Message,
     /// Nothing.
     Aside,
+    /// Nothing, not even if it panics: the connection has failed already.
+    Failure,
 }
 
 impl<I: Io> Shard<I> {
@@ -53,8 +55,16 @@ impl<I: Io> Shard<I> {
         };
         match shield(|| call(handler)) {
             Ok(work) => self.begin_work(key, purpose, work),
+            Err(panic) if purpose == Purpose::Failure => {
+                log_panic(Some(live.connection.id()), &panic);
+            }
             Err(panic) => panicked(&live.connection, &panic),
         }
+    }
+
+    /// Tells the handler of an error that ends the connection.
+    pub(super) fn call_error(&mut self, slot: u32, error: &ConnectionError) {
+        self.call(slot, Purpose::Failure, |handler| handler.error(error));
     }
 
     /// The last call; then the handler is dropped.
@@ -67,8 +77,8 @@ impl<I: Io> Shard<I> {
             return;
         };
         match shield(|| call(&mut *handler)) {
-            Ok(work) => self.begin_work(key, Purpose::Aside, work),
-            Err(panic) => panicked(&live.connection, &panic),
+            Ok(work) => self.begin_work(key, Purpose::Failure, work),
+            Err(panic) => log_panic(Some(live.connection.id()), &panic),
         }
         drop_shielded(handler);
     }
@@ -109,10 +119,11 @@ impl<I: Io> Shard<I> {
             Ok(Poll::Pending) => return true,
             Ok(Poll::Ready(())) => self.end_work(key, purpose),
             Err(panic) => match self.slab.get(key) {
-                Some(live) => {
+                Some(live) if purpose != Purpose::Failure => {
                     panicked(&live.connection, &panic);
                     self.end_work(key, purpose);
                 }
+                Some(live) => log_panic(Some(live.connection.id()), &panic),
                 None => log_panic(None, &panic),
             },
         }
@@ -129,7 +140,7 @@ impl<I: Io> Shard<I> {
                 live.held = false;
                 self.resume_reading(key.slot);
             }
-            Purpose::Open | Purpose::Message | Purpose::Aside => {}
+            Purpose::Open | Purpose::Message | Purpose::Aside | Purpose::Failure => {}
         }
     }
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 use nextrush_protocol::{CloseCode, CloseFrame, Decoder, Frame, Role};
 
 use super::Shard;
-use super::calls::{Purpose, drop_shielded};
+use super::calls::drop_shielded;
 use super::slab::Phase;
 use super::timers::Due;
 use crate::close_reason::CloseReason;
-use crate::connection::Connection;
+use crate::connection::{Connection, State};
 use crate::error::ConnectionError;
 use crate::inbox::{Command, Ending, Key};
 use crate::io::Io;
@@ -32,6 +32,19 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
+        if let Ending::Failed(error @ ConnectionError::Protocol(_)) = &ending
+            && live.connection.state() == State::Open
+        {
+            // Open still, and closed by a command of its own: what the handler sends now
+            // goes out before the close frame.
+            self.call_error(slot, error);
+            return self.post_end(slot, Ending::Told(error.clone()));
+        }
+        let is_open = live.phase == Phase::Open;
+        if matches!(ending, Ending::EndOfStream) && is_open && live.decoder.is_finished() {
+            // Came right behind a violation, whose end is still to be told.
+            return self.post_end(slot, ending);
+        }
         live.connection.begin_closing();
         match (live.phase, ending) {
             (Phase::Lingering { .. }, ending) => self.end_lingering(slot, &ending),
@@ -49,11 +62,20 @@ impl<I: Io> Shard<I> {
                 self.finish(slot, &reason);
                 self.release(slot);
             }
-            (Phase::Open, Ending::Failed(error)) => self.fail(slot, &error),
+            // The handler panicked over an error, whose end is the next command.
+            (Phase::Open, Ending::Failed(ConnectionError::HandlerPanicked)) if live.told => {}
+            (Phase::Open, Ending::Failed(error)) => {
+                self.call_error(slot, &error);
+                self.fail(slot, &error);
+            }
+            (Phase::Open, Ending::Told(error)) => self.fail(slot, &error),
             // Our close frame is on its way, with a code of its own.
             (Phase::Closing, Ending::Failed(ConnectionError::HandlerPanicked)) => {}
+            // The handler has closed when it was told: with its own code, but what the
+            // peer says cannot be understood any more.
+            (Phase::Closing, Ending::Told(error)) => self.finish(slot, &reason_of(&error)),
             (Phase::Closing, Ending::Failed(error)) => {
-                self.call(slot, Purpose::Aside, |handler| handler.error(&error));
+                self.call_error(slot, &error);
                 self.finish(slot, &reason_of(&error));
                 if !matches!(error, ConnectionError::Protocol(_)) {
                     self.release(slot);
@@ -63,7 +85,6 @@ impl<I: Io> Shard<I> {
     }
 
     fn fail(&mut self, slot: u32, error: &ConnectionError) {
-        self.call(slot, Purpose::Aside, |handler| handler.error(error));
         let code = error.close_code();
         if code == CloseCode::ABNORMAL {
             self.finish(slot, &reason_of(error));
@@ -97,7 +118,7 @@ impl<I: Io> Shard<I> {
             | Ending::Failed(ConnectionError::Transport(_) | ConnectionError::SlowReader) => {
                 self.release(slot);
             }
-            Ending::Peer(_) | Ending::Failed(_) => {}
+            Ending::Peer(_) | Ending::Failed(_) | Ending::Told(_) => {}
         }
     }
 
@@ -112,6 +133,7 @@ impl<I: Io> Shard<I> {
             peer_shut: false,
         };
         live.stash = None;
+        live.early = None;
         live.decoder = Decoder::new(Role::Server, live.connection.options().limits);
         live.connection.mark_closed();
         if let Some(deadline) = live.deadline.take() {

@@ -54,9 +54,12 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        if !live.reads() {
-            return;
+        if let Some(message) = live.early.take_if(|_| live.started) {
+            self.receive_message(slot, *message);
         }
+        let Some(live) = self.slab.at(slot).filter(|live| live.reads()) else {
+            return;
+        };
         if let Some(mut stash) = live.stash.take() {
             let left = self.decode(slot, &mut stash.bytes[stash.start..]);
             stash.start = stash.bytes.len() - left;
@@ -142,16 +145,12 @@ impl<I: Io> Shard<I> {
             return self.post_end(slot, Ending::Peer(frame));
         }
         // Once closing has begun nothing is received any more but the peer's close frame.
-        if live.phase != Phase::Open || live.connection.state() != State::Open {
+        if !live.receives() {
             return;
         }
         match event {
-            Event::Text(text) => self.call(slot, Purpose::Message, |handler| {
-                handler.message(Incoming::Text(text))
-            }),
-            Event::Binary(data) => self.call(slot, Purpose::Message, |handler| {
-                handler.message(Incoming::Binary(data))
-            }),
+            Event::Text(text) => self.receive_message(slot, Incoming::Text(text)),
+            Event::Binary(data) => self.receive_message(slot, Incoming::Binary(data)),
             Event::Pong(payload) => {
                 self.call(slot, Purpose::Message, |handler| handler.pong(&payload));
             }
@@ -160,6 +159,19 @@ impl<I: Io> Shard<I> {
                 self.answer_ping(slot, pong);
             }
             Event::Close(_) => {}
+        }
+    }
+
+    /// Hands a message over, or keeps it until somebody can receive it. Until then
+    /// everything but messages is seen to: pings are answered, and an end is noticed.
+    fn receive_message(&mut self, slot: u32, message: Incoming<'_>) {
+        let Some(live) = self.slab.at(slot).filter(|live| live.receives()) else {
+            return;
+        };
+        if live.started {
+            self.call(slot, Purpose::Message, |handler| handler.message(message));
+        } else {
+            live.early = Some(Box::new(message.into_owned()));
         }
     }
 
@@ -174,6 +186,11 @@ impl<I: Io> Shard<I> {
 }
 
 impl Live {
+    /// Whether messages, pings and pongs still count. The handle's word is the newer one.
+    fn receives(&self) -> bool {
+        self.phase == Phase::Open && self.connection.state() == State::Open
+    }
+
     pub(super) fn stash_bytes(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() && !self.is_lingering() {
             debug_assert!(self.stash.is_none(), "nothing is read past a stash");

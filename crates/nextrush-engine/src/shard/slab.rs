@@ -4,7 +4,7 @@ use super::backlog::Outbox;
 use super::rooms::Membership;
 use super::timers::TimerKey;
 use crate::connection::Connection;
-use crate::handler::Handler;
+use crate::handler::{Handler, Incoming};
 use crate::inbox::Key;
 
 /// The connections of a shard, by slot.
@@ -22,8 +22,12 @@ pub(super) struct Live {
     pub(super) handler: Option<Box<dyn Handler>>,
     pub(super) decoder: Decoder,
     pub(super) phase: Phase,
-    /// Messages may be read: `open` is done, or reading was asked for.
+    /// Messages may be handed over: `open` is done, or reading was asked for.
     pub(super) started: bool,
+    /// The message that came before that. Nothing is read past it.
+    pub(super) early: Option<Box<Incoming<'static>>>,
+    /// The handler knows of the error that ends the connection.
+    pub(super) told: bool,
     /// Work of a message is pending: nothing further is read.
     pub(super) held: bool,
     /// The transport may have something to read.
@@ -79,6 +83,8 @@ impl Live {
             handler: None,
             phase: Phase::Open,
             started: false,
+            early: None,
+            told: false,
             held: false,
             readable: false,
             hangup: false,
@@ -97,7 +103,7 @@ impl Live {
     /// Whether what the peer sends is wanted now. Once we close it always is: the answer
     /// to our close frame has to be found behind it.
     pub(super) fn reads(&self) -> bool {
-        self.phase != Phase::Open || (self.started && !self.held)
+        self.phase != Phase::Open || (!self.held && self.early.is_none())
     }
 
     pub(super) fn key(&self) -> Key {

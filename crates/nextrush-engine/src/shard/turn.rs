@@ -136,6 +136,7 @@ impl<I: Io> Shard<I> {
         self.slab.insert(slot, live);
         self.watch_heartbeat(slot);
         self.make_handler(slot, make);
+        self.resume_reading(slot);
         if let Some(frame) = self.shutdown.clone() {
             connection.close(Some(frame));
         }

@@ -201,11 +201,11 @@ fn a_reset_is_an_error_and_an_abnormal_end() {
 #[test]
 fn a_connection_that_cannot_be_written_any_more_fails() {
     let mut world = world(1);
-    let peer = world.connect_to(Script::default().on_open(|connection| {
-        // Nothing is read, so only the write can find out.
-        let _ = connection;
-        Some(Box::pin(std::future::pending()))
-    }));
+    // Held back by a message, so only the write can find out.
+    let script = Script::default().on_message(|_, _| Some(Box::pin(std::future::pending())));
+    let peer = world.connect_to(script);
+    peer.text("hold on");
+    world.run();
     peer.client.reset();
     peer.send_text("into the void");
     world.run();
@@ -213,6 +213,7 @@ fn a_connection_that_cannot_be_written_any_more_fails() {
         peer.log.take(),
         [
             "open",
+            "hold on",
             "error: transport failed",
             "close 1006 'transport failed' unclean"
         ]

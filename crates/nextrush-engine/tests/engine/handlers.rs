@@ -47,6 +47,75 @@ fn reading_begins_when_it_is_asked_for() {
 }
 
 #[test]
+fn a_client_is_looked_after_before_its_messages_are_wanted() {
+    let mut world = world(1);
+    let forever = || Script::default().on_open(|_| Some(Box::pin(std::future::pending())));
+    let mut peer = world.connect_to(forever());
+    peer.ping("served?");
+    world.run();
+    assert_eq!(peer.received(), ["pong served?"]);
+    peer.client.shutdown();
+    world.run();
+    assert_eq!(peer.log.take(), ["open", "close 1006 '' unclean"]);
+
+    let mut silent = world.connect_to(forever());
+    world.seconds(37);
+    assert_eq!(silent.received(), ["ping"]);
+    assert!(silent.client.is_closed());
+}
+
+#[test]
+fn nothing_is_read_past_a_message_that_nobody_wants_yet() {
+    let mut world = world(1);
+    let gate = Gate::default();
+    let script = {
+        let gate = gate.clone();
+        Script::default().on_open(move |_| gate.wait())
+    };
+    let peer = world.connect_to(script);
+    for number in 0..100 {
+        peer.text(&format!("{number} {}", "x".repeat(10_000)));
+        world.run();
+    }
+    assert_eq!(peer.log.take(), ["open"]);
+    assert!(peer.client.unread() >= 98 * 10_000);
+    gate.open();
+    world.run();
+    let numbers: Vec<_> = peer
+        .log
+        .take()
+        .iter()
+        .map(|text| text.split(' ').next().unwrap().parse::<u32>().unwrap())
+        .collect();
+    assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_message_that_came_early_is_not_handed_over_once_the_connection_closes() {
+    let mut world = world(1);
+    let gate = Gate::default();
+    let script = {
+        let gate = gate.clone();
+        Script::default().on_open(move |connection| {
+            let (gate, connection) = (gate.clone(), connection.clone());
+            Some(Box::pin(async move {
+                gate.await;
+                connection.close(close_frame(1008, "not you"));
+            }))
+        })
+    };
+    let mut peer = world.connect_to(script);
+    peer.text("early");
+    world.run();
+    gate.open();
+    world.run();
+    assert_eq!(peer.received(), ["close 1008 not you"]);
+    peer.close(1008, "");
+    world.run();
+    assert_eq!(peer.log.take(), ["open", "close 1008 '' clean"]);
+}
+
+#[test]
 fn pending_work_of_a_message_holds_the_next_messages_back() {
     let mut world = world(1);
     let gates: Vec<Gate> = (0..3).map(|_| Gate::default()).collect();
@@ -229,12 +298,11 @@ fn panicking(place: &'static str) -> Script {
             panic!("this panic is part of the test");
         }))
     };
-    let mut script = Script::default()
+    Script::default()
         .on_open(move |_| panics("open").or_else(|| panics_later("work of open")))
         .on_message(move |_, _| panics("message").or_else(|| panics_later("work of message")))
-        .on_close(move |_| panics("close").or_else(|| panics_later("work of close")));
-    script.error = Box::new(move |_| panics("error"));
-    script
+        .on_close(move |_| panics("close").or_else(|| panics_later("work of close")))
+        .on_error(move |_| panics("error").or_else(|| panics_later("work of error")))
 }
 
 #[test]
@@ -274,7 +342,7 @@ fn a_panic_closes_its_own_connection_with_1011_and_no_other() {
 
 #[test]
 fn a_panic_in_error_or_close_changes_nothing_about_the_end() {
-    for place in ["error", "close", "work of close"] {
+    for place in ["error", "work of error", "close", "work of close"] {
         let mut world = world(1);
         let mut peer = world.connect_to(panicking(place));
         peer.client.send(&[0x81, 0x00]);

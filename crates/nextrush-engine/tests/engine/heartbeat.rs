@@ -5,7 +5,7 @@ use std::time::Duration;
 use nextrush_engine::{Heartbeat, State};
 use nextrush_protocol::Opcode;
 
-use crate::support::{Gate, Script, world};
+use crate::support::{Gate, Peer, Script, world};
 
 const NOTHING: [&str; 0] = [];
 
@@ -142,14 +142,14 @@ fn many_silent_clients_are_each_pinged_once_and_not_all_in_one_instant() {
     world.millis(25_150);
     let at_once = peers
         .iter_mut()
-        .map(|peer| peer.received())
+        .map(Peer::received)
         .filter(|received| *received == ["ping"])
         .count();
     assert!(at_once < 2_500, "{at_once}");
     world.millis(1_300);
     let later = peers
         .iter_mut()
-        .map(|peer| peer.received())
+        .map(Peer::received)
         .filter(|received| *received == ["ping"])
         .count();
     assert_eq!(at_once + later, 5_000);

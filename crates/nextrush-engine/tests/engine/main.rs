@@ -1,6 +1,11 @@
 //! How the engine behaves: on the simulated network with virtual time, and in
 //! [`sockets`] on real sockets against an independent client.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what the tests share fails by panicking, as they do"
+)]
+
 mod support;
 
 mod backlog;

@@ -5,7 +5,7 @@ use nextrush_engine::{Options, Transport, sim};
 use nextrush_protocol::{Frame, FrameHead, Limits, Opcode, encode_masked};
 use std::sync::Arc;
 
-use crate::support::{Script, masked, world};
+use crate::support::{Script, close_frame, masked, world};
 
 #[test]
 fn a_violation_is_told_to_the_handler_and_closes_with_its_code() {
@@ -183,4 +183,55 @@ fn what_was_read_behind_the_handshake_comes_first() {
         .unwrap();
     world.run();
     assert_eq!(log.take(), ["open", "ahead", "cut in two", "last"]);
+}
+
+#[test]
+fn a_violation_with_the_end_of_the_stream_behind_it_is_still_answered() {
+    let mut world = world(1);
+    let mut peer = world.connect();
+    peer.client.send(&[0x81, 0x00]);
+    peer.client.shutdown();
+    world.run();
+    assert_eq!(peer.received(), ["close 1002 unmasked frame from a client"]);
+    assert_eq!(
+        peer.log.take()[1..],
+        [
+            "error: protocol violation",
+            "close 1002 'unmasked frame from a client' unclean"
+        ]
+    );
+    assert!(peer.client.is_closed());
+}
+
+#[test]
+fn what_a_handler_sends_when_it_is_told_of_a_violation_arrives_before_the_close() {
+    let mut world = world(1);
+    let mut peer = world.connect_to(Script::default().on_error(|connection| {
+        connection.send(Frame::text("you cannot do that"));
+        None
+    }));
+    peer.client.send(&[0x81, 0x00]);
+    world.run();
+    assert_eq!(
+        peer.received(),
+        [
+            "you cannot do that",
+            "close 1002 unmasked frame from a client"
+        ]
+    );
+}
+
+#[test]
+fn a_handler_may_close_with_its_own_code_when_it_is_told_of_a_violation() {
+    let mut world = world(1);
+    let mut peer = world.connect_to(Script::default().on_error(|connection| {
+        connection.close(close_frame(4002, "broken client"));
+        None
+    }));
+    peer.client.send(&[0x81, 0x00]);
+    world.run();
+    assert_eq!(peer.received(), ["close 4002 broken client"]);
+    // At once: an answer could not be understood.
+    assert_eq!(peer.log.take().len(), 3);
+    assert!(peer.client.is_shut());
 }

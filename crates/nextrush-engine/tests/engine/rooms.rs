@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::thread;
 
-use nextrush_engine::JoinError;
+use nextrush_engine::{Connection, JoinError};
 use nextrush_protocol::Frame;
 
 use crate::support::{Log, Peer, Script, World, world};
@@ -62,10 +62,10 @@ fn a_room_knows_its_members_at_once() {
     let peers = members(&mut world, 4, "lobby");
     assert_eq!(room.name(), "lobby");
     assert_eq!(room.len(), 4);
-    let ids: BTreeSet<_> = room.members().iter().map(|member| member.id()).collect();
+    let ids: BTreeSet<_> = room.members().iter().map(Connection::id).collect();
     assert_eq!(ids, peers.iter().map(|peer| peer.connection.id()).collect());
     assert!(room.contains(peers[0].connection.id()));
-    assert_eq!(peers[0].connection.rooms(), [room.clone()]);
+    assert_eq!(peers[0].connection.rooms(), std::slice::from_ref(&room));
 
     assert_eq!(peers[0].connection.join(&room), Ok(false));
     assert!(peers[0].connection.leave(&room));
@@ -222,7 +222,7 @@ fn a_room_without_members_and_handles_is_gone() {
 
     let peer = world.connect();
     peer.connection.join(&room).unwrap();
-    assert_eq!(engine.rooms(), [room.clone()]);
+    assert_eq!(engine.rooms(), std::slice::from_ref(&room));
     drop(room);
     assert!(engine.find_room("lobby").is_some());
     peer.client.shutdown();

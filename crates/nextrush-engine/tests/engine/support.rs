@@ -219,6 +219,14 @@ impl Script {
         self
     }
 
+    pub(crate) fn on_error(
+        mut self,
+        error: impl FnMut(&Connection) -> Work + Send + 'static,
+    ) -> Self {
+        self.error = Box::new(error);
+        self
+    }
+
     pub(crate) fn on_close(
         mut self,
         close: impl FnMut(&Connection) -> Work + Send + 'static,
