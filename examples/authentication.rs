@@ -34,6 +34,7 @@ enum Event<'a> {
     },
 }
 
+/// The application, to be served or tested.
 pub fn app(jwt: Jwt) -> App {
     let mut app = App::new();
     app.jwt(jwt);

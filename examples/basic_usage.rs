@@ -5,6 +5,7 @@
 
 use nextrush::{App, CloseReason, ConnectionError, Message, Socket};
 
+/// The application, to be served or tested.
 pub fn app() -> App {
     let mut app = App::new();
 

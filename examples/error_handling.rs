@@ -15,9 +15,11 @@ use nextrush::{
 };
 
 /// The endpoint's times, so that a test need not wait a minute.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Times {
+    /// How long a connection may last.
     pub connection: Duration,
+    /// How often the client is pinged.
     pub ping: Duration,
 }
 
@@ -43,6 +45,7 @@ fn validate(socket: &Socket, message: &Message) -> ControlFlow<()> {
     ControlFlow::Break(())
 }
 
+/// The application, to be served or tested.
 pub fn app(times: Times) -> App {
     let mut app = App::new();
 

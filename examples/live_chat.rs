@@ -7,6 +7,7 @@
 use axum::extract::Path;
 use nextrush::{App, AuthRejection, Authenticated, BoxError, ChatServer, Jwt, RoomName, Socket};
 
+/// The application, to be served or tested.
 pub fn app(jwt: Jwt) -> App {
     let mut app = App::new();
     app.jwt(jwt);

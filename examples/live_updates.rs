@@ -124,6 +124,7 @@ impl axum::response::IntoResponse for Failure {
     }
 }
 
+/// The application, to be served or tested.
 pub fn app(jwt: Jwt) -> App {
     let mut app = App::new();
     app.jwt(jwt);

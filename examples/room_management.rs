@@ -31,6 +31,7 @@ enum Event<'a> {
     },
 }
 
+/// The application, to be served or tested.
 pub fn app() -> App {
     let mut app = App::new();
     let rooms = RoomManager::new(app.handle());

@@ -58,6 +58,7 @@ fn player(socket: Socket, Path(player): Path<Player>) -> Result<(), serde_json::
     socket.send_json(&Connected { player })
 }
 
+/// The application, to be served or tested.
 pub fn app() -> App {
     let mut app = App::new();
 

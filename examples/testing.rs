@@ -6,6 +6,7 @@
 
 use nextrush::{App, BoxError, Message, Socket};
 
+/// The application, to be served or tested.
 pub fn app() -> App {
     let mut app = App::new();
 

@@ -40,10 +40,11 @@ use crate::room::{JoinError, RoomName};
 ///
 /// # Receiving
 ///
-/// Reading starts when somebody can receive: at the first [`on_message`] or
-/// [`recv`], or when the endpoint's handler has returned. So no message is lost
-/// between connecting and `on_message`. While a message handler is pending its
-/// socket is not read further: the client is held back by TCP.
+/// Messages are handed over as soon as somebody can receive: at the first
+/// [`on_message`] or [`recv`], or when the endpoint's handler has returned. So none
+/// is lost between connecting and `on_message`. Pings are answered and an end is
+/// noticed before that too. While a message handler is pending its socket is not
+/// read further: the client is held back by TCP.
 ///
 /// [`on_message`]: Socket::on_message
 /// [`recv`]: Socket::recv
@@ -213,9 +214,9 @@ impl Socket {
 
     /// Calls `handler` when the connection fails: broken protocol, a message over
     /// the limit, a transport error, a client too slow or silent for too long.
-    /// Where the transport still works, what the handler sends goes out before
-    /// the close frame. The close event follows in any case. A second call
-    /// replaces the function.
+    /// Where the protocol was broken, what the handler sends before its first await
+    /// goes out before the close frame. The close event follows in any case. A
+    /// second call replaces the function.
     pub fn on_error<M>(&self, handler: impl EventHandler<ConnectionError, M>) {
         self.0.listeners.lock().error = Some(handler.into_callback());
     }

@@ -79,5 +79,4 @@ async fn state_layers_merged_and_nested_routes_work_as_in_axum() {
     for (path, expected) in [("/merged", 200), ("/nested/page", 200), ("/nested", 404)] {
         assert_eq!(Client::refused(&server, path).await, expected, "{path}");
     }
-    server.close().await;
 }

@@ -21,7 +21,6 @@ async fn a_client_without_a_token_is_told_so_and_closed() {
         client.closed().await,
         (1008, "Authentication required".into())
     );
-    server.close().await;
 }
 
 #[tokio::test]
@@ -78,7 +77,6 @@ async fn a_bad_token_is_told_so_and_closed() {
             "{name}"
         );
     }
-    server.close().await;
 }
 
 #[tokio::test]
@@ -119,7 +117,6 @@ async fn members_see_who_says_what() {
         bob.json().await,
         json!({ "type": "error", "message": "Invalid message format" })
     );
-    server.close().await;
 }
 
 #[tokio::test]
@@ -136,5 +133,4 @@ async fn the_query_is_preferred_to_the_header() {
         .insert(AUTHORIZATION, bearer.parse().unwrap());
     let mut client = Client::request(request).await.unwrap();
     assert_eq!(client.json().await["user"]["email"], "query@example.com");
-    server.close().await;
 }

@@ -18,5 +18,4 @@ async fn the_echo_greets_and_repeats() {
     assert_eq!(client.text().await, "Echo: bytes");
 
     client.close().await;
-    server.close().await;
 }

@@ -52,7 +52,6 @@ async fn whoever_joins_gets_the_history_first_and_the_others_hear_of_it() {
     assert_eq!(ada.json().await["type"], "user-joined");
     bob.cut();
     assert_eq!(ada.json().await, left);
-    server.close().await;
 }
 
 #[tokio::test]
@@ -78,7 +77,6 @@ async fn a_message_goes_to_everyone_and_into_the_history() {
     assert_eq!(history["messages"], json!([kept]));
     let (_dave, history) = join(&server, "another", "dave").await;
     assert_eq!(history["messages"], json!([]));
-    server.close().await;
 }
 
 #[tokio::test]
@@ -105,7 +103,6 @@ async fn the_last_fifty_messages_are_sent_oldest_first_with_rising_ids() {
         .map(|message| message["id"].as_u64().unwrap())
         .collect();
     assert!(ids.is_sorted_by(|one, next| one < next));
-    server.close().await;
 }
 
 #[tokio::test]
@@ -126,7 +123,6 @@ async fn typing_is_announced_to_the_others() {
     bob.send_json(json!({ "type": "chat", "text": "I see" }))
         .await;
     assert_eq!(ada.json().await["text"], "I see");
-    server.close().await;
 }
 
 #[tokio::test]
@@ -157,7 +153,6 @@ async fn a_private_message_reaches_every_socket_of_its_target_and_nobody_else() 
         .send_json(json!({ "type": "chat", "text": "loud" }))
         .await;
     assert_eq!(carol.json().await["text"], "loud");
-    server.close().await;
 }
 
 #[tokio::test]
@@ -174,7 +169,6 @@ async fn a_private_message_to_somebody_absent_is_an_error() {
             .await;
         assert_eq!(ada.json().await, error("User not found or offline"));
     }
-    server.close().await;
 }
 
 #[tokio::test]
@@ -197,5 +191,4 @@ async fn what_cannot_be_understood_is_answered_to_the_sender() {
         ada.send(sent).await;
         assert_eq!(ada.json().await, error(message), "{sent}");
     }
-    server.close().await;
 }

@@ -108,7 +108,6 @@ async fn posts_that_are_created_and_changed_reach_the_subscribers_once() {
             "data": { "type": "updated", "post": post },
         })
     );
-    server.close().await;
 }
 
 #[tokio::test]
@@ -129,7 +128,6 @@ async fn without_a_token_nothing_can_be_posted() {
     let mut client = Client::connect(&server, "/live").await;
     assert_eq!(client.json().await["message"], "Authentication required");
     assert_eq!(client.closed().await.0, 1008);
-    server.close().await;
 }
 
 #[tokio::test]
@@ -167,7 +165,6 @@ async fn an_unsubscribed_channel_is_silent() {
     )
     .await;
     assert_eq!(client.json().await["channel"], "post-1");
-    server.close().await;
 }
 
 #[tokio::test]
@@ -201,7 +198,6 @@ async fn what_cannot_be_understood_is_answered_to_the_sender() {
         assert_eq!(answer["type"], "error", "{sent}");
         assert_eq!(answer["message"], message, "{sent}");
     }
-    server.close().await;
 }
 
 #[tokio::test]
@@ -220,7 +216,6 @@ async fn a_socket_can_subscribe_to_a_hundred_channels() {
             assert_eq!(answer["message"], "Too many channels");
         }
     }
-    server.close().await;
 }
 
 #[tokio::test]
@@ -247,5 +242,4 @@ async fn a_closed_socket_is_unsubscribed_from_everything() {
     client.close().await;
     within(was_gone.recv()).await;
     assert_eq!(live.subscribers("posts"), 0);
-    server.close().await;
 }

@@ -33,17 +33,16 @@ async fn joins_and_leaves_are_announced_with_the_count_after_them() {
     assert_eq!(ada.json().await["type"], "user-joined");
     carol.cut();
     assert_eq!(ada.json().await, left);
-    server.close().await;
 }
 
 #[tokio::test]
 async fn a_text_goes_to_everyone_in_the_room_the_sender_included() {
     let server = serve(example::app()).await;
     let mut ada = Client::connect(&server, "/chat/lobby").await;
+    assert_eq!(ada.json().await["type"], "room-info");
     let mut bob = Client::connect(&server, "/chat/lobby").await;
-    ada.json().await;
-    ada.json().await;
-    bob.json().await;
+    assert_eq!(bob.json().await["type"], "room-info");
+    assert_eq!(ada.json().await["type"], "user-joined");
 
     ada.send_json(json!({ "text": "hi" })).await;
     for client in [&mut ada, &mut bob] {
@@ -52,7 +51,6 @@ async fn a_text_goes_to_everyone_in_the_room_the_sender_included() {
             json!({ "type": "chat-message", "message": "hi", "roomId": "lobby" })
         );
     }
-    server.close().await;
 }
 
 #[tokio::test]
@@ -65,7 +63,6 @@ async fn what_is_no_json_is_answered_to_the_sender() {
         client.json().await,
         json!({ "type": "error", "message": "Invalid message format" })
     );
-    server.close().await;
 }
 
 #[tokio::test]
@@ -103,5 +100,4 @@ async fn a_room_exists_while_it_has_members() {
     assert_eq!(ada.text().await, "left");
     assert_eq!(rooms.room_users("red"), 0);
     assert_eq!(rooms.all_rooms().len(), 1);
-    server.close().await;
 }

@@ -27,7 +27,6 @@ async fn a_room_message_goes_to_the_others_as_it_came() {
     assert_eq!(near.text().await, "Welcome to room other!");
     near.send("only here").await;
     assert_eq!(elsewhere.text().await, "only here");
-    server.close().await;
 }
 
 #[tokio::test]
@@ -38,5 +37,4 @@ async fn several_parameters_are_filled_in() {
         client.json().await,
         json!({ "type": "connected", "gameId": "chess", "playerId": "ada l" })
     );
-    server.close().await;
 }

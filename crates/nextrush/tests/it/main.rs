@@ -1,5 +1,8 @@
 //! The framework from outside: an independent client against a listening server.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, reason = "the examples are programs of their own")]
+
 mod support;
 
 mod axum_server;

@@ -175,7 +175,8 @@ async fn another_version_is_told_the_right_one() {
 #[tokio::test]
 async fn a_handshake_that_breaks_a_rule_never_upgrades() {
     let server = server().await;
-    let spoil: [(&str, fn(&mut HeaderMap)); 10] = [
+    type Spoil = fn(&mut HeaderMap);
+    let spoil: [(&str, Spoil); 10] = [
         ("no version", |headers| {
             drop(headers.remove(SEC_WEBSOCKET_VERSION))
         }),
@@ -219,7 +220,9 @@ async fn a_handshake_that_breaks_a_rule_never_upgrades() {
 async fn other_methods_are_not_allowed() {
     let server = server().await;
     for method in ["POST", "PUT", "DELETE"] {
-        let (status, ..) = request(&server, method, "/echo", &handshake(&server)).await;
+        let mut headers = handshake(&server);
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade, close"));
+        let (status, ..) = request(&server, method, "/echo", &headers).await;
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
     }
 }

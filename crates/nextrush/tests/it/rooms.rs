@@ -58,7 +58,6 @@ async fn a_socket_joins_and_leaves_rooms() {
             Err::<bool, _>(JoinError::from(nextrush::InvalidRoomName))
         )
     );
-    server.close().await;
 }
 
 #[tokio::test]
@@ -88,7 +87,6 @@ async fn a_message_to_several_rooms_reaches_each_member_once() {
     assert_eq!(red.text().await, "others");
     assert_eq!(blue.text().await, "others");
     assert_eq!(ask(&mut both, "?").await, "blue red");
-    server.close().await;
 }
 
 #[tokio::test]
@@ -110,13 +108,13 @@ async fn every_device_of_a_user_is_reached() {
     assert_eq!(ada.join("hers"), 2);
     app.room("hers").send("hers");
     assert_eq!(phone.text().await, "hers");
+    assert_eq!(laptop.text().await, "hers");
     assert_eq!(ada.leave("hers"), 2);
 
     ada.close(4000, "kicked");
     assert_eq!(phone.closed().await, (4000, "kicked".into()));
     assert_eq!(laptop.closed().await, (4000, "kicked".into()));
     assert_eq!(ask(&mut bob, "?").await, "");
-    server.close().await;
 }
 
 #[tokio::test]
@@ -134,7 +132,6 @@ async fn a_socket_can_be_in_a_hundred_rooms() {
         )
     );
     assert_eq!(ask(&mut ada, "+7").await, "Ok(false)");
-    server.close().await;
 }
 
 #[tokio::test]
@@ -153,7 +150,6 @@ async fn rooms_can_be_sent_to_from_any_thread() {
     for number in 0..100 {
         assert_eq!(ada.text().await, number.to_string());
     }
-    server.close().await;
 }
 
 #[tokio::test]
@@ -181,5 +177,4 @@ async fn an_http_handler_takes_the_handle() {
     within(http.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(client.text().await, "new");
-    server.close().await;
 }

@@ -39,7 +39,6 @@ async fn the_loop_style_receives_every_message_and_then_none() {
     let (count, state) = within(ended.recv()).await.unwrap();
     assert_eq!(count, 1000);
     assert_ne!(state, State::Open);
-    server.close().await;
 }
 
 #[tokio::test]
@@ -59,7 +58,6 @@ async fn no_message_is_lost_before_the_handler_is_registered() {
     go.send(true).unwrap();
     assert_eq!(client.text().await, "early");
     assert_eq!(client.text().await, "bird");
-    server.close().await;
 }
 
 #[tokio::test]
@@ -82,7 +80,6 @@ async fn handlers_of_one_socket_never_overlap() {
         assert_eq!(client.text().await, format!("begin {number}"));
         assert_eq!(client.text().await, format!("end {number}"));
     }
-    server.close().await;
 }
 
 #[tokio::test]
@@ -104,7 +101,6 @@ async fn a_panicking_handler_closes_its_own_socket_only() {
     assert_eq!(victim.closed().await.0, 1011);
     bystander.send("still here").await;
     assert_eq!(bystander.text().await, "still here");
-    server.close().await;
 }
 
 #[tokio::test]
@@ -117,7 +113,6 @@ async fn a_failing_handler_closes_its_own_socket() {
     let mut client = Client::connect(&server, "/").await;
     client.send("hello").await;
     assert_eq!(client.closed().await.0, 1011);
-    server.close().await;
 }
 
 #[tokio::test]
@@ -129,7 +124,6 @@ async fn a_message_over_the_limit_is_too_big() {
     assert_eq!(client.text().await, limit);
     client.send(limit + "x").await;
     assert_eq!(client.closed().await.0, 1009);
-    server.close().await;
 }
 
 #[tokio::test]
@@ -142,7 +136,6 @@ async fn text_that_is_no_utf8_is_refused() {
     let frame = Frame::message(&b"\xff"[..], OpCode::Data(Data::Text), true);
     client.send_message(Message::Frame(frame)).await;
     assert_eq!(client.closed().await.0, 1007);
-    server.close().await;
 }
 
 #[tokio::test]
@@ -173,7 +166,6 @@ async fn the_close_event_says_how_it_ended() {
     let reason = within(reasons.recv()).await.unwrap();
     assert_eq!(reason.code.as_u16(), 1006);
     assert!(!reason.clean);
-    server.close().await;
 }
 
 #[tokio::test]
@@ -199,10 +191,9 @@ async fn a_close_function_registered_after_the_end_still_runs() {
     let server = serve(app).await;
     let mut client = Client::connect(&server, "/").await;
     client.text().await;
-    // Reading has not begun, but an end is noticed all the same.
+    // Nobody can receive yet, but an end is noticed all the same.
     client.cut();
     within(second_ran).await.unwrap();
-    server.close().await;
 }
 
 #[tokio::test]
@@ -223,7 +214,6 @@ async fn pings_are_answered_and_pongs_are_events() {
     assert_eq!(client.next().await, Some(Message::Pong("mine".into())));
     client.send_message(Message::Pong("unasked".into())).await;
     assert_eq!(client.text().await, "pong unasked");
-    server.close().await;
 }
 
 #[tokio::test]
@@ -248,7 +238,6 @@ async fn data_of_a_type_of_ones_own_stays_with_the_socket() {
         client.send("").await;
         assert_eq!(client.text().await, expected);
     }
-    server.close().await;
 }
 
 #[tokio::test]
@@ -280,7 +269,6 @@ async fn a_cancelled_timer_does_not_run() {
     }
     assert!(ticks > 0);
     assert_eq!(client.closed().await.0, 1000);
-    server.close().await;
 }
 
 #[tokio::test]
