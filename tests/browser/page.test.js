@@ -446,6 +446,7 @@ for (const width of [320, 375]) {
       await ada.isNow('connected');
 
       await ada.part('message-input').fill(long);
+      await assertFits(ada);
       await ada.part('send-button').tap();
       await message(ada, long).waitFor();
       await assertFits(ada);
