@@ -6,6 +6,7 @@ use bytes::Bytes;
 use nextrush_protocol::CloseFrame;
 use parking_lot::Mutex;
 use tokio::runtime;
+use tokio::sync::broadcast;
 
 use crate::config::{Config, Options};
 use crate::connection::Connection;
@@ -14,7 +15,7 @@ use crate::error::AcceptError;
 use crate::handler::Handler;
 use crate::id::ConnectionId;
 use crate::inbox::{Accept, Command};
-use crate::room::Room;
+use crate::room::{Room, RoomEvent};
 use crate::shared::Shared;
 use crate::transport::Transport;
 
@@ -125,6 +126,13 @@ impl Engine {
     /// take no memory.
     pub fn room(&self, name: &str) -> Room {
         self.0.shared.rooms.room(name)
+    }
+
+    /// Tells from now on which rooms come to have members and which lose the last one, in
+    /// the order of each room. A receiver that is 1,024 events behind misses the oldest
+    /// ones, and is told how many.
+    pub fn room_events(&self) -> broadcast::Receiver<RoomEvent> {
+        self.0.shared.rooms.events()
     }
 
     /// The room of this name if there is one: with members, or with a handle somewhere.

@@ -112,5 +112,5 @@ pub use engine::Engine;
 pub use error::{AcceptError, ConnectionError, JoinError};
 pub use handler::{Handler, Incoming, Work};
 pub use id::{ConnectionId, TimerId};
-pub use room::Room;
+pub use room::{Room, RoomEvent};
 pub use transport::Transport;

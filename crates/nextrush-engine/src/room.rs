@@ -3,10 +3,11 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use nextrush_protocol::Frame;
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::broadcast;
 
 use crate::connection::Connection;
 use crate::id::ConnectionId;
@@ -112,6 +113,9 @@ impl Room {
         if members.connections.contains_key(&id) {
             return false;
         }
+        if members.connections.is_empty() {
+            self.report(RoomEvent::Created);
+        }
         members.connections.insert(id, connection.clone());
         let shards = self.0.directory.links.len();
         members.per_shard.resize(shards, 0);
@@ -131,10 +135,19 @@ impl Room {
         members.per_shard[usize::from(id.shard)] -= 1;
         if members.connections.is_empty() {
             mem::take(&mut *members);
+            self.report(RoomEvent::Emptied);
         }
         self.0.directory.links[usize::from(id.shard)].post(id, Order::Leave(self.0.id));
         drop(members);
         drop(member);
+    }
+
+    /// Called under the room's lock, so that the events of a room come in order.
+    fn report(&self, event: impl FnOnce(Arc<str>) -> RoomEvent) {
+        if let Some(events) = self.0.directory.events.get() {
+            // Fails when nobody listens any more.
+            let _ = events.send(event(Arc::clone(&self.0.name)));
+        }
     }
 
     pub(crate) fn is_served_by(&self, link: &Arc<Link>) -> bool {
@@ -168,9 +181,23 @@ impl fmt::Debug for Room {
     }
 }
 
+/// A room came to have members, or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoomEvent {
+    /// The first member joined the room of this name.
+    Created(Arc<str>),
+    /// The last member left the room of this name.
+    Emptied(Arc<str>),
+}
+
+/// How many events may wait for one listener.
+const EVENTS: usize = 1024;
+
 /// Which rooms there are.
 pub(crate) struct RoomDirectory {
     links: Box<[Arc<Link>]>,
+    /// Made for the first listener.
+    events: OnceLock<broadcast::Sender<RoomEvent>>,
     rooms: RwLock<HashMap<Arc<str>, Weak<Inner>>>,
     next: AtomicU64,
 }
@@ -179,6 +206,7 @@ impl RoomDirectory {
     pub(crate) fn new(links: Box<[Arc<Link>]>) -> Self {
         Self {
             links,
+            events: OnceLock::new(),
             rooms: RwLock::default(),
             next: AtomicU64::new(0),
         }
@@ -209,6 +237,11 @@ impl RoomDirectory {
             .get(name)
             .and_then(Weak::upgrade)
             .map(Room)
+    }
+
+    pub(crate) fn events(&self) -> broadcast::Receiver<RoomEvent> {
+        let sender = || broadcast::Sender::new(EVENTS);
+        self.events.get_or_init(sender).subscribe()
     }
 
     pub(crate) fn with_members(&self) -> Vec<Room> {

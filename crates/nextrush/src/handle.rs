@@ -17,6 +17,7 @@ use parking_lot::RwLock;
 use crate::auth::UserId;
 use crate::internal_room;
 use crate::room::{JoinError, RoomName, Rooms};
+use crate::room_event::RoomEvents;
 use crate::socket::Socket;
 use crate::topics::Topics;
 
@@ -85,6 +86,28 @@ impl Handle {
             .iter()
             .filter_map(|room| RoomName::new(room.name()).ok())
             .collect()
+    }
+
+    /// Tells from now on which rooms come to have members and which lose the last
+    /// one.
+    ///
+    /// ```
+    /// # async fn example(app: &nextrush::Handle) {
+    /// use nextrush::RoomEvent;
+    ///
+    /// let mut events = app.room_events();
+    /// while let Some(event) = events.next().await {
+    ///     match event {
+    ///         RoomEvent::Created(name) => println!("{name} has its first member"),
+    ///         RoomEvent::Emptied(name) => println!("{name} is empty"),
+    ///         RoomEvent::Missed(count) => println!("{count} events were missed"),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn room_events(&self) -> RoomEvents {
+        RoomEvents::new(self.0.engine.room_events())
     }
 
     /// Every socket of one user: all that were

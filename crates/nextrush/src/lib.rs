@@ -51,6 +51,7 @@ mod rate_limit;
 mod handle;
 mod internal_room;
 mod room;
+mod room_event;
 mod topics;
 
 // The guide's features on top.
@@ -77,6 +78,7 @@ pub use origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use outgoing::Outgoing;
 pub use rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
 pub use room::{InvalidRoomName, JoinError, RoomName, Rooms};
+pub use room_event::{RoomEvent, RoomEvents};
 pub use room_manager::RoomManager;
 pub use server::{Listen, ListenAddr, Server, ToAddr};
 pub use socket::{Socket, Timer};

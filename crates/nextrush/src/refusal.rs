@@ -2,9 +2,9 @@
 //! the same shape as every other error message.
 
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nextrush_protocol::handshake::HandshakeError;
 
 use crate::error_message::ErrorMessage;
@@ -14,11 +14,7 @@ const TEXT_LIMIT: usize = 4096;
 
 pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Response {
     let mut response = (status, Json(ErrorMessage::new(message))).into_response();
-    // A proxy that takes any answer to an upgrade for its success must not tunnel
-    // what follows.
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    close(response.headers_mut());
     response
 }
 
@@ -35,20 +31,28 @@ pub(crate) fn of_handshake(error: HandshakeError) -> Response {
 
 /// An extractor's rejection, its text wrapped in JSON unless it is JSON already.
 pub(crate) async fn as_json(rejection: Response) -> Response {
-    let is_json = |value: &HeaderValue| value.as_bytes().starts_with(b"application/json");
-    let content_type = rejection.headers().get(header::CONTENT_TYPE);
-    if content_type.is_some_and(is_json) || rejection.status().is_redirection() {
-        return rejection;
+    let (mut parts, mut body) = rejection.into_parts();
+    if !is_json(&parts.headers) && !parts.status.is_redirection() {
+        let text = match to_bytes(body, TEXT_LIMIT).await {
+            Ok(text) if !text.is_empty() => String::from_utf8_lossy(&text).into_owned(),
+            _ => parts.status.to_string(),
+        };
+        let json = Json(ErrorMessage::new(text)).into_response();
+        parts.headers.remove(header::CONTENT_LENGTH);
+        parts.headers.extend(json.headers().clone());
+        body = json.into_body();
     }
-    let (mut parts, body) = rejection.into_parts();
-    let text = match to_bytes(body, TEXT_LIMIT).await {
-        Ok(text) if !text.is_empty() => String::from_utf8_lossy(&text).into_owned(),
-        _ => parts.status.to_string(),
-    };
-    let json = new(parts.status, text);
-    parts.headers.remove(header::CONTENT_LENGTH);
-    for (name, value) in json.headers() {
-        parts.headers.insert(name, value.clone());
-    }
-    Response::from_parts(parts, Body::new(json.into_body()))
+    close(&mut parts.headers);
+    Response::from_parts(parts, body)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
+}
+
+/// A proxy that takes any answer to an upgrade for its success must not tunnel what
+/// follows.
+fn close(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
 }

@@ -229,8 +229,8 @@ async fn a_closed_socket_is_unsubscribed_from_everything() {
     app.ws("/live", move |socket: Socket| {
         connect.connect(&socket);
         let gone = gone.clone();
-        // Registered first, called first; the last step of closing is the drop.
-        socket.on_close(move |_: Socket, _: CloseReason| drop(gone.send(())));
+        // Registered last, called last.
+        socket.on_close(move |_: Socket, _: CloseReason| gone.send(()));
     });
     let server = serve(app).await;
     let mut client = Client::connect(&server, "/live").await;

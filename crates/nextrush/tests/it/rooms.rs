@@ -1,5 +1,5 @@
 use axum::extract::Path;
-use nextrush::{App, Handle, JoinError, Message, Server, Socket, UserId};
+use nextrush::{App, Handle, JoinError, Message, RoomEvent, RoomName, Server, Socket, UserId};
 
 use crate::support::{Client, serve, within};
 
@@ -115,6 +115,28 @@ async fn every_device_of_a_user_is_reached() {
     assert_eq!(phone.closed().await, (4000, "kicked".into()));
     assert_eq!(laptop.closed().await, (4000, "kicked".into()));
     assert_eq!(ask(&mut bob, "?").await, "");
+}
+
+#[tokio::test]
+async fn rooms_are_heard_of_when_they_come_and_go() {
+    let (server, app) = obedient().await;
+    let mut events = app.room_events();
+    let mut ada = Client::connect(&server, "/ada").await;
+    let mut bob = Client::connect(&server, "/bob").await;
+    ask(&mut ada, "+red").await;
+    ask(&mut bob, "+red").await;
+    ask(&mut ada, "-red").await;
+    ask(&mut ada, "+blue").await;
+    bob.close().await;
+    ada.cut();
+    let red: RoomName = "red".parse().unwrap();
+    let blue: RoomName = "blue".parse().unwrap();
+    let mut next = async || within(events.next()).await.unwrap();
+    assert_eq!(next().await, RoomEvent::Created(red.clone()));
+    assert_eq!(next().await, RoomEvent::Created(blue.clone()));
+    let ends = [next().await, next().await];
+    assert!(ends.contains(&RoomEvent::Emptied(red)), "{ends:?}");
+    assert!(ends.contains(&RoomEvent::Emptied(blue)), "{ends:?}");
 }
 
 #[tokio::test]
