@@ -47,8 +47,10 @@ pub struct Options {
     /// How a client that went away silently is noticed; `None`: only when something is
     /// sent to it. Default: [`Heartbeat::default`].
     pub heartbeat: Option<Heartbeat>,
-    /// How long a client may take for its part of closing, from the moment the kernel
-    /// took our close frame; then the transport is cut. Default: 2 s.
+    /// How long a client may take for its part of closing; then the transport is cut. When
+    /// we close, counted from the moment our close frame has been written (what waits
+    /// ahead of it is bounded by [`Backlog::age`]); when the client closed or failed, from
+    /// then. Default: 2 s.
     pub close_timeout: Duration,
     /// How far a client may read behind. Default: [`Backlog::default`].
     pub backlog: Backlog,

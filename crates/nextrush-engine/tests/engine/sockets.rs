@@ -11,7 +11,9 @@ use futures_util::{SinkExt, StreamExt};
 use nextrush_engine::{Config, Connection, Engine, Handler, Options, Transport};
 use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -102,6 +104,23 @@ async fn messages_are_echoed_and_the_close_is_answered() {
     }
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[tokio::test]
+async fn the_kernel_sends_at_once_and_holds_little_unsent() {
+    let engine = engine(1);
+    let (_client, transport) = tcp_pair().await;
+    let Transport::Tcp(stream) = &transport else {
+        panic!("a TCP pair was asked for");
+    };
+    let socket = stream.try_clone().unwrap();
+    let mut made = serve(&engine, transport, Script::default(), Log::default());
+    made.recv().await.unwrap();
+    assert!(socket.nodelay().unwrap());
+    let not_sent = socket2::SockRef::from(&socket).tcp_notsent_lowat();
+    assert_eq!(not_sent.unwrap(), 16 * 1024);
+}
+
+#[cfg(unix)]
 #[tokio::test]
 async fn a_unix_socket_is_served_like_any_other() {
     let engine = engine(1);
