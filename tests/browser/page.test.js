@@ -437,7 +437,7 @@ for (const width of [320, 375]) {
     }
 
     test('everything fits and can be used by touch', async () => {
-      const ada = await arrive(phone, '/#/chat/pocket');
+      const ada = await arrive(phone, `/#/chat/pocket-${width}`);
       await ada.part('sign-in-name').waitFor();
       await assertFits(ada);
       await ada.picture(`phone-${width}-sign-in`);
