@@ -1,6 +1,9 @@
 //! From the engine's calls to the socket's functions.
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use nextrush_engine::{CloseReason, ConnectionError, Handler, Incoming, Work};
@@ -83,42 +86,51 @@ impl Handler for SocketDriver {
     fn close(&mut self, reason: &CloseReason) -> Work {
         let socket = self.socket.clone();
         socket.0.handle.forget(&socket);
-        socket.0.listeners.lock().end();
-        let first = run_close_functions(&socket, reason);
-        if first.is_none() && socket.0.listeners.lock().opened() {
-            socket.0.listeners.lock().forget();
-            return None;
-        }
-        let reason = reason.clone();
-        Some(Box::pin(async move {
-            if let Some(work) = first {
-                work.await;
-            }
-            // The endpoint's handler may still be running and register more.
-            poll_fn(|context| socket.0.listeners.lock().poll_opened(context)).await;
-            if let Some(work) = run_close_functions(&socket, &reason) {
-                work.await;
-            }
-            socket.0.listeners.lock().forget();
-        }))
+        let message = socket.0.listeners.lock().end();
+        drop(message);
+        Some(Box::pin(run_close_functions(socket, reason.clone())))
     }
 }
 
-/// Calls what is registered for the close event by now, each function once.
-fn run_close_functions(socket: &Socket, reason: &CloseReason) -> Work {
-    let callbacks = std::mem::take(&mut socket.0.listeners.lock().close);
-    let works: Vec<_> = callbacks
-        .into_iter()
-        .filter_map(|callback| callback.call(socket.clone(), reason.clone()))
-        .collect();
-    if works.is_empty() {
-        return None;
-    }
-    Some(Box::pin(async move {
-        for work in works {
-            work.await;
+/// Calls each function of the close event once, in order: those that are registered by
+/// now, and those that come while the endpoint's handler or one of them is still running.
+///
+/// Much depends on all of them being called, such as who is told to be in a room: so
+/// neither a panic nor a wait of one holds up the others.
+async fn run_close_functions(socket: Socket, reason: CloseReason) {
+    let mut running = Vec::new();
+    poll_fn(|context| {
+        running.retain_mut(|work| is_pending(work, context));
+        loop {
+            let is_running = !running.is_empty();
+            let next = socket.0.listeners.lock().poll_close(context, is_running);
+            let Some(callback) = ready!(next) else {
+                return Poll::Ready(());
+            };
+            let work = shield(|| callback.call(socket.clone(), reason.clone()));
+            running.extend(
+                work.flatten()
+                    .and_then(|mut work| is_pending(&mut work, context).then_some(work)),
+            );
         }
-    }))
+    })
+    .await;
+    let functions = socket.0.listeners.lock().forget();
+    drop(functions);
+}
+
+type Running = Pin<Box<dyn Future<Output = ()>>>;
+
+fn is_pending(work: &mut Running, context: &mut Context<'_>) -> bool {
+    shield(|| work.as_mut().poll(context)).is_some_and(|poll| poll.is_pending())
+}
+
+fn shield<T>(call: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(call));
+    if result.is_err() {
+        tracing::error!("a function for the close event panicked");
+    }
+    result.ok()
 }
 
 /// Marks the endpoint's handler as done, also when it panics.

@@ -1,5 +1,7 @@
 //! What a socket does with its events.
 
+use std::collections::VecDeque;
+use std::mem;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -16,18 +18,22 @@ pub(super) type Filter = Arc<dyn Fn(&Socket, &Message) -> ControlFlow<()> + Send
 pub(super) type Receiver = Arc<tokio::sync::Mutex<mpsc::Receiver<Message>>>;
 
 /// The registered functions of one socket, and how far its life has come.
+///
+/// The functions are the user's, and so is their end: what a method here takes out it
+/// returns, to be dropped when the lock is released.
 #[derive(Default)]
 pub(super) struct Listeners {
     pub(super) filters: Vec<Filter>,
     pub(super) message: Option<Callback<Message>>,
     pub(super) pong: Option<Callback<Bytes>>,
     pub(super) error: Option<Callback<ConnectionError>>,
-    pub(super) close: Vec<Callback<CloseReason>>,
+    close: VecDeque<Callback<CloseReason>>,
     queue: Option<Queue>,
     closed: bool,
     finished: bool,
     opened: bool,
-    opened_waker: Option<Waker>,
+    /// Of the task that runs the close event.
+    close_waker: Option<Waker>,
 }
 
 /// The queue behind `recv`. Without a sender the receiver ends.
@@ -37,6 +43,30 @@ struct Queue {
 }
 
 impl Listeners {
+    /// Puts a function into its place. On a socket whose close event is over it would
+    /// never be called, and would keep a socket that it captured for ever.
+    #[must_use = "the user's function is not to be dropped under the lock"]
+    pub(super) fn set<E>(
+        &mut self,
+        place: fn(&mut Self) -> &mut Option<Callback<E>>,
+        callback: Callback<E>,
+    ) -> Option<Callback<E>> {
+        if self.finished {
+            return Some(callback);
+        }
+        place(self).replace(callback)
+    }
+
+    /// Adds a filter, under the same condition.
+    #[must_use = "the user's function is not to be dropped under the lock"]
+    pub(super) fn add_filter(&mut self, filter: Filter) -> Option<Filter> {
+        if self.finished {
+            return Some(filter);
+        }
+        self.filters.push(filter);
+        None
+    }
+
     /// The receiving end behind `recv`, made at the first call.
     pub(super) fn receiver(&mut self) -> Receiver {
         let closed = self.closed;
@@ -58,50 +88,69 @@ impl Listeners {
     }
 
     /// No message comes any more: lets `recv` end.
-    pub(super) fn end(&mut self) {
+    #[must_use = "the user's function is not to be dropped under the lock"]
+    pub(super) fn end(&mut self) -> Option<Callback<Message>> {
         self.closed = true;
-        self.message = None;
         if let Some(queue) = &mut self.queue {
             queue.sender = None;
         }
+        self.message.take()
     }
 
-    /// Adds a function for the close event; `false` if that event is over.
-    pub(super) fn add_close(&mut self, callback: Callback<CloseReason>) -> bool {
-        if !self.finished {
-            self.close.push(callback);
+    /// Adds a function for the close event; gives it back if that event is over.
+    pub(super) fn add_close(
+        &mut self,
+        callback: Callback<CloseReason>,
+    ) -> Result<(), Callback<CloseReason>> {
+        if self.finished {
+            return Err(callback);
         }
-        !self.finished
+        self.close.push_back(callback);
+        self.wake_close();
+        Ok(())
     }
 
-    /// The close event is over. Drops every function: one that captured its socket would keep it for ever.
-    pub(super) fn forget(&mut self) {
-        *self = Self {
+    /// The next function for the close event; `None` when there will be none, which is
+    /// when the endpoint's handler has returned and nothing `is_running`. In the same
+    /// moment the event is over.
+    pub(super) fn poll_close(
+        &mut self,
+        context: &Context<'_>,
+        is_running: bool,
+    ) -> Poll<Option<Callback<CloseReason>>> {
+        if let Some(callback) = self.close.pop_front() {
+            return Poll::Ready(Some(callback));
+        }
+        if self.opened && !is_running {
+            self.finished = true;
+            return Poll::Ready(None);
+        }
+        self.close_waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Takes out every function: one that captured its socket would keep it for ever.
+    #[must_use = "the user's functions are not to be dropped under the lock"]
+    pub(super) fn forget(&mut self) -> Self {
+        let forgotten = Self {
             queue: self.queue.take(),
             closed: true,
             finished: true,
             opened: true,
             ..Self::default()
         };
+        mem::replace(self, forgotten)
     }
 
     /// The endpoint's handler has returned.
     pub(super) fn set_opened(&mut self) {
         self.opened = true;
-        if let Some(waker) = self.opened_waker.take() {
+        self.wake_close();
+    }
+
+    fn wake_close(&mut self) {
+        if let Some(waker) = self.close_waker.take() {
             waker.wake();
         }
-    }
-
-    pub(super) fn opened(&self) -> bool {
-        self.opened
-    }
-
-    pub(super) fn poll_opened(&mut self, context: &Context<'_>) -> Poll<()> {
-        if self.opened {
-            return Poll::Ready(());
-        }
-        self.opened_waker = Some(context.waker().clone());
-        Poll::Pending
     }
 }

@@ -146,8 +146,7 @@ impl Socket {
     /// Calls for one socket never overlap: the next message is handed over when
     /// the handler is done with the one before.
     pub fn on_message<M>(&self, handler: impl EventHandler<Message, M>) {
-        self.0.listeners.lock().message = Some(handler.into_callback());
-        self.0.connection.start_reading();
+        self.set_message(handler.into_callback());
     }
 
     /// Calls `handler` for each message that parses as a `T`: a serde enum
@@ -186,15 +185,16 @@ impl Socket {
                 }
             }
         });
-        self.0.listeners.lock().message = Some(parse);
-        self.0.connection.start_reading();
+        self.set_message(parse);
     }
 
     /// Calls `handler` when the client has gone or was closed, whatever the cause.
     /// By then the socket has left its rooms. Each function given is called, in
     /// order, exactly once; also one that the endpoint's handler registers after
-    /// the connection broke. After that handler has returned, a function
-    /// registered on a closed socket is not called.
+    /// the connection broke. The next one does not wait until an async one is done,
+    /// and is called even if one before panics. After that handler and all of these
+    /// functions have returned, one that is registered on the closed socket is not
+    /// called.
     pub fn on_close<M>(&self, handler: impl EventHandler<CloseReason, M>) {
         self.try_on_close(handler);
     }
@@ -203,13 +203,16 @@ impl Socket {
     /// will not be called.
     pub(crate) fn try_on_close<M>(&self, handler: impl EventHandler<CloseReason, M>) -> bool {
         let callback = handler.into_callback();
-        self.0.listeners.lock().add_close(callback)
+        let added = self.0.listeners.lock().add_close(callback);
+        added.is_ok()
     }
 
     /// Calls `handler` for each pong, asked for or not, with its payload; a
     /// second call replaces the function.
     pub fn on_pong<M>(&self, handler: impl EventHandler<Bytes, M>) {
-        self.0.listeners.lock().pong = Some(handler.into_callback());
+        let callback = handler.into_callback();
+        let replaced = self.0.listeners.lock().set(|all| &mut all.pong, callback);
+        drop(replaced);
     }
 
     /// Calls `handler` when the connection fails: broken protocol, a message over
@@ -218,7 +221,9 @@ impl Socket {
     /// goes out before the close frame. The close event follows in any case. A
     /// second call replaces the function.
     pub fn on_error<M>(&self, handler: impl EventHandler<ConnectionError, M>) {
-        self.0.listeners.lock().error = Some(handler.into_callback());
+        let callback = handler.into_callback();
+        let replaced = self.0.listeners.lock().set(|all| &mut all.error, callback);
+        drop(replaced);
     }
 
     /// Adds a filter that sees each message before its handler. Filters run in
@@ -243,7 +248,8 @@ impl Socket {
     where
         F: Fn(&Socket, &Message) -> ControlFlow<()> + Send + Sync + 'static,
     {
-        self.0.listeners.lock().filters.push(Arc::new(filter));
+        let refused = self.0.listeners.lock().add_filter(Arc::new(filter));
+        drop(refused);
     }
 
     /// The next message; `None` once the socket is closed and everything that
@@ -320,6 +326,16 @@ impl Socket {
     #[must_use]
     pub fn data<T: Clone + Any + Send + Sync>(&self) -> Option<T> {
         self.0.data.lock().get().cloned()
+    }
+
+    fn set_message(&self, callback: Callback<Message>) {
+        let replaced = self
+            .0
+            .listeners
+            .lock()
+            .set(|all| &mut all.message, callback);
+        drop(replaced);
+        self.0.connection.start_reading();
     }
 
     pub(crate) fn connection(&self) -> &Connection {

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -194,6 +195,116 @@ async fn a_close_function_registered_after_the_end_still_runs() {
     // Nobody can receive yet, but an end is noticed all the same.
     client.cut();
     within(second_ran).await.unwrap();
+}
+
+/// As `panic!`, but of a type that a handler may return.
+fn fail(message: &str) {
+    panic!("{message}");
+}
+
+#[tokio::test]
+async fn every_close_function_is_called_in_order_whatever_the_others_do() {
+    let mut app = App::new();
+    let (called, mut calls) = mpsc::unbounded_channel();
+    app.ws("/", move |socket: Socket| {
+        let tell = |name: &'static str| {
+            let called = called.clone();
+            move || called.send(name).unwrap()
+        };
+        let first = tell("first");
+        socket.on_close(move |_: Socket, _: CloseReason| {
+            first();
+            fail("as asked");
+        });
+        let second = tell("second");
+        socket.on_close(async move |_: Socket, _: CloseReason| {
+            second();
+            fail("as asked");
+        });
+        let third = tell("third");
+        socket.on_close(async move |_: Socket, _: CloseReason| {
+            third();
+            std::future::pending::<()>().await;
+        });
+        let (fourth, last) = (tell("fourth"), tell("last"));
+        socket.on_close(move |socket: Socket, _: CloseReason| {
+            fourth();
+            let last = last.clone();
+            socket.on_close(move |_: Socket, _: CloseReason| last());
+        });
+        socket.send("open");
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    client.text().await;
+    client.close().await;
+    for expected in ["first", "second", "third", "fourth", "last"] {
+        assert_eq!(within(calls.recv()).await, Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_close_function_that_another_one_registers_runs_too() {
+    let mut app = App::new();
+    let (called, mut calls) = mpsc::unbounded_channel();
+    app.ws("/", move |socket: Socket| {
+        let called = called.clone();
+        socket.on_close(move |socket: Socket, _: CloseReason| {
+            let called = called.clone();
+            socket.on_close(move |_: Socket, _: CloseReason| called.send(()));
+        });
+        socket.send("open");
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    client.text().await;
+    client.close().await;
+    within(calls.recv()).await.unwrap();
+}
+
+/// Tells by its end that what holds it has been dropped.
+struct Held(#[allow(dead_code)] mpsc::UnboundedSender<()>);
+
+#[tokio::test]
+async fn nothing_is_kept_of_a_socket_that_is_gone() {
+    let mut app = App::new();
+    let (held, mut end) = mpsc::unbounded_channel();
+    let (late, mut late_sockets) = mpsc::unbounded_channel();
+    app.ws("/", move |socket: Socket| {
+        // Each of these captures its own socket, and something to see its end by.
+        let held = || (socket.clone(), Arc::new(Held(held.clone())));
+        let one = held();
+        socket.on_message(move |_: Socket, _: Received| drop(one.clone()));
+        let one = held();
+        socket.on_pong(move |_: Socket, _: Bytes| drop(one.clone()));
+        let one = held();
+        socket.on_error(move |_: Socket, _: nextrush::ConnectionError| drop(one.clone()));
+        let one = held();
+        socket.on_close(move |_: Socket, _: CloseReason| drop(one.clone()));
+        let one = held();
+        socket.filter(move |_: &Socket, _: &Received| {
+            drop(one.clone());
+            std::ops::ControlFlow::Continue(())
+        });
+        let one = held();
+        socket.every(Duration::from_secs(3600), move |_: Socket, ()| {
+            drop(one.clone())
+        });
+        late.send((socket.clone(), held().1)).unwrap();
+        socket.send("open");
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    client.text().await;
+    client.close().await;
+    let (socket, held) = within(late_sockets.recv()).await.unwrap();
+    // The whole application goes, and the functions with it.
+    within(server.close()).await;
+    // One that comes too late is not kept either.
+    let one = (socket.clone(), held);
+    socket.on_message(move |_: Socket, _: Received| drop(one.clone()));
+    drop(socket);
+    assert_eq!(within(end.recv()).await, None);
 }
 
 #[tokio::test]
