@@ -1,4 +1,4 @@
-// MESSAGES.md, "Authentication", and the announcements of "Room manager" as `/private-chat` shows
+// docs/guide/src/wire.md, "Authentication", and the announcements of "Room manager" as `/private-chat` shows
 // them.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

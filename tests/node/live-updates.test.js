@@ -1,4 +1,4 @@
-// MESSAGES.md, "Live updates": `/live` and `/api/posts`.
+// docs/guide/src/wire.md, "Live updates": `/live` and `/api/posts`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Server } from '../support/server.js';

@@ -1,4 +1,4 @@
-// MESSAGES.md, "Plain endpoints".
+// docs/guide/src/wire.md, "Plain endpoints".
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Server } from '../support/server.js';

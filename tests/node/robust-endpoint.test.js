@@ -1,5 +1,5 @@
-// MESSAGES.md, "Robust endpoint": `/robust-chat/:roomId`. The minute until its end is waited for
-// with SLOW=1 only; the Rust tests cover the same with short times.
+// The robust endpoint, `/robust-chat/:roomId`. Its times have a file of their own, which takes the
+// minute that they last.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Server } from '../support/server.js';
@@ -80,17 +80,4 @@ test('a connection that fails is told so with a code, then closed', async () => 
   assert.deepEqual(answer, { type: 'error', message: 'Connection error occurred' });
   assert.equal(typeof code, 'string');
   assert.equal((await socket.closed()).code, 1009);
-});
-
-test('a connection is pinged after 30 s and ends after 60 s', { skip: !process.env.SLOW && 'takes a minute: SLOW=1' }, async () => {
-  const start = performance.now();
-  const elapsed = () => (performance.now() - start) / 1000;
-  const socket = await join('slow');
-  assert.equal((await socket.next(40_000)).kind, 'ping');
-  assert.ok(Math.abs(elapsed() - 30) < 3, `pinged after ${elapsed()} s`);
-  // Whether a second ping slips in at 60 s is a matter of chance.
-  let event = await socket.next(40_000);
-  if (event.kind === 'ping') event = await socket.next();
-  assert.deepEqual(event, { kind: 'close', code: 1000, reason: 'Connection timeout' });
-  assert.ok(Math.abs(elapsed() - 60) < 3, `ended after ${elapsed()} s`);
 });
