@@ -1,5 +1,4 @@
-// docs/guide/src/wire.md, "Authentication", and the announcements of "Room manager" as `/private-chat` shows
-// them.
+// docs/guide/src/wire.md, "Authentication" and "Private chat", with the announcements of who comes and goes.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Server } from '../support/server.js';

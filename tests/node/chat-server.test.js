@@ -1,4 +1,4 @@
-// docs/guide/src/wire.md, "Chat server": `/chat/:roomId`.
+// docs/guide/src/wire.md, "Chat": `/chat/:roomId`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Server } from '../support/server.js';
