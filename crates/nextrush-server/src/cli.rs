@@ -27,9 +27,10 @@ pub struct Cli {
     #[arg(long)]
     pub dev: bool,
 
-    /// An origin whose pages may connect, such as https://example.com; may be
-    /// repeated. Without it pages of the server's own origin may, and with it only
-    /// those that are listed.
+    /// An origin (scheme and host) whose pages may connect; may be repeated.
+    ///
+    /// Without it pages of the server's own origin may, and with it only those that
+    /// are listed.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub allow_origin: Vec<Origin>,
 

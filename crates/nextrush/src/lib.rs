@@ -25,7 +25,7 @@
 //! - [`Handle`] and [`Rooms`]: sending to many, from anywhere.
 //! - [`ChatServer`], [`LiveUpdates`], [`RoomManager`]: whole features to mount.
 //! - [`Jwt`] and [`Authenticated`]: who a client is.
-//! - [`Options`], [`OriginPolicy`], [`rate_limit`]: what a client may do.
+//! - [`Options`], [`OriginPolicy`], [`rate_limit()`]: what a client may do.
 
 // From the front door inwards: an application, its endpoints, their sockets.
 mod app;
