@@ -85,9 +85,9 @@ impl RoomManager {
     /// Refused when the name is invalid (see [`RoomName`]) or the socket closed.
     pub fn join_room(&self, room: &str, socket: &Socket) -> Result<(), JoinError> {
         let name = RoomName::new(room)?;
-        self.leave_room(socket);
         let is_known = {
             let mut state = self.0.state.lock();
+            self.leave(&mut state, socket);
             let room = self.room(&name);
             room.admit(socket)?;
             let known = state.room_of.insert(socket.id(), Some(name.clone()));
@@ -111,25 +111,7 @@ impl RoomManager {
     /// Takes the socket out of its room, if it is in one, and tells those who
     /// stay. The last one to leave removes the room.
     pub fn leave_room(&self, socket: &Socket) {
-        let mut state = self.0.state.lock();
-        let room = state.room_of.get_mut(&socket.id());
-        let Some(name) = room.and_then(Option::take) else {
-            return;
-        };
-        let room = self.room(&name);
-        room.dismiss(socket);
-        let Some(count) = state.counts.get_mut(&name) else {
-            return;
-        };
-        *count -= 1;
-        if *count == 0 {
-            state.counts.remove(&name);
-            return;
-        }
-        room.send(Announcement::UserLeft {
-            message: format!("User left room {name}"),
-            user_count: *count,
-        });
+        self.leave(&mut self.0.state.lock(), socket);
     }
 
     /// Sends a message to everyone in a room, without `exclude` if given.
@@ -166,8 +148,30 @@ impl RoomManager {
     }
 
     fn forget(&self, socket: &Socket) {
-        self.leave_room(socket);
-        self.0.state.lock().room_of.remove(&socket.id());
+        let mut state = self.0.state.lock();
+        self.leave(&mut state, socket);
+        state.room_of.remove(&socket.id());
+    }
+
+    fn leave(&self, state: &mut State, socket: &Socket) {
+        let room = state.room_of.get_mut(&socket.id());
+        let Some(name) = room.and_then(Option::take) else {
+            return;
+        };
+        let room = self.room(&name);
+        room.dismiss(socket);
+        let Some(count) = state.counts.get_mut(&name) else {
+            return;
+        };
+        *count -= 1;
+        if *count == 0 {
+            state.counts.remove(&name);
+            return;
+        }
+        room.send(Announcement::UserLeft {
+            message: format!("User left room {name}"),
+            user_count: *count,
+        });
     }
 
     fn room(&self, name: &RoomName) -> Rooms {

@@ -101,3 +101,32 @@ async fn a_room_exists_while_it_has_members() {
     assert_eq!(rooms.room_users("red"), 0);
     assert_eq!(rooms.all_rooms().len(), 1);
 }
+
+#[tokio::test]
+async fn a_socket_is_in_one_room_whoever_moves_it() {
+    use nextrush::{App, RoomManager, Socket};
+
+    let mut app = App::new();
+    let rooms = RoomManager::new(app.handle());
+    let handle = app.handle().clone();
+    app.ws("/", |socket: Socket| socket.send("in"));
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    client.text().await;
+    let socket = handle.sockets().remove(0);
+
+    std::thread::scope(|scope| {
+        for name in ["red", "green", "blue"] {
+            let (rooms, socket) = (&rooms, &socket);
+            scope.spawn(move || {
+                for _ in 0..20_000 {
+                    rooms.join_room(name, socket).unwrap();
+                }
+            });
+        }
+    });
+    let all = rooms.all_rooms();
+    assert_eq!(all.values().sum::<usize>(), 1, "{all:?}");
+    rooms.leave_room(&socket);
+    assert!(rooms.all_rooms().is_empty());
+}
