@@ -269,6 +269,9 @@ impl Member {
                 messages,
                 users: &users,
             });
+            // From here on private messages reach it. Refused only when the socket is
+            // closed, and then it leaves right away.
+            let _ = self.chat.sockets_of(&self.user.id).admit(socket);
             let joined = Event::UserJoined {
                 user: &self.user,
                 user_count: users.len(),
@@ -289,8 +292,6 @@ impl Member {
 
     /// Notes the member down; returns all members of the room.
     fn enter(&self, socket: &Socket) -> Vec<User> {
-        // Refused only when the socket is closed, and then it leaves right away.
-        let _ = self.chat.sockets_of(&self.user.id).admit(socket);
         let mut members = self.chat.0.members.lock();
         let room = members.entry(self.room.clone()).or_default();
         room.insert(socket.id(), self.user.clone());
@@ -308,7 +309,8 @@ impl Member {
             };
             others.publish(Outgoing::from(left).into_frame());
         };
-        let left = self.chat.topics().unsubscribe(&self.topic, socket, leave);
+        let topics = self.chat.topics();
+        let left = topics.unsubscribe(&self.topic, encode, socket, leave);
         if let Err(error) = left.await {
             tracing::warn!(%error, room = %self.room, "the broker could not be told that a room is empty");
         }
@@ -361,8 +363,8 @@ impl Member {
             user: &self.user,
             is_typing,
         };
-        let room = self.chat.topics().room(&self.topic);
-        room.publish_except(Outgoing::from(typing).into_frame(), &[socket.id()]);
+        let topics = self.chat.topics();
+        topics.send_except(&self.topic, typing.into(), socket);
     }
 
     fn whisper(&self, socket: &Socket, to: &UserId, text: &str) {

@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nextrush_broker::{BrokerError, Epoch, HistoryQuery, Position, Publication, Retention, Topic};
-use nextrush_engine::{CloseReason, ConnectionId};
+use nextrush_broker::{
+    BrokerError, Epoch, History, HistoryQuery, Position, Publication, Retention, Topic,
+};
+use nextrush_engine::{CloseReason, ConnectionId, Room};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -126,18 +128,38 @@ impl LiveUpdates {
     /// characters, when the socket has 100 subscriptions already or is closed, or
     /// when the broker fails.
     pub async fn subscribe(&self, channel: &str, socket: &Socket) -> Result<bool, SubscribeError> {
+        self.subscribe_and(channel, socket, || {}).await
+    }
+
+    /// Subscribes a socket; what `then` sends to it comes before the first update.
+    async fn subscribe_and(
+        &self,
+        channel: &str,
+        socket: &Socket,
+        then: impl FnOnce(),
+    ) -> Result<bool, SubscribeError> {
         let topic = self.topic(channel).ok_or(SubscribeError::InvalidName)?;
         if !self.note(&topic, socket)? {
             return Ok(false);
         }
-        let subscribed = self
-            .topics()
-            .subscribe(&topic, encode, socket, HistoryQuery::Latest(0), |_, _| {})
-            .await;
-        if subscribed.is_err() {
-            self.strike(&topic, socket.id());
-        }
-        subscribed.map(|()| true)
+        let mut noted = Noted {
+            live: self,
+            topic: &topic,
+            socket,
+            is_subscribed: false,
+        };
+        let enter = |room: &Room, _: &History| {
+            // Unsubscribed again meanwhile, by another task.
+            if !self.is_noted(&topic, socket.id()) {
+                socket.connection().leave(room);
+            }
+            noted.is_subscribed = true;
+            then();
+        };
+        self.topics()
+            .subscribe(&topic, encode, socket, HistoryQuery::Latest(0), enter)
+            .await?;
+        Ok(true)
     }
 
     /// Unsubscribes a socket; `false` if it was not subscribed.
@@ -150,11 +172,15 @@ impl LiveUpdates {
         let Some(topic) = self.topic(channel) else {
             return Ok(false);
         };
-        if !self.strike(&topic, socket.id()) {
+        if !self.is_noted(&topic, socket.id()) {
             return Ok(false);
         }
-        self.topics().unsubscribe(&topic, socket, |_| {}).await?;
-        Ok(true)
+        let mut was_noted = false;
+        let leave = |_: &Room| was_noted = self.strike(&topic, socket.id());
+        self.topics()
+            .unsubscribe(&topic, encode, socket, leave)
+            .await?;
+        Ok(was_noted)
     }
 
     /// Publishes `data` to a channel's subscribers, each of whom gets it once, as
@@ -184,8 +210,10 @@ impl LiveUpdates {
     }
 
     async fn answer_subscribe(&self, socket: &Socket, channel: &str) {
-        match self.subscribe(channel, socket).await {
-            Ok(_) => socket.send(Event::Subscribed { channel }),
+        let acknowledge = || socket.send(Event::Subscribed { channel });
+        match self.subscribe_and(channel, socket, acknowledge).await {
+            Ok(true) => {}
+            Ok(false) => acknowledge(),
             Err(SubscribeError::Join(JoinError::Closed)) => {}
             Err(error) => {
                 let message = match &error {
@@ -211,7 +239,8 @@ impl LiveUpdates {
     async fn close(&self, socket: &Socket) {
         let topics = self.0.subscriptions.lock().remove(&socket.id());
         for topic in topics.into_iter().flatten() {
-            if let Err(error) = self.topics().unsubscribe(&topic, socket, |_| {}).await {
+            let left = self.topics().unsubscribe(&topic, encode, socket, |_| {});
+            if let Err(error) = left.await {
                 tracing::warn!(%error, %topic, "the broker could not be told that a channel is unused");
             }
         }
@@ -249,6 +278,12 @@ impl LiveUpdates {
         topics.is_some_and(|topics| topics.remove(topic))
     }
 
+    fn is_noted(&self, topic: &Topic, id: ConnectionId) -> bool {
+        let subscriptions = self.0.subscriptions.lock();
+        let topics = subscriptions.get(&id);
+        topics.is_some_and(|topics| topics.contains(topic))
+    }
+
     fn topics(&self) -> &Topics {
         self.0.app.topics()
     }
@@ -257,6 +292,23 @@ impl LiveUpdates {
         // A channel's name obeys the same rules as a room's.
         let channel = RoomName::new(channel).ok()?;
         Topic::try_from(format!("live/{}/{channel}", self.0.owner)).ok()
+    }
+}
+
+/// A subscription that was noted down. It is struck off unless it comes about: also when
+/// whoever waits for it gives up.
+struct Noted<'a> {
+    live: &'a LiveUpdates,
+    topic: &'a Topic,
+    socket: &'a Socket,
+    is_subscribed: bool,
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        if !self.is_subscribed {
+            self.live.strike(self.topic, self.socket.id());
+        }
     }
 }
 

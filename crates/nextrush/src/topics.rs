@@ -6,6 +6,7 @@
 //! held for it, and those that the history already contains are left out.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -98,39 +99,56 @@ impl Topics {
         let local = Arc::clone(&entering.local);
         drop(entering);
         if entered.is_err() {
-            self.retire_if_unused(topic, &local).await?;
+            let mut interest = local.interest.lock().await;
+            if let Err(error) = self.retire_if_unused(topic, &local, &mut interest).await {
+                tracing::warn!(%error, %topic, "the broker could not be told that a topic is unused");
+            }
         }
         entered
     }
 
     /// Takes a socket out of a topic. `leave` is called while nothing else
-    /// happens in the topic.
+    /// happens in the topic, also when the socket has left by itself because it closed,
+    /// and even when it was the last one.
     pub(crate) async fn unsubscribe(
         &self,
         topic: &Topic,
+        encode: Encode,
         socket: &Socket,
         leave: impl FnOnce(&Room),
     ) -> Result<(), BrokerError> {
-        let Some(local) = self.local.lock().get(topic).cloned() else {
-            return Ok(());
-        };
-        {
-            let _state = local.state.lock();
-            socket.connection().leave(&local.room);
-            leave(&local.room);
+        loop {
+            // A closed socket is in no room any more, so the topic may have been given up
+            // already; what has to be told is told in a fresh entry then.
+            let local = self.entry(topic, encode);
+            let mut interest = local.interest.lock().await;
+            if *interest == Interest::Retired {
+                continue;
+            }
+            {
+                let _state = local.state.lock();
+                socket.connection().leave(&local.room);
+                leave(&local.room);
+            }
+            return self.retire_if_unused(topic, &local, &mut interest).await;
         }
-        self.retire_if_unused(topic, &local).await
+    }
+
+    /// Sends a volatile message to a topic's subscribers but one. It comes after what a
+    /// subscriber gets when it enters.
+    pub(crate) fn send_except(&self, topic: &Topic, message: Outgoing, except: &Socket) {
+        let Some(local) = self.local.lock().get(topic).cloned() else {
+            return;
+        };
+        let _state = local.state.lock();
+        let frame = message.into_frame();
+        local.room.publish_except(frame, &[except.id()]);
     }
 
     /// The number of sockets subscribed on this node.
     pub(crate) fn subscribers(&self, topic: &Topic) -> usize {
         let local = self.local.lock().get(topic).cloned();
         local.map_or(0, |local| local.room.len())
-    }
-
-    /// The room that a topic's subscribers are in, for volatile messages.
-    pub(crate) fn room(&self, topic: &Topic) -> Room {
-        self.engine.room(&internal_room::of_topic(topic))
     }
 
     /// The topic's entry, with the broker told that publications are wanted.
@@ -157,25 +175,29 @@ impl Topics {
         }
     }
 
+    /// Gives a topic up that nobody is in. `interest` is that of `local`.
     async fn retire_if_unused(
         &self,
         topic: &Topic,
         local: &Arc<LocalTopic>,
+        interest: &mut Interest,
     ) -> Result<(), BrokerError> {
-        let mut interest = local.interest.lock().await;
-        if *interest != Interest::Subscribed || local.is_used() {
+        if *interest == Interest::Retired || local.is_used() {
             return Ok(());
         }
-        *interest = Interest::Retired;
+        let before = mem::replace(interest, Interest::Retired);
         self.remove(topic, local);
-        self.broker.unsubscribe(topic).await
+        if before == Interest::Subscribed {
+            self.broker.unsubscribe(topic).await?;
+        }
+        Ok(())
     }
 
     fn entry(&self, topic: &Topic, encode: Encode) -> Arc<LocalTopic> {
         let mut local = self.local.lock();
         let entry = local.entry(topic.clone()).or_insert_with(|| {
             Arc::new(LocalTopic {
-                room: self.room(topic),
+                room: self.engine.room(&internal_room::of_topic(topic)),
                 encode,
                 interest: tokio::sync::Mutex::new(Interest::New),
                 state: Mutex::default(),
@@ -279,10 +301,11 @@ impl Entering {
         let mut state = self.local.state.lock();
         let held = state.waiting.remove(&self.ticket).unwrap_or_default();
         let room = &self.local.room;
-        handle::join(socket, room)?;
+        let is_new = handle::join(socket, room)?;
         enter(room, history);
         for (offset, frame) in held {
-            if offset > history.position.offset {
+            // A member that enters again has got it already.
+            if is_new && offset > history.position.offset {
                 socket.connection().send(frame);
             }
         }

@@ -1,3 +1,4 @@
+use futures_util::FutureExt;
 use nextrush::{Jwt, Server};
 use serde_json::{Value, json};
 
@@ -52,6 +53,56 @@ async fn whoever_joins_gets_the_history_first_and_the_others_hear_of_it() {
     assert_eq!(ada.json().await["type"], "user-joined");
     bob.cut();
     assert_eq!(ada.json().await, left);
+}
+
+#[tokio::test]
+async fn members_that_are_closed_together_have_all_left() {
+    let server = server().await;
+    for _ in 0..20 {
+        let (mut ada, _) = join(&server, "lobby", "ada").await;
+        let (mut bob, _) = join(&server, "lobby", "bob").await;
+        for socket in server.handle().sockets() {
+            socket.close(4000, "kicked");
+        }
+        for client in [&mut ada, &mut bob] {
+            while client.next().await.is_some() {}
+        }
+        let (carol, history) = join(&server, "lobby", "carol").await;
+        assert_eq!(history["users"], json!([user("carol")]));
+        carol.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_history_comes_first_while_others_type_and_whisper() {
+    let server = server().await;
+    let (mut ada, _) = join(&server, "lobby", "ada").await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let typing = tokio::spawn(async move {
+        let typing = json!({ "type": "typing", "isTyping": true });
+        let private = json!({ "type": "private", "targetUserId": "bob", "text": "psst" });
+        tokio::pin!(stopped);
+        while stopped.as_mut().now_or_never().is_none() {
+            for _ in 0..10 {
+                ada.send_json(typing.clone()).await;
+                ada.send_json(private.clone()).await;
+            }
+            // One answer for each of the private messages, and the news of Bob.
+            let mut answers = 0;
+            while answers < 10 {
+                let answer = ada.json().await;
+                let answer = answer["type"].as_str().unwrap();
+                answers += usize::from(matches!(answer, "error" | "private-message-sent"));
+            }
+        }
+    });
+    for _ in 0..100 {
+        let (bob, first) = join(&server, "lobby", "bob").await;
+        assert_eq!(first["type"], "room-history");
+        bob.close().await;
+    }
+    stop.send(()).unwrap();
+    typing.await.unwrap();
 }
 
 #[tokio::test]

@@ -229,7 +229,6 @@ async fn a_closed_socket_is_unsubscribed_from_everything() {
     app.ws("/live", move |socket: Socket| {
         connect.connect(&socket);
         let gone = gone.clone();
-        // Registered last, called last.
         socket.on_close(move |_: Socket, _: CloseReason| gone.send(()));
     });
     let server = serve(app).await;
@@ -242,4 +241,32 @@ async fn a_closed_socket_is_unsubscribed_from_everything() {
     client.close().await;
     within(was_gone.recv()).await;
     assert_eq!(live.subscribers("posts"), 0);
+}
+
+#[tokio::test]
+async fn a_subscription_is_acknowledged_before_its_first_update() {
+    use nextrush::{App, LiveUpdates, Socket};
+
+    let mut app = App::new();
+    let live = LiveUpdates::new(app.handle());
+    let connect = live.clone();
+    app.ws("/live", move |socket: Socket| connect.connect(&socket));
+    let server = serve(app).await;
+    // From a thread of its own, so that it never waits for the client.
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let runtime = tokio::runtime::Handle::current();
+    let publishing = std::thread::spawn(move || {
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            runtime.block_on(live.publish("posts", &1)).unwrap();
+        }
+    });
+    let subscribe = json!({ "type": "subscribe", "channel": "posts" });
+    for _ in 0..100 {
+        let mut client = Client::connect(&server, "/live").await;
+        client.send_json(subscribe.clone()).await;
+        assert_eq!(client.json().await["type"], "subscribed");
+        client.cut();
+    }
+    drop(stop);
+    publishing.join().unwrap();
 }
