@@ -60,7 +60,8 @@ impl<I: Io> Shard<I> {
             (_, Ending::EndOfStream) => {
                 let reason = CloseReason::unclean(CloseCode::ABNORMAL, "");
                 self.finish(slot, &reason);
-                self.release(slot);
+                // A peer that only shut its side still reads what was sent before.
+                self.end_lingering(slot, &Ending::EndOfStream);
             }
             // The handler panicked over an error, whose end is the next command.
             (Phase::Open, Ending::Failed(ConnectionError::HandlerPanicked)) if live.told => {}

@@ -38,6 +38,41 @@ fn a_client_that_closes_gets_its_code_back_and_the_end_of_the_stream() {
 }
 
 #[test]
+fn what_was_sent_still_arrives_at_a_client_that_has_only_shut_its_side() {
+    let mut world = world(1);
+    let mut peer = world.connect_to(echo());
+    peer.text("last words");
+    peer.client.shutdown();
+    world.run();
+    assert_eq!(
+        peer.log.take(),
+        ["open", "last words", "close 1006 '' unclean"]
+    );
+    assert_eq!(peer.received(), ["last words"]);
+    assert!(peer.client.is_closed());
+    assert_gone(&world);
+}
+
+#[test]
+fn a_client_that_has_shut_its_side_and_does_not_read_is_cut_after_the_close_timeout() {
+    let mut world = world(1);
+    let mut peer = world.connect_to(echo());
+    peer.client.set_window(10);
+    peer.text("longer than the window");
+    peer.client.shutdown();
+    world.millis(1_999);
+    assert_eq!(
+        peer.log.take(),
+        ["open", "longer than the window", "close 1006 '' unclean"]
+    );
+    assert!(!peer.client.is_closed());
+    world.millis(1);
+    assert!(peer.client.is_closed());
+    assert_eq!(peer.received(), NOTHING);
+    assert_gone(&world);
+}
+
+#[test]
 fn a_close_without_a_code_is_answered_without_one() {
     let mut world = world(1);
     let mut peer = world.connect();
