@@ -25,15 +25,24 @@ impl Timer {
         }
     }
 
-    fn schedule(&self, after: Duration, callback: Callback<()>, repeat: bool) {
+    /// Sets the timer. `current` is its own, locked, so that it cannot run or be
+    /// cancelled before its id is known.
+    fn schedule(
+        &self,
+        current: &mut Option<TimerId>,
+        after: Duration,
+        callback: Callback<()>,
+        repeat: bool,
+    ) {
         let timer = self.clone();
-        // Held while arming, so that the timer cannot run before its id is known.
-        let mut current = self.current.lock();
         let run = move || {
-            // Taken out: a repeating timer that was cancelled meanwhile ends here.
-            timer.current.lock().take()?;
-            if repeat {
-                timer.schedule(after, callback.clone(), true);
+            {
+                let mut current = timer.current.lock();
+                // Taken out: a timer that was cancelled meanwhile ends here.
+                current.take()?;
+                if repeat {
+                    timer.schedule(&mut current, after, callback.clone(), true);
+                }
             }
             callback.call(timer.socket.clone(), ())
         };
@@ -61,7 +70,8 @@ impl Socket {
 
     /// Calls `handler` again and again, `period` after the call before began,
     /// until the socket closes or the timer is cancelled. A period under 1 ms is
-    /// taken as 1 ms.
+    /// taken as 1 ms. An async handler that takes longer than a period is called again
+    /// while it is still running.
     pub fn every<M>(&self, period: Duration, handler: impl EventHandler<(), M>) -> Timer {
         let period = period.max(Duration::from_millis(1));
         self.start_timer(period, handler.into_callback(), true)
@@ -72,7 +82,7 @@ impl Socket {
             socket: self.clone(),
             current: Arc::default(),
         };
-        timer.schedule(after, callback, repeat);
+        timer.schedule(&mut timer.current.lock(), after, callback, repeat);
         timer
     }
 }

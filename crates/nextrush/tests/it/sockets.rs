@@ -383,6 +383,56 @@ async fn a_cancelled_timer_does_not_run() {
 }
 
 #[tokio::test]
+async fn a_repeating_timer_that_is_cancelled_while_it_runs_does_not_go_on() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    const ROUNDS: usize = 30;
+    const TIMERS: u32 = 300;
+
+    let mut app = App::new();
+    let handle = app.handle().clone();
+    app.ws("/", |socket: Socket| {
+        socket.send("open");
+        socket.on_message(|socket: Socket, message: Received| socket.send(message));
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    client.text().await;
+    let socket = handle.sockets().remove(0);
+
+    let ticks = Arc::new(AtomicU32::new(0));
+    // What runs when it is cancelled may come to its end, but must not begin again. The
+    // last word is that of a timer, which comes after all that were due before it.
+    let settled = async |client: &mut Client| {
+        socket.after(Duration::from_millis(2), |socket: Socket, ()| {
+            socket.send("settled")
+        });
+        assert_eq!(client.text().await, "settled");
+        ticks.load(Ordering::Relaxed)
+    };
+    // Cancelled by this thread while they run on the socket's own.
+    for _ in 0..ROUNDS {
+        let before = ticks.load(Ordering::Relaxed);
+        let timers: Vec<_> = (0..TIMERS)
+            .map(|_| {
+                let ticks = Arc::clone(&ticks);
+                socket.every(Duration::from_millis(1), move |_: Socket, ()| {
+                    ticks.fetch_add(1, Ordering::Relaxed);
+                })
+            })
+            .collect();
+        while ticks.load(Ordering::Relaxed) - before < TIMERS {
+            std::thread::yield_now();
+        }
+        for timer in timers {
+            timer.cancel();
+        }
+        let once = settled(&mut client).await;
+        assert_eq!(settled(&mut client).await, once);
+    }
+}
+
+#[tokio::test]
 async fn closing_the_server_says_going_away_to_every_socket() {
     let server = echo().await;
     let mut clients = Vec::new();
