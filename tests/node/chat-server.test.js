@@ -174,3 +174,21 @@ test('what cannot be understood is answered to the sender, who stays', async () 
   ada.send({ type: 'chat', text: 'still here' });
   assert.equal((await bob.json()).text, 'still here');
 });
+
+test('a flood of messages is refused in part, and the connection stays', async () => {
+  const { socket } = await join('flood', 'ada');
+  const flood = 1000;
+  for (let number = 0; number < flood; number++) {
+    socket.send(JSON.stringify({ type: 'typing', isTyping: true }));
+  }
+  // Nobody else is there to see her type: what comes is the refusals, then the answer to this.
+  const { retryAfterMs, ...refusal } = await socket.json();
+  assert.deepEqual(refusal, { type: 'error', message: 'Rate limit exceeded' });
+  assert.ok(retryAfterMs > 0 && retryAfterMs <= 1000, `${retryAfterMs}`);
+  for (;;) {
+    socket.send(JSON.stringify({ type: 'chat', text: 'still here' }));
+    const answer = await socket.json();
+    if (answer.type === 'chat-message') break;
+    assert.equal(answer.message, 'Rate limit exceeded');
+  }
+});

@@ -5,7 +5,10 @@ mod private;
 mod robust;
 
 use axum::extract::Path;
-use nextrush::{App, AuthRejection, Authenticated, ChatServer, LiveUpdates, RoomName, Socket};
+use nextrush::{
+    App, AuthRejection, Authenticated, ChatServer, LiveUpdates, RoomName, Socket, TokenBucket,
+    rate_limit,
+};
 
 pub(crate) fn add(app: &mut App, chat: &ChatServer, live: &LiveUpdates) {
     plain::add(app);
@@ -19,7 +22,10 @@ pub(crate) fn add(app: &mut App, chat: &ChatServer, live: &LiveUpdates) {
                     Path(room): Path<RoomName>,
                     user: Result<Authenticated, AuthRejection>| {
             match user {
-                Ok(user) => chat.connect(&socket, room, user.admit(&socket)).await,
+                Ok(user) => {
+                    bound_rate(&socket);
+                    chat.connect(&socket, room, user.admit(&socket)).await;
+                }
                 Err(rejection) => rejection.refuse(&socket),
             }
         },
@@ -30,10 +36,17 @@ pub(crate) fn add(app: &mut App, chat: &ChatServer, live: &LiveUpdates) {
         "/live",
         move |socket: Socket, user: Result<Authenticated, AuthRejection>| match user {
             Ok(user) => {
+                bound_rate(&socket);
                 user.admit(&socket);
                 live.connect(&socket);
             }
             Err(rejection) => rejection.refuse(&socket),
         },
     );
+}
+
+/// What a client says is passed on to many: 100 messages a second, and 200 at once,
+/// are more than people and programs that mean well send.
+fn bound_rate(socket: &Socket) {
+    socket.filter(rate_limit(TokenBucket::default()));
 }

@@ -18,6 +18,7 @@ fn echo(socket: Socket) {
 fn room(socket: Socket, Path(room): Path<RoomName>) -> Result<(), JoinError> {
     let name = format!("rooms/{room}");
     socket.join(&name)?;
+    super::bound_rate(&socket);
     socket.send(format!("Welcome to room {room}!"));
     socket.on_message(move |socket: Socket, message: Message| {
         socket.app().room(&name).except(&socket).send(message);

@@ -49,6 +49,7 @@ pub(super) fn add(app: &mut App) {
 }
 
 fn enter(socket: &Socket, rooms: &RoomManager, room: RoomName, user: User) -> Result<(), BoxError> {
+    super::bound_rate(socket);
     rooms.join_room(room.as_str(), socket)?;
     socket.send_json(&Event::Authenticated {
         user: &user,
