@@ -4,19 +4,18 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use nextrush_protocol::CloseCode;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt as _;
 
 use crate::error::{Error, Result};
@@ -166,10 +165,10 @@ impl Server {
     /// Stops accepting, closes every socket with 1001 (going away), and lets
     /// requests that are being answered finish. Returns when all are gone, after
     /// 10 s at the latest; what is left then is cut.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
         self.stop.send_replace(());
         let requests = async {
-            if let Err(error) = self.accepting.await {
+            if let Err(error) = (&mut self.accepting).await {
                 tracing::error!(%error, "the accept loop failed");
             }
         };
@@ -178,6 +177,7 @@ impl Server {
             .close_all(CloseCode::GOING_AWAY, "Server is shutting down");
         let all = async { tokio::join!(requests, sockets) };
         if tokio::time::timeout(CLOSE_TIMEOUT, all).await.is_err() {
+            self.accepting.abort();
             tracing::warn!("some connections did not end in time and were cut");
         }
     }
@@ -221,15 +221,19 @@ fn bind_one(addr: SocketAddr) -> Result<TcpListener> {
 }
 
 async fn accept_loop(listener: TcpListener, router: Router, mut stopped: watch::Receiver<()>) {
-    let graceful = GracefulShutdown::new();
+    // Cut when this is dropped; what was upgraded is not among them any more.
+    let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
             // Also when the server was dropped.
             _ = stopped.changed() => break,
         };
         match accepted {
-            Ok((stream, peer)) => serve(stream, peer, &router, &graceful),
+            Ok((stream, peer)) => {
+                connections.spawn(serve(stream, peer, router.clone(), stopped.clone()));
+            }
             // The client has gone again; nothing is wrong here.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -239,7 +243,7 @@ async fn accept_loop(listener: TcpListener, router: Router, mut stopped: watch::
         }
     }
     drop(listener);
-    graceful.shutdown().await;
+    while connections.join_next().await.is_some() {}
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {
@@ -251,31 +255,38 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn serve(stream: TcpStream, peer: SocketAddr, router: &Router, graceful: &GracefulShutdown) {
-    let service =
-        router
-            .clone()
-            .map_request(move |request: http::Request<hyper::body::Incoming>| {
-                let mut request = request.map(axum::body::Body::new);
-                request.extensions_mut().insert(ConnectInfo(peer));
-                request
-            });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    mut stopped: watch::Receiver<()>,
+) {
+    let service = router.map_request(move |request: http::Request<hyper::body::Incoming>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
+    // HTTP/1.1 alone: to tell it from HTTP/2, hyper-util waits for the first bytes without
+    // any timeout, and a client that sends none would stay for ever.
+    let connection = http1::Builder::new()
         // Without a timer hyper ignores the timeout silently.
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_LIMIT);
-    let connection = builder
-        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
-        .into_owned();
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%peer, error, "an HTTP connection ended with an error");
+        .max_buf_size(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stopped.changed() => {
+            // The request that is being answered is the last one.
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
-    });
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "an HTTP connection ended with an error");
+    }
 }
 
 #[cfg(unix)]

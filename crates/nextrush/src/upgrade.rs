@@ -96,8 +96,8 @@ fn accept(
 /// registered anew by the engine, which frees all that the HTTP side had
 /// allocated for it. Anything else (TLS, a wrapped stream) is bridged.
 fn take_transport(upgraded: Upgraded) -> std::io::Result<(Transport, Bytes)> {
-    // `axum::serve` and `Server` serve through hyper-util, whose own wrapper is
-    // around the stream; bare hyper has none.
+    // `axum::serve` serves through hyper-util, whose own wrapper is around the stream;
+    // `Server` and bare hyper have none.
     let upgraded =
         match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => {

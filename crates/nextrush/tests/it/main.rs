@@ -17,4 +17,5 @@ mod guide_route_parameters;
 mod guide_testing;
 mod refusals;
 mod rooms;
+mod server;
 mod sockets;

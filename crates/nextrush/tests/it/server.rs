@@ -1,0 +1,46 @@
+//! The server's end of plain HTTP connections.
+
+use nextrush::App;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use crate::support::{serve, within};
+
+/// What the server does at the end of a connection; a reset is an end as well.
+async fn end_of(stream: &mut TcpStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    // An error says that the connection was reset.
+    let _ = within(stream.read_to_end(&mut answer)).await;
+    answer
+}
+
+// With the clock paused, time passes as soon as everybody waits.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_ask_is_not_waited_for() {
+    let server = serve(App::new()).await;
+    for sent in ["", "G", "PRI * HTTP/2.0", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        end_of(&mut stream).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_does_not_end_is_cut_when_the_server_closes() {
+    let mut app = App::new();
+    let (begun, mut was_begun) = mpsc::unbounded_channel();
+    app.get("/", async move || {
+        begun.send(()).unwrap();
+        std::future::pending::<()>().await;
+    });
+    let server = serve(app).await;
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    within(was_begun.recv()).await.unwrap();
+    server.close().await;
+    assert!(end_of(&mut stream).await.is_empty());
+    // Nothing holds the handler any more.
+    assert_eq!(within(was_begun.recv()).await, None);
+}
