@@ -90,7 +90,7 @@ impl Opening {
         if status != StatusCode::SWITCHING_PROTOCOLS {
             return Err(AnswerError::Status(status));
         }
-        if !list::contains(headers, UPGRADE, "websocket") {
+        if !list::is_only(headers, UPGRADE, "websocket") {
             return Err(AnswerError::Upgrade);
         }
         if !list::contains(headers, CONNECTION, "upgrade") {

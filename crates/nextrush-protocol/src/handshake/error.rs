@@ -102,7 +102,7 @@ pub enum AnswerError {
     /// The status is not 101: the server refuses, or redirects, or asks for credentials.
     #[error("answered with status {0} instead of 101")]
     Status(StatusCode),
-    /// `Upgrade` is not `websocket`.
+    /// `Upgrade` is not `websocket`, or names something else as well.
     #[error("answer without `Upgrade: websocket`")]
     Upgrade,
     /// No `Connection` header names `upgrade`.

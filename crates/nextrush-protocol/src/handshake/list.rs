@@ -21,6 +21,13 @@ pub(super) fn contains(headers: &HeaderMap, name: impl AsHeaderName, token: &str
     elements(headers, name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 
+/// Whether the list `name` holds `token`, in any case, and nothing else.
+pub(super) fn is_only(headers: &HeaderMap, name: impl AsHeaderName, token: &str) -> bool {
+    let mut elements = elements(headers, name).peekable();
+    elements.peek().is_some()
+        && elements.all(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+}
+
 /// How often a header is there.
 pub(super) enum Occurrence<'h> {
     Missing,

@@ -365,6 +365,9 @@ fn a_wrong_answer_is_refused() {
     for (name, values, error) in [
         ("upgrade", &[][..], AnswerError::Upgrade),
         ("upgrade", &[b"h2c".as_slice()], AnswerError::Upgrade),
+        ("upgrade", &[b""], AnswerError::Upgrade),
+        ("upgrade", &[b"h2c, websocket"], AnswerError::Upgrade),
+        ("upgrade", &[b"websocket", b"h2c"], AnswerError::Upgrade),
         ("connection", &[], AnswerError::Connection),
         ("connection", &[b"close"], AnswerError::Connection),
         ("sec-websocket-accept", &[], AnswerError::Accept),
