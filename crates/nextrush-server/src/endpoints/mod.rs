@@ -3,6 +3,7 @@
 mod plain;
 mod private;
 mod robust;
+mod room_id;
 
 use axum::extract::Path;
 use nextrush::{

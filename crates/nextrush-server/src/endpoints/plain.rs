@@ -1,8 +1,10 @@
 //! The endpoints that need no token: an echo and two with route parameters.
 
 use axum::extract::Path;
-use nextrush::{App, JoinError, Message, RoomName, Socket};
+use nextrush::{App, JoinError, Message, Socket};
 use serde::{Deserialize, Serialize};
+
+use super::room_id::RoomId;
 
 pub(super) fn add(app: &mut App) {
     app.ws("/chat", echo);
@@ -15,11 +17,11 @@ fn echo(socket: Socket) {
     socket.on_message(|socket: Socket, message: Message| socket.send(format!("Echo: {message}")));
 }
 
-fn room(socket: Socket, Path(room): Path<RoomName>) -> Result<(), JoinError> {
-    let name = format!("rooms/{room}");
+fn room(socket: Socket, Path(room): Path<RoomId>) -> Result<(), JoinError> {
+    let name = room.of("rooms");
     socket.join(&name)?;
     super::bound_rate(&socket);
-    socket.send(format!("Welcome to room {room}!"));
+    socket.send(format!("Welcome to room {}!", room.as_str()));
     socket.on_message(move |socket: Socket, message: Message| {
         socket.app().room(&name).except(&socket).send(message);
     });

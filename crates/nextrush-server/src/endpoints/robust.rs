@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use axum::extract::Path;
 use nextrush::{
-    App, ConnectionError, ErrorMessage, JoinError, Message, Options, RoomName, SlidingWindow,
-    Socket, rate_limit,
+    App, ConnectionError, ErrorMessage, JoinError, Message, Options, SlidingWindow, Socket,
+    rate_limit,
 };
 use serde::Deserialize;
+
+use super::room_id::RoomId;
 
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 const PING_PERIOD: Duration = Duration::from_secs(30);
@@ -24,8 +26,8 @@ pub(super) fn add(app: &mut App) {
     app.ws_with("/robust-chat/:roomId", options, enter);
 }
 
-fn enter(socket: Socket, Path(room): Path<RoomName>) -> Result<(), JoinError> {
-    let name = format!("robust/{room}");
+fn enter(socket: Socket, Path(room): Path<RoomId>) -> Result<(), JoinError> {
+    let name = room.of("robust");
     socket.join(&name)?;
     socket.after(CONNECTION_TIMEOUT, |socket: Socket, ()| {
         socket.close(1000, "Connection timeout");
