@@ -1,0 +1,455 @@
+//! Writes the seeds that are made by hand: `cargo run --no-default-features --example seeds`.
+//!
+//! How an input is laid out is said in `src/`, at the target's function. Inputs that a
+//! fuzzer found are kept beside these, and not touched.
+
+use std::path::Path;
+use std::{fs, io};
+
+const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
+
+fn main() -> io::Result<()> {
+    for (target, seeds) in [
+        ("decoder", decoder()),
+        ("round_trip", round_trip()),
+        ("handshake", handshake()),
+        ("command", command()),
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("seeds")
+            .join(target);
+        fs::create_dir_all(&folder)?;
+        for (name, input) in seeds {
+            fs::write(folder.join(name), input)?;
+        }
+    }
+    Ok(())
+}
+
+type Seeds = Vec<(&'static str, Vec<u8>)>;
+
+/// 64 KiB, less 1 byte: 0xFFFF would be none at all.
+const ROOMY: [u8; 4] = [0xFE, 0xFF, 0xFE, 0xFF];
+const SMALL: [u8; 4] = [8, 0, 4, 0];
+const NONE: [u8; 4] = [0xFF; 4];
+
+fn decoder() -> Seeds {
+    let from_client = |limits, frames: &[(u8, &[u8])]| {
+        let frames = frames
+            .iter()
+            .map(|(first, payload)| masked(*first, payload));
+        stream(0, limits, &frames.collect::<Vec<_>>().concat())
+    };
+    let from_server = |limits, frames: &[(u8, &[u8])]| {
+        let frames = frames
+            .iter()
+            .map(|(first, payload)| unmasked(*first, payload));
+        stream(1, limits, &frames.collect::<Vec<_>>().concat())
+    };
+    vec![
+        (
+            "text",
+            from_client(
+                ROOMY,
+                &[
+                    (0x81, b"Hello"),
+                    (0x81, b""),
+                    (0x81, "h\u{e9}\u{20ac}\u{1f980}".as_bytes()),
+                ],
+            ),
+        ),
+        (
+            "binary",
+            from_client(ROOMY, &[(0x82, &[0, 255, 128]), (0x82, b"")]),
+        ),
+        (
+            "length_of_16_bits",
+            from_client(ROOMY, &[(0x82, &[7; 126]), (0x81, &[b'a'; 300])]),
+        ),
+        (
+            "length_of_64_bits",
+            stream(1, NONE, &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3]),
+        ),
+        (
+            "length_of_4_gib",
+            stream(1, NONE, &[0x82, 127, 0, 0, 0, 1, 0, 0, 0, 0, 1]),
+        ),
+        (
+            "length_just_below_4_gib",
+            stream(1, NONE, &[0x02, 127, 0, 0, 0, 0, 255, 255, 255, 255, 1]),
+        ),
+        (
+            "length_overflow",
+            stream(1, NONE, &[0x82, 127, 128, 0, 0, 0, 0, 0, 0, 0]),
+        ),
+        ("length_not_minimal", stream(1, ROOMY, &[0x82, 126, 0, 125])),
+        (
+            "long_length_not_minimal",
+            stream(1, ROOMY, &[0x82, 127, 0, 0, 0, 0, 0, 0, 255, 255]),
+        ),
+        (
+            "fragments",
+            from_client(
+                ROOMY,
+                &[(0x01, b"He"), (0x00, b""), (0x00, b"ll"), (0x80, b"o")],
+            ),
+        ),
+        (
+            "fragments_from_a_server",
+            from_server(
+                ROOMY,
+                &[(0x02, b"He"), (0x00, b"ll"), (0x80, b"o"), (0x81, b"x")],
+            ),
+        ),
+        (
+            "character_across_fragments",
+            from_client(ROOMY, &[(0x01, b"\xe2"), (0x00, b"\x82"), (0x80, b"\xac")]),
+        ),
+        (
+            "character_unfinished",
+            from_client(ROOMY, &[(0x01, b"\xe2\x82"), (0x80, b"")]),
+        ),
+        (
+            "surrogate_in_a_fragment",
+            from_client(ROOMY, &[(0x01, b"ok\xed"), (0x00, b"\xa0")]),
+        ),
+        ("not_utf8", from_server(ROOMY, &[(0x81, b"ab\xffcd")])),
+        (
+            "controls_between_fragments",
+            from_client(
+                ROOMY,
+                &[
+                    (0x01, b"a"),
+                    (0x89, b"p"),
+                    (0x00, b"b"),
+                    (0x8A, b""),
+                    (0x80, b"c"),
+                ],
+            ),
+        ),
+        (
+            "longest_ping",
+            from_client(ROOMY, &[(0x01, b"a"), (0x89, &[9; 125]), (0x80, b"")]),
+        ),
+        ("ping_too_long", from_client(ROOMY, &[(0x89, &[9; 126])])),
+        ("ping_in_fragments", from_client(ROOMY, &[(0x09, b"p")])),
+        (
+            "close",
+            from_client(ROOMY, &[(0x88, b"\x03\xe8bye"), (0x81, b"late")]),
+        ),
+        (
+            "close_without_a_code",
+            from_server(ROOMY, &[(0x88, b""), (0x81, b"late")]),
+        ),
+        ("close_of_one_byte", from_client(ROOMY, &[(0x88, b"\x03")])),
+        (
+            "close_with_1005",
+            from_client(ROOMY, &[(0x88, b"\x03\xed")]),
+        ),
+        (
+            "close_with_4999",
+            from_client(ROOMY, &[(0x88, b"\x13\x87")]),
+        ),
+        (
+            "close_reason_not_utf8",
+            from_client(ROOMY, &[(0x88, b"\x03\xe8\xff")]),
+        ),
+        (
+            "close_between_fragments",
+            from_client(ROOMY, &[(0x01, b"a"), (0x88, b"\x03\xe9")]),
+        ),
+        (
+            "reserved_bit",
+            from_client(ROOMY, &[(0x81, b"a"), (0xC1, b"b")]),
+        ),
+        ("reserved_opcode", from_client(ROOMY, &[(0x83, b"a")])),
+        (
+            "continuation_of_nothing",
+            from_client(ROOMY, &[(0x80, b"a")]),
+        ),
+        (
+            "message_in_a_message",
+            from_client(ROOMY, &[(0x01, b"a"), (0x82, b"b")]),
+        ),
+        ("unmasked", stream(0, ROOMY, &unmasked(0x81, b"a"))),
+        ("masked_by_a_server", stream(1, ROOMY, &masked(0x81, b"a"))),
+        (
+            "frame_of_the_limit",
+            from_client(SMALL, &[(0x02, b"abcd"), (0x80, b"efgh")]),
+        ),
+        (
+            "frame_above_the_limit",
+            from_client(SMALL, &[(0x82, b"abcde")]),
+        ),
+        (
+            "message_above_the_limit",
+            from_client(SMALL, &[(0x02, b"abcd"), (0x00, b"efgh"), (0x80, b"i")]),
+        ),
+        (
+            "no_byte_allowed",
+            from_client([0; 4], &[(0x81, b""), (0x89, b"p"), (0x81, b"a")]),
+        ),
+    ]
+}
+
+/// Pieces of 1, 2 and 5 bytes.
+fn stream(role: u8, limits: [u8; 4], bytes: &[u8]) -> Vec<u8> {
+    [&[role], &limits[..], &[1, 2, 5], bytes].concat()
+}
+
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = unmasked(first, &[]);
+    bytes.truncate(1);
+    bytes.extend(length(payload.len()));
+    bytes[1] |= 0x80;
+    bytes.extend(MASK);
+    bytes.extend(
+        payload
+            .iter()
+            .zip(MASK.iter().cycle())
+            .map(|(byte, key)| byte ^ key),
+    );
+    bytes
+}
+
+fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
+    [&[first][..], &length(payload.len()), payload].concat()
+}
+
+fn length(length: usize) -> Vec<u8> {
+    match length {
+        0..=125 => vec![length as u8],
+        _ => [&[126][..], &(length as u16).to_be_bytes()].concat(),
+    }
+}
+
+fn round_trip() -> Seeds {
+    let client = |list: &[u8]| [&[0], &MASK[..], &[1, 2, 5], list].concat();
+    let server = |list: &[u8]| [&[1], &[0; 4][..], &[0, 3, 40], list].concat();
+    vec![
+        ("nothing", client(b"")),
+        ("text", client(b"\x00\x05\x00Hello\x00\x00\x00")),
+        ("binary", server(b"\x01\x03\x00\x00\xff\x80\x01\x00\x00")),
+        (
+            "fragments",
+            client(b"\x00\x06\x03H\xc3\xa9llo\x30\x00\x60\x00\xf0\x00"),
+        ),
+        (
+            "fragments_from_a_server",
+            server(b"\x01\x06\x03abcdef\x30\x00\x60\x00\xf0\x00"),
+        ),
+        (
+            "ping_between_fragments",
+            client(b"\x01\x04\x02abcd\x40\x07abc\x80\x04de\x00\x01\x00x"),
+        ),
+        (
+            "pong_between_characters_halves",
+            server(b"\x00\x03\x02\xe2\x82\xac\x60\x02p\xb0\x00"),
+        ),
+        ("ping_and_pong", client(b"\x02\x04ping\x03\x04pong\x02\x00")),
+        (
+            "ping_too_long",
+            server(&[&[2, 126][..], &[9; 126], &[3, 125], &[9; 125]].concat()),
+        ),
+        (
+            "close",
+            client(b"\x00\x01\x00a\x04\x05\x03\xe8bye\x00\x01\x00b"),
+        ),
+        ("close_without_a_code", server(b"\x04\x00")),
+        ("close_with_1006", server(b"\x04\x02\x03\xee")),
+        (
+            "close_with_a_long_reason",
+            client(&[&[4, 255, 0x0F, 0xA0][..], "\u{e9}".repeat(126).as_bytes()].concat()),
+        ),
+        (
+            "length_of_16_bits",
+            server(b"\x82\x02\x02ab\x10\x00\x80\x03p"),
+        ),
+        (
+            "length_of_64_bits",
+            client(&[&[0x83, 100, 2][..], &[b'x'; 100], &[0x01, 0, 0xF0, 3, b'p']].concat()),
+        ),
+        ("mask_of_zeros", [&[0; 8], &b"\x00\x02\x00hi"[..]].concat()),
+    ]
+}
+
+fn handshake() -> Seeds {
+    const REQUEST: &str = "GET 1.1 200\nhost:server.example.com\nupgrade:websocket\n\
+        connection:Upgrade\nsec-websocket-key:dGhlIHNhbXBsZSBub25jZQ==\n\
+        sec-websocket-version:13\n";
+    const ANSWER: &str = "GET 1.1 101\nupgrade:websocket\nconnection:Upgrade\n\
+        sec-websocket-accept:s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n";
+    let request = |more: &str| format!("{REQUEST}{more}").into_bytes();
+    let answer = |more: &str| format!("{ANSWER}{more}").into_bytes();
+    let instead = |old: &str, new: &str| {
+        assert!(REQUEST.contains(old), "{old}");
+        REQUEST.replace(old, new).into_bytes()
+    };
+    vec![
+        ("request", request("")),
+        (
+            "request_with_subprotocols",
+            request("sec-websocket-protocol:chat, superchat\nsec-websocket-protocol:v2\n"),
+        ),
+        (
+            "request_with_a_bad_subprotocol",
+            request("sec-websocket-protocol:chat, a b\n"),
+        ),
+        (
+            "request_with_one_subprotocol_twice",
+            request("sec-websocket-protocol:chat,chat\n"),
+        ),
+        (
+            "request_with_an_extension",
+            request("sec-websocket-extensions:permessage-deflate; client_max_window_bits\n"),
+        ),
+        ("request_with_an_empty_body", request("content-length:0\n")),
+        ("request_with_a_body", request("content-length:5\n")),
+        (
+            "request_with_chunks",
+            request("transfer-encoding:chunked\n"),
+        ),
+        ("request_with_two_hosts", request("host:b.example\n")),
+        (
+            "request_with_two_keys",
+            request("sec-websocket-key:dGhlIHNhbXBsZSBub25jZQ==\n"),
+        ),
+        (
+            "request_with_two_versions",
+            request("sec-websocket-version:13\n"),
+        ),
+        (
+            "request_without_a_host",
+            instead("host:server.example.com", "host:"),
+        ),
+        (
+            "request_in_lists",
+            instead("connection:Upgrade", "connection:keep-alive,, UPGRADE"),
+        ),
+        (
+            "request_for_h2c_too",
+            instead("upgrade:websocket", "upgrade:h2c\nupgrade: WebSocket\t"),
+        ),
+        ("request_with_version_12", instead(":13", ":12")),
+        (
+            "request_with_a_key_of_15_bytes",
+            instead("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j"),
+        ),
+        (
+            "request_with_a_key_with_spare_bits",
+            instead("ZQ==", "ZR=="),
+        ),
+        ("request_by_post", instead("GET", "POST")),
+        ("request_over_http_1_0", instead("1.1", "1.0")),
+        ("request_over_http_2", instead("1.1", "2")),
+        ("answer", answer("")),
+        (
+            "answer_with_a_subprotocol",
+            answer("sec-websocket-protocol:superchat\n"),
+        ),
+        (
+            "answer_with_another_subprotocol",
+            answer("sec-websocket-protocol:other\n"),
+        ),
+        (
+            "answer_with_two_subprotocols",
+            answer("sec-websocket-protocol:chat\nsec-websocket-protocol:superchat\n"),
+        ),
+        (
+            "answer_with_an_extension",
+            answer("sec-websocket-extensions:permessage-deflate\n"),
+        ),
+        (
+            "answer_with_no_extension",
+            answer("sec-websocket-extensions: ,\n"),
+        ),
+        (
+            "answer_with_two_accepts",
+            answer("sec-websocket-accept:s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n"),
+        ),
+        ("answer_with_another_protocol_too", answer("upgrade:h2c\n")),
+        (
+            "answer_to_both",
+            answer(
+                "host:a\nsec-websocket-key:dGhlIHNhbXBsZSBub25jZQ==\nsec-websocket-version:13\n",
+            ),
+        ),
+        ("answer_200", ANSWER.replace("101", "200").into_bytes()),
+        ("empty", Vec::new()),
+    ]
+}
+
+fn command() -> Seeds {
+    let mut seeds: Seeds = [
+        ("chat", r#"{"type":"chat","text":"hello"}"#),
+        (
+            "chat_with_the_type_last",
+            r#"{"text":"hello","type":"chat"}"#,
+        ),
+        (
+            "chat_with_more",
+            r#"{"type":"chat","text":"hi","more":[{"a":null}],"x":1.5e3}"#,
+        ),
+        (
+            "chat_in_escapes",
+            r#"{"typ\u0065":"ch\u0061t","text":"\ud83e\udd80\n\""}"#,
+        ),
+        (
+            "chat_with_a_lone_surrogate",
+            r#"{"type":"chat","text":"\ud800"}"#,
+        ),
+        ("chat_without_a_text", r#"{"type":"chat"}"#),
+        ("chat_with_a_number", r#"{"type":"chat","text":1}"#),
+        (
+            "chat_with_two_texts",
+            r#"{"type":"chat","text":"a","text":"b"}"#,
+        ),
+        (
+            "chat_with_two_types",
+            r#"{"type":"chat","type":"ping","text":"a"}"#,
+        ),
+        ("typing", r#"{"type":"typing","isTyping":true}"#),
+        (
+            "move",
+            r#"{"type":"move","x":-9223372036854775808,"y":9223372036854775807}"#,
+        ),
+        (
+            "move_too_far",
+            r#"{"type":"move","x":1e400,"y":9223372036854775808}"#,
+        ),
+        ("move_by_a_float", r#"{"type":"move","x":-0,"y":1.0}"#),
+        ("choose", r#"{"type":"choose","options":["a","","c"]}"#),
+        (
+            "choose_in_depth",
+            r#"{"type":"choose","options":[[[[["a"]]]]]}"#,
+        ),
+        ("ping", "\t\r\n {\"type\":\"ping\"} \n"),
+        ("ping_with_more", r#"{"type":"ping","x":null}"#),
+        ("unknown", r#"{"type":"dance","x":1,"x":2}"#),
+        (
+            "unknown_with_a_number_too_big",
+            r#"{"type":"dance","x":1e400}"#,
+        ),
+        ("type_of_null", r#"{"type":null}"#),
+        ("type_by_index", r#"{"type":4}"#),
+        ("type_as_an_object", r#"{"type":{"ping":null}}"#),
+        ("without_a_type", "{}"),
+        ("array", r#"["ping",{"type":"ping"}]"#),
+        ("text", r#""ping""#),
+        ("number", "12"),
+        ("not_json", "hello"),
+        ("comma_at_the_end", r#"{"type":"ping",}"#),
+        ("two_objects", r#"{"type":"ping"}{}"#),
+        ("mark_of_byte_order", "\u{feff}{\"type\":\"ping\"}"),
+        ("empty", ""),
+    ]
+    .map(|(name, text)| (name, text.as_bytes().to_vec()))
+    .into();
+    let deep = format!(r#"{{"type":"chat","text":{}"#, "[".repeat(200));
+    seeds.push(("deep", deep.into_bytes()));
+    seeds.push((
+        "not_utf8",
+        b"{\"type\":\"chat\",\"text\":\"\xff\"}".to_vec(),
+    ));
+    seeds
+}

@@ -1,0 +1,20 @@
+//! What must hold for any bytes from outside.
+//!
+//! Each target is a function that takes an input and panics if a promise is broken. It is
+//! run twice: by libFuzzer, which invents inputs (`targets/`), and by `cargo test`, which
+//! replays the committed ones (`tests/seeds.rs`). How an input is laid out is said at
+//! each function, so that one can be written by hand.
+
+#![forbid(unsafe_code)]
+
+mod by_the_book;
+mod command;
+mod decoder;
+mod handshake;
+mod round_trip;
+mod said;
+
+pub use command::command;
+pub use decoder::decoder;
+pub use handshake::handshake;
+pub use round_trip::round_trip;
