@@ -1,6 +1,10 @@
 //! From hyper's connection to the engine's.
 
+use std::io;
+#[cfg(unix)]
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -9,7 +13,11 @@ use http::request::Parts;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use nextrush_engine::{AcceptError, Connection, Options, Transport};
+#[cfg(unix)]
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 use crate::endpoint::Open;
 use crate::handle::Handle;
@@ -36,7 +44,7 @@ pub(crate) fn start(
             Ok(upgraded) => upgraded,
             Err(error) => return tracing::debug!(%error, "a connection broke during its upgrade"),
         };
-        match take_transport(upgraded) {
+        match take_transport(upgraded, options.close_timeout) {
             Ok((transport, read_ahead)) => {
                 if let Err(error) = accept(&app, transport, read_ahead, options, open) {
                     tracing::warn!(%error, "an upgraded connection was dropped");
@@ -95,7 +103,7 @@ fn accept(
 /// A plain TCP connection is taken out of tokio as it is; its descriptor is
 /// registered anew by the engine, which frees all that the HTTP side had
 /// allocated for it. Anything else (TLS, a wrapped stream) is bridged.
-fn take_transport(upgraded: Upgraded) -> std::io::Result<(Transport, Bytes)> {
+fn take_transport(upgraded: Upgraded, close_timeout: Duration) -> io::Result<(Transport, Bytes)> {
     // `axum::serve` serves through hyper-util, whose own wrapper is around the stream;
     // `Server` and bare hyper have none.
     let upgraded =
@@ -111,28 +119,49 @@ fn take_transport(upgraded: Upgraded) -> std::io::Result<(Transport, Bytes)> {
             let stream = parts.io.into_inner().into_std()?;
             Ok((Transport::Tcp(stream), parts.read_buf))
         }
-        Err(upgraded) => bridge(upgraded),
+        Err(upgraded) => bridge(upgraded, close_timeout),
     }
 }
 
 /// Connects a stream of unknown kind to the engine by a pair of Unix sockets,
 /// with one task that copies.
 #[cfg(unix)]
-fn bridge(upgraded: Upgraded) -> std::io::Result<(Transport, Bytes)> {
-    let (ours, engines) = tokio::net::UnixStream::pair()?;
-    tokio::spawn(async move {
-        let (mut upgraded, mut ours) = (TokioIo::new(upgraded), ours);
-        if let Err(error) = tokio::io::copy_bidirectional(&mut upgraded, &mut ours).await {
-            tracing::debug!(%error, "a bridged connection broke");
-        }
-    });
+fn bridge(upgraded: Upgraded, close_timeout: Duration) -> io::Result<(Transport, Bytes)> {
+    let (ours, engines) = UnixStream::pair()?;
+    tokio::spawn(carry(upgraded, ours, close_timeout));
     Ok((Transport::Unix(engines.into_std()?), Bytes::new()))
 }
 
+/// Copies both ways until both sides have ended. A client that does not end when the
+/// engine has is waited for as long as the engine would wait.
+#[cfg(unix)]
+async fn carry(upgraded: Upgraded, engine: UnixStream, close_timeout: Duration) {
+    let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(upgraded));
+    let (mut from_engine, mut to_engine) = engine.into_split();
+    let mut inwards = pin!(pass(&mut from_client, &mut to_engine));
+    let mut outwards = pin!(pass(&mut from_engine, &mut to_client));
+    tokio::select! {
+        () = &mut inwards => outwards.await,
+        () = &mut outwards => {
+            // In time or not: it is over.
+            let _ = tokio::time::timeout(close_timeout, inwards).await;
+        }
+    }
+}
+
+/// Copies one way, and passes on the end, whether it was in order or not.
+#[cfg(unix)]
+async fn pass(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) {
+    let copied = tokio::io::copy(from, to).await;
+    if let Err(error) = copied.and(to.shutdown().await) {
+        tracing::debug!(%error, "a bridged connection broke");
+    }
+}
+
 #[cfg(not(unix))]
-fn bridge(_: Upgraded) -> std::io::Result<(Transport, Bytes)> {
-    Err(std::io::Error::new(
-        std::io::ErrorKind::Unsupported,
+fn bridge(_: Upgraded, _: Duration) -> io::Result<(Transport, Bytes)> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
         "only plain TCP connections can be upgraded on this platform",
     ))
 }
