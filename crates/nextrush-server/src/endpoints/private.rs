@@ -7,12 +7,8 @@ use nextrush::{
     App, AuthRejection, Authenticated, BoxError, ErrorMessage, Message, Outgoing, RoomManager,
     RoomName, Socket, Timestamp, User,
 };
-use serde::{Deserialize, Serialize};
-
-#[derive(Deserialize)]
-struct Incoming {
-    text: String,
-}
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 #[derive(Serialize)]
 #[serde(
@@ -59,7 +55,7 @@ fn enter(socket: &Socket, rooms: &RoomManager, room: RoomName, user: User) -> Re
     let user = Arc::new(user);
     socket.on_message(
         move |socket: Socket, message: Message| -> Result<(), BoxError> {
-            let Ok(Incoming { text }) = message.json() else {
+            let Some(text) = text_of(&message) else {
                 socket.send(ErrorMessage::new("Invalid message format"));
                 return Ok(());
             };
@@ -73,4 +69,35 @@ fn enter(socket: &Socket, rooms: &RoomManager, room: RoomName, user: User) -> Re
         },
     );
     Ok(())
+}
+
+/// The `text` of an object.
+fn text_of(message: &Message) -> Option<String> {
+    // No struct: serde would read one from an array as well.
+    let mut object: Map<String, Value> = message.json().ok()?;
+    match object.remove("text") {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_an_object_with_a_text() {
+        let text = |json: &str| text_of(&Message::Text(json.to_owned()));
+        assert_eq!(text(r#"{"text":"hi","more":1}"#).as_deref(), Some("hi"));
+        for json in [
+            r#"["hi"]"#,
+            r#"{"text":7}"#,
+            "{}",
+            "null",
+            r#""hi""#,
+            "{no json",
+        ] {
+            assert_eq!(text(json), None, "{json}");
+        }
+    }
 }

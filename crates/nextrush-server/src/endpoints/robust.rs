@@ -8,7 +8,7 @@ use nextrush::{
     App, ConnectionError, ErrorMessage, JoinError, Message, Options, SlidingWindow, Socket,
     rate_limit,
 };
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::room_id::RoomId;
 
@@ -44,21 +44,53 @@ fn enter(socket: Socket, Path(room): Path<RoomId>) -> Result<(), JoinError> {
     Ok(())
 }
 
-#[derive(Deserialize)]
-struct Tagged {
-    r#type: Option<serde_json::Value>,
+fn has_a_type(socket: &Socket, message: &Message) -> ControlFlow<()> {
+    match check(message) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(details) => {
+            socket.send(ErrorMessage::new("Invalid message format").details(details));
+            ControlFlow::Break(())
+        }
+    }
 }
 
-fn has_a_type(socket: &Socket, message: &Message) -> ControlFlow<()> {
-    let details = match message.json::<Tagged>() {
-        Ok(Tagged {
-            r#type: Some(serde_json::Value::String(name)),
-        }) if !name.is_empty() => return ControlFlow::Continue(()),
-        Ok(_) => "Invalid message type".to_owned(),
-        // JSON, but no object.
-        Err(error) if error.is_data() => "Invalid message type".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    socket.send(ErrorMessage::new("Invalid message format").details(details));
-    ControlFlow::Break(())
+/// Whether it is an object with a `type`; else what is wrong with it.
+fn check(message: &Message) -> Result<(), String> {
+    // No struct: serde would read one from an array as well.
+    let value: Value = message.json().map_err(|error| error.to_string())?;
+    match value.get("type").and_then(Value::as_str) {
+        Some(name) if !name.is_empty() => Ok(()),
+        _ => Err("Invalid message type".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn details(text: &str) -> Option<String> {
+        check(&Message::Text(text.to_owned())).err()
+    }
+
+    #[test]
+    fn a_message_is_an_object_with_a_type() {
+        assert_eq!(details(r#"{"type":"hello","more":[1]}"#), None);
+        for text in [
+            "{}",
+            r#"{"type":""}"#,
+            r#"{"type":7}"#,
+            r#"{"type":null}"#,
+            r#"["hello"]"#,
+            r#""type""#,
+            "null",
+            "7",
+        ] {
+            assert_eq!(
+                details(text).as_deref(),
+                Some("Invalid message type"),
+                "{text}"
+            );
+        }
+        assert!(details("{no json").unwrap().contains("line 1"));
+    }
 }
