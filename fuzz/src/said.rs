@@ -66,11 +66,11 @@ impl Said {
 
 /// Cuts `bytes` into pieces of these lengths, again and again; an empty piece for a 0,
 /// the whole rest if they are all 0.
-pub(crate) fn cut<'b>(mut bytes: &'b [u8], lengths: &[u8]) -> Vec<&'b [u8]> {
+pub(crate) fn cut<'b>(mut bytes: &'b [u8], lengths: &[usize]) -> Vec<&'b [u8]> {
     let mut pieces = Vec::new();
     if lengths.iter().any(|length| *length > 0) {
         for length in lengths.iter().cycle() {
-            let Some((piece, rest)) = bytes.split_at_checked(usize::from(*length)) else {
+            let Some((piece, rest)) = bytes.split_at_checked(*length) else {
                 break;
             };
             pieces.push(piece);

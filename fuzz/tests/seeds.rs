@@ -18,9 +18,9 @@ fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
         .join("seeds")
         .join(target);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
-    let paths = entries.map(|entry| entry.unwrap().path());
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
     let seeds: Vec<_> = paths
-        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .map(|path| (path.clone(), fs::read(path).expect("a seed can be read")))
         .collect();
     assert!(!seeds.is_empty(), "{folder:?} is empty");
     seeds
