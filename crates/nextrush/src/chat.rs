@@ -28,10 +28,13 @@ use crate::topics::{SubscribeError, Topics};
 const KEPT: usize = 100;
 /// How many of them somebody who joins gets.
 const SENT: usize = 50;
+/// How long all of these together may be, in bytes of JSON: half of the default backlog,
+/// over which a client that does not read at once is closed.
+const SENT_BYTES: usize = 512 * 1024;
 
 /// A chat with rooms: members, a history of 100 messages per room of which the
-/// last 50 are sent to whoever joins, typing announcements, and private messages
-/// to all sockets of a user.
+/// last 50 are sent to whoever joins (fewer if they are longer than 512 KiB together),
+/// typing announcements, and private messages to all sockets of a user.
 ///
 /// A cheap handle; clones are the same chat. See `examples/chat_server.rs`.
 ///
@@ -242,6 +245,18 @@ fn encode(topic: &Topic, epoch: Epoch, publication: &Publication) -> Outgoing {
     }
 }
 
+/// The newest publications that have no more than `limit` bytes together.
+fn last_that_fit(publications: &[Arc<Publication>], limit: usize) -> &[Arc<Publication>] {
+    let mut left = limit;
+    let fits = |publication: &&Arc<Publication>| {
+        let after = left.checked_sub(publication.data.len());
+        left = after.unwrap_or_default();
+        after.is_some()
+    };
+    let count = publications.iter().rev().take_while(fits).count();
+    &publications[publications.len() - count..]
+}
+
 /// One socket in one room.
 struct Member {
     chat: ChatServer,
@@ -254,8 +269,7 @@ impl Member {
     async fn join(&self, socket: &Socket) -> Result<(), SubscribeError> {
         let enter = |others: &Room, history: &History| {
             let users = self.enter(socket);
-            let messages = history
-                .publications
+            let messages = last_that_fit(&history.publications, SENT_BYTES)
                 .iter()
                 .filter_map(|publication| {
                     ChatMessage::new(history.position.epoch, publication)

@@ -157,6 +157,34 @@ async fn the_last_fifty_messages_are_sent_oldest_first_with_rising_ids() {
 }
 
 #[tokio::test]
+async fn a_long_history_does_not_push_out_who_joins() {
+    let server = server().await;
+    let (mut ada, _) = join(&server, "lobby", "ada").await;
+    for number in 0..50 {
+        let text = format!("{number} {}", "x".repeat(60_000));
+        ada.send_json(json!({ "type": "chat", "text": text })).await;
+        ada.json().await;
+    }
+    // Bob is slow: he reads nothing before the next message has been sent to him.
+    let path = format!("/chat/lobby?token={}", token("bob", "bob@example.com"));
+    let mut bob = Client::connect(&server, &path).await;
+    assert_eq!(ada.json().await["type"], "user-joined");
+    for text in ["one", "two"] {
+        ada.send_json(json!({ "type": "chat", "text": text })).await;
+        ada.json().await;
+    }
+    let history = bob.json().await;
+    let messages = history["messages"].as_array().unwrap();
+    let first = |message: &Value| message["text"].as_str().unwrap()[..2].trim().to_owned();
+    let texts: Vec<_> = messages.iter().map(first).collect();
+    let expected: Vec<_> = (42..50).map(|number| number.to_string()).collect();
+    assert_eq!(texts, expected);
+    for text in ["one", "two"] {
+        assert_eq!(bob.json().await["text"], text);
+    }
+}
+
+#[tokio::test]
 async fn typing_is_announced_to_the_others() {
     let server = server().await;
     let (mut ada, _) = join(&server, "lobby", "ada").await;
