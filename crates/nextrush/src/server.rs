@@ -140,7 +140,8 @@ impl fmt::Debug for Listen {
 }
 
 /// A running server. Dropping it stops accepting and leaves the open sockets
-/// alone; [`close`](Self::close) ends them in order.
+/// alone; [`close`](Self::close) ends them in order. With the last handle of the
+/// application and the last open socket its threads end too.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,

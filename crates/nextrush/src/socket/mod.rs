@@ -260,6 +260,10 @@ impl Socket {
     /// of one message (about 1 KB), where a registered function costs an idle
     /// connection next to nothing. Cancel safe.
     ///
+    /// From the first call on messages go here only: a function of `on_message` is not
+    /// called any more, and a client that nobody receives from is not read. So a handler
+    /// that leaves its loop early should [close](Self::close) the socket.
+    ///
     /// ```
     /// # use nextrush::Socket;
     /// async fn connected(socket: Socket) {
@@ -317,6 +321,9 @@ impl Socket {
 
     /// Keeps a value of a type of your own with the socket and returns the one of
     /// the same type that was there before.
+    ///
+    /// It stays as long as there is a handle of the socket, so it must not hold one
+    /// itself.
     pub fn set_data<T: Clone + Any + Send + Sync>(&self, value: T) -> Option<T> {
         self.0.data.lock().insert(value)
     }
