@@ -269,6 +269,14 @@ fn round_trip() -> Seeds {
             "length_of_64_bits",
             client(&[&[0x83, 100, 2][..], &[b'x'; 100], &[0x01, 0, 0xF0, 3, b'p']].concat()),
         ),
+        (
+            "longest_length_of_16_bits",
+            server(&[&[0x83, 85, 0][..], &[b'x'; 85]].concat()),
+        ),
+        (
+            "shortest_length_of_16_bits",
+            client(&[&[1, 125, 0][..], &[7; 125], &[1, 126, 0], &[8; 126]].concat()),
+        ),
         ("mask_of_zeros", [&[0; 8], &b"\x00\x02\x00hi"[..]].concat()),
     ]
 }
@@ -435,6 +443,8 @@ fn command() -> Seeds {
         ("type_as_an_object", r#"{"type":{"ping":null}}"#),
         ("without_a_type", "{}"),
         ("array", r#"["ping",{"type":"ping"}]"#),
+        ("array_of_a_type", r#"["ping"]"#),
+        ("array_of_values", r#"["chat","hi"]"#),
         ("text", r#""ping""#),
         ("number", "12"),
         ("not_json", "hello"),

@@ -6,8 +6,9 @@ use nextrush_protocol::{
 use crate::by_the_book;
 use crate::said::{Said, cut};
 
-/// How often a payload is repeated that is to be long.
-const REPEATED: usize = 700;
+/// How often a payload is repeated that is to be long: 85 bytes become 65535, the most
+/// that a length of 16 bits can say.
+const REPEATED: usize = 771;
 
 /// A stream of more bytes than this is cut into pieces that are as much longer.
 const LONG: usize = 4096;
@@ -25,13 +26,13 @@ const MAX_CONTROL: usize = 125;
 ///
 /// An input is 8 bytes and a list of things to say. The 8 bytes: sender (even: client,
 /// odd: server); the first frame's mask, 4 bytes, which is rotated for each further
-/// frame; three lengths of pieces, used in turn, 700 times as long for a stream above
+/// frame; three lengths of pieces, used in turn, 771 times as long for a stream above
 /// 4 KiB. Each thing to say starts with a byte whose remainder by 5 is its kind:
 ///
 /// - 0, text; 1, binary: a length; a count of cuts, modulo 4; the payload; for each cut
 ///   its place, in parts of 256, and a control frame that goes there: 0 for none, else
 ///   odd for a ping and even for a pong, half of it the length, and the payload. A first
-///   byte of 128 or more makes the payload 700 times as long.
+///   byte of 128 or more makes the payload 771 times as long.
 /// - 2, ping; 3, pong: a length, and the payload.
 /// - 4, close: a length, 2 bytes of code, the higher one first, and the reason. With a
 ///   code that must not be sent it has neither code nor reason. Ends the list.
