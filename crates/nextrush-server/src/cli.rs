@@ -22,7 +22,7 @@ pub struct Cli {
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
     pub jwt_secret: Option<String>,
 
-    /// Development mode: a page button mints tokens for any name. On loopback
+    /// Development mode: the page mints a token for any name. On loopback
     /// addresses only. The default of `cargo run` when JWT_SECRET is not set.
     #[arg(long)]
     pub dev: bool,

@@ -36,7 +36,7 @@ const SENT_BYTES: usize = 512 * 1024;
 /// last 50 are sent to whoever joins (fewer if they are longer than 512 KiB together),
 /// typing announcements, and private messages to all sockets of a user.
 ///
-/// A cheap handle; clones are the same chat. See `examples/chat_server.rs`.
+/// A cheap handle; clones are the same chat. See `examples/live_chat.rs`.
 ///
 /// ```
 /// use axum::extract::Path;
@@ -50,7 +50,7 @@ const SENT_BYTES: usize = 512 * 1024;
 ///                 Path(room): Path<RoomName>,
 ///                 user: Result<Authenticated, AuthRejection>| {
 ///         match user {
-///             Ok(user) => chat.connect(&socket, room, user.claims).await,
+///             Ok(user) => chat.connect(&socket, room, user.admit(&socket)).await,
 ///             Err(rejection) => rejection.refuse(&socket),
 ///         }
 ///     },

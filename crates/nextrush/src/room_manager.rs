@@ -17,7 +17,7 @@ use crate::socket::Socket;
 /// members after it. A socket is in one room of a manager at a time.
 ///
 /// A cheap handle; clones are the same manager. Two managers never mix, even if
-/// their rooms have the same names. See `examples/room_manager.rs`.
+/// their rooms have the same names. See `examples/room_management.rs`.
 ///
 /// ```
 /// # fn connected(app: &nextrush::Handle, socket: &nextrush::Socket) -> Result<(), nextrush::JoinError> {
