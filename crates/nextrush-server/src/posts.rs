@@ -16,6 +16,8 @@ use crate::api_error::ApiError;
 const CHANNEL: &str = "posts";
 /// The most posts that are kept; a server of chats is no place for more.
 const POSTS: usize = 10_000;
+/// How many of them are listed, the newest: all could be hundreds of megabytes.
+const LISTED: usize = 100;
 /// The longest title in characters.
 const TITLE: usize = 200;
 /// The longest body in characters.
@@ -145,7 +147,8 @@ struct Posts(Arc<Mutex<BTreeMap<u64, Post>>>);
 
 impl Posts {
     fn newest_first(&self) -> Vec<Post> {
-        self.0.lock().values().rev().cloned().collect()
+        let posts = self.0.lock();
+        posts.values().rev().take(LISTED).cloned().collect()
     }
 
     fn create(&self, title: String, body: String, author: User) -> Result<Post, ApiError> {
@@ -179,5 +182,27 @@ impl Posts {
         post.updated_at = Timestamp::now();
         post.version += 1;
         Ok(post.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_posts_are_listed() {
+        let posts = Posts::default();
+        let author = User {
+            id: 1.into(),
+            email: "ada@example.com".into(),
+        };
+        for number in 1..=101 {
+            posts
+                .create(number.to_string(), String::new(), author.clone())
+                .unwrap();
+        }
+        let listed: Vec<_> = posts.newest_first().iter().map(|post| post.id).collect();
+        let expected: Vec<_> = (2..=101).rev().collect();
+        assert_eq!(listed, expected);
     }
 }
