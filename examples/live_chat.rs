@@ -19,7 +19,7 @@ pub fn app(jwt: Jwt) -> App {
                     Path(room): Path<RoomName>,
                     user: Result<Authenticated, AuthRejection>| {
             match user {
-                Ok(user) => chat.connect(&socket, room, user.claims).await,
+                Ok(user) => chat.connect(&socket, room, user.admit(&socket)).await,
                 Err(rejection) => rejection.refuse(&socket),
             }
         },
