@@ -49,7 +49,8 @@ pub fn app(jwt: Jwt) -> App {
               -> Result<(), BoxError> {
             // Authenticate user
             let user = match user {
-                Ok(user) => user.claims,
+                // The socket is the user's from now on, and ends when the token expires.
+                Ok(user) => user.admit(&socket),
                 // Tells the client why and closes the socket with 1008.
                 Err(rejection) => {
                     rejection.refuse(&socket);

@@ -138,7 +138,10 @@ pub fn app(jwt: Jwt) -> App {
     app.ws(
         "/live",
         move |socket: Socket, user: Result<Authenticated, AuthRejection>| match user {
-            Ok(_) => live.connect(&socket),
+            Ok(user) => {
+                user.admit(&socket);
+                live.connect(&socket);
+            }
             Err(rejection) => rejection.refuse(&socket),
         },
     );

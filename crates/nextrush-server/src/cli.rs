@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
@@ -20,7 +21,7 @@ pub struct Cli {
     ///
     /// Without it the server starts in development mode only.
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
-    pub jwt_secret: Option<String>,
+    pub jwt_secret: Option<Secret>,
 
     /// Development mode: the page mints a token for any name. On loopback
     /// addresses only. The default of `cargo run` when JWT_SECRET is not set.
@@ -37,4 +38,28 @@ pub struct Cli {
     /// The number of threads that serve sockets; one per core by default.
     #[arg(long)]
     pub shards: Option<NonZeroUsize>,
+}
+
+/// A text that no `Debug` output shows.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }

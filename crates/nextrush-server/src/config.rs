@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use nextrush::{Jwt, OriginPolicy};
 use rand::RngCore;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Secret};
 
 /// Where the server listens unless told otherwise.
 pub const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
@@ -60,7 +60,8 @@ impl Config {
     }
 
     fn with(cli: Cli, is_cargo_run: bool) -> Result<Self, ConfigError> {
-        let secret = cli.jwt_secret.filter(|secret| !secret.is_empty());
+        let secret = cli.jwt_secret.as_ref().map(Secret::expose);
+        let secret = secret.filter(|secret| !secret.is_empty());
         let development = cli.dev || (secret.is_none() && is_cargo_run);
         let jwt = match secret {
             Some(secret) => {

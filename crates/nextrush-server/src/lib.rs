@@ -24,7 +24,7 @@ mod endpoints;
 mod page;
 mod posts;
 
-pub use cli::Cli;
+pub use cli::{Cli, Secret};
 pub use config::{Config, ConfigError, DEFAULT_ADDR};
 
 use axum::Json;
