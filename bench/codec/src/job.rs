@@ -1,0 +1,71 @@
+use std::hint::black_box;
+
+use crate::codec::{Codec, Connection};
+use crate::codecs::{FastWebSockets, NextRush, NextRushOwned, TokioWebSockets, Tungstenite};
+use crate::sample::Sample;
+use crate::socket::Socket;
+use crate::work::{Direction, Work};
+
+/// Some work in a codec's hands, on a connection that stays open.
+pub struct Job(Box<dyn FnMut(usize)>);
+
+/// A codec that a program picks at run time.
+#[derive(Debug, Clone, Copy)]
+pub struct Named {
+    /// [`Codec::NAME`].
+    pub name: &'static str,
+    /// Whether this is ours.
+    pub is_ours: bool,
+    /// [`Job::new`] of it.
+    pub job: fn(&Work) -> Job,
+}
+
+/// Every codec, ours first.
+pub const CODECS: [Named; 5] = [
+    ours::<NextRush>(),
+    ours::<NextRushOwned>(),
+    peer::<FastWebSockets>(),
+    peer::<TokioWebSockets>(),
+    peer::<Tungstenite>(),
+];
+
+impl Job {
+    /// `work` in the hands of `C`.
+    pub fn new<C: Codec<Connection: 'static>>(work: &Work) -> Self {
+        let mut connection = C::connect(work, Socket::new(work));
+        match work.direction {
+            Direction::ServerReceives | Direction::ClientReceives => Self(Box::new(move |count| {
+                connection.receive(count, |payload| {
+                    black_box(payload);
+                });
+            })),
+            Direction::ServerSends | Direction::ClientSends => {
+                let message = C::Connection::outgoing(&Sample::new(work.kind, work.size));
+                Self(Box::new(move |count| {
+                    connection.send(black_box(&message), count);
+                }))
+            }
+        }
+    }
+
+    /// Handles `count` messages.
+    pub fn run(&mut self, count: usize) {
+        self.0(count);
+    }
+}
+
+const fn ours<C: Codec<Connection: 'static>>() -> Named {
+    Named {
+        name: C::NAME,
+        is_ours: true,
+        job: Job::new::<C>,
+    }
+}
+
+const fn peer<C: Codec<Connection: 'static>>() -> Named {
+    Named {
+        name: C::NAME,
+        is_ours: false,
+        job: Job::new::<C>,
+    }
+}

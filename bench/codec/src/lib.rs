@@ -1,0 +1,20 @@
+//! The same WebSocket work done by `nextrush-protocol` and by other codecs: parse the
+//! frames that come out of memory and hand out the messages, or turn messages into bytes
+//! for the wire.
+//!
+//! [`Work`] is what is to be done, a [`Codec`] is who does it, and a [`Job`] is the two
+//! together on a [`Socket`] that is memory. README.md says what each way includes.
+
+mod codec;
+mod job;
+mod sample;
+mod socket;
+mod work;
+
+pub mod codecs;
+
+pub use codec::{Codec, Connection};
+pub use job::{CODECS, Job, Named};
+pub use sample::{Kind, Sample};
+pub use socket::Socket;
+pub use work::{Arrival, Direction, Work};

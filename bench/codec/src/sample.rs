@@ -1,0 +1,95 @@
+use bytes::Bytes;
+
+/// What a message holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A text message, all ASCII.
+    Text,
+    /// A text message of several scripts.
+    Unicode,
+    /// A binary message.
+    Binary,
+}
+
+impl Kind {
+    /// Whether it is a text message on the wire.
+    pub fn is_text(self) -> bool {
+        self != Self::Binary
+    }
+}
+
+/// A message's payload.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    kind: Kind,
+    payload: Bytes,
+}
+
+const ASCII: &str = "The quick brown fox jumps over the lazy dog, and then it sleeps. ";
+const SCRIPTS: &str = "Grüße aus Łódź, съешь ещё этих мягких булок, 今日は良い天気 🌞 ok. ";
+
+impl Sample {
+    /// A payload of `size` bytes.
+    pub fn new(kind: Kind, size: usize) -> Self {
+        let payload = match kind {
+            Kind::Text => text(ASCII, size).into(),
+            Kind::Unicode => text(SCRIPTS, size).into(),
+            Kind::Binary => (0..size).map(|at| (at * 131 + at / 256) as u8).collect(),
+        };
+        Self { kind, payload }
+    }
+
+    /// What it holds.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The payload, shared.
+    pub fn payload(&self) -> Bytes {
+        self.payload.clone()
+    }
+
+    /// The payload as text, `None` if it is not a text message's.
+    pub fn text(&self) -> Option<String> {
+        if !self.kind.is_text() {
+            return None;
+        }
+        String::from_utf8(self.payload.to_vec()).ok()
+    }
+
+    /// A frame on the wire with this as its payload, written by the book (RFC 6455 §5.2)
+    /// and not by any of the codecs.
+    pub fn frame(&self, mask: Option<[u8; 4]>) -> Vec<u8> {
+        let opcode = if self.kind.is_text() { 0x1 } else { 0x2 };
+        let masked = if mask.is_some() { 0x80 } else { 0 };
+        let mut frame = vec![0x80 | opcode];
+        match self.payload.len() {
+            short @ 0..=125 => frame.push(masked | short as u8),
+            medium @ 126..=0xFFFF => {
+                frame.push(masked | 126);
+                frame.extend((medium as u16).to_be_bytes());
+            }
+            long => {
+                frame.push(masked | 127);
+                frame.extend((long as u64).to_be_bytes());
+            }
+        }
+        let mask = mask.inspect(|mask| frame.extend(mask)).unwrap_or_default();
+        let octets = self.payload.iter().enumerate();
+        frame.extend(octets.map(|(at, octet)| octet ^ mask[at % 4]));
+        frame
+    }
+}
+
+/// `size` bytes of `words` over and over; spaces where the next character is too long.
+fn text(words: &str, size: usize) -> String {
+    let mut text = String::with_capacity(size);
+    for character in words.chars().cycle() {
+        if text.len() + character.len_utf8() > size {
+            break;
+        }
+        text.push(character);
+    }
+    text.extend(std::iter::repeat_n(' ', size - text.len()));
+    text
+}

@@ -1,0 +1,128 @@
+use std::fmt;
+use std::str::FromStr;
+
+use crate::sample::Kind;
+
+/// What is to be done with one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Who does what.
+    pub direction: Direction,
+    /// What the message holds.
+    pub kind: Kind,
+    /// The payload's length in bytes.
+    pub size: usize,
+    /// How the bytes come in.
+    pub arrival: Arrival,
+}
+
+/// Who does what; it decides about masking (RFC 6455 §5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// A server decodes masked frames.
+    ServerReceives,
+    /// A client decodes frames without masks.
+    ClientReceives,
+    /// A server encodes frames without masks.
+    ServerSends,
+    /// A client encodes masked frames; drawing the mask is part of it.
+    ClientSends,
+}
+
+/// How the bytes to decode come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// Each read gets as much as it has room for.
+    Bulk,
+    /// Each read gets one frame, as from a peer that waits for answers.
+    OneByOne,
+}
+
+const SIZES: [(&str, usize); 5] = [
+    ("16B", 16),
+    ("64B", 64),
+    ("1KiB", 1024),
+    ("64KiB", 64 * 1024),
+    ("1MiB", 1024 * 1024),
+];
+
+const DIRECTIONS: [(&str, Direction); 4] = [
+    ("server-receives", Direction::ServerReceives),
+    ("client-receives", Direction::ClientReceives),
+    ("server-sends", Direction::ServerSends),
+    ("client-sends", Direction::ClientSends),
+];
+
+const KINDS: [(&str, Kind); 3] = [
+    ("text", Kind::Text),
+    ("unicode", Kind::Unicode),
+    ("binary", Kind::Binary),
+];
+
+const ONE_BY_ONE: &str = "one-by-one";
+
+/// Above this many bytes one by one and in bulk come to the same.
+const LARGEST_ONE_BY_ONE: usize = 1024;
+
+impl Work {
+    /// Every combination that is measured.
+    pub fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for (_, direction) in DIRECTIONS {
+            for (_, kind) in KINDS {
+                for (_, size) in SIZES {
+                    let work = Self {
+                        direction,
+                        kind,
+                        size,
+                        arrival: Arrival::Bulk,
+                    };
+                    all.push(work);
+                    if direction == Direction::ServerReceives && size <= LARGEST_ONE_BY_ONE {
+                        all.push(Self {
+                            arrival: Arrival::OneByOne,
+                            ..work
+                        });
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// How many messages to handle at a time, so that reading a clock does not count.
+    pub fn batch(&self) -> usize {
+        (256 * 1024 / self.size).clamp(1, 1000)
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let direction = name_in(&DIRECTIONS, self.direction);
+        let kind = name_in(&KINDS, self.kind);
+        let size = name_in(&SIZES, self.size);
+        let name = match self.arrival {
+            Arrival::Bulk => format!("{direction}/{kind}/{size}"),
+            Arrival::OneByOne => format!("{direction}/{kind}/{size}/{ONE_BY_ONE}"),
+        };
+        f.pad(&name)
+    }
+}
+
+impl FromStr for Work {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::all()
+            .into_iter()
+            .find(|work| work.to_string() == name)
+            .ok_or_else(|| format!("no work is named {name}"))
+    }
+}
+
+fn name_in<T: Copy + PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
+    names
+        .iter()
+        .find(|(_, named)| *named == value)
+        .map_or("?", |(name, _)| name)
+}
