@@ -1,9 +1,10 @@
 use std::mem;
 
 use crate::close::CloseFrame;
+use crate::deflate::{DeflateParams, Inflater, Inflation, Window};
 use crate::error::ProtocolError;
 use crate::event::Event;
-use crate::header::{Expectation, Header, MAX_HEADER};
+use crate::header::{Expectation, Header, MAX_HEADER, Underway};
 use crate::limits::Limits;
 use crate::mask;
 use crate::message::Message;
@@ -16,6 +17,9 @@ use crate::utf8;
 /// Between messages a decoder is 24 bytes without any allocation. What a peer has begun
 /// and not finished is kept in one buffer that grows with the bytes that have arrived, up
 /// to the message limit; never with what a header announces.
+///
+/// Compressed messages are taken once that has been agreed on
+/// ([`with_deflate`](Self::with_deflate)). They are inflated as they arrive.
 ///
 /// Feed it each piece of input until it returns `Ok(None)`:
 ///
@@ -44,10 +48,23 @@ pub struct Decoder {
     message_limit: u32,
     frame_limit: u32,
     role: Role,
+    deflate: Receiving,
     finished: bool,
 }
 
-/// What has arrived of something whose end has not.
+/// What is agreed on for the messages of the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Receiving {
+    Uncompressed,
+    /// Each compressed message by itself.
+    Deflate,
+    /// A compressed message may refer to the ones before it.
+    DeflateWithTakeover {
+        window_bits: u8,
+    },
+}
+
+/// What has arrived of something whose end has not, and what later messages refer to.
 #[derive(Debug, Default)]
 struct Partial {
     /// The first bytes of a header.
@@ -57,6 +74,10 @@ struct Partial {
     frame: Option<OpenFrame>,
     /// The data message under way, in one frame or several.
     message: Option<Message>,
+    /// What is needed to go on with that message, if it is a compressed one.
+    inflation: Option<Box<Inflation>>,
+    /// Empty unless contexts are taken over.
+    window: Window,
     /// The payload of an incomplete control frame, which may come between the fragments
     /// of a message: at most 125 bytes.
     control: Vec<u8>,
@@ -67,6 +88,7 @@ struct Partial {
 struct OpenFrame {
     fin: bool,
     opcode: Opcode,
+    compressed: bool,
     /// Bytes of payload still to come.
     remaining: u32,
     /// Rotated, so that its first byte belongs to the next byte of payload.
@@ -81,8 +103,37 @@ impl Decoder {
             message_limit: saturate(limits.message),
             frame_limit: saturate(limits.frame),
             role,
+            deflate: Receiving::Uncompressed,
             finished: false,
         }
+    }
+
+    /// Takes compressed messages, too, as has been agreed on in the handshake.
+    ///
+    /// ```
+    /// use nextrush_protocol::{Decoder, DeflateParams, Event, Inflater, Limits, Role};
+    ///
+    /// let mut decoder =
+    ///     Decoder::new(Role::Client, Limits::default()).with_deflate(DeflateParams::default());
+    ///
+    /// // "Hello" of RFC 7692 §7.2.3.1.
+    /// let mut bytes = [0xc1, 0x07, 0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    /// let mut inflater = Inflater::new();
+    /// let event = decoder.decode_with(&mut bytes.as_mut_slice(), &mut inflater)?;
+    /// assert_eq!(event, Some(Event::Text("Hello".into())));
+    /// # Ok::<(), nextrush_protocol::ProtocolError>(())
+    /// ```
+    #[must_use]
+    pub fn with_deflate(mut self, params: DeflateParams) -> Self {
+        let direction = params.receiving(self.role);
+        self.deflate = if direction.takeover {
+            Receiving::DeflateWithTakeover {
+                window_bits: direction.window_bits,
+            }
+        } else {
+            Receiving::Deflate
+        };
+        self
     }
 
     /// Takes the next event from the front of `input` and cuts off the bytes it consumed.
@@ -102,11 +153,26 @@ impl Decoder {
         &mut self,
         input: &mut &'i mut [u8],
     ) -> Result<Option<Event<'i>>, ProtocolError> {
+        self.decode_with(input, &mut Inflater::new())
+    }
+
+    /// The same with an inflater that many decoders share, so that a compressed message
+    /// needs no memory of its own but for its payload. It makes no difference to what is
+    /// decoded, nor does another one in the next call.
+    ///
+    /// # Errors
+    ///
+    /// As with [`decode`](Self::decode).
+    pub fn decode_with<'i>(
+        &mut self,
+        input: &mut &'i mut [u8],
+        inflater: &mut Inflater,
+    ) -> Result<Option<Event<'i>>, ProtocolError> {
         if self.finished {
             *input = &mut [];
             return Ok(None);
         }
-        let result = self.next_event(input);
+        let result = self.next_event(input, inflater);
         match result {
             Err(_) => {
                 *input = &mut [];
@@ -124,8 +190,9 @@ impl Decoder {
     }
 
     /// The memory allocated for what the peer has begun and not finished, in bytes: its
-    /// payload so far, room to grow, and about a hundred bytes of bookkeeping. 0 between
-    /// messages, and only then.
+    /// payload so far, room to grow, about a hundred bytes of bookkeeping, and about 48 KiB
+    /// if the message is compressed. 0 between messages, and only then; with context
+    /// takeover, between messages the window.
     pub fn buffered(&self) -> usize {
         self.partial
             .as_ref()
@@ -140,6 +207,7 @@ impl Decoder {
     fn next_event<'i>(
         &mut self,
         input: &mut &'i mut [u8],
+        inflater: &mut Inflater,
     ) -> Result<Option<Event<'i>>, ProtocolError> {
         loop {
             let (mut frame, is_new) = match self.take_open_frame() {
@@ -152,6 +220,7 @@ impl Decoder {
             let payload = frame.take_payload(input);
             if is_new
                 && frame.is_complete()
+                && !frame.compressed
                 && let Some(event) = frame.lend(payload)?
             {
                 self.release_if_idle();
@@ -161,12 +230,15 @@ impl Decoder {
             let message_limit = self.message_limit as usize;
             let partial = self.partial.get_or_insert_default();
             if is_new {
-                partial.begin(frame.opcode);
+                partial.begin(frame, inflater)?;
             }
-            partial.append(frame, payload, message_limit)?;
+            partial.append(frame, payload, message_limit, inflater)?;
             if !frame.is_complete() {
                 partial.frame = Some(frame);
                 return Ok(None);
+            }
+            if frame.fin && frame.compressed {
+                partial.end_inflation(self.deflate, inflater)?;
             }
             if let Some(event) = partial.end(frame)? {
                 self.release_if_idle();
@@ -215,12 +287,19 @@ impl Decoder {
     }
 
     fn expectation(&self) -> Expectation {
-        let message = self.partial.as_ref().and_then(|it| it.message.as_ref());
+        let underway = |partial: &Partial| {
+            let message = partial.message.as_ref()?;
+            Some(Underway {
+                length: message.len(),
+                compressed: partial.inflation.is_some(),
+            })
+        };
         Expectation {
             role: self.role,
             frame_limit: self.frame_limit,
             message_limit: self.message_limit,
-            message: message.map(Message::len),
+            deflate: self.deflate != Receiving::Uncompressed,
+            message: self.partial.as_deref().and_then(underway),
         }
     }
 
@@ -239,12 +318,16 @@ impl Partial {
         count
     }
 
-    fn begin(&mut self, opcode: Opcode) {
-        match opcode {
+    fn begin(&mut self, frame: OpenFrame, inflater: &mut Inflater) -> Result<(), ProtocolError> {
+        match frame.opcode {
             Opcode::Text => self.message = Some(Message::text()),
             Opcode::Binary => self.message = Some(Message::binary()),
-            Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => {}
+            Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => return Ok(()),
         }
+        if frame.compressed {
+            self.inflation = Some(inflater.begin(&self.window)?);
+        }
+        Ok(())
     }
 
     /// Adds `payload`, behind which `frame` stands now.
@@ -253,6 +336,7 @@ impl Partial {
         frame: OpenFrame,
         payload: &[u8],
         message_limit: usize,
+        inflater: &mut Inflater,
     ) -> Result<(), ProtocolError> {
         if frame.opcode.is_control() {
             self.control.extend_from_slice(payload);
@@ -261,12 +345,34 @@ impl Partial {
         let Some(message) = &mut self.message else {
             return Ok(());
         };
+        if let Some(inflation) = &mut self.inflation {
+            return inflation.push(payload, message, message_limit, &self.window, inflater);
+        }
         let bound = if frame.fin {
             message.len() + payload.len() + frame.remaining as usize
         } else {
             message_limit
         };
         message.push(payload, bound)
+    }
+
+    /// Inflates what the end of a compressed message brings, and gives back what inflating
+    /// it took.
+    fn end_inflation(
+        &mut self,
+        receiving: Receiving,
+        inflater: &mut Inflater,
+    ) -> Result<(), ProtocolError> {
+        let (Some(mut inflation), Some(message)) = (self.inflation.take(), &mut self.message)
+        else {
+            return Ok(());
+        };
+        inflation.finish(inflater)?;
+        inflater.give_back(inflation);
+        if let Receiving::DeflateWithTakeover { window_bits } = receiving {
+            self.window.slide(message, window_bits);
+        }
+        Ok(())
     }
 
     /// The event that the end of `frame` completes, if it does.
@@ -283,12 +389,16 @@ impl Partial {
     }
 
     fn is_idle(&self) -> bool {
-        self.header_len == 0 && self.frame.is_none() && self.message.is_none()
+        self.header_len == 0
+            && self.frame.is_none()
+            && self.message.is_none()
+            && self.window.is_empty()
     }
 
     fn allocated(&self) -> usize {
         let message = self.message.as_ref().map_or(0, Message::capacity);
-        size_of::<Self>() + message + self.control.capacity()
+        let inflation = self.inflation.as_ref().map_or(0, |_| Inflation::ALLOCATED);
+        size_of::<Self>() + message + inflation + self.window.allocated() + self.control.capacity()
     }
 }
 
@@ -329,6 +439,7 @@ impl From<Header> for OpenFrame {
         Self {
             fin: header.fin,
             opcode: header.opcode,
+            compressed: header.compressed,
             remaining: header.length,
             mask: header.mask,
         }

@@ -7,7 +7,9 @@ use crate::close::CloseCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A reserved bit is set and no extension gives it a meaning (RFC 6455 §5.2).
+    /// A reserved bit is set and no extension gives it a meaning there (RFC 6455 §5.2).
+    /// With permessage-deflate agreed on, RSV1 has one on the first frame of a message,
+    /// and nowhere else (RFC 7692 §6).
     #[error("reserved bit set in a frame header")]
     ReservedBit,
     /// The opcode, given here, has no meaning (RFC 6455 §5.2).
@@ -43,7 +45,8 @@ pub enum ProtocolError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// A data frame announces more than the message limit leaves.
+    /// A data frame announces more than the message limit leaves, or a compressed message
+    /// is longer than that when it is inflated.
     #[error("message longer than {limit} bytes")]
     MessageTooBig {
         /// The limit in bytes.
@@ -52,6 +55,10 @@ pub enum ProtocolError {
     /// A text message is not UTF-8 (RFC 6455 §8.1).
     #[error("text message is not UTF-8")]
     InvalidText,
+    /// A compressed message is not DEFLATE data, breaks off, or refers to what was never
+    /// sent (RFC 7692 §7.2.2).
+    #[error("compressed message is not valid DEFLATE data")]
+    InvalidDeflate,
     /// A close frame of one byte, too short for its code (RFC 6455 §5.5.1).
     #[error("close frame of one byte")]
     TruncatedCloseCode,
@@ -64,11 +71,13 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The code to close the connection with: 1007 for text that is not UTF-8, 1009 for
-    /// what exceeds a limit, 1002 for everything else.
+    /// The code to close the connection with: 1007 for text that is not UTF-8 and
+    /// for what cannot be inflated, 1009 for what exceeds a limit, 1002 for everything else.
     pub const fn close_code(&self) -> CloseCode {
         match self {
-            Self::InvalidText | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidText | Self::InvalidDeflate | Self::InvalidCloseReason => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::FrameTooBig { .. } | Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::ReservedBit
             | Self::ReservedOpcode(_)

@@ -1,8 +1,13 @@
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use crate::close::CloseFrame;
+use crate::deflate::{
+    DeflateClass, DeflateConfig, DeflateParams, Deflater, NEVER_UP_TO, is_worthwhile,
+};
 use crate::error::ControlTooLong;
 use crate::header::{self, MAX_CONTROL_PAYLOAD, MAX_HEADER};
 use crate::mask;
@@ -19,8 +24,22 @@ use crate::opcode::Opcode;
 /// let frame = Frame::text("hi");
 /// assert_eq!(frame.as_bytes(), b"\x81\x02hi");
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Frame(Bytes);
+///
+/// Where compression has been agreed on, [`deflated`](Self::deflated) gives the compressed
+/// twin, which all clones share as well. [`uncompressed`](Self::uncompressed) frames have
+/// none.
+#[derive(Clone)]
+pub struct Frame {
+    bytes: Bytes,
+    /// `None` if it is not to be compressed.
+    twins: Option<Arc<Twins>>,
+}
+
+/// The compressed forms that somebody has needed.
+type Twins = Mutex<Vec<(DeflateClass, Deflated)>>;
+
+/// The frame, or that it would not be any shorter.
+type Deflated = Option<Bytes>;
 
 impl Frame {
     /// A text message in one frame.
@@ -72,15 +91,74 @@ impl Frame {
         Self::encode(Opcode::Close, &payload)
     }
 
+    /// The same frame, never to be compressed: for what holds a secret beside what somebody
+    /// else has a say in. By the length of the compressed form the one could guess the
+    /// other.
+    #[must_use]
+    pub fn uncompressed(mut self) -> Self {
+        self.twins = None;
+        self
+    }
+
+    /// The frame as a server sends it where `params` have been agreed on: compressed by
+    /// itself (RFC 7692 §7.2.1), or as it is if it is a control frame,
+    /// [shorter than the threshold](DeflateConfig::threshold), not to be compressed, or no
+    /// shorter when it is.
+    ///
+    /// Compressed once for all clones and all connections with the same window and level;
+    /// who asks while that is under way on another thread waits for it. As no such frame
+    /// refers to an earlier one, it can be sent whether contexts are taken over or not.
+    ///
+    /// ```
+    /// use nextrush_protocol::{DeflateConfig, DeflateParams, Deflater, Frame};
+    ///
+    /// let frame = Frame::text(&"over and ".repeat(100));
+    /// let (params, config) = (DeflateParams::default(), DeflateConfig::default());
+    /// let deflated = frame.deflated(params, &config, &mut Deflater::new());
+    /// assert_eq!(deflated.as_bytes()[0], 0xC1);
+    /// assert!(deflated.len() < 50);
+    /// ```
+    #[must_use]
+    pub fn deflated(
+        &self,
+        params: DeflateParams,
+        config: &DeflateConfig,
+        deflater: &mut Deflater,
+    ) -> Self {
+        let Some(twins) = &self.twins else {
+            return self.clone();
+        };
+        let payload = self.payload();
+        if !is_worthwhile(payload, config.threshold) {
+            return self.clone();
+        }
+        let class = DeflateClass::new(params.server_max_window_bits(), config);
+        // Whoever panicked while holding it had not changed it yet.
+        let mut twins = twins.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = twins.iter().find(|(known, _)| *known == class);
+        let deflated = match known {
+            Some((_, deflated)) => deflated.clone(),
+            None => {
+                let deflated = self.deflate(payload, class, deflater);
+                twins.push((class, deflated.clone()));
+                deflated
+            }
+        };
+        match deflated {
+            Some(bytes) => Self { bytes, twins: None },
+            None => self.clone(),
+        }
+    }
+
     /// The bytes for the wire.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// The number of bytes on the wire, header included: at least 2.
     #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     /// Whether this is a ping, a pong or a close, which may overtake data in a queue.
@@ -90,7 +168,7 @@ impl Frame {
 
     /// What the frame carries.
     pub fn opcode(&self) -> Opcode {
-        Opcode::from_first_byte(self.0[0]).expect("a frame is made from an opcode")
+        Opcode::from_first_byte(self.bytes[0]).expect("a frame is made from an opcode")
     }
 
     fn control(opcode: Opcode, payload: &[u8]) -> Result<Self, ControlTooLong> {
@@ -103,10 +181,43 @@ impl Frame {
     }
 
     fn encode(opcode: Opcode, payload: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(MAX_HEADER + payload.len());
-        header::encode(opcode.into(), None, payload.len(), &mut bytes);
-        bytes.extend_from_slice(payload);
-        Self(bytes.into())
+        let compressible = !opcode.is_control() && payload.len() > NEVER_UP_TO;
+        Self {
+            bytes: encode_unmasked(opcode.into(), payload),
+            twins: compressible.then(Arc::default),
+        }
+    }
+
+    fn payload(&self) -> &[u8] {
+        &self.bytes[header::length_of_unmasked(self.bytes[1])..]
+    }
+
+    fn deflate(&self, payload: &[u8], class: DeflateClass, deflater: &mut Deflater) -> Deflated {
+        let deflated = deflater.deflate(class, payload)?;
+        let head = FrameHead::from(self.opcode()).compressed();
+        Some(encode_unmasked(head, deflated))
+    }
+}
+
+fn encode_unmasked(head: FrameHead, payload: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(MAX_HEADER + payload.len());
+    header::encode(head, None, payload.len(), &mut bytes);
+    bytes.extend_from_slice(payload);
+    bytes.into()
+}
+
+/// By what goes over the wire.
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Frame {}
+
+impl Hash for Frame {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
     }
 }
 
@@ -119,17 +230,18 @@ impl fmt::Debug for Frame {
 
 impl AsRef<[u8]> for Frame {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
 impl From<Frame> for Bytes {
     fn from(frame: Frame) -> Self {
-        frame.0
+        frame.bytes
     }
 }
 
-/// What a frame's first byte says: the opcode, and whether the message ends here.
+/// What a frame's first byte says: the opcode, whether the message ends here, and whether
+/// it is compressed.
 ///
 /// `Opcode::Text.into()` is a whole message; see [`encode_masked`] for fragments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -138,11 +250,27 @@ pub struct FrameHead {
     pub fin: bool,
     /// What the frame carries.
     pub opcode: Opcode,
+    /// RSV1: whether the message that begins here is compressed (RFC 7692 §6).
+    pub compressed: bool,
+}
+
+impl FrameHead {
+    /// The same with RSV1 set, for a payload made by
+    /// [`DeflateContext::deflate`](crate::DeflateContext::deflate).
+    #[must_use]
+    pub const fn compressed(mut self) -> Self {
+        self.compressed = true;
+        self
+    }
 }
 
 impl From<Opcode> for FrameHead {
     fn from(opcode: Opcode) -> Self {
-        Self { fin: true, opcode }
+        Self {
+            fin: true,
+            opcode,
+            compressed: false,
+        }
     }
 }
 
@@ -161,7 +289,7 @@ impl From<Opcode> for FrameHead {
 /// assert_eq!(out, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
 ///
 /// // The same message in two fragments.
-/// let start = FrameHead { fin: false, opcode: Opcode::Text };
+/// let start = FrameHead { fin: false, ..FrameHead::from(Opcode::Text) };
 /// encode_masked(start, b"Hel", mask, &mut out);
 /// encode_masked(Opcode::Continuation, b"lo", mask, &mut out);
 /// ```

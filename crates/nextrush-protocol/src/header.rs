@@ -11,7 +11,8 @@ pub(crate) const MAX_HEADER: usize = 14;
 pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
 
 const FIN: u8 = 0x80;
-const RESERVED_BITS: u8 = 0x70;
+const RSV1: u8 = 0x40;
+const RSV2_AND_3: u8 = 0x30;
 const MASKED: u8 = 0x80;
 /// Values of the 7-bit length that announce a longer length field.
 const LENGTH_16: u8 = 126;
@@ -22,6 +23,8 @@ const LENGTH_64: u8 = 127;
 pub(crate) struct Header {
     pub(crate) fin: bool,
     pub(crate) opcode: Opcode,
+    /// Whether the frame belongs to a compressed message (RFC 7692 §6).
+    pub(crate) compressed: bool,
     /// Length of the payload in bytes; limits are 32 bits wide, so this is.
     pub(crate) length: u32,
     /// All zeros if the frame is not masked, which comes to the same.
@@ -34,8 +37,17 @@ pub(crate) struct Expectation {
     pub(crate) role: Role,
     pub(crate) frame_limit: u32,
     pub(crate) message_limit: u32,
-    /// Bytes of the fragmented message under way, `None` if there is none.
-    pub(crate) message: Option<usize>,
+    /// Whether messages may be compressed.
+    pub(crate) deflate: bool,
+    /// The fragmented message under way.
+    pub(crate) message: Option<Underway>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Underway {
+    /// Bytes that have arrived, inflated if it is compressed.
+    pub(crate) length: usize,
+    pub(crate) compressed: bool,
 }
 
 impl Expectation {
@@ -48,7 +60,11 @@ impl Expectation {
         let Some((first, rest)) = bytes.split_first() else {
             return Ok(None);
         };
-        let (fin, opcode) = self.first_byte(*first)?;
+        let FrameHead {
+            fin,
+            opcode,
+            compressed,
+        } = self.first_byte(*first)?;
 
         let Some((second, rest)) = rest.split_first() else {
             return Ok(None);
@@ -59,7 +75,7 @@ impl Expectation {
             return Ok(None);
         };
         check_form(length, short)?;
-        let length = self.within_limits(length, opcode)?;
+        let length = self.within_limits(length, opcode, compressed)?;
 
         let (mask, rest) = match self.role {
             Role::Client => ([0; 4], rest),
@@ -71,31 +87,38 @@ impl Expectation {
         let header = Header {
             fin,
             opcode,
+            compressed,
             length,
             mask,
         };
         Ok(Some((header, bytes.len() - rest.len())))
     }
 
-    fn first_byte(&self, byte: u8) -> Result<(bool, Opcode), ProtocolError> {
-        // An extension that gives a reserved bit a meaning (RFC 7692: RSV1 on the first
-        // frame of a message) has its place here.
-        if byte & RESERVED_BITS != 0 {
+    fn first_byte(&self, byte: u8) -> Result<FrameHead, ProtocolError> {
+        let opcode = Opcode::from_first_byte(byte);
+        let may_be_compressed = self.deflate && matches!(opcode, Ok(Opcode::Text | Opcode::Binary));
+        let rsv1 = byte & RSV1 != 0;
+        if byte & RSV2_AND_3 != 0 || (rsv1 && !may_be_compressed) {
             return Err(ProtocolError::ReservedBit);
         }
         let fin = byte & FIN != 0;
-        let opcode = Opcode::from_first_byte(byte).map_err(ProtocolError::ReservedOpcode)?;
-        match opcode {
-            Opcode::Continuation if self.message.is_none() => {
-                Err(ProtocolError::UnexpectedContinuation)
-            }
-            Opcode::Text | Opcode::Binary if self.message.is_some() => {
-                Err(ProtocolError::UnfinishedMessage)
-            }
-            Opcode::Close | Opcode::Ping | Opcode::Pong if !fin => {
+        let opcode = opcode.map_err(ProtocolError::ReservedOpcode)?;
+        match (opcode, self.message) {
+            (Opcode::Continuation, None) => Err(ProtocolError::UnexpectedContinuation),
+            (Opcode::Text | Opcode::Binary, Some(_)) => Err(ProtocolError::UnfinishedMessage),
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) if !fin => {
                 Err(ProtocolError::FragmentedControl)
             }
-            _ => Ok((fin, opcode)),
+            (Opcode::Continuation, Some(message)) => Ok(FrameHead {
+                fin,
+                opcode,
+                compressed: message.compressed,
+            }),
+            _ => Ok(FrameHead {
+                fin,
+                opcode,
+                compressed: rsv1,
+            }),
         }
     }
 
@@ -113,16 +136,26 @@ impl Expectation {
         Ok(short)
     }
 
-    fn within_limits(&self, length: u64, opcode: Opcode) -> Result<u32, ProtocolError> {
+    fn within_limits(
+        &self,
+        length: u64,
+        opcode: Opcode,
+        compressed: bool,
+    ) -> Result<u32, ProtocolError> {
         if !opcode.is_control() {
-            let so_far = self.message.unwrap_or(0) as u64;
+            let so_far = match self.message {
+                // What it inflates to counts, and is counted then.
+                Some(message) if !compressed => message.length as u64,
+                _ => 0,
+            };
+            let on_the_wire = if compressed { deflated } else { u64::from };
             // No overflow: the length is below 2^63, what has arrived is in memory.
-            if so_far + length > u64::from(self.message_limit) {
+            if so_far + length > on_the_wire(self.message_limit) {
                 return Err(ProtocolError::MessageTooBig {
                     limit: self.message_limit as usize,
                 });
             }
-            if length > u64::from(self.frame_limit) {
+            if length > on_the_wire(self.frame_limit) {
                 return Err(ProtocolError::FrameTooBig {
                     limit: self.frame_limit as usize,
                 });
@@ -131,6 +164,14 @@ impl Expectation {
         // Fits: limits are 32 bits wide, and a control frame has at most 125 bytes.
         Ok(length as u32)
     }
+}
+
+/// What `limit` bytes that do not get shorter may take when they are compressed all the
+/// same: the fixed codes of DEFLATE make 9 bits of 8 (RFC 1951 §3.2.6), blocks and their
+/// ends come on top. At most what fits into 32 bits.
+fn deflated(limit: u32) -> u64 {
+    let limit = u64::from(limit);
+    (limit + limit / 8 + 64).min(u64::from(u32::MAX))
 }
 
 /// The payload length, which `short` gives or whose size it gives, and the bytes behind
@@ -165,11 +206,21 @@ fn check_form(length: u64, short: u8) -> Result<(), ProtocolError> {
     Ok(())
 }
 
+/// How long the header of an unmasked frame is, given its second byte.
+pub(crate) fn length_of_unmasked(second_byte: u8) -> usize {
+    match second_byte {
+        LENGTH_64 => 10,
+        LENGTH_16 => 4,
+        _ => 2,
+    }
+}
+
 /// Appends a header to `out`; the length in its shortest form.
 pub(crate) fn encode(head: FrameHead, mask: Option<[u8; 4]>, length: usize, out: &mut Vec<u8>) {
     let fin = if head.fin { FIN } else { 0 };
+    let rsv1 = if head.compressed { RSV1 } else { 0 };
     let masked = if mask.is_some() { MASKED } else { 0 };
-    out.push(fin | head.opcode as u8);
+    out.push(fin | rsv1 | head.opcode as u8);
     if length < usize::from(LENGTH_16) {
         out.push(masked | length as u8);
     } else if let Ok(length) = u16::try_from(length) {

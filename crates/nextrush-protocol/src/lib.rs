@@ -1,4 +1,4 @@
-//! The WebSocket protocol (RFC 6455), sans-IO: bytes in, events out.
+//! The WebSocket protocol (RFC 6455, RFC 7692), sans-IO: bytes in, events out.
 //!
 //! No socket, no clock, no runtime. Three parts, each usable alone:
 //!
@@ -26,11 +26,18 @@
 //! # Ok::<(), nextrush_protocol::ProtocolError>(())
 //! ```
 //!
-//! Compression (RFC 7692) is not spoken yet: no extension is negotiated, so every reserved
-//! bit is a violation.
+//! # Compression
+//!
+//! permessage-deflate (RFC 7692) begins in the handshake: what a [`DeflateConfig`] wants
+//! and what the other side offers becomes [`DeflateParams`]. With these a [`Decoder`]
+//! takes compressed messages ([`Decoder::with_deflate`]), a server sends the compressed
+//! twin of a [`Frame`] ([`Frame::deflated`]), and a client compresses with a
+//! [`DeflateContext`]. The large states, [`Inflater`] and [`Deflater`], belong to a thread
+//! and not to a connection.
 
 mod close;
 mod decoder;
+mod deflate;
 mod error;
 mod event;
 mod frame;
@@ -46,6 +53,7 @@ pub mod handshake;
 
 pub use close::{CloseCode, CloseFrame};
 pub use decoder::Decoder;
+pub use deflate::{DeflateConfig, DeflateContext, DeflateParams, Deflater, Inflater};
 pub use error::{ControlTooLong, ProtocolError};
 pub use event::Event;
 pub use frame::{Frame, FrameHead, encode_masked};

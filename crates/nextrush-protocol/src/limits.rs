@@ -5,6 +5,10 @@
 /// that payload is kept. Control frames have their own bound (125 bytes, RFC 6455 §5.5)
 /// and do not count here.
 ///
+/// A compressed message (RFC 7692) may have as many bytes when it is inflated, and is
+/// refused at the first one over that. Its frames may be an eighth longer than the limits,
+/// and 64 bytes: so much can compressing add to what does not get shorter.
+///
 /// A limit of 4 GiB or more is taken as 4 GiB - 1 byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {

@@ -36,6 +36,14 @@ impl Message {
         }
     }
 
+    /// What has arrived, in order.
+    pub(crate) fn parts(&self) -> [&[u8]; 2] {
+        match self {
+            Self::Text(text) => text.parts(),
+            Self::Binary(data) => [data, &[]],
+        }
+    }
+
     /// Appends bytes that have arrived. `bound` is the longest that the message can
     /// become; the buffer never has more capacity than that.
     pub(crate) fn push(&mut self, bytes: &[u8], bound: usize) -> Result<(), ProtocolError> {

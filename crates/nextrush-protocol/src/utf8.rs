@@ -29,6 +29,14 @@ impl TextBuffer {
         self.text.len() + usize::from(self.tail_len)
     }
 
+    /// The whole characters, and the beginning of one whose rest is still to come.
+    pub(crate) fn parts(&self) -> [&[u8]; 2] {
+        [
+            self.text.as_bytes(),
+            &self.tail[..usize::from(self.tail_len)],
+        ]
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.text.capacity()
     }

@@ -120,7 +120,11 @@ fn a_ping_inside_a_fragmented_message_is_answered_at_once() {
     let mut peer = world.connect();
     let fragment = |fin, opcode, payload: &[u8]| {
         let mut bytes = Vec::new();
-        encode_masked(FrameHead { fin, opcode }, payload, [1, 2, 3, 4], &mut bytes);
+        let head = FrameHead {
+            fin,
+            ..FrameHead::from(opcode)
+        };
+        encode_masked(head, payload, [1, 2, 3, 4], &mut bytes);
         bytes
     };
     peer.client.send(&fragment(false, Opcode::Text, b"one "));

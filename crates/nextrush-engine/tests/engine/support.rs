@@ -14,7 +14,7 @@ use nextrush_engine::{
     Work,
 };
 use nextrush_protocol::{
-    CloseCode, CloseFrame, Decoder, Event, Frame, FrameHead, Limits, Opcode, Role, encode_masked,
+    CloseCode, CloseFrame, Decoder, Event, Frame, Limits, Opcode, Role, encode_masked,
 };
 
 pub(crate) struct World {
@@ -155,7 +155,7 @@ impl Peer {
 /// A frame as a client sends it.
 pub(crate) fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    encode_masked(FrameHead { fin: true, opcode }, payload, MASK, &mut bytes);
+    encode_masked(opcode, payload, MASK, &mut bytes);
     bytes
 }
 

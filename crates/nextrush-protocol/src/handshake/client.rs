@@ -7,8 +7,10 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::error::AnswerError;
+use super::extension;
 use super::key;
 use super::list::{self, Occurrence};
+use crate::deflate::{DeflateConfig, DeflateOffer, DeflateParams};
 
 /// A client's opening handshake under way: what it asks for, and what it must be answered.
 ///
@@ -26,14 +28,25 @@ use super::list::{self, Occurrence};
 ///
 /// let mut accepted = server::accept(&http::Method::GET, http::Version::HTTP_11, &request)?;
 /// accepted.choose("chat");
-/// let protocol = opening.verify(StatusCode::SWITCHING_PROTOCOLS, &accepted.headers())?;
-/// assert_eq!(protocol, Some("chat"));
+/// let agreed = opening.verify(StatusCode::SWITCHING_PROTOCOLS, &accepted.headers())?;
+/// assert_eq!(agreed.protocol, Some("chat"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
     key: String,
     protocols: Vec<String>,
+    deflate: Option<DeflateConfig>,
+}
+
+/// What a server has chosen of what was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Agreed<'o> {
+    /// The subprotocol.
+    pub protocol: Option<&'o str>,
+    /// How messages may be compressed (RFC 7692); `None`: not at all.
+    pub deflate: Option<DeflateParams>,
 }
 
 impl Opening {
@@ -43,6 +56,7 @@ impl Opening {
         Self {
             key: key::encode(nonce),
             protocols: Vec::new(),
+            deflate: None,
         }
     }
 
@@ -57,6 +71,14 @@ impl Opening {
         self
     }
 
+    /// Offers permessage-deflate (RFC 7692 §7.1). Where this wants no context takeover or
+    /// smaller windows of the server, it insists: a server that cannot has to decline.
+    #[must_use]
+    pub fn deflate(mut self, config: DeflateConfig) -> Self {
+        self.deflate = Some(config);
+        self
+    }
+
     /// The `Sec-WebSocket-Key`.
     pub fn key(&self) -> &str {
         &self.key
@@ -65,7 +87,7 @@ impl Opening {
     /// The headers of the request, a GET over HTTP/1.1, beside `Host` and whatever else
     /// the application wants to say.
     pub fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(5);
+        let mut headers = HeaderMap::with_capacity(6);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
@@ -74,10 +96,14 @@ impl Opening {
             let list = header_value(&self.protocols.join(", "));
             headers.insert(SEC_WEBSOCKET_PROTOCOL, list);
         }
+        if let Some(config) = &self.deflate {
+            let offer = DeflateOffer::of_client(config).to_header();
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, offer);
+        }
         headers
     }
 
-    /// Judges the answer (RFC 6455 §4.1); returns the subprotocol that the server chose.
+    /// Judges the answer (RFC 6455 §4.1); returns what the server chose.
     ///
     /// # Errors
     ///
@@ -86,7 +112,7 @@ impl Opening {
         &self,
         status: StatusCode,
         headers: &HeaderMap,
-    ) -> Result<Option<&str>, AnswerError> {
+    ) -> Result<Agreed<'_>, AnswerError> {
         if status != StatusCode::SWITCHING_PROTOCOLS {
             return Err(AnswerError::Status(status));
         }
@@ -103,13 +129,26 @@ impl Opening {
                 return Err(AnswerError::Accept);
             }
         }
-        if list::elements(headers, SEC_WEBSOCKET_EXTENSIONS)
-            .next()
-            .is_some()
-        {
-            return Err(AnswerError::Extension);
-        }
-        self.chosen_protocol(headers)
+        Ok(Agreed {
+            deflate: self.chosen_deflate(headers)?,
+            protocol: self.chosen_protocol(headers)?,
+        })
+    }
+
+    fn chosen_deflate(&self, headers: &HeaderMap) -> Result<Option<DeflateParams>, AnswerError> {
+        let mut chosen = extension::extensions(headers);
+        let params = match (chosen.next(), &self.deflate) {
+            (None, _) => return Ok(None),
+            (Some(Ok(extension)), Some(config)) => {
+                DeflateOffer::read(&extension).and_then(|answer| answer.agree(config))
+            }
+            (Some(_), _) => None,
+        };
+        let is_only = chosen.next().is_none();
+        params
+            .filter(|_| is_only)
+            .map(Some)
+            .ok_or(AnswerError::Extension)
     }
 
     fn chosen_protocol(&self, headers: &HeaderMap) -> Result<Option<&str>, AnswerError> {

@@ -114,7 +114,8 @@ pub enum AnswerError {
     /// The server chose a subprotocol that was not offered, or several.
     #[error("answer with a subprotocol that was not offered")]
     Protocol,
-    /// The server chose an extension; none was offered.
+    /// The server chose an extension that was not offered, or with parameters that the
+    /// offer does not allow.
     #[error("answer with an extension that was not offered")]
     Extension,
 }

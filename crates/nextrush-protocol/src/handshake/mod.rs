@@ -7,6 +7,7 @@ pub mod client;
 pub mod server;
 
 mod error;
+pub(crate) mod extension;
 mod key;
 mod list;
 

@@ -1,22 +1,26 @@
 //! The server's half: judge a request, make the answer.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 
 use super::error::HandshakeError;
+use super::extension;
 use super::key;
 use super::list::{self, Occurrence};
+use crate::deflate::{DeflateConfig, DeflateOffer, DeflateParams};
 
 /// More subprotocols than this in one request are refused.
 const MAX_PROTOCOLS: usize = 64;
 
 /// Judges a request by RFC 6455 §4.2.1.
 ///
-/// The origin is not looked at: who may connect is the application's question. No
-/// extension is accepted.
+/// The origin is not looked at: who may connect is the application's question. Extensions
+/// are optional: of those offered only permessage-deflate is known, one that is malformed
+/// or unknown is declined, and none is accepted without
+/// [`negotiate_deflate`](Accepted::negotiate_deflate).
 ///
 /// # Errors
 ///
@@ -70,6 +74,8 @@ pub fn accept(
         accept: accept_value(key),
         protocols: read_protocols(headers)?,
         chosen: None,
+        deflate_offers: deflate_offers(headers),
+        extensions: None,
     })
 }
 
@@ -81,6 +87,9 @@ pub struct Accepted {
     /// The subprotocols that the client offers, the one it likes best first. At most 64.
     pub protocols: Vec<String>,
     chosen: Option<HeaderValue>,
+    /// The offers of permessage-deflate that could be accepted, the best liked first.
+    deflate_offers: Vec<DeflateOffer>,
+    extensions: Option<HeaderValue>,
 }
 
 impl Accepted {
@@ -95,14 +104,55 @@ impl Accepted {
         true
     }
 
+    /// Agrees on compression if the client offers it (RFC 7692 §5.1): on the first of its
+    /// offers that is valid, made as strict as `config` wants. `None` leaves the answer as
+    /// it is.
+    ///
+    /// Windows of 8 bits are honoured, though zlib has none that small: messages for such a
+    /// client are compressed so that they refer back at most 250 bytes.
+    ///
+    /// ```
+    /// # use http::{Method, Request};
+    /// # use nextrush_protocol::handshake::server;
+    /// use nextrush_protocol::DeflateConfig;
+    ///
+    /// # let (request, ()) = Request::get("/chat")
+    /// #     .header("host", "example.com")
+    /// #     .header("upgrade", "websocket")
+    /// #     .header("connection", "Upgrade")
+    /// #     .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+    /// #     .header("sec-websocket-version", "13")
+    /// #     .header("sec-websocket-extensions", "permessage-deflate; client_max_window_bits")
+    /// #     .body(())?
+    /// #     .into_parts();
+    /// // With `Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits`:
+    /// let mut accepted = server::accept(&request.method, request.version, &request.headers)?;
+    /// let params = accepted.negotiate_deflate(&DeflateConfig::default());
+    /// assert!(params.is_some_and(|params| params.server_no_context_takeover()));
+    /// assert_eq!(
+    ///     accepted.headers()["sec-websocket-extensions"],
+    ///     "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn negotiate_deflate(&mut self, config: &DeflateConfig) -> Option<DeflateParams> {
+        let offer = self.deflate_offers.first()?;
+        let (params, answer) = offer.accept(config);
+        self.extensions = Some(answer);
+        Some(params)
+    }
+
     /// The headers of the answer (RFC 6455 §4.2.2).
     pub fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(4);
+        let mut headers = HeaderMap::with_capacity(5);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept.clone());
         if let Some(protocol) = &self.chosen {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol.clone());
+        }
+        if let Some(extensions) = &self.extensions {
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, extensions.clone());
         }
         headers
     }
@@ -166,6 +216,13 @@ fn read_protocols(headers: &HeaderMap) -> Result<Vec<String>, HandshakeError> {
         protocols.push(protocol.to_owned());
     }
     Ok(protocols)
+}
+
+fn deflate_offers(headers: &HeaderMap) -> Vec<DeflateOffer> {
+    let well_formed = extension::extensions(headers).filter_map(Result::ok);
+    well_formed
+        .filter_map(|extension| DeflateOffer::read(&extension))
+        .collect()
 }
 
 fn accept_value(key: &[u8]) -> HeaderValue {

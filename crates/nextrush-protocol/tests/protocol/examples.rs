@@ -45,6 +45,7 @@ fn the_fragmented_text_of_section_5_7_is_read() {
 fn a_masked_message_can_be_written_in_fragments() {
     let mut bytes = Vec::new();
     let start = FrameHead {
+        compressed: false,
         fin: false,
         opcode: Opcode::Text,
     };

@@ -301,7 +301,7 @@ fn subprotocols_that_are_no_list_of_tokens_get_400() {
 }
 
 #[test]
-fn no_extension_is_accepted() {
+fn no_extension_is_accepted_unasked() {
     for offer in [
         b"permessage-deflate".as_slice(),
         b"permessage-deflate; client_max_window_bits, x-unknown",
@@ -321,8 +321,8 @@ fn opening() -> Opening {
 
 fn verify(answer: &HeaderMap) -> Result<Option<String>, AnswerError> {
     let opening = opening().protocol("chat").protocol("superchat");
-    let protocol = opening.verify(StatusCode::SWITCHING_PROTOCOLS, answer)?;
-    Ok(protocol.map(str::to_owned))
+    let agreed = opening.verify(StatusCode::SWITCHING_PROTOCOLS, answer)?;
+    Ok(agreed.protocol.map(str::to_owned))
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! The crate through its public face. The bytes on the wire are written by `wire`, which
 //! shares nothing with the crate's own encoder.
 
+mod deflate;
+mod deflate_negotiation;
+mod deflate_properties;
 mod encoding;
 mod examples;
 mod frames;
 mod handshake;
+mod oracle;
 mod properties;
 mod wire;

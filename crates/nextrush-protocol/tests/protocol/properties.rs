@@ -109,7 +109,7 @@ fn as_frame(event: &Event<'_>) -> (u8, Vec<u8>) {
     }
 }
 
-fn pieces<'b>(bytes: &'b [u8], cuts: &[Index]) -> Vec<&'b [u8]> {
+pub(crate) fn pieces<'b>(bytes: &'b [u8], cuts: &[Index]) -> Vec<&'b [u8]> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
     cuts.sort_unstable();
     let mut pieces = Vec::new();
@@ -262,6 +262,7 @@ proptest! {
         for (event, fragment_cuts) in messages {
             for (first, payload) in fragments(&event, &fragment_cuts) {
                 let head = FrameHead {
+                    compressed: false,
                     fin: first & 0x80 != 0,
                     opcode: match first & 0x0F {
                         0 => Opcode::Continuation,

@@ -1,6 +1,6 @@
 //! Frames by the letter of RFC 6455 §5.2, right and wrong ones, and a decoder's answer.
 
-use nextrush_protocol::{Decoder, Event, Limits, ProtocolError, Role};
+use nextrush_protocol::{Decoder, Event, Inflater, Limits, ProtocolError, Role};
 
 pub(crate) const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -65,11 +65,24 @@ pub(crate) struct Said {
 
 /// Feeds `piece` and checks what holds for every call.
 pub(crate) fn feed(decoder: &mut Decoder, piece: &[u8], said: &mut Said) {
+    feed_with(decoder, None, piece, said);
+}
+
+pub(crate) fn feed_with(
+    decoder: &mut Decoder,
+    mut inflater: Option<&mut Inflater>,
+    piece: &[u8],
+    said: &mut Said,
+) {
     let mut bytes = piece.to_vec();
     let mut input = bytes.as_mut_slice();
     loop {
         let was_finished = decoder.is_finished();
-        match decoder.decode(&mut input) {
+        let result = match inflater.as_deref_mut() {
+            Some(inflater) => decoder.decode_with(&mut input, inflater),
+            None => decoder.decode(&mut input),
+        };
+        match result {
             Ok(Some(event)) => {
                 assert!(!was_finished, "{event:?} after the end");
                 said.events.push(event.into_owned());

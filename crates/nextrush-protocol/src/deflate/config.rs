@@ -1,0 +1,74 @@
+/// How one side wants messages to be compressed (RFC 7692), before the other side is
+/// asked.
+///
+/// ```
+/// use nextrush_protocol::DeflateConfig;
+///
+/// // Costs up to 4 KiB for each client that compresses, and makes small messages that
+/// // resemble each other smaller.
+/// let config = DeflateConfig {
+///     client_no_context_takeover: false,
+///     client_max_window_bits: 12,
+///     ..DeflateConfig::default()
+/// };
+/// assert_eq!(config.server_max_window_bits, 15);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeflateConfig {
+    /// The server compresses each message by itself (RFC 7692 §7.1.1.1). Default: `true`.
+    ///
+    /// Then a message that goes to many is compressed once, and no message tells by its
+    /// length what another one holds (the attacks CRIME and BREACH).
+    pub server_no_context_takeover: bool,
+    /// The client compresses each message by itself (RFC 7692 §7.1.1.2). Default: `true`.
+    ///
+    /// Then a server keeps nothing between two messages. Else it keeps the end of what the
+    /// client has sent, up to 2^[`client_max_window_bits`](Self::client_max_window_bits)
+    /// bytes for each connection.
+    pub client_no_context_takeover: bool,
+    /// How far back the server's compressor may refer, as a power of two (RFC 7692
+    /// §7.1.2.1): 8 to 15, others are taken as the nearest of these. Default: 15, 32 KiB.
+    pub server_max_window_bits: u8,
+    /// The same for the client (RFC 7692 §7.1.2.2). A server can ask this only of clients
+    /// that know the parameter; of one that does not it asks not to take over contexts
+    /// instead, which costs less memory than any window. Default: 15, 32 KiB.
+    pub client_max_window_bits: u8,
+    /// How hard to try: 1 (fast) to 9 (small), others are taken as the nearest of these.
+    /// Default: 1. Level 6 makes a JSON message of 1 KiB a quarter smaller and takes three
+    /// times as long.
+    pub level: u8,
+    /// Shorter payloads are sent as they are, in bytes. Default: 256. Payloads of up to 64
+    /// bytes are never compressed.
+    pub threshold: usize,
+}
+
+impl Default for DeflateConfig {
+    fn default() -> Self {
+        Self {
+            server_no_context_takeover: true,
+            client_no_context_takeover: true,
+            server_max_window_bits: MAX_WINDOW_BITS,
+            client_max_window_bits: MAX_WINDOW_BITS,
+            level: 1,
+            threshold: 256,
+        }
+    }
+}
+
+/// RFC 7692 §7.1.2.
+pub(super) const MIN_WINDOW_BITS: u8 = 8;
+pub(super) const MAX_WINDOW_BITS: u8 = 15;
+
+impl DeflateConfig {
+    pub(super) fn server_window_bits(&self) -> u8 {
+        clamp_window_bits(self.server_max_window_bits)
+    }
+
+    pub(super) fn client_window_bits(&self) -> u8 {
+        clamp_window_bits(self.client_max_window_bits)
+    }
+}
+
+fn clamp_window_bits(bits: u8) -> u8 {
+    bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS)
+}

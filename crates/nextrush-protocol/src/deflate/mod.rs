@@ -1,0 +1,19 @@
+//! permessage-deflate (RFC 7692): what is agreed, and both directions of it.
+
+mod config;
+mod deflater;
+mod inflater;
+mod negotiation;
+mod params;
+
+pub use config::DeflateConfig;
+pub use deflater::{DeflateContext, Deflater};
+pub use inflater::Inflater;
+pub use params::DeflateParams;
+
+pub(crate) use deflater::{DeflateClass, NEVER_UP_TO, is_worthwhile};
+pub(crate) use inflater::{Inflation, Window};
+pub(crate) use negotiation::DeflateOffer;
+
+/// What a sync flush ends with and a message leaves out (RFC 7692 §7.2.1).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
