@@ -97,13 +97,13 @@ fn request(method: &Method, version: Version, fields: &Fields) {
             let mut opening = Opening::new(nonce);
             assert_eq!(opening.key(), keys[0]);
             let verdict = opening.verify(StatusCode::SWITCHING_PROTOCOLS, &accepted.headers());
-            assert_eq!(verdict, Ok(None));
+            assert_eq!(verdict.map(|agreed| agreed.protocol), Ok(None));
             assert!(!accepted.choose("not offered"));
             if let Some(last) = protocols.last() {
                 opening = opening.protocol(last);
                 assert!(accepted.choose(last));
                 let verdict = opening.verify(StatusCode::SWITCHING_PROTOCOLS, &accepted.headers());
-                assert_eq!(verdict, Ok(Some(*last)));
+                assert_eq!(verdict.map(|agreed| agreed.protocol), Ok(Some(*last)));
             }
             assert_eq!(accepted.into_response().status(), 101);
         }
@@ -139,11 +139,12 @@ fn answer(status: StatusCode, fields: &Fields) {
             };
             assert!(is_broken, "refused without a reason: {error}");
         }
-        Ok(protocol) => {
+        Ok(agreed) => {
             assert_eq!(status, 101);
             assert!(is_upgrade && names_connection && is_accept && !has_extension);
             assert!(is_offered);
-            assert_eq!(protocol, protocols.first().copied());
+            assert_eq!(agreed.protocol, protocols.first().copied());
+            assert_eq!(agreed.deflate, None);
         }
     }
 }

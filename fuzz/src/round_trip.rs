@@ -194,7 +194,11 @@ impl Script {
         match self.sender {
             Role::Client => {
                 let mut masked = Vec::new();
-                encode_masked(FrameHead { fin, opcode }, payload, self.mask, &mut masked);
+                let head = FrameHead {
+                    fin,
+                    ..FrameHead::from(opcode)
+                };
+                encode_masked(head, payload, self.mask, &mut masked);
                 assert!(masked == frame, "{opcode:?} of {} bytes", payload.len());
                 self.mask.rotate_left(1);
             }
