@@ -6,7 +6,9 @@
 //! in the Autobahn suite.
 
 use clap::Parser;
-use nextrush::{App, Backlog, BoxError, Limits, Message, Options, Origin, OriginPolicy, Socket};
+use nextrush::{
+    App, Backlog, BoxError, DeflateConfig, Limits, Message, Options, Origin, OriginPolicy, Socket,
+};
 
 /// Echoes every WebSocket message at /echo.
 #[derive(Debug, Parser)]
@@ -26,6 +28,10 @@ pub struct Arguments {
     /// server's own origin may, and with it only those that are listed.
     #[arg(long, value_name = "URL")]
     pub allow_origin: Vec<Origin>,
+
+    /// Compress nothing, whatever clients offer.
+    #[arg(long)]
+    pub no_deflate: bool,
 }
 
 /// The application, to be served or tested.
@@ -43,6 +49,8 @@ pub fn app(arguments: &Arguments) -> App {
             bytes: arguments.max_message.max(Backlog::default().bytes),
             ..Backlog::default()
         },
+        // Off by default: a message here holds no secret.
+        deflate: (!arguments.no_deflate).then(DeflateConfig::default),
         ..Options::default()
     });
 

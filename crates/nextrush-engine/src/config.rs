@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Duration;
 
-use nextrush_protocol::Limits;
+use nextrush_protocol::{DeflateConfig, Limits};
 
 /// How an [`Engine`](crate::Engine) is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,13 @@ pub struct Options {
     pub close_timeout: Duration,
     /// How far a client may read behind. Default: [`Backlog::default`].
     pub backlog: Backlog,
+    /// How messages are compressed where the handshake has agreed on it (RFC 7692); `None`:
+    /// it does not agree, and nothing is compressed. Default: `None`.
+    ///
+    /// What is sent is compressed message by message, whatever
+    /// [`server_no_context_takeover`](DeflateConfig::server_no_context_takeover) says: a
+    /// publication is compressed once for all its receivers.
+    pub deflate: Option<DeflateConfig>,
 }
 
 impl Default for Options {
@@ -63,6 +70,7 @@ impl Default for Options {
             heartbeat: Some(Heartbeat::default()),
             close_timeout: Duration::from_secs(2),
             backlog: Backlog::default(),
+            deflate: None,
         }
     }
 }

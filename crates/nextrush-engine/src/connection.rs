@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nextrush_protocol::{CloseFrame, Frame};
+use nextrush_protocol::{CloseFrame, DeflateParams, Deflater, Frame};
 use parking_lot::Mutex;
 
 use crate::config::Options;
@@ -30,6 +30,7 @@ struct Inner {
     link: Arc<Link>,
     options: Arc<Options>,
     peer: Option<SocketAddr>,
+    deflate: Option<DeflateParams>,
     /// A [`State`]. Leaves `OPEN` under the lock of `rooms` only.
     state: AtomicU8,
     reading: AtomicBool,
@@ -76,6 +77,11 @@ impl Connection {
     /// that has none.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.0.peer
+    }
+
+    /// What the handshake has agreed on for compression; `None`: nothing is compressed.
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.0.deflate
     }
 
     /// Queues a frame; ignored unless the connection is open.
@@ -178,12 +184,14 @@ impl Connection {
         link: Arc<Link>,
         options: Arc<Options>,
         peer: Option<SocketAddr>,
+        deflate: Option<DeflateParams>,
     ) -> Self {
         Self(Arc::new(Inner {
             id,
             link,
             options,
             peer,
+            deflate,
             state: AtomicU8::new(OPEN),
             reading: AtomicBool::new(false),
             posted: AtomicUsize::new(0),
@@ -194,6 +202,15 @@ impl Connection {
 
     pub(crate) fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// The frame as it goes over the wire to this client: compressed if that was agreed on
+    /// and makes it shorter.
+    pub(crate) fn wire_form(&self, frame: &Frame, deflater: &mut Deflater) -> Frame {
+        match (self.0.deflate, &self.0.options.deflate) {
+            (Some(params), Some(config)) => frame.deflated(params, config, deflater),
+            _ => frame.clone(),
+        }
     }
 
     /// Ends the open state and leaves all rooms; `false` if somebody did so before.

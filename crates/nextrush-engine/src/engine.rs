@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use nextrush_protocol::CloseFrame;
+use nextrush_protocol::{CloseFrame, DeflateParams};
 use parking_lot::Mutex;
 use tokio::runtime;
 use tokio::sync::broadcast;
@@ -61,7 +61,8 @@ impl Engine {
     /// Takes over a connection whose opening handshake is done, and gives it to the shard
     /// that has the fewest.
     ///
-    /// `read_ahead` is what had been read behind the handshake. `make` is called on the
+    /// `read_ahead` is what had been read behind the handshake, `deflate` what it has agreed
+    /// on for compression, by the [`Options::deflate`] of the same `options`. `make` is called on the
     /// shard's thread and makes the connection's handler, which is
     /// [opened](Handler::open) at once.
     ///
@@ -78,6 +79,7 @@ impl Engine {
         transport: Transport,
         read_ahead: Bytes,
         options: Arc<Options>,
+        deflate: Option<DeflateParams>,
         make: F,
     ) -> Result<ConnectionId, AcceptError>
     where
@@ -101,7 +103,7 @@ impl Engine {
         let id = link.take_slot();
         let peer = transport.peer_addr();
         let accept = Command::Accept(Box::new(Accept {
-            connection: Connection::new(id, Arc::clone(link), options, peer),
+            connection: Connection::new(id, Arc::clone(link), options, peer, deflate),
             transport,
             read_ahead,
             make: Box::new(make),

@@ -52,7 +52,7 @@
 //!
 //! // The opening handshake is left out here.
 //! let options = Arc::new(Options::default());
-//! engine.accept(stream.into(), Bytes::new(), options, |connection| {
+//! engine.accept(stream.into(), Bytes::new(), options, None, |connection| {
 //!     Box::new(Echo(connection))
 //! })?;
 //!

@@ -196,14 +196,16 @@ async fn answer<F, M, S>(
 where
     F: Endpoint<S, M>,
 {
-    let accepted = handshake::server::accept(&parts.method, parts.version, &parts.headers)
+    let mut accepted = handshake::server::accept(&parts.method, parts.version, &parts.headers)
         .map_err(refusal::of_handshake)?;
     shared
         .origins
         .check(&parts.headers)
         .map_err(IntoResponse::into_response)?;
     let open = endpoint.extract(parts, state).await?;
-    upgrade::start(parts, &shared.app, &shared.options, open)
+    let deflate = shared.options.deflate.as_ref();
+    let deflate = deflate.and_then(|config| accepted.negotiate_deflate(config));
+    upgrade::start(parts, &shared.app, &shared.options, deflate, open)
         .map_err(IntoResponse::into_response)?;
     Ok(accepted.into_response().map(|()| axum::body::Body::empty()))
 }

@@ -90,4 +90,4 @@ pub use nextrush_engine::{
     Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Heartbeat,
     Options, State,
 };
-pub use nextrush_protocol::{CloseCode, Limits};
+pub use nextrush_protocol::{CloseCode, DeflateConfig, Limits};

@@ -33,6 +33,14 @@ impl Outgoing {
         serde_json::to_string(value).map(|text| Self::from(text.as_str()))
     }
 
+    /// The same message, never to be compressed: for what holds a secret beside what
+    /// somebody else has a say in. By the length of the compressed form the one could
+    /// guess the other.
+    #[must_use]
+    pub fn uncompressed(self) -> Self {
+        Self(self.0.uncompressed())
+    }
+
     pub(crate) fn into_frame(self) -> Frame {
         self.0
     }

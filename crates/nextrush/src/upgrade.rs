@@ -13,6 +13,7 @@ use http::request::Parts;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use nextrush_engine::{AcceptError, Connection, Options, Transport};
+use nextrush_protocol::DeflateParams;
 #[cfg(unix)]
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -30,6 +31,7 @@ pub(crate) fn start(
     parts: &mut Parts,
     app: &Handle,
     options: &Arc<Options>,
+    deflate: Option<DeflateParams>,
     open: Open,
 ) -> Result<(), UpgradeError> {
     let upgrade = parts.extensions.remove::<OnUpgrade>();
@@ -46,7 +48,7 @@ pub(crate) fn start(
         };
         match take_transport(upgraded, options.close_timeout) {
             Ok((transport, read_ahead)) => {
-                if let Err(error) = accept(&app, transport, read_ahead, options, open) {
+                if let Err(error) = accept(&app, transport, read_ahead, options, deflate, open) {
                     tracing::warn!(%error, "an upgraded connection was dropped");
                 }
             }
@@ -82,6 +84,7 @@ fn accept(
     transport: Transport,
     read_ahead: Bytes,
     options: Arc<Options>,
+    deflate: Option<DeflateParams>,
     open: Open,
 ) -> Result<(), AcceptError> {
     let handle = app.clone();
@@ -89,6 +92,7 @@ fn accept(
         transport,
         read_ahead,
         options,
+        deflate,
         move |connection: Connection| {
             let socket = Socket::new(connection, handle);
             socket.app().remember(&socket);

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use nextrush_protocol::DeflateParams;
 use parking_lot::Mutex;
 
 use crate::config::{Config, Options};
@@ -71,9 +72,29 @@ impl Network {
     where
         F: FnOnce(Connection) -> Box<dyn Handler> + Send + 'static,
     {
+        self.connect_with(options, None, make)
+    }
+
+    /// The same with compression, as if the handshake had agreed on it.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Engine::accept`].
+    pub fn connect_with<F>(
+        &self,
+        options: &Arc<Options>,
+        deflate: Option<DeflateParams>,
+        make: F,
+    ) -> Result<(Client, ConnectionId), AcceptError>
+    where
+        F: FnOnce(Connection) -> Box<dyn Handler> + Send + 'static,
+    {
         let (client, pipe) = pipe();
         let (transport, options) = (Transport::Simulated(pipe), Arc::clone(options));
-        let id = self.engine.accept(transport, Bytes::new(), options, make)?;
+        let accept = self
+            .engine
+            .accept(transport, Bytes::new(), options, deflate, make);
+        let id = accept?;
         Ok((client, id))
     }
 

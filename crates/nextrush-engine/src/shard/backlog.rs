@@ -50,8 +50,9 @@ impl Outbox {
         self.frames.push_back(Waiting { frame, since: now });
     }
 
-    pub(super) fn push_posted(&mut self, frame: Frame, now: Moment) {
-        self.posted += frame.len();
+    /// `posted` is what the sender counted, before the frame was compressed.
+    pub(super) fn push_posted(&mut self, frame: Frame, posted: usize, now: Moment) {
+        self.posted += posted;
         self.push(frame, now);
     }
 

@@ -12,21 +12,27 @@ use crate::io::Io;
 
 impl<I: Io> Shard<I> {
     /// A frame that was sent directly.
-    pub(super) fn send(&mut self, slot: u32, frame: Frame) {
+    pub(super) fn send(&mut self, slot: u32, frame: &Frame) {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
         if live.phase == Phase::Open && !live.broken {
             let now = self.now;
-            self.outbox(slot, |outbox| outbox.push_posted(frame, now));
+            let posted = frame.len();
+            let frame = live.connection.wire_form(frame, &mut self.deflater);
+            self.outbox(slot, |outbox| outbox.push_posted(frame, posted, now));
         } else {
             let backlog = live.outbox.as_ref().map_or(0, |outbox| outbox.bytes());
             live.connection.settle(frame.len(), backlog);
         }
     }
 
-    pub(super) fn enqueue(&mut self, slot: u32, frame: Frame) {
+    pub(super) fn enqueue(&mut self, slot: u32, frame: &Frame) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
         let now = self.now;
+        let frame = live.connection.wire_form(frame, &mut self.deflater);
         self.outbox(slot, |outbox| outbox.push(frame, now));
     }
 

@@ -23,7 +23,7 @@ mod turn;
 
 use std::sync::Arc;
 
-use nextrush_protocol::CloseFrame;
+use nextrush_protocol::{CloseFrame, Deflater, Inflater};
 
 use self::backlog::Outboxes;
 use self::rooms::Rooms;
@@ -58,6 +58,9 @@ pub(crate) struct Shard<I: Io> {
     /// Slots that may have something to write.
     dirty: Vec<u32>,
     read_buffer: Box<[u8]>,
+    /// Lent as well, to connections that compress. Empty until the first message.
+    inflater: Inflater,
+    deflater: Deflater,
     /// Small frames are copied together here to be written at once.
     scratch: Vec<u8>,
     /// The inbox's other half: swapped with it, empty in between.
@@ -83,6 +86,8 @@ impl<I: Io> Shard<I> {
             readable: Vec::new(),
             dirty: Vec::new(),
             read_buffer: vec![0; READ_BUFFER].into(),
+            inflater: Inflater::new(),
+            deflater: Deflater::new(),
             scratch: Vec::new(),
             commands: Vec::new(),
             shutdown: None,

@@ -126,7 +126,7 @@ impl<I: Io> Shard<I> {
             if !live.reads() {
                 return input.len();
             }
-            match live.decoder.decode(&mut input) {
+            match live.decoder.decode_with(&mut input, &mut self.inflater) {
                 Ok(None) => return 0,
                 Ok(Some(event)) => self.receive(slot, event),
                 Err(error) => {

@@ -75,7 +75,7 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    /// Puts a frame into the outbox of each member.
+    /// Puts a frame into the outbox of each member, compressed once for all who want it so.
     pub(super) fn publish(&mut self, room: RoomId, frame: &Frame, except: Option<&[ConnectionId]>) {
         let Some(members) = self.rooms.members.get_mut(&room) else {
             return;
@@ -88,7 +88,7 @@ impl<I: Io> Shard<I> {
             let is_excepted =
                 || except.is_some_and(|except| except.binary_search(&live.connection.id()).is_ok());
             if live.phase == Phase::Open && !is_excepted() {
-                self.enqueue(slot, frame.clone());
+                self.enqueue(slot, frame);
             }
         }
         self.rooms.members.insert(room, members);

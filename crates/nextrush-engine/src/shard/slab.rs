@@ -77,8 +77,12 @@ pub(super) struct Stash {
 
 impl Live {
     pub(super) fn new(connection: Connection) -> Self {
+        let decoder = Decoder::new(Role::Server, connection.options().limits);
         Self {
-            decoder: Decoder::new(Role::Server, connection.options().limits),
+            decoder: match connection.deflate() {
+                Some(params) => decoder.with_deflate(params),
+                None => decoder,
+            },
             connection,
             handler: None,
             phase: Phase::Open,

@@ -103,7 +103,7 @@ impl<I: Io> Shard<I> {
         };
         let open = live.phase == Phase::Open;
         match order {
-            Order::Send(frame) => self.send(slot, frame),
+            Order::Send(frame) => self.send(slot, &frame),
             Order::Close(frame) if open => self.close(slot, frame.as_ref()),
             // Something else has ended it meanwhile.
             Order::Close(_) => {}

@@ -156,6 +156,7 @@ fn a_stopping_engine_takes_no_connections() {
         Transport::Simulated(pipe),
         Bytes::new(),
         Arc::default(),
+        None,
         |_| unreachable!(),
     );
     assert!(matches!(refused, Err(AcceptError::ShuttingDown)));
@@ -196,6 +197,7 @@ fn outside_of_a_runtime_a_connection_is_refused() {
         Transport::Simulated(pipe),
         Bytes::new(),
         Arc::default(),
+        None,
         |_| unreachable!(),
     );
     assert!(matches!(refused, Err(AcceptError::NoRuntime)));

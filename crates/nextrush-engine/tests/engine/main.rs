@@ -10,6 +10,7 @@ mod support;
 
 mod backlog;
 mod close;
+mod deflate;
 mod engine;
 mod handlers;
 mod heartbeat;

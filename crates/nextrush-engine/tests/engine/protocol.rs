@@ -182,6 +182,7 @@ fn what_was_read_behind_the_handshake_comes_first() {
             Transport::Simulated(pipe),
             Bytes::from(ahead),
             Arc::new(Options::default()),
+            None,
             make,
         )
         .unwrap();

@@ -45,7 +45,7 @@ fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) -> Mad
         script.handler(connection, log)
     };
     engine
-        .accept(transport, Bytes::new(), options, make)
+        .accept(transport, Bytes::new(), options, None, make)
         .unwrap();
     made
 }
