@@ -34,7 +34,7 @@ pub struct DeflateConfig {
     /// instead, which costs less memory than any window. Default: 15, 32 KiB.
     pub client_max_window_bits: u8,
     /// How hard to try: 1 (fast) to 9 (small), others are taken as the nearest of these.
-    /// Default: 1. Level 6 makes a JSON message of 1 KiB a quarter smaller and takes three
+    /// Default: 1. Level 6 makes a JSON message of 1 KiB a fifth smaller and takes three
     /// times as long.
     pub level: u8,
     /// Shorter payloads are sent as they are, in bytes. Default: 256. Payloads of up to 64
