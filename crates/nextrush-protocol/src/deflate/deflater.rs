@@ -67,7 +67,14 @@ impl Deflater {
         stream.reset();
         self.scratch.clear();
         self.scratch.shrink_to(SCRATCH_KEPT);
-        deflate(stream, payload, &mut self.scratch).then_some(&self.scratch)
+        match deflate(stream, payload, &mut self.scratch) {
+            Outcome::Shorter => Some(&self.scratch),
+            Outcome::NoShorter => None,
+            Outcome::Incomplete => {
+                self.streams.swap_remove(index);
+                None
+            }
+        }
     }
 }
 
@@ -108,6 +115,7 @@ impl fmt::Debug for Deflater {
 /// ```
 pub struct DeflateContext {
     stream: Compress,
+    class: DeflateClass,
     takeover: bool,
     threshold: usize,
 }
@@ -116,8 +124,10 @@ impl DeflateContext {
     /// A context for what the side `role` sends.
     pub fn new(role: Role, params: DeflateParams, config: &DeflateConfig) -> Self {
         let direction = params.sending(role);
+        let class = DeflateClass::new(direction.window_bits, config);
         Self {
-            stream: DeflateClass::new(direction.window_bits, config).stream(),
+            stream: class.stream(),
+            class,
             takeover: direction.takeover,
             threshold: config.threshold,
         }
@@ -135,11 +145,12 @@ impl DeflateContext {
             self.stream.reset();
         }
         let mut out = Vec::new();
-        if deflate(&mut self.stream, payload, &mut out) {
-            return Some(out);
+        match deflate(&mut self.stream, payload, &mut out) {
+            Outcome::Shorter => return Some(out),
+            // It has seen what the peer will not; after a reset it refers to nothing before.
+            Outcome::NoShorter => self.stream.reset(),
+            Outcome::Incomplete => self.stream = self.class.stream(),
         }
-        // It has seen what the peer will not; a fresh one refers to nothing before it.
-        self.stream.reset();
         None
     }
 }
@@ -157,18 +168,29 @@ pub(crate) fn is_worthwhile(payload: &[u8], threshold: usize) -> bool {
     payload.len() >= threshold && payload.len() > NEVER_UP_TO
 }
 
-/// Appends the compressed payload (RFC 7692 §7.2.1) to `out`, which is empty; `false` if
-/// that is no shorter, or not all of it is there.
-fn deflate(stream: &mut Compress, payload: &[u8], out: &mut Vec<u8>) -> bool {
-    // What does not fit is of no use.
-    out.reserve_exact(payload.len() + TAIL.len());
+/// Puts the compressed payload (RFC 7692 §7.2.1) into `out`, which is empty.
+fn deflate(stream: &mut Compress, payload: &[u8], out: &mut Vec<u8>) -> Outcome {
+    // Room for the worst, though most of it would be of no use: at level 1 zlib-rs panics in
+    // the message after one that was given up for want of room, even behind a reset.
+    out.reserve_exact(payload.len() + payload.len() / 8 + 64);
     let start = stream.total_in();
     let status = stream.compress_vec(payload, out, FlushCompress::Sync);
     let is_consumed = stream.total_in() - start == payload.len() as u64;
     // A flush is known to be complete by the room that it leaves.
     if status.is_err() || !is_consumed || out.len() == out.capacity() || !out.ends_with(&TAIL) {
-        return false;
+        return Outcome::Incomplete;
     }
     out.truncate(out.len() - TAIL.len());
-    out.len() < payload.len()
+    if out.len() < payload.len() {
+        Outcome::Shorter
+    } else {
+        Outcome::NoShorter
+    }
+}
+
+enum Outcome {
+    Shorter,
+    NoShorter,
+    /// The stream cannot be used any more.
+    Incomplete,
 }

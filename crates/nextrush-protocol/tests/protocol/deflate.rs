@@ -616,6 +616,38 @@ fn incompressible() -> Vec<u8> {
 }
 
 #[test]
+fn long_messages_that_get_no_shorter_leave_no_trace_in_the_shared_state() {
+    let noise = |length: usize| {
+        let mut state = length as u64 | 1;
+        let next = |_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 56) as u8
+        };
+        (0..length).map(next).collect::<Vec<u8>>()
+    };
+    let text = repetitive(2_000);
+    let params = self_contained();
+    for level in 1..=9 {
+        let config = DeflateConfig {
+            level,
+            ..DeflateConfig::default()
+        };
+        let mut deflater = Deflater::new();
+        for length in [
+            300, 5_000, 33_000, 65_536, 70_000, 131_072, 500_000, 1_000_000,
+        ] {
+            let frame = Frame::binary(&noise(length));
+            assert_eq!(frame.deflated(params, &config, &mut deflater), frame);
+            let frame = Frame::text(&text).deflated(params, &config, &mut deflater);
+            assert_eq!(frame.as_bytes()[..2], [TEXT | RSV1, 126]);
+            assert!(inflate(&frame.as_bytes()[4..]).bytes == text.as_bytes());
+        }
+    }
+}
+
+#[test]
 fn with_takeover_a_repeated_message_costs_a_few_bytes() {
     let config = DeflateConfig {
         client_no_context_takeover: false,
