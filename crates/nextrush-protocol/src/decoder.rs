@@ -168,11 +168,14 @@ impl Decoder {
         input: &mut &'i mut [u8],
         inflater: &mut Inflater,
     ) -> Result<Option<Event<'i>>, ProtocolError> {
-        if self.finished {
+        if self.finished || input.is_empty() {
             *input = &mut [];
             return Ok(None);
         }
-        let result = self.next_event(input, inflater);
+        let result = match self.whole_event(input) {
+            Ok(None) => self.next_event(input, inflater),
+            result => result,
+        };
         match result {
             Err(_) => {
                 *input = &mut [];
@@ -202,6 +205,29 @@ impl Decoder {
     fn finish(&mut self) {
         self.finished = true;
         self.partial = None;
+    }
+
+    /// The way of nearly all events, which [`next_event`](Self::next_event) could go as
+    /// well: nothing is under way, and the next frame lies in `input` and is a whole event.
+    /// `None`, and nothing done, if it is not like that.
+    fn whole_event<'i>(
+        &self,
+        input: &mut &'i mut [u8],
+    ) -> Result<Option<Event<'i>>, ProtocolError> {
+        if self.partial.is_some() {
+            return Ok(None);
+        }
+        let Some((header, length)) = self.expectation().read(input)? else {
+            return Ok(None);
+        };
+        let is_whole = input.len() - length >= header.length as usize;
+        if !header.fin || header.compressed || !is_whole {
+            return Ok(None);
+        }
+        cut(input, length);
+        let mut frame = OpenFrame::from(header);
+        let payload = frame.take_payload(input);
+        frame.lend(payload)
     }
 
     fn next_event<'i>(

@@ -12,7 +12,7 @@ pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
 
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
-const RSV2_AND_3: u8 = 0x30;
+const RESERVED_BITS: u8 = 0x70;
 const MASKED: u8 = 0x80;
 /// Values of the 7-bit length that announce a longer length field.
 const LENGTH_16: u8 = 126;
@@ -95,31 +95,30 @@ impl Expectation {
     }
 
     fn first_byte(&self, byte: u8) -> Result<FrameHead, ProtocolError> {
-        let opcode = Opcode::from_first_byte(byte);
-        let may_be_compressed = self.deflate && matches!(opcode, Ok(Opcode::Text | Opcode::Binary));
         let rsv1 = byte & RSV1 != 0;
-        if byte & RSV2_AND_3 != 0 || (rsv1 && !may_be_compressed) {
+        if byte & RESERVED_BITS != 0 && !(self.deflate && may_be_compressed(byte)) {
             return Err(ProtocolError::ReservedBit);
         }
         let fin = byte & FIN != 0;
-        let opcode = opcode.map_err(ProtocolError::ReservedOpcode)?;
-        match (opcode, self.message) {
-            (Opcode::Continuation, None) => Err(ProtocolError::UnexpectedContinuation),
-            (Opcode::Text | Opcode::Binary, Some(_)) => Err(ProtocolError::UnfinishedMessage),
-            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) if !fin => {
-                Err(ProtocolError::FragmentedControl)
+        let opcode = Opcode::from_first_byte(byte).map_err(ProtocolError::ReservedOpcode)?;
+        let compressed = match opcode {
+            Opcode::Continuation => match self.message {
+                Some(message) => message.compressed,
+                None => return Err(ProtocolError::UnexpectedContinuation),
+            },
+            Opcode::Text | Opcode::Binary if self.message.is_some() => {
+                return Err(ProtocolError::UnfinishedMessage);
             }
-            (Opcode::Continuation, Some(message)) => Ok(FrameHead {
-                fin,
-                opcode,
-                compressed: message.compressed,
-            }),
-            _ => Ok(FrameHead {
-                fin,
-                opcode,
-                compressed: rsv1,
-            }),
-        }
+            Opcode::Close | Opcode::Ping | Opcode::Pong if !fin => {
+                return Err(ProtocolError::FragmentedControl);
+            }
+            _ => rsv1,
+        };
+        Ok(FrameHead {
+            fin,
+            opcode,
+            compressed,
+        })
     }
 
     /// The 7-bit length.
@@ -148,14 +147,18 @@ impl Expectation {
                 Some(message) if !compressed => message.length as u64,
                 _ => 0,
             };
-            let on_the_wire = if compressed { deflated } else { u64::from };
+            let (message_limit, frame_limit) = if compressed {
+                (deflated(self.message_limit), deflated(self.frame_limit))
+            } else {
+                (u64::from(self.message_limit), u64::from(self.frame_limit))
+            };
             // No overflow: the length is below 2^63, what has arrived is in memory.
-            if so_far + length > on_the_wire(self.message_limit) {
+            if so_far + length > message_limit {
                 return Err(ProtocolError::MessageTooBig {
                     limit: self.message_limit as usize,
                 });
             }
-            if length > on_the_wire(self.frame_limit) {
+            if length > frame_limit {
                 return Err(ProtocolError::FrameTooBig {
                     limit: self.frame_limit as usize,
                 });
@@ -164,6 +167,13 @@ impl Expectation {
         // Fits: limits are 32 bits wide, and a control frame has at most 125 bytes.
         Ok(length as u32)
     }
+}
+
+/// Whether the first byte of a frame begins a data message with RSV1 as its only reserved
+/// bit (RFC 7692 §6).
+fn may_be_compressed(byte: u8) -> bool {
+    let opcode = Opcode::from_first_byte(byte);
+    byte & RESERVED_BITS == RSV1 && matches!(opcode, Ok(Opcode::Text | Opcode::Binary))
 }
 
 /// What `limit` bytes that do not get shorter may take when they are compressed all the
@@ -212,6 +222,17 @@ pub(crate) fn length_of_unmasked(second_byte: u8) -> usize {
         LENGTH_64 => 10,
         LENGTH_16 => 4,
         _ => 2,
+    }
+}
+
+/// How long the header in front of an unmasked payload of `payload` bytes is.
+pub(crate) fn length_before(payload: usize) -> usize {
+    if payload < usize::from(LENGTH_16) {
+        2
+    } else if u16::try_from(payload).is_ok() {
+        4
+    } else {
+        10
     }
 }
 
