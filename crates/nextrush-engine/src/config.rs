@@ -108,7 +108,7 @@ impl Default for Heartbeat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
     /// The bytes that may wait because the kernel does not take them. A single frame that
-    /// is longer may wait alone. Default: 1 MiB.
+    /// is longer may wait alone. More than 1 GiB are taken as 1 GiB. Default: 1 MiB.
     pub bytes: usize,
     /// How long a frame may wait until the kernel has taken the whole of it. Default: 10 s.
     pub age: Duration,

@@ -1,9 +1,10 @@
+use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::mem;
-use std::net::SocketAddr;
+use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
 use nextrush_protocol::{CloseFrame, DeflateParams, Deflater, Frame};
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::config::Options;
 use crate::error::{ConnectionError, JoinError};
-use crate::handler::Work;
+use crate::handler::{Handler, Work};
 use crate::id::{ConnectionId, TimerId};
 use crate::inbox::{Ending, Order, SetTimer};
 use crate::link::Link;
@@ -23,23 +24,37 @@ use crate::room::Room;
 /// Nothing here waits. Each call tells the connection's shard what to do; what one task
 /// tells it, directly or through a [`Room`], happens in that order.
 #[derive(Clone)]
-pub struct Connection(Arc<Inner>);
+pub struct Connection(Arc<Inner<dyn Handler>>);
 
-struct Inner {
+/// All that an idle connection has outside of its shard: one allocation, in which every
+/// field is paid for by each of a million connections.
+struct Inner<H: ?Sized> {
     id: ConnectionId,
-    link: Arc<Link>,
-    options: Arc<Options>,
-    peer: Option<SocketAddr>,
-    deflate: Option<DeflateParams>,
     /// A [`State`]. Leaves `OPEN` under the lock of `rooms` only.
     state: AtomicU8,
     reading: AtomicBool,
-    /// Bytes of frames sent directly that the shard has not tried to write yet.
-    posted: AtomicUsize,
-    /// Bytes that the kernel refused, as of the shard's last try.
-    backlog: AtomicUsize,
+    deflate: Option<DeflateParams>,
+    /// Bytes that were sent and that the kernel has not taken: those of direct sends at
+    /// once, those of publications from the shard's last try to write.
+    buffered: AtomicU32,
+    link: Arc<Link>,
+    options: Arc<Options>,
     /// The rooms joined; empty once the connection is not open any more.
-    rooms: Mutex<Vec<Room>>,
+    rooms: Mutex<Joined>,
+    handler: H,
+}
+
+/// A set of rooms, most of which have one member or none.
+#[derive(Default)]
+enum Joined {
+    #[default]
+    None,
+    One(Room),
+    #[expect(
+        clippy::box_collection,
+        reason = "a connection in no room pays for the pointer only"
+    )]
+    Many(Box<Vec<Room>>),
 }
 
 const OPEN: u8 = 0;
@@ -73,10 +88,10 @@ impl Connection {
         }
     }
 
-    /// The address of the client, or of the last proxy before us; `None` for a transport
-    /// that has none.
-    pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.0.peer
+    /// What the connection was [accepted](crate::Engine::accept) with, if it is an `H`.
+    pub fn handler<H: Handler>(&self) -> Option<&H> {
+        let handler: &dyn Any = &self.0.handler;
+        handler.downcast_ref()
     }
 
     /// What the handshake has agreed on for compression; `None`: nothing is compressed.
@@ -92,9 +107,11 @@ impl Connection {
         if self.state() != State::Open {
             return;
         }
-        let posted = self.0.posted.fetch_add(frame.len(), Ordering::Relaxed);
-        let waiting = posted.saturating_add(self.0.backlog.load(Ordering::Relaxed));
-        if waiting > self.0.options.backlog.bytes {
+        let waiting = self
+            .0
+            .buffered
+            .fetch_add(weight(frame.len()), Ordering::Relaxed);
+        if waiting > weight(self.0.options.backlog.bytes) {
             self.fail(ConnectionError::SlowReader);
         } else {
             self.post(Order::Send(frame));
@@ -132,27 +149,26 @@ impl Connection {
         if self.state() != State::Open {
             return Err(JoinError::Closed);
         }
-        if !room.add(self) {
+        if !room.add(self.id()) {
             return Ok(false);
         }
-        rooms.push(room.clone());
+        rooms.add(room.clone());
         Ok(true)
     }
 
     /// Leaves a room; `false` if the connection was no member.
     pub fn leave(&self, room: &Room) -> bool {
         let mut rooms = self.0.rooms.lock();
-        let Some(position) = rooms.iter().position(|joined| joined == room) else {
+        if !rooms.remove(room) {
             return false;
-        };
-        rooms.swap_remove(position);
-        room.remove(self);
+        }
+        room.remove(self.id());
         true
     }
 
     /// The rooms joined, in no order.
     pub fn rooms(&self) -> Vec<Room> {
-        self.0.rooms.lock().clone()
+        self.0.rooms.lock().as_slice().to_vec()
     }
 
     /// Bytes sent that the kernel has not taken yet. Publications count from the end of
@@ -161,8 +177,7 @@ impl Connection {
         if self.state() == State::Closed {
             return 0;
         }
-        let posted = self.0.posted.load(Ordering::Relaxed);
-        posted.saturating_add(self.0.backlog.load(Ordering::Relaxed))
+        self.0.buffered.load(Ordering::Relaxed) as usize
     }
 
     /// Has `run` called once on the connection's shard, in `after` or a little later,
@@ -183,30 +198,34 @@ impl Connection {
         id: ConnectionId,
         link: Arc<Link>,
         options: Arc<Options>,
-        peer: Option<SocketAddr>,
         deflate: Option<DeflateParams>,
+        handler: impl Handler,
     ) -> Self {
         Self(Arc::new(Inner {
             id,
-            link,
-            options,
-            peer,
-            deflate,
             state: AtomicU8::new(OPEN),
             reading: AtomicBool::new(false),
-            posted: AtomicUsize::new(0),
-            backlog: AtomicUsize::new(0),
+            deflate,
+            buffered: AtomicU32::new(0),
+            link,
+            options,
             rooms: Mutex::default(),
+            handler,
         }))
+    }
+
+    /// What is called when something happens.
+    pub(crate) fn events(&self) -> &dyn Handler {
+        &self.0.handler
     }
 
     pub(crate) fn options(&self) -> &Options {
         &self.0.options
     }
 
-    /// The frame as it goes over the wire to this client: compressed if that was agreed on
-    /// and makes it shorter.
-    pub(crate) fn wire_form(&self, frame: &Frame, deflater: &mut Deflater) -> Frame {
+    /// The frame as it is sent to this client, if that agreed on compression: compressed
+    /// where this makes it shorter.
+    pub(crate) fn deflated(&self, frame: &Frame, deflater: &mut Deflater) -> Frame {
         match (self.0.deflate, &self.0.options.deflate) {
             (Some(params), Some(config)) => frame.deflated(params, config, deflater),
             _ => frame.clone(),
@@ -222,8 +241,8 @@ impl Connection {
             }
             self.0.state.store(CLOSING, Ordering::Release);
             let left = mem::take(&mut *rooms);
-            for room in &left {
-                room.remove(self);
+            for room in left.as_slice() {
+                room.remove(self.id());
             }
             left
         };
@@ -244,15 +263,72 @@ impl Connection {
         self.0.state.store(CLOSED, Ordering::Release);
     }
 
-    /// The shard has tried to write: `posted` bytes of direct sends have been taken up by
-    /// it since its last try, and `backlog` bytes are left over.
-    pub(crate) fn settle(&self, posted: usize, backlog: usize) {
-        self.0.backlog.store(backlog, Ordering::Relaxed);
-        self.0.posted.fetch_sub(posted, Ordering::Relaxed);
+    /// Something that was counted as sent will not be written.
+    pub(crate) fn settle(&self, bytes: usize) {
+        self.0.buffered.fetch_sub(weight(bytes), Ordering::Relaxed);
+    }
+
+    /// The shard has tried to write: of what is buffered, `before` bytes have become
+    /// `now`.
+    pub(crate) fn update_buffered(&self, before: u32, now: u32) {
+        if before != now {
+            // Wraps around where it goes down.
+            self.0
+                .buffered
+                .fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+        }
     }
 
     fn post(&self, order: Order) {
         self.0.link.post(self.0.id, order);
+    }
+}
+
+/// How much a number of bytes counts as buffered: itself, up to the largest
+/// [`Backlog::bytes`](crate::Backlog). So one long frame above that bound does not
+/// overflow the sum.
+pub(crate) fn weight(bytes: usize) -> u32 {
+    const MOST: u32 = 1 << 30;
+    u32::try_from(bytes).map_or(MOST, |bytes| bytes.min(MOST))
+}
+
+impl Joined {
+    fn as_slice(&self) -> &[Room] {
+        match self {
+            Self::None => &[],
+            Self::One(room) => slice::from_ref(room),
+            Self::Many(rooms) => rooms,
+        }
+    }
+
+    /// Adds a room that is not among them.
+    fn add(&mut self, room: Room) {
+        *self = match mem::take(self) {
+            Self::None => Self::One(room),
+            Self::One(first) => Self::Many(Box::new(vec![first, room])),
+            Self::Many(mut rooms) => {
+                rooms.push(room);
+                Self::Many(rooms)
+            }
+        };
+    }
+
+    /// `false` if the room is not among them.
+    fn remove(&mut self, room: &Room) -> bool {
+        match self {
+            Self::One(joined) if joined == room => *self = Self::None,
+            Self::None | Self::One(_) => return false,
+            Self::Many(rooms) => {
+                let Some(position) = rooms.iter().position(|joined| joined == room) else {
+                    return false;
+                };
+                rooms.swap_remove(position);
+                if rooms.is_empty() {
+                    *self = Self::None;
+                }
+            }
+        }
+        true
     }
 }
 
@@ -275,7 +351,6 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection")
             .field("id", &self.0.id)
             .field("state", &self.state())
-            .field("peer_addr", &self.0.peer)
             .finish_non_exhaustive()
     }
 }

@@ -62,29 +62,24 @@ impl Engine {
     /// that has the fewest.
     ///
     /// `read_ahead` is what had been read behind the handshake, `deflate` what it has agreed
-    /// on for compression, by the [`Options::deflate`] of the same `options`. `make` is called on the
-    /// shard's thread and makes the connection's handler, which is
-    /// [opened](Handler::open) at once.
+    /// on for compression, by the [`Options::deflate`] of the same `options`. The handler is
+    /// [opened](Handler::open) on the shard's thread.
     ///
     /// The shards enter the tokio runtime that the first call was made in, so work of
     /// handlers may use whatever needs one.
     ///
     /// # Errors
     ///
-    /// The transport is dropped, and `make` is not called, if there are too many
-    /// connections, the engine shuts down, there is no tokio runtime, or the threads cannot
-    /// be started.
-    pub fn accept<F>(
+    /// The transport and the handler are dropped if there are too many connections, the
+    /// engine shuts down, there is no tokio runtime, or the threads cannot be started.
+    pub fn accept(
         &self,
         transport: Transport,
         read_ahead: Bytes,
         options: Arc<Options>,
         deflate: Option<DeflateParams>,
-        make: F,
-    ) -> Result<ConnectionId, AcceptError>
-    where
-        F: FnOnce(Connection) -> Box<dyn Handler> + Send + 'static,
-    {
+        handler: impl Handler,
+    ) -> Result<Connection, AcceptError> {
         let shared = &self.0.shared;
         if shared.is_shutting_down() {
             return Err(AcceptError::ShuttingDown);
@@ -100,21 +95,36 @@ impl Engine {
             .iter()
             .min_by_key(|link| link.load())
             .expect("an engine has a shard");
-        let id = link.take_slot();
-        let peer = transport.peer_addr();
+        let connection =
+            link.add(|id| Connection::new(id, Arc::clone(link), options, deflate, handler));
         let accept = Command::Accept(Box::new(Accept {
-            connection: Connection::new(id, Arc::clone(link), options, peer, deflate),
+            connection: connection.clone(),
             transport,
             read_ahead,
-            make: Box::new(make),
         }));
         if link.inbox.push(accept) {
-            Ok(id)
+            Ok(connection)
         } else {
-            link.free_slot(id.slot);
+            connection.mark_closed();
+            link.remove(connection.id().slot);
             shared.remove_connection();
             Err(AcceptError::ShuttingDown)
         }
+    }
+
+    /// The connection of this id, until the client's end of it is gone as well.
+    pub fn connection(&self, id: ConnectionId) -> Option<Connection> {
+        let link = self.0.shared.links.get(usize::from(id.shard))?;
+        link.find(id)
+    }
+
+    /// All connections, those that are closing included, in no order.
+    pub fn all_connections(&self) -> Vec<Connection> {
+        let mut all = Vec::with_capacity(self.connections());
+        for link in &self.0.shared.links {
+            link.all(&mut all);
+        }
+        all
     }
 
     /// Whether [`accept`](Self::accept) would take a connection now: asked before an

@@ -1,42 +1,60 @@
+use std::any::Any;
 use std::borrow::Cow;
 use std::pin::Pin;
 
 use crate::close_reason::CloseReason;
+use crate::connection::Connection;
 use crate::error::ConnectionError;
 
-/// What the engine calls for one connection: always on the thread of its shard, one call
-/// at a time.
+/// What belongs to one connection beside the engine's own: the user's state, and what is
+/// called when something happens. It lies in the connection's own allocation, where
+/// [`Connection::handler`] finds it.
 ///
-/// A call must not block: all connections of the shard wait for it. One that panics
-/// closes its own connection with 1011 and no other.
+/// Every call is made on the thread of the connection's shard, one at a time. A call must
+/// not block: all connections of the shard wait for it. One that panics closes its own
+/// connection with 1011 and no other.
 ///
 /// The first call is [`open`](Self::open), the last one [`close`](Self::close); each of
-/// them comes exactly once. The handler is dropped after `close`; work that calls have
-/// returned runs on to its end.
-pub trait Handler {
+/// them comes exactly once. Work that calls have returned runs on to its end.
+pub trait Handler: Any + Send + Sync {
     /// The connection is there, and can be sent to. A message is not handed over, and
     /// nothing is read past it, before the work is done or
     /// [`Connection::start_reading`](crate::Connection::start_reading) was called. Pings
     /// and the end of the connection are seen to all the same.
-    fn open(&mut self) -> Work;
+    fn open(&self, connection: &Connection) -> Work {
+        let _ = connection;
+        None
+    }
 
     /// A message came. While the work is pending the connection is read no further, so
     /// that TCP holds the sender back.
-    fn message(&mut self, message: Incoming<'_>) -> Work;
+    fn message(&self, connection: &Connection, message: Incoming<'_>) -> Work {
+        let _ = (connection, message);
+        None
+    }
 
     /// A pong came, asked for or not. Pending work holds the sender back as with
     /// [`message`](Self::message).
-    fn pong(&mut self, payload: &[u8]) -> Work;
+    fn pong(&self, connection: &Connection, payload: &[u8]) -> Work {
+        let _ = (connection, payload);
+        None
+    }
 
     /// The connection failed; [`close`](Self::close) follows at once. After a violation
     /// of the protocol the connection is open still: what is sent in this call, or until
     /// its work is pending for the first time, goes out before the close frame. A panic
     /// here is logged and changes nothing.
-    fn error(&mut self, error: &ConnectionError) -> Work;
+    fn error(&self, connection: &Connection, error: &ConnectionError) -> Work {
+        let _ = (connection, error);
+        None
+    }
 
     /// The connection ended, whatever the way. It has already left its rooms, and its
     /// state is [`State::Closed`](crate::State).
-    fn close(&mut self, reason: &CloseReason) -> Work;
+    fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {
+        let _ = (connection, reason);
+        None
+    }
 }
 
 /// What a call of a [`Handler`] leaves to be done.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::connection::Connection;
 use crate::error::ConnectionError;
-use crate::handler::{Handler, Work};
+use crate::handler::Work;
 use crate::id::{ConnectionId, TimerId};
 use crate::room::RoomId;
 use crate::transport::Transport;
@@ -138,10 +138,7 @@ pub(crate) struct Accept {
     pub(crate) connection: Connection,
     pub(crate) transport: Transport,
     pub(crate) read_ahead: Bytes,
-    pub(crate) make: MakeHandler,
 }
-
-pub(crate) type MakeHandler = Box<dyn FnOnce(Connection) -> Box<dyn Handler> + Send>;
 
 /// A connection within its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

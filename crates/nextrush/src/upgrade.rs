@@ -12,7 +12,7 @@ use http::StatusCode;
 use http::request::Parts;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use nextrush_engine::{AcceptError, Connection, Options, Transport};
+use nextrush_engine::{AcceptError, Options, Transport};
 use nextrush_protocol::DeflateParams;
 #[cfg(unix)]
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -23,7 +23,7 @@ use tokio::net::UnixStream;
 use crate::endpoint::Open;
 use crate::handle::Handle;
 use crate::refusal;
-use crate::socket::{Socket, SocketDriver};
+use crate::socket::SocketEvents;
 
 /// Prepares the upgrade: the connection moves to the engine as soon as the answer
 /// to the request has been written.
@@ -87,18 +87,9 @@ fn accept(
     deflate: Option<DeflateParams>,
     open: Open,
 ) -> Result<(), AcceptError> {
-    let handle = app.clone();
-    app.engine().accept(
-        transport,
-        read_ahead,
-        options,
-        deflate,
-        move |connection: Connection| {
-            let socket = Socket::new(connection, handle);
-            socket.app().remember(&socket);
-            Box::new(SocketDriver::new(socket, open))
-        },
-    )?;
+    let events = SocketEvents::new(app.clone(), open);
+    app.engine()
+        .accept(transport, read_ahead, options, deflate, events)?;
     Ok(())
 }
 

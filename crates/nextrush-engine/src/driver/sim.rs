@@ -20,7 +20,6 @@ use crate::connection::Connection;
 use crate::engine::Engine;
 use crate::error::AcceptError;
 use crate::handler::Handler;
-use crate::id::ConnectionId;
 use crate::io::{Io, Readiness};
 use crate::moment::Moment;
 use crate::shard::Shard;
@@ -64,15 +63,12 @@ impl Network {
     /// # Errors
     ///
     /// As with [`Engine::accept`].
-    pub fn connect<F>(
+    pub fn connect(
         &self,
         options: &Arc<Options>,
-        make: F,
-    ) -> Result<(Client, ConnectionId), AcceptError>
-    where
-        F: FnOnce(Connection) -> Box<dyn Handler> + Send + 'static,
-    {
-        self.connect_with(options, None, make)
+        handler: impl Handler,
+    ) -> Result<(Client, Connection), AcceptError> {
+        self.connect_with(options, None, handler)
     }
 
     /// The same with compression, as if the handshake had agreed on it.
@@ -80,22 +76,18 @@ impl Network {
     /// # Errors
     ///
     /// As with [`Engine::accept`].
-    pub fn connect_with<F>(
+    pub fn connect_with(
         &self,
         options: &Arc<Options>,
         deflate: Option<DeflateParams>,
-        make: F,
-    ) -> Result<(Client, ConnectionId), AcceptError>
-    where
-        F: FnOnce(Connection) -> Box<dyn Handler> + Send + 'static,
-    {
+        handler: impl Handler,
+    ) -> Result<(Client, Connection), AcceptError> {
         let (client, pipe) = pipe();
         let (transport, options) = (Transport::Simulated(pipe), Arc::clone(options));
         let accept = self
             .engine
-            .accept(transport, Bytes::new(), options, deflate, make);
-        let id = accept?;
-        Ok((client, id))
+            .accept(transport, Bytes::new(), options, deflate, handler);
+        Ok((client, accept?))
     }
 
     /// Lets everything happen that can happen without time passing.

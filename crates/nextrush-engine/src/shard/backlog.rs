@@ -1,16 +1,18 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
+use std::mem;
 
 use nextrush_protocol::Frame;
 
 use super::timers::TimerKey;
+use crate::connection::weight;
 use crate::io::Io;
 use crate::moment::Moment;
 
 /// Frames are copied together up to this many bytes, to be written at once. Copying small
 /// ones costs less than a system call for each, or than one that takes many pieces; a
 /// frame of this size is written from where it is.
-const COALESCE: usize = 16 * 1024;
+pub(super) const COALESCE: usize = 16 * 1024;
 
 /// Emptied outboxes that are kept for the next connection that has something to be sent.
 const SPARE: usize = 256;
@@ -22,13 +24,14 @@ const FRAMES_KEPT: usize = 64;
 /// backlog what the kernel did not take.
 #[derive(Default)]
 pub(super) struct Outbox {
-    frames: VecDeque<Waiting>,
+    /// In the order of their sending.
+    frames: VecDeque<Sent>,
     /// How much of the first frame has been written.
     written: usize,
     /// What is left of all frames.
     bytes: usize,
-    /// How much of this was sent directly, and came since the last settling.
-    posted: usize,
+    /// How much of this the connection counts as buffered.
+    counted: u32,
     /// The answer to the newest ping that came while the transport took nothing
     /// (RFC 6455 §5.5.3: no other needs one).
     pong: Option<Frame>,
@@ -39,42 +42,52 @@ pub(super) struct Outbox {
     pub(super) age_check: Option<TimerKey>,
 }
 
-struct Waiting {
-    frame: Frame,
-    since: Moment,
+/// A frame on its way.
+#[derive(Clone)]
+pub(super) struct Sent {
+    pub(super) frame: Frame,
+    pub(super) since: Moment,
+    /// Its place in the order of all that this shard was told to send. A publication gets
+    /// into the outbox after what was sent later, but goes out before it.
+    pub(super) order: u64,
 }
 
+/// Ahead of everything.
+pub(super) const FIRST: u64 = 0;
+
+/// Behind everything.
+pub(super) const LAST: u64 = u64::MAX;
+
 impl Outbox {
-    pub(super) fn push(&mut self, frame: Frame, now: Moment) {
-        self.bytes += frame.len();
-        self.frames.push_back(Waiting { frame, since: now });
-    }
-
-    /// `posted` is what the sender counted, before the frame was compressed.
-    pub(super) fn push_posted(&mut self, frame: Frame, posted: usize, now: Moment) {
-        self.posted += posted;
-        self.push(frame, now);
-    }
-
-    /// A control frame that goes out ahead of what waits.
-    pub(super) fn push_ahead(&mut self, frame: Frame, now: Moment) {
-        self.bytes += frame.len();
+    /// Adds a frame at its place.
+    pub(super) fn push(&mut self, sent: Sent) {
+        self.bytes += sent.frame.len();
+        let later = self.frames.iter().rev();
+        let later = later.take_while(|other| other.order > sent.order).count();
         // A frame that has been written in part has to be finished first.
-        let position = usize::from(self.written > 0);
-        self.frames.insert(position, Waiting { frame, since: now });
+        let place = (self.frames.len() - later).max(usize::from(self.written > 0));
+        self.frames.insert(place, sent);
     }
 
-    pub(super) fn push_last(&mut self, close: Frame, now: Moment) {
+    /// Adds a frame that the connection counts as `counted` bytes already: what it had
+    /// before it was compressed.
+    pub(super) fn push_counted(&mut self, sent: Sent, counted: u32) {
+        self.counted = self.counted.wrapping_add(counted);
+        self.push(sent);
+    }
+
+    /// A close frame, which nothing may follow.
+    pub(super) fn push_last(&mut self, close: Sent) {
         self.pong = None;
-        self.push(close, now);
+        self.push(close);
     }
 
-    pub(super) fn push_pong(&mut self, pong: Frame, now: Moment) {
+    pub(super) fn push_pong(&mut self, pong: Sent) {
         // Also if it can be written again by now: the ones before may not have left yet.
         if self.watched {
-            self.pong = Some(pong);
+            self.pong = Some(pong.frame);
         } else {
-            self.push(pong, now);
+            self.push(pong);
         }
     }
 
@@ -87,8 +100,12 @@ impl Outbox {
         now: Moment,
     ) -> io::Result<()> {
         while !self.blocked {
-            if let Some(pong) = self.pong.take() {
-                self.push_ahead(pong, now);
+            if let Some(frame) = self.pong.take() {
+                self.push(Sent {
+                    frame,
+                    since: now,
+                    order: FIRST,
+                });
             }
             let Some(chunk) = self.next_chunk(scratch) else {
                 break;
@@ -126,7 +143,8 @@ impl Outbox {
         Some(scratch)
     }
 
-    fn advance(&mut self, count: usize) {
+    /// `count` bytes have been written.
+    pub(super) fn advance(&mut self, count: usize) {
         self.bytes -= count;
         self.written += count;
         while let Some(first) = self.frames.front() {
@@ -139,6 +157,11 @@ impl Outbox {
         }
     }
 
+    /// The transport takes no more for now.
+    pub(super) fn block(&mut self) {
+        self.blocked = true;
+    }
+
     /// The transport can be written again.
     pub(super) fn unblock(&mut self) {
         self.blocked = false;
@@ -146,10 +169,6 @@ impl Outbox {
 
     pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.pong.is_none()
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// More waits than `limit` bytes, and not just one long frame.
@@ -162,9 +181,10 @@ impl Outbox {
         self.frames.iter().map(|waiting| waiting.since).min()
     }
 
-    /// The bytes of direct sends that came since this was last asked.
-    pub(super) fn take_posted(&mut self) -> usize {
-        std::mem::take(&mut self.posted)
+    /// What the connection has counted as buffered of this, and what it is now.
+    pub(super) fn recount(&mut self) -> (u32, u32) {
+        let now = weight(self.bytes);
+        (mem::replace(&mut self.counted, now), now)
     }
 
     /// Drops everything that has not been begun to be written.
@@ -177,11 +197,13 @@ impl Outbox {
             .map_or(0, |first| first.frame.len() - self.written);
     }
 
-    fn clear(&mut self) {
+    /// Drops everything.
+    pub(super) fn clear(&mut self) {
         self.frames.clear();
         self.frames.shrink_to(FRAMES_KEPT);
         *self = Self {
-            frames: std::mem::take(&mut self.frames),
+            frames: mem::take(&mut self.frames),
+            counted: self.counted,
             ..Self::default()
         };
     }
@@ -202,9 +224,9 @@ impl Outboxes {
         self.spare.pop().unwrap_or_default()
     }
 
-    pub(super) fn give_back(&mut self, mut outbox: Box<Outbox>) {
+    /// The outbox must be [clear](Outbox::clear), and counted as such.
+    pub(super) fn give_back(&mut self, outbox: Box<Outbox>) {
         if self.spare.len() < SPARE {
-            outbox.clear();
             self.spare.push(outbox);
         }
     }

@@ -4,11 +4,13 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use super::Shard;
+use super::slab::Flags;
+use crate::close_reason::CloseReason;
 use crate::connection::Connection;
 use crate::error::ConnectionError;
 use crate::handler::{Handler, Work};
 use crate::id::ConnectionId;
-use crate::inbox::{Key, MakeHandler, TimerFn};
+use crate::inbox::{Key, TimerFn};
 use crate::io::Io;
 
 /// What it means for the connection that work is pending, and that it is done.
@@ -25,62 +27,49 @@ pub(super) enum Purpose {
 }
 
 impl<I: Io> Shard<I> {
-    pub(super) fn make_handler(&mut self, slot: u32, make: MakeHandler) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        let connection = live.connection.clone();
-        match shield(|| make(connection.clone())) {
-            Ok(handler) => {
-                live.handler = Some(handler);
-                self.call(slot, Purpose::Open, |handler| handler.open());
-            }
-            Err(panic) => panicked(&connection, &panic),
-        }
-    }
-
     /// Calls the connection's handler, if it has not been told of the end yet.
     pub(super) fn call(
         &mut self,
         slot: u32,
         purpose: Purpose,
-        call: impl FnOnce(&mut dyn Handler) -> Work,
+        call: impl FnOnce(&dyn Handler, &Connection) -> Work,
     ) {
-        let Some(live) = self.slab.at(slot) else {
+        let Some(live) = self.slab.at(slot).filter(|live| !live.is_lingering()) else {
             return;
         };
-        let key = live.key();
-        let Some(handler) = live.handler.as_deref_mut() else {
-            return;
-        };
-        match shield(|| call(handler)) {
+        let key = live.key_at(slot);
+        // The slab must be free for what the call causes.
+        let connection = live.connection.clone();
+        match shield(|| call(connection.events(), &connection)) {
             Ok(work) => self.begin_work(key, purpose, work),
             Err(panic) if purpose == Purpose::Failure => {
-                log_panic(Some(live.connection.id()), &panic);
+                log_panic(Some(connection.id()), &panic);
             }
-            Err(panic) => panicked(&live.connection, &panic),
+            Err(panic) => panicked(&connection, &panic),
         }
     }
 
     /// Tells the handler of an error that ends the connection.
     pub(super) fn call_error(&mut self, slot: u32, error: &ConnectionError) {
-        self.call(slot, Purpose::Failure, |handler| handler.error(error));
+        if let Some(live) = self.slab.at(slot) {
+            live.flags.insert(Flags::TOLD);
+        }
+        self.call(slot, Purpose::Failure, |handler, connection| {
+            handler.error(connection, error)
+        });
     }
 
-    /// The last call; then the handler is dropped.
-    pub(super) fn call_last(&mut self, slot: u32, call: impl FnOnce(&mut dyn Handler) -> Work) {
+    /// The last call.
+    pub(super) fn call_last(&mut self, slot: u32, reason: &CloseReason) {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        let key = live.key();
-        let Some(mut handler) = live.handler.take() else {
-            return;
-        };
-        match shield(|| call(&mut *handler)) {
+        let key = live.key_at(slot);
+        let connection = &live.connection;
+        match shield(|| connection.events().close(connection, reason)) {
             Ok(work) => self.begin_work(key, Purpose::Failure, work),
-            Err(panic) => log_panic(Some(live.connection.id()), &panic),
+            Err(panic) => log_panic(Some(live.id()), &panic),
         }
-        drop_shielded(handler);
     }
 
     pub(super) fn run_timer_fn(&mut self, key: Key, run: TimerFn) {
@@ -100,8 +89,9 @@ impl<I: Io> Shard<I> {
         };
         let task = self.tasks.insert(key, purpose, work);
         let pending = self.poll_task(task);
-        if let Some(live) = self.slab.get(key).filter(|_| pending) {
-            live.held |= purpose == Purpose::Message;
+        let holds = pending && purpose == Purpose::Message;
+        if let Some(live) = self.slab.get(key).filter(|_| holds) {
+            live.flags.insert(Flags::HELD);
         }
     }
 
@@ -135,9 +125,9 @@ impl<I: Io> Shard<I> {
             return;
         };
         match purpose {
-            Purpose::Open if !live.started => self.start_reading(key.slot),
-            Purpose::Message if live.held => {
-                live.held = false;
+            Purpose::Open if !live.is(Flags::STARTED) => self.start_reading(key.slot),
+            Purpose::Message if live.is(Flags::HELD) => {
+                live.flags.remove(Flags::HELD);
                 self.resume_reading(key.slot);
             }
             Purpose::Open | Purpose::Message | Purpose::Aside | Purpose::Failure => {}

@@ -1,11 +1,11 @@
 use std::mem;
 use std::time::Duration;
 
-use nextrush_protocol::{CloseCode, CloseFrame, Decoder, Frame, Role};
+use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 
 use super::Shard;
 use super::calls::drop_shielded;
-use super::slab::Phase;
+use super::slab::{Flags, Phase};
 use super::timers::Due;
 use crate::close_reason::CloseReason;
 use crate::connection::{Connection, State};
@@ -16,12 +16,12 @@ use crate::io::Io;
 impl<I: Io> Shard<I> {
     /// Begins the close handshake from our side (RFC 6455 §7.1.2).
     pub(super) fn close(&mut self, slot: u32, frame: Option<&CloseFrame>) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        live.phase = Phase::Closing;
-        self.ticks.forget(slot);
+        // What was published before is still sent.
         self.leave_all(slot);
+        if let Some(live) = self.slab.at(slot) {
+            live.phase = Phase::Closing;
+        }
+        self.ticks.forget(slot);
         self.enqueue_last(slot, Frame::close(frame));
         // Whatever held reading back: the peer's close frame has to be found.
         self.resume_reading(slot);
@@ -41,13 +41,13 @@ impl<I: Io> Shard<I> {
             return self.post_end(slot, Ending::Told(error.clone()));
         }
         let is_open = live.phase == Phase::Open;
-        if matches!(ending, Ending::EndOfStream) && is_open && live.decoder.is_finished() {
+        if matches!(ending, Ending::EndOfStream) && is_open && live.has_heard_all() {
             // Came right behind a violation, whose end is still to be told.
             return self.post_end(slot, ending);
         }
         live.connection.begin_closing();
         match (live.phase, ending) {
-            (Phase::Lingering { .. }, ending) => self.end_lingering(slot, &ending),
+            (Phase::Lingering, ending) => self.end_lingering(slot, &ending),
             (phase, Ending::Peer(frame)) => {
                 if phase == Phase::Open {
                     // The same code back (RFC 6455 §5.5.1).
@@ -64,7 +64,8 @@ impl<I: Io> Shard<I> {
                 self.end_lingering(slot, &Ending::EndOfStream);
             }
             // The handler panicked over an error, whose end is the next command.
-            (Phase::Open, Ending::Failed(ConnectionError::HandlerPanicked)) if live.told => {}
+            (Phase::Open, Ending::Failed(ConnectionError::HandlerPanicked))
+                if live.is(Flags::TOLD) => {}
             (Phase::Open, Ending::Failed(error)) => {
                 self.call_error(slot, &error);
                 self.fail(slot, &error);
@@ -91,6 +92,8 @@ impl<I: Io> Shard<I> {
             self.finish(slot, &reason_of(error));
             return self.release(slot);
         }
+        // Before anything is dropped, so that nothing comes behind what is.
+        self.leave_all(slot);
         if let (ConnectionError::SlowReader, Some(live)) = (error, self.slab.at(slot)) {
             // The peer would have to read all of it to find the close frame.
             if let Some(outbox) = &mut live.outbox {
@@ -111,9 +114,7 @@ impl<I: Io> Shard<I> {
         };
         match ending {
             Ending::EndOfStream if live.outbox.is_some() => {
-                if let Phase::Lingering { peer_shut, .. } = &mut live.phase {
-                    *peer_shut = true;
-                }
+                live.flags.insert(Flags::PEER_SHUT);
             }
             Ending::EndOfStream
             | Ending::Failed(ConnectionError::Transport(_) | ConnectionError::SlowReader) => {
@@ -129,25 +130,22 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        live.phase = Phase::Lingering {
-            shut: false,
-            peer_shut: false,
-        };
-        live.stash = None;
-        live.early = None;
-        live.decoder = Decoder::new(Role::Server, live.connection.options().limits);
         live.connection.mark_closed();
-        if let Some(deadline) = live.deadline.take() {
-            self.timers.cancel(deadline);
-        }
-        for timer in mem::take(&mut live.timers) {
-            self.timers.cancel(timer);
+        // What was published before is still sent.
+        self.leave_all(slot);
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        live.phase = Phase::Lingering;
+        if let Some(extra) = live.take_extra() {
+            for timer in extra.timers.into_iter().chain(extra.deadline) {
+                self.timers.cancel(timer);
+            }
         }
         self.ticks.forget(slot);
-        self.leave_all(slot);
         self.arm_close_deadline(slot);
         self.mark_dirty(slot);
-        self.call_last(slot, |handler| handler.close(reason));
+        self.call_last(slot, reason);
         self.queue_reading(slot);
     }
 
@@ -155,10 +153,11 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        if live.deadline.is_none() {
-            let at = self.now.after(live.connection.options().close_timeout);
+        if live.extra().is_none_or(|extra| extra.deadline.is_none()) {
+            let at = self.now.after(live.options().close_timeout);
             let id = self.link.next_timer();
-            live.deadline = Some(self.timers.set(at, id, Due::Deadline(live.key())));
+            let deadline = self.timers.set(at, id, Due::Deadline(live.key()));
+            live.need_extra().deadline = Some(deadline);
         }
     }
 
@@ -167,7 +166,9 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.get(key) else {
             return;
         };
-        live.deadline = None;
+        if let Some(extra) = live.extra_mut() {
+            extra.deadline = None;
+        }
         if live.phase == Phase::Closing {
             let reason = CloseReason::unclean(CloseCode::ABNORMAL, "no answer to the close frame");
             self.finish(key.slot, &reason);
@@ -178,21 +179,21 @@ impl<I: Io> Shard<I> {
     /// Drops the transport, and forgets the connection.
     pub(super) fn release(&mut self, slot: u32) {
         self.drop_outbox(slot);
-        let Some(live) = self.slab.remove(slot) else {
+        let Some(mut live) = self.slab.remove(slot) else {
             return;
         };
-        if let Some(deadline) = live.deadline {
+        if let Some(deadline) = live.take_extra().and_then(|extra| extra.deadline) {
             self.timers.cancel(deadline);
         }
         self.io.close(slot);
-        live.connection.settle(0, 0);
         self.forget(&live.connection);
+        drop_shielded(live);
     }
 
     /// Its place is free for another connection.
     pub(super) fn forget(&mut self, connection: &Connection) {
         connection.mark_closed();
-        self.link.free_slot(connection.id().slot);
+        self.link.remove(connection.id().slot);
         self.shared.remove_connection();
     }
 

@@ -1,60 +1,92 @@
-use std::mem;
+use std::io;
 use std::sync::Arc;
 
 use nextrush_protocol::Frame;
 
 use super::Shard;
-use super::slab::{Live, Phase};
+use super::backlog::{FIRST, LAST, Outbox, Sent};
+use super::rooms::Publication;
+use super::slab::{Flags, Live, Phase};
 use super::timers::Due;
+use crate::connection::weight;
 use crate::error::ConnectionError;
+use crate::id::ConnectionId;
 use crate::inbox::{Ending, Key};
 use crate::io::Io;
 
+/// How many connections a turn writes to; the others wait for the next one, which looks
+/// at what has become readable first. At the 5 µs that a write costs, a turn lasts
+/// some milliseconds.
+const WRITES: usize = 1024;
+
 impl<I: Io> Shard<I> {
-    /// A frame that was sent directly.
-    pub(super) fn send(&mut self, slot: u32, frame: &Frame) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        if live.phase == Phase::Open && !live.broken {
-            let now = self.now;
-            let posted = frame.len();
-            let frame = live.connection.wire_form(frame, &mut self.deflater);
-            self.outbox(slot, |outbox| outbox.push_posted(frame, posted, now));
-        } else {
-            let backlog = live.outbox.as_ref().map_or(0, |outbox| outbox.bytes());
-            live.connection.settle(frame.len(), backlog);
+    /// A frame at its place in the order of all that is sent.
+    pub(super) fn sent_now(&mut self, frame: Frame) -> Sent {
+        self.order += 1;
+        Sent {
+            frame,
+            since: self.now,
+            order: self.order,
         }
     }
 
-    pub(super) fn enqueue(&mut self, slot: u32, frame: &Frame) {
+    /// A frame that was sent directly.
+    pub(super) fn send(&mut self, slot: u32, frame: Frame) {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        let now = self.now;
-        let frame = live.connection.wire_form(frame, &mut self.deflater);
-        self.outbox(slot, |outbox| outbox.push(frame, now));
+        if !live.is_sent_to() {
+            return live.connection.settle(frame.len());
+        }
+        let counted = weight(frame.len());
+        let frame = self.wire_form(slot, frame);
+        let sent = self.sent_now(frame);
+        self.outbox(slot, |outbox| outbox.push_counted(sent, counted));
+    }
+
+    pub(super) fn enqueue(&mut self, slot: u32, sent: Sent) {
+        let frame = self.wire_form(slot, sent.frame);
+        self.outbox(slot, |outbox| outbox.push(Sent { frame, ..sent }));
     }
 
     /// A close frame, which nothing may follow.
     pub(super) fn enqueue_last(&mut self, slot: u32, close: Frame) {
-        let now = self.now;
-        self.outbox(slot, |outbox| outbox.push_last(close, now));
+        let sent = self.sent_out_of_order(close, LAST);
+        self.outbox(slot, |outbox| outbox.push_last(sent));
     }
 
-    pub(super) fn enqueue_ahead(&mut self, slot: u32, frame: Frame) {
-        let now = self.now;
-        self.outbox(slot, |outbox| outbox.push_ahead(frame, now));
+    /// A control frame, which goes out ahead of what waits.
+    pub(super) fn enqueue_first(&mut self, slot: u32, frame: Frame) {
+        let sent = self.sent_out_of_order(frame, FIRST);
+        self.outbox(slot, |outbox| outbox.push(sent));
     }
 
     pub(super) fn answer_ping(&mut self, slot: u32, pong: Frame) {
-        let now = self.now;
-        self.outbox(slot, |outbox| outbox.push_pong(pong, now));
+        let sent = self.sent_now(pong);
+        self.outbox(slot, |outbox| outbox.push_pong(sent));
+    }
+
+    fn sent_out_of_order(&self, frame: Frame, order: u64) -> Sent {
+        Sent {
+            frame,
+            since: self.now,
+            order,
+        }
+    }
+
+    /// The frame as it goes over the wire to this client.
+    fn wire_form(&mut self, slot: u32, frame: Frame) -> Frame {
+        match self.slab.at(slot) {
+            Some(live) if live.is(Flags::DEFLATES) => {
+                live.connection.deflated(&frame, &mut self.deflater)
+            }
+            _ => frame,
+        }
     }
 
     /// Changes what is to be sent, and has it sent at the end of the turn.
-    fn outbox(&mut self, slot: u32, change: impl FnOnce(&mut super::backlog::Outbox)) {
-        let Some(live) = self.slab.at(slot).filter(|live| !live.broken) else {
+    fn outbox(&mut self, slot: u32, change: impl FnOnce(&mut Outbox)) {
+        let Some(live) = self.slab.at(slot).filter(|live| !live.is(Flags::BROKEN)) else {
             return;
         };
         let outboxes = &mut self.outboxes;
@@ -63,9 +95,9 @@ impl<I: Io> Shard<I> {
     }
 
     pub(super) fn mark_dirty(&mut self, slot: u32) {
-        if let Some(live) = self.slab.at(slot).filter(|live| !live.dirty) {
-            live.dirty = true;
-            self.dirty.push(slot);
+        if let Some(live) = self.slab.at(slot).filter(|live| !live.is(Flags::DIRTY)) {
+            live.flags.insert(Flags::DIRTY);
+            self.dirty.push_back(slot);
         }
     }
 
@@ -81,15 +113,54 @@ impl<I: Io> Shard<I> {
     /// Writes what this turn has brought, and the backlog of those that can be written
     /// again.
     pub(super) fn flush(&mut self) {
-        let mut slots = mem::take(&mut self.dirty);
-        for slot in slots.drain(..) {
+        self.writes_left = WRITES;
+        self.flush_rooms();
+        while self.writes_left > 0
+            && let Some(slot) = self.dirty.pop_front()
+        {
             if let Some(live) = self.slab.at(slot) {
-                live.dirty = false;
+                live.flags.remove(Flags::DIRTY);
+                self.writes_left -= 1;
                 self.flush_connection(slot);
             }
         }
-        if self.dirty.is_empty() {
-            self.dirty = slots;
+    }
+
+    /// Sends one member of a room what was published there in this turn. `is_only`: to no
+    /// other room anything was published.
+    pub(super) fn cast_to(&mut self, slot: u32, is_only: bool, publications: &[Publication]) {
+        let shard = self.link.index();
+        let Some(live) = self.slab.at(slot).filter(|live| live.is_sent_to()) else {
+            return;
+        };
+        let gets_nothing_else =
+            live.outbox.is_none() && (is_only || !live.is_in_several()) && self.writes_left > 0;
+        let gets_it_as_it_is = !live.is(Flags::DEFLATES)
+            && (!self.cast.has_exceptions() || {
+                let Key { slot, generation } = live.key_at(slot);
+                let id = ConnectionId {
+                    shard,
+                    slot,
+                    generation,
+                };
+                publications
+                    .iter()
+                    .all(|publication| publication.is_for(id))
+            });
+        if !gets_nothing_else || !gets_it_as_it_is {
+            return self.enqueue_all(slot, publications);
+        }
+        self.writes_left -= 1;
+        match self.cast.write(publications, &mut self.io, slot) {
+            Ok(written) if written == self.cast.len() => {}
+            Ok(written) => {
+                self.enqueue_all(slot, publications);
+                self.outbox(slot, |outbox| {
+                    outbox.advance(written);
+                    outbox.block();
+                });
+            }
+            Err(error) => self.break_off(slot, error),
         }
     }
 
@@ -100,25 +171,30 @@ impl<I: Io> Shard<I> {
         let Some(outbox) = live.outbox.as_mut() else {
             return self.flushed(slot);
         };
-        let result = outbox.write(&mut self.io, slot, &mut self.scratch, self.now);
-        let posted = outbox.take_posted();
-        if let Err(error) = result {
-            live.broken = true;
-            live.connection.settle(posted, 0);
-            self.drop_outbox(slot);
-            let error = ConnectionError::Transport(Arc::new(error));
-            return self.post_end(slot, Ending::Failed(error));
+        if let Err(error) = outbox.write(&mut self.io, slot, &mut self.scratch, self.now) {
+            return self.break_off(slot, error);
         }
-        live.connection.settle(posted, outbox.bytes());
         if outbox.is_empty() {
             self.drop_outbox(slot);
             return self.flushed(slot);
         }
+        let (before, now) = outbox.recount();
+        live.connection.update_buffered(before, now);
         if outbox.exceeds(live.connection.options().backlog.bytes) {
             // Has no effect once the connection closes: the time for that is bounded.
             live.connection.fail(ConnectionError::SlowReader);
         }
         self.watch_backlog(slot);
+    }
+
+    /// The transport cannot be written any more.
+    fn break_off(&mut self, slot: u32, error: io::Error) {
+        if let Some(live) = self.slab.at(slot) {
+            live.flags.insert(Flags::BROKEN);
+            self.drop_outbox(slot);
+            let error = ConnectionError::Transport(Arc::new(error));
+            self.post_end(slot, Ending::Failed(error));
+        }
     }
 
     /// Waits for the transport to take more, but not for ever.
@@ -127,7 +203,7 @@ impl<I: Io> Shard<I> {
             return;
         };
         let key = live.key();
-        let age = live.connection.options().backlog.age;
+        let age = live.options().backlog.age;
         let is_bounded = live.has_bounded_age();
         let Some(outbox) = live.outbox.as_mut() else {
             return;
@@ -150,7 +226,7 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.get(key) else {
             return;
         };
-        let limit = live.connection.options().backlog.age;
+        let limit = live.options().backlog.age;
         let is_bounded = live.has_bounded_age();
         let Some(outbox) = live.outbox.as_mut() else {
             return;
@@ -172,7 +248,7 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        let Some(outbox) = live.outbox.take() else {
+        let Some(mut outbox) = live.outbox.take() else {
             return;
         };
         if let Some(timer) = outbox.age_check {
@@ -182,6 +258,9 @@ impl<I: Io> Shard<I> {
             // If this fails, a report that nobody waits for may come.
             let _ = self.io.watch_writable(slot, false);
         }
+        outbox.clear();
+        let (before, now) = outbox.recount();
+        live.connection.update_buffered(before, now);
         self.outboxes.give_back(outbox);
     }
 
@@ -190,16 +269,17 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        match &mut live.phase {
+        match live.phase {
             Phase::Open => {}
             Phase::Closing => self.arm_close_deadline(slot),
-            Phase::Lingering { shut, peer_shut } => {
-                if !*shut {
-                    *shut = true;
+            Phase::Lingering => {
+                let is_peer_shut = live.is(Flags::PEER_SHUT);
+                if !live.is(Flags::SHUT) {
+                    live.flags.insert(Flags::SHUT);
                     // If this fails the peer is gone, which reading tells.
                     let _ = self.io.shutdown_write(slot);
                 }
-                if *peer_shut {
+                if is_peer_shut {
                     self.release(slot);
                 }
             }

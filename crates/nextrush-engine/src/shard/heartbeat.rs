@@ -1,7 +1,7 @@
 use nextrush_protocol::Frame;
 
 use super::Shard;
-use super::slab::Phase;
+use super::slab::{Flags, Phase};
 use crate::error::ConnectionError;
 use crate::inbox::Ending;
 use crate::io::Io;
@@ -12,7 +12,7 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        if let Some(heartbeat) = live.connection.options().heartbeat {
+        if let Some(heartbeat) = live.options().heartbeat {
             self.ticks.expect(heartbeat.interval.min(heartbeat.timeout));
             self.ticks.look_after(slot, heartbeat.interval);
             self.ticks.alive(slot);
@@ -32,7 +32,7 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        let Some(heartbeat) = live.connection.options().heartbeat else {
+        let Some(heartbeat) = live.options().heartbeat else {
             return;
         };
         if live.phase != Phase::Open {
@@ -40,22 +40,22 @@ impl<I: Io> Shard<I> {
         }
         if !live.reads() {
             // Not silent: not listened to.
-            live.pinged = false;
+            live.flags.remove(Flags::PINGED);
             return self.ticks.look_after(slot, heartbeat.interval);
         }
-        if live.pinged {
+        if live.is(Flags::PINGED) {
             // The last word is the transport's: after a stall of this shard an answer may
             // have come that has not been reported yet.
-            live.readable = true;
+            live.flags.insert(Flags::READABLE);
             self.read(slot);
             let Some(live) = self.slab.at(slot) else {
                 return;
             };
-            if live.pinged && live.reads() {
+            if live.is(Flags::PINGED) && live.reads() {
                 live.connection.begin_closing();
                 return self.end(slot, Ending::Failed(ConnectionError::HeartbeatTimeout));
             }
-            live.pinged = false;
+            live.flags.remove(Flags::PINGED);
         }
         let silence = self.ticks.silence(slot);
         if silence < heartbeat.interval {
@@ -63,10 +63,10 @@ impl<I: Io> Shard<I> {
             return;
         }
         if let Some(live) = self.slab.at(slot) {
-            live.pinged = true;
+            live.flags.insert(Flags::PINGED);
         }
         self.ticks.look_after(slot, heartbeat.timeout);
         let ping = Frame::ping(&[]).expect("an empty payload fits");
-        self.enqueue_ahead(slot, ping);
+        self.enqueue_first(slot, ping);
     }
 }

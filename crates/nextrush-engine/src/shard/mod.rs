@@ -6,10 +6,11 @@
 //! that it calls, stands in its [`Inbox`](crate::inbox::Inbox).
 //!
 //! One turn: read what is ready and call handlers, follow the inbox, run timers, then
-//! write, once for each connection that has something to be sent.
+//! write: once for each connection that has something to be sent, whatever it is.
 
 mod backlog;
 mod calls;
+mod cast;
 mod close;
 mod flush;
 mod heartbeat;
@@ -21,11 +22,13 @@ mod ticks;
 mod timers;
 mod turn;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use nextrush_protocol::{CloseFrame, Deflater, Inflater};
 
 use self::backlog::Outboxes;
+use self::cast::Cast;
 use self::rooms::Rooms;
 use self::slab::Slab;
 use self::tasks::Tasks;
@@ -53,10 +56,15 @@ pub(crate) struct Shard<I: Io> {
     timers: Timers,
     ticks: Ticks,
     outboxes: Outboxes,
+    cast: Cast,
+    /// How much has been sent or published on this shard.
+    order: u64,
     /// Slots that may have something to read.
     readable: Vec<u32>,
     /// Slots that may have something to write.
-    dirty: Vec<u32>,
+    dirty: VecDeque<u32>,
+    /// How many connections may still be written to in this turn.
+    writes_left: usize,
     read_buffer: Box<[u8]>,
     /// Lent as well, to connections that compress. Empty until the first message.
     inflater: Inflater,
@@ -83,8 +91,11 @@ impl<I: Io> Shard<I> {
             timers: Timers::default(),
             ticks: Ticks::default(),
             outboxes: Outboxes::default(),
+            cast: Cast::default(),
+            order: 0,
             readable: Vec::new(),
-            dirty: Vec::new(),
+            dirty: VecDeque::new(),
+            writes_left: 0,
             read_buffer: vec![0; READ_BUFFER].into(),
             inflater: Inflater::new(),
             deflater: Deflater::new(),

@@ -1,10 +1,10 @@
 use std::io::ErrorKind;
 use std::mem;
 
-use nextrush_protocol::{Event, Frame};
+use nextrush_protocol::{Decoder, Event, Frame};
 
 use super::calls::Purpose;
-use super::slab::{Live, Phase, Stash};
+use super::slab::{Flags, Live, Phase, Stash};
 use super::{READ_BUFFER, Shard};
 use crate::connection::State;
 use crate::handler::Incoming;
@@ -20,7 +20,7 @@ impl<I: Io> Shard<I> {
         let mut slots = mem::take(&mut self.readable);
         for slot in slots.drain(..) {
             if let Some(live) = self.slab.at(slot) {
-                live.queued = false;
+                live.flags.remove(Flags::QUEUED);
                 self.read(slot);
             }
             self.queue_reading(slot);
@@ -35,8 +35,8 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        if live.readable && live.reads() && !live.queued {
-            live.queued = true;
+        if live.is(Flags::READABLE) && live.reads() && !live.is(Flags::QUEUED) {
+            live.flags.insert(Flags::QUEUED);
             self.readable.push(slot);
         }
     }
@@ -45,7 +45,7 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        live.started = true;
+        live.flags.insert(Flags::STARTED);
         self.resume_reading(slot);
     }
 
@@ -54,17 +54,17 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        if let Some(message) = live.early.take_if(|_| live.started) {
-            self.receive_message(slot, *message);
+        if let Some(message) = live.take_early() {
+            self.receive_message(slot, message);
         }
         let Some(live) = self.slab.at(slot).filter(|live| live.reads()) else {
             return;
         };
-        if let Some(mut stash) = live.stash.take() {
+        if let Some(mut stash) = live.extra_mut().and_then(|extra| extra.stash.take()) {
             let left = self.decode(slot, &mut stash.bytes[stash.start..]);
             stash.start = stash.bytes.len() - left;
             if let Some(live) = self.slab.at(slot).filter(|_| left > 0) {
-                live.stash = Some(stash);
+                live.need_extra().stash = Some(stash);
             }
         }
         self.queue_reading(slot);
@@ -82,34 +82,34 @@ impl<I: Io> Shard<I> {
             let Some(live) = self.slab.at(slot) else {
                 return;
             };
-            if !live.readable || !live.reads() {
+            if !live.is(Flags::READABLE) || !live.reads() {
                 return;
             }
             let piece = budget.min(buffer.len());
             match self.io.read(slot, &mut buffer[..piece]) {
                 Ok(0) => {
-                    live.readable = false;
+                    live.flags.remove(Flags::READABLE);
                     return self.post_end(slot, Ending::EndOfStream);
                 }
                 Ok(count) => {
-                    if I::SHORT_READ_DRAINS && count < piece && !live.hangup {
-                        live.readable = false;
+                    if I::SHORT_READ_DRAINS && count < piece && !live.is(Flags::HANGUP) {
+                        live.flags.remove(Flags::READABLE);
                     }
-                    live.pinged = false;
+                    live.flags.remove(Flags::PINGED);
                     self.ticks.alive(slot);
                     budget -= count;
                     let left = self.decode(slot, &mut buffer[..count]);
                     if let Some(live) = self.slab.at(slot) {
-                        live.stash_bytes(buffer[count - left..count].to_vec());
+                        live.stash_bytes(&buffer[count - left..count]);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    live.readable = false;
+                    live.flags.remove(Flags::READABLE);
                     return;
                 }
                 Err(error) => {
-                    live.readable = false;
+                    live.flags.remove(Flags::READABLE);
                     return self.post_end(slot, Ending::Failed(error.into()));
                 }
             }
@@ -118,7 +118,19 @@ impl<I: Io> Shard<I> {
 
     /// Hands what `input` holds to the handler. Returns how many bytes at its end are left
     /// for later, as the handler wants no more for now.
-    fn decode(&mut self, slot: u32, mut input: &mut [u8]) -> usize {
+    fn decode(&mut self, slot: u32, input: &mut [u8]) -> usize {
+        let Some(live) = self.slab.at(slot).filter(|live| !live.is_lingering()) else {
+            return 0;
+        };
+        let mut decoder = live.take_decoder();
+        let left = self.decode_with(slot, &mut decoder, input);
+        if let Some(live) = self.slab.at(slot).filter(|live| !live.is_lingering()) {
+            live.keep_decoder(decoder);
+        }
+        left
+    }
+
+    fn decode_with(&mut self, slot: u32, decoder: &mut Decoder, mut input: &mut [u8]) -> usize {
         loop {
             let Some(live) = self.slab.at(slot).filter(|live| !live.is_lingering()) else {
                 return 0;
@@ -126,7 +138,7 @@ impl<I: Io> Shard<I> {
             if !live.reads() {
                 return input.len();
             }
-            match live.decoder.decode_with(&mut input, &mut self.inflater) {
+            match decoder.decode_with(&mut input, &mut self.inflater) {
                 Ok(None) => return 0,
                 Ok(Some(event)) => self.receive(slot, event),
                 Err(error) => {
@@ -152,7 +164,9 @@ impl<I: Io> Shard<I> {
             Event::Text(text) => self.receive_message(slot, Incoming::Text(text)),
             Event::Binary(data) => self.receive_message(slot, Incoming::Binary(data)),
             Event::Pong(payload) => {
-                self.call(slot, Purpose::Message, |handler| handler.pong(&payload));
+                self.call(slot, Purpose::Message, |handler, connection| {
+                    handler.pong(connection, &payload)
+                });
             }
             Event::Ping(payload) => {
                 let pong = Frame::pong(&payload).expect("a pong holds what a ping held");
@@ -168,10 +182,13 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot).filter(|live| live.receives()) else {
             return;
         };
-        if live.started {
-            self.call(slot, Purpose::Message, |handler| handler.message(message));
+        if live.is(Flags::STARTED) {
+            self.call(slot, Purpose::Message, |handler, connection| {
+                handler.message(connection, message)
+            });
         } else {
-            live.early = Some(Box::new(message.into_owned()));
+            live.need_extra().early = Some(message.into_owned());
+            live.flags.insert(Flags::EARLY);
         }
     }
 
@@ -191,10 +208,22 @@ impl Live {
         self.phase == Phase::Open && self.connection.state() == State::Open
     }
 
-    pub(super) fn stash_bytes(&mut self, bytes: Vec<u8>) {
+    pub(super) fn stash_bytes(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() && !self.is_lingering() {
-            debug_assert!(self.stash.is_none(), "nothing is read past a stash");
-            self.stash = Some(Box::new(Stash { bytes, start: 0 }));
+            let extra = self.need_extra();
+            debug_assert!(extra.stash.is_none(), "nothing is read past a stash");
+            extra.stash = Some(Stash {
+                bytes: bytes.to_vec(),
+                start: 0,
+            });
         }
+    }
+
+    fn take_early(&mut self) -> Option<Incoming<'static>> {
+        if !self.is(Flags::STARTED | Flags::EARLY) {
+            return None;
+        }
+        self.flags.remove(Flags::EARLY);
+        self.extra_mut()?.early.take()
     }
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::Shard;
 use super::calls::drop_shielded;
+use super::slab::Live;
 use crate::id::TimerId;
 use crate::inbox::{Key, SetTimer, TimerFn};
 use crate::io::Io;
@@ -68,7 +69,8 @@ impl<I: Io> Shard<I> {
         // Never in this very turn, which a timer that sets itself again would not leave.
         let at = self.now.after(after.max(Duration::from_nanos(1)));
         let key = live.key();
-        live.timers
+        live.need_extra()
+            .timers
             .push(self.timers.set(at, id, Due::User { key, id, run }));
     }
 
@@ -76,16 +78,25 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.at(slot) else {
             return;
         };
-        if let Some(index) = live.timers.iter().position(|timer| timer.1 == id) {
-            let timer = live.timers.swap_remove(index);
+        if let Some(timer) = live.take_timer(id) {
             self.timers.cancel(timer);
         }
     }
 
     pub(super) fn run_timer(&mut self, key: Key, id: TimerId, run: TimerFn) {
         if let Some(live) = self.slab.get(key) {
-            live.timers.retain(|timer| timer.1 != id);
+            live.take_timer(id);
         }
         self.run_timer_fn(key, run);
+    }
+}
+
+impl Live {
+    fn take_timer(&mut self, id: TimerId) -> Option<TimerKey> {
+        let timers = &mut self.extra_mut()?.timers;
+        let index = timers.iter().position(|timer| timer.1 == id)?;
+        let timer = timers.swap_remove(index);
+        self.tidy();
+        Some(timer)
     }
 }

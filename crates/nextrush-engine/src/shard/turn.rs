@@ -1,8 +1,8 @@
 use std::mem;
 
 use super::Shard;
-use super::calls::drop_shielded;
-use super::slab::{Live, Phase};
+use super::calls::{Purpose, drop_shielded};
+use super::slab::{Flags, Live, Phase};
 use super::timers::Due;
 use crate::inbox::{Accept, Command, Key, Order};
 use crate::io::{Io, Readiness};
@@ -52,8 +52,10 @@ impl<I: Io> Shard<I> {
             return;
         };
         if ready.readable || ready.hangup {
-            live.readable = true;
-            live.hangup |= ready.hangup;
+            live.flags.insert(Flags::READABLE);
+            if ready.hangup {
+                live.flags.insert(Flags::HANGUP);
+            }
             self.queue_reading(ready.slot);
         }
         if ready.writable {
@@ -89,7 +91,7 @@ impl<I: Io> Shard<I> {
                 room,
                 frame,
                 except,
-            } => self.publish(room, &frame, except.as_deref()),
+            } => self.publish(room, frame, except),
             Command::Wake { task } => self.resume_task(task),
             Command::Shutdown { frame, deadline } => self.begin_shutdown(frame, deadline),
             Command::Stop => self.stop(),
@@ -103,7 +105,7 @@ impl<I: Io> Shard<I> {
         };
         let open = live.phase == Phase::Open;
         match order {
-            Order::Send(frame) => self.send(slot, &frame),
+            Order::Send(frame) => self.send(slot, frame),
             Order::Close(frame) if open => self.close(slot, frame.as_ref()),
             // Something else has ended it meanwhile.
             Order::Close(_) => {}
@@ -123,7 +125,6 @@ impl<I: Io> Shard<I> {
             connection,
             transport,
             read_ahead,
-            make,
         } = accept;
         let slot = connection.id().slot;
         if let Err(error) = self.io.register(slot, transport) {
@@ -132,10 +133,12 @@ impl<I: Io> Shard<I> {
             return;
         }
         let mut live = Live::new(connection.clone());
-        live.stash_bytes(read_ahead.into());
+        live.stash_bytes(&read_ahead);
         self.slab.insert(slot, live);
         self.watch_heartbeat(slot);
-        self.make_handler(slot, make);
+        self.call(slot, Purpose::Open, |handler, connection| {
+            handler.open(connection)
+        });
         self.resume_reading(slot);
         if let Some(frame) = self.shutdown.clone() {
             connection.close(Some(frame));

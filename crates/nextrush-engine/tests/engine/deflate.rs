@@ -1,6 +1,6 @@
 //! Compressed connections: what is received, sent and published, and what it costs.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use nextrush_engine::sim::Client;
 use nextrush_engine::{Connection, Options};
@@ -52,19 +52,13 @@ impl Peer {
             ..Options::default()
         });
         let log = Log::default();
-        let handle: Arc<Mutex<Option<Connection>>> = Arc::default();
-        let (handler_log, slot) = (log.clone(), Arc::clone(&handle));
-        let make = move |connection: Connection| {
-            *slot.lock().expect("no panic") = Some(connection.clone());
-            Script::default().handler(connection, handler_log)
-        };
-        let connected = world.connect_with(&options, Some(params), make);
-        let (sent, _) = connected.expect("room for it");
+        let handler = Script::default().handler(log.clone());
+        let connected = world.connect_with(&options, Some(params), handler);
+        let (sent, connection) = connected.expect("room for it");
         world.run();
-        let connection = handle.lock().expect("no panic").take();
         Self {
             client: sent,
-            connection: connection.expect("the handler was made"),
+            connection,
             log,
             context: DeflateContext::new(Role::Client, params, &client),
             params,

@@ -26,11 +26,8 @@ fn over_the_limit_connections_are_refused_until_one_is_gone() {
         connections: 2,
     });
     let options = Arc::new(Options::default());
-    let connect = |network: &Network| {
-        network.connect(&options, |connection| {
-            Script::default().handler(connection, Log::default())
-        })
-    };
+    let connect =
+        |network: &Network| network.connect(&options, Script::default().handler(Log::default()));
     let (first, _) = connect(&network).unwrap();
     let (_second, _) = connect(&network).unwrap();
     network.run();
@@ -157,7 +154,7 @@ fn a_stopping_engine_takes_no_connections() {
         Bytes::new(),
         Arc::default(),
         None,
-        |_| unreachable!(),
+        Script::default().handler(Log::default()),
     );
     assert!(matches!(refused, Err(AcceptError::ShuttingDown)));
     drop(peer);
@@ -198,7 +195,7 @@ fn outside_of_a_runtime_a_connection_is_refused() {
         Bytes::new(),
         Arc::default(),
         None,
-        |_| unreachable!(),
+        Script::default().handler(Log::default()),
     );
     assert!(matches!(refused, Err(AcceptError::NoRuntime)));
     assert_eq!(engine.connections(), 0);

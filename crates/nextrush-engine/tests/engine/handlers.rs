@@ -358,23 +358,7 @@ fn a_panic_in_error_or_close_changes_nothing_about_the_end() {
 }
 
 #[test]
-fn a_connection_whose_handler_cannot_be_made_is_closed_with_1011() {
-    let mut world = world(1);
-    let options = Arc::default();
-    let (client, _) = world.connect_raw(&options, |_| panic!("this panic is part of the test"));
-    world.run();
-    assert_eq!(
-        client.take(),
-        Frame::close(close_frame(1011, "").as_ref()).as_bytes()
-    );
-    client.shutdown();
-    world.run();
-    assert!(client.is_closed());
-    assert_eq!(world.engine().connections(), 0);
-}
-
-#[test]
-fn a_handler_is_dropped_after_its_last_call() {
+fn a_handler_goes_with_the_last_handle_of_a_connection_that_has_ended() {
     struct Counted(Arc<AtomicUsize>);
 
     impl Drop for Counted {
@@ -392,7 +376,10 @@ fn a_handler_is_dropped_after_its_last_call() {
     }));
     assert_eq!(drops.load(Ordering::Relaxed), 0);
     peer.close(1000, "");
+    peer.client.shutdown();
     world.run();
     assert_eq!(peer.connection.state(), State::Closed);
+    assert_eq!(drops.load(Ordering::Relaxed), 0);
+    drop(peer);
     assert_eq!(drops.load(Ordering::Relaxed), 1);
 }

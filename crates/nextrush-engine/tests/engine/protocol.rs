@@ -172,10 +172,6 @@ fn what_was_read_behind_the_handshake_comes_first() {
     ahead.extend(&next[..5]);
     client.send(&next[5..]);
     client.send(&masked(Opcode::Text, b"last"));
-    let make = {
-        let log = log.clone();
-        move |connection| Script::default().handler(connection, log)
-    };
     world
         .engine()
         .accept(
@@ -183,7 +179,7 @@ fn what_was_read_behind_the_handshake_comes_first() {
             Bytes::from(ahead),
             Arc::new(Options::default()),
             None,
-            make,
+            Script::default().handler(log.clone()),
         )
         .unwrap();
     world.run();

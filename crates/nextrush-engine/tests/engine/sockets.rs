@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use nextrush_engine::{Config, Connection, Engine, Handler, Options, Transport};
+use nextrush_engine::{Config, Connection, Engine, Options, Transport};
 use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -33,21 +33,26 @@ fn engine(shards: usize) -> Engine {
     })
 }
 
-type Made = mpsc::UnboundedReceiver<Connection>;
-
-/// Has the engine serve a transport; the handle comes once the handler is made.
-fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) -> Made {
-    let (send, made) = mpsc::unbounded_channel();
+/// Has the engine serve a transport.
+fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) -> Connection {
     let options: Arc<Options> = Arc::new(script.options.clone());
-    let make = move |connection: Connection| -> Box<dyn Handler> {
-        // Not every test wants it.
-        let _ = send.send(connection.clone());
-        script.handler(connection, log)
-    };
+    let handler = script.handler(log);
     engine
-        .accept(transport, Bytes::new(), options, None, make)
-        .unwrap();
-    made
+        .accept(transport, Bytes::new(), options, None, handler)
+        .unwrap()
+}
+
+/// The same with a handler that only writes down; returns when it has been opened.
+async fn serve_opened(engine: &Engine, transport: Transport, log: Log) -> Connection {
+    let (opened, open) = oneshot::channel();
+    let mut opened = Some(opened);
+    let script = Script::default().on_open(move |_| {
+        opened.take().map(|opened| opened.send(()));
+        None
+    });
+    let connection = serve(engine, transport, script, log);
+    open.await.unwrap();
+    connection
 }
 
 async fn tcp_pair() -> (TcpStream, Transport) {
@@ -83,16 +88,13 @@ async fn messages_are_echoed_and_the_close_is_answered() {
         let engine = engine(shards);
         let log = Log::default();
         let (stream, transport) = tcp_pair().await;
-        let local = stream.local_addr().unwrap();
-        let mut made = serve(&engine, transport, echo(), log.clone());
+        serve(&engine, transport, echo(), log.clone());
         let mut client = client(stream).await;
         let long = "long ".repeat(10_000);
         for text in ["hello", "größer", long.as_str()] {
             client.send(Message::text(text)).await.unwrap();
             assert_eq!(next(&mut client).await, Message::text(text));
         }
-        let connection = made.recv().await.unwrap();
-        assert_eq!(connection.peer_addr(), Some(local));
         client.close(None).await.unwrap();
         assert_eq!(next(&mut client).await, Message::Close(None));
         assert!(timeout(PATIENCE, client.next()).await.unwrap().is_none());
@@ -113,8 +115,7 @@ async fn the_kernel_sends_at_once_and_holds_little_unsent() {
         panic!("a TCP pair was asked for");
     };
     let socket = stream.try_clone().unwrap();
-    let mut made = serve(&engine, transport, Script::default(), Log::default());
-    made.recv().await.unwrap();
+    serve_opened(&engine, transport, Log::default()).await;
     assert!(socket.nodelay().unwrap());
     let not_sent = socket2::SockRef::from(&socket).tcp_notsent_lowat();
     assert_eq!(not_sent.unwrap(), 16 * 1024);
@@ -126,11 +127,10 @@ async fn a_unix_socket_is_served_like_any_other() {
     let engine = engine(1);
     let (near, far) = UnixStream::pair().unwrap();
     let transport = Transport::from(far.into_std().unwrap());
-    let mut made = serve(&engine, transport, echo(), Log::default());
+    serve(&engine, transport, echo(), Log::default());
     let mut client = client(near).await;
     client.send(Message::text("hello")).await.unwrap();
     assert_eq!(next(&mut client).await, Message::text("hello"));
-    assert_eq!(made.recv().await.unwrap().peer_addr(), None);
 }
 
 #[tokio::test]
@@ -140,8 +140,8 @@ async fn a_room_over_several_shards_reaches_everybody_in_order() {
     let mut clients = Vec::new();
     for _ in 0..9 {
         let (stream, transport) = tcp_pair().await;
-        let mut made = serve(&engine, transport, Script::default(), Log::default());
-        made.recv().await.unwrap().join(&room).unwrap();
+        let connection = serve(&engine, transport, Script::default(), Log::default());
+        connection.join(&room).unwrap();
         clients.push(client(stream).await);
     }
     let publisher = tokio::task::spawn_blocking(move || {
@@ -185,8 +185,7 @@ async fn a_large_backlog_drains_as_the_client_reads() {
     let engine = engine(1);
     let script = Script::default().options(|options| options.backlog.bytes = 64 << 20);
     let (stream, transport) = tcp_pair().await;
-    let mut made = serve(&engine, transport, script, Log::default());
-    let connection = made.recv().await.unwrap();
+    let connection = serve(&engine, transport, script, Log::default());
     let frame = Frame::binary(&[7; 60_000]);
     for _ in 0..300 {
         connection.send(frame.clone());
@@ -208,8 +207,7 @@ async fn a_client_that_does_not_read_is_closed_before_the_kernel_holds_megabytes
         options.close_timeout = Duration::from_millis(10);
     });
     let (mut stream, transport) = tcp_pair().await;
-    let mut made = serve(&engine, transport, script, log.clone());
-    let connection = made.recv().await.unwrap();
+    let connection = serve(&engine, transport, script, log.clone());
     let room = engine.room("news");
     connection.join(&room).unwrap();
     // Each publication is a turn of the shard or a part of one; in the end it is too much.
@@ -275,8 +273,7 @@ async fn dropping_the_last_handle_of_an_engine_cuts_its_connections() {
     let engine = engine(2);
     let (mut stream, transport) = tcp_pair().await;
     let log = Log::default();
-    let mut made = serve(&engine, transport, Script::default(), log.clone());
-    made.recv().await.unwrap();
+    serve_opened(&engine, transport, log.clone()).await;
     drop(engine);
     let mut rest = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut rest))

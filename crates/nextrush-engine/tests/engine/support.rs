@@ -4,14 +4,13 @@
 use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use nextrush_engine::sim::{Client, Network};
 use nextrush_engine::{
-    CloseReason, Config, Connection, ConnectionError, ConnectionId, Handler, Incoming, Options,
-    Work,
+    CloseReason, Config, Connection, ConnectionError, Handler, Incoming, Options, Work,
 };
 use nextrush_protocol::{
     CloseCode, CloseFrame, Decoder, Event, Frame, Limits, Opcode, Role, encode_masked,
@@ -40,33 +39,16 @@ impl World {
 
     pub(crate) fn connect_to(&mut self, script: Script) -> Peer {
         let log = Log::default();
-        let handle: Arc<Mutex<Option<Connection>>> = Arc::default();
         let options = Arc::new(script.options.clone());
-        let (handler_log, slot) = (log.clone(), Arc::clone(&handle));
-        let (client, _) = self
-            .network
-            .connect(&options, move |connection| {
-                *slot.lock().unwrap() = Some(connection.clone());
-                script.handler(connection, handler_log)
-            })
-            .unwrap();
+        let handler = script.handler(log.clone());
+        let (client, connection) = self.network.connect(&options, handler).unwrap();
         self.network.run();
-        let connection = handle.lock().unwrap().take().unwrap();
         Peer {
             client,
             decoder: Decoder::new(Role::Client, Limits::message(64 << 20)),
             connection,
             log,
         }
-    }
-
-    /// A client with whatever handler.
-    pub(crate) fn connect_raw(
-        &mut self,
-        options: &Arc<Options>,
-        make: impl FnOnce(Connection) -> Box<dyn Handler> + Send + 'static,
-    ) -> (Client, ConnectionId) {
-        self.network.connect(options, make).unwrap()
     }
 
     pub(crate) fn seconds(&mut self, seconds: u64) {
@@ -235,12 +217,21 @@ impl Script {
         self
     }
 
-    pub(crate) fn handler(self, connection: Connection, log: Log) -> Box<dyn Handler> {
-        Box::new(Scripted {
-            connection,
-            script: self,
+    pub(crate) fn handler(self, log: Log) -> impl Handler {
+        let Self {
+            open,
+            message,
+            error,
+            close,
+            ..
+        } = self;
+        Scripted {
+            open: Mutex::new(open),
+            message: Mutex::new(message),
+            error: Mutex::new(error),
+            close: Mutex::new(close),
             log,
-        })
+        }
     }
 
     pub(crate) fn options(mut self, change: impl FnOnce(&mut Options)) -> Self {
@@ -250,22 +241,29 @@ impl Script {
 }
 
 struct Scripted {
-    connection: Connection,
-    script: Script,
+    open: Mutex<OnOpen>,
+    message: Mutex<OnMessage>,
+    error: Mutex<OnOpen>,
+    close: Mutex<OnClose>,
     log: Log,
 }
 
+/// Calls what may have panicked in an earlier call.
+fn lock<T>(function: &Mutex<T>) -> MutexGuard<'_, T> {
+    function.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Handler for Scripted {
-    fn open(&mut self) -> Work {
+    fn open(&self, connection: &Connection) -> Work {
         self.log.add("open");
-        (self.script.open)(&self.connection)
+        lock(&self.open)(connection)
     }
 
-    fn message(&mut self, message: Incoming<'_>) -> Work {
+    fn message(&self, connection: &Connection, message: Incoming<'_>) -> Work {
         match message {
             Incoming::Text(text) => {
                 self.log.add(text.clone());
-                (self.script.message)(&self.connection, &text)
+                lock(&self.message)(connection, &text)
             }
             Incoming::Binary(data) => {
                 self.log.add(format!("binary of {}", data.len()));
@@ -274,25 +272,25 @@ impl Handler for Scripted {
         }
     }
 
-    fn pong(&mut self, payload: &[u8]) -> Work {
+    fn pong(&self, _: &Connection, payload: &[u8]) -> Work {
         self.log
             .add(format!("pong {}", String::from_utf8_lossy(payload)));
         None
     }
 
-    fn error(&mut self, error: &ConnectionError) -> Work {
+    fn error(&self, connection: &Connection, error: &ConnectionError) -> Work {
         self.log.add(format!("error: {error}"));
-        (self.script.error)(&self.connection)
+        lock(&self.error)(connection)
     }
 
-    fn close(&mut self, reason: &CloseReason) -> Work {
+    fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {
         let clean = if reason.clean { "clean" } else { "unclean" };
         self.log.add(format!(
             "close {} '{}' {clean}",
             reason.code.as_u16(),
             reason.reason
         ));
-        (self.script.close)(&self.connection)
+        lock(&self.close)(connection)
     }
 }
 

@@ -11,6 +11,7 @@ use nextrush_engine::{CloseReason, ConnectionError};
 use tokio::sync::mpsc;
 
 use super::Socket;
+use crate::endpoint::Open;
 use crate::event::Callback;
 use crate::message::Message;
 
@@ -23,6 +24,8 @@ pub(super) type Receiver = Arc<tokio::sync::Mutex<mpsc::Receiver<Message>>>;
 /// returns, to be dropped when the lock is released.
 #[derive(Default)]
 pub(super) struct Listeners {
+    /// The endpoint's handler, until it is called.
+    pub(super) open: Option<Open>,
     pub(super) filters: Vec<Filter>,
     pub(super) message: Option<Callback<Message>>,
     pub(super) pong: Option<Callback<Bytes>>,
@@ -43,6 +46,50 @@ struct Queue {
 }
 
 impl Listeners {
+    /// Those of a socket whose endpoint's handler is to be called.
+    pub(super) fn new(open: Open) -> Self {
+        Self {
+            open: Some(open),
+            ..Self::default()
+        }
+    }
+
+    /// Those of a socket whose endpoint's handler has returned and has left nothing.
+    pub(super) fn idle() -> Self {
+        Self {
+            opened: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether they are [such](Self::idle).
+    pub(super) fn is_idle(&self) -> bool {
+        let Self {
+            open,
+            filters,
+            message,
+            pong,
+            error,
+            close,
+            queue,
+            closed,
+            finished,
+            opened,
+            close_waker,
+        } = self;
+        *opened
+            && !closed
+            && !finished
+            && open.is_none()
+            && filters.is_empty()
+            && message.is_none()
+            && pong.is_none()
+            && error.is_none()
+            && close.is_empty()
+            && queue.is_none()
+            && close_waker.is_none()
+    }
+
     /// Puts a function into its place. On a socket whose close event is over it would
     /// never be called, and would keep a socket that it captured for ever.
     #[must_use = "the user's function is not to be dropped under the lock"]

@@ -1,23 +1,22 @@
 //! The handle of one connected client.
 
-mod driver;
+mod events;
+mod kept;
 mod listeners;
 mod timer;
 
 use std::any::Any;
 use std::fmt;
-use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use nextrush_engine::{CloseReason, Connection, ConnectionError, ConnectionId, State};
 use nextrush_protocol::{CloseCode, CloseFrame, Frame};
-use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::driver::SocketDriver;
+pub(crate) use self::events::SocketEvents;
 use self::listeners::Listeners;
 pub use self::timer::Timer;
 use crate::auth::UserId;
@@ -49,48 +48,30 @@ use crate::room::{JoinError, RoomName};
 /// [`on_message`]: Socket::on_message
 /// [`recv`]: Socket::recv
 #[derive(Clone)]
-pub struct Socket(Arc<Inner>);
-
-struct Inner {
-    connection: Connection,
-    handle: Handle,
-    listeners: Mutex<Listeners>,
-    data: Mutex<http::Extensions>,
-}
+pub struct Socket(Connection);
 
 impl Socket {
-    pub(crate) fn new(connection: Connection, handle: Handle) -> Self {
-        Self(Arc::new(Inner {
-            connection,
-            handle,
-            listeners: Mutex::default(),
-            data: Mutex::default(),
-        }))
+    /// The connection must be one that was accepted with [`SocketEvents`].
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self(connection)
     }
 
     /// The connection's id: unique among the live connections of this process.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
-        self.0.connection.id()
+        self.0.id()
     }
 
     /// Whether the socket is open, closing or closed.
     #[must_use]
     pub fn state(&self) -> State {
-        self.0.connection.state()
-    }
-
-    /// The address of the peer, where the transport has one. Behind a proxy this
-    /// is the proxy's address.
-    #[must_use]
-    pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.0.connection.peer_addr()
+        self.0.state()
     }
 
     /// The application this socket belongs to: its rooms and its other sockets.
     #[must_use]
     pub fn app(&self) -> &Handle {
-        &self.0.handle
+        self.events().app()
     }
 
     /// Sends a message. Never blocks; ignored when the socket is not open.
@@ -100,7 +81,7 @@ impl Socket {
     /// `backlog` bounds (1 MiB and 10 s by default); a client that falls further
     /// behind is closed with 1013.
     pub fn send(&self, message: impl Into<Outgoing>) {
-        self.0.connection.send(message.into().into_frame());
+        self.0.send(message.into().into_frame());
     }
 
     /// Sends `value` as a JSON text message; see [`send`](Self::send).
@@ -121,7 +102,7 @@ impl Socket {
         let payload = payload.as_ref();
         let payload = &payload[..payload.len().min(125)];
         if let Ok(frame) = Frame::ping(payload) {
-            self.0.connection.send(frame);
+            self.0.send(frame);
         }
     }
 
@@ -129,16 +110,14 @@ impl Socket {
     /// The close event follows when the client has answered, or after the
     /// endpoint's close timeout (2 s). A reason longer than 123 bytes is cut.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) {
-        self.0
-            .connection
-            .close(Some(CloseFrame::new(code.into(), reason)));
+        self.0.close(Some(CloseFrame::new(code.into(), reason)));
     }
 
     /// Bytes that were sent but that the kernel has not taken yet: above 0 means
     /// that the client reads more slowly than it is sent to.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.0.connection.buffered()
+        self.0.buffered()
     }
 
     /// Calls `handler` for each message; a second call replaces the function.
@@ -203,7 +182,7 @@ impl Socket {
     /// will not be called.
     pub(crate) fn try_on_close<M>(&self, handler: impl EventHandler<CloseReason, M>) -> bool {
         let callback = handler.into_callback();
-        let added = self.0.listeners.lock().add_close(callback);
+        let added = self.listeners(|all| all.add_close(callback));
         added.is_ok()
     }
 
@@ -211,7 +190,7 @@ impl Socket {
     /// second call replaces the function.
     pub fn on_pong<M>(&self, handler: impl EventHandler<Bytes, M>) {
         let callback = handler.into_callback();
-        let replaced = self.0.listeners.lock().set(|all| &mut all.pong, callback);
+        let replaced = self.listeners(|all| all.set(|all| &mut all.pong, callback));
         drop(replaced);
     }
 
@@ -222,7 +201,7 @@ impl Socket {
     /// second call replaces the function.
     pub fn on_error<M>(&self, handler: impl EventHandler<ConnectionError, M>) {
         let callback = handler.into_callback();
-        let replaced = self.0.listeners.lock().set(|all| &mut all.error, callback);
+        let replaced = self.listeners(|all| all.set(|all| &mut all.error, callback));
         drop(replaced);
     }
 
@@ -248,7 +227,7 @@ impl Socket {
     where
         F: Fn(&Socket, &Message) -> ControlFlow<()> + Send + Sync + 'static,
     {
-        let refused = self.0.listeners.lock().add_filter(Arc::new(filter));
+        let refused = self.listeners(|all| all.add_filter(Arc::new(filter)));
         drop(refused);
     }
 
@@ -273,8 +252,8 @@ impl Socket {
     /// }
     /// ```
     pub async fn recv(&self) -> Option<Message> {
-        let receiver = self.0.listeners.lock().receiver();
-        self.0.connection.start_reading();
+        let receiver = self.listeners(Listeners::receiver);
+        self.0.start_reading();
         let mut receiver = receiver.lock().await;
         receiver.recv().await
     }
@@ -290,18 +269,18 @@ impl Socket {
     /// in 100 rooms already, or when it is closed.
     pub fn join(&self, room: impl AsRef<str>) -> Result<bool, JoinError> {
         let name = RoomName::new(room.as_ref())?;
-        self.0.handle.join(self, name.as_str())
+        self.app().join(self, name.as_str())
     }
 
     /// Leaves a room; `false` if the socket was not in it.
     pub fn leave(&self, room: impl AsRef<str>) -> bool {
-        RoomName::new(room.as_ref()).is_ok_and(|name| self.0.handle.leave(self, name.as_str()))
+        RoomName::new(room.as_ref()).is_ok_and(|name| self.app().leave(self, name.as_str()))
     }
 
     /// The rooms this socket is in, in no particular order.
     #[must_use]
     pub fn rooms(&self) -> Vec<RoomName> {
-        let rooms = self.0.connection.rooms();
+        let rooms = self.0.rooms();
         // Names that are no valid room names belong to the framework's own rooms.
         rooms
             .iter()
@@ -316,7 +295,7 @@ impl Socket {
     ///
     /// Refused when the socket is closed.
     pub fn identify(&self, user: &UserId) -> Result<(), JoinError> {
-        self.0.handle.join_user(self, user)
+        self.app().join_user(self, user)
     }
 
     /// Keeps a value of a type of your own with the socket and returns the one of
@@ -325,28 +304,35 @@ impl Socket {
     /// It stays as long as there is a handle of the socket, so it must not hold one
     /// itself.
     pub fn set_data<T: Clone + Any + Send + Sync>(&self, value: T) -> Option<T> {
-        self.0.data.lock().insert(value)
+        self.events().kept().change(|kept| kept.data.insert(value))
     }
 
     /// A clone of the value of type `T` that was [kept](Self::set_data) with the
     /// socket. Put large or changing values behind an `Arc`.
     #[must_use]
     pub fn data<T: Clone + Any + Send + Sync>(&self) -> Option<T> {
-        self.0.data.lock().get().cloned()
+        self.events().kept().look(|kept| kept.data.get().cloned())?
     }
 
     fn set_message(&self, callback: Callback<Message>) {
-        let replaced = self
-            .0
-            .listeners
-            .lock()
-            .set(|all| &mut all.message, callback);
+        let replaced = self.listeners(|all| all.set(|all| &mut all.message, callback));
         drop(replaced);
-        self.0.connection.start_reading();
+        self.0.start_reading();
     }
 
     pub(crate) fn connection(&self) -> &Connection {
-        &self.0.connection
+        &self.0
+    }
+
+    fn events(&self) -> &SocketEvents {
+        let events = self.0.handler();
+        events.expect("every socket's connection was accepted with its events")
+    }
+
+    fn listeners<R>(&self, change: impl FnOnce(&mut Listeners) -> R) -> R {
+        self.events()
+            .kept()
+            .change(|kept| change(&mut kept.listeners))
     }
 
     /// Ends a handler's call: an error is logged and closes the socket.
@@ -360,7 +346,7 @@ impl Socket {
 
 impl PartialEq for Socket {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        self.0 == other.0
     }
 }
 

@@ -6,57 +6,68 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use nextrush_engine::{CloseReason, ConnectionError, Handler, Incoming, Work};
+use nextrush_engine::{CloseReason, Connection, ConnectionError, Handler, Incoming, Work};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Socket;
+use super::kept::Kept;
+use super::listeners::Listeners;
+use crate::endpoint::Open;
+use crate::handle::Handle;
 use crate::message::Message;
 
-type Open = Box<dyn FnOnce(Socket) -> Work + Send>;
-
-/// What the engine calls for one connection.
-pub(crate) struct SocketDriver {
-    socket: Socket,
-    open: Option<Open>,
+/// What the engine calls for one connection, and what it keeps for the socket.
+pub(crate) struct SocketEvents {
+    app: Handle,
+    kept: Kept,
 }
 
-impl SocketDriver {
+impl SocketEvents {
     /// `open` is the endpoint's handler with its extractors already filled in.
-    pub(crate) fn new(socket: Socket, open: Open) -> Self {
+    pub(crate) fn new(app: Handle, open: Open) -> Self {
         Self {
-            socket,
-            open: Some(open),
+            app,
+            kept: Kept::new(Listeners::new(open)),
         }
+    }
+
+    pub(super) fn app(&self) -> &Handle {
+        &self.app
+    }
+
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
     }
 }
 
-impl Handler for SocketDriver {
-    fn open(&mut self) -> Work {
-        let open = self.open.take()?;
-        let opened = Opened(self.socket.clone());
-        let work = open(self.socket.clone())?;
+impl Handler for SocketEvents {
+    fn open(&self, connection: &Connection) -> Work {
+        let socket = Socket::new(connection.clone());
+        let opened = Opened(socket.clone());
+        let open = socket.listeners(|all| all.open.take())?;
+        let work = open(socket)?;
         Some(Box::pin(async move {
             let _opened = opened;
             work.await;
         }))
     }
 
-    fn message(&mut self, incoming: Incoming<'_>) -> Work {
-        let socket = &self.socket;
-        let (filters, callback, sender) = {
-            let listeners = socket.0.listeners.lock();
+    fn message(&self, connection: &Connection, incoming: Incoming<'_>) -> Work {
+        let (filters, callback, sender) = self.kept.look(|kept| {
+            let listeners = &kept.listeners;
             (
                 listeners.filters.clone(),
                 listeners.message.clone(),
                 listeners.sender().cloned(),
             )
-        };
+        })?;
         if sender.is_none() && callback.is_none() {
             return None;
         }
+        let socket = Socket::new(connection.clone());
         let message = Message::from(incoming);
         for filter in &filters {
-            if filter(socket, &message).is_break() {
+            if filter(&socket, &message).is_break() {
                 return None;
             }
         }
@@ -68,25 +79,25 @@ impl Handler for SocketDriver {
                     let _ = sender.send(message).await;
                 })),
             },
-            (None, Some(callback)) => callback.call(socket.clone(), message),
+            (None, Some(callback)) => callback.call(socket, message),
             (None, None) => None,
         }
     }
 
-    fn pong(&mut self, payload: &[u8]) -> Work {
-        let callback = self.socket.0.listeners.lock().pong.clone()?;
-        callback.call(self.socket.clone(), Bytes::copy_from_slice(payload))
+    fn pong(&self, connection: &Connection, payload: &[u8]) -> Work {
+        let callback = self.kept.look(|kept| kept.listeners.pong.clone())??;
+        let payload = Bytes::copy_from_slice(payload);
+        callback.call(Socket::new(connection.clone()), payload)
     }
 
-    fn error(&mut self, error: &ConnectionError) -> Work {
-        let callback = self.socket.0.listeners.lock().error.clone()?;
-        callback.call(self.socket.clone(), error.clone())
+    fn error(&self, connection: &Connection, error: &ConnectionError) -> Work {
+        let callback = self.kept.look(|kept| kept.listeners.error.clone())??;
+        callback.call(Socket::new(connection.clone()), error.clone())
     }
 
-    fn close(&mut self, reason: &CloseReason) -> Work {
-        let socket = self.socket.clone();
-        socket.0.handle.forget(&socket);
-        let message = socket.0.listeners.lock().end();
+    fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {
+        let socket = Socket::new(connection.clone());
+        let message = socket.listeners(Listeners::end);
         drop(message);
         Some(Box::pin(run_close_functions(socket, reason.clone())))
     }
@@ -103,7 +114,7 @@ async fn run_close_functions(socket: Socket, reason: CloseReason) {
         running.retain_mut(|work| is_pending(work, context));
         loop {
             let is_running = !running.is_empty();
-            let next = socket.0.listeners.lock().poll_close(context, is_running);
+            let next = socket.listeners(|all| all.poll_close(context, is_running));
             let Some(callback) = ready!(next) else {
                 return Poll::Ready(());
             };
@@ -115,7 +126,7 @@ async fn run_close_functions(socket: Socket, reason: CloseReason) {
         }
     })
     .await;
-    let functions = socket.0.listeners.lock().forget();
+    let functions = socket.listeners(Listeners::forget);
     drop(functions);
 }
 
@@ -138,6 +149,6 @@ struct Opened(Socket);
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        self.0.0.listeners.lock().set_opened();
+        self.0.listeners(Listeners::set_opened);
     }
 }
