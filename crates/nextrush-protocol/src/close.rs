@@ -9,13 +9,39 @@ use crate::utf8;
 /// Any number is a value of this type; which of them may stand in a close frame is said
 /// by [`is_sendable`](Self::is_sendable). Applications use 4000 to 4999.
 ///
+/// | code | [`name`](Self::name) | may be sent | [`retry`](Self::retry) |
+/// |---|---|---|---|
+/// | 1000 | Normal Closure | yes | now |
+/// | 1001 | Going Away | yes | now |
+/// | 1002 | Protocol error | yes | now |
+/// | 1003 | Unsupported Data | yes | now |
+/// | 1004 | Reserved | no | later |
+/// | 1005 | No Status Rcvd | no | now |
+/// | 1006 | Abnormal Closure | no | now |
+/// | 1007 | Invalid frame payload data | yes | now |
+/// | 1008 | Policy Violation | yes | never |
+/// | 1009 | Message Too Big | yes | now |
+/// | 1010 | Mandatory Ext. | yes | later |
+/// | 1011 | Internal Error | yes | later |
+/// | 1012 | Service Restart | yes | now |
+/// | 1013 | Try Again Later | yes | later |
+/// | 1014 | Bad Gateway | yes | later |
+/// | 1015 | TLS handshake | no | later |
+/// | 3000 | Unauthorized | yes | never |
+/// | 3003 | Forbidden | yes | never |
+/// | 3008 | Timeout | yes | now |
+/// | other of 3000 to 3999 | Unassigned | yes | later |
+/// | 4000 to 4999 | Private Use | yes | later |
+/// | any other | Unassigned | no | later |
+///
 /// ```
-/// use nextrush_protocol::CloseCode;
+/// use nextrush_protocol::{CloseCode, Retry};
 ///
 /// const KICKED: CloseCode = CloseCode::new(4001);
 /// assert!(KICKED.is_sendable());
 /// assert_eq!(CloseCode::from(1001), CloseCode::GOING_AWAY);
 /// assert_eq!(u16::from(CloseCode::NORMAL), 1000);
+/// assert_eq!(CloseCode::POLICY_VIOLATION.retry(), Retry::Never);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(u16);
@@ -51,6 +77,12 @@ impl CloseCode {
     pub const BAD_GATEWAY: Self = Self(1014);
     /// 1015: the TLS handshake failed. Never sent.
     pub const TLS_HANDSHAKE: Self = Self(1015);
+    /// 3000: the endpoint wants to know who the client is, as status 401 of HTTP does.
+    pub const UNAUTHORIZED: Self = Self(3000);
+    /// 3003: the client may not use the endpoint, as with status 403 of HTTP.
+    pub const FORBIDDEN: Self = Self(3003);
+    /// 3008: the client took too long, as with status 408 of HTTP.
+    pub const TIMEOUT: Self = Self(3008);
 
     /// The code of this number, whatever it is.
     pub const fn new(code: u16) -> Self {
@@ -68,29 +100,61 @@ impl CloseCode {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
-    /// What the code means, in a word or two, for logs.
+    /// What the registry calls the code, for logs. It has a sentence for 1014, which is
+    /// `Bad Gateway` here.
     pub const fn name(self) -> &'static str {
         match self.0 {
-            1000 => "normal closure",
-            1001 => "going away",
-            1002 => "protocol error",
-            1003 => "unsupported data",
-            1005 => "no status",
-            1006 => "abnormal closure",
-            1007 => "invalid payload",
-            1008 => "policy violation",
-            1009 => "message too big",
-            1010 => "mandatory extension",
-            1011 => "internal error",
-            1012 => "service restart",
-            1013 => "try again later",
-            1014 => "bad gateway",
+            1000 => "Normal Closure",
+            1001 => "Going Away",
+            1002 => "Protocol error",
+            1003 => "Unsupported Data",
+            1004 => "Reserved",
+            1005 => "No Status Rcvd",
+            1006 => "Abnormal Closure",
+            1007 => "Invalid frame payload data",
+            1008 => "Policy Violation",
+            1009 => "Message Too Big",
+            1010 => "Mandatory Ext.",
+            1011 => "Internal Error",
+            1012 => "Service Restart",
+            1013 => "Try Again Later",
+            1014 => "Bad Gateway",
             1015 => "TLS handshake",
-            3000..=3999 => "registered",
-            4000..=4999 => "private",
-            _ => "reserved",
+            3000 => "Unauthorized",
+            3003 => "Forbidden",
+            3008 => "Timeout",
+            4000..=4999 => "Private Use",
+            _ => "Unassigned",
         }
     }
+
+    /// What a client does whose connection has ended with this code, if it has no better
+    /// reason of its own.
+    pub const fn retry(self) -> Retry {
+        match self.0 {
+            // Nothing is wrong with the server, and what it refused is not sent again.
+            1000..=1003 | 1005..=1007 | 1009 | 1012 | 3008 => Retry::Now,
+            // The same credentials would be refused again, for ever.
+            1008 | 3000 | 3003 => Retry::Never,
+            _ => Retry::Later,
+        }
+    }
+}
+
+/// Whether and when a client comes back.
+///
+/// Many clients lose their connections at the same moment and must not return at the same
+/// moment: each waits for a random time, even if it comes back now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// Soon: after a random part of half a second, and of twice as long each time that
+    /// fails.
+    Now,
+    /// After a pause, as the server is in trouble or nothing is known: after some seconds,
+    /// and twice as long each time that fails.
+    Later,
+    /// Not by itself: something has to change first, such as the token.
+    Never,
 }
 
 impl From<u16> for CloseCode {

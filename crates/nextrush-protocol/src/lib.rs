@@ -51,7 +51,7 @@ mod utf8;
 
 pub mod handshake;
 
-pub use close::{CloseCode, CloseFrame};
+pub use close::{CloseCode, CloseFrame, Retry};
 pub use decoder::Decoder;
 pub use deflate::{DeflateConfig, DeflateContext, DeflateParams, Deflater, Inflater};
 pub use error::{ControlTooLong, ProtocolError};

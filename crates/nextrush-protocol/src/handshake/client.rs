@@ -90,8 +90,34 @@ impl Opening {
         let mut headers = HeaderMap::with_capacity(6);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         headers.insert(SEC_WEBSOCKET_KEY, header_value(&self.key));
+        self.add_offers(&mut headers);
+        headers
+    }
+
+    /// The headers of an extended CONNECT over HTTP/2 or HTTP/3, whose `:protocol` is
+    /// `websocket` (RFC 8441 §5): the same without what is about the connection.
+    ///
+    /// ```
+    /// # use http::StatusCode;
+    /// # use nextrush_protocol::handshake::client::Opening;
+    /// let opening = Opening::new([0; 16]).protocol("chat");
+    /// let request = opening.connect_headers();
+    /// assert_eq!(request["sec-websocket-version"], "13");
+    /// assert!(!request.contains_key("sec-websocket-key"));
+    ///
+    /// let answer = http::HeaderMap::new();
+    /// assert_eq!(opening.verify_connect(StatusCode::OK, &answer)?.protocol, None);
+    /// # Ok::<(), nextrush_protocol::handshake::AnswerError>(())
+    /// ```
+    pub fn connect_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(3);
+        self.add_offers(&mut headers);
+        headers
+    }
+
+    fn add_offers(&self, headers: &mut HeaderMap) {
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         if !self.protocols.is_empty() {
             let list = header_value(&self.protocols.join(", "));
             headers.insert(SEC_WEBSOCKET_PROTOCOL, list);
@@ -100,7 +126,6 @@ impl Opening {
             let offer = DeflateOffer::of_client(config).to_header();
             headers.insert(SEC_WEBSOCKET_EXTENSIONS, offer);
         }
-        headers
     }
 
     /// Judges the answer (RFC 6455 §4.1); returns what the server chose.
@@ -129,6 +154,26 @@ impl Opening {
                 return Err(AnswerError::Accept);
             }
         }
+        self.agreed(headers)
+    }
+
+    /// Judges the answer to an extended CONNECT (RFC 8441 §5); returns what the server chose.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection is not open; the stream has to be reset then.
+    pub fn verify_connect(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Agreed<'_>, AnswerError> {
+        if !status.is_success() {
+            return Err(AnswerError::Status(status));
+        }
+        self.agreed(headers)
+    }
+
+    fn agreed(&self, headers: &HeaderMap) -> Result<Agreed<'_>, AnswerError> {
         Ok(Agreed {
             deflate: self.chosen_deflate(headers)?,
             protocol: self.chosen_protocol(headers)?,

@@ -2,7 +2,7 @@ use http::header::{ALLOW, CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use thiserror::Error;
 
-/// Why a request does not open a WebSocket connection (RFC 6455 §4.2.1).
+/// Why a request over HTTP/1.1 does not open a WebSocket connection (RFC 6455 §4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -95,12 +95,84 @@ impl HandshakeError {
     }
 }
 
-/// Why a server's answer does not open the connection (RFC 6455 §4.1).
+/// Why a request over HTTP/2 or HTTP/3 does not open a WebSocket connection (RFC 8441 §4 and
+/// §5, RFC 9220 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// 505: the HTTP version is neither 2 nor 3.
+    #[error("an extended CONNECT comes over HTTP/2 or HTTP/3, not {0:?}")]
+    HttpVersion(Version),
+    /// 405: the method is not CONNECT. What an ordinary request gets.
+    #[error("a WebSocket is opened with CONNECT")]
+    Method,
+    /// 501: `:protocol` is missing or other than `websocket`.
+    #[error("`:protocol` is not `websocket`")]
+    Protocol,
+    /// 400: `:scheme`, `:authority` or `:path` is missing.
+    #[error("`:scheme`, `:authority` or `:path` missing")]
+    Target,
+    /// 400: a header that is about the connection, as `Upgrade` is (RFC 9113 §8.2.2).
+    #[error("a header that only HTTP/1.1 knows")]
+    ConnectionHeader,
+    /// 400: the request announces a body, which could be taken for frames.
+    #[error("a request with a body opens no WebSocket")]
+    Body,
+    /// 400: `Sec-WebSocket-Version` is not exactly `13`, or is missing. There is no 426: that
+    /// asks for an `Upgrade`.
+    #[error("`Sec-WebSocket-Version: 13` expected")]
+    WebSocketVersion,
+    /// 400: `Sec-WebSocket-Protocol` is not a list of tokens, or too long a list.
+    #[error("`Sec-WebSocket-Protocol` is not a list of tokens")]
+    ProtocolsInvalid,
+}
+
+impl ConnectError {
+    /// The status of the answer.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::HttpVersion(_) => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Protocol => StatusCode::NOT_IMPLEMENTED,
+            Self::Target
+            | Self::ConnectionHeader
+            | Self::Body
+            | Self::WebSocketVersion
+            | Self::ProtocolsInvalid => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The answer, without a body: the status, and what the client should have sent. It says
+    /// nothing of the connection, which other streams use as well.
+    ///
+    /// ```
+    /// use nextrush_protocol::handshake::ConnectError;
+    ///
+    /// let response = ConnectError::WebSocketVersion.into_response();
+    /// assert_eq!(response.status(), 400);
+    /// assert_eq!(response.headers()["sec-websocket-version"], "13");
+    /// ```
+    pub fn into_response(self) -> Response<()> {
+        let mut response = Response::new(());
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        if self == Self::WebSocketVersion {
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        if self == Self::Method {
+            headers.insert(ALLOW, HeaderValue::from_static("CONNECT"));
+        }
+        response
+    }
+}
+
+/// Why a server's answer does not open the connection (RFC 6455 §4.1, RFC 8441 §5).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AnswerError {
-    /// The status is not 101: the server refuses, or redirects, or asks for credentials.
-    #[error("answered with status {0} instead of 101")]
+    /// The status is not 101, or not of the 200s to an extended CONNECT: the server refuses,
+    /// or redirects, or asks for credentials.
+    #[error("answered with status {0}")]
     Status(StatusCode),
     /// `Upgrade` is not `websocket`, or names something else as well.
     #[error("answer without `Upgrade: websocket`")]

@@ -4,9 +4,10 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 
-use super::error::HandshakeError;
+use super::error::{ConnectError, HandshakeError};
 use super::extension;
 use super::key;
 use super::list::{self, Occurrence};
@@ -42,8 +43,9 @@ const MAX_PROTOCOLS: usize = 64;
 ///     .into_parts();
 ///
 /// let accepted = server::accept(&request.method, request.version, &request.headers)?;
-/// assert_eq!(accepted.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-/// assert_eq!(accepted.into_response().status(), 101);
+/// let response = accepted.into_response();
+/// assert_eq!(response.status(), 101);
+/// assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 ///
 /// let refused = server::accept(&Method::POST, request.version, &request.headers);
 /// assert_eq!(refused, Err(HandshakeError::Method));
@@ -67,23 +69,92 @@ pub fn accept(
         return Err(HandshakeError::Connection);
     }
     check_host(headers)?;
-    check_no_body(headers)?;
-    check_websocket_version(headers)?;
-    let key = read_key(headers)?;
-    Ok(Accepted {
-        accept: accept_value(key),
-        protocols: read_protocols(headers)?,
-        chosen: None,
-        deflate_offers: deflate_offers(headers),
-        extensions: None,
-    })
+    if !announces_no_body(headers) {
+        return Err(HandshakeError::Body);
+    }
+    if !is_version_13(headers) {
+        return Err(HandshakeError::WebSocketVersion);
+    }
+    let accept = accept_value(read_key(headers)?);
+    let protocols = read_protocols(headers).ok_or(HandshakeError::ProtocolsInvalid)?;
+    Ok(Accepted::new(Some(accept), protocols, headers))
 }
+
+/// Judges a request over HTTP/2 or HTTP/3 by RFC 8441 §4 and §5 (RFC 9220 §3): an extended
+/// CONNECT whose `:protocol`, given here, is `websocket`. The stream is the connection then,
+/// so there is no `Upgrade`, no key and no proof; all else is as in [`accept`].
+///
+/// # Errors
+///
+/// What is wrong with the request, with the answer to give
+/// ([`ConnectError::into_response`]).
+///
+/// ```
+/// use http::{Method, Request, Version};
+/// use nextrush_protocol::handshake::server;
+///
+/// let (request, ()) = Request::builder()
+///     .method(Method::CONNECT)
+///     .version(Version::HTTP_2)
+///     .uri("https://example.com/chat")
+///     .header("sec-websocket-version", "13")
+///     .header("sec-websocket-protocol", "chat")
+///     .body(())?
+///     .into_parts();
+///
+/// let mut accepted = server::accept_connect(&request, Some("websocket"))?;
+/// assert!(accepted.choose("chat"));
+/// let response = accepted.into_response();
+/// assert_eq!(response.status(), 200);
+/// assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn accept_connect(request: &Parts, protocol: Option<&str>) -> Result<Accepted, ConnectError> {
+    let headers = &request.headers;
+    if !matches!(request.version, Version::HTTP_2 | Version::HTTP_3) {
+        return Err(ConnectError::HttpVersion(request.version));
+    }
+    if request.method != Method::CONNECT {
+        return Err(ConnectError::Method);
+    }
+    // The registry of these names is that of `Upgrade`, which are compared in any case.
+    if !protocol.is_some_and(|name| name.eq_ignore_ascii_case("websocket")) {
+        return Err(ConnectError::Protocol);
+    }
+    let target = request.uri.clone().into_parts();
+    if target.scheme.is_none() || target.authority.is_none() || target.path_and_query.is_none() {
+        return Err(ConnectError::Target);
+    }
+    if CONNECTION_SPECIFIC
+        .iter()
+        .any(|name| headers.contains_key(*name))
+    {
+        return Err(ConnectError::ConnectionHeader);
+    }
+    if !announces_no_body(headers) {
+        return Err(ConnectError::Body);
+    }
+    if !is_version_13(headers) {
+        return Err(ConnectError::WebSocketVersion);
+    }
+    let protocols = read_protocols(headers).ok_or(ConnectError::ProtocolsInvalid)?;
+    Ok(Accepted::new(None, protocols, headers))
+}
+
+/// RFC 9113 §8.2.2, RFC 9114 §4.2.
+const CONNECTION_SPECIFIC: [&str; 5] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// A request that opens a connection, and the answer to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// The `Sec-WebSocket-Accept` of the answer.
-    pub accept: HeaderValue,
+    /// `Sec-WebSocket-Accept`, which only an upgrade is answered with.
+    accept: Option<HeaderValue>,
     /// The subprotocols that the client offers, the one it likes best first. At most 64.
     pub protocols: Vec<String>,
     chosen: Option<HeaderValue>,
@@ -93,6 +164,16 @@ pub struct Accepted {
 }
 
 impl Accepted {
+    fn new(accept: Option<HeaderValue>, protocols: Vec<String>, headers: &HeaderMap) -> Self {
+        Self {
+            accept,
+            protocols,
+            chosen: None,
+            deflate_offers: deflate_offers(headers),
+            extensions: None,
+        }
+    }
+
     /// Answers with this subprotocol if the client offers it, else leaves the answer as it
     /// is and returns `false`. Without a choice the answer names no subprotocol, which
     /// most clients accept.
@@ -142,12 +223,14 @@ impl Accepted {
         Some(params)
     }
 
-    /// The headers of the answer (RFC 6455 §4.2.2).
+    /// The headers of the answer (RFC 6455 §4.2.2, RFC 8441 §5).
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(5);
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        if let Some(accept) = &self.accept {
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept.clone());
+        }
         if let Some(protocol) = &self.chosen {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol.clone());
         }
@@ -157,10 +240,12 @@ impl Accepted {
         headers
     }
 
-    /// The whole answer, status 101.
+    /// The whole answer: status 101 to an upgrade, 200 to an extended CONNECT.
     pub fn into_response(self) -> Response<()> {
         let mut response = Response::new(());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        if self.accept.is_some() {
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        }
         *response.headers_mut() = self.headers();
         response
     }
@@ -176,24 +261,17 @@ fn check_host(headers: &HeaderMap) -> Result<(), HandshakeError> {
 
 /// Whether the client sends frames or a body behind the head must not be in doubt: that is
 /// what request smuggling lives on.
-fn check_no_body(headers: &HeaderMap) -> Result<(), HandshakeError> {
-    if headers.contains_key(TRANSFER_ENCODING) {
-        return Err(HandshakeError::Body);
-    }
-    match list::single(headers, CONTENT_LENGTH) {
-        Occurrence::Missing => Ok(()),
-        Occurrence::Once(length) if length == "0" => Ok(()),
-        Occurrence::Once(_) | Occurrence::Repeated => Err(HandshakeError::Body),
-    }
+fn announces_no_body(headers: &HeaderMap) -> bool {
+    !headers.contains_key(TRANSFER_ENCODING)
+        && match list::single(headers, CONTENT_LENGTH) {
+            Occurrence::Missing => true,
+            Occurrence::Once(length) => length == "0",
+            Occurrence::Repeated => false,
+        }
 }
 
-fn check_websocket_version(headers: &HeaderMap) -> Result<(), HandshakeError> {
-    match list::single(headers, SEC_WEBSOCKET_VERSION) {
-        Occurrence::Once(version) if version == "13" => Ok(()),
-        Occurrence::Once(_) | Occurrence::Missing | Occurrence::Repeated => {
-            Err(HandshakeError::WebSocketVersion)
-        }
-    }
+fn is_version_13(headers: &HeaderMap) -> bool {
+    matches!(list::single(headers, SEC_WEBSOCKET_VERSION), Occurrence::Once(it) if it == "13")
 }
 
 fn read_key(headers: &HeaderMap) -> Result<&[u8], HandshakeError> {
@@ -205,17 +283,17 @@ fn read_key(headers: &HeaderMap) -> Result<&[u8], HandshakeError> {
     }
 }
 
-/// RFC 6455 §4.1: tokens, each once.
-fn read_protocols(headers: &HeaderMap) -> Result<Vec<String>, HandshakeError> {
+/// RFC 6455 §4.1: tokens, each once; else `None`.
+fn read_protocols(headers: &HeaderMap) -> Option<Vec<String>> {
     let mut protocols = Vec::new();
     for element in list::elements(headers, SEC_WEBSOCKET_PROTOCOL) {
-        let protocol = list::token(element).ok_or(HandshakeError::ProtocolsInvalid)?;
+        let protocol = list::token(element)?;
         if protocols.len() == MAX_PROTOCOLS || protocols.iter().any(|it| it == protocol) {
-            return Err(HandshakeError::ProtocolsInvalid);
+            return None;
         }
         protocols.push(protocol.to_owned());
     }
-    Ok(protocols)
+    Some(protocols)
 }
 
 fn deflate_offers(headers: &HeaderMap) -> Vec<DeflateOffer> {

@@ -103,35 +103,3 @@ fn a_long_reason_is_cut_between_characters_and_fits() {
         assert_eq!(Frame::close(Some(&close)).len(), 2 + 2 + kept);
     }
 }
-
-#[test]
-fn close_codes_have_names_and_numbers() {
-    for (code, number, display) in [
-        (CloseCode::NORMAL, 1000, "1000 (normal closure)"),
-        (CloseCode::GOING_AWAY, 1001, "1001 (going away)"),
-        (CloseCode::PROTOCOL_ERROR, 1002, "1002 (protocol error)"),
-        (CloseCode::UNSUPPORTED_DATA, 1003, "1003 (unsupported data)"),
-        (CloseCode::NO_STATUS, 1005, "1005 (no status)"),
-        (CloseCode::ABNORMAL, 1006, "1006 (abnormal closure)"),
-        (CloseCode::INVALID_PAYLOAD, 1007, "1007 (invalid payload)"),
-        (CloseCode::POLICY_VIOLATION, 1008, "1008 (policy violation)"),
-        (CloseCode::MESSAGE_TOO_BIG, 1009, "1009 (message too big)"),
-        (
-            CloseCode::MANDATORY_EXTENSION,
-            1010,
-            "1010 (mandatory extension)",
-        ),
-        (CloseCode::INTERNAL_ERROR, 1011, "1011 (internal error)"),
-        (CloseCode::SERVICE_RESTART, 1012, "1012 (service restart)"),
-        (CloseCode::TRY_AGAIN_LATER, 1013, "1013 (try again later)"),
-        (CloseCode::BAD_GATEWAY, 1014, "1014 (bad gateway)"),
-        (CloseCode::TLS_HANDSHAKE, 1015, "1015 (TLS handshake)"),
-        (CloseCode::new(3000), 3000, "3000 (registered)"),
-        (CloseCode::new(4999), 4999, "4999 (private)"),
-        (CloseCode::new(5000), 5000, "5000 (reserved)"),
-    ] {
-        assert_eq!(u16::from(code), number);
-        assert_eq!(CloseCode::from(number), code);
-        assert_eq!(code.to_string(), display);
-    }
-}

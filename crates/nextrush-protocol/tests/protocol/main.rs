@@ -1,6 +1,8 @@
 //! The crate through its public face. The bytes on the wire are written by `wire`, which
 //! shares nothing with the crate's own encoder.
 
+mod close_codes;
+mod connect;
 mod deflate;
 mod deflate_negotiation;
 mod deflate_properties;
