@@ -44,6 +44,12 @@ pub struct Options {
     /// How long a client's messages and frames may be; a longer one closes the connection
     /// with 1009. Default: 64 KiB.
     pub limits: Limits,
+    /// How long a client may take for one message, from its first byte to its last, before
+    /// the connection is closed with 1008. The time in which a handler holds reading back
+    /// does not count. Default: 60 s.
+    pub message_timeout: Duration,
+    /// How many pings a client may send. Default: [`PingLimit::default`].
+    pub pings: PingLimit,
     /// How a client that went away silently is noticed; `None`: only when something is
     /// sent to it. Default: [`Heartbeat::default`].
     pub heartbeat: Option<Heartbeat>,
@@ -67,6 +73,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            message_timeout: Duration::from_secs(60),
+            pings: PingLimit::default(),
             heartbeat: Some(Heartbeat::default()),
             close_timeout: Duration::from_secs(2),
             backlog: Backlog::default(),
@@ -97,6 +105,26 @@ impl Default for Heartbeat {
         Self {
             interval: Duration::from_secs(25),
             timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How many pings a client may send; one more closes the connection with 1008. Answering
+/// them costs a server more than sending them costs a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PingLimit {
+    /// How many may come at once. Default: 100.
+    pub burst: u32,
+    /// Every such interval allows one more. One that comes after 0.2 s of silence is
+    /// never too many. Default: 100 ms.
+    pub interval: Duration,
+}
+
+impl Default for PingLimit {
+    fn default() -> Self {
+        Self {
+            burst: 100,
+            interval: Duration::from_millis(100),
         }
     }
 }

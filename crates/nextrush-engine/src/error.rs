@@ -18,6 +18,13 @@ pub enum ConnectionError {
     /// than [`Backlog::age`](crate::Backlog).
     #[error("client reads too slowly")]
     SlowReader,
+    /// The client has begun a message and not ended it within
+    /// [`Options::message_timeout`](crate::Options).
+    #[error("message took too long")]
+    MessageTimeout,
+    /// The client sent more pings than its [`PingLimit`](crate::PingLimit) allows.
+    #[error("too many pings")]
+    TooManyPings,
     /// The client was silent and did not answer a ping in time.
     #[error("no answer to a ping")]
     HeartbeatTimeout,
@@ -35,6 +42,7 @@ impl ConnectionError {
             Self::Protocol(error) => error.close_code(),
             Self::Transport(_) | Self::HeartbeatTimeout => CloseCode::ABNORMAL,
             Self::SlowReader => CloseCode::TRY_AGAIN_LATER,
+            Self::MessageTimeout | Self::TooManyPings => CloseCode::POLICY_VIOLATION,
             Self::HandlerPanicked => CloseCode::INTERNAL_ERROR,
         }
     }
@@ -51,6 +59,8 @@ impl ConnectionError {
             },
             Self::Transport(_) => "TRANSPORT_ERROR",
             Self::SlowReader => "SLOW_READER",
+            Self::MessageTimeout => "MESSAGE_TIMEOUT",
+            Self::TooManyPings => "TOO_MANY_PINGS",
             Self::HeartbeatTimeout => "HEARTBEAT_TIMEOUT",
             Self::HandlerPanicked => "HANDLER_PANICKED",
         }

@@ -84,7 +84,7 @@ mod shared;
 mod transport;
 
 pub use close_reason::CloseReason;
-pub use config::{Backlog, Config, Heartbeat, Options};
+pub use config::{Backlog, Config, Heartbeat, Options, PingLimit};
 pub use connection::{Connection, State};
 #[doc(hidden)]
 pub use driver::sim;

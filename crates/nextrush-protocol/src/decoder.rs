@@ -192,6 +192,13 @@ impl Decoder {
         self.finished
     }
 
+    /// Whether the peer is between two messages, and has begun no frame either.
+    pub fn is_between_messages(&self) -> bool {
+        self.partial
+            .as_ref()
+            .is_none_or(|partial| partial.is_between_messages())
+    }
+
     /// The memory allocated for what the peer has begun and not finished, in bytes: its
     /// payload so far, room to grow, about a hundred bytes of bookkeeping, and about 48 KiB
     /// if the message is compressed. 0 between messages, and only then; with context
@@ -414,11 +421,12 @@ impl Partial {
         }
     }
 
+    fn is_between_messages(&self) -> bool {
+        self.header_len == 0 && self.frame.is_none() && self.message.is_none()
+    }
+
     fn is_idle(&self) -> bool {
-        self.header_len == 0
-            && self.frame.is_none()
-            && self.message.is_none()
-            && self.window.is_empty()
+        self.is_between_messages() && self.window.is_empty()
     }
 
     fn allocated(&self) -> usize {

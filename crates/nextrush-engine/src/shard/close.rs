@@ -138,7 +138,8 @@ impl<I: Io> Shard<I> {
         };
         live.phase = Phase::Lingering;
         if let Some(extra) = live.take_extra() {
-            for timer in extra.timers.into_iter().chain(extra.deadline) {
+            let own = extra.deadline.into_iter().chain(extra.unfinished);
+            for timer in extra.timers.into_iter().chain(own) {
                 self.timers.cancel(timer);
             }
         }

@@ -15,7 +15,6 @@ impl<I: Io> Shard<I> {
         if let Some(heartbeat) = live.options().heartbeat {
             self.ticks.expect(heartbeat.interval.min(heartbeat.timeout));
             self.ticks.look_after(slot, heartbeat.interval);
-            self.ticks.alive(slot);
         }
     }
 

@@ -8,6 +8,7 @@
 //! One turn: read what is ready and call handlers, follow the inbox, run timers, then
 //! write: once for each connection that has something to be sent, whatever it is.
 
+mod abuse;
 mod backlog;
 mod calls;
 mod cast;
@@ -66,6 +67,9 @@ pub(crate) struct Shard<I: Io> {
     /// How many connections may still be written to in this turn.
     writes_left: usize,
     read_buffer: Box<[u8]>,
+    /// Of the connection that is being read: whether it may send one ping that is not
+    /// counted.
+    free_ping: bool,
     /// Lent as well, to connections that compress. Empty until the first message.
     inflater: Inflater,
     deflater: Deflater,
@@ -97,6 +101,7 @@ impl<I: Io> Shard<I> {
             dirty: VecDeque::new(),
             writes_left: 0,
             read_buffer: vec![0; READ_BUFFER].into(),
+            free_ping: false,
             inflater: Inflater::new(),
             deflater: Deflater::new(),
             scratch: Vec::new(),

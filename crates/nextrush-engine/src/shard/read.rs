@@ -96,7 +96,7 @@ impl<I: Io> Shard<I> {
                         live.flags.remove(Flags::READABLE);
                     }
                     live.flags.remove(Flags::PINGED);
-                    self.ticks.alive(slot);
+                    self.free_ping = self.ticks.alive(slot) > 1;
                     budget -= count;
                     let left = self.decode(slot, &mut buffer[..count]);
                     if let Some(live) = self.slab.at(slot) {
@@ -123,14 +123,23 @@ impl<I: Io> Shard<I> {
             return 0;
         };
         let mut decoder = live.take_decoder();
-        let left = self.decode_with(slot, &mut decoder, input);
+        let mut message_ended = false;
+        let left = self.decode_with(slot, &mut decoder, input, &mut message_ended);
+        let is_between = decoder.is_between_messages() || decoder.is_finished();
         if let Some(live) = self.slab.at(slot).filter(|live| !live.is_lingering()) {
             live.keep_decoder(decoder);
+            self.watch_unfinished(slot, is_between, message_ended);
         }
         left
     }
 
-    fn decode_with(&mut self, slot: u32, decoder: &mut Decoder, mut input: &mut [u8]) -> usize {
+    fn decode_with(
+        &mut self,
+        slot: u32,
+        decoder: &mut Decoder,
+        mut input: &mut [u8],
+        message_ended: &mut bool,
+    ) -> usize {
         loop {
             let Some(live) = self.slab.at(slot).filter(|live| !live.is_lingering()) else {
                 return 0;
@@ -140,7 +149,10 @@ impl<I: Io> Shard<I> {
             }
             match decoder.decode_with(&mut input, &mut self.inflater) {
                 Ok(None) => return 0,
-                Ok(Some(event)) => self.receive(slot, event),
+                Ok(Some(event)) => {
+                    *message_ended |= matches!(event, Event::Text(_) | Event::Binary(_));
+                    self.receive(slot, event);
+                }
                 Err(error) => {
                     self.post_end(slot, Ending::Failed(error.into()));
                     return 0;
@@ -169,8 +181,10 @@ impl<I: Io> Shard<I> {
                 });
             }
             Event::Ping(payload) => {
-                let pong = Frame::pong(&payload).expect("a pong holds what a ping held");
-                self.answer_ping(slot, pong);
+                if self.count_ping(slot) {
+                    let pong = Frame::pong(&payload).expect("a pong holds what a ping held");
+                    self.answer_ping(slot, pong);
+                }
             }
             Event::Close(_) => {}
         }

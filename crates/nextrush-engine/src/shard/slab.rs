@@ -9,6 +9,7 @@ use crate::connection::Connection;
 use crate::handler::Incoming;
 use crate::id::ConnectionId;
 use crate::inbox::Key;
+use crate::moment::Moment;
 
 /// The connections of a shard, by slot.
 #[derive(Default)]
@@ -83,6 +84,10 @@ pub(super) struct Extra {
     /// Where the peer is within a frame or a message, or has ended; else a fresh decoder
     /// is as good.
     pub(super) decoder: Option<Decoder>,
+    /// When the message that the peer has begun has to have ended.
+    pub(super) unfinished: Option<TimerKey>,
+    /// When as many pings would have been allowed as have come, if that lies ahead.
+    pub(super) pings: Option<Moment>,
     /// What has been read and not been decoded, as reading is held back.
     pub(super) stash: Option<Stash>,
     /// The message that came before somebody could receive it.
@@ -214,6 +219,8 @@ impl Extra {
     fn is_empty(&self) -> bool {
         let Self {
             decoder,
+            unfinished,
+            pings,
             stash,
             early,
             rooms,
@@ -221,6 +228,8 @@ impl Extra {
             deadline,
         } = self;
         decoder.is_none()
+            && unfinished.is_none()
+            && pings.is_none()
             && stash.is_none()
             && early.is_none()
             && rooms.is_empty()

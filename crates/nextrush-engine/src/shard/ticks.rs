@@ -1,3 +1,4 @@
+use std::mem;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -55,11 +56,20 @@ impl Ticks {
         self.now = u32::try_from(elapsed).unwrap_or(NEVER - 1);
     }
 
-    /// The slot's peer was heard of.
-    pub(super) fn alive(&mut self, slot: u32) {
-        if let Some(alive) = self.alive.get_mut(slot as usize) {
-            *alive = self.now;
+    /// Begins with a new connection, which is heard of now.
+    pub(super) fn begin(&mut self, slot: u32) {
+        let index = slot as usize;
+        if index >= self.due.len() {
+            self.due.resize(index + 1, NEVER);
+            self.alive.resize(index + 1, self.now);
         }
+        self.alive[index] = self.now;
+    }
+
+    /// The slot's peer was heard of; returns for how many ticks it was silent.
+    pub(super) fn alive(&mut self, slot: u32) -> u32 {
+        let before = mem::replace(&mut self.alive[slot as usize], self.now);
+        self.now.saturating_sub(before)
     }
 
     /// How long the slot's peer has been silent, at least.
@@ -75,15 +85,10 @@ impl Ticks {
 
     /// Has a slot looked at not before `after` has passed.
     pub(super) fn look_after(&mut self, slot: u32, after: Duration) {
-        let index = slot as usize;
-        if index >= self.due.len() {
-            self.due.resize(index + 1, NEVER);
-            self.alive.resize(index + 1, self.now);
-        }
         // One more: this tick has begun already.
         let due = self.now.saturating_add(ticks(after)).saturating_add(1);
         let due = due.min(NEVER - 1);
-        self.due[index] = due;
+        self.due[slot as usize] = due;
         self.earliest = self.earliest.min(due);
         if self.slice == 0 {
             self.next = self.next.min(due);

@@ -22,6 +22,8 @@ pub(super) type TimerKey = (Moment, TimerId);
 pub(super) enum Due {
     /// A timer of the user's.
     User { key: Key, id: TimerId, run: TimerFn },
+    /// The peer has had its time for a message.
+    Unfinished(Key),
     /// The peer has had its time for closing.
     Deadline(Key),
     /// The oldest frame of a backlog may be too old.

@@ -135,6 +135,7 @@ impl<I: Io> Shard<I> {
         let mut live = Live::new(connection.clone());
         live.stash_bytes(&read_ahead);
         self.slab.insert(slot, live);
+        self.ticks.begin(slot);
         self.watch_heartbeat(slot);
         self.call(slot, Purpose::Open, |handler, connection| {
             handler.open(connection)
@@ -149,6 +150,7 @@ impl<I: Io> Shard<I> {
         while let Some(due) = self.timers.take_due(self.now) {
             match due {
                 Due::User { key, id, run } => self.run_timer(key, id, run),
+                Due::Unfinished(key) => self.check_unfinished(key),
                 Due::Deadline(key) => self.close_deadline(key),
                 Due::Age(key) => self.check_age(key),
                 Due::Cut => self.stop(),

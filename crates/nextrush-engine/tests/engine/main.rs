@@ -8,6 +8,7 @@
 
 mod support;
 
+mod abuse;
 mod backlog;
 mod close;
 mod deflate;
