@@ -15,6 +15,7 @@ mod deflate;
 mod engine;
 mod handlers;
 mod heartbeat;
+mod model;
 mod protocol;
 mod rooms;
 mod sockets;
