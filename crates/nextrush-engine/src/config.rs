@@ -1,4 +1,5 @@
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ impl Default for Config {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// What the log calls the endpoint. Default: `None`.
+    pub name: Option<Arc<str>>,
     /// How long a client's messages and frames may be; a longer one closes the connection
     /// with 1009. Default: 64 KiB.
     pub limits: Limits,
@@ -72,6 +75,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            name: None,
             limits: Limits::default(),
             message_timeout: Duration::from_secs(60),
             pings: PingLimit::default(),

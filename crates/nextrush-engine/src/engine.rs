@@ -2,8 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use nextrush_protocol::{CloseFrame, DeflateParams};
+use nextrush_protocol::CloseFrame;
 use parking_lot::Mutex;
 use tokio::runtime;
 use tokio::sync::broadcast;
@@ -13,6 +12,7 @@ use crate::connection::Connection;
 use crate::driver::mio;
 use crate::error::AcceptError;
 use crate::handler::Handler;
+use crate::handover::Handover;
 use crate::id::ConnectionId;
 use crate::inbox::{Accept, Command};
 use crate::room::{Room, RoomEvent};
@@ -58,12 +58,8 @@ impl Engine {
         }))
     }
 
-    /// Takes over a connection whose opening handshake is done, and gives it to the shard
-    /// that has the fewest.
-    ///
-    /// `read_ahead` is what had been read behind the handshake, `deflate` what it has agreed
-    /// on for compression, by the [`Options::deflate`] of the same `options`. The handler is
-    /// [opened](Handler::open) on the shard's thread.
+    /// Takes over a connection whose opening handshake is done. Its handler is
+    /// [opened](Handler::open) on the thread of its shard.
     ///
     /// The shards enter the tokio runtime that the first call was made in, so work of
     /// handlers may use whatever needs one.
@@ -75,9 +71,8 @@ impl Engine {
     pub fn accept(
         &self,
         transport: Transport,
-        read_ahead: Bytes,
+        handover: Handover,
         options: Arc<Options>,
-        deflate: Option<DeflateParams>,
         handler: impl Handler,
     ) -> Result<Connection, AcceptError> {
         let shared = &self.0.shared;
@@ -90,11 +85,12 @@ impl Engine {
                 limit: shared.limit(),
             });
         }
-        let link = shared
-            .links
-            .iter()
-            .min_by_key(|link| link.load())
-            .expect("an engine has a shard");
+        let Handover {
+            read_ahead,
+            deflate,
+            placement,
+        } = handover;
+        let link = shared.place(placement);
         let connection =
             link.add(|id| Connection::new(id, Arc::clone(link), options, deflate, handler));
         let accept = Command::Accept(Box::new(Accept {

@@ -9,8 +9,9 @@
 //! use std::net::{TcpListener, TcpStream};
 //! use std::sync::Arc;
 //!
-//! use bytes::Bytes;
-//! use nextrush_engine::{Config, Connection, Engine, Handler, Incoming, Options, Work};
+//! use nextrush_engine::{
+//!     Config, Connection, Engine, Handler, Handover, Incoming, Options, Work,
+//! };
 //! use nextrush_protocol::Frame;
 //!
 //! struct Echo;
@@ -34,7 +35,7 @@
 //!
 //! // The opening handshake is left out here.
 //! let options = Arc::new(Options::default());
-//! engine.accept(stream.into(), Bytes::new(), options, None, Echo)?;
+//! engine.accept(stream.into(), Handover::default(), options, Echo)?;
 //!
 //! client.write_all(b"\x81\x82\0\0\0\0hi")?;
 //! let mut answer = [0; 4];
@@ -73,6 +74,7 @@ mod driver;
 mod engine;
 mod error;
 mod handler;
+mod handover;
 mod id;
 mod inbox;
 mod io;
@@ -91,6 +93,7 @@ pub use driver::sim;
 pub use engine::Engine;
 pub use error::{AcceptError, ConnectionError, JoinError};
 pub use handler::{Handler, Incoming, Work};
+pub use handover::{Handover, Placement};
 pub use id::{ConnectionId, TimerId};
 pub use room::{Room, RoomEvent};
 pub use transport::Transport;

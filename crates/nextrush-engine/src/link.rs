@@ -14,6 +14,8 @@ pub(crate) struct Link {
     slots: Mutex<Slots>,
     load: AtomicUsize,
     timers: AtomicU64,
+    /// Whose code of the user runs just now; see [`Busy`].
+    busy: AtomicU64,
 }
 
 impl Link {
@@ -24,6 +26,7 @@ impl Link {
             slots: Mutex::default(),
             load: AtomicUsize::new(0),
             timers: AtomicU64::new(0),
+            busy: AtomicU64::new(0),
         }
     }
 
@@ -78,9 +81,42 @@ impl Link {
         found.extend(self.slots.lock().connections.iter().flatten().cloned());
     }
 
+    /// Says that code of the user is called for the connection in this slot, as the call of
+    /// this number. Called by the shard's thread alone.
+    pub(crate) fn enter(&self, slot: u32, call: u32) {
+        let value = u64::from(call) << 32 | u64::from(slot);
+        self.busy.store(value, Ordering::Relaxed);
+    }
+
+    /// The call is over.
+    pub(crate) fn exit(&self) {
+        self.busy.store(0, Ordering::Relaxed);
+    }
+
+    /// What is called just now.
+    pub(crate) fn busy(&self) -> Option<Busy> {
+        let value = self.busy.load(Ordering::Relaxed);
+        let (call, slot) = ((value >> 32) as u32, value as u32);
+        (call != 0).then_some(Busy { slot, call })
+    }
+
+    /// The connection in this slot.
+    pub(crate) fn at(&self, slot: u32) -> Option<Connection> {
+        let slots = self.slots.lock();
+        slots.connections.get(slot as usize)?.clone()
+    }
+
     pub(crate) fn next_timer(&self) -> TimerId {
         TimerId(self.timers.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// A call of the user's code that has not returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy {
+    pub(crate) slot: u32,
+    /// Counts the calls of the shard, from 1 on, and leaves 0 out when it starts anew.
+    pub(crate) call: u32,
 }
 
 /// Which connection is in which slot, and how often each slot has been used.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::handover::Placement;
 use crate::link::Link;
 use crate::room::RoomDirectory;
 
@@ -32,6 +33,22 @@ impl Shared {
             connections: AtomicUsize::new(0),
             shutting_down: AtomicBool::new(false),
             running: watch::Sender::new(0),
+        }
+    }
+
+    /// The shard for a new connection.
+    pub(crate) fn place(&self, placement: Placement) -> &Arc<Link> {
+        match placement {
+            Placement::Key(key) => {
+                // By the high bits, which a hash mixes best.
+                let scaled = u128::from(key) * self.links.len() as u128;
+                &self.links[(scaled >> 64) as usize]
+            }
+            Placement::LeastConnections => {
+                let links = self.links.iter();
+                let least = links.min_by_key(|link| link.load());
+                least.expect("an engine has a shard")
+            }
         }
     }
 
@@ -68,6 +85,11 @@ impl Shared {
     pub(crate) fn count_shard(shared: &Arc<Self>) -> Running {
         shared.running.send_modify(|running| *running += 1);
         Running(Arc::clone(shared))
+    }
+
+    /// Whether a shard runs.
+    pub(crate) fn is_running(&self) -> bool {
+        *self.running.borrow() > 0
     }
 
     /// Waits until no shard runs.

@@ -107,6 +107,11 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         options: Options,
         endpoint: impl Endpoint<S, M>,
     ) -> &mut Self {
+        let name = options.name.clone().unwrap_or_else(|| pattern.into());
+        let options = Options {
+            name: Some(name),
+            ..options
+        };
         let origins = self.origins.clone();
         let handler = EndpointHandler::new(endpoint, self.handle.clone(), options, origins);
         self.route(pattern, get(handler))

@@ -35,11 +35,13 @@ mod server;
 
 mod endpoint;
 mod origin;
+mod place;
 mod refusal;
 mod upgrade;
 
 mod event;
 mod message;
+mod offload;
 mod outgoing;
 mod socket;
 
@@ -74,8 +76,10 @@ pub use event::{EventHandler, Outcome};
 pub use handle::{Handle, MissingHandle};
 pub use live::{LiveUpdates, PublishError};
 pub use message::Message;
+pub use offload::{blocking, offload};
 pub use origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use outgoing::Outgoing;
+pub use place::place_by;
 pub use rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
 pub use room::{InvalidRoomName, JoinError, RoomName, Rooms};
 pub use room_event::{RoomEvent, RoomEvents};
@@ -88,6 +92,6 @@ pub use topics::SubscribeError;
 pub use nextrush_broker::{Broker, BrokerError, MemoryBroker, Position};
 pub use nextrush_engine::{
     Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Heartbeat,
-    Options, State,
+    Options, PingLimit, State,
 };
 pub use nextrush_protocol::{CloseCode, DeflateConfig, Limits};

@@ -12,7 +12,7 @@ use http::StatusCode;
 use http::request::Parts;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use nextrush_engine::{AcceptError, Options, Transport};
+use nextrush_engine::{Handover, Options, Transport};
 use nextrush_protocol::DeflateParams;
 #[cfg(unix)]
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -22,6 +22,7 @@ use tokio::net::UnixStream;
 
 use crate::endpoint::Open;
 use crate::handle::Handle;
+use crate::place;
 use crate::refusal;
 use crate::socket::SocketEvents;
 
@@ -34,6 +35,7 @@ pub(crate) fn start(
     deflate: Option<DeflateParams>,
     open: Open,
 ) -> Result<(), UpgradeError> {
+    let placement = place::of(&parts.extensions);
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     let upgrade = upgrade.ok_or(UpgradeError::NotUpgradable)?;
     if !app.engine().has_capacity() {
@@ -48,7 +50,14 @@ pub(crate) fn start(
         };
         match take_transport(upgraded, options.close_timeout) {
             Ok((transport, read_ahead)) => {
-                if let Err(error) = accept(&app, transport, read_ahead, options, deflate, open) {
+                let handover = Handover {
+                    read_ahead,
+                    deflate,
+                    placement,
+                };
+                let events = SocketEvents::new(app.clone(), open);
+                let accepted = app.engine().accept(transport, handover, options, events);
+                if let Err(error) = accepted {
                     tracing::warn!(%error, "an upgraded connection was dropped");
                 }
             }
@@ -77,20 +86,6 @@ impl IntoResponse for UpgradeError {
         };
         refusal::new(status, self.to_string())
     }
-}
-
-fn accept(
-    app: &Handle,
-    transport: Transport,
-    read_ahead: Bytes,
-    options: Arc<Options>,
-    deflate: Option<DeflateParams>,
-    open: Open,
-) -> Result<(), AcceptError> {
-    let events = SocketEvents::new(app.clone(), open);
-    app.engine()
-        .accept(transport, read_ahead, options, deflate, events)?;
-    Ok(())
 }
 
 /// The descriptor below a connection, and what was already read from it.

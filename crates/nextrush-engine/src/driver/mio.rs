@@ -14,6 +14,7 @@ use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use tokio::runtime;
 
+use super::watchdog;
 use crate::io::{Io, Readiness};
 use crate::link::Link;
 use crate::moment::Moment;
@@ -57,7 +58,7 @@ pub(crate) fn start(shared: &Arc<Shared>, runtime: &runtime::Handle) -> io::Resu
                 run(shard, poll, &link);
             })?;
     }
-    Ok(())
+    watchdog::start(shared)
 }
 
 fn run(mut shard: Shard<Sockets>, mut poll: Poll, link: &Link) {

@@ -2,3 +2,4 @@
 
 pub(crate) mod mio;
 pub mod sim;
+mod watchdog;

@@ -11,8 +11,6 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use nextrush_protocol::DeflateParams;
 use parking_lot::Mutex;
 
 use crate::config::{Config, Options};
@@ -20,6 +18,7 @@ use crate::connection::Connection;
 use crate::engine::Engine;
 use crate::error::AcceptError;
 use crate::handler::Handler;
+use crate::handover::Handover;
 use crate::io::{Io, Readiness};
 use crate::moment::Moment;
 use crate::shard::Shard;
@@ -68,10 +67,10 @@ impl Network {
         options: &Arc<Options>,
         handler: impl Handler,
     ) -> Result<(Client, Connection), AcceptError> {
-        self.connect_with(options, None, handler)
+        self.connect_with(options, Handover::default(), handler)
     }
 
-    /// The same with compression, as if the handshake had agreed on it.
+    /// The same, with what is not usual about the handshake.
     ///
     /// # Errors
     ///
@@ -79,14 +78,12 @@ impl Network {
     pub fn connect_with(
         &self,
         options: &Arc<Options>,
-        deflate: Option<DeflateParams>,
+        handover: Handover,
         handler: impl Handler,
     ) -> Result<(Client, Connection), AcceptError> {
         let (client, pipe) = pipe();
         let (transport, options) = (Transport::Simulated(pipe), Arc::clone(options));
-        let accept = self
-            .engine
-            .accept(transport, Bytes::new(), options, deflate, handler);
+        let accept = self.engine.accept(transport, handover, options, handler);
         Ok((client, accept?))
     }
 

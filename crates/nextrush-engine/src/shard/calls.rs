@@ -1,6 +1,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use super::Shard;
@@ -12,6 +13,7 @@ use crate::handler::{Handler, Work};
 use crate::id::ConnectionId;
 use crate::inbox::{Key, TimerFn};
 use crate::io::Io;
+use crate::link::Link;
 
 /// What it means for the connection that work is pending, and that it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +40,16 @@ impl<I: Io> Shard<I> {
             return;
         };
         let key = live.key_at(slot);
-        // The slab must be free for what the call causes.
-        let connection = live.connection.clone();
-        match shield(|| call(connection.events(), &connection)) {
+        let connection = &live.connection;
+        let called = self
+            .caller
+            .call(slot, || call(connection.events(), connection));
+        match called {
             Ok(work) => self.begin_work(key, purpose, work),
             Err(panic) if purpose == Purpose::Failure => {
                 log_panic(Some(connection.id()), &panic);
             }
-            Err(panic) => panicked(&connection, &panic),
+            Err(panic) => panicked(connection, &panic),
         }
     }
 
@@ -66,7 +70,10 @@ impl<I: Io> Shard<I> {
         };
         let key = live.key_at(slot);
         let connection = &live.connection;
-        match shield(|| connection.events().close(connection, reason)) {
+        let called = self
+            .caller
+            .call(slot, || connection.events().close(connection, reason));
+        match called {
             Ok(work) => self.begin_work(key, Purpose::Failure, work),
             Err(panic) => log_panic(Some(live.id()), &panic),
         }
@@ -76,7 +83,7 @@ impl<I: Io> Shard<I> {
         let Some(live) = self.slab.get(key) else {
             return drop_shielded(run);
         };
-        match shield(run) {
+        match self.caller.call(key.slot, run) {
             Ok(work) => self.begin_work(key, Purpose::Aside, work),
             Err(panic) => panicked(&live.connection, &panic),
         }
@@ -105,7 +112,8 @@ impl<I: Io> Shard<I> {
     /// Whether it is pending still.
     fn poll_task(&mut self, task: u32) -> bool {
         let (key, purpose) = self.tasks.of(task);
-        match self.tasks.poll(task) {
+        let polled = self.caller.call(key.slot, || self.tasks.poll(task));
+        match polled.flatten() {
             Ok(Poll::Pending) => return true,
             Ok(Poll::Ready(())) => self.end_work(key, purpose),
             Err(panic) => match self.slab.get(key) {
@@ -132,6 +140,26 @@ impl<I: Io> Shard<I> {
             }
             Purpose::Open | Purpose::Message | Purpose::Aside | Purpose::Failure => {}
         }
+    }
+}
+
+/// Calls code of the user for a connection, where it can be seen that it runs.
+pub(super) struct Caller {
+    link: Arc<Link>,
+    calls: u32,
+}
+
+impl Caller {
+    pub(super) fn new(link: Arc<Link>) -> Self {
+        Self { link, calls: 0 }
+    }
+
+    fn call<T>(&mut self, slot: u32, call: impl FnOnce() -> T) -> Result<T, Panic> {
+        self.calls = self.calls.checked_add(1).unwrap_or(1);
+        self.link.enter(slot, self.calls);
+        let result = shield(call);
+        self.link.exit();
+        result
     }
 }
 

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use nextrush_protocol::{CloseFrame, Deflater, Inflater};
 
 use self::backlog::Outboxes;
+use self::calls::Caller;
 use self::cast::Cast;
 use self::rooms::Rooms;
 use self::slab::Slab;
@@ -53,6 +54,7 @@ pub(crate) struct Shard<I: Io> {
     now: Moment,
     slab: Slab,
     rooms: Rooms,
+    caller: Caller,
     tasks: Tasks,
     timers: Timers,
     ticks: Ticks,
@@ -86,6 +88,7 @@ impl<I: Io> Shard<I> {
     pub(crate) fn new(io: I, link: Arc<Link>, shared: Running) -> Self {
         Self {
             io,
+            caller: Caller::new(Arc::clone(&link)),
             tasks: Tasks::new(Arc::clone(&link)),
             link,
             shared,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nextrush_engine::sim::Client;
-use nextrush_engine::{Connection, Options};
+use nextrush_engine::{Connection, Handover, Options};
 use nextrush_protocol::handshake::client::Opening;
 use nextrush_protocol::handshake::server;
 use nextrush_protocol::{
@@ -53,7 +53,14 @@ impl Peer {
         });
         let log = Log::default();
         let handler = Script::default().handler(log.clone());
-        let connected = world.connect_with(&options, Some(params), handler);
+        let connected = world.connect_with(
+            &options,
+            Handover {
+                deflate: Some(params),
+                ..Handover::default()
+            },
+            handler,
+        );
         let (sent, connection) = connected.expect("room for it");
         world.run();
         Self {

@@ -1,14 +1,16 @@
 //! The engine as a whole: limits, placement, shutdown.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use nextrush_engine::sim::Network;
-use nextrush_engine::{AcceptError, Config, Engine, Options, State, Transport, sim};
+use nextrush_engine::{
+    AcceptError, Config, Engine, Handover, Options, Placement, State, Transport, sim,
+};
 use nextrush_protocol::{CloseCode, CloseFrame};
 
 use crate::support::{Gate, Log, Script, is_done, world};
@@ -151,9 +153,8 @@ fn a_stopping_engine_takes_no_connections() {
     let (_client, pipe) = sim::pipe();
     let refused = engine.accept(
         Transport::Simulated(pipe),
-        Bytes::new(),
+        Handover::default(),
         Arc::default(),
-        None,
         Script::default().handler(Log::default()),
     );
     assert!(matches!(refused, Err(AcceptError::ShuttingDown)));
@@ -192,11 +193,40 @@ fn outside_of_a_runtime_a_connection_is_refused() {
     let (_client, pipe) = sim::pipe();
     let refused = engine.accept(
         Transport::Simulated(pipe),
-        Bytes::new(),
+        Handover::default(),
         Arc::default(),
-        None,
         Script::default().handler(Log::default()),
     );
     assert!(matches!(refused, Err(AcceptError::NoRuntime)));
     assert_eq!(engine.connections(), 0);
+}
+
+#[test]
+fn connections_are_spread_unless_they_are_placed_by_a_key() {
+    let network = Network::new(&Config {
+        shards: NonZeroUsize::new(4).unwrap(),
+        ..Config::default()
+    });
+    let shard_of = |placement: Placement| {
+        let handover = Handover {
+            placement,
+            ..Handover::default()
+        };
+        let handler = Script::default().handler(Log::default());
+        let connect = network.connect_with(&Arc::default(), handover, handler);
+        let id = connect.unwrap().1.id().to_string();
+        id.split('-').next().unwrap().to_owned()
+    };
+    let spread: BTreeSet<_> = (0..4)
+        .map(|_| shard_of(Placement::LeastConnections))
+        .collect();
+    assert_eq!(spread.len(), 4);
+    let mut all = BTreeSet::new();
+    for room in 0..50 {
+        let path = format!("/rooms/{room}");
+        let shards: BTreeSet<_> = (0..3).map(|_| shard_of(Placement::by(&path))).collect();
+        assert_eq!(shards.len(), 1, "{path}");
+        all.extend(shards);
+    }
+    assert_eq!(all.len(), 4);
 }

@@ -1,7 +1,7 @@
 //! What clients send, and what becomes of it.
 
 use bytes::Bytes;
-use nextrush_engine::{Options, Transport, sim};
+use nextrush_engine::{Handover, Options, Transport, sim};
 use nextrush_protocol::{Frame, FrameHead, Limits, Opcode, encode_masked};
 use std::sync::Arc;
 
@@ -176,9 +176,11 @@ fn what_was_read_behind_the_handshake_comes_first() {
         .engine()
         .accept(
             Transport::Simulated(pipe),
-            Bytes::from(ahead),
+            Handover {
+                read_ahead: Bytes::from(ahead),
+                ..Handover::default()
+            },
             Arc::new(Options::default()),
-            None,
             Script::default().handler(log.clone()),
         )
         .unwrap();

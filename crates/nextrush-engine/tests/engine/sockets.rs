@@ -6,9 +6,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use nextrush_engine::{Config, Connection, Engine, Options, Transport};
+use nextrush_engine::{Config, Connection, Engine, Handover, Options, Transport};
 use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
@@ -38,7 +37,7 @@ fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) -> Con
     let options: Arc<Options> = Arc::new(script.options.clone());
     let handler = script.handler(log);
     engine
-        .accept(transport, Bytes::new(), options, None, handler)
+        .accept(transport, Handover::default(), options, handler)
         .unwrap()
 }
 

@@ -15,6 +15,7 @@ mod guide_live_updates;
 mod guide_room_management;
 mod guide_route_parameters;
 mod guide_testing;
+mod handlers;
 mod refusals;
 mod rooms;
 mod server;

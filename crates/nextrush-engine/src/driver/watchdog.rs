@@ -1,0 +1,84 @@
+//! Looks from outside whether code of the user keeps a shard from its other connections.
+
+use std::io;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::link::{Busy, Link};
+use crate::shared::Shared;
+
+/// How often the shards are looked at. A call that is found twice in a row has taken at
+/// least this long.
+const PERIOD: Duration = Duration::from_millis(50);
+
+/// Starts a thread that names in the log whose handler blocks a shard: after 50 to 100 ms,
+/// then each time that its time has doubled. It ends with the shards.
+pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
+    let mut watched: Vec<_> = shared.links.iter().map(Watched::new).collect();
+    let shared: Weak<Shared> = Arc::downgrade(shared);
+    thread::Builder::new()
+        .name("nextrush-watchdog".to_owned())
+        .spawn(move || {
+            while shared.upgrade().is_some_and(|shared| shared.is_running()) {
+                let now = Instant::now();
+                watched.iter_mut().for_each(|watched| watched.look(now));
+                thread::park_timeout(PERIOD);
+            }
+        })?;
+    Ok(())
+}
+
+struct Watched {
+    link: Arc<Link>,
+    found: Option<Found>,
+}
+
+struct Found {
+    busy: Busy,
+    since: Instant,
+    /// When it is told next.
+    tell_after: Duration,
+}
+
+impl Watched {
+    fn new(link: &Arc<Link>) -> Self {
+        Self {
+            link: Arc::clone(link),
+            found: None,
+        }
+    }
+
+    fn look(&mut self, now: Instant) {
+        let busy = self.link.busy();
+        match (&mut self.found, busy) {
+            (Some(found), Some(busy)) if found.busy == busy => {
+                let blocked = now.duration_since(found.since);
+                if blocked >= found.tell_after {
+                    found.tell_after = blocked * 2;
+                    tell(&self.link, busy, blocked);
+                }
+            }
+            (found, busy) => {
+                *found = busy.map(|busy| Found {
+                    busy,
+                    since: now,
+                    tell_after: PERIOD,
+                });
+            }
+        }
+    }
+}
+
+fn tell(link: &Link, busy: Busy, blocked: Duration) {
+    let Some(connection) = link.at(busy.slot) else {
+        return;
+    };
+    tracing::warn!(
+        endpoint = connection.options().name.as_deref(),
+        connection = %connection.id(),
+        blocked_ms = blocked.as_millis(),
+        "a handler blocks its shard: {} connections wait for it; it should be offloaded",
+        link.load(),
+    );
+}
