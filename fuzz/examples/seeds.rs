@@ -12,6 +12,8 @@ fn main() -> io::Result<()> {
     for (target, seeds) in [
         ("decoder", decoder()),
         ("round_trip", round_trip()),
+        ("deflate", deflate()),
+        ("deflate_round_trip", deflate_round_trip()),
         ("handshake", handshake()),
         ("command", command()),
     ] {
@@ -278,6 +280,209 @@ fn round_trip() -> Seeds {
             client(&[&[1, 125, 0][..], &[7; 125], &[1, 126, 0], &[8; 126]].concat()),
         ),
         ("mask_of_zeros", [&[0; 8], &b"\x00\x02\x00hi"[..]].concat()),
+    ]
+}
+
+/// The samples of RFC 7692 §7.2.3, and what is wrong in each way.
+fn deflate() -> Seeds {
+    const HELLO: &[u8] = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
+    const AGAIN: &[u8] = b"\xf2\x00\x11\x00\x00";
+    const FINAL: &[u8] = b"\xf3\x48\xcd\xc9\xc9\x07\x00";
+    const ALONE: u8 = 7 << 2;
+    const TAKEOVER: u8 = 7 << 2 | 2;
+    const TEXT: u8 = 0;
+    const BINARY: u8 = 1;
+    const IN_TWO: u8 = 4;
+    let of = |what: u8, limit: u16, messages: &[(u8, &[u8], &[u8])]| {
+        let [limit, more_limit] = limit.to_le_bytes();
+        let mut input = vec![what, limit, more_limit, 1, 2, 5];
+        for (kind, payload, cuts) in messages {
+            input.push(*kind);
+            input.extend((payload.len() as u16).to_le_bytes());
+            input.extend_from_slice(payload);
+            input.extend_from_slice(cuts);
+        }
+        input
+    };
+    let stored = |bytes: &[u8]| {
+        let length = bytes.len() as u16;
+        let head = [length.to_le_bytes(), (!length).to_le_bytes()].concat();
+        [&[0][..], &head, bytes, &[0]].concat()
+    };
+    vec![
+        ("hello", of(ALONE, 5, &[(TEXT, HELLO, b"")])),
+        (
+            "hello_to_a_client",
+            of(ALONE | 1, 5, &[(BINARY, HELLO, b"")]),
+        ),
+        (
+            "one_byte_over_the_limit",
+            of(ALONE, 4, &[(TEXT, HELLO, b"")]),
+        ),
+        (
+            "fragments",
+            of(
+                TAKEOVER,
+                99,
+                &[(TEXT | IN_TWO, HELLO, b"\x40"), (TEXT, AGAIN, b"")],
+            ),
+        ),
+        (
+            "takeover",
+            of(
+                2,
+                99,
+                &[(TEXT, HELLO, b""), (TEXT, AGAIN, b""), (BINARY, AGAIN, b"")],
+            ),
+        ),
+        (
+            "takeover_where_there_is_none",
+            of(ALONE, 99, &[(TEXT, HELLO, b""), (TEXT, AGAIN, b"")]),
+        ),
+        (
+            "uncompressed_between",
+            of(
+                TAKEOVER,
+                99,
+                &[(TEXT, HELLO, b""), (3, b"plain", b""), (TEXT, AGAIN, b"")],
+            ),
+        ),
+        ("stored", of(ALONE, 99, &[(TEXT, &stored(b"Hello"), b"")])),
+        (
+            "final",
+            of(ALONE, 99, &[(TEXT, &[FINAL, &[0]].concat(), b"")]),
+        ),
+        (
+            "behind_a_final_block",
+            of(
+                TAKEOVER,
+                99,
+                &[(TEXT, &[FINAL, AGAIN].concat(), b""), (TEXT, AGAIN, b"")],
+            ),
+        ),
+        (
+            "two_blocks",
+            of(
+                ALONE,
+                99,
+                &[(TEXT, b"\xf2\x48\x05\0\0\0\xff\xff\xca\xc9\xc9\x07\0", b"")],
+            ),
+        ),
+        (
+            "empty",
+            of(
+                ALONE,
+                0,
+                &[
+                    (TEXT, b"\0", b""),
+                    (TEXT, b"\x02\0", b""),
+                    (BINARY, b"", b""),
+                ],
+            ),
+        ),
+        // Codes of its own (RFC 1951 §3.2.7).
+        (
+            "dynamic",
+            of(
+                TAKEOVER,
+                0xFFFF,
+                &[(
+                    BINARY,
+                    b"\x84\x4f\xbb\x15\x03\x40\x08\x5a\x85\x01\x7c\xec\x84\x5f\xea\xec\x5f\xe4\x32\x41\x2a\x50\x10\xb5\x90\x93\xb6\xe3\x3a\xad\x3b\x88\x1e\x36\x72\x25\x05\x74\xd1\x47\xa1\x6d\xf4\x76\xb4\x47\x87\xc8\x0a\x4e\x72\x49\xbc\xaa\x67\xe0\x47\xe4\xe6\x5d\xd4\x82\xc1\x4d\x07\xb2\x70\x6b\xca\x1a\x02\x78\x5a\xa1\xd5\x40\x1f\x16\xeb\x09\x80\x3a\xa2\x7e\x2d\x79\x1f\xe0\xbc\xb7\x7a\xf6\x67\x80\x3a\x9e\x56\x89\x51\x64\xfe\x82\x7a\x12\xb5\x93\x55\x83\x8a\x79\x87\x98\x6b\xa7\xe6\xf6\x9e\xf8\x36\xbd\x0c\xb5\xae\xc4\x32\x11\x87\x0e\xc2\x8d\x78\xef\x60\x23\x4e\x9c\x6a\x4d\xe6\x0c\xeb\x94\x1f\xd5\x1b\x78\xf0\x97\x7e\x01",
+                    b"",
+                )],
+            ),
+        ),
+        (
+            "bomb",
+            of(
+                ALONE,
+                100,
+                &[(
+                    BINARY,
+                    b"\x62\x60\x18\x05\xa3\x60\x14\x0c\x77\x00\x00",
+                    b"",
+                )],
+            ),
+        ),
+        ("reserved_kind", of(ALONE, 99, &[(TEXT, b"\x06", b"")])),
+        ("broken_off", of(ALONE, 99, &[(TEXT, &HELLO[..4], b"")])),
+        (
+            "lengths_do_not_match",
+            of(ALONE, 99, &[(TEXT, b"\0\x05\0\x05\0H", b"")]),
+        ),
+        (
+            "too_many_codes",
+            of(ALONE, 99, &[(TEXT, b"\x04\0\xfe\xff\xff\xff\xff", b"")]),
+        ),
+        (
+            "not_utf8",
+            of(ALONE, 99, &[(TEXT, &stored(b"ab\xffcd"), b"")]),
+        ),
+        (
+            "character_unfinished",
+            of(ALONE, 99, &[(TEXT, &stored(b"\xe2\x82"), b"")]),
+        ),
+        (
+            "only_final_blocks",
+            of(ALONE, 99, &[(BINARY, &[3, 0].repeat(300), b"")]),
+        ),
+        (
+            "longer_than_compressing_makes_it",
+            of(ALONE, 8, &[(BINARY, &[0; 74], b"")]),
+        ),
+    ]
+}
+
+fn deflate_round_trip() -> Seeds {
+    let json = br#"{"type":"update","channel":"posts","data":{"id":17,"title":"Hello, hello"}}"#;
+    let of = |head: [u8; 8], messages: &[(u8, &[u8], &[u8])]| {
+        let mut input = head.to_vec();
+        for (kind, payload, cuts) in messages {
+            input.push(*kind);
+            input.extend((payload.len() as u16).to_le_bytes());
+            input.extend_from_slice(payload);
+            input.extend_from_slice(cuts);
+        }
+        input
+    };
+    let twice: &[(u8, &[u8], &[u8])] = &[(0, json, b""), (0, json, b""), (1, b"short", b"")];
+    let long: &[(u8, &[u8], &[u8])] = &[(0x80, json, b""), (0x88, json, b"\x40\x80")];
+    let noise: Vec<u8> = (0..500_u32)
+        .map(|at| (at.wrapping_mul(at).wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    vec![
+        ("client", of([3, 0x3F, 0x3F, 0, 0, 1, 2, 5], twice)),
+        (
+            "client_without_takeover",
+            of([18, 0xFF, 0xFF, 0, 0, 0, 3, 40], twice),
+        ),
+        (
+            "client_with_the_least_window",
+            of([27, 0x00, 0x00, 0, 0, 7, 7, 7], long),
+        ),
+        ("server", of([5, 0x3F, 0x3F, 0, 0, 1, 2, 5], twice)),
+        (
+            "server_with_a_window_of_10_bits",
+            of([20, 0x12, 0x3F, 0, 0, 9, 0, 1], long),
+        ),
+        ("shared", of([4, 0x3F, 0x3F, 0, 0, 1, 2, 5], twice)),
+        (
+            "shared_with_the_least_window",
+            of([28, 0x38, 0x38, 0, 0, 3, 2, 1], long),
+        ),
+        (
+            "below_the_threshold",
+            of([3, 0x3F, 0x3F, 99, 99, 1, 2, 5], twice),
+        ),
+        (
+            "no_shorter",
+            of(
+                [3, 0x3F, 0x3F, 0, 0, 1, 2, 5],
+                &[(1, &noise, b""), (0, json, b""), (0, json, b"")],
+            ),
+        ),
+        ("nothing", of([3, 0x3F, 0x3F, 0, 0, 1, 2, 5], &[])),
     ]
 }
 

@@ -10,11 +10,14 @@
 mod by_the_book;
 mod command;
 mod decoder;
+mod deflate;
 mod handshake;
+mod inflate;
 mod round_trip;
 mod said;
 
 pub use command::command;
 pub use decoder::decoder;
+pub use deflate::{deflate, deflate_round_trip};
 pub use handshake::handshake;
 pub use round_trip::round_trip;

@@ -1,4 +1,4 @@
-use nextrush_protocol::{Decoder, Event, Limits, ProtocolError, Role};
+use nextrush_protocol::{Decoder, Event, Inflater, Limits, ProtocolError, Role};
 
 /// A [`Decoder`]'s own bookkeeping, and the payload of a control frame inside a message,
 /// whose buffer may have grown to twice its length.
@@ -15,6 +15,9 @@ pub(crate) struct Said {
 }
 
 impl Said {
+    /// What a decoder's bookkeeping takes, at most.
+    pub(crate) const OVERHEAD: usize = OVERHEAD;
+
     /// Feeds a new decoder with `pieces`, and checks what holds at every call.
     pub(crate) fn by_decoder<'p>(
         role: Role,
@@ -26,7 +29,7 @@ impl Said {
         let mut fed = 0;
         for piece in pieces {
             fed += piece.len();
-            said.feed(&mut decoder, piece);
+            said.feed(&mut decoder, &mut Inflater::new(), piece);
             let room = limits.message.min(2 * fed + LEAST_ROOM) + OVERHEAD;
             let buffered = decoder.buffered();
             assert!(buffered <= room, "{buffered} bytes kept, {fed} have come");
@@ -39,12 +42,31 @@ impl Said {
         (said, decoder)
     }
 
-    fn feed(&mut self, decoder: &mut Decoder, piece: &[u8]) {
+    /// Feeds `decoder` with `pieces`, and checks that it keeps at most `most` bytes.
+    pub(crate) fn by_deflating_decoder<'p>(
+        mut decoder: Decoder,
+        inflater: &mut Inflater,
+        pieces: impl IntoIterator<Item = &'p [u8]>,
+        most: usize,
+    ) -> (Self, Decoder) {
+        let mut said = Self::default();
+        for piece in pieces {
+            said.feed(&mut decoder, inflater, piece);
+            let buffered = decoder.buffered();
+            assert!(buffered <= most + OVERHEAD, "{buffered} bytes kept");
+            if decoder.is_finished() {
+                assert_eq!(buffered, 0, "memory kept after the end");
+            }
+        }
+        (said, decoder)
+    }
+
+    fn feed(&mut self, decoder: &mut Decoder, inflater: &mut Inflater, piece: &[u8]) {
         let mut bytes = piece.to_vec();
         let mut input = bytes.as_mut_slice();
         loop {
             let was_finished = decoder.is_finished();
-            match decoder.decode(&mut input) {
+            match decoder.decode_with(&mut input, inflater) {
                 Ok(None) => break,
                 Ok(Some(event)) => {
                     assert!(!was_finished, "{event:?} after the end");

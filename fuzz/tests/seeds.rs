@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 4] = [
+const TARGETS: [(&str, Target); 6] = [
     ("decoder", nextrush_fuzz::decoder),
     ("round_trip", nextrush_fuzz::round_trip),
+    ("deflate", nextrush_fuzz::deflate),
+    ("deflate_round_trip", nextrush_fuzz::deflate_round_trip),
     ("handshake", nextrush_fuzz::handshake),
     ("command", nextrush_fuzz::command),
 ];
