@@ -92,7 +92,8 @@ export class Client extends Connection {
   #renewal;
   /** The last message that only asks whether the connection lives. @type {string | null} */
   #probe = null;
-  #restored = false;
+  /** Whether the outbox was read, or there is none. @type {boolean} */
+  #restored;
 
   /**
    * @param {Address} address
@@ -112,6 +113,7 @@ export class Client extends Connection {
       requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && repeatWindowMs >= 0,
     );
     this.#answerTimeoutMs = answerTimeoutMs;
+    this.#restored = outbox === null;
     this.#patience = new Deadline(this.environment.timers);
     this.#renewal = new Deadline(this.environment.timers);
     this.requests = new Requests({

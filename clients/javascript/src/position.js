@@ -56,7 +56,7 @@ export class Position {
    * @param {Since | null} [since] Where to begin. Default: with what is published from now on.
    */
   constructor(since = null) {
-    this.#since = since;
+    this.#since = since && { ...since };
     this.#again = since !== null;
   }
 

@@ -114,13 +114,13 @@ export class Requests {
   }
 
   /**
-   * Reads the store. What is in there goes out before everything else.
+   * Reads the store, of which there must be one. What is in there goes out before everything
+   * else.
    *
    * @returns {Promise<{ id: string, message: object, reply: Promise<WireMessage> }[]>}
    */
   async load() {
-    const { store } = this.#options;
-    if (!store) return [];
+    const store = /** @type {RequestStore} */ (this.#options.store);
     this.#loading = true;
     try {
       const loaded = await store.load();

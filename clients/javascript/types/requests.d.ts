@@ -122,7 +122,8 @@ export declare class Requests {
      */
     add(message: object, { timeoutMs, stored: keep }?: RequestOptions): Promise<WireMessage>;
     /**
-     * Reads the store. What is in there goes out before everything else.
+     * Reads the store, of which there must be one. What is in there goes out before everything
+     * else.
      *
      * @returns {Promise<{ id: string, message: object, reply: Promise<WireMessage> }[]>}
      */
