@@ -4,15 +4,7 @@
  * @module
  */
 
-import { ClientError, ErrorCode } from './errors.js';
-
-/**
- * A token, or a function that gets one, asked before each attempt to connect. To say that
- * there is none to be had, throw a `ClientError` with the code `unauthorized`.
- *
- * @typedef {string | null | undefined} MaybeToken
- * @typedef {MaybeToken | (() => MaybeToken | Promise<MaybeToken>)} TokenSource
- */
+import { ClientError } from './errors.js';
 
 /**
  * The address in the form that `WebSocket` takes everywhere: absolute, `ws:` or `wss:`,
@@ -25,39 +17,44 @@ import { ClientError, ErrorCode } from './errors.js';
  */
 export function webSocketAddress(address) {
   const url = parse(address);
-  if (url.protocol === 'http:') url.protocol = 'ws:';
-  if (url.protocol === 'https:') url.protocol = 'wss:';
-  if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
+  url.protocol = url.protocol.replace('http', 'ws');
+  if (!/^wss?:$/.test(url.protocol)) {
     // The address may hold a token, so only its scheme is told.
-    throw new ClientError(
-      ErrorCode.InvalidAddress,
-      `not an address for WebSocket: ${url.protocol}`,
-    );
+    throw new ClientError('invalid-address', `not for WebSocket: ${url.protocol}`);
   }
   url.hash = '';
   return url.href;
 }
+
+/** @import { MaybeToken } from './token.js' */
 
 /**
  * The address of an endpoint, with the token in the query.
  *
  * @param {string} server Address of the server, with or without a path before the endpoints.
  * @param {string[]} segments Parts of the endpoint's path, not yet encoded.
- * @param {TokenSource} token
- * @returns {string | Promise<string>} A promise only if the token is one.
+ * @param {MaybeToken} token
+ * @param {Record<string, string | number>} [query] Further parameters.
+ * @returns {string}
  * @throws {ClientError} `invalid-address`
  */
-export function endpointAddress(server, segments, token) {
+export function endpointAddress(server, segments, token, query = {}) {
   const url = new URL(webSocketAddress(server));
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/${segments.map(encodeSegment).join('/')}`;
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
+  return withToken(url.href, token);
+}
 
-  /** @param {MaybeToken} value */
-  const withToken = (value) => {
-    if (value) url.searchParams.set('token', value);
-    return url.href;
-  };
-  const value = typeof token === 'function' ? token() : token;
-  return typeof value === 'object' && value !== null ? value.then(withToken) : withToken(value);
+/**
+ * @param {string} address An absolute one.
+ * @param {MaybeToken} token
+ * @returns {string}
+ */
+export function withToken(address, token) {
+  if (!token) return address;
+  const url = new URL(address);
+  url.searchParams.set('token', token);
+  return url.href;
 }
 
 /**
@@ -67,11 +64,9 @@ export function endpointAddress(server, segments, token) {
  * @returns {string}
  */
 export function defaultServer() {
-  const page = globalThis.location;
-  // Pages from files and data have a location without a host.
-  return page?.host && /^https?:$/.test(page.protocol)
-    ? webSocketAddress(`${page.protocol}//${page.host}`)
-    : 'ws://localhost:3000';
+  const origin = String(globalThis.location?.origin);
+  // Pages from files and data have the origin `null`.
+  return origin.startsWith('http') ? webSocketAddress(origin) : 'ws://localhost:3000';
 }
 
 /**
@@ -79,17 +74,13 @@ export function defaultServer() {
  * @returns {string}
  */
 function encodeSegment(segment) {
-  // URLs drop dot segments, even encoded ones: the request would go to another endpoint.
-  const usable = segment !== '' && segment !== '.' && segment !== '..';
   try {
-    if (usable) return encodeURIComponent(segment);
+    // URLs drop dot segments, even encoded ones: the request would go to another endpoint.
+    if (!/^\.{0,2}$/.test(segment)) return encodeURIComponent(segment);
   } catch {
     // Half of a surrogate pair, which UTF-8 cannot say.
   }
-  throw new ClientError(
-    ErrorCode.InvalidAddress,
-    `not usable in an address: ${JSON.stringify(segment)}`,
-  );
+  throw new ClientError('invalid-address', 'not addressable: ' + JSON.stringify(segment));
 }
 
 /**
@@ -97,13 +88,10 @@ function encodeSegment(segment) {
  * @returns {URL}
  */
 function parse(address) {
-  if (typeof address !== 'string') {
-    throw new ClientError(ErrorCode.InvalidAddress, `an address is a string, not ${typeof address}`);
-  }
   try {
-    return new URL(address, globalThis.location?.href);
+    if (typeof address === 'string') return new URL(address, globalThis.location?.href);
   } catch {
     // The platform's own error quotes the address, and with it the token.
-    throw new ClientError(ErrorCode.InvalidAddress, 'not an address');
   }
+  throw new ClientError('invalid-address', 'not an address');
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ClientError, ErrorCode } from './errors.js';
+import { checkOptions } from './errors.js';
 
 /**
  * @typedef {object} BackoffOptions
@@ -20,9 +20,7 @@ import { ClientError, ErrorCode } from './errors.js';
  * @throws {ClientError} `invalid-option`
  */
 export function backoffOptions({ minMs = 500, maxMs = 20_000 } = {}) {
-  if (!(minMs > 0 && maxMs >= minMs && Number.isFinite(maxMs))) {
-    throw new ClientError(ErrorCode.InvalidOption, 'backoff needs 0 < minMs <= maxMs');
-  }
+  checkOptions(minMs > 0 && maxMs >= minMs && maxMs < Infinity);
   return { minMs, maxMs };
 }
 

@@ -6,14 +6,16 @@
 
 import { defaultServer, endpointAddress } from './address.js';
 import { Client } from './client.js';
-import { ClientError, ErrorCode } from './errors.js';
+import { checkOptions } from './errors.js';
 import { Members } from './members.js';
-import { State } from './states.js';
+import { Position } from './position.js';
 import { TypingUsers } from './typing.js';
 
-/** @import { TokenSource } from './address.js' */
 /** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
+/** @import { Gap } from './position.js' */
+/** @import { RequestOptions } from './requests.js' */
+/** @import { TokenSource } from './token.js' */
 /** @import { ChatMessage, ChatMessages, User, UserId } from './wire.js' */
 
 /**
@@ -27,12 +29,22 @@ import { TypingUsers } from './typing.js';
  *   itself to the room while it is called all the time. Default 3,000.
  */
 
-/** @typedef {ClientOptions & OwnChatOptions} ChatClientOptions */
+/** @typedef {Omit<ClientOptions, 'token'> & OwnChatOptions} ChatClientOptions */
 
 /**
  * @typedef {object} ChatLocalEvents
  * @property {User[]} users The members of the room, after each change; each user once.
  * @property {User[]} typing-users The others who are typing, after each change.
+ * @property {Recovered} recovered After a reconnect nothing is missing. The messages that were
+ *   missed follow, each as a `chat-message`; there is no `room-history`.
+ * @property {Gap} gap Messages were missed and will not come. After a reconnect, the
+ *   `room-history` that follows replaces what is shown.
+ */
+
+/**
+ * @typedef {object} Recovered
+ * @property {number} missed How many messages follow.
+ * @property {User[]} users The members of the room.
  */
 
 /**
@@ -45,7 +57,7 @@ import { TypingUsers } from './typing.js';
  * @example
  * const chat = new ChatClient('room123', token);
  * chat.displayMessage = ({ user, text }) => list.append(`${user.email}: ${text}`);
- * chat.on('state', ({ state }) => (banner.hidden = state === State.Connected));
+ * chat.on('state', ({ state }) => (banner.hidden = state === 'connected'));
  * chat.connect();
  * form.onsubmit = () => chat.sendMessage(input.value);
  *
@@ -57,19 +69,21 @@ export class ChatClient extends Client {
    * @protected
    * @type {ReadonlySet<unknown>}
    */
-  static localEvents = new Set([...Client.localEvents, 'users', 'typing-users']);
+  static localEvents = new Set([
+    ...Client.localEvents,
+    'users',
+    'typing-users',
+    'recovered',
+    'gap',
+  ]);
 
   /** @type {string} */
   roomId;
 
-  /**
-   * The token of the next attempt to connect, or the function that gets it.
-   *
-   * @type {TokenSource}
-   */
-  token;
-
   #members = new Members();
+  /** How far the room was read, and which room. */
+  #position = new Position();
+  #positionRoom = '';
   #typing;
   #typingRepeatMs;
   /** When the room was last told that this user types. @type {number | null} */
@@ -88,15 +102,12 @@ export class ChatClient extends Client {
       typingRepeatMs = 3_000,
       maxReconnectAttempts = 5,
     } = options;
-    super(() => endpointAddress(server, ['chat', this.roomId], this.token), {
-      ...options,
-      maxReconnectAttempts,
-    });
-    if (!(typingExpiryMs > 0 && typingRepeatMs >= 0)) {
-      throw new ClientError(ErrorCode.InvalidOption, 'times must not be negative');
-    }
+    super(
+      (present) => endpointAddress(server, ['chat', this.roomId], present, this.#where()),
+      { ...options, maxReconnectAttempts, token },
+    );
+    checkOptions(typingExpiryMs > 0 && typingRepeatMs >= 0);
     this.roomId = String(roomId);
-    this.token = token;
     // A room or server that cannot be addressed is told here, and not first by a state.
     endpointAddress(server, ['chat', this.roomId], null);
 
@@ -107,10 +118,7 @@ export class ChatClient extends Client {
     });
     this.#typingRepeatMs = typingRepeatMs;
     this.on('state', () => this.#forgetTyping());
-    this.on('message', (message) => {
-      this.#track(message);
-      this.handleMessage(message);
-    });
+    this.on('message', (message) => this.handleMessage(message));
   }
 
   /**
@@ -147,6 +155,19 @@ export class ChatClient extends Client {
   }
 
   /**
+   * Says something to the room that the server confirms and takes once, however often the
+   * connection is lost: now or as soon as there is a connection.
+   *
+   * @param {string} text
+   * @param {RequestOptions} [options]
+   * @returns {Promise<WireMessage>} The confirmation, with the `messageId`; see `request`.
+   */
+  say(text, options) {
+    this.#typingSentAt = null;
+    return this.request({ type: 'chat', text }, options);
+  }
+
+  /**
    * Tells the others that this user types, or has stopped. May be called at each key press:
    * the room hears of it every three seconds at most.
    *
@@ -157,7 +178,7 @@ export class ChatClient extends Client {
     const now = this.environment.now();
     const age = this.#typingSentAt === null ? Infinity : now - this.#typingSentAt;
     const known = isTyping ? age < this.#typingRepeatMs : age === Infinity;
-    if (known) return this.state === State.Connected;
+    if (known) return this.state === 'connected';
 
     const sent = this.send({ type: 'typing', isTyping });
     if (sent) this.#typingSentAt = isTyping ? now : null;
@@ -224,6 +245,60 @@ export class ChatClient extends Client {
    */
   displayError(error) {
     console.error(`Error: ${error}`);
+  }
+
+  /**
+   * @override
+   * @protected
+   * @param {WireMessage} message
+   */
+  accept(message) {
+    switch (message.type) {
+      case 'room-history':
+        return this.#enter(message);
+      case 'gap':
+        this.#tell(this.#position.skip(/** @type {any} */ (message)));
+        break;
+      case 'chat-message': {
+        const news = this.#position.take(message['offset']);
+        if (!news) return false;
+        if (news !== true) this.#tell(news);
+      }
+    }
+    this.#track(message);
+    return true;
+  }
+
+  /**
+   * @param {WireMessage} history
+   * @returns {boolean} Whether it is to replace what is shown.
+   */
+  #enter(history) {
+    const missed = this.#position.resume(/** @type {any} */ (history));
+    this.requests.support(this.#position.since !== null);
+    this.#track(history);
+    if (typeof missed !== 'number') {
+      this.#tell(missed);
+      return true;
+    }
+    this.emit('recovered', { missed, users: this.users });
+    const messages = Array.isArray(history['messages']) ? history['messages'] : [];
+    for (const message of messages) {
+      if (message?.type === 'chat-message' && this.accept(message)) this.deliver(message);
+    }
+    return false;
+  }
+
+  /** @param {Gap | null} gap */
+  #tell(gap) {
+    if (gap) this.emit('gap', gap);
+  }
+
+  /** What the address tells about the place where this client left the room. */
+  #where() {
+    if (this.#positionRoom !== this.roomId) this.#position = new Position();
+    this.#positionRoom = this.roomId;
+    return { ...this.#position.since };
   }
 
   /** What was told, either way, ended with the connection. */

@@ -1,84 +1,64 @@
 /**
- * A connection that comes back.
+ * Messages over a connection that comes back.
  *
  * @module
  */
 
-import { webSocketAddress } from './address.js';
-import { backoffDelay, backoffOptions } from './backoff.js';
-import { verdict } from './close-codes.js';
-import { Emitter } from './emitter.js';
-import { resolveEnvironment } from './environment.js';
-import { ClientError, ErrorCode } from './errors.js';
+import { Connection } from './connection.js';
+import { Deadline } from './deadline.js';
+import { ClientError, checkOptions } from './errors.js';
 import { parseMessage } from './message.js';
-import { Reason, State } from './states.js';
+import { Requests } from './requests.js';
+import { expiryOf, refreshDelay } from './token.js';
 
-/** @import { BackoffOptions } from './backoff.js' */
-/** @import { Environment, EnvironmentOptions, WebSocketLike } from './environment.js' */
+/** @import { Address, ConnectionEvents, ConnectionOptions } from './connection.js' */
 /** @import { WireMessage } from './message.js' */
-
-/**
- * The address to connect to, or a function that is asked for it before each attempt, so that
- * a fresh token can be put in. Relative addresses are resolved against the page.
- *
- * A function that fails is asked again after the usual wait, unless it throws a `ClientError`
- * with the code `unauthorized`, which stops the client.
- *
- * @typedef {string | (() => string | Promise<string>)} Address
- */
+/** @import { RequestOptions, RequestStore } from './requests.js' */
+/** @import { MaybeToken } from './token.js' */
 
 /**
  * @typedef {object} OwnOptions
- * @property {string | string[]} [protocols] Subprotocols to offer. Default: none.
- * @property {number} [maxReconnectAttempts] Attempts in a row that may fail before the client
- *   gives up. Default: `Infinity`.
- * @property {BackoffOptions} [backoff] Waits between attempts.
- * @property {number} [connectTimeoutMs] How long one attempt may take, the function that gives
- *   the address included, in milliseconds. Default 10,000.
- * @property {number} [minUptimeMs] How long a connection must last, in milliseconds, for the
- *   next wait to be a short one again. Default 5,000.
+ * @property {number} [requestTimeoutMs] How long the answer to a request may take, waiting for a
+ *   connection included, in milliseconds. Default 30,000; with an outbox `Infinity`.
+ * @property {number} [answerTimeoutMs] How long an open connection may be silent while an answer
+ *   is due, in milliseconds; then it counts as lost. Default 15,000.
+ * @property {number} [requestLimit] How many requests may wait for their answers. Default 100.
+ * @property {number} [repeatWindowMs] How long after it first went out a request may be
+ *   repeated, in milliseconds. No longer than the server remembers answers. Default 120,000.
+ * @property {RequestStore} [outbox] Where requests outlive the page, as `new Outbox(name)`.
+ *   Default: nowhere.
  */
 
-/** @typedef {OwnOptions & EnvironmentOptions} ClientOptions */
+/** @typedef {OwnOptions & ConnectionOptions} ClientOptions */
 
 /**
- * @typedef {object} StateChange
- * @property {State} state
- * @property {State} previous
- * @property {Reason} reason
- * @property {number} [code] The close code, where the server or the network closed.
- * @property {string} [closeReason] The text that came with the close code.
- * @property {Error} [error] What went wrong, where the platform or the address function tells.
- */
-
-/** @typedef {Pick<StateChange, 'code' | 'closeReason' | 'error'>} Details */
-
-/**
- * The wait before the next attempt has begun.
+ * A request of an earlier page, out of the outbox.
  *
- * @typedef {object} Retry
- * @property {number} attempt `reconnectAttempts`: how many in a row it makes, those made while
- *   offline not counted.
- * @property {number} delayMs
+ * @typedef {object} Restored
+ * @property {string} id
+ * @property {any} message
+ * @property {Promise<WireMessage>} reply
  */
 
 /**
  * What happens to the client itself.
  *
- * @typedef {object} LocalEvents
+ * @typedef {object} OwnEvents
  * @property {WireMessage} message Every message, before its own type's listeners.
- * @property {StateChange} state Every change of state.
- * @property {Retry} retry The wait before the next attempt has begun.
- * @property {ClientError} fault The server sent what is not a JSON object; it was dropped.
+ * @property {ClientError} fault The server sent what is not a JSON object, and it was dropped; or
+ *   the outbox could not be read.
+ * @property {Restored} restored A request of an earlier page, out of the outbox.
  */
+
+/** @typedef {ConnectionEvents & OwnEvents} LocalEvents */
 
 /**
  * A connection to one endpoint that speaks JSON objects, and is opened again whenever it is
  * lost.
  *
  * `on(type, listener)` receives the messages whose field `type` is `type`, and the client's
- * own events (`message`, `state`, `retry`, `fault`). A message whose type is the name of one
- * of the client's own events arrives as `message` only.
+ * own events (`message`, `state`, `retry`, `fault`, `restored`). A message whose type is the
+ * name of one of the client's own events arrives as `message` only.
  *
  * @example
  * const client = new Client('/robust-chat/lobby');
@@ -87,60 +67,33 @@ import { Reason, State } from './states.js';
  * client.connect();
  *
  * @template {object} [Messages={}] The messages by their `type`.
- * @extends {Emitter<LocalEvents & Messages>}
+ * @extends {Connection<OwnEvents & Messages>}
  */
-export class Client extends Emitter {
+export class Client extends Connection {
   /**
    * Events that do not come from the server, so that it cannot forge them.
    *
    * @protected
    * @type {ReadonlySet<unknown>}
    */
-  static localEvents = new Set(['message', 'state', 'retry', 'fault']);
-
-  /**
-   * Attempts to come back since the connection was last open.
-   */
-  reconnectAttempts = 0;
-
-  /**
-   * Attempts in a row that may fail before the client gives up.
-   *
-   * @type {number}
-   */
-  maxReconnectAttempts;
+  static localEvents = new Set(['message', 'state', 'retry', 'fault', 'restored']);
 
   /**
    * @protected
    * @readonly
-   * @type {Environment}
+   * @type {Requests}
    */
-  environment;
+  requests;
 
-  /** @type {() => string | Promise<string>} */
-  #address;
-  /** @type {string[]} */
-  #protocols;
-  /** @type {Required<BackoffOptions>} */
-  #backoff;
-  #connectTimeoutMs;
-  #minUptimeMs;
-
-  /** @type {State} */
-  #state = State.Closed;
-  /** @type {Reason} */
-  #reason = Reason.New;
-  /** @type {WebSocketLike | null} */
-  #socket = null;
-  /** The end of an attempt while connecting, of the wait while disconnected. @type {unknown} */
-  #timer = null;
-  /** Tells an address that arrives late from the one that is waited for. */
-  #attempt = 0;
-  /** Failures in a row, where a connection that broke at once is one: the backoff's exponent. */
-  #failures = 0;
-  /** @type {number | null} */
-  #openedAt = null;
-  #offline = false;
+  #answerTimeoutMs;
+  /** The end of the patience with an open connection that does not answer. */
+  #patience;
+  /** When the token is to be replaced. */
+  #renewal;
+  /** The last message that only asks whether the connection lives. @type {string | null} */
+  #probe = null;
+  /** Whether the outbox was read, or there is none. @type {boolean} */
+  #restored;
 
   /**
    * @param {Address} address
@@ -148,67 +101,48 @@ export class Client extends Emitter {
    * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
    */
   constructor(address, options = {}) {
-    super();
+    super(address, options);
     const {
-      protocols = [],
-      maxReconnectAttempts = Infinity,
-      connectTimeoutMs = 10_000,
-      minUptimeMs = 5_000,
+      outbox = null,
+      requestTimeoutMs = outbox ? Infinity : 30_000,
+      answerTimeoutMs = 15_000,
+      requestLimit = 100,
+      repeatWindowMs = 120_000,
     } = options;
-    if (!(maxReconnectAttempts >= 0 && connectTimeoutMs > 0 && minUptimeMs >= 0)) {
-      throw new ClientError(ErrorCode.InvalidOption, 'limits and times must not be negative');
-    }
-    if (typeof address === 'function') {
-      this.#address = address;
-    } else {
-      const fixed = webSocketAddress(address);
-      this.#address = () => fixed;
-    }
-    this.#protocols = typeof protocols === 'string' ? [protocols] : [...protocols];
-    this.#backoff = backoffOptions(options.backoff);
-    this.#connectTimeoutMs = connectTimeoutMs;
-    this.#minUptimeMs = minUptimeMs;
-    this.maxReconnectAttempts = maxReconnectAttempts;
-    this.environment = resolveEnvironment(options);
+    checkOptions(
+      requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && repeatWindowMs >= 0,
+    );
+    this.#answerTimeoutMs = answerTimeoutMs;
+    this.#restored = outbox === null;
+    this.#patience = new Deadline(this.environment.timers);
+    this.#renewal = new Deadline(this.environment.timers);
+    this.requests = new Requests({
+      ...this.environment,
+      send: (message) => {
+        const sent = this.send(message);
+        if (sent) this.#expectAnswer();
+        return sent;
+      },
+      limit: requestLimit,
+      timeoutMs: requestTimeoutMs,
+      windowMs: repeatWindowMs,
+      store: outbox,
+    });
   }
 
-  /**
-   * @returns {State}
-   */
-  get state() {
-    return this.#state;
-  }
-
-  /**
-   * Why the client is in its state.
-   *
-   * @returns {Reason}
-   */
-  get reason() {
-    return this.#reason;
-  }
-
-  /**
-   * The WebSocket of the present attempt or connection. Each attempt has its own.
-   *
-   * @returns {WebSocketLike | null}
-   */
-  get socket() {
-    return this.#socket;
-  }
-
-  /**
-   * Connects; while waiting for the next attempt, tries at once. Without effect while
-   * connecting or connected.
-   */
+  /** @override */
   connect() {
-    if (this.#state === State.Connecting || this.#state === State.Connected) return;
-    if (this.#state !== State.Disconnected) {
-      this.reconnectAttempts = 0;
-      this.#failures = 0;
-      this.#watchNetwork();
+    if (!this.#restored) {
+      this.#restored = true;
+      void this.#restore();
     }
-    this.#open(Reason.Connect);
+    super.connect();
+  }
+
+  /** @override */
+  close() {
+    this.requests.end('the client was closed');
+    super.close();
   }
 
   /**
@@ -220,135 +154,48 @@ export class Client extends Emitter {
    */
   send(message) {
     // The state lags behind the socket while a close is under way.
-    if (this.#state !== State.Connected || this.#socket?.readyState !== OPEN) return false;
-    this.#socket.send(JSON.stringify(message));
+    if (this.state !== 'connected' || this.socket?.readyState !== OPEN) return false;
+    this.socket.send(JSON.stringify(message));
     return true;
   }
 
   /**
-   * Ends the connection, and the wish for one. Events of the server stop at once.
+   * Sends a message that the server answers, and executes once: now or as soon as there is a
+   * connection, and again on the next one if the connection is lost before the answer comes.
+   *
+   * @param {object} message Gets a field `id`.
+   * @param {RequestOptions} [options]
+   * @returns {Promise<WireMessage>} The answer. Rejects with a `ClientError`: `refused` with the
+   *   server's error as its `cause`, `timeout`, `overflow`, `unconfirmed`, `unsupported`,
+   *   `closed`.
    */
-  close() {
-    if (this.#state === State.Closed) return;
-    this.#stop();
-    this.#change(State.Closed, Reason.CloseCalled);
+  request(message, options) {
+    return this.requests.add(message, options);
   }
 
   /**
-   * Begins the wait before the next attempt, or gives up when `maxReconnectAttempts` is
-   * reached. The client calls this when a connection is lost; override it to decide otherwise.
+   * Looks at a message before anybody else.
+   *
+   * @protected
+   * @param {WireMessage} _message
+   * @returns {boolean} Whether the others are to see it.
    */
-  attemptReconnect() {
-    if (this.#state !== State.Disconnected || this.#timer !== null) return;
-    // A user on a train should not use up the attempts in a tunnel. They do go on: the
-    // platform may be wrong, and a server on this machine needs no network.
-    if (!this.#offline) {
-      if (this.reconnectAttempts >= this.maxReconnectAttempts) {
-        this.#fail(Reason.AttemptsExhausted);
-        return;
-      }
-      this.reconnectAttempts += 1;
-    }
-    const delayMs = backoffDelay(this.#failures, this.#backoff, this.environment.random);
-    this.#failures += 1;
-    this.#startTimer(delayMs, () => this.#open(Reason.Retry));
-    this.emit('retry', { attempt: this.reconnectAttempts, delayMs });
+  accept(_message) {
+    return true;
   }
 
   /**
-   * @param {Reason} reason
+   * Tells everybody about a message of the server.
+   *
+   * @protected
+   * @param {WireMessage} message
    */
-  #open(reason) {
-    const attempt = ++this.#attempt;
-    this.#startTimer(this.#connectTimeoutMs, () => this.#lose(Reason.ConnectTimeout));
-    this.#change(State.Connecting, reason);
-
-    const current = () => attempt === this.#attempt;
-    if (!current()) return;
-    /** @type {string | Promise<string>} */
-    let address;
-    try {
-      address = this.#address();
-    } catch (error) {
-      if (current()) this.#withoutAddress(error);
-      return;
-    }
-    // Not awaited when it is there already: `socket` is then set when `connect` returns.
-    if (typeof address === 'object') {
-      Promise.resolve(address).then(
-        (value) => {
-          if (current()) this.#dial(value);
-        },
-        (error) => {
-          if (current()) this.#withoutAddress(error);
-        },
-      );
-    } else if (current()) {
-      this.#dial(address);
-    }
-  }
-
-  /**
-   * @param {string} address
-   */
-  #dial(address) {
-    const { WebSocket } = this.environment;
-    /** @type {WebSocketLike} */
-    let socket;
-    try {
-      const url = webSocketAddress(address);
-      socket = this.#protocols.length
-        ? new WebSocket(url, this.#protocols)
-        : new WebSocket(url);
-    } catch (error) {
-      this.#fail(Reason.Misconfigured, { error: asError(error) });
-      return;
-    }
-    this.#socket = socket;
-
-    // Listeners stay on a socket that was given up, because the package `ws` throws an `error`
-    // event that nobody listens to.
-    /** @type {ClientError | undefined} */
-    let error;
-    const current = () => socket === this.#socket;
-    socket.addEventListener('open', () => {
-      if (current()) this.#opened();
-    });
-    socket.addEventListener('message', (event) => {
-      if (current()) this.#receive(event.data);
-    });
-    socket.addEventListener('error', (event) => {
-      error = new ClientError(ErrorCode.Transport, event.message || 'the connection failed', {
-        cause: event.error,
-      });
-    });
-    socket.addEventListener('close', (event) => {
-      if (current()) this.#closed(event.code, event.reason, error);
-    });
-  }
-
-  #opened() {
-    this.#clearTimer();
-    this.#offline = false;
-    this.#openedAt = this.environment.now();
-    this.reconnectAttempts = 0;
-    this.#change(State.Connected, Reason.Opened);
-  }
-
-  /**
-   * @param {unknown} data
-   */
-  #receive(data) {
-    const message = parseMessage(data);
-    if (!message) {
-      this.emit('fault', new ClientError(ErrorCode.InvalidMessage, 'not a JSON object'));
-      return;
-    }
+  deliver(message) {
     this.emit('message', message);
     const { localEvents } = /** @type {typeof Client} */ (this.constructor);
     // A listener may have closed the client, and after `close` there are no more messages.
     if (
-      this.#state === State.Connected &&
+      this.state === 'connected' &&
       typeof message.type === 'string' &&
       !localEvents.has(message.type)
     ) {
@@ -357,143 +204,128 @@ export class Client extends Emitter {
   }
 
   /**
-   * @param {number} code
-   * @param {string} closeReason
-   * @param {ClientError | undefined} error
+   * @override
+   * @protected
    */
-  #closed(code, closeReason, error) {
-    const { reconnect, reason } = verdict(code);
-    /** @type {Details} */
-    const details = { code, closeReason, ...(error && { error }) };
-    if (!reconnect) {
-      this.#fail(reason, details);
-    } else if (this.#state === State.Connecting) {
-      this.#lose(Reason.ConnectFailed, details);
-    } else {
-      this.#lose(reason, details);
+  opened() {
+    this.requests.flush();
+  }
+
+  /**
+   * @override
+   * @protected
+   */
+  released() {
+    this.#patience.clear();
+    this.#renewal.clear();
+  }
+
+  /**
+   * @override
+   * @protected
+   * @param {unknown} data
+   */
+  received(data) {
+    this.#patience.clear();
+    const message = parseMessage(data);
+    if (!message) {
+      this.emit('fault', new ClientError('invalid-message', 'not a JSON object'));
+      return;
+    }
+    // The close frame that follows says the same, but intermediaries may swallow it.
+    if (message.type === 'reconnect') this.advise(message['afterMs']);
+    const answered = this.requests.answer(message) || message['id'] === this.#probe;
+    if (this.requests.waiting) this.#expectAnswer();
+    if (!this.accept(message) || this.state !== 'connected') return;
+    // A refused request is its sender's affair.
+    if (answered && message.type === 'error') this.emit('message', message);
+    else this.deliver(message);
+  }
+
+  /**
+   * @override
+   * @protected
+   * @param {boolean} slept
+   */
+  awake(slept) {
+    if (this.requests.supported) {
+      // Whatever the answer is, it shows that the connection lives.
+      this.#probe = this.requests.newId();
+      this.send({ type: 'ping', id: this.#probe });
+      this.#expectAnswer();
+    } else if (slept) {
+      this.lose('no-answer');
     }
   }
 
   /**
-   * @param {unknown} error
+   * @override
+   * @protected
+   * @param {MaybeToken} token
    */
-  #withoutAddress(error) {
-    const details = { error: asError(error) };
-    const code = error instanceof ClientError ? error.code : null;
-    if (code === ErrorCode.Unauthorized) {
-      this.#fail(Reason.Unauthorized, details);
-    } else if (code === ErrorCode.InvalidAddress) {
-      this.#fail(Reason.Misconfigured, details);
-    } else {
-      this.#lose(Reason.NoAddress, details);
-    }
+  tokenTaken(token) {
+    this.#renewAt(expiryOf(token));
   }
 
   /**
-   * The connection or the attempt is over, and the client will come back.
+   * @override
+   * @protected
+   * @type {Connection['fail']}
+   */
+  fail(reason, details) {
+    this.requests.end('the client gave up');
+    super.fail(reason, details);
+  }
+
+  #expectAnswer() {
+    // A server that never answers says nothing about its connection by that.
+    if (!this.requests.supported || this.#patience.set) return;
+    this.#patience.start(this.#answerTimeoutMs, () => this.lose('no-answer'));
+  }
+
+  async #restore() {
+    try {
+      for (const restored of await this.requests.load()) this.emit('restored', restored);
+    } catch (cause) {
+      this.emit('fault', new ClientError('store', 'the outbox cannot be read', { cause }));
+    }
+    if (this.state === 'connected') this.requests.flush();
+  }
+
+  /** @param {number} expiry Of the present token, in milliseconds since 1970, or `NaN`. */
+  #renewAt(expiry) {
+    if (typeof this.token !== 'function' || Number.isNaN(expiry)) return;
+    const delay = refreshDelay(expiry - this.environment.now());
+    this.#renewal.start(delay, () => void this.#renew(expiry));
+  }
+
+  /**
+   * Replaces the token on the open connection.
    *
-   * @param {Reason} reason
-   * @param {Details} [details]
+   * @param {number} expiry Of the present one.
    */
-  #lose(reason, details) {
-    // Not when the connection opens: a server that accepts and closes at once would be called
-    // twice a second by each of its clients.
-    if (this.#openedAt !== null && this.environment.now() - this.#openedAt >= this.#minUptimeMs) {
-      this.#failures = 0;
+  async #renew(expiry) {
+    const { socket } = this;
+    // Otherwise the server ends the connection in its time, and the next one gets a new token.
+    if (!socket || !this.requests.supported) return;
+    const current = () => socket === this.socket;
+    try {
+      const token = await this.askToken();
+      if (!current()) return;
+      const options = { timeoutMs: this.#answerTimeoutMs, stored: false };
+      const { expiresAt } = await this.request({ type: 'refresh', token }, options);
+      if (current()) this.#renewAt(Date.parse(expiresAt) || expiryOf(token));
+    } catch (error) {
+      if (!current()) return;
+      const code = error instanceof ClientError ? error.code : null;
+      if (code === 'unauthorized' || code === 'refused') {
+        this.fail('unauthorized', { error: /** @type {Error} */ (error) });
+      } else {
+        this.#renewAt(expiry);
+      }
     }
-    this.#release();
-    this.#change(State.Disconnected, reason, details);
-    this.attemptReconnect();
-  }
-
-  /**
-   * @param {Reason} reason
-   * @param {Details} [details]
-   */
-  #fail(reason, details) {
-    this.#stop();
-    this.#change(State.Failed, reason, details);
-  }
-
-  #stop() {
-    this.#unwatchNetwork();
-    this.#release();
-  }
-
-  /** Lets go of the socket, the timer and an address under way. */
-  #release() {
-    this.#clearTimer();
-    this.#attempt += 1;
-    this.#openedAt = null;
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close(1000);
-  }
-
-  /**
-   * @param {State} state
-   * @param {Reason} reason
-   * @param {Details} [details]
-   */
-  #change(state, reason, details) {
-    const previous = this.#state;
-    this.#state = state;
-    this.#reason = reason;
-    this.emit('state', { state, previous, reason, ...details });
-  }
-
-  #watchNetwork() {
-    // Not read from `navigator.onLine`, which is false on a machine that has only itself.
-    this.#offline = false;
-    this.environment.network?.addEventListener('online', this.#onOnline);
-    this.environment.network?.addEventListener('offline', this.#onOffline);
-  }
-
-  #unwatchNetwork() {
-    this.environment.network?.removeEventListener('online', this.#onOnline);
-    this.environment.network?.removeEventListener('offline', this.#onOffline);
-  }
-
-  #onOnline = () => {
-    this.#offline = false;
-    this.#failures = 0;
-    // Without a timer, somebody decided not to come back.
-    if (this.#state === State.Disconnected && this.#timer !== null) this.#open(Reason.Online);
-  };
-
-  #onOffline = () => {
-    this.#offline = true;
-    // A socket whose network is gone stays open for minutes, and what is sent is lost.
-    if (this.#state === State.Connecting || this.#state === State.Connected) {
-      this.#lose(Reason.Offline);
-    }
-  };
-
-  /**
-   * @param {number} ms
-   * @param {() => void} callback
-   */
-  #startTimer(ms, callback) {
-    this.#clearTimer();
-    this.#timer = this.environment.timers.setTimeout(() => {
-      this.#timer = null;
-      callback();
-    }, ms);
-  }
-
-  #clearTimer() {
-    if (this.#timer !== null) this.environment.timers.clearTimeout(this.#timer);
-    this.#timer = null;
   }
 }
 
 /** `WebSocket.OPEN`, which not every stand-in for a WebSocket has. */
 const OPEN = 1;
-
-/**
- * @param {unknown} value
- * @returns {Error}
- */
-function asError(value) {
-  return value instanceof Error ? value : new Error(String(value));
-}

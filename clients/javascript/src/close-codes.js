@@ -4,41 +4,36 @@
  * @module
  */
 
-import { Reason } from './states.js';
+
+/** @import { Reason } from './states.js' */
 
 /**
- * @typedef {object} Verdict
- * @property {boolean} reconnect Whether the client comes back by itself.
- * @property {Reason} reason
+ * Why a connection ended that the client makes anew. 1008 is not among them: the same token would
+ * be refused again, for ever.
+ *
+ * @type {Readonly<Record<number, Reason>>}
  */
-
-/** @type {ReadonlyMap<number, Verdict>} */
-const VERDICTS = new Map([
+const REASONS = {
   // The server's own 1000 ends one connection, as the connection timeout of an endpoint
   // does, and not the wish to be connected: that is the application's to end.
-  [1000, { reconnect: true, reason: Reason.ServerClosed }],
-  [1001, { reconnect: true, reason: Reason.GoingAway }],
+  1000: 'server-closed',
+  1001: 'going-away',
   // What was refused is not sent again, so coming back is safe.
-  [1002, { reconnect: true, reason: Reason.MessageRefused }],
-  [1003, { reconnect: true, reason: Reason.MessageRefused }],
-  [1007, { reconnect: true, reason: Reason.MessageRefused }],
-  [1009, { reconnect: true, reason: Reason.MessageRefused }],
-  // The same token would be refused again, for ever.
-  [1008, { reconnect: false, reason: Reason.Unauthorized }],
-  [1011, { reconnect: true, reason: Reason.ServerError }],
-  [1012, { reconnect: true, reason: Reason.ServerRestart }],
-  [1013, { reconnect: true, reason: Reason.TryLater }],
-]);
-
-/** @type {Verdict} */
-const LOST = { reconnect: true, reason: Reason.ConnectionLost };
+  1002: 'message-refused',
+  1003: 'message-refused',
+  1007: 'message-refused',
+  1009: 'message-refused',
+  1011: 'server-error',
+  1012: 'server-restart',
+  1013: 'try-later',
+};
 
 /**
- * What to do after the server, or the network, closed the connection with `code`.
+ * What to make of it that the server, or the network, closed the connection with `code`.
  *
  * @param {number} code
- * @returns {Verdict}
+ * @returns {Reason} `unauthorized` where coming back with the same token is of no use.
  */
-export function verdict(code) {
-  return VERDICTS.get(code) ?? LOST;
+export function closeReason(code) {
+  return code === 1008 ? 'unauthorized' : (REASONS[code] ?? 'connection-lost');
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ClientError, ErrorCode } from './errors.js';
+import { ClientError } from './errors.js';
 
 /**
  * The part of a WebSocket that the client uses: the browsers', Node's and that of the npm
@@ -34,12 +34,21 @@ import { ClientError, ErrorCode } from './errors.js';
  */
 
 /**
+ * What becomes visible and hidden, as a `document` does.
+ *
+ * @typedef {Network & { readonly visibilityState: string }} Page
+ */
+
+/**
  * @typedef {object} EnvironmentOptions
- * @property {WebSocketConstructor} [WebSocket] Default: the platform's own.
+ * @property {WebSocketConstructor} [WebSocket] Default: the platform's own; in Node without one,
+ *   that of the package `ws`, where it is installed.
  * @property {Timers} [timers] Default: the platform's own.
  * @property {() => number} [now] The time in milliseconds; only differences matter. Default:
  *   `Date.now`.
  * @property {() => number} [random] Uniform in [0, 1). Default: `Math.random`.
+ * @property {Page | null} [page] What becomes visible and hidden. Default: the document, where
+ *   there is one. `null`: none.
  * @property {Network | null} [network] Default: the page or worker itself where it has events,
  *   else none. `null`: none.
  */
@@ -54,11 +63,11 @@ import { ClientError, ErrorCode } from './errors.js';
  * @throws {ClientError} `no-websocket`
  */
 export function resolveEnvironment(options = {}) {
-  const WebSocket = options.WebSocket ?? globalThis.WebSocket;
+  const WebSocket = options.WebSocket ?? globalThis.WebSocket ?? installedWebSocket();
   if (typeof WebSocket !== 'function') {
     throw new ClientError(
-      ErrorCode.NoWebSocket,
-      "this platform has no WebSocket: pass one as an option, as in { WebSocket } with import WebSocket from 'ws'",
+      'no-websocket',
+      "no WebSocket here: pass one as the option { WebSocket }, as that of 'ws'",
     );
   }
   return {
@@ -67,6 +76,7 @@ export function resolveEnvironment(options = {}) {
     now: options.now ?? Date.now,
     random: options.random ?? Math.random,
     network: options.network === undefined ? platformNetwork() : options.network,
+    page: options.page === undefined ? (globalThis.document ?? null) : options.page,
   };
 }
 
@@ -77,6 +87,20 @@ const platformTimers = {
   setTimeout: (callback, ms) => setTimeout(callback, ms),
   clearTimeout: (timer) => clearTimeout(timer),
 };
+
+/**
+ * The package `ws`, found without an `import` that browsers and bundlers would follow.
+ *
+ * @returns {WebSocketConstructor | undefined}
+ */
+function installedWebSocket() {
+  const { process } = /** @type {any} */ (globalThis);
+  try {
+    return process.getBuiltinModule('module').createRequire(import.meta.url)('ws');
+  } catch {
+    return undefined;
+  }
+}
 
 /** @returns {Network | null} */
 function platformNetwork() {

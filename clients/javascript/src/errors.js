@@ -7,7 +7,7 @@
 /**
  * The values of `ClientError.code`.
  */
-export const ErrorCode = Object.freeze({
+export const ErrorCode = /* @__PURE__ */ Object.freeze({
   /** The platform has no WebSocket and none was passed in. */
   NoWebSocket: 'no-websocket',
   /** An address, room or channel name that cannot be used. */
@@ -18,6 +18,23 @@ export const ErrorCode = Object.freeze({
   InvalidMessage: 'invalid-message',
   /** The transport reported an error; `cause` holds it where the platform tells. */
   Transport: 'transport',
+  /** The server refuses a request; `cause` is its answer. */
+  Refused: 'refused',
+  /** No answer to a request in time. Whether it was executed is not known, if it went out. */
+  Timeout: 'timeout',
+  /**
+   * A request went out, the connection was lost before the answer came, and repeating it could
+   * execute it twice.
+   */
+  Unconfirmed: 'unconfirmed',
+  /** The server does not answer requests by their `id`. */
+  Unsupported: 'unsupported',
+  /** The outbox could not be read; `cause` holds the error. */
+  Store: 'store',
+  /** Too many requests wait for their answers, or too many updates for their reader. */
+  Overflow: 'overflow',
+  /** The client was closed, or gave up, before the answer came. */
+  Closed: 'closed',
   /**
    * There is no token to be had. An address or token function throws this to stop the
    * client for good: its state becomes `failed` with the reason `unauthorized`.
@@ -26,6 +43,14 @@ export const ErrorCode = Object.freeze({
 });
 
 /** @typedef {(typeof ErrorCode)[keyof typeof ErrorCode]} ErrorCode */
+
+/**
+ * @param {boolean} valid
+ * @throws {ClientError} `invalid-option`
+ */
+export function checkOptions(valid) {
+  if (!valid) throw new ClientError('invalid-option', 'an option is out of its range');
+}
 
 /**
  * An error of this package; `code` says which.

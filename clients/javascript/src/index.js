@@ -8,22 +8,34 @@ export { ChatClient } from './chat-client.js';
 export { Client } from './client.js';
 export { ClientError, ErrorCode } from './errors.js';
 export { LiveClient } from './live-client.js';
+export { Outbox } from './outbox.js';
+export { Presence } from './presence.js';
 export { Reason, State } from './states.js';
 export { Subscription, SubscriptionState } from './subscription.js';
+export { TypingUsers } from './typing.js';
 
-/** @typedef {import('./address.js').TokenSource} TokenSource */
 /** @typedef {import('./backoff.js').BackoffOptions} BackoffOptions */
 /** @typedef {import('./chat-client.js').ChatClientOptions} ChatClientOptions */
-/** @typedef {import('./client.js').Address} Address */
 /** @typedef {import('./client.js').ClientOptions} ClientOptions */
-/** @typedef {import('./client.js').Retry} Retry */
-/** @typedef {import('./client.js').StateChange} StateChange */
+/** @typedef {import('./client.js').Restored} Restored */
+/** @typedef {import('./connection.js').Address} Address */
+/** @typedef {import('./connection.js').Retry} Retry */
+/** @typedef {import('./connection.js').StateChange} StateChange */
 /** @typedef {import('./environment.js').WebSocketConstructor} WebSocketConstructor */
 /** @typedef {import('./environment.js').WebSocketLike} WebSocketLike */
 /** @typedef {import('./live-client.js').LiveClientOptions} LiveClientOptions */
 /** @typedef {import('./message.js').WireMessage} WireMessage */
+/** @typedef {import('./position.js').Gap} Gap */
+/** @typedef {import('./position.js').GapReason} GapReason */
+/** @typedef {import('./position.js').Since} Since */
+/** @typedef {import('./requests.js').RequestOptions} RequestOptions */
+/** @typedef {import('./requests.js').RequestStore} RequestStore */
+/** @typedef {import('./requests.js').StoredRequest} StoredRequest */
+/** @typedef {import('./subscription.js').SubscribeOptions} SubscribeOptions */
+/** @typedef {import('./token.js').TokenSource} TokenSource */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
+/** @typedef {import('./wire.js').PresenceMember} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */
 /** @typedef {import('./wire.js').PrivateMessageSent} PrivateMessageSent */
 /** @typedef {import('./wire.js').RoomHistory} RoomHistory */

@@ -6,14 +6,14 @@
 
 import { defaultServer, endpointAddress } from './address.js';
 import { Client } from './client.js';
-import { ClientError, ErrorCode } from './errors.js';
-import { State } from './states.js';
-import { Subscription, SubscriptionState } from './subscription.js';
+import { ClientError } from './errors.js';
+import { Subscription } from './subscription.js';
 
-/** @import { TokenSource } from './address.js' */
-/** @import { ClientOptions, StateChange } from './client.js' */
-/** @import { SubscriptionControl } from './subscription.js' */
-/** @import { LiveMessages, Subscribed, Update } from './wire.js' */
+/** @import { ClientOptions } from './client.js' */
+/** @import { WireMessage } from './message.js' */
+/** @import { SubscribeOptions, SubscriptionControl } from './subscription.js' */
+/** @import { TokenSource } from './token.js' */
+/** @import { ErrorMessage, GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
 
 /**
  * @typedef {object} OwnLiveOptions
@@ -21,7 +21,7 @@ import { Subscription, SubscriptionState } from './subscription.js';
  *   without a page, `ws://localhost:3000`.
  */
 
-/** @typedef {ClientOptions & OwnLiveOptions} LiveClientOptions */
+/** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
 
 /**
  * @typedef {object} Entry
@@ -36,38 +36,37 @@ import { Subscription, SubscriptionState } from './subscription.js';
  * const live = new LiveClient(token);
  * const posts = live.subscribe('posts');
  * posts.on('update', ({ data }) => show(data.post));
+ * posts.on('gap', () => reload());
  * live.connect();
  *
  * @extends {Client<LiveMessages>}
  */
 export class LiveClient extends Client {
-  /**
-   * The token of the next attempt to connect, or the function that gets it.
-   *
-   * @type {TokenSource}
-   */
-  token;
-
   /** @type {Map<string, Entry>} */
   #entries = new Map();
-  /** Confirmations that this connection still owes, by channel. @type {Map<string, number>} */
-  #owed = new Map();
+  /**
+   * The confirmations that this connection still owes, in the order in which they were asked for.
+   *
+   * @type {{ id: string, channel: string, entry: Entry }[]}
+   */
+  #owed = [];
 
   /**
-   * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt.
+   * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
+   *   before the present one expires.
    * @param {LiveClientOptions} [options]
    * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
    */
   constructor(token, options = {}) {
     const { server = defaultServer() } = options;
-    super(() => endpointAddress(server, ['live'], this.token), options);
-    this.token = token;
+    super((present) => endpointAddress(server, ['live'], present), { ...options, token });
     // A server that cannot be addressed is told here, and not first by a state.
     endpointAddress(server, ['live'], null);
 
-    this.on('state', (change) => this.#follow(change));
-    this.on('subscribed', (message) => this.#confirm(message));
-    this.on('update', (message) => this.#deliver(message));
+    this.on('state', ({ state }) => {
+      if (state === 'connected') return;
+      for (const { control } of this.#entries.values()) control.wait();
+    });
   }
 
   /**
@@ -81,17 +80,16 @@ export class LiveClient extends Client {
 
   /**
    * Subscribes to a channel, now or as soon as there is a connection, and again on each new
-   * connection. Several calls for one channel share one subscription.
-   *
-   * Updates published between two connections are not received.
+   * connection, from where it stood. Several calls for one channel share one subscription.
    *
    * @param {string} channel
+   * @param {SubscribeOptions} [options] Of the first call for the channel.
    * @returns {Subscription}
    * @throws {ClientError} `invalid-address` for an empty name.
    */
-  subscribe(channel) {
+  subscribe(channel, options) {
     if (typeof channel !== 'string' || channel === '') {
-      throw new ClientError(ErrorCode.InvalidAddress, 'a channel has a name');
+      throw new ClientError('invalid-address', 'a channel has a name');
     }
     const known = this.#entries.get(channel);
     if (known) return known.subscription;
@@ -105,12 +103,11 @@ export class LiveClient extends Client {
         if (this.#entries.get(channel)?.subscription === subscription) this.unsubscribe(channel);
       },
       (given) => (control = given),
+      options,
     );
-    this.#entries.set(channel, {
-      subscription,
-      control: /** @type {SubscriptionControl} */ (control),
-    });
-    this.#ask(channel);
+    const entry = { subscription, control: /** @type {SubscriptionControl} */ (control) };
+    this.#entries.set(channel, entry);
+    this.#ask(channel, entry);
     return subscription;
   }
 
@@ -124,51 +121,78 @@ export class LiveClient extends Client {
     if (!entry) return;
     this.#entries.delete(channel);
     this.send({ type: 'unsubscribe', channel });
-    entry.control.setState(SubscriptionState.Unsubscribed);
+    entry.control.end();
+  }
+
+  /**
+   * @override
+   * @protected
+   */
+  opened() {
+    // Before the requests, whose effects may be heard on these channels.
+    for (const [channel, entry] of this.#entries) this.#ask(channel, entry);
+    super.opened();
+  }
+
+  /**
+   * @override
+   * @protected
+   */
+  released() {
+    super.released();
+    this.#owed = [];
+  }
+
+  /**
+   * @override
+   * @protected
+   * @param {WireMessage} message
+   */
+  accept(message) {
+    const control = this.#entries.get(message['channel'])?.control;
+    switch (message.type) {
+      case 'subscribed':
+        this.requests.support(typeof message['epoch'] === 'string');
+        this.#settle(message)?.confirm(/** @type {Subscribed} */ (message));
+        break;
+      case 'error':
+        if (message['id'] !== undefined) {
+          this.#settle(message)?.refuse(/** @type {ErrorMessage} */ (message));
+        }
+        break;
+      case 'update':
+        return control?.take(/** @type {Update} */ (message)) ?? true;
+      case 'gap':
+        control?.skip(/** @type {GapMessage} */ (message));
+        break;
+    }
+    return true;
   }
 
   /**
    * @param {string} channel
+   * @param {Entry} entry
    */
-  #ask(channel) {
-    if (this.send({ type: 'subscribe', channel })) {
-      this.#owed.set(channel, (this.#owed.get(channel) ?? 0) + 1);
+  #ask(channel, entry) {
+    const id = this.requests.newId();
+    const since = entry.subscription.position;
+    if (this.send({ type: 'subscribe', channel, id, ...(since && { since }) })) {
+      this.#owed.push({ id, channel, entry });
     }
   }
 
   /**
-   * @param {StateChange} change
+   * Whom an answer of the server concerns: by its `id` or, where it has none, the first that was
+   * asked for.
+   *
+   * @param {WireMessage} answer
+   * @returns {SubscriptionControl | undefined} None, if the subscription was ended meanwhile.
    */
-  #follow({ state }) {
-    if (state === State.Connected) {
-      for (const channel of this.#entries.keys()) this.#ask(channel);
-    } else {
-      this.#owed.clear();
-      for (const { control } of this.#entries.values()) {
-        control.setState(SubscriptionState.Subscribing);
-      }
-    }
-  }
-
-  /**
-   * @param {Subscribed} message
-   */
-  #confirm({ channel }) {
-    // After subscribe, unsubscribe, subscribe, the first confirmation is not for the present
-    // subscription.
-    const owed = (this.#owed.get(channel) ?? 0) - 1;
-    if (owed > 0) {
-      this.#owed.set(channel, owed);
-    } else {
-      this.#owed.delete(channel);
-      this.#entries.get(channel)?.control.setState(SubscriptionState.Subscribed);
-    }
-  }
-
-  /**
-   * @param {Update} update
-   */
-  #deliver(update) {
-    this.#entries.get(update.channel)?.control.deliver(update);
+  #settle({ id, channel }) {
+    const place = this.#owed.findIndex((owed) =>
+      id === undefined ? owed.channel === channel : owed.id === id,
+    );
+    const [owed] = place < 0 ? [] : this.#owed.splice(place, 1);
+    return owed && this.#entries.get(owed.channel) === owed.entry ? owed.entry.control : undefined;
   }
 }

@@ -7,13 +7,19 @@
 /**
  * The states of a connection.
  */
-export const State = Object.freeze({
+export const State = /* @__PURE__ */ Object.freeze({
   /** An attempt is under way: the address is being asked for, or the handshake runs. */
   Connecting: 'connecting',
   /** The connection is open; `send` works. */
   Connected: 'connected',
   /** The connection is lost, and the client will come back by itself. */
   Disconnected: 'disconnected',
+  /**
+   * The connection is lost, and the platform is the reason: it has no network, or put the page
+   * to sleep. The client comes back as soon as the platform does; meanwhile attempts are not
+   * counted.
+   */
+  Suspended: 'suspended',
   /** No connection, and none wanted: before the first `connect()` and after `close()`. */
   Closed: 'closed',
   /** The client gave up. Only `connect()` starts it again. */
@@ -25,7 +31,7 @@ export const State = Object.freeze({
 /**
  * Why a client is in its state. The comment names the state it leads to.
  */
-export const Reason = Object.freeze({
+export const Reason = /* @__PURE__ */ Object.freeze({
   /** Closed: `connect()` was never called. */
   New: 'new',
   /** Connecting: the application called `connect()`. */
@@ -34,6 +40,8 @@ export const Reason = Object.freeze({
   Retry: 'retry',
   /** Connecting: the platform reports that the network is back. */
   Online: 'online',
+  /** Connecting: the page is shown again, or the machine woke from sleep. */
+  Awake: 'awake',
   /** Connected: the handshake succeeded. */
   Opened: 'opened',
   /** Closed: the application called `close()`. */
@@ -47,8 +55,14 @@ export const Reason = Object.freeze({
   NoAddress: 'no-address',
   /** Disconnected: the connection broke, or closed with a code without special meaning. */
   ConnectionLost: 'connection-lost',
-  /** Disconnected: the platform reports that the network is gone. */
+  /** Disconnected: the connection is open but nothing was heard on it any more. */
+  NoAnswer: 'no-answer',
+  /** Disconnected: the server refused the token (1008), and the token function gets one more. */
+  TokenRefused: 'token-refused',
+  /** Suspended: the platform reports that the network is gone. */
   Offline: 'offline',
+  /** Suspended: the page went to the back-forward cache. */
+  Asleep: 'asleep',
   /** Disconnected: the server ended this connection in the normal way (1000). */
   ServerClosed: 'server-closed',
   /** Disconnected: the server is going away (1001). */

@@ -5,17 +5,22 @@
  */
 
 import { Emitter } from './emitter.js';
+import { ClientError } from './errors.js';
+import { Position } from './position.js';
 
-/** @import { Update } from './wire.js' */
+/** @import { Gap, Since } from './position.js' */
+/** @import { ErrorMessage, GapMessage, Subscribed, Update } from './wire.js' */
 
 /**
  * The states of a subscription.
  */
-export const SubscriptionState = Object.freeze({
+export const SubscriptionState = /* @__PURE__ */ Object.freeze({
   /** Asked for, or to be asked for as soon as there is a connection. */
   Subscribing: 'subscribing',
   /** The server has confirmed it; updates arrive. */
   Subscribed: 'subscribed',
+  /** The server has refused it. It is asked again on the next connection. */
+  Refused: 'refused',
   /** Ended by `unsubscribe`, for good. */
   Unsubscribed: 'unsubscribed',
 });
@@ -24,27 +29,52 @@ export const SubscriptionState = Object.freeze({
 
 /**
  * @typedef {object} SubscriptionEvents
- * @property {Update} update A publication to the channel.
+ * @property {Update} update A publication to the channel; each once, in order.
+ * @property {Gap} gap Publications were missed and will not come. What is shown should be loaded
+ *   anew.
+ * @property {{ missed: number }} recovered After a reconnect nothing is missing: so many updates
+ *   follow that were missed meanwhile.
+ * @property {ClientError} refused The server refuses the subscription.
  * @property {SubscriptionState} state Every change of state.
+ */
+
+/**
+ * @typedef {object} SubscribeOptions
+ * @property {Since} [since] Where to begin: the `position` of an earlier subscription. Default:
+ *   with what is published from now on.
  */
 
 /**
  * How the owner of a subscription drives it.
  *
  * @typedef {object} SubscriptionControl
- * @property {(state: SubscriptionState) => void} setState
- * @property {(update: Update) => void} deliver
+ * @property {() => void} wait There is no confirmation, or none any more.
+ * @property {(answer: Subscribed) => void} confirm
+ * @property {(error: ErrorMessage) => void} refuse
+ * @property {() => void} end
+ * @property {(update: Update) => boolean} take Returns whether it is new.
+ * @property {(message: GapMessage) => void} skip
  */
 
+/** How many updates an iteration keeps for a reader that does not keep up. */
+const KEPT = 1_000;
+
 /**
- * A channel that is listened to; made by `LiveClient.subscribe`. It outlives connections:
- * the client asks for it again on each new one.
+ * A channel that is listened to; made by `LiveClient.subscribe`. It outlives connections: the
+ * client asks for it again on each new one, from where it stood.
+ *
+ * @example
+ * for await (const event of live.subscribe('posts')) {
+ *   if (event.type === 'gap') await reload();
+ *   else show(event.data);
+ * }
  *
  * @extends {Emitter<SubscriptionEvents>}
  */
 export class Subscription extends Emitter {
   /** @type {SubscriptionState} */
-  #state = SubscriptionState.Subscribing;
+  #state = 'subscribing';
+  #position;
   #end;
 
   /**
@@ -52,8 +82,9 @@ export class Subscription extends Emitter {
    * @param {() => void} end Ends the subscription at its owner.
    * @param {(control: SubscriptionControl) => void} control Hands the owner what only the
    *   owner may do.
+   * @param {SubscribeOptions} [options]
    */
-  constructor(channel, end, control) {
+  constructor(channel, end, control, { since } = {}) {
     super();
     /**
      * @readonly
@@ -61,13 +92,32 @@ export class Subscription extends Emitter {
      */
     this.channel = channel;
     this.#end = end;
+    this.#position = new Position(since);
     control({
-      setState: (state) => {
-        if (state === this.#state) return;
-        this.#state = state;
-        this.emit('state', state);
+      wait: () => this.#change('subscribing'),
+      confirm: (answer) => {
+        const missed = this.#position.resume(answer);
+        this.#change('subscribed');
+        if (typeof missed === 'number') this.emit('recovered', { missed });
+        else if (missed) this.emit('gap', missed);
       },
-      deliver: (update) => this.emit('update', update),
+      refuse: (error) => {
+        this.#change('refused');
+        this.emit('refused', new ClientError('refused', error.message, { cause: error }));
+      },
+      end: () => this.#change('unsubscribed'),
+      take: (update) => {
+        // Before the confirmation comes what belongs to a predecessor.
+        if (this.#state !== 'subscribed') return false;
+        const news = this.#position.take(update.offset);
+        if (typeof news === 'object') this.emit('gap', news);
+        if (news) this.emit('update', update);
+        return news !== false;
+      },
+      skip: (message) => {
+        const gap = this.#position.skip(message);
+        if (gap) this.emit('gap', gap);
+      },
     });
   }
 
@@ -79,9 +129,63 @@ export class Subscription extends Emitter {
   }
 
   /**
+   * How far the channel was received, if the server keeps positions: where another subscription
+   * can go on, also that of another page.
+   *
+   * @returns {Since | null}
+   */
+  get position() {
+    return this.#position.since;
+  }
+
+  /**
    * Ends the subscription, for everybody who shares it.
    */
   unsubscribe() {
     this.#end();
+  }
+
+  /**
+   * The updates from now on, with the gaps between them, until the subscription ends. Leaving
+   * the loop leaves the subscription as it is.
+   *
+   * A reader who is 1,000 behind gets a `ClientError` with the code `overflow`.
+   *
+   * @returns {AsyncGenerator<Update | Gap, void, undefined>}
+   */
+  [Symbol.asyncIterator]() {
+    /** @type {(Update | Gap)[]} */
+    const queue = [];
+    let overflow = false;
+    let wake = () => {};
+    /** @param {Update | Gap} event */
+    const push = (event) => {
+      if (queue.length < KEPT) queue.push(event);
+      else overflow = true;
+      wake();
+    };
+    const stops = [this.on('update', push), this.on('gap', push), this.on('state', () => wake())];
+    const ended = () => this.#state === 'unsubscribed';
+    return (async function* () {
+      try {
+        for (;;) {
+          for (let event = queue.shift(); event; event = queue.shift()) yield event;
+          if (overflow) throw new ClientError('overflow', 'too many updates wait');
+          if (ended()) return;
+          /** @type {Promise<void>} */
+          const news = new Promise((resolve) => (wake = resolve));
+          await news;
+        }
+      } finally {
+        for (const stop of stops) stop();
+      }
+    })();
+  }
+
+  /** @param {SubscriptionState} state */
+  #change(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.emit('state', state);
   }
 }

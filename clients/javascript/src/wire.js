@@ -23,6 +23,7 @@
  * @property {string} text
  * @property {User} user
  * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
+ * @property {number} [offset] Its place in the room, +1 with each message.
  */
 
 /**
@@ -30,8 +31,13 @@
  *
  * @typedef {object} RoomHistory
  * @property {'room-history'} type
- * @property {ChatMessage[]} messages The last 50, oldest first.
+ * @property {ChatMessage[]} messages The last 50, oldest first; after a reconnect with a position
+ *   that could be recovered, exactly those that were missed.
  * @property {User[]} users Every member, this one included; once per connection.
+ * @property {string} [epoch] The stream that offsets belong to.
+ * @property {number} [offset] That of the newest message.
+ * @property {boolean} [recovered] Whether nothing is missing, if a position was asked for.
+ * @property {string} [reason] Why it was not recovered.
  */
 
 /**
@@ -101,12 +107,61 @@
  * @property {string} channel
  * @property {any} data
  * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
+ * @property {number} [offset] Its place in the channel, +1 with each publication.
  */
 
 /**
  * @typedef {object} Subscribed
  * @property {'subscribed'} type
  * @property {string} channel
+ * @property {string} [epoch] The stream that offsets belong to.
+ * @property {number} [offset] That of the newest publication.
+ * @property {boolean} [recovered] Whether what was missed follows, if a position was asked for.
+ * @property {string} [reason] Why it does not.
+ */
+
+/**
+ * Publications that this subscriber will not get. What follows has the offset after `to`.
+ *
+ * @typedef {object} GapMessage
+ * @property {'gap'} type
+ * @property {string} channel
+ * @property {number} from
+ * @property {number} to
+ * @property {string} epoch
+ */
+
+/**
+ * A user in a channel, with each of their connections.
+ *
+ * @typedef {object} PresenceMember
+ * @property {User} user
+ * @property {PresenceDevice[]} devices
+ */
+
+/**
+ * @typedef {object} PresenceDevice
+ * @property {string} id
+ * @property {string} since UTC, as `Date.prototype.toISOString` prints it.
+ * @property {any} [data] What the device tells about itself.
+ */
+
+/**
+ * @typedef {object} PresenceSnapshot
+ * @property {'presence'} type
+ * @property {string} channel
+ * @property {PresenceMember[]} members
+ * @property {number} version
+ */
+
+/**
+ * @typedef {object} PresenceDiff
+ * @property {'presence-diff'} type
+ * @property {string} channel
+ * @property {number} version That of the list after the change.
+ * @property {PresenceMember[]} [joined] With the devices that are new.
+ * @property {{ user: User, device: string }[]} [left]
+ * @property {PresenceMember[]} [updated] With the devices that changed.
  */
 
 /**
@@ -120,6 +175,9 @@
  * @property {Update} update
  * @property {Subscribed} subscribed
  * @property {Unsubscribed} unsubscribed
+ * @property {GapMessage} gap
+ * @property {PresenceSnapshot} presence
+ * @property {PresenceDiff} presence-diff
  * @property {ErrorMessage} error
  */
 

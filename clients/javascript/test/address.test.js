@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
-import { defaultServer, endpointAddress, webSocketAddress } from '../src/address.js';
+import { defaultServer, endpointAddress, webSocketAddress, withToken } from '../src/address.js';
 
 /** Puts the module on a page. */
 function visit(address) {
@@ -66,17 +66,24 @@ for (const [server, segments, token, expected] of [
   ['ws://a.example/?v=1', ['live'], 't', 'ws://a.example/live?v=1&token=t'],
   ['ws://a.example', ['chat', 'a/b?c#d é'], 'x&y=z', 'ws://a.example/chat/a%2Fb%3Fc%23d%20%C3%A9?token=x%26y%3Dz'],
   ['ws://a.example', ['chat', '%2e%2e'], 't', 'ws://a.example/chat/%252e%252e?token=t'],
-  ['ws://a.example', ['live'], () => 'made', 'ws://a.example/live?token=made'],
 ]) {
   test(`the endpoint ${segments.join(' / ')} of ${server} is ${expected}`, () => {
     assert.equal(endpointAddress(server, segments, token), expected);
   });
 }
 
-test('a token that is a promise makes the address one', async () => {
-  const address = endpointAddress('ws://a.example', ['live'], async () => 'late');
-  assert.ok(address instanceof Promise);
-  assert.equal(await address, 'ws://a.example/live?token=late');
+test('further parameters come before the token', () => {
+  assert.equal(
+    endpointAddress('ws://a.example', ['chat', 'a'], 't', { epoch: 'x&', offset: 7 }),
+    'ws://a.example/chat/a?epoch=x%26&offset=7&token=t',
+  );
+});
+
+test('a token is added to an address, and none changes nothing', () => {
+  assert.equal(withToken('ws://a.example/x?y=1', 'a&b'), 'ws://a.example/x?y=1&token=a%26b');
+  for (const none of ['', null, undefined]) {
+    assert.equal(withToken('ws://a.example/x', none), 'ws://a.example/x');
+  }
 });
 
 for (const segment of ['', '.', '..', '\ud800']) {

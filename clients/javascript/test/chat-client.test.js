@@ -332,3 +332,110 @@ for (const options of [{ typingExpiryMs: 0 }, { typingRepeatMs: -1 }, { maxRecon
     });
   });
 }
+
+describe('a room that keeps positions', () => {
+  const at = (offset, text = `n ${offset}`) => ({ ...said(offset, ada, text), offset });
+  const history = (fields) => ({ type: 'room-history', messages: [], users: [ada], ...fields });
+
+  function recovering() {
+    const { w, chat } = inRoom();
+    w.socket.receive(history({ messages: [at(1)], epoch: 'e', offset: 1 }));
+    const events = [];
+    for (const type of ['chat-message', 'recovered', 'gap', 'room-history', 'users']) {
+      chat.on(type, (event) => events.push([type, event.offset ?? event]));
+    }
+    const reconnect = () => {
+      w.socket.end(1006);
+      w.network.dispatchEvent(new Event('online'));
+      w.socket.open();
+    };
+    return { w, chat, events, reconnect };
+  }
+
+  test('is entered again from where it was left, and only what was missed is told', () => {
+    const { w, chat, events, reconnect } = recovering();
+    const handled = [];
+    chat.handleMessage = ({ type, offset }) => handled.push(`${type} ${offset}`);
+    w.socket.receive(at(2));
+    reconnect();
+    const { searchParams } = new URL(w.socket.url);
+    assert.deepEqual(Object.fromEntries(searchParams), { epoch: 'e', offset: '2', token: 'jwt' });
+    w.socket.receive(history({ messages: [at(3), at(4)], users: [ada, bob], epoch: 'e', offset: 4, recovered: true }));
+    w.socket.receive(at(4));
+    w.socket.receive(at(5));
+    assert.deepEqual(events, [
+      ['chat-message', 2],
+      ['users', [ada, bob]],
+      ['recovered', { missed: 2, users: [ada, bob] }],
+      ['chat-message', 3],
+      ['chat-message', 4],
+      ['chat-message', 5],
+    ]);
+    assert.deepEqual(handled, ['chat-message 2', 'chat-message 3', 'chat-message 4', 'chat-message 5']);
+  });
+
+  test('that cannot be recovered tells the gap, and the history that replaces what is shown', () => {
+    const { w, events, reconnect } = recovering();
+    reconnect();
+    w.socket.receive(history({ messages: [at(9)], epoch: 'e', offset: 9, recovered: false, reason: 'history' }));
+    w.socket.receive(at(10));
+    assert.deepEqual(events, [
+      ['users', [ada]],
+      ['gap', { type: 'gap', reason: 'history', from: 2, to: 9 }],
+      ['room-history', 9],
+      ['chat-message', 10],
+    ]);
+  });
+
+  test('tells what is lost on the way', () => {
+    const { w, events } = recovering();
+    w.socket.receive({ type: 'gap', from: 2, to: 3, epoch: 'e' });
+    w.socket.receive(at(6));
+    assert.deepEqual(events, [
+      ['gap', { type: 'gap', reason: 'slow', from: 2, to: 3 }],
+      ['gap', { type: 'gap', reason: 'skipped', from: 4, to: 5 }],
+      ['chat-message', 6],
+    ]);
+  });
+
+  test('is not mistaken for another one', () => {
+    const { w, chat, reconnect } = recovering();
+    chat.roomId = 'porch';
+    reconnect();
+    assert.deepEqual([...new URL(w.socket.url).searchParams.keys()], ['token']);
+  });
+
+  test('confirms what is said', async () => {
+    const { w, chat } = recovering();
+    const saying = chat.say('hello');
+    const { id, ...message } = w.socket.sent[0];
+    assert.deepEqual(message, { type: 'chat', text: 'hello' });
+    w.socket.receive({ type: 'ack', id, epoch: 'e', offset: 2, messageId: 2 });
+    assert.equal((await saying).messageId, 2);
+  });
+
+  for (const forged of ['recovered', 'gap']) {
+    test(`is the only one to make the event ${forged}`, () => {
+      const { w, events } = recovering();
+      w.socket.receive({ type: forged });
+      assert.deepEqual(events, []);
+    });
+  }
+});
+
+describe('a room that keeps no positions', () => {
+  test('says that something may be missing, and confirms nothing', async () => {
+    const { w, chat } = inRoom();
+    const early = chat.say('early');
+    const gaps = record(chat, 'gap');
+    w.socket.receive({ type: 'room-history', messages: [], users: [] });
+    await assert.rejects(early, { code: 'unsupported' });
+    await assert.rejects(chat.say('late'), { code: 'unsupported' });
+    assert.deepEqual(gaps, []);
+    w.socket.end(1006);
+    w.clock.advance(250);
+    w.socket.open();
+    w.socket.receive({ type: 'room-history', messages: [], users: [] });
+    assert.deepEqual(gaps, [{ type: 'gap', reason: 'unknown' }]);
+  });
+});

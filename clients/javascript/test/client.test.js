@@ -230,12 +230,13 @@ describe('reconnecting', () => {
 
   test('asking for a reconnect that is planned, or not needed, changes nothing', () => {
     const { w, client } = connected();
+    const { pending } = w.clock;
     client.attemptReconnect();
-    assert.equal(w.clock.pending, 0);
+    assert.equal(w.clock.pending, pending);
     w.socket.end(1006);
     client.attemptReconnect();
     assert.equal(client.reconnectAttempts, 1);
-    assert.equal(w.clock.pending, 1);
+    assert.equal(w.clock.pending, pending + 1);
   });
 
   test('an attempt that neither opens nor fails is ended after ten seconds', () => {
@@ -314,7 +315,7 @@ describe('the network', () => {
   test('offline drops a connection that would hang', () => {
     const { w, client } = connected();
     w.network.dispatchEvent(new Event('offline'));
-    assert.equal(client.state, State.Disconnected);
+    assert.equal(client.state, State.Suspended);
     assert.equal(client.reason, 'offline');
     assert.equal(w.sockets[0].closedWith, 1000);
   });
@@ -343,7 +344,8 @@ describe('the network', () => {
       w.socket.break();
     }
     assert.equal(w.sockets.length, 6);
-    assert.equal(client.state, State.Disconnected);
+    assert.equal(client.state, State.Suspended);
+    assert.equal(client.reason, 'connect-failed');
     assert.equal(client.reconnectAttempts, 0);
     w.network.dispatchEvent(new Event('online'));
     w.socket.break();
@@ -376,13 +378,14 @@ describe('the network', () => {
       removeEventListener: () => (listeners -= 1),
     };
     const { w, client } = connected({ network });
-    assert.equal(listeners, 2);
+    assert.ok(listeners > 0);
     client.close();
     assert.equal(listeners, 0);
     client.connect();
-    assert.equal(listeners, 2);
+    assert.ok(listeners > 0);
     w.socket.end(1008);
     assert.equal(listeners, 0);
+    assert.equal(w.clock.pending, 0);
   });
 });
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
+import ws from 'ws';
+
 import { resolveEnvironment } from '../src/environment.js';
 
 // Newer versions of Node have a WebSocket; these tests decide themselves.
@@ -16,8 +18,14 @@ afterEach(() => {
   delete globalThis.addEventListener;
 });
 
-test('without any WebSocket the error says what to pass', () => {
+test('where the platform has no WebSocket, that of an installed `ws` is found', () => {
   setPlatformWebSocket(undefined);
+  assert.equal(resolveEnvironment().WebSocket, ws);
+});
+
+test('without any WebSocket the error says what to pass', (t) => {
+  setPlatformWebSocket(undefined);
+  t.mock.method(process, 'getBuiltinModule', () => undefined);
   assert.throws(() => resolveEnvironment(), {
     name: 'ClientError',
     code: 'no-websocket',

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 
 import { LiveClient, SubscriptionState } from '../src/index.js';
-import { record, world } from './kit/world.js';
+import { record, settled, withoutIds, world } from './kit/world.js';
 
 const update = (channel, data) => ({
   type: 'update',
@@ -34,7 +34,7 @@ test('a subscription is asked for, confirmed, and receives the updates of its ch
   const states = record(posts, 'state');
   const updates = record(posts, 'update');
   const all = record(live, 'update');
-  assert.deepEqual(w.socket.sent, [{ type: 'subscribe', channel: 'posts' }]);
+  assert.deepEqual(withoutIds(w.socket.sent), [{ type: 'subscribe', channel: 'posts' }]);
   assert.equal(posts.channel, 'posts');
   assert.equal(posts.state, SubscriptionState.Subscribing);
 
@@ -53,9 +53,9 @@ test('channels subscribed before connecting are asked for on connecting, in orde
   live.subscribe('b');
   live.subscribe('a');
   live.connect();
-  assert.deepEqual(w.socket.sent, []);
+  assert.deepEqual(withoutIds(w.socket.sent), []);
   w.socket.open();
-  assert.deepEqual(w.socket.sent, [
+  assert.deepEqual(withoutIds(w.socket.sent), [
     { type: 'subscribe', channel: 'b' },
     { type: 'subscribe', channel: 'a' },
   ]);
@@ -71,7 +71,7 @@ test('after a reconnect all channels are asked for again, and only the present o
   live.unsubscribe('gone');
   w.clock.advance(250);
   w.socket.open();
-  assert.deepEqual(w.socket.sent, [{ type: 'subscribe', channel: 'posts' }]);
+  assert.deepEqual(withoutIds(w.socket.sent), [{ type: 'subscribe', channel: 'posts' }]);
   w.socket.receive({ type: 'subscribed', channel: 'posts' });
   assert.deepEqual(states, ['subscribing', 'subscribed']);
 });
@@ -82,7 +82,7 @@ test('a subscription made by a listener of the state is asked for once', () => {
   live.on('state', ({ state }) => state === 'connected' && live.subscribe('posts'));
   live.connect();
   w.socket.open();
-  assert.deepEqual(w.socket.sent, [{ type: 'subscribe', channel: 'posts' }]);
+  assert.deepEqual(withoutIds(w.socket.sent), [{ type: 'subscribe', channel: 'posts' }]);
 });
 
 test('several subscribers of one channel share a subscription', () => {
@@ -100,7 +100,7 @@ test('an ended subscription receives nothing more', () => {
   posts.unsubscribe();
   w.socket.receive(update('posts', 1));
   w.socket.receive({ type: 'unsubscribed', channel: 'posts' });
-  assert.deepEqual(w.socket.sent.slice(1), [{ type: 'unsubscribe', channel: 'posts' }]);
+  assert.deepEqual(withoutIds(w.socket.sent.slice(1)), [{ type: 'unsubscribe', channel: 'posts' }]);
   assert.deepEqual(updates, []);
   assert.equal(posts.state, SubscriptionState.Unsubscribed);
   assert.deepEqual(live.subscriptions, []);
@@ -151,3 +151,211 @@ for (const channel of ['', undefined, 7]) {
     assert.throws(() => connected().live.subscribe(channel), { code: 'invalid-address' });
   });
 }
+
+describe('positions', () => {
+  /** A subscription that the server has confirmed, and what it tells. */
+  function subscribed(answer = { epoch: 'e', offset: 5 }, options = undefined) {
+    const { w, live } = connected();
+    const posts = live.subscribe('posts', options);
+    const events = [];
+    for (const type of ['update', 'gap', 'recovered', 'state', 'refused']) {
+      posts.on(type, (event) => events.push([type, event.offset ?? event]));
+    }
+    const confirm = (answer) =>
+      w.socket.receive({ type: 'subscribed', channel: 'posts', id: w.socket.sent.at(-1).id, ...answer });
+    confirm(answer);
+    const send = (offset) => w.socket.receive({ ...update('posts', offset), offset });
+    const reconnect = () => {
+      w.socket.end(1006);
+      w.network.dispatchEvent(new Event('online'));
+      w.socket.open();
+      events.length = 0;
+    };
+    events.length = 0;
+    return { w, live, posts, events, confirm, send, reconnect };
+  }
+
+  test('a new connection goes on where the last one stood', () => {
+    const s = subscribed();
+    s.send(6);
+    s.send(7);
+    assert.deepEqual(s.posts.position, { epoch: 'e', offset: 7 });
+    s.reconnect();
+    assert.deepEqual(withoutIds(s.w.socket.sent), [
+      { type: 'subscribe', channel: 'posts', since: { epoch: 'e', offset: 7 } },
+    ]);
+    s.confirm({ epoch: 'e', offset: 9, recovered: true });
+    s.send(8);
+    s.send(9);
+    s.send(10);
+    assert.deepEqual(s.events, [
+      ['state', 'subscribed'],
+      ['recovered', { missed: 2 }],
+      ['update', 8],
+      ['update', 9],
+      ['update', 10],
+    ]);
+  });
+
+  test('a connection cut during recovery is recovered from where it was cut', () => {
+    const s = subscribed();
+    s.reconnect();
+    s.confirm({ epoch: 'e', offset: 9, recovered: true });
+    s.send(6);
+    s.reconnect();
+    assert.deepEqual(s.w.socket.sent[0].since, { epoch: 'e', offset: 6 });
+  });
+
+  test('what comes twice is told once, to everybody', () => {
+    const s = subscribed();
+    const all = record(s.live, 'update');
+    for (const offset of [6, 6, 5, 7, 6]) s.send(offset);
+    assert.deepEqual(s.events, [['update', 6], ['update', 7]]);
+    assert.deepEqual(all.map(({ offset }) => offset), [6, 7]);
+  });
+
+  for (const [answer, gap] of [
+    [{ epoch: 'e', offset: 9, recovered: false, reason: 'history' }, { type: 'gap', reason: 'history', from: 6, to: 9 }],
+    [{ epoch: 'f', offset: 9, recovered: false, reason: 'epoch' }, { type: 'gap', reason: 'epoch' }],
+    [{ epoch: 'e', offset: 3, recovered: false, reason: 'ahead' }, { type: 'gap', reason: 'ahead' }],
+    [{ epoch: 'f', offset: 9, recovered: true }, { type: 'gap', reason: 'unknown' }],
+    [{}, { type: 'gap', reason: 'unknown' }],
+  ]) {
+    test(`the answer ${JSON.stringify(answer)} after a reconnect is told as a gap`, () => {
+      const s = subscribed();
+      s.reconnect();
+      s.confirm(answer);
+      assert.deepEqual(s.events, [['state', 'subscribed'], ['gap', gap]]);
+      const next = (answer.offset ?? 0) + 1;
+      s.send(next);
+      assert.deepEqual(s.events.at(-1), ['update', next]);
+    });
+  }
+
+  test('the first subscription begins with what is published from then on, without a gap', () => {
+    const s = subscribed({ epoch: 'e', offset: 40 });
+    assert.deepEqual(s.events, []);
+    assert.deepEqual(s.posts.position, { epoch: 'e', offset: 40 });
+  });
+
+  test('an application can go on where another page stood', () => {
+    const since = { epoch: 'e', offset: 2 };
+    const s = subscribed({ epoch: 'e', offset: 2, recovered: true }, { since });
+    assert.deepEqual(s.w.socket.sent[0].since, since);
+    since.offset = 99;
+    assert.deepEqual(s.posts.position, { epoch: 'e', offset: 2 });
+  });
+
+  test('what the server says is lost is told, and the rest goes on behind it', () => {
+    const s = subscribed();
+    s.w.socket.receive({ type: 'gap', channel: 'posts', from: 6, to: 8, epoch: 'e' });
+    s.w.socket.receive({ type: 'gap', channel: 'posts', from: 6, to: 8, epoch: 'e' });
+    s.send(8);
+    s.send(9);
+    assert.deepEqual(s.events, [['gap', { type: 'gap', reason: 'slow', from: 6, to: 8 }], ['update', 9]]);
+  });
+
+  test('offsets that are left out without a word are a gap too', () => {
+    const s = subscribed();
+    s.send(8);
+    assert.deepEqual(s.events, [['gap', { type: 'gap', reason: 'skipped', from: 6, to: 7 }], ['update', 8]]);
+  });
+
+  for (const gap of [{}, { from: 9, to: 7 }, { from: 'a', to: 'b' }, { from: -1, to: 1.5 }]) {
+    test(`the gap ${JSON.stringify(gap)} is none`, () => {
+      const s = subscribed();
+      s.w.socket.receive({ type: 'gap', channel: 'posts', ...gap });
+      assert.deepEqual(s.events, []);
+    });
+  }
+
+  test('updates without offsets are delivered as they come', () => {
+    const s = subscribed({});
+    s.w.socket.receive(update('posts', 1));
+    s.w.socket.receive(update('posts', 1));
+    assert.equal(s.events.length, 2);
+    assert.equal(s.posts.position, null);
+  });
+
+  test('a refused subscription says so, and asks again on the next connection', () => {
+    const { w, live } = connected();
+    const secret = live.subscribe('secret');
+    const other = live.subscribe('other');
+    const refusals = record(secret, 'refused');
+    w.socket.receive({ type: 'error', message: 'Forbidden channel', id: w.socket.sent[0].id });
+    assert.equal(secret.state, 'refused');
+    assert.equal(other.state, 'subscribing');
+    assert.deepEqual(refusals.map(({ code, message }) => [code, message]), [['refused', 'Forbidden channel']]);
+    w.socket.end(1006);
+    assert.equal(secret.state, 'subscribing');
+  });
+
+  test('an error that answers no subscription refuses none', () => {
+    const { w, live } = connected();
+    const posts = live.subscribe('posts');
+    w.socket.receive({ type: 'error', message: 'Unknown message type' });
+    w.socket.receive({ type: 'error', message: 'Unknown message type', id: 'foreign' });
+    assert.equal(posts.state, 'subscribing');
+  });
+
+  test('what belongs to an ended subscription of the channel does not reach its successor', () => {
+    const { w, live } = connected();
+    live.subscribe('posts').unsubscribe();
+    const posts = live.subscribe('posts');
+    const updates = record(posts, 'update');
+    w.socket.receive({ type: 'subscribed', channel: 'posts', id: w.socket.sent[0].id, epoch: 'e', offset: 5 });
+    w.socket.receive({ ...update('posts'), offset: 6 });
+    w.socket.receive({ type: 'subscribed', channel: 'posts', id: w.socket.sent[2].id, epoch: 'e', offset: 6 });
+    w.socket.receive({ ...update('posts'), offset: 7 });
+    assert.deepEqual(updates.map(({ offset }) => offset), [7]);
+  });
+});
+
+describe('iteration', () => {
+  function iterating() {
+    const { w, live } = connected();
+    const posts = live.subscribe('posts');
+    w.socket.receive({ type: 'subscribed', channel: 'posts', epoch: 'e', offset: 0 });
+    const send = (offset) => w.socket.receive({ ...update('posts', offset), offset });
+    return { w, posts, send, iterator: posts[Symbol.asyncIterator]() };
+  }
+
+  test('gives the updates and the gaps in order, and ends with the subscription', async () => {
+    const { posts, send, iterator } = iterating();
+    send(1);
+    send(3);
+    const seen = [];
+    const done = (async () => {
+      for await (const event of iterator) seen.push(event.type === 'gap' ? 'gap' : event.offset);
+    })();
+    await settled();
+    send(4);
+    await settled();
+    posts.unsubscribe();
+    await done;
+    assert.deepEqual(seen, [1, 'gap', 3, 4]);
+  });
+
+  test('that is left leaves the subscription', async () => {
+    const { posts, send, iterator } = iterating();
+    send(1);
+    for await (const { offset } of iterator) {
+      assert.equal(offset, 1);
+      break;
+    }
+    assert.equal(posts.state, 'subscribed');
+  });
+
+  test('that is a thousand behind fails, after what it has', async () => {
+    const { send, iterator } = iterating();
+    for (let offset = 1; offset <= 1_001; offset += 1) send(offset);
+    let seen = 0;
+    await assert.rejects(
+      async () => {
+        for await (const _ of iterator) seen += 1;
+      },
+      { code: 'overflow' },
+    );
+    assert.equal(seen, 1_000);
+  });
+});

@@ -41,10 +41,13 @@ test('the package is reached under its own name', async () => {
     'ClientError',
     'ErrorCode',
     'LiveClient',
+    'Outbox',
+    'Presence',
     'Reason',
     'State',
     'Subscription',
     'SubscriptionState',
+    'TypingUsers',
   ]);
 });
 

@@ -4,9 +4,11 @@
  * @module
  */
 import { Client } from './client.js';
-import type { TokenSource } from './address.js';
 import type { ClientOptions } from './client.js';
 import type { WireMessage } from './message.js';
+import type { Gap } from './position.js';
+import type { RequestOptions } from './requests.js';
+import type { TokenSource } from './token.js';
 import type { ChatMessage, ChatMessages, User, UserId } from './wire.js';
 export type OwnChatOptions = {
     /**
@@ -29,7 +31,7 @@ export type OwnChatOptions = {
      */
     typingRepeatMs?: number;
 };
-export type ChatClientOptions = ClientOptions & OwnChatOptions;
+export type ChatClientOptions = Omit<ClientOptions, 'token'> & OwnChatOptions;
 export type ChatLocalEvents = {
     /**
      * The members of the room, after each change; each user once.
@@ -39,10 +41,32 @@ export type ChatLocalEvents = {
      * The others who are typing, after each change.
      */
     "typing-users": User[];
+    /**
+     * After a reconnect nothing is missing. The messages that were
+     * missed follow, each as a `chat-message`; there is no `room-history`.
+     */
+    recovered: Recovered;
+    /**
+     * Messages were missed and will not come. After a reconnect, the
+     * `room-history` that follows replaces what is shown.
+     */
+    gap: Gap;
 };
-/** @import { TokenSource } from './address.js' */
+export type Recovered = {
+    /**
+     * How many messages follow.
+     */
+    missed: number;
+    /**
+     * The members of the room.
+     */
+    users: User[];
+};
 /** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
+/** @import { Gap } from './position.js' */
+/** @import { RequestOptions } from './requests.js' */
+/** @import { TokenSource } from './token.js' */
 /** @import { ChatMessage, ChatMessages, User, UserId } from './wire.js' */
 /**
  * @typedef {object} OwnChatOptions
@@ -54,11 +78,20 @@ export type ChatLocalEvents = {
  * @property {number} [typingRepeatMs] How often, in milliseconds, `sendTyping(true)` repeats
  *   itself to the room while it is called all the time. Default 3,000.
  */
-/** @typedef {ClientOptions & OwnChatOptions} ChatClientOptions */
+/** @typedef {Omit<ClientOptions, 'token'> & OwnChatOptions} ChatClientOptions */
 /**
  * @typedef {object} ChatLocalEvents
  * @property {User[]} users The members of the room, after each change; each user once.
  * @property {User[]} typing-users The others who are typing, after each change.
+ * @property {Recovered} recovered After a reconnect nothing is missing. The messages that were
+ *   missed follow, each as a `chat-message`; there is no `room-history`.
+ * @property {Gap} gap Messages were missed and will not come. After a reconnect, the
+ *   `room-history` that follows replaces what is shown.
+ */
+/**
+ * @typedef {object} Recovered
+ * @property {number} missed How many messages follow.
+ * @property {User[]} users The members of the room.
  */
 /**
  * A member of one chat room, at `/chat/:roomId` of the server.
@@ -70,7 +103,7 @@ export type ChatLocalEvents = {
  * @example
  * const chat = new ChatClient('room123', token);
  * chat.displayMessage = ({ user, text }) => list.append(`${user.email}: ${text}`);
- * chat.on('state', ({ state }) => (banner.hidden = state === State.Connected));
+ * chat.on('state', ({ state }) => (banner.hidden = state === 'connected'));
  * chat.connect();
  * form.onsubmit = () => chat.sendMessage(input.value);
  *
@@ -86,12 +119,6 @@ export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
     protected static localEvents: ReadonlySet<unknown>;
     /** @type {string} */
     roomId: string;
-    /**
-     * The token of the next attempt to connect, or the function that gets it.
-     *
-     * @type {TokenSource}
-     */
-    token: TokenSource;
     /**
      * @param {string | number} roomId
      * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt.
@@ -120,6 +147,15 @@ export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
      * @returns {boolean} Whether it went out; see `send`.
      */
     sendMessage(text: string): boolean;
+    /**
+     * Says something to the room that the server confirms and takes once, however often the
+     * connection is lost: now or as soon as there is a connection.
+     *
+     * @param {string} text
+     * @param {RequestOptions} [options]
+     * @returns {Promise<WireMessage>} The confirmation, with the `messageId`; see `request`.
+     */
+    say(text: string, options?: RequestOptions): Promise<WireMessage>;
     /**
      * Tells the others that this user types, or has stopped. May be called at each key press:
      * the room hears of it every three seconds at most.
@@ -159,4 +195,10 @@ export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
      * @param {string} error
      */
     displayError(error: string): void;
+    /**
+     * @override
+     * @protected
+     * @param {WireMessage} message
+     */
+    protected accept(message: WireMessage): boolean;
 }

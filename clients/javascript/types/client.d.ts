@@ -1,143 +1,105 @@
 /**
- * A connection that comes back.
+ * Messages over a connection that comes back.
  *
  * @module
  */
-import { Emitter } from './emitter.js';
+import { Connection } from './connection.js';
 import { ClientError } from './errors.js';
-import { Reason, State } from './states.js';
-import type { BackoffOptions } from './backoff.js';
-import type { Environment, EnvironmentOptions, WebSocketLike } from './environment.js';
+import { Requests } from './requests.js';
+import type { Address, ConnectionEvents, ConnectionOptions } from './connection.js';
 import type { WireMessage } from './message.js';
-export type Address = string | (() => string | Promise<string>);
+import type { RequestOptions, RequestStore } from './requests.js';
+import type { MaybeToken } from './token.js';
 export type OwnOptions = {
     /**
-     * Subprotocols to offer. Default: none.
+     * How long the answer to a request may take, waiting for a
+     * connection included, in milliseconds. Default 30,000; with an outbox `Infinity`.
      */
-    protocols?: string | string[];
+    requestTimeoutMs?: number;
     /**
-     * Attempts in a row that may fail before the client
-     * gives up. Default: `Infinity`.
+     * How long an open connection may be silent while an answer
+     * is due, in milliseconds; then it counts as lost. Default 15,000.
      */
-    maxReconnectAttempts?: number;
+    answerTimeoutMs?: number;
     /**
-     * Waits between attempts.
+     * How many requests may wait for their answers. Default 100.
      */
-    backoff?: BackoffOptions;
+    requestLimit?: number;
     /**
-     * How long one attempt may take, the function that gives
-     * the address included, in milliseconds. Default 10,000.
+     * How long after it first went out a request may be
+     * repeated, in milliseconds. No longer than the server remembers answers. Default 120,000.
      */
-    connectTimeoutMs?: number;
+    repeatWindowMs?: number;
     /**
-     * How long a connection must last, in milliseconds, for the
-     * next wait to be a short one again. Default 5,000.
+     * Where requests outlive the page, as `new Outbox(name)`.
+     * Default: nowhere.
      */
-    minUptimeMs?: number;
+    outbox?: RequestStore;
 };
-export type ClientOptions = OwnOptions & EnvironmentOptions;
-export type StateChange = {
-    state: State;
-    previous: State;
-    reason: Reason;
-    /**
-     * The close code, where the server or the network closed.
-     */
-    code?: number;
-    /**
-     * The text that came with the close code.
-     */
-    closeReason?: string;
-    /**
-     * What went wrong, where the platform or the address function tells.
-     */
-    error?: Error;
+export type ClientOptions = OwnOptions & ConnectionOptions;
+export type Restored = {
+    id: string;
+    message: any;
+    reply: Promise<WireMessage>;
 };
-export type Details = Pick<StateChange, 'code' | 'closeReason' | 'error'>;
-export type Retry = {
-    /**
-     * `reconnectAttempts`: how many in a row it makes, those made while
-     * offline not counted.
-     */
-    attempt: number;
-    delayMs: number;
-};
-export type LocalEvents = {
+export type OwnEvents = {
     /**
      * Every message, before its own type's listeners.
      */
     message: WireMessage;
     /**
-     * Every change of state.
-     */
-    state: StateChange;
-    /**
-     * The wait before the next attempt has begun.
-     */
-    retry: Retry;
-    /**
-     * The server sent what is not a JSON object; it was dropped.
+     * The server sent what is not a JSON object, and it was dropped; or
+     * the outbox could not be read.
      */
     fault: ClientError;
+    /**
+     * A request of an earlier page, out of the outbox.
+     */
+    restored: Restored;
 };
-/** @import { BackoffOptions } from './backoff.js' */
-/** @import { Environment, EnvironmentOptions, WebSocketLike } from './environment.js' */
+export type LocalEvents = ConnectionEvents & OwnEvents;
+/** @import { Address, ConnectionEvents, ConnectionOptions } from './connection.js' */
 /** @import { WireMessage } from './message.js' */
-/**
- * The address to connect to, or a function that is asked for it before each attempt, so that
- * a fresh token can be put in. Relative addresses are resolved against the page.
- *
- * A function that fails is asked again after the usual wait, unless it throws a `ClientError`
- * with the code `unauthorized`, which stops the client.
- *
- * @typedef {string | (() => string | Promise<string>)} Address
- */
+/** @import { RequestOptions, RequestStore } from './requests.js' */
+/** @import { MaybeToken } from './token.js' */
 /**
  * @typedef {object} OwnOptions
- * @property {string | string[]} [protocols] Subprotocols to offer. Default: none.
- * @property {number} [maxReconnectAttempts] Attempts in a row that may fail before the client
- *   gives up. Default: `Infinity`.
- * @property {BackoffOptions} [backoff] Waits between attempts.
- * @property {number} [connectTimeoutMs] How long one attempt may take, the function that gives
- *   the address included, in milliseconds. Default 10,000.
- * @property {number} [minUptimeMs] How long a connection must last, in milliseconds, for the
- *   next wait to be a short one again. Default 5,000.
+ * @property {number} [requestTimeoutMs] How long the answer to a request may take, waiting for a
+ *   connection included, in milliseconds. Default 30,000; with an outbox `Infinity`.
+ * @property {number} [answerTimeoutMs] How long an open connection may be silent while an answer
+ *   is due, in milliseconds; then it counts as lost. Default 15,000.
+ * @property {number} [requestLimit] How many requests may wait for their answers. Default 100.
+ * @property {number} [repeatWindowMs] How long after it first went out a request may be
+ *   repeated, in milliseconds. No longer than the server remembers answers. Default 120,000.
+ * @property {RequestStore} [outbox] Where requests outlive the page, as `new Outbox(name)`.
+ *   Default: nowhere.
  */
-/** @typedef {OwnOptions & EnvironmentOptions} ClientOptions */
+/** @typedef {OwnOptions & ConnectionOptions} ClientOptions */
 /**
- * @typedef {object} StateChange
- * @property {State} state
- * @property {State} previous
- * @property {Reason} reason
- * @property {number} [code] The close code, where the server or the network closed.
- * @property {string} [closeReason] The text that came with the close code.
- * @property {Error} [error] What went wrong, where the platform or the address function tells.
- */
-/** @typedef {Pick<StateChange, 'code' | 'closeReason' | 'error'>} Details */
-/**
- * The wait before the next attempt has begun.
+ * A request of an earlier page, out of the outbox.
  *
- * @typedef {object} Retry
- * @property {number} attempt `reconnectAttempts`: how many in a row it makes, those made while
- *   offline not counted.
- * @property {number} delayMs
+ * @typedef {object} Restored
+ * @property {string} id
+ * @property {any} message
+ * @property {Promise<WireMessage>} reply
  */
 /**
  * What happens to the client itself.
  *
- * @typedef {object} LocalEvents
+ * @typedef {object} OwnEvents
  * @property {WireMessage} message Every message, before its own type's listeners.
- * @property {StateChange} state Every change of state.
- * @property {Retry} retry The wait before the next attempt has begun.
- * @property {ClientError} fault The server sent what is not a JSON object; it was dropped.
+ * @property {ClientError} fault The server sent what is not a JSON object, and it was dropped; or
+ *   the outbox could not be read.
+ * @property {Restored} restored A request of an earlier page, out of the outbox.
  */
+/** @typedef {ConnectionEvents & OwnEvents} LocalEvents */
 /**
  * A connection to one endpoint that speaks JSON objects, and is opened again whenever it is
  * lost.
  *
  * `on(type, listener)` receives the messages whose field `type` is `type`, and the client's
- * own events (`message`, `state`, `retry`, `fault`). A message whose type is the name of one
- * of the client's own events arrives as `message` only.
+ * own events (`message`, `state`, `retry`, `fault`, `restored`). A message whose type is the
+ * name of one of the client's own events arrives as `message` only.
  *
  * @example
  * const client = new Client('/robust-chat/lobby');
@@ -146,9 +108,9 @@ export type LocalEvents = {
  * client.connect();
  *
  * @template {object} [Messages={}] The messages by their `type`.
- * @extends {Emitter<LocalEvents & Messages>}
+ * @extends {Connection<OwnEvents & Messages>}
  */
-export declare class Client<Messages extends object = {}> extends Emitter<LocalEvents & Messages> {
+export declare class Client<Messages extends object = {}> extends Connection<OwnEvents & Messages> {
     #private;
     /**
      * Events that do not come from the server, so that it cannot forge them.
@@ -158,48 +120,21 @@ export declare class Client<Messages extends object = {}> extends Emitter<LocalE
      */
     protected static localEvents: ReadonlySet<unknown>;
     /**
-     * Attempts to come back since the connection was last open.
-     */
-    reconnectAttempts: number;
-    /**
-     * Attempts in a row that may fail before the client gives up.
-     *
-     * @type {number}
-     */
-    maxReconnectAttempts: number;
-    /**
      * @protected
      * @readonly
-     * @type {Environment}
+     * @type {Requests}
      */
-    protected readonly environment: Environment;
+    protected readonly requests: Requests;
     /**
      * @param {Address} address
      * @param {ClientOptions} [options]
      * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
      */
     constructor(address: Address, options?: ClientOptions);
-    /**
-     * @returns {State}
-     */
-    get state(): State;
-    /**
-     * Why the client is in its state.
-     *
-     * @returns {Reason}
-     */
-    get reason(): Reason;
-    /**
-     * The WebSocket of the present attempt or connection. Each attempt has its own.
-     *
-     * @returns {WebSocketLike | null}
-     */
-    get socket(): WebSocketLike | null;
-    /**
-     * Connects; while waiting for the next attempt, tries at once. Without effect while
-     * connecting or connected.
-     */
+    /** @override */
     connect(): void;
+    /** @override */
+    close(): void;
     /**
      * Sends a message, if the connection is open. Nothing is kept for later: what could not go
      * out is the caller's to repeat.
@@ -209,12 +144,57 @@ export declare class Client<Messages extends object = {}> extends Emitter<LocalE
      */
     send(message: object): boolean;
     /**
-     * Ends the connection, and the wish for one. Events of the server stop at once.
+     * Sends a message that the server answers, and executes once: now or as soon as there is a
+     * connection, and again on the next one if the connection is lost before the answer comes.
+     *
+     * @param {object} message Gets a field `id`.
+     * @param {RequestOptions} [options]
+     * @returns {Promise<WireMessage>} The answer. Rejects with a `ClientError`: `refused` with the
+     *   server's error as its `cause`, `timeout`, `overflow`, `unconfirmed`, `unsupported`,
+     *   `closed`.
      */
-    close(): void;
+    request(message: object, options?: RequestOptions): Promise<WireMessage>;
     /**
-     * Begins the wait before the next attempt, or gives up when `maxReconnectAttempts` is
-     * reached. The client calls this when a connection is lost; override it to decide otherwise.
+     * Looks at a message before anybody else.
+     *
+     * @protected
+     * @param {WireMessage} _message
+     * @returns {boolean} Whether the others are to see it.
      */
-    attemptReconnect(): void;
+    protected accept(_message: WireMessage): boolean;
+    /**
+     * Tells everybody about a message of the server.
+     *
+     * @protected
+     * @param {WireMessage} message
+     */
+    protected deliver(message: WireMessage): void;
+    /**
+     * @override
+     * @protected
+     */
+    protected opened(): void;
+    /**
+     * @override
+     * @protected
+     */
+    protected released(): void;
+    /**
+     * @override
+     * @protected
+     * @param {unknown} data
+     */
+    protected received(data: unknown): void;
+    /**
+     * @override
+     * @protected
+     * @param {boolean} slept
+     */
+    protected awake(slept: boolean): void;
+    /**
+     * @override
+     * @protected
+     * @param {MaybeToken} token
+     */
+    protected tokenTaken(token: MaybeToken): void;
 }

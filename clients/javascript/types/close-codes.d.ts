@@ -3,18 +3,11 @@
  *
  * @module
  */
-import { Reason } from './states.js';
-export type Verdict = {
-    /**
-     * Whether the client comes back by itself.
-     */
-    reconnect: boolean;
-    reason: Reason;
-};
+import type { Reason } from './states.js';
 /**
- * What to do after the server, or the network, closed the connection with `code`.
+ * What to make of it that the server, or the network, closed the connection with `code`.
  *
  * @param {number} code
- * @returns {Verdict}
+ * @returns {Reason} `unauthorized` where coming back with the same token is of no use.
  */
-export declare function verdict(code: number): Verdict;
+export declare function closeReason(code: number): Reason;

@@ -15,9 +15,13 @@ export type Timers = {
     clearTimeout: (timer: any) => void;
 };
 export type Network = Pick<EventTarget, 'addEventListener' | 'removeEventListener'>;
+export type Page = Network & {
+    readonly visibilityState: string;
+};
 export type EnvironmentOptions = {
     /**
-     * Default: the platform's own.
+     * Default: the platform's own; in Node without one,
+     * that of the package `ws`, where it is installed.
      */
     WebSocket?: WebSocketConstructor;
     /**
@@ -33,6 +37,11 @@ export type EnvironmentOptions = {
      * Uniform in [0, 1). Default: `Math.random`.
      */
     random?: () => number;
+    /**
+     * What becomes visible and hidden. Default: the document, where
+     * there is one. `null`: none.
+     */
+    page?: Page | null;
     /**
      * Default: the page or worker itself where it has events,
      * else none. `null`: none.
@@ -64,12 +73,20 @@ export type Environment = Required<EnvironmentOptions>;
  * @typedef {Pick<EventTarget, 'addEventListener' | 'removeEventListener'>} Network
  */
 /**
+ * What becomes visible and hidden, as a `document` does.
+ *
+ * @typedef {Network & { readonly visibilityState: string }} Page
+ */
+/**
  * @typedef {object} EnvironmentOptions
- * @property {WebSocketConstructor} [WebSocket] Default: the platform's own.
+ * @property {WebSocketConstructor} [WebSocket] Default: the platform's own; in Node without one,
+ *   that of the package `ws`, where it is installed.
  * @property {Timers} [timers] Default: the platform's own.
  * @property {() => number} [now] The time in milliseconds; only differences matter. Default:
  *   `Date.now`.
  * @property {() => number} [random] Uniform in [0, 1). Default: `Math.random`.
+ * @property {Page | null} [page] What becomes visible and hidden. Default: the document, where
+ *   there is one. `null`: none.
  * @property {Network | null} [network] Default: the page or worker itself where it has events,
  *   else none. `null`: none.
  */

@@ -17,6 +17,23 @@ export declare const ErrorCode: Readonly<{
     InvalidMessage: "invalid-message";
     /** The transport reported an error; `cause` holds it where the platform tells. */
     Transport: "transport";
+    /** The server refuses a request; `cause` is its answer. */
+    Refused: "refused";
+    /** No answer to a request in time. Whether it was executed is not known, if it went out. */
+    Timeout: "timeout";
+    /**
+     * A request went out, the connection was lost before the answer came, and repeating it could
+     * execute it twice.
+     */
+    Unconfirmed: "unconfirmed";
+    /** The server does not answer requests by their `id`. */
+    Unsupported: "unsupported";
+    /** The outbox could not be read; `cause` holds the error. */
+    Store: "store";
+    /** Too many requests wait for their answers, or too many updates for their reader. */
+    Overflow: "overflow";
+    /** The client was closed, or gave up, before the answer came. */
+    Closed: "closed";
     /**
      * There is no token to be had. An address or token function throws this to stop the
      * client for good: its state becomes `failed` with the reason `unauthorized`.
@@ -25,6 +42,11 @@ export declare const ErrorCode: Readonly<{
 }>;
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 /** @typedef {(typeof ErrorCode)[keyof typeof ErrorCode]} ErrorCode */
+/**
+ * @param {boolean} valid
+ * @throws {ClientError} `invalid-option`
+ */
+export declare function checkOptions(valid: boolean): void;
 /**
  * An error of this package; `code` says which.
  */

@@ -7,21 +7,33 @@ export { ChatClient } from './chat-client.js';
 export { Client } from './client.js';
 export { ClientError, ErrorCode } from './errors.js';
 export { LiveClient } from './live-client.js';
+export { Outbox } from './outbox.js';
+export { Presence } from './presence.js';
 export { Reason, State } from './states.js';
 export { Subscription, SubscriptionState } from './subscription.js';
-export type TokenSource = import('./address.js').TokenSource;
+export { TypingUsers } from './typing.js';
 export type BackoffOptions = import('./backoff.js').BackoffOptions;
 export type ChatClientOptions = import('./chat-client.js').ChatClientOptions;
-export type Address = import('./client.js').Address;
 export type ClientOptions = import('./client.js').ClientOptions;
-export type Retry = import('./client.js').Retry;
-export type StateChange = import('./client.js').StateChange;
+export type Restored = import('./client.js').Restored;
+export type Address = import('./connection.js').Address;
+export type Retry = import('./connection.js').Retry;
+export type StateChange = import('./connection.js').StateChange;
 export type WebSocketConstructor = import('./environment.js').WebSocketConstructor;
 export type WebSocketLike = import('./environment.js').WebSocketLike;
 export type LiveClientOptions = import('./live-client.js').LiveClientOptions;
 export type WireMessage = import('./message.js').WireMessage;
+export type Gap = import('./position.js').Gap;
+export type GapReason = import('./position.js').GapReason;
+export type Since = import('./position.js').Since;
+export type RequestOptions = import('./requests.js').RequestOptions;
+export type RequestStore = import('./requests.js').RequestStore;
+export type StoredRequest = import('./requests.js').StoredRequest;
+export type SubscribeOptions = import('./subscription.js').SubscribeOptions;
+export type TokenSource = import('./token.js').TokenSource;
 export type ChatMessage = import('./wire.js').ChatMessage;
 export type ErrorMessage = import('./wire.js').ErrorMessage;
+export type PresenceMember = import('./wire.js').PresenceMember;
 export type PrivateMessage = import('./wire.js').PrivateMessage;
 export type PrivateMessageSent = import('./wire.js').PrivateMessageSent;
 export type RoomHistory = import('./wire.js').RoomHistory;
@@ -31,19 +43,28 @@ export type User = import('./wire.js').User;
 export type UserId = import('./wire.js').UserId;
 export type UserJoined = import('./wire.js').UserJoined;
 export type UserLeft = import('./wire.js').UserLeft;
-/** @typedef {import('./address.js').TokenSource} TokenSource */
 /** @typedef {import('./backoff.js').BackoffOptions} BackoffOptions */
 /** @typedef {import('./chat-client.js').ChatClientOptions} ChatClientOptions */
-/** @typedef {import('./client.js').Address} Address */
 /** @typedef {import('./client.js').ClientOptions} ClientOptions */
-/** @typedef {import('./client.js').Retry} Retry */
-/** @typedef {import('./client.js').StateChange} StateChange */
+/** @typedef {import('./client.js').Restored} Restored */
+/** @typedef {import('./connection.js').Address} Address */
+/** @typedef {import('./connection.js').Retry} Retry */
+/** @typedef {import('./connection.js').StateChange} StateChange */
 /** @typedef {import('./environment.js').WebSocketConstructor} WebSocketConstructor */
 /** @typedef {import('./environment.js').WebSocketLike} WebSocketLike */
 /** @typedef {import('./live-client.js').LiveClientOptions} LiveClientOptions */
 /** @typedef {import('./message.js').WireMessage} WireMessage */
+/** @typedef {import('./position.js').Gap} Gap */
+/** @typedef {import('./position.js').GapReason} GapReason */
+/** @typedef {import('./position.js').Since} Since */
+/** @typedef {import('./requests.js').RequestOptions} RequestOptions */
+/** @typedef {import('./requests.js').RequestStore} RequestStore */
+/** @typedef {import('./requests.js').StoredRequest} StoredRequest */
+/** @typedef {import('./subscription.js').SubscribeOptions} SubscribeOptions */
+/** @typedef {import('./token.js').TokenSource} TokenSource */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
+/** @typedef {import('./wire.js').PresenceMember} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */
 /** @typedef {import('./wire.js').PrivateMessageSent} PrivateMessageSent */
 /** @typedef {import('./wire.js').RoomHistory} RoomHistory */

@@ -5,9 +5,10 @@
  */
 import { Client } from './client.js';
 import { Subscription } from './subscription.js';
-import type { TokenSource } from './address.js';
 import type { ClientOptions } from './client.js';
-import type { SubscriptionControl } from './subscription.js';
+import type { WireMessage } from './message.js';
+import type { SubscribeOptions, SubscriptionControl } from './subscription.js';
+import type { TokenSource } from './token.js';
 import type { LiveMessages } from './wire.js';
 export type OwnLiveOptions = {
     /**
@@ -16,21 +17,22 @@ export type OwnLiveOptions = {
      */
     server?: string;
 };
-export type LiveClientOptions = ClientOptions & OwnLiveOptions;
+export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
 export type Entry = {
     subscription: Subscription;
     control: SubscriptionControl;
 };
-/** @import { TokenSource } from './address.js' */
-/** @import { ClientOptions, StateChange } from './client.js' */
-/** @import { SubscriptionControl } from './subscription.js' */
-/** @import { LiveMessages, Subscribed, Update } from './wire.js' */
+/** @import { ClientOptions } from './client.js' */
+/** @import { WireMessage } from './message.js' */
+/** @import { SubscribeOptions, SubscriptionControl } from './subscription.js' */
+/** @import { TokenSource } from './token.js' */
+/** @import { ErrorMessage, GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
 /**
  * @typedef {object} OwnLiveOptions
  * @property {string} [server] Address of the server. Default: where the page came from;
  *   without a page, `ws://localhost:3000`.
  */
-/** @typedef {ClientOptions & OwnLiveOptions} LiveClientOptions */
+/** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
 /**
  * @typedef {object} Entry
  * @property {Subscription} subscription
@@ -43,6 +45,7 @@ export type Entry = {
  * const live = new LiveClient(token);
  * const posts = live.subscribe('posts');
  * posts.on('update', ({ data }) => show(data.post));
+ * posts.on('gap', () => reload());
  * live.connect();
  *
  * @extends {Client<LiveMessages>}
@@ -50,13 +53,8 @@ export type Entry = {
 export declare class LiveClient extends Client<LiveMessages> {
     #private;
     /**
-     * The token of the next attempt to connect, or the function that gets it.
-     *
-     * @type {TokenSource}
-     */
-    token: TokenSource;
-    /**
-     * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt.
+     * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
+     *   before the present one expires.
      * @param {LiveClientOptions} [options]
      * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
      */
@@ -69,19 +67,34 @@ export declare class LiveClient extends Client<LiveMessages> {
     get subscriptions(): Subscription[];
     /**
      * Subscribes to a channel, now or as soon as there is a connection, and again on each new
-     * connection. Several calls for one channel share one subscription.
-     *
-     * Updates published between two connections are not received.
+     * connection, from where it stood. Several calls for one channel share one subscription.
      *
      * @param {string} channel
+     * @param {SubscribeOptions} [options] Of the first call for the channel.
      * @returns {Subscription}
      * @throws {ClientError} `invalid-address` for an empty name.
      */
-    subscribe(channel: string): Subscription;
+    subscribe(channel: string, options?: SubscribeOptions): Subscription;
     /**
      * Ends the subscription to a channel; without one, does nothing.
      *
      * @param {string} channel
      */
     unsubscribe(channel: string): void;
+    /**
+     * @override
+     * @protected
+     */
+    protected opened(): void;
+    /**
+     * @override
+     * @protected
+     */
+    protected released(): void;
+    /**
+     * @override
+     * @protected
+     * @param {WireMessage} message
+     */
+    protected accept(message: WireMessage): boolean;
 }

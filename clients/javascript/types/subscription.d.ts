@@ -4,8 +4,11 @@
  * @module
  */
 import { Emitter } from './emitter.js';
-import type { Update } from './wire.js';
-/** @import { Update } from './wire.js' */
+import { ClientError } from './errors.js';
+import type { Gap, Since } from './position.js';
+import type { ErrorMessage, GapMessage, Subscribed, Update } from './wire.js';
+/** @import { Gap, Since } from './position.js' */
+/** @import { ErrorMessage, GapMessage, Subscribed, Update } from './wire.js' */
 /**
  * The states of a subscription.
  */
@@ -14,40 +17,68 @@ export declare const SubscriptionState: Readonly<{
     Subscribing: "subscribing";
     /** The server has confirmed it; updates arrive. */
     Subscribed: "subscribed";
+    /** The server has refused it. It is asked again on the next connection. */
+    Refused: "refused";
     /** Ended by `unsubscribe`, for good. */
     Unsubscribed: "unsubscribed";
 }>;
 export type SubscriptionState = (typeof SubscriptionState)[keyof typeof SubscriptionState];
 export type SubscriptionEvents = {
     /**
-     * A publication to the channel.
+     * A publication to the channel; each once, in order.
      */
     update: Update;
+    /**
+     * Publications were missed and will not come. What is shown should be loaded
+     * anew.
+     */
+    gap: Gap;
+    /**
+     * After a reconnect nothing is missing: so many updates
+     * follow that were missed meanwhile.
+     */
+    recovered: {
+        missed: number;
+    };
+    /**
+     * The server refuses the subscription.
+     */
+    refused: ClientError;
     /**
      * Every change of state.
      */
     state: SubscriptionState;
 };
-export type SubscriptionControl = {
-    setState: (state: SubscriptionState) => void;
-    deliver: (update: Update) => void;
+export type SubscribeOptions = {
+    /**
+     * Where to begin: the `position` of an earlier subscription. Default:
+     * with what is published from now on.
+     */
+    since?: Since;
 };
-/** @typedef {(typeof SubscriptionState)[keyof typeof SubscriptionState]} SubscriptionState */
+export type SubscriptionControl = {
+    /**
+     * There is no confirmation, or none any more.
+     */
+    wait: () => void;
+    confirm: (answer: Subscribed) => void;
+    refuse: (error: ErrorMessage) => void;
+    end: () => void;
+    /**
+     * Returns whether it is new.
+     */
+    take: (update: Update) => boolean;
+    skip: (message: GapMessage) => void;
+};
 /**
- * @typedef {object} SubscriptionEvents
- * @property {Update} update A publication to the channel.
- * @property {SubscriptionState} state Every change of state.
- */
-/**
- * How the owner of a subscription drives it.
+ * A channel that is listened to; made by `LiveClient.subscribe`. It outlives connections: the
+ * client asks for it again on each new one, from where it stood.
  *
- * @typedef {object} SubscriptionControl
- * @property {(state: SubscriptionState) => void} setState
- * @property {(update: Update) => void} deliver
- */
-/**
- * A channel that is listened to; made by `LiveClient.subscribe`. It outlives connections:
- * the client asks for it again on each new one.
+ * @example
+ * for await (const event of live.subscribe('posts')) {
+ *   if (event.type === 'gap') await reload();
+ *   else show(event.data);
+ * }
  *
  * @extends {Emitter<SubscriptionEvents>}
  */
@@ -63,14 +94,31 @@ export declare class Subscription extends Emitter<SubscriptionEvents> {
      * @param {() => void} end Ends the subscription at its owner.
      * @param {(control: SubscriptionControl) => void} control Hands the owner what only the
      *   owner may do.
+     * @param {SubscribeOptions} [options]
      */
-    constructor(channel: string, end: () => void, control: (control: SubscriptionControl) => void);
+    constructor(channel: string, end: () => void, control: (control: SubscriptionControl) => void, { since }?: SubscribeOptions);
     /**
      * @returns {SubscriptionState}
      */
     get state(): SubscriptionState;
     /**
+     * How far the channel was received, if the server keeps positions: where another subscription
+     * can go on, also that of another page.
+     *
+     * @returns {Since | null}
+     */
+    get position(): Since | null;
+    /**
      * Ends the subscription, for everybody who shares it.
      */
     unsubscribe(): void;
+    /**
+     * The updates from now on, with the gaps between them, until the subscription ends. Leaving
+     * the loop leaves the subscription as it is.
+     *
+     * A reader who is 1,000 behind gets a `ClientError` with the code `overflow`.
+     *
+     * @returns {AsyncGenerator<Update | Gap, void, undefined>}
+     */
+    [Symbol.asyncIterator](): AsyncGenerator<Update | Gap, void, undefined>;
 }

@@ -20,17 +20,38 @@ export type ChatMessage = {
      * UTC, as `Date.prototype.toISOString` prints it.
      */
     timestamp: string;
+    /**
+     * Its place in the room, +1 with each message.
+     */
+    offset?: number;
 };
 export type RoomHistory = {
     type: 'room-history';
     /**
-     * The last 50, oldest first.
+     * The last 50, oldest first; after a reconnect with a position
+     * that could be recovered, exactly those that were missed.
      */
     messages: ChatMessage[];
     /**
      * Every member, this one included; once per connection.
      */
     users: User[];
+    /**
+     * The stream that offsets belong to.
+     */
+    epoch?: string;
+    /**
+     * That of the newest message.
+     */
+    offset?: number;
+    /**
+     * Whether nothing is missing, if a position was asked for.
+     */
+    recovered?: boolean;
+    /**
+     * Why it was not recovered.
+     */
+    reason?: string;
 };
 export type UserJoined = {
     type: 'user-joined';
@@ -90,10 +111,78 @@ export type Update = {
      * UTC, as `Date.prototype.toISOString` prints it.
      */
     timestamp: string;
+    /**
+     * Its place in the channel, +1 with each publication.
+     */
+    offset?: number;
 };
 export type Subscribed = {
     type: 'subscribed';
     channel: string;
+    /**
+     * The stream that offsets belong to.
+     */
+    epoch?: string;
+    /**
+     * That of the newest publication.
+     */
+    offset?: number;
+    /**
+     * Whether what was missed follows, if a position was asked for.
+     */
+    recovered?: boolean;
+    /**
+     * Why it does not.
+     */
+    reason?: string;
+};
+export type GapMessage = {
+    type: 'gap';
+    channel: string;
+    from: number;
+    to: number;
+    epoch: string;
+};
+export type PresenceMember = {
+    user: User;
+    devices: PresenceDevice[];
+};
+export type PresenceDevice = {
+    id: string;
+    /**
+     * UTC, as `Date.prototype.toISOString` prints it.
+     */
+    since: string;
+    /**
+     * What the device tells about itself.
+     */
+    data?: any;
+};
+export type PresenceSnapshot = {
+    type: 'presence';
+    channel: string;
+    members: PresenceMember[];
+    version: number;
+};
+export type PresenceDiff = {
+    type: 'presence-diff';
+    channel: string;
+    /**
+     * That of the list after the change.
+     */
+    version: number;
+    /**
+     * With the devices that are new.
+     */
+    joined?: PresenceMember[];
+    left?: {
+        user: User;
+        device: string;
+    }[];
+    /**
+     * With the devices that changed.
+     */
+    updated?: PresenceMember[];
 };
 export type Unsubscribed = {
     type: 'unsubscribed';
@@ -103,6 +192,9 @@ export type LiveMessages = {
     update: Update;
     subscribed: Subscribed;
     unsubscribed: Unsubscribed;
+    gap: GapMessage;
+    presence: PresenceSnapshot;
+    "presence-diff": PresenceDiff;
     error: ErrorMessage;
 };
 /**
@@ -122,14 +214,20 @@ export type LiveMessages = {
  * @property {string} text
  * @property {User} user
  * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
+ * @property {number} [offset] Its place in the room, +1 with each message.
  */
 /**
  * The first message after joining.
  *
  * @typedef {object} RoomHistory
  * @property {'room-history'} type
- * @property {ChatMessage[]} messages The last 50, oldest first.
+ * @property {ChatMessage[]} messages The last 50, oldest first; after a reconnect with a position
+ *   that could be recovered, exactly those that were missed.
  * @property {User[]} users Every member, this one included; once per connection.
+ * @property {string} [epoch] The stream that offsets belong to.
+ * @property {number} [offset] That of the newest message.
+ * @property {boolean} [recovered] Whether nothing is missing, if a position was asked for.
+ * @property {string} [reason] Why it was not recovered.
  */
 /**
  * @typedef {object} UserJoined
@@ -191,11 +289,55 @@ export type LiveMessages = {
  * @property {string} channel
  * @property {any} data
  * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
+ * @property {number} [offset] Its place in the channel, +1 with each publication.
  */
 /**
  * @typedef {object} Subscribed
  * @property {'subscribed'} type
  * @property {string} channel
+ * @property {string} [epoch] The stream that offsets belong to.
+ * @property {number} [offset] That of the newest publication.
+ * @property {boolean} [recovered] Whether what was missed follows, if a position was asked for.
+ * @property {string} [reason] Why it does not.
+ */
+/**
+ * Publications that this subscriber will not get. What follows has the offset after `to`.
+ *
+ * @typedef {object} GapMessage
+ * @property {'gap'} type
+ * @property {string} channel
+ * @property {number} from
+ * @property {number} to
+ * @property {string} epoch
+ */
+/**
+ * A user in a channel, with each of their connections.
+ *
+ * @typedef {object} PresenceMember
+ * @property {User} user
+ * @property {PresenceDevice[]} devices
+ */
+/**
+ * @typedef {object} PresenceDevice
+ * @property {string} id
+ * @property {string} since UTC, as `Date.prototype.toISOString` prints it.
+ * @property {any} [data] What the device tells about itself.
+ */
+/**
+ * @typedef {object} PresenceSnapshot
+ * @property {'presence'} type
+ * @property {string} channel
+ * @property {PresenceMember[]} members
+ * @property {number} version
+ */
+/**
+ * @typedef {object} PresenceDiff
+ * @property {'presence-diff'} type
+ * @property {string} channel
+ * @property {number} version That of the list after the change.
+ * @property {PresenceMember[]} [joined] With the devices that are new.
+ * @property {{ user: User, device: string }[]} [left]
+ * @property {PresenceMember[]} [updated] With the devices that changed.
  */
 /**
  * @typedef {object} Unsubscribed
@@ -207,6 +349,9 @@ export type LiveMessages = {
  * @property {Update} update
  * @property {Subscribed} subscribed
  * @property {Unsubscribed} unsubscribed
+ * @property {GapMessage} gap
+ * @property {PresenceSnapshot} presence
+ * @property {PresenceDiff} presence-diff
  * @property {ErrorMessage} error
  */
 export {};

@@ -174,6 +174,8 @@ export class ChatView {
       if (state === State.Failed && reason === Reason.Unauthorized) this.#events.onRefused();
     });
     client.on('room-history', ({ messages, users }) => this.#joined(messages, users));
+    // What was missed follows as messages.
+    client.on('recovered', ({ users }) => this.#joined([], users));
     client.on('user-joined', ({ user }) => {
       if (this.#roster.joined(user)) this.#notice(`${displayName(user)} joined`);
       this.#showMembers();

@@ -21,10 +21,10 @@ export function describe({ state, reason, reconnectAttempts }) {
       return reconnectAttempts === 0
         ? { state: 'connecting', label: 'Connecting…', canRetry: false }
         : { state: 'reconnecting', label: `Reconnecting (${attempt})`, canRetry: false };
+    case State.Suspended:
+      return { state: 'offline', label: 'Offline', canRetry: true };
     case State.Disconnected:
-      return reason === Reason.Offline
-        ? { state: 'offline', label: 'Offline', canRetry: true }
-        : { state: 'reconnecting', label: `Reconnecting (${attempt})`, canRetry: true };
+      return { state: 'reconnecting', label: `Reconnecting (${attempt})`, canRetry: true };
     case State.Failed:
       return reason === Reason.Unauthorized
         ? { state: 'signed-out', label: 'Signed out', canRetry: false }

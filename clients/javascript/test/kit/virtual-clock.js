@@ -24,6 +24,11 @@ export class VirtualClock {
     return this.#timers.size;
   }
 
+  /** Lets time pass without a call, as a machine does that sleeps: all is called late. */
+  sleep(ms) {
+    this.#now += ms;
+  }
+
   /** Lets time pass, and calls what falls due in the order in which it does. */
   advance(ms) {
     const end = this.#now + ms;
@@ -32,7 +37,7 @@ export class VirtualClock {
       if (!next || next[1].due > end) break;
       const [id, { callback, due }] = next;
       this.#timers.delete(id);
-      this.#now = due;
+      this.#now = Math.max(this.#now, due);
       callback();
     }
     this.#now = end;

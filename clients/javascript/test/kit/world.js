@@ -8,6 +8,7 @@ import { VirtualClock } from './virtual-clock.js';
 export function world() {
   const clock = new VirtualClock();
   const network = new EventTarget();
+  const page = Object.assign(new EventTarget(), { visibilityState: 'visible' });
   const sockets = [];
   class WebSocket extends FakeSocket {
     constructor(...args) {
@@ -18,6 +19,11 @@ export function world() {
   return {
     clock,
     network,
+    /** Hides the page, or shows it. */
+    show(visible) {
+      page.visibilityState = visible ? 'visible' : 'hidden';
+      page.dispatchEvent(new Event('visibilitychange'));
+    },
     sockets,
     /** The newest socket. */
     get socket() {
@@ -29,9 +35,13 @@ export function world() {
       now: clock.now,
       random: () => 0.5,
       network,
+      page,
     },
   };
 }
+
+/** What a client sent, without the ids that it made up. */
+export const withoutIds = (messages) => messages.map(({ id, ...message }) => message);
 
 /** Everything that `client` emits as `type`, as it comes. */
 export function record(client, type) {

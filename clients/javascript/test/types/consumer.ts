@@ -7,13 +7,19 @@ import {
   ClientError,
   ErrorCode,
   LiveClient,
+  Outbox,
+  Presence,
   Reason,
   State,
   SubscriptionState,
   type ChatClientOptions,
   type ChatMessage,
+  type Gap,
+  type RequestStore,
+  type Since,
   type StateChange,
   type Subscription,
+  type Update,
   type User,
 } from 'nextrush-client';
 import WebSocket from 'ws';
@@ -21,7 +27,8 @@ import WebSocket from 'ws';
 const client = new Client(async () => '/live?token=fresh', { WebSocket, protocols: ['v1'] });
 const removed: void = client.on('state', (change) => {
   const { state, reason, code }: StateChange = change;
-  const known: 'connecting' | 'connected' | 'disconnected' | 'closed' | 'failed' = state;
+  const known: 'connecting' | 'connected' | 'disconnected' | 'suspended' | 'closed' | 'failed' =
+    state;
   const login: boolean = reason === Reason.Unauthorized;
   const maybe: number | undefined = code;
   void [known, login, maybe];
@@ -59,6 +66,28 @@ const posts: Subscription = live.subscribe('posts');
 posts.on('update', ({ data, channel, timestamp }) => [data.post, channel, timestamp]);
 posts.on('state', (state) => state === SubscriptionState.Subscribed);
 
+posts.on('recovered', ({ missed }) => missed.toFixed());
+posts.on('gap', ({ reason, from = 0, to = 0 }: Gap) => `${reason} ${to - from}`);
+const since: Since | null = posts.position;
+const again = live.subscribe('post-7', { since: { epoch: 'e', offset: 7 } });
+async function read(): Promise<void> {
+  for await (const event of again) {
+    if (event.type === 'update') event.data;
+    const either: Update | Gap = event;
+    void either;
+  }
+}
+
+const store: RequestStore = new Outbox('of ada');
+const patient = new LiveClient(async () => 'jwt', { outbox: store, requestTimeoutMs: 5_000 });
+const reply: Promise<unknown> = patient.request({ type: 'x' }, { timeoutMs: 1, stored: false });
+patient.on('restored', ({ id, message, reply }) => [id, message.text, reply.then()]);
+const presence = new Presence(live, 'posts');
+presence.on('change', (members) => members.flatMap(({ user, devices }) => [user.email, devices.length]));
+presence.update({ status: 'away' });
+chat.say('hello').then((ack) => ack['messageId']);
+chat.on('recovered', ({ missed, users }) => missed + users.length);
+
 const stop = new ClientError(ErrorCode.Unauthorized, 'log in again', { cause: 1 });
 
 // @ts-expect-error: no such state
@@ -78,4 +107,4 @@ new LiveClient(7);
 // @ts-expect-error: no such field
 chat.on('private-message', ({ to }) => to);
 
-export { removed, sent, stop };
+export { read, removed, reply, sent, since, stop };

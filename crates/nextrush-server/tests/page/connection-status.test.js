@@ -10,7 +10,7 @@ const cases = [
   [State.Connecting, Reason.Retry, 3, 'reconnecting', 'Reconnecting (attempt 3)', false],
   [State.Connected, Reason.Opened, 0, 'connected', 'Connected', false],
   [State.Disconnected, Reason.ConnectionLost, 2, 'reconnecting', 'Reconnecting (attempt 2)', true],
-  [State.Disconnected, Reason.Offline, 0, 'offline', 'Offline', true],
+  [State.Suspended, Reason.Offline, 0, 'offline', 'Offline', true],
   [State.Failed, Reason.Unauthorized, 0, 'signed-out', 'Signed out', false],
   [State.Failed, Reason.Misconfigured, 0, 'failed', 'Disconnected', true],
   [State.Closed, Reason.CloseCalled, 0, 'signed-out', 'Signed out', false],

@@ -1,0 +1,538 @@
+/**
+ * A connection that comes back.
+ *
+ * @module
+ */
+
+import { webSocketAddress, withToken } from './address.js';
+import { backoffDelay, backoffOptions } from './backoff.js';
+import { closeReason } from './close-codes.js';
+import { Deadline } from './deadline.js';
+import { Emitter } from './emitter.js';
+import { resolveEnvironment } from './environment.js';
+import { ClientError, checkOptions } from './errors.js';
+import { watchPlatform } from './wake.js';
+
+/** @import { BackoffOptions } from './backoff.js' */
+/** @import { Environment, EnvironmentOptions, WebSocketLike } from './environment.js' */
+/** @import { MaybeToken, TokenSource } from './token.js' */
+/** @import { Reason, State } from './states.js' */
+
+/**
+ * The address to connect to, or a function that is asked for it before each attempt, and given
+ * the token. To a fixed address the token is added as the query parameter `token`. Relative
+ * addresses are resolved against the page.
+ *
+ * A function that fails is asked again after the usual wait, unless it throws a `ClientError`
+ * with the code `unauthorized`, which stops the client.
+ *
+ * @typedef {string | ((token: MaybeToken) => string | Promise<string>)} Address
+ */
+
+/**
+ * @typedef {object} OwnOptions
+ * @property {TokenSource} [token] A JWT, or a function that gets one before each attempt and
+ *   before the present one expires. Default: none.
+ * @property {string | string[]} [protocols] Subprotocols to offer. Default: none.
+ * @property {number} [maxReconnectAttempts] Attempts in a row that may fail before the client
+ *   gives up. Default: `Infinity`.
+ * @property {BackoffOptions} [backoff] Waits between attempts.
+ * @property {number} [connectTimeoutMs] How long one attempt may take, the function that gives
+ *   the address included, in milliseconds. Default 10,000.
+ * @property {number} [minUptimeMs] How long a connection must last, in milliseconds, for the
+ *   next wait to be a short one again. Default 5,000.
+ */
+
+/** @typedef {OwnOptions & EnvironmentOptions} ConnectionOptions */
+
+/**
+ * @typedef {object} StateChange
+ * @property {State} state
+ * @property {State} previous
+ * @property {Reason} reason
+ * @property {number} [code] The close code, where the server or the network closed.
+ * @property {string} [closeReason] The text that came with the close code.
+ * @property {Error} [error] What went wrong, where the platform or the address function tells.
+ */
+
+/** @typedef {Pick<StateChange, 'code' | 'closeReason' | 'error'>} Details */
+
+/**
+ * The wait before the next attempt has begun.
+ *
+ * @typedef {object} Retry
+ * @property {number} attempt `reconnectAttempts`: how many in a row it makes, those made while
+ *   offline not counted.
+ * @property {number} delayMs
+ */
+
+/**
+ * What happens to the connection.
+ *
+ * @typedef {object} ConnectionEvents
+ * @property {StateChange} state Every change of state.
+ * @property {Retry} retry The wait before the next attempt has begun.
+ */
+
+/**
+ * A connection to one endpoint, which is opened again whenever it is lost. What goes over it is
+ * the affair of those who extend it.
+ *
+ * @template {object} [Events={}]
+ * @extends {Emitter<ConnectionEvents & Events>}
+ */
+export class Connection extends Emitter {
+  /**
+   * Attempts to come back since the connection was last open.
+   */
+  reconnectAttempts = 0;
+
+  /**
+   * Attempts in a row that may fail before the client gives up.
+   *
+   * @type {number}
+   */
+  maxReconnectAttempts;
+
+  /**
+   * The token of the next attempt to connect, or the function that gets it.
+   *
+   * @type {TokenSource}
+   */
+  token;
+
+  /**
+   * @protected
+   * @readonly
+   * @type {Environment}
+   */
+  environment;
+
+  /** @type {(token: MaybeToken) => string | Promise<string>} */
+  #address;
+  /** @type {string[] | undefined} */
+  #protocols;
+  /** @type {Required<BackoffOptions>} */
+  #backoff;
+  #connectTimeoutMs;
+  #minUptimeMs;
+
+  /** @type {State} */
+  #state = 'closed';
+  /** @type {Reason} */
+  #reason = 'new';
+  /** @type {WebSocketLike | null} */
+  #socket = null;
+  /** The end of an attempt while connecting, of the wait while disconnected. */
+  #timer;
+  /** Tells an address that arrives late from the one that is waited for. */
+  #attempt = 0;
+  /** Failures in a row, where a connection that broke at once is one: the backoff's exponent. */
+  #failures = 0;
+  /** @type {number | null} */
+  #openedAt = null;
+  #offline = false;
+  /** How long the server wants this client to stay away, in milliseconds. @type {number | null} */
+  #advice = null;
+  /** Whether the present wait is the server's wish. */
+  #advised = false;
+  /** Whether a token was refused, so that one more was asked for. */
+  #tokenRefused = false;
+  /** @type {() => void} */
+  #unwatch = () => {};
+
+  /**
+   * @param {Address} address
+   * @param {ConnectionOptions} [options]
+   * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
+   */
+  constructor(address, options = {}) {
+    super();
+    const {
+      protocols,
+      maxReconnectAttempts = Infinity,
+      connectTimeoutMs = 10_000,
+      minUptimeMs = 5_000,
+    } = options;
+    checkOptions(maxReconnectAttempts >= 0 && connectTimeoutMs > 0 && minUptimeMs >= 0);
+    if (typeof address === 'function') {
+      this.#address = address;
+    } else {
+      const fixed = webSocketAddress(address);
+      this.#address = (token) => withToken(fixed, token);
+    }
+    this.token = options.token;
+    this.#protocols = protocols?.length ? [protocols].flat() : undefined;
+    this.#backoff = backoffOptions(options.backoff);
+    this.#connectTimeoutMs = connectTimeoutMs;
+    this.#minUptimeMs = minUptimeMs;
+    this.maxReconnectAttempts = maxReconnectAttempts;
+    this.environment = resolveEnvironment(options);
+    this.#timer = new Deadline(this.environment.timers);
+  }
+
+  /**
+   * @returns {State}
+   */
+  get state() {
+    return this.#state;
+  }
+
+  /**
+   * Why the client is in its state.
+   *
+   * @returns {Reason}
+   */
+  get reason() {
+    return this.#reason;
+  }
+
+  /**
+   * The WebSocket of the present attempt or connection. Each attempt has its own.
+   *
+   * @returns {WebSocketLike | null}
+   */
+  get socket() {
+    return this.#socket;
+  }
+
+  /**
+   * Connects; while waiting for the next attempt, tries at once. Without effect while
+   * connecting or connected.
+   */
+  connect() {
+    if (this.#state === 'connecting' || this.#state === 'connected') return;
+    if (!this.#waiting) {
+      this.reconnectAttempts = 0;
+      this.#failures = 0;
+      this.#tokenRefused = false;
+      this.#watch();
+    }
+    this.#open('connect');
+  }
+
+  /**
+   * Ends the connection, and the wish for one. Events of the server stop at once.
+   */
+  close() {
+    if (this.#state === 'closed') return;
+    this.#stop();
+    this.#change('closed', 'close-called');
+  }
+
+  /**
+   * Begins the wait before the next attempt, or gives up when `maxReconnectAttempts` is
+   * reached. The client calls this when a connection is lost; override it to decide otherwise.
+   */
+  attemptReconnect() {
+    if (!this.#waiting || this.#timer.set) return;
+    // A user on a train should not use up the attempts in a tunnel. They do go on: the
+    // platform may be wrong, and a server on this machine needs no network.
+    if (!this.#offline) {
+      if (this.reconnectAttempts >= this.maxReconnectAttempts) {
+        this.fail('attempts-exhausted');
+        return;
+      }
+      this.reconnectAttempts += 1;
+    }
+    const advice = this.#advice;
+    this.#advice = null;
+    this.#advised = advice !== null;
+    const delayMs = advice ?? backoffDelay(this.#failures, this.#backoff, this.environment.random);
+    if (!this.#advised) this.#failures += 1;
+    this.#timer.start(delayMs, () => this.#open('retry'));
+    this.emit('retry', { attempt: this.reconnectAttempts, delayMs });
+  }
+
+  /**
+   * The connection is open, and nobody was told yet.
+   *
+   * @protected
+   */
+  opened() {}
+
+  /**
+   * Something came.
+   *
+   * @protected
+   * @param {unknown} _data
+   */
+  received(_data) {}
+
+  /**
+   * The connection, or the attempt, is over.
+   *
+   * @protected
+   */
+  released() {}
+
+  /**
+   * This is the token of the attempt that begins.
+   *
+   * @protected
+   * @param {MaybeToken} _token
+   */
+  tokenTaken(_token) {}
+
+  /**
+   * @protected
+   * @returns {MaybeToken | Promise<MaybeToken>}
+   */
+  askToken = () => (typeof this.token === 'function' ? this.token() : this.token);
+
+  /**
+   * The page is shown again, or the machine woke, and the connection looks open.
+   *
+   * @protected
+   * @param {boolean} _slept Whether it is certain that time was missed.
+   */
+  awake(_slept) {}
+
+  /**
+   * The server says when to come back.
+   *
+   * @protected
+   * @param {unknown} ms
+   */
+  advise(ms) {
+    const advice = Number(ms ?? NaN);
+    if (advice >= 0) this.#advice = Math.min(advice, LONGEST_ADVICE_MS);
+  }
+
+  /**
+   * The connection or the attempt is over, and the client will come back.
+   *
+   * @protected
+   * @param {Reason} reason
+   * @param {Details} [details]
+   */
+  lose(reason, details) {
+    // Not when the connection opens: a server that accepts and closes at once would be called
+    // twice a second by each of its clients.
+    if (this.#openedAt !== null && this.environment.now() - this.#openedAt >= this.#minUptimeMs) {
+      this.#failures = 0;
+      this.#tokenRefused &&= reason === 'token-refused';
+    }
+    this.#release();
+    const suspended = this.#offline || reason === 'asleep';
+    this.#change(suspended ? 'suspended' : 'disconnected', reason, details);
+    this.attemptReconnect();
+  }
+
+  /**
+   * The client gives up.
+   *
+   * @protected
+   * @param {Reason} reason
+   * @param {Details} [details]
+   */
+  fail(reason, details) {
+    this.#stop();
+    this.#change('failed', reason, details);
+  }
+
+  /**
+   * @param {Reason} reason
+   */
+  #open(reason) {
+    const attempt = ++this.#attempt;
+    this.#timer.start(this.#connectTimeoutMs, () => this.lose('connect-timeout'));
+    this.#change('connecting', reason);
+
+    const current = () => attempt === this.#attempt;
+    if (!current()) return;
+    const failed = (/** @type {unknown} */ error) => {
+      if (current()) this.#withoutAddress(error);
+    };
+    // Nothing is awaited that is there already: `socket` is then set when `connect` returns.
+    soon(this.askToken, failed, (token) => {
+      if (!current()) return;
+      this.tokenTaken(token);
+      soon(() => this.#address(token), failed, (address) => {
+        if (current()) this.#dial(address);
+      });
+    });
+  }
+
+  /**
+   * @param {string} address
+   */
+  #dial(address) {
+    /** @type {WebSocketLike} */
+    let socket;
+    try {
+      socket = new this.environment.WebSocket(webSocketAddress(address), this.#protocols);
+    } catch (error) {
+      this.fail('misconfigured', { error: asError(error) });
+      return;
+    }
+    this.#socket = socket;
+
+    // Listeners stay on a socket that was given up, because the package `ws` throws an `error`
+    // event that nobody listens to.
+    /** @type {ClientError | undefined} */
+    let error;
+    /** @type {(type: string, listener: (event: any) => void) => void} */
+    const listen = (type, listener) =>
+      socket.addEventListener(type, (event) => {
+        if (socket === this.#socket) listener(event);
+      });
+    listen('open', () => this.#opened());
+    listen('message', ({ data }) => this.received(data));
+    listen('error', (event) => {
+      error = new ClientError('transport', event.message || 'the connection failed', {
+        cause: event.error,
+      });
+    });
+    listen('close', ({ code, reason }) => this.#closed(code, reason, error));
+  }
+
+  #opened() {
+    this.#timer.clear();
+    this.#offline = false;
+    this.#openedAt = this.environment.now();
+    this.reconnectAttempts = 0;
+    this.#change('connected', 'opened');
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} text
+   * @param {ClientError | undefined} error
+   */
+  #closed(code, text, error) {
+    const reason = closeReason(code);
+    /** @type {Details} */
+    const details = { code, closeReason: text, ...(error && { error }) };
+    this.advise(/reconnect after (\d+) ms/.exec(text)?.[1]);
+    if (reason !== 'unauthorized') {
+      this.lose(this.#state === 'connecting' ? 'connect-failed' : reason, details);
+    } else if (typeof this.token === 'function' && !this.#tokenRefused) {
+      // It may have expired on the way; a second refusal is meant.
+      this.#tokenRefused = true;
+      this.lose('token-refused', details);
+    } else {
+      this.fail(reason, details);
+    }
+  }
+
+  /**
+   * @param {unknown} error
+   */
+  #withoutAddress(error) {
+    const details = { error: asError(error) };
+    const code = error instanceof ClientError ? error.code : null;
+    if (code === 'unauthorized') {
+      this.fail('unauthorized', details);
+    } else if (code === 'invalid-address') {
+      this.fail('misconfigured', details);
+    } else {
+      this.lose('no-address', details);
+    }
+  }
+
+  #stop() {
+    this.#unwatch();
+    this.#advice = null;
+    this.#release();
+  }
+
+  /** Lets go of the socket, the timer and an address under way. */
+  #release() {
+    this.#timer.clear();
+    this.#attempt += 1;
+    this.#openedAt = null;
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close(1000);
+    this.released();
+  }
+
+  /**
+   * @param {State} state
+   * @param {Reason} reason
+   * @param {Details} [details]
+   */
+  #change(state, reason, details) {
+    const previous = this.#state;
+    this.#state = state;
+    this.#reason = reason;
+    if (state === 'connected') this.opened();
+    this.emit('state', { state, previous, reason, ...details });
+  }
+
+  /** Whether the client is to come back by itself. */
+  get #waiting() {
+    return this.#state === 'disconnected' || this.#state === 'suspended';
+  }
+
+  #watch() {
+    // Not read from `navigator.onLine`, which is false on a machine that has only itself.
+    this.#offline = false;
+    this.#unwatch = watchPlatform(this.environment, {
+      online: () => {
+        this.#offline = false;
+        this.#failures = 0;
+        this.#hurry('online');
+      },
+      offline: () => {
+        this.#offline = true;
+        // A socket whose network is gone stays open for minutes, and what is sent is lost.
+        this.#suspend('offline');
+      },
+      asleep: () => this.#suspend('asleep'),
+      awake: (slept) => {
+        if (this.#state === 'connected') this.awake(slept);
+        else this.#hurry('awake');
+      },
+    });
+  }
+
+  /**
+   * Ends the wait before the next attempt.
+   *
+   * @param {Reason} reason
+   */
+  #hurry(reason) {
+    // Without a timer, somebody decided not to come back. And a server that shuts down has told
+    // each client its time.
+    if (this.#waiting && this.#timer.set && !this.#advised) this.#open(reason);
+  }
+
+  /** @param {Reason} reason */
+  #suspend(reason) {
+    if (this.#state === 'connecting' || this.#state === 'connected') this.lose(reason);
+  }
+}
+
+/** No server may keep its clients away for longer than this. */
+const LONGEST_ADVICE_MS = 300_000;
+
+/**
+ * Calls `next` with what `get` gives: at once, unless it is a promise.
+ *
+ * @template T
+ * @param {() => T | Promise<T>} get
+ * @param {(error: unknown) => void} failed
+ * @param {(value: T) => void} next
+ */
+function soon(get, failed, next) {
+  /** @type {T | Promise<T>} */
+  let value;
+  try {
+    value = get();
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  if (value instanceof Promise) value.then(next, failed);
+  else next(value);
+}
+
+/**
+ * @param {unknown} value
+ * @returns {Error}
+ */
+function asError(value) {
+  return value instanceof Error ? value : new Error(String(value));
+}

@@ -1,0 +1,149 @@
+/**
+ * How far a stream has been read.
+ *
+ * @module
+ */
+
+/**
+ * A place in a stream: which stream (`epoch`, new when the server lost the old one), and the
+ * offset of the last publication that was received.
+ *
+ * @typedef {object} Since
+ * @property {string} epoch
+ * @property {number} offset
+ */
+
+/**
+ * Publications that were missed and will not come.
+ *
+ * @typedef {object} Gap
+ * @property {'gap'} type
+ * @property {GapReason} reason
+ * @property {number} [from] Offset of the first that is missing. Absent where the stream is a new
+ *   one, or the server keeps no positions: then any number may be missing.
+ * @property {number} [to] Offset of the last.
+ */
+
+/**
+ * Why there is a gap. `epoch`: the server lost the stream and began a new one. `history`: it does
+ * not remember, or not hand out, so many. `ahead`: the position is later than the stream.
+ * `slow`: it could not send fast enough. `skipped`: offsets were left out without a word.
+ * `unknown`: the server keeps no positions.
+ *
+ * @typedef {'epoch' | 'history' | 'ahead' | 'slow' | 'skipped' | 'unknown'} GapReason
+ */
+
+/**
+ * What the server says about a position when it lets a client in.
+ *
+ * @typedef {object} Answer
+ * @property {unknown} [epoch]
+ * @property {unknown} [offset]
+ * @property {unknown} [recovered]
+ * @property {unknown} [reason]
+ */
+
+/**
+ * How far a stream has been read, across connections.
+ */
+export class Position {
+  /** @type {Since | null} */
+  #since;
+  /** Whether an earlier connection was let in. */
+  #again = false;
+
+  /**
+   * @param {Since | null} [since] Where to begin. Default: with what is published from now on.
+   */
+  constructor(since = null) {
+    this.#since = since && { ...since };
+    this.#again = since !== null;
+  }
+
+  /**
+   * Where the next connection goes on, if the server has told.
+   *
+   * @returns {Since | null}
+   */
+  get since() {
+    return this.#since && { ...this.#since };
+  }
+
+  /**
+   * A connection was let in.
+   *
+   * @param {Answer} answer
+   * @returns {number | Gap | null} How many missed publications follow; what is missing; or
+   *   `null` where nothing could be missed, at the very first time.
+   */
+  resume({ epoch, offset: top, recovered, reason }) {
+    const before = this.#since;
+    const again = this.#again;
+    this.#again = true;
+    if (typeof epoch !== 'string' || !isOffset(top)) {
+      this.#since = null;
+      return again ? gap('unknown') : null;
+    }
+    if (before && recovered === true && before.epoch === epoch && top >= before.offset) {
+      return top - before.offset;
+    }
+    this.#since = { epoch, offset: top };
+    if (!again) return null;
+    const why = /** @type {GapReason} */ (typeof reason === 'string' ? reason : 'unknown');
+    return before?.epoch === epoch ? gap(why, before.offset + 1, top) : gap(why);
+  }
+
+  /**
+   * A publication came.
+   *
+   * @param {unknown} offset
+   * @returns {boolean | Gap} Whether it is new; or what is missing before it.
+   */
+  take(offset) {
+    const since = this.#since;
+    if (!since || !isOffset(offset)) return true;
+    const expected = since.offset + 1;
+    if (offset < expected) return false;
+    since.offset = offset;
+    return offset === expected || gap('skipped', expected, offset - 1);
+  }
+
+  /**
+   * The server says that publications are lost.
+   *
+   * @param {{ from?: unknown, to?: unknown, epoch?: unknown }} message
+   * @returns {Gap | null} What of it is news.
+   */
+  skip({ from, to, epoch }) {
+    if (!isOffset(from) || !isOffset(to) || from > to) return null;
+    const since = this.#since;
+    if (!since) return gap('slow', from, to);
+    if (typeof epoch === 'string' && epoch !== since.epoch) {
+      this.#since = { epoch, offset: to };
+      return gap('epoch');
+    }
+    if (to <= since.offset) return null;
+    // What lies between is missing too, whether or not the server counted it.
+    const first = since.offset + 1;
+    since.offset = to;
+    return gap('slow', first, to);
+  }
+}
+
+/**
+ * @param {GapReason} reason
+ * @param {number} [from]
+ * @param {number} [to]
+ * @returns {Gap}
+ */
+function gap(reason, from = 0, to = -1) {
+  return { type: 'gap', reason, ...(from <= to && { from, to }) };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is number}
+ */
+function isOffset(value) {
+  return Number.isSafeInteger(value) && /** @type {number} */ (value) >= 0;
+}

@@ -1,0 +1,116 @@
+/**
+ * Who is in a channel.
+ *
+ * @module
+ */
+
+import { Emitter } from './emitter.js';
+import { PresenceList } from './presence-list.js';
+
+/** @import { LiveClient } from './live-client.js' */
+/** @import { PresenceMember } from './wire.js' */
+
+/**
+ * @typedef {object} PresenceEvents
+ * @property {readonly PresenceMember[]} change The members, after each change.
+ */
+
+/**
+ * Who is in a channel, with their devices: a list that stays true across lost connections.
+ *
+ * @example
+ * const presence = new Presence(live, 'room-7');
+ * presence.on('change', (members) => show(members));
+ * presence.update({ status: 'away' });
+ *
+ * @extends {Emitter<PresenceEvents>}
+ */
+export class Presence extends Emitter {
+  #live;
+  #channel;
+  #list = new PresenceList();
+  /** What this device tells about itself, to be told again on each connection. @type {unknown} */
+  #data;
+  /** @type {(() => void)[]} */
+  #stops;
+
+  /**
+   * Subscribes to the channel, if that is not done yet.
+   *
+   * @param {LiveClient} live
+   * @param {string} channel
+   */
+  constructor(live, channel) {
+    super();
+    this.#live = live;
+    this.#channel = channel;
+    const subscription = live.subscribe(channel);
+    this.#stops = [
+      subscription.on('state', (state) => {
+        if (state === 'subscribed') this.#enter();
+      }),
+      live.on('presence', (snapshot) => {
+        if (snapshot.channel !== channel) return;
+        if (!this.#list.snapshot(snapshot)) this.#ask();
+        this.emit('change', this.members);
+      }),
+      live.on('presence-diff', (diff) => {
+        if (diff.channel !== channel) return;
+        const before = this.members;
+        if (!this.#list.diff(diff)) this.#ask();
+        if (this.members !== before) this.emit('change', this.members);
+      }),
+    ];
+    if (subscription.state === 'subscribed') this.#ask();
+  }
+
+  /**
+   * The members, in the order in which they came, this user included. While disconnected: those
+   * of the lost connection. The same array until something changes.
+   *
+   * @returns {readonly PresenceMember[]}
+   */
+  get members() {
+    return this.#list.list;
+  }
+
+  /**
+   * Tells the others something about this device, now and after each reconnect.
+   *
+   * @param {unknown} data Anything that JSON can say.
+   */
+  update(data) {
+    this.#data = data;
+    this.#tell();
+  }
+
+  /** Stops listening. The subscription stays. */
+  close() {
+    for (const stop of this.#stops) stop();
+  }
+
+  #enter() {
+    this.#list.forget();
+    this.#ask();
+    if (this.#data !== undefined) this.#tell();
+  }
+
+  #ask() {
+    this.#request({ type: 'presence' });
+  }
+
+  #tell() {
+    this.#request({ type: 'presence-update', data: this.#data });
+  }
+
+  /**
+   * What it misses with a lost connection, it does again on the next one.
+   *
+   * @param {object} message
+   */
+  #request(message) {
+    this.#live
+      .request({ ...message, channel: this.#channel }, { stored: false })
+      .catch(() => {});
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * Requests: messages that are answered, and executed once.
+ *
+ * @module
+ */
+
+import { Deadline } from './deadline.js';
+import { ClientError } from './errors.js';
+
+/** @import { Timers } from './environment.js' */
+/** @import { WireMessage } from './message.js' */
+
+/**
+ * A request as it is kept, also across a reload of the page.
+ *
+ * @typedef {object} StoredRequest
+ * @property {string} id
+ * @property {object} message
+ * @property {number} [sentAt] When it first went out, in milliseconds since 1970.
+ */
+
+/**
+ * A place where requests outlive the page. `Outbox` is one.
+ *
+ * @typedef {object} RequestStore
+ * @property {() => Promise<StoredRequest[]>} load Those that are there, oldest first.
+ * @property {(request: StoredRequest) => Promise<unknown>} put Adds or replaces one.
+ * @property {(id: string) => Promise<unknown>} remove
+ */
+
+/**
+ * @typedef {object} RequestOptions
+ * @property {number} [timeoutMs] How long the answer may take, waiting for a connection
+ *   included. Default: the client's `requestTimeoutMs`.
+ * @property {boolean} [stored] Whether it goes into the outbox, if there is one. Default: true.
+ */
+
+/**
+ * @typedef {object} Pending
+ * @property {StoredRequest} stored
+ * @property {(reply: WireMessage) => void} resolve
+ * @property {(error: ClientError) => void} reject
+ * @property {Deadline} expiry
+ * @property {RequestStore | null} store
+ */
+
+/**
+ * @typedef {object} RequestsOptions
+ * @property {(message: object) => boolean} send
+ * @property {Timers} timers
+ * @property {() => number} now
+ * @property {number} limit How many may wait for their answers.
+ * @property {number} timeoutMs
+ * @property {number} windowMs How long the server remembers answers.
+ * @property {RequestStore | null} store
+ */
+
+/**
+ * The requests that wait for their answers, in the order in which they were made. They go out
+ * as soon as there is a connection, and again on the next one if it was lost meanwhile: the
+ * server answers a repeat from memory, as long as it remembers.
+ */
+export class Requests {
+  /**
+   * Whether the server answers by `id`; `null` until it has shown either.
+   *
+   * @type {boolean | null}
+   */
+  #supported = null;
+  /** @type {Map<string, Pending>} */
+  #pending = new Map();
+  #options;
+  #prefix = Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join('');
+  #made = 0;
+  /** While the store is read, nothing goes out: what is in there is older. */
+  #loading = false;
+
+  /** @param {RequestsOptions} options */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  get supported() {
+    return this.#supported;
+  }
+
+  /** Whether an answer is due on the present connection. */
+  get waiting() {
+    for (const { stored } of this.#pending.values()) if (stored.sentAt !== undefined) return true;
+    return false;
+  }
+
+  /** A name for a message that no other has. */
+  newId() {
+    return `${this.#prefix}-${(this.#made += 1)}`;
+  }
+
+  /**
+   * @param {object} message
+   * @param {RequestOptions} [options]
+   * @returns {Promise<WireMessage>}
+   */
+  add(message, { timeoutMs = this.#options.timeoutMs, stored: keep = true } = {}) {
+    const { limit } = this.#options;
+    if (this.#supported === false) return Promise.reject(unsupported());
+    if (this.#pending.size >= limit) {
+      return Promise.reject(new ClientError('overflow', 'too many requests wait'));
+    }
+    const stored = { id: this.newId(), message };
+    const store = keep ? this.#options.store : null;
+    const { pending, reply } = this.#wait(stored, timeoutMs, store);
+    if (!this.#dispatch(pending)) save(pending);
+    return reply;
+  }
+
+  /**
+   * Reads the store, of which there must be one. What is in there goes out before everything
+   * else.
+   *
+   * @returns {Promise<{ id: string, message: object, reply: Promise<WireMessage> }[]>}
+   */
+  async load() {
+    const store = /** @type {RequestStore} */ (this.#options.store);
+    this.#loading = true;
+    try {
+      const loaded = await store.load();
+      const younger = this.#pending;
+      this.#pending = new Map();
+      const restored = loaded
+        .filter(({ id }) => !younger.has(id))
+        .map((stored) => {
+          const { reply } = this.#wait(stored, Infinity, store);
+          // The application need not listen; it is told by the event.
+          reply.catch(forget);
+          return { id: stored.id, message: stored.message, reply };
+        });
+      for (const [id, pending] of younger) this.#pending.set(id, pending);
+      return restored;
+    } finally {
+      this.#loading = false;
+    }
+  }
+
+  /** There is a connection: everything goes out that has no answer yet. */
+  flush() {
+    const { now, windowMs } = this.#options;
+    for (const pending of [...this.#pending.values()]) {
+      const { id, sentAt } = pending.stored;
+      if (sentAt !== undefined && now() - sentAt >= windowMs) {
+        this.#settle(id)?.reject(
+          new ClientError('unconfirmed', 'it may have been executed'),
+        );
+      } else {
+        this.#dispatch(pending);
+      }
+    }
+  }
+
+  /**
+   * Takes the answer out of what the server sends.
+   *
+   * @param {WireMessage} message
+   * @returns {boolean} Whether it is one.
+   */
+  answer(message) {
+    const { id } = message;
+    const pending = typeof id === 'string' ? this.#settle(id) : null;
+    if (!pending) return false;
+    this.#supported = true;
+    if (message.type === 'error') {
+      pending.reject(new ClientError('refused', String(message['message']), { cause: message }));
+    } else {
+      pending.resolve(message);
+    }
+    return true;
+  }
+
+  /**
+   * The server has shown whether it answers by `id`. If it does not, what went out is not
+   * repeated.
+   *
+   * @param {boolean} supported
+   */
+  support(supported) {
+    this.#supported = supported;
+    if (supported) return;
+    for (const { stored } of [...this.#pending.values()]) {
+      if (stored.sentAt !== undefined) this.#settle(stored.id)?.reject(unsupported());
+    }
+  }
+
+  /**
+   * Gives up on all of them. What is in the store stays there for the next page.
+   *
+   * @param {string} message
+   */
+  end(message) {
+    for (const { reject, expiry } of this.#pending.values()) {
+      expiry.clear();
+      reject(new ClientError('closed', message));
+    }
+    this.#pending.clear();
+  }
+
+  /**
+   * @param {StoredRequest} stored
+   * @param {number} timeoutMs
+   * @param {RequestStore | null} store
+   */
+  #wait(stored, timeoutMs, store) {
+    const expiry = new Deadline(this.#options.timers);
+    if (timeoutMs < Infinity) {
+      expiry.start(timeoutMs, () =>
+        this.#settle(stored.id)?.reject(new ClientError('timeout', 'no answer in time')),
+      );
+    }
+    const pending = /** @type {Pending} */ ({ stored, store, expiry });
+    /** @type {Promise<WireMessage>} */
+    const reply = new Promise((resolve, reject) => Object.assign(pending, { resolve, reject }));
+    this.#pending.set(stored.id, pending);
+    return { pending, reply };
+  }
+
+  /**
+   * @param {Pending} pending
+   * @returns {boolean} Whether it went out.
+   */
+  #dispatch(pending) {
+    const { stored } = pending;
+    const { send, now } = this.#options;
+    if (this.#loading || !send({ ...stored.message, id: stored.id })) return false;
+    if (stored.sentAt === undefined) {
+      stored.sentAt = now();
+      save(pending);
+    }
+    return true;
+  }
+
+  /** @param {string} id */
+  #settle(id) {
+    const pending = this.#pending.get(id);
+    if (!pending) return null;
+    this.#pending.delete(id);
+    pending.expiry.clear();
+    pending.store?.remove(id).catch(forget);
+    return pending;
+  }
+}
+
+function unsupported() {
+  return new ClientError('unsupported', 'the server does not answer requests');
+}
+
+/** @param {Pending} pending */
+function save({ store, stored }) {
+  store?.put(stored).catch(forget);
+}
+
+/** A store that fails makes a request forgettable, not impossible. */
+function forget() {}

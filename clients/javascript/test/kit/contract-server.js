@@ -1,0 +1,296 @@
+/**
+ * A server in memory that keeps positions, answers by `id` and knows who is there: what the
+ * client expects of the other side, in the smallest form. It has no sockets and no clock;
+ * whoever has them calls `connect`, and passes on what comes.
+ *
+ * A connection is `{ send(message), close(code, reason) }`.
+ */
+export class ContractServer {
+  #epoch;
+  #history;
+  #recoveryLimit;
+  /** @type {Map<string, { epoch: string, offset: number, messages: any[] }>} */
+  #streams = new Map();
+  /** @type {Set<Session>} */
+  #sessions = new Set();
+  /** Answers by user and id. */
+  #answers = new Map();
+  #versions = new Map();
+  #devices = 0;
+  /** How often each text was said: what the application on the server executed. */
+  executed = new Map();
+
+  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300 } = {}) {
+    this.#epoch = epoch;
+    this.#history = history;
+    this.#recoveryLimit = recoveryLimit;
+  }
+
+  /** Somebody connects to an address; returns who is to be told what comes, and that it ended. */
+  connect(url, connection) {
+    const { pathname, searchParams } = new URL(url, 'ws://server');
+    const token = searchParams.get('token');
+    if (!token || token === 'bad') {
+      connection.send({ type: 'error', message: 'Invalid token' });
+      connection.close(1008, 'Invalid token');
+      return { receive() {}, ended() {} };
+    }
+    const session = new Session(connection, token, `d${(this.#devices += 1)}`);
+    this.#sessions.add(session);
+    const room = /^\/chat\/(.+)$/.exec(pathname)?.[1];
+    if (room) this.#enter(session, room, searchParams);
+    return {
+      receive: (message) => this.#receive(session, message),
+      ended: () => this.#leave(session),
+    };
+  }
+
+  get connections() {
+    return this.#sessions.size;
+  }
+
+  /** How many of them listen to a channel. */
+  subscribers(channel) {
+    return [...this.#sessions].filter(({ channels }) => channels.has(channel)).length;
+  }
+
+  publish(channel, data) {
+    const message = this.#append(channel, { type: 'update', channel, data, timestamp: NOW });
+    for (const session of this.#sessions) {
+      if (session.channels.has(channel)) session.send(message);
+    }
+    return message.offset;
+  }
+
+  /** Sends the newest publication once more, as a server does that merges badly. */
+  repeat(channel) {
+    const newest = this.#stream(channel).messages.at(-1);
+    if (!newest) return;
+    for (const session of this.#sessions) if (session.channels.has(channel)) session.send(newest);
+  }
+
+  /** Tells subscribers that what they were to get now is lost. */
+  lose(channel, data) {
+    const { offset } = this.#append(channel, { type: 'update', channel, data, timestamp: NOW });
+    const { epoch } = this.#stream(channel);
+    for (const session of this.#sessions) {
+      if (session.channels.has(channel)) {
+        session.send({ type: 'gap', channel, from: offset, to: offset, epoch });
+      }
+    }
+    return offset;
+  }
+
+  /** Forgets all but the newest `kept` publications. */
+  trim(channel, kept) {
+    const stream = this.#stream(channel);
+    stream.messages = stream.messages.slice(stream.messages.length - kept);
+  }
+
+  /** The streams are lost, and begin anew under another epoch. Answers are remembered. */
+  forget(epoch) {
+    this.#epoch = epoch;
+    this.#streams.clear();
+  }
+
+  /** All connections end, as at a restart. */
+  cut(code = 1012, reason = '') {
+    for (const session of [...this.#sessions]) {
+      this.#leave(session);
+      session.close(code, reason);
+    }
+  }
+
+  /** Each client is told its own time to come back. */
+  drain(delayOf) {
+    [...this.#sessions].forEach((session, index) => {
+      const afterMs = delayOf(index);
+      session.send({ type: 'reconnect', afterMs });
+      this.#leave(session);
+      session.close(1012, `reconnect after ${afterMs} ms`);
+    });
+  }
+
+  #enter(session, room, query) {
+    session.room = `room:${room}`;
+    const stream = this.#stream(session.room);
+    const position = { epoch: stream.epoch, offset: stream.offset };
+    const users = [...this.#sessions].filter(({ room }) => room === session.room).map(({ user }) => user);
+    const history = { type: 'room-history', users, ...position };
+    if (query.has('epoch')) {
+      const since = { epoch: query.get('epoch'), offset: Number(query.get('offset')) };
+      const { missed, reason } = this.#since(stream, since);
+      session.send({
+        ...history,
+        messages: missed ?? stream.messages.slice(-50),
+        recovered: missed !== null,
+        ...(reason && { reason }),
+      });
+    } else {
+      session.send({ ...history, messages: stream.messages.slice(-50) });
+    }
+  }
+
+  #leave(session) {
+    if (!this.#sessions.delete(session)) return;
+    for (const channel of session.channels) {
+      this.#changed(channel, { left: [{ user: session.user, device: session.device }] });
+    }
+  }
+
+  #receive(session, message) {
+    if (!this.#sessions.has(session)) return;
+    const { id } = message;
+    const key = `${session.token} ${id}`;
+    const known = id === undefined ? undefined : this.#answers.get(key);
+    if (known) {
+      session.send(known);
+      return;
+    }
+    const answer = this.#execute(session, message);
+    if (id === undefined) {
+      if (answer?.natural) session.send(answer.natural);
+    } else {
+      const reply = { ...(answer?.natural ?? { type: 'ack', ...answer?.ack }), id };
+      // What belongs to a connection is asked for again on the next one, under another name.
+      if (!answer?.natural) this.#answers.set(key, reply);
+      session.send(reply);
+    }
+    for (const later of answer?.after ?? []) session.send(later);
+  }
+
+  #execute(session, message) {
+    const { type, channel } = message;
+    switch (type) {
+      case 'subscribe':
+        return this.#subscribe(session, channel, message.since);
+      case 'unsubscribe':
+        session.channels.delete(channel);
+        return { natural: { type: 'unsubscribed', channel } };
+      case 'chat': {
+        this.executed.set(message.text, (this.executed.get(message.text) ?? 0) + 1);
+        const { room, user } = session;
+        const said = this.#append(room, { type: 'chat-message', text: message.text, user, timestamp: NOW });
+        said.id = said.offset;
+        for (const other of this.#sessions) if (other.room === room) other.send(said);
+        const { epoch } = this.#stream(room);
+        return { ack: { epoch, offset: said.offset, messageId: said.id } };
+      }
+      case 'publish':
+        this.executed.set(message.data, (this.executed.get(message.data) ?? 0) + 1);
+        return { ack: { offset: this.publish(channel, message.data) } };
+      case 'presence':
+        return {
+          natural: {
+            type: 'presence',
+            channel,
+            members: this.#members(channel),
+            version: this.#versions.get(channel) ?? 0,
+          },
+        };
+      case 'presence-update':
+        session.data = message.data;
+        this.#changed(channel, { updated: [session.member] });
+        return {};
+      case 'refresh':
+        if (message.token === 'bad') return { natural: { type: 'error', message: 'Invalid token' } };
+        session.refreshed = message.token;
+        return { natural: { type: 'refreshed', expiresAt: new Date(message.token === 'short' ? 0 : LATE).toISOString() } };
+      default:
+        return { natural: { type: 'error', message: 'Unknown message type' } };
+    }
+  }
+
+  #subscribe(session, channel, since) {
+    if (channel === 'secret') {
+      return { natural: { type: 'error', message: 'Forbidden channel' } };
+    }
+    if (session.channels.has(channel)) {
+      return { natural: { type: 'error', message: 'Already subscribed' } };
+    }
+    session.channels.add(channel);
+    const stream = this.#stream(channel);
+    const natural = { type: 'subscribed', channel, epoch: stream.epoch, offset: stream.offset };
+    this.#changed(channel, { joined: [session.member] }, session);
+    if (!since) return { natural };
+    const { missed, reason } = this.#since(stream, since);
+    Object.assign(natural, { recovered: missed !== null }, reason && { reason });
+    return { natural, after: missed ?? [] };
+  }
+
+  #since({ epoch, offset, messages }, since) {
+    if (since.epoch !== epoch) return { missed: null, reason: 'epoch' };
+    if (since.offset > offset) return { missed: null, reason: 'ahead' };
+    const missed = messages.filter((message) => message.offset > since.offset);
+    return missed.length === offset - since.offset && missed.length <= this.#recoveryLimit
+      ? { missed, reason: null }
+      : { missed: null, reason: 'history' };
+  }
+
+  #members(channel) {
+    const members = new Map();
+    for (const session of this.#sessions) {
+      if (!session.channels.has(channel)) continue;
+      const { user, devices } = session.member;
+      members.set(user.id, { user, devices: [...(members.get(user.id)?.devices ?? []), ...devices] });
+    }
+    return [...members.values()];
+  }
+
+  #changed(channel, change, except) {
+    const version = (this.#versions.get(channel) ?? 0) + 1;
+    this.#versions.set(channel, version);
+    const diff = { type: 'presence-diff', channel, version, joined: [], left: [], updated: [], ...change };
+    for (const session of this.#sessions) {
+      if (session !== except && session.channels.has(channel)) session.send(diff);
+    }
+  }
+
+  #append(name, message) {
+    const stream = this.#stream(name);
+    stream.offset += 1;
+    const stored = { ...message, offset: stream.offset };
+    stream.messages.push(stored);
+    if (stream.messages.length > this.#history) stream.messages.shift();
+    return stored;
+  }
+
+  #stream(name) {
+    let stream = this.#streams.get(name);
+    if (!stream) this.#streams.set(name, (stream = { epoch: this.#epoch, offset: 0, messages: [] }));
+    return stream;
+  }
+}
+
+const NOW = '2026-01-31T09:05:07.123Z';
+const LATE = Date.parse('2100-01-01');
+
+class Session {
+  channels = new Set();
+  room = null;
+  data = undefined;
+  refreshed = null;
+
+  constructor(connection, token, device) {
+    this.connection = connection;
+    this.token = token;
+    this.device = device;
+    // Tests have no tokens with claims: the part before a dot is the user.
+    const id = token.split('.')[0];
+    this.user = { id, email: `${id}@example.org` };
+  }
+
+  get member() {
+    const { device: id, data } = this;
+    const device = { id, since: NOW, ...(data !== undefined && { data }) };
+    return { user: this.user, devices: [device] };
+  }
+
+  send(message) {
+    this.connection.send(message);
+  }
+
+  close(code, reason) {
+    this.connection.close(code, reason);
+  }
+}

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { LiveClient, Presence } from '../src/index.js';
+import { PresenceList } from '../src/presence-list.js';
+import { ContractServer } from './kit/contract-server.js';
+import { linkedWorld } from './kit/linked-world.js';
+import { record, world } from './kit/world.js';
+
+const ada = { id: 'ada', email: 'ada@example.org' };
+const bob = { id: 7, email: 'bob@example.org' };
+const device = (id, data) => ({ id, since: '2026-01-31T09:05:07.123Z', ...(data && { data }) });
+const on = (user, ...devices) => ({ user, devices: devices.map((id) => (typeof id === 'string' ? device(id) : id)) });
+const diff = (version, change) => ({ type: 'presence-diff', channel: 'c', version, joined: [], left: [], updated: [], ...change });
+const snapshot = (version, ...members) => ({ type: 'presence', channel: 'c', version, members });
+
+describe('a list of members', () => {
+  test('is the snapshot, changed by what comes after it', () => {
+    const list = new PresenceList();
+    assert.ok(list.snapshot(snapshot(3, on(ada, 'a1'))));
+    assert.ok(list.diff(diff(4, { joined: [on(bob, 'b1'), on(ada, 'a2')] })));
+    assert.deepEqual(list.list, [on(ada, 'a1', 'a2'), on(bob, 'b1')]);
+    assert.ok(list.diff(diff(5, { updated: [on(ada, device('a1', { away: true }))] })));
+    assert.deepEqual(list.list[0], on(ada, device('a1', { away: true }), 'a2'));
+    assert.ok(list.diff(diff(6, { left: [{ user: ada, device: 'a1' }, { user: bob, device: 'b1' }] })));
+    assert.deepEqual(list.list, [on(ada, 'a2')]);
+  });
+
+  test('takes changes that come before their snapshot, and drops those that are in it', () => {
+    const list = new PresenceList();
+    list.diff(diff(2, { joined: [on(bob, 'b1')] }));
+    list.diff(diff(3, { joined: [on(bob, 'b2')] }));
+    list.diff(diff(4, { left: [{ user: ada, device: 'a1' }] }));
+    assert.deepEqual(list.list, []);
+    assert.ok(list.snapshot(snapshot(3, on(ada, 'a1'), on(bob, 'b1', 'b2'))));
+    assert.deepEqual(list.list, [on(bob, 'b1', 'b2')]);
+    assert.ok(list.diff(diff(4, { left: [{ user: bob, device: 'b1' }] })), 'an old one again');
+    assert.deepEqual(list.list, [on(bob, 'b1', 'b2')]);
+  });
+
+  test('asks for a snapshot when a change is missing, and stays as it was until then', () => {
+    const list = new PresenceList();
+    list.snapshot(snapshot(1, on(ada, 'a1')));
+    assert.equal(list.diff(diff(3, { joined: [on(bob, 'b1')] })), false);
+    assert.deepEqual(list.list, [on(ada, 'a1')]);
+    assert.ok(list.diff(diff(4, { joined: [on(bob, 'b2')] })));
+    assert.ok(list.snapshot(snapshot(2, on(ada, 'a2'))));
+    assert.deepEqual(list.list, [on(ada, 'a2'), on(bob, 'b1', 'b2')]);
+  });
+
+  test('stays the same array while nothing changes, and cannot be changed from outside', () => {
+    const list = new PresenceList();
+    list.snapshot(snapshot(1, on(ada, 'a1')));
+    const before = list.list;
+    list.diff(diff(1, { left: [{ user: ada, device: 'a1' }] }));
+    assert.equal(list.list, before);
+    assert.ok(Object.isFrozen(before));
+  });
+
+  test('survives one who leaves twice, and lists that are none', () => {
+    const list = new PresenceList();
+    list.snapshot({ type: 'presence', channel: 'c', version: 1 });
+    assert.ok(list.diff({ type: 'presence-diff', channel: 'c', version: 2, left: [{ user: bob, device: 'b1' }] }));
+    assert.deepEqual(list.list, []);
+  });
+});
+
+describe('presence', () => {
+  /** Somebody in the channel `c` of a server. */
+  function enter(w, token) {
+    const live = new LiveClient(token, w.options);
+    const presence = new Presence(live, 'c');
+    live.connect();
+    w.settle();
+    return { live, presence, names: () => presence.members.map(({ user, devices }) => `${user.id} ${devices.length}`) };
+  }
+
+  test('lists who comes and goes, with their devices', () => {
+    const w = linkedWorld(new ContractServer());
+    const one = enter(w, 'ada.1');
+    const two = enter(w, 'bob.1');
+    const three = enter(w, 'ada.2');
+    for (const { names } of [one, three]) assert.deepEqual(names(), ['ada 2', 'bob 1']);
+    assert.deepEqual(two.names().sort(), ['ada 2', 'bob 1']);
+    const changes = record(two.presence, 'change');
+    one.live.close();
+    w.settle();
+    assert.deepEqual(two.names(), ['ada 1', 'bob 1']);
+    assert.equal(changes.length, 1);
+  });
+
+  test('tells the others about this device, and again on a new connection', () => {
+    const w = linkedWorld(new ContractServer());
+    const one = enter(w, 'ada');
+    const two = enter(w, 'bob');
+    const statusOfAda = () => two.presence.members.find(({ user }) => user.id === 'ada')?.devices[0].data;
+    one.presence.update({ status: 'away' });
+    w.settle();
+    assert.deepEqual(statusOfAda(), { status: 'away' });
+    w.links[0].break();
+    w.settle();
+    assert.deepEqual(two.names(), ['bob 1']);
+    w.clock.advance(500);
+    w.settle();
+    assert.deepEqual(statusOfAda(), { status: 'away' });
+    assert.deepEqual(one.names().sort(), ['ada 1', 'bob 1']);
+  });
+
+  test('of another channel is another affair, and a closed one hears nothing more', () => {
+    const w = linkedWorld(new ContractServer());
+    const one = enter(w, 'ada');
+    const changes = record(one.presence, 'change');
+    new Presence(one.live, 'd');
+    w.settle();
+    assert.deepEqual(one.names(), ['ada 1']);
+    one.presence.close();
+    enter(w, 'bob');
+    assert.deepEqual(changes, []);
+  });
+
+  test('of a server that knows nothing of it is empty, and no error', () => {
+    const w = world();
+    const live = new LiveClient('jwt', w.options);
+    const errors = record(live, 'error');
+    const presence = new Presence(live, 'c');
+    live.connect();
+    w.socket.open();
+    w.socket.receive({ type: 'subscribed', channel: 'c' });
+    assert.deepEqual(presence.members, []);
+    assert.deepEqual(w.socket.sent.map(({ type }) => type), ['subscribe']);
+    assert.deepEqual(errors, []);
+  });
+});

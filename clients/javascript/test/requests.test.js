@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { Client } from '../src/index.js';
+import { record, settled, world } from './kit/world.js';
+
+const ADDRESS = 'ws://server.example/chat/lobby';
+
+function connected(options = {}) {
+  const w = world();
+  const client = new Client(ADDRESS, { ...w.options, ...options });
+  client.connect();
+  w.socket.open();
+  return { w, client };
+}
+
+/** How a promise ended: its value, or the code of its error. */
+async function outcome(promise) {
+  let result = 'open';
+  promise.then((value) => (result = value), ({ code }) => (result = code));
+  await settled();
+  return result;
+}
+
+/** A store in memory. */
+function memoryStore(requests = []) {
+  const stored = new Map(requests.map((request) => [request.id, request]));
+  return {
+    stored,
+    load: async () => [...stored.values()],
+    put: async (request) => void stored.set(request.id, { ...request }),
+    remove: async (id) => void stored.delete(id),
+  };
+}
+
+describe('a request', () => {
+  test('is sent with an id, and its promise is the answer with that id', async () => {
+    const { w, client } = connected();
+    const first = client.request({ type: 'a' });
+    const second = client.request({ type: 'b' });
+    const [{ id: a, ...message }, { id: b }] = w.socket.sent;
+    assert.deepEqual(message, { type: 'a' });
+    assert.notEqual(a, b);
+    assert.match(a, /^[\w-]{1,64}$/);
+    w.socket.receive({ type: 'ack', id: b, n: 2 });
+    w.socket.receive({ type: 'ack', id: a, n: 1 });
+    assert.equal((await first).n, 1);
+    assert.equal((await second).n, 2);
+    assert.equal(w.clock.pending, 1, 'only the look at the clock is left');
+  });
+
+  test('that the server refuses rejects with its words, and is nobody else’s error', async () => {
+    const { w, client } = connected();
+    const errors = record(client, 'error');
+    const messages = record(client, 'message');
+    const request = client.request({ type: 'a' });
+    const answer = { type: 'error', id: w.socket.sent[0].id, message: 'No such thing', retryAfterMs: 7 };
+    w.socket.receive(answer);
+    await assert.rejects(request, { code: 'refused', message: 'No such thing', cause: answer });
+    assert.deepEqual(errors, []);
+    assert.deepEqual(messages, [answer]);
+  });
+
+  test('waits for a connection, and goes out in the order in which it was made', () => {
+    const w = world();
+    const client = new Client(ADDRESS, w.options);
+    void client.request({ n: 1 });
+    client.connect();
+    void client.request({ n: 2 });
+    client.on('state', ({ state }) => state === 'connected' && void client.request({ n: 3 }));
+    w.socket.open();
+    assert.deepEqual(w.socket.sent.map(({ n }) => n), [1, 2, 3]);
+  });
+
+  test('whose answer was lost with the connection is repeated under the same id', async () => {
+    const { w, client } = connected();
+    const request = client.request({ type: 'a' });
+    const { id } = w.socket.sent[0];
+    w.socket.end(1006);
+    w.clock.advance(250);
+    w.socket.open();
+    assert.deepEqual(w.socket.sent, [{ type: 'a', id }]);
+    w.socket.receive({ type: 'ack', id });
+    assert.equal((await request).type, 'ack');
+    w.socket.end(1006);
+    w.clock.advance(500);
+    w.socket.open();
+    assert.deepEqual(w.socket.sent, []);
+  });
+
+  test('is not repeated when the server may have forgotten it', async () => {
+    const { w, client } = connected({ requestTimeoutMs: Infinity });
+    const sent = client.request({ type: 'sent' });
+    w.network.dispatchEvent(new Event('offline'));
+    const waiting = client.request({ type: 'waiting' });
+    w.clock.advance(120_000);
+    w.network.dispatchEvent(new Event('online'));
+    w.socket.open();
+    assert.equal(await outcome(sent), 'unconfirmed');
+    assert.deepEqual(w.socket.sent.map(({ type }) => type), ['waiting']);
+    assert.equal(await outcome(waiting), 'open');
+  });
+
+  test('fails when no answer comes in time, connected or not', async () => {
+    const { w, client } = connected();
+    const short = client.request({}, { timeoutMs: 1_000 });
+    const usual = client.request({});
+    w.clock.advance(999);
+    assert.equal(await outcome(short), 'open');
+    w.clock.advance(1);
+    assert.equal(await outcome(short), 'timeout');
+    w.socket.end(1006);
+    w.clock.advance(28_999);
+    assert.equal(await outcome(usual), 'open');
+    w.clock.advance(1);
+    assert.equal(await outcome(usual), 'timeout');
+  });
+
+  test('is refused when too many wait', async () => {
+    const w = world();
+    const client = new Client(ADDRESS, { ...w.options, requestLimit: 2 });
+    const first = client.request({});
+    void client.request({});
+    assert.equal(await outcome(client.request({})), 'overflow');
+    assert.equal(await outcome(first), 'open');
+  });
+
+  for (const [how, end] of [
+    ['closed', ({ client }) => client.close()],
+    ['refused', ({ w }) => w.socket.end(1008)],
+  ]) {
+    test(`of a client that is ${how} rejects`, async () => {
+      const world = connected();
+      const request = world.client.request({});
+      end(world);
+      assert.equal(await outcome(request), 'closed');
+      assert.equal(world.w.clock.pending, 0);
+    });
+  }
+
+  test('before the first connect can be given up too', async () => {
+    const client = new Client(ADDRESS, world().options);
+    const request = client.request({});
+    client.close();
+    assert.equal(await outcome(request), 'closed');
+  });
+});
+
+describe('an open connection that is silent', () => {
+  /** A client whose server has shown that it answers. */
+  async function answered(options) {
+    const connection = connected(options);
+    const { w, client } = connection;
+    const first = client.request({});
+    w.socket.receive({ type: 'ack', id: w.socket.sent[0].id });
+    await first;
+    return connection;
+  }
+
+  test('counts as lost when an answer is due for fifteen seconds, and the request is repeated', async () => {
+    const { w, client } = await answered();
+    void client.request({ type: 'b' });
+    w.clock.advance(14_999);
+    assert.equal(client.state, 'connected');
+    w.clock.advance(1);
+    assert.equal(client.reason, 'no-answer');
+    w.clock.advance(250);
+    w.socket.open();
+    assert.equal(w.socket.sent[0].type, 'b');
+  });
+
+  test('is given time anew by everything that is heard', async () => {
+    const { w, client } = await answered();
+    void client.request({});
+    for (let i = 0; i < 3; i += 1) {
+      w.clock.advance(9_000);
+      w.socket.receive({ type: 'whatever' });
+    }
+    assert.equal(client.state, 'connected');
+  });
+
+  test('may stay silent when nothing is asked', async () => {
+    const { w, client } = await answered();
+    w.clock.advance(3_600_000);
+    assert.equal(client.state, 'connected');
+  });
+
+  test('is not judged where the server never answered', () => {
+    const { w, client } = connected();
+    void client.request({}, { timeoutMs: 60_000 });
+    w.clock.advance(59_999);
+    assert.equal(client.state, 'connected');
+  });
+});
+
+describe('the outbox', () => {
+  test('holds a request until it is answered', async () => {
+    const store = memoryStore();
+    const { w, client } = connected({ outbox: store });
+    await settled();
+    void client.request({ type: 'a' });
+    const { id } = w.socket.sent[0];
+    assert.deepEqual([...store.stored.values()], [{ id, message: { type: 'a' }, sentAt: w.clock.now() }]);
+    w.socket.receive({ type: 'ack', id });
+    assert.equal(store.stored.size, 0);
+  });
+
+  test('holds what waits, but not what is not to be stored', () => {
+    const store = memoryStore();
+    const client = new Client(ADDRESS, { ...world().options, outbox: store });
+    void client.request({ type: 'a' });
+    void client.request({ type: 'b' }, { stored: false });
+    assert.deepEqual([...store.stored.values()].map(({ message, sentAt }) => [message, sentAt]), [
+      [{ type: 'a' }, undefined],
+    ]);
+  });
+
+  test('keeps what a client that is closed leaves behind, and the next one sends it first', async () => {
+    const store = memoryStore();
+    const w = world();
+    const first = new Client(ADDRESS, { ...w.options, outbox: store });
+    const left = first.request({ type: 'left' });
+    first.close();
+    assert.equal(await outcome(left), 'closed');
+
+    const second = new Client(ADDRESS, { ...w.options, outbox: store });
+    const restored = record(second, 'restored');
+    void second.request({ type: 'new' });
+    second.connect();
+    w.socket.open();
+    assert.deepEqual(w.socket.sent, [], 'nothing goes out before the older ones are known');
+    await settled();
+    assert.deepEqual(w.socket.sent.map(({ type }) => type), ['left', 'new']);
+    assert.deepEqual(restored.map(({ message }) => message), [{ type: 'left' }]);
+    w.socket.receive({ type: 'ack', id: w.socket.sent[0].id });
+    assert.equal((await restored[0].reply).type, 'ack');
+    assert.equal(store.stored.size, 1);
+  });
+
+  test('does not repeat what went out too long ago, and says so', async () => {
+    const w = world();
+    const store = memoryStore([
+      { id: 'old', message: { type: 'old' }, sentAt: w.clock.now() - 120_000 },
+      { id: 'fresh', message: { type: 'fresh' }, sentAt: w.clock.now() - 119_999 },
+    ]);
+    const client = new Client(ADDRESS, { ...w.options, outbox: store });
+    const restored = record(client, 'restored');
+    client.connect();
+    await settled();
+    w.socket.open();
+    assert.deepEqual(w.socket.sent, [{ type: 'fresh', id: 'fresh' }]);
+    assert.equal(await outcome(restored[0].reply), 'unconfirmed');
+    assert.deepEqual([...store.stored.keys()], ['fresh']);
+  });
+
+  test('that cannot be read is a fault, and the client goes on without it', async () => {
+    const broken = async () => {
+      throw new Error('quota');
+    };
+    const w = world();
+    const outbox = { load: broken, put: broken, remove: broken };
+    const client = new Client(ADDRESS, { ...w.options, outbox });
+    const faults = record(client, 'fault');
+    const request = client.request({});
+    client.connect();
+    w.socket.open();
+    await settled();
+    assert.deepEqual(faults.map(({ code, cause }) => [code, cause.message]), [['store', 'quota']]);
+    w.socket.receive({ type: 'ack', id: w.socket.sent[0].id });
+    assert.equal((await request).type, 'ack');
+  });
+
+  test('gives requests all the time they need', async () => {
+    const client = new Client(ADDRESS, { ...world().options, outbox: memoryStore() });
+    const request = client.request({});
+    assert.equal(await outcome(request), 'open');
+    const w = world();
+    void new Client(ADDRESS, { ...w.options, outbox: memoryStore() }).request({});
+    assert.equal(w.clock.pending, 0);
+  });
+});
+
+for (const options of [
+  { requestTimeoutMs: 0 },
+  { answerTimeoutMs: 0 },
+  { requestLimit: -1 },
+  { repeatWindowMs: NaN },
+]) {
+  test(`the options ${JSON.stringify(options)} are refused`, () => {
+    assert.throws(() => new Client(ADDRESS, { ...world().options, ...options }), {
+      code: 'invalid-option',
+    });
+  });
+}

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { ClientError, LiveClient } from '../src/index.js';
+import { expiryOf, refreshDelay } from '../src/token.js';
+import { recordStates, settled, world } from './kit/world.js';
+
+/** A token with claims, unsigned: the client does not judge it. */
+const jwt = (claims) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
+
+test('a token tells when it expires, also with letters that only URLs have', () => {
+  assert.equal(expiryOf(jwt({ exp: 1_800_000_000 })), 1_800_000_000_000);
+  assert.equal(expiryOf(jwt({ email: 'ÿþ?>~~', exp: 7 })), 7_000);
+});
+
+for (const token of [jwt({}), 'no-jwt', 'a.b.c', '', null, undefined, 'e30.e30']) {
+  test(`${JSON.stringify(token)} does not tell when it expires`, () => {
+    assert.ok(Number.isNaN(expiryOf(token)));
+  });
+}
+
+test('a token is replaced in its last minute, a short one in its last fifth', () => {
+  assert.equal(refreshDelay(3_600_000), 3_540_000);
+  assert.equal(refreshDelay(100_000), 80_000);
+  assert.equal(refreshDelay(-5), 1_000);
+});
+
+describe('a token function', () => {
+  /** A connected client whose tokens live for so many seconds, and whose server answers. */
+  async function connected(next, seconds = 600) {
+    const w = world();
+    const made = [];
+    const token = () => {
+      const result = made.length === 0 ? undefined : next?.(made.length);
+      made.push(result ?? jwt({ n: made.length, exp: w.clock.now() / 1000 + seconds }));
+      return made.at(-1);
+    };
+    const live = new LiveClient(token, w.options);
+    live.subscribe('posts');
+    live.connect();
+    w.socket.open();
+    const { id } = w.socket.sent[0];
+    w.socket.receive({ type: 'subscribed', channel: 'posts', id, epoch: 'e', offset: 0 });
+    return { w, live, made };
+  }
+
+  const refreshes = (w) => w.socket.sent.filter(({ type }) => type === 'refresh');
+
+  test('is asked before the token expires, and the connection goes on with the new one', async () => {
+    const { w, live, made } = await connected();
+    w.clock.advance(539_999);
+    await settled();
+    assert.equal(made.length, 1);
+    w.clock.advance(1);
+    await settled();
+    const [{ id, token }] = refreshes(w);
+    assert.equal(token, made[1]);
+    const expiresAt = new Date(w.clock.now() + 600_000).toISOString();
+    w.socket.receive({ type: 'refreshed', id, expiresAt });
+    await settled();
+    w.clock.advance(540_000);
+    await settled();
+    assert.equal(refreshes(w).length, 2);
+    assert.equal(live.state, 'connected');
+    assert.equal(w.sockets.length, 1);
+  });
+
+  test('that fails is asked again, as long as there is time', async () => {
+    let fails = 2;
+    const { w, live } = await connected(() => {
+      if (fails-- > 0) throw new Error('token server is down');
+    });
+    w.clock.advance(540_000);
+    await settled();
+    assert.equal(refreshes(w).length, 0);
+    for (let i = 0; i < 2; i += 1) {
+      w.clock.advance(48_000);
+      await settled();
+    }
+    assert.equal(refreshes(w).length, 1);
+    assert.equal(live.state, 'connected');
+  });
+
+  test('that has none any more ends the client: log in again', async () => {
+    const { w, live } = await connected(() => {
+      throw new ClientError('unauthorized', 'the session is over');
+    });
+    w.clock.advance(540_000);
+    await settled();
+    assert.equal(live.state, 'failed');
+    assert.equal(live.reason, 'unauthorized');
+    assert.equal(w.clock.pending, 0);
+  });
+
+  test('whose token the server refuses ends the client', async () => {
+    const { w, live } = await connected();
+    w.clock.advance(540_000);
+    await settled();
+    w.socket.receive({ type: 'error', id: refreshes(w)[0].id, message: 'Invalid token' });
+    await settled();
+    assert.equal(live.reason, 'unauthorized');
+  });
+
+  test('is not asked by a connection that ended', async () => {
+    const { w, live, made } = await connected();
+    live.close();
+    w.clock.advance(600_000);
+    await settled();
+    assert.equal(made.length, 1);
+  });
+
+  test('is not asked for a server that does not answer requests', async () => {
+    const w = world();
+    let asked = 0;
+    const live = new LiveClient(() => {
+      asked += 1;
+      return jwt({ exp: w.clock.now() / 1000 + 600 });
+    }, w.options);
+    live.subscribe('posts');
+    live.connect();
+    w.socket.open();
+    w.socket.receive({ type: 'subscribed', channel: 'posts' });
+    w.clock.advance(600_000);
+    await settled();
+    assert.equal(asked, 1);
+  });
+
+  test('gets one more chance after a refusal (1008), and not two in a row', async () => {
+    const { w, live, made } = await connected();
+    const states = recordStates(live);
+    w.clock.advance(60_000);
+    w.socket.end(1008, 'Token expired');
+    w.clock.advance(250);
+    assert.equal(made.length, 2);
+    w.socket.open();
+    w.socket.end(1008, 'Invalid token');
+    assert.deepEqual(states, [
+      'disconnected: token-refused',
+      'connecting: retry',
+      'connected: opened',
+      'failed: unauthorized',
+    ]);
+  });
+
+  test('gets another chance after a connection that lasted', async () => {
+    const { w, live } = await connected();
+    for (let i = 0; i < 3; i += 1) {
+      w.clock.advance(60_000);
+      w.socket.end(1008, 'Token expired');
+      w.clock.advance(500);
+      w.socket.open();
+      assert.equal(live.state, 'connected');
+      w.clock.advance(5_000);
+      w.socket.end(1006);
+      w.clock.advance(500);
+      w.socket.open();
+    }
+  });
+});
+
+test('a fixed token is not replaced, and its refusal is final', async () => {
+  const w = world();
+  const live = new LiveClient(jwt({ exp: w.clock.now() / 1000 + 100 }), w.options);
+  live.connect();
+  w.socket.open();
+  w.clock.advance(200_000);
+  assert.deepEqual(w.socket.sent, []);
+  w.socket.end(1008);
+  assert.equal(live.state, 'failed');
+});

@@ -1,0 +1,157 @@
+/**
+ * Requests: messages that are answered, and executed once.
+ *
+ * @module
+ */
+import { Deadline } from './deadline.js';
+import { ClientError } from './errors.js';
+import type { Timers } from './environment.js';
+import type { WireMessage } from './message.js';
+export type StoredRequest = {
+    id: string;
+    message: object;
+    /**
+     * When it first went out, in milliseconds since 1970.
+     */
+    sentAt?: number;
+};
+export type RequestStore = {
+    /**
+     * Those that are there, oldest first.
+     */
+    load: () => Promise<StoredRequest[]>;
+    /**
+     * Adds or replaces one.
+     */
+    put: (request: StoredRequest) => Promise<unknown>;
+    remove: (id: string) => Promise<unknown>;
+};
+export type RequestOptions = {
+    /**
+     * How long the answer may take, waiting for a connection
+     * included. Default: the client's `requestTimeoutMs`.
+     */
+    timeoutMs?: number;
+    /**
+     * Whether it goes into the outbox, if there is one. Default: true.
+     */
+    stored?: boolean;
+};
+export type Pending = {
+    stored: StoredRequest;
+    resolve: (reply: WireMessage) => void;
+    reject: (error: ClientError) => void;
+    expiry: Deadline;
+    store: RequestStore | null;
+};
+export type RequestsOptions = {
+    send: (message: object) => boolean;
+    timers: Timers;
+    now: () => number;
+    /**
+     * How many may wait for their answers.
+     */
+    limit: number;
+    timeoutMs: number;
+    /**
+     * How long the server remembers answers.
+     */
+    windowMs: number;
+    store: RequestStore | null;
+};
+/** @import { Timers } from './environment.js' */
+/** @import { WireMessage } from './message.js' */
+/**
+ * A request as it is kept, also across a reload of the page.
+ *
+ * @typedef {object} StoredRequest
+ * @property {string} id
+ * @property {object} message
+ * @property {number} [sentAt] When it first went out, in milliseconds since 1970.
+ */
+/**
+ * A place where requests outlive the page. `Outbox` is one.
+ *
+ * @typedef {object} RequestStore
+ * @property {() => Promise<StoredRequest[]>} load Those that are there, oldest first.
+ * @property {(request: StoredRequest) => Promise<unknown>} put Adds or replaces one.
+ * @property {(id: string) => Promise<unknown>} remove
+ */
+/**
+ * @typedef {object} RequestOptions
+ * @property {number} [timeoutMs] How long the answer may take, waiting for a connection
+ *   included. Default: the client's `requestTimeoutMs`.
+ * @property {boolean} [stored] Whether it goes into the outbox, if there is one. Default: true.
+ */
+/**
+ * @typedef {object} Pending
+ * @property {StoredRequest} stored
+ * @property {(reply: WireMessage) => void} resolve
+ * @property {(error: ClientError) => void} reject
+ * @property {Deadline} expiry
+ * @property {RequestStore | null} store
+ */
+/**
+ * @typedef {object} RequestsOptions
+ * @property {(message: object) => boolean} send
+ * @property {Timers} timers
+ * @property {() => number} now
+ * @property {number} limit How many may wait for their answers.
+ * @property {number} timeoutMs
+ * @property {number} windowMs How long the server remembers answers.
+ * @property {RequestStore | null} store
+ */
+/**
+ * The requests that wait for their answers, in the order in which they were made. They go out
+ * as soon as there is a connection, and again on the next one if it was lost meanwhile: the
+ * server answers a repeat from memory, as long as it remembers.
+ */
+export declare class Requests {
+    #private;
+    /** @param {RequestsOptions} options */
+    constructor(options: RequestsOptions);
+    get supported(): boolean | null;
+    /** Whether an answer is due on the present connection. */
+    get waiting(): boolean;
+    /** A name for a message that no other has. */
+    newId(): string;
+    /**
+     * @param {object} message
+     * @param {RequestOptions} [options]
+     * @returns {Promise<WireMessage>}
+     */
+    add(message: object, { timeoutMs, stored: keep }?: RequestOptions): Promise<WireMessage>;
+    /**
+     * Reads the store, of which there must be one. What is in there goes out before everything
+     * else.
+     *
+     * @returns {Promise<{ id: string, message: object, reply: Promise<WireMessage> }[]>}
+     */
+    load(): Promise<{
+        id: string;
+        message: object;
+        reply: Promise<WireMessage>;
+    }[]>;
+    /** There is a connection: everything goes out that has no answer yet. */
+    flush(): void;
+    /**
+     * Takes the answer out of what the server sends.
+     *
+     * @param {WireMessage} message
+     * @returns {boolean} Whether it is one.
+     */
+    answer(message: WireMessage): boolean;
+    /**
+     * The server has shown whether it answers by `id`. If it does not, what went out is not
+     * repeated.
+     *
+     * @param {boolean} supported
+     */
+    support(supported: boolean): void;
+    /**
+     * Gives up on all of them. What is in the store stays there for the next page.
+     *
+     * @param {string} message
+     */
+    end(message: string): void;
+}

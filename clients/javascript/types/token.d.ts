@@ -1,0 +1,30 @@
+/**
+ * Tokens, and when they end.
+ *
+ * @module
+ */
+export type MaybeToken = string | null | undefined;
+export type TokenSource = MaybeToken | (() => MaybeToken | Promise<MaybeToken>);
+/**
+ * A token, or a function that gets one, asked before each attempt to connect and before the
+ * present one expires. To say that there is none to be had, throw a `ClientError` with the code
+ * `unauthorized`.
+ *
+ * @typedef {string | null | undefined} MaybeToken
+ * @typedef {MaybeToken | (() => MaybeToken | Promise<MaybeToken>)} TokenSource
+ */
+/**
+ * When a JSON Web Token expires (`exp`, RFC 7519 §4.1.4), in milliseconds since 1970.
+ *
+ * @param {MaybeToken} token
+ * @returns {number} `NaN` for one that does not tell.
+ */
+export declare function expiryOf(token: MaybeToken): number;
+/**
+ * How long to wait with the refresh of a token that lives so much longer: until its last fifth,
+ * or its last minute.
+ *
+ * @param {number} lifetimeMs
+ * @returns {number}
+ */
+export declare function refreshDelay(lifetimeMs: number): number;
