@@ -6,6 +6,7 @@
 mod support;
 
 mod axum_server;
+mod bench_server;
 mod echo;
 mod guide_authentication;
 mod guide_basic_usage;

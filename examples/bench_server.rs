@@ -1,0 +1,101 @@
+//! What `bench/load` measures: an echo, rooms that relay, sockets that do nothing, and the
+//! chat of the framework, each with as little around it as the framework allows.
+//!
+//! `cargo run --release -p nextrush --example bench_server -- --port 9001`, then for
+//! instance `cargo run --release -- measure fanout 127.0.0.1:9001` in `bench/load`.
+
+use std::num::NonZeroUsize;
+
+use axum::extract::{Path, Query};
+use clap::Parser;
+use nextrush::{
+    App, BoxError, ChatServer, DeflateConfig, EngineConfig, JoinError, MemoryBroker, Message,
+    Options, RoomName, Socket, User,
+};
+use serde::Deserialize;
+
+/// Serves /echo, /room/{id}, /rooms/{first}/{count}, /chat/{id}?user={n} and /idle.
+#[derive(Debug, Parser)]
+pub struct Arguments {
+    /// The port to listen on, on 127.0.0.1; 0 picks a free one.
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+
+    /// The number of threads that serve sockets; 0 is one per available core.
+    #[arg(long, default_value_t = 0)]
+    pub shards: usize,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    user: u64,
+}
+
+/// The application, to be served or tested.
+pub fn app(arguments: &Arguments) -> App {
+    let mut config = EngineConfig::default();
+    if let Some(shards) = NonZeroUsize::new(arguments.shards) {
+        config.shards = shards;
+    }
+    let mut app = App::with(config, MemoryBroker::new());
+    let chat = ChatServer::new(app.handle());
+
+    // Nothing is compressed for a client that does not offer it.
+    app.options(Options {
+        deflate: Some(DeflateConfig::default()),
+        ..Options::default()
+    });
+
+    app.ws("/echo", |socket: Socket| {
+        socket.on_message(|socket: Socket, message: Message| socket.send(message));
+    });
+
+    // What a member says goes to all members, to itself too.
+    app.ws("/room/{id}", |socket: Socket, Path(id): Path<RoomName>| {
+        socket.join(&id)?;
+        let room = socket.app().room(&id);
+        socket.on_message(move |_: Socket, message: Message| room.send(&message));
+        Ok::<_, JoinError>(())
+    });
+
+    // A member of many rooms, `room-{first}` and on, who says nothing and is told when it is
+    // in all of them.
+    app.ws(
+        "/rooms/{first}/{count}",
+        |socket: Socket, Path((first, count)): Path<(u32, u32)>| {
+            for number in first..first.saturating_add(count) {
+                socket.join(format!("room-{number}"))?;
+            }
+            socket.send("joined");
+            Ok::<_, JoinError>(())
+        },
+    );
+
+    // Parsed, stored, told to all members.
+    app.ws(
+        "/chat/{id}",
+        async move |socket: Socket, Path(id): Path<RoomName>, Query(member): Query<Member>| {
+            let user = User {
+                id: member.user.into(),
+                email: format!("user{}@example.com", member.user),
+            };
+            chat.connect(&socket, id, user).await;
+        },
+    );
+
+    app.ws("/idle", |_: Socket| {});
+
+    app
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let arguments = Arguments::parse();
+    let server = app(&arguments)
+        .listen(("127.0.0.1".parse()?, arguments.port))
+        .start()
+        .await?;
+    println!("listening on port {}", server.address().port());
+    server.run_until_signal().await?;
+    Ok(())
+}
