@@ -10,6 +10,7 @@ mod rooms;
 mod stalled;
 mod upgrade;
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -126,6 +127,8 @@ struct Run<'a> {
 
 /// How often something is published.
 const TICK: Duration = Duration::from_millis(25);
+/// How long the last member may take to join after its upgrade.
+const SETTLE: Duration = Duration::from_millis(500);
 /// How long deliveries may take until they count as lost.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -198,6 +201,8 @@ impl Run<'_> {
         let ticks = (seconds / TICK.as_secs_f64()).ceil().max(1.0) as u64;
         let mut ledger = Ledger::new(self.pool.len(), talk.senders);
         let mut sequence = vec![0; talk.speakers.len()];
+        // A client is told of the upgrade before the server's handler has joined the room.
+        thread::sleep(SETTLE);
         self.ticks(talk, 20, &mut sequence, &mut ledger, &mut new_histogram())?;
 
         let mut latency = new_histogram();
