@@ -58,8 +58,8 @@ impl Engine {
         }))
     }
 
-    /// Takes over a connection whose opening handshake is done. Its handler is
-    /// [opened](Handler::open) on the thread of its shard.
+    /// Takes over a connection whose opening handshake is done. [`Handover::open`]
+    /// is called on the thread of its shard.
     ///
     /// The shards enter the tokio runtime that the first call was made in, so work of
     /// handlers may use whatever needs one.
@@ -86,6 +86,7 @@ impl Engine {
             });
         }
         let Handover {
+            open,
             read_ahead,
             deflate,
             placement,
@@ -97,6 +98,7 @@ impl Engine {
             connection: connection.clone(),
             transport,
             read_ahead,
+            open,
         }));
         if link.inbox.push(accept) {
             Ok(connection)

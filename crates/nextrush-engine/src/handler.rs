@@ -14,18 +14,10 @@ use crate::error::ConnectionError;
 /// not block: all connections of the shard wait for it. One that panics closes its own
 /// connection with 1011 and no other.
 ///
-/// The first call is [`open`](Self::open), the last one [`close`](Self::close); each of
-/// them comes exactly once. Work that calls have returned runs on to its end.
+/// Before the first call [`Handover::open`](crate::Handover::open) has been called; the last
+/// one is [`close`](Self::close), which comes exactly once. Work that calls have returned
+/// runs on to its end.
 pub trait Handler: Any + Send + Sync {
-    /// The connection is there, and can be sent to. A message is not handed over, and
-    /// nothing is read past it, before the work is done or
-    /// [`Connection::start_reading`](crate::Connection::start_reading) was called. Pings
-    /// and the end of the connection are seen to all the same.
-    fn open(&self, connection: &Connection) -> Work {
-        let _ = connection;
-        None
-    }
-
     /// A message came. While the work is pending the connection is read no further, so
     /// that TCP holds the sender back.
     fn message(&self, connection: &Connection, message: Incoming<'_>) -> Work {

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use crate::connection::Connection;
 use crate::error::ConnectionError;
 use crate::handler::Work;
+use crate::handover::OpenFn;
 use crate::id::{ConnectionId, TimerId};
 use crate::room::RoomId;
 use crate::transport::Transport;
@@ -138,6 +139,7 @@ pub(crate) struct Accept {
     pub(crate) connection: Connection,
     pub(crate) transport: Transport,
     pub(crate) read_ahead: Bytes,
+    pub(crate) open: Option<OpenFn>,
 }
 
 /// A connection within its shard.

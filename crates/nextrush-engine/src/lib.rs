@@ -93,7 +93,7 @@ pub use driver::sim;
 pub use engine::Engine;
 pub use error::{AcceptError, ConnectionError, JoinError};
 pub use handler::{Handler, Incoming, Work};
-pub use handover::{Handover, Placement};
+pub use handover::{Handover, OpenFn, Placement};
 pub use id::{ConnectionId, TimerId};
 pub use room::{Room, RoomEvent};
 pub use transport::Transport;

@@ -11,6 +11,7 @@ use http::StatusCode;
 use http::request::Parts;
 use nextrush_engine::{ConnectionId, Engine, Room, State};
 use nextrush_protocol::{CloseCode, CloseFrame};
+use smallvec::smallvec;
 
 use crate::auth::UserId;
 use crate::internal_room;
@@ -157,7 +158,7 @@ impl Handle {
     }
 
     pub(crate) fn internal_room(&self, name: &str) -> Rooms {
-        Rooms::new(self.clone(), vec![self.0.engine.room(name)])
+        Rooms::new(self.clone(), smallvec![self.0.engine.room(name)])
     }
 
     pub(crate) fn join(&self, socket: &Socket, name: &str) -> Result<bool, JoinError> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nextrush_engine::{self as engine, ConnectionId};
 use nextrush_protocol::CloseCode;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::handle::{self, Handle};
 use crate::outgoing::Outgoing;
@@ -142,16 +143,17 @@ impl From<engine::JoinError> for JoinError {
 #[derive(Clone, Debug)]
 pub struct Rooms {
     handle: Handle,
-    rooms: Vec<engine::Room>,
-    except: Vec<ConnectionId>,
+    // Handlers keep these, and mostly of one room.
+    rooms: SmallVec<[engine::Room; 1]>,
+    except: SmallVec<[ConnectionId; 1]>,
 }
 
 impl Rooms {
-    pub(crate) fn new(handle: Handle, rooms: Vec<engine::Room>) -> Self {
+    pub(crate) fn new(handle: Handle, rooms: SmallVec<[engine::Room; 1]>) -> Self {
         Self {
             handle,
             rooms,
-            except: Vec::new(),
+            except: SmallVec::new(),
         }
     }
 

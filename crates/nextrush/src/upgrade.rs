@@ -24,7 +24,7 @@ use crate::endpoint::Open;
 use crate::handle::Handle;
 use crate::place;
 use crate::refusal;
-use crate::socket::SocketEvents;
+use crate::socket::{SocketEvents, call_endpoint};
 
 /// Prepares the upgrade: the connection moves to the engine as soon as the answer
 /// to the request has been written.
@@ -51,11 +51,12 @@ pub(crate) fn start(
         match take_transport(upgraded, options.close_timeout) {
             Ok((transport, read_ahead)) => {
                 let handover = Handover {
+                    open: Some(Box::new(|connection| call_endpoint(connection, open))),
                     read_ahead,
                     deflate,
                     placement,
                 };
-                let events = SocketEvents::new(app.clone(), open);
+                let events = SocketEvents::new(app.clone());
                 let accepted = app.engine().accept(transport, handover, options, events);
                 if let Err(error) = accepted {
                     tracing::warn!(%error, "an upgraded connection was dropped");

@@ -125,6 +125,7 @@ impl<I: Io> Shard<I> {
             connection,
             transport,
             read_ahead,
+            open,
         } = accept;
         let slot = connection.id().slot;
         if let Err(error) = self.io.register(slot, transport) {
@@ -137,9 +138,7 @@ impl<I: Io> Shard<I> {
         self.slab.insert(slot, live);
         self.ticks.begin(slot);
         self.watch_heartbeat(slot);
-        self.call(slot, Purpose::Open, |handler, connection| {
-            handler.open(connection)
-        });
+        self.call(slot, Purpose::Open, |_, connection| open?(connection));
         self.resume_reading(slot);
         if let Some(frame) = self.shutdown.clone() {
             connection.close(Some(frame));

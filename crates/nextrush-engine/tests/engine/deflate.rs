@@ -11,7 +11,7 @@ use nextrush_protocol::{
     Inflater, Limits, Opcode, Role, encode_masked,
 };
 
-use crate::support::{Log, Script, World, world};
+use crate::support::{Log, Script, World, handover, world};
 
 /// The first byte of a text message in one frame, compressed and not.
 const COMPRESSED: u8 = 0xC1;
@@ -57,7 +57,7 @@ impl Peer {
             &options,
             Handover {
                 deflate: Some(params),
-                ..Handover::default()
+                ..handover()
             },
             handler,
         );

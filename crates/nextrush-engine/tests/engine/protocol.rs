@@ -5,7 +5,7 @@ use nextrush_engine::{Handover, Options, Transport, sim};
 use nextrush_protocol::{Frame, FrameHead, Limits, Opcode, encode_masked};
 use std::sync::Arc;
 
-use crate::support::{Script, close_frame, masked, world};
+use crate::support::{Script, close_frame, handover, masked, world};
 
 #[test]
 fn a_violation_is_told_to_the_handler_and_closes_with_its_code() {
@@ -178,7 +178,7 @@ fn what_was_read_behind_the_handshake_comes_first() {
             Transport::Simulated(pipe),
             Handover {
                 read_ahead: Bytes::from(ahead),
-                ..Handover::default()
+                ..handover()
             },
             Arc::new(Options::default()),
             Script::default().handler(log.clone()),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use nextrush_engine::{Config, Connection, Engine, Handover, Options, Transport};
+use nextrush_engine::{Config, Connection, Engine, Options, Transport};
 use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as TheirCode;
 
-use crate::support::{Log, Script};
+use crate::support::{Log, Script, handover};
 
 /// Far more than anything here takes; a test that hangs fails by it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,7 +37,7 @@ fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) -> Con
     let options: Arc<Options> = Arc::new(script.options.clone());
     let handler = script.handler(log);
     engine
-        .accept(transport, Handover::default(), options, handler)
+        .accept(transport, handover(), options, handler)
         .unwrap()
 }
 

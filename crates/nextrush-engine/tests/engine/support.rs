@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nextrush_engine::sim::{Client, Network};
 use nextrush_engine::{
-    CloseReason, Config, Connection, ConnectionError, Handler, Incoming, Options, Work,
+    CloseReason, Config, Connection, ConnectionError, Handler, Handover, Incoming, Options, Work,
 };
 use nextrush_protocol::{
     CloseCode, CloseFrame, Decoder, Event, Frame, Limits, Opcode, Role, encode_masked,
@@ -41,7 +41,8 @@ impl World {
         let log = Log::default();
         let options = Arc::new(script.options.clone());
         let handler = script.handler(log.clone());
-        let (client, connection) = self.network.connect(&options, handler).unwrap();
+        let connect = self.network.connect_with(&options, handover(), handler);
+        let (client, connection) = connect.unwrap();
         self.network.run();
         Peer {
             client,
@@ -253,12 +254,19 @@ fn lock<T>(function: &Mutex<T>) -> MutexGuard<'_, T> {
     function.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Handler for Scripted {
-    fn open(&self, connection: &Connection) -> Work {
-        self.log.add("open");
-        lock(&self.open)(connection)
+/// What has a script's handler opened.
+pub(crate) fn handover() -> Handover {
+    Handover {
+        open: Some(Box::new(|connection| {
+            let scripted = connection.handler::<Scripted>()?;
+            scripted.log.add("open");
+            lock(&scripted.open)(connection)
+        })),
+        ..Handover::default()
     }
+}
 
+impl Handler for Scripted {
     fn message(&self, connection: &Connection, message: Incoming<'_>) -> Work {
         match message {
             Incoming::Text(text) => {

@@ -11,7 +11,6 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Socket;
 use super::kept::Kept;
-use super::listeners::Listeners;
 use crate::endpoint::Open;
 use crate::handle::Handle;
 use crate::message::Message;
@@ -23,11 +22,10 @@ pub(crate) struct SocketEvents {
 }
 
 impl SocketEvents {
-    /// `open` is the endpoint's handler with its extractors already filled in.
-    pub(crate) fn new(app: Handle, open: Open) -> Self {
+    pub(crate) fn new(app: Handle) -> Self {
         Self {
             app,
-            kept: Kept::new(Listeners::new(open)),
+            kept: Kept::default(),
         }
     }
 
@@ -41,25 +39,11 @@ impl SocketEvents {
 }
 
 impl Handler for SocketEvents {
-    fn open(&self, connection: &Connection) -> Work {
-        let socket = Socket::new(connection.clone());
-        let opened = Opened(socket.clone());
-        let open = socket.listeners(|all| all.open.take())?;
-        let work = open(socket)?;
-        Some(Box::pin(async move {
-            let _opened = opened;
-            work.await;
-        }))
-    }
-
     fn message(&self, connection: &Connection, incoming: Incoming<'_>) -> Work {
-        let (filters, callback, sender) = self.kept.look(|kept| {
-            let listeners = &kept.listeners;
-            (
-                listeners.filters.clone(),
-                listeners.message.clone(),
-                listeners.sender().cloned(),
-            )
+        let (callback, (filters, sender)) = self.kept.look(|kept| {
+            let others = kept.listeners();
+            let others = others.map(|all| (all.filters.clone(), all.sender().cloned()));
+            (kept.message.clone(), others.unwrap_or_default())
         })?;
         if sender.is_none() && callback.is_none() {
             return None;
@@ -85,19 +69,22 @@ impl Handler for SocketEvents {
     }
 
     fn pong(&self, connection: &Connection, payload: &[u8]) -> Work {
-        let callback = self.kept.look(|kept| kept.listeners.pong.clone())??;
+        let callback = self.kept.look(|kept| kept.listeners()?.pong.clone())??;
         let payload = Bytes::copy_from_slice(payload);
         callback.call(Socket::new(connection.clone()), payload)
     }
 
     fn error(&self, connection: &Connection, error: &ConnectionError) -> Work {
-        let callback = self.kept.look(|kept| kept.listeners.error.clone())??;
+        let callback = self.kept.look(|kept| kept.listeners()?.error.clone())??;
         callback.call(Socket::new(connection.clone()), error.clone())
     }
 
     fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {
         let socket = Socket::new(connection.clone());
-        let message = socket.listeners(Listeners::end);
+        let message = self.kept.change(|kept| {
+            kept.listeners_mut().end();
+            kept.message.take()
+        });
         drop(message);
         Some(Box::pin(run_close_functions(socket, reason.clone())))
     }
@@ -126,7 +113,10 @@ async fn run_close_functions(socket: Socket, reason: CloseReason) {
         }
     })
     .await;
-    let functions = socket.listeners(Listeners::forget);
+    let functions = socket
+        .events()
+        .kept()
+        .change(|kept| (kept.message.take(), kept.listeners_mut().forget()));
     drop(functions);
 }
 
@@ -144,11 +134,36 @@ fn shield<T>(call: impl FnOnce() -> T) -> Option<T> {
     result.ok()
 }
 
+/// Calls the endpoint's handler, with its extractors already filled in. Only one that is
+/// pending is marked as such: until then nothing can ask.
+pub(crate) fn call_endpoint(connection: &Connection, open: Open) -> Work {
+    let socket = Socket::new(connection.clone());
+    let mut work = open(socket.clone())?;
+    Some(Box::pin(async move {
+        if poll_once(work.as_mut()).await.is_ready() {
+            return;
+        }
+        let _opened = Opened::pending(socket);
+        work.await;
+    }))
+}
+
+async fn poll_once(mut work: Pin<&mut dyn Future<Output = ()>>) -> Poll<()> {
+    poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await
+}
+
 /// Marks the endpoint's handler as done, also when it panics.
 struct Opened(Socket);
 
+impl Opened {
+    fn pending(socket: Socket) -> Self {
+        socket.listeners(|all| all.set_opened(false));
+        Self(socket)
+    }
+}
+
 impl Drop for Opened {
     fn drop(&mut self) {
-        self.0.listeners(Listeners::set_opened);
+        self.0.listeners(|all| all.set_opened(true));
     }
 }

@@ -1,44 +1,66 @@
-//! What most sockets keep, behind one pointer that is empty for the others.
+//! What a socket keeps: in steps, as most sockets need little of it.
 
 use std::fmt;
 
 use parking_lot::Mutex;
 
 use super::listeners::Listeners;
+use crate::event::Callback;
+use crate::message::Message;
 
 /// What a socket's functions and its endpoint's handler have left with it.
 ///
 /// Empty for a socket whose endpoint's handler has returned and has left nothing: it
 /// only listens to rooms, as most of a million may.
+#[derive(Default)]
 pub(super) struct Kept(Mutex<Option<Box<Content>>>);
 
+#[derive(Default)]
 pub(super) struct Content {
-    pub(super) listeners: Listeners,
+    pub(super) message: Option<Callback<Message>>,
     /// Values of the user's own.
     pub(super) data: http::Extensions,
+    /// `None`: they are [idle](Listeners::idle).
+    listeners: Option<Box<Listeners>>,
+}
+
+impl Content {
+    /// All functions but the one for messages, and how far the socket is.
+    pub(super) fn listeners(&self) -> Option<&Listeners> {
+        self.listeners.as_deref()
+    }
+
+    pub(super) fn listeners_mut(&mut self) -> &mut Listeners {
+        self.listeners
+            .get_or_insert_with(|| Box::new(Listeners::idle()))
+    }
+
+    /// Sets the function for messages, unless the close event is over.
+    #[must_use = "the user's function is not to be dropped under the lock"]
+    pub(super) fn set_message(&mut self, callback: Callback<Message>) -> Option<Callback<Message>> {
+        match self.listeners() {
+            Some(listeners) if listeners.is_finished() => Some(callback),
+            _ => self.message.replace(callback),
+        }
+    }
+
+    fn tidy(&mut self) {
+        self.listeners.take_if(|listeners| listeners.is_idle());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.message.is_none() && self.data.is_empty() && self.listeners.is_none()
+    }
 }
 
 impl Kept {
-    pub(super) fn new(listeners: Listeners) -> Self {
-        Self(Mutex::new(Some(Box::new(Content {
-            listeners,
-            data: http::Extensions::new(),
-        }))))
-    }
-
     /// Changes the content; `change` must not call code of the user.
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut Content) -> R) -> R {
         let mut content = self.0.lock();
-        let kept = content.get_or_insert_with(|| {
-            Box::new(Content {
-                listeners: Listeners::idle(),
-                data: http::Extensions::new(),
-            })
-        });
+        let kept = content.get_or_insert_default();
         let result = change(kept);
-        if kept.listeners.is_idle() && kept.data.is_empty() {
-            *content = None;
-        }
+        kept.tidy();
+        content.take_if(|kept| kept.is_empty());
         result
     }
 

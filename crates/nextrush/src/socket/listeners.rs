@@ -11,23 +11,20 @@ use nextrush_engine::{CloseReason, ConnectionError};
 use tokio::sync::mpsc;
 
 use super::Socket;
-use crate::endpoint::Open;
 use crate::event::Callback;
 use crate::message::Message;
 
 pub(super) type Filter = Arc<dyn Fn(&Socket, &Message) -> ControlFlow<()> + Send + Sync>;
 pub(super) type Receiver = Arc<tokio::sync::Mutex<mpsc::Receiver<Message>>>;
 
-/// The registered functions of one socket, and how far its life has come.
+/// The registered functions of one socket but the one for messages, and how far its life
+/// has come.
 ///
 /// The functions are the user's, and so is their end: what a method here takes out it
 /// returns, to be dropped when the lock is released.
 #[derive(Default)]
 pub(super) struct Listeners {
-    /// The endpoint's handler, until it is called.
-    pub(super) open: Option<Open>,
     pub(super) filters: Vec<Filter>,
-    pub(super) message: Option<Callback<Message>>,
     pub(super) pong: Option<Callback<Bytes>>,
     pub(super) error: Option<Callback<ConnectionError>>,
     close: VecDeque<Callback<CloseReason>>,
@@ -46,14 +43,6 @@ struct Queue {
 }
 
 impl Listeners {
-    /// Those of a socket whose endpoint's handler is to be called.
-    pub(super) fn new(open: Open) -> Self {
-        Self {
-            open: Some(open),
-            ..Self::default()
-        }
-    }
-
     /// Those of a socket whose endpoint's handler has returned and has left nothing.
     pub(super) fn idle() -> Self {
         Self {
@@ -65,9 +54,7 @@ impl Listeners {
     /// Whether they are [such](Self::idle).
     pub(super) fn is_idle(&self) -> bool {
         let Self {
-            open,
             filters,
-            message,
             pong,
             error,
             close,
@@ -80,9 +67,7 @@ impl Listeners {
         *opened
             && !closed
             && !finished
-            && open.is_none()
             && filters.is_empty()
-            && message.is_none()
             && pong.is_none()
             && error.is_none()
             && close.is_empty()
@@ -135,13 +120,16 @@ impl Listeners {
     }
 
     /// No message comes any more: lets `recv` end.
-    #[must_use = "the user's function is not to be dropped under the lock"]
-    pub(super) fn end(&mut self) -> Option<Callback<Message>> {
+    pub(super) fn end(&mut self) {
         self.closed = true;
         if let Some(queue) = &mut self.queue {
             queue.sender = None;
         }
-        self.message.take()
+    }
+
+    /// Whether the close event is over.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
     }
 
     /// Adds a function for the close event; gives it back if that event is over.
@@ -189,9 +177,9 @@ impl Listeners {
         mem::replace(self, forgotten)
     }
 
-    /// The endpoint's handler has returned.
-    pub(super) fn set_opened(&mut self) {
-        self.opened = true;
+    /// Whether the endpoint's handler has returned.
+    pub(super) fn set_opened(&mut self, opened: bool) {
+        self.opened = opened;
         self.wake_close();
     }
 

@@ -16,7 +16,7 @@ use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::events::SocketEvents;
+pub(crate) use self::events::{SocketEvents, call_endpoint};
 use self::listeners::Listeners;
 pub use self::timer::Timer;
 use crate::auth::UserId;
@@ -315,7 +315,10 @@ impl Socket {
     }
 
     fn set_message(&self, callback: Callback<Message>) {
-        let replaced = self.listeners(|all| all.set(|all| &mut all.message, callback));
+        let replaced = self
+            .events()
+            .kept()
+            .change(|kept| kept.set_message(callback));
         drop(replaced);
         self.0.start_reading();
     }
@@ -332,7 +335,7 @@ impl Socket {
     fn listeners<R>(&self, change: impl FnOnce(&mut Listeners) -> R) -> R {
         self.events()
             .kept()
-            .change(|kept| change(&mut kept.listeners))
+            .change(|kept| change(kept.listeners_mut()))
     }
 
     /// Ends a handler's call: an error is logged and closes the socket.
