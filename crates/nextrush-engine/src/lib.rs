@@ -67,6 +67,7 @@
 //! free slots come last: nothing else is locked under them. No code of the user is called
 //! under any lock.
 
+mod chunked;
 mod close_reason;
 mod config;
 mod connection;

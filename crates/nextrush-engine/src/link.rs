@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::chunked::Chunked;
 use crate::connection::Connection;
 use crate::id::{ConnectionId, TimerId};
 use crate::inbox::{Command, Inbox, Key, Order};
@@ -122,30 +123,30 @@ pub(crate) struct Busy {
 /// Which connection is in which slot, and how often each slot has been used.
 #[derive(Default)]
 struct Slots {
-    connections: Vec<Option<Connection>>,
-    generations: Vec<u32>,
+    connections: Chunked<Option<Connection>>,
+    generations: Chunked<u32>,
+    used: u32,
     free: Vec<u32>,
 }
 
 impl Slots {
     fn add(&mut self, make: impl FnOnce(u32, u32) -> Connection) -> Connection {
         let slot = self.free.pop().unwrap_or_else(|| {
-            let slot = self.generations.len();
-            self.generations.push(0);
-            self.connections.push(None);
-            u32::try_from(slot).expect("no shard holds 2^32 connections")
+            self.used += 1;
+            self.used - 1
         });
         let index = slot as usize;
-        let connection = make(slot, self.generations[index]);
-        self.connections[index] = Some(connection.clone());
+        let connection = make(slot, *self.generations.place(index));
+        *self.connections.place(index) = Some(connection.clone());
         connection
     }
 
     fn remove(&mut self, slot: u32) -> Option<Connection> {
         let index = slot as usize;
-        self.generations[index] = self.generations[index].wrapping_add(1);
+        let generation = self.generations.place(index);
+        *generation = generation.wrapping_add(1);
         self.free.push(slot);
-        self.connections[index].take()
+        self.connections.place(index).take()
     }
 
     fn find(&self, id: ConnectionId) -> Option<Connection> {

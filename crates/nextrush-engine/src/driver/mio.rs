@@ -15,6 +15,7 @@ use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use tokio::runtime;
 
 use super::watchdog;
+use crate::chunked::Chunked;
 use crate::io::{Io, Readiness};
 use crate::link::Link;
 use crate::moment::Moment;
@@ -46,7 +47,7 @@ pub(crate) fn start(shared: &Arc<Shared>, runtime: &runtime::Handle) -> io::Resu
         }));
         let sockets = Sockets {
             registry: poll.registry().try_clone()?,
-            streams: Vec::new(),
+            streams: Chunked::default(),
         };
         let running = Shared::count_shard(shared);
         let (link, runtime) = (Arc::clone(link), runtime.clone());
@@ -97,7 +98,7 @@ fn readiness(event: &Event) -> Option<Readiness> {
 /// The sockets of a shard, registered with its poll under their slots.
 struct Sockets {
     registry: Registry,
-    streams: Vec<Option<Stream>>,
+    streams: Chunked<Option<Stream>>,
 }
 
 enum Stream {
@@ -114,11 +115,7 @@ impl Io for Sockets {
         let mut stream = Stream::new(transport)?;
         self.registry
             .register(stream.source(), token(slot), Interest::READABLE)?;
-        let index = slot as usize;
-        if index >= self.streams.len() {
-            self.streams.resize_with(index + 1, || None);
-        }
-        self.streams[index] = Some(stream);
+        *self.streams.place(slot as usize) = Some(stream);
         Ok(())
     }
 

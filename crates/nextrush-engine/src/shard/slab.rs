@@ -4,6 +4,7 @@ use nextrush_protocol::{Decoder, Role};
 use super::backlog::Outbox;
 use super::rooms::Membership;
 use super::timers::TimerKey;
+use crate::chunked::Chunked;
 use crate::config::Options;
 use crate::connection::Connection;
 use crate::handler::Incoming;
@@ -14,7 +15,7 @@ use crate::moment::Moment;
 /// The connections of a shard, by slot.
 #[derive(Default)]
 pub(super) struct Slab {
-    slots: Vec<Option<Live>>,
+    slots: Chunked<Option<Live>>,
     len: usize,
 }
 
@@ -240,12 +241,8 @@ impl Extra {
 
 impl Slab {
     pub(super) fn insert(&mut self, slot: u32, live: Live) {
-        let index = slot as usize;
-        if index >= self.slots.len() {
-            self.slots.resize_with(index + 1, || None);
-        }
-        debug_assert!(self.slots[index].is_none(), "a slot is given out once");
-        self.slots[index] = Some(live);
+        let before = self.slots.place(slot as usize).replace(live);
+        debug_assert!(before.is_none(), "a slot is given out once");
         self.len += 1;
     }
 
