@@ -32,6 +32,8 @@ export class Tab {
   #sockets = new Map();
   #channel;
   #opened = 0;
+  /** What is to be said as soon as the lock is held. @type {TabMessage[] | null} */
+  #unsaid = [];
 
   /**
    * @param {string} name
@@ -42,8 +44,13 @@ export class Tab {
   constructor(name, WebSocket, locks, Channel) {
     this.#channel = new Channel(name);
     this.#channel.onmessage = ({ data }) => this.#hear(data);
-    // Held until the tab is gone, however it goes: that is how the leader learns of it.
-    void locks.request(`${name}:${this.id}`, () => new Promise(() => {}));
+    // Held until the tab is gone, however it goes: that is how the leader learns of it. A leader
+    // that heard of the tab before would find the lock free, and the tab gone.
+    void locks.request(`${name}:${this.id}`, () => {
+      for (const message of this.#unsaid ?? []) this.#channel.postMessage(message);
+      this.#unsaid = null;
+      return new Promise(() => {});
+    });
     void locks.request(`${name}:leader`, () => {
       const channel = new Channel(name);
       const hub = new TabHub({
@@ -78,7 +85,9 @@ export class Tab {
 
   /** @param {Omit<TabMessage, 'from'>} message */
   say(message) {
-    this.#channel.postMessage({ ...message, from: this.id });
+    const said = { ...message, from: this.id };
+    if (this.#unsaid) this.#unsaid.push(said);
+    else this.#channel.postMessage(said);
   }
 
   /** @param {TabMessage} message */

@@ -205,7 +205,7 @@ async function play(seed) {
       for (let n = below(8); n > 0; n -= 1) w.step(pick);
     },
     channels: () => {
-      for (let n = below(8); n > 0; n -= 1) browser.step();
+      for (let n = below(8); n > 0; n -= 1) below(2) ? browser.step() : browser.stepLocks();
     },
   };
   const names = [...Object.keys(actions), 'publish', 'publish', 'wires', 'wires', 'channels', 'channels', 'wait'];

@@ -3,10 +3,12 @@
  * there until `settle`, or is heard one by one.
  */
 export class Browser {
-  /** @type {Map<string, { tab: Tab, callback: () => void }[]>} */
+  /** @type {Map<string, { tab: object, grant: () => void }[]>} */
   #locks = new Map();
   /** @type {(() => void)[]} */
   #underway = [];
+  /** Requests for locks, which reach the browser on a way of their own. @type {(() => void)[]} */
+  #requested = [];
   #tabs = new Set();
 
   /** Opens a tab; what it returns goes to `sharedWebSocket`. */
@@ -31,10 +33,19 @@ export class Browser {
       }
     }
     const request = (name, callback) => {
-      const queue = this.#locks.get(name) ?? [];
-      this.#locks.set(name, queue);
-      queue.push({ tab, callback });
-      if (queue.length === 1) callback();
+      this.#requested.push(() => {
+        if (!tab.alive) return;
+        const queue = this.#locks.get(name) ?? [];
+        this.#locks.set(name, queue);
+        const release = () => {
+          queue.shift();
+          queue[0]?.grant();
+        };
+        // A callback that returns a promise holds the lock, here for ever.
+        const grant = () => callback() ?? release();
+        queue.push({ tab, grant });
+        if (queue.length === 1) grant();
+      });
     };
     return {
       platform: { WebSocket: TabSocket, BroadcastChannel: Channel, locks: { request } },
@@ -47,17 +58,25 @@ export class Browser {
           const held = queue[0]?.tab === tab;
           const left = queue.filter((request) => request.tab !== tab);
           queue.splice(0, queue.length, ...left);
-          if (held) queue[0]?.callback();
+          if (held) queue[0]?.grant();
         }
       },
     };
   }
 
-  /** Delivers the oldest message; returns whether there was one. */
+  /**
+   * Delivers the oldest message or, if there is none, the newest request for a lock: those of
+   * different tabs overtake each other. Returns whether there was anything.
+   */
   step() {
-    const next = this.#underway.shift();
+    const next = this.#underway.shift() ?? this.#requested.pop();
     next?.();
     return next !== undefined;
+  }
+
+  /** Delivers the oldest request for a lock. */
+  stepLocks() {
+    this.#requested.shift()?.();
   }
 
   #post(from, data) {
