@@ -281,3 +281,26 @@ test('a page that was left before its messages went out sends them when it is op
   assert.deepEqual(confirmed, ['n 1', 'n 2', 'n 3']);
   assert.deepEqual(said, ['n 1', 'n 2', 'n 3']);
 });
+
+test('a client lives in a worker too, and finds the server that its page came from', async () => {
+  const page = await context.newPage();
+  await page.goto(host.page);
+  await page.evaluate((origin) => {
+    const code = `
+      import { LiveClient } from '${origin}/client/index.js';
+      const live = new LiveClient('ada');
+      const news = live.subscribe('news');
+      news.on('state', (state) => postMessage(state));
+      news.on('update', ({ data }) => postMessage(data));
+      live.connect();
+    `;
+    const url = URL.createObjectURL(new Blob([code], { type: 'text/javascript' }));
+    const heard = /** @type {unknown[]} */ ([]);
+    Object.assign(window, { heard });
+    new Worker(url, { type: 'module' }).onmessage = ({ data }) => heard.push(data);
+  }, host.page);
+  await until(page, 'heard.includes("subscribed")');
+  publish(1, 2);
+  await until(page, 'heard.length === 3');
+  assert.deepEqual(await page.evaluate('heard'), ['subscribed', 1, 2]);
+});
