@@ -252,7 +252,7 @@ export class Client extends Connection {
       // Whatever the answer is, it shows that the connection lives.
       this.#probe = this.requests.newId();
       this.send({ type: 'ping', id: this.#probe });
-      this.#expectAnswer();
+      this.#expectAnswer(Math.min(PROBE_MS, this.#answerTimeoutMs));
     } else if (slept) {
       this.lose('no-answer');
     }
@@ -277,10 +277,10 @@ export class Client extends Connection {
     super.fail(reason, details);
   }
 
-  #expectAnswer() {
+  #expectAnswer(ms = this.#answerTimeoutMs) {
     // A server that never answers says nothing about its connection by that.
     if (!this.requests.supported || this.#patience.set) return;
-    this.#patience.start(this.#answerTimeoutMs, () => this.lose('no-answer'));
+    this.#patience.start(ms, () => this.lose('no-answer'));
   }
 
   async #restore() {
@@ -326,6 +326,9 @@ export class Client extends Connection {
     }
   }
 }
+
+/** Somebody looks at a page that was hidden: they are not to wait for long. */
+const PROBE_MS = 5_000;
 
 /** `WebSocket.OPEN`, which not every stand-in for a WebSocket has. */
 const OPEN = 1;

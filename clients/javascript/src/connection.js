@@ -525,8 +525,12 @@ function soon(get, failed, next) {
     failed(error);
     return;
   }
-  if (value instanceof Promise) value.then(next, failed);
-  else next(value);
+  // Not only the platform's own promises.
+  if (typeof (/** @type {any} */ (value)?.then) === 'function') {
+    Promise.resolve(value).then(next, failed);
+  } else {
+    next(/** @type {T} */ (value));
+  }
 }
 
 /**

@@ -67,7 +67,7 @@ export function resolveEnvironment(options = {}) {
   if (typeof WebSocket !== 'function') {
     throw new ClientError(
       'no-websocket',
-      "no WebSocket here: pass one as the option { WebSocket }, as that of 'ws'",
+      "no WebSocket: pass the option { WebSocket } of 'ws'",
     );
   }
   return {

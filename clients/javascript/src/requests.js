@@ -6,6 +6,7 @@
 
 import { Deadline } from './deadline.js';
 import { ClientError } from './errors.js';
+import { randomId } from './random-id.js';
 
 /** @import { Timers } from './environment.js' */
 /** @import { WireMessage } from './message.js' */
@@ -70,7 +71,7 @@ export class Requests {
   /** @type {Map<string, Pending>} */
   #pending = new Map();
   #options;
-  #prefix = Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join('');
+  #prefix = randomId();
   #made = 0;
   /** While the store is read, nothing goes out: what is in there is older. */
   #loading = false;

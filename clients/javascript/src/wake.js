@@ -40,6 +40,8 @@ export function watchPlatform({ network, page, timers, now }, { online, offline,
     [network, 'pagehide', ({ persisted }) => persisted && asleep()],
     [network, 'pageshow', ({ persisted }) => persisted && awake(true)],
     [page, 'visibilitychange', () => page?.visibilityState === 'visible' && awake(false)],
+    // A page that was frozen may be shown without the event above.
+    [page, 'resume', () => awake(false)],
   ];
   for (const [target, type, listener] of listeners) target?.addEventListener(type, listener);
 

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { ChatClient, LiveClient } from '../src/index.js';
 import { ContractServer } from './kit/contract-server.js';
 import { linkedWorld } from './kit/linked-world.js';
+import { Reader } from './kit/reader.js';
 import { seeded } from './kit/schedule.js';
 import { settled } from './kit/world.js';
 
@@ -13,46 +14,6 @@ import { settled } from './kit/world.js';
 
 const SEEDS = process.env.SEED ? [Number(process.env.SEED)] : Array.from({ length: 1_500 }, (_, i) => i + 1);
 const STEPS = 120;
-
-/** What a reader received of a stream, checked as it comes. */
-class Reader {
-  events = 0;
-  #stream = null;
-  #next = null;
-
-  /** A publication, whose content is its place: `epoch/offset`. */
-  publication(place) {
-    const [epoch, offset] = place.split('/');
-    this.events += 1;
-    if (this.#stream !== null) {
-      assert.equal(epoch, this.#stream, 'another stream began without a word');
-      assert.equal(Number(offset), this.#next, 'a publication is missing, doubled or out of order');
-    }
-    this.#stream = epoch;
-    this.#next = Number(offset) + 1;
-  }
-
-  gap({ reason, from, to }) {
-    this.events += 1;
-    assert.ok(['epoch', 'history', 'ahead', 'slow'].includes(reason), `a gap for the reason ${reason}`);
-    if (from === undefined) {
-      // Any number may be missing: whatever comes next is right.
-      this.#stream = null;
-      return;
-    }
-    if (this.#stream !== null) assert.equal(from, this.#next, 'the gap begins elsewhere');
-    this.#next = to + 1;
-  }
-
-  /** The end: nothing is outstanding. */
-  whole({ epoch, offset }, top) {
-    assert.equal(offset, top, 'something is still missing');
-    if (this.#stream !== null) {
-      assert.equal(epoch, this.#stream);
-      assert.equal(this.#next, top + 1);
-    }
-  }
-}
 
 async function play(seed) {
   const { random, below, pick } = seeded(seed);

@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -62,8 +65,52 @@ test('the modules import nothing but each other, by paths that a browser can fol
   for (const [name, text] of Object.entries(texts(join(root, 'src')))) {
     const code = text.replaceAll(/\/\*[^]*?\*\//g, '');
     for (const [, specifier] of code.matchAll(/^(?:import|export|\}).* from '([^']+)';$/gm)) {
+      if (name === 'react.js' && specifier === 'react') continue;
       assert.match(specifier, /^\.\/[a-z-]+\.js$/, name);
     }
     assert.doesNotMatch(code, /\bimport\s*\(|^import '/m, name);
   }
+});
+
+/** The size of a bundle in bytes, minified and compressed. */
+async function size(code) {
+  const { outputFiles } = await build({
+    stdin: { contents: code, resolveDir: root },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    external: ['react'],
+    write: false,
+  });
+  return gzipSync(outputFiles[0].contents, { level: 9 }).length;
+}
+
+const KB = 1_000;
+for (const [what, limit, code] of [
+  ['channels over a connection that comes back', 6 * KB, "export { LiveClient } from 'nextrush-client'"],
+  ['a chat room', 6.5 * KB, "export { ChatClient } from 'nextrush-client'"],
+  ['everything, with presence and the outbox,', 10 * KB, "export * from 'nextrush-client'"],
+  ['what tabs share', 3 * KB, "export * from 'nextrush-client/tabs'"],
+  ['the names of states and reasons', 0.6 * KB, "export { State, Reason } from 'nextrush-client'"],
+]) {
+  test(`${what} weighs at most ${limit} bytes`, async (t) => {
+    const bytes = await size(code);
+    t.diagnostic(`${bytes} bytes`);
+    assert.ok(bytes <= limit, `${bytes} bytes`);
+  });
+}
+
+/** Runs a tool of the development dependencies. */
+function run(tool, ...args) {
+  const { status, stdout, stderr } = spawnSync(join(root, 'node_modules', '.bin', tool), args, {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  assert.equal(status, 0, `${stdout}${stderr}`);
+}
+
+test('the package can be published as it is (publint)', () => run('publint', 'run', '--strict'));
+
+test('its types are found by every resolution that can load it (attw)', () => {
+  run('attw', '--pack', '.', '--profile', 'esm-only', '--no-emoji');
 });

@@ -53,7 +53,9 @@ describe('a page that is shown again', () => {
   test('asks whether the connection lives, and finds that it does not', async () => {
     const { w, client } = await answered();
     w.show(true);
-    w.clock.advance(15_000);
+    w.clock.advance(4_999);
+    assert.equal(client.state, 'connected');
+    w.clock.advance(1);
     assert.equal(client.state, 'disconnected');
     assert.equal(client.reason, 'no-answer');
   });

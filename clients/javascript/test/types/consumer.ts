@@ -22,6 +22,8 @@ import {
   type Update,
   type User,
 } from 'nextrush-client';
+import { useChat, useClient, useConnection, usePresence, useSubscription } from 'nextrush-client/react';
+import { sharedWebSocket } from 'nextrush-client/tabs';
 import WebSocket from 'ws';
 
 const client = new Client(async () => '/live?token=fresh', { WebSocket, protocols: ['v1'] });
@@ -107,4 +109,12 @@ new LiveClient(7);
 // @ts-expect-error: no such field
 chat.on('private-message', ({ to }) => to);
 
-export { read, removed, reply, sent, since, stop };
+function Component() {
+  const one = useClient(() => new LiveClient('jwt', { WebSocket: sharedWebSocket('live of 7') }));
+  const { state, reason } = useConnection(one);
+  useSubscription(one, 'posts', { onUpdate: ({ data }) => data.post, onGap: ({ reason }) => reason });
+  const { messages, users, typing } = useChat(useClient(() => new ChatClient('lobby', 'jwt')));
+  return [state, reason, usePresence(one, 'posts').length, messages.length + users.length + typing.length];
+}
+
+export { Component, read, removed, reply, sent, since, stop };

@@ -1,0 +1,157 @@
+/**
+ * Hooks for React 18 and newer.
+ *
+ * Clients and subscriptions are shared by all components that use them, and end when the last one
+ * is gone; in Strict Mode, where React mounts everything twice, they are made once.
+ *
+ * @module
+ */
+
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react';
+
+import { Presence } from './presence.js';
+import { shared } from './shared.js';
+
+/** @import { ChatClient } from './chat-client.js' */
+/** @import { Client } from './client.js' */
+/** @import { LiveClient } from './live-client.js' */
+/** @import { Gap } from './position.js' */
+/** @import { Reason, State } from './states.js' */
+/** @import { SubscriptionState } from './subscription.js' */
+/** @import { ChatMessage, PresenceMember, Update, User } from './wire.js' */
+
+/**
+ * Connects a client while the component is there, and closes it afterwards.
+ *
+ * @example
+ * const live = useClient(() => new LiveClient(token));
+ *
+ * @template {Client<any>} C
+ * @param {() => C} make Called once in the life of the component; for another client, give the
+ *   component another `key`.
+ * @returns {C}
+ */
+export function useClient(make) {
+  const [client] = useState(make);
+  useEffect(() => connections(client), [client]);
+  return client;
+}
+
+/**
+ * Where a client stands.
+ *
+ * @param {Client<any>} client
+ * @returns {{ state: State, reason: Reason }}
+ */
+export function useConnection(client) {
+  const listen = useListener(client, 'state');
+  const state = useSyncExternalStore(listen, () => client.state, () => client.state);
+  const reason = useSyncExternalStore(listen, () => client.reason, () => client.reason);
+  return { state, reason };
+}
+
+/**
+ * Listens to a channel while the component is there. Several components may listen to one
+ * channel; it is left with the last of them.
+ *
+ * @example
+ * const { state } = useSubscription(live, 'posts', {
+ *   onUpdate: ({ data }) => setPosts((posts) => [...posts, data.post]),
+ *   onGap: () => reload(),
+ * });
+ *
+ * @param {LiveClient} live
+ * @param {string} channel
+ * @param {{ onUpdate?: (update: Update) => void, onGap?: (gap: Gap) => void }} [listeners] Those
+ *   of the latest rendering are called.
+ * @returns {{ state: SubscriptionState }}
+ */
+export function useSubscription(live, channel, listeners = {}) {
+  const latest = useRef(listeners);
+  useEffect(() => {
+    latest.current = listeners;
+  });
+  const [state, setState] = useState(/** @type {SubscriptionState} */ ('subscribing'));
+  useEffect(() => {
+    const stop = subscriptions(live, channel);
+    const subscription = live.subscribe(channel);
+    setState(subscription.state);
+    const stops = [
+      subscription.on('update', (update) => latest.current.onUpdate?.(update)),
+      subscription.on('gap', (gap) => latest.current.onGap?.(gap)),
+      subscription.on('state', setState),
+      stop,
+    ];
+    return () => stops.forEach((stop) => stop());
+  }, [live, channel]);
+  return { state };
+}
+
+/**
+ * Who is in a channel. Subscribes to it while the component is there.
+ *
+ * @param {LiveClient} live
+ * @param {string} channel
+ * @returns {readonly PresenceMember[]}
+ */
+export function usePresence(live, channel) {
+  const [members, setMembers] = useState(/** @type {readonly PresenceMember[]} */ ([]));
+  useEffect(() => {
+    const stop = subscriptions(live, channel);
+    const presence = new Presence(live, channel);
+    setMembers(presence.members);
+    const unlisten = presence.on('change', setMembers);
+    return () => {
+      unlisten();
+      presence.close();
+      stop();
+    };
+  }, [live, channel]);
+  return members;
+}
+
+/**
+ * A room: its messages, its members, and who is typing.
+ *
+ * @param {ChatClient} chat
+ * @param {{ limit?: number }} [options] `limit`: how many messages are kept. Default 500.
+ * @returns {{ messages: readonly ChatMessage[], users: readonly User[], typing: readonly User[] }}
+ */
+export function useChat(chat, { limit = 500 } = {}) {
+  const [messages, setMessages] = useState(/** @type {readonly ChatMessage[]} */ ([]));
+  const [users, setUsers] = useState(/** @type {readonly User[]} */ (chat.users));
+  const [typing, setTyping] = useState(/** @type {readonly User[]} */ (chat.typingUsers));
+  useEffect(() => {
+    const stops = [
+      chat.on('room-history', (history) => setMessages(history.messages.slice(-limit))),
+      chat.on('chat-message', (message) => setMessages((before) => [...before, message].slice(-limit))),
+      chat.on('users', setUsers),
+      chat.on('typing-users', setTyping),
+    ];
+    return () => stops.forEach((stop) => stop());
+  }, [chat, limit]);
+  return { messages, users, typing };
+}
+
+/**
+ * @param {Client<any>} client
+ * @param {string} type
+ */
+function useListener(client, type) {
+  return useCallback(
+    (/** @type {() => void} */ listener) => client.on(type, listener),
+    [client, type],
+  );
+}
+
+const connections = shared(
+  (/** @type {Client<any>} */ client) => client.connect(),
+  (client) => client.close(),
+);
+
+const subscriptions = shared(
+  (/** @type {LiveClient} */ live, channel) => {
+    live.subscribe(channel);
+  },
+  (live, channel) => live.unsubscribe(channel),
+);

@@ -1,0 +1,60 @@
+// Measures this package and its peers in the same way: bundled and minified by esbuild for
+// browsers, compressed by gzip -9. Installs the peers in a folder of its own.
+//
+//   npm run sizes
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+import { build } from 'esbuild';
+
+const own = fileURLToPath(new URL('..', import.meta.url));
+
+/** What an application imports to connect and to subscribe, and no more. */
+const CASES = [
+  ['nextrush-client', 'channels', "export { LiveClient } from 'nextrush-client'", own],
+  ['nextrush-client', 'a chat room', "export { ChatClient } from 'nextrush-client'", own],
+  ['nextrush-client', 'everything', "export * from 'nextrush-client'", own],
+  ['nextrush-client', 'one socket for all tabs', "export * from 'nextrush-client/tabs'", own],
+  ['socket.io-client', 'io', "export { io } from 'socket.io-client'"],
+  ['centrifuge', 'Centrifuge', "export { Centrifuge } from 'centrifuge'"],
+  ['phoenix', 'Socket, Presence', "export { Socket, Presence } from 'phoenix'"],
+  ['ably', 'Realtime', "export { Realtime } from 'ably'"],
+  ['ably', 'modular, with presence', "export { BaseRealtime, FetchRequest, RealtimePresence, WebSocketTransport } from 'ably/modular'"],
+  ['pusher-js', 'Pusher', "export { default } from 'pusher-js'"],
+  ['partysocket', 'WebSocket', "export { WebSocket } from 'partysocket'"],
+  ['@microsoft/signalr', 'HubConnectionBuilder', "export { HubConnectionBuilder } from '@microsoft/signalr'"],
+];
+
+const folder = mkdtempSync(join(tmpdir(), 'nextrush-sizes-'));
+try {
+  writeFileSync(join(folder, 'package.json'), '{"private":true}');
+  const peers = [...new Set(CASES.filter(([, , , at]) => !at).map(([name]) => name))];
+  spawnSync('npm', ['install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts', ...peers], {
+    cwd: folder,
+    stdio: 'inherit',
+  });
+  for (const [name, what, contents, at] of CASES) {
+    const manifest = at ? join(at, 'package.json') : join(folder, 'node_modules', name, 'package.json');
+    const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
+    const { outputFiles } = await build({
+      stdin: { contents, resolveDir: at ?? folder },
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      platform: 'browser',
+      define: { 'process.env.NODE_ENV': '"production"' },
+      external: ['react'],
+      logLevel: 'error',
+      write: false,
+    });
+    const bytes = gzipSync(outputFiles[0].contents, { level: 9 }).length;
+    console.log(`${String(bytes).padStart(7)}  ${name} ${version}  ${what}`);
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}

@@ -1,0 +1,88 @@
+/**
+ * Hooks for React 18 and newer.
+ *
+ * Clients and subscriptions are shared by all components that use them, and end when the last one
+ * is gone; in Strict Mode, where React mounts everything twice, they are made once.
+ *
+ * @module
+ */
+import type { ChatClient } from './chat-client.js';
+import type { Client } from './client.js';
+import type { LiveClient } from './live-client.js';
+import type { Gap } from './position.js';
+import type { Reason, State } from './states.js';
+import type { SubscriptionState } from './subscription.js';
+import type { ChatMessage, PresenceMember, Update, User } from './wire.js';
+/** @import { ChatClient } from './chat-client.js' */
+/** @import { Client } from './client.js' */
+/** @import { LiveClient } from './live-client.js' */
+/** @import { Gap } from './position.js' */
+/** @import { Reason, State } from './states.js' */
+/** @import { SubscriptionState } from './subscription.js' */
+/** @import { ChatMessage, PresenceMember, Update, User } from './wire.js' */
+/**
+ * Connects a client while the component is there, and closes it afterwards.
+ *
+ * @example
+ * const live = useClient(() => new LiveClient(token));
+ *
+ * @template {Client<any>} C
+ * @param {() => C} make Called once in the life of the component; for another client, give the
+ *   component another `key`.
+ * @returns {C}
+ */
+export declare function useClient<C extends Client<any>>(make: () => C): C;
+/**
+ * Where a client stands.
+ *
+ * @param {Client<any>} client
+ * @returns {{ state: State, reason: Reason }}
+ */
+export declare function useConnection(client: Client<any>): {
+    state: State;
+    reason: Reason;
+};
+/**
+ * Listens to a channel while the component is there. Several components may listen to one
+ * channel; it is left with the last of them.
+ *
+ * @example
+ * const { state } = useSubscription(live, 'posts', {
+ *   onUpdate: ({ data }) => setPosts((posts) => [...posts, data.post]),
+ *   onGap: () => reload(),
+ * });
+ *
+ * @param {LiveClient} live
+ * @param {string} channel
+ * @param {{ onUpdate?: (update: Update) => void, onGap?: (gap: Gap) => void }} [listeners] Those
+ *   of the latest rendering are called.
+ * @returns {{ state: SubscriptionState }}
+ */
+export declare function useSubscription(live: LiveClient, channel: string, listeners?: {
+    onUpdate?: (update: Update) => void;
+    onGap?: (gap: Gap) => void;
+}): {
+    state: SubscriptionState;
+};
+/**
+ * Who is in a channel. Subscribes to it while the component is there.
+ *
+ * @param {LiveClient} live
+ * @param {string} channel
+ * @returns {readonly PresenceMember[]}
+ */
+export declare function usePresence(live: LiveClient, channel: string): readonly PresenceMember[];
+/**
+ * A room: its messages, its members, and who is typing.
+ *
+ * @param {ChatClient} chat
+ * @param {{ limit?: number }} [options] `limit`: how many messages are kept. Default 500.
+ * @returns {{ messages: readonly ChatMessage[], users: readonly User[], typing: readonly User[] }}
+ */
+export declare function useChat(chat: ChatClient, { limit }?: {
+    limit?: number;
+}): {
+    messages: readonly ChatMessage[];
+    users: readonly User[];
+    typing: readonly User[];
+};
