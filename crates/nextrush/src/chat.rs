@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use indexmap::IndexMap;
 use nextrush_broker::{
-    BrokerError, Epoch, History, HistoryQuery, Publication, Retention, Topic, TopicError,
+    BrokerError, Epoch, History, HistoryQuery, Publication, Publish, Retention, Topic, TopicError,
 };
 use nextrush_engine::{CloseReason, ConnectionId, Room};
 use nextrush_protocol::CloseCode;
@@ -365,10 +364,9 @@ impl Member {
             user: self.user.clone(),
         };
         let data = serde_json::to_vec(&post).expect("a post has string keys only");
+        let publish = Publish::new(data).retain(Retention::count(KEPT));
         let topics = self.chat.topics();
-        topics
-            .publish(&self.topic, Bytes::from(data), Retention::count(KEPT))
-            .await?;
+        topics.publish(&self.topic, publish).await?;
         Ok(())
     }
 

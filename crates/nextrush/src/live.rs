@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nextrush_broker::{
-    BrokerError, Epoch, History, HistoryQuery, Position, Publication, Retention, Topic,
+    BrokerError, Epoch, History, HistoryQuery, Position, Publication, Publish, Topic,
 };
 use nextrush_engine::{CloseReason, ConnectionId, Room};
 use parking_lot::Mutex;
@@ -198,8 +198,8 @@ impl LiveUpdates {
     ) -> Result<Position, PublishError> {
         let topic = self.topic(channel).ok_or(PublishError::InvalidName)?;
         let data = Bytes::from(serde_json::to_vec(data)?);
-        let published = self.topics().publish(&topic, data, Retention::NOTHING);
-        Ok(published.await?)
+        let published = self.topics().publish(&topic, Publish::new(data)).await?;
+        Ok(published.position)
     }
 
     /// The number of sockets subscribed to a channel.

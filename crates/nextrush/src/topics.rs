@@ -9,10 +9,8 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
 use nextrush_broker::{
-    Broker, BrokerError, Epoch, History, HistoryQuery, Position, Publication, Retention, Sink,
-    Topic,
+    Broker, BrokerError, Epoch, History, HistoryQuery, Publication, Publish, Published, Sink, Topic,
 };
 use nextrush_engine::{Engine, Room};
 use nextrush_protocol::Frame;
@@ -74,10 +72,9 @@ impl Topics {
     pub(crate) async fn publish(
         &self,
         topic: &Topic,
-        data: Bytes,
-        retention: Retention,
-    ) -> Result<Position, BrokerError> {
-        self.broker.publish(topic, data, retention).await
+        publish: Publish,
+    ) -> Result<Published, BrokerError> {
+        self.broker.publish(topic, publish).await
     }
 
     /// Subscribes a socket. `enter` is called once the socket is a member, while
