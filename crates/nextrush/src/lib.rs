@@ -52,6 +52,11 @@ mod handle;
 mod internal_room;
 mod room;
 mod room_event;
+
+// Topics that remember: subscribing, coming back, doing things once.
+mod channel;
+mod once;
+mod recovery;
 mod topics;
 
 // The guide's features on top.
@@ -65,6 +70,7 @@ pub use app::App;
 pub use auth::{
     AuthError, AuthRejection, Authenticated, InvalidUserId, Jwt, KeyError, SignError, User, UserId,
 };
+pub use channel::{Channel, ChannelPolicy, Channels, InvalidPattern};
 pub use chat::ChatServer;
 pub use command::{CommandError, decode as decode_command};
 pub use endpoint::Endpoint;
@@ -77,6 +83,7 @@ pub use message::Message;
 pub use origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use outgoing::Outgoing;
 pub use rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
+pub use recovery::{InvalidSince, Since};
 pub use room::{InvalidRoomName, JoinError, RoomName, Rooms};
 pub use room_event::{RoomEvent, RoomEvents};
 pub use room_manager::RoomManager;
@@ -85,7 +92,9 @@ pub use socket::{Socket, Timer};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use topics::SubscribeError;
 
-pub use nextrush_broker::{Broker, BrokerError, MemoryBroker, Position};
+pub use nextrush_broker::{Broker, BrokerError, Epoch, MemoryBroker, MemoryLimits, Position};
+#[cfg(feature = "embedded")]
+pub use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 pub use nextrush_engine::{
     Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Heartbeat,
     Options, State,

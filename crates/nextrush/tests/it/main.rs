@@ -6,6 +6,8 @@
 mod support;
 
 mod axum_server;
+mod commands_once;
+mod delivery_model;
 mod echo;
 mod guide_authentication;
 mod guide_basic_usage;
@@ -15,6 +17,7 @@ mod guide_live_updates;
 mod guide_room_management;
 mod guide_route_parameters;
 mod guide_testing;
+mod recovery;
 mod refusals;
 mod rooms;
 mod server;
