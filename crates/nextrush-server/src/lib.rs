@@ -30,8 +30,9 @@ pub use config::{Config, ConfigError, DEFAULT_ADDR};
 use std::time::Duration;
 
 use axum::Json;
+use axum::http::StatusCode;
 use nextrush::{
-    App, ChannelPolicy, Channels, ChatServer, EmbeddedBroker, EngineConfig, LiveUpdates,
+    App, ChannelPolicy, Channels, ChatServer, EmbeddedBroker, EngineConfig, Handle, LiveUpdates,
     MemoryBroker, OpenError,
 };
 use serde_json::{Value, json};
@@ -79,6 +80,10 @@ fn channels() -> Channels {
         .expect("both are patterns")
 }
 
-async fn healthz() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+async fn healthz(app: Handle) -> (StatusCode, Json<Value>) {
+    if app.is_draining() {
+        let status = json!({ "status": "draining" });
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(status));
+    }
+    (StatusCode::OK, Json(json!({ "status": "ok" })))
 }

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{User, UserId};
+use crate::drain;
 use crate::error_message::ErrorMessage;
 use crate::handle::Handle;
 use crate::internal_room;
@@ -125,6 +126,7 @@ impl ChatServer {
         user: User,
         since: Option<Since>,
     ) {
+        drain::tell(socket);
         let member = Arc::new(Member {
             chat: self.clone(),
             topic: match self.topic(&room) {

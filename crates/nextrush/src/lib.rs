@@ -29,6 +29,7 @@
 
 // From the front door inwards: an application, its endpoints, their sockets.
 mod app;
+mod drain;
 mod error;
 mod pattern;
 mod server;

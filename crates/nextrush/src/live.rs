@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::channel::Channels;
+use crate::drain;
 use crate::error_message::ErrorMessage;
 use crate::handle::Handle;
 use crate::message::Message;
@@ -137,6 +138,7 @@ impl LiveUpdates {
     /// answers, if there is one; a repeat is executed again, as a subscription belongs to
     /// its socket.
     pub fn connect(&self, socket: &Socket) {
+        drain::tell(socket);
         let live = self.clone();
         socket.on_message(async move |socket: Socket, message: Message| {
             match Request::<Command>::read(&message) {

@@ -8,6 +8,7 @@ mod support;
 mod axum_server;
 mod commands_once;
 mod delivery_model;
+mod drain;
 mod echo;
 mod guide_authentication;
 mod guide_basic_usage;
