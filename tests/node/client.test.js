@@ -168,8 +168,8 @@ test('after a restart of the server both clients are back where they were', asyn
 
   const lost = await states.next();
   assert.equal(lost.state, 'disconnected');
-  assert.equal(lost.reason, 'going-away');
-  assert.equal(lost.code, 1001);
+  assert.equal(lost.reason, 'server-restart');
+  assert.equal(lost.code, 1012);
   await states.find(({ state }) => state === 'connected');
   assert.deepEqual((await history.next()).users, [user('ada')]);
   const messages = inbox(chat, 'chat-message');

@@ -89,7 +89,7 @@ test('with a secret nobody is given a token', async () => {
 });
 
 for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT'])) {
-  test(`${signal} closes every socket with 1001 and ends the program with success`, async () => {
+  test(`${signal} sends every client away with 1012 and ends the program with success`, async () => {
     const server = await Server.start();
     const sockets = await Promise.all([
       Socket.connect(server.ws('/chat')),
@@ -102,7 +102,16 @@ for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT'])) {
     sockets[3].send('{}');
     for (const socket of sockets) await socket.text();
     const ended = server.stop(signal);
-    for (const socket of sockets) assert.equal((await socket.closed()).code, 1001);
+    for (const socket of sockets.slice(1, 3)) {
+      const last = /** @type {any} */ (await socket.json());
+      assert.equal(last.type, 'reconnect');
+      assert.ok(last.afterMs >= 0 && last.afterMs < 5000);
+    }
+    for (const socket of sockets) {
+      const { code, reason } = await socket.closed();
+      assert.equal(code, 1012);
+      assert.match(reason, /^reconnect after [0-9]+ ms$/);
+    }
     assert.deepEqual(await ended, { code: 0, signal: null });
     assert.doesNotMatch(server.program.stderr, /ERROR|panicked/);
   });

@@ -1,9 +1,9 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::{Epoch, History, HistoryQuery, Position, Publication, Retention, Topic};
+use crate::{CommandKey, Epoch, History, HistoryQuery, Publication, Publish, Published, Topic};
 
 /// Keeps topics: numbers what is published, remembers it, and hands it to the nodes
 /// that are interested.
@@ -23,6 +23,8 @@ use crate::{Epoch, History, HistoryQuery, Position, Publication, Retention, Topi
 ///   each once, in the order of their offsets, and has it before
 ///   [`publish`](Self::publish) resolves on this node.
 /// - Topics don't affect each other.
+/// - A publication that is to happen [once](Publish::once) does, and a command has one
+///   [remembered](Self::remember) answer, until the window ends.
 ///
 /// # Subscribing without a gap
 ///
@@ -37,15 +39,12 @@ pub trait Broker: Send + Sync + 'static {
     /// ever: let one of them hold a [`Weak`](std::sync::Weak).
     fn attach(&self, sink: Arc<dyn Sink>);
 
-    /// Appends `data` to `topic` and resolves with its position once the broker has
-    /// acknowledged it, by which time the sinks of this node have it.
+    /// Appends to `topic` and resolves with the position once the broker has
+    /// acknowledged it, by which time the sinks of this node have it. A topic comes into
+    /// being with its first publication.
     ///
-    /// `retention` says what the topic remembers from now on: the one of the newest
-    /// publication is in force for the whole topic. A topic comes into being with its
-    /// first publication.
-    ///
-    /// The bytes are kept without copying. A slice of a larger buffer keeps the whole
-    /// buffer in memory, so copy it first where that matters.
+    /// With [`Publish::once`] a repeat appends nothing, also while the first one is still
+    /// on its way, and resolves with the position of the first.
     ///
     /// # Errors
     ///
@@ -54,9 +53,8 @@ pub trait Broker: Send + Sync + 'static {
     fn publish(
         &self,
         topic: &Topic,
-        data: Bytes,
-        retention: Retention,
-    ) -> BoxFuture<'_, Result<Position, BrokerError>>;
+        publish: Publish,
+    ) -> BoxFuture<'_, Result<Published, BrokerError>>;
 
     /// What `topic` remembers of what `query` asks for, and its current position,
     /// both read at the same moment.
@@ -96,6 +94,27 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`] when the broker could not be told. The interest counts as
     /// taken back, though publications may arrive for a while.
     fn unsubscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>>;
+
+    /// Remembers the answer to a command for `window`, counted in whole milliseconds, and
+    /// resolves with the answer that is in force: where one is remembered already, that
+    /// one, and this one is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] when it is uncertain whether the answer is remembered.
+    fn remember(
+        &self,
+        key: &CommandKey,
+        answer: Bytes,
+        window: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, BrokerError>>;
+
+    /// The answer to a command that is remembered.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] when it could not be looked up.
+    fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>>;
 }
 
 /// Receives the publications of the topics that this node is subscribed to.
@@ -119,4 +138,11 @@ pub enum BrokerError {
     /// reached. Trying again later may succeed.
     #[error("the broker is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What the broker reads from its store contradicts itself. It is not served, and
+    /// trying again does not help.
+    #[error("the store of the broker is damaged")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store has no room for it. What was acknowledged before can be read.
+    #[error("the store of the broker is full")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -10,17 +10,19 @@
 //! }
 //! ```
 
+mod answers;
 mod concurrency;
 mod delivery;
 mod positions;
 mod recorder;
 mod remembering;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-
-use crate::{Broker, Epoch, History, HistoryQuery, Position, Publication, Retention, Topic};
+use crate::{
+    Broker, CommandKey, Epoch, History, HistoryQuery, Position, Publication, Publish, Published,
+    Retention, Topic,
+};
 
 /// Checks the promises of [`Broker`] on brokers made by `make`, one for each promise.
 ///
@@ -40,13 +42,20 @@ pub async fn conformance<B: Broker>(make: impl AsyncFn() -> B) {
     positions::topics_are_independent(&make().await).await;
     remembering::retention_bounds_the_count(&make().await).await;
     remembering::retention_bounds_the_age(&make().await).await;
+    remembering::retention_bounds_the_bytes(&make().await).await;
     delivery::sinks_get_subscribed_topics_only(&make().await).await;
     delivery::interests_are_counted(&make().await).await;
     delivery::every_sink_gets_what_history_has(&make().await).await;
     concurrency::concurrent_publishers_share_one_order(Arc::new(make().await)).await;
     concurrency::concurrent_topics_keep_their_order(Arc::new(make().await)).await;
+    answers::a_publication_happens_once_per_key(&make().await).await;
+    answers::a_key_counts_within_its_topic_and_window(&make().await).await;
+    answers::the_first_answer_to_a_command_stays(&make().await).await;
+    concurrency::concurrent_repeats_publish_once(Arc::new(make().await)).await;
 }
 
+/// Longer than any run of the suite takes.
+const LONG: Duration = Duration::from_secs(3600);
 const KEEP: Retention = Retention::count(10_000);
 const ALL: HistoryQuery = HistoryQuery::Latest(usize::MAX);
 
@@ -56,6 +65,12 @@ fn fresh(name: &str) -> Topic {
     Topic::try_from(format!("conformance/{name}/{unique}")).expect("the name is short and plain")
 }
 
+/// A key that no broker has seen.
+fn fresh_key(name: &str) -> CommandKey {
+    let unique = Epoch::begin(0);
+    CommandKey::try_from(&*format!("conformance/{name}/{unique}")).expect("the name is short")
+}
+
 async fn publish(
     broker: &impl Broker,
     topic: &Topic,
@@ -63,7 +78,22 @@ async fn publish(
     retention: Retention,
 ) -> Position {
     broker
-        .publish(topic, Bytes::copy_from_slice(text.as_bytes()), retention)
+        .publish(topic, Publish::new(text.to_owned()).retain(retention))
+        .await
+        .expect("publish resolves without an error")
+        .position
+}
+
+async fn publish_once(
+    broker: &impl Broker,
+    topic: &Topic,
+    text: &str,
+    key: &CommandKey,
+    window: Duration,
+) -> Published {
+    let publish = Publish::new(text.to_owned()).retain(KEEP);
+    broker
+        .publish(topic, publish.once(key.clone(), window))
         .await
         .expect("publish resolves without an error")
 }

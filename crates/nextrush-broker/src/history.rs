@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{Position, Publication};
 
-/// What a topic remembers: the newest publications, as many as `count` and none that
-/// has reached `age`.
+/// What a topic remembers: the newest publications, as many as `count`, none that has
+/// reached `age`, and of no more than `bytes` together.
 ///
 /// The default remembers nothing.
 ///
@@ -22,6 +22,9 @@ pub struct Retention {
     /// How old a publication may become, counted in whole milliseconds; `None` is any
     /// age.
     pub age: Option<Duration>,
+    /// How many bytes the data of all publications that are kept may have together;
+    /// `None` is any number. One that has more by itself is not kept.
+    pub bytes: Option<usize>,
 }
 
 impl Retention {
@@ -29,12 +32,17 @@ impl Retention {
     pub const NOTHING: Self = Self {
         count: 0,
         age: None,
+        bytes: None,
     };
 
     /// Remember the newest `count` publications, however old.
     #[must_use]
     pub const fn count(count: usize) -> Self {
-        Self { count, age: None }
+        Self {
+            count,
+            age: None,
+            bytes: None,
+        }
     }
 
     /// Remember none that is `age` old or older.
@@ -42,6 +50,15 @@ impl Retention {
     pub const fn max_age(self, age: Duration) -> Self {
         Self {
             age: Some(age),
+            ..self
+        }
+    }
+
+    /// Remember no more than `bytes` of data in all.
+    #[must_use]
+    pub const fn max_bytes(self, bytes: usize) -> Self {
+        Self {
+            bytes: Some(bytes),
             ..self
         }
     }

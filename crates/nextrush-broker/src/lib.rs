@@ -5,31 +5,28 @@
 //! come back later and ask the [`Broker`] what it missed; whether nothing was lost
 //! follows from the numbers alone.
 //!
-//! This crate holds the [`Broker`] trait, the [`MemoryBroker`], and the
-//! [`conformance`] suite that every broker must pass. It knows neither sockets nor
+//! This crate holds the [`Broker`] trait, the [`MemoryBroker`], with the feature `embedded`
+//! the `EmbeddedBroker`, which remembers across restarts, and the [`conformance`] suite
+//! that every broker must pass. It knows neither sockets nor
 //! users: what is published is bytes, and who receives it is one [`Sink`] per node.
 //!
 //! ```
-//! use bytes::Bytes;
-//! use nextrush_broker::{Broker, HistoryQuery, MemoryBroker, Retention, Topic};
+//! use nextrush_broker::{Broker, HistoryQuery, MemoryBroker, Publish, Retention, Topic};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let broker = MemoryBroker::new();
 //! let posts = Topic::try_from("posts")?;
 //!
-//! let first = broker
-//!     .publish(&posts, Bytes::from("hello"), Retention::count(100))
-//!     .await?;
-//! broker
-//!     .publish(&posts, Bytes::from("world"), Retention::count(100))
-//!     .await?;
+//! let kept = Retention::count(100);
+//! let first = broker.publish(&posts, Publish::new("hello").retain(kept)).await?;
+//! broker.publish(&posts, Publish::new("world").retain(kept)).await?;
 //!
 //! // Somebody who saw the first one comes back.
 //! let missed = broker
-//!     .history(&posts, HistoryQuery::After { offset: first.offset, limit: 300 })
+//!     .history(&posts, HistoryQuery::After { offset: first.position.offset, limit: 300 })
 //!     .await?;
-//! assert_eq!(missed.position.epoch, first.epoch);
+//! assert_eq!(missed.position.epoch, first.position.epoch);
 //! assert_eq!(missed.position.offset, 2);
 //! assert_eq!(missed.publications[0].data, "world");
 //! # Ok(())
@@ -37,21 +34,36 @@
 //! ```
 
 mod broker;
-mod clock;
-pub mod conformance;
+
+mod answer;
 mod history;
-mod memory;
 mod position;
 mod publication;
 mod topic;
 
+#[cfg(feature = "embedded")]
+mod embedded;
+mod memory;
+
+mod answers;
+mod clock;
+mod stream;
+mod table;
+
+pub mod conformance;
+
+pub use answer::{CommandKey, CommandKeyError, Once};
 pub use broker::{Broker, BrokerError, Sink};
 pub use clock::{Clock, ManualClock, SystemClock};
+#[cfg(feature = "embedded")]
+pub use embedded::{EmbeddedBroker, EmbeddedOptions, OpenError};
 pub use history::{History, HistoryQuery, Retention};
 pub use memory::{MemoryBroker, MemoryLimits};
 pub use position::{Epoch, EpochError, Position};
-pub use publication::Publication;
+pub use publication::{Publication, Publish, Published};
 pub use topic::{Topic, TopicError};
 
+/// The data of publications, from `bytes`.
+pub use bytes::Bytes;
 /// The futures a [`Broker`] returns, from `futures-util`.
 pub use futures_util::future::BoxFuture;

@@ -1,16 +1,16 @@
-mod stream;
-mod topics;
-
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::RwLock;
 
-use self::{stream::Stream, topics::Topics};
 use crate::{
-    Broker, BrokerError, Clock, History, HistoryQuery, Position, Retention, Sink, SystemClock,
-    Topic,
+    Broker, BrokerError, Clock, CommandKey, History, HistoryQuery, Once, Position, Publish,
+    Published, Sink, SystemClock, Topic,
+    answers::Answers,
+    position,
+    stream::Stream,
+    table::{Table, TableLimits},
 };
 
 /// The broker of a single process: everything is in memory, acknowledged at once, and
@@ -21,10 +21,10 @@ use crate::{
 ///
 /// # How much it keeps
 ///
-/// A topic's history is bounded by the [`Retention`] of its newest publication, which
-/// also holds when reading. The number of topics is bounded by [`MemoryLimits`]; a topic
-/// that this process is subscribed to is never forgotten and comes on top, so bound the
-/// subscriptions as well. The time is looked at, and what has expired is freed, while the
+/// A topic's history is bounded by the [`Retention`](crate::Retention) of its newest publication, which
+/// also holds when reading. The number of topics and the bytes of all histories and of all
+/// answers are bounded by [`MemoryLimits`]; a topic that this process is subscribed to is
+/// never forgotten and comes on top, so bound the subscriptions as well. The time is looked at, and what has expired is freed, while the
 /// broker is in use: about once a minute for every topic. Besides its history a topic
 /// costs a few hundred bytes.
 ///
@@ -35,12 +35,13 @@ use crate::{
 /// Ages are differences of the [`Clock`]'s readings. While a clock that was set back has
 /// not caught up, a topic's time stands still.
 pub struct MemoryBroker {
-    topics: Topics,
+    topics: Table<Stream>,
+    answers: Answers,
     // Replaced as a whole, so that delivering holds no lock but the topic's own.
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
 }
 
-/// When a [`MemoryBroker`] forgets topics that nobody on this node is subscribed to.
+/// How much a [`MemoryBroker`] keeps in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
     /// How many topics are remembered. Beyond that, those that nobody is subscribed to
@@ -51,6 +52,15 @@ pub struct MemoryLimits {
     /// For how long a topic's epoch and offset are remembered after it was last used
     /// and all its history has expired. Default 1 hour.
     pub idle: Duration,
+    /// How many bytes the histories of all topics may need together, about 100 for each
+    /// publication beside its data. Beyond that the oldest publications are forgotten,
+    /// first those of the topics that were not used for the longest time, subscribed or
+    /// not; the positions stay. Default 256 MiB.
+    pub history_bytes: usize,
+    /// How many bytes the answers to commands, and the keys of publications that happen
+    /// once, may need together, about 256 for each beside the texts. Beyond that those go
+    /// first that would be the first to go anyway. Default 32 MiB.
+    pub answer_bytes: usize,
 }
 
 impl Default for MemoryLimits {
@@ -58,6 +68,8 @@ impl Default for MemoryLimits {
         Self {
             topics: 100_000,
             idle: Duration::from_secs(60 * 60),
+            history_bytes: 256 << 20,
+            answer_bytes: 32 << 20,
         }
     }
 }
@@ -73,7 +85,15 @@ impl MemoryBroker {
     #[must_use]
     pub fn with(limits: MemoryLimits, clock: impl Clock) -> Self {
         Self {
-            topics: Topics::new(limits, Box::new(clock)),
+            topics: Table::new(
+                TableLimits {
+                    topics: limits.topics,
+                    bytes: limits.history_bytes,
+                    idle: limits.idle,
+                },
+                Box::new(clock),
+            ),
+            answers: Answers::new(limits.answer_bytes),
             sinks: RwLock::new(Arc::new([])),
         }
     }
@@ -84,9 +104,27 @@ impl MemoryBroker {
         self.topics.count()
     }
 
-    fn append(&self, topic: &Topic, data: Bytes, retention: Retention) -> Position {
+    /// How many bytes the histories of all topics need.
+    #[must_use]
+    pub fn history_bytes(&self) -> usize {
+        self.topics.bytes()
+    }
+
+    fn append(&self, topic: &Topic, publish: Publish) -> Published {
         self.topics.enter(topic, |stream, now_ms| {
-            let publication = stream.append(data, retention, now_ms);
+            if let Some(position) = self.earlier(topic, publish.once.as_ref(), now_ms) {
+                return Published {
+                    position,
+                    is_repeat: true,
+                };
+            }
+            let publication = stream.append(publish.data, publish.retention, now_ms);
+            let position = stream.position();
+            if let Some(Once { key, window }) = publish.once {
+                let answer = position::to_bytes(position);
+                self.answers
+                    .remember(Some(topic), &key, answer, window, now_ms);
+            }
             // Still under the topic's lock: this is what makes the order of delivery
             // that of the offsets.
             if stream.has_interest() {
@@ -95,8 +133,17 @@ impl MemoryBroker {
                     sink.deliver(topic, stream.epoch(), &publication);
                 }
             }
-            stream.position()
+            Published {
+                position,
+                is_repeat: false,
+            }
         })
+    }
+
+    /// Where the publication is that this one would repeat.
+    fn earlier(&self, topic: &Topic, once: Option<&Once>, now_ms: u64) -> Option<Position> {
+        let answer = self.answers.recall(Some(topic), &once?.key, now_ms)?;
+        position::from_bytes(&answer)
     }
 }
 
@@ -109,11 +156,10 @@ impl Broker for MemoryBroker {
     fn publish(
         &self,
         topic: &Topic,
-        data: Bytes,
-        retention: Retention,
-    ) -> BoxFuture<'_, Result<Position, BrokerError>> {
+        publish: Publish,
+    ) -> BoxFuture<'_, Result<Published, BrokerError>> {
         let topic = topic.clone();
-        Box::pin(async move { Ok(self.append(&topic, data, retention)) })
+        Box::pin(async move { Ok(self.append(&topic, publish)) })
     }
 
     fn history(
@@ -143,6 +189,24 @@ impl Broker for MemoryBroker {
             self.topics.enter_existing(&topic, Stream::unsubscribe);
             Ok(())
         })
+    }
+
+    fn remember(
+        &self,
+        key: &CommandKey,
+        answer: Bytes,
+        window: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
+        let key = key.clone();
+        Box::pin(async move {
+            let now_ms = self.topics.now_ms();
+            Ok(self.answers.remember(None, &key, answer, window, now_ms))
+        })
+    }
+
+    fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
+        let key = key.clone();
+        Box::pin(async move { Ok(self.answers.recall(None, &key, self.topics.now_ms())) })
     }
 }
 

@@ -1,5 +1,6 @@
 use std::{fmt, str::FromStr};
 
+use bytes::{BufMut, Bytes, BytesMut};
 use uuid::{NoContext, Timestamp, Uuid};
 
 /// A place in a topic: everything up to and including `offset` has been seen.
@@ -52,6 +53,23 @@ impl Epoch {
     }
 }
 
+/// The 24 bytes that a position is kept as: epoch, then offset.
+pub(crate) fn to_bytes(position: Position) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(24);
+    bytes.put_slice(position.epoch.0.as_bytes());
+    bytes.put_u64(position.offset);
+    bytes.freeze()
+}
+
+/// A position from the bytes that it was kept as.
+pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Position> {
+    let (epoch, offset) = bytes.split_at_checked(16)?;
+    Some(Position {
+        epoch: Epoch(Uuid::from_slice(epoch).ok()?),
+        offset: u64::from_be_bytes(offset.try_into().ok()?),
+    })
+}
+
 /// A text that is no [`Epoch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an epoch is a hyphenated UUID of version 7")]
@@ -88,6 +106,19 @@ impl fmt::Debug for Epoch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_position_survives_being_kept() {
+        let position = Position {
+            epoch: Epoch::begin(1_700_000_000_000),
+            offset: u64::MAX - 1,
+        };
+        let bytes = to_bytes(position);
+        assert_eq!(from_bytes(&bytes), Some(position));
+        for wrong in [&bytes[..0], &bytes[..16], &bytes[..23], &[0; 25]] {
+            assert_eq!(from_bytes(wrong), None);
+        }
+    }
 
     #[test]
     fn epochs_of_one_millisecond_differ() {

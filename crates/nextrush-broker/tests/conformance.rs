@@ -5,8 +5,8 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Durati
 use bytes::Bytes;
 use futures_util::FutureExt;
 use nextrush_broker::{
-    BoxFuture, Broker, BrokerError, Epoch, History, HistoryQuery, MemoryBroker, Position,
-    Publication, Retention, Sink, Topic, conformance::conformance,
+    BoxFuture, Broker, BrokerError, CommandKey, Epoch, History, HistoryQuery, MemoryBroker, Once,
+    Position, Publication, Publish, Published, Retention, Sink, Topic, conformance::conformance,
 };
 use parking_lot::Mutex;
 
@@ -69,6 +69,32 @@ async fn the_suite_says_which_promise_a_broker_breaks() {
         (Fault::OnlyTheLastSink, "each sink gets what history has"),
         (Fault::AltersBytes, "history has the bytes as published"),
         (Fault::DeliversUnlocked, "in the order of their offsets"),
+        (
+            Fault::BytesIgnored,
+            "what is kept after \"d\" with 10 bytes",
+        ),
+        (
+            Fault::RepeatsPublish,
+            "a repeat resolves with the position of the first",
+        ),
+        (Fault::RepeatsAreDelivered, "a repeat is not delivered"),
+        (
+            Fault::KeysOfAllTopics,
+            "the same key in another topic is no repeat",
+        ),
+        (Fault::NoWindow, "with a window of 0 nothing is a repeat"),
+        (Fault::LateRepeats, "repeats at the same time share"),
+        (Fault::LastAnswerStays, "the first answer is in force"),
+        (Fault::AnswersAreLost, "an answer is remembered"),
+        (Fault::AnswersOfAllKeys, "an answer belongs to its key"),
+        (
+            Fault::AnswersStay,
+            "with a window of 0 no answer is remembered",
+        ),
+        (
+            Fault::OneMemoryForAll,
+            "a command's answer makes no publication a repeat",
+        ),
         (Fault::Unavailable, "publish resolves without an error"),
     ];
     for (fault, expected) in cases {
@@ -77,7 +103,9 @@ async fn the_suite_says_which_promise_a_broker_breaks() {
         let panic = verdict
             .await
             .expect_err(&format!("{fault:?} goes unnoticed"));
-        let text = panic.downcast_ref::<String>().expect("a formatted message");
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let text = text.expect("a panic with a text");
         assert!(text.contains(expected), "{fault:?} is reported as: {text}");
     }
 }
@@ -104,6 +132,17 @@ enum Fault {
     OnlyTheLastSink,
     AltersBytes,
     DeliversUnlocked,
+    BytesIgnored,
+    RepeatsPublish,
+    RepeatsAreDelivered,
+    KeysOfAllTopics,
+    NoWindow,
+    LateRepeats,
+    LastAnswerStays,
+    AnswersAreLost,
+    AnswersOfAllKeys,
+    AnswersStay,
+    OneMemoryForAll,
     Unavailable,
 }
 
@@ -118,6 +157,8 @@ struct State {
     streams: HashMap<Topic, Stream>,
     interests: HashMap<Topic, usize>,
     sinks: Vec<Arc<dyn Sink>>,
+    published: HashMap<(Topic, CommandKey), Appended>,
+    answers: HashMap<CommandKey, Bytes>,
 }
 
 struct Stream {
@@ -136,6 +177,56 @@ impl Plain {
 
     fn lies(&self, fault: Fault) -> bool {
         self.fault == Some(fault)
+    }
+
+    /// The publication that this one would repeat.
+    fn earlier(&self, topic: &Topic, once: &Once) -> Option<Appended> {
+        let state = self.state.lock();
+        let is_known = state.answers.contains_key(&once.key);
+        let key = (self.scope(topic), once.key.clone());
+        let earlier = state.published.get(&key).cloned();
+        if is_known && earlier.is_none() && self.lies(Fault::OneMemoryForAll) {
+            return Some(Appended {
+                topic: topic.clone(),
+                epoch: Epoch::begin(0),
+                publication: Arc::new(Publication {
+                    offset: 1,
+                    time_ms: 0,
+                    data: Bytes::new(),
+                }),
+            });
+        }
+        if let Some(earlier) = &earlier
+            && self.lies(Fault::RepeatsAreDelivered)
+        {
+            self.deliver(&state, earlier);
+        }
+        earlier.filter(|_| !self.lies(Fault::RepeatsPublish))
+    }
+
+    fn note(&self, topic: &Topic, once: Once, appended: &Appended) {
+        if once.window.is_zero() && !self.lies(Fault::NoWindow) {
+            return;
+        }
+        let mut state = self.state.lock();
+        let key = (self.scope(topic), once.key);
+        state.published.insert(key, appended.clone());
+    }
+
+    fn scope(&self, topic: &Topic) -> Topic {
+        if self.lies(Fault::KeysOfAllTopics) {
+            Topic::try_from("all").expect("a valid name")
+        } else {
+            topic.clone()
+        }
+    }
+
+    fn key(&self, key: &CommandKey) -> CommandKey {
+        if self.lies(Fault::AnswersOfAllKeys) {
+            CommandKey::try_from("all").expect("a valid key")
+        } else {
+            key.clone()
+        }
     }
 
     fn append(&self, topic: &Topic, mut data: Bytes, retention: Retention) -> Appended {
@@ -162,6 +253,16 @@ impl Plain {
         let surplus = stream.kept.len().saturating_sub(retention.count);
         if !self.lies(Fault::RetentionIgnored) {
             stream.kept.drain(..surplus);
+        }
+        if let Some(bytes) = retention.bytes
+            && !self.lies(Fault::BytesIgnored)
+        {
+            let total = |kept: &[Arc<Publication>]| -> usize {
+                kept.iter().map(|publication| publication.data.len()).sum()
+            };
+            while total(&stream.kept) > bytes {
+                stream.kept.remove(0);
+            }
         }
         if retention.age == Some(Duration::ZERO) && !self.lies(Fault::AgeIgnored) {
             stream.kept.clear();
@@ -259,6 +360,7 @@ impl Plain {
     }
 }
 
+#[derive(Clone)]
 struct Appended {
     topic: Topic,
     epoch: Epoch,
@@ -273,15 +375,24 @@ impl Broker for Plain {
     fn publish(
         &self,
         topic: &Topic,
-        data: Bytes,
-        retention: Retention,
-    ) -> BoxFuture<'_, Result<Position, BrokerError>> {
+        publish: Publish,
+    ) -> BoxFuture<'_, Result<Published, BrokerError>> {
         let topic = topic.clone();
+        let Publish {
+            data,
+            retention,
+            once,
+        } = publish;
         Box::pin(async move {
             if self.lies(Fault::Unavailable) {
                 return Err(BrokerError::Unavailable("no disk".into()));
             }
-            let appended = self.append(&topic, data, retention);
+            let earlier = once.as_ref().and_then(|once| self.earlier(&topic, once));
+            if earlier.is_none() && self.lies(Fault::LateRepeats) {
+                tokio::task::yield_now().await;
+            }
+            let is_repeat = earlier.is_some();
+            let appended = earlier.unwrap_or_else(|| self.append(&topic, data, retention));
             if self.lies(Fault::DeliversUnlocked) {
                 // On a single thread this lets the others overtake every second one.
                 if appended.publication.offset % 2 == 1 {
@@ -289,9 +400,17 @@ impl Broker for Plain {
                 }
                 self.deliver(&self.state.lock(), &appended);
             }
-            Ok(Position {
-                epoch: appended.epoch,
-                offset: appended.publication.offset,
+            if let Some(once) = once
+                && !is_repeat
+            {
+                self.note(&topic, once, &appended);
+            }
+            Ok(Published {
+                position: Position {
+                    epoch: appended.epoch,
+                    offset: appended.publication.offset,
+                },
+                is_repeat,
             })
         })
     }
@@ -328,6 +447,35 @@ impl Broker for Plain {
                 *count = count.saturating_sub(1);
             }
             Ok(())
+        })
+    }
+
+    fn remember(
+        &self,
+        key: &CommandKey,
+        answer: Bytes,
+        window: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
+        let key = self.key(key);
+        Box::pin(async move {
+            let mut state = self.state.lock();
+            let earlier = state.answers.get(&key).cloned();
+            let answer = earlier
+                .filter(|_| !self.lies(Fault::LastAnswerStays))
+                .unwrap_or(answer);
+            let ends_at_once = window.is_zero() && !self.lies(Fault::AnswersStay);
+            if !ends_at_once {
+                state.answers.insert(key, answer.clone());
+            }
+            Ok(answer)
+        })
+    }
+
+    fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
+        let key = self.key(key);
+        Box::pin(async move {
+            let answer = self.state.lock().answers.get(&key).cloned();
+            Ok(answer.filter(|_| !self.lies(Fault::AnswersAreLost)))
         })
     }
 }

@@ -16,8 +16,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt;
 use nextrush_broker::{
-    BoxFuture, Broker, BrokerError, Epoch, History, HistoryQuery, ManualClock, MemoryBroker,
-    MemoryLimits, Position, Publication, Retention, Sink, Topic,
+    BoxFuture, Broker, BrokerError, CommandKey, Epoch, History, HistoryQuery, ManualClock,
+    MemoryBroker, MemoryLimits, Position, Publication, Publish, Retention, Sink, Topic,
 };
 use parking_lot::Mutex;
 
@@ -34,16 +34,26 @@ struct Fixture {
 
 impl Fixture {
     fn new(topics: usize, idle: Duration) -> Self {
+        Self::with(MemoryLimits {
+            topics,
+            idle,
+            ..MemoryLimits::default()
+        })
+    }
+
+    fn with(limits: MemoryLimits) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
-        let broker = MemoryBroker::with(MemoryLimits { topics, idle }, clock.clone());
+        let broker = MemoryBroker::with(limits, clock.clone());
         Self { broker, clock }
     }
 
     fn publish(&self, name: &str, retention: Retention) -> Position {
-        done(
-            self.broker
-                .publish(&topic(name), Bytes::from_static(b"x"), retention),
-        )
+        self.say(name, "x", retention)
+    }
+
+    fn say(&self, name: &str, data: impl Into<Bytes>, retention: Retention) -> Position {
+        let publish = Publish::new(data).retain(retention);
+        done(self.broker.publish(&topic(name), publish)).position
     }
 
     fn history(&self, name: &str) -> History {
@@ -145,11 +155,7 @@ fn expired_publications_are_freed_though_nobody_touches_their_topic() {
     let payload: Arc<[u8]> = Arc::from([7; 1000]);
     let alive = Arc::downgrade(&payload);
     let retention = Retention::count(10).max_age(Duration::from_secs(60));
-    done(
-        fixture
-            .broker
-            .publish(&topic("quiet"), Bytes::from_owner(payload), retention),
-    );
+    fixture.say("quiet", Bytes::from_owner(payload), retention);
     assert!(alive.upgrade().is_some());
 
     fixture.clock.advance(A_ROUND);
@@ -279,6 +285,132 @@ fn subscribed_topics_come_on_top_of_the_limit() {
 }
 
 #[test]
+fn histories_stay_within_the_bytes_and_positions_stay_with_them() {
+    let fixture = Fixture::with(MemoryLimits {
+        history_bytes: 100_000,
+        ..MemoryLimits::default()
+    });
+    fixture.subscribe("watched");
+    let retention = Retention::count(usize::MAX);
+    for round in 0..1000 {
+        fixture.clock.advance(Duration::from_millis(1));
+        for name in ["watched", "a", "b"] {
+            fixture.say(name, vec![0; round % 700], retention);
+            assert!(fixture.broker.history_bytes() <= 100_000);
+        }
+    }
+    // Room was made for a sixteenth at a time, not for everything.
+    assert!(fixture.broker.history_bytes() > 90_000);
+    for name in ["watched", "a", "b"] {
+        let history = fixture.history(name);
+        assert_eq!(history.position.offset, 1000, "{name}");
+        let offsets = history.publications.iter().map(|kept| kept.offset);
+        let oldest = 1001 - history.publications.len() as u64;
+        assert!(offsets.eq(oldest..=1000), "{name}");
+    }
+}
+
+#[test]
+fn the_history_that_was_not_used_for_the_longest_time_goes_first() {
+    let fixture = Fixture::with(MemoryLimits {
+        history_bytes: 100_000,
+        ..MemoryLimits::default()
+    });
+    let retention = Retention::count(usize::MAX);
+    for name in ["old", "read", "new"] {
+        fixture.say(name, vec![0; 30_000], retention);
+        fixture.clock.advance(Duration::from_millis(1));
+    }
+    fixture.history("old");
+    fixture.say("new", vec![0; 30_000], retention);
+    assert_eq!(fixture.history("read").publications.len(), 0);
+    assert_eq!(fixture.history("old").publications.len(), 1);
+    assert_eq!(fixture.history("new").publications.len(), 2);
+}
+
+#[test]
+fn what_is_let_go_of_or_forgotten_counts_no_more() {
+    let fixture = Fixture::new(10, Duration::from_secs(600));
+    let aged = Retention::count(9).max_age(Duration::from_secs(5));
+    fixture.say("aged", vec![0; 1000], aged);
+    fixture.say("shrunk", vec![0; 1000], Retention::count(9));
+    assert!(fixture.broker.history_bytes() > 2000);
+    fixture.say("shrunk", "", NOTHING);
+    fixture.clock.advance(Duration::from_secs(5));
+    fixture.history("aged");
+    assert_eq!(fixture.broker.history_bytes(), 0);
+    fixture.say("aged", vec![0; 1000], aged);
+    fixture.clock.advance(Duration::from_secs(605) + A_ROUND);
+    fixture.publish("busy", NOTHING);
+    assert_eq!(fixture.broker.topics(), 1);
+    assert_eq!(fixture.broker.history_bytes(), 0);
+}
+
+#[test]
+fn an_answer_is_remembered_until_its_window_ends() {
+    let fixture = Fixture::new(10, Duration::from_secs(600));
+    let key = CommandKey::try_from("ada/1").unwrap();
+    let window = Duration::from_secs(120);
+    let remember = |text: &'static str| {
+        let answer = Bytes::from_static(text.as_bytes());
+        done(fixture.broker.remember(&key, answer, window))
+    };
+    assert_eq!(remember("first"), "first");
+    fixture.clock.advance(window - Duration::from_millis(1));
+    assert_eq!(remember("second"), "first");
+    fixture.clock.advance(Duration::from_millis(1));
+    assert_eq!(done(fixture.broker.recall(&key)), None);
+    assert_eq!(remember("third"), "third");
+
+    let name = topic("a");
+    let publish = || Publish::new("x").once(key.clone(), window);
+    let first = done(fixture.broker.publish(&name, publish()));
+    fixture.clock.advance(window - Duration::from_millis(1));
+    assert!(done(fixture.broker.publish(&name, publish())).is_repeat);
+    fixture.clock.advance(Duration::from_millis(1));
+    let next = done(fixture.broker.publish(&name, publish()));
+    assert!(!next.is_repeat);
+    assert_eq!(next.position.offset, first.position.offset + 1);
+}
+
+#[test]
+fn a_flood_of_answers_pushes_out_those_that_would_go_first() {
+    let fixture = Fixture::with(MemoryLimits {
+        answer_bytes: 100_000,
+        ..MemoryLimits::default()
+    });
+    let remember = |number: u64, window| {
+        let key = CommandKey::try_from(&*format!("flood-{number}")).unwrap();
+        done(
+            fixture
+                .broker
+                .remember(&key, Bytes::from(vec![0; 100]), window),
+        );
+        key
+    };
+    let long = remember(0, Duration::from_secs(1000));
+    let short: Vec<_> = (1..=1000)
+        .map(|number| remember(number, Duration::from_secs(10)))
+        .collect();
+    let remembered = |key| done(fixture.broker.recall(key)).is_some();
+    assert!(remembered(&long));
+    assert!(!remembered(&short[0]));
+    // An answer of 100 bytes needs less than 400 in all, and more than 250.
+    let kept = short.iter().filter(|key| remembered(key)).count();
+    assert!((250..=400).contains(&kept), "{kept} answers");
+    // One that is too large by itself is not remembered and pushes out nothing.
+    let large = CommandKey::try_from("large").unwrap();
+    let answer = Bytes::from(vec![0; 200_000]);
+    done(
+        fixture
+            .broker
+            .remember(&large, answer, Duration::from_secs(10)),
+    );
+    assert!(!remembered(&large));
+    assert!(remembered(&long));
+}
+
+#[test]
 fn unsubscribing_from_an_unknown_topic_leaves_no_trace() {
     let fixture = Fixture::new(10, Duration::from_secs(3600));
     fixture.unsubscribe("never seen");
@@ -313,7 +445,7 @@ fn nothing_happens_before_a_future_is_polled() {
     drop(
         fixture
             .broker
-            .publish(&name, Bytes::new(), Retention::count(1)),
+            .publish(&name, Publish::new("").retain(Retention::count(1))),
     );
     drop(fixture.broker.subscribe(&name));
     drop(fixture.broker.history(&name, ALL));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use nextrush_broker::{
-    Broker, HistoryQuery, ManualClock, MemoryBroker, MemoryLimits, Retention, Topic,
+    Broker, HistoryQuery, ManualClock, MemoryBroker, MemoryLimits, Publish, Retention, Topic,
 };
 use proptest::prelude::*;
 
@@ -19,10 +19,13 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let age = prop::option::of((0..50u64).prop_map(Duration::from_millis));
     let count = prop_oneof![0..6usize, Just(usize::MAX)];
+    let bytes = prop::option::of(0..12usize);
     let limit = prop_oneof![0..8usize, Just(usize::MAX)];
     let offset = prop_oneof![0..40u64, Just(u64::MAX)];
     prop_oneof![
-        3 => (count, age).prop_map(|(count, age)| Step::Publish { retention: Retention { count, age } }),
+        3 => (count, age, bytes).prop_map(|(count, age, bytes)| Step::Publish {
+            retention: Retention { count, age, bytes },
+        }),
         1 => limit.clone().prop_map(|limit| Step::Read(HistoryQuery::Latest(limit))),
         2 => (offset, limit)
             .prop_map(|(offset, limit)| Step::Read(HistoryQuery::After { offset, limit })),
@@ -61,7 +64,11 @@ impl Model {
 
     fn age(&mut self) {
         let top = self.all.len() as u64;
-        for entry in &mut self.all {
+        // The data of each is its offset in decimal.
+        let mut bytes = 0;
+        for entry in self.all.iter_mut().rev() {
+            bytes += entry.offset.to_string().len();
+            entry.gone |= self.retention.bytes.is_some_and(|limit| bytes > limit);
             let newer = top - entry.offset;
             let old = Duration::from_millis(self.now_ms - entry.time_ms);
             entry.gone |= newer >= self.retention.count as u64
@@ -108,10 +115,11 @@ proptest! {
                     model.publish(retention);
                     let data = Bytes::from(model.all.len().to_string());
                     let position = broker
-                        .publish(&topic, data, retention)
+                        .publish(&topic, Publish::new(data).retain(retention))
                         .now_or_never()
                         .expect("the memory broker never waits")
-                        .unwrap();
+                        .unwrap()
+                        .position;
                     prop_assert_eq!(position.offset, model.all.len() as u64);
                     prop_assert_eq!(*epoch.get_or_insert(position.epoch), position.epoch);
                 }

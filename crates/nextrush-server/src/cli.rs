@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use clap::Parser;
 use nextrush::Origin;
@@ -34,6 +35,13 @@ pub struct Cli {
     /// are listed.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub allow_origin: Vec<Origin>,
+
+    /// The directory in which chats and channels are kept across restarts.
+    ///
+    /// It is made if need be, and one server at a time may use it. Without it everything
+    /// is in memory and gone with the process.
+    #[arg(long, env = "NEXTRUSH_STORE", value_name = "DIR")]
+    pub store: Option<PathBuf>,
 
     /// The number of threads that serve sockets; one per core by default.
     #[arg(long)]

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use nextrush::{Jwt, OriginPolicy};
 use rand::RngCore;
@@ -26,6 +27,8 @@ pub struct Config {
     pub development: bool,
     /// The web pages that may connect.
     pub origins: OriginPolicy,
+    /// Where chats and channels are kept; in memory if absent.
+    pub store: Option<PathBuf>,
     /// The number of shard threads; one per core if absent.
     pub shards: Option<NonZeroUsize>,
 }
@@ -86,6 +89,7 @@ impl Config {
             jwt,
             development,
             origins,
+            store: cli.store,
             shards: cli.shards,
         })
     }

@@ -27,23 +27,40 @@ mod posts;
 pub use cli::{Cli, Secret};
 pub use config::{Config, ConfigError, DEFAULT_ADDR};
 
+use std::time::Duration;
+
 use axum::Json;
-use nextrush::{App, ChatServer, EngineConfig, LiveUpdates, MemoryBroker};
+use axum::http::StatusCode;
+use nextrush::{
+    App, ChannelPolicy, Channels, ChatServer, EmbeddedBroker, EngineConfig, Handle, LiveUpdates,
+    MemoryBroker, OpenError,
+};
 use serde_json::{Value, json};
 
-/// Builds the server's application.
-#[must_use]
-pub fn app(config: &Config) -> App {
+/// How many updates a channel of posts remembers, and for how long: as many as a client
+/// that comes back gets.
+const UPDATES: usize = 300;
+const UPDATES_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// Builds the server's application, and opens its store if it has one.
+///
+/// # Errors
+///
+/// [`OpenError`] when the store cannot be opened.
+pub fn app(config: &Config) -> Result<App, OpenError> {
     let mut engine = EngineConfig::default();
     if let Some(shards) = config.shards {
         engine.shards = shards;
     }
-    let mut app = App::with(engine, MemoryBroker::new());
+    let mut app = match &config.store {
+        Some(directory) => App::with(engine, EmbeddedBroker::open(directory)?),
+        None => App::with(engine, MemoryBroker::new()),
+    };
     app.origins(config.origins.clone());
     app.jwt(config.jwt.clone());
 
     let chat = ChatServer::new(app.handle());
-    let live = LiveUpdates::new(app.handle());
+    let live = LiveUpdates::with(app.handle(), channels());
 
     endpoints::add(&mut app, &chat, &live);
     posts::add(&mut app, live);
@@ -52,9 +69,21 @@ pub fn app(config: &Config) -> App {
     }
     app.get("/healthz", healthz);
     page::add(&mut app);
-    app
+    Ok(app)
 }
 
-async fn healthz() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+fn channels() -> Channels {
+    let policy = ChannelPolicy::new().history(UPDATES, UPDATES_AGE);
+    let channels = Channels::new().channel("posts", policy.clone());
+    channels
+        .and_then(|channels| channels.channel("post-:id", policy))
+        .expect("both are patterns")
+}
+
+async fn healthz(app: Handle) -> (StatusCode, Json<Value>) {
+    if app.is_draining() {
+        let status = json!({ "status": "draining" });
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(status));
+    }
+    (StatusCode::OK, Json(json!({ "status": "ok" })))
 }

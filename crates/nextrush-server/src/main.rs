@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
 
 async fn serve(cli: Cli) -> Result<(), nextrush::BoxError> {
     let config = Config::new(cli)?;
-    let server = app(&config).listen(config.addr).start().await?;
+    let server = app(&config)?.listen(config.addr).start().await?;
     announce(&config, server.address().port());
     server.run_until_signal().await?;
     Ok(())

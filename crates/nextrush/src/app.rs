@@ -255,7 +255,7 @@ impl App {
     /// narrow it.
     ///
     /// Awaiting the result serves until the process is told to stop (Ctrl-C or
-    /// SIGTERM), then closes every socket with 1001 and returns;
+    /// SIGTERM), then sends every client away with 1012 and returns;
     /// [`Listen::start`] gives a [`Server`](crate::Server) to be closed by hand.
     ///
     /// ```

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use indexmap::IndexMap;
 use nextrush_broker::{
-    BrokerError, Epoch, History, HistoryQuery, Publication, Retention, Topic, TopicError,
+    BrokerError, CommandKey, Epoch, History, HistoryQuery, Position, Publication, Publish,
+    Retention, Topic, TopicError,
 };
 use nextrush_engine::{CloseReason, ConnectionId, Room};
 use nextrush_protocol::CloseCode;
@@ -15,14 +15,18 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{User, UserId};
+use crate::drain;
 use crate::error_message::ErrorMessage;
 use crate::handle::Handle;
 use crate::internal_room;
+use crate::message::Message;
+use crate::once::{self, Answer, CommandId, Repeats, Request};
 use crate::outgoing::Outgoing;
+use crate::recovery::{Recovered, Since};
 use crate::room::{JoinError, RoomName, Rooms};
 use crate::socket::Socket;
 use crate::timestamp::Timestamp;
-use crate::topics::{SubscribeError, Topics};
+use crate::topics::{Entrance, SubscribeError, Topics};
 
 /// How many messages a room keeps.
 const KEPT: usize = 100;
@@ -67,6 +71,7 @@ struct Inner {
     owner: u64,
     /// The members of each room in the order they came, one entry per socket.
     members: Mutex<HashMap<RoomName, IndexMap<ConnectionId, User>>>,
+    repeats: Repeats,
 }
 
 impl ChatServer {
@@ -77,6 +82,7 @@ impl ChatServer {
             app: app.clone(),
             owner: app.next_owner(),
             members: Mutex::default(),
+            repeats: Repeats::default(),
         }))
     }
 
@@ -88,6 +94,39 @@ impl ChatServer {
     /// when the socket has joined; where the history cannot be read, the socket
     /// is told so and closed with 1013.
     pub async fn connect(&self, socket: &Socket, room: RoomName, user: User) {
+        self.connect_since(socket, room, user, None).await;
+    }
+
+    /// As [`connect`](Self::connect), for a client that says up to where it has seen the
+    /// room: the history that it gets is then exactly what it missed, or it is told why it
+    /// cannot have that and gets the last messages as everybody.
+    ///
+    /// ```
+    /// use axum::extract::Path;
+    /// use nextrush::{App, Authenticated, ChatServer, RoomName, Since, Socket};
+    ///
+    /// let mut app = App::new();
+    /// let chat = ChatServer::new(app.handle());
+    /// app.ws(
+    ///     "/chat/:roomId",
+    ///     async move |socket: Socket,
+    ///                 Path(room): Path<RoomName>,
+    ///                 since: Option<Since>,
+    ///                 user: Authenticated| {
+    ///         let user = user.admit(&socket);
+    ///         chat.connect_since(&socket, room, user, since).await;
+    ///     },
+    /// );
+    /// # let _: axum::Router = app.into_router();
+    /// ```
+    pub async fn connect_since(
+        &self,
+        socket: &Socket,
+        room: RoomName,
+        user: User,
+        since: Option<Since>,
+    ) {
+        drain::tell(socket);
         let member = Arc::new(Member {
             chat: self.clone(),
             topic: match self.topic(&room) {
@@ -99,7 +138,7 @@ impl ChatServer {
         });
         let leaver = Arc::clone(&member);
         socket.on_close(async move |socket: Socket, _: CloseReason| leaver.leave(&socket).await);
-        match member.join(socket).await {
+        match member.join(socket, since.as_ref()).await {
             Ok(()) => {}
             Err(SubscribeError::Join(JoinError::Closed)) => return,
             Err(error) => {
@@ -108,8 +147,11 @@ impl ChatServer {
                 return socket.close(CloseCode::TRY_AGAIN_LATER, "Room unavailable");
             }
         }
-        socket.on_command(async move |socket: Socket, command: Command| {
-            member.handle(&socket, command).await;
+        socket.on_message(async move |socket: Socket, message: Message| {
+            match Request::<Command>::read(&message) {
+                Ok(request) => member.handle(&socket, request).await,
+                Err(refusal) => socket.send(refusal),
+            }
         });
     }
 
@@ -174,6 +216,11 @@ enum Event<'a> {
     RoomHistory {
         messages: Vec<ChatMessage<'a>>,
         users: &'a [User],
+        epoch: String,
+        /// The top: what is said next has one more.
+        offset: u64,
+        #[serde(flatten)]
+        recovered: Recovered,
     },
     UserJoined {
         user: &'a User,
@@ -196,6 +243,30 @@ enum Event<'a> {
         to: &'a UserId,
         text: &'a str,
     },
+    /// To a command with an id that has no answer of its own.
+    Ack {
+        #[serde(flatten)]
+        said: Option<Said>,
+    },
+}
+
+/// Where a message is.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Said {
+    epoch: String,
+    offset: u64,
+    message_id: u64,
+}
+
+impl From<Position> for Said {
+    fn from(position: Position) -> Self {
+        Self {
+            epoch: position.epoch.to_string(),
+            offset: position.offset,
+            message_id: message_id(position),
+        }
+    }
 }
 
 impl From<Event<'_>> for Outgoing {
@@ -212,6 +283,7 @@ struct ChatMessage<'a> {
     #[serde(flatten)]
     post: Post<'a>,
     timestamp: Timestamp,
+    offset: u64,
 }
 
 /// A message of a room, as it is kept.
@@ -225,14 +297,22 @@ struct Post<'a> {
 impl<'a> ChatMessage<'a> {
     fn new(epoch: Epoch, publication: &'a Publication) -> Result<Self, serde_json::Error> {
         Ok(Self {
-            // Rising in the room also when its history was lost: a later epoch
-            // begins at a later millisecond.
-            id: epoch.created_ms() + publication.offset,
+            id: message_id(Position {
+                epoch,
+                offset: publication.offset,
+            }),
             r#type: "chat-message",
             post: serde_json::from_slice(&publication.data)?,
             timestamp: Timestamp::from_unix_ms(publication.time_ms),
+            offset: publication.offset,
         })
     }
+}
+
+/// Rising in the room also when its history was lost: a later epoch begins at a later
+/// millisecond.
+fn message_id(Position { epoch, offset }: Position) -> u64 {
+    epoch.created_ms() + offset
 }
 
 fn encode(topic: &Topic, epoch: Epoch, publication: &Publication) -> Outgoing {
@@ -245,15 +325,16 @@ fn encode(topic: &Topic, epoch: Epoch, publication: &Publication) -> Outgoing {
     }
 }
 
-/// The newest publications that have no more than `limit` bytes together.
-fn last_that_fit(publications: &[Arc<Publication>], limit: usize) -> &[Arc<Publication>] {
-    let mut left = limit;
+/// What somebody gets who comes for the first time: the newest publications.
+fn last(publications: &[Arc<Publication>]) -> &[Arc<Publication>] {
+    let mut left = SENT_BYTES;
     let fits = |publication: &&Arc<Publication>| {
         let after = left.checked_sub(publication.data.len());
         left = after.unwrap_or_default();
         after.is_some()
     };
-    let count = publications.iter().rev().take_while(fits).count();
+    let newest = publications.iter().rev().take(SENT);
+    let count = newest.take_while(fits).count();
     &publications[publications.len() - count..]
 }
 
@@ -266,13 +347,19 @@ struct Member {
 }
 
 impl Member {
-    async fn join(&self, socket: &Socket) -> Result<(), SubscribeError> {
-        let enter = |others: &Room, history: &History| {
+    async fn join(&self, socket: &Socket, since: Option<&Since>) -> Result<(), SubscribeError> {
+        let enter = |others: &Room, history: &History, _: Entrance| {
             let users = self.enter(socket);
-            let messages = last_that_fit(&history.publications, SENT_BYTES)
+            let missed = since.map(|since| since.missed(history));
+            let publications = match missed {
+                Some(Ok(missed)) => missed,
+                Some(Err(_)) | None => last(&history.publications),
+            };
+            let Position { epoch, offset } = history.position;
+            let messages = publications
                 .iter()
                 .filter_map(|publication| {
-                    ChatMessage::new(history.position.epoch, publication)
+                    ChatMessage::new(epoch, publication)
                         .inspect_err(|error| {
                             tracing::error!(room = %self.room, %error, "a kept chat message cannot be read");
                         })
@@ -282,6 +369,9 @@ impl Member {
             socket.send(Event::RoomHistory {
                 messages,
                 users: &users,
+                epoch: epoch.to_string(),
+                offset,
+                recovered: (&missed).into(),
             });
             // From here on private messages reach it. Refused only when the socket is
             // closed, and then it leaves right away.
@@ -292,15 +382,11 @@ impl Member {
             };
             others.publish_except(Outgoing::from(joined).into_frame(), &[socket.id()]);
         };
+        // All that is kept, as the last messages are sent where recovery fails.
+        let query = since.map_or(HistoryQuery::Latest(SENT), |_| HistoryQuery::Latest(KEPT));
         let topics = self.chat.topics();
         topics
-            .subscribe(
-                &self.topic,
-                encode,
-                socket,
-                HistoryQuery::Latest(SENT),
-                enter,
-            )
+            .subscribe(&self.topic, encode, socket, query, enter)
             .await
     }
 
@@ -343,33 +429,82 @@ impl Member {
         Some(left)
     }
 
-    async fn handle(&self, socket: &Socket, command: Command) {
-        match command {
-            Command::Chat { text } => {
-                if let Err(error) = self.say(&text).await {
+    async fn handle(&self, socket: &Socket, request: Request<Command>) {
+        let id = request.id.as_ref();
+        let scope = format!("chat/{}", self.chat.0.owner);
+        let key = id.map(|id| id.key(&scope, &self.user.id).ok_or(()));
+        let key = match key.transpose() {
+            Ok(key) => key,
+            Err(()) => {
+                let error = ErrorMessage::new("Invalid message format");
+                return socket.send(Answer::new(error.details("id and user are too long"), id));
+            }
+        };
+        match request.command {
+            Command::Chat { text } => match self.say(&text, key).await {
+                Ok(position) if id.is_some() => {
+                    let said = Some(position.into());
+                    socket.send(Answer::new(Event::Ack { said }, id));
+                }
+                Ok(_) => {}
+                Err(error) => {
                     tracing::error!(%error, room = %self.room, "a chat message could not be stored");
-                    socket.send(ErrorMessage::new("Message could not be stored"));
+                    let error = ErrorMessage::new("Message could not be stored");
+                    socket.send(Answer::new(error, id));
+                }
+            },
+            Command::Typing { is_typing } => {
+                self.announce_typing(socket, is_typing);
+                if id.is_some() {
+                    socket.send(Answer::new(Event::Ack { said: None }, id));
                 }
             }
-            Command::Typing { is_typing } => self.announce_typing(socket, is_typing),
             Command::Private {
                 target_user_id,
                 text,
-            } => self.whisper(socket, &target_user_id, &text),
+            } => {
+                let whisper = || self.whisper(&target_user_id, &text, id);
+                match self.once(key, whisper).await {
+                    Ok(answer) => socket.send(answer),
+                    Err(error) => {
+                        tracing::error!(%error, "an answer could not be remembered");
+                        let error = ErrorMessage::new("Message could not be stored");
+                        socket.send(Answer::new(error, id));
+                    }
+                }
+            }
         }
     }
 
-    async fn say(&self, text: &str) -> Result<(), BrokerError> {
+    /// Executes a command unless it is a repeat; the answer to it.
+    async fn once(
+        &self,
+        key: Option<CommandKey>,
+        execute: impl FnOnce() -> String,
+    ) -> Result<String, BrokerError> {
+        match key {
+            Some(key) => {
+                let broker = self.chat.topics().broker();
+                self.chat.0.repeats.answer(broker, key, execute).await
+            }
+            None => Ok(execute()),
+        }
+    }
+
+    /// Says something in the room; with a key only once.
+    async fn say(&self, text: &str, key: Option<CommandKey>) -> Result<Position, BrokerError> {
         let post = Post {
             text: text.into(),
             user: self.user.clone(),
         };
         let data = serde_json::to_vec(&post).expect("a post has string keys only");
+        let mut publish = Publish::new(data).retain(Retention::count(KEPT));
+        if let Some(key) = key {
+            publish = publish.once(key, once::WINDOW);
+        }
         let topics = self.chat.topics();
-        topics
-            .publish(&self.topic, Bytes::from(data), Retention::count(KEPT))
-            .await?;
-        Ok(())
+        let published = topics.publish(&self.topic, publish).await?;
+        Ok(published.position)
     }
 
     fn announce_typing(&self, socket: &Socket, is_typing: bool) {
@@ -381,17 +516,17 @@ impl Member {
         topics.send_except(&self.topic, typing.into(), socket);
     }
 
-    fn whisper(&self, socket: &Socket, to: &UserId, text: &str) {
+    /// Sends a private message; the answer to the sender.
+    fn whisper(&self, to: &UserId, text: &str, id: Option<&CommandId>) -> String {
         let target = self.chat.sockets_of(to);
         if target.is_empty() {
-            socket.send(ErrorMessage::new("User not found or offline"));
-            return;
+            return Answer::new(ErrorMessage::new("User not found or offline"), id).to_json();
         }
         target.send(Event::PrivateMessage {
             text,
             from: &self.user,
             timestamp: Timestamp::now(),
         });
-        socket.send(Event::PrivateMessageSent { to, text });
+        Answer::new(Event::PrivateMessageSent { to, text }, id).to_json()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -14,6 +14,7 @@ use nextrush_protocol::{CloseCode, CloseFrame};
 use smallvec::smallvec;
 
 use crate::auth::UserId;
+use crate::drain;
 use crate::internal_room;
 use crate::room::{JoinError, RoomName, Rooms};
 use crate::room_event::RoomEvents;
@@ -47,6 +48,7 @@ struct Inner {
     engine: Engine,
     topics: Arc<Topics>,
     owners: AtomicU64,
+    is_draining: AtomicBool,
 }
 
 impl Handle {
@@ -55,6 +57,7 @@ impl Handle {
             engine,
             topics,
             owners: AtomicU64::new(0),
+            is_draining: AtomicBool::new(false),
         }))
     }
 
@@ -141,6 +144,28 @@ impl Handle {
     pub async fn close_all(&self, code: impl Into<CloseCode>, reason: &str) {
         let frame = CloseFrame::new(code.into(), reason);
         self.0.engine.shutdown(frame, CLOSE_TIMEOUT).await;
+    }
+
+    /// Sends every client away with 1012 (service restart), as before a restart of the
+    /// process, and refuses new ones from then on.
+    ///
+    /// Each is told its own time to come back, evenly spread over `window`, so that they
+    /// don't all come at once: in the reason of the close frame, `reconnect after <n> ms`,
+    /// and the clients of chats and live updates in a last message before it,
+    /// `{"type":"reconnect","afterMs":n}`. Returns when all are gone, as
+    /// [`close_all`](Self::close_all).
+    pub async fn drain(&self, window: Duration) {
+        self.0.is_draining.store(true, Ordering::Relaxed);
+        drain::send_away(&self.sockets(), window);
+        // Whoever has come meanwhile, and the end of all.
+        self.close_all(CloseCode::SERVICE_RESTART, "reconnect after 0 ms")
+            .await;
+    }
+
+    /// Whether the clients are being sent away: a sign for whoever distributes new ones.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining.load(Ordering::Relaxed)
     }
 
     /// A number that tells parts of the application apart. It depends on the

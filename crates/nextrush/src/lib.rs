@@ -29,6 +29,7 @@
 
 // From the front door inwards: an application, its endpoints, their sockets.
 mod app;
+mod drain;
 mod error;
 mod pattern;
 mod server;
@@ -54,6 +55,11 @@ mod handle;
 mod internal_room;
 mod room;
 mod room_event;
+
+// Topics that remember: subscribing, coming back, doing things once.
+mod channel;
+mod once;
+mod recovery;
 mod topics;
 
 // The guide's features on top.
@@ -67,6 +73,7 @@ pub use app::App;
 pub use auth::{
     AuthError, AuthRejection, Authenticated, InvalidUserId, Jwt, KeyError, SignError, User, UserId,
 };
+pub use channel::{Channel, ChannelPolicy, Channels, InvalidPattern};
 pub use chat::ChatServer;
 pub use command::{CommandError, decode as decode_command};
 pub use endpoint::Endpoint;
@@ -81,6 +88,7 @@ pub use origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use outgoing::Outgoing;
 pub use place::place_by;
 pub use rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
+pub use recovery::{InvalidSince, Since};
 pub use room::{InvalidRoomName, JoinError, RoomName, Rooms};
 pub use room_event::{RoomEvent, RoomEvents};
 pub use room_manager::RoomManager;
@@ -89,7 +97,9 @@ pub use socket::{Socket, Timer};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use topics::SubscribeError;
 
-pub use nextrush_broker::{Broker, BrokerError, MemoryBroker, Position};
+pub use nextrush_broker::{Broker, BrokerError, Epoch, MemoryBroker, MemoryLimits, Position};
+#[cfg(feature = "embedded")]
+pub use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 pub use nextrush_engine::{
     Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Heartbeat,
     Options, PingLimit, State,

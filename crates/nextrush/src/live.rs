@@ -5,20 +5,25 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nextrush_broker::{
-    BrokerError, Epoch, History, HistoryQuery, Position, Publication, Retention, Topic,
+    BrokerError, Epoch, History, HistoryQuery, Position, Publication, Publish, Topic,
 };
 use nextrush_engine::{CloseReason, ConnectionId, Room};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::channel::Channels;
+use crate::drain;
 use crate::error_message::ErrorMessage;
 use crate::handle::Handle;
+use crate::message::Message;
+use crate::once::{Answer, CommandId, Request};
 use crate::outgoing::Outgoing;
+use crate::recovery::{Recovered, Since};
 use crate::room::{JoinError, RoomName};
 use crate::socket::Socket;
 use crate::timestamp::Timestamp;
-use crate::topics::{SubscribeError, Topics};
+use crate::topics::{Entrance, SubscribeError, Topics};
 
 /// The most channels one socket can be subscribed to.
 const CHANNELS_PER_SOCKET: usize = 100;
@@ -45,6 +50,7 @@ struct Inner {
     app: Handle,
     /// Tells the channels of several `LiveUpdates` of one application apart.
     owner: u64,
+    channels: Channels,
     subscriptions: Mutex<HashMap<ConnectionId, HashSet<Topic>>>,
 }
 
@@ -68,8 +74,13 @@ pub enum PublishError {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Command {
-    Subscribe { channel: String },
-    Unsubscribe { channel: String },
+    Subscribe {
+        channel: String,
+        since: Option<Since>,
+    },
+    Unsubscribe {
+        channel: String,
+    },
 }
 
 /// What a client gets.
@@ -78,6 +89,11 @@ enum Command {
 enum Event<'a> {
     Subscribed {
         channel: &'a str,
+        epoch: String,
+        /// The top: what is published next has one more.
+        offset: u64,
+        #[serde(flatten)]
+        recovered: Recovered,
     },
     Unsubscribed {
         channel: &'a str,
@@ -86,6 +102,7 @@ enum Event<'a> {
         channel: &'a str,
         data: &'a RawValue,
         timestamp: Timestamp,
+        offset: u64,
     },
 }
 
@@ -96,31 +113,43 @@ impl From<Event<'_>> for Outgoing {
 }
 
 impl LiveUpdates {
-    /// Channels of their own, apart from those of every other `LiveUpdates`.
+    /// Channels of their own, apart from those of every other `LiveUpdates`, all of them
+    /// open to everybody and without a history.
     #[must_use]
     pub fn new(app: &Handle) -> Self {
+        Self::with(app, Channels::new())
+    }
+
+    /// Channels of their own with policies; see [`Channels`].
+    #[must_use]
+    pub fn with(app: &Handle, channels: Channels) -> Self {
         Self(Arc::new(Inner {
             app: app.clone(),
             owner: app.next_owner(),
+            channels,
             subscriptions: Mutex::default(),
         }))
     }
 
     /// Handles a client's `subscribe` and `unsubscribe` messages from now on.
+    ///
+    /// A client that gives the position up to which it has seen a channel gets what it
+    /// missed, or is told why it cannot. An answer bears the `id` of the message that it
+    /// answers, if there is one; a repeat is executed again, as a subscription belongs to
+    /// its socket.
     pub fn connect(&self, socket: &Socket) {
+        drain::tell(socket);
         let live = self.clone();
-        socket.on_command(
-            async move |socket: Socket, command: Command| match command {
-                Command::Subscribe { channel } => live.answer_subscribe(&socket, &channel).await,
-                Command::Unsubscribe { channel } => {
-                    live.answer_unsubscribe(&socket, &channel).await
-                }
-            },
-        );
+        socket.on_message(async move |socket: Socket, message: Message| {
+            match Request::<Command>::read(&message) {
+                Ok(request) => live.handle(&socket, request).await,
+                Err(refusal) => socket.send(refusal),
+            }
+        });
     }
 
     /// Subscribes a socket, and unsubscribes it when it closes; `false` if it was
-    /// subscribed already.
+    /// subscribed already. The channel's policy is not asked.
     ///
     /// # Errors
     ///
@@ -128,38 +157,41 @@ impl LiveUpdates {
     /// characters, when the socket has 100 subscriptions already or is closed, or
     /// when the broker fails.
     pub async fn subscribe(&self, channel: &str, socket: &Socket) -> Result<bool, SubscribeError> {
-        self.subscribe_and(channel, socket, || {}).await
+        let topic = self.topic(channel).ok_or(SubscribeError::InvalidName)?;
+        let mut is_new = false;
+        let then = |_: &History, entrance: Entrance| is_new = entrance == Entrance::New;
+        self.subscribe_and(&topic, socket, HistoryQuery::Latest(0), then)
+            .await?;
+        Ok(is_new)
     }
 
-    /// Subscribes a socket; what `then` sends to it comes before the first update.
+    /// Subscribes a socket; what `then` sends to it comes before what is published after
+    /// the history's position.
     async fn subscribe_and(
         &self,
-        channel: &str,
+        topic: &Topic,
         socket: &Socket,
-        then: impl FnOnce(),
-    ) -> Result<bool, SubscribeError> {
-        let topic = self.topic(channel).ok_or(SubscribeError::InvalidName)?;
-        if !self.note(&topic, socket)? {
-            return Ok(false);
-        }
+        query: HistoryQuery,
+        then: impl FnOnce(&History, Entrance),
+    ) -> Result<(), SubscribeError> {
         let mut noted = Noted {
             live: self,
-            topic: &topic,
+            topic,
             socket,
-            is_subscribed: false,
+            // One that is there already stays, whatever comes of this.
+            is_subscribed: !self.note(topic, socket)?,
         };
-        let enter = |room: &Room, _: &History| {
+        let enter = |room: &Room, history: &History, entrance: Entrance| {
             // Unsubscribed again meanwhile, by another task.
-            if !self.is_noted(&topic, socket.id()) {
+            if !self.is_noted(topic, socket.id()) {
                 socket.connection().leave(room);
             }
             noted.is_subscribed = true;
-            then();
+            then(history, entrance);
         };
         self.topics()
-            .subscribe(&topic, encode, socket, HistoryQuery::Latest(0), enter)
-            .await?;
-        Ok(true)
+            .subscribe(topic, encode, socket, query, enter)
+            .await
     }
 
     /// Unsubscribes a socket; `false` if it was not subscribed.
@@ -184,8 +216,9 @@ impl LiveUpdates {
     }
 
     /// Publishes `data` to a channel's subscribers, each of whom gets it once, as
-    /// `{"type":"update","channel","data","timestamp"}`. Resolves with its
-    /// position when the broker has acknowledged it.
+    /// `{"type":"update","channel","data","timestamp","offset"}`. Resolves with its
+    /// position when the broker has acknowledged it. What the channel remembers of it
+    /// says its policy.
     ///
     /// # Errors
     ///
@@ -198,8 +231,9 @@ impl LiveUpdates {
     ) -> Result<Position, PublishError> {
         let topic = self.topic(channel).ok_or(PublishError::InvalidName)?;
         let data = Bytes::from(serde_json::to_vec(data)?);
-        let published = self.topics().publish(&topic, data, Retention::NOTHING);
-        Ok(published.await?)
+        let publish = Publish::new(data).retain(self.0.channels.retention(channel));
+        let published = self.topics().publish(&topic, publish).await?;
+        Ok(published.position)
     }
 
     /// The number of sockets subscribed to a channel.
@@ -209,31 +243,55 @@ impl LiveUpdates {
         topic.map_or(0, |topic| self.topics().subscribers(&topic))
     }
 
-    async fn answer_subscribe(&self, socket: &Socket, channel: &str) {
-        let acknowledge = || socket.send(Event::Subscribed { channel });
-        match self.subscribe_and(channel, socket, acknowledge).await {
-            Ok(true) => {}
-            Ok(false) => acknowledge(),
-            Err(SubscribeError::Join(JoinError::Closed)) => {}
-            Err(error) => {
-                let message = match &error {
-                    SubscribeError::InvalidName => "Invalid channel name",
-                    SubscribeError::TooManyChannels { .. } => "Too many channels",
-                    SubscribeError::Join(_) | SubscribeError::Broker(_) => {
-                        tracing::error!(%error, channel, "cannot subscribe");
-                        "Channel unavailable"
-                    }
-                };
-                socket.send(ErrorMessage::new(message).details(error.to_string()));
+    async fn handle(&self, socket: &Socket, request: Request<Command>) {
+        let id = request.id.as_ref();
+        match request.command {
+            Command::Subscribe { channel, since } => {
+                let subscribed = self.answer_subscribe(socket, &channel, since.as_ref(), id);
+                match subscribed.await {
+                    Ok(()) | Err(SubscribeError::Join(JoinError::Closed)) => {}
+                    Err(error) => socket.send(Answer::new(refusal(&channel, &error), id)),
+                }
+            }
+            Command::Unsubscribe { channel } => {
+                if let Err(error) = self.unsubscribe(&channel, socket).await {
+                    tracing::warn!(%error, channel, "the broker could not be told that a channel is unused");
+                }
+                let channel = &*channel;
+                socket.send(Answer::new(Event::Unsubscribed { channel }, id));
             }
         }
     }
 
-    async fn answer_unsubscribe(&self, socket: &Socket, channel: &str) {
-        if let Err(error) = self.unsubscribe(channel, socket).await {
-            tracing::warn!(%error, channel, "the broker could not be told that a channel is unused");
+    async fn answer_subscribe(
+        &self,
+        socket: &Socket,
+        channel: &str,
+        since: Option<&Since>,
+        id: Option<&CommandId>,
+    ) -> Result<(), SubscribeError> {
+        let topic = self.topic(channel).ok_or(SubscribeError::InvalidName)?;
+        if !self.0.channels.may_subscribe(socket, channel) {
+            return Err(SubscribeError::Refused);
         }
-        socket.send(Event::Unsubscribed { channel });
+        let query = since.map_or(HistoryQuery::Latest(0), Since::query);
+        let then = |history: &History, entrance: Entrance| {
+            // Whoever is subscribed already misses nothing.
+            let since = since.filter(|_| entrance == Entrance::New);
+            let missed = since.map(|since| since.missed(history));
+            let Position { epoch, offset } = history.position;
+            let subscribed = Event::Subscribed {
+                channel,
+                epoch: epoch.to_string(),
+                offset,
+                recovered: (&missed).into(),
+            };
+            socket.send(Answer::new(subscribed, id));
+            for publication in missed.into_iter().flatten().flatten() {
+                socket.send(encode(&topic, epoch, publication));
+            }
+        };
+        self.subscribe_and(&topic, socket, query, then).await
     }
 
     async fn close(&self, socket: &Socket) {
@@ -312,6 +370,19 @@ impl Drop for Noted<'_> {
     }
 }
 
+fn refusal(channel: &str, error: &SubscribeError) -> ErrorMessage {
+    let message = match error {
+        SubscribeError::InvalidName => "Invalid channel name",
+        SubscribeError::Refused => "Subscription refused",
+        SubscribeError::TooManyChannels { .. } => "Too many channels",
+        SubscribeError::Join(_) | SubscribeError::Broker(_) => {
+            tracing::error!(%error, channel, "cannot subscribe");
+            "Channel unavailable"
+        }
+    };
+    ErrorMessage::new(message).details(error.to_string())
+}
+
 /// The channel's name within a topic's name, as `LiveUpdates::topic` made it.
 fn channel_of(topic: &Topic) -> &str {
     topic.as_str().splitn(3, '/').last().unwrap_or_default()
@@ -324,6 +395,7 @@ fn encode(topic: &Topic, _: Epoch, publication: &Publication) -> Outgoing {
             channel,
             data,
             timestamp: Timestamp::from_unix_ms(publication.time_ms),
+            offset: publication.offset,
         }),
         Err(error) => {
             tracing::error!(%topic, %error, "a publication is no JSON");

@@ -27,6 +27,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_LIMIT: usize = 16 * 1024;
 /// How long a server that is being closed waits for its clients.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Over which time the clients of a server that was told to stop come back.
+const DRAIN_WINDOW: Duration = Duration::from_secs(5);
 /// How long the accept loop rests when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that the kernel may hold until they are accepted.
@@ -166,16 +168,26 @@ impl Server {
     /// Stops accepting, closes every socket with 1001 (going away), and lets
     /// requests that are being answered finish. Returns when all are gone, after
     /// 10 s at the latest; what is left then is cut.
-    pub async fn close(mut self) {
+    pub async fn close(self) {
+        let handle = self.handle.clone();
+        self.end(handle.close_all(CloseCode::GOING_AWAY, "Server is shutting down"))
+            .await;
+    }
+
+    /// As [`close`](Self::close), but before a restart: every client is told its own time
+    /// to come back, spread over `window`; see [`Handle::drain`].
+    pub async fn drain(self, window: Duration) {
+        let handle = self.handle.clone();
+        self.end(handle.drain(window)).await;
+    }
+
+    async fn end(mut self, sockets: impl Future<Output = ()>) {
         self.stop.send_replace(());
         let requests = async {
             if let Err(error) = (&mut self.accepting).await {
                 tracing::error!(%error, "the accept loop failed");
             }
         };
-        let sockets = self
-            .handle
-            .close_all(CloseCode::GOING_AWAY, "Server is shutting down");
         let all = async { tokio::join!(requests, sockets) };
         if tokio::time::timeout(CLOSE_TIMEOUT, all).await.is_err() {
             self.accepting.abort();
@@ -184,7 +196,7 @@ impl Server {
     }
 
     /// Serves until the process is told to stop (Ctrl-C or SIGTERM), then
-    /// [closes](Self::close).
+    /// [drains](Self::drain) over 5 s.
     ///
     /// # Errors
     ///
@@ -192,7 +204,7 @@ impl Server {
     pub async fn run_until_signal(self) -> Result<()> {
         let signalled = signal().await;
         tracing::info!("closing");
-        self.close().await;
+        self.drain(DRAIN_WINDOW).await;
         signalled
     }
 }

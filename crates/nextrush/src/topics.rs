@@ -9,10 +9,8 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
 use nextrush_broker::{
-    Broker, BrokerError, Epoch, History, HistoryQuery, Position, Publication, Retention, Sink,
-    Topic,
+    Broker, BrokerError, Epoch, History, HistoryQuery, Publication, Publish, Published, Sink, Topic,
 };
 use nextrush_engine::{Engine, Room};
 use nextrush_protocol::Frame;
@@ -34,6 +32,9 @@ pub enum SubscribeError {
     /// The name is empty, longer than 255 bytes, or holds control characters.
     #[error("invalid channel name")]
     InvalidName,
+    /// The channel's policy does not let the socket subscribe.
+    #[error("the channel is not open to this client")]
+    Refused,
     /// The socket has as many subscriptions as it may have.
     #[error("a socket can subscribe to {limit} channels at most")]
     TooManyChannels {
@@ -47,6 +48,13 @@ pub enum SubscribeError {
     /// The broker failed.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+}
+
+/// Whether a socket was a member already when it subscribed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    New,
+    Again,
 }
 
 /// The topics that this node's sockets are subscribed to.
@@ -69,31 +77,35 @@ impl Topics {
         topics
     }
 
+    pub(crate) fn broker(&self) -> &dyn Broker {
+        &*self.broker
+    }
+
     /// Appends to a topic; resolves when the broker has acknowledged it. By then
     /// this node's subscribers have been sent the publication.
     pub(crate) async fn publish(
         &self,
         topic: &Topic,
-        data: Bytes,
-        retention: Retention,
-    ) -> Result<Position, BrokerError> {
-        self.broker.publish(topic, data, retention).await
+        publish: Publish,
+    ) -> Result<Published, BrokerError> {
+        self.broker.publish(topic, publish).await
     }
 
     /// Subscribes a socket. `enter` is called once the socket is a member, while
     /// nothing else happens in the topic: what it sends comes before everything
-    /// that is published after `History::position`.
+    /// that is published after `History::position`. It is told whether the socket is
+    /// new there; for one that is not, the position is that of what it was sent last.
     pub(crate) async fn subscribe(
         &self,
         topic: &Topic,
         encode: Encode,
         socket: &Socket,
         query: HistoryQuery,
-        enter: impl FnOnce(&Room, &History),
+        enter: impl FnOnce(&Room, &History, Entrance),
     ) -> Result<(), SubscribeError> {
         let entering = self.interested(topic, encode).await?;
         let entered = match self.broker.history(topic, query).await {
-            Ok(history) => entering.complete(socket, &history, enter),
+            Ok(history) => entering.complete(socket, history, enter),
             Err(error) => Err(error.into()),
         };
         let local = Arc::clone(&entering.local);
@@ -295,17 +307,23 @@ impl Entering {
     fn complete(
         &self,
         socket: &Socket,
-        history: &History,
-        enter: impl FnOnce(&Room, &History),
+        mut history: History,
+        enter: impl FnOnce(&Room, &History, Entrance),
     ) -> Result<(), SubscribeError> {
         let mut state = self.local.state.lock();
         let held = state.waiting.remove(&self.ticket).unwrap_or_default();
         let room = &self.local.room;
-        let is_new = handle::join(socket, room)?;
-        enter(room, history);
+        if !handle::join(socket, room)? {
+            // It has got what was held.
+            if let Some((offset, _)) = held.last() {
+                history.position.offset = history.position.offset.max(*offset);
+            }
+            enter(room, &history, Entrance::Again);
+            return Ok(());
+        }
+        enter(room, &history, Entrance::New);
         for (offset, frame) in held {
-            // A member that enters again has got it already.
-            if is_new && offset > history.position.offset {
+            if offset > history.position.offset {
                 socket.connection().send(frame);
             }
         }

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use super::{ALL, KEEP, fresh, history, publish, recorder::Recorder, subscribe};
+use super::{
+    ALL, KEEP, LONG, fresh, fresh_key, history, publish, publish_once, recorder::Recorder,
+    subscribe,
+};
 use crate::{Broker, Topic};
 
 const TASKS: u64 = 16;
@@ -71,6 +74,29 @@ pub(super) async fn concurrent_publishers_share_one_order(broker: Arc<impl Broke
         kept, published,
         "history has at each offset what its publisher published"
     );
+}
+
+pub(super) async fn concurrent_repeats_publish_once(broker: Arc<impl Broker>) {
+    let topic = fresh("repeats");
+    for round in 1..=EACH {
+        let key = fresh_key("concurrent");
+        let publishers: Vec<_> = (0..TASKS)
+            .map(|_| {
+                let (broker, topic, key) = (broker.clone(), topic.clone(), key.clone());
+                tokio::spawn(async move { publish_once(&*broker, &topic, "x", &key, LONG).await })
+            })
+            .collect();
+        let mut firsts = 0;
+        for publisher in publishers {
+            let published = joined(publisher.await);
+            firsts += usize::from(!published.is_repeat);
+            assert_eq!(
+                published.position.offset, round,
+                "repeats at the same time share one position"
+            );
+        }
+        assert_eq!(firsts, 1, "one of several at the same time is the first");
+    }
 }
 
 pub(super) async fn concurrent_topics_keep_their_order(broker: Arc<impl Broker>) {

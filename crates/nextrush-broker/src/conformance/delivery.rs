@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::{ALL, KEEP, fresh, history, publish, recorder::Recorder, subscribe, unsubscribe};
-use crate::{Broker, Retention};
+use crate::{Broker, Publish, Retention};
 
 pub(super) async fn sinks_get_subscribed_topics_only(broker: &impl Broker) {
     let [topic, other] = [fresh("subscribed"), fresh("unsubscribed")];
@@ -87,7 +87,7 @@ pub(super) async fn every_sink_gets_what_history_has(broker: &impl Broker) {
     ];
     for payload in &payloads {
         broker
-            .publish(&topic, payload.clone(), KEEP)
+            .publish(&topic, Publish::new(payload.clone()).retain(KEEP))
             .await
             .expect("publish resolves without an error");
     }

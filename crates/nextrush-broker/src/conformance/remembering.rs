@@ -140,3 +140,31 @@ pub(super) async fn retention_bounds_the_age(broker: &impl Broker) {
         "the position outlives what has expired"
     );
 }
+
+pub(super) async fn retention_bounds_the_bytes(broker: &impl Broker) {
+    let topic = fresh("bytes");
+    // What is published and how much is kept by it, and what is there afterwards.
+    let steps: [(&str, usize, &[&str]); 8] = [
+        ("aaaa", 10, &["aaaa"]),
+        ("bbbb", 10, &["aaaa", "bbbb"]),
+        ("cc", 10, &["aaaa", "bbbb", "cc"]),
+        ("d", 10, &["bbbb", "cc", "d"]),
+        ("ee", 5, &["cc", "d", "ee"]),
+        ("", 5, &["cc", "d", "ee", ""]),
+        ("ffffff", 5, &[]),
+        ("g", 5, &["g"]),
+    ];
+    for (text, bytes, expected) in steps {
+        let position = publish(broker, &topic, text, KEEP.max_bytes(bytes)).await;
+        let history = history(broker, &topic, ALL).await;
+        assert_eq!(
+            texts(&history),
+            expected,
+            "what is kept after {text:?} with {bytes} bytes"
+        );
+        assert_eq!(
+            history.position, position,
+            "the position outlives what was too much"
+        );
+    }
+}

@@ -7,8 +7,8 @@ mod room_id;
 
 use axum::extract::Path;
 use nextrush::{
-    App, AuthRejection, Authenticated, ChatServer, LiveUpdates, RoomName, Socket, TokenBucket,
-    rate_limit,
+    App, AuthRejection, Authenticated, ChatServer, LiveUpdates, RoomName, Since, Socket,
+    TokenBucket, rate_limit,
 };
 
 pub(crate) fn add(app: &mut App, chat: &ChatServer, live: &LiveUpdates) {
@@ -21,11 +21,13 @@ pub(crate) fn add(app: &mut App, chat: &ChatServer, live: &LiveUpdates) {
         "/chat/:roomId",
         async move |socket: Socket,
                     Path(room): Path<RoomName>,
+                    since: Option<Since>,
                     user: Result<Authenticated, AuthRejection>| {
             match user {
                 Ok(user) => {
                     bound_rate(&socket);
-                    chat.connect(&socket, room, user.admit(&socket)).await;
+                    let user = user.admit(&socket);
+                    chat.connect_since(&socket, room, user, since).await;
                 }
                 Err(rejection) => rejection.refuse(&socket),
             }

@@ -7,6 +7,9 @@ mod support;
 
 mod axum_server;
 mod bench_server;
+mod commands_once;
+mod delivery_model;
+mod drain;
 mod echo;
 mod guide_authentication;
 mod guide_basic_usage;
@@ -17,6 +20,7 @@ mod guide_room_management;
 mod guide_route_parameters;
 mod guide_testing;
 mod handlers;
+mod recovery;
 mod refusals;
 mod rooms;
 mod server;

@@ -63,6 +63,17 @@ pub fn without_timestamp(mut message: Value) -> Value {
     message
 }
 
+/// Takes the position out of a message after checking its form.
+pub fn without_position(mut message: Value) -> Value {
+    let fields = message.as_object_mut().unwrap();
+    let offset = fields.remove("offset");
+    assert!(offset.is_some_and(|offset| offset.is_u64()), "no offset");
+    if let Some(epoch) = fields.remove("epoch") {
+        assert!(epoch.as_str().unwrap().parse::<nextrush::Epoch>().is_ok());
+    }
+    message
+}
+
 pub struct Client {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }

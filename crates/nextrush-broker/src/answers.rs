@@ -1,0 +1,112 @@
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::{CommandKey, Topic, clock::whole_ms};
+
+/// What an answer costs beside its text, roughly.
+const OVERHEAD: usize = 256;
+
+/// Answers in memory, until their windows end or they need too many bytes.
+pub(crate) struct Answers {
+    /// In bytes.
+    limit: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    answers: HashMap<Key, Bytes>,
+    bytes: usize,
+    /// The same by when they end, so that those that go first are found at once.
+    ends: BTreeSet<(u64, Key)>,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key {
+    topic: Option<Topic>,
+    key: CommandKey,
+}
+
+impl Answers {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn recall(
+        &self,
+        topic: Option<&Topic>,
+        key: &CommandKey,
+        now_ms: u64,
+    ) -> Option<Bytes> {
+        let mut state = self.state.lock();
+        state.forget_until(now_ms);
+        state.answers.get(&Key::new(topic, key)).cloned()
+    }
+
+    /// Remembers an answer unless there is one; returns the one that is in force.
+    pub(crate) fn remember(
+        &self,
+        topic: Option<&Topic>,
+        key: &CommandKey,
+        data: Bytes,
+        window: Duration,
+        now_ms: u64,
+    ) -> Bytes {
+        let mut state = self.state.lock();
+        state.forget_until(now_ms);
+        let key = Key::new(topic, key);
+        if let Some(answer) = state.answers.get(&key) {
+            return answer.clone();
+        }
+        let ends_ms = now_ms.saturating_add(whole_ms(window));
+        let cost = cost(&key, &data);
+        if ends_ms > now_ms && cost <= self.limit {
+            while state.bytes + cost > self.limit {
+                state.forget_first();
+            }
+            state.bytes += cost;
+            state.ends.insert((ends_ms, key.clone()));
+            let data = data.clone();
+            state.answers.insert(key, data);
+        }
+        data
+    }
+}
+
+impl State {
+    fn forget_until(&mut self, now_ms: u64) {
+        while self.ends.first().is_some_and(|(ends, _)| *ends <= now_ms) {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((_, key)) = self.ends.pop_first()
+            && let Some(answer) = self.answers.remove(&key)
+        {
+            self.bytes -= cost(&key, &answer);
+        }
+    }
+}
+
+fn cost(key: &Key, data: &Bytes) -> usize {
+    // The key is there twice, the texts in it once.
+    OVERHEAD + key.key.as_str().len() + data.len()
+}
+
+impl Key {
+    fn new(topic: Option<&Topic>, key: &CommandKey) -> Self {
+        Self {
+            topic: topic.cloned(),
+            key: key.clone(),
+        }
+    }
+}

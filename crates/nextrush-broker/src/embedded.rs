@@ -1,0 +1,399 @@
+mod cached;
+mod damage;
+mod error;
+mod expiry;
+mod group;
+mod record;
+mod store;
+mod writer;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use parking_lot::RwLock;
+use tokio::sync::{Semaphore, oneshot};
+
+pub use self::error::OpenError;
+use self::{
+    cached::Cached,
+    error::{closed, cut_off},
+    record::AnswerKey,
+    store::Store,
+    writer::{Request, Writer},
+};
+use crate::{
+    Broker, BrokerError, Clock, CommandKey, History, HistoryQuery, Publish, Published, Sink,
+    SystemClock, Topic,
+    table::{Table, TableLimits},
+};
+
+/// The broker of a single process that remembers across restarts: what it acknowledged is
+/// on disk.
+///
+/// Everything is in one directory, which one process at a time may use. After a restart,
+/// also one by `kill -9` or a power failure, topics have their epochs, offsets and
+/// histories, and the answers to commands are still remembered.
+///
+/// # How a publication becomes durable
+///
+/// One thread writes. It takes everything that waits, writes it as one group, has the
+/// system force it to the disk (`fdatasync`), and only then hands it to the sinks and
+/// resolves the publishers' futures. While the disk works the next group gathers: alone a
+/// publication waits for one disk write, under load many share one. Nobody sees a
+/// publication before it is on disk.
+///
+/// What a topic no longer remembers is removed from the disk with later groups, a bounded
+/// piece at a time, so that publishing never waits for it.
+///
+/// # Memory
+///
+/// The histories of topics in use are kept in memory as well, up to
+/// [`EmbeddedOptions::cache_bytes`]; others are read again when they are needed. Beside
+/// that the store needs up to about 100 MiB for its own tables and caches.
+///
+/// # When the disk fails
+///
+/// A full or failing disk fails publishing, with [`BrokerError::Full`] or
+/// [`BrokerError::Unavailable`]; reading goes on. Once a second at most a publisher's
+/// attempt tries whether the disk can be written to again. A publication whose failure
+/// left open whether it happened is delivered then, if it did.
+///
+/// Files that are damaged are never served: [`open`](Self::open) refuses them, or reading
+/// the topic fails with [`BrokerError::Damaged`].
+///
+/// # Runtime
+///
+/// The futures must be polled in a tokio runtime; disk work is done on its threads for
+/// blocking work and on the writer's own. Dropping the broker waits until what is under
+/// way has been written.
+pub struct EmbeddedBroker {
+    shared: Arc<Shared>,
+    /// Taken when the broker is dropped, which ends the writer.
+    queue: Option<mpsc::Sender<Request>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// How much an [`EmbeddedBroker`] keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmbeddedOptions {
+    /// How many bytes of histories are in memory. Default 64 MiB.
+    pub cache_bytes: usize,
+    /// How many topics are in memory; those that this process is subscribed to come on
+    /// top. A topic without a publication is only there. Default 100,000.
+    pub cached_topics: usize,
+    /// The most bytes that one topic remembers; a
+    /// [`Retention`](crate::Retention) that wants more gets this. Default 16 MiB.
+    pub topic_bytes: usize,
+    /// How many bytes may wait to be written. Beyond that publishers wait until there is
+    /// room. Default 32 MiB.
+    pub queue_bytes: usize,
+    /// For how long the epoch and offset of a topic are remembered after its last
+    /// publication, when it has no history any more. Default 30 days.
+    pub idle: Duration,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 64 << 20,
+            cached_topics: 100_000,
+            topic_bytes: 16 << 20,
+            queue_bytes: 32 << 20,
+            idle: Duration::from_secs(30 * 24 * 60 * 60),
+        }
+    }
+}
+
+/// How long a topic stays in memory after it was last used.
+const CACHED: Duration = Duration::from_secs(60 * 60);
+
+/// What a request takes in the queue beside its bytes, roughly.
+const REQUEST_OVERHEAD: usize = 256;
+
+/// What the broker's callers and its writer have in common.
+struct Shared {
+    directory: PathBuf,
+    options: EmbeddedOptions,
+    topics: Table<Cached>,
+    sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
+    /// Reading takes the lock for the time of one read; it is written only to open the
+    /// store anew. `None` while that has failed.
+    store: RwLock<Option<Store>>,
+    /// Bytes of the queue that are free.
+    space: Arc<Semaphore>,
+}
+
+impl EmbeddedBroker {
+    /// Opens the store in `directory`, or makes one there, with the default options and
+    /// the system's clock.
+    ///
+    /// This reads what was written last and may take seconds after a crash: do it before
+    /// serving.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when another process uses the store, when it is damaged, when it is
+    /// none of this program's, or when the disk fails.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(directory, EmbeddedOptions::default(), SystemClock)
+    }
+
+    /// Opens or makes a store with these options and this clock.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        directory: impl AsRef<Path>,
+        options: EmbeddedOptions,
+        clock: impl Clock,
+    ) -> Result<Self, OpenError> {
+        let directory = directory.as_ref().to_owned();
+        let store = Store::open(&directory)?;
+        let shared = Arc::new(Shared {
+            topics: Table::new(
+                TableLimits {
+                    topics: options.cached_topics,
+                    bytes: options.cache_bytes,
+                    idle: CACHED,
+                },
+                Box::new(clock),
+            ),
+            sinks: RwLock::new(Arc::new([])),
+            space: Arc::new(Semaphore::new(
+                options.queue_bytes.min(Semaphore::MAX_PERMITS),
+            )),
+            store: RwLock::new(Some(store)),
+            directory,
+            options,
+        });
+        let (queue, requests) = mpsc::channel();
+        let writer = Writer::new(Arc::clone(&shared), requests)?;
+        let writer = thread::Builder::new()
+            .name("nextrush-store".to_owned())
+            .spawn(move || writer.run())?;
+        Ok(Self {
+            shared,
+            queue: Some(queue),
+            writer: Some(writer),
+        })
+    }
+
+    /// The directory of the store.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.shared.directory
+    }
+
+    /// How many bytes of histories are in memory.
+    #[must_use]
+    pub fn cached_bytes(&self) -> usize {
+        self.shared.topics.bytes()
+    }
+
+    /// Has the writer do something and waits for what comes of it.
+    async fn ask<T>(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(oneshot::Sender<Result<T, BrokerError>>) -> writer::Task,
+    ) -> Result<T, BrokerError> {
+        let space = (bytes + REQUEST_OVERHEAD).min(self.shared.options.queue_bytes);
+        let space = u32::try_from(space).unwrap_or(u32::MAX);
+        let space = Arc::clone(&self.shared.space).acquire_many_owned(space);
+        let space = space.await.map_err(|_| closed())?;
+        let (reply, answer) = oneshot::channel();
+        let request = Request {
+            task: request(reply),
+            space,
+        };
+        let queue = self.queue.as_ref().ok_or_else(closed)?;
+        queue.send(request).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+impl Shared {
+    /// Runs `act` on what is known of a topic, reading it from the disk before if need be.
+    fn enter_loaded<R>(
+        &self,
+        topic: &Topic,
+        act: impl FnOnce(&mut Cached, u64) -> R,
+    ) -> Result<R, BrokerError> {
+        self.topics.enter(topic, |cached, now_ms| {
+            if !cached.is_loaded() {
+                let found = self.with_store(|store| store.load(topic))?;
+                cached.load(found, now_ms);
+            }
+            Ok(act(cached, now_ms))
+        })
+    }
+
+    fn with_store<R>(
+        &self,
+        act: impl FnOnce(&Store) -> Result<R, BrokerError>,
+    ) -> Result<R, BrokerError> {
+        match &*self.store.read() {
+            Some(store) => act(store),
+            None => Err(cut_off()),
+        }
+    }
+}
+
+/// Runs what may wait for the disk away from the threads that must not wait.
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, BrokerError> + Send + 'static,
+) -> Result<R, BrokerError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is ending.
+            Err(error) => Err(BrokerError::Unavailable(error.into())),
+        },
+    }
+}
+
+impl Broker for EmbeddedBroker {
+    fn attach(&self, sink: Arc<dyn Sink>) {
+        let mut sinks = self.shared.sinks.write();
+        *sinks = sinks.iter().cloned().chain([sink]).collect();
+    }
+
+    fn publish(
+        &self,
+        topic: &Topic,
+        publish: Publish,
+    ) -> BoxFuture<'_, Result<Published, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            self.ask(publish.data.len(), |reply| writer::Task::Publish {
+                topic,
+                publish,
+                reply,
+            })
+            .await
+        })
+    }
+
+    fn history(
+        &self,
+        topic: &Topic,
+        query: HistoryQuery,
+    ) -> BoxFuture<'_, Result<History, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            let read = move |cached: &mut Cached, now_ms| cached.read(query, now_ms);
+            if let Some(Some(history)) = self.shared.topics.try_enter(&topic, read) {
+                return Ok(history);
+            }
+            let shared = Arc::clone(&self.shared);
+            blocking(move || {
+                shared
+                    .enter_loaded(&topic, read)?
+                    .ok_or_else(|| unreachable_unloaded(&topic))
+            })
+            .await
+        })
+    }
+
+    fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            if self
+                .shared
+                .topics
+                .try_enter(&topic, Cached::subscribe)
+                .is_none()
+            {
+                let shared = Arc::clone(&self.shared);
+                blocking(move || {
+                    shared.topics.enter(&topic, Cached::subscribe);
+                    Ok(())
+                })
+                .await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn unsubscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            if self
+                .shared
+                .topics
+                .try_enter(&topic, Cached::unsubscribe)
+                .is_none()
+            {
+                let shared = Arc::clone(&self.shared);
+                blocking(move || {
+                    shared.topics.enter_existing(&topic, Cached::unsubscribe);
+                    Ok(())
+                })
+                .await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn remember(
+        &self,
+        key: &CommandKey,
+        answer: Bytes,
+        window: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
+        let key = AnswerKey::of_command(key);
+        Box::pin(async move {
+            self.ask(answer.len(), |reply| writer::Task::Remember {
+                key,
+                answer,
+                window,
+                reply,
+            })
+            .await
+        })
+    }
+
+    fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
+        let key = AnswerKey::of_command(key);
+        Box::pin(async move {
+            let shared = Arc::clone(&self.shared);
+            blocking(move || {
+                let now_ms = shared.topics.now_ms();
+                shared.with_store(|store| store.answer(&key, now_ms))
+            })
+            .await
+        })
+    }
+}
+
+/// Loading makes a topic loaded, so nobody gets to see this.
+fn unreachable_unloaded(topic: &Topic) -> BrokerError {
+    BrokerError::Unavailable(format!("the topic {topic} was not read").into())
+}
+
+impl Drop for EmbeddedBroker {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            // Its panic has been reported already, and the store is as good as after a crash.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl fmt::Debug for EmbeddedBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedBroker")
+            .field("directory", &self.shared.directory)
+            .field("cached_bytes", &self.cached_bytes())
+            .finish_non_exhaustive()
+    }
+}

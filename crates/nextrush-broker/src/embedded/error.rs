@@ -1,0 +1,192 @@
+use std::{fmt, io, sync::Arc};
+
+use crate::BrokerError;
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process, or another broker of this one, uses the store.
+    #[error("the store is in use by another process")]
+    InUse,
+    /// The directory holds something else, or a store of another version.
+    #[error("the directory holds no store of this version: {0}")]
+    Format(String),
+    /// Files of the store are damaged: something that was acknowledged cannot be read any
+    /// more. Restore them, or move the directory away to begin anew.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The disk could not be read or written.
+    #[error("the store could not be read or written")]
+    Io(#[from] io::Error),
+    /// The store could not be opened.
+    #[error("the store could not be opened")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<fjall::Error> for OpenError {
+    fn from(error: fjall::Error) -> Self {
+        match error {
+            fjall::Error::Locked => Self::InUse,
+            fjall::Error::InvalidVersion(version) => Self::Format(format!("{version:?}")),
+            fjall::Error::Io(error) => Self::Io(error),
+            error if is_damage(&error) => Self::Damaged(error.to_string()),
+            error => Self::Store(error.into()),
+        }
+    }
+}
+
+impl From<BrokerError> for OpenError {
+    fn from(error: BrokerError) -> Self {
+        match error {
+            BrokerError::Damaged(cause) => Self::Damaged(cause.to_string()),
+            BrokerError::Full(cause) | BrokerError::Unavailable(cause) => Self::Store(cause),
+        }
+    }
+}
+
+impl OpenError {
+    pub(super) fn into_broker_error(self) -> BrokerError {
+        match self {
+            Self::Io(error) => fjall::Error::Io(error).into(),
+            Self::Damaged(_) => BrokerError::Damaged(self.into()),
+            error => BrokerError::Unavailable(error.into()),
+        }
+    }
+}
+
+/// What failed in the store, for everybody who waited for it.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    kind: Kind,
+    cause: Arc<dyn std::error::Error + Send + Sync>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Unavailable,
+    Damaged,
+    Full,
+}
+
+impl From<BrokerError> for Failure {
+    fn from(error: BrokerError) -> Self {
+        let (kind, cause) = match error {
+            BrokerError::Unavailable(cause) => (Kind::Unavailable, cause),
+            BrokerError::Damaged(cause) => (Kind::Damaged, cause),
+            BrokerError::Full(cause) => (Kind::Full, cause),
+        };
+        Self {
+            kind,
+            cause: cause.into(),
+        }
+    }
+}
+
+impl From<fjall::Error> for Failure {
+    fn from(error: fjall::Error) -> Self {
+        BrokerError::from(error).into()
+    }
+}
+
+impl From<Failure> for BrokerError {
+    fn from(failure: Failure) -> Self {
+        let kind = failure.kind;
+        let cause = Box::new(Shared(failure.cause));
+        match kind {
+            Kind::Unavailable => Self::Unavailable(cause),
+            Kind::Damaged => Self::Damaged(cause),
+            Kind::Full => Self::Full(cause),
+        }
+    }
+}
+
+/// One cause that several errors have.
+#[derive(Debug)]
+struct Shared(Arc<dyn std::error::Error + Send + Sync>);
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Shared {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl From<fjall::Error> for BrokerError {
+    fn from(error: fjall::Error) -> Self {
+        if is_damage(&error) {
+            Self::Damaged(error.into())
+        } else if io_error(&error).is_some_and(is_full) {
+            Self::Full(error.into())
+        } else {
+            Self::Unavailable(error.into())
+        }
+    }
+}
+
+/// A contradiction in what the store holds.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Contradiction(pub(super) String);
+
+impl From<Contradiction> for BrokerError {
+    fn from(contradiction: Contradiction) -> Self {
+        Self::Damaged(contradiction.into())
+    }
+}
+
+/// The writer has ended.
+pub(super) fn closed() -> BrokerError {
+    BrokerError::Unavailable("the writer of the store has ended".into())
+}
+
+/// The store could not be opened anew after the disk had failed.
+pub(super) fn cut_off() -> BrokerError {
+    BrokerError::Unavailable("the store could not be opened again after a failure".into())
+}
+
+/// Whether there is no room, rather than something broken.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            // A limit on the size of files, which is how a test fills the disk.
+            | io::ErrorKind::FileTooLarge
+    )
+}
+
+fn io_error(error: &fjall::Error) -> Option<&io::Error> {
+    match error {
+        fjall::Error::Io(error) => Some(error),
+        fjall::Error::Storage(fjall_storage) => {
+            let mut source = std::error::Error::source(fjall_storage);
+            while let Some(error) = source {
+                if let Some(error) = error.downcast_ref() {
+                    return Some(error);
+                }
+                source = error.source();
+            }
+            None
+        }
+        _ => None,
+    }
+}
+
+fn is_damage(error: &fjall::Error) -> bool {
+    match error {
+        fjall::Error::JournalRecovery(_)
+        | fjall::Error::InvalidTag(_)
+        | fjall::Error::InvalidTrailer
+        | fjall::Error::Decompress(_)
+        | fjall::Error::Unrecoverable => true,
+        // Whatever a tree's files hold that cannot be read, unless the disk is to blame.
+        fjall::Error::Storage(_) => io_error(error).is_none(),
+        _ => false,
+    }
+}

@@ -1,0 +1,220 @@
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    Epoch, History, HistoryQuery, Position, Publication, Retention, clock::whole_ms, table::Entry,
+};
+
+/// What a publication costs in memory beside its data, roughly.
+const OVERHEAD: usize = 96;
+
+/// One life of a topic.
+pub(crate) struct Stream {
+    epoch: Epoch,
+    /// The offset of the newest publication, 0 before the first.
+    top: u64,
+    /// Without a hole, and the last one is the top.
+    kept: VecDeque<Arc<Publication>>,
+    /// The bytes of their data.
+    kept_bytes: usize,
+    /// That of the newest publication.
+    retention: Retention,
+    /// When the newest publication was made.
+    published_ms: u64,
+    /// The latest time at which it was used. Never falls, and is the stream's own time.
+    used_ms: u64,
+    interests: usize,
+    forgotten: bool,
+}
+
+impl Stream {
+    /// A life that goes on: `kept` ends at the top, and was read from a store.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn restore(
+        position: Position,
+        published_ms: u64,
+        retention: Retention,
+        kept: Vec<Arc<Publication>>,
+        now_ms: u64,
+    ) -> Self {
+        Self {
+            epoch: position.epoch,
+            top: position.offset,
+            kept_bytes: kept.iter().map(|publication| publication.data.len()).sum(),
+            published_ms,
+            kept: kept.into(),
+            retention,
+            ..Self::begin(now_ms)
+        }
+    }
+
+    /// The offset of the oldest publication that is kept, one above the top if none is.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn first(&self) -> u64 {
+        self.top - self.kept.len() as u64 + 1
+    }
+
+    #[cfg(feature = "embedded")]
+    pub(crate) fn published_ms(&self) -> u64 {
+        self.published_ms
+    }
+
+    #[cfg(feature = "embedded")]
+    pub(crate) fn retention(&self) -> Retention {
+        self.retention
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            epoch: self.epoch,
+            offset: self.top,
+        }
+    }
+
+    pub(crate) fn append(
+        &mut self,
+        data: Bytes,
+        retention: Retention,
+        now_ms: u64,
+    ) -> Arc<Publication> {
+        self.use_at(now_ms);
+        let publication = Arc::new(Publication {
+            offset: self.top + 1,
+            time_ms: self.used_ms,
+            data,
+        });
+        self.push(Arc::clone(&publication), retention);
+        publication
+    }
+
+    /// Appends a publication that has its number and its time already.
+    pub(crate) fn push(&mut self, publication: Arc<Publication>, retention: Retention) {
+        debug_assert_eq!(publication.offset, self.top + 1);
+        self.use_at(publication.time_ms);
+        self.top = publication.offset;
+        self.published_ms = publication.time_ms;
+        self.kept_bytes += publication.data.len();
+        self.kept.push_back(publication);
+        self.retention = retention;
+        self.trim(self.used_ms);
+    }
+
+    pub(crate) fn read(&mut self, query: HistoryQuery, now_ms: u64) -> History {
+        self.use_at(now_ms);
+        self.trim(self.used_ms);
+        let kept = self.kept.len();
+        let (skip, limit) = match query {
+            HistoryQuery::Latest(limit) => (kept.saturating_sub(limit), limit),
+            HistoryQuery::After { offset, limit } => {
+                let lost = self.top - kept as u64;
+                let seen = offset.saturating_sub(lost);
+                (usize::try_from(seen).unwrap_or(usize::MAX).min(kept), limit)
+            }
+        };
+        History {
+            position: self.position(),
+            publications: self.kept.range(skip..).take(limit).cloned().collect(),
+        }
+    }
+
+    pub(crate) fn subscribe(&mut self, now_ms: u64) {
+        self.use_at(now_ms);
+        self.interests += 1;
+    }
+
+    pub(crate) fn unsubscribe(&mut self, now_ms: u64) {
+        self.use_at(now_ms);
+        self.interests = self.interests.saturating_sub(1);
+    }
+
+    pub(crate) fn has_interest(&self) -> bool {
+        self.interests > 0
+    }
+
+    fn let_go_of_oldest(&mut self) {
+        if let Some(oldest) = self.kept.pop_front() {
+            self.kept_bytes -= oldest.data.len();
+        }
+    }
+
+    fn use_at(&mut self, now_ms: u64) {
+        self.used_ms = self.used_ms.max(now_ms);
+    }
+}
+
+impl Entry for Stream {
+    fn begin(now_ms: u64) -> Self {
+        Self {
+            epoch: Epoch::begin(now_ms),
+            top: 0,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            retention: Retention::NOTHING,
+            published_ms: 0,
+            used_ms: now_ms,
+            interests: 0,
+            forgotten: false,
+        }
+    }
+
+    /// Lets go of what is beyond the retention at `now_ms`.
+    fn trim(&mut self, now_ms: u64) {
+        let Retention { count, age, bytes } = self.retention;
+        let age_ms = age.map(whole_ms);
+        let bytes = bytes.unwrap_or(usize::MAX);
+        while let Some(oldest) = self.kept.front()
+            && (self.kept.len() > count
+                || self.kept_bytes > bytes
+                || age_ms.is_some_and(|age_ms| oldest.time_ms.saturating_add(age_ms) <= now_ms))
+        {
+            self.let_go_of_oldest();
+        }
+        if self.kept.capacity() > 32 && self.kept.len() < self.kept.capacity() / 4 {
+            self.kept.shrink_to(self.kept.len() * 2);
+        }
+    }
+
+    fn is_idle(&self, now_ms: u64, idle: Duration) -> bool {
+        let history_ended_ms = match self.retention {
+            Retention { count: 0, .. } => 0,
+            Retention { age: Some(age), .. } => self.published_ms.saturating_add(whole_ms(age)),
+            Retention { age: None, .. } if self.kept.is_empty() => 0,
+            Retention { age: None, .. } => return false,
+        };
+        let since_ms = self.used_ms.max(history_ended_ms);
+        !self.has_interest() && since_ms.saturating_add(whole_ms(idle)) <= now_ms
+    }
+
+    fn worth(&self) -> Option<(bool, u64)> {
+        (!self.has_interest()).then_some((!self.kept.is_empty(), self.used_ms))
+    }
+
+    fn used_ms(&self) -> u64 {
+        self.used_ms
+    }
+
+    fn cost(&self) -> usize {
+        self.kept_bytes + self.kept.len() * OVERHEAD
+    }
+
+    fn shed(&mut self, bytes: usize) {
+        let enough = self.cost().saturating_sub(bytes);
+        while self.cost() > enough {
+            self.let_go_of_oldest();
+        }
+        self.kept.shrink_to(self.kept.len() * 2);
+    }
+
+    fn forget(&mut self) {
+        self.forgotten = true;
+    }
+
+    fn is_forgotten(&self) -> bool {
+        self.forgotten
+    }
+}

@@ -1,0 +1,378 @@
+use std::{
+    collections::{HashMap, hash_map::Entry as Place},
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::{Clock, Topic};
+
+/// Topics are spread over this many maps, so that one being changed or swept holds up
+/// few others.
+const SHARDS: usize = 64;
+
+/// One shard is swept each second, so every topic once in 64.
+const SWEEP_EVERY_MS: u64 = 1000;
+
+/// At the limit a sixteenth of the topics is forgotten at once: finding the longest
+/// unused ones means looking at all.
+const EVICTED_PART: usize = 16;
+
+/// When a sixteenth of the bytes was freed, the next look at all topics is far away.
+const FREED_PART: usize = 16;
+
+/// What a table keeps of one topic.
+pub(crate) trait Entry {
+    /// What there is of a topic that was not there.
+    fn begin(now_ms: u64) -> Self;
+    /// Lets go of what has expired at `now_ms`.
+    fn trim(&mut self, now_ms: u64);
+    /// Whether nobody would miss it at `now_ms`: no interest, no history, and `idle` has
+    /// passed since it was used and since its history expired.
+    fn is_idle(&self, now_ms: u64, idle: Duration) -> bool;
+    /// How much would be lost with it, the least first; `None` if it must stay.
+    fn worth(&self) -> Option<(bool, u64)>;
+    /// When it was used last.
+    fn used_ms(&self) -> u64;
+    /// The bytes that its history needs.
+    fn cost(&self) -> usize;
+    /// Lets go of so many bytes of history at least, or of all there is.
+    fn shed(&mut self, bytes: usize);
+    /// Ends this life. Who still holds the entry has to look the topic up again.
+    fn forget(&mut self);
+    /// Whether this life has ended.
+    fn is_forgotten(&self) -> bool;
+}
+
+/// How much a table keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableLimits {
+    pub(crate) topics: usize,
+    pub(crate) bytes: usize,
+    pub(crate) idle: Duration,
+}
+
+/// The topics by name, and when they are forgotten.
+///
+/// Locks: nothing waits for an entry's lock while it holds a map's, because an entry's
+/// lock is held while sinks run. Sweeping and evicting pass over entries in use.
+pub(crate) struct Table<S> {
+    shards: Box<[Shard<S>]>,
+    hasher: RandomState,
+    clock: Box<dyn Clock>,
+    limits: TableLimits,
+    /// The number of entries in all shards.
+    count: AtomicUsize,
+    /// What the histories of all entries cost.
+    bytes: AtomicUsize,
+    /// Above this count topics are evicted.
+    evict_above: AtomicUsize,
+    evicting: Mutex<()>,
+    /// Up to when sweeping is done.
+    swept_ms: AtomicU64,
+    next_swept: AtomicUsize,
+}
+
+type Shard<S> = RwLock<HashMap<Topic, Arc<Mutex<S>>>>;
+
+impl<S: Entry> Table<S> {
+    pub(crate) fn new(limits: TableLimits, clock: Box<dyn Clock>) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::<S>::default()).collect(),
+            hasher: RandomState::new(),
+            limits,
+            count: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            evict_above: AtomicUsize::new(limits.topics),
+            evicting: Mutex::new(()),
+            swept_ms: AtomicU64::new(clock.now_ms()),
+            next_swept: AtomicUsize::new(0),
+            clock,
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// What all histories cost.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Runs `act` on the topic's entry, with the time, under the entry's lock. Begins
+    /// the entry if there is none.
+    pub(crate) fn enter<R>(&self, topic: &Topic, act: impl FnOnce(&mut S, u64) -> R) -> R {
+        self.sweep();
+        let mut began = false;
+        let result = loop {
+            let entry = self.find(topic).unwrap_or_else(|| {
+                began = true;
+                self.begin(topic)
+            });
+            let mut entry = entry.lock();
+            if !entry.is_forgotten() {
+                break self.change(&mut entry, |entry| act(entry, self.clock.now_ms()));
+            }
+        };
+        if began {
+            self.make_room(topic);
+        }
+        if self.bytes() > self.limits.bytes {
+            self.make_space();
+        }
+        result
+    }
+
+    /// As [`enter`](Self::enter), but only if there is an entry and nobody is at it, so
+    /// that this never waits.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn try_enter<R>(
+        &self,
+        topic: &Topic,
+        act: impl FnOnce(&mut S, u64) -> R,
+    ) -> Option<R> {
+        self.sweep();
+        let entry = self.find(topic)?;
+        let mut entry = entry.try_lock()?;
+        if entry.is_forgotten() {
+            return None;
+        }
+        Some(self.change(&mut entry, |entry| act(entry, self.clock.now_ms())))
+    }
+
+    /// As [`enter`](Self::enter), but does nothing if there is no entry.
+    pub(crate) fn enter_existing(&self, topic: &Topic, act: impl FnOnce(&mut S, u64)) {
+        if let Some(entry) = self.find(topic) {
+            let mut entry = entry.lock();
+            if !entry.is_forgotten() {
+                self.change(&mut entry, |entry| act(entry, self.clock.now_ms()));
+            }
+        }
+    }
+
+    /// Changes an entry and counts what its history costs from then on.
+    fn change<R>(&self, entry: &mut S, change: impl FnOnce(&mut S) -> R) -> R {
+        /// Counts also when the change panics (a sink may).
+        struct Counted<'a, S: Entry>(&'a mut S, usize, &'a AtomicUsize);
+
+        impl<S: Entry> Drop for Counted<'_, S> {
+            fn drop(&mut self) {
+                let after = self.0.cost();
+                if after >= self.1 {
+                    self.2.fetch_add(after - self.1, Ordering::Relaxed);
+                } else {
+                    self.2.fetch_sub(self.1 - after, Ordering::Relaxed);
+                }
+            }
+        }
+
+        let before = entry.cost();
+        let counted = Counted(entry, before, &self.bytes);
+        change(&mut *counted.0)
+    }
+
+    fn find(&self, topic: &Topic) -> Option<Arc<Mutex<S>>> {
+        self.shard(topic).read().get(topic).cloned()
+    }
+
+    fn begin(&self, topic: &Topic) -> Arc<Mutex<S>> {
+        match self.shard(topic).write().entry(topic.clone()) {
+            // Somebody else was faster.
+            Place::Occupied(entry) => Arc::clone(entry.get()),
+            Place::Vacant(place) => {
+                let entry = Arc::new(Mutex::new(S::begin(self.clock.now_ms())));
+                self.count.fetch_add(1, Ordering::Relaxed);
+                Arc::clone(place.insert(entry))
+            }
+        }
+    }
+
+    fn shard(&self, topic: &Topic) -> &Shard<S> {
+        let hash = self.hasher.hash_one(topic);
+        &self.shards[(hash % SHARDS as u64) as usize]
+    }
+
+    /// Forgets topics if there are too many, but never `newest`.
+    fn make_room(&self, newest: &Topic) {
+        if self.count() <= self.evict_above.load(Ordering::Relaxed) {
+            return;
+        }
+        let _one_at_a_time = self.evicting.lock();
+        let count = self.count();
+        if count <= self.evict_above.load(Ordering::Relaxed) {
+            return;
+        }
+
+        let part = (count / EVICTED_PART).max(1);
+        let mut candidates = Vec::new();
+        for shard in &self.shards {
+            for (topic, entry) in &*shard.read() {
+                if topic != newest
+                    && let Some(entry) = entry.try_lock()
+                    && let Some(worth) = entry.worth()
+                {
+                    candidates.push((worth, topic.clone()));
+                }
+            }
+        }
+        let wanted = count.saturating_sub(self.limits.topics) + part - 1;
+        if wanted < candidates.len() {
+            candidates.select_nth_unstable(wanted);
+            candidates.truncate(wanted);
+        }
+        for (_, topic) in candidates {
+            self.forget(&topic, |entry| entry.worth().is_some());
+        }
+
+        // Where most must stay, the next look waits until it may pay.
+        let count = self.count();
+        let above = if count > self.limits.topics {
+            count + part
+        } else {
+            self.limits.topics
+        };
+        self.evict_above.store(above, Ordering::Relaxed);
+    }
+
+    /// Lets go of history, first of what was not used for the longest time, until there
+    /// is as little as there may be and a part less.
+    fn make_space(&self) {
+        let _one_at_a_time = self.evicting.lock();
+        let enough = self.limits.bytes - self.limits.bytes / FREED_PART;
+        if self.bytes() <= self.limits.bytes {
+            return;
+        }
+        let mut candidates = Vec::new();
+        for shard in &self.shards {
+            for (topic, entry) in &*shard.read() {
+                if let Some(entry) = entry.try_lock()
+                    && entry.cost() > 0
+                {
+                    candidates.push((entry.used_ms(), topic.clone()));
+                }
+            }
+        }
+        candidates.sort_unstable();
+        for (_, topic) in candidates {
+            let surplus = self.bytes().saturating_sub(enough);
+            if surplus == 0 {
+                break;
+            }
+            if let Some(entry) = self.find(&topic)
+                && let Some(mut entry) = entry.try_lock()
+                && !entry.is_forgotten()
+            {
+                self.change(&mut entry, |entry| entry.shed(surplus));
+            }
+        }
+    }
+
+    /// Frees what has expired in the shards whose turn has come.
+    fn sweep(&self) {
+        let now_ms = self.clock.now_ms();
+        let swept_ms = self.swept_ms.load(Ordering::Relaxed);
+        let (turns, next_ms) = match now_ms.checked_sub(swept_ms) {
+            // The clock was set back: count from there.
+            None => (0, now_ms),
+            Some(passed_ms) if passed_ms < SWEEP_EVERY_MS => return,
+            Some(passed_ms) => {
+                let turns = passed_ms / SWEEP_EVERY_MS;
+                (turns, swept_ms + turns * SWEEP_EVERY_MS)
+            }
+        };
+        let won =
+            self.swept_ms
+                .compare_exchange(swept_ms, next_ms, Ordering::Relaxed, Ordering::Relaxed);
+        if won.is_ok() {
+            for _ in 0..turns.min(SHARDS as u64) {
+                let shard = self.next_swept.fetch_add(1, Ordering::Relaxed) % SHARDS;
+                self.sweep_shard(&self.shards[shard], now_ms);
+            }
+        }
+    }
+
+    fn sweep_shard(&self, shard: &Shard<S>, now_ms: u64) {
+        let is_idle = |entry: &S| entry.is_idle(now_ms, self.limits.idle);
+        let mut idle = Vec::new();
+        for (topic, entry) in &*shard.read() {
+            if let Some(mut entry) = entry.try_lock() {
+                self.change(&mut entry, |entry| entry.trim(now_ms));
+                if is_idle(&entry) {
+                    idle.push(topic.clone());
+                }
+            }
+        }
+        for topic in idle {
+            self.forget(&topic, is_idle);
+        }
+    }
+
+    /// Forgets the topic unless it is in use at this moment or `still` no longer holds.
+    fn forget(&self, topic: &Topic, still: impl Fn(&S) -> bool) {
+        let mut shard = self.shard(topic).write();
+        if let Place::Occupied(place) = shard.entry(topic.clone()) {
+            let Some(mut entry) = place.get().try_lock() else {
+                return;
+            };
+            if !still(&entry) {
+                return;
+            }
+            self.bytes.fetch_sub(entry.cost(), Ordering::Relaxed);
+            entry.forget();
+            drop(entry);
+            place.remove();
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        if shard.capacity() > 64 && shard.len() < shard.capacity() / 4 {
+            let len = shard.len();
+            shard.shrink_to(len * 2);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use super::*;
+    use crate::{SystemClock, stream::Stream};
+
+    #[test]
+    fn who_waits_for_an_entry_while_it_is_forgotten_gets_the_next_one() {
+        let topic = Topic::try_from("a").unwrap();
+        // Whether the second thread is waiting by then is up to the scheduler, hence
+        // the rounds.
+        for _ in 0..200 {
+            let limits = TableLimits {
+                topics: 10,
+                bytes: 10,
+                idle: Duration::from_secs(1),
+            };
+            let topics = Table::<Stream>::new(limits, Box::new(SystemClock));
+            let both = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    topics.enter(&topic, |stream, _| {
+                        both.wait();
+                        (0..50).for_each(|_| thread::yield_now());
+                        stream.forget();
+                        topics.shard(&topic).write().remove(&topic);
+                    });
+                });
+                both.wait();
+                let forgotten = topics.enter(&topic, |stream, _| stream.is_forgotten());
+                assert!(!forgotten);
+            });
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! The embedded broker: every broker's promises, and those about what is on disk.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use nextrush_broker::{
+    Broker, Bytes, CommandKey, EmbeddedBroker, EmbeddedOptions, Epoch, History, HistoryQuery,
+    ManualClock, OpenError, Position, Publication, Publish, Published, Retention, Sink, Topic,
+    conformance::conformance,
+};
+use parking_lot::Mutex;
+use tempfile::TempDir;
+
+const START_MS: u64 = 1_700_000_000_000;
+const ALL: HistoryQuery = HistoryQuery::Latest(usize::MAX);
+const WINDOW: Duration = Duration::from_secs(120);
+
+/// A directory that outlives the brokers on it.
+struct Fixture {
+    directory: TempDir,
+    clock: Arc<ManualClock>,
+    options: EmbeddedOptions,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self::with(EmbeddedOptions::default())
+    }
+
+    fn with(options: EmbeddedOptions) -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            clock: Arc::new(ManualClock::new(START_MS)),
+            options,
+        }
+    }
+
+    fn try_open(&self) -> Result<EmbeddedBroker, OpenError> {
+        let clock = Arc::clone(&self.clock);
+        EmbeddedBroker::open_with(self.directory.path(), self.options, clock)
+    }
+
+    fn open(&self) -> EmbeddedBroker {
+        self.try_open().unwrap()
+    }
+
+    /// The journal that is written to.
+    fn journal(&self) -> PathBuf {
+        let files = files(&self.directory.path().join("data"));
+        let journals = files
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "jnl"));
+        journals.max().unwrap()
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::try_from(name).unwrap()
+}
+
+fn key(text: &str) -> CommandKey {
+    CommandKey::try_from(text).unwrap()
+}
+
+async fn publish(
+    broker: &EmbeddedBroker,
+    name: &str,
+    data: &str,
+    retention: Retention,
+) -> Position {
+    let publish = Publish::new(data.to_owned()).retain(retention);
+    broker
+        .publish(&topic(name), publish)
+        .await
+        .unwrap()
+        .position
+}
+
+async fn history(broker: &EmbeddedBroker, name: &str) -> History {
+    broker.history(&topic(name), ALL).await.unwrap()
+}
+
+fn texts(history: &History) -> Vec<String> {
+    let text = |kept: &Arc<Publication>| String::from_utf8(kept.data.to_vec()).unwrap();
+    history.publications.iter().map(text).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_broker_keeps_every_promise() {
+    let directories = Mutex::new(Vec::new());
+    let make = async || {
+        let directory = tempfile::tempdir().unwrap();
+        let broker = EmbeddedBroker::open(directory.path()).unwrap();
+        directories.lock().push(directory);
+        broker
+    };
+    conformance(make).await;
+}
+
+#[tokio::test]
+async fn a_restarted_broker_goes_on_where_it_was() {
+    let fixture = Fixture::new();
+    let kept = Retention::count(3).max_age(Duration::from_secs(3600));
+    let mut last = Vec::new();
+    for round in 0..5 {
+        let broker = fixture.open();
+        for name in ["a", "b"] {
+            for number in 0..4 {
+                fixture.clock.advance(Duration::from_millis(1));
+                last.push(publish(&broker, name, &format!("{round}/{number}"), kept).await);
+            }
+            let history = history(&broker, name).await;
+            assert_eq!(history.position.offset, 4 * (round + 1));
+            assert_eq!(texts(&history), [1, 2, 3].map(|n| format!("{round}/{n}")));
+        }
+        let before = [history(&broker, "a").await, history(&broker, "b").await];
+        drop(broker);
+        let broker = fixture.open();
+        let after = [history(&broker, "a").await, history(&broker, "b").await];
+        assert_eq!(after, before);
+    }
+    let epochs: std::collections::HashSet<Epoch> = last.iter().map(|at| at.epoch).collect();
+    assert_eq!(epochs.len(), 2, "one for each topic");
+}
+
+#[tokio::test]
+async fn what_a_command_was_answered_is_remembered_across_a_restart() {
+    let fixture = Fixture::new();
+    let again = || Publish::new("x").once(key("ada/1"), WINDOW);
+    let broker = fixture.open();
+    let first = broker.publish(&topic("a"), again()).await.unwrap();
+    let answer = Bytes::from_static(b"done");
+    broker.remember(&key("k"), answer, WINDOW).await.unwrap();
+    drop(broker);
+
+    let broker = fixture.open();
+    fixture.clock.advance(WINDOW - Duration::from_millis(1));
+    let repeat = broker.publish(&topic("a"), again()).await.unwrap();
+    let expected = Published {
+        is_repeat: true,
+        ..first
+    };
+    assert_eq!(repeat, expected);
+    let recalled = broker.recall(&key("k")).await.unwrap();
+    assert_eq!(recalled.as_deref(), Some("done".as_bytes()));
+
+    fixture.clock.advance(Duration::from_millis(1));
+    let next = broker.publish(&topic("a"), again()).await.unwrap();
+    assert!(!next.is_repeat);
+    assert_eq!(next.position.offset, 2);
+    assert_eq!(broker.recall(&key("k")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn times_never_fall_though_the_clock_does() {
+    let fixture = Fixture::new();
+    publish(&fixture.open(), "a", "1", Retention::count(9)).await;
+    fixture.clock.set(START_MS - 86_400_000);
+    let broker = fixture.open();
+    publish(&broker, "a", "2", Retention::count(9)).await;
+    let history = history(&broker, "a").await;
+    let times: Vec<u64> = history
+        .publications
+        .iter()
+        .map(|kept| kept.time_ms)
+        .collect();
+    assert_eq!(times, [START_MS, START_MS]);
+}
+
+#[tokio::test]
+async fn histories_in_memory_stay_within_the_cache_and_are_read_again() {
+    let fixture = Fixture::with(EmbeddedOptions {
+        cache_bytes: 50_000,
+        ..EmbeddedOptions::default()
+    });
+    let broker = fixture.open();
+    let large = "x".repeat(1000);
+    for number in 0..200 {
+        let name = format!("topic-{}", number % 20);
+        publish(&broker, &name, &large, Retention::count(8)).await;
+        assert!(broker.cached_bytes() <= 50_000, "{}", broker.cached_bytes());
+    }
+    for number in 0..20 {
+        let history = history(&broker, &format!("topic-{number}")).await;
+        let offsets: Vec<u64> = history
+            .publications
+            .iter()
+            .map(|kept| kept.offset)
+            .collect();
+        assert_eq!(offsets, [3, 4, 5, 6, 7, 8, 9, 10]);
+        assert!(broker.cached_bytes() <= 50_000, "{}", broker.cached_bytes());
+    }
+}
+
+#[tokio::test]
+async fn no_topic_remembers_more_than_the_store_allows() {
+    let fixture = Fixture::with(EmbeddedOptions {
+        topic_bytes: 100,
+        ..EmbeddedOptions::default()
+    });
+    let broker = fixture.open();
+    for _ in 0..5 {
+        publish(&broker, "a", &"x".repeat(40), Retention::count(9)).await;
+    }
+    assert_eq!(history(&broker, "a").await.publications.len(), 2);
+}
+
+#[tokio::test]
+async fn a_store_is_opened_once_at_a_time() {
+    let fixture = Fixture::new();
+    let broker = fixture.open();
+    assert!(matches!(fixture.try_open(), Err(OpenError::InUse)));
+    drop(broker);
+    fixture.open();
+}
+
+#[tokio::test]
+async fn a_directory_of_something_else_is_refused() {
+    let fixture = Fixture::new();
+    let format = fixture.directory.path().join("FORMAT");
+    for text in ["", "nextrush store 2\n", "nextrush store 1\nno mark\n"] {
+        fs::write(&format, text).unwrap();
+        let refused = fixture.try_open();
+        assert!(matches!(refused, Err(OpenError::Format(_))), "{text:?}");
+    }
+    fs::remove_file(&format).unwrap();
+    drop(fixture.open());
+    fs::remove_file(&format).unwrap();
+    assert!(matches!(fixture.try_open(), Err(OpenError::Damaged(_))));
+}
+
+/// Publishes one at a time, so that each is a group of its own.
+async fn fill(fixture: &Fixture, count: usize) -> History {
+    let broker = fixture.open();
+    for number in 0..count {
+        let data = format!("{number}-{}", "x".repeat(50));
+        publish(&broker, "a", &data, Retention::count(1000)).await;
+    }
+    history(&broker, "a").await
+}
+
+#[tokio::test]
+async fn a_last_group_that_was_half_written_is_dropped() {
+    let fixture = Fixture::new();
+    fill(&fixture, 10).await;
+    let before = fs::read(fixture.journal()).unwrap();
+    fill(&fixture, 1).await;
+    let after = fs::read(fixture.journal()).unwrap();
+    let begin = before.iter().zip(&after).position(|(a, b)| a != b).unwrap();
+    let end = after.iter().rposition(|byte| *byte != 0).unwrap();
+    assert!(end - begin > 100);
+    for cut in [1, (end - begin) / 2, end - begin - 8] {
+        let mut torn = after.clone();
+        torn[begin + cut..].fill(0);
+        fs::write(fixture.journal(), &torn).unwrap();
+        let broker = fixture.open();
+        let history = history(&broker, "a").await;
+        assert_eq!(history.position.offset, 10, "{cut} bytes were written");
+        assert_eq!(history.publications.len(), 10);
+        drop(broker);
+    }
+    fill(&fixture, 1).await;
+    let broker = fixture.open();
+    assert_eq!(history(&broker, "a").await.position.offset, 11);
+}
+
+#[tokio::test]
+async fn a_byte_that_fell_over_in_the_journal_is_reported_and_stays_so() {
+    let fixture = Fixture::new();
+    fill(&fixture, 20).await;
+    let path = fixture.journal();
+    let good = fs::read(&path).unwrap();
+    let end = good.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut reported = 0;
+    // The last two groups are not begun in: a damaged last one is taken for half-written.
+    for at in (0..end * 3 / 4).step_by(163) {
+        let mut bad = good.clone();
+        bad[at] ^= 0x55;
+        fs::write(&path, &bad).unwrap();
+        for _ in 0..2 {
+            let refused = fixture.try_open();
+            assert!(
+                matches!(refused, Err(OpenError::Damaged(_))),
+                "byte {at}: {refused:?}"
+            );
+        }
+        reported += 1;
+        fs::remove_file(fixture.directory.path().join("DAMAGED")).unwrap();
+        fs::write(&path, &good).unwrap();
+    }
+    assert!(reported > 20, "{reported}");
+    // With the file put right it is all there.
+    let broker = fixture.open();
+    assert_eq!(history(&broker, "a").await.publications.len(), 20);
+}
+
+/// Writes down what it gets.
+#[derive(Default)]
+struct Recorder(Mutex<Vec<u64>>);
+
+impl Sink for Recorder {
+    fn deliver(&self, _: &Topic, _: Epoch, publication: &Arc<Publication>) {
+        self.0.lock().push(publication.offset);
+    }
+}
+
+/// Panics at every publication.
+struct Moody;
+
+impl Sink for Moody {
+    fn deliver(&self, _: &Topic, _: Epoch, _: &Arc<Publication>) {
+        panic!("not in the mood");
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_stops_neither_the_writer_nor_the_others() {
+    let fixture = Fixture::new();
+    let broker = fixture.open();
+    let recorder = Arc::new(Recorder::default());
+    broker.attach(Arc::new(Moody));
+    broker.attach(recorder.clone());
+    broker.subscribe(&topic("a")).await.unwrap();
+    for offset in 1..=3 {
+        let position = publish(&broker, "a", "x", Retention::count(9)).await;
+        assert_eq!(position.offset, offset);
+    }
+    assert_eq!(*recorder.0.lock(), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn what_was_asked_for_when_the_broker_is_dropped_is_written() {
+    let fixture = Fixture::new();
+    let broker = fixture.open();
+    let name = topic("a");
+    let mut published = broker.publish(&name, Publish::new("x").retain(Retention::count(9)));
+    // Polled once it is in the queue.
+    assert!((&mut published).now_or_never().is_none());
+    drop(published);
+    drop(broker);
+    let broker = fixture.open();
+    assert_eq!(texts(&history(&broker, "a").await), ["x"]);
+}
+
+#[tokio::test]
+async fn a_queue_of_any_size_takes_what_is_larger_than_itself() {
+    let fixture = Fixture::with(EmbeddedOptions {
+        queue_bytes: 100,
+        ..EmbeddedOptions::default()
+    });
+    let broker = Arc::new(fixture.open());
+    let publishers: Vec<_> = (0..50)
+        .map(|_| {
+            let broker = Arc::clone(&broker);
+            tokio::spawn(async move {
+                publish(&broker, "a", &"x".repeat(1000), Retention::count(99)).await
+            })
+        })
+        .collect();
+    for publisher in publishers {
+        publisher.await.unwrap();
+    }
+    assert_eq!(history(&broker, "a").await.publications.len(), 50);
+}

@@ -1,0 +1,239 @@
+//! Coming back: what a client says it has seen, and whether it can have the rest.
+
+use axum::extract::{OptionalFromRequestParts, Query};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::request::Parts;
+use nextrush_broker::{History, HistoryQuery, Position, Publication};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use crate::error_message::ErrorMessage;
+
+/// The most publications that a client gets after coming back.
+pub(crate) const LIMIT: usize = 300;
+/// How many bytes these may have together: half of the default backlog, over which a
+/// client that does not read at once is closed.
+pub(crate) const LIMIT_BYTES: usize = 512 * 1024;
+
+/// A client's position in a topic: it has seen everything up to `offset`, in the stream
+/// that bears this `epoch`.
+///
+/// As an extractor, `Option<Since>` is the position in a request's query,
+/// `?epoch=…&offset=…`. Without either of the two it is `None`; one alone, or an offset
+/// that is no number, is refused with 400.
+///
+/// ```
+/// use nextrush::Since;
+///
+/// let since: Since = serde_json::from_str(r#"{"epoch":"e","offset":7}"#)?;
+/// assert_eq!(since.offset, 7);
+/// assert!(serde_json::from_str::<Since>(r#"{"epoch":"e","offset":-1}"#).is_err());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// The epoch as it was sent to the client. Any other text is that of no stream.
+    pub epoch: String,
+    /// The number of the last publication that was seen.
+    pub offset: u64,
+}
+
+impl Since {
+    /// What has to be read to tell whether the client can recover.
+    pub(crate) fn query(&self) -> HistoryQuery {
+        HistoryQuery::After {
+            offset: self.offset,
+            limit: LIMIT,
+        }
+    }
+
+    /// What the client missed, out of what was read.
+    ///
+    /// Never partial, never silent: everything after its offset up to the top, or a
+    /// reason. An idle client recovers even when all history has expired, as its offset
+    /// is the top.
+    pub(crate) fn missed<'a>(
+        &self,
+        history: &'a History,
+    ) -> Result<&'a [Arc<Publication>], Unrecovered> {
+        let Position { epoch, offset: top } = history.position;
+        if self.epoch.parse() != Ok(epoch) {
+            return Err(Unrecovered::Epoch);
+        }
+        if self.offset > top {
+            return Err(Unrecovered::Ahead);
+        }
+        let read = &history.publications;
+        let seen = read.partition_point(|publication| publication.offset <= self.offset);
+        let missed = &read[seen..];
+        let is_whole = match (missed.first(), missed.last()) {
+            (Some(first), Some(last)) => first.offset == self.offset + 1 && last.offset == top,
+            _ => self.offset == top,
+        };
+        if is_whole && bytes(missed) <= LIMIT_BYTES {
+            Ok(missed)
+        } else {
+            Err(Unrecovered::History)
+        }
+    }
+}
+
+fn bytes(publications: &[Arc<Publication>]) -> usize {
+    publications.iter().map(|kept| kept.data.len()).sum()
+}
+
+/// Why a client that came back cannot have what it missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Unrecovered {
+    /// Its position is of another stream: this one began anew.
+    Epoch,
+    /// The history does not reach back so far, or what was missed is more than is sent.
+    History,
+    /// It claims to have seen what was not published yet.
+    Ahead,
+}
+
+/// What an answer says of recovery; nothing to a client that gave no position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Recovered {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Unrecovered>,
+}
+
+impl<T> From<&Option<Result<T, Unrecovered>>> for Recovered {
+    fn from(outcome: &Option<Result<T, Unrecovered>>) -> Self {
+        Self {
+            recovered: outcome.as_ref().map(Result::is_ok),
+            reason: outcome
+                .as_ref()
+                .and_then(|outcome| outcome.as_ref().err().copied()),
+        }
+    }
+}
+
+/// A query with half a position, or with one that is none: 400.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("a position is an epoch (text) and an offset (a whole number from 0)")]
+pub struct InvalidSince;
+
+impl IntoResponse for InvalidSince {
+    fn into_response(self) -> Response {
+        let error = ErrorMessage::new("Invalid position").details(self.to_string());
+        (StatusCode::BAD_REQUEST, axum::Json(error)).into_response()
+    }
+}
+
+#[derive(Deserialize)]
+struct InQuery {
+    epoch: Option<String>,
+    offset: Option<String>,
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Since {
+    type Rejection = InvalidSince;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, InvalidSince> {
+        let query = Query::<InQuery>::try_from_uri(&parts.uri).map_err(|_| InvalidSince)?;
+        match query.0 {
+            InQuery {
+                epoch: None,
+                offset: None,
+            } => Ok(None),
+            InQuery {
+                epoch: Some(epoch),
+                offset: Some(offset),
+            } => {
+                let offset = offset.parse().map_err(|_| InvalidSince)?;
+                Ok(Some(Self { epoch, offset }))
+            }
+            _ => Err(InvalidSince),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use nextrush_broker::Epoch;
+
+    use super::*;
+
+    fn history(top: u64, kept: impl IntoIterator<Item = u64>, bytes: usize) -> History {
+        let publication = |offset| {
+            Arc::new(Publication {
+                offset,
+                time_ms: 0,
+                data: Bytes::from(vec![b'x'; bytes]),
+            })
+        };
+        History {
+            position: Position {
+                epoch: Epoch::begin(0),
+                offset: top,
+            },
+            publications: kept.into_iter().map(publication).collect(),
+        }
+    }
+
+    #[test]
+    fn a_client_recovers_with_everything_or_is_told_why_not() {
+        use Unrecovered::{Ahead, History};
+        let cases = [
+            (0, 0, vec![], Ok(())),
+            (7, 7, vec![], Ok(())),
+            (5, 7, vec![6, 7], Ok(())),
+            (0, 2, vec![1, 2], Ok(())),
+            // More was read than was missed.
+            (5, 7, vec![4, 5, 6, 7], Ok(())),
+            (7, 7, vec![6, 7], Ok(())),
+            (8, 7, vec![], Err(Ahead)),
+            (u64::MAX, 7, vec![], Err(Ahead)),
+            // The history has expired, or begins too late.
+            (5, 7, vec![], Err(History)),
+            (5, 8, vec![7, 8], Err(History)),
+            // More than the limit: what was read ends before the top.
+            (5, 8, vec![6, 7], Err(History)),
+        ];
+        for (offset, top, kept, expected) in cases {
+            let history = history(top, kept, 1);
+            let epoch = history.position.epoch.to_string();
+            let since = Since { epoch, offset };
+            let missed = since.missed(&history);
+            assert_eq!(missed.map(drop), expected, "{offset} of {history:?}");
+            let offsets = missed
+                .unwrap_or_default()
+                .iter()
+                .map(|missed| missed.offset);
+            assert!(expected.is_err() || offsets.eq(offset + 1..=top));
+        }
+    }
+
+    #[test]
+    fn a_position_of_another_stream_is_none_of_this() {
+        let history = history(7, [], 1);
+        for epoch in ["", "x", &Epoch::begin(0).to_string()] {
+            let since = Since {
+                epoch: epoch.to_owned(),
+                offset: 7,
+            };
+            assert_eq!(since.missed(&history), Err(Unrecovered::Epoch), "{epoch}");
+        }
+    }
+
+    #[test]
+    fn more_bytes_than_a_client_may_fall_behind_are_not_sent() {
+        for (size, expected) in [
+            (LIMIT_BYTES / 2, Ok(())),
+            (LIMIT_BYTES / 2 + 1, Err(Unrecovered::History)),
+        ] {
+            let history = history(2, [1, 2], size);
+            let epoch = history.position.epoch.to_string();
+            let since = Since { epoch, offset: 0 };
+            assert_eq!(since.missed(&history).map(drop), expected, "{size}");
+        }
+    }
+}

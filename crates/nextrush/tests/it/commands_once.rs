@@ -1,0 +1,160 @@
+//! Commands with an id are executed once.
+
+use axum::extract::Path;
+use nextrush::{App, Authenticated, ChatServer, Jwt, LiveUpdates, RoomName, Server, Socket};
+use nextrush_broker::{Broker, EmbeddedBroker, MemoryBroker};
+use serde_json::{Value, json};
+
+use crate::support::{Client, SECRET, serve, token, without_timestamp};
+
+async fn server(broker: impl Broker) -> Server {
+    let mut app = App::with(nextrush::EngineConfig::default(), broker);
+    app.jwt(Jwt::hs256(SECRET));
+    let chat = ChatServer::new(app.handle());
+    let live = LiveUpdates::new(app.handle());
+    app.ws(
+        "/chat/:roomId",
+        async move |socket: Socket, Path(room): Path<RoomName>, user: Authenticated| {
+            chat.connect(&socket, room, user.admit(&socket)).await;
+        },
+    );
+    app.ws("/live", move |socket: Socket| live.connect(&socket));
+    serve(app).await
+}
+
+async fn join(server: &Server, name: &str) -> Client {
+    let token = token(name, &format!("{name}@example.com"));
+    let mut client = Client::connect(server, &format!("/chat/lobby?token={token}")).await;
+    assert_eq!(client.json().await["type"], "room-history");
+    client
+}
+
+/// The next message of this type.
+async fn next(client: &mut Client, kind: &str) -> Value {
+    loop {
+        let message = client.json().await;
+        if message["type"] == kind {
+            return message;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_message_is_said_once_and_answered_alike() {
+    let server = server(MemoryBroker::new()).await;
+    let mut ada = join(&server, "ada").await;
+    let mut bob = join(&server, "bob").await;
+    let say = json!({ "type": "chat", "text": "hello", "id": "c1" });
+    ada.send_json(say.clone()).await;
+    let said = next(&mut ada, "chat-message").await;
+    let answer = next(&mut ada, "ack").await;
+    assert_eq!(answer["id"], "c1");
+    assert_eq!(answer["messageId"], said["id"]);
+    assert_eq!(answer["offset"], said["offset"]);
+    assert!(answer["epoch"].is_string());
+    ada.cut();
+
+    // The connection broke before the answer came, as far as Ada knows.
+    let mut ada = join(&server, "ada").await;
+    ada.send_json(say.clone()).await;
+    assert_eq!(next(&mut ada, "ack").await, answer);
+    // The same id of somebody else is another command.
+    bob.send_json(say).await;
+    let other = next(&mut bob, "ack").await;
+    assert_eq!(other["offset"], 2);
+    ada.send_json(json!({ "type": "chat", "text": "bye", "id": "c2" }))
+        .await;
+    let last = next(&mut ada, "ack").await;
+    assert_eq!(last["offset"], 3);
+}
+
+#[tokio::test]
+async fn a_repeated_private_message_reaches_its_target_once() {
+    let server = server(MemoryBroker::new()).await;
+    let mut ada = join(&server, "ada").await;
+    let mut bob = join(&server, "bob").await;
+    let whisper = |text: &str, id: &str| json!({ "type": "private", "targetUserId": "bob", "text": text, "id": id });
+    ada.send_json(whisper("psst", "p1")).await;
+    let answer = next(&mut ada, "private-message-sent").await;
+    assert_eq!(
+        answer,
+        json!({ "type": "private-message-sent", "to": "bob", "text": "psst", "id": "p1" })
+    );
+    ada.send_json(whisper("psst", "p1")).await;
+    assert_eq!(next(&mut ada, "private-message-sent").await, answer);
+    ada.send_json(whisper("more", "p2")).await;
+    let first = next(&mut bob, "private-message").await;
+    assert_eq!(first["text"], "psst");
+    let second = without_timestamp(next(&mut bob, "private-message").await);
+    assert_eq!(second["text"], "more");
+}
+
+#[tokio::test]
+async fn commands_without_an_answer_of_their_own_are_acknowledged() {
+    let server = server(MemoryBroker::new()).await;
+    let mut ada = join(&server, "ada").await;
+    ada.send_json(json!({ "type": "typing", "isTyping": true, "id": "t" }))
+        .await;
+    assert_eq!(ada.json().await, json!({ "type": "ack", "id": "t" }));
+}
+
+#[tokio::test]
+async fn every_answer_bears_the_id_of_its_command() {
+    let server = server(MemoryBroker::new()).await;
+    let mut client = Client::connect(&server, "/live").await;
+    for (sent, kind) in [
+        (
+            json!({ "type": "subscribe", "channel": "a", "id": "1" }),
+            "subscribed",
+        ),
+        (
+            json!({ "type": "unsubscribe", "channel": "a", "id": "1" }),
+            "unsubscribed",
+        ),
+        (
+            json!({ "type": "subscribe", "channel": "", "id": "1" }),
+            "error",
+        ),
+        (json!({ "type": "dance", "id": "1" }), "error"),
+        (json!({ "type": "subscribe", "id": "1" }), "error"),
+    ] {
+        client.send_json(sent.clone()).await;
+        let answer = client.json().await;
+        assert_eq!(answer["type"], kind, "{sent}");
+        assert_eq!(answer["id"], "1", "{sent}");
+    }
+    for id in [json!(7), json!(""), json!("x".repeat(65)), json!({})] {
+        let sent = json!({ "type": "subscribe", "channel": "a", "id": id });
+        client.send_json(sent).await;
+        let answer = client.json().await;
+        assert_eq!(answer["message"], "Invalid message format", "{id}");
+        assert_eq!(answer.get("id"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_after_a_restart_gets_the_answer_from_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let commands = [
+        json!({ "type": "chat", "text": "hello", "id": "c1" }),
+        json!({ "type": "private", "targetUserId": "nobody", "text": "x", "id": "p1" }),
+    ];
+    let mut answers: Vec<Vec<Value>> = Vec::new();
+    for _ in 0..2 {
+        let server = server(EmbeddedBroker::open(directory.path()).unwrap()).await;
+        let mut ada = join(&server, "ada").await;
+        let mut all = Vec::new();
+        for (command, kind) in commands.iter().zip(["ack", "error"]) {
+            ada.send_json(command.clone()).await;
+            all.push(next(&mut ada, kind).await);
+        }
+        answers.push(all);
+        ada.cut();
+        server.close().await;
+        // The store is free again when the application has gone.
+        while EmbeddedBroker::open(directory.path()).is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(answers[0], answers[1]);
+}
