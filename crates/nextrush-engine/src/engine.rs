@@ -74,7 +74,7 @@ impl Engine {
         handover: Handover,
         options: Arc<Options>,
         handler: impl Handler,
-    ) -> Result<Connection, AcceptError> {
+    ) -> Result<ConnectionId, AcceptError> {
         let shared = &self.0.shared;
         if shared.is_shutting_down() {
             return Err(AcceptError::ShuttingDown);
@@ -92,25 +92,25 @@ impl Engine {
             placement,
         } = handover;
         let link = shared.place(placement);
-        let connection =
-            link.add(|id| Connection::new(id, Arc::clone(link), options, deflate, handler));
+        let id = link.reserve();
         let accept = Command::Accept(Box::new(Accept {
-            connection: connection.clone(),
+            id,
+            make: Box::new(move |id, link| Connection::new(id, link, options, deflate, handler)),
             transport,
             read_ahead,
             open,
         }));
         if link.inbox.push(accept) {
-            Ok(connection)
+            Ok(id)
         } else {
-            connection.mark_closed();
-            link.remove(connection.id().slot);
+            link.remove(id.slot);
             shared.remove_connection();
             Err(AcceptError::ShuttingDown)
         }
     }
 
-    /// The connection of this id, until the client's end of it is gone as well.
+    /// The connection of this id: from the moment that its shard has it until the client's
+    /// end of it is gone as well.
     pub fn connection(&self, id: ConnectionId) -> Option<Connection> {
         let link = self.0.shared.links.get(usize::from(id.shard))?;
         link.find(id)

@@ -11,6 +11,7 @@ use crate::error::ConnectionError;
 use crate::handler::Work;
 use crate::handover::OpenFn;
 use crate::id::{ConnectionId, TimerId};
+use crate::link::Link;
 use crate::room::RoomId;
 use crate::transport::Transport;
 
@@ -136,11 +137,17 @@ pub(crate) enum Command {
 }
 
 pub(crate) struct Accept {
-    pub(crate) connection: Connection,
+    pub(crate) id: ConnectionId,
+    pub(crate) make: MakeConnection,
     pub(crate) transport: Transport,
     pub(crate) read_ahead: Bytes,
     pub(crate) open: Option<OpenFn>,
 }
+
+/// Makes the connection, on the shard's thread: what lives as long as a connection does is
+/// not allocated among the buffers of its handshake, which are gone at once and would leave
+/// holes that nothing fits into.
+pub(crate) type MakeConnection = Box<dyn FnOnce(ConnectionId, Arc<Link>) -> Connection + Send>;
 
 /// A connection within its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

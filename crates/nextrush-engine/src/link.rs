@@ -46,19 +46,24 @@ impl Link {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// Gives a new connection a free slot, where it is found by its id from now on.
-    pub(crate) fn add(&self, make: impl FnOnce(ConnectionId) -> Connection) -> Connection {
+    /// A free slot for a new connection.
+    pub(crate) fn reserve(&self) -> ConnectionId {
         self.load.fetch_add(1, Ordering::Relaxed);
-        self.slots.lock().add(|slot, generation| {
-            make(ConnectionId {
-                shard: self.index,
-                slot,
-                generation,
-            })
-        })
+        let (slot, generation) = self.slots.lock().reserve();
+        ConnectionId {
+            shard: self.index,
+            slot,
+            generation,
+        }
     }
 
-    /// Gives a connection's slot back; the next connection in it is of another generation.
+    /// Has a connection found by its id from now on.
+    pub(crate) fn add(&self, connection: Connection) {
+        let place = connection.id().slot as usize;
+        *self.slots.lock().connections.place(place) = Some(connection);
+    }
+
+    /// Gives a slot back; the next connection in it is of another generation.
     pub(crate) fn remove(&self, slot: u32) {
         let removed = self.slots.lock().remove(slot);
         self.load.fetch_sub(1, Ordering::Relaxed);
@@ -130,15 +135,12 @@ struct Slots {
 }
 
 impl Slots {
-    fn add(&mut self, make: impl FnOnce(u32, u32) -> Connection) -> Connection {
+    fn reserve(&mut self) -> (u32, u32) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.used += 1;
             self.used - 1
         });
-        let index = slot as usize;
-        let connection = make(slot, *self.generations.place(index));
-        *self.connections.place(index) = Some(connection.clone());
-        connection
+        (slot, *self.generations.place(slot as usize))
     }
 
     fn remove(&mut self, slot: u32) -> Option<Connection> {

@@ -14,11 +14,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::config::{Config, Options};
-use crate::connection::Connection;
 use crate::engine::Engine;
 use crate::error::AcceptError;
 use crate::handler::Handler;
 use crate::handover::Handover;
+use crate::id::ConnectionId;
 use crate::io::{Io, Readiness};
 use crate::moment::Moment;
 use crate::shard::Shard;
@@ -66,7 +66,7 @@ impl Network {
         &self,
         options: &Arc<Options>,
         handler: impl Handler,
-    ) -> Result<(Client, Connection), AcceptError> {
+    ) -> Result<(Client, ConnectionId), AcceptError> {
         self.connect_with(options, Handover::default(), handler)
     }
 
@@ -80,7 +80,7 @@ impl Network {
         options: &Arc<Options>,
         handover: Handover,
         handler: impl Handler,
-    ) -> Result<(Client, Connection), AcceptError> {
+    ) -> Result<(Client, ConnectionId), AcceptError> {
         let (client, pipe) = pipe();
         let (transport, options) = (Transport::Simulated(pipe), Arc::clone(options));
         let accept = self.engine.accept(transport, handover, options, handler);
@@ -187,6 +187,14 @@ impl Client {
         state.report_writable();
     }
 
+    /// Takes everything that comes from now on at once, and throws it away.
+    pub fn ignore(&self) {
+        let mut state = self.0.lock();
+        state.to_client = VecDeque::new();
+        state.ignores = true;
+        state.report_writable();
+    }
+
     /// Sends no more: the server sees the end of the stream.
     pub fn shutdown(&self) {
         let mut state = self.0.lock();
@@ -240,6 +248,7 @@ struct State {
     /// Where readiness is reported, once a shard has the connection.
     report: Option<(Reports, u32)>,
     watch_writable: bool,
+    ignores: bool,
 }
 
 type Reports = Arc<Mutex<Vec<Readiness>>>;
@@ -327,9 +336,11 @@ impl Io for Pipes {
             };
         }
         let count = buffer.len().min(state.to_server.len());
-        for (place, byte) in buffer.iter_mut().zip(state.to_server.drain(..count)) {
-            *place = byte;
-        }
+        let (front, back) = state.to_server.as_slices();
+        let from_front = count.min(front.len());
+        buffer[..from_front].copy_from_slice(&front[..from_front]);
+        buffer[from_front..count].copy_from_slice(&back[..count - from_front]);
+        state.to_server.drain(..count);
         Ok(count)
     }
 
@@ -340,6 +351,9 @@ impl Io for Pipes {
         }
         if !state.has_room() {
             return Err(ErrorKind::WouldBlock.into());
+        }
+        if state.ignores {
+            return Ok(bytes.len());
         }
         let count = bytes.len().min(state.window - state.to_client.len());
         state.to_client.extend(&bytes[..count]);

@@ -230,7 +230,8 @@ impl<I: Io> Shard<I> {
     /// Does not follow a command, as the shard has stopped.
     pub(super) fn refuse(&mut self, command: Command) {
         if let Command::Accept(accept) = &command {
-            self.forget(&accept.connection);
+            self.link.remove(accept.id.slot);
+            self.shared.remove_connection();
         }
         drop_shielded(command);
     }

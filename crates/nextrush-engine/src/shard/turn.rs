@@ -1,4 +1,5 @@
 use std::mem;
+use std::sync::Arc;
 
 use super::Shard;
 use super::calls::{Purpose, drop_shielded};
@@ -122,12 +123,15 @@ impl<I: Io> Shard<I> {
 
     fn accept(&mut self, accept: Accept) {
         let Accept {
-            connection,
+            id,
+            make,
             transport,
             read_ahead,
             open,
         } = accept;
-        let slot = connection.id().slot;
+        let slot = id.slot;
+        let connection = make(id, Arc::clone(&self.link));
+        self.link.add(connection.clone());
         if let Err(error) = self.io.register(slot, transport) {
             tracing::warn!(connection = %connection.id(), %error, "a connection was lost on the way to its shard");
             self.forget(&connection);

@@ -61,8 +61,9 @@ impl Peer {
             },
             handler,
         );
-        let (sent, connection) = connected.expect("room for it");
+        let (sent, id) = connected.expect("room for it");
         world.run();
+        let connection = world.engine().connection(id).expect("nobody has closed it");
         Self {
             client: sent,
             connection,

@@ -214,7 +214,7 @@ fn connections_are_spread_unless_they_are_placed_by_a_key() {
         };
         let handler = Script::default().handler(Log::default());
         let connect = network.connect_with(&Arc::default(), handover, handler);
-        let id = connect.unwrap().1.id().to_string();
+        let id = connect.unwrap().1.to_string();
         id.split('-').next().unwrap().to_owned()
     };
     let spread: BTreeSet<_> = (0..4)

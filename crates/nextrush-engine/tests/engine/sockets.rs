@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use nextrush_engine::{Config, Connection, Engine, Options, Transport};
+use nextrush_engine::{Config, Connection, Engine, Handover, Transport};
 use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
@@ -32,26 +32,23 @@ fn engine(shards: usize) -> Engine {
     })
 }
 
-/// Has the engine serve a transport.
-fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) -> Connection {
-    let options: Arc<Options> = Arc::new(script.options.clone());
-    let handler = script.handler(log);
-    engine
-        .accept(transport, handover(), options, handler)
-        .unwrap()
-}
-
-/// The same with a handler that only writes down; returns when it has been opened.
-async fn serve_opened(engine: &Engine, transport: Transport, log: Log) -> Connection {
+/// Has the engine serve a transport; returns when it has been opened.
+async fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) -> Connection {
     let (opened, open) = oneshot::channel();
-    let mut opened = Some(opened);
-    let script = Script::default().on_open(move |_| {
-        opened.take().map(|opened| opened.send(()));
-        None
-    });
-    let connection = serve(engine, transport, script, log);
-    open.await.unwrap();
-    connection
+    let script_open = handover().open.unwrap();
+    let handover = Handover {
+        open: Some(Box::new(|connection| {
+            // Received below.
+            let _ = opened.send(connection.clone());
+            script_open(connection)
+        })),
+        ..Handover::default()
+    };
+    let options = Arc::new(script.options.clone());
+    let handler = script.handler(log);
+    let accept = engine.accept(transport, handover, options, handler);
+    accept.unwrap();
+    open.await.unwrap()
 }
 
 async fn tcp_pair() -> (TcpStream, Transport) {
@@ -87,7 +84,7 @@ async fn messages_are_echoed_and_the_close_is_answered() {
         let engine = engine(shards);
         let log = Log::default();
         let (stream, transport) = tcp_pair().await;
-        serve(&engine, transport, echo(), log.clone());
+        serve(&engine, transport, echo(), log.clone()).await;
         let mut client = client(stream).await;
         let long = "long ".repeat(10_000);
         for text in ["hello", "größer", long.as_str()] {
@@ -114,7 +111,7 @@ async fn the_kernel_sends_at_once_and_holds_little_unsent() {
         panic!("a TCP pair was asked for");
     };
     let socket = stream.try_clone().unwrap();
-    serve_opened(&engine, transport, Log::default()).await;
+    serve(&engine, transport, Script::default(), Log::default()).await;
     assert!(socket.nodelay().unwrap());
     let not_sent = socket2::SockRef::from(&socket).tcp_notsent_lowat();
     assert_eq!(not_sent.unwrap(), 16 * 1024);
@@ -126,7 +123,7 @@ async fn a_unix_socket_is_served_like_any_other() {
     let engine = engine(1);
     let (near, far) = UnixStream::pair().unwrap();
     let transport = Transport::from(far.into_std().unwrap());
-    serve(&engine, transport, echo(), Log::default());
+    serve(&engine, transport, echo(), Log::default()).await;
     let mut client = client(near).await;
     client.send(Message::text("hello")).await.unwrap();
     assert_eq!(next(&mut client).await, Message::text("hello"));
@@ -139,7 +136,7 @@ async fn a_room_over_several_shards_reaches_everybody_in_order() {
     let mut clients = Vec::new();
     for _ in 0..9 {
         let (stream, transport) = tcp_pair().await;
-        let connection = serve(&engine, transport, Script::default(), Log::default());
+        let connection = serve(&engine, transport, Script::default(), Log::default()).await;
         connection.join(&room).unwrap();
         clients.push(client(stream).await);
     }
@@ -170,7 +167,7 @@ async fn work_of_handlers_may_use_the_runtime() {
         }))
     });
     let (stream, transport) = tcp_pair().await;
-    let _made = serve(&engine, transport, script, Log::default());
+    let _made = serve(&engine, transport, script, Log::default()).await;
     let mut client = client(stream).await;
     for text in ["one", "two"] {
         client.send(Message::text(text)).await.unwrap();
@@ -184,7 +181,7 @@ async fn a_large_backlog_drains_as_the_client_reads() {
     let engine = engine(1);
     let script = Script::default().options(|options| options.backlog.bytes = 64 << 20);
     let (stream, transport) = tcp_pair().await;
-    let connection = serve(&engine, transport, script, Log::default());
+    let connection = serve(&engine, transport, script, Log::default()).await;
     let frame = Frame::binary(&[7; 60_000]);
     for _ in 0..300 {
         connection.send(frame.clone());
@@ -206,7 +203,7 @@ async fn a_client_that_does_not_read_is_closed_before_the_kernel_holds_megabytes
         options.close_timeout = Duration::from_millis(10);
     });
     let (mut stream, transport) = tcp_pair().await;
-    let connection = serve(&engine, transport, script, log.clone());
+    let connection = serve(&engine, transport, script, log.clone()).await;
     let room = engine.room("news");
     connection.join(&room).unwrap();
     // Each publication is a turn of the shard or a part of one; in the end it is too much.
@@ -242,7 +239,7 @@ async fn a_shutdown_closes_clients_with_its_code() {
     let mut clients = Vec::new();
     for _ in 0..6 {
         let (stream, transport) = tcp_pair().await;
-        serve(&engine, transport, Script::default(), Log::default());
+        serve(&engine, transport, Script::default(), Log::default()).await;
         clients.push(client(stream).await);
     }
     let closing = {
@@ -272,7 +269,7 @@ async fn dropping_the_last_handle_of_an_engine_cuts_its_connections() {
     let engine = engine(2);
     let (mut stream, transport) = tcp_pair().await;
     let log = Log::default();
-    serve_opened(&engine, transport, log.clone()).await;
+    serve(&engine, transport, Script::default(), log.clone()).await;
     drop(engine);
     let mut rest = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut rest))

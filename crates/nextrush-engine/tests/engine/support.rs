@@ -42,8 +42,9 @@ impl World {
         let options = Arc::new(script.options.clone());
         let handler = script.handler(log.clone());
         let connect = self.network.connect_with(&options, handover(), handler);
-        let (client, connection) = connect.unwrap();
+        let (client, id) = connect.unwrap();
         self.network.run();
+        let connection = self.network.engine().connection(id).unwrap();
         Peer {
             client,
             decoder: Decoder::new(Role::Client, Limits::message(64 << 20)),
