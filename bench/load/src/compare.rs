@@ -4,8 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::error::Error;
+use crate::outcome::Outcome;
 use crate::process;
-use crate::report::{Report, Side};
+use crate::report::{Failure, Report, Side};
 use crate::scenario::{Scenario, Settings};
 use crate::server::{self, Entry};
 
@@ -41,8 +42,8 @@ impl Comparison {
     ///
     /// # Errors
     ///
-    /// If a server cannot be built or started, does not take part in the scenario, or fails
-    /// in it.
+    /// If a server cannot be built or does not take part in the scenario; at the end if one
+    /// failed.
     pub fn run(&self) -> Result<(), Error> {
         let entries = self.entries()?;
         let mut sides = Vec::new();
@@ -58,22 +59,41 @@ impl Comparison {
         }
         process::pin(self.load_core)?;
         let mut rounds = Vec::new();
+        let mut failures = Vec::new();
         for round in 1..=self.rounds {
             let mut outcomes = Vec::new();
             for (name, entry) in self.servers.iter().zip(&entries) {
                 eprintln!("round {round} of {}: {name}", self.rounds);
-                let server = entry.start(self.server_core)?;
-                outcomes.push(self.scenario.run(server.target(), &self.settings)?);
+                // The others go on without one that fails.
+                let outcome = self.measure(entry).unwrap_or_else(|error| {
+                    let reason = error.with_causes();
+                    eprintln!("{name}: {reason}");
+                    failures.push(Failure {
+                        server: name.clone(),
+                        round,
+                        reason,
+                    });
+                    Outcome::default()
+                });
+                outcomes.push(outcome);
             }
             rounds.push(outcomes);
         }
-        let report = Report::new(self.scenario.name(), sides, &rounds);
+        let report = Report::new(self.scenario.name(), sides, &rounds, failures);
         print!("{}", report.to_text());
         if let Some(path) = &self.json {
             let json = serde_json::to_string_pretty(&report)?;
             fs::write(path, json).map_err(Error::io(path.display().to_string()))?;
         }
-        Ok(())
+        match report.failures.len() {
+            0 => Ok(()),
+            count => Err(Error::Failures(count)),
+        }
+    }
+
+    fn measure(&self, entry: &Entry) -> Result<Outcome, Error> {
+        let server = entry.start(self.server_core)?;
+        self.scenario.run(server.target(), &self.settings)
     }
 
     fn entries(&self) -> Result<Vec<Entry>, Error> {

@@ -1,3 +1,4 @@
+use std::error::Error as _;
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -75,6 +76,9 @@ pub enum Error {
         /// The limit of this process.
         limit: usize,
     },
+    /// A comparison is made, but servers failed in it.
+    #[error("{0} of the runs failed")]
+    Failures(usize),
     /// A result could not be written as JSON.
     #[error("the result cannot be written")]
     Json(#[from] serde_json::Error),
@@ -85,5 +89,15 @@ impl Error {
     pub fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Io { doing, source }
+    }
+    /// The message with those of its causes.
+    pub fn with_causes(&self) -> String {
+        let mut message = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            message = format!("{message}: {cause}");
+            source = cause.source();
+        }
+        message
     }
 }

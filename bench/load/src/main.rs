@@ -12,7 +12,6 @@ mod scenario;
 mod server;
 mod stamp;
 
-use std::error::Error as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -59,13 +58,7 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("nextrush-load: {error}");
-            let mut source = error.source();
-            while let Some(cause) = source {
-                eprint!(": {cause}");
-                source = cause.source();
-            }
-            eprintln!();
+            eprintln!("nextrush-load: {}", error.with_causes());
             ExitCode::FAILURE
         }
     }
@@ -95,7 +88,7 @@ fn run(command: Command) -> Result<(), Error> {
             };
             print!(
                 "{}",
-                Report::new(scenario.name(), vec![side], &[vec![outcome]]).to_text()
+                Report::new(scenario.name(), vec![side], &[vec![outcome]], Vec::new()).to_text()
             );
             Ok(())
         }

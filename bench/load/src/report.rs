@@ -15,6 +15,19 @@ pub struct Report {
     pub servers: Vec<Side>,
     /// The figures.
     pub rows: Vec<Row>,
+    /// The runs that have none.
+    pub failures: Vec<Failure>,
+}
+
+/// A run that failed.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    /// The server's name.
+    pub server: String,
+    /// The round, from 1.
+    pub round: usize,
+    /// What went wrong.
+    pub reason: String,
 }
 
 /// One of the servers.
@@ -50,7 +63,12 @@ pub struct Cell {
 
 impl Report {
     /// Puts the outcomes together: `rounds[round][server]`.
-    pub fn new(scenario: &'static str, servers: Vec<Side>, rounds: &[Vec<Outcome>]) -> Self {
+    pub fn new(
+        scenario: &'static str,
+        servers: Vec<Side>,
+        rounds: &[Vec<Outcome>],
+        failures: Vec<Failure>,
+    ) -> Self {
         let mut names: Vec<(&str, &'static str)> = Vec::new();
         for figure in rounds.iter().flatten().flat_map(|outcome| &outcome.figures) {
             if !names.iter().any(|(name, _)| *name == figure.name) {
@@ -68,6 +86,7 @@ impl Report {
             scenario,
             rows: rows.collect(),
             servers,
+            failures,
         }
     }
 
@@ -89,6 +108,14 @@ impl Report {
                 let _ = write!(text, "{shown:>0$}", column(server));
             }
             text.push('\n');
+        }
+        for failure in &self.failures {
+            let Failure {
+                server,
+                round,
+                reason,
+            } = failure;
+            let _ = writeln!(text, "FAILED {server} in round {round}: {reason}");
         }
         text
     }
@@ -154,7 +181,7 @@ mod tests {
             vec![outcome(100.0), outcome(150.0)],
             vec![outcome(20.0), outcome(60.0)],
         ];
-        let report = Report::new("echo", vec![side("a"), side("b")], &rounds);
+        let report = Report::new("echo", vec![side("a"), side("b")], &rounds, Vec::new());
         let cell = report.rows[0].servers[1].as_ref().unwrap();
         assert_eq!((cell.median, cell.ratio), (60.0, Some(2.0)));
         assert_eq!(median(&[1.0, 4.0]), Some(2.5));

@@ -5,15 +5,20 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use nextrush::Origin;
 
+use crate::bench::Bench;
 use crate::config::DEFAULT_ADDR;
 
 /// NextRush: chat and live updates over WebSockets.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "nextrush", version)]
+#[command(name = "nextrush", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// The address to listen on; port 0 picks a free one.
     #[arg(long, env = "NEXTRUSH_LISTEN", default_value_t = DEFAULT_ADDR)]
     pub listen: SocketAddr,
@@ -46,6 +51,16 @@ pub struct Cli {
     /// The number of threads that serve sockets; one per core by default.
     #[arg(long)]
     pub shards: Option<NonZeroUsize>,
+}
+
+/// What the program does beside serving.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    #[expect(
+        missing_docs,
+        reason = "clap takes the text of the arguments themselves"
+    )]
+    Bench(Bench),
 }
 
 /// A text that no `Debug` output shows.

@@ -15,8 +15,11 @@
 //! | `/` | the page |
 //!
 //! In development mode there is `/api/dev` too, which mints tokens.
+//!
+//! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint.
 
 mod api_error;
+mod bench;
 mod cli;
 mod config;
 mod development;
@@ -24,7 +27,8 @@ mod endpoints;
 mod page;
 mod posts;
 
-pub use cli::{Cli, Secret};
+pub use bench::{Bench, BenchError, BenchReport, InvalidMessage, InvalidTarget, Target};
+pub use cli::{Cli, Command, Secret};
 pub use config::{Config, ConfigError, DEFAULT_ADDR};
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use nextrush_server::{Cli, Config, app};
+use nextrush_server::{Bench, Cli, Command, Config, app};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
@@ -13,8 +13,13 @@ async fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match serve(Cli::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let mut cli = Cli::parse();
+    let done = match cli.command.take() {
+        Some(Command::Bench(bench)) => load_test(&bench).await,
+        None => serve(cli).await.map(|()| ExitCode::SUCCESS),
+    };
+    match done {
+        Ok(code) => code,
         Err(error) => {
             let mut message = error.to_string();
             let mut source = error.source();
@@ -26,6 +31,17 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Fails also when the report is a bad one.
+async fn load_test(bench: &Bench) -> Result<ExitCode, nextrush::BoxError> {
+    let report = bench.run().await?;
+    print!("{report}");
+    Ok(if report.is_sound() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn serve(cli: Cli) -> Result<(), nextrush::BoxError> {

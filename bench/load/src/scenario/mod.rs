@@ -129,7 +129,7 @@ struct Run<'a> {
 const TICK: Duration = Duration::from_millis(25);
 /// How long the last member may take to join after its upgrade.
 const SETTLE: Duration = Duration::from_millis(500);
-/// How long deliveries may take until they count as lost.
+/// What is still under way counts as lost when nothing has come for so long.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Who says what to whom in a [ticking](Run::tick) scenario.
@@ -262,11 +262,15 @@ impl Run<'_> {
         ledger: &mut Ledger,
         latency: &mut Histogram<u64>,
     ) -> Result<(), Error> {
-        let deadline = Instant::now() + DRAIN;
+        let mut deadline = Instant::now() + DRAIN;
         while ledger.received() < expected
             && let Some(left) = deadline.checked_duration_since(Instant::now())
         {
+            let before = ledger.received();
             listen(self.pool, Some(left), ledger, latency)?;
+            if ledger.received() > before {
+                deadline = Instant::now() + DRAIN;
+            }
         }
         let faults: Faults = ledger.faults(expected);
         if faults.is_empty() {

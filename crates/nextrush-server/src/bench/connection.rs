@@ -1,0 +1,273 @@
+//! One connection of a load test.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::header::HOST;
+use http::{HeaderName, HeaderValue, Request, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use nextrush_protocol::handshake::client::Opening;
+use nextrush_protocol::{
+    CloseCode, CloseFrame, Decoder, Event, Limits, Opcode, ProtocolError, Role, encode_masked,
+};
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time;
+
+use super::error::BenchError;
+use super::stamp::{Clock, Stamp};
+use super::tally::{Heard, Tally};
+use super::url::Target;
+
+/// Stands in a message for the numbers.
+pub(super) const PAYLOAD: &str = "{payload}";
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the endpoint may take for its part of closing.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Of the answer of an endpoint that refuses.
+const BODY_LIMIT: usize = 4096;
+const READ_BUFFER: usize = 16 * 1024;
+const MESSAGE_LIMIT: usize = 64 * 1024 * 1024;
+
+/// A connection whose opening handshake is done.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TokioIo<Upgraded>,
+}
+
+/// What a connection does in a test.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) number: u32,
+    /// When it sends its first message.
+    pub(super) start: Instant,
+    pub(super) interval: Duration,
+    /// From here on it sends no more.
+    pub(super) end: Instant,
+    pub(super) size: usize,
+    pub(super) message: String,
+}
+
+/// Why a connection is over before the test is.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("closed by the endpoint with {code}{reason}")]
+    Closed { code: CloseCode, reason: String },
+    #[error("cut without a close frame")]
+    Cut,
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("the endpoint broke the protocol: {0}")]
+    Protocol(#[from] ProtocolError),
+}
+
+impl Connection {
+    pub(super) async fn open(
+        target: &Target,
+        headers: Vec<(HeaderName, HeaderValue)>,
+    ) -> Result<Self, BenchError> {
+        let opened = time::timeout(HANDSHAKE_TIMEOUT, handshake(target, headers)).await;
+        opened.unwrap_or_else(|_| {
+            Err(BenchError::Timeout {
+                authority: target.authority(),
+            })
+        })
+    }
+
+    /// Sends and listens until it is told to finish, then closes.
+    pub(super) async fn run(
+        self,
+        plan: Plan,
+        clock: Clock,
+        tally: Arc<Mutex<Tally>>,
+        mut finish: watch::Receiver<()>,
+    ) {
+        let (reader, writer) = tokio::io::split(self.stream);
+        let (answers, to_answer) = mpsc::unbounded_channel();
+        let mut heard = Heard::default();
+        let (close, closed) = oneshot::channel();
+        let writing = write(writer, &plan, clock, &tally, to_answer, closed);
+        let mut is_lost = false;
+        let listening = async {
+            let listening = listen(reader, clock, &tally, &mut heard, answers);
+            tokio::pin!(listening);
+            tokio::select! {
+                lost = &mut listening => {
+                    is_lost = true;
+                    tally.lock().lost(lost.to_string());
+                    drop(close);
+                }
+                // Also when the test is given up.
+                _ = finish.changed() => {
+                    drop(close);
+                    // The other side's close frame ends it; what else does is as good.
+                    let _ = time::timeout(CLOSE_TIMEOUT, listening).await;
+                }
+            }
+        };
+        let (written, ()) = tokio::join!(writing, listening);
+        if let Err(error) = written
+            && !is_lost
+        {
+            tally.lock().lost(error.to_string());
+        }
+        tally.lock().close(heard);
+    }
+}
+
+async fn handshake(
+    target: &Target,
+    headers: Vec<(HeaderName, HeaderValue)>,
+) -> Result<Connection, BenchError> {
+    let authority = target.authority();
+    let connect_error = |source| BenchError::Connect {
+        authority: authority.clone(),
+        source,
+    };
+    let http_error = |source| BenchError::Http {
+        authority: authority.clone(),
+        source,
+    };
+    let stream = TcpStream::connect(target.address())
+        .await
+        .map_err(connect_error)?;
+    stream.set_nodelay(true).map_err(connect_error)?;
+    let (mut client, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(http_error)?;
+    // Its errors come out of the request as well.
+    tokio::spawn(connection.with_upgrades());
+
+    let opening = Opening::new(rand::random());
+    let host = HeaderValue::from_str(&authority).expect("an authority of a URL is visible ASCII");
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.uri_mut() = target.path().parse().expect("a path of a URL is a URI");
+    *request.headers_mut() = opening.headers();
+    request.headers_mut().insert(HOST, host);
+    request.headers_mut().extend(headers);
+    let response = client.send_request(request).await.map_err(http_error)?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(BenchError::Refused {
+            status: response.status(),
+            body: text(response.into_body()).await,
+        });
+    }
+    opening.verify(response.status(), response.headers())?;
+    let upgraded = hyper::upgrade::on(response).await.map_err(http_error)?;
+    Ok(Connection {
+        stream: TokioIo::new(upgraded),
+    })
+}
+
+/// What an endpoint says for a refusal, as far as it can be shown.
+async fn text(body: Incoming) -> String {
+    match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).trim().to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Sends what the plan says when it says, and answers pings; at last a close frame.
+async fn write(
+    mut writer: WriteHalf<TokioIo<Upgraded>>,
+    plan: &Plan,
+    clock: Clock,
+    tally: &Mutex<Tally>,
+    mut to_answer: mpsc::UnboundedReceiver<Bytes>,
+    mut closed: oneshot::Receiver<Infallible>,
+) -> std::io::Result<()> {
+    let mut out = Vec::new();
+    let mut due = plan.start;
+    let mut sequence = 0;
+    loop {
+        out.clear();
+        tokio::select! {
+            () = time::sleep_until(due.into()), if due < plan.end => {
+                let stamp = Stamp {
+                    sender: plan.number,
+                    sequence,
+                    due: clock.at(due),
+                };
+                let message = plan.message.replace(PAYLOAD, &clock.write(stamp, plan.size));
+                // Noted before it can be heard.
+                tally.lock().sent(plan.number);
+                encode_masked(Opcode::Text, message.as_bytes(), rand::random(), &mut out);
+                sequence += 1;
+                due += plan.interval;
+            }
+            Some(ping) = to_answer.recv() => {
+                encode_masked(Opcode::Pong, &ping, rand::random(), &mut out);
+            }
+            // Nothing is ever sent: it ends when the other half lets go.
+            _ = &mut closed => {
+                let code = CloseCode::NORMAL.as_u16().to_be_bytes();
+                encode_masked(Opcode::Close, &code, rand::random(), &mut out);
+                return writer.write_all(&out).await;
+            }
+        }
+        writer.write_all(&out).await?;
+    }
+}
+
+/// Notes what comes. Returns when nothing can come any more.
+async fn listen(
+    mut reader: ReadHalf<TokioIo<Upgraded>>,
+    clock: Clock,
+    tally: &Mutex<Tally>,
+    heard: &mut Heard,
+    answers: mpsc::UnboundedSender<Bytes>,
+) -> Lost {
+    let mut decoder = Decoder::new(Role::Client, Limits::message(MESSAGE_LIMIT));
+    let mut buffer = BytesMut::with_capacity(READ_BUFFER);
+    loop {
+        buffer.clear();
+        match reader.read_buf(&mut buffer).await {
+            Ok(0) => return Lost::Cut,
+            Ok(_) => {}
+            Err(error) => return error.into(),
+        }
+        let now = clock.at(Instant::now());
+        let mut bytes = &mut buffer[..];
+        loop {
+            let message = match decoder.decode(&mut bytes) {
+                Ok(None) => break,
+                Ok(Some(Event::Text(text))) => text.into_owned().into_bytes(),
+                Ok(Some(Event::Binary(data))) => data.into_owned(),
+                Ok(Some(Event::Ping(payload))) => {
+                    // Nobody answers when the connection is being closed.
+                    let _ = answers.send(Bytes::from(payload.into_owned()));
+                    continue;
+                }
+                Ok(Some(Event::Pong(_))) => continue,
+                Ok(Some(Event::Close(frame))) => return Lost::closed(frame),
+                Err(error) => return error.into(),
+            };
+            if let Some(stamp) = clock.find(&message) {
+                tally.lock().received(heard, stamp, now);
+            }
+        }
+    }
+}
+
+impl Lost {
+    fn closed(frame: Option<CloseFrame>) -> Self {
+        let (code, reason) = match &frame {
+            Some(frame) => (frame.code(), frame.reason()),
+            None => (CloseCode::NO_STATUS, ""),
+        };
+        let reason = if reason.is_empty() {
+            String::new()
+        } else {
+            format!(": {reason}")
+        };
+        Self::Closed { code, reason }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where a load test goes.
+
+use std::str::FromStr;
+
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderName, HeaderValue, Uri};
+
+use super::error::InvalidTarget;
+
+const ROOM: &str = "{room}";
+/// What stands for [`ROOM`] while the URL is parsed, which braces would not survive.
+const ROOM_ESCAPED: &str = "%7Broom%7D";
+
+/// An endpoint: `ws://host[:port]/path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    host: String,
+    port: u16,
+    path: String,
+}
+
+impl Target {
+    /// Host and port, as the Host header has them.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// Path and query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What to connect to. An IPv6 address stands without its brackets.
+    pub(super) fn address(&self) -> (&str, u16) {
+        let host = self.host.strip_prefix('[');
+        let host = host.and_then(|host| host.strip_suffix(']'));
+        (host.unwrap_or(&self.host), self.port)
+    }
+
+    /// The same endpoint for one of several rooms.
+    pub(super) fn in_room(&self, room: u32) -> Self {
+        let path = if self.path.contains(ROOM_ESCAPED) {
+            self.path.replace(ROOM_ESCAPED, &room.to_string())
+        } else {
+            let (path, query) = self
+                .path
+                .split_at(self.path.find('?').unwrap_or(self.path.len()));
+            format!("{path}-{room}{query}")
+        };
+        Self {
+            path,
+            ..self.clone()
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = InvalidTarget;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        let uri: Uri = text
+            .replace(ROOM, ROOM_ESCAPED)
+            .parse()
+            .map_err(|_| InvalidTarget::Url)?;
+        match uri.scheme().map(Scheme::as_str) {
+            Some("ws") => {}
+            Some(other) => return Err(InvalidTarget::Scheme(other.to_owned())),
+            None => return Err(InvalidTarget::Url),
+        }
+        let host = uri.host().filter(|host| !host.is_empty());
+        Ok(Self {
+            host: host.ok_or(InvalidTarget::Host)?.to_owned(),
+            port: uri.port_u16().unwrap_or(80),
+            path: uri
+                .path_and_query()
+                .map_or("/", PathAndQuery::as_str)
+                .to_owned(),
+        })
+    }
+}
+
+/// `Name: value`.
+pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), InvalidTarget> {
+    let (name, value) = text.split_once(':').ok_or(InvalidTarget::Header)?;
+    let name = name.trim().parse().map_err(|_| InvalidTarget::Header)?;
+    let value = value.trim().parse().map_err(|_| InvalidTarget::Header)?;
+    Ok((name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_host_and_may_have_a_port_and_a_path() {
+        for (url, authority, path) in [
+            (
+                "ws://localhost:3000/rooms/load",
+                "localhost:3000",
+                "/rooms/load",
+            ),
+            ("ws://example.com", "example.com:80", "/"),
+            ("ws://[::1]:1/a?b=c", "[::1]:1", "/a?b=c"),
+        ] {
+            let target: Target = url.parse().unwrap();
+            assert_eq!(target.authority(), authority);
+            assert_eq!(target.path(), path);
+        }
+        let target: Target = "ws://[::1]:1/".parse().unwrap();
+        assert_eq!(target.address(), ("::1", 1));
+    }
+
+    #[test]
+    fn other_urls_are_refused_with_the_reason() {
+        let error = |url: &str| url.parse::<Target>().unwrap_err();
+        assert_eq!(error("wss://a/"), InvalidTarget::Scheme("wss".to_owned()));
+        assert_eq!(error("http://a/"), InvalidTarget::Scheme("http".to_owned()));
+        assert_eq!(error("localhost:3000"), InvalidTarget::Url);
+        assert_eq!(error("/rooms"), InvalidTarget::Url);
+        assert_eq!(error("ws://:80/"), InvalidTarget::Host);
+    }
+
+    #[test]
+    fn a_room_goes_where_the_url_wants_it_or_at_the_end_of_its_path() {
+        let path = |url: &str| url.parse::<Target>().unwrap().in_room(7).path;
+        assert_eq!(path("ws://a/rooms/load"), "/rooms/load-7");
+        assert_eq!(path("ws://a/rooms/load?x=1"), "/rooms/load-7?x=1");
+        assert_eq!(path("ws://a/{room}/x?room={room}"), "/7/x?room=7");
+    }
+
+    #[test]
+    fn a_header_has_a_name_and_a_value() {
+        let (name, value) = header("Authorization: Bearer a:b").unwrap();
+        assert_eq!(
+            (name.as_str(), value.as_bytes()),
+            ("authorization", &b"Bearer a:b"[..])
+        );
+        for text in ["", "no colon", "na me: value", "name: a\nb"] {
+            assert_eq!(header(text), Err(InvalidTarget::Header), "{text:?}");
+        }
+    }
+}
