@@ -129,7 +129,9 @@ impl Inflation {
             let produced = (self.stream.total_out() - before.1) as usize;
             bytes = &bytes[consumed..];
 
-            message.push(&chunk[..produced.min(room)], limit)?;
+            let inflated = &chunk[..produced.min(room)];
+            message.make_room(inflated.len(), limit);
+            message.push(inflated)?;
             if produced > room {
                 return Err(ProtocolError::MessageTooBig { limit });
             }
