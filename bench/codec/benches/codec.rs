@@ -3,9 +3,9 @@
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use nextrush_bench_codec::codecs::{
-    FastWebSockets, NextRush, NextRushOwned, TokioWebSockets, Tungstenite,
+    FastWebSockets, NextRush, NextRushOwned, TokioWebSockets, Tungstenite, Yawc,
 };
-use nextrush_bench_codec::{Codec, Connection, Job, Work};
+use nextrush_bench_codec::{Codec, Coding, Connection, Job, Work};
 
 fn main() {
     divan::main();
@@ -13,9 +13,24 @@ fn main() {
 
 #[divan::bench(
     types = [NextRush, NextRushOwned, FastWebSockets, TokioWebSockets, Tungstenite],
-    args = Work::all(),
+    args = works(Coding::Plain),
 )]
-fn codec<C: Codec<Connection: Connection + 'static>>(bencher: Bencher<'_, '_>, work: &Work) {
+fn plain<C: Codec<Connection: Connection + 'static>>(bencher: Bencher<'_, '_>, work: &Work) {
+    measure::<C>(bencher, work);
+}
+
+#[divan::bench(types = [NextRush, NextRushOwned, Yawc], args = works(Coding::Deflate))]
+fn deflate<C: Codec<Connection: Connection + 'static>>(bencher: Bencher<'_, '_>, work: &Work) {
+    measure::<C>(bencher, work);
+}
+
+fn works(coding: Coding) -> Vec<Work> {
+    let mut works = Work::all();
+    works.retain(|work| work.coding == coding);
+    works
+}
+
+fn measure<C: Codec<Connection: Connection + 'static>>(bencher: Bencher<'_, '_>, work: &Work) {
     let mut job = Job::new::<C>(work);
     let count = work.batch();
     bencher

@@ -31,8 +31,8 @@ pub trait Connection {
     /// Sends the message `count` times, and flushes.
     fn send(&mut self, message: &Self::Outgoing, count: usize);
 
-    /// The other end, to see what it was told.
-    fn into_socket(self) -> Socket;
+    /// The other end, to see what it was told; `None` if the codec does not give it back.
+    fn into_socket(self) -> Option<Socket>;
 }
 
 /// Runs what never waits, as nothing does that talks to a [`Socket`].

@@ -1,10 +1,10 @@
 use std::hint::black_box;
 
 use crate::codec::{Codec, Connection};
-use crate::codecs::{FastWebSockets, NextRush, NextRushOwned, TokioWebSockets, Tungstenite};
+use crate::codecs::{FastWebSockets, NextRush, NextRushOwned, TokioWebSockets, Tungstenite, Yawc};
 use crate::sample::Sample;
 use crate::socket::Socket;
-use crate::work::{Direction, Work};
+use crate::work::{Coding, Direction, Work};
 
 /// Some work in a codec's hands, on a connection that stays open.
 pub struct Job(Box<dyn FnMut(usize)>);
@@ -20,7 +20,7 @@ pub struct Named {
     pub job: fn(&Work) -> Job,
 }
 
-/// Every codec, ours first.
+/// Every codec that is measured with plain messages, ours first.
 pub const CODECS: [Named; 5] = [
     ours::<NextRush>(),
     ours::<NextRushOwned>(),
@@ -28,6 +28,17 @@ pub const CODECS: [Named; 5] = [
     peer::<TokioWebSockets>(),
     peer::<Tungstenite>(),
 ];
+
+/// The codecs that compress.
+pub const DEFLATING: [Named; 3] = [ours::<NextRush>(), ours::<NextRushOwned>(), peer::<Yawc>()];
+
+/// The codecs that are measured with this coding.
+pub fn codecs(coding: Coding) -> &'static [Named] {
+    match coding {
+        Coding::Plain => &CODECS,
+        Coding::Deflate => &DEFLATING,
+    }
+}
 
 impl Job {
     /// `work` in the hands of `C`.

@@ -14,7 +14,7 @@ mod work;
 pub mod codecs;
 
 pub use codec::{Codec, Connection};
-pub use job::{CODECS, Job, Named};
+pub use job::{CODECS, DEFLATING, Job, Named, codecs};
 pub use sample::{Kind, Sample};
 pub use socket::Socket;
-pub use work::{Arrival, Direction, Work};
+pub use work::{Arrival, Coding, Direction, Work};

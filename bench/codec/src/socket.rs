@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::sample::Sample;
-use crate::work::{Arrival, Direction, Work};
+use crate::work::{Arrival, Coding, Direction, Work};
 
 /// The other end of a connection, in memory. It never blocks: what it says begins again at
 /// its end, and it takes whatever it is told.
@@ -34,9 +34,13 @@ impl Socket {
         let mut mask = 0x9E37_79B9_u32;
         while incoming.len() < INCOMING {
             mask = mask.wrapping_mul(0x915F_77F5).wrapping_add(1);
-            let frame = match work.direction {
-                Direction::ClientReceives => sample.frame(None),
-                _ => sample.frame(Some(mask.to_be_bytes())),
+            let mask = match work.direction {
+                Direction::ClientReceives => None,
+                _ => Some(mask.to_be_bytes()),
+            };
+            let frame = match work.coding {
+                Coding::Plain => sample.frame(mask),
+                Coding::Deflate => sample.deflated_frame(mask),
             };
             if work.arrival == Arrival::OneByOne {
                 piece = frame.len();

@@ -14,6 +14,8 @@ pub struct Work {
     pub size: usize,
     /// How the bytes come in.
     pub arrival: Arrival,
+    /// Whether it is compressed.
+    pub coding: Coding,
 }
 
 /// Who does what; it decides about masking (RFC 6455 §5.1).
@@ -38,6 +40,15 @@ pub enum Arrival {
     OneByOne,
 }
 
+/// What goes over the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// The payload as it is.
+    Plain,
+    /// Each message compressed by itself (RFC 7692), with a window of 32 KiB.
+    Deflate,
+}
+
 const SIZES: [(&str, usize); 5] = [
     ("16B", 16),
     ("64B", 64),
@@ -53,13 +64,18 @@ const DIRECTIONS: [(&str, Direction); 4] = [
     ("client-sends", Direction::ClientSends),
 ];
 
-const KINDS: [(&str, Kind); 3] = [
+const KINDS: [(&str, Kind); 4] = [
     ("text", Kind::Text),
     ("unicode", Kind::Unicode),
     ("binary", Kind::Binary),
+    ("json", Kind::Json),
 ];
 
 const ONE_BY_ONE: &str = "one-by-one";
+const DEFLATE: &str = "deflate";
+
+/// Below this many bytes compressing does not pay.
+const LEAST_DEFLATED: usize = 1024;
 
 /// Above this many bytes one by one and in bulk come to the same.
 const LARGEST_ONE_BY_ONE: usize = 1024;
@@ -71,12 +87,18 @@ impl Work {
         for (_, direction) in DIRECTIONS {
             for (_, kind) in KINDS {
                 for (_, size) in SIZES {
-                    let work = Self {
+                    let mut work = Self {
                         direction,
                         kind,
                         size,
                         arrival: Arrival::Bulk,
+                        coding: Coding::Plain,
                     };
+                    if kind == Kind::Json {
+                        work.coding = Coding::Deflate;
+                        all.extend((size >= LEAST_DEFLATED).then_some(work));
+                        continue;
+                    }
                     all.push(work);
                     if direction == Direction::ServerReceives && size <= LARGEST_ONE_BY_ONE {
                         all.push(Self {
@@ -101,10 +123,13 @@ impl fmt::Display for Work {
         let direction = name_in(&DIRECTIONS, self.direction);
         let kind = name_in(&KINDS, self.kind);
         let size = name_in(&SIZES, self.size);
-        let name = match self.arrival {
-            Arrival::Bulk => format!("{direction}/{kind}/{size}"),
-            Arrival::OneByOne => format!("{direction}/{kind}/{size}/{ONE_BY_ONE}"),
-        };
+        let mut name = format!("{direction}/{kind}/{size}");
+        if self.arrival == Arrival::OneByOne {
+            name = name + "/" + ONE_BY_ONE;
+        }
+        if self.coding == Coding::Deflate {
+            name = name + "/" + DEFLATE;
+        }
         f.pad(&name)
     }
 }

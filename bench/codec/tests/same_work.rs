@@ -1,13 +1,13 @@
 //! The codecs are compared on the same work, so they have to do the same.
 
 use nextrush_bench_codec::codecs::{
-    FastWebSockets, NextRush, NextRushOwned, TokioWebSockets, Tungstenite,
+    FastWebSockets, NextRush, NextRushOwned, TokioWebSockets, Tungstenite, Yawc,
 };
-use nextrush_bench_codec::{CODECS, Codec, Connection, Direction, Sample, Socket, Work};
+use nextrush_bench_codec::{CODECS, Codec, Coding, Connection, Direction, Sample, Socket, Work};
 
-fn works(wanted: &[Direction]) -> Vec<Work> {
+fn works(coding: Coding, wanted: &[Direction]) -> Vec<Work> {
     let mut works = Work::all();
-    works.retain(|work| wanted.contains(&work.direction));
+    works.retain(|work| work.coding == coding && wanted.contains(&work.direction));
     works
 }
 
@@ -16,8 +16,11 @@ fn enough(work: &Work) -> usize {
     2 * (256 * 1024 / work.size) + 3
 }
 
-fn every_message_comes_out<C: Codec>() {
-    for work in works(&[Direction::ServerReceives, Direction::ClientReceives]) {
+fn every_message_comes_out<C: Codec>(coding: Coding) {
+    for work in works(
+        coding,
+        &[Direction::ServerReceives, Direction::ClientReceives],
+    ) {
         let sample = Sample::new(work.kind, work.size);
         let mut connection = C::connect(&work, Socket::new(&work));
         for count in [1, 0, enough(&work)] {
@@ -32,14 +35,17 @@ fn every_message_comes_out<C: Codec>() {
 }
 
 fn the_wire_gets_every_message<C: Codec>() {
-    for work in works(&[Direction::ServerSends, Direction::ClientSends]) {
+    for work in works(
+        Coding::Plain,
+        &[Direction::ServerSends, Direction::ClientSends],
+    ) {
         let sample = Sample::new(work.kind, work.size);
         let mut connection = C::connect(&work, Socket::new(&work));
         let message = C::Connection::outgoing(&sample);
         let count = if work.size > 64 * 1024 { 1 } else { 3 };
         connection.send(&message, count);
 
-        let socket = connection.into_socket();
+        let socket = connection.into_socket().expect("its own");
         let mut wire = socket.outgoing();
         for _ in 0..count {
             let mask = match work.direction {
@@ -70,7 +76,7 @@ macro_rules! tests {
 
             #[test]
             fn every_message_that_is_received_comes_out_whole() {
-                every_message_comes_out::<$codec>();
+                every_message_comes_out::<$codec>(Coding::Plain);
             }
 
             #[test]
@@ -87,6 +93,29 @@ tests! {
     fastwebsockets: FastWebSockets;
     tokio_websockets: TokioWebSockets;
     tungstenite: Tungstenite;
+}
+
+#[test]
+fn every_compressed_message_that_is_received_comes_out_whole() {
+    every_message_comes_out::<NextRush>(Coding::Deflate);
+    every_message_comes_out::<NextRushOwned>(Coding::Deflate);
+    every_message_comes_out::<Yawc>(Coding::Deflate);
+}
+
+#[test]
+fn the_wire_gets_compressed_messages() {
+    for work in works(
+        Coding::Deflate,
+        &[Direction::ServerSends, Direction::ClientSends],
+    ) {
+        let sample = Sample::new(work.kind, work.size);
+        let mut connection = NextRush::connect(&work, Socket::new(&work));
+        connection.send(&<NextRush as Codec>::Connection::outgoing(&sample), 1);
+        let socket = connection.into_socket().expect("its own");
+        let wire = socket.outgoing();
+        assert_eq!(wire[0], 0xC1, "{work}");
+        assert!(wire.len() < work.size * 2 / 3, "{work}");
+    }
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //!
 //! - [`Decoder`] takes the bytes of one connection, in whatever pieces they arrive, and
 //!   yields [`Event`]s: whole messages, pings, pongs and the close. It is strict, and it
-//!   refuses a violation at the first byte that proves it, with a [`ProtocolError`]
-//!   that knows its close code.
+//!   refuses a violation at the first byte that proves it (a close frame as a whole), with a
+//!   [`ProtocolError`] that knows its close code.
 //! - [`Frame`] is a message on its way out: header and payload in one shared buffer that
 //!   goes to any number of connections. A client masks instead: [`encode_masked`].
 //! - [`handshake`] holds both halves of the opening handshake as functions on headers.

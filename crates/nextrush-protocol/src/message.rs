@@ -44,16 +44,20 @@ impl Message {
         }
     }
 
-    /// Appends bytes that have arrived. `bound` is the longest that the message can
-    /// become; the buffer never has more capacity than that.
-    pub(crate) fn push(&mut self, bytes: &[u8], bound: usize) -> Result<(), ProtocolError> {
-        let needed = self.len() + bytes.len();
+    /// Makes room for `arrived` bytes that have arrived. `bound` is the longest that the
+    /// message can become; the buffer never has more capacity than that.
+    pub(crate) fn make_room(&mut self, arrived: usize, bound: usize) {
+        let needed = self.len() + arrived;
         if needed > self.capacity() {
             // Doubling keeps the copying linear. The announced length is no reason to
             // reserve: a peer can announce much and send nothing.
             let doubled = (self.capacity() * 2).max(LEAST_GROWTH).min(bound);
             self.grow_to(needed.max(doubled));
         }
+    }
+
+    /// Appends bytes, for which [`make_room`](Self::make_room) has made room.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
         match self {
             Self::Text(text) => text.push(bytes).ok_or(ProtocolError::InvalidText),
             Self::Binary(data) => {

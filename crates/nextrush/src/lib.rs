@@ -104,4 +104,4 @@ pub use nextrush_engine::{
     Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Heartbeat,
     Options, PingLimit, State,
 };
-pub use nextrush_protocol::{CloseCode, DeflateConfig, Limits};
+pub use nextrush_protocol::{CloseCode, DeflateConfig, Limits, Retry};

@@ -58,7 +58,7 @@ impl Connection for WebSocket<Socket> {
         });
     }
 
-    fn into_socket(self) -> Socket {
-        self.into_inner()
+    fn into_socket(self) -> Option<Socket> {
+        Some(self.into_inner())
     }
 }

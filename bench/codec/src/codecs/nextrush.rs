@@ -1,11 +1,16 @@
 use std::io::{Read, Write};
 
-use nextrush_protocol::{Decoder, Event, Frame, Limits, Opcode, Role, encode_masked};
+use nextrush_protocol::handshake::client::Opening;
+use nextrush_protocol::handshake::server;
+use nextrush_protocol::{
+    Decoder, DeflateConfig, DeflateContext, DeflateParams, Deflater, Event, Frame, FrameHead,
+    Inflater, Limits, Opcode, Role, encode_masked,
+};
 
 use crate::codec::{Codec, Connection};
 use crate::sample::Sample;
 use crate::socket::Socket;
-use crate::work::{Direction, Work};
+use crate::work::{Coding, Direction, Work};
 
 /// `nextrush-protocol`, messages lent from the read buffer.
 #[derive(Debug)]
@@ -32,6 +37,42 @@ pub struct NextRushConnection<const OWNED: bool> {
     end: usize,
     is_client: bool,
     write_buffer: Vec<u8>,
+    inflater: Inflater,
+    /// If compression has been agreed on.
+    deflate: Option<Deflate>,
+}
+
+/// What a server and what a client compresses with.
+#[derive(Debug)]
+struct Deflate {
+    params: DeflateParams,
+    config: DeflateConfig,
+    deflater: Deflater,
+    context: DeflateContext,
+}
+
+impl Deflate {
+    /// By the defaults: each message by itself, at level 1.
+    fn new() -> Self {
+        let config = DeflateConfig::default();
+        let params = agreed(config);
+        Self {
+            params,
+            config,
+            deflater: Deflater::new(),
+            context: DeflateContext::new(Role::Client, params, &config),
+        }
+    }
+}
+
+fn agreed(config: DeflateConfig) -> DeflateParams {
+    let opening = Opening::new([0; 16]).deflate(config);
+    let mut request = opening.headers();
+    request.insert("host", http::HeaderValue::from_static("example.com"));
+    let method = http::Method::GET;
+    let mut accepted =
+        server::accept(&method, http::Version::HTTP_11, &request).expect("a right request");
+    accepted.negotiate_deflate(&config).expect("an offer")
 }
 
 impl Codec for NextRush {
@@ -63,23 +104,43 @@ impl<const OWNED: bool> NextRushConnection<OWNED> {
         } else {
             Role::Server
         };
+        let deflate = (work.coding == Coding::Deflate).then(Deflate::new);
+        let mut decoder = Decoder::new(role, Limits::message(LIMIT));
+        if let Some(deflate) = &deflate {
+            decoder = decoder.with_deflate(deflate.params);
+        }
         Self {
             socket,
-            decoder: Decoder::new(role, Limits::message(LIMIT)),
+            decoder,
             read_buffer: vec![0; READ_BUFFER].into(),
             start: 0,
             end: 0,
             is_client,
             write_buffer: Vec::new(),
+            inflater: Inflater::new(),
+            deflate,
         }
     }
 
     fn send_masked(&mut self, opcode: Opcode, payload: &[u8]) {
+        let deflate = self.deflate.as_mut();
+        let deflated = deflate.and_then(|deflate| deflate.context.deflate(payload));
+        let (head, payload) = match &deflated {
+            Some(deflated) => (FrameHead::from(opcode).compressed(), &deflated[..]),
+            None => (opcode.into(), payload),
+        };
         self.write_buffer.clear();
-        encode_masked(opcode, payload, rand::random(), &mut self.write_buffer);
+        encode_masked(head, payload, rand::random(), &mut self.write_buffer);
         self.socket
             .write_all(&self.write_buffer)
             .expect("in memory");
+    }
+
+    fn send_frame(&mut self, mut frame: Frame) {
+        if let Some(deflate) = &mut self.deflate {
+            frame = frame.deflated(deflate.params, &deflate.config, &mut deflate.deflater);
+        }
+        self.socket.write_all(frame.as_bytes()).expect("in memory");
     }
 }
 
@@ -104,7 +165,10 @@ impl<const OWNED: bool> Connection for NextRushConnection<OWNED> {
             }
             let mut input = &mut self.read_buffer[self.start..self.end];
             while received < count
-                && let Some(event) = self.decoder.decode(&mut input).expect("valid frames")
+                && let Some(event) = self
+                    .decoder
+                    .decode_with(&mut input, &mut self.inflater)
+                    .expect("valid frames")
             {
                 let event = if OWNED { event.into_owned() } else { event };
                 match &event {
@@ -132,19 +196,13 @@ impl<const OWNED: bool> Connection for NextRushConnection<OWNED> {
                     self.send_masked(Opcode::Text, text.as_bytes());
                 }
                 Payload::Binary(data) if self.is_client => self.send_masked(Opcode::Binary, data),
-                Payload::Text(text) => {
-                    let frame = Frame::text(text);
-                    self.socket.write_all(frame.as_bytes()).expect("in memory");
-                }
-                Payload::Binary(data) => {
-                    let frame = Frame::binary(data);
-                    self.socket.write_all(frame.as_bytes()).expect("in memory");
-                }
+                Payload::Text(text) => self.send_frame(Frame::text(text)),
+                Payload::Binary(data) => self.send_frame(Frame::binary(data)),
             }
         }
     }
 
-    fn into_socket(self) -> Socket {
-        self.socket
+    fn into_socket(self) -> Option<Socket> {
+        Some(self.socket)
     }
 }

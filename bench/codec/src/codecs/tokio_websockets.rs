@@ -56,7 +56,7 @@ impl Connection for WebSocketStream<Socket> {
         });
     }
 
-    fn into_socket(self) -> Socket {
-        self.into_inner()
+    fn into_socket(self) -> Option<Socket> {
+        Some(self.into_inner())
     }
 }

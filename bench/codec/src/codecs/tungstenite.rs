@@ -57,7 +57,7 @@ impl Connection for WebSocket<Socket> {
         self.flush().expect("in memory");
     }
 
-    fn into_socket(self) -> Socket {
-        self.into_inner()
+    fn into_socket(self) -> Option<Socket> {
+        Some(self.into_inner())
     }
 }

@@ -7,8 +7,9 @@ use crate::error::ProtocolError;
 use crate::message::Message;
 
 /// Inflated bytes go through a buffer of this size, so that no more than this is ever
-/// inflated beyond a limit.
-const CHUNK: usize = 16 * 1024;
+/// inflated beyond a limit. References within it are faster than those to the window: with
+/// 16 KiB a message of 1 MiB takes a quarter longer.
+const CHUNK: usize = 64 * 1024;
 
 /// What a message has left out at its end, and an empty final block.
 const END: [u8; 6] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0x03, 0x00];
@@ -23,7 +24,7 @@ const MAX_DISTANCE: usize = 32 * 1024;
 /// What it takes to inflate messages, to be shared by all decoders of a thread; see
 /// [`Decoder::decode_with`](crate::Decoder::decode_with).
 ///
-/// Empty at first; from the first compressed message on it holds about 64 KiB. Lent to a
+/// Empty at first; from the first compressed message on it holds about 112 KiB. Lent to a
 /// decoder for the time of a call; a message that is not complete by the end of it
 /// keeps the state, about 48 KiB, until it is, and the next one gets another.
 #[derive(Default)]
@@ -129,7 +130,9 @@ impl Inflation {
             let produced = (self.stream.total_out() - before.1) as usize;
             bytes = &bytes[consumed..];
 
-            message.push(&chunk[..produced.min(room)], limit)?;
+            let inflated = &chunk[..produced.min(room)];
+            message.make_room(inflated.len(), limit);
+            message.push(inflated)?;
             if produced > room {
                 return Err(ProtocolError::MessageTooBig { limit });
             }

@@ -19,7 +19,7 @@ const RSV2: u8 = 0x20;
 const RSV3: u8 = 0x10;
 
 /// Bookkeeping, and the state that a compressed message needs until it is complete.
-const OVERHEAD: usize = 49 * 1024;
+pub(crate) const OVERHEAD: usize = 49 * 1024;
 
 /// "Hello" in one block with fixed codes (RFC 7692 §7.2.3.1).
 const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];

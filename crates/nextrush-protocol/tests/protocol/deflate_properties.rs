@@ -1,5 +1,6 @@
 //! Laws of compressed streams.
 
+use flate2::{Compress, Compression, FlushCompress};
 use nextrush_protocol::{
     Decoder, DeflateConfig, DeflateContext, Deflater, Event, Frame, FrameHead, Inflater, Limits,
     Opcode, Role, encode_masked,
@@ -8,10 +9,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::deflate::agreed;
+use crate::deflate::{OVERHEAD, agreed};
 use crate::properties::pieces;
 use crate::wire::{
-    BINARY, BINARY_START, LAST, MORE, PING, Said, TEXT, TEXT_START, feed_with, frame,
+    BINARY, BINARY_START, LAST, MORE, PING, Said, TEXT, TEXT_START, feed_with, frame, unmasked,
 };
 
 fn config() -> impl Strategy<Value = DeflateConfig> {
@@ -66,15 +67,63 @@ fn parts<'e>(event: &'e Event<'_>) -> (Opcode, &'e [u8]) {
     }
 }
 
-fn run(mut decoder: Decoder, inflater: &mut Inflater, pieces: &[&[u8]]) -> Said {
+fn run(decoder: Decoder, inflater: &mut Inflater, pieces: &[&[u8]]) -> Said {
+    run_within(usize::MAX, decoder, inflater, pieces)
+}
+
+/// Fails if the decoder ever holds more than `most` bytes.
+fn run_within(
+    most: usize,
+    mut decoder: Decoder,
+    inflater: &mut Inflater,
+    pieces: &[&[u8]],
+) -> Said {
     let mut said = Said {
         events: Vec::new(),
         error: None,
     };
     for piece in pieces {
         feed_with(&mut decoder, Some(inflater), piece, &mut said);
+        assert!(decoder.buffered() <= most);
     }
     said
+}
+
+/// What is wrong with a compressed message, and the close code for that.
+fn violation() -> impl Strategy<Value = (Vec<u8>, u16)> {
+    const RSV1: u8 = 0x40;
+    let stored = |bytes: &[u8]| {
+        let length = bytes.len() as u16;
+        let lengths = [length.to_le_bytes(), (!length).to_le_bytes()].concat();
+        [&[0][..], &lengths, bytes, &[0]].concat()
+    };
+    let mut bomb = vec![0; 1024];
+    let mut stream = Compress::new(Compression::best(), false);
+    let zeros = vec![0; Limits::default().message + 1];
+    let flush = FlushCompress::Sync;
+    stream
+        .compress(&zeros, &mut bomb, flush)
+        .expect("a new stream");
+    bomb.truncate(stream.total_out() as usize - 4);
+    prop_oneof![
+        prop::sample::select(vec![
+            PING | RSV1,
+            TEXT | 0x20,
+            TEXT | RSV1 | 0x10,
+            LAST | RSV1
+        ])
+        .prop_map(|first| (frame(first, b""), 1002)),
+        Just((
+            [frame(TEXT_START | RSV1, b"\0"), frame(LAST | RSV1, b"")].concat(),
+            1002
+        )),
+        // A block of the reserved kind, one that breaks off, one that refers to nothing.
+        prop::sample::select(vec![&b"\x06"[..], b"\xf2\x48\xcd", b"\x02\x03\x00"])
+            .prop_map(|payload| (frame(BINARY | RSV1, payload), 1007)),
+        Just((frame(TEXT | RSV1, &stored(b"ab\xed\xa0\x80")), 1007)),
+        Just((frame(TEXT | RSV1, &stored(b"\xe2\x82")), 1007)),
+        Just((frame(BINARY | RSV1, &bomb), 1009)),
+    ]
 }
 
 proptest! {
@@ -137,6 +186,61 @@ proptest! {
     }
 
     #[test]
+    fn what_a_server_compresses_for_one_client_that_client_inflates(
+        (server, client) in (config(), config()),
+        messages in vec(message(), 0..6),
+        cuts in vec(any::<Index>(), 0..6),
+    ) {
+        let params = agreed(&server, &client);
+        let mut context = DeflateContext::new(Role::Server, params, &server);
+        let mut bytes = Vec::new();
+        for event in &messages {
+            let (opcode, payload) = parts(event);
+            bytes.extend(match context.deflate(payload) {
+                Some(deflated) => unmasked(0xC0 | opcode as u8, &deflated),
+                None => unmasked(0x80 | opcode as u8, payload),
+            });
+        }
+        let decoder = Decoder::new(Role::Client, Limits::default()).with_deflate(params);
+        let said = run(decoder, &mut Inflater::new(), &pieces(&bytes, &cuts));
+        prop_assert_eq!(said, Said { events: messages, error: None });
+    }
+
+    #[test]
+    fn a_violation_gives_one_error_with_its_code_after_all_messages_before_it(
+        messages in vec(message(), 0..4),
+        (violation, code) in violation(),
+        after in vec(message(), 0..2),
+        cuts in vec(any::<Index>(), 0..8),
+    ) {
+        // Without takeover, so that there is nothing to refer to.
+        let params = agreed(&DeflateConfig::default(), &DeflateConfig::default());
+        let config = DeflateConfig { threshold: 0, ..DeflateConfig::default() };
+        let mut context = DeflateContext::new(Role::Client, params, &config);
+        let mut encode = |event: &Event<'_>| {
+            let (opcode, payload) = parts(event);
+            match context.deflate(payload) {
+                Some(deflated) => frame(0xC0 | opcode as u8, &deflated),
+                None => frame(0x80 | opcode as u8, payload),
+            }
+        };
+        let before: Vec<u8> = messages.iter().flat_map(&mut encode).collect();
+        let behind: Vec<u8> = after.iter().flat_map(&mut encode).collect();
+        let bytes = [before, violation, behind].concat();
+        let bytewise: Vec<_> = bytes.chunks(1).collect();
+        for pieces in [pieces(&bytes, &cuts), bytewise] {
+            let limits = Limits::default();
+            let decoder = Decoder::new(Role::Server, limits).with_deflate(params);
+            let most = limits.message + OVERHEAD;
+            // `feed_with` fails on a second error and on events after the first.
+            let said = run_within(most, decoder, &mut Inflater::new(), &pieces);
+            prop_assert_eq!(&said.events, &messages);
+            let answer = said.error.map(|error| error.close_code().as_u16());
+            prop_assert_eq!(answer, Some(code));
+        }
+    }
+
+    #[test]
     fn any_cut_of_any_compressed_bytes_gives_the_same_within_the_limit(
         (server, client) in (config(), config()),
         frames in vec((
@@ -182,8 +286,11 @@ proptest! {
             }
         }
         let bytewise: Vec<_> = bytes.chunks(1).collect();
+        let window = 1 << params.client_max_window_bits();
         for pieces in [pieces(&bytes, &cuts), bytewise] {
-            prop_assert_eq!(&run(decoder(), &mut inflater, &pieces), &whole);
+            let most = limit + window + OVERHEAD;
+            let said = run_within(most, decoder(), &mut inflater, &pieces);
+            prop_assert_eq!(&said, &whole);
         }
     }
 }

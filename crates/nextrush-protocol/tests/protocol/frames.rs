@@ -585,6 +585,15 @@ fn each_violation_has_its_close_code() {
 }
 
 #[test]
+fn a_close_frame_is_judged_when_it_is_whole() {
+    for payload in [&b"\x03\xedbye"[..], b"\x03\xe8\xffbye"] {
+        let bytes = frame(CLOSE, payload);
+        let refused = bytes_until_error(Limits::default(), &bytes);
+        assert_eq!(refused, Some(bytes.len()));
+    }
+}
+
+#[test]
 fn a_header_is_refused_at_the_first_byte_that_proves_it_wrong() {
     for (bytes, needed) in [
         (frame(TEXT | 0x40, b"x"), 1),

@@ -9,7 +9,7 @@ use proptest::sample::Index;
 
 use crate::wire::{
     BINARY, BINARY_START, CLOSE, LAST, MORE, PING, PONG, Said, TEXT, TEXT_START, decode, feed,
-    frame_to, header, unmasked,
+    frame, frame_to, header, unmasked,
 };
 
 /// Bookkeeping, and the payload of a control frame between fragments.
@@ -122,8 +122,18 @@ pub(crate) fn pieces<'b>(bytes: &'b [u8], cuts: &[Index]) -> Vec<&'b [u8]> {
 }
 
 /// A frame that breaks a rule whatever came before it, and the close code for that.
-fn violation() -> impl Strategy<Value = (Vec<u8>, u16)> {
-    let wrong = |first, payload: &[u8]| frame_to(Role::Server, first, payload);
+fn violation(role: Role) -> impl Strategy<Value = (Vec<u8>, u16)> {
+    let wrong = move |first, payload: &[u8]| frame_to(role, first, payload);
+    // The mask bit, and a header that announces so many bytes.
+    let masked = if role == Role::Server { 0x80 } else { 0 };
+    let header = move |first, length: u64| {
+        let mut bytes = header(first, length);
+        if role == Role::Client {
+            bytes[1] &= 0x7F;
+            bytes.truncate(bytes.len() - 4);
+        }
+        bytes
+    };
     let big = Limits::default().message as u64 + 1;
     prop_oneof![
         (1..8u8, any::<u8>())
@@ -132,9 +142,15 @@ fn violation() -> impl Strategy<Value = (Vec<u8>, u16)> {
         Just((wrong(PING & 0x7F, b""), 1002)),
         Just((wrong(LAST, b"x"), 1002)),
         Just((wrong(PING, &[0; 126]), 1002)),
-        Just((unmasked(TEXT, b"x"), 1002)),
+        Just((
+            match role {
+                Role::Server => unmasked(TEXT, b"x"),
+                Role::Client => frame(TEXT, b"x"),
+            },
+            1002
+        )),
         Just((header(BINARY, 1 << 63), 1002)),
-        Just((vec![BINARY, 0xFE, 0, 125], 1002)),
+        Just((vec![BINARY, masked | 126, 0, 125], 1002)),
         Just((wrong(CLOSE, b"x"), 1002)),
         (1004..=1006u16).prop_map(move |code| (wrong(CLOSE, &code.to_be_bytes()), 1002)),
         Just((wrong(CLOSE, b"\x03\xe8\xff"), 1007)),
@@ -143,8 +159,8 @@ fn violation() -> impl Strategy<Value = (Vec<u8>, u16)> {
             wrong(TEXT, "€".as_bytes().split_last().expect("3 bytes").1),
             1007
         )),
-        (big..u64::MAX / 2).prop_map(|length| (header(BINARY, length), 1009)),
-        (big..big * 2).prop_map(|length| (header(TEXT_START, length), 1009)),
+        (big..u64::MAX / 2).prop_map(move |length| (header(BINARY, length), 1009)),
+        (big..big * 2).prop_map(move |length| (header(TEXT_START, length), 1009)),
     ]
 }
 
@@ -192,14 +208,14 @@ proptest! {
 
     #[test]
     fn a_violation_gives_one_error_with_its_code_after_all_events_before_it(
-        stream in stream(Role::Server),
-        (violation, code) in violation(),
-        after in stream(Role::Server),
+        (role, stream, (violation, code), after) in role().prop_flat_map(|role| {
+            (Just(role), stream(role), violation(role), stream(role))
+        }),
         cuts in vec(any::<Index>(), 0..8),
     ) {
         let bytes = [stream.bytes, violation, after.bytes].concat();
         // `decode` fails on a second error and on events after the first.
-        let (said, decoder) = decode(Role::Server, Limits::default(), pieces(&bytes, &cuts));
+        let (said, decoder) = decode(role, Limits::default(), pieces(&bytes, &cuts));
         prop_assert_eq!(said.events, stream.events);
         let answer = said.error.map(|error| error.close_code().as_u16());
         prop_assert_eq!(answer, Some(code));

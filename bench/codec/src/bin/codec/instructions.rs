@@ -2,7 +2,7 @@ use std::env;
 use std::error::Error;
 use std::process::Command;
 
-use nextrush_bench_codec::{CODECS, Named, Work};
+use nextrush_bench_codec::{Named, Work};
 
 use crate::table;
 
@@ -16,15 +16,15 @@ const MESSAGES: usize = 10_000;
 const COPY_IN_WORDS: &str = "glibc.cpu.x86_rep_movsb_threshold=1000000000";
 
 /// Prints the instructions per message for each of `works`.
-pub(crate) fn print(works: &[Work]) -> Result<(), Box<dyn Error>> {
-    table::heading("instructions");
+pub(crate) fn print(codecs: &[Named], works: &[Work]) -> Result<(), Box<dyn Error>> {
+    table::heading("instructions", codecs);
     for work in works {
-        let figures = CODECS
+        let figures = codecs
             .iter()
             .map(|codec| per_message(codec, work))
             .collect::<Result<Vec<_>, _>>()?;
-        let best = figures[table::best_peer(&figures)];
-        let ratios: Vec<_> = table::ours()
+        let best = figures[table::best_peer(codecs, &figures)];
+        let ratios: Vec<_> = table::ours(codecs)
             .map(|at| format!("{:.2}", figures[at] / best))
             .collect();
         table::line(work, &figures, &ratios);

@@ -9,10 +9,11 @@ mod instructions;
 mod table;
 mod times;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use nextrush_bench_codec::{CODECS, Named, Work};
+use nextrush_bench_codec::{CODECS, Coding, DEFLATING, Named, Work, codecs};
 
 /// The cost of WebSocket messages in nextrush-protocol and in its peers.
 #[derive(Debug, Parser)]
@@ -52,8 +53,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Instructions { only } => instructions::print(&works(&only)),
-        Command::Times { only, repetitions } => times::print(&works(&only), repetitions),
+        Command::Instructions { only } => for_each_coding(&only, instructions::print),
+        Command::Times { only, repetitions } => for_each_coding(&only, |codecs, works| {
+            times::print(codecs, works, repetitions)
+        }),
         Command::Run { codec, work, count } => {
             (codec.job)(&work).run(count);
             Ok(())
@@ -68,18 +71,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn works(only: &str) -> Vec<Work> {
-    let mut works = Work::all();
-    works.retain(|work| work.to_string().contains(only));
-    works
+/// Prints a table for each coding that has some of the work whose name contains `only`.
+fn for_each_coding(
+    only: &str,
+    print: impl Fn(&[Named], &[Work]) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    for coding in [Coding::Plain, Coding::Deflate] {
+        let mut works = Work::all();
+        works.retain(|work| work.coding == coding && work.to_string().contains(only));
+        if !works.is_empty() {
+            print(codecs(coding), &works)?;
+        }
+    }
+    Ok(())
 }
 
 fn codec(name: &str) -> Result<Named, String> {
-    let found = CODECS.into_iter().find(|codec| codec.name == name);
-    found.ok_or_else(|| {
-        format!(
-            "no codec is named {name}: {}",
-            CODECS.map(|it| it.name).join(", ")
-        )
+    let all = || CODECS.iter().chain(&DEFLATING);
+    let found = all().find(|codec| codec.name == name);
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = all().map(|codec| codec.name).collect();
+        format!("no codec is named {name}: {}", names.join(", "))
     })
 }

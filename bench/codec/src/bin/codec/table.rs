@@ -1,16 +1,16 @@
-use nextrush_bench_codec::{CODECS, Work};
+use nextrush_bench_codec::{Named, Work};
 
 /// The width of a work's name.
 const NAME: usize = 38;
 
 /// Prints the heading; the last columns are the ratios, one for each codec of ours.
-pub(crate) fn heading(unit: &str) {
+pub(crate) fn heading(unit: &str, codecs: &[Named]) {
     print!("| {:<NAME$} |", format!("{unit} per message"));
-    for codec in &CODECS {
+    for codec in codecs {
         print!(" {:>16} |", codec.name);
     }
     println!(" nextrush / best peer | owned / best peer |");
-    println!("|---|{}---:|---:|", "---:|".repeat(CODECS.len()));
+    println!("|---|{}---:|---:|", "---:|".repeat(codecs.len()));
 }
 
 /// Prints a line: a figure for each codec, and the ratios.
@@ -26,16 +26,16 @@ pub(crate) fn line(work: &Work, figures: &[f64], ratios: &[String]) {
 }
 
 /// The place of the peer with the lowest figure.
-pub(crate) fn best_peer(figures: &[f64]) -> usize {
-    let peers = (0..CODECS.len()).filter(|at| !CODECS[*at].is_ours);
+pub(crate) fn best_peer(codecs: &[Named], figures: &[f64]) -> usize {
+    let peers = (0..codecs.len()).filter(|at| !codecs[*at].is_ours);
     peers
         .min_by(|a, b| figures[*a].total_cmp(&figures[*b]))
         .expect("there are peers")
 }
 
 /// The places of our own figures.
-pub(crate) fn ours() -> impl Iterator<Item = usize> {
-    (0..CODECS.len()).filter(|at| CODECS[*at].is_ours)
+pub(crate) fn ours(codecs: &[Named]) -> impl Iterator<Item = usize> {
+    (0..codecs.len()).filter(|at| codecs[*at].is_ours)
 }
 
 fn rounded(figure: f64) -> String {

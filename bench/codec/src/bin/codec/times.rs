@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fs;
 
-use nextrush_bench_codec::{CODECS, Job, Work};
+use nextrush_bench_codec::{Job, Named, Work};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::table;
@@ -11,16 +11,22 @@ const TURN: f64 = 1_000_000.0;
 
 /// Prints the nanoseconds per message for each of `works`: medians, and the ratios with
 /// their quartiles.
-pub(crate) fn print(works: &[Work], repetitions: usize) -> Result<(), Box<dyn Error>> {
+pub(crate) fn print(
+    codecs: &[Named],
+    works: &[Work],
+    repetitions: usize,
+) -> Result<(), Box<dyn Error>> {
     println!("Load before: {}", load());
-    table::heading("ns");
+    table::heading("ns", codecs);
     for work in works {
-        let turns = measure(work, repetitions.max(1));
-        let figures: Vec<f64> = (0..CODECS.len())
+        let turns = measure(codecs, work, repetitions.max(1));
+        let figures: Vec<f64> = (0..codecs.len())
             .map(|at| quantile(&column(&turns, at), 0.5))
             .collect();
-        let best = table::best_peer(&figures);
-        let ratios: Vec<_> = table::ours().map(|at| ratio(&turns, at, best)).collect();
+        let best = table::best_peer(codecs, &figures);
+        let ratios: Vec<_> = table::ours(codecs)
+            .map(|at| ratio(&turns, at, best))
+            .collect();
         table::line(work, &figures, &ratios);
     }
     println!("Load after: {}", load());
@@ -29,8 +35,8 @@ pub(crate) fn print(works: &[Work], repetitions: usize) -> Result<(), Box<dyn Er
 
 /// For each repetition what each codec took. They take turns, each time another one
 /// first, so that what disturbs the machine for a while disturbs them all.
-fn measure(work: &Work, repetitions: usize) -> Vec<Vec<f64>> {
-    let mut jobs = CODECS.map(|codec| (codec.job)(work));
+fn measure(codecs: &[Named], work: &Work, repetitions: usize) -> Vec<Vec<f64>> {
+    let mut jobs: Vec<Job> = codecs.iter().map(|codec| (codec.job)(work)).collect();
     let mut batches = 1;
     let longest = |jobs: &mut [Job], batches: usize| {
         let times = jobs.iter_mut().map(|job| time(job, work, batches));
