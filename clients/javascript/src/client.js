@@ -92,8 +92,6 @@ export class Client extends Connection {
   #renewal;
   /** The last message that only asks whether the connection lives. @type {string | null} */
   #probe = null;
-  /** Whether the outbox was read, or there is none. @type {boolean} */
-  #restored;
 
   /**
    * @param {Address} address
@@ -113,7 +111,6 @@ export class Client extends Connection {
       requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && repeatWindowMs >= 0,
     );
     this.#answerTimeoutMs = answerTimeoutMs;
-    this.#restored = outbox === null;
     this.#patience = new Deadline(this.environment.timers);
     this.#renewal = new Deadline(this.environment.timers);
     this.requests = new Requests({
@@ -132,16 +129,13 @@ export class Client extends Connection {
 
   /** @override */
   connect() {
-    if (!this.#restored) {
-      this.#restored = true;
-      void this.#restore();
-    }
+    void this.#restore();
     super.connect();
   }
 
   /** @override */
   close() {
-    this.requests.end('the client was closed');
+    this.requests.end();
     super.close();
   }
 
@@ -273,7 +267,7 @@ export class Client extends Connection {
    * @type {Connection['fail']}
    */
   fail(reason, details) {
-    this.requests.end('the client gave up');
+    this.requests.end();
     super.fail(reason, details);
   }
 
@@ -289,7 +283,6 @@ export class Client extends Connection {
     } catch (cause) {
       this.emit('fault', new ClientError('store', 'the outbox cannot be read', { cause }));
     }
-    if (this.state === 'connected') this.requests.flush();
   }
 
   /** @param {number} expiry Of the present token, in milliseconds since 1970, or `NaN`. */
@@ -312,7 +305,7 @@ export class Client extends Connection {
     try {
       const token = await this.askToken();
       if (!current()) return;
-      const options = { timeoutMs: this.#answerTimeoutMs, stored: false };
+      const options = { timeoutMs: this.#answerTimeoutMs, repeat: false };
       const { expiresAt } = await this.request({ type: 'refresh', token }, options);
       if (current()) this.#renewAt(Date.parse(expiresAt) || expiryOf(token));
     } catch (error) {

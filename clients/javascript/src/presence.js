@@ -27,7 +27,7 @@ import { PresenceList } from './presence-list.js';
  */
 export class Presence extends Emitter {
   #live;
-  #channel;
+  #subscription;
   #list = new PresenceList();
   /** What this device tells about itself, to be told again on each connection. @type {unknown} */
   #data;
@@ -43,8 +43,8 @@ export class Presence extends Emitter {
   constructor(live, channel) {
     super();
     this.#live = live;
-    this.#channel = channel;
     const subscription = live.subscribe(channel);
+    this.#subscription = subscription;
     this.#stops = [
       subscription.on('state', (state) => {
         if (state === 'subscribed') this.#enter();
@@ -81,7 +81,7 @@ export class Presence extends Emitter {
    */
   update(data) {
     this.#data = data;
-    this.#tell();
+    if (this.#subscription.state === 'subscribed') this.#tell();
   }
 
   /** Stops listening. The subscription stays. */
@@ -109,8 +109,7 @@ export class Presence extends Emitter {
    * @param {object} message
    */
   #request(message) {
-    this.#live
-      .request({ ...message, channel: this.#channel }, { stored: false })
-      .catch(() => {});
+    const { channel } = this.#subscription;
+    this.#live.request({ ...message, channel }, { repeat: false }).catch(() => {});
   }
 }

@@ -98,4 +98,4 @@ export type Environment = Required<EnvironmentOptions>;
  * @returns {Environment}
  * @throws {ClientError} `no-websocket`
  */
-export declare function resolveEnvironment(options?: EnvironmentOptions): Environment;
+export declare function resolveEnvironment({ WebSocket, timers, now, random, network, page, }?: EnvironmentOptions): Environment;
