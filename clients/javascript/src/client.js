@@ -24,7 +24,8 @@ import { expiryOf, refreshDelay } from './token.js';
  *   is due, in milliseconds; then it counts as lost. Default 15,000.
  * @property {number} [requestLimit] How many requests may wait for their answers. Default 100.
  * @property {number} [repeatWindowMs] How long after it first went out a request may be
- *   repeated, in milliseconds. No longer than the server remembers answers. Default 120,000.
+ *   repeated, in milliseconds. Shorter than the server remembers answers, which is two minutes.
+ *   Default 110,000.
  * @property {RequestStore} [outbox] Where requests outlive the page, as `new Outbox(name)`.
  *   Default: nowhere.
  */
@@ -105,7 +106,7 @@ export class Client extends Connection {
       requestTimeoutMs = outbox ? Infinity : 30_000,
       answerTimeoutMs = 15_000,
       requestLimit = 100,
-      repeatWindowMs = 120_000,
+      repeatWindowMs = 110_000,
     } = options;
     checkOptions(
       requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && repeatWindowMs >= 0,
@@ -310,12 +311,13 @@ export class Client extends Connection {
       if (current()) this.#renewAt(Date.parse(expiresAt) || expiryOf(token));
     } catch (error) {
       if (!current()) return;
-      const code = error instanceof ClientError ? error.code : null;
-      if (code === 'unauthorized' || code === 'refused') {
-        this.fail('unauthorized', { error: /** @type {Error} */ (error) });
-      } else {
+      const { code, message } = /** @type {ClientError} */ (error);
+      if (code === 'unauthorized' || message === 'Invalid token') {
+        this.fail('unauthorized', { error: /** @type {ClientError} */ (error) });
+      } else if (code !== 'refused') {
         this.#renewAt(expiry);
       }
+      // Refused for another reason: this server cannot do it, and ends the connection in time.
     }
   }
 }

@@ -7,19 +7,21 @@
 import { Emitter } from './emitter.js';
 import { PresenceList } from './presence-list.js';
 
+/** @import { ClientError } from './errors.js' */
 /** @import { LiveClient } from './live-client.js' */
 /** @import { PresenceMember } from './wire.js' */
 
 /**
  * @typedef {object} PresenceEvents
  * @property {readonly PresenceMember[]} change The members, after each change.
+ * @property {ClientError} refused The server refuses, as for a channel that has no presence.
  */
 
 /**
  * Who is in a channel, with their devices: a list that stays true across lost connections.
  *
  * @example
- * const presence = new Presence(live, 'room-7');
+ * const presence = new Presence(live, 'presence-room-7');
  * presence.on('change', (members) => show(members));
  * presence.update({ status: 'away' });
  *
@@ -110,6 +112,8 @@ export class Presence extends Emitter {
    */
   #request(message) {
     const { channel } = this.#subscription;
-    this.#live.request({ ...message, channel }, { repeat: false }).catch(() => {});
+    this.#live.request({ ...message, channel }, { repeat: false }).catch((error) => {
+      if (error.code === 'refused') this.emit('refused', error);
+    });
   }
 }

@@ -157,7 +157,7 @@ export class Requests {
       const { id, sentAt } = pending.stored;
       if (sentAt !== undefined && !(pending.repeat && now() - sentAt < windowMs)) {
         this.#settle(id)?.reject(
-          new ClientError('unconfirmed', 'it may have been executed'),
+          new ClientError('unconfirmed', 'perhaps executed'),
         );
       } else {
         this.#dispatch(pending);
@@ -219,7 +219,7 @@ export class Requests {
     const expiry = new Deadline(this.#options.timers);
     if (timeoutMs < Infinity) {
       expiry.start(timeoutMs, () =>
-        this.#settle(stored.id)?.reject(new ClientError('timeout', 'no answer in time')),
+        this.#settle(stored.id)?.reject(new ClientError('timeout', 'no answer')),
       );
     }
     const pending = /** @type {Pending} */ ({

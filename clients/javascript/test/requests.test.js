@@ -93,7 +93,7 @@ describe('a request', () => {
     const sent = client.request({ type: 'sent' });
     w.network.dispatchEvent(new Event('offline'));
     const waiting = client.request({ type: 'waiting' });
-    w.clock.advance(120_000);
+    w.clock.advance(110_000);
     w.network.dispatchEvent(new Event('online'));
     w.socket.open();
     assert.equal(await outcome(sent), 'unconfirmed');
@@ -269,8 +269,8 @@ describe('the outbox', () => {
   test('does not repeat what went out too long ago, and says so', async () => {
     const w = world();
     const store = memoryStore([
-      { id: 'old', message: { type: 'old' }, sentAt: w.clock.now() - 120_000 },
-      { id: 'fresh', message: { type: 'fresh' }, sentAt: w.clock.now() - 119_999 },
+      { id: 'old', message: { type: 'old' }, sentAt: w.clock.now() - 110_000 },
+      { id: 'fresh', message: { type: 'fresh' }, sentAt: w.clock.now() - 109_999 },
     ]);
     const client = new Client(ADDRESS, { ...w.options, outbox: store });
     const restored = record(client, 'restored');

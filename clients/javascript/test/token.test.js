@@ -101,6 +101,22 @@ describe('a token function', () => {
     assert.equal(live.reason, 'unauthorized');
   });
 
+  test('whose token a server cannot take on an open connection is asked for the next one', async () => {
+    const { w, live, made } = await connected();
+    w.clock.advance(540_000);
+    await settled();
+    w.socket.receive({ type: 'error', id: refreshes(w)[0].id, message: 'Unknown message type' });
+    await settled();
+    w.clock.advance(60_000);
+    await settled();
+    assert.equal(live.state, 'connected');
+    assert.equal(made.length, 2);
+    w.socket.end(1008, 'Token expired');
+    w.clock.advance(500);
+    assert.equal(made.length, 3);
+    assert.equal(live.state, 'connecting');
+  });
+
   test('is not asked by a connection that ended', async () => {
     const { w, live, made } = await connected();
     live.close();
