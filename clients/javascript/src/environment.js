@@ -79,7 +79,7 @@ export function resolveEnvironment({
 // Looked up at each call, and called as plain functions: browsers refuse `setTimeout` as a
 // method of another object, and test frameworks replace the global ones.
 /** @type {Timers} */
-const platformTimers = {
+export const platformTimers = {
   setTimeout: (callback, ms) => setTimeout(callback, ms),
   clearTimeout: (timer) => clearTimeout(timer),
 };

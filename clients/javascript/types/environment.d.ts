@@ -99,3 +99,5 @@ export type Environment = Required<EnvironmentOptions>;
  * @throws {ClientError} `no-websocket`
  */
 export declare function resolveEnvironment({ WebSocket, timers, now, random, network, page, }?: EnvironmentOptions): Environment;
+/** @type {Timers} */
+export declare const platformTimers: Timers;
