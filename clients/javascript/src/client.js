@@ -311,7 +311,7 @@ export class Client extends Connection {
       if (current()) this.#renewAt(Date.parse(expiresAt) || expiryOf(token));
     } catch (error) {
       if (!current()) return;
-      const { code, message } = /** @type {ClientError} */ (error);
+      const { code, message } = /** @type {Partial<ClientError>} */ (error ?? {});
       if (code === 'unauthorized' || message === 'Invalid token') {
         this.fail('unauthorized', { error: /** @type {ClientError} */ (error) });
       } else if (code !== 'refused') {

@@ -156,9 +156,7 @@ export class Requests {
     for (const pending of [...this.#pending.values()]) {
       const { id, sentAt } = pending.stored;
       if (sentAt !== undefined && !(pending.repeat && now() - sentAt < windowMs)) {
-        this.#settle(id)?.reject(
-          new ClientError('unconfirmed', 'perhaps executed'),
-        );
+        this.#settle(id)?.reject(new ClientError('unconfirmed', 'perhaps executed'));
       } else {
         this.#dispatch(pending);
       }

@@ -22,7 +22,7 @@ for (const token of [jwt({}), 'no-jwt', 'a.b.c', '', null, undefined, 'e30.e30']
 test('a token is replaced in its last minute, a short one in its last fifth', () => {
   assert.equal(refreshDelay(3_600_000), 3_540_000);
   assert.equal(refreshDelay(100_000), 80_000);
-  assert.equal(refreshDelay(-5), 1_000);
+  assert.equal(refreshDelay(-5), 10_000);
 });
 
 describe('a token function', () => {
@@ -77,6 +77,19 @@ describe('a token function', () => {
       w.clock.advance(48_000);
       await settled();
     }
+    assert.equal(refreshes(w).length, 1);
+    assert.equal(live.state, 'connected');
+  });
+
+  test('that throws nothing at all is asked again too', async () => {
+    const { w, live, made } = await connected((n) => {
+      if (n === 1) made.push('failed');
+      if (n === 1) throw undefined;
+    });
+    w.clock.advance(540_000);
+    await settled();
+    w.clock.advance(48_000);
+    await settled();
     assert.equal(refreshes(w).length, 1);
     assert.equal(live.state, 'connected');
   });
