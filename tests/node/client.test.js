@@ -183,3 +183,46 @@ test('after a restart of the server both clients are back where they were', asyn
   chat.disconnect();
   live.close();
 });
+
+test('what was published while the connection was broken comes afterwards, once and in order', async () => {
+  const live = new LiveClient(token('ada'), options());
+  const posts = live.subscribe('posts');
+  const [states, updates, recovered] = [inbox(posts, 'state'), inbox(posts, 'update'), inbox(posts, 'recovered')];
+  live.connect();
+  await states.find((state) => state === 'subscribed');
+  const publish = (/** @type {string} */ title) =>
+    server.request('POST', '/api/posts', { token: token('bob'), body: { title } });
+
+  await publish('one');
+  assert.equal((await updates.next()).data.post.title, 'one');
+  /** @type {WebSocket} */ (/** @type {unknown} */ (live.socket)).terminate();
+  await publish('two');
+  await publish('three');
+  await recovered.next();
+  await publish('four');
+  const rest = [await updates.next(), await updates.next(), await updates.next()];
+  assert.deepEqual(rest.map(({ data }) => data.post.title), ['two', 'three', 'four']);
+  live.close();
+});
+
+test('what is said while the connection breaks is confirmed, and said once', async () => {
+  const chat = await join('porch', 'ada');
+  const witness = await join('porch', 'bob');
+  const heard = inbox(witness, 'chat-message');
+  const texts = Array.from({ length: 10 }, (_, n) => `n ${n}`);
+  const said = texts.map((text) => chat.say(text));
+  /** @type {WebSocket} */ (/** @type {unknown} */ (chat.socket)).terminate();
+  const ids = (await Promise.all(said)).map(({ messageId }) => messageId);
+  assert.equal(new Set(ids).size, texts.length);
+  await chat.say('the end');
+  const seen = [];
+  for (let text; text !== 'the end'; seen.push(text)) ({ text } = await heard.next());
+  assert.deepEqual(seen, [...texts, 'the end']);
+
+  await assert.rejects(chat.request({ type: 'private', targetUserId: 'nobody', text: 'psst' }), {
+    code: 'refused',
+    message: 'User not found or offline',
+  });
+  chat.disconnect();
+  witness.disconnect();
+});

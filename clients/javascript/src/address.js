@@ -80,7 +80,7 @@ function encodeSegment(segment) {
   } catch {
     // Half of a surrogate pair, which UTF-8 cannot say.
   }
-  throw new ClientError('invalid-address', 'not addressable: ' + JSON.stringify(segment));
+  throw new ClientError('invalid-address', `not addressable: '${segment}'`);
 }
 
 /**

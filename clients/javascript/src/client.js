@@ -24,7 +24,8 @@ import { expiryOf, refreshDelay } from './token.js';
  *   is due, in milliseconds; then it counts as lost. Default 15,000.
  * @property {number} [requestLimit] How many requests may wait for their answers. Default 100.
  * @property {number} [repeatWindowMs] How long after it first went out a request may be
- *   repeated, in milliseconds. No longer than the server remembers answers. Default 120,000.
+ *   repeated, in milliseconds. Shorter than the server remembers answers, which is two minutes.
+ *   Default 110,000.
  * @property {RequestStore} [outbox] Where requests outlive the page, as `new Outbox(name)`.
  *   Default: nowhere.
  */
@@ -92,8 +93,6 @@ export class Client extends Connection {
   #renewal;
   /** The last message that only asks whether the connection lives. @type {string | null} */
   #probe = null;
-  /** Whether the outbox was read, or there is none. @type {boolean} */
-  #restored;
 
   /**
    * @param {Address} address
@@ -107,13 +106,12 @@ export class Client extends Connection {
       requestTimeoutMs = outbox ? Infinity : 30_000,
       answerTimeoutMs = 15_000,
       requestLimit = 100,
-      repeatWindowMs = 120_000,
+      repeatWindowMs = 110_000,
     } = options;
     checkOptions(
       requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && repeatWindowMs >= 0,
     );
     this.#answerTimeoutMs = answerTimeoutMs;
-    this.#restored = outbox === null;
     this.#patience = new Deadline(this.environment.timers);
     this.#renewal = new Deadline(this.environment.timers);
     this.requests = new Requests({
@@ -132,16 +130,13 @@ export class Client extends Connection {
 
   /** @override */
   connect() {
-    if (!this.#restored) {
-      this.#restored = true;
-      void this.#restore();
-    }
+    void this.#restore();
     super.connect();
   }
 
   /** @override */
   close() {
-    this.requests.end('the client was closed');
+    this.requests.end();
     super.close();
   }
 
@@ -273,7 +268,7 @@ export class Client extends Connection {
    * @type {Connection['fail']}
    */
   fail(reason, details) {
-    this.requests.end('the client gave up');
+    this.requests.end();
     super.fail(reason, details);
   }
 
@@ -289,7 +284,6 @@ export class Client extends Connection {
     } catch (cause) {
       this.emit('fault', new ClientError('store', 'the outbox cannot be read', { cause }));
     }
-    if (this.state === 'connected') this.requests.flush();
   }
 
   /** @param {number} expiry Of the present token, in milliseconds since 1970, or `NaN`. */
@@ -312,17 +306,18 @@ export class Client extends Connection {
     try {
       const token = await this.askToken();
       if (!current()) return;
-      const options = { timeoutMs: this.#answerTimeoutMs, stored: false };
+      const options = { timeoutMs: this.#answerTimeoutMs, repeat: false };
       const { expiresAt } = await this.request({ type: 'refresh', token }, options);
       if (current()) this.#renewAt(Date.parse(expiresAt) || expiryOf(token));
     } catch (error) {
       if (!current()) return;
-      const code = error instanceof ClientError ? error.code : null;
-      if (code === 'unauthorized' || code === 'refused') {
-        this.fail('unauthorized', { error: /** @type {Error} */ (error) });
-      } else {
+      const { code, message } = /** @type {Partial<ClientError>} */ (error ?? {});
+      if (code === 'unauthorized' || message === 'Invalid token') {
+        this.fail('unauthorized', { error: /** @type {ClientError} */ (error) });
+      } else if (code !== 'refused') {
         this.#renewAt(expiry);
       }
+      // Refused for another reason: this server cannot do it, and ends the connection in time.
     }
   }
 }

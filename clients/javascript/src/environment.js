@@ -62,28 +62,24 @@ import { ClientError } from './errors.js';
  * @returns {Environment}
  * @throws {ClientError} `no-websocket`
  */
-export function resolveEnvironment(options = {}) {
-  const WebSocket = options.WebSocket ?? globalThis.WebSocket ?? installedWebSocket();
+export function resolveEnvironment({
+  WebSocket = globalThis.WebSocket ?? installedWebSocket(),
+  timers = platformTimers,
+  now = Date.now,
+  random = Math.random,
+  network = platformNetwork(),
+  page = globalThis.document ?? null,
+} = {}) {
   if (typeof WebSocket !== 'function') {
-    throw new ClientError(
-      'no-websocket',
-      "no WebSocket: pass the option { WebSocket } of 'ws'",
-    );
+    throw new ClientError('no-websocket', "no WebSocket: pass the option { WebSocket } of 'ws'");
   }
-  return {
-    WebSocket,
-    timers: options.timers ?? platformTimers,
-    now: options.now ?? Date.now,
-    random: options.random ?? Math.random,
-    network: options.network === undefined ? platformNetwork() : options.network,
-    page: options.page === undefined ? (globalThis.document ?? null) : options.page,
-  };
+  return { WebSocket, timers, now, random, network, page };
 }
 
 // Looked up at each call, and called as plain functions: browsers refuse `setTimeout` as a
 // method of another object, and test frameworks replace the global ones.
 /** @type {Timers} */
-const platformTimers = {
+export const platformTimers = {
   setTimeout: (callback, ms) => setTimeout(callback, ms),
   clearTimeout: (timer) => clearTimeout(timer),
 };

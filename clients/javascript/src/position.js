@@ -89,7 +89,7 @@ export class Position {
     }
     this.#since = { epoch, offset: top };
     if (!again) return null;
-    const why = /** @type {GapReason} */ (typeof reason === 'string' ? reason : 'unknown');
+    const why = /** @type {GapReason} */ (String(reason ?? 'unknown'));
     return before?.epoch === epoch ? gap(why, before.offset + 1, top) : gap(why);
   }
 

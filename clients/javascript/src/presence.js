@@ -7,19 +7,21 @@
 import { Emitter } from './emitter.js';
 import { PresenceList } from './presence-list.js';
 
+/** @import { ClientError } from './errors.js' */
 /** @import { LiveClient } from './live-client.js' */
 /** @import { PresenceMember } from './wire.js' */
 
 /**
  * @typedef {object} PresenceEvents
  * @property {readonly PresenceMember[]} change The members, after each change.
+ * @property {ClientError} refused The server refuses, as for a channel that has no presence.
  */
 
 /**
  * Who is in a channel, with their devices: a list that stays true across lost connections.
  *
  * @example
- * const presence = new Presence(live, 'room-7');
+ * const presence = new Presence(live, 'presence-room-7');
  * presence.on('change', (members) => show(members));
  * presence.update({ status: 'away' });
  *
@@ -27,7 +29,7 @@ import { PresenceList } from './presence-list.js';
  */
 export class Presence extends Emitter {
   #live;
-  #channel;
+  #subscription;
   #list = new PresenceList();
   /** What this device tells about itself, to be told again on each connection. @type {unknown} */
   #data;
@@ -43,8 +45,8 @@ export class Presence extends Emitter {
   constructor(live, channel) {
     super();
     this.#live = live;
-    this.#channel = channel;
     const subscription = live.subscribe(channel);
+    this.#subscription = subscription;
     this.#stops = [
       subscription.on('state', (state) => {
         if (state === 'subscribed') this.#enter();
@@ -81,7 +83,7 @@ export class Presence extends Emitter {
    */
   update(data) {
     this.#data = data;
-    this.#tell();
+    if (this.#subscription.state === 'subscribed') this.#tell();
   }
 
   /** Stops listening. The subscription stays. */
@@ -109,8 +111,9 @@ export class Presence extends Emitter {
    * @param {object} message
    */
   #request(message) {
-    this.#live
-      .request({ ...message, channel: this.#channel }, { stored: false })
-      .catch(() => {});
+    const { channel } = this.#subscription;
+    this.#live.request({ ...message, channel }, { repeat: false }).catch((error) => {
+      if (error.code === 'refused') this.emit('refused', error);
+    });
   }
 }

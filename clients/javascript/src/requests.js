@@ -33,7 +33,9 @@ import { randomId } from './random-id.js';
  * @typedef {object} RequestOptions
  * @property {number} [timeoutMs] How long the answer may take, waiting for a connection
  *   included. Default: the client's `requestTimeoutMs`.
- * @property {boolean} [stored] Whether it goes into the outbox, if there is one. Default: true.
+ * @property {boolean} [repeat] Whether it goes out again on the next connection, and into the
+ *   outbox, if there is one. Default: true. If not, it is `unconfirmed` when the connection is
+ *   lost before the answer comes.
  */
 
 /**
@@ -43,6 +45,7 @@ import { randomId } from './random-id.js';
  * @property {(error: ClientError) => void} reject
  * @property {Deadline} expiry
  * @property {RequestStore | null} store
+ * @property {boolean} repeat
  */
 
 /**
@@ -73,12 +76,15 @@ export class Requests {
   #options;
   #prefix = randomId();
   #made = 0;
+  /** Whether there may be something in the store that is not known here. */
+  #unread;
   /** While the store is read, nothing goes out: what is in there is older. */
   #loading = false;
 
   /** @param {RequestsOptions} options */
   constructor(options) {
     this.#options = options;
+    this.#unread = options.store !== null;
   }
 
   get supported() {
@@ -101,27 +107,28 @@ export class Requests {
    * @param {RequestOptions} [options]
    * @returns {Promise<WireMessage>}
    */
-  add(message, { timeoutMs = this.#options.timeoutMs, stored: keep = true } = {}) {
+  add(message, { timeoutMs = this.#options.timeoutMs, repeat = true } = {}) {
     const { limit } = this.#options;
     if (this.#supported === false) return Promise.reject(unsupported());
     if (this.#pending.size >= limit) {
       return Promise.reject(new ClientError('overflow', 'too many requests wait'));
     }
     const stored = { id: this.newId(), message };
-    const store = keep ? this.#options.store : null;
-    const { pending, reply } = this.#wait(stored, timeoutMs, store);
+    const { pending, reply } = this.#wait(stored, timeoutMs, repeat);
     if (!this.#dispatch(pending)) save(pending);
     return reply;
   }
 
   /**
-   * Reads the store, of which there must be one. What is in there goes out before everything
-   * else.
+   * Reads the store, if there is one and it was not read yet. What is in there goes out before
+   * everything else.
    *
    * @returns {Promise<{ id: string, message: object, reply: Promise<WireMessage> }[]>}
    */
   async load() {
-    const store = /** @type {RequestStore} */ (this.#options.store);
+    const { store } = this.#options;
+    if (!store || !this.#unread) return [];
+    this.#unread = false;
     this.#loading = true;
     try {
       const loaded = await store.load();
@@ -130,7 +137,7 @@ export class Requests {
       const restored = loaded
         .filter(({ id }) => !younger.has(id))
         .map((stored) => {
-          const { reply } = this.#wait(stored, Infinity, store);
+          const { reply } = this.#wait(stored, Infinity, true);
           // The application need not listen; it is told by the event.
           reply.catch(forget);
           return { id: stored.id, message: stored.message, reply };
@@ -139,6 +146,7 @@ export class Requests {
       return restored;
     } finally {
       this.#loading = false;
+      this.flush();
     }
   }
 
@@ -147,10 +155,8 @@ export class Requests {
     const { now, windowMs } = this.#options;
     for (const pending of [...this.#pending.values()]) {
       const { id, sentAt } = pending.stored;
-      if (sentAt !== undefined && now() - sentAt >= windowMs) {
-        this.#settle(id)?.reject(
-          new ClientError('unconfirmed', 'it may have been executed'),
-        );
+      if (sentAt !== undefined && !(pending.repeat && now() - sentAt < windowMs)) {
+        this.#settle(id)?.reject(new ClientError('unconfirmed', 'perhaps executed'));
       } else {
         this.#dispatch(pending);
       }
@@ -191,31 +197,35 @@ export class Requests {
   }
 
   /**
-   * Gives up on all of them. What is in the store stays there for the next page.
-   *
-   * @param {string} message
+   * Gives up on all of them. What is in the store stays there, to be read anew.
    */
-  end(message) {
+  end() {
     for (const { reject, expiry } of this.#pending.values()) {
       expiry.clear();
-      reject(new ClientError('closed', message));
+      reject(new ClientError('closed', 'the client ended'));
     }
     this.#pending.clear();
+    this.#unread = this.#options.store !== null;
   }
 
   /**
    * @param {StoredRequest} stored
    * @param {number} timeoutMs
-   * @param {RequestStore | null} store
+   * @param {boolean} repeat
    */
-  #wait(stored, timeoutMs, store) {
+  #wait(stored, timeoutMs, repeat) {
     const expiry = new Deadline(this.#options.timers);
     if (timeoutMs < Infinity) {
       expiry.start(timeoutMs, () =>
-        this.#settle(stored.id)?.reject(new ClientError('timeout', 'no answer in time')),
+        this.#settle(stored.id)?.reject(new ClientError('timeout', 'no answer')),
       );
     }
-    const pending = /** @type {Pending} */ ({ stored, store, expiry });
+    const pending = /** @type {Pending} */ ({
+      stored,
+      expiry,
+      repeat,
+      store: repeat ? this.#options.store : null,
+    });
     /** @type {Promise<WireMessage>} */
     const reply = new Promise((resolve, reject) => Object.assign(pending, { resolve, reject }));
     this.#pending.set(stored.id, pending);

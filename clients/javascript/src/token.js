@@ -31,11 +31,12 @@ export function expiryOf(token) {
 
 /**
  * How long to wait with the refresh of a token that lives so much longer: until its last fifth,
- * or its last minute.
+ * or its last minute. Ten seconds at least, because where the clock is wrong every token looks
+ * old.
  *
  * @param {number} lifetimeMs
  * @returns {number}
  */
 export function refreshDelay(lifetimeMs) {
-  return Math.max(1_000, lifetimeMs - Math.min(60_000, lifetimeMs / 5));
+  return Math.max(10_000, lifetimeMs - Math.min(60_000, lifetimeMs / 5));
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { platformTimers } from './environment.js';
+
 /** @import { Timers } from './environment.js' */
 /** @import { User, UserId } from './wire.js' */
 
@@ -20,11 +22,12 @@ export class TypingUsers {
 
   /**
    * @param {object} options
-   * @param {Timers} options.timers
-   * @param {number} options.expiryMs How long a user counts as typing after last saying so.
+   * @param {Timers} [options.timers] Default: the platform's own.
+   * @param {number} [options.expiryMs] How long a user counts as typing after last saying so, in
+   *   milliseconds. Default 6,000.
    * @param {() => void} options.changed Called after each change of `list()`.
    */
-  constructor({ timers, expiryMs, changed }) {
+  constructor({ timers = platformTimers, expiryMs = 6_000, changed }) {
     this.#timers = timers;
     this.#expiryMs = expiryMs;
     this.#changed = changed;

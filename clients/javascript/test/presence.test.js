@@ -5,7 +5,7 @@ import { LiveClient, Presence } from '../src/index.js';
 import { PresenceList } from '../src/presence-list.js';
 import { ContractServer } from './kit/contract-server.js';
 import { linkedWorld } from './kit/linked-world.js';
-import { record, world } from './kit/world.js';
+import { record, settled, world } from './kit/world.js';
 
 const ada = { id: 'ada', email: 'ada@example.org' };
 const bob = { id: 7, email: 'bob@example.org' };
@@ -116,6 +116,21 @@ describe('presence', () => {
     one.presence.close();
     enter(w, 'bob');
     assert.deepEqual(changes, []);
+  });
+
+  test('of a channel that has none is refused', async () => {
+    const w = world();
+    const live = new LiveClient('jwt', w.options);
+    const posts = new Presence(live, 'posts');
+    live.connect();
+    w.socket.open();
+    const refusals = record(posts, 'refused');
+    const errors = record(live, 'error');
+    w.socket.receive({ type: 'subscribed', channel: 'posts', id: w.socket.sent[0].id, epoch: 'e', offset: 0 });
+    w.socket.receive({ type: 'error', message: 'No presence in this channel', id: w.socket.sent[1].id });
+    await settled();
+    assert.deepEqual(refusals.map(({ message }) => message), ['No presence in this channel']);
+    assert.deepEqual(errors, []);
   });
 
   test('of a server that knows nothing of it is empty, and no error', () => {

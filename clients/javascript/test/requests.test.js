@@ -93,12 +93,24 @@ describe('a request', () => {
     const sent = client.request({ type: 'sent' });
     w.network.dispatchEvent(new Event('offline'));
     const waiting = client.request({ type: 'waiting' });
-    w.clock.advance(120_000);
+    w.clock.advance(110_000);
     w.network.dispatchEvent(new Event('online'));
     w.socket.open();
     assert.equal(await outcome(sent), 'unconfirmed');
     assert.deepEqual(w.socket.sent.map(({ type }) => type), ['waiting']);
     assert.equal(await outcome(waiting), 'open');
+  });
+
+  test('that is not to be repeated fails with its connection', async () => {
+    const { w, client } = connected();
+    const query = client.request({ type: 'query' }, { repeat: false });
+    w.socket.end(1006);
+    const waiting = client.request({ type: 'waiting' }, { repeat: false });
+    w.clock.advance(250);
+    w.socket.open();
+    assert.equal(await outcome(query), 'unconfirmed');
+    assert.equal(await outcome(waiting), 'open');
+    assert.deepEqual(w.socket.sent.map(({ type }) => type), ['waiting']);
   });
 
   test('fails when no answer comes in time, connected or not', async () => {
@@ -205,11 +217,11 @@ describe('the outbox', () => {
     assert.equal(store.stored.size, 0);
   });
 
-  test('holds what waits, but not what is not to be stored', () => {
+  test('holds what waits, but not what is not to be repeated', () => {
     const store = memoryStore();
     const client = new Client(ADDRESS, { ...world().options, outbox: store });
     void client.request({ type: 'a' });
-    void client.request({ type: 'b' }, { stored: false });
+    void client.request({ type: 'b' }, { repeat: false });
     assert.deepEqual([...store.stored.values()].map(({ message, sentAt }) => [message, sentAt]), [
       [{ type: 'a' }, undefined],
     ]);
@@ -237,11 +249,28 @@ describe('the outbox', () => {
     assert.equal(store.stored.size, 1);
   });
 
+  test('is read again by a client that was closed and is connected anew', async () => {
+    const w = world();
+    const client = new Client(ADDRESS, { ...w.options, outbox: memoryStore() });
+    const restored = record(client, 'restored');
+    client.connect();
+    w.socket.open();
+    await settled();
+    const left = client.request({ type: 'left' });
+    client.close();
+    assert.equal(await outcome(left), 'closed');
+    client.connect();
+    w.socket.open();
+    await settled();
+    assert.deepEqual(w.socket.sent.map(({ type }) => type), ['left']);
+    assert.equal(restored.length, 1);
+  });
+
   test('does not repeat what went out too long ago, and says so', async () => {
     const w = world();
     const store = memoryStore([
-      { id: 'old', message: { type: 'old' }, sentAt: w.clock.now() - 120_000 },
-      { id: 'fresh', message: { type: 'fresh' }, sentAt: w.clock.now() - 119_999 },
+      { id: 'old', message: { type: 'old' }, sentAt: w.clock.now() - 110_000 },
+      { id: 'fresh', message: { type: 'fresh' }, sentAt: w.clock.now() - 109_999 },
     ]);
     const client = new Client(ADDRESS, { ...w.options, outbox: store });
     const restored = record(client, 'restored');

@@ -22,7 +22,7 @@ for (const token of [jwt({}), 'no-jwt', 'a.b.c', '', null, undefined, 'e30.e30']
 test('a token is replaced in its last minute, a short one in its last fifth', () => {
   assert.equal(refreshDelay(3_600_000), 3_540_000);
   assert.equal(refreshDelay(100_000), 80_000);
-  assert.equal(refreshDelay(-5), 1_000);
+  assert.equal(refreshDelay(-5), 10_000);
 });
 
 describe('a token function', () => {
@@ -81,6 +81,19 @@ describe('a token function', () => {
     assert.equal(live.state, 'connected');
   });
 
+  test('that throws nothing at all is asked again too', async () => {
+    const { w, live, made } = await connected((n) => {
+      if (n === 1) made.push('failed');
+      if (n === 1) throw undefined;
+    });
+    w.clock.advance(540_000);
+    await settled();
+    w.clock.advance(48_000);
+    await settled();
+    assert.equal(refreshes(w).length, 1);
+    assert.equal(live.state, 'connected');
+  });
+
   test('that has none any more ends the client: log in again', async () => {
     const { w, live } = await connected(() => {
       throw new ClientError('unauthorized', 'the session is over');
@@ -99,6 +112,22 @@ describe('a token function', () => {
     w.socket.receive({ type: 'error', id: refreshes(w)[0].id, message: 'Invalid token' });
     await settled();
     assert.equal(live.reason, 'unauthorized');
+  });
+
+  test('whose token a server cannot take on an open connection is asked for the next one', async () => {
+    const { w, live, made } = await connected();
+    w.clock.advance(540_000);
+    await settled();
+    w.socket.receive({ type: 'error', id: refreshes(w)[0].id, message: 'Unknown message type' });
+    await settled();
+    w.clock.advance(60_000);
+    await settled();
+    assert.equal(live.state, 'connected');
+    assert.equal(made.length, 2);
+    w.socket.end(1008, 'Token expired');
+    w.clock.advance(500);
+    assert.equal(made.length, 3);
+    assert.equal(live.state, 'connecting');
   });
 
   test('is not asked by a connection that ended', async () => {

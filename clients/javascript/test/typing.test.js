@@ -48,3 +48,13 @@ test('clearing stops the timers and is one change, or none', () => {
   assert.equal(clock.pending, 0);
   assert.deepEqual(changes, [[1], [1, 2], []]);
 });
+
+test('the timers are those of the platform, where no others are given', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const typing = new TypingUsers({ changed: () => {} });
+  typing.start({ id: 1, email: 'ada@example.org' });
+  t.mock.timers.tick(5_999);
+  assert.equal(typing.list().length, 1);
+  t.mock.timers.tick(1);
+  assert.equal(typing.list().length, 0);
+});

@@ -27,7 +27,8 @@ export type OwnOptions = {
     requestLimit?: number;
     /**
      * How long after it first went out a request may be
-     * repeated, in milliseconds. No longer than the server remembers answers. Default 120,000.
+     * repeated, in milliseconds. Shorter than the server remembers answers, which is two minutes.
+     * Default 110,000.
      */
     repeatWindowMs?: number;
     /**
@@ -70,7 +71,8 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
  *   is due, in milliseconds; then it counts as lost. Default 15,000.
  * @property {number} [requestLimit] How many requests may wait for their answers. Default 100.
  * @property {number} [repeatWindowMs] How long after it first went out a request may be
- *   repeated, in milliseconds. No longer than the server remembers answers. Default 120,000.
+ *   repeated, in milliseconds. Shorter than the server remembers answers, which is two minutes.
+ *   Default 110,000.
  * @property {RequestStore} [outbox] Where requests outlive the page, as `new Outbox(name)`.
  *   Default: nowhere.
  */

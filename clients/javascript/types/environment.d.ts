@@ -98,4 +98,6 @@ export type Environment = Required<EnvironmentOptions>;
  * @returns {Environment}
  * @throws {ClientError} `no-websocket`
  */
-export declare function resolveEnvironment(options?: EnvironmentOptions): Environment;
+export declare function resolveEnvironment({ WebSocket, timers, now, random, network, page, }?: EnvironmentOptions): Environment;
+/** @type {Timers} */
+export declare const platformTimers: Timers;

@@ -4,6 +4,7 @@
  * @module
  */
 import { Emitter } from './emitter.js';
+import type { ClientError } from './errors.js';
 import type { LiveClient } from './live-client.js';
 import type { PresenceMember } from './wire.js';
 export type PresenceEvents = {
@@ -11,18 +12,24 @@ export type PresenceEvents = {
      * The members, after each change.
      */
     change: readonly PresenceMember[];
+    /**
+     * The server refuses, as for a channel that has no presence.
+     */
+    refused: ClientError;
 };
+/** @import { ClientError } from './errors.js' */
 /** @import { LiveClient } from './live-client.js' */
 /** @import { PresenceMember } from './wire.js' */
 /**
  * @typedef {object} PresenceEvents
  * @property {readonly PresenceMember[]} change The members, after each change.
+ * @property {ClientError} refused The server refuses, as for a channel that has no presence.
  */
 /**
  * Who is in a channel, with their devices: a list that stays true across lost connections.
  *
  * @example
- * const presence = new Presence(live, 'room-7');
+ * const presence = new Presence(live, 'presence-room-7');
  * presence.on('change', (members) => show(members));
  * presence.update({ status: 'away' });
  *

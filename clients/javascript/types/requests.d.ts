@@ -33,9 +33,11 @@ export type RequestOptions = {
      */
     timeoutMs?: number;
     /**
-     * Whether it goes into the outbox, if there is one. Default: true.
+     * Whether it goes out again on the next connection, and into the
+     * outbox, if there is one. Default: true. If not, it is `unconfirmed` when the connection is
+     * lost before the answer comes.
      */
-    stored?: boolean;
+    repeat?: boolean;
 };
 export type Pending = {
     stored: StoredRequest;
@@ -43,6 +45,7 @@ export type Pending = {
     reject: (error: ClientError) => void;
     expiry: Deadline;
     store: RequestStore | null;
+    repeat: boolean;
 };
 export type RequestsOptions = {
     send: (message: object) => boolean;
@@ -81,7 +84,9 @@ export type RequestsOptions = {
  * @typedef {object} RequestOptions
  * @property {number} [timeoutMs] How long the answer may take, waiting for a connection
  *   included. Default: the client's `requestTimeoutMs`.
- * @property {boolean} [stored] Whether it goes into the outbox, if there is one. Default: true.
+ * @property {boolean} [repeat] Whether it goes out again on the next connection, and into the
+ *   outbox, if there is one. Default: true. If not, it is `unconfirmed` when the connection is
+ *   lost before the answer comes.
  */
 /**
  * @typedef {object} Pending
@@ -90,6 +95,7 @@ export type RequestsOptions = {
  * @property {(error: ClientError) => void} reject
  * @property {Deadline} expiry
  * @property {RequestStore | null} store
+ * @property {boolean} repeat
  */
 /**
  * @typedef {object} RequestsOptions
@@ -120,10 +126,10 @@ export declare class Requests {
      * @param {RequestOptions} [options]
      * @returns {Promise<WireMessage>}
      */
-    add(message: object, { timeoutMs, stored: keep }?: RequestOptions): Promise<WireMessage>;
+    add(message: object, { timeoutMs, repeat }?: RequestOptions): Promise<WireMessage>;
     /**
-     * Reads the store, of which there must be one. What is in there goes out before everything
-     * else.
+     * Reads the store, if there is one and it was not read yet. What is in there goes out before
+     * everything else.
      *
      * @returns {Promise<{ id: string, message: object, reply: Promise<WireMessage> }[]>}
      */
@@ -149,9 +155,7 @@ export declare class Requests {
      */
     support(supported: boolean): void;
     /**
-     * Gives up on all of them. What is in the store stays there for the next page.
-     *
-     * @param {string} message
+     * Gives up on all of them. What is in the store stays there, to be read anew.
      */
-    end(message: string): void;
+    end(): void;
 }

@@ -22,7 +22,8 @@ export type TokenSource = MaybeToken | (() => MaybeToken | Promise<MaybeToken>);
 export declare function expiryOf(token: MaybeToken): number;
 /**
  * How long to wait with the refresh of a token that lives so much longer: until its last fifth,
- * or its last minute.
+ * or its last minute. Ten seconds at least, because where the clock is wrong every token looks
+ * old.
  *
  * @param {number} lifetimeMs
  * @returns {number}

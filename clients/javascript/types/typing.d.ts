@@ -15,13 +15,14 @@ export declare class TypingUsers {
     #private;
     /**
      * @param {object} options
-     * @param {Timers} options.timers
-     * @param {number} options.expiryMs How long a user counts as typing after last saying so.
+     * @param {Timers} [options.timers] Default: the platform's own.
+     * @param {number} [options.expiryMs] How long a user counts as typing after last saying so, in
+     *   milliseconds. Default 6,000.
      * @param {() => void} options.changed Called after each change of `list()`.
      */
     constructor({ timers, expiryMs, changed }: {
-        timers: Timers;
-        expiryMs: number;
+        timers?: Timers;
+        expiryMs?: number;
         changed: () => void;
     });
     /**

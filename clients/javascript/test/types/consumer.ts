@@ -82,7 +82,7 @@ async function read(): Promise<void> {
 
 const store: RequestStore = new Outbox('of ada');
 const patient = new LiveClient(async () => 'jwt', { outbox: store, requestTimeoutMs: 5_000 });
-const reply: Promise<unknown> = patient.request({ type: 'x' }, { timeoutMs: 1, stored: false });
+const reply: Promise<unknown> = patient.request({ type: 'x' }, { timeoutMs: 1, repeat: false });
 patient.on('restored', ({ id, message, reply }) => [id, message.text, reply.then()]);
 const presence = new Presence(live, 'posts');
 presence.on('change', (members) => members.flatMap(({ user, devices }) => [user.email, devices.length]));
