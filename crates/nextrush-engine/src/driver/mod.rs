@@ -2,3 +2,5 @@
 
 pub(crate) mod mio;
 pub mod sim;
+#[cfg(feature = "tls")]
+mod tls;

@@ -24,9 +24,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as TheirC
 use crate::support::{Log, Script};
 
 /// Far more than anything here takes; a test that hangs fails by it.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-fn engine(shards: usize) -> Engine {
+pub(crate) fn engine(shards: usize) -> Engine {
     Engine::new(Config {
         shards: NonZeroUsize::new(shards).unwrap(),
         ..Config::default()
@@ -34,7 +34,7 @@ fn engine(shards: usize) -> Engine {
 }
 
 /// Has the engine serve a transport.
-fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) -> Connection {
+pub(crate) fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) -> Connection {
     let options: Arc<Options> = Arc::new(script.options.clone());
     let handler = script.handler(log);
     engine
@@ -55,7 +55,7 @@ async fn serve_opened(engine: &Engine, transport: Transport, log: Log) -> Connec
     connection
 }
 
-async fn tcp_pair() -> (TcpStream, Transport) {
+pub(crate) async fn tcp_pair() -> (TcpStream, Transport) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap())
         .await
@@ -63,11 +63,13 @@ async fn tcp_pair() -> (TcpStream, Transport) {
     (client, Transport::Tcp(listener.accept().unwrap().0))
 }
 
-async fn client<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocketStream<S> {
+pub(crate) async fn client<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocketStream<S> {
     WebSocketStream::from_raw_socket(stream, Role::Client, None).await
 }
 
-async fn next<S: AsyncRead + AsyncWrite + Unpin>(client: &mut WebSocketStream<S>) -> Message {
+pub(crate) async fn next<S: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut WebSocketStream<S>,
+) -> Message {
     timeout(PATIENCE, client.next())
         .await
         .expect("an answer")
@@ -75,7 +77,7 @@ async fn next<S: AsyncRead + AsyncWrite + Unpin>(client: &mut WebSocketStream<S>
         .unwrap()
 }
 
-fn echo() -> Script {
+pub(crate) fn echo() -> Script {
     Script::default().on_message(|connection, text| {
         connection.send(Frame::text(text));
         None
