@@ -12,6 +12,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::Socket;
 use super::kept::Kept;
 use super::listeners::Listeners;
+use crate::address::Permit;
 use crate::endpoint::Open;
 use crate::handle::Handle;
 use crate::message::Message;
@@ -20,14 +21,17 @@ use crate::message::Message;
 pub(crate) struct SocketEvents {
     app: Handle,
     kept: Kept,
+    /// Counts the socket among those of its client's address.
+    _permit: Option<Permit>,
 }
 
 impl SocketEvents {
     /// `open` is the endpoint's handler with its extractors already filled in.
-    pub(crate) fn new(app: Handle, open: Open) -> Self {
+    pub(crate) fn new(app: Handle, open: Open, permit: Option<Permit>) -> Self {
         Self {
             app,
             kept: Kept::new(Listeners::new(open)),
+            _permit: permit,
         }
     }
 

@@ -4,8 +4,14 @@
 #![allow(unreachable_pub, reason = "the examples are programs of their own")]
 
 mod support;
+#[cfg(unix)]
+mod ways;
 
+#[cfg(unix)]
+mod addresses;
 mod axum_server;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod echo;
 mod guide_authentication;
 mod guide_basic_usage;
@@ -15,7 +21,13 @@ mod guide_live_updates;
 mod guide_room_management;
 mod guide_route_parameters;
 mod guide_testing;
+#[cfg(unix)]
+mod http2;
 mod refusals;
 mod rooms;
 mod server;
 mod sockets;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(unix)]
+mod transports;
