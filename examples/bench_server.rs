@@ -8,11 +8,16 @@ use std::num::NonZeroUsize;
 
 use axum::extract::{Path, Query};
 use clap::Parser;
+use mimalloc::MiMalloc;
 use nextrush::{
     App, BoxError, ChatServer, DeflateConfig, EngineConfig, JoinError, MemoryBroker, Message,
     Options, RoomName, Socket, User,
 };
 use serde::Deserialize;
+
+// As the program `nextrush` does, and any server should that holds many sockets.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Serves /echo, /room/{id}, /rooms/{first}/{count}, /chat/{id}?user={n} and /idle.
 #[derive(Debug, Parser)]
@@ -93,6 +98,7 @@ async fn main() -> Result<(), BoxError> {
     let arguments = Arguments::parse();
     let server = app(&arguments)
         .listen(("127.0.0.1".parse()?, arguments.port))
+        .connections_per_address(usize::MAX)
         .start()
         .await?;
     println!("listening on port {}", server.address().port());

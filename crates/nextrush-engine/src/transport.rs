@@ -9,7 +9,7 @@ use crate::driver::sim;
 ///
 /// The engine makes it non-blocking; a TCP one gets `TCP_NODELAY` and, on Linux, a
 /// `TCP_NOTSENT_LOWAT` of 16 KiB: without it the kernel takes up to 4 MB for a client that
-/// does not read.
+/// does not read. A Unix one gets a send buffer of that size there.
 #[non_exhaustive]
 pub enum Transport {
     /// A TCP connection.
@@ -18,6 +18,11 @@ pub enum Transport {
     /// other kind of stream is copied.
     #[cfg(unix)]
     Unix(UnixStream),
+    /// A TCP connection with TLS, whose TLS handshake is done. What the TLS connection has
+    /// read or not written yet is carried on with; it gets a
+    /// [buffer limit](rustls::ServerConnection#method.set_buffer_limit) of 16 KiB.
+    #[cfg(feature = "tls")]
+    Tls(TcpStream, Box<rustls::ServerConnection>),
     /// The server's end of a pipe of the simulated network.
     #[doc(hidden)]
     Simulated(sim::Pipe),
@@ -42,6 +47,8 @@ impl fmt::Debug for Transport {
             Self::Tcp(stream) => stream.fmt(f),
             #[cfg(unix)]
             Self::Unix(stream) => stream.fmt(f),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream, _) => f.debug_tuple("Tls").field(stream).finish(),
             Self::Simulated(_) => f.write_str("Simulated"),
         }
     }

@@ -84,8 +84,8 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
 
     /// Adds a WebSocket route; see [`Endpoint`] for what a handler may be.
     ///
-    /// A request that is no valid opening handshake (RFC 6455 §4.2.1) gets 426 or
-    /// 400, a foreign origin 403, a rejecting extractor answers itself; all with
+    /// A request that is no valid opening handshake (RFC 6455 §4.2.1; over HTTP/2
+    /// RFC 8441 §5) gets 426, 400 or what else says what is wrong, a foreign origin 403, a rejecting extractor answers itself; all with
     /// a JSON body, and none of them upgrades.
     ///
     /// # Panics
@@ -114,7 +114,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         };
         let origins = self.origins.clone();
         let handler = EndpointHandler::new(endpoint, self.handle.clone(), options, origins);
-        self.route(pattern, get(handler))
+        self.route(pattern, get(handler.clone()).connect(handler))
     }
 
     /// Sets the limits and times of the WebSocket routes that are added after
@@ -140,7 +140,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
 
     /// Adds a route for GET requests (and HEAD, as axum does).
     pub fn get<H: Handler<T, S>, T: 'static>(&mut self, pattern: &str, handler: H) -> &mut Self {
-        self.route(pattern, get(handler))
+        self.route(pattern, get(handler.clone()).connect(handler))
     }
 
     /// Adds a route for POST requests.

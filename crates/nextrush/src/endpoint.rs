@@ -10,7 +10,10 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Request};
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
+use http::header::HOST;
 use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderValue, Version};
 use nextrush_engine::{Options, Work};
 use nextrush_protocol::handshake;
 
@@ -127,7 +130,7 @@ async fn extract<E: FromRequestParts<S>, S: Sync>(
     }
 }
 
-/// An endpoint as axum sees it: a handler of GET requests.
+/// An endpoint as axum sees it: a handler of GET requests and, for HTTP/2, of CONNECT.
 pub(crate) struct EndpointHandler<F, M> {
     endpoint: Arc<F>,
     shared: Arc<Shared>,
@@ -182,7 +185,7 @@ where
         Box::pin(async move {
             let (mut parts, _) = request.into_parts();
             let answer = answer(self.endpoint, &self.shared, &mut parts, &state).await;
-            answer.unwrap_or_else(|refused| refused)
+            answer.unwrap_or_else(|refused| refusal::ending_connection(refused, parts.version))
         })
     }
 }
@@ -196,8 +199,14 @@ async fn answer<F, M, S>(
 where
     F: Endpoint<S, M>,
 {
-    let mut accepted = handshake::server::accept(&parts.method, parts.version, &parts.headers)
-        .map_err(refusal::of_handshake)?;
+    let mut accepted = if parts.version < Version::HTTP_2 {
+        handshake::server::accept(&parts.method, parts.version, &parts.headers)
+            .map_err(refusal::of_handshake)?
+    } else {
+        name_host(parts);
+        let protocol = parts.extensions.get().map(hyper::ext::Protocol::as_str);
+        handshake::server::accept_connect(parts, protocol).map_err(refusal::of_connect)?
+    };
     shared
         .origins
         .check(&parts.headers)
@@ -208,4 +217,13 @@ where
     upgrade::start(parts, &shared.app, &shared.options, deflate, open)
         .map_err(IntoResponse::into_response)?;
     Ok(accepted.into_response().map(|()| axum::body::Body::empty()))
+}
+
+/// `:authority` is what HTTP/1.1 says in `Host`, and counts more than that
+/// (RFC 9113 §8.3.1).
+fn name_host(parts: &mut Parts) {
+    let authority = parts.uri.authority().map(Authority::as_str);
+    if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
+        parts.headers.insert(HOST, host);
+    }
 }

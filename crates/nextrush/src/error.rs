@@ -24,6 +24,10 @@ pub enum Error {
     /// The text given to `listen` names no address.
     #[error("{0:?} is no address to listen on; expected something like 127.0.0.1:3000")]
     Address(String),
+    /// The certificate cannot be used.
+    #[cfg(feature = "tls")]
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
     /// The process cannot be told about its termination signals.
     #[error("cannot wait for termination signals")]
     Signals(#[source] io::Error),

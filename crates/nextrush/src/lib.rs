@@ -33,6 +33,14 @@ mod drain;
 mod error;
 mod pattern;
 mod server;
+#[cfg(feature = "tls")]
+mod tls;
+
+// One client, as long as it speaks HTTP.
+mod address;
+mod connection;
+mod read_ahead;
+mod traffic;
 
 mod endpoint;
 mod origin;
@@ -95,6 +103,8 @@ pub use room_manager::RoomManager;
 pub use server::{Listen, ListenAddr, Server, ToAddr};
 pub use socket::{Socket, Timer};
 pub use timestamp::{InvalidTimestamp, Timestamp};
+#[cfg(feature = "tls")]
+pub use tls::{TlsConfig, TlsError};
 pub use topics::SubscribeError;
 
 pub use nextrush_broker::{Broker, BrokerError, Epoch, MemoryBroker, MemoryLimits, Position};

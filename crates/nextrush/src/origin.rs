@@ -49,7 +49,7 @@ pub enum OriginPolicy {
     Any,
 }
 
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 impl OriginPolicy {
     /// Checks the headers of a request.

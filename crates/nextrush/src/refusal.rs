@@ -4,8 +4,8 @@
 use axum::Json;
 use axum::body::to_bytes;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use nextrush_protocol::handshake::HandshakeError;
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use nextrush_protocol::handshake::{ConnectError, HandshakeError};
 
 use crate::error_message::ErrorMessage;
 
@@ -13,16 +13,23 @@ use crate::error_message::ErrorMessage;
 const TEXT_LIMIT: usize = 4096;
 
 pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Response {
-    let mut response = (status, Json(ErrorMessage::new(message))).into_response();
-    close(response.headers_mut());
-    response
+    (status, Json(ErrorMessage::new(message))).into_response()
 }
 
 /// The answer to a request that is no valid opening handshake, with the headers
 /// that RFC 6455 §4.2.2 and RFC 9110 §15.5.22 ask for.
 pub(crate) fn of_handshake(error: HandshakeError) -> Response {
-    let (parts, ()) = error.into_response().into_parts();
-    let mut response = new(parts.status, error.to_string());
+    with_body(error.into_response(), error.to_string())
+}
+
+/// The same over HTTP/2 (RFC 8441 §5).
+pub(crate) fn of_connect(error: ConnectError) -> Response {
+    with_body(error.into_response(), error.to_string())
+}
+
+fn with_body(answer: http::Response<()>, message: String) -> Response {
+    let (parts, ()) = answer.into_parts();
+    let mut response = new(parts.status, message);
     for (name, value) in &parts.headers {
         response.headers_mut().insert(name, value.clone());
     }
@@ -42,7 +49,6 @@ pub(crate) async fn as_json(rejection: Response) -> Response {
         parts.headers.extend(json.headers().clone());
         body = json.into_body();
     }
-    close(&mut parts.headers);
     Response::from_parts(parts, body)
 }
 
@@ -51,8 +57,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
 }
 
-/// A proxy that takes any answer to an upgrade for its success must not tunnel what
+/// A refusal that ends its connection, where one connection is one request after the
+/// other: a proxy that takes any answer to an upgrade for its success must not tunnel what
 /// follows.
-fn close(headers: &mut HeaderMap) {
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+pub(crate) fn ending_connection(mut response: Response, version: Version) -> Response {
+    if version < Version::HTTP_2 {
+        let connection = response.headers_mut().entry(header::CONNECTION);
+        connection.or_insert(HeaderValue::from_static("close"));
+    }
+    response
 }

@@ -4,27 +4,27 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use nextrush_protocol::CloseCode;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tower::ServiceExt as _;
 
+use crate::address::Addresses;
+use crate::connection::{Client, Http};
 use crate::error::{Error, Result};
 use crate::handle::Handle;
+#[cfg(feature = "tls")]
+use crate::tls::TlsConfig;
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest head of a request in bytes; a larger one is answered with 431.
-const HEAD_LIMIT: usize = 16 * 1024;
+/// How many connections one client address may have.
+const CONNECTIONS_PER_ADDRESS: usize = 10_000;
 /// How long a server that is being closed waits for its clients.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Over which time the clients of a server that was told to stop come back.
@@ -83,11 +83,20 @@ impl ToAddr for &str {
 /// An application that is about to listen; made by [`App::listen`](crate::App::listen).
 ///
 /// Awaiting it serves until Ctrl-C or SIGTERM. Nothing happens before.
+///
+/// Clients may speak HTTP/1.1 or HTTP/2, the latter without TLS if they know that it is
+/// understood; WebSocket connections come over either (RFC 6455, RFC 8441). The head of a
+/// request may have 16 KiB, and one connection of HTTP/2 may carry 128 requests and
+/// sockets at once.
 #[must_use = "nothing is served before this is awaited or started"]
 pub struct Listen {
     router: Router,
     handle: Handle,
     addr: Result<ListenAddr>,
+    head_timeout: Duration,
+    connections_per_address: usize,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConfig>,
 }
 
 impl Listen {
@@ -96,7 +105,40 @@ impl Listen {
             router,
             handle,
             addr,
+            head_timeout: HEAD_TIMEOUT,
+            connections_per_address: CONNECTIONS_PER_ADDRESS,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
+    }
+
+    /// Serves TLS, and nothing else, on this address. Needs the feature `tls`.
+    ///
+    /// Requests carry `X-Forwarded-Proto: https` then, whatever the client sent there, as
+    /// behind a proxy that ends TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: impl Into<TlsConfig>) -> Self {
+        self.tls = Some(config.into());
+        self
+    }
+
+    /// How long a client may take from connecting to the end of the head of its first
+    /// request, the TLS handshake included, and how long it may do nothing between
+    /// requests (over HTTP/2 up to three times as long); then it is cut. Default: 10 s.
+    pub fn head_timeout(mut self, timeout: Duration) -> Self {
+        self.head_timeout = timeout;
+        self
+    }
+
+    /// How many connections one client address may have at once; sockets count until they
+    /// have ended, those over HTTP/2 one by one beside the connection that carries them.
+    /// One more is answered with 429; beyond twice the limit connections are dropped
+    /// unanswered. For IPv6 the first 64 bits are the address. Default: 10,000.
+    ///
+    /// Behind a proxy all clients have the proxy's address: raise the limit there.
+    pub fn connections_per_address(mut self, limit: usize) -> Self {
+        self.connections_per_address = limit;
+        self
     }
 
     /// Begins to listen and serves in the background.
@@ -111,7 +153,15 @@ impl Listen {
             source,
         })?;
         let (stop, stopped) = watch::channel(());
-        let accepting = tokio::spawn(accept_loop(listener, self.router, stopped));
+        let http = Http {
+            router: self.router,
+            head_timeout: self.head_timeout,
+            #[cfg(feature = "tls")]
+            tls: self.tls.map(TlsConfig::into_acceptor),
+        };
+        let addresses = Addresses::new(self.connections_per_address);
+        let accepting = accept_loop(listener, Arc::new(http), addresses, stopped);
+        let accepting = tokio::spawn(accepting);
         Ok(Server {
             address,
             handle: self.handle,
@@ -137,6 +187,8 @@ impl fmt::Debug for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listen")
             .field("addr", &self.addr)
+            .field("head_timeout", &self.head_timeout)
+            .field("connections_per_address", &self.connections_per_address)
             .finish_non_exhaustive()
     }
 }
@@ -233,7 +285,12 @@ fn bind_one(addr: SocketAddr) -> Result<TcpListener> {
     listen().map_err(|source| Error::Bind { addr, source })
 }
 
-async fn accept_loop(listener: TcpListener, router: Router, mut stopped: watch::Receiver<()>) {
+async fn accept_loop(
+    listener: TcpListener,
+    http: Arc<Http>,
+    addresses: Arc<Addresses>,
+    mut stopped: watch::Receiver<()>,
+) {
     // Cut when this is dropped; what was upgraded is not among them any more.
     let mut connections = JoinSet::new();
     loop {
@@ -245,7 +302,16 @@ async fn accept_loop(listener: TcpListener, router: Router, mut stopped: watch::
         };
         match accepted {
             Ok((stream, peer)) => {
-                connections.spawn(serve(stream, peer, router.clone(), stopped.clone()));
+                let Some(admission) = addresses.admit(peer.ip()) else {
+                    tracing::debug!(%peer, "dropped: far too many connections from this address");
+                    continue;
+                };
+                let client = Client {
+                    stream,
+                    peer,
+                    admission,
+                };
+                connections.spawn(Arc::clone(&http).serve(client, stopped.clone()));
             }
             // The client has gone again; nothing is wrong here.
             Err(error) if is_of_one_connection(&error) => {}
@@ -266,40 +332,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
     )
-}
-
-async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    mut stopped: watch::Receiver<()>,
-) {
-    let service = router.map_request(move |request: http::Request<hyper::body::Incoming>| {
-        let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
-    });
-    // HTTP/1.1 alone: to tell it from HTTP/2, hyper-util waits for the first bytes without
-    // any timeout, and a client that sends none would stay for ever.
-    let connection = http1::Builder::new()
-        // Without a timer hyper ignores the timeout silently.
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        _ = stopped.changed() => {
-            // The request that is being answered is the last one.
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "an HTTP connection ended with an error");
-    }
 }
 
 #[cfg(unix)]

@@ -12,19 +12,26 @@ use http::StatusCode;
 use http::request::Parts;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
 use nextrush_engine::{Handover, Options, Transport};
 use nextrush_protocol::DeflateParams;
 #[cfg(unix)]
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+#[cfg(feature = "tls")]
+use tokio_rustls::server::TlsStream;
 
+use crate::connection::Admitted;
 use crate::endpoint::Open;
 use crate::handle::Handle;
 use crate::place;
+use crate::read_ahead::ReadAhead;
 use crate::refusal;
 use crate::socket::{SocketEvents, call_endpoint};
+use crate::traffic::Busy;
 
 /// Prepares the upgrade: the connection moves to the engine as soon as the answer
 /// to the request has been written.
@@ -41,6 +48,15 @@ pub(crate) fn start(
     if !app.engine().has_capacity() {
         return Err(UpgradeError::Full);
     }
+    let permit = match parts.extensions.get::<Admitted>() {
+        Some(admitted) => {
+            let permit = admitted.count_socket(parts.version);
+            Some(permit.ok_or(UpgradeError::AddressLimit)?)
+        }
+        // Served by another server, which has its own rules.
+        None => None,
+    };
+    let busy = parts.extensions.remove::<Busy>();
     let app = app.clone();
     let options = Arc::clone(options);
     tokio::spawn(async move {
@@ -48,7 +64,7 @@ pub(crate) fn start(
             Ok(upgraded) => upgraded,
             Err(error) => return tracing::debug!(%error, "a connection broke during its upgrade"),
         };
-        match take_transport(upgraded, options.close_timeout) {
+        match take_transport(upgraded, options.close_timeout, busy) {
             Ok((transport, read_ahead)) => {
                 let handover = Handover {
                     open: Some(Box::new(|connection| call_endpoint(connection, open))),
@@ -56,7 +72,7 @@ pub(crate) fn start(
                     deflate,
                     placement,
                 };
-                let events = SocketEvents::new(app.clone());
+                let events = SocketEvents::new(app.clone(), permit);
                 let accepted = app.engine().accept(transport, handover, options, events);
                 if let Err(error) = accepted {
                     tracing::warn!(%error, "an upgraded connection was dropped");
@@ -77,6 +93,9 @@ pub(crate) enum UpgradeError {
     /// There are as many connections as may be, or the application is closing.
     #[error("no more connections are accepted")]
     Full,
+    /// The client's address has as many connections as it may.
+    #[error("Too many connections from this address")]
+    AddressLimit,
 }
 
 impl IntoResponse for UpgradeError {
@@ -84,6 +103,7 @@ impl IntoResponse for UpgradeError {
         let status = match self {
             Self::NotUpgradable => StatusCode::NOT_IMPLEMENTED,
             Self::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Self::AddressLimit => StatusCode::TOO_MANY_REQUESTS,
         };
         refusal::new(status, self.to_string())
     }
@@ -91,35 +111,78 @@ impl IntoResponse for UpgradeError {
 
 /// The descriptor below a connection, and what was already read from it.
 ///
-/// A plain TCP connection is taken out of tokio as it is; its descriptor is
-/// registered anew by the engine, which frees all that the HTTP side had
-/// allocated for it. Anything else (TLS, a wrapped stream) is bridged.
-fn take_transport(upgraded: Upgraded, close_timeout: Duration) -> io::Result<(Transport, Bytes)> {
+/// A connection of a known kind is taken out of tokio as it is; its descriptor is
+/// registered anew by the engine, which frees all that the HTTP side had allocated for it.
+/// Anything else (a stream of HTTP/2, a wrapped connection) is bridged.
+fn take_transport(
+    upgraded: Upgraded,
+    close_timeout: Duration,
+    busy: Option<Busy>,
+) -> io::Result<(Transport, Bytes)> {
+    let upgraded = match take::<ReadAhead<TcpStream>>(upgraded) {
+        Ok((stream, read)) => {
+            let (stream, ahead) = stream.into_parts();
+            return Ok((Transport::Tcp(stream.into_std()?), join(read, ahead)));
+        }
+        Err(upgraded) => upgraded,
+    };
+    let upgraded = match take::<TcpStream>(upgraded) {
+        Ok((stream, read)) => return Ok((Transport::Tcp(stream.into_std()?), read)),
+        Err(upgraded) => upgraded,
+    };
+    #[cfg(unix)]
+    let upgraded = match take::<UnixStream>(upgraded) {
+        Ok((stream, read)) => return Ok((Transport::Unix(stream.into_std()?), read)),
+        Err(upgraded) => upgraded,
+    };
+    #[cfg(feature = "tls")]
+    let upgraded = match take::<TlsStream<TcpStream>>(upgraded) {
+        Ok((stream, read)) => {
+            let (stream, session) = stream.into_inner();
+            let transport = Transport::Tls(stream.into_std()?, Box::new(session));
+            return Ok((transport, read));
+        }
+        Err(upgraded) => upgraded,
+    };
+    bridge(upgraded, close_timeout, busy)
+}
+
+/// The stream that was upgraded, if it is a `T`, and what was already read from it.
+fn take<T>(upgraded: Upgraded) -> Result<(T, Bytes), Upgraded>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     // `axum::serve` serves through hyper-util, whose own wrapper is around the stream;
     // `Server` and bare hyper have none.
-    let upgraded =
-        match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => {
-                let stream = parts.io.into_inner().into_std()?;
-                return Ok((Transport::Tcp(stream), parts.read_buf));
-            }
-            Err(upgraded) => upgraded,
-        };
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => {
-            let stream = parts.io.into_inner().into_std()?;
-            Ok((Transport::Tcp(stream), parts.read_buf))
-        }
-        Err(upgraded) => bridge(upgraded, close_timeout),
+    let upgraded = match auto::upgrade::downcast::<TokioIo<T>>(upgraded) {
+        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    let parts = upgraded.downcast::<TokioIo<T>>()?;
+    Ok((parts.io.into_inner(), parts.read_buf))
+}
+
+fn join(first: Bytes, second: Bytes) -> Bytes {
+    if second.is_empty() {
+        return first;
     }
+    [first, second].concat().into()
 }
 
 /// Connects a stream of unknown kind to the engine by a pair of Unix sockets,
 /// with one task that copies.
 #[cfg(unix)]
-fn bridge(upgraded: Upgraded, close_timeout: Duration) -> io::Result<(Transport, Bytes)> {
+fn bridge(
+    upgraded: Upgraded,
+    close_timeout: Duration,
+    busy: Option<Busy>,
+) -> io::Result<(Transport, Bytes)> {
     let (ours, engines) = UnixStream::pair()?;
-    tokio::spawn(carry(upgraded, ours, close_timeout));
+    tokio::spawn(async move {
+        carry(upgraded, ours, close_timeout).await;
+        // Until here the connection below was not idle.
+        drop(busy);
+    });
     Ok((Transport::Unix(engines.into_std()?), Bytes::new()))
 }
 
@@ -150,9 +213,9 @@ async fn pass(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + U
 }
 
 #[cfg(not(unix))]
-fn bridge(_: Upgraded, _: Duration) -> io::Result<(Transport, Bytes)> {
+fn bridge(_: Upgraded, _: Duration, _: Option<Busy>) -> io::Result<(Transport, Bytes)> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
-        "only plain TCP connections can be upgraded on this platform",
+        "only TCP connections, with HTTP/1.1, can be upgraded on this platform",
     ))
 }

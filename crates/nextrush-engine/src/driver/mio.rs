@@ -3,6 +3,8 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+#[cfg(feature = "tls")]
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -14,6 +16,8 @@ use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use tokio::runtime;
 
+#[cfg(feature = "tls")]
+use super::tls::{TlsStream, Unfinished};
 use super::watchdog;
 use crate::chunked::Chunked;
 use crate::io::{Io, Readiness};
@@ -26,10 +30,13 @@ use crate::transport::Transport;
 /// How many transports may be reported at once; more are reported in the next turn.
 const EVENTS: usize = 1024;
 
-/// What the kernel may hold unsent for one TCP connection, in bytes. Without this bound it
-/// takes up to 4 MB for a client that does not read; what stays here can still be dropped.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+/// What the kernel may hold unsent for one connection, in bytes. Without this bound it takes
+/// up to 4 MB for a client that does not read; what stays here can still be dropped.
 const NOT_SENT: u32 = 16 * 1024;
+
+/// Whether a read that does not fill the buffer has emptied the socket. Elsewhere mio
+/// reports only what comes after a read that would have blocked.
+pub(super) const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// No slot has this number: a shard that large would not fit into memory.
 const WAKE: Token = Token(usize::MAX);
@@ -45,24 +52,42 @@ pub(crate) fn start(shared: &Arc<Shared>, runtime: &runtime::Handle) -> io::Resu
                 tracing::error!(%error, "a shard could not be woken");
             }
         }));
-        let sockets = Sockets {
-            registry: poll.registry().try_clone()?,
-            streams: Chunked::default(),
-        };
+        let registry = poll.registry().try_clone()?;
+        #[cfg(feature = "tls")]
+        let unfinished_registry = poll.registry().try_clone()?;
         let running = Shared::count_shard(shared);
         let (link, runtime) = (Arc::clone(link), runtime.clone());
         thread::Builder::new()
             .name(format!("nextrush-shard-{}", link.index()))
             .spawn(move || {
                 let _runtime = runtime.enter();
+                #[cfg(feature = "tls")]
+                let unfinished = Rc::new(Unfinished::new(unfinished_registry));
+                let sockets = Sockets {
+                    registry,
+                    streams: Chunked::default(),
+                    #[cfg(feature = "tls")]
+                    unfinished: Rc::clone(&unfinished),
+                };
                 let shard = Shard::new(sockets, Arc::clone(&link), running);
-                run(shard, poll, &link);
+                run(
+                    shard,
+                    poll,
+                    &link,
+                    #[cfg(feature = "tls")]
+                    &unfinished,
+                );
             })?;
     }
     watchdog::start(shared)
 }
 
-fn run(mut shard: Shard<Sockets>, mut poll: Poll, link: &Link) {
+fn run(
+    mut shard: Shard<Sockets>,
+    mut poll: Poll,
+    link: &Link,
+    #[cfg(feature = "tls")] unfinished: &Unfinished,
+) {
     let start = Instant::now();
     let mut events = Events::with_capacity(EVENTS);
     while !shard.is_stopped() {
@@ -71,6 +96,11 @@ fn run(mut shard: Shard<Sockets>, mut poll: Poll, link: &Link) {
             shard.next_turn()
         } else {
             Some(now)
+        };
+        #[cfg(feature = "tls")]
+        let wait_until = match unfinished.has_readable() {
+            true => Some(now),
+            false => wait_until,
         };
         let timeout = wait_until.map(|until| until.since(now));
         if let Err(error) = poll.poll(&mut events, timeout) {
@@ -81,6 +111,8 @@ fn run(mut shard: Shard<Sockets>, mut poll: Poll, link: &Link) {
             events.clear();
         }
         let ready = events.iter().filter_map(readiness);
+        #[cfg(feature = "tls")]
+        let ready = with_unfinished(ready, unfinished);
         shard.turn(Moment::new(start.elapsed()), ready);
     }
 }
@@ -95,24 +127,49 @@ fn readiness(event: &Event) -> Option<Readiness> {
     })
 }
 
+#[cfg(feature = "tls")]
+fn with_unfinished(
+    ready: impl Iterator<Item = Readiness>,
+    unfinished: &Unfinished,
+) -> impl Iterator<Item = Readiness> {
+    let readable = unfinished
+        .take_readable()
+        .into_iter()
+        .map(|Token(slot)| Readiness {
+            slot: u32::try_from(slot).expect("it was made of a slot"),
+            readable: true,
+            // Its end may be what is to be read.
+            hangup: true,
+            ..Readiness::default()
+        });
+    let ready = ready.map(|ready| Readiness {
+        writable: ready.writable && unfinished.send(token(ready.slot)),
+        ..ready
+    });
+    ready.chain(readable)
+}
+
 /// The sockets of a shard, registered with its poll under their slots.
 struct Sockets {
     registry: Registry,
     streams: Chunked<Option<Stream>>,
+    #[cfg(feature = "tls")]
+    unfinished: Rc<Unfinished>,
 }
 
 enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    #[cfg(feature = "tls")]
+    Tls(TlsStream),
 }
 
 impl Io for Sockets {
-    // Elsewhere mio reports only what comes after a read that would have blocked.
-    const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+    const SHORT_READ_DRAINS: bool = SHORT_READ_DRAINS;
 
     fn register(&mut self, slot: u32, transport: Transport) -> io::Result<()> {
-        let mut stream = Stream::new(transport)?;
+        let mut stream = self.open(transport)?;
         self.registry
             .register(stream.source(), token(slot), Interest::READABLE)?;
         *self.streams.place(slot as usize) = Some(stream);
@@ -124,14 +181,18 @@ impl Io for Sockets {
             Stream::Tcp(stream) => stream.read(buffer),
             #[cfg(unix)]
             Stream::Unix(stream) => stream.read(buffer),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => stream.read(buffer),
         }
     }
 
     fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize> {
         match self.stream(slot)? {
-            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Tcp(stream) => write_pieces(stream, bytes),
             #[cfg(unix)]
             Stream::Unix(stream) => stream.write(bytes),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => stream.write(bytes),
         }
     }
 
@@ -152,6 +213,8 @@ impl Io for Sockets {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             #[cfg(unix)]
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => stream.shutdown_write(),
         }
     }
 
@@ -166,36 +229,64 @@ impl Io for Sockets {
 }
 
 impl Sockets {
+    fn open(&self, transport: Transport) -> io::Result<Stream> {
+        match transport {
+            Transport::Tcp(stream) => Ok(Stream::Tcp(tcp(stream)?)),
+            #[cfg(unix)]
+            Transport::Unix(stream) => {
+                stream.set_nonblocking(true)?;
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                socket2::SockRef::from(&stream).set_send_buffer_size(NOT_SENT as usize)?;
+                Ok(Stream::Unix(UnixStream::from_std(stream)))
+            }
+            #[cfg(feature = "tls")]
+            Transport::Tls(stream, session) => {
+                let unfinished = Rc::clone(&self.unfinished);
+                let stream = TlsStream::new(tcp(stream)?, session, unfinished);
+                Ok(Stream::Tls(stream))
+            }
+            Transport::Simulated(_) => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+
     fn stream(&mut self, slot: u32) -> io::Result<&mut Stream> {
         let stream = self.streams.get_mut(slot as usize).and_then(Option::as_mut);
         stream.ok_or_else(|| ErrorKind::NotConnected.into())
     }
 }
 
-impl Stream {
-    fn new(transport: Transport) -> io::Result<Self> {
-        match transport {
-            Transport::Tcp(stream) => {
-                stream.set_nonblocking(true)?;
-                stream.set_nodelay(true)?;
-                #[cfg(any(target_os = "linux", target_os = "android"))]
-                socket2::SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT)?;
-                Ok(Self::Tcp(TcpStream::from_std(stream)))
-            }
-            #[cfg(unix)]
-            Transport::Unix(stream) => {
-                stream.set_nonblocking(true)?;
-                Ok(Self::Unix(UnixStream::from_std(stream)))
-            }
-            Transport::Simulated(_) => Err(ErrorKind::Unsupported.into()),
+/// Writes in pieces of [`NOT_SENT`]: the kernel looks at its bound before a write and takes
+/// the whole of it then, however long it is.
+fn write_pieces(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
+    for piece in bytes.chunks(NOT_SENT as usize) {
+        match stream.write(piece) {
+            Ok(count) if count == piece.len() => written += count,
+            Ok(count) => return Ok(written + count),
+            // Reported by the next write, if it is an error at all.
+            Err(_) if written > 0 => break,
+            Err(error) => return Err(error),
         }
     }
+    Ok(written)
+}
 
+fn tcp(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket2::SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT)?;
+    Ok(TcpStream::from_std(stream))
+}
+
+impl Stream {
     fn source(&mut self) -> &mut dyn Source {
         match self {
             Self::Tcp(stream) => stream,
             #[cfg(unix)]
             Self::Unix(stream) => stream,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream,
         }
     }
 }

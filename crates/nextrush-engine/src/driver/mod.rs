@@ -2,4 +2,6 @@
 
 pub(crate) mod mio;
 pub mod sim;
+#[cfg(feature = "tls")]
+mod tls;
 mod watchdog;

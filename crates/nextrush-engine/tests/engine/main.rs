@@ -20,3 +20,5 @@ mod protocol;
 mod rooms;
 mod sockets;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;

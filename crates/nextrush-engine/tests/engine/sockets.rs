@@ -23,9 +23,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as TheirC
 use crate::support::{Log, Script, handover};
 
 /// Far more than anything here takes; a test that hangs fails by it.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-fn engine(shards: usize) -> Engine {
+pub(crate) fn engine(shards: usize) -> Engine {
     Engine::new(Config {
         shards: NonZeroUsize::new(shards).unwrap(),
         ..Config::default()
@@ -33,7 +33,12 @@ fn engine(shards: usize) -> Engine {
 }
 
 /// Has the engine serve a transport; returns when it has been opened.
-async fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) -> Connection {
+pub(crate) async fn serve(
+    engine: &Engine,
+    transport: Transport,
+    script: Script,
+    log: Log,
+) -> Connection {
     let (opened, open) = oneshot::channel();
     let script_open = handover().open.unwrap();
     let handover = Handover {
@@ -51,7 +56,7 @@ async fn serve(engine: &Engine, transport: Transport, script: Script, log: Log) 
     open.await.unwrap()
 }
 
-async fn tcp_pair() -> (TcpStream, Transport) {
+pub(crate) async fn tcp_pair() -> (TcpStream, Transport) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap())
         .await
@@ -59,11 +64,13 @@ async fn tcp_pair() -> (TcpStream, Transport) {
     (client, Transport::Tcp(listener.accept().unwrap().0))
 }
 
-async fn client<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocketStream<S> {
+pub(crate) async fn client<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocketStream<S> {
     WebSocketStream::from_raw_socket(stream, Role::Client, None).await
 }
 
-async fn next<S: AsyncRead + AsyncWrite + Unpin>(client: &mut WebSocketStream<S>) -> Message {
+pub(crate) async fn next<S: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut WebSocketStream<S>,
+) -> Message {
     timeout(PATIENCE, client.next())
         .await
         .expect("an answer")
@@ -71,7 +78,7 @@ async fn next<S: AsyncRead + AsyncWrite + Unpin>(client: &mut WebSocketStream<S>
         .unwrap()
 }
 
-fn echo() -> Script {
+pub(crate) fn echo() -> Script {
     Script::default().on_message(|connection, text| {
         connection.send(Frame::text(text));
         None

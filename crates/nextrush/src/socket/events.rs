@@ -11,6 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Socket;
 use super::kept::Kept;
+use crate::address::Permit;
 use crate::endpoint::Open;
 use crate::handle::Handle;
 use crate::message::Message;
@@ -19,13 +20,16 @@ use crate::message::Message;
 pub(crate) struct SocketEvents {
     app: Handle,
     kept: Kept,
+    /// Counts the socket among those of its client's address.
+    _permit: Option<Permit>,
 }
 
 impl SocketEvents {
-    pub(crate) fn new(app: Handle) -> Self {
+    pub(crate) fn new(app: Handle, permit: Option<Permit>) -> Self {
         Self {
             app,
             kept: Kept::default(),
+            _permit: permit,
         }
     }
 

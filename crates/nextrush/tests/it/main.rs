@@ -4,11 +4,17 @@
 #![allow(unreachable_pub, reason = "the examples are programs of their own")]
 
 mod support;
+#[cfg(unix)]
+mod ways;
 
+#[cfg(unix)]
+mod addresses;
 mod axum_server;
 mod bench_server;
 mod commands_once;
 mod delivery_model;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod drain;
 mod echo;
 mod guide_authentication;
@@ -21,8 +27,14 @@ mod guide_route_parameters;
 mod guide_testing;
 mod handlers;
 mod hostile;
+#[cfg(unix)]
+mod http2;
 mod recovery;
 mod refusals;
 mod rooms;
 mod server;
 mod sockets;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(unix)]
+mod transports;

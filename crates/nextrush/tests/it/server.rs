@@ -1,9 +1,12 @@
 //! The server's end of plain HTTP connections.
 
+use std::time::Duration;
+
 use nextrush::App;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::support::{serve, within};
 
@@ -24,6 +27,53 @@ async fn a_client_that_does_not_ask_is_not_waited_for() {
         stream.write_all(sent.as_bytes()).await.unwrap();
         end_of(&mut stream).await;
     }
+}
+
+#[tokio::test]
+async fn hundreds_of_half_handshakes_end_at_the_deadline() {
+    let listen = App::new().listen("127.0.0.1:0");
+    let server = listen
+        .head_timeout(Duration::from_millis(300))
+        .start()
+        .await
+        .unwrap();
+    let mut streams = Vec::new();
+    for number in 0..300 {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        let sent = &b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "[..number % 30];
+        stream.write_all(sent).await.unwrap();
+        streams.push(stream);
+    }
+    for stream in &mut streams {
+        assert!(end_of(stream).await.is_empty());
+    }
+    // Nothing of them is left.
+    within(server.close()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_for_the_head_is_counted_from_the_beginning() {
+    let listen = App::new().listen("127.0.0.1:0");
+    let server = listen
+        .head_timeout(Duration::from_secs(5))
+        .start()
+        .await
+        .unwrap();
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let start = Instant::now();
+    // A byte each second, which never makes a whole head.
+    let mut trickle = tokio::time::interval(Duration::from_secs(1));
+    let mut answer = [0; 1];
+    loop {
+        tokio::select! {
+            _ = stream.read(&mut answer) => break,
+            _ = trickle.tick() => {
+                // It may have been ended just now.
+                let _ = stream.write_all(b"G").await;
+            }
+        }
+    }
+    assert_eq!(start.elapsed().as_secs(), 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,291 @@
+//! One connection to the server, as long as it speaks HTTP.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use http::{HeaderValue, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tower::ServiceExt as _;
+
+use crate::address::{Admission, Permit};
+use crate::origin::FORWARDED_PROTO;
+use crate::read_ahead::ReadAhead;
+use crate::refusal;
+use crate::traffic::{Answer, Traffic};
+
+/// The largest head of a request in bytes; a larger one is answered with 431.
+const HEAD_LIMIT: usize = 16 * 1024;
+/// HTTP/2: requests and sockets that one connection may have open at once.
+const STREAMS: u32 = 128;
+/// HTTP/2: what a client may send of one stream before somebody reads it, in bytes.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// HTTP/2: the same of all streams together.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// HTTP/2: what is kept of one stream that its client does not read, in bytes.
+const STREAM_SEND_BUFFER: usize = 64 * 1024;
+/// HTTP/2: streams that a client may reset before they were looked at, and those that were
+/// reset as it broke the rules. One more ends the connection (CVE-2023-44487).
+const RESET_STREAMS: usize = 20;
+
+/// What all connections of a server have in common.
+pub(crate) struct Http {
+    pub(crate) router: Router,
+    /// How long a client may take from connecting to the end of its first request's head,
+    /// and how long it may do nothing after that.
+    pub(crate) head_timeout: Duration,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    Http1,
+    Http2,
+}
+
+/// A client that has connected.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) admission: Admission,
+}
+
+impl Http {
+    /// Serves a client until it has gone, was upgraded, or the server stops.
+    pub(crate) async fn serve(self: Arc<Self>, client: Client, mut stopped: watch::Receiver<()>) {
+        let peer = client.peer;
+        let served = self.serve_client(client, &mut stopped).await;
+        if let Err(error) = served {
+            tracing::debug!(%peer, %error, "an HTTP connection ended with an error");
+        }
+    }
+
+    async fn serve_client(
+        &self,
+        client: Client,
+        stopped: &mut watch::Receiver<()>,
+    ) -> Result<(), Ended> {
+        let Client {
+            stream,
+            peer,
+            admission,
+        } = client;
+        // One deadline for all that comes before the first request: hyper-util would wait
+        // for the first bytes without any, and a client that sends none stay for ever.
+        let exchange = Exchange {
+            peer,
+            admission: Arc::new(admission),
+            deadline: Instant::now() + self.head_timeout,
+            traffic: Arc::default(),
+            #[cfg(feature = "tls")]
+            is_tls: self.tls.is_some(),
+            #[cfg(not(feature = "tls"))]
+            is_tls: false,
+        };
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            let handshake = Box::pin(tls.accept(stream));
+            let stream = exchange.in_time(handshake, stopped).await?;
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let version = match is_http2 {
+                true => Version::Http2,
+                false => Version::Http1,
+            };
+            return self.speak(version, stream, exchange, stopped).await;
+        }
+        let (stream, version) = exchange.in_time(ReadAhead::new(stream), stopped).await?;
+        self.speak(version, stream, exchange, stopped).await
+    }
+
+    async fn speak<S>(
+        &self,
+        version: Version,
+        stream: S,
+        exchange: Exchange,
+        stopped: &mut watch::Receiver<()>,
+    ) -> Result<(), Ended>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stream = TokioIo::new(stream);
+        let service = exchange.service(self.router.clone());
+        match version {
+            Version::Http1 => {
+                let connection = http1::Builder::new()
+                    // Without a timer hyper ignores the timeout silently.
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(self.head_timeout)
+                    .max_buf_size(HEAD_LIMIT)
+                    .serve_connection(stream, service)
+                    .with_upgrades();
+                let end = http1::UpgradeableConnection::graceful_shutdown;
+                self.drive(pin!(connection), end, &exchange, stopped).await
+            }
+            Version::Http2 => {
+                let connection = http2::Builder::new(TokioExecutor::new())
+                    .timer(TokioTimer::new())
+                    .enable_connect_protocol()
+                    .max_concurrent_streams(STREAMS)
+                    .max_header_list_size(HEAD_LIMIT as u32)
+                    .initial_stream_window_size(STREAM_WINDOW)
+                    .initial_connection_window_size(CONNECTION_WINDOW)
+                    .max_send_buf_size(STREAM_SEND_BUFFER)
+                    .max_pending_accept_reset_streams(RESET_STREAMS)
+                    .max_local_error_reset_streams(RESET_STREAMS)
+                    .serve_connection(stream, service);
+                let end = http2::Connection::graceful_shutdown;
+                self.drive(pin!(connection), end, &exchange, stopped).await
+            }
+        }
+    }
+
+    /// Lets a connection run. `end` has it take no more requests.
+    async fn drive<C: Future<Output = hyper::Result<()>>>(
+        &self,
+        mut connection: Pin<&mut C>,
+        end: impl Fn(Pin<&mut C>),
+        exchange: &Exchange,
+        stopped: &mut watch::Receiver<()>,
+    ) -> Result<(), Ended> {
+        let traffic = &exchange.traffic;
+        let mut check = pin!(sleep_until(exchange.deadline));
+        let mut requests = 0;
+        let mut is_ending = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => return Ok(ended?),
+                // Also when the server was dropped.
+                _ = stopped.changed(), if !is_ending => {
+                    end(connection.as_mut());
+                    is_ending = true;
+                }
+                () = check.as_mut() => {
+                    let is_silent = traffic.is_idle() && traffic.requests() == requests;
+                    if is_silent && (requests == 0 || is_ending) {
+                        return Err(Ended::Silent);
+                    }
+                    if is_silent {
+                        end(connection.as_mut());
+                        is_ending = true;
+                    }
+                    requests = traffic.requests();
+                    check.as_mut().reset(Instant::now() + self.head_timeout);
+                }
+            }
+        }
+    }
+}
+
+/// What is the same for all requests of a connection.
+struct Exchange {
+    peer: SocketAddr,
+    admission: Arc<Admission>,
+    /// When the head of the first request has to be there.
+    deadline: Instant,
+    traffic: Arc<Traffic>,
+    is_tls: bool,
+}
+
+impl Exchange {
+    /// Waits for something that comes before the first request.
+    async fn in_time<T>(
+        &self,
+        step: impl Future<Output = io::Result<T>>,
+        stopped: &mut watch::Receiver<()>,
+    ) -> Result<T, Ended> {
+        tokio::select! {
+            done = timeout_at(self.deadline, step) => Ok(done.map_err(|_| Ended::Silent)??),
+            _ = stopped.changed() => Err(Ended::Stopped),
+        }
+    }
+
+    fn service(
+        &self,
+        router: Router,
+    ) -> impl Service<
+        Request<Incoming>,
+        Response = Response<Answer>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + use<> {
+        let peer = self.peer;
+        let is_tls = self.is_tls;
+        let admission = Arc::clone(&self.admission);
+        let traffic = Arc::clone(&self.traffic);
+        service_fn(move |request: Request<Incoming>| {
+            let router = router.clone();
+            let admission = Arc::clone(&admission);
+            let busy = traffic.begin();
+            async move {
+                let mut request = request.map(Body::new);
+                if is_tls {
+                    // Who asks for the scheme, as the check of the origin does, need not
+                    // know whether a proxy or this server ends TLS.
+                    let https = HeaderValue::from_static("https");
+                    request.headers_mut().insert(FORWARDED_PROTO, https);
+                }
+                let response = match &*admission {
+                    Admission::Granted(_) => {
+                        let extensions = request.extensions_mut();
+                        extensions.insert(ConnectInfo(peer));
+                        extensions.insert(Admitted(admission));
+                        extensions.insert(busy.clone());
+                        router.oneshot(request).await?
+                    }
+                    Admission::Refused(_) => {
+                        let message = "Too many connections from this address";
+                        let response = refusal::new(StatusCode::TOO_MANY_REQUESTS, message);
+                        refusal::ending_connection(response, request.version())
+                    }
+                };
+                Ok(response.map(|body| Answer { body, _busy: busy }))
+            }
+        })
+    }
+}
+
+/// That a request came over a connection that is counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Admitted(Arc<Admission>);
+
+impl Admitted {
+    /// Counts the socket that a request becomes: in place of its connection or, over
+    /// HTTP/2, beside it. `None`: it is one too many.
+    pub(crate) fn count_socket(&self, version: http::Version) -> Option<Permit> {
+        match &*self.0 {
+            Admission::Granted(permit) if version < http::Version::HTTP_2 => {
+                Some(permit.successor())
+            }
+            Admission::Granted(permit) => permit.another(),
+            Admission::Refused(_) => None,
+        }
+    }
+}
+
+/// Why a connection ended other than by itself.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+    #[error(transparent)]
+    Stream(#[from] io::Error),
+    #[error("the client does not ask for anything")]
+    Silent,
+    #[error("the server is closing")]
+    Stopped,
+}
