@@ -80,8 +80,9 @@ fn channels() -> Channels {
     let policy = ChannelPolicy::new().history(UPDATES, UPDATES_AGE);
     let channels = Channels::new().channel("posts", policy.clone());
     channels
-        .and_then(|channels| channels.channel("post-:id", policy))
-        .expect("both are patterns")
+        .and_then(|channels| channels.channel("post-:id", policy.clone()))
+        .and_then(|channels| channels.channel("presence-:name", policy.presence()))
+        .expect("all three are patterns")
 }
 
 async fn healthz(app: Handle) -> (StatusCode, Json<Value>) {

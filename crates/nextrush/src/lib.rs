@@ -59,6 +59,7 @@ mod room_event;
 // Topics that remember: subscribing, coming back, doing things once.
 mod channel;
 mod once;
+mod presence;
 mod recovery;
 mod topics;
 

@@ -149,12 +149,18 @@ impl Topics {
     /// Sends a volatile message to a topic's subscribers but one. It comes after what a
     /// subscriber gets when it enters.
     pub(crate) fn send_except(&self, topic: &Topic, message: Outgoing, except: &Socket) {
+        self.enter(topic, |room| {
+            room.publish_except(message.into_frame(), &[except.id()]);
+        });
+    }
+
+    /// Runs `act` while nothing else happens in a topic, if anybody is subscribed to it.
+    pub(crate) fn enter(&self, topic: &Topic, act: impl FnOnce(&Room)) {
         let Some(local) = self.local.lock().get(topic).cloned() else {
             return;
         };
         let _state = local.state.lock();
-        let frame = message.into_frame();
-        local.room.publish_except(frame, &[except.id()]);
+        act(&local.room);
     }
 
     /// The number of sockets subscribed on this node.

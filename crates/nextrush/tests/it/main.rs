@@ -20,6 +20,7 @@ mod guide_room_management;
 mod guide_route_parameters;
 mod guide_testing;
 mod handlers;
+mod presence;
 mod recovery;
 mod refusals;
 mod rooms;
