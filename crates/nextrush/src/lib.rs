@@ -88,6 +88,7 @@ pub use offload::{blocking, offload};
 pub use origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use outgoing::Outgoing;
 pub use place::place_by;
+pub use presence::Snapshot as PresenceSnapshot;
 pub use rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
 pub use recovery::{InvalidSince, Since};
 pub use room::{InvalidRoomName, JoinError, RoomName, Rooms};
@@ -98,7 +99,10 @@ pub use socket::{Socket, Timer};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use topics::SubscribeError;
 
-pub use nextrush_broker::{Broker, BrokerError, Epoch, MemoryBroker, MemoryLimits, Position};
+pub use nextrush_broker::{
+    Broker, BrokerError, CommandKey, CommandKeyError, Epoch, History, HistoryQuery, MemoryBroker,
+    MemoryLimits, Position, Publication, Published,
+};
 #[cfg(feature = "embedded")]
 pub use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 pub use nextrush_engine::{

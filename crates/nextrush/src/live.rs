@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use nextrush_broker::{
-    BrokerError, Epoch, History, HistoryQuery, Position, Publication, Publish, Topic,
+    BrokerError, CommandKey, Epoch, History, HistoryQuery, Position, Publication, Publish,
+    Published, Topic,
 };
 use nextrush_engine::{CloseReason, ConnectionId, Room};
 use nextrush_protocol::CloseCode;
@@ -21,7 +21,7 @@ use crate::drain;
 use crate::error_message::ErrorMessage;
 use crate::handle::Handle;
 use crate::message::Message;
-use crate::once::{Answer, CommandId, Request};
+use crate::once::{self, Answer, CommandId, Request};
 use crate::outgoing::Outgoing;
 use crate::presence::{self, Diff, Presence, Snapshot};
 use crate::recovery::{Recovered, Since};
@@ -276,11 +276,70 @@ impl LiveUpdates {
         channel: &str,
         data: &T,
     ) -> Result<Position, PublishError> {
-        let topic = self.topic(channel).ok_or(PublishError::InvalidName)?;
-        let data = Bytes::from(serde_json::to_vec(data)?);
-        let publish = Publish::new(data).retain(self.0.channels.retention(channel));
-        let published = self.topics().publish(&topic, publish).await?;
+        let published = self.append(channel, data, None).await?;
         Ok(published.position)
+    }
+
+    /// As [`publish`](Self::publish), but a repeat with the same key within 2 minutes
+    /// publishes nothing and resolves with the position of the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub async fn publish_once<T: Serialize + ?Sized>(
+        &self,
+        channel: &str,
+        data: &T,
+        key: CommandKey,
+    ) -> Result<Published, PublishError> {
+        self.append(channel, data, Some(key)).await
+    }
+
+    async fn append<T: Serialize + ?Sized>(
+        &self,
+        channel: &str,
+        data: &T,
+        key: Option<CommandKey>,
+    ) -> Result<Published, PublishError> {
+        let topic = self.topic(channel).ok_or(PublishError::InvalidName)?;
+        let data = serde_json::to_vec(data)?;
+        let mut publish = Publish::new(data).retain(self.0.channels.retention(channel));
+        if let Some(key) = key {
+            publish = publish.once(key, once::WINDOW);
+        }
+        Ok(self.topics().publish(&topic, publish).await?)
+    }
+
+    /// What a channel remembers of what `query` asks for, and where it stands.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the name is invalid or the broker fails.
+    pub async fn history(
+        &self,
+        channel: &str,
+        query: HistoryQuery,
+    ) -> Result<History, PublishError> {
+        let topic = self.topic(channel).ok_or(PublishError::InvalidName)?;
+        Ok(self.topics().broker().history(&topic, query).await?)
+    }
+
+    /// Who is in a channel; nobody in one without
+    /// [presence](crate::ChannelPolicy::presence). Written as `members` and `version`.
+    #[must_use]
+    pub fn members(&self, channel: &str) -> Snapshot {
+        let topic = self.topic(channel);
+        topic.map_or_else(Snapshot::default, |topic| self.0.presence.snapshot(&topic))
+    }
+
+    /// The channels that have subscribers, with the number of these, in no order.
+    #[must_use]
+    pub fn channels(&self) -> Vec<(String, usize)> {
+        let prefix = format!("live/{}/", self.0.owner);
+        let topics = self.topics().with_prefix(&prefix).into_iter();
+        topics
+            .map(|(topic, subscribers)| (channel_of(&topic).to_owned(), subscribers))
+            .collect()
     }
 
     /// The number of sockets subscribed to a channel.

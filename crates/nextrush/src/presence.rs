@@ -75,9 +75,10 @@ pub(crate) struct Left {
     device: String,
 }
 
-/// Everybody in a channel.
+/// Everybody in a channel at one moment, to be written as JSON: `members`, each a user
+/// with devices, and the `version`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct Snapshot {
+pub struct Snapshot {
     members: Vec<Member>,
     version: u64,
 }

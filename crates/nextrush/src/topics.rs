@@ -163,6 +163,15 @@ impl Topics {
         act(&local.room);
     }
 
+    /// The topics with such names that have subscribers on this node, and how many.
+    pub(crate) fn with_prefix(&self, prefix: &str) -> Vec<(Topic, usize)> {
+        let local = self.local.lock();
+        let all = local.iter().map(|(topic, local)| (topic, local.room.len()));
+        all.filter(|(topic, subscribers)| *subscribers > 0 && topic.as_str().starts_with(prefix))
+            .map(|(topic, subscribers)| (topic.clone(), subscribers))
+            .collect()
+    }
+
     /// The number of sockets subscribed on this node.
     pub(crate) fn subscribers(&self, topic: &Topic) -> usize {
         let local = self.local.lock().get(topic).cloned();
