@@ -41,6 +41,12 @@ pub struct Cli {
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub allow_origin: Vec<Origin>,
 
+    /// The key of the HTTP API for other servers, 32 bytes or more.
+    ///
+    /// Without it that API is not there.
+    #[arg(long, env = "NEXTRUSH_API_KEY", hide_env_values = true)]
+    pub api_key: Option<Secret>,
+
     /// The directory in which chats and channels are kept across restarts.
     ///
     /// It is made if need be, and one server at a time may use it. Without it everything

@@ -27,6 +27,8 @@ pub struct Config {
     pub development: bool,
     /// The web pages that may connect.
     pub origins: OriginPolicy,
+    /// The key of the HTTP API; it is not there if absent.
+    pub api_key: Option<Secret>,
     /// Where chats and channels are kept; in memory if absent.
     pub store: Option<PathBuf>,
     /// The number of shard threads; one per core if absent.
@@ -43,6 +45,9 @@ pub enum ConfigError {
          or try the server with --dev"
     )]
     NoSecret,
+    /// A key of the HTTP API that could be guessed.
+    #[error("NEXTRUSH_API_KEY is shorter than {SECRET_BYTES} bytes")]
+    ShortApiKey,
     /// Development mode on an address that others can reach.
     #[error(
         "development mode gives a token to whoever asks and is for loopback addresses only, \
@@ -79,6 +84,12 @@ impl Config {
         if development && !cli.listen.ip().is_loopback() {
             return Err(ConfigError::DevelopmentInPublic(cli.listen));
         }
+        let api_key = cli.api_key.filter(|key| !key.expose().is_empty());
+        if let Some(key) = &api_key
+            && key.expose().len() < SECRET_BYTES
+        {
+            return Err(ConfigError::ShortApiKey);
+        }
         let origins = if cli.allow_origin.is_empty() {
             OriginPolicy::SameOrigin
         } else {
@@ -89,6 +100,7 @@ impl Config {
             jwt,
             development,
             origins,
+            api_key,
             store: cli.store,
             shards: cli.shards,
         })
@@ -136,6 +148,14 @@ mod tests {
         assert!(config(&["--dev"], false).unwrap().development);
         let secret = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
         assert!(!config(&secret, true).unwrap().development);
+    }
+
+    #[test]
+    fn a_key_of_the_api_is_long_or_absent() {
+        let key = |key: &str| config(&["--dev", "--api-key", key], false);
+        assert_eq!(key("short").unwrap_err(), ConfigError::ShortApiKey);
+        assert!(key("").unwrap().api_key.is_none());
+        assert!(key(&"x".repeat(32)).unwrap().api_key.is_some());
     }
 
     #[test]

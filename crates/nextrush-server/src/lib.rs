@@ -11,6 +11,7 @@
 //! | `/robust-chat/:roomId` | a room with a time limit, pings, validation, a rate limit |
 //! | `/rooms/:roomId`, `/games/:gameId/players/:playerId`, `/chat` | route parameters and an echo |
 //! | `/api/posts` | posts, published to `/live` |
+//! | `/api/v1` | publishing from outside, with a key |
 //! | `/healthz` | whether the process serves |
 //! | `/` | the page |
 //!
@@ -18,6 +19,7 @@
 //!
 //! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint.
 
+mod api;
 mod api_error;
 mod bench;
 mod cli;
@@ -67,6 +69,9 @@ pub fn app(config: &Config) -> Result<App, OpenError> {
     let live = LiveUpdates::with(app.handle(), channels());
 
     endpoints::add(&mut app, &chat, &live);
+    if let Some(key) = &config.api_key {
+        api::add(&mut app, live.clone(), key.clone());
+    }
     posts::add(&mut app, live);
     if config.development {
         development::add(&mut app, config.jwt.clone());
@@ -80,8 +85,9 @@ fn channels() -> Channels {
     let policy = ChannelPolicy::new().history(UPDATES, UPDATES_AGE);
     let channels = Channels::new().channel("posts", policy.clone());
     channels
-        .and_then(|channels| channels.channel("post-:id", policy))
-        .expect("both are patterns")
+        .and_then(|channels| channels.channel("post-:id", policy.clone()))
+        .and_then(|channels| channels.channel("presence-:name", policy.presence()))
+        .expect("all three are patterns")
 }
 
 async fn healthz(app: Handle) -> (StatusCode, Json<Value>) {

@@ -55,6 +55,7 @@ type Rule = Arc<dyn Fn(&Socket, &Channel<'_>) -> bool + Send + Sync>;
 pub struct ChannelPolicy {
     retention: Retention,
     may_subscribe: Option<Rule>,
+    presence: bool,
 }
 
 impl ChannelPolicy {
@@ -86,6 +87,17 @@ impl ChannelPolicy {
         }
     }
 
+    /// Shows who is there: subscribers can ask for all members and are told of each change.
+    /// For sockets whose user is known, see
+    /// [`LiveUpdates::connect_as`](crate::LiveUpdates::connect_as).
+    #[must_use]
+    pub fn presence(self) -> Self {
+        Self {
+            presence: true,
+            ..self
+        }
+    }
+
     /// Lets a client subscribe where `rule` says so; the others are told
     /// `Subscription refused`. It is called for each attempt of a client, on the thread
     /// that serves its socket: it must not block.
@@ -105,6 +117,7 @@ impl fmt::Debug for ChannelPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChannelPolicy")
             .field("retention", &self.retention)
+            .field("presence", &self.presence)
             .field("restricted", &self.may_subscribe.is_some())
             .finish()
     }
@@ -179,6 +192,10 @@ impl Channels {
         };
         let rule = policy.may_subscribe.as_ref();
         rule.is_none_or(|rule| rule(socket, &channel))
+    }
+
+    pub(crate) fn has_presence(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|(_, policy)| policy.presence)
     }
 
     fn find(&self, name: &str) -> Option<&(Pattern, ChannelPolicy)> {

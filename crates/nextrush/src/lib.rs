@@ -67,6 +67,7 @@ mod room_event;
 // Topics that remember: subscribing, coming back, doing things once.
 mod channel;
 mod once;
+mod presence;
 mod recovery;
 mod topics;
 
@@ -95,6 +96,7 @@ pub use offload::{blocking, offload};
 pub use origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use outgoing::Outgoing;
 pub use place::place_by;
+pub use presence::Snapshot as PresenceSnapshot;
 pub use rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
 pub use recovery::{InvalidSince, Since};
 pub use room::{InvalidRoomName, JoinError, RoomName, Rooms};
@@ -107,7 +109,10 @@ pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use tls::{TlsConfig, TlsError};
 pub use topics::SubscribeError;
 
-pub use nextrush_broker::{Broker, BrokerError, Epoch, MemoryBroker, MemoryLimits, Position};
+pub use nextrush_broker::{
+    Broker, BrokerError, CommandKey, CommandKeyError, Epoch, History, HistoryQuery, MemoryBroker,
+    MemoryLimits, Position, Publication, Published,
+};
 #[cfg(feature = "embedded")]
 pub use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 pub use nextrush_engine::{

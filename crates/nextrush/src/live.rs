@@ -3,22 +3,27 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use nextrush_broker::{
-    BrokerError, Epoch, History, HistoryQuery, Position, Publication, Publish, Topic,
+    BrokerError, CommandKey, Epoch, History, HistoryQuery, Position, Publication, Publish,
+    Published, Topic,
 };
 use nextrush_engine::{CloseReason, ConnectionId, Room};
+use nextrush_protocol::CloseCode;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
+use crate::auth::User;
 use crate::channel::Channels;
 use crate::drain;
 use crate::error_message::ErrorMessage;
 use crate::handle::Handle;
 use crate::message::Message;
-use crate::once::{Answer, CommandId, Request};
+use crate::once::{self, Answer, CommandId, Request};
 use crate::outgoing::Outgoing;
+use crate::presence::{self, Diff, Presence, Snapshot};
 use crate::recovery::{Recovered, Since};
 use crate::room::{JoinError, RoomName};
 use crate::socket::Socket;
@@ -51,6 +56,9 @@ struct Inner {
     /// Tells the channels of several `LiveUpdates` of one application apart.
     owner: u64,
     channels: Channels,
+    presence: Presence<ConnectionId>,
+    /// Grace periods are counted from here.
+    begun: Instant,
     subscriptions: Mutex<HashMap<ConnectionId, HashSet<Topic>>>,
 }
 
@@ -81,6 +89,13 @@ enum Command {
     Unsubscribe {
         channel: String,
     },
+    Presence {
+        channel: String,
+    },
+    PresenceUpdate {
+        channel: String,
+        data: Value,
+    },
 }
 
 /// What a client gets.
@@ -104,6 +119,18 @@ enum Event<'a> {
         timestamp: Timestamp,
         offset: u64,
     },
+    Presence {
+        channel: &'a str,
+        #[serde(flatten)]
+        snapshot: Snapshot,
+    },
+    PresenceDiff {
+        channel: &'a str,
+        #[serde(flatten)]
+        diff: Diff,
+    },
+    /// To a command with an id that has no answer of its own.
+    Ack,
 }
 
 impl From<Event<'_>> for Outgoing {
@@ -127,6 +154,8 @@ impl LiveUpdates {
             app: app.clone(),
             owner: app.next_owner(),
             channels,
+            presence: Presence::default(),
+            begun: Instant::now(),
             subscriptions: Mutex::default(),
         }))
     }
@@ -138,11 +167,26 @@ impl LiveUpdates {
     /// answers, if there is one; a repeat is executed again, as a subscription belongs to
     /// its socket.
     pub fn connect(&self, socket: &Socket) {
+        self.connect_client(socket, None);
+    }
+
+    /// As [`connect`](Self::connect), for a client whose user is known: in channels with
+    /// [presence](crate::ChannelPolicy::presence) the user is a member while one of its
+    /// sockets is subscribed.
+    ///
+    /// A socket that is lost without a close is waited for, 15 s, and if the user comes
+    /// back by then nobody is told. After a crash of the process nobody is a member who
+    /// has not subscribed again. A channel shows 1,000 sockets at most.
+    pub fn connect_as(&self, socket: &Socket, user: User) {
+        self.connect_client(socket, Some(Arc::new(user)));
+    }
+
+    fn connect_client(&self, socket: &Socket, user: Option<Arc<User>>) {
         drain::tell(socket);
         let live = self.clone();
         socket.on_message(async move |socket: Socket, message: Message| {
             match Request::<Command>::read(&message) {
-                Ok(request) => live.handle(&socket, request).await,
+                Ok(request) => live.handle(&socket, user.as_deref(), request).await,
                 Err(refusal) => socket.send(refusal),
             }
         });
@@ -159,7 +203,7 @@ impl LiveUpdates {
     pub async fn subscribe(&self, channel: &str, socket: &Socket) -> Result<bool, SubscribeError> {
         let topic = self.topic(channel).ok_or(SubscribeError::InvalidName)?;
         let mut is_new = false;
-        let then = |_: &History, entrance: Entrance| is_new = entrance == Entrance::New;
+        let then = |_: &Room, _: &History, entrance: Entrance| is_new = entrance == Entrance::New;
         self.subscribe_and(&topic, socket, HistoryQuery::Latest(0), then)
             .await?;
         Ok(is_new)
@@ -172,7 +216,7 @@ impl LiveUpdates {
         topic: &Topic,
         socket: &Socket,
         query: HistoryQuery,
-        then: impl FnOnce(&History, Entrance),
+        then: impl FnOnce(&Room, &History, Entrance),
     ) -> Result<(), SubscribeError> {
         let mut noted = Noted {
             live: self,
@@ -187,7 +231,7 @@ impl LiveUpdates {
                 socket.connection().leave(room);
             }
             noted.is_subscribed = true;
-            then(history, entrance);
+            then(room, history, entrance);
         };
         self.topics()
             .subscribe(topic, encode, socket, query, enter)
@@ -208,7 +252,10 @@ impl LiveUpdates {
             return Ok(false);
         }
         let mut was_noted = false;
-        let leave = |_: &Room| was_noted = self.strike(&topic, socket.id());
+        let leave = |others: &Room| {
+            was_noted = self.strike(&topic, socket.id());
+            self.announce(others, &topic, self.0.presence.leave(&topic, socket.id()));
+        };
         self.topics()
             .unsubscribe(&topic, encode, socket, leave)
             .await?;
@@ -229,11 +276,70 @@ impl LiveUpdates {
         channel: &str,
         data: &T,
     ) -> Result<Position, PublishError> {
-        let topic = self.topic(channel).ok_or(PublishError::InvalidName)?;
-        let data = Bytes::from(serde_json::to_vec(data)?);
-        let publish = Publish::new(data).retain(self.0.channels.retention(channel));
-        let published = self.topics().publish(&topic, publish).await?;
+        let published = self.append(channel, data, None).await?;
         Ok(published.position)
+    }
+
+    /// As [`publish`](Self::publish), but a repeat with the same key within 2 minutes
+    /// publishes nothing and resolves with the position of the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub async fn publish_once<T: Serialize + ?Sized>(
+        &self,
+        channel: &str,
+        data: &T,
+        key: CommandKey,
+    ) -> Result<Published, PublishError> {
+        self.append(channel, data, Some(key)).await
+    }
+
+    async fn append<T: Serialize + ?Sized>(
+        &self,
+        channel: &str,
+        data: &T,
+        key: Option<CommandKey>,
+    ) -> Result<Published, PublishError> {
+        let topic = self.topic(channel).ok_or(PublishError::InvalidName)?;
+        let data = serde_json::to_vec(data)?;
+        let mut publish = Publish::new(data).retain(self.0.channels.retention(channel));
+        if let Some(key) = key {
+            publish = publish.once(key, once::WINDOW);
+        }
+        Ok(self.topics().publish(&topic, publish).await?)
+    }
+
+    /// What a channel remembers of what `query` asks for, and where it stands.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the name is invalid or the broker fails.
+    pub async fn history(
+        &self,
+        channel: &str,
+        query: HistoryQuery,
+    ) -> Result<History, PublishError> {
+        let topic = self.topic(channel).ok_or(PublishError::InvalidName)?;
+        Ok(self.topics().broker().history(&topic, query).await?)
+    }
+
+    /// Who is in a channel; nobody in one without
+    /// [presence](crate::ChannelPolicy::presence). Written as `members` and `version`.
+    #[must_use]
+    pub fn members(&self, channel: &str) -> Snapshot {
+        let topic = self.topic(channel);
+        topic.map_or_else(Snapshot::default, |topic| self.0.presence.snapshot(&topic))
+    }
+
+    /// The channels that have subscribers, with the number of these, in no order.
+    #[must_use]
+    pub fn channels(&self) -> Vec<(String, usize)> {
+        let prefix = format!("live/{}/", self.0.owner);
+        let topics = self.topics().with_prefix(&prefix).into_iter();
+        topics
+            .map(|(topic, subscribers)| (channel_of(&topic).to_owned(), subscribers))
+            .collect()
     }
 
     /// The number of sockets subscribed to a channel.
@@ -243,11 +349,11 @@ impl LiveUpdates {
         topic.map_or(0, |topic| self.topics().subscribers(&topic))
     }
 
-    async fn handle(&self, socket: &Socket, request: Request<Command>) {
+    async fn handle(&self, socket: &Socket, user: Option<&User>, request: Request<Command>) {
         let id = request.id.as_ref();
         match request.command {
             Command::Subscribe { channel, since } => {
-                let subscribed = self.answer_subscribe(socket, &channel, since.as_ref(), id);
+                let subscribed = self.answer_subscribe(socket, user, &channel, since.as_ref(), id);
                 match subscribed.await {
                     Ok(()) | Err(SubscribeError::Join(JoinError::Closed)) => {}
                     Err(error) => socket.send(Answer::new(refusal(&channel, &error), id)),
@@ -260,12 +366,26 @@ impl LiveUpdates {
                 let channel = &*channel;
                 socket.send(Answer::new(Event::Unsubscribed { channel }, id));
             }
+            Command::Presence { channel } => {
+                let answer = self.answer_presence(socket, &channel, id);
+                if let Err(refusal) = answer {
+                    socket.send(Answer::new(refusal, id));
+                }
+            }
+            Command::PresenceUpdate { channel, data } => {
+                match self.update_presence(socket, &channel, data) {
+                    Ok(()) if id.is_some() => socket.send(Answer::new(Event::Ack, id)),
+                    Ok(()) => {}
+                    Err(refusal) => socket.send(Answer::new(refusal, id)),
+                }
+            }
         }
     }
 
     async fn answer_subscribe(
         &self,
         socket: &Socket,
+        user: Option<&User>,
         channel: &str,
         since: Option<&Since>,
         id: Option<&CommandId>,
@@ -275,7 +395,7 @@ impl LiveUpdates {
             return Err(SubscribeError::Refused);
         }
         let query = since.map_or(HistoryQuery::Latest(0), Since::query);
-        let then = |history: &History, entrance: Entrance| {
+        let then = |room: &Room, history: &History, entrance: Entrance| {
             // Whoever is subscribed already misses nothing.
             let since = since.filter(|_| entrance == Entrance::New);
             let missed = since.map(|since| since.missed(history));
@@ -290,14 +410,109 @@ impl LiveUpdates {
             for publication in missed.into_iter().flatten().flatten() {
                 socket.send(encode(&topic, epoch, publication));
             }
+            if let Some(user) = user
+                && entrance == Entrance::New
+                && self.0.channels.has_presence(channel)
+            {
+                let joined = self.0.presence.join(&topic, user, socket.id());
+                self.announce(room, &topic, joined);
+            }
         };
         self.subscribe_and(&topic, socket, query, then).await
     }
 
-    async fn close(&self, socket: &Socket) {
+    /// The topic of a channel with presence that the socket is subscribed to.
+    fn with_presence(&self, socket: &Socket, channel: &str) -> Result<Topic, ErrorMessage> {
+        let topic = self.topic(channel);
+        let topic = topic.ok_or_else(|| refusal(channel, &SubscribeError::InvalidName))?;
+        if !self.is_noted(&topic, socket.id()) {
+            return Err(ErrorMessage::new("Not subscribed"));
+        }
+        if !self.0.channels.has_presence(channel) {
+            return Err(ErrorMessage::new("No presence in this channel"));
+        }
+        Ok(topic)
+    }
+
+    fn answer_presence(
+        &self,
+        socket: &Socket,
+        channel: &str,
+        id: Option<&CommandId>,
+    ) -> Result<(), ErrorMessage> {
+        let topic = self.with_presence(socket, channel)?;
+        // Under the topic's lock, so that the diffs that follow are those after it.
+        self.topics().enter(&topic, |_| {
+            let snapshot = self.0.presence.snapshot(&topic);
+            socket.send(Answer::new(Event::Presence { channel, snapshot }, id));
+        });
+        Ok(())
+    }
+
+    fn update_presence(
+        &self,
+        socket: &Socket,
+        channel: &str,
+        data: Value,
+    ) -> Result<(), ErrorMessage> {
+        let topic = self.with_presence(socket, channel)?;
+        if data.to_string().len() > presence::DATA_BYTES {
+            let details = format!("at most {} bytes of JSON", presence::DATA_BYTES);
+            return Err(ErrorMessage::new("Presence data too large").details(details));
+        }
+        self.topics().enter(&topic, |room| {
+            let updated = self.0.presence.update(&topic, socket.id(), data);
+            self.announce(room, &topic, updated);
+        });
+        Ok(())
+    }
+
+    /// Tells everybody in the room what has changed, if anything has. Called under the
+    /// topic's lock, so that everybody gets the versions in their order.
+    fn announce(&self, room: &Room, topic: &Topic, diff: Option<Diff>) {
+        if let Some(diff) = diff {
+            let channel = channel_of(topic);
+            room.publish(Outgoing::from(Event::PresenceDiff { channel, diff }).into_frame());
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Waits for a lost socket's user, and tells the others when that is in vain.
+    fn wait_for_lost(&self, topic: Topic) {
+        let live = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            tokio::time::sleep(presence::GRACE).await;
+            let Some(live) = live.upgrade().map(Self) else {
+                return;
+            };
+            let expire = || live.0.presence.expire(&topic, live.now_ms());
+            let mut is_told = false;
+            live.topics().enter(&topic, |room| {
+                live.announce(room, &topic, expire());
+                is_told = true;
+            });
+            if !is_told {
+                // Nobody is there to be told.
+                expire();
+            }
+        });
+    }
+
+    async fn close(&self, socket: &Socket, reason: &CloseReason) {
         let topics = self.0.subscriptions.lock().remove(&socket.id());
         for topic in topics.into_iter().flatten() {
-            let left = self.topics().unsubscribe(&topic, encode, socket, |_| {});
+            let leave = |others: &Room| {
+                if is_deliberate(reason) {
+                    let left = self.0.presence.leave(&topic, socket.id());
+                    self.announce(others, &topic, left);
+                } else if self.0.presence.lose(&topic, socket.id(), self.now_ms()) {
+                    self.wait_for_lost(topic.clone());
+                }
+            };
+            let left = self.topics().unsubscribe(&topic, encode, socket, leave);
             if let Err(error) = left.await {
                 tracing::warn!(%error, %topic, "the broker could not be told that a channel is unused");
             }
@@ -320,7 +535,9 @@ impl LiveUpdates {
         topics.insert(topic.clone());
         drop(subscriptions);
         let live = self.clone();
-        let on_close = async move |socket: Socket, _: CloseReason| live.close(&socket).await;
+        let on_close = async move |socket: Socket, reason: CloseReason| {
+            live.close(&socket, &reason).await;
+        };
         if is_new && !socket.try_on_close(on_close) {
             self.0.subscriptions.lock().remove(&socket.id());
             return Err(JoinError::Closed.into());
@@ -368,6 +585,17 @@ impl Drop for Noted<'_> {
             self.live.strike(self.topic, self.socket.id());
         }
     }
+}
+
+/// Whether a client has closed its socket because it wanted to.
+fn is_deliberate(reason: &CloseReason) -> bool {
+    // A browser closes with 1001 when its page is left, and without a code when told so.
+    let own = [
+        CloseCode::NORMAL,
+        CloseCode::GOING_AWAY,
+        CloseCode::NO_STATUS,
+    ];
+    reason.clean && own.contains(&reason.code)
 }
 
 fn refusal(channel: &str, error: &SubscribeError) -> ErrorMessage {

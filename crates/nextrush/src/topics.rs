@@ -149,12 +149,27 @@ impl Topics {
     /// Sends a volatile message to a topic's subscribers but one. It comes after what a
     /// subscriber gets when it enters.
     pub(crate) fn send_except(&self, topic: &Topic, message: Outgoing, except: &Socket) {
+        self.enter(topic, |room| {
+            room.publish_except(message.into_frame(), &[except.id()]);
+        });
+    }
+
+    /// Runs `act` while nothing else happens in a topic, if anybody is subscribed to it.
+    pub(crate) fn enter(&self, topic: &Topic, act: impl FnOnce(&Room)) {
         let Some(local) = self.local.lock().get(topic).cloned() else {
             return;
         };
         let _state = local.state.lock();
-        let frame = message.into_frame();
-        local.room.publish_except(frame, &[except.id()]);
+        act(&local.room);
+    }
+
+    /// The topics with such names that have subscribers on this node, and how many.
+    pub(crate) fn with_prefix(&self, prefix: &str) -> Vec<(Topic, usize)> {
+        let local = self.local.lock();
+        let all = local.iter().map(|(topic, local)| (topic, local.room.len()));
+        all.filter(|(topic, subscribers)| *subscribers > 0 && topic.as_str().starts_with(prefix))
+            .map(|(topic, subscribers)| (topic.clone(), subscribers))
+            .collect()
     }
 
     /// The number of sockets subscribed on this node.

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{BrokerError, Topic, clock::whole_ms};
 
-/// How many publications or answers are removed at a time, so that whoever publishes waits
-/// for a millisecond or so.
+/// How many publications or answers are removed at a time at least, so that whoever
+/// publishes waits for a millisecond or so.
 const REMOVED: u64 = 1024;
 /// How many topics are looked at each second, whether they have expired.
 const SWEPT: usize = 256;
@@ -68,12 +68,14 @@ impl Expiry {
         }
     }
 
-    /// Removes a piece. If that fails it is open what is on disk of the topics returned,
+    /// Removes a piece, larger than the `written` publications before it, so that the disk
+    /// does not fill up however much is published. If that fails it is open what is on disk of the topics returned,
     /// whose newest offsets stand beside them.
     pub(super) fn run(
         &mut self,
         shared: &Shared,
         store: &Store,
+        written: u64,
     ) -> Result<(), (Failure, BTreeMap<Topic, u64>)> {
         let mut removal = Removal {
             shared,
@@ -81,7 +83,7 @@ impl Expiry {
             batch: store.unforced_batch(),
             changed: BTreeMap::new(),
         };
-        let mut left = REMOVED;
+        let mut left = REMOVED.max(2 * written);
         let mut unfinished = BTreeSet::new();
         while left > 0
             && let Some(topic) = self.surplus.pop_first()

@@ -104,11 +104,12 @@ impl Writer {
                 bytes += request.space.num_permits();
                 requests.push(request);
             }
-            if !requests.is_empty() {
+            let written = requests.len() as u64;
+            if written > 0 {
                 self.write(requests);
             }
             if self.failed.is_none() {
-                self.expire();
+                self.expire(written);
             }
         }
     }
@@ -149,13 +150,13 @@ impl Writer {
         }
     }
 
-    fn expire(&mut self) {
+    fn expire(&mut self, written: u64) {
         let shared = Arc::clone(&self.shared);
         let store = shared.store.read();
         let Some(store) = &*store else {
             return;
         };
-        if let Err((failure, doubtful)) = self.expiry.run(&shared, store) {
+        if let Err((failure, doubtful)) = self.expiry.run(&shared, store, written) {
             self.fail(failure, doubtful);
         }
     }

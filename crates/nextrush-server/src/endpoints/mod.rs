@@ -40,8 +40,8 @@ pub(crate) fn add(app: &mut App, chat: &ChatServer, live: &LiveUpdates) {
         move |socket: Socket, user: Result<Authenticated, AuthRejection>| match user {
             Ok(user) => {
                 bound_rate(&socket);
-                user.admit(&socket);
-                live.connect(&socket);
+                let user = user.admit(&socket);
+                live.connect_as(&socket, user);
             }
             Err(rejection) => rejection.refuse(&socket),
         },

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "the examples are programs of their own")]
 
+mod schema;
 mod support;
 #[cfg(unix)]
 mod ways;
@@ -29,6 +30,7 @@ mod handlers;
 mod hostile;
 #[cfg(unix)]
 mod http2;
+mod presence;
 mod recovery;
 mod refusals;
 mod rooms;

@@ -133,8 +133,12 @@ impl Client {
         }
     }
 
+    /// The next text message as JSON. One whose `type` is known must be as its schema
+    /// says.
     pub async fn json(&mut self) -> Value {
-        serde_json::from_str(&self.text().await).unwrap()
+        let message = serde_json::from_str(&self.text().await).unwrap();
+        crate::schema::check_sent(&message);
+        message
     }
 
     /// Reads on until the close frame; its code and reason.

@@ -1,0 +1,127 @@
+//! What a durable publish costs beside one in memory.
+//!
+//! Tasks publish as fast as they are acknowledged, to many rooms that keep the last 100
+//! messages of 220 bytes. The two brokers take turns, so that whatever else the machine
+//! does meets both.
+//!
+//! ```sh
+//! cargo run --release --manifest-path bench/broker/Cargo.toml [directory]
+//! ```
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use nextrush_broker::{
+    Broker, Bytes, EmbeddedBroker, HistoryQuery, MemoryBroker, Publish, Retention, Topic,
+};
+
+const ROOMS: usize = 1000;
+const KEPT: Retention = Retention::count(100);
+const DATA: usize = 220;
+const TURN: Duration = Duration::from_millis(1500);
+const TURNS: usize = 5;
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> Outcome<()> {
+    let directory = std::env::args_os().nth(1).map(PathBuf::from);
+    let directory = directory.unwrap_or_else(|| std::env::temp_dir().join("nextrush-bench"));
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(run(&directory))?;
+    drop(runtime);
+    Ok(())
+}
+
+async fn run(directory: &Path) -> Outcome<()> {
+    println!("acknowledged publications per second; median of {TURNS} turns");
+    println!("{:>8} {:>12} {:>12} {:>7}", "tasks", "memory", "durable", "ratio");
+    for tasks in [1, 8, 64, 512, 4096] {
+        let mut rates: [Vec<f64>; 2] = Default::default();
+        let memory: Arc<dyn Broker> = Arc::new(MemoryBroker::new());
+        let durable: Arc<dyn Broker> = Arc::new(EmbeddedBroker::open(directory)?);
+        for _ in 0..TURNS {
+            rates[0].push(measure(&memory, tasks).await?);
+            rates[1].push(measure(&durable, tasks).await?);
+        }
+        let [memory, durable] = rates.map(median);
+        println!("{tasks:>8} {memory:>12.0} {durable:>12.0} {:>7.2}", durable / memory);
+    }
+    println!("files: {} MiB", size(directory)? >> 20);
+    let begun = Instant::now();
+    let broker = EmbeddedBroker::open(directory)?;
+    println!("opening again: {} ms", begun.elapsed().as_millis());
+    let begun = Instant::now();
+    for room in 0..ROOMS {
+        broker.history(&topic(room)?, HistoryQuery::Latest(100)).await?;
+    }
+    let each = begun.elapsed() / ROOMS as u32;
+    println!("reading 100 from the disk: {} us", each.as_micros());
+    drop(broker);
+    std::fs::remove_dir_all(directory)?;
+    Ok(())
+}
+
+async fn measure(broker: &Arc<dyn Broker>, tasks: usize) -> Outcome<f64> {
+    let count = Arc::new(AtomicU64::new(0));
+    let begun = Instant::now();
+    let publishers: Vec<_> = (0..tasks)
+        .map(|task| {
+            let (broker, count) = (Arc::clone(broker), Arc::clone(&count));
+            tokio::spawn(async move {
+                let data = Bytes::from(vec![b'x'; DATA]);
+                for number in 0.. {
+                    if begun.elapsed() >= TURN {
+                        break;
+                    }
+                    let topic = topic(task * 31 + number)?;
+                    let publish = Publish::new(data.clone()).retain(KEPT);
+                    broker.publish(&topic, publish).await?;
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+                Outcome::Ok(())
+            })
+        })
+        .collect();
+    for publisher in publishers {
+        publisher.await??;
+    }
+    Ok(count.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64())
+}
+
+fn topic(number: usize) -> Outcome<Topic> {
+    Ok(Topic::try_from(format!("room-{}", number % ROOMS))?)
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+fn size(directory: &Path) -> std::io::Result<u64> {
+    let mut total = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        total += if metadata.is_dir() {
+            size(&entry.path())?
+        } else {
+            blocks(&metadata)
+        };
+    }
+    Ok(total)
+}
+
+/// What a file takes on the disk: journals are as long as they may become from the start.
+#[cfg(unix)]
+fn blocks(metadata: &std::fs::Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    metadata.blocks() * 512
+}
+
+#[cfg(not(unix))]
+fn blocks(metadata: &std::fs::Metadata) -> u64 {
+    metadata.len()
+}

@@ -1,0 +1,139 @@
+//! Who is in a channel.
+
+use nextrush::{App, Authenticated, ChannelPolicy, Channels, Jwt, LiveUpdates, Server, Socket};
+use serde_json::{Value, json};
+
+use crate::support::{Client, SECRET, serve, token};
+
+async fn server() -> Server {
+    let mut app = App::new();
+    app.jwt(Jwt::hs256(SECRET));
+    let channels = Channels::new();
+    let channels = channels.channel("team", ChannelPolicy::new().presence());
+    let live = LiveUpdates::with(app.handle(), channels.unwrap());
+    app.ws("/live", move |socket: Socket, user: Authenticated| {
+        let user = user.admit(&socket);
+        live.connect_as(&socket, user);
+    });
+    serve(app).await
+}
+
+async fn connect(server: &Server, name: &str) -> Client {
+    let token = token(name, &format!("{name}@example.com"));
+    Client::connect(server, &format!("/live?token={token}")).await
+}
+
+/// Subscribes; what the others and it itself are told follows.
+async fn join(server: &Server, name: &str) -> Client {
+    let mut client = connect(server, name).await;
+    ask(&mut client, "subscribe").await;
+    assert_eq!(client.json().await["type"], "subscribed");
+    client
+}
+
+async fn ask(client: &mut Client, kind: &str) {
+    client
+        .send_json(json!({ "type": kind, "channel": "team" }))
+        .await;
+}
+
+async fn snapshot(client: &mut Client) -> Value {
+    ask(client, "presence").await;
+    let snapshot = client.json().await;
+    assert_eq!(snapshot["type"], "presence");
+    snapshot
+}
+
+async fn diff(client: &mut Client) -> Value {
+    let diff = client.json().await;
+    assert_eq!(diff["type"], "presence-diff");
+    assert_eq!(diff["channel"], "team");
+    diff
+}
+
+fn names(members: &Value) -> Vec<&str> {
+    let members = members.as_array().unwrap().iter();
+    members
+        .map(|member| member["user"]["id"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn subscribers_know_who_is_there_and_hear_of_every_change() {
+    let server = server().await;
+    let mut ada = join(&server, "ada").await;
+    assert_eq!(names(&diff(&mut ada).await["joined"]), ["ada"]);
+    let mut bob = join(&server, "bob").await;
+    let joined = diff(&mut ada).await;
+    assert_eq!(names(&joined["joined"]), ["bob"]);
+    assert_eq!(diff(&mut bob).await, joined);
+
+    let all = snapshot(&mut ada).await;
+    assert_eq!(names(&all["members"]), ["ada", "bob"]);
+    assert_eq!(all["version"], joined["version"]);
+    let device = &all["members"][1]["devices"][0];
+    assert!(crate::support::is_timestamp(&device["since"]));
+
+    bob.send_json(json!({ "type": "presence-update", "channel": "team", "data": [1], "id": "u" }))
+        .await;
+    let updated = diff(&mut ada).await;
+    assert_eq!(updated["updated"][0]["devices"][0]["data"], json!([1]));
+    assert_eq!(updated["version"], 3);
+    assert_eq!(diff(&mut bob).await, updated);
+    assert_eq!(bob.json().await, json!({ "type": "ack", "id": "u" }));
+
+    bob.close().await;
+    let left = diff(&mut ada).await;
+    assert_eq!(left["left"][0]["user"]["id"], "bob");
+    assert_eq!(left["left"][0]["device"], device["id"]);
+    assert_eq!(names(&snapshot(&mut ada).await["members"]), ["ada"]);
+}
+
+#[tokio::test]
+async fn a_short_interruption_is_no_change() {
+    let server = server().await;
+    let mut ada = join(&server, "ada").await;
+    diff(&mut ada).await;
+    let mut bob = join(&server, "bob").await;
+    diff(&mut bob).await;
+    diff(&mut ada).await;
+    let before = snapshot(&mut ada).await;
+    let id = {
+        let sockets = server.handle().user(&"bob".into());
+        sockets.members()[0].id()
+    };
+    bob.cut();
+    while server.handle().socket(id).is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(snapshot(&mut ada).await, before);
+    let mut bob = join(&server, "bob").await;
+    // The first thing that anybody hears is what is said next.
+    assert_eq!(snapshot(&mut bob).await, before);
+    assert_eq!(snapshot(&mut ada).await, before);
+    ask(&mut bob, "unsubscribe").await;
+    assert_eq!(diff(&mut ada).await["left"][0]["user"]["id"], "bob");
+}
+
+#[tokio::test]
+async fn presence_is_for_subscribers_of_channels_that_have_it() {
+    let server = server().await;
+    let mut ada = connect(&server, "ada").await;
+    ask(&mut ada, "presence").await;
+    assert_eq!(ada.json().await["message"], "Not subscribed");
+    ada.send_json(json!({ "type": "subscribe", "channel": "other" }))
+        .await;
+    assert_eq!(ada.json().await["type"], "subscribed");
+    ada.send_json(json!({ "type": "presence", "channel": "other" }))
+        .await;
+    assert_eq!(ada.json().await["message"], "No presence in this channel");
+    ask(&mut ada, "subscribe").await;
+    ada.json().await;
+    diff(&mut ada).await;
+    let large = json!({ "type": "presence-update", "channel": "team", "data": "x".repeat(4096) });
+    ada.send_json(large).await;
+    assert_eq!(ada.json().await["message"], "Presence data too large");
+    ada.send_json(json!({ "type": "presence-update", "channel": "team" }))
+        .await;
+    assert_eq!(ada.json().await["message"], "Invalid message format");
+}
