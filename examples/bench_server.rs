@@ -8,16 +8,11 @@ use std::num::NonZeroUsize;
 
 use axum::extract::{Path, Query};
 use clap::Parser;
-use mimalloc::MiMalloc;
 use nextrush::{
     App, BoxError, ChatServer, DeflateConfig, EngineConfig, JoinError, MemoryBroker, Message,
     Options, RoomName, Socket, User,
 };
 use serde::Deserialize;
-
-// As the program `nextrush` does, and any server should that holds many sockets.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Serves /echo, /room/{id}, /rooms/{first}/{count}, /chat/{id}?user={n} and /idle.
 #[derive(Debug, Parser)]

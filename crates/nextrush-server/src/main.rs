@@ -3,14 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 use nextrush_server::{Bench, Cli, Command, Config, app};
 use tracing_subscriber::EnvFilter;
-
-/// Keeps the long-lived little of a million sockets apart from the buffers that come and
-/// go with their handshakes; see `docs/decisions/0015-allocator.md`.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

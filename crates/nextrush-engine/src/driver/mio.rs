@@ -32,6 +32,7 @@ const EVENTS: usize = 1024;
 
 /// What the kernel may hold unsent for one connection, in bytes. Without this bound it takes
 /// up to 4 MB for a client that does not read; what stays here can still be dropped.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 const NOT_SENT: u32 = 16 * 1024;
 
 /// Whether a read that does not fill the buffer has emptied the socket. Elsewhere mio
@@ -188,7 +189,7 @@ impl Io for Sockets {
 
     fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize> {
         match self.stream(slot)? {
-            Stream::Tcp(stream) => write_pieces(stream, bytes),
+            Stream::Tcp(stream) => stream.write(bytes),
             #[cfg(unix)]
             Stream::Unix(stream) => stream.write(bytes),
             #[cfg(feature = "tls")]
@@ -253,22 +254,6 @@ impl Sockets {
         let stream = self.streams.get_mut(slot as usize).and_then(Option::as_mut);
         stream.ok_or_else(|| ErrorKind::NotConnected.into())
     }
-}
-
-/// Writes in pieces of [`NOT_SENT`]: the kernel looks at its bound before a write and takes
-/// the whole of it then, however long it is.
-fn write_pieces(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    let mut written = 0;
-    for piece in bytes.chunks(NOT_SENT as usize) {
-        match stream.write(piece) {
-            Ok(count) if count == piece.len() => written += count,
-            Ok(count) => return Ok(written + count),
-            // Reported by the next write, if it is an error at all.
-            Err(_) if written > 0 => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(written)
 }
 
 fn tcp(stream: std::net::TcpStream) -> io::Result<TcpStream> {
