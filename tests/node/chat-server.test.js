@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Server } from '../support/server.js';
-import { Socket, timeless } from '../support/socket.js';
+import { Socket, positioned, timeless } from '../support/socket.js';
 import { user } from '../support/token.js';
 
 /** @type {Server} */
@@ -33,13 +33,16 @@ async function pair(room) {
 
 test('whoever joins gets the history first, and the others hear of it', async () => {
   const { socket: ada, history: empty } = await join('hall', 'ada');
-  assert.deepEqual(empty, { type: 'room-history', messages: [], users: [user('ada')] });
+  const { rest, position } = positioned(empty);
+  assert.deepEqual(rest, { type: 'room-history', messages: [], users: [user('ada')] });
+  assert.equal(position.offset, 0);
 
   const { socket: bob, history } = await join('hall', 'bob');
   assert.deepEqual(history, {
     type: 'room-history',
     messages: [],
     users: [user('ada'), user('bob')],
+    ...position,
   });
   const joined = { type: 'user-joined', user: user('bob'), userCount: 2 };
   assert.deepEqual(await ada.json(), joined);
@@ -57,19 +60,27 @@ test('whoever joins gets the history first, and the others hear of it', async ()
 
 test('a message goes to everyone, the sender included, and into the history', async () => {
   const { ada, bob } = await pair('kitchen');
-  ada.send({ type: 'chat', text: 'first' });
-  const message = await ada.json();
-  assert.deepEqual(await bob.json(), message);
-  const { id, ...rest } = timeless(message);
-  assert.deepEqual(rest, { type: 'chat-message', text: 'first', user: user('ada') });
-  assert.ok(Number.isSafeInteger(id), `${id}`);
+  const sent = ['first', 'second'];
+  for (const text of sent) ada.send({ type: 'chat', text });
+  const messages = [];
+  for (const [index, text] of sent.entries()) {
+    const message = await ada.json();
+    messages.push(message);
+    assert.deepEqual(await bob.json(), message);
+    const { id, ...rest } = timeless(message);
+    const offset = index + 1;
+    assert.deepEqual(rest, { type: 'chat-message', text, user: user('ada'), offset });
+    assert.ok(Number.isSafeInteger(id), `${id}`);
+  }
 
   const { history } = await join('kitchen', 'carol');
-  assert.deepEqual(history, {
+  const { rest, position } = positioned(history);
+  assert.deepEqual(rest, {
     type: 'room-history',
-    messages: [message],
+    messages,
     users: [user('ada'), user('bob'), user('carol')],
   });
+  assert.equal(position.offset, 2);
   const { history: elsewhere } = await join('pantry', 'dave');
   assert.deepEqual(elsewhere.messages, []);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Server } from '../support/server.js';
-import { Socket, timeless } from '../support/socket.js';
+import { Socket, positioned, timeless } from '../support/socket.js';
 import { token, user } from '../support/token.js';
 
 /** @type {Server} */
@@ -12,15 +12,26 @@ after(() => server.stop());
 
 const ADA = token('ada');
 
-/** @param {...string} channels */
-async function subscriber(...channels) {
-  const socket = await Socket.connect(server.as('/live', 'bob'));
-  for (const channel of channels) {
-    socket.send({ type: 'subscribe', channel });
-    assert.deepEqual(await socket.json(), { type: 'subscribed', channel });
-  }
-  return socket;
+/**
+ * Subscribes, and tells the position of the answer.
+ *
+ * @param {Socket} socket
+ * @param {string} channel
+ */
+async function subscribe(socket, channel) {
+  socket.send({ type: 'subscribe', channel });
+  const { rest, position } = positioned(await socket.json());
+  assert.deepEqual(rest, { type: 'subscribed', channel });
+  return position;
 }
+
+/** @param {string} channel */
+async function subscriber(channel) {
+  const socket = await connect();
+  return { socket, ...(await subscribe(socket, channel)) };
+}
+
+const connect = () => Socket.connect(server.as('/live', 'bob'));
 
 /** @param {unknown} body */
 async function create(body) {
@@ -29,11 +40,11 @@ async function create(body) {
   return answer;
 }
 
-/** @param {string} channel @param {unknown} data */
-const update = (channel, data) => ({ type: 'update', channel, data });
+/** @param {string} channel @param {number} offset @param {unknown} data */
+const update = (channel, offset, data) => ({ type: 'update', channel, data, offset });
 
 test('a created post is answered and published to posts', async () => {
-  const socket = await subscriber('posts');
+  const { socket, offset } = await subscriber('posts');
   const answer = await create({ title: 'News', body: 'All is well.' });
   const { id, createdAt, updatedAt, ...post } = answer.post;
   assert.deepEqual(post, { title: 'News', body: 'All is well.', author: user('ada'), version: 1 });
@@ -43,13 +54,14 @@ test('a created post is answered and published to posts', async () => {
   assert.equal(answer.success, true);
 
   const published = timeless(await socket.json());
-  assert.deepEqual(published, update('posts', { type: 'new-post', post: answer.post }));
+  assert.deepEqual(published, update('posts', offset + 1, { type: 'new-post', post: answer.post }));
 });
 
 test('a changed post is answered and published to posts and to its own channel', async () => {
   const { post: old } = await create({ title: 'Draft', body: 'One.' });
   const board = await subscriber('posts');
   const reader = await subscriber(`post-${old.id}`);
+  assert.equal(reader.offset, 0, 'nothing was published there');
 
   const { status, body: answer } = await server.request('PUT', `/api/posts/${old.id}`, {
     token: token('bob'),
@@ -68,38 +80,78 @@ test('a changed post is answered and published to posts and to its own channel',
   });
 
   assert.deepEqual(
-    timeless(await board.json()),
-    update('posts', { type: 'post-updated', post }),
+    timeless(await board.socket.json()),
+    update('posts', board.offset + 1, { type: 'post-updated', post }),
   );
   assert.deepEqual(
-    timeless(await reader.json()),
-    update(`post-${old.id}`, { type: 'updated', post }),
+    timeless(await reader.socket.json()),
+    update(`post-${old.id}`, 1, { type: 'updated', post }),
   );
 });
 
 test('a subscriber gets each publication once, and none after it has unsubscribed', async () => {
-  const socket = await subscriber('posts', 'posts');
+  const { socket, ...position } = await subscriber('posts');
+  assert.deepEqual(await subscribe(socket, 'posts'), position);
   await create({ title: 'Once' });
   assert.equal((await socket.json()).data.post.title, 'Once');
 
   socket.send({ type: 'unsubscribe', channel: 'posts' });
   assert.deepEqual(await socket.json(), { type: 'unsubscribed', channel: 'posts' });
   await create({ title: 'Unheard' });
-  // What comes next is not the post of before.
-  socket.send({ type: 'subscribe', channel: 'posts' });
-  assert.deepEqual(await socket.json(), { type: 'subscribed', channel: 'posts' });
+  // What comes next is not the post of before, though the position counts it.
+  assert.deepEqual(await subscribe(socket, 'posts'), { ...position, offset: position.offset + 2 });
   await create({ title: 'Heard' });
   assert.equal((await socket.json()).data.post.title, 'Heard');
 });
 
+test('who comes back with its position gets exactly what it missed', async () => {
+  const { socket, epoch, offset } = await subscriber('posts');
+  socket.cut();
+  for (const title of ['Missed', 'Missed too']) await create({ title });
+
+  const again = await connect();
+  again.send({ type: 'subscribe', channel: 'posts', since: { epoch, offset } });
+  assert.deepEqual(await again.json(), {
+    type: 'subscribed',
+    channel: 'posts',
+    epoch,
+    offset: offset + 2,
+    recovered: true,
+  });
+  await create({ title: 'Live' });
+  const titles = ['Missed', 'Missed too', 'Live'];
+  for (const [missed, title] of titles.entries()) {
+    const { data, ...rest } = timeless(await again.json());
+    assert.deepEqual(rest, { type: 'update', channel: 'posts', offset: offset + 1 + missed });
+    assert.equal(data.post.title, title);
+  }
+});
+
+test('a position that cannot be met is answered with the reason, and nothing follows', async () => {
+  const { epoch, offset } = await subscriber('posts');
+  const cases = [
+    ['epoch', { epoch: 'of-another-stream', offset }],
+    ['ahead', { epoch, offset: offset + 1_000 }],
+  ];
+  for (const [reason, since] of cases) {
+    const socket = await connect();
+    socket.send({ type: 'subscribe', channel: 'posts', since });
+    const { rest, position } = positioned(await socket.json());
+    assert.deepEqual(rest, { type: 'subscribed', channel: 'posts', recovered: false, reason });
+    assert.deepEqual(position, { epoch, offset });
+    socket.send({ type: 'unsubscribe', channel: 'posts' });
+    assert.deepEqual(await socket.json(), { type: 'unsubscribed', channel: 'posts' });
+  }
+});
+
 test('unsubscribing from what was never subscribed to is confirmed too', async () => {
-  const socket = await subscriber();
+  const socket = await connect();
   socket.send({ type: 'unsubscribe', channel: 'nothing' });
   assert.deepEqual(await socket.json(), { type: 'unsubscribed', channel: 'nothing' });
 });
 
 test('what cannot be understood is answered', async () => {
-  const socket = await subscriber();
+  const socket = await connect();
   const cases = [
     ['{"type":"publish","channel":"posts"}', 'Unknown message type'],
     ['{}', 'Unknown message type'],
@@ -139,7 +191,7 @@ test('the API asks for a token and takes none that is bad', async () => {
 });
 
 test('a bad request is refused in JSON, and nothing is published', async () => {
-  const socket = await subscriber('posts');
+  const { socket, offset } = await subscriber('posts');
   const cases = [
     ['POST', '/api/posts', { title: '  ' }, 400],
     ['POST', '/api/posts', { title: 'x'.repeat(201) }, 400],
@@ -156,5 +208,7 @@ test('a bad request is refused in JSON, and nothing is published', async () => {
     assert.equal(typeof answer.message, 'string');
   }
   await create({ title: 'The next one' });
-  assert.equal((await socket.json()).data.post.title, 'The next one');
+  const next = await socket.json();
+  assert.equal(next.data.post.title, 'The next one');
+  assert.equal(next.offset, offset + 1);
 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { within } from '../support/patience.js';
 import { Program, built } from '../support/program.js';
 import { Server } from '../support/server.js';
-import { Socket } from '../support/socket.js';
+import { Socket, positioned } from '../support/socket.js';
 import { SECRET, token } from '../support/token.js';
 
 /**
@@ -62,7 +62,9 @@ test('in development mode it says so and mints tokens that work', async () => {
     const user = { id: 'ada-lovelace', email: 'ada-lovelace@localhost' };
     assert.deepEqual(minted.body, { token: minted.body.token, user });
     const socket = await Socket.connect(server.ws(`/chat/den?token=${minted.body.token}`));
-    assert.deepEqual(await socket.json(), { type: 'room-history', messages: [], users: [user] });
+    const { rest, position } = positioned(await socket.json());
+    assert.deepEqual(rest, { type: 'room-history', messages: [], users: [user] });
+    assert.equal(position.offset, 0);
     await socket.close();
 
     for (const name of ['', '   ', 'x'.repeat(41), 'line\nbreak', 7]) {

@@ -144,3 +144,16 @@ export function timeless({ timestamp, ...rest }) {
   assert.ok(Math.abs(age) < 60_000, `${timestamp} is not now`);
   return rest;
 }
+
+/**
+ * Takes the position in a stream out of an answer after checking its form, so that the rest can be
+ * compared as a whole.
+ *
+ * @param {Record<string, unknown>} message
+ */
+export function positioned({ epoch, offset, ...rest }) {
+  assert.equal(typeof epoch, 'string');
+  assert.notEqual(epoch, '');
+  assert.ok(Number.isSafeInteger(offset) && Number(offset) >= 0, `${offset} is no offset`);
+  return { rest, position: { epoch: String(epoch), offset: Number(offset) } };
+}
