@@ -11,6 +11,7 @@ mod support;
 mod abuse;
 mod backlog;
 mod close;
+mod crowd;
 mod deflate;
 mod engine;
 mod handlers;

@@ -1,6 +1,8 @@
 //! Handshakes from clients that mean harm, byte by byte. In each case another client is
 //! served as if nothing were.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nextrush::{App, Message, Server, Socket};
@@ -268,4 +270,61 @@ async fn hundreds_of_half_handshakes_are_all_closed_and_others_served() {
         let _ = within(half.read_to_end(&mut answer)).await;
         assert!(!answer.starts_with(b"HTTP/1.1 101"));
     }
+}
+
+#[tokio::test]
+async fn sessions_that_end_in_any_way_leave_nothing_behind() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let closed = Arc::new(AtomicUsize::new(0));
+    let (count_opened, count_closed) = (Arc::clone(&opened), Arc::clone(&closed));
+    let mut app = App::new();
+    app.ws("/echo", move |socket: Socket| {
+        count_opened.fetch_add(1, Ordering::Relaxed);
+        let closed = Arc::clone(&count_closed);
+        socket.on_close(move |_: Socket, _| {
+            closed.fetch_add(1, Ordering::Relaxed);
+        });
+        socket.on_message(|socket: Socket, message: Message| socket.send(message));
+    });
+    let handle = app.handle().clone();
+    let server = serve(app).await;
+    let request = format!("GET /echo HTTP/1.1\r\nHost: a\r\n{REST}\r\n");
+    for number in 0..1_500 {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        if number % 5 == 0 {
+            stream.write_all(&request.as_bytes()[..40]).await.unwrap();
+            stream.set_zero_linger().unwrap();
+            continue;
+        }
+        open(&mut stream, request.as_bytes()).await;
+        match number % 5 {
+            1 => stream.set_zero_linger().unwrap(),
+            2 => {
+                stream.write_all(&HELLO[..4]).await.unwrap();
+                stream.set_zero_linger().unwrap();
+            }
+            3 => stream.write_all(&[0x88, 0x80, 0, 0, 0, 0]).await.unwrap(),
+            _ => stream.shutdown().await.unwrap(),
+        }
+    }
+    within(async {
+        while handle.connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // One that is reset may not get as far as to be opened.
+    let opened = opened.load(Ordering::Relaxed);
+    assert!((600..=1_200).contains(&opened), "{opened}");
+    assert_eq!(closed.load(Ordering::Relaxed), opened);
+    assert_serves(&server).await;
+}
+
+async fn open(stream: &mut TcpStream, request: &[u8]) {
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(within(stream.read_u8()).await.unwrap());
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101 "));
 }
