@@ -1,5 +1,5 @@
 /**
- * What a close code (RFC 6455 §7.4, IANA's registry for 1012 and 1013) means for the client.
+ * What a close code (RFC 6455 §7.4, IANA's registry for the others) means for the client.
  *
  * @module
  */
@@ -8,8 +8,7 @@
 /** @import { Reason } from './states.js' */
 
 /**
- * Why a connection ended that the client makes anew. 1008 is not among them: the same token would
- * be refused again, for ever.
+ * Why a connection ended, where the code tells.
  *
  * @type {Readonly<Record<number, Reason>>}
  */
@@ -26,6 +25,10 @@ const REASONS = {
   1011: 'server-error',
   1012: 'server-restart',
   1013: 'try-later',
+  // The same token would be refused again, for ever.
+  1008: 'unauthorized',
+  3000: 'unauthorized',
+  3003: 'unauthorized',
 };
 
 /**
@@ -35,5 +38,5 @@ const REASONS = {
  * @returns {Reason} `unauthorized` where coming back with the same token is of no use.
  */
 export function closeReason(code) {
-  return code === 1008 ? 'unauthorized' : (REASONS[code] ?? 'connection-lost');
+  return REASONS[code] ?? 'connection-lost';
 }

@@ -261,23 +261,25 @@ describe('reconnecting', () => {
 });
 
 describe('close codes', () => {
-  test('1008 is final, and tells the text of the server', () => {
-    const { w, client } = connected();
-    const changes = record(client, 'state');
-    w.socket.end(1008, 'Invalid token');
-    w.network.dispatchEvent(new Event('online'));
-    w.clock.advance(60_000);
-    assert.deepEqual(changes, [
-      {
-        state: 'failed',
-        previous: 'connected',
-        reason: 'unauthorized',
-        code: 1008,
-        closeReason: 'Invalid token',
-      },
-    ]);
-    assert.equal(w.sockets.length, 1);
-  });
+  for (const code of [1008, 3000, 3003]) {
+    test(`${code} is final, and tells the text of the server`, () => {
+      const { w, client } = connected();
+      const changes = record(client, 'state');
+      w.socket.end(code, 'Invalid token');
+      w.network.dispatchEvent(new Event('online'));
+      w.clock.advance(60_000);
+      assert.deepEqual(changes, [
+        {
+          state: 'failed',
+          previous: 'connected',
+          reason: 'unauthorized',
+          code,
+          closeReason: 'Invalid token',
+        },
+      ]);
+      assert.equal(w.sockets.length, 1);
+    });
+  }
 
   test('1008 is final for a client that has no other attempts to make either', () => {
     const { w, client } = connected({ maxReconnectAttempts: 0 });
@@ -285,7 +287,7 @@ describe('close codes', () => {
     assert.equal(client.reason, 'unauthorized');
   });
 
-  for (const code of [1000, 1001, 1005, 1006, 1009, 1011, 1012, 1013, 4000]) {
+  for (const code of [1000, 1001, 1005, 1006, 1009, 1011, 1012, 1013, 3008, 4000]) {
     test(`after ${code} it comes back`, () => {
       const { w, client } = connected();
       w.socket.end(code);

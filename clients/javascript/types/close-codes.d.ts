@@ -1,5 +1,5 @@
 /**
- * What a close code (RFC 6455 §7.4, IANA's registry for 1012 and 1013) means for the client.
+ * What a close code (RFC 6455 §7.4, IANA's registry for the others) means for the client.
  *
  * @module
  */

@@ -54,7 +54,7 @@ export declare const Reason: Readonly<{
     ConnectionLost: "connection-lost";
     /** Disconnected: the connection is open but nothing was heard on it any more. */
     NoAnswer: "no-answer";
-    /** Disconnected: the server refused the token (1008), and the token function gets one more. */
+    /** Disconnected: the server refused the token (1008, 3000, 3003), and the token function gets one more. */
     TokenRefused: "token-refused";
     /** Suspended: the platform reports that the network is gone. */
     Offline: "offline";
@@ -72,7 +72,7 @@ export declare const Reason: Readonly<{
     ServerRestart: "server-restart";
     /** Disconnected: the server is overloaded (1013). */
     TryLater: "try-later";
-    /** Failed: the server refuses this client (1008), or there is no token: log in again. */
+    /** Failed: the server refuses this client (1008, 3000, 3003), or there is no token: log in again. */
     Unauthorized: "unauthorized";
     /** Failed: `maxReconnectAttempts` attempts in a row failed. */
     AttemptsExhausted: "attempts-exhausted";
