@@ -76,3 +76,18 @@ test('a text that is not UTF-8 closes its socket with 1007', async () => {
   socket.sendAsText(Buffer.from([0x68, 0xff, 0x69]));
   assert.equal((await socket.closed()).code, 1007);
 });
+
+// docs/guide/src/limits.md, "Per endpoint".
+test('a hundred pings at once are answered; who goes on is closed with 1008', async () => {
+  const socket = await Socket.connect(server.ws('/chat'));
+  assert.equal(await socket.text(), 'Welcome to the chat!');
+  for (let count = 0; count < 1_000; count += 1) socket.ping(`${count}`);
+  let answered = 0;
+  let event = await socket.next();
+  for (; event.kind === 'pong'; event = await socket.next()) {
+    assert.equal(event.data.toString(), `${answered}`);
+    answered += 1;
+  }
+  assert.deepEqual(event, { kind: 'close', code: 1008, reason: 'too many pings' });
+  assert.ok(answered >= 100 && answered < 1_000, `${answered} were answered`);
+});
