@@ -48,7 +48,7 @@ pub struct Options {
     /// with 1009. Default: 64 KiB.
     pub limits: Limits,
     /// How long a client may take for one message, from its first byte to its last, before
-    /// the connection is closed with 1008. The time in which a handler holds reading back
+    /// the connection is closed with 3008. The time in which a handler holds reading back
     /// does not count. Default: 60 s.
     pub message_timeout: Duration,
     /// How many pings a client may send. Default: [`PingLimit::default`].

@@ -42,7 +42,8 @@ impl ConnectionError {
             Self::Protocol(error) => error.close_code(),
             Self::Transport(_) | Self::HeartbeatTimeout => CloseCode::ABNORMAL,
             Self::SlowReader => CloseCode::TRY_AGAIN_LATER,
-            Self::MessageTimeout | Self::TooManyPings => CloseCode::POLICY_VIOLATION,
+            Self::MessageTimeout => CloseCode::TIMEOUT,
+            Self::TooManyPings => CloseCode::POLICY_VIOLATION,
             Self::HandlerPanicked => CloseCode::INTERNAL_ERROR,
         }
     }

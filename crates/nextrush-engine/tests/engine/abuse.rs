@@ -8,7 +8,7 @@ use nextrush_protocol::Opcode;
 use crate::support::{Gate, Script, masked, world};
 
 #[test]
-fn a_message_that_takes_too_long_closes_with_1008() {
+fn a_message_that_takes_too_long_closes_with_3008() {
     let mut world = world(1);
     let mut peer = world.connect();
     let message = masked(Opcode::Text, b"slowly");
@@ -18,13 +18,13 @@ fn a_message_that_takes_too_long_closes_with_1008() {
     }
     assert!(peer.received().is_empty());
     world.seconds(5);
-    assert_eq!(peer.received(), ["close 1008 message took too long"]);
+    assert_eq!(peer.received(), ["close 3008 message took too long"]);
     assert_eq!(
         peer.log.take(),
         [
             "open",
             "error: message took too long",
-            "close 1008 'message took too long' unclean"
+            "close 3008 'message took too long' unclean"
         ]
     );
 }
@@ -43,7 +43,7 @@ fn fragments_do_not_prolong_the_time_for_a_message() {
         assert_eq!(peer.received(), ["pong alive"]);
     }
     world.seconds(5);
-    assert_eq!(peer.received(), ["close 1008 message took too long"]);
+    assert_eq!(peer.received(), ["close 3008 message took too long"]);
 }
 
 #[test]
