@@ -128,7 +128,7 @@ impl Connection {
     }
 
     /// Has messages handed over even while the work of
-    /// [`Handler::open`](crate::Handler::open) is pending. Only the first call counts.
+    /// [`Handover::open`](crate::Handover::open) is pending. Only the first call counts.
     pub fn start_reading(&self) {
         if !self.0.reading.swap(true, Ordering::Relaxed) {
             self.post(Order::StartReading);
@@ -181,7 +181,7 @@ impl Connection {
     }
 
     /// Has `run` called once on the connection's shard, in `after` or a little later,
-    /// unless the timer is cancelled or [`Handler::close`](crate::Handler::close) is called
+    /// unless the timer is cancelled or [`Handler::close`] is called
     /// before. Work that it returns is polled on the shard and does not hold reading back.
     pub fn set_timer(&self, after: Duration, run: Box<dyn FnOnce() -> Work + Send>) -> TimerId {
         let id = self.0.link.next_timer();

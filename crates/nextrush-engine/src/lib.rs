@@ -1,8 +1,8 @@
 //! Live WebSocket connections: shards, rooms, fan-out and backpressure.
 //!
 //! An [`Engine`] takes over connections whose opening handshake is done, and spreads them
-//! over its shards: threads that each poll their own sockets. An idle connection costs less
-//! than 200 bytes and its [`Handler`]; no task, no buffer, no timer of its own.
+//! over its shards: threads that each poll their own sockets. An idle connection costs about
+//! 200 bytes and its [`Handler`]; no task, no buffer, no timer of its own.
 //!
 //! ```
 //! use std::io::{Read, Write};
