@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nextrush_engine::PingLimit;
-use nextrush_protocol::Opcode;
+use nextrush_protocol::{Frame, Opcode};
 
 use crate::support::{Gate, Script, masked, world};
 
@@ -135,4 +135,28 @@ fn how_many_pings_may_come_is_an_option() {
     let received = peer.received();
     assert_eq!(received[..3], ["pong", "pong", "pong"]);
     assert_eq!(received[3..], ["close 1008 too many pings"]);
+}
+
+#[test]
+fn hundreds_of_half_messages_are_held_and_others_served() {
+    let mut world = world(2);
+    let half: Vec<_> = (0..300).map(|_| world.connect()).collect();
+    let message = masked(Opcode::Text, &[b'x'; 60_000]);
+    for peer in &half {
+        peer.client.send(&message[..50_000]);
+    }
+    world.run();
+    let echo = Script::default().on_message(|connection, text| {
+        connection.send(Frame::text(text));
+        None
+    });
+    let mut other = world.connect_to(echo);
+    other.text("hello");
+    world.run();
+    assert_eq!(other.received(), ["hello"]);
+    for peer in &half {
+        peer.client.send(&message[50_000..]);
+    }
+    world.run();
+    assert!(half.iter().all(|peer| peer.log.take().len() == 2));
 }

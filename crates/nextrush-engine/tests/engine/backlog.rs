@@ -220,3 +220,33 @@ fn a_blocked_client_that_leaves_is_forgotten() {
     assert_eq!(world.engine().connections(), 0);
     assert_eq!(peer.log.take(), ["open", "close 1000 '' clean"]);
 }
+
+#[test]
+fn a_slow_member_of_a_busy_room_is_dropped_with_1013_and_the_others_miss_nothing() {
+    for shards in [1, 3] {
+        let mut world = world(shards);
+        let mut members: Vec<_> = (0..20)
+            .map(|_| world.connect_to(bounded(2_000, 10)))
+            .collect();
+        let room = world.engine().room("busy");
+        for member in &members {
+            member.connection.join(&room).unwrap();
+        }
+        members[0].client.set_window(100);
+        for number in 0..100 {
+            room.publish(Frame::text(&format!(
+                "publication {number:03} of a busy room"
+            )));
+            world.run();
+            for member in &mut members[1..] {
+                assert_eq!(member.received().len(), 1);
+            }
+        }
+        assert_ne!(members[0].connection.state(), State::Open);
+        members[0].client.set_window(1_000_000);
+        world.run();
+        let received = members[0].received();
+        assert!(received.last().unwrap().starts_with("close 1013"));
+        assert!(received.len() < 100);
+    }
+}
