@@ -1,5 +1,7 @@
 //! The guide's live updates: clients subscribe to channels, anybody publishes.
 
+mod messages;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -10,11 +12,12 @@ use nextrush_broker::{
 use nextrush_engine::{CloseReason, ConnectionId, Room};
 use nextrush_protocol::CloseCode;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use self::messages::{Command, Event, refusal};
 use crate::auth::User;
 use crate::channel::Channels;
 use crate::drain;
@@ -24,7 +27,7 @@ use crate::message::Message;
 use crate::once::{self, Answer, CommandId, Request};
 use crate::outgoing::Outgoing;
 use crate::presence::{self, Diff, Presence, Snapshot};
-use crate::recovery::{Recovered, Since};
+use crate::recovery::Since;
 use crate::room::{JoinError, RoomName};
 use crate::socket::Socket;
 use crate::timestamp::Timestamp;
@@ -76,67 +79,6 @@ pub enum PublishError {
     /// The broker failed.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-}
-
-/// What a client may send.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-enum Command {
-    Subscribe {
-        channel: String,
-        since: Option<Since>,
-    },
-    Unsubscribe {
-        channel: String,
-    },
-    Presence {
-        channel: String,
-    },
-    PresenceUpdate {
-        channel: String,
-        data: Value,
-    },
-}
-
-/// What a client gets.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-enum Event<'a> {
-    Subscribed {
-        channel: &'a str,
-        epoch: String,
-        /// The top: what is published next has one more.
-        offset: u64,
-        #[serde(flatten)]
-        recovered: Recovered,
-    },
-    Unsubscribed {
-        channel: &'a str,
-    },
-    Update {
-        channel: &'a str,
-        data: &'a RawValue,
-        timestamp: Timestamp,
-        offset: u64,
-    },
-    Presence {
-        channel: &'a str,
-        #[serde(flatten)]
-        snapshot: Snapshot,
-    },
-    PresenceDiff {
-        channel: &'a str,
-        #[serde(flatten)]
-        diff: Diff,
-    },
-    /// To a command with an id that has no answer of its own.
-    Ack,
-}
-
-impl From<Event<'_>> for Outgoing {
-    fn from(event: Event<'_>) -> Self {
-        Self::json(&event).expect("the events of live updates have string keys only")
-    }
 }
 
 impl LiveUpdates {
@@ -596,19 +538,6 @@ fn is_deliberate(reason: &CloseReason) -> bool {
         CloseCode::NO_STATUS,
     ];
     reason.clean && own.contains(&reason.code)
-}
-
-fn refusal(channel: &str, error: &SubscribeError) -> ErrorMessage {
-    let message = match error {
-        SubscribeError::InvalidName => "Invalid channel name",
-        SubscribeError::Refused => "Subscription refused",
-        SubscribeError::TooManyChannels { .. } => "Too many channels",
-        SubscribeError::Join(_) | SubscribeError::Broker(_) => {
-            tracing::error!(%error, channel, "cannot subscribe");
-            "Channel unavailable"
-        }
-    };
-    ErrorMessage::new(message).details(error.to_string())
 }
 
 /// The channel's name within a topic's name, as `LiveUpdates::topic` made it.

@@ -1,0 +1,87 @@
+//! What goes over the wire between `LiveUpdates` and a client.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error_message::ErrorMessage;
+use crate::outgoing::Outgoing;
+use crate::presence::{Diff, Snapshot};
+use crate::recovery::{Recovered, Since};
+use crate::timestamp::Timestamp;
+use crate::topics::SubscribeError;
+
+/// What a client may send.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub(super) enum Command {
+    Subscribe {
+        channel: String,
+        since: Option<Since>,
+    },
+    Unsubscribe {
+        channel: String,
+    },
+    Presence {
+        channel: String,
+    },
+    PresenceUpdate {
+        channel: String,
+        data: Value,
+    },
+}
+
+/// What a client gets.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub(super) enum Event<'a> {
+    Subscribed {
+        channel: &'a str,
+        epoch: String,
+        /// The top: what is published next has one more.
+        offset: u64,
+        #[serde(flatten)]
+        recovered: Recovered,
+    },
+    Unsubscribed {
+        channel: &'a str,
+    },
+    Update {
+        channel: &'a str,
+        data: &'a RawValue,
+        timestamp: Timestamp,
+        offset: u64,
+    },
+    Presence {
+        channel: &'a str,
+        #[serde(flatten)]
+        snapshot: Snapshot,
+    },
+    PresenceDiff {
+        channel: &'a str,
+        #[serde(flatten)]
+        diff: Diff,
+    },
+    /// To a command with an id that has no answer of its own.
+    Ack,
+}
+
+impl From<Event<'_>> for Outgoing {
+    fn from(event: Event<'_>) -> Self {
+        Self::json(&event).expect("the events of live updates have string keys only")
+    }
+}
+
+/// What a client gets that could not subscribe.
+pub(super) fn refusal(channel: &str, error: &SubscribeError) -> ErrorMessage {
+    let message = match error {
+        SubscribeError::InvalidName => "Invalid channel name",
+        SubscribeError::Refused => "Subscription refused",
+        SubscribeError::TooManyChannels { .. } => "Too many channels",
+        SubscribeError::Join(_) | SubscribeError::Broker(_) => {
+            tracing::error!(%error, channel, "cannot subscribe");
+            "Channel unavailable"
+        }
+    };
+    ErrorMessage::new(message).details(error.to_string())
+}
