@@ -279,7 +279,7 @@ impl Connection {
         }
     }
 
-    fn post(&self, order: Order) {
+    pub(crate) fn post(&self, order: Order) {
         self.0.link.post(self.0.id, order);
     }
 }

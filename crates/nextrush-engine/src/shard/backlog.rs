@@ -36,6 +36,10 @@ pub(super) struct Outbox {
     /// (RFC 6455 §5.5.3: no other needs one).
     pong: Option<Frame>,
     blocked: bool,
+    /// What waits may wait longer than its age allows, as long as some of it is taken.
+    is_patient: bool,
+    /// When the transport took something last.
+    taken: Moment,
     /// The transport reports when it can be written.
     pub(super) watched: bool,
     /// When the age of the oldest frame is looked at.
@@ -111,7 +115,10 @@ impl Outbox {
                 break;
             };
             match io.write(slot, chunk) {
-                Ok(count) => self.advance(count),
+                Ok(count) => {
+                    self.advance(count);
+                    self.taken = now;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
                 Err(error) => return Err(error),
@@ -169,6 +176,34 @@ impl Outbox {
 
     pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.pong.is_none()
+    }
+
+    /// How many bytes wait.
+    pub(super) fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether one more frame of this length finds place: among no more than `over` bytes
+    /// of those that the transport does not take, and `most` in all. Alone it always does.
+    pub(super) fn has_place(&self, length: usize, over: usize, most: usize) -> bool {
+        let is_slow = self.blocked || self.watched;
+        let bound = if is_slow { over } else { most };
+        self.frames.is_empty() || self.bytes + length <= bound
+    }
+
+    /// See [`waits_since`](Self::waits_since).
+    pub(super) fn be_patient(&mut self) {
+        self.is_patient = true;
+    }
+
+    /// Since when the client has not done what is wanted of it: taken the oldest frame, or
+    /// anything at all if something stands here that could be left out.
+    pub(super) fn waits_since(&self, oldest: Moment) -> Moment {
+        if self.is_patient {
+            oldest.max(self.taken)
+        } else {
+            oldest
+        }
     }
 
     /// More waits than `limit` bytes, and not just one long frame.

@@ -15,6 +15,7 @@ mod cast;
 mod close;
 mod flush;
 mod heartbeat;
+mod lagging;
 mod read;
 mod rooms;
 mod slab;
@@ -36,7 +37,7 @@ use self::slab::Slab;
 use self::tasks::Tasks;
 use self::ticks::Ticks;
 use self::timers::Timers;
-use crate::inbox::Command;
+use crate::inbox::{Command, Key};
 use crate::io::Io;
 use crate::link::Link;
 use crate::moment::Moment;
@@ -66,6 +67,10 @@ pub(crate) struct Shard<I: Io> {
     readable: Vec<u32>,
     /// Slots that may have something to write.
     dirty: VecDeque<u32>,
+    /// Connections that lag and have taken what waited for them but so many bytes.
+    drained: Vec<(Key, usize)>,
+    /// How many lags there have been.
+    lags: u64,
     /// How many connections may still be written to in this turn.
     writes_left: usize,
     read_buffer: Box<[u8]>,
@@ -102,6 +107,8 @@ impl<I: Io> Shard<I> {
             order: 0,
             readable: Vec::new(),
             dirty: VecDeque::new(),
+            drained: Vec::new(),
+            lags: 0,
             writes_left: 0,
             read_buffer: vec![0; READ_BUFFER].into(),
             free_ping: false,

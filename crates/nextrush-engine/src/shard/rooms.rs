@@ -8,6 +8,7 @@ use super::backlog::Sent;
 use super::slab::Live;
 use crate::id::ConnectionId;
 use crate::io::Io;
+use crate::refill::Skippable;
 use crate::room::RoomId;
 
 /// Which connections of this shard are in which room, as of the inbox's last entry:
@@ -35,6 +36,7 @@ pub(super) struct Publication {
     pub(super) sent: Sent,
     /// Who does not get it; sorted.
     pub(super) except: Option<Arc<[ConnectionId]>>,
+    pub(super) skippable: Option<Arc<Skippable>>,
 }
 
 impl Publication {
@@ -83,6 +85,9 @@ impl<I: Io> Shard<I> {
         let Membership { room, position } = membership;
         // What was published before is still for the one that leaves.
         self.hand_out_to(slot, room);
+        if let Some(live) = self.slab.at(slot) {
+            live.end_lag(room);
+        }
         let slots = &mut self.rooms.members(room).slots;
         slots.swap_remove(position as usize);
         if slots.is_empty() {
@@ -102,9 +107,14 @@ impl<I: Io> Shard<I> {
         room: RoomId,
         frame: Frame,
         except: Option<Arc<[ConnectionId]>>,
+        skippable: Option<Arc<Skippable>>,
     ) {
-        let sent = self.sent_now(frame);
-        self.rooms.publish(room, Publication { sent, except });
+        let publication = Publication {
+            sent: self.sent_now(frame),
+            except,
+            skippable,
+        };
+        self.rooms.publish(room, publication);
     }
 
     /// Sends what was published in this turn: one write for each member that gets nothing
@@ -121,7 +131,7 @@ impl<I: Io> Shard<I> {
             if !publications.is_empty() {
                 self.cast.prepare(&publications);
                 for &slot in &slots {
-                    self.cast_to(slot, is_only, &publications);
+                    self.cast_to(slot, room, is_only, &publications);
                 }
             }
             self.rooms.members(room).slots = slots;
@@ -133,7 +143,7 @@ impl<I: Io> Shard<I> {
     }
 
     /// Moves what was published in this turn into the members' outboxes.
-    fn hand_out(&mut self, room: RoomId) {
+    pub(super) fn hand_out(&mut self, room: RoomId) {
         let members = self.rooms.members(room);
         if members.publications.is_empty() {
             return;
@@ -143,7 +153,7 @@ impl<I: Io> Shard<I> {
             publications,
         } = mem::take(members);
         for &slot in &slots {
-            self.enqueue_all(slot, &publications);
+            self.enqueue_all(slot, room, &publications);
         }
         self.rooms.members(room).slots = slots;
         self.rooms.recycle(publications);
@@ -155,16 +165,16 @@ impl<I: Io> Shard<I> {
             return;
         }
         let publications = mem::take(&mut members.publications);
-        self.enqueue_all(slot, &publications);
+        self.enqueue_all(slot, room, &publications);
         self.rooms.members(room).publications = publications;
     }
 
-    pub(super) fn enqueue_all(&mut self, slot: u32, publications: &[Publication]) {
+    pub(super) fn enqueue_all(&mut self, slot: u32, room: RoomId, publications: &[Publication]) {
         for publication in publications {
             let Some(live) = self.slab.at(slot).filter(|live| live.is_sent_to()) else {
                 return;
             };
-            if publication.is_for(live.id()) {
+            if publication.is_for(live.id()) && !self.skips(slot, room, publication) {
                 self.enqueue(slot, publication.sent.clone());
             }
         }

@@ -32,6 +32,7 @@ impl<I: Io> Shard<I> {
         self.check_heartbeats();
         self.follow_inbox();
         self.flush();
+        self.refill_drained();
         if self.shutdown.is_some() && self.slab.is_empty() && self.tasks.is_empty() {
             self.stop();
         }
@@ -92,7 +93,8 @@ impl<I: Io> Shard<I> {
                 room,
                 frame,
                 except,
-            } => self.publish(room, frame, except),
+                skippable,
+            } => self.publish(room, frame, except, skippable),
             Command::Wake { task } => self.resume_task(task),
             Command::Shutdown { frame, deadline } => self.begin_shutdown(frame, deadline),
             Command::Stop => self.stop(),
@@ -114,6 +116,7 @@ impl<I: Io> Shard<I> {
             Order::Join(room) if open => self.join(slot, room),
             Order::Join(_) => {}
             Order::Leave(room) => self.leave(slot, room),
+            Order::Fill(filling) => self.fill(slot, *filling),
             Order::SetTimer(timer) if !live.is_lingering() => self.set_timer(slot, *timer),
             Order::SetTimer(timer) => drop_shielded(timer),
             Order::CancelTimer(id) => self.cancel_timer(slot, id),

@@ -16,6 +16,7 @@ mod deflate;
 mod engine;
 mod handlers;
 mod heartbeat;
+mod lagging;
 mod model;
 mod protocol;
 mod rooms;
