@@ -46,7 +46,7 @@ pub trait Refill: Send + Sync {
 
 /// A member of a room for whom publications are left out, all of them from a certain one on,
 /// until it is filled. Dropping it closes the connection with
-/// 1013.
+/// 1013, unless it has left the room.
 pub struct Lag {
     connection: Connection,
     room: RoomId,
@@ -90,22 +90,25 @@ impl Lag {
     /// What is published to the room before this call is left out, and what after it is
     /// sent. Nothing of it happens if the connection has left the room or closed meanwhile.
     pub fn fill(self, frames: Vec<Frame>) {
-        self.post(frames, None);
+        self.post(Filled::Live { frames });
     }
 
     /// Sends these frames, and lags on: [`Refill::refill`] is called again with this `first`
     /// when they have been taken.
     pub fn fill_part(self, frames: Vec<Frame>, first: u64) {
-        self.post(frames, Some(first));
+        self.post(Filled::Part { frames, first });
     }
 
-    fn post(mut self, frames: Vec<Frame>, next: Option<u64>) {
+    fn post(mut self, filled: Filled) {
         self.is_filled = true;
+        self.post_order(filled);
+    }
+
+    fn post_order(&self, filled: Filled) {
         let filling = Filling {
             room: self.room,
             number: self.number,
-            frames,
-            next,
+            filled,
         };
         self.connection.post(Order::Fill(Box::new(filling)));
     }
@@ -114,11 +117,11 @@ impl Lag {
 impl Drop for Lag {
     fn drop(&mut self) {
         if !self.is_filled {
-            self.connection.fail(if thread::panicking() {
+            self.post_order(Filled::Never(if thread::panicking() {
                 ConnectionError::HandlerPanicked
             } else {
                 ConnectionError::SlowReader
-            });
+            }));
         }
     }
 }
@@ -136,7 +139,14 @@ impl fmt::Debug for Lag {
 pub(crate) struct Filling {
     pub(crate) room: RoomId,
     pub(crate) number: u64,
-    pub(crate) frames: Vec<Frame>,
-    /// The first publication that is still left out.
-    pub(crate) next: Option<u64>,
+    pub(crate) filled: Filled,
+}
+
+pub(crate) enum Filled {
+    /// It gets what is published again.
+    Live { frames: Vec<Frame> },
+    /// It still lacks what comes from `first` on.
+    Part { frames: Vec<Frame>, first: u64 },
+    /// It cannot get what it lacks.
+    Never(ConnectionError),
 }

@@ -33,6 +33,7 @@ mod drain;
 mod error;
 mod pattern;
 mod server;
+mod slow_readers;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -103,6 +104,7 @@ pub use room::{InvalidRoomName, JoinError, RoomName, Rooms};
 pub use room_event::{RoomEvent, RoomEvents};
 pub use room_manager::RoomManager;
 pub use server::{Listen, ListenAddr, Server, ToAddr};
+pub use slow_readers::{SlowReaderCounts, SlowReaders};
 pub use socket::{Socket, Timer};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 #[cfg(feature = "tls")]

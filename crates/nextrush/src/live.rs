@@ -27,11 +27,12 @@ use crate::message::Message;
 use crate::once::{self, Answer, CommandId, Request};
 use crate::outgoing::Outgoing;
 use crate::presence::{self, Diff, Presence, Snapshot};
-use crate::recovery::Since;
+use crate::recovery::{self, Since};
 use crate::room::{JoinError, RoomName};
+use crate::slow_readers::SlowReaderCounts;
 use crate::socket::Socket;
 use crate::timestamp::Timestamp;
-use crate::topics::{Entrance, SubscribeError, Topics};
+use crate::topics::{self, Behind, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
 
 /// The most channels one socket can be subscribed to.
 const CHANNELS_PER_SOCKET: usize = 100;
@@ -176,7 +177,7 @@ impl LiveUpdates {
             then(room, history, entrance);
         };
         self.topics()
-            .subscribe(topic, encode, socket, query, enter)
+            .subscribe(topic, &self.feed(), socket, query, enter)
             .await
     }
 
@@ -199,7 +200,7 @@ impl LiveUpdates {
             self.announce(others, &topic, self.0.presence.leave(&topic, socket.id()));
         };
         self.topics()
-            .unsubscribe(&topic, encode, socket, leave)
+            .unsubscribe(&topic, &self.feed(), socket, leave)
             .await?;
         Ok(was_noted)
     }
@@ -284,6 +285,13 @@ impl LiveUpdates {
             .collect()
     }
 
+    /// How often subscribers have been too slow, for each pattern of the channels that there
+    /// are policies for.
+    #[must_use]
+    pub fn slow_readers(&self) -> Vec<(String, SlowReaderCounts)> {
+        self.0.channels.slow_reader_counts()
+    }
+
     /// The number of sockets subscribed to a channel.
     #[must_use]
     pub fn subscribers(&self, channel: &str) -> usize {
@@ -336,21 +344,34 @@ impl LiveUpdates {
         if !self.0.channels.may_subscribe(socket, channel) {
             return Err(SubscribeError::Refused);
         }
-        let query = since.map_or(HistoryQuery::Latest(0), Since::query);
+        let latest_value = self.0.channels.latest_value(channel);
+        let query = match (since, latest_value) {
+            (Some(since), _) => since.query(),
+            (None, Some(Some(_))) => HistoryQuery::Latest(usize::MAX),
+            (None, Some(None)) => HistoryQuery::Latest(1),
+            (None, None) => HistoryQuery::Latest(0),
+        };
         let then = |room: &Room, history: &History, entrance: Entrance| {
             // Whoever is subscribed already misses nothing.
             let since = since.filter(|_| entrance == Entrance::New);
             let missed = since.map(|since| since.missed(history));
             let Position { epoch, offset } = history.position;
+            let newest = match (latest_value, &missed) {
+                (Some(key), None) if entrance == Entrance::New => newest(history, key),
+                _ => Vec::new(),
+            };
             let subscribed = Event::Subscribed {
                 channel,
                 epoch: epoch.to_string(),
-                offset,
+                // What follows are the updates after this one.
+                offset: newest.first().map_or(offset, |first| first.offset - 1),
                 recovered: (&missed).into(),
+                latest: self.0.channels.is_latest(channel),
             };
             socket.send(Answer::new(subscribed, id));
-            for publication in missed.into_iter().flatten().flatten() {
-                socket.send(encode(&topic, epoch, publication));
+            let missed = missed.into_iter().flatten().flatten();
+            for publication in newest.iter().chain(missed) {
+                socket.send(update(&topic, publication));
             }
             if let Some(user) = user
                 && entrance == Entrance::New
@@ -454,7 +475,8 @@ impl LiveUpdates {
                     self.wait_for_lost(topic.clone());
                 }
             };
-            let left = self.topics().unsubscribe(&topic, encode, socket, leave);
+            let feed = self.feed();
+            let left = self.topics().unsubscribe(&topic, &feed, socket, leave);
             if let Err(error) = left.await {
                 tracing::warn!(%error, %topic, "the broker could not be told that a channel is unused");
             }
@@ -501,6 +523,10 @@ impl LiveUpdates {
         topics.is_some_and(|topics| topics.contains(topic))
     }
 
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::clone(&self.0) as Arc<dyn Feed>
+    }
+
     fn topics(&self) -> &Topics {
         self.0.app.topics()
     }
@@ -545,7 +571,38 @@ fn channel_of(topic: &Topic) -> &str {
     topic.as_str().splitn(3, '/').last().unwrap_or_default()
 }
 
-fn encode(topic: &Topic, _: Epoch, publication: &Publication) -> Outgoing {
+impl Feed for Inner {
+    fn message(&self, topic: &Topic, _: Epoch, publication: &Publication) -> Outgoing {
+        update(topic, publication)
+    }
+
+    fn slow_readers(&self, topic: &Topic) -> SlowPolicy {
+        self.channels.slow_policy(channel_of(topic))
+    }
+
+    fn catch_up(&self, topic: &Topic, behind: &Behind<'_>) -> Vec<Outgoing> {
+        let channel = channel_of(topic);
+        let lost = behind.lost.as_ref().map(|lost| Event::Gap {
+            channel,
+            from: *lost.start().min(lost.end()),
+            to: *lost.end(),
+            epoch: behind.epoch.to_string(),
+        });
+        let updates = behind.publications.iter();
+        let updates = updates.map(|publication| update(topic, publication));
+        let has_presence = behind.is_last && self.channels.has_presence(channel);
+        let presence = has_presence.then(|| Event::Presence {
+            channel,
+            snapshot: self.presence.snapshot(topic),
+        });
+        let lost = lost.map(Outgoing::from).into_iter();
+        lost.chain(updates)
+            .chain(presence.map(Outgoing::from))
+            .collect()
+    }
+}
+
+fn update(topic: &Topic, publication: &Publication) -> Outgoing {
     let channel = channel_of(topic);
     match serde_json::from_slice::<&RawValue>(&publication.data) {
         Ok(data) => Outgoing::from(Event::Update {
@@ -559,4 +616,24 @@ fn encode(topic: &Topic, _: Epoch, publication: &Publication) -> Outgoing {
             ErrorMessage::new("An update could not be read").into()
         }
     }
+}
+
+/// The newest publication, or of each key that this JSON pointer leads to.
+fn newest(history: &History, key: Option<&str>) -> Vec<Arc<Publication>> {
+    let mut keys = HashSet::new();
+    let mut left = recovery::LIMIT_BYTES;
+    let mut newest: Vec<_> = history
+        .publications
+        .iter()
+        .rev()
+        .filter(|publication| keys.insert(key.map(|key| topics::key_of(&publication.data, key))))
+        .take_while(|publication| {
+            let after = left.checked_sub(publication.data.len());
+            left = after.unwrap_or_default();
+            after.is_some()
+        })
+        .cloned()
+        .collect();
+    newest.reverse();
+    newest
 }

@@ -5,6 +5,12 @@
 //! without gap or duplicate: while the history is being read, publications are
 //! held for it, and those that the history already contains are left out.
 
+mod feed;
+mod stream;
+
+pub(crate) use feed::{Behind, Feed, SlowPolicy};
+pub(crate) use stream::key_of;
+
 use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Weak};
@@ -12,18 +18,17 @@ use std::sync::{Arc, Weak};
 use nextrush_broker::{
     Broker, BrokerError, Epoch, History, HistoryQuery, Publication, Publish, Published, Sink, Topic,
 };
-use nextrush_engine::{Engine, Room};
+use nextrush_engine::{Engine, Room, Skippable};
 use nextrush_protocol::Frame;
 use parking_lot::Mutex;
 
+use self::stream::{Newest, Stream};
 use crate::handle;
 use crate::internal_room;
 use crate::outgoing::Outgoing;
 use crate::room::JoinError;
+use crate::slow_readers::SlowReaders;
 use crate::socket::Socket;
-
-/// Makes the message that subscribers get from a publication.
-pub(crate) type Encode = fn(&Topic, Epoch, &Publication) -> Outgoing;
 
 /// Why a socket could not subscribe.
 #[derive(Debug, thiserror::Error)]
@@ -61,14 +66,16 @@ pub(crate) enum Entrance {
 pub(crate) struct Topics {
     broker: Arc<dyn Broker>,
     engine: Engine,
+    own: Weak<Self>,
     local: Mutex<HashMap<Topic, Arc<LocalTopic>>>,
 }
 
 impl Topics {
     pub(crate) fn new(broker: Arc<dyn Broker>, engine: Engine) -> Arc<Self> {
-        let topics = Arc::new(Self {
+        let topics = Arc::new_cyclic(|own| Self {
             broker,
             engine,
+            own: Weak::clone(own),
             local: Mutex::default(),
         });
         topics
@@ -98,12 +105,12 @@ impl Topics {
     pub(crate) async fn subscribe(
         &self,
         topic: &Topic,
-        encode: Encode,
+        feed: &Arc<dyn Feed>,
         socket: &Socket,
         query: HistoryQuery,
         enter: impl FnOnce(&Room, &History, Entrance),
     ) -> Result<(), SubscribeError> {
-        let entering = self.interested(topic, encode).await?;
+        let entering = self.interested(topic, feed).await?;
         let entered = match self.broker.history(topic, query).await {
             Ok(history) => entering.complete(socket, history, enter),
             Err(error) => Err(error.into()),
@@ -125,14 +132,14 @@ impl Topics {
     pub(crate) async fn unsubscribe(
         &self,
         topic: &Topic,
-        encode: Encode,
+        feed: &Arc<dyn Feed>,
         socket: &Socket,
         leave: impl FnOnce(&Room),
     ) -> Result<(), BrokerError> {
         loop {
             // A closed socket is in no room any more, so the topic may have been given up
             // already; what has to be told is told in a fresh entry then.
-            let local = self.entry(topic, encode);
+            let local = self.entry(topic, feed);
             let mut interest = local.interest.lock().await;
             if *interest == Interest::Retired {
                 continue;
@@ -179,9 +186,13 @@ impl Topics {
     }
 
     /// The topic's entry, with the broker told that publications are wanted.
-    async fn interested(&self, topic: &Topic, encode: Encode) -> Result<Entering, BrokerError> {
+    async fn interested(
+        &self,
+        topic: &Topic,
+        feed: &Arc<dyn Feed>,
+    ) -> Result<Entering, BrokerError> {
         loop {
-            let local = self.entry(topic, encode);
+            let local = self.entry(topic, feed);
             let mut interest = local.interest.lock().await;
             match *interest {
                 // Given up between the look-up and the lock: take a fresh one.
@@ -220,12 +231,13 @@ impl Topics {
         Ok(())
     }
 
-    fn entry(&self, topic: &Topic, encode: Encode) -> Arc<LocalTopic> {
+    fn entry(&self, topic: &Topic, feed: &Arc<dyn Feed>) -> Arc<LocalTopic> {
         let mut local = self.local.lock();
         let entry = local.entry(topic.clone()).or_insert_with(|| {
             Arc::new(LocalTopic {
                 room: self.engine.room(&internal_room::of_topic(topic)),
-                encode,
+                feed: Arc::downgrade(feed),
+                policy: feed.slow_readers(topic),
                 interest: tokio::sync::Mutex::new(Interest::New),
                 state: Mutex::default(),
             })
@@ -247,12 +259,48 @@ impl Topics {
         let Some(local) = self.local.lock().get(topic).cloned() else {
             return;
         };
-        let frame = (local.encode)(topic, epoch, publication).into_frame();
+        let Some(feed) = local.feed.upgrade() else {
+            return;
+        };
+        let offset = publication.offset;
+        let frame = feed.message(topic, epoch, publication).into_frame();
         let mut state = local.state.lock();
+        let stream = match &state.stream {
+            Some(stream) if stream.epoch() == epoch => Arc::clone(stream),
+            before => {
+                if before.is_some() {
+                    // Else nobody would know what the offsets mean from now on.
+                    for message in feed.catch_up(topic, &Behind::lost(epoch, 1..=offset - 1)) {
+                        local.room.publish(message.into_frame());
+                    }
+                }
+                let stream = Arc::new(Stream::new(&self.own, &local, topic, epoch));
+                state.newest = Newest::default();
+                state.stream = Some(Arc::clone(&stream));
+                stream
+            }
+        };
+        state.delivered = offset;
         for held in state.waiting.values_mut() {
-            held.push((publication.offset, frame.clone()));
+            held.push((offset, frame.clone()));
         }
-        local.room.publish(frame);
+        if local.policy.slow_readers == SlowReaders::Latest {
+            let pointer = local.policy.key.as_deref();
+            let key = pointer.and_then(|pointer| key_of(&publication.data, pointer));
+            state.newest.add(key, offset, frame.clone());
+        }
+        match stream.over() {
+            Some(over) => {
+                let refill = stream;
+                let skippable = Skippable {
+                    offset,
+                    over,
+                    refill,
+                };
+                local.room.publish_skippable(frame, skippable);
+            }
+            None => local.room.publish(frame),
+        }
     }
 }
 
@@ -274,7 +322,9 @@ impl Sink for Delivery {
 /// makes subscribing, leaving and delivering follow one another.
 struct LocalTopic {
     room: Room,
-    encode: Encode,
+    /// Lives as long as somebody is subscribed.
+    feed: Weak<dyn Feed>,
+    policy: SlowPolicy,
     interest: tokio::sync::Mutex<Interest>,
     state: Mutex<State>,
 }
@@ -299,6 +349,24 @@ struct State {
     /// published meanwhile.
     waiting: HashMap<u64, Vec<(u64, Frame)>>,
     next_ticket: u64,
+    /// What was delivered last is of this one; `None` before the first.
+    stream: Option<Arc<Stream>>,
+    /// The last publication that was delivered.
+    delivered: u64,
+    /// Of topics whose slow readers get no other.
+    newest: Newest,
+}
+
+impl State {
+    /// The last publication of this epoch that was delivered, or 0.
+    fn delivered_in(&self, epoch: Epoch) -> u64 {
+        let is_of_it = |stream: &Arc<Stream>| stream.epoch() == epoch;
+        if self.stream.as_ref().is_some_and(is_of_it) {
+            self.delivered
+        } else {
+            0
+        }
+    }
 }
 
 /// A subscriber that is no member yet. Dropping it gives the wish up.

@@ -8,7 +8,7 @@ use super::rooms::Publication;
 use super::slab::{Flags, Live};
 use crate::inbox::Key;
 use crate::io::Io;
-use crate::refill::{Filling, Lag, Refill, Skippable};
+use crate::refill::{Filled, Filling, Lag, Refill, Skippable};
 use crate::room::RoomId;
 
 /// A lag is filled once no more than this waits, or half of what may: a slow reader always has
@@ -94,14 +94,19 @@ impl<I: Io> Shard<I> {
         let Filling {
             room,
             number,
-            frames,
-            next,
+            filled,
         } = filling;
-        let is_current =
-            |live: &mut Live| live.lagging(room).is_some_and(|lag| lag.number == number);
-        if !self.slab.at(slot).is_some_and(is_current) {
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        if live.lagging(room).is_none_or(|lag| lag.number != number) {
             return;
         }
+        let (frames, next) = match filled {
+            Filled::Live { frames } => (frames, None),
+            Filled::Part { frames, first } => (frames, Some(first)),
+            Filled::Never(error) => return live.connection.fail(error),
+        };
         // What was published before is among what it gets now, or will be.
         self.hand_out(room);
         for frame in frames {

@@ -35,6 +35,7 @@ mod recovery;
 mod refusals;
 mod rooms;
 mod server;
+mod slow_readers;
 mod sockets;
 #[cfg(feature = "tls")]
 mod tls;
