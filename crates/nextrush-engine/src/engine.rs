@@ -15,6 +15,7 @@ use crate::handler::Handler;
 use crate::handover::Handover;
 use crate::id::ConnectionId;
 use crate::inbox::{Accept, Command};
+use crate::metrics::Metrics;
 use crate::room::{Room, RoomEvent};
 use crate::shared::Shared;
 use crate::transport::Transport;
@@ -158,6 +159,14 @@ impl Engine {
     /// The number of connections, those that are closing included.
     pub fn connections(&self) -> usize {
         self.0.shared.connections()
+    }
+
+    /// What has been done since the start, and what is held.
+    pub fn metrics(&self) -> Metrics {
+        let links = self.0.shared.links.iter();
+        Metrics {
+            shards: links.map(|link| link.board.read()).collect(),
+        }
     }
 
     /// Closes every connection with `frame` and refuses new ones from now on. Resolves

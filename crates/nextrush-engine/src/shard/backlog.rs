@@ -32,6 +32,8 @@ pub(super) struct Outbox {
     bytes: usize,
     /// How much of this the connection counts as buffered.
     counted: u32,
+    /// How much of this the shard's metrics show.
+    shown: u64,
     /// The answer to the newest ping that came while the transport took nothing
     /// (RFC 6455 §5.5.3: no other needs one).
     pong: Option<Frame>,
@@ -95,14 +97,15 @@ impl Outbox {
         }
     }
 
-    /// Writes until all is gone or the transport takes no more.
+    /// Writes until all is gone or the transport takes no more; returns how many bytes.
     pub(super) fn write<I: Io>(
         &mut self,
         io: &mut I,
         slot: u32,
         scratch: &mut Vec<u8>,
         now: Moment,
-    ) -> io::Result<()> {
+    ) -> io::Result<usize> {
+        let mut written = 0;
         while !self.blocked {
             if let Some(frame) = self.pong.take() {
                 self.push(Sent {
@@ -116,6 +119,7 @@ impl Outbox {
             };
             match io.write(slot, chunk) {
                 Ok(count) => {
+                    written += count;
                     self.advance(count);
                     self.taken = now;
                 }
@@ -124,7 +128,7 @@ impl Outbox {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(written)
     }
 
     /// What is to be written next: several small frames together, or one as it is.
@@ -220,6 +224,17 @@ impl Outbox {
     pub(super) fn recount(&mut self) -> (u32, u32) {
         let now = weight(self.bytes);
         (mem::replace(&mut self.counted, now), now)
+    }
+
+    /// What the metrics have shown of this, and show now.
+    pub(super) fn show(&mut self) -> (u64, u64) {
+        let now = self.bytes as u64;
+        (mem::replace(&mut self.shown, now), now)
+    }
+
+    /// What the metrics show of this.
+    pub(super) fn shown(&self) -> u64 {
+        self.shown
     }
 
     /// Drops everything that has not been begun to be written.

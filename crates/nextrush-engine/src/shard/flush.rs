@@ -42,11 +42,13 @@ impl<I: Io> Shard<I> {
         let counted = weight(frame.len());
         let frame = self.wire_form(slot, frame);
         let sent = self.sent_now(frame);
+        self.counts.messages_out += 1;
         self.outbox(slot, |outbox| outbox.push_counted(sent, counted));
     }
 
     pub(super) fn enqueue(&mut self, slot: u32, sent: Sent) {
         let frame = self.wire_form(slot, sent.frame);
+        self.counts.messages_out += 1;
         self.outbox(slot, |outbox| outbox.push(Sent { frame, ..sent }));
     }
 
@@ -159,7 +161,7 @@ impl<I: Io> Shard<I> {
         }
         self.writes_left -= 1;
         match self.cast.write(publications, &mut self.io, slot) {
-            Ok(written) if written == self.cast.len() => {}
+            Ok(written) if written == self.cast.len() => self.cast.count(),
             Ok(written) => self.enqueue_rest(slot, room, publications, written),
             Err(error) => self.break_off(slot, error),
         }
@@ -173,11 +175,13 @@ impl<I: Io> Shard<I> {
         publications: &[Publication],
         mut written: usize,
     ) {
+        self.counts.bytes_out += written as u64;
         let mut rest = publications.iter();
         self.outbox(slot, Outbox::block);
         while written > 0
             && let Some(begun) = rest.next()
         {
+            self.counts.messages_out += 1;
             let length = begun.sent.frame.len();
             if written < length {
                 self.outbox(slot, |outbox| {
@@ -198,8 +202,9 @@ impl<I: Io> Shard<I> {
             self.note_drained(slot);
             return self.flushed(slot);
         };
-        if let Err(error) = outbox.write(&mut self.io, slot, &mut self.scratch, self.now) {
-            return self.break_off(slot, error);
+        match outbox.write(&mut self.io, slot, &mut self.scratch, self.now) {
+            Ok(written) => self.counts.bytes_out += written as u64,
+            Err(error) => return self.break_off(slot, error),
         }
         if outbox.is_empty() {
             self.drop_outbox(slot);
@@ -208,6 +213,8 @@ impl<I: Io> Shard<I> {
         }
         let (before, now) = outbox.recount();
         live.connection.update_buffered(before, now);
+        let (before, now) = outbox.show();
+        self.counts.backlog_bytes = self.counts.backlog_bytes - before + now;
         if outbox.exceeds(live.connection.options().backlog.bytes) {
             // Has no effect once the connection closes: the time for that is bounded.
             live.connection.fail(ConnectionError::SlowReader);
@@ -245,6 +252,7 @@ impl<I: Io> Shard<I> {
         }
         if !outbox.watched {
             outbox.watched = true;
+            self.counts.waiting += 1;
             if let Err(error) = self.io.watch_writable(slot, true) {
                 self.post_end(slot, Ending::Failed(error.into()));
             }
@@ -285,6 +293,8 @@ impl<I: Io> Shard<I> {
             self.timers.cancel(timer);
         }
         if outbox.watched {
+            self.counts.waiting -= 1;
+            self.counts.backlog_bytes -= outbox.shown();
             // If this fails, a report that nobody waits for may come.
             let _ = self.io.watch_writable(slot, false);
         }

@@ -40,6 +40,7 @@ use self::timers::Timers;
 use crate::inbox::{Command, Key};
 use crate::io::Io;
 use crate::link::Link;
+use crate::metrics::Counts;
 use crate::moment::Moment;
 use crate::shared::Running;
 
@@ -61,6 +62,8 @@ pub(crate) struct Shard<I: Io> {
     ticks: Ticks,
     outboxes: Outboxes,
     cast: Cast,
+    /// What is shown at the end of the turn.
+    counts: Counts,
     /// How much has been sent or published on this shard.
     order: u64,
     /// Slots that may have something to read.
@@ -104,6 +107,7 @@ impl<I: Io> Shard<I> {
             ticks: Ticks::default(),
             outboxes: Outboxes::default(),
             cast: Cast::default(),
+            counts: Counts::default(),
             order: 0,
             readable: Vec::new(),
             dirty: VecDeque::new(),
@@ -139,5 +143,6 @@ impl<I: Io> Shard<I> {
 impl<I: Io> Drop for Shard<I> {
     fn drop(&mut self) {
         self.stop();
+        self.show_counts();
     }
 }

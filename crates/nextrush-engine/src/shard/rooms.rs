@@ -133,6 +133,9 @@ impl<I: Io> Shard<I> {
                 for &slot in &slots {
                     self.cast_to(slot, room, is_only, &publications);
                 }
+                let (members, bytes) = self.cast.counted();
+                self.counts.messages_out += members * publications.len() as u64;
+                self.counts.bytes_out += bytes;
             }
             self.rooms.members(room).slots = slots;
             self.rooms.recycle(publications);

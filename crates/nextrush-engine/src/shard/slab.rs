@@ -270,6 +270,10 @@ impl Slab {
             .filter(|live| live.generation == generation)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }

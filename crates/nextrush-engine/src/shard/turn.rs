@@ -36,6 +36,13 @@ impl<I: Io> Shard<I> {
         if self.shutdown.is_some() && self.slab.is_empty() && self.tasks.is_empty() {
             self.stop();
         }
+        self.show_counts();
+    }
+
+    /// Shows what was counted to whoever looks from outside.
+    pub(super) fn show_counts(&mut self) {
+        self.counts.connections = self.slab.len() as u64;
+        self.link.board.show(&self.counts);
     }
 
     /// When a turn is due even if nothing becomes ready and nothing comes into the inbox.
@@ -142,6 +149,8 @@ impl<I: Io> Shard<I> {
         }
         let mut live = Live::new(connection.clone());
         live.stash_bytes(&read_ahead);
+        self.counts.accepted += 1;
+        self.counts.bytes_in += read_ahead.len() as u64;
         self.slab.insert(slot, live);
         self.ticks.begin(slot);
         self.watch_heartbeat(slot);

@@ -17,6 +17,7 @@ mod engine;
 mod handlers;
 mod heartbeat;
 mod lagging;
+mod metrics;
 mod model;
 mod protocol;
 mod rooms;
