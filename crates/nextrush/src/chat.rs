@@ -1,6 +1,8 @@
 //! The guide's chat server: rooms with members, history, typing and private
 //! messages.
 
+mod history;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use nextrush_protocol::CloseCode;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use self::history::{Older, newest};
 use crate::auth::{User, UserId};
 use crate::drain;
 use crate::error_message::ErrorMessage;
@@ -203,6 +206,7 @@ enum Command {
         target_user_id: UserId,
         text: String,
     },
+    History(Older),
 }
 
 /// What a client gets.
@@ -325,19 +329,6 @@ fn encode(topic: &Topic, epoch: Epoch, publication: &Publication) -> Outgoing {
     }
 }
 
-/// What somebody gets who comes for the first time: the newest publications.
-fn last(publications: &[Arc<Publication>]) -> &[Arc<Publication>] {
-    let mut left = SENT_BYTES;
-    let fits = |publication: &&Arc<Publication>| {
-        let after = left.checked_sub(publication.data.len());
-        left = after.unwrap_or_default();
-        after.is_some()
-    };
-    let newest = publications.iter().rev().take(SENT);
-    let count = newest.take_while(fits).count();
-    &publications[publications.len() - count..]
-}
-
 /// One socket in one room.
 struct Member {
     chat: ChatServer,
@@ -353,21 +344,11 @@ impl Member {
             let missed = since.map(|since| since.missed(history));
             let publications = match missed {
                 Some(Ok(missed)) => missed,
-                Some(Err(_)) | None => last(&history.publications),
+                Some(Err(_)) | None => newest(&history.publications, SENT),
             };
             let Position { epoch, offset } = history.position;
-            let messages = publications
-                .iter()
-                .filter_map(|publication| {
-                    ChatMessage::new(epoch, publication)
-                        .inspect_err(|error| {
-                            tracing::error!(room = %self.room, %error, "a kept chat message cannot be read");
-                        })
-                        .ok()
-                })
-                .collect();
             socket.send(Event::RoomHistory {
-                messages,
+                messages: self.messages(epoch, publications),
                 users: &users,
                 epoch: epoch.to_string(),
                 offset,
@@ -473,6 +454,14 @@ impl Member {
                     }
                 }
             }
+            Command::History(older) => match self.look_back(older, id).await {
+                Ok(answer) => socket.send(answer),
+                Err(error) => {
+                    tracing::error!(%error, room = %self.room, "a history could not be read");
+                    let error = ErrorMessage::new("Room unavailable");
+                    socket.send(Answer::new(error, id));
+                }
+            },
         }
     }
 
