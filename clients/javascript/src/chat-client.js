@@ -16,7 +16,7 @@ import { TypingUsers } from './typing.js';
 /** @import { Gap } from './position.js' */
 /** @import { RequestOptions } from './requests.js' */
 /** @import { TokenSource } from './token.js' */
-/** @import { ChatMessage, ChatMessages, User, UserId } from './wire.js' */
+/** @import { ChatMessage, ChatMessages, OlderMessages, User, UserId } from './wire.js' */
 
 /**
  * @typedef {object} OwnChatOptions
@@ -195,6 +195,19 @@ export class ChatClient extends Client {
    */
   sendPrivate(userId, text) {
     return this.send({ type: 'private', targetUserId: userId, text });
+  }
+
+  /**
+   * Asks for messages of the room that are older than one that is here.
+   *
+   * @param {number} before The `offset` of that one.
+   * @param {number} [limit] How many, at most. Default 50.
+   * @returns {Promise<OlderMessages>} The newest of those before it, oldest first; rejects as
+   *   `request` does, and with the connection if that is lost.
+   */
+  history(before, limit) {
+    const question = { type: 'history', before, limit };
+    return /** @type {Promise<OlderMessages>} */ (this.request(question, { repeat: false }));
   }
 
   /**

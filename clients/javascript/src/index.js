@@ -35,6 +35,7 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./token.js').TokenSource} TokenSource */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
+/** @typedef {import('./wire.js').OlderMessages} OlderMessages */
 /** @typedef {import('./wire.js').PresenceMember} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */
 /** @typedef {import('./wire.js').PrivateMessageSent} PrivateMessageSent */

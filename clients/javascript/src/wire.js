@@ -41,6 +41,16 @@
  */
 
 /**
+ * The answer to a question for older messages.
+ *
+ * @typedef {object} OlderMessages
+ * @property {'history'} type
+ * @property {ChatMessage[]} messages Oldest first.
+ * @property {string} epoch The stream that offsets belong to.
+ * @property {boolean} more Whether older ones are kept.
+ */
+
+/**
  * @typedef {object} UserJoined
  * @property {'user-joined'} type
  * @property {User} user
@@ -91,6 +101,7 @@
  * @typedef {object} ChatMessages
  * @property {ChatMessage} chat-message
  * @property {RoomHistory} room-history
+ * @property {OlderMessages} history
  * @property {UserJoined} user-joined
  * @property {UserLeft} user-left
  * @property {Typing} typing

@@ -414,6 +414,22 @@ describe('a room that keeps positions', () => {
     assert.equal((await saying).messageId, 2);
   });
 
+  test('hands out older messages, and forgets the question with the connection', async () => {
+    const { w, chat, reconnect } = recovering();
+    const page = chat.history(51, 20);
+    const { id, ...question } = w.socket.sent[0];
+    assert.deepEqual(question, { type: 'history', before: 51, limit: 20 });
+    const answer = { type: 'history', messages: [said(50, bob, 'old')], epoch: 'e', more: true };
+    w.socket.receive({ ...answer, id });
+    assert.deepEqual(await page, { ...answer, id });
+
+    const lost = chat.history(50);
+    assert.deepEqual(Object.keys(w.socket.sent[1]).sort(), ['before', 'id', 'type']);
+    reconnect();
+    await assert.rejects(lost, { code: 'unconfirmed' });
+    assert.deepEqual(w.socket.sent, []);
+  });
+
   for (const forged of ['recovered', 'gap']) {
     test(`is the only one to make the event ${forged}`, () => {
       const { w, events } = recovering();

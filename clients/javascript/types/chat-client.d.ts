@@ -9,7 +9,7 @@ import type { WireMessage } from './message.js';
 import type { Gap } from './position.js';
 import type { RequestOptions } from './requests.js';
 import type { TokenSource } from './token.js';
-import type { ChatMessage, ChatMessages, User, UserId } from './wire.js';
+import type { ChatMessage, ChatMessages, OlderMessages, User, UserId } from './wire.js';
 export type OwnChatOptions = {
     /**
      * Address of the server. Default: where the page came from;
@@ -67,7 +67,7 @@ export type Recovered = {
 /** @import { Gap } from './position.js' */
 /** @import { RequestOptions } from './requests.js' */
 /** @import { TokenSource } from './token.js' */
-/** @import { ChatMessage, ChatMessages, User, UserId } from './wire.js' */
+/** @import { ChatMessage, ChatMessages, OlderMessages, User, UserId } from './wire.js' */
 /**
  * @typedef {object} OwnChatOptions
  * @property {string} [server] Address of the server. Default: where the page came from;
@@ -173,6 +173,15 @@ export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
      * @returns {boolean} Whether it went out; see `send`.
      */
     sendPrivate(userId: UserId, text: string): boolean;
+    /**
+     * Asks for messages of the room that are older than one that is here.
+     *
+     * @param {number} before The `offset` of that one.
+     * @param {number} [limit] How many, at most. Default 50.
+     * @returns {Promise<OlderMessages>} The newest of those before it, oldest first; rejects as
+     *   `request` does, and with the connection if that is lost.
+     */
+    history(before: number, limit?: number): Promise<OlderMessages>;
     /**
      * Leaves the room.
      */

@@ -33,6 +33,7 @@ export type SubscribeOptions = import('./subscription.js').SubscribeOptions;
 export type TokenSource = import('./token.js').TokenSource;
 export type ChatMessage = import('./wire.js').ChatMessage;
 export type ErrorMessage = import('./wire.js').ErrorMessage;
+export type OlderMessages = import('./wire.js').OlderMessages;
 export type PresenceMember = import('./wire.js').PresenceMember;
 export type PrivateMessage = import('./wire.js').PrivateMessage;
 export type PrivateMessageSent = import('./wire.js').PrivateMessageSent;
@@ -64,6 +65,7 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./token.js').TokenSource} TokenSource */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
+/** @typedef {import('./wire.js').OlderMessages} OlderMessages */
 /** @typedef {import('./wire.js').PresenceMember} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */
 /** @typedef {import('./wire.js').PrivateMessageSent} PrivateMessageSent */

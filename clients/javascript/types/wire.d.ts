@@ -53,6 +53,21 @@ export type RoomHistory = {
      */
     reason?: string;
 };
+export type OlderMessages = {
+    type: 'history';
+    /**
+     * Oldest first.
+     */
+    messages: ChatMessage[];
+    /**
+     * The stream that offsets belong to.
+     */
+    epoch: string;
+    /**
+     * Whether older ones are kept.
+     */
+    more: boolean;
+};
 export type UserJoined = {
     type: 'user-joined';
     user: User;
@@ -96,6 +111,7 @@ export type ErrorMessage = {
 export type ChatMessages = {
     "chat-message": ChatMessage;
     "room-history": RoomHistory;
+    history: OlderMessages;
     "user-joined": UserJoined;
     "user-left": UserLeft;
     typing: Typing;
@@ -234,6 +250,15 @@ export type LiveMessages = {
  * @property {string} [reason] Why it was not recovered.
  */
 /**
+ * The answer to a question for older messages.
+ *
+ * @typedef {object} OlderMessages
+ * @property {'history'} type
+ * @property {ChatMessage[]} messages Oldest first.
+ * @property {string} epoch The stream that offsets belong to.
+ * @property {boolean} more Whether older ones are kept.
+ */
+/**
  * @typedef {object} UserJoined
  * @property {'user-joined'} type
  * @property {User} user
@@ -278,6 +303,7 @@ export type LiveMessages = {
  * @typedef {object} ChatMessages
  * @property {ChatMessage} chat-message
  * @property {RoomHistory} room-history
+ * @property {OlderMessages} history
  * @property {UserJoined} user-joined
  * @property {UserLeft} user-left
  * @property {Typing} typing

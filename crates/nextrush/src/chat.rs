@@ -1,6 +1,8 @@
 //! The guide's chat server: rooms with members, history, typing and private
 //! messages.
 
+mod history;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use nextrush_protocol::CloseCode;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use self::history::{Older, messages, newest};
 use crate::auth::{User, UserId};
 use crate::drain;
 use crate::error_message::ErrorMessage;
@@ -215,6 +218,7 @@ enum Command {
         target_user_id: UserId,
         text: String,
     },
+    History(Older),
 }
 
 /// What a client gets.
@@ -383,34 +387,13 @@ fn room_history<'a>(
     users: &'a [User],
     recovered: Option<Result<(), Unrecovered>>,
 ) -> Event<'a> {
-    let messages = publications
-        .iter()
-        .filter_map(|publication| {
-            ChatMessage::new(epoch, publication)
-                .inspect_err(|error| tracing::error!(%error, "a kept chat message cannot be read"))
-                .ok()
-        })
-        .collect();
     Event::RoomHistory {
-        messages,
+        messages: messages(epoch, publications),
         users,
         epoch: epoch.to_string(),
         offset,
         recovered: (&recovered).into(),
     }
-}
-
-/// What somebody gets who comes for the first time: the newest publications.
-fn last(publications: &[Arc<Publication>]) -> &[Arc<Publication>] {
-    let mut left = SENT_BYTES;
-    let fits = |publication: &&Arc<Publication>| {
-        let after = left.checked_sub(publication.data.len());
-        left = after.unwrap_or_default();
-        after.is_some()
-    };
-    let newest = publications.iter().rev().take(SENT);
-    let count = newest.take_while(fits).count();
-    &publications[publications.len() - count..]
 }
 
 /// One socket in one room.
@@ -428,7 +411,7 @@ impl Member {
             let missed = since.map(|since| since.missed(history));
             let publications = match missed {
                 Some(Ok(missed)) => missed,
-                Some(Err(_)) | None => last(&history.publications),
+                Some(Err(_)) | None => newest(&history.publications, SENT),
             };
             let recovered = missed.map(|missed| missed.map(drop));
             socket.send(room_history(
@@ -538,6 +521,14 @@ impl Member {
                     }
                 }
             }
+            Command::History(older) => match self.look_back(older, id).await {
+                Ok(answer) => socket.send(answer),
+                Err(error) => {
+                    tracing::error!(%error, room = %self.room, "a history could not be read");
+                    let error = ErrorMessage::new("Room unavailable");
+                    socket.send(Answer::new(error, id));
+                }
+            },
         }
     }
 

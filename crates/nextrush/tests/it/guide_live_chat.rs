@@ -192,6 +192,50 @@ async fn a_long_history_does_not_push_out_who_joins() {
 }
 
 #[tokio::test]
+async fn a_member_goes_back_in_the_history_page_by_page_to_its_begin() {
+    let server = server().await;
+    let (mut ada, _) = join(&server, "lobby", "ada").await;
+    for number in 1..=120 {
+        ada.send_json(json!({ "type": "chat", "text": number.to_string() }))
+            .await;
+    }
+    for _ in 1..=120 {
+        ada.json().await;
+    }
+    let texts = |answer: &Value| -> Vec<u64> {
+        let messages = answer["messages"].as_array().unwrap().iter();
+        let text = |message: &Value| message["text"].as_str().unwrap().parse().unwrap();
+        messages.map(text).collect()
+    };
+    // Of 120 the last 100 are kept.
+    for (asked, expected, more) in [
+        (json!({ "before": 71, "id": "a" }), 21..=70, false),
+        (json!({ "before": 71, "limit": 20 }), 51..=70, true),
+        (json!({ "before": 51, "limit": 1_000 }), 21..=50, false),
+        (json!({ "before": 31, "limit": 9 }), 22..=30, true),
+        (json!({ "before": 1_000, "limit": 2 }), 119..=120, true),
+    ] {
+        let mut command = asked.clone();
+        command["type"] = json!("history");
+        ada.send_json(command).await;
+        let answer = ada.json().await;
+        assert_eq!(answer["type"], "history", "{answer}");
+        assert_eq!(answer["id"], asked["id"]);
+        assert!(texts(&answer).into_iter().eq(expected), "{asked}: {answer}");
+        assert_eq!(answer["more"], more, "{asked}");
+    }
+    for before in [0, 1, 21] {
+        ada.send_json(json!({ "type": "history", "before": before }))
+            .await;
+        let answer = ada.json().await;
+        assert_eq!((texts(&answer), &answer["more"]), (vec![], &json!(false)));
+    }
+    ada.send_json(json!({ "type": "history", "before": -1 }))
+        .await;
+    assert_eq!(ada.json().await["message"], "Invalid message format");
+}
+
+#[tokio::test]
 async fn typing_is_announced_to_the_others() {
     let server = server().await;
     let (mut ada, _) = join(&server, "lobby", "ada").await;

@@ -45,7 +45,7 @@ fn is_valid(name: &str, message: &Value) -> bool {
 #[test]
 fn the_schema_is_one() {
     assert!(jsonschema::meta::is_valid(&SCHEMA));
-    assert_eq!(VALIDATORS.len(), 25);
+    assert_eq!(VALIDATORS.len(), 27);
 }
 
 #[test]
@@ -85,6 +85,11 @@ fn what_clients_send_is_as_the_schema_says() {
             "in/private",
             json!({ "type": "private", "targetUserId": 7, "text": "t" }),
             json!({ "type": "private", "targetUserId": {}, "text": "t" }),
+        ),
+        (
+            "in/history",
+            json!({ "type": "history", "before": 51 }),
+            json!({ "type": "history", "before": 51, "limit": -1 }),
         ),
     ] {
         assert!(is_valid(name, &good), "{good}");
