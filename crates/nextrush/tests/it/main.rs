@@ -40,3 +40,5 @@ mod sockets;
 mod tls;
 #[cfg(unix)]
 mod transports;
+#[cfg(feature = "testing")]
+mod virtual_time;
