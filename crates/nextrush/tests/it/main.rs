@@ -13,7 +13,9 @@ mod addresses;
 mod axum_server;
 mod bench_server;
 mod commands_once;
+#[cfg(feature = "testing")]
 mod delivery_model;
+mod delivery_on_disk;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod drain;
