@@ -36,6 +36,7 @@ struct Inner {
 enum Shards {
     /// Threads, from the first connection on.
     NotStarted,
+    /// Threads, or whoever has claimed them.
     Started,
     /// Starting them failed; what had started was stopped.
     Failed,
@@ -44,19 +45,20 @@ enum Shards {
 impl Engine {
     /// An engine without connections. Its threads start with the first one.
     pub fn new(config: Config) -> Self {
-        Self::with_shards(&config, Shards::NotStarted)
-    }
-
-    /// An engine whose shards the caller runs.
-    pub(crate) fn without_threads(config: &Config) -> Self {
-        Self::with_shards(config, Shards::Started)
-    }
-
-    fn with_shards(config: &Config, shards: Shards) -> Self {
         Self(Arc::new(Inner {
-            shared: Arc::new(Shared::new(config)),
-            shards: Mutex::new(shards),
+            shared: Arc::new(Shared::new(&config)),
+            shards: Mutex::new(Shards::NotStarted),
         }))
+    }
+
+    /// Leaves the shards to the caller, in place of threads. `false` if they run already.
+    pub(crate) fn claim_shards(&self) -> bool {
+        let mut shards = self.0.shards.lock();
+        let is_free = matches!(*shards, Shards::NotStarted) && !self.0.shared.is_shutting_down();
+        if is_free {
+            *shards = Shards::Started;
+        }
+        is_free
     }
 
     /// Takes over a connection whose opening handshake is done. [`Handover::open`]

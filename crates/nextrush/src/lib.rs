@@ -26,6 +26,7 @@
 //! - [`ChatServer`], [`LiveUpdates`], [`RoomManager`]: whole features to mount.
 //! - [`Jwt`] and [`Authenticated`]: who a client is.
 //! - [`Options`], [`OriginPolicy`], [`rate_limit()`]: what a client may do.
+//! - `testing`, with the feature of that name: tests without sockets, in virtual time.
 
 // From the front door inwards: an application, its endpoints, their sockets.
 mod app;
@@ -78,6 +79,9 @@ mod chat;
 mod live;
 mod room_manager;
 mod timestamp;
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use app::App;
 pub use auth::{

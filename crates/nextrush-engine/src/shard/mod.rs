@@ -125,13 +125,19 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    pub(crate) fn io(&mut self) -> &mut I {
-        &mut self.io
+    pub(crate) fn io(&self) -> &I {
+        &self.io
     }
 
     /// Whether something stands in the inbox.
     pub(crate) fn has_commands(&self) -> bool {
         self.link.inbox.has_commands()
+    }
+
+    /// From here on its waker is called when something comes into the inbox. `false` if
+    /// something is there already.
+    pub(crate) fn doze(&self) -> bool {
+        self.link.inbox.doze()
     }
 
     /// Whether the shard has ended: a further turn would do nothing.
