@@ -108,6 +108,11 @@ counts! {
     backlog_bytes,
     /// Connections that were closed because too much waited, or for too long.
     slow_readers_closed,
+    /// Connections now that get nothing of one room at least, as they read too slowly; see
+    /// [`Room::publish_skippable`](crate::Room::publish_skippable).
+    lagging,
+    /// How often a connection began to lag in a room.
+    lags,
 }
 
 impl Add for Counts {

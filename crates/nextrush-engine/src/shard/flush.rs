@@ -187,6 +187,9 @@ impl<I: Io> Shard<I> {
                 self.outbox(slot, |outbox| {
                     outbox.push(begun.sent.clone());
                     outbox.advance(written);
+                    if begun.skippable.is_some() {
+                        outbox.be_patient();
+                    }
                 });
             }
             written = written.saturating_sub(length);

@@ -50,8 +50,11 @@ impl<I: Io> Shard<I> {
             outbox.be_patient();
             return false;
         }
-        self.lags += 1;
-        live.begin_lag(room, self.lags, skippable);
+        self.counts.lags += 1;
+        if !live.is(Flags::LAGS) {
+            self.counts.lagging += 1;
+        }
+        live.begin_lag(room, self.counts.lags, skippable);
         true
     }
 
@@ -127,7 +130,15 @@ impl<I: Io> Shard<I> {
                 }
                 self.mark_dirty(slot);
             }
-            None => live.end_lag(room),
+            None => self.end_lag(slot, room),
+        }
+    }
+
+    /// Also if there is none.
+    pub(super) fn end_lag(&mut self, slot: u32, room: RoomId) {
+        let live = self.slab.at(slot).filter(|live| live.is(Flags::LAGS));
+        if live.is_some_and(|live| live.end_lag(room)) {
+            self.counts.lagging -= 1;
         }
     }
 }
@@ -163,22 +174,21 @@ impl Live {
         });
     }
 
-    /// Also if there is none.
-    pub(super) fn end_lag(&mut self, room: RoomId) {
-        if !self.is(Flags::LAGS) {
-            return;
-        }
+    /// Whether it lags in no room any more.
+    fn end_lag(&mut self, room: RoomId) -> bool {
         let Some(extra) = self.extra_mut() else {
-            return;
+            return false;
         };
-        if let Some(index) = extra.lags.iter().position(|lagging| lagging.room == room) {
-            let ended = extra.lags.swap_remove(index);
-            let is_last = extra.lags.is_empty();
-            drop_shielded(ended);
-            if is_last {
-                self.flags.remove(Flags::LAGS);
-                self.tidy();
-            }
+        let Some(index) = extra.lags.iter().position(|lagging| lagging.room == room) else {
+            return false;
+        };
+        let ended = extra.lags.swap_remove(index);
+        let was_last = extra.lags.is_empty();
+        drop_shielded(ended);
+        if was_last {
+            self.flags.remove(Flags::LAGS);
+            self.tidy();
         }
+        was_last
     }
 }

@@ -72,8 +72,6 @@ pub(crate) struct Shard<I: Io> {
     dirty: VecDeque<u32>,
     /// Connections that lag and have taken what waited for them but so many bytes.
     drained: Vec<(Key, usize)>,
-    /// How many lags there have been.
-    lags: u64,
     /// How many connections may still be written to in this turn.
     writes_left: usize,
     read_buffer: Box<[u8]>,
@@ -112,7 +110,6 @@ impl<I: Io> Shard<I> {
             readable: Vec::new(),
             dirty: VecDeque::new(),
             drained: Vec::new(),
-            lags: 0,
             writes_left: 0,
             read_buffer: vec![0; READ_BUFFER].into(),
             free_ping: false,

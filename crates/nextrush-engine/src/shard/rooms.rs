@@ -85,9 +85,7 @@ impl<I: Io> Shard<I> {
         let Membership { room, position } = membership;
         // What was published before is still for the one that leaves.
         self.hand_out_to(slot, room);
-        if let Some(live) = self.slab.at(slot) {
-            live.end_lag(room);
-        }
+        self.end_lag(slot, room);
         let slots = &mut self.rooms.members(room).slots;
         slots.swap_remove(position as usize);
         if slots.is_empty() {

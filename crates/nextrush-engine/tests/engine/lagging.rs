@@ -160,6 +160,8 @@ fn a_slow_member_is_refilled_in_place_and_misses_nothing() {
         assert_eq!(take(&mut quick), [text]);
         assert!(slow.connection.buffered() <= OVER);
     }
+    let counts = world.engine().metrics().total().counts;
+    assert_eq!([counts.lagging, counts.lags], [1, 1]);
     slow.client.set_window(1_000);
     assert_eq!(read_all(&mut world, &mut slow), stream.since(0));
     let live = stream.publish();
@@ -168,6 +170,8 @@ fn a_slow_member_is_refilled_in_place_and_misses_nothing() {
     assert_eq!(slow.connection.state(), State::Open);
     assert_eq!(slow.log.take(), ["open"]);
     assert!(stream.asked().len() > 50);
+    let counts = world.engine().metrics().total().counts;
+    assert_eq!([counts.lagging, counts.lags], [0, 1]);
 }
 
 #[test]
