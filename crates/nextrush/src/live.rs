@@ -1,6 +1,7 @@
 //! The guide's live updates: clients subscribe to channels, anybody publishes.
 
 mod messages;
+mod restart;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -64,6 +65,8 @@ struct Inner {
     /// Grace periods are counted from here.
     begun: Instant,
     subscriptions: Mutex<HashMap<ConnectionId, HashSet<Topic>>>,
+    /// Channels whose members of before a restart have been looked for.
+    taken_over: Mutex<HashSet<Topic>>,
 }
 
 /// Why something could not be published.
@@ -100,6 +103,7 @@ impl LiveUpdates {
             presence: Presence::default(),
             begun: Instant::now(),
             subscriptions: Mutex::default(),
+            taken_over: Mutex::default(),
         }))
     }
 
@@ -118,8 +122,10 @@ impl LiveUpdates {
     /// sockets is subscribed.
     ///
     /// A socket that is lost without a close is waited for, 15 s, and if the user comes
-    /// back by then nobody is told. After a crash of the process nobody is a member who
-    /// has not subscribed again. A channel shows 1,000 sockets at most.
+    /// back by then nobody is told. So is everybody after a
+    /// [drain](crate::Handle::drain), also by the next process if its broker is the same and
+    /// it begins within 15 s. After a crash of the process nobody is a member who has not
+    /// subscribed again. A channel shows 1,000 sockets at most.
     pub fn connect_as(&self, socket: &Socket, user: User) {
         self.connect_client(socket, Some(Arc::new(user)));
     }
@@ -344,6 +350,9 @@ impl LiveUpdates {
         if !self.0.channels.may_subscribe(socket, channel) {
             return Err(SubscribeError::Refused);
         }
+        if self.0.channels.has_presence(channel) {
+            self.take_over(&topic).await;
+        }
         let latest_value = self.0.channels.latest_value(channel);
         let query = match (since, latest_value) {
             (Some(since), _) => since.query(),
@@ -480,6 +489,7 @@ impl LiveUpdates {
             if let Err(error) = left.await {
                 tracing::warn!(%error, %topic, "the broker could not be told that a channel is unused");
             }
+            self.hand_over(&topic).await;
         }
     }
 
