@@ -279,6 +279,10 @@ impl Connection {
         }
     }
 
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.0.link
+    }
+
     pub(crate) fn post(&self, order: Order) {
         self.0.link.post(self.0.id, order);
     }

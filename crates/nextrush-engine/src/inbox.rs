@@ -174,6 +174,7 @@ pub(crate) enum Order {
     StartReading,
     Join(RoomId),
     Leave(RoomId),
+    Lag(RoomId, Box<Skippable>),
     Fill(Box<Filling>),
     SetTimer(Box<SetTimer>),
     CancelTimer(TimerId),

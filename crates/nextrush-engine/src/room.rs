@@ -123,6 +123,16 @@ impl Room {
         self.publish_to(&frame, except.as_ref(), None);
     }
 
+    /// Has a member lag as if the publication with this number had been left out for it: it is
+    /// asked for what comes from there on as soon as little enough waits. Ignored if it lags
+    /// already, or is no member.
+    pub fn lag(&self, member: &Connection, from: Skippable) {
+        let order = Order::Lag(self.0.id, Box::new(from));
+        if self.is_served_by(member.link()) {
+            member.post(order);
+        }
+    }
+
     fn publish_to(
         &self,
         frame: &Frame,

@@ -30,7 +30,7 @@ use crate::room::{JoinError, RoomName, Rooms};
 use crate::slow_readers::{Counters, SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
 use crate::timestamp::Timestamp;
-use crate::topics::{Behind, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
+use crate::topics::{Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
 
 /// How many messages a room keeps.
 const KEPT: usize = 100;
@@ -428,6 +428,7 @@ impl Member {
                 user_count: users.len(),
             };
             others.publish_except(Outgoing::from(joined).into_frame(), &[socket.id()]);
+            Entered::Live
         };
         // All that is kept, as the last messages are sent where recovery fails.
         let query = since.map_or(HistoryQuery::Latest(SENT), |_| HistoryQuery::Latest(KEPT));

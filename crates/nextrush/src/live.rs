@@ -30,10 +30,10 @@ use crate::outgoing::Outgoing;
 use crate::presence::{self, Diff, Presence, Snapshot};
 use crate::recovery::{self, Since};
 use crate::room::{JoinError, RoomName};
-use crate::slow_readers::SlowReaderCounts;
+use crate::slow_readers::{SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
 use crate::timestamp::Timestamp;
-use crate::topics::{self, Behind, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
+use crate::topics::{self, Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
 
 /// The most channels one socket can be subscribed to.
 const CHANNELS_PER_SOCKET: usize = 100;
@@ -152,7 +152,10 @@ impl LiveUpdates {
     pub async fn subscribe(&self, channel: &str, socket: &Socket) -> Result<bool, SubscribeError> {
         let topic = self.topic(channel).ok_or(SubscribeError::InvalidName)?;
         let mut is_new = false;
-        let then = |_: &Room, _: &History, entrance: Entrance| is_new = entrance == Entrance::New;
+        let then = |_: &Room, _: &History, entrance: Entrance| {
+            is_new = entrance == Entrance::New;
+            Entered::Live
+        };
         self.subscribe_and(&topic, socket, HistoryQuery::Latest(0), then)
             .await?;
         Ok(is_new)
@@ -165,7 +168,7 @@ impl LiveUpdates {
         topic: &Topic,
         socket: &Socket,
         query: HistoryQuery,
-        then: impl FnOnce(&Room, &History, Entrance),
+        then: impl FnOnce(&Room, &History, Entrance) -> Entered,
     ) -> Result<(), SubscribeError> {
         let mut noted = Noted {
             live: self,
@@ -180,7 +183,7 @@ impl LiveUpdates {
                 socket.connection().leave(room);
             }
             noted.is_subscribed = true;
-            then(room, history, entrance);
+            then(room, history, entrance)
         };
         self.topics()
             .subscribe(topic, &self.feed(), socket, query, enter)
@@ -378,8 +381,13 @@ impl LiveUpdates {
                 latest: self.0.channels.is_latest(channel),
             };
             socket.send(Answer::new(subscribed, id));
-            let missed = missed.into_iter().flatten().flatten();
-            for publication in newest.iter().chain(missed) {
+            let missed = missed.and_then(Result::ok).unwrap_or_default();
+            let entered = self.enter_with(socket, channel, missed);
+            let at_once = match entered {
+                Entered::Live => missed,
+                Entered::Behind { .. } => &[],
+            };
+            for publication in newest.iter().chain(at_once) {
                 socket.send(update(&topic, publication));
             }
             if let Some(user) = user
@@ -389,8 +397,25 @@ impl LiveUpdates {
                 let joined = self.0.presence.join(&topic, user, socket.id());
                 self.announce(room, &topic, joined);
             }
+            entered
         };
         self.subscribe_and(&topic, socket, query, then).await
+    }
+
+    /// How a client goes on that missed these: it is sent them at once if they are few, else
+    /// as it takes them. Clients with many channels on a slow line would be closed for what
+    /// waits.
+    fn enter_with(&self, socket: &Socket, channel: &str, missed: &[Arc<Publication>]) -> Entered {
+        let bytes: usize = missed.iter().map(|missed| missed.data.len()).sum();
+        let heals = self.0.channels.slow_policy(channel).slow_readers == SlowReaders::Heal;
+        match missed.first() {
+            Some(first) if heals && bytes + socket.connection().buffered() > topics::PART => {
+                Entered::Behind {
+                    first: first.offset,
+                }
+            }
+            _ => Entered::Live,
+        }
     }
 
     /// The topic of a channel with presence that the socket is subscribed to.

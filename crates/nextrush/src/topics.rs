@@ -9,16 +9,17 @@ mod feed;
 mod stream;
 
 pub(crate) use feed::{Behind, Feed, SlowPolicy};
-pub(crate) use stream::key_of;
+pub(crate) use stream::{PART, key_of};
 
 use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Weak};
 
 use nextrush_broker::{
-    Broker, BrokerError, Epoch, History, HistoryQuery, Publication, Publish, Published, Sink, Topic,
+    Broker, BrokerError, Epoch, History, HistoryQuery, Position, Publication, Publish, Published,
+    Sink, Topic,
 };
-use nextrush_engine::{Engine, Room, Skippable};
+use nextrush_engine::{Engine, Room};
 use nextrush_protocol::Frame;
 use parking_lot::Mutex;
 
@@ -62,6 +63,18 @@ pub(crate) enum Entrance {
     Again,
 }
 
+/// How a socket goes on that has become a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// With what is published after the history's position.
+    Live,
+    /// With what it lacks: the publications from this one on, which the topic remembers.
+    Behind {
+        /// The first one.
+        first: u64,
+    },
+}
+
 /// The topics that this node's sockets are subscribed to.
 pub(crate) struct Topics {
     broker: Arc<dyn Broker>,
@@ -101,14 +114,15 @@ impl Topics {
     /// Subscribes a socket. `enter` is called once the socket is a member, while
     /// nothing else happens in the topic: what it sends comes before everything
     /// that is published after `History::position`. It is told whether the socket is
-    /// new there; for one that is not, the position is that of what it was sent last.
+    /// new there; for one that is not, the position is that of what it was sent last. It
+    /// says how the socket goes on.
     pub(crate) async fn subscribe(
         &self,
         topic: &Topic,
         feed: &Arc<dyn Feed>,
         socket: &Socket,
         query: HistoryQuery,
-        enter: impl FnOnce(&Room, &History, Entrance),
+        enter: impl FnOnce(&Room, &History, Entrance) -> Entered,
     ) -> Result<(), SubscribeError> {
         let entering = self.interested(topic, feed).await?;
         let entered = match self.broker.history(topic, query).await {
@@ -235,6 +249,8 @@ impl Topics {
         let mut local = self.local.lock();
         let entry = local.entry(topic.clone()).or_insert_with(|| {
             Arc::new(LocalTopic {
+                topics: Weak::clone(&self.own),
+                topic: topic.clone(),
                 room: self.engine.room(&internal_room::of_topic(topic)),
                 feed: Arc::downgrade(feed),
                 policy: feed.slow_readers(topic),
@@ -265,21 +281,13 @@ impl Topics {
         let offset = publication.offset;
         let frame = feed.message(topic, epoch, publication).into_frame();
         let mut state = local.state.lock();
-        let stream = match &state.stream {
-            Some(stream) if stream.epoch() == epoch => Arc::clone(stream),
-            before => {
-                if before.is_some() {
-                    // Else nobody would know what the offsets mean from now on.
-                    for message in feed.catch_up(topic, &Behind::lost(epoch, 1..=offset - 1)) {
-                        local.room.publish(message.into_frame());
-                    }
-                }
-                let stream = Arc::new(Stream::new(&self.own, &local, topic, epoch));
-                state.newest = Newest::default();
-                state.stream = Some(Arc::clone(&stream));
-                stream
+        if state.begins_anew(epoch) {
+            // Else nobody would know what the offsets mean from now on.
+            for message in feed.catch_up(topic, &Behind::lost(epoch, 1..=offset - 1)) {
+                local.room.publish(message.into_frame());
             }
-        };
+        }
+        let stream = state.stream(&local, epoch);
         state.delivered = offset;
         for held in state.waiting.values_mut() {
             held.push((offset, frame.clone()));
@@ -289,14 +297,9 @@ impl Topics {
             let key = pointer.and_then(|pointer| key_of(&publication.data, pointer));
             state.newest.add(key, offset, frame.clone());
         }
-        match stream.over() {
+        match local.over() {
             Some(over) => {
-                let refill = stream;
-                let skippable = Skippable {
-                    offset,
-                    over,
-                    refill,
-                };
+                let skippable = stream.skippable(offset, over);
                 local.room.publish_skippable(frame, skippable);
             }
             None => local.room.publish(frame),
@@ -321,6 +324,8 @@ impl Sink for Delivery {
 /// `interest` is what the broker was told, changed by one task at a time; `state`
 /// makes subscribing, leaving and delivering follow one another.
 struct LocalTopic {
+    topics: Weak<Topics>,
+    topic: Topic,
     room: Room,
     /// Lives as long as somebody is subscribed.
     feed: Weak<dyn Feed>,
@@ -330,6 +335,16 @@ struct LocalTopic {
 }
 
 impl LocalTopic {
+    /// How much may wait for a subscriber that is sent a publication all the same; `None`:
+    /// whatever waits.
+    fn over(&self) -> Option<usize> {
+        match self.policy.slow_readers {
+            SlowReaders::Heal | SlowReaders::Drop => Some(PART),
+            SlowReaders::Latest => Some(0),
+            SlowReaders::Close => None,
+        }
+    }
+
     fn is_used(&self) -> bool {
         let state = self.state.lock();
         !state.waiting.is_empty() || !self.room.is_empty()
@@ -349,7 +364,7 @@ struct State {
     /// published meanwhile.
     waiting: HashMap<u64, Vec<(u64, Frame)>>,
     next_ticket: u64,
-    /// What was delivered last is of this one; `None` before the first.
+    /// The present one, once anything is known of it.
     stream: Option<Arc<Stream>>,
     /// The last publication that was delivered.
     delivered: u64,
@@ -358,6 +373,25 @@ struct State {
 }
 
 impl State {
+    /// Whether a stream is at its end, as there is something of another epoch.
+    fn begins_anew(&self, epoch: Epoch) -> bool {
+        let is_other = |stream: &Arc<Stream>| stream.epoch() != epoch;
+        self.stream.as_ref().is_some_and(is_other)
+    }
+
+    /// The stream of this epoch, which is the present one.
+    fn stream(&mut self, local: &Arc<LocalTopic>, epoch: Epoch) -> Arc<Stream> {
+        match &self.stream {
+            Some(stream) if stream.epoch() == epoch => Arc::clone(stream),
+            _ => {
+                let stream = Arc::new(Stream::new(local, epoch));
+                self.newest = Newest::default();
+                self.stream = Some(Arc::clone(&stream));
+                stream
+            }
+        }
+    }
+
     /// The last publication of this epoch that was delivered, or 0.
     fn delivered_in(&self, epoch: Epoch) -> u64 {
         let is_of_it = |stream: &Arc<Stream>| stream.epoch() == epoch;
@@ -391,7 +425,7 @@ impl Entering {
         &self,
         socket: &Socket,
         mut history: History,
-        enter: impl FnOnce(&Room, &History, Entrance),
+        enter: impl FnOnce(&Room, &History, Entrance) -> Entered,
     ) -> Result<(), SubscribeError> {
         let mut state = self.local.state.lock();
         let held = state.waiting.remove(&self.ticket).unwrap_or_default();
@@ -404,10 +438,20 @@ impl Entering {
             enter(room, &history, Entrance::Again);
             return Ok(());
         }
-        enter(room, &history, Entrance::New);
+        let Position { epoch, offset: top } = history.position;
+        let connection = socket.connection();
+        let entered = enter(room, &history, Entrance::New);
+        // Of a stream that has ended meanwhile there is nothing to be had later.
+        if let Entered::Behind { first } = entered
+            && !state.begins_anew(epoch)
+        {
+            let stream = state.stream(&self.local, epoch);
+            room.lag(connection, stream.skippable(first, PART));
+            return Ok(());
+        }
         for (offset, frame) in held {
-            if offset > history.position.offset {
-                socket.connection().send(frame);
+            if offset > top {
+                connection.send(frame);
             }
         }
         Ok(())

@@ -50,12 +50,29 @@ impl<I: Io> Shard<I> {
             outbox.be_patient();
             return false;
         }
-        self.counts.lags += 1;
-        if !live.is(Flags::LAGS) {
-            self.counts.lagging += 1;
-        }
-        live.begin_lag(room, self.counts.lags, skippable);
+        self.begin_lag(slot, room, skippable);
         true
+    }
+
+    /// Leaves out what comes from now on.
+    pub(super) fn lag(&mut self, slot: u32, room: RoomId, from: &Skippable) {
+        // What was published before is still for it.
+        self.hand_out(room);
+        let live = self.slab.at(slot);
+        if live.is_some_and(|live| live.is_in(room) && !live.lags_in(room)) {
+            self.begin_lag(slot, room, from);
+            self.mark_dirty(slot);
+        }
+    }
+
+    fn begin_lag(&mut self, slot: u32, room: RoomId, skippable: &Skippable) {
+        if let Some(live) = self.slab.at(slot) {
+            self.counts.lags += 1;
+            if !live.is(Flags::LAGS) {
+                self.counts.lagging += 1;
+            }
+            live.begin_lag(room, self.counts.lags, skippable);
+        }
     }
 
     /// Has lags filled if little enough waits.

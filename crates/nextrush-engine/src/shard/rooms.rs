@@ -224,6 +224,12 @@ impl Live {
         self.extra().is_some_and(|extra| !extra.rooms.is_empty())
     }
 
+    pub(super) fn is_in(&self, room: RoomId) -> bool {
+        let others = self.extra().into_iter().flat_map(|extra| &extra.rooms);
+        let mut all = self.room.iter().chain(others);
+        all.any(|membership| membership.room == room)
+    }
+
     fn enter(&mut self, membership: Membership) {
         if self.room.is_none() {
             self.room = Some(membership);

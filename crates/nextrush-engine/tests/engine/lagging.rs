@@ -378,6 +378,34 @@ fn a_member_that_takes_a_little_at_times_is_not_cut_for_its_age() {
 }
 
 #[test]
+fn a_member_can_be_given_what_was_published_before_it_came() {
+    let mut world = world(1);
+    let stream = Stream::new(&world);
+    for _ in 0..50 {
+        stream.publish();
+    }
+    let mut late = slow_member(&mut world, &stream);
+    let from = || Skippable {
+        offset: 10,
+        over: OVER,
+        refill: Arc::clone(&stream.kept) as Arc<dyn Refill>,
+    };
+    stream.room.lag(&late.connection, from());
+    for _ in 0..50 {
+        stream.publish();
+    }
+    // Lags already.
+    stream.room.lag(&late.connection, from());
+    assert_eq!(read_all(&mut world, &mut late), stream.since(10));
+    let live = stream.publish();
+    assert_eq!(read_all(&mut world, &mut late), [live]);
+    let outside = world.connect();
+    stream.room.lag(&outside.connection, from());
+    world.run();
+    assert_eq!(world.engine().metrics().total().counts.lagging, 0);
+}
+
+#[test]
 fn a_slow_reader_of_something_else_is_closed_as_ever() {
     let mut world = world(1);
     let stream = Stream::new(&world);

@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 
-use nextrush_broker::{BrokerError, Epoch, HistoryQuery, Position, Publication, Topic};
-use nextrush_engine::{Lag, Refill, Work};
+use nextrush_broker::{BrokerError, Epoch, HistoryQuery, Position, Publication};
+use nextrush_engine::{Lag, Refill, Skippable, Work};
 use nextrush_protocol::Frame;
 use serde_json::Value;
 
-use super::feed::{Behind, Feed, SlowPolicy};
+use super::feed::{Behind, Feed};
 use super::{Entering, LocalTopic, Topics};
 use crate::outgoing::Outgoing;
 use crate::slow_readers::SlowReaders;
 
 /// How much may wait for a subscriber before it falls behind, and how much of the history it
 /// is then given at once, in bytes.
-const PART: usize = 64 * 1024;
+pub(crate) const PART: usize = 64 * 1024;
 
 /// How many publications are read at once for one that has fallen behind.
 const PUBLICATIONS: usize = 256;
@@ -25,26 +25,15 @@ const KEYS: usize = 1000;
 
 /// A topic between two losses of its history, as its subscribers on this node see it.
 pub(super) struct Stream {
-    topics: Weak<Topics>,
     local: Weak<LocalTopic>,
-    topic: Topic,
     epoch: Epoch,
-    policy: SlowPolicy,
 }
 
 impl Stream {
-    pub(super) fn new(
-        topics: &Weak<Topics>,
-        local: &Arc<LocalTopic>,
-        topic: &Topic,
-        epoch: Epoch,
-    ) -> Self {
+    pub(super) fn new(local: &Arc<LocalTopic>, epoch: Epoch) -> Self {
         Self {
-            topics: topics.clone(),
             local: Arc::downgrade(local),
-            topic: topic.clone(),
             epoch,
-            policy: local.policy.clone(),
         }
     }
 
@@ -52,21 +41,20 @@ impl Stream {
         self.epoch
     }
 
-    /// How much may wait for a subscriber that is sent a publication all the same; `None`:
-    /// whatever waits.
-    pub(super) fn over(&self) -> Option<usize> {
-        match self.policy.slow_readers {
-            SlowReaders::Heal | SlowReaders::Drop => Some(PART),
-            SlowReaders::Latest => Some(0),
-            SlowReaders::Close => None,
+    /// A publication that a subscriber can be given later, if more than so much waits for it.
+    pub(super) fn skippable(self: Arc<Self>, offset: u64, over: usize) -> Skippable {
+        Skippable {
+            offset,
+            over,
+            refill: self,
         }
     }
 
     async fn catch_up(&self, lag: Lag) {
-        let (Some(topics), Some(local)) = (self.topics.upgrade(), self.local.upgrade()) else {
+        let Some(local) = self.local.upgrade() else {
             return;
         };
-        let Some(feed) = local.feed.upgrade() else {
+        let (Some(topics), Some(feed)) = (local.topics.upgrade(), local.feed.upgrade()) else {
             return;
         };
         let subscriber = Subscriber {
@@ -75,16 +63,17 @@ impl Stream {
             feed: &*feed,
             lag,
         };
-        match self.policy.slow_readers {
-            SlowReaders::Heal => {
+        match local.policy.slow_readers {
+            SlowReaders::Latest => subscriber.send_newest(),
+            SlowReaders::Drop => subscriber.tell_of_loss(),
+            // It gets from the history what it missed while it was away.
+            SlowReaders::Heal | SlowReaders::Close => {
                 if let Err(error) = subscriber.heal(&topics).await {
                     // The lag is dropped, which closes the socket: its client comes back and
                     // is told.
-                    tracing::warn!(%error, topic = %self.topic, "a slow reader cannot have what it missed");
+                    tracing::warn!(%error, topic = %local.topic, "a slow reader cannot have what it missed");
                 }
             }
-            SlowReaders::Latest => subscriber.send_newest(),
-            SlowReaders::Drop | SlowReaders::Close => subscriber.tell_of_loss(),
         }
     }
 }
@@ -113,7 +102,7 @@ impl Subscriber<'_> {
             offset: first.saturating_sub(1),
             limit: PUBLICATIONS,
         };
-        let topic = &self.stream.topic;
+        let topic = &self.local.topic;
         let history = topics.broker().history(topic, query).await?;
         let mut state = self.local.state.lock();
         let held = state.waiting.remove(&entering.ticket).unwrap_or_default();
@@ -131,7 +120,7 @@ impl Subscriber<'_> {
             .filter_map(|(offset, frame)| (offset > top).then_some(frame))
             .collect();
         let is_last = last == top && held.iter().map(Frame::len).sum::<usize>() <= PART;
-        let counters = &self.stream.policy.counters;
+        let counters = &self.local.policy.counters;
         counters.sent_later(publications.len());
         counters.missed(oldest - first);
         let mut frames = self.frames(&Behind {
@@ -158,7 +147,7 @@ impl Subscriber<'_> {
         let Some(current) = &state.stream else {
             return;
         };
-        let counters = &self.stream.policy.counters;
+        let counters = &self.local.policy.counters;
         let epoch = current.epoch;
         let is_same = epoch == self.stream.epoch;
         let first = if is_same { self.lag.first() } else { 1 };
@@ -190,7 +179,7 @@ impl Subscriber<'_> {
             return self.begin_anew(current.epoch, state.delivered);
         }
         let lost = self.lag.first()..=state.delivered;
-        let counters = &self.stream.policy.counters;
+        let counters = &self.local.policy.counters;
         counters.missed(state.delivered + 1 - self.lag.first());
         counters.recovered();
         let frames = self.frames(&Behind::lost(current.epoch, lost));
@@ -199,7 +188,7 @@ impl Subscriber<'_> {
 
     /// The topic's history was lost while the subscriber was behind.
     fn begin_anew(self, epoch: Epoch, offset: u64) {
-        let counters = &self.stream.policy.counters;
+        let counters = &self.local.policy.counters;
         counters.missed(offset);
         counters.recovered();
         let frames = self.frames(&Behind::lost(epoch, 1..=offset));
@@ -207,7 +196,7 @@ impl Subscriber<'_> {
     }
 
     fn frames(&self, behind: &Behind<'_>) -> Vec<Frame> {
-        let messages = self.feed.catch_up(&self.stream.topic, behind);
+        let messages = self.feed.catch_up(&self.local.topic, behind);
         messages.into_iter().map(Outgoing::into_frame).collect()
     }
 }

@@ -268,3 +268,49 @@ async fn a_slow_member_of_a_chat_gets_the_room_again_with_what_it_missed() {
     assert!(refills > 0);
     assert!(chat.slow_readers().recovered > 0);
 }
+
+#[tokio::test]
+async fn a_client_with_many_channels_comes_back_on_a_slow_line() {
+    const CHANNELS: usize = 10;
+    let mut app = App::new();
+    let policy = ChannelPolicy::new().history(1000, HOUR);
+    let channels = Channels::new().channel("busy-:id", policy).unwrap();
+    let live = LiveUpdates::with(app.handle(), channels);
+    let connect = live.clone();
+    app.ws("/live", move |socket: Socket| connect.connect(&socket));
+    let server = serve(app).await;
+    let names: Vec<String> = (0..CHANNELS).map(|id| format!("busy-{id}")).collect();
+    let mut epochs = Vec::new();
+    for name in &names {
+        let (_, answer) = subscribe(&server, name).await;
+        epochs.push(answer["epoch"].clone());
+        for number in 1..=16 {
+            let data = json!({ "n": number, "filling": "x".repeat(SIZE) });
+            live.publish(name, &data).await.unwrap();
+        }
+    }
+    let mut client = Client::connect_narrow(&server, "/live").await;
+    for (name, epoch) in names.iter().zip(&epochs) {
+        let since = json!({ "epoch": epoch, "offset": 0 });
+        client
+            .send_json(json!({ "type": "subscribe", "channel": name, "since": since }))
+            .await;
+    }
+    let mut offsets = vec![0; CHANNELS];
+    let mut confirmed = 0;
+    while offsets.iter().sum::<u64>() < 16 * CHANNELS as u64 {
+        let message = client.json().await;
+        if message["type"] == "subscribed" {
+            assert_eq!(message["recovered"], true);
+            confirmed += 1;
+            continue;
+        }
+        let channel = message["channel"].as_str().unwrap();
+        let channel = names.iter().position(|name| name == channel).unwrap();
+        offsets[channel] += 1;
+        assert_eq!(message["offset"], offsets[channel]);
+    }
+    assert_eq!(confirmed, CHANNELS);
+    live.publish(&names[0], &17).await.unwrap();
+    assert_eq!(client.json().await["data"], 17);
+}
