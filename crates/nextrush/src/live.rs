@@ -284,6 +284,12 @@ impl LiveUpdates {
             .collect()
     }
 
+    /// How many channels have subscribers; cheaper than to list them.
+    #[must_use]
+    pub fn channel_count(&self) -> usize {
+        self.topics().count(&format!("live/{}/", self.0.owner))
+    }
+
     /// The number of sockets subscribed to a channel.
     #[must_use]
     pub fn subscribers(&self, channel: &str) -> usize {
