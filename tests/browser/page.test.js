@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { Visitor, launch } from '../support/browser.js';
 import { Server } from '../support/server.js';
+import { Socket } from '../support/socket.js';
 import { SECRET } from '../support/token.js';
 
 /** @type {Server} */
@@ -159,15 +160,26 @@ describe('the chat', () => {
     for (const visitor of [carol, bob, ada]) await visitor.leave();
   });
 
-  test('a private message to somebody who has left is given back', async () => {
+  test('a private message to somebody who has left stays, and can be sent again or discarded', async () => {
     const ada = await enter('Ada', '/#/chat/doorstep');
     const bob = await enter('Bob', '/#/chat/doorstep');
     await member(ada, 'bob').getByRole('button').click();
     await bob.leave();
     await ada.sees('notice', 'bob left');
     await say(ada, 'are you there?');
-    await ada.sees('toast', 'User not found or offline');
-    assert.equal(await ada.part('message-input').inputValue(), 'are you there?');
+    await ada.sees('message-state', 'Not delivered: the recipient is not here');
+    await ada.picture('failed');
+    const back = await enter('Bob', '/#/chat/doorstep');
+    await ada.part('retry-message').click();
+    await message(back, 'are you there?').waitFor();
+    await ada.part('message-state').waitFor({ state: 'detached' });
+
+    await back.leave();
+    await ada.sees('member-count', '1 member');
+    await say(ada, 'gone again');
+    await ada.part('discard-message').click();
+    await message(ada, 'gone again').waitFor({ state: 'detached' });
+    assert.deepEqual(await ada.part('message-text').allInnerTexts(), ['are you there?']);
     await ada.leave();
   });
 
@@ -225,20 +237,102 @@ describe('the chat', () => {
     await server.stop();
     await ada.isNow('reconnecting');
     await ada.sees('connection-state', 'Reconnecting');
-    // What cannot be sent is kept.
-    await ada.part('message-input').fill('after');
-    await ada.page.keyboard.press('Enter');
-    assert.equal(await ada.part('message-input').inputValue(), 'after');
+    await ada.sees('connection-reason', /is restarting|cannot be reached/);
+    await say(ada, 'after');
+    await ada.sees('message-state', 'Waits for the connection');
     await ada.picture('reconnecting');
 
     await server.run();
     await ada.isNow('connected');
-    await ada.page.keyboard.press('Enter');
-    await message(ada, 'after').waitFor();
+    // A server that keeps nothing on a disk began its rooms anew.
+    await ada.sees('gap', 'The server began anew here');
+    await ada.page.locator('[data-testid="message"][data-state="sent"]').filter({ hasText: 'after' }).waitFor();
+    assert.deepEqual(await ada.part('message-text').allInnerTexts(), ['before', 'after']);
     const bob = await enter('Bob', '/#/chat/harbour');
     await message(bob, 'after').waitFor();
     await bob.leave();
     await ada.leave(LOST_CONNECTION);
+  });
+});
+
+describe('reading', () => {
+  test('what is said elsewhere is unread: in the list of rooms, on the tab and in the title', async () => {
+    const ada = await enter('Ada', '/#/chat/north');
+    const bob = await enter('Bob', '/#/chat/north');
+    await ada.part('room-input').fill('south');
+    await ada.part('join-room').click();
+    await ada.sees('room-name', 'south');
+    await ada.isNow('connected');
+    for (const text of ['one', 'two']) await say(bob, text);
+    const badge = ada.page.locator('[data-testid="room-unread"][data-room="north"]');
+    await badge.filter({ hasText: '2' }).waitFor();
+    await ada.page.waitForFunction(() => document.title === '(2) #south · NextRush');
+    await ada.part('tab-live').click();
+    await ada.part('chat-unread').waitFor();
+    await ada.part('tab-chat').click();
+    await ada.picture('unread');
+
+    await ada.part('room').filter({ hasText: 'north' }).click();
+    await ada.sees('unread-mark', 'New');
+    assert.deepEqual(await ada.part('message-text').allInnerTexts(), ['one', 'two']);
+    await badge.waitFor({ state: 'hidden' });
+    await ada.page.waitForFunction(() => document.title === '#north · NextRush');
+
+    // What is said while the page is closed is unread when it is opened again.
+    const session = await ada.page.evaluate(() => ({ ...sessionStorage }));
+    await ada.page.close();
+    await say(bob, 'three');
+    await message(bob, 'three').waitFor();
+    const again = await ada.context.newPage();
+    await again.addInitScript((entries) => {
+      for (const [key, value] of Object.entries(entries)) sessionStorage.setItem(key, value);
+    }, session);
+    await again.goto(`${server.page}/#/chat/south`);
+    await again.locator('[data-testid="room-unread"][data-room="north"]').filter({ hasText: '1' }).waitFor();
+    await bob.leave();
+    await ada.leave();
+  });
+
+  test('a private message is shown once, though it comes through every room', async () => {
+    const ada = await enter('Ada', '/#/chat/east');
+    await ada.part('room-input').fill('west');
+    await ada.part('join-room').click();
+    await ada.isNow('connected');
+    const bob = await enter('Bob', '/#/chat/west');
+    await member(bob, 'ada').getByRole('button').click();
+    await say(bob, 'psst');
+    await message(ada, 'psst').waitFor();
+    await say(bob, 'psst again');
+    await message(ada, 'psst again').waitFor();
+    assert.deepEqual(await ada.part('message-text').allInnerTexts(), ['psst', 'psst again']);
+    await ada.part('room').filter({ hasText: 'east' }).click();
+    await message(ada, 'psst again').waitFor();
+    assert.deepEqual(await ada.part('message-text').allInnerTexts(), ['psst', 'psst again']);
+    await bob.leave();
+    await ada.leave();
+  });
+
+  test('one goes back to everything that the room keeps', async () => {
+    const bob = await Socket.connect(server.as('/chat/annals', 'bob'));
+    await bob.json();
+    for (let n = 1; n <= 130; n += 1) {
+      bob.send(JSON.stringify({ type: 'chat', text: `n ${n}` }));
+      while ((await bob.json()).text !== `n ${n}`);
+    }
+    const ada = await enter('Ada', '/#/chat/annals');
+    await message(ada, 'n 130').waitFor();
+    assert.equal(await ada.part('message').count(), 50);
+    // Scrolling to the begin is asking for more.
+    await ada.part('message-log').evaluate((log) => log.scrollTo(0, 0));
+    await message(ada, 'n 31').waitFor();
+    await ada.sees('history-begin', 'Nothing older is kept');
+    const texts = Array.from({ length: 100 }, (_, i) => `n ${31 + i}`);
+    assert.deepEqual(await ada.part('message-text').allInnerTexts(), texts);
+    // What was in sight stays where it was.
+    const top = await message(ada, 'n 81').evaluate((element) => element.getBoundingClientRect().top);
+    assert.ok(top > 0 && top < 700, `${top}`);
+    await bob.close();
+    await ada.leave();
   });
 });
 
@@ -288,6 +382,28 @@ describe('signing in', () => {
   });
 
   test('a token that the server takes no more leads back, with a word about it', async () => {
+    const { body } = await server.request('POST', '/api/dev/token', { body: { name: 'Grace' } });
+    const strict = await Server.start();
+    const other = new Server({ env: { JWT_SECRET: `${SECRET} and another` } });
+    other.port = strict.port;
+    try {
+      const grace = await Visitor.arrive(browser, strict.page);
+      visitors.push(grace);
+      await grace.page.goto(strict.page);
+      await grace.part('token-input').fill(body.token);
+      await grace.part('token-button').click();
+      await grace.isNow('connected');
+      await strict.stop();
+      await other.run();
+      await grace.sees('sign-in-error', 'Please sign in again');
+      await grace.leave(new RegExp(`404|${LOST_CONNECTION.source}`));
+    } finally {
+      await strict.stop();
+      await other.program?.stop();
+    }
+  });
+
+  test('where the server mints tokens, a refused one is replaced without a word', async () => {
     const own = await Server.startDevelopment();
     try {
       const ada = await Visitor.arrive(browser, own.page);
@@ -298,7 +414,11 @@ describe('signing in', () => {
       await ada.isNow('connected');
       // With another random secret.
       await own.restart();
-      await ada.sees('sign-in-error', 'Please sign in again');
+      await ada.isNow('reconnecting');
+      await ada.isNow('connected');
+      await say(ada, 'still me');
+      await ada.page.locator('[data-testid="message"][data-state="sent"]').waitFor();
+      await ada.sees('signed-in-user', 'ada');
       await ada.leave(LOST_CONNECTION);
     } finally {
       await own.stop();

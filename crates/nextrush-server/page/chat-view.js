@@ -1,36 +1,46 @@
-import { ChatClient, Reason, State } from '/client/index.js';
+import { State } from '/client/index.js';
 import { Composer } from './composer.js';
 import { ConnectionStatus } from './connection-status.js';
 import { part, setText } from './dom.js';
 import { Drawer } from './drawer.js';
 import { MemberList } from './members.js';
 import { MessageList } from './messages.js';
+import { ReadMarks } from './read-marks.js';
+import { Room } from './room.js';
 import { RoomList } from './rooms.js';
-import { Roster } from './roster.js';
 import { DEFAULT_ROOM, formatRoute } from './route.js';
-import { Timeline } from './timeline.js';
-import { displayName, sameUser } from './user.js';
+import { displayName, sameUser, userKey } from './user.js';
 
 /**
  * @typedef {import('./user.js').User} User
- * @typedef {import('./token.js').Identity} Identity
+ * @typedef {import('./timeline.js').PrivateMessage} PrivateMessage
+ *
+ * Who is signed in, and what comes with it.
+ * @typedef {object} SignedIn
+ * @property {User} user
+ * @property {() => Promise<string>} token
+ * @property {import('/client/index.js').LiveClient} live
  *
  * What happens between the page and this view.
  * @typedef {object} ChatEvents
- * @property {() => void} onMessage somebody else said something
- * @property {() => void} onRefused the server does not accept the token any more
+ * @property {(count: number) => void} onUnread how much of others was not read, in all rooms
+ * @property {() => void} onTokenRefused the token that was used is not accepted
+ * @property {() => void} onSignedOut there is no token that is accepted
  */
 
-/** How many private messages are kept for the rooms that were not open when they came. */
+/** How many private messages are kept for the rooms that are entered later. */
 const PRIVATES_KEPT = 200;
 
-/** One room at a time: its log, its members, and the field to write in. */
+/** In how many rooms one is at a time; each is a connection. The others wait to be opened. */
+const ROOMS_OPEN = 12;
+
+/** The rooms that one is in, one of them shown: its log, its members, and the field to write in. */
 export class ChatView {
   #root;
   #toasts;
   #events;
   #status;
-  #rooms;
+  #roomList;
   #members;
   #messages;
   #composer;
@@ -39,24 +49,19 @@ export class ChatView {
   #memberCount;
   #typing;
 
-  /** @type {Identity | null} */
+  /** @type {SignedIn | null} */
   #identity = null;
-  /** @type {ChatClient | null} */
-  #client = null;
-  #room = DEFAULT_ROOM;
-  #roster = new Roster();
-  /** @type {Map<string, Timeline>} */
-  #timelines = new Map();
+  #marks = new ReadMarks('');
+  /** In the order in which they were last shown. @type {Map<string, Room>} */
+  #rooms = new Map();
+  /** The one that is shown. @type {Room | null} */
+  #room = null;
   /** @type {Map<string, string>} */
   #drafts = new Map();
-  /**
-   * Private messages go to a person and not to a room, so they are shown in whichever room is
-   * open; `shownIn` tells in which they are already.
-   * @type {{ message: import('./timeline.js').PrivateMessage, shownIn: Set<string> }[]}
-   */
+  /** Private messages go to a person and not to a room: every room shows them. @type {PrivateMessage[]} */
   #privates = [];
-  /** The private message whose fate the server has not told yet. @type {{ to: User, text: string } | null} */
-  #underway = null;
+  /** How many of them came while nobody was looking. */
+  #unreadPrivates = 0;
 
   /**
    * @param {HTMLElement} root
@@ -67,15 +72,24 @@ export class ChatView {
     this.#toasts = toasts;
     this.#events = events;
     this.#status = new ConnectionStatus(root);
-    this.#rooms = new RoomList(root, (room) => {
-      location.hash = formatRoute({ view: 'chat', room });
+    this.#roomList = new RoomList(root, {
+      join: (room) => {
+        location.hash = formatRoute({ view: 'chat', room });
+      },
+      leave: (room) => this.#leave(room),
     });
     this.#members = new MemberList(part(root, 'member-list'), (user) => this.#address(user));
-    this.#messages = new MessageList(root, (user) => this.#address(user));
+    this.#messages = new MessageList(root, {
+      answer: (user) => this.#address(user),
+      retry: (draft) => this.#room?.retry(draft),
+      discard: (draft) => this.#room?.discard(draft),
+      lookBack: () => void this.#lookBack(),
+      seen: () => this.look(),
+    });
     this.#composer = new Composer(root, {
-      say: (text) => this.#client?.sendMessage(text) ?? false,
-      whisper: (user, text) => this.#whisper(user, text),
-      typing: (isTyping) => void this.#client?.sendTyping(isTyping),
+      say: (text) => this.#room?.say(text),
+      whisper: (user, text) => this.#room?.say(text, user),
+      typing: (isTyping) => void this.#room?.client.sendTyping(isTyping),
     });
     this.#roomName = part(root, 'room-name');
     this.#memberCount = part(root, 'member-count');
@@ -92,171 +106,187 @@ export class ChatView {
           outside: [header, conversation],
         }),
     );
+    document.addEventListener('visibilitychange', () => this.look());
+    // Another tab has read something.
+    addEventListener('storage', () => this.#showUnread());
   }
 
-  /** @param {Identity} identity */
+  /** @param {SignedIn} identity */
   signIn(identity) {
     this.#identity = identity;
+    this.#marks = new ReadMarks(userKey(identity.user.id));
+    const known = new Set(this.#marks.rooms);
+    const rooms = this.#roomList.names.filter((name) => known.has(name));
+    for (const name of rooms.slice(-ROOMS_OPEN)) this.#enter(name);
   }
 
   signOut() {
-    this.#leave();
+    for (const room of this.#rooms.values()) room.leave();
+    this.#rooms.clear();
+    this.#room = null;
+    this.#status.unfollow();
     this.#identity = null;
-    this.#timelines.clear();
     this.#drafts.clear();
     this.#privates = [];
+    this.#unreadPrivates = 0;
+    this.#roomList.forgetUnread();
     this.#composer.draft = '';
     this.#messages.showEmpty(false);
+    this.#showTyping([]);
     this.hide();
   }
 
-  /** @param {string} room */
-  show(room) {
+  /** @param {string} name */
+  show(name) {
     this.#root.hidden = false;
-    if (this.#client && room === this.#room) return;
-    this.#leave();
-    this.#enter(room);
+    if (!this.#identity) return;
+    if (this.#room?.name !== name) this.#open(name);
+    this.look();
   }
 
-  /** Out of sight; the room stays open. */
+  /** Out of sight; the rooms stay open. */
   hide() {
     this.#root.hidden = true;
     for (const drawer of this.#drawers) drawer.close();
   }
 
-  /** The room that is open or was last. */
+  /** The room that is shown or was last. */
   get room() {
-    return this.#room;
+    return this.#room?.name ?? DEFAULT_ROOM;
   }
 
-  /** @param {string} room */
-  #enter(room) {
-    if (!this.#identity) return;
-    const { user, token } = this.#identity;
+  /** What is shown may have come into sight. */
+  look() {
+    if (this.#isSeen()) {
+      this.#room?.markRead();
+      this.#unreadPrivates = 0;
+    }
+    this.#showUnread();
+  }
+
+  /** @param {string} name */
+  #open(name) {
+    const { user } = /** @type {SignedIn} */ (this.#identity);
+    if (this.#room) this.#drafts.set(this.#room.name, this.#composer.draft);
+    const known = this.#rooms.get(name);
+    const room = known ?? this.#enter(name);
     this.#room = room;
-    this.#rooms.show(room);
-    setText(this.#roomName, room);
+    // The last of the list is the one that was shown last.
+    this.#rooms.delete(name);
+    this.#rooms.set(name, room);
+    this.#closeOldest();
+
+    this.#roomList.show(name);
+    setText(this.#roomName, name);
+    this.#messages.show(user, room.timeline.items, room.firstUnread);
     this.#messages.showEmpty(false);
-    this.#messages.show(user, this.#timeline.items);
-    this.#composer.room = room;
-    this.#composer.draft = this.#drafts.get(room) ?? '';
-    this.#roster.reset([]);
-    this.#showMembers();
+    this.#composer.room = name;
+    this.#composer.draft = this.#drafts.get(name) ?? '';
+    this.#showState(room);
+    this.#showOlder(room);
+    this.#showDrafts(room);
+    this.#showMembers(room);
+    this.#showTyping(room.client.typingUsers);
+    if (known) this.#showEmpty(room);
     for (const drawer of this.#drawers) drawer.close();
     // Where there is a keyboard, one wants to write; where there is none, it would pop up.
     if (matchMedia('(hover: hover)').matches) this.#composer.focus();
-    this.#connect(room, token);
+    this.#status.follow(room.client);
   }
 
-  #leave() {
-    if (!this.#client) return;
-    this.#drafts.set(this.#room, this.#composer.draft);
-    this.#client.disconnect();
-    this.#client = null;
-    this.#underway = null;
-    this.#status.unfollow();
-    this.#showTyping([]);
-  }
-
-  /**
-   * @param {string} room
-   * @param {string} token
-   */
-  #connect(room, token) {
-    // The page's user decides when to give up, not a number of attempts.
-    const client = new ChatClient(room, token, { maxReconnectAttempts: Infinity });
-    this.#client = client;
-    // Everything is shown by the listeners below.
-    client.handleMessage = () => {};
-    client.on('state', ({ state, reason }) => {
-      this.#composer.connected = state === State.Connected;
-      this.#underway = null;
-      if (state === State.Failed && reason === Reason.Unauthorized) this.#events.onRefused();
+  /** @param {string} name */
+  #enter(name) {
+    const { user, token, live } = /** @type {SignedIn} */ (this.#identity);
+    const shown = (/** @type {(room: Room, ...rest: any[]) => void} */ show) =>
+      (/** @type {Room} */ room, /** @type {any[]} */ ...rest) => {
+        if (room === this.#room) show(room, ...rest);
+      };
+    const surroundings = { self: user, token, live, marks: this.#marks, privates: this.#privates };
+    const room = new Room(name, surroundings, {
+      added: (room, items) => this.#added(room, items),
+      drafts: shown((room) => this.#showDrafts(room)),
+      members: shown((room) => this.#showMembers(room)),
+      typing: shown((_, users) => this.#showTyping(users)),
+      state: shown((room) => {
+        this.#showState(room);
+        this.#showDrafts(room);
+      }),
+      joined: (room) => {
+        if (room === this.#room) {
+          this.#showEmpty(room);
+          this.#showOlder(room);
+        }
+        this.look();
+      },
+      whispered: (_, message) => this.#whispered(message),
+      failed: (room, words) => this.#toasts.error(room === this.#room ? words : `#${room.name}: ${words}`),
+      tokenRefused: () => this.#events.onTokenRefused(),
+      signedOut: () => this.#events.onSignedOut(),
     });
-    client.on('room-history', ({ messages, users }) => this.#joined(messages, users));
-    // What was missed follows as messages.
-    client.on('recovered', ({ users }) => this.#joined([], users));
-    client.on('user-joined', ({ user }) => {
-      if (this.#roster.joined(user)) this.#notice(`${displayName(user)} joined`);
-      this.#showMembers();
-    });
-    client.on('user-left', ({ user }) => {
-      if (this.#roster.left(user)) this.#notice(`${displayName(user)} left`);
-      this.#showMembers();
-    });
-    client.on('chat-message', (message) => {
-      this.#add(this.#timeline.receive(message), message.user);
-    });
-    client.on('private-message', ({ from, text, timestamp }) => {
-      this.#addPrivate({ kind: 'private', from, to: this.#self, text, at: new Date(timestamp) });
-    });
-    client.on('private-message-sent', ({ to, text }) => {
-      this.#underway = null;
-      const user = this.#roster.find(to)?.user ?? this.#correspondent(to);
-      this.#addPrivate({ kind: 'private', from: this.#self, to: user, text, at: new Date() });
-    });
-    client.on('typing-users', (users) => this.#showTyping(users));
-    client.on('error', (error) => this.#failed(error));
-    this.#composer.connected = false;
-    this.#status.follow(client);
-    client.connect();
+    this.#rooms.set(name, room);
+    room.connect();
+    return room;
   }
 
-  /**
-   * @param {import('./timeline.js').WireMessage[]} messages
-   * @param {User[]} users
-   */
-  #joined(messages, users) {
-    this.#roster.reset(users);
-    this.#showMembers();
-    const privates = this.#privates.filter(({ shownIn }) => !shownIn.has(this.#room));
-    for (const { shownIn } of privates) shownIn.add(this.#room);
-    this.#messages.add(this.#timeline.merge(messages, privates.map(({ message }) => message)));
-    this.#messages.showEmpty(this.#timeline.items.length === 0);
+  /** @param {string} name */
+  #leave(name) {
+    this.#rooms.get(name)?.leave();
+    this.#rooms.delete(name);
+    this.#marks.forget(name);
+    this.#drafts.delete(name);
+    this.#showUnread();
   }
 
-  /**
-   * @param {User} user
-   * @param {string} text
-   */
-  #whisper(user, text) {
-    const sent = this.#client?.sendPrivate(user.id, text) ?? false;
-    if (sent) this.#underway = { to: user, text };
-    return sent;
-  }
-
-  /** @param {import('./timeline.js').PrivateMessage} message */
-  #addPrivate(message) {
-    this.#privates.push({ message, shownIn: new Set([this.#room]) });
-    if (this.#privates.length > PRIVATES_KEPT) this.#privates.shift();
-    this.#add(this.#timeline.append(message), message.from);
-  }
-
-  /** @param {string} text */
-  #notice(text) {
-    this.#add(this.#timeline.append({ kind: 'notice', text, at: new Date() }), null);
-  }
-
-  /**
-   * @param {import('./timeline.js').Item[]} items
-   * @param {User | null} from
-   */
-  #add(items, from) {
-    if (items.length === 0) return;
-    this.#messages.showEmpty(false);
-    this.#messages.add(items);
-    if (from && !sameUser(from.id, this.#self.id)) this.#events.onMessage();
-  }
-
-  /** @param {{ message: string, details?: string }} error */
-  #failed({ message, details }) {
-    // The refusal of the token is followed by a close, and that signs out with a word.
-    if (message === 'Authentication required' || message === 'Invalid token') return;
-    this.#toasts.error(details ? `${message}: ${details}` : message);
-    if (message === 'User not found or offline' && this.#underway) {
-      this.#composer.restore(this.#underway.to, this.#underway.text);
-      this.#underway = null;
+  #closeOldest() {
+    for (const [name, room] of this.#rooms) {
+      if (this.#rooms.size <= ROOMS_OPEN) return;
+      room.leave();
+      this.#rooms.delete(name);
     }
+  }
+
+  /**
+   * @param {Room} room
+   * @param {import('./timeline.js').Item[]} items
+   */
+  #added(room, items) {
+    if (room === this.#room) {
+      this.#messages.showEmpty(false);
+      this.#messages.add(items, this.#isSeen() ? null : room.firstUnread);
+    }
+    this.look();
+  }
+
+  /**
+   * The server sends a private message to each connection of its receiver.
+   *
+   * @param {PrivateMessage} message
+   */
+  #whispered(message) {
+    const isSame = (/** @type {PrivateMessage} */ other) =>
+      other.at.getTime() === message.at.getTime() && other.text === message.text && sameUser(other.from.id, message.from.id);
+    if (this.#privates.some(isSame)) return;
+    this.#privates.push(message);
+    if (this.#privates.length > PRIVATES_KEPT) this.#privates.shift();
+    const own = sameUser(message.from.id, this.#self.id);
+    if (!own && !this.#isSeen()) this.#unreadPrivates += 1;
+    for (const room of this.#rooms.values()) room.whispered(message);
+    this.look();
+  }
+
+  async #lookBack() {
+    const room = this.#room;
+    if (!room?.hasOlder || room.client.state !== State.Connected) return;
+    this.#messages.showOlder('loading');
+    try {
+      const found = await room.lookBack();
+      if (found && room === this.#room) this.#messages.grow(room.timeline.items);
+    } catch (error) {
+      const { code, message } = /** @type {import('/client/index.js').ClientError} */ (error);
+      // With the connection gone the question is asked again when somebody scrolls again.
+      if (code === 'refused' && room === this.#room) this.#toasts.error(`Older messages could not be loaded. ${message}`);
+    }
+    if (room === this.#room) this.#showOlder(room);
   }
 
   /** @param {User} user */
@@ -265,35 +295,53 @@ export class ChatView {
     this.#composer.addressPrivately(user);
   }
 
-  #showMembers() {
-    const { people, size } = this.#roster;
-    this.#members.show(people, this.#self);
+  /** @param {Room} room */
+  #showState(room) {
+    this.#composer.connected = room.client.state === State.Connected;
+  }
+
+  /** @param {Room} room */
+  #showOlder(room) {
+    if (room.hasOlder) this.#messages.showOlder('more');
+    else this.#messages.showOlder(room.timeline.oldest ? 'begin' : 'none');
+  }
+
+  /** @param {Room} room */
+  #showDrafts(room) {
+    const { drafts } = room.unsent;
+    this.#messages.showDrafts(drafts, room.client.state === State.Connected);
+    if (drafts.length > 0) this.#messages.showEmpty(false);
+  }
+
+  /** @param {Room} room */
+  #showEmpty(room) {
+    this.#messages.showEmpty(room.timeline.items.length === 0 && room.unsent.drafts.length === 0);
+  }
+
+  /** @param {Room} room */
+  #showMembers(room) {
+    const { size } = room.roster;
+    this.#members.show(room.people, this.#self);
     setText(this.#memberCount, size === 0 ? '' : size === 1 ? '1 member' : `${size} members`);
   }
 
   /** @param {User[]} users */
   #showTyping(users) {
-    const others = users.filter((user) => !sameUser(user.id, this.#self.id)).map(displayName);
-    setText(this.#typing, typingWords(others));
+    setText(this.#typing, typingWords(users.map(displayName)));
   }
 
-  /**
-   * Somebody who is in another room: known from the private messages, or by the id alone.
-   *
-   * @param {User['id']} id
-   * @returns {User}
-   */
-  #correspondent(id) {
-    const target = this.#composer.target;
-    if (target && sameUser(target.id, id)) return target;
-    const known = this.#privates.find(({ message }) => sameUser(message.from.id, id));
-    return known?.message.from ?? { id, email: String(id) };
+  #showUnread() {
+    let total = this.#unreadPrivates;
+    for (const [name, room] of this.#rooms) {
+      const { unread } = room;
+      total += unread;
+      this.#roomList.setUnread(name, unread);
+    }
+    this.#events.onUnread(total);
   }
 
-  get #timeline() {
-    const timeline = this.#timelines.get(this.#room) ?? new Timeline();
-    this.#timelines.set(this.#room, timeline);
-    return timeline;
+  #isSeen() {
+    return !this.#root.hidden && document.visibilityState === 'visible' && this.#messages.isAtEnd;
   }
 
   get #self() {

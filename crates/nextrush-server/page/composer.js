@@ -1,5 +1,5 @@
 import { part, setText } from './dom.js';
-import { displayName, sameUser } from './user.js';
+import { displayName } from './user.js';
 
 /** How long after the last key stroke typing counts as stopped. */
 const IDLE_MS = 3_000;
@@ -7,8 +7,8 @@ const IDLE_MS = 3_000;
 /**
  * @typedef {import('./user.js').User} User
  * @typedef {object} ComposerActions
- * @property {(text: string) => boolean} say sends to the room; whether it went out
- * @property {(user: User, text: string) => boolean} whisper sends to one user; whether it went out
+ * @property {(text: string) => void} say to the room
+ * @property {(user: User, text: string) => void} whisper to one user
  * @property {(isTyping: boolean) => void} typing called at every key stroke, and once at the end
  */
 
@@ -77,11 +77,6 @@ export class Composer {
     this.#render();
   }
 
-  /** Whom a private message is being written to; `null` for the room. */
-  get target() {
-    return this.#to;
-  }
-
   focus() {
     this.#input.focus();
   }
@@ -105,19 +100,6 @@ export class Composer {
   }
 
   /**
-   * Puts back a private message that could not be delivered, unless something else has been
-   * written meanwhile.
-   *
-   * @param {User} user
-   * @param {string} text
-   */
-  restore(user, text) {
-    if (this.draft !== '') return;
-    this.draft = text;
-    if (!this.#to || !sameUser(this.#to.id, user.id)) this.addressPrivately(user);
-  }
-
-  /**
    * @param {KeyboardEvent} event
    */
   #keydown(event) {
@@ -133,11 +115,11 @@ export class Composer {
 
   #submit() {
     const text = this.draft.trim();
-    if (text === '' || !this.#connected) return;
+    if (text === '') return;
     this.#stopTyping();
-    const sent = this.#to ? this.#actions.whisper(this.#to, text) : this.#actions.say(text);
-    // What did not go out stays where it can be sent again.
-    if (sent) this.draft = '';
+    this.draft = '';
+    if (this.#to) this.#actions.whisper(this.#to, text);
+    else this.#actions.say(text);
     this.focus();
   }
 
@@ -173,12 +155,12 @@ export class Composer {
     const label = to === null ? `Message #${this.#room}` : `Private message to ${to}`;
     setText(this.#label, label);
     this.#input.placeholder = label;
-    this.#send.disabled = !this.#connected || this.draft.trim() === '';
+    this.#send.disabled = this.draft.trim() === '';
     setText(
       this.#hint,
       this.#connected
         ? 'Enter to send, Shift + Enter for a new line'
-        : 'Not connected: you can go on writing, and send when the connection is back',
+        : 'Not connected: what you send waits here and goes out by itself, also after a reload',
     );
   }
 }

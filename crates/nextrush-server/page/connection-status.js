@@ -34,10 +34,42 @@ export function describe({ state, reason, reconnectAttempts }) {
   }
 }
 
-/** Shows the state of one client's connection, with the seconds until the next attempt. */
+/** Why there is no connection, for people. @type {Readonly<Record<string, string>>} */
+const WORDS = Object.freeze({
+  [Reason.Offline]: 'This device has no network.',
+  [Reason.Asleep]: 'This page was asleep.',
+  [Reason.ConnectFailed]: 'The server cannot be reached.',
+  [Reason.ConnectTimeout]: 'The server does not answer.',
+  [Reason.NoAnswer]: 'The server does not answer.',
+  [Reason.NoAddress]: 'There is no way to sign in at the moment.',
+  [Reason.TokenRefused]: 'The server wants a new token.',
+  [Reason.ServerRestart]: 'The server is restarting.',
+  [Reason.GoingAway]: 'The server is going away.',
+  [Reason.ServerClosed]: 'The server ended the connection.',
+  [Reason.ServerError]: 'Something failed in the server.',
+  [Reason.TryLater]: 'This device did not read fast enough, or the server is busy.',
+  [Reason.MessageRefused]: 'The server refused what this page sent.',
+  [Reason.Misconfigured]: 'The address of the server cannot be used.',
+});
+
+/**
+ * @param {{ state: string, reason: string }} client one without a connection
+ */
+export function reasonWords({ state, reason }) {
+  // Attempts go on without a network, and fail for that reason.
+  const why = state === State.Suspended && reason !== Reason.Asleep ? Reason.Offline : reason;
+  return WORDS[why] ?? 'The connection was lost.';
+}
+
+/**
+ * Shows the state of one client's connection: beside the title, and in a banner while there is
+ * none, with the reason and the seconds until the next attempt.
+ */
 export class ConnectionStatus {
   #root;
   #label;
+  #banner;
+  #reason;
   #countdown;
   #retry;
   /** @type {import('/client/index.js').Client<any> | null} */
@@ -56,6 +88,8 @@ export class ConnectionStatus {
   constructor(view, prefix = '') {
     this.#root = part(view, `${prefix}connection`);
     this.#label = part(view, `${prefix}connection-state`);
+    this.#banner = part(view, `${prefix}connection-banner`);
+    this.#reason = part(view, `${prefix}connection-reason`);
     this.#countdown = part(view, `${prefix}connection-countdown`);
     this.#retry = part(view, `${prefix}retry-now`);
     this.#retry.addEventListener('click', () => this.#client?.connect());
@@ -71,6 +105,7 @@ export class ConnectionStatus {
       client.on('state', () => this.#show()),
       client.on('retry', ({ delayMs }) => this.#count(delayMs)),
     ];
+    this.#banner.hidden = true;
     this.#show();
   }
 
@@ -87,8 +122,15 @@ export class ConnectionStatus {
     this.#countdown.textContent = '';
     const { state, label, canRetry } = describe(this.#client);
     this.#root.dataset.state = state;
-    this.#retry.hidden = !canRetry;
     setText(this.#label, label);
+    // Where the button had the focus, it stays while an attempt is under way: with the banner
+    // gone the focus would be nowhere.
+    this.#retry.toggleAttribute('data-idle', !canRetry);
+    this.#banner.dataset.state = state;
+    if (state === 'connected' || state === 'connecting' || state === 'signed-out') this.#banner.hidden = true;
+    else this.#banner.hidden = false;
+    // During an attempt the reason is that of the loss before it.
+    if (canRetry) setText(this.#reason, reasonWords(this.#client));
   }
 
   /**
@@ -100,7 +142,7 @@ export class ConnectionStatus {
     this.#nextAttempt = performance.now() + delayMs;
     const tick = () => {
       const seconds = Math.ceil((this.#nextAttempt - performance.now()) / 1000);
-      this.#countdown.textContent = seconds > 0 ? `in ${seconds} s` : '';
+      this.#countdown.textContent = seconds > 0 ? `Next attempt in ${seconds} s` : '';
     };
     tick();
     this.#ticker = setInterval(tick, 250);

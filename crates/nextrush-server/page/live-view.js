@@ -1,21 +1,23 @@
-import { LiveClient, Reason, State, SubscriptionState } from '/client/index.js';
+import { SubscriptionState } from '/client/index.js';
 import { ConnectionStatus } from './connection-status.js';
 import { part, setText } from './dom.js';
 import { HttpError, HttpErrorCode } from './http.js';
 import { Change, PostBoard } from './post-board.js';
 import { PostCard } from './post-card.js';
 import { PostForm } from './post-form.js';
-import { PostsApi } from './posts-api.js';
 import { formatRoute } from './route.js';
 import { displayName } from './user.js';
 
-/** @typedef {import('./posts-api.js').Post} Post */
+/**
+ * @typedef {import('./posts-api.js').Post} Post
+ * @typedef {import('./posts-api.js').PostsApi} PostsApi
+ */
 
 /** The posts, which change as they are written, in whichever window. */
 export class LiveView {
   #root;
   #toasts;
-  #onRefused;
+  #onSignedOut;
   #status;
   #form;
   #list;
@@ -26,26 +28,28 @@ export class LiveView {
   /** @type {Map<string, PostCard>} */
   #cards = new Map();
 
-  /** @type {import('./token.js').Identity | null} */
-  #identity = null;
   /** @type {PostsApi | null} */
   #api = null;
-  /** @type {LiveClient | null} */
+  /** @type {import('/client/index.js').LiveClient | null} */
   #client = null;
+  /** @type {(() => void)[]} */
+  #listeners = [];
   /** The id of the open post, which has a subscription of its own. @type {string | null} */
   #open = null;
   /** Before the first list has come, everything in it is old. */
   #loaded = false;
+  /** Whether the list is to be loaded, as soon as there is a connection. */
+  #stale = true;
 
   /**
    * @param {HTMLElement} root
-   * @param {{ toasts: import('./toast.js').Toasts, onRefused: () => void }} context
-   * `onRefused`: the server does not accept the token any more
+   * @param {{ toasts: import('./toast.js').Toasts, onSignedOut: () => void }} context
+   * `onSignedOut`: there is no token that the server accepts
    */
-  constructor(root, { toasts, onRefused }) {
+  constructor(root, { toasts, onSignedOut }) {
     this.#root = root;
     this.#toasts = toasts;
-    this.#onRefused = onRefused;
+    this.#onSignedOut = onSignedOut;
     this.#status = new ConnectionStatus(root, 'live-');
     this.#list = part(root, 'posts');
     this.#count = part(root, 'post-count');
@@ -54,19 +58,23 @@ export class LiveView {
     this.#form = new PostForm(part(root, 'post-form'), 'post', (draft) => this.#create(draft));
   }
 
-  /** @param {import('./token.js').Identity} identity */
-  signIn(identity) {
-    this.#identity = identity;
-    this.#api = new PostsApi(identity.token);
+  /**
+   * @param {{ live: import('/client/index.js').LiveClient, api: PostsApi }} identity
+   */
+  signIn({ live, api }) {
+    this.#client = live;
+    this.#api = api;
+    this.#status.follow(live);
   }
 
   signOut() {
-    this.#client?.close();
+    for (const stop of this.#listeners) stop();
+    this.#listeners = [];
     this.#client = null;
     this.#api = null;
-    this.#identity = null;
     this.#open = null;
     this.#loaded = false;
+    this.#stale = true;
     this.#status.unfollow();
     this.#board.clear();
     this.#cards.clear();
@@ -81,7 +89,7 @@ export class LiveView {
   /** @param {string | null} post the one to open */
   show(post) {
     this.#root.hidden = false;
-    this.#connect();
+    this.#subscribe();
     this.#openPost(post);
   }
 
@@ -90,23 +98,25 @@ export class LiveView {
     this.#root.hidden = true;
   }
 
-  #connect() {
-    if (this.#client || !this.#identity) return;
-    const client = new LiveClient(this.#identity.token);
-    this.#client = client;
-    client.on('state', ({ state, reason }) => {
-      if (state === State.Failed && reason === Reason.Unauthorized) this.#onRefused();
-    });
-    client.on('error', ({ message, details }) => this.#toasts.error(details ? `${message}: ${details}` : message));
-    const posts = client.subscribe('posts');
-    posts.on('update', ({ data }) => this.#receive(data));
-    posts.on('state', (state) => {
-      // Asked for once the server sends what changes from now on, so that nothing falls
-      // between the list and the updates; after a lost connection as at the first time.
-      if (state === SubscriptionState.Subscribed) void this.#load();
-    });
-    this.#status.follow(client);
-    client.connect();
+  /** From the first visit on; the posts stay live when the view is out of sight. */
+  #subscribe() {
+    if (!this.#client || this.#listeners.length > 0) return;
+    const posts = this.#client.subscribe('posts');
+    // Loaded once the server sends what changes from now on, so that nothing falls between the
+    // list and the updates. After a lost connection they go on where they stood, or there is a gap.
+    const load = () => {
+      if (this.#stale && posts.state === SubscriptionState.Subscribed) void this.#load();
+    };
+    this.#listeners = [
+      posts.on('update', ({ data }) => this.#receive(data)),
+      posts.on('gap', () => {
+        this.#stale = true;
+        load();
+      }),
+      posts.on('state', load),
+      posts.on('refused', ({ message }) => this.#toasts.error(`The posts cannot be followed. ${message}`)),
+    ];
+    load();
   }
 
   async #load() {
@@ -122,6 +132,7 @@ export class LiveView {
       for (const post of posts) this.#put(post, this.#loaded);
       this.#showCount();
       this.#loaded = true;
+      this.#stale = false;
     } catch (error) {
       if (api === this.#api) this.#failed(error);
     }
@@ -247,14 +258,14 @@ export class LiveView {
     try {
       return await ask(this.#api);
     } catch (error) {
-      if (error instanceof HttpError && error.code === HttpErrorCode.Unauthorized) this.#onRefused();
+      if (error instanceof HttpError && error.code === HttpErrorCode.Unauthorized) this.#onSignedOut();
       throw error;
     }
   }
 
   /** @param {unknown} error */
   #failed(error) {
-    if (error instanceof HttpError && error.code === HttpErrorCode.Unauthorized) return this.#onRefused();
+    if (error instanceof HttpError && error.code === HttpErrorCode.Unauthorized) return this.#onSignedOut();
     this.#toasts.error(`The posts could not be loaded. ${error instanceof Error ? error.message : ''}`.trim());
   }
 }

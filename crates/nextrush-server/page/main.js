@@ -1,24 +1,35 @@
+import { LiveClient, Reason, State } from '/client/index.js';
+import { sharedWebSocket } from '/client/shared-socket.js';
 import { avatar } from './avatar.js';
 import { ChatView } from './chat-view.js';
 import { el, part, setAttribute } from './dom.js';
 import { LiveView } from './live-view.js';
+import { PostsApi } from './posts-api.js';
 import { DEFAULT_ROOM, formatRoute, parseRoute } from './route.js';
 import { Session } from './session.js';
 import { SignInView } from './sign-in-view.js';
 import { themeToggle } from './theme.js';
 import { Toasts } from './toast.js';
 import { Unread } from './unread.js';
-import { displayName } from './user.js';
+import { displayName, userKey } from './user.js';
 
 const header = /** @type {HTMLElement} */ (document.querySelector('.app-header'));
 const tabs = { chat: part(header, 'tab-chat'), live: part(header, 'tab-live') };
 const session = new Session();
 const toasts = new Toasts(part(document, 'toasts'));
 const signIn = new SignInView(part(document, 'sign-in'), session);
-const chatRoot = part(document, 'chat-view');
-const unread = new Unread(part(header, 'chat-unread'), () => !chatRoot.hidden);
-const chat = new ChatView(chatRoot, { toasts, header, onMessage: () => unread.add(), onRefused: refused });
-const live = new LiveView(part(document, 'live-view'), { toasts, onRefused: refused });
+const unread = new Unread(part(header, 'chat-unread'));
+const chat = new ChatView(part(document, 'chat-view'), {
+  toasts,
+  header,
+  onUnread: (count) => (unread.count = count),
+  onTokenRefused: () => session.refused(),
+  onSignedOut: signedOut,
+});
+const live = new LiveView(part(document, 'live-view'), { toasts, onSignedOut: signedOut });
+
+/** The one connection for posts and presence, shared by all tabs of this user. @type {LiveClient | null} */
+let updates = null;
 
 /** Why somebody who was signed in is not any more. */
 let farewell = '';
@@ -51,7 +62,9 @@ function showSession() {
   part(header, 'account').hidden = !identity;
   chat.signOut();
   live.signOut();
-  unread.reset();
+  updates?.close();
+  updates = null;
+  unread.count = 0;
   if (!identity) {
     unread.title = 'NextRush';
     void signIn.show(farewell);
@@ -61,14 +74,32 @@ function showSession() {
   const { user } = identity;
   const name = part(header, 'signed-in-user');
   name.title = user.email;
-  name.replaceChildren(avatar(user), el('span', {}, displayName(user)));
+  name.replaceChildren(avatar(user), el('span', { dir: 'auto' }, displayName(user)));
   signIn.hide();
-  chat.signIn(identity);
-  live.signIn(identity);
+  updates = follow(user);
+  chat.signIn({ user, token: session.token, live: updates });
+  live.signIn({ live: updates, api: new PostsApi(session) });
   navigate();
 }
 
-function refused() {
+/** @param {import('./user.js').User} user */
+function follow(user) {
+  const client = new LiveClient(session.token, { WebSocket: sharedWebSocket(`live of ${userKey(user.id)}`) });
+  client.on('state', ({ state, reason }) => {
+    if (reason === Reason.TokenRefused) session.refused();
+    if (state === State.Failed && reason === Reason.Unauthorized) signedOut();
+  });
+  client.on('error', ({ message, details }) => {
+    // The refusal of the token is followed by a close, and that signs out with a word.
+    if (!REFUSED_TOKEN.includes(message)) toasts.error(details ? `${message}: ${details}` : message);
+  });
+  client.connect();
+  return client;
+}
+
+const REFUSED_TOKEN = ['Authentication required', 'Invalid token', 'Token expired'];
+
+function signedOut() {
   if (!session.identity) return;
   farewell = 'The server does not accept your token any more. Please sign in again.';
   session.signOut();

@@ -1,5 +1,6 @@
 import { avatar } from './avatar.js';
 import { el, icon } from './dom.js';
+import { dayAndTime } from './time.js';
 import { displayName, sameUser } from './user.js';
 
 /** The members of a room: one entry for each person; choosing one starts a private message. */
@@ -33,7 +34,7 @@ export class MemberList {
    * @param {import('./roster.js').Person} person
    * @param {import('./user.js').User} self
    */
-  #entry({ user, devices }, self) {
+  #entry({ user, devices, known }, self) {
     const own = sameUser(user.id, self.id);
     const name = displayName(user);
     const content = [
@@ -41,8 +42,9 @@ export class MemberList {
       el(
         'span',
         { class: 'member-who' },
-        el('span', { class: 'member-name' }, name, own && el('span', { class: 'member-you' }, ' (you)')),
+        el('span', { class: 'member-name', dir: 'auto' }, name, own && el('span', { class: 'member-you' }, ' (you)')),
         devices > 1 && el('span', { class: 'member-devices', 'data-testid': 'member-devices' }, `${devices} devices`),
+        ...known.map(deviceLine),
       ),
       !own && icon('lock'),
     ];
@@ -61,4 +63,10 @@ export class MemberList {
     const attributes = { 'data-testid': 'member', 'data-user-id': user.id, 'data-own': own, 'data-devices': devices };
     return el('li', { class: 'member', ...attributes }, entry);
   }
+}
+
+/** @param {import('./roster.js').KnownDevice} device */
+function deviceLine({ name, since }) {
+  const title = `${name}, here since ${dayAndTime(since, new Date())}`;
+  return el('span', { class: 'member-device', title, 'data-testid': 'member-device' }, name);
 }

@@ -7,11 +7,23 @@ import { displayName, sameUser } from './user.js';
 
 /**
  * @typedef {import('./timeline.js').Item} Item
+ * @typedef {import('./unsent.js').Draft} Draft
  * @typedef {import('./user.js').User} User
+ *
+ * What somebody does with messages.
+ * @typedef {object} MessageActions
+ * @property {(user: User) => void} answer starts a private message
+ * @property {(draft: Draft) => void} retry
+ * @property {(draft: Draft) => void} discard
+ * @property {() => void} lookBack wants older messages
+ * @property {() => void} seen the reader is at the end
  */
 
 /** How far from its end the log still counts as read to the end, in pixels. */
 const NEAR_END = 48;
+
+/** How near to its begin older messages are fetched, in pixels. */
+const NEAR_BEGIN = 160;
 
 /** How many entries the page shows; a log that is open for weeks must not grow without end. */
 const SHOWN = 1_000;
@@ -20,10 +32,13 @@ const SHOWN = 1_000;
 export class MessageList {
   #log;
   #list;
+  #drafts;
   #empty;
+  #older;
+  #begin;
   #more;
   #moreLabel;
-  #answer;
+  #actions;
   #now;
   /** @type {User | null} */
   #self = null;
@@ -34,21 +49,27 @@ export class MessageList {
   /** Where the reader is otherwise, in pixels from the top. */
   #position = 0;
   #unseen = 0;
+  /** The message before which it says that what follows is new. @type {number | null} */
+  #firstUnread = null;
 
   /**
    * @param {HTMLElement} root
-   * @param {(user: User) => void} answer starts a private message
+   * @param {MessageActions} actions
    * @param {() => Date} [now]
    */
-  constructor(root, answer, now = () => new Date()) {
+  constructor(root, actions, now = () => new Date()) {
     this.#log = part(root, 'message-log');
     this.#list = part(root, 'messages');
+    this.#drafts = part(root, 'drafts');
     this.#empty = part(root, 'messages-empty');
+    this.#older = part(root, 'load-older');
+    this.#begin = part(root, 'history-begin');
     this.#more = part(root, 'new-messages');
     this.#moreLabel = part(root, 'new-messages-count');
-    this.#answer = answer;
+    this.#actions = actions;
     this.#now = now;
     this.#log.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    this.#older.addEventListener('click', () => actions.lookBack());
     this.#more.addEventListener('click', () => {
       this.#toEnd();
       this.#log.focus({ preventScroll: true });
@@ -61,36 +82,74 @@ export class MessageList {
     }).observe(this.#log);
   }
 
+  /** Whether the newest message is in sight, as far as the log is. */
+  get isAtEnd() {
+    return this.#following;
+  }
+
   /**
    * Shows another log.
    *
    * @param {User} self
    * @param {Item[]} items
+   * @param {number | null} firstUnread the id of the first message that is new to the reader
    */
-  show(self, items) {
+  show(self, items, firstUnread) {
     this.#self = self;
-    this.#last = null;
-    this.#list.replaceChildren();
+    this.#firstUnread = firstUnread;
+    this.#rebuild(items);
     this.#toEnd();
-    this.add(items);
   }
 
   /**
    * Adds what belongs at the end.
    *
    * @param {Item[]} items
+   * @param {number | null} [firstUnread] where the reader looks elsewhere
    */
-  add(items) {
+  add(items, firstUnread = null) {
+    if (firstUnread !== null && firstUnread !== this.#firstUnread) {
+      this.#list.querySelector('.unread-mark')?.remove();
+      this.#firstUnread = firstUnread;
+    }
     // A whole history is not read out; what is said from now on is.
     this.#log.setAttribute('aria-busy', String(items.length > 1));
     for (const item of items) this.#append(item);
     while (this.#list.childElementCount > SHOWN) this.#list.firstElementChild?.remove();
     requestAnimationFrame(() => this.#log.setAttribute('aria-busy', 'false'));
 
-    const spoken = items.filter((item) => item.kind !== 'notice');
+    const spoken = items.filter((item) => item.kind === 'message' || item.kind === 'private');
     const own = spoken.some((item) => this.#isOwn(item));
     if (this.#following || own) this.#toEnd();
     else this.#announce(this.#unseen + spoken.length);
+  }
+
+  /**
+   * Older messages came: shows the log anew, with what the reader sees in its place.
+   *
+   * @param {Item[]} items
+   */
+  grow(items) {
+    const { scrollHeight, scrollTop } = this.#log;
+    this.#log.setAttribute('aria-busy', 'true');
+    this.#rebuild(items);
+    this.#log.scrollTop = this.#log.scrollHeight - scrollHeight + scrollTop;
+    requestAnimationFrame(() => this.#log.setAttribute('aria-busy', 'false'));
+  }
+
+  /**
+   * Shows what this user wrote and the room does not have yet.
+   *
+   * @param {Draft[]} drafts
+   * @param {boolean} connected
+   */
+  showDrafts(drafts, connected) {
+    const grows = drafts.length > this.#drafts.childElementCount;
+    const focused = document.activeElement?.closest('[data-draft]')?.getAttribute('data-draft');
+    this.#drafts.replaceChildren(...drafts.map((draft) => this.#draft(draft, connected)));
+    this.#drafts.hidden = drafts.length === 0;
+    if (focused) /** @type {HTMLElement | null} */ (this.#drafts.querySelector(`[data-draft="${focused}"] button`))?.focus();
+    if (grows || this.#following) this.#toEnd();
   }
 
   /**
@@ -103,13 +162,37 @@ export class MessageList {
   }
 
   /**
+   * What stands above the log.
+   *
+   * @param {'none' | 'more' | 'loading' | 'begin'} state
+   */
+  showOlder(state) {
+    this.#older.hidden = state !== 'more' && state !== 'loading';
+    this.#older.setAttribute('aria-disabled', String(state === 'loading'));
+    setText(this.#older, state === 'loading' ? 'Loading…' : 'Earlier messages');
+    this.#begin.hidden = state !== 'begin';
+  }
+
+  /** @param {Item[]} items */
+  #rebuild(items) {
+    this.#last = null;
+    this.#list.replaceChildren();
+    for (const item of items.slice(-SHOWN)) this.#append(item);
+  }
+
+  /**
    * @param {Item} item
    */
   #append(item) {
     if (!this.#last || !sameDay(this.#last.at, item.at)) {
       this.#list.append(el('li', { class: 'day', 'data-testid': 'day' }, dayName(item.at, this.#now())));
     }
-    if (item.kind === 'notice') this.#list.append(el('li', { class: 'notice', 'data-testid': 'notice' }, item.text));
+    if (item.kind === 'message' && item.id === this.#firstUnread) {
+      this.#list.append(el('li', { class: 'unread-mark', 'data-testid': 'unread-mark' }, 'New'));
+      this.#last = null;
+    }
+    if (item.kind === 'notice') this.#list.append(el('li', { class: 'notice', 'data-testid': 'notice', dir: 'auto' }, item.text));
+    else if (item.kind === 'gap') this.#list.append(el('li', { class: 'gap', 'data-testid': 'gap' }, icon('gap'), item.text));
     else this.#list.append(this.#message(item));
     this.#last = item;
   }
@@ -123,13 +206,12 @@ export class MessageList {
     const head = el(
       'div',
       { class: 'message-head' },
-      el('span', { class: 'message-author', title: user.email, 'data-testid': 'message-author' }, own ? 'You' : displayName(user)),
-      item.kind === 'private' && privateLabel(item, own),
+      el('span', { class: 'message-author', dir: 'auto', title: user.email, 'data-testid': 'message-author' }, own ? 'You' : displayName(user)),
+      item.kind === 'private' && privateLabel(item.to, own),
       el('time', { class: 'message-time', datetime: item.at.toISOString(), title: fullTime(item.at) }, timeOfDay(item.at)),
+      own && el('span', { class: 'message-sent', role: 'img', 'aria-label': 'Sent', title: 'The server has it' }, icon('check')),
     );
     if (item.kind === 'private' && !own) head.append(this.#replyButton(item.from));
-    const bubble = el('div', { class: 'bubble', title: fullTime(item.at), 'data-testid': 'message-text' });
-    bubble.append(textWithLinks(item.text));
     return el(
       'li',
       {
@@ -139,11 +221,46 @@ export class MessageList {
         'data-message-id': item.kind === 'message' && item.id,
         'data-user-id': user.id,
         'data-own': own,
+        'data-state': own && 'sent',
         'data-continued': continues(this.#last, item),
       },
       avatar(user),
       head,
-      bubble,
+      bubble(item.text, fullTime(item.at)),
+    );
+  }
+
+  /**
+   * @param {Draft} draft
+   * @param {boolean} connected
+   */
+  #draft(draft, connected) {
+    const { text, to, at, fate, why } = draft;
+    const state = fate === 'open' ? (connected ? 'sending' : 'waiting') : fate;
+    const words = { sending: 'Sending…', waiting: 'Waits for the connection', sent: 'Sent', failed: why }[state];
+    const actions = fate === 'failed' && [
+      draftButton('Retry', 'retry-message', () => this.#actions.retry(draft)),
+      draftButton('Discard', 'discard-message', () => this.#actions.discard(draft)),
+    ];
+    return el(
+      'li',
+      {
+        class: 'message',
+        'data-testid': 'message',
+        'data-kind': to ? 'private' : 'message',
+        'data-own': true,
+        'data-state': state,
+        'data-draft': draft.key,
+      },
+      el('div', { class: 'message-head' }, el('span', { class: 'message-author' }, 'You'), to && privateLabel(to, true)),
+      bubble(text, fullTime(at)),
+      el(
+        'p',
+        { class: 'message-state', 'data-testid': 'message-state' },
+        icon(fate === 'failed' ? 'alert' : 'clock'),
+        el('span', {}, words),
+        ...(actions || []),
+      ),
     );
   }
 
@@ -158,7 +275,7 @@ export class MessageList {
         type: 'button',
         'aria-label': `Reply privately to ${displayName(user)}`,
         'data-testid': 'reply-privately',
-        on: { click: () => this.#answer(user) },
+        on: { click: () => this.#actions.answer(user) },
       },
       'Reply',
     );
@@ -178,6 +295,8 @@ export class MessageList {
     this.#position = scrollTop;
     this.#following = scrollHeight - scrollTop - clientHeight < NEAR_END;
     if (this.#following) this.#announce(0);
+    if (this.#following) this.#actions.seen();
+    if (scrollTop < NEAR_BEGIN && scrollHeight > clientHeight && !this.#older.hidden) this.#actions.lookBack();
   }
 
   #toEnd() {
@@ -197,10 +316,29 @@ export class MessageList {
 }
 
 /**
- * @param {import('./timeline.js').PrivateMessage} message
+ * @param {string} text
+ * @param {string} title
+ */
+function bubble(text, title) {
+  const element = el('div', { class: 'bubble', dir: 'auto', title, 'data-testid': 'message-text' });
+  element.append(textWithLinks(text));
+  return element;
+}
+
+/**
+ * @param {User} to
  * @param {boolean} own
  */
-function privateLabel({ to }, own) {
+function privateLabel(to, own) {
   const words = own ? `Private, to ${displayName(to)}` : 'Private, to you';
   return el('span', { class: 'message-private', 'data-testid': 'message-private' }, icon('lock'), words);
+}
+
+/**
+ * @param {string} label
+ * @param {string} testId
+ * @param {() => void} click
+ */
+function draftButton(label, testId, click) {
+  return el('button', { class: 'link-button', type: 'button', 'data-testid': testId, on: { click } }, label);
 }

@@ -1,4 +1,4 @@
-import { requestJson } from './http.js';
+import { HttpError, HttpErrorCode, requestJson } from './http.js';
 
 /**
  * @typedef {object} Post
@@ -11,20 +11,23 @@ import { requestJson } from './http.js';
  * @property {number} version rises with each change
  *
  * @typedef {{ title: string, body: string }} Draft
+ *
+ * Where tokens come from.
+ * @typedef {{ token: () => Promise<string>, refused: () => void }} Tokens
  */
 
 /** The HTTP side of live posts. Everything throws an `HttpError`. */
 export class PostsApi {
-  #token;
+  #tokens;
 
-  /** @param {string} token */
-  constructor(token) {
-    this.#token = token;
+  /** @param {Tokens} tokens */
+  constructor(tokens) {
+    this.#tokens = tokens;
   }
 
   /** @returns {Promise<Post[]>} */
   async list() {
-    const { posts } = await requestJson('GET', '/api/posts', { token: this.#token });
+    const { posts } = await this.#ask('GET', '/api/posts');
     return posts;
   }
 
@@ -33,7 +36,7 @@ export class PostsApi {
    * @returns {Promise<Post>}
    */
   async create(draft) {
-    const { post } = await requestJson('POST', '/api/posts', { token: this.#token, body: draft });
+    const { post } = await this.#ask('POST', '/api/posts', draft);
     return post;
   }
 
@@ -43,8 +46,32 @@ export class PostsApi {
    * @returns {Promise<Post>}
    */
   async update(id, draft) {
-    const path = `/api/posts/${encodeURIComponent(id)}`;
-    const { post } = await requestJson('PUT', path, { token: this.#token, body: draft });
+    const { post } = await this.#ask('PUT', `/api/posts/${encodeURIComponent(id)}`, draft);
     return post;
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {Draft} [body]
+   */
+  async #ask(method, path, body) {
+    const token = await this.#token();
+    try {
+      return await requestJson(method, path, { token, body });
+    } catch (error) {
+      if (!(error instanceof HttpError && error.code === HttpErrorCode.Unauthorized)) throw error;
+      this.#tokens.refused();
+      return await requestJson(method, path, { token: await this.#token(), body });
+    }
+  }
+
+  async #token() {
+    try {
+      return await this.#tokens.token();
+    } catch (cause) {
+      if (cause instanceof HttpError) throw cause;
+      throw new HttpError(HttpErrorCode.Unauthorized, 'Please sign in again.', { cause });
+    }
   }
 }

@@ -1,6 +1,10 @@
+import { ClientError, ErrorCode } from '/client/index.js';
 import { requestJson } from './http.js';
 import { ofThisTab } from './storage.js';
 import { readToken } from './token.js';
+
+/** A token that ends sooner is replaced, where that is possible. */
+const SOON_MS = 2 * 60_000;
 
 /**
  * Who is signed in in this tab. Fires `change` when that changes.
@@ -10,19 +14,26 @@ export class Session extends EventTarget {
   #identity = null;
   #store;
   #now;
+  #mint;
+  /** Whether the present token is known to be refused. */
+  #isRefused = false;
+  /** @type {Promise<string> | null} */
+  #renewal = null;
 
   /**
    * Takes up the session of this tab, if it has one that is not over.
    *
    * @param {import('./storage.js').KeyValue} [store]
    * @param {() => number} [now] milliseconds since 1970
+   * @param {(name: string) => Promise<string>} [mint] a new token
    */
-  constructor(store = ofThisTab, now = Date.now) {
+  constructor(store = ofThisTab, now = Date.now, mint = mintedByServer) {
     super();
+    this.#mint = mint;
     this.#store = store;
     this.#now = now;
     const identity = readToken(store.get('token') ?? '');
-    if (identity && !this.#isOver(identity)) this.#identity = identity;
+    if (identity && this.#timeLeft(identity) > 0) this.#identity = identity;
   }
 
   get identity() {
@@ -36,10 +47,7 @@ export class Session extends EventTarget {
    * @throws {Error} with words to show, if the token is none or has expired
    */
   signIn(token) {
-    const identity = readToken(token);
-    if (!identity) throw new Error('This is not a token with an id and an email.');
-    if (this.#isOver(identity)) throw new Error('This token has expired.');
-    this.#become(identity);
+    this.#become(this.#read(token), false);
   }
 
   /**
@@ -49,29 +57,88 @@ export class Session extends EventTarget {
    * @throws {Error} with words to show
    */
   async signInAs(name) {
-    const { token } = await requestJson('POST', '/api/dev/token', { body: { name } });
-    this.signIn(token);
+    this.#become(this.#read(await this.#mint(name)), true);
   }
 
   signOut() {
-    this.#become(null);
+    this.#become(null, false);
   }
 
   /**
-   * @param {import('./token.js').Identity | null} identity
+   * A token for the next connection or request: the present one or, where the server mints
+   * tokens, a new one of the same user when that one is about to end or was refused.
+   *
+   * @returns {Promise<string>}
+   * @throws {ClientError} `unauthorized` when there is none to be had
    */
-  #become(identity) {
-    this.#identity = identity;
-    this.#store.set('token', identity?.token ?? null);
-    this.dispatchEvent(new Event('change'));
+  token = async () => {
+    const identity = this.#identity;
+    if (!identity) throw new ClientError(ErrorCode.Unauthorized, 'nobody is signed in');
+    const left = this.#timeLeft(identity);
+    if (!this.#isRefused && left > SOON_MS) return identity.token;
+    if (this.#store.get('minted') !== null) {
+      this.#renewal ??= this.#renew(identity).finally(() => {
+        this.#renewal = null;
+      });
+      return this.#renewal;
+    }
+    if (!this.#isRefused && left > 0) return identity.token;
+    throw new ClientError(ErrorCode.Unauthorized, 'the token is not accepted any more');
+  };
+
+  /** The server does not take the present token. */
+  refused() {
+    this.#isRefused = true;
   }
 
   /**
    * @param {import('./token.js').Identity} identity
    */
-  #isOver({ expiresAt }) {
-    return expiresAt !== null && expiresAt <= this.#now();
+  async #renew({ user }) {
+    const renewed = this.#read(await this.#mint(String(user.id)));
+    if (renewed.user.id !== user.id) throw new ClientError(ErrorCode.Unauthorized, 'the token is of somebody else');
+    // Still the same user: nobody needs to hear of it.
+    this.#keep(renewed);
+    return renewed.token;
   }
+
+  /** @param {string} token */
+  #read(token) {
+    const identity = readToken(token);
+    if (!identity) throw new Error('This is not a token with an id and an email.');
+    if (this.#timeLeft(identity) <= 0) throw new Error('This token has expired.');
+    return identity;
+  }
+
+  /**
+   * @param {import('./token.js').Identity | null} identity
+   * @param {boolean} minted
+   */
+  #become(identity, minted) {
+    this.#store.set('minted', minted ? 'yes' : null);
+    this.#keep(identity);
+    this.dispatchEvent(new Event('change'));
+  }
+
+  /** @param {import('./token.js').Identity | null} identity */
+  #keep(identity) {
+    this.#identity = identity;
+    this.#isRefused = false;
+    this.#store.set('token', identity?.token ?? null);
+  }
+
+  /**
+   * @param {import('./token.js').Identity} identity
+   */
+  #timeLeft({ expiresAt }) {
+    return expiresAt === null ? Infinity : expiresAt - this.#now();
+  }
+}
+
+/** @param {string} name */
+async function mintedByServer(name) {
+  const { token } = await requestJson('POST', '/api/dev/token', { body: { name } });
+  return token;
 }
 
 /**

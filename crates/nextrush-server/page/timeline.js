@@ -5,13 +5,14 @@ import { sameDay } from './time.js';
  * What a room's log shows, in the order it is shown.
  *
  * @typedef {import('./user.js').User} User
- * @typedef {{ kind: 'message', id: number, user: User, text: string, at: Date }} Message
+ * @typedef {{ kind: 'message', id: number, offset: number, user: User, text: string, at: Date }} Message
  * @typedef {{ kind: 'private', from: User, to: User, text: string, at: Date }} PrivateMessage
  * @typedef {{ kind: 'notice', text: string, at: Date }} Notice
- * @typedef {Message | PrivateMessage | Notice} Item
+ * @typedef {{ kind: 'gap', text: string, at: Date }} Gap messages that will not come
+ * @typedef {Message | PrivateMessage | Notice | Gap} Item
  *
  * A message of a room as the server sends it.
- * @typedef {{ id: number, text: string, user: User, timestamp: string }} WireMessage
+ * @typedef {{ id: number, offset?: number, text: string, user: User, timestamp: string }} WireMessage
  */
 
 /** Messages of one author closer than this stand together under one name. */
@@ -21,8 +22,8 @@ const GROUP_MS = 5 * 60_000;
 const KEPT = 1_000;
 
 /**
- * The log of one room. It survives a lost connection and a visit to another
- * room: the history that the server sends at each join is merged into it.
+ * The log of one room. It survives a lost connection: whatever the server sends is merged into
+ * it, each message once.
  */
 export class Timeline {
   /** @type {Item[]} */
@@ -34,23 +35,29 @@ export class Timeline {
     return this.#items;
   }
 
+  /** The highest message id; `-Infinity` before the first. */
+  get newest() {
+    return this.#newest;
+  }
+
+  /** The first message of the room that is here. */
+  get oldest() {
+    return this.#items.find((item) => item.kind === 'message') ?? null;
+  }
+
   /**
-   * Merges the history that comes with a join, and whatever private messages
-   * came while the room was not open.
+   * Merges what the server sends at a join, and whatever private messages came before.
    *
    * @param {WireMessage[]} history oldest first
-   * @param {PrivateMessage[]} [privates]
+   * @param {{ privates?: PrivateMessage[], gap?: string | null }} [more] `gap`: the words for what is missing
+   * before the history
    * @returns {Item[]} what was added, to be shown after the rest
    */
-  merge(history, privates = []) {
-    const visited = this.#newest > -Infinity;
+  merge(history, { privates = [], gap = null } = {}) {
     const news = history.filter((message) => message.id > this.#newest).map(toMessage);
-    // The server sends its latest messages only. If all of them are new, there
-    // may have been more that nobody will ever send here.
-    const gap = visited && news.length > 0 && news.length === history.length;
     /** @type {Item[]} */
     const added = [...news, ...privates].sort((a, b) => a.at.getTime() - b.at.getTime());
-    if (gap) added.unshift({ kind: 'notice', text: 'Messages may be missing here', at: /** @type {Message} */ (news[0]).at });
+    if (gap !== null && this.#items.length > 0) added.unshift({ kind: 'gap', text: gap, at: added[0]?.at ?? new Date() });
     return this.#add(added);
   }
 
@@ -65,10 +72,40 @@ export class Timeline {
   }
 
   /**
-   * @param {PrivateMessage | Notice} item
+   * Puts older messages before all others.
+   *
+   * @param {WireMessage[]} messages oldest first
+   * @returns {boolean} whether there were any that were not here
+   */
+  prepend(messages) {
+    const first = this.oldest?.id ?? Infinity;
+    const older = messages.filter(({ id }) => id < first).map(toMessage);
+    this.#items.unshift(...older);
+    for (const { id } of older) this.#newest = Math.max(this.#newest, id);
+    return older.length > 0;
+  }
+
+  /**
+   * @param {PrivateMessage | Notice | Gap} item
    */
   append(item) {
     return this.#add([item]);
+  }
+
+  /**
+   * What others have said after a message.
+   *
+   * @param {number} id of the message
+   * @param {User} self
+   * @returns {Message[]}
+   */
+  since(id, self) {
+    /** @type {Message[]} */
+    const found = [];
+    for (const item of this.#items) {
+      if (item.kind === 'message' && item.id > id && !sameUser(item.user.id, self.id)) found.push(item);
+    }
+    return found;
   }
 
   /**
@@ -108,6 +145,6 @@ export function continues(before, item) {
  * @param {WireMessage} message
  * @returns {Message}
  */
-function toMessage({ id, user, text, timestamp }) {
-  return { kind: 'message', id, user, text, at: new Date(timestamp) };
+function toMessage({ id, offset = 0, user, text, timestamp }) {
+  return { kind: 'message', id, offset, user, text, at: new Date(timestamp) };
 }

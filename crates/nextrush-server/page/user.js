@@ -51,7 +51,10 @@ export function initial(user) {
  * @param {User} user
  */
 export function hue(user) {
-  let hash = 0;
-  for (const character of userKey(user.id)) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 65_521;
-  return hash % HUES;
+  // FNV-1a: short names that differ in one letter get different colours.
+  let hash = 0x811c9dc5;
+  for (const character of userKey(user.id)) {
+    hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  }
+  return (hash >>> 8) % HUES;
 }

@@ -2,7 +2,7 @@ import './page-modules.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { describe } = await import('../../page/connection-status.js');
+const { describe, reasonWords } = await import('../../page/connection-status.js');
 const { Reason, State } = await import('../../../../clients/javascript/src/index.js');
 
 const cases = [
@@ -21,3 +21,12 @@ for (const [state, reason, reconnectAttempts, shown, label, canRetry] of cases) 
     assert.deepEqual(describe({ state, reason, reconnectAttempts }), { state: shown, label, canRetry });
   });
 }
+
+test('every reason to be without a connection has words for people', () => {
+  const ours = ['new', 'connect', 'retry', 'online', 'awake', 'opened', 'close-called', 'unauthorized', 'attempts-exhausted'];
+  const words = Object.values(Reason).filter((reason) => !ours.includes(reason))
+    .map((reason) => reasonWords({ state: State.Disconnected, reason }));
+  for (const sentence of words) assert.match(sentence, /^[A-Z].*\.$/);
+  assert.equal(reasonWords({ state: State.Disconnected, reason: Reason.ServerRestart }), 'The server is restarting.');
+  assert.equal(reasonWords({ state: State.Suspended, reason: Reason.ConnectFailed }), 'This device has no network.');
+});

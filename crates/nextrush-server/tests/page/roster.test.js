@@ -6,8 +6,34 @@ import { ada, grace } from './people.js';
 test('a person with two sockets is one person with two devices', () => {
   const roster = new Roster();
   roster.reset([ada, grace, ada]);
-  assert.deepEqual(roster.people, [{ user: ada, devices: 2 }, { user: grace, devices: 1 }]);
+  const summary = roster.withDevices().map(({ user, devices }) => [user, devices]);
+  assert.deepEqual(summary, [[ada, 2], [grace, 1]]);
   assert.equal(roster.size, 2);
+});
+
+test('devices are named by presence, which keeps lost ones for a while', () => {
+  const device = (id, data) => ({ id, since: '2026-01-31T12:00:00.000Z', ...(data && { data }) });
+  const roster = new Roster();
+  roster.reset([ada, grace]);
+  const [first, second] = roster.withDevices([
+    { user: ada, devices: [device('lost', { name: 'Old' }), device('here', { name: 'Firefox on Linux' })] },
+    { user: { id: 9, email: 'gone@example.com' }, devices: [device('x')] },
+  ]);
+  assert.deepEqual(first, {
+    user: ada,
+    devices: 1,
+    known: [{ id: 'here', name: 'Firefox on Linux', since: new Date('2026-01-31T12:00:00.000Z') }],
+  });
+  assert.deepEqual(second, { user: grace, devices: 1, known: [] });
+});
+
+test('two tabs that share a device are one device', () => {
+  const roster = new Roster();
+  roster.reset([ada, ada]);
+  const devices = [{ id: 'd', since: '2026-01-31T12:00:00.000Z', data: { name: 7 } }];
+  const [person] = roster.withDevices([{ user: ada, devices }]);
+  assert.equal(person.devices, 1);
+  assert.equal(person.known[0].name, 'A device');
 });
 
 test('a person has come with the first socket and gone with the last', () => {
@@ -33,5 +59,5 @@ test('ids of different types are different people', () => {
 test('people are listed by name, wherever they came', () => {
   const roster = new Roster();
   roster.reset([grace, ada]);
-  assert.deepEqual(roster.people.map(({ user }) => user), [ada, grace]);
+  assert.deepEqual(roster.withDevices().map(({ user }) => user), [ada, grace]);
 });

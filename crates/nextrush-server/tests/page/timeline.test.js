@@ -29,24 +29,44 @@ test('a message that comes twice is shown once', () => {
   assert.equal(timeline.items.length, 1);
 });
 
-test('a history that does not reach back to the last known message leaves a mark', () => {
+test('what was missed for good leaves a mark before what comes', () => {
   const timeline = new Timeline();
   timeline.merge([said(1, 0)]);
-  const added = timeline.merge([said(60, 5), said(61, 6)]);
-  assert.deepEqual(summary(added), ['notice', 60, 61]);
+  const added = timeline.merge([said(60, 5), said(61, 6)], { gap: '58 messages were missed here' });
+  assert.deepEqual(summary(added), ['gap', 60, 61]);
+  assert.equal(added[0].text, '58 messages were missed here');
 });
 
-test('the first history leaves no mark, and neither does one without news', () => {
+test('before the first message nothing can have been missed', () => {
   const timeline = new Timeline();
-  assert.deepEqual(summary(timeline.merge([said(7, 0)])), [7]);
+  assert.deepEqual(summary(timeline.merge([said(7, 0)], { gap: 'Messages may be missing here' })), [7]);
   assert.deepEqual(timeline.merge([said(7, 0)]), []);
   assert.deepEqual(timeline.merge([]), []);
 });
 
 test('private messages take their place among the messages by time', () => {
   const timeline = new Timeline();
-  const added = timeline.merge([said(1, 0), said(2, 10)], [whispered(5), whispered(20)]);
+  const added = timeline.merge([said(1, 0), said(2, 10)], { privates: [whispered(5), whispered(20)] });
   assert.deepEqual(summary(added), [1, 'private', 2, 'private']);
+});
+
+test('older messages come before all others, each once', () => {
+  const timeline = new Timeline();
+  timeline.append(whispered(1));
+  timeline.merge([said(5, 5), said(6, 6)]);
+  assert.equal(timeline.oldest.id, 5);
+  assert.equal(timeline.prepend([said(3, 3), said(4, 4), said(5, 5)]), true);
+  assert.equal(timeline.prepend([said(4, 4)]), false);
+  assert.deepEqual(summary(timeline.items), [3, 4, 'private', 5, 6]);
+  assert.deepEqual(timeline.receive(said(4, 4)), []);
+});
+
+test('what others said after a message is found, and what one said oneself is not', () => {
+  const timeline = new Timeline();
+  timeline.merge([said(1, 0, grace), said(2, 1), said(3, 2, grace)]);
+  assert.deepEqual(summary(timeline.since(0, ada)), [1, 3]);
+  assert.deepEqual(summary(timeline.since(1, ada)), [3]);
+  assert.deepEqual(timeline.since(3, ada), []);
 });
 
 test('a room keeps its latest thousand items', () => {
