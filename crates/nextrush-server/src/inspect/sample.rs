@@ -40,6 +40,9 @@ pub(super) struct Sample {
 struct SlowReaders {
     /// Connections for which something waits that the kernel does not take.
     waiting: u64,
+    /// Connections that get nothing of one channel or room at least until they have taken what
+    /// waits.
+    lagging: u64,
     /// Since the start.
     closed: u64,
 }
@@ -113,6 +116,7 @@ impl Sampler {
             published: now.published - before.published,
             slow_readers: SlowReaders {
                 waiting: counts.waiting,
+                lagging: counts.lagging,
                 closed: counts.slow_readers_closed,
             },
             backlog_bytes: counts.backlog_bytes,
