@@ -293,7 +293,7 @@ async fn a_client_with_many_channels_comes_back_on_a_slow_line() {
             .send_json(json!({ "type": "subscribe", "channel": name, "since": since }))
             .await;
     }
-    let mut offsets = vec![0; CHANNELS];
+    let mut offsets = [0; CHANNELS];
     let mut confirmed = 0;
     while offsets.iter().sum::<u64>() < 16 * CHANNELS as u64 {
         let message = client.json().await;
