@@ -149,6 +149,18 @@ impl Oracle {
         );
     }
 
+    /// A slow client was told that it will not get what comes before `to`, and that: whether
+    /// it is not kept any more.
+    pub fn check_gap(&self, topic: &str, to: u64) {
+        let topics = self.topics();
+        let life = topics[topic].life();
+        let first = life.first_kept(life.top(), self.clock.now_ms());
+        assert!(
+            first > to,
+            "{topic} reached back to {first}, no gap to {to}"
+        );
+    }
+
     /// Notes a use, and a new epoch, if there may be one.
     fn used(&self, topic: &str, epoch: &str) -> MutexGuard<'_, HashMap<String, Topic>> {
         let now_ms = self.clock.now_ms();
