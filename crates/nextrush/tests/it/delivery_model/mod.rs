@@ -50,18 +50,39 @@ const CALM: Duration = Duration::from_secs(2);
 /// What clients that are not slow take at once: more than they ever get.
 const WINDOW: usize = 256 * 1024;
 
-/// The channels: how many publications they keep for how long, and what becomes of
-/// subscribers that read too slowly.
-const CHANNELS: [(&str, Option<(usize, Duration)>, SlowReaders); 5] = [
-    (
-        "kept-long",
-        Some((400, Duration::from_secs(3600))),
-        SlowReaders::Heal,
-    ),
-    ("kept-short", Some((8, MINUTE)), SlowReaders::Heal),
-    ("not-kept", None, SlowReaders::Close),
-    ("dropped", None, SlowReaders::Drop),
-    ("latest", None, SlowReaders::Latest),
+struct Channel {
+    name: &'static str,
+    /// How many publications it keeps, and for how long.
+    kept: Option<(usize, Duration)>,
+    slow_readers: SlowReaders,
+}
+
+const CHANNELS: [Channel; 5] = [
+    Channel {
+        name: "kept-long",
+        kept: Some((400, Duration::from_secs(3600))),
+        slow_readers: SlowReaders::Heal,
+    },
+    Channel {
+        name: "kept-short",
+        kept: Some((8, MINUTE)),
+        slow_readers: SlowReaders::Heal,
+    },
+    Channel {
+        name: "not-kept",
+        kept: None,
+        slow_readers: SlowReaders::Close,
+    },
+    Channel {
+        name: "dropped",
+        kept: None,
+        slow_readers: SlowReaders::Drop,
+    },
+    Channel {
+        name: "latest",
+        kept: None,
+        slow_readers: SlowReaders::Latest,
+    },
 ];
 const KEPT_LONG: usize = 0;
 const KEPT_SHORT: usize = 1;
@@ -191,7 +212,7 @@ impl AddAssign for Tally {
 }
 
 pub fn topic_of_channel(channel: usize) -> String {
-    format!("live/0/{}", CHANNELS[channel].0)
+    format!("live/0/{}", CHANNELS[channel].name)
 }
 
 pub fn topic_of_room(room: usize) -> String {
@@ -309,7 +330,7 @@ impl World {
         self.publishing.push(tokio::spawn(async move {
             for number in numbers {
                 let data = json!({ "number": number, "padding": &padding });
-                live.publish(CHANNELS[channel].0, &data).await.unwrap();
+                live.publish(CHANNELS[channel].name, &data).await.unwrap();
             }
         }));
     }
@@ -465,6 +486,18 @@ impl World {
     }
 
     async fn check_that_nothing_stays(mut self) -> Tally {
+        // They go while some are on the way to be healed.
+        for subscriber in &mut self.subscribers {
+            subscriber.link.slow_down(1, true);
+        }
+        for channel in [KEPT_LONG, KEPT_SHORT] {
+            self.publish(channel, 25..35, MUCH..MUCH + 1);
+        }
+        self.node.network.advance(CALM).await;
+        for subscriber in &mut self.subscribers {
+            subscriber.link.resume();
+        }
+        self.pass_time(1..30).await;
         for subscriber in &mut self.subscribers {
             subscriber.cut();
         }
@@ -509,7 +542,12 @@ impl Node {
         };
         let mut app = App::with(config, broker);
         let mut channels = Channels::new();
-        for (name, kept, slow_readers) in CHANNELS {
+        for channel in CHANNELS {
+            let Channel {
+                name,
+                kept,
+                slow_readers,
+            } = channel;
             let policy = ChannelPolicy::new().slow_readers(slow_readers);
             let policy = match kept {
                 Some((count, age)) => policy.history(count, age),

@@ -59,18 +59,18 @@ impl Subscriber {
             return;
         }
         let seen = self.views[channel].seen.clone();
-        let mut message = json!({ "type": "subscribe", "channel": CHANNELS[channel].0 });
+        let mut message = json!({ "type": "subscribe", "channel": CHANNELS[channel].name });
         if let Some(Seen { epoch, offset }) = &seen {
             message["since"] = json!({ "epoch": epoch, "offset": offset });
         }
         client.send_json(&message);
         self.asked.push_back(Asked::Subscribe(channel, seen));
-        self.link.is_exposed |= CHANNELS[channel].2 == SlowReaders::Close;
+        self.link.is_exposed |= CHANNELS[channel].slow_readers == SlowReaders::Close;
     }
 
     pub fn unsubscribe(&mut self, channel: usize) {
         if let Some(client) = self.link.client() {
-            client.send_json(&json!({ "type": "unsubscribe", "channel": CHANNELS[channel].0 }));
+            client.send_json(&json!({ "type": "unsubscribe", "channel": CHANNELS[channel].name }));
             self.asked.push_back(Asked::Unsubscribe(channel));
         }
     }
@@ -106,7 +106,7 @@ impl Subscriber {
             }
             "update" => {
                 let channel = channel_of(message);
-                let is_latest = CHANNELS[channel].2 == SlowReaders::Latest;
+                let is_latest = CHANNELS[channel].slow_readers == SlowReaders::Latest;
                 let seen = self.views[channel].expecting(message);
                 let offset = message["offset"].as_u64().unwrap();
                 if is_latest && self.link.is_slow() {
@@ -147,7 +147,7 @@ impl Subscriber {
         };
         let view = &mut self.views[channel];
         let now = position(message);
-        let is_latest = CHANNELS[channel].2 == SlowReaders::Latest;
+        let is_latest = CHANNELS[channel].slow_readers == SlowReaders::Latest;
         assert_eq!(message.get("latest").is_some(), is_latest, "{message}");
         let is_new = !std::mem::replace(&mut view.is_subscribed, true);
         let Some(since) = since.filter(|_| is_new) else {
@@ -211,7 +211,7 @@ impl Asked {
 
 fn channel_of(message: &Value) -> usize {
     let name = message["channel"].as_str().unwrap();
-    let channel = CHANNELS.iter().position(|(known, ..)| *known == name);
+    let channel = CHANNELS.iter().position(|channel| channel.name == name);
     channel.expect("a channel that it has subscribed to")
 }
 
