@@ -94,6 +94,11 @@ impl Connection {
         handler.downcast_ref()
     }
 
+    /// What the log calls the endpoint; see [`Options::name`].
+    pub fn endpoint(&self) -> Option<&str> {
+        self.0.options.name.as_deref()
+    }
+
     /// What the handshake has agreed on for compression; `None`: nothing is compressed.
     pub fn deflate(&self) -> Option<DeflateParams> {
         self.0.deflate

@@ -97,7 +97,7 @@ pub use engine::Engine;
 pub use error::{AcceptError, ConnectionError, JoinError};
 pub use handler::{Handler, Incoming, Work};
 pub use handover::{Handover, OpenFn, Placement};
-pub use id::{ConnectionId, TimerId};
+pub use id::{ConnectionId, InvalidConnectionId, TimerId};
 pub use metrics::{Counts, Metrics, ShardMetrics, TurnTimes};
 pub use refill::{Lag, Refill, Skippable};
 pub use room::{Room, RoomEvent};

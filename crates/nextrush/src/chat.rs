@@ -184,6 +184,22 @@ impl ChatServer {
         Arc::clone(&self.0) as Arc<dyn Feed>
     }
 
+    /// The rooms that have members, with the number of their sockets, in no order.
+    #[must_use]
+    pub fn room_counts(&self) -> Vec<(RoomName, usize)> {
+        let members = self.0.members.lock();
+        let rooms = members.iter();
+        rooms
+            .map(|(room, members)| (room.clone(), members.len()))
+            .collect()
+    }
+
+    /// How many rooms have members.
+    #[must_use]
+    pub fn room_count(&self) -> usize {
+        self.0.members.lock().len()
+    }
+
     fn topics(&self) -> &Topics {
         self.0.app.topics()
     }

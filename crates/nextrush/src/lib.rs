@@ -63,6 +63,7 @@ mod rate_limit;
 // What sockets have in common.
 mod handle;
 mod internal_room;
+mod metrics;
 mod room;
 mod room_event;
 
@@ -97,6 +98,7 @@ pub use event::{EventHandler, Outcome};
 pub use handle::{Handle, MissingHandle};
 pub use live::{LiveUpdates, PublishError};
 pub use message::Message;
+pub use metrics::Metrics;
 pub use offload::{blocking, offload};
 pub use origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use outgoing::Outgoing;
@@ -122,7 +124,8 @@ pub use nextrush_broker::{
 #[cfg(feature = "embedded")]
 pub use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 pub use nextrush_engine::{
-    Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Heartbeat,
-    Options, PingLimit, State,
+    Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Counts, Heartbeat,
+    InvalidConnectionId, Metrics as EngineMetrics, Options, PingLimit, ShardMetrics, State,
+    TurnTimes,
 };
 pub use nextrush_protocol::{CloseCode, DeflateConfig, Limits, Retry};

@@ -301,6 +301,12 @@ impl LiveUpdates {
         self.0.channels.slow_reader_counts()
     }
 
+    /// How many channels have subscribers; cheaper than to list them.
+    #[must_use]
+    pub fn channel_count(&self) -> usize {
+        self.topics().count(&format!("live/{}/", self.0.owner))
+    }
+
     /// The number of sockets subscribed to a channel.
     #[must_use]
     pub fn subscribers(&self, channel: &str) -> usize {

@@ -13,6 +13,7 @@ pub(crate) use stream::{PART, key_of};
 
 use std::collections::HashMap;
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use nextrush_broker::{
@@ -81,6 +82,7 @@ pub(crate) struct Topics {
     engine: Engine,
     own: Weak<Self>,
     local: Mutex<HashMap<Topic, Arc<LocalTopic>>>,
+    published: AtomicU64,
 }
 
 impl Topics {
@@ -90,6 +92,7 @@ impl Topics {
             engine,
             own: Weak::clone(own),
             local: Mutex::default(),
+            published: AtomicU64::new(0),
         });
         topics
             .broker
@@ -108,7 +111,16 @@ impl Topics {
         topic: &Topic,
         publish: Publish,
     ) -> Result<Published, BrokerError> {
-        self.broker.publish(topic, publish).await
+        let published = self.broker.publish(topic, publish).await?;
+        if !published.is_repeat {
+            self.published.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(published)
+    }
+
+    /// How often something was published from this node.
+    pub(crate) fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
     }
 
     /// Subscribes a socket. `enter` is called once the socket is a member, while
@@ -191,6 +203,15 @@ impl Topics {
         all.filter(|(topic, subscribers)| *subscribers > 0 && topic.as_str().starts_with(prefix))
             .map(|(topic, subscribers)| (topic.clone(), subscribers))
             .collect()
+    }
+
+    /// The number of topics with such names that are in use on this node.
+    pub(crate) fn count(&self, prefix: &str) -> usize {
+        let local = self.local.lock();
+        let names = local
+            .keys()
+            .filter(|topic| topic.as_str().starts_with(prefix));
+        names.count()
     }
 
     /// The number of sockets subscribed on this node.
