@@ -224,7 +224,7 @@ export class Client extends Connection {
     this.#patience.clear();
     const message = parseMessage(data);
     if (!message) {
-      this.emit('fault', new ClientError('invalid-message', 'not a JSON object'));
+      this.emit('fault', new ClientError('invalid-message', 'no JSON object'));
       return;
     }
     // The close frame that follows says the same, but intermediaries may swallow it.

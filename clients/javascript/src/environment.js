@@ -71,7 +71,7 @@ export function resolveEnvironment({
   page = globalThis.document ?? null,
 } = {}) {
   if (typeof WebSocket !== 'function') {
-    throw new ClientError('no-websocket', "no WebSocket: pass the option { WebSocket } of 'ws'");
+    throw new ClientError('no-websocket', "no WebSocket: pass { WebSocket } of 'ws'");
   }
   return { WebSocket, timers, now, random, network, page };
 }

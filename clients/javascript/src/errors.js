@@ -49,7 +49,7 @@ export const ErrorCode = /* @__PURE__ */ Object.freeze({
  * @throws {ClientError} `invalid-option`
  */
 export function checkOptions(valid) {
-  if (!valid) throw new ClientError('invalid-option', 'an option is out of its range');
+  if (!valid) throw new ClientError('invalid-option', 'option out of range');
 }
 
 /**

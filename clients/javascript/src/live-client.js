@@ -93,7 +93,7 @@ export class LiveClient extends Client {
    */
   subscribe(channel, options) {
     if (typeof channel !== 'string' || channel === '') {
-      throw new ClientError('invalid-address', 'a channel has a name');
+      throw new ClientError('invalid-address', 'no channel name');
     }
     const known = this.#entries.get(channel);
     if (known) return known.subscription;

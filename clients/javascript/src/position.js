@@ -41,6 +41,7 @@
  * @property {unknown} [offset]
  * @property {unknown} [recovered]
  * @property {unknown} [reason]
+ * @property {unknown} [latest]
  */
 
 /**
@@ -50,14 +51,20 @@ export class Position {
   /** @type {Since | null} */
   #since;
   /** Whether an earlier connection was let in. */
-  #again = false;
+  #again;
+  /**
+   * Whether offsets may be left out: only the newest matters.
+   *
+   * @type {any}
+   */
+  #latest;
 
   /**
    * @param {Since | null} [since] Where to begin. Default: with what is published from now on.
    */
   constructor(since = null) {
     this.#since = since && { ...since };
-    this.#again = since !== null;
+    this.#again = !!since;
   }
 
   /**
@@ -76,7 +83,8 @@ export class Position {
    * @returns {number | Gap | null} How many missed publications follow; what is missing; or
    *   `null` where nothing could be missed, at the very first time.
    */
-  resume({ epoch, offset: top, recovered, reason }) {
+  resume({ epoch, offset: top, recovered, reason, latest }) {
+    this.#latest = latest;
     const before = this.#since;
     const again = this.#again;
     this.#again = true;
@@ -105,7 +113,7 @@ export class Position {
     const expected = since.offset + 1;
     if (offset < expected) return false;
     since.offset = offset;
-    return offset === expected || gap('skipped', expected, offset - 1);
+    return offset === expected || this.#latest || gap('skipped', expected, offset - 1);
   }
 
   /**

@@ -170,7 +170,7 @@ export class Subscription extends Emitter {
       try {
         for (;;) {
           for (let event = queue.shift(); event; event = queue.shift()) yield event;
-          if (overflow) throw new ClientError('overflow', 'too many updates wait');
+          if (overflow) throw new ClientError('overflow', 'updates wait');
           if (ended()) return;
           /** @type {Promise<void>} */
           const news = new Promise((resolve) => (wake = resolve));

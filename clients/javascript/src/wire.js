@@ -129,6 +129,7 @@
  * @property {number} [offset] That of the newest publication.
  * @property {boolean} [recovered] Whether what was missed follows, if a position was asked for.
  * @property {string} [reason] Why it does not.
+ * @property {boolean} [latest] Whether offsets may be left out, as only the newest update matters.
  */
 
 /**

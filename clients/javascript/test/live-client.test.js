@@ -268,6 +268,14 @@ describe('positions', () => {
     assert.deepEqual(s.events, [['gap', { type: 'gap', reason: 'skipped', from: 6, to: 7 }], ['update', 8]]);
   });
 
+  test('where only the newest matters they are none', () => {
+    const s = subscribed({ epoch: 'e', offset: 5, latest: true });
+    s.send(8);
+    s.send(7);
+    assert.deepEqual(s.events, [['update', 8]]);
+    assert.deepEqual(s.posts.position, { epoch: 'e', offset: 8 });
+  });
+
   for (const gap of [{}, { from: 9, to: 7 }, { from: 'a', to: 'b' }, { from: -1, to: 1.5 }]) {
     test(`the gap ${JSON.stringify(gap)} is none`, () => {
       const s = subscribed();

@@ -26,6 +26,7 @@ export type Answer = {
     offset?: unknown;
     recovered?: unknown;
     reason?: unknown;
+    latest?: unknown;
 };
 /**
  * A place in a stream: which stream (`epoch`, new when the server lost the old one), and the
@@ -61,6 +62,7 @@ export type Answer = {
  * @property {unknown} [offset]
  * @property {unknown} [recovered]
  * @property {unknown} [reason]
+ * @property {unknown} [latest]
  */
 /**
  * How far a stream has been read, across connections.
@@ -84,7 +86,7 @@ export declare class Position {
      * @returns {number | Gap | null} How many missed publications follow; what is missing; or
      *   `null` where nothing could be missed, at the very first time.
      */
-    resume({ epoch, offset: top, recovered, reason }: Answer): number | Gap | null;
+    resume({ epoch, offset: top, recovered, reason, latest }: Answer): number | Gap | null;
     /**
      * A publication came.
      *

@@ -151,6 +151,10 @@ export type Subscribed = {
      * Why it does not.
      */
     reason?: string;
+    /**
+     * Whether offsets may be left out, as only the newest update matters.
+     */
+    latest?: boolean;
 };
 export type GapMessage = {
     type: 'gap';
@@ -325,6 +329,7 @@ export type LiveMessages = {
  * @property {number} [offset] That of the newest publication.
  * @property {boolean} [recovered] Whether what was missed follows, if a position was asked for.
  * @property {string} [reason] Why it does not.
+ * @property {boolean} [latest] Whether offsets may be left out, as only the newest update matters.
  */
 /**
  * Publications that this subscriber will not get. What follows has the offset after `to`.

@@ -142,7 +142,9 @@ pub struct Backlog {
     /// The bytes that may wait because the kernel does not take them. A single frame that
     /// is longer may wait alone. More than 1 GiB are taken as 1 GiB. Default: 1 MiB.
     pub bytes: usize,
-    /// How long a frame may wait until the kernel has taken the whole of it. Default: 10 s.
+    /// How long a frame may wait until the kernel has taken the whole of it; where something
+    /// is on the way that [could be left out](crate::Room::publish_skippable), how long the
+    /// kernel may take nothing at all. Default: 10 s.
     pub age: Duration,
 }
 

@@ -94,6 +94,11 @@ impl Connection {
         handler.downcast_ref()
     }
 
+    /// What the log calls the endpoint; see [`Options::name`].
+    pub fn endpoint(&self) -> Option<&str> {
+        self.0.options.name.as_deref()
+    }
+
     /// What the handshake has agreed on for compression; `None`: nothing is compressed.
     pub fn deflate(&self) -> Option<DeflateParams> {
         self.0.deflate
@@ -279,7 +284,11 @@ impl Connection {
         }
     }
 
-    fn post(&self, order: Order) {
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.0.link
+    }
+
+    pub(crate) fn post(&self, order: Order) {
         self.0.link.post(self.0.id, order);
     }
 }

@@ -15,6 +15,7 @@ use crate::handler::Handler;
 use crate::handover::Handover;
 use crate::id::ConnectionId;
 use crate::inbox::{Accept, Command};
+use crate::metrics::Metrics;
 use crate::room::{Room, RoomEvent};
 use crate::shared::Shared;
 use crate::transport::Transport;
@@ -35,6 +36,7 @@ struct Inner {
 enum Shards {
     /// Threads, from the first connection on.
     NotStarted,
+    /// Threads, or whoever has claimed them.
     Started,
     /// Starting them failed; what had started was stopped.
     Failed,
@@ -43,19 +45,20 @@ enum Shards {
 impl Engine {
     /// An engine without connections. Its threads start with the first one.
     pub fn new(config: Config) -> Self {
-        Self::with_shards(&config, Shards::NotStarted)
-    }
-
-    /// An engine whose shards the caller runs.
-    pub(crate) fn without_threads(config: &Config) -> Self {
-        Self::with_shards(config, Shards::Started)
-    }
-
-    fn with_shards(config: &Config, shards: Shards) -> Self {
         Self(Arc::new(Inner {
-            shared: Arc::new(Shared::new(config)),
-            shards: Mutex::new(shards),
+            shared: Arc::new(Shared::new(&config)),
+            shards: Mutex::new(Shards::NotStarted),
         }))
+    }
+
+    /// Leaves the shards to the caller, in place of threads. `false` if they run already.
+    pub(crate) fn claim_shards(&self) -> bool {
+        let mut shards = self.0.shards.lock();
+        let is_free = matches!(*shards, Shards::NotStarted) && !self.0.shared.is_shutting_down();
+        if is_free {
+            *shards = Shards::Started;
+        }
+        is_free
     }
 
     /// Takes over a connection whose opening handshake is done. [`Handover::open`]
@@ -158,6 +161,14 @@ impl Engine {
     /// The number of connections, those that are closing included.
     pub fn connections(&self) -> usize {
         self.0.shared.connections()
+    }
+
+    /// What has been done since the start, and what is held.
+    pub fn metrics(&self) -> Metrics {
+        let links = self.0.shared.links.iter();
+        Metrics {
+            shards: links.map(|link| link.board.read()).collect(),
+        }
     }
 
     /// Closes every connection with `frame` and refuses new ones from now on. Resolves

@@ -12,6 +12,7 @@ use crate::handler::Work;
 use crate::handover::OpenFn;
 use crate::id::{ConnectionId, TimerId};
 use crate::link::Link;
+use crate::refill::{Filling, Skippable};
 use crate::room::RoomId;
 use crate::transport::Transport;
 
@@ -122,6 +123,7 @@ pub(crate) enum Command {
         frame: Frame,
         /// Sorted.
         except: Option<Arc<[ConnectionId]>>,
+        skippable: Option<Arc<Skippable>>,
     },
     /// A task can go on.
     Wake {
@@ -172,6 +174,8 @@ pub(crate) enum Order {
     StartReading,
     Join(RoomId),
     Leave(RoomId),
+    Lag(RoomId, Box<Skippable>),
+    Fill(Box<Filling>),
     SetTimer(Box<SetTimer>),
     CancelTimer(TimerId),
     /// It ended by itself. Told like anything else, so that what was told before

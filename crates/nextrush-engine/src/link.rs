@@ -6,11 +6,14 @@ use crate::chunked::Chunked;
 use crate::connection::Connection;
 use crate::id::{ConnectionId, TimerId};
 use crate::inbox::{Command, Inbox, Key, Order};
+use crate::metrics::Board;
 
 /// The side of a shard that other threads touch. Everything else of it belongs to the
 /// shard's own thread.
 pub(crate) struct Link {
     pub(crate) inbox: Inbox,
+    /// What the shard shows of itself.
+    pub(crate) board: Board,
     index: u16,
     slots: Mutex<Slots>,
     load: AtomicUsize,
@@ -23,6 +26,7 @@ impl Link {
     pub(crate) fn new(index: u16) -> Self {
         Self {
             inbox: Inbox::default(),
+            board: Board::default(),
             index,
             slots: Mutex::default(),
             load: AtomicUsize::new(0),

@@ -14,6 +14,7 @@ use crate::connection::Connection;
 use crate::id::ConnectionId;
 use crate::inbox::{Command, Order};
 use crate::link::Link;
+use crate::refill::Skippable;
 
 /// A named set of connections that can be sent to at once.
 ///
@@ -95,7 +96,21 @@ impl Room {
     /// Sends one frame to every member: one shared buffer, and one entry in the inbox of
     /// each shard that has members. All members see publications of a room in one order.
     pub fn publish(&self, frame: Frame) {
-        self.publish_to(&frame, None);
+        self.publish_to(&frame, None, None);
+    }
+
+    /// The same, but members who read too slowly do without it: instead of being closed for
+    /// what waits for them they lag.
+    ///
+    /// A member that lags gets nothing of this room, whatever is published and however; its
+    /// other rooms and what it is sent directly go on. When it has taken what waited,
+    /// [`Refill::refill`](crate::Refill) is asked for what it lacks, and when that has come,
+    /// it gets what is published again: everything once and in order.
+    ///
+    /// While there is something of this kind on the way to a client,
+    /// [`Backlog::age`](crate::Backlog) bounds how long it may take nothing at all.
+    pub fn publish_skippable(&self, frame: Frame, skippable: Skippable) {
+        self.publish_to(&frame, None, Some(&Arc::new(skippable)));
     }
 
     /// The same, but not to these connections.
@@ -105,10 +120,25 @@ impl Room {
             except.sort_unstable();
             except.into()
         });
-        self.publish_to(&frame, except.as_ref());
+        self.publish_to(&frame, except.as_ref(), None);
     }
 
-    fn publish_to(&self, frame: &Frame, except: Option<&Arc<[ConnectionId]>>) {
+    /// Has a member lag as if the publication with this number had been left out for it: it is
+    /// asked for what comes from there on as soon as little enough waits. Ignored if it lags
+    /// already, or is no member.
+    pub fn lag(&self, member: &Connection, from: Skippable) {
+        let order = Order::Lag(self.0.id, Box::new(from));
+        if self.is_served_by(member.link()) {
+            member.post(order);
+        }
+    }
+
+    fn publish_to(
+        &self,
+        frame: &Frame,
+        except: Option<&Arc<[ConnectionId]>>,
+        skippable: Option<&Arc<Skippable>>,
+    ) {
         let links = &self.0.directory.links;
         let mut asleep = Vec::new();
         // All shards are told under the room's lock, which makes the order the same for all.
@@ -121,6 +151,7 @@ impl Room {
                 room: self.0.id,
                 frame: frame.clone(),
                 except: except.cloned(),
+                skippable: skippable.cloned(),
             };
             if link.inbox.push_quietly(publish) {
                 asleep.push(link);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use axum::http::{HeaderMap, header};
 use clap::{Parser, Subcommand};
 use nextrush::Origin;
 
@@ -47,6 +48,12 @@ pub struct Cli {
     #[arg(long, env = "NEXTRUSH_API_KEY", hide_env_values = true)]
     pub api_key: Option<Secret>,
 
+    /// The key of the operators' view, 32 bytes or more.
+    ///
+    /// Without it that view is there in development mode only, for this machine.
+    #[arg(long, env = "NEXTRUSH_ADMIN_KEY", hide_env_values = true)]
+    pub admin_key: Option<Secret>,
+
     /// The directory in which chats and channels are kept across restarts.
     ///
     /// It is made if need be, and one server at a time may use it. Without it everything
@@ -79,6 +86,20 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Whether a request has it as its bearer token (RFC 6750 §2.1).
+    pub(crate) fn is_bearer_of(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION);
+        let given = given.and_then(|given| given.as_bytes().strip_prefix(b"Bearer "));
+        given.is_some_and(|given| is_same(given, self.0.as_bytes()))
+    }
+}
+
+/// Compares in a time that tells nothing of where the two differ.
+fn is_same(given: &[u8], key: &[u8]) -> bool {
+    let differ = |(one, other): (&u8, &u8)| one ^ other;
+    let difference = given.iter().zip(key).map(differ);
+    given.len() == key.len() && difference.fold(0, |all, bits| all | bits) == 0
 }
 
 impl From<String> for Secret {

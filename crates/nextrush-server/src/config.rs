@@ -29,6 +29,8 @@ pub struct Config {
     pub origins: OriginPolicy,
     /// The key of the HTTP API; it is not there if absent.
     pub api_key: Option<Secret>,
+    /// The key of the operators' view; without it that view is there in development mode only.
+    pub admin_key: Option<Secret>,
     /// Where chats and channels are kept; in memory if absent.
     pub store: Option<PathBuf>,
     /// The number of shard threads; one per core if absent.
@@ -48,6 +50,9 @@ pub enum ConfigError {
     /// A key of the HTTP API that could be guessed.
     #[error("NEXTRUSH_API_KEY is shorter than {SECRET_BYTES} bytes")]
     ShortApiKey,
+    /// A key of the operators' view that could be guessed.
+    #[error("NEXTRUSH_ADMIN_KEY is shorter than {SECRET_BYTES} bytes")]
+    ShortAdminKey,
     /// Development mode on an address that others can reach.
     #[error(
         "development mode gives a token to whoever asks and is for loopback addresses only, \
@@ -84,12 +89,8 @@ impl Config {
         if development && !cli.listen.ip().is_loopback() {
             return Err(ConfigError::DevelopmentInPublic(cli.listen));
         }
-        let api_key = cli.api_key.filter(|key| !key.expose().is_empty());
-        if let Some(key) = &api_key
-            && key.expose().len() < SECRET_BYTES
-        {
-            return Err(ConfigError::ShortApiKey);
-        }
+        let api_key = long_or_absent(cli.api_key, ConfigError::ShortApiKey)?;
+        let admin_key = long_or_absent(cli.admin_key, ConfigError::ShortAdminKey)?;
         let origins = if cli.allow_origin.is_empty() {
             OriginPolicy::SameOrigin
         } else {
@@ -101,6 +102,7 @@ impl Config {
             development,
             origins,
             api_key,
+            admin_key,
             store: cli.store,
             shards: cli.shards,
         })
@@ -112,7 +114,15 @@ fn is_cargo_run() -> bool {
     std::env::var_os("CARGO_MANIFEST_DIR").is_some()
 }
 
-fn random_secret() -> [u8; SECRET_BYTES] {
+/// A key that is not empty, if it is long enough.
+fn long_or_absent(key: Option<Secret>, short: ConfigError) -> Result<Option<Secret>, ConfigError> {
+    match key.filter(|key| !key.expose().is_empty()) {
+        Some(key) if key.expose().len() < SECRET_BYTES => Err(short),
+        key => Ok(key),
+    }
+}
+
+pub(crate) fn random_secret() -> [u8; SECRET_BYTES] {
     let mut secret = [0; SECRET_BYTES];
     rand::rng().fill_bytes(&mut secret);
     secret
@@ -151,11 +161,15 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_the_api_is_long_or_absent() {
-        let key = |key: &str| config(&["--dev", "--api-key", key], false);
-        assert_eq!(key("short").unwrap_err(), ConfigError::ShortApiKey);
-        assert!(key("").unwrap().api_key.is_none());
-        assert!(key(&"x".repeat(32)).unwrap().api_key.is_some());
+    fn the_keys_of_the_api_and_of_operators_are_long_or_absent() {
+        let api = |key: &str| config(&["--dev", "--api-key", key], false);
+        assert_eq!(api("short").unwrap_err(), ConfigError::ShortApiKey);
+        assert!(api("").unwrap().api_key.is_none());
+        assert!(api(&"x".repeat(32)).unwrap().api_key.is_some());
+        let admin = |key: &str| config(&["--dev", "--admin-key", key], false);
+        assert_eq!(admin("short").unwrap_err(), ConfigError::ShortAdminKey);
+        assert!(admin("").unwrap().admin_key.is_none());
+        assert!(admin(&"x".repeat(32)).unwrap().admin_key.is_some());
     }
 
     #[test]

@@ -65,7 +65,7 @@ async fn mint(
 
 /// Refuses requests for another host's name: a web page elsewhere whose name was
 /// made to point at this machine (DNS rebinding) must not get a token.
-async fn only_this_machine(request: Request, next: Next) -> Response {
+pub(crate) async fn only_this_machine(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST);
     let host = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     if host.is_some_and(|host| is_loopback(host.host())) {

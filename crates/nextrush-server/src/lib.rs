@@ -12,6 +12,7 @@
 //! | `/rooms/:roomId`, `/games/:gameId/players/:playerId`, `/chat` | route parameters and an echo |
 //! | `/api/posts` | posts, published to `/live` |
 //! | `/api/v1` | publishing from outside, with a key |
+//! | `/api/inspect`, `/inspect` | what operators see, with a key or in development mode |
 //! | `/healthz` | whether the process serves |
 //! | `/` | the page |
 //!
@@ -26,6 +27,7 @@ mod cli;
 mod config;
 mod development;
 mod endpoints;
+mod inspect;
 mod page;
 mod posts;
 
@@ -43,6 +45,8 @@ use nextrush::{
 };
 use serde_json::{Value, json};
 
+use self::inspect::{Access, Inspected};
+
 /// How many updates a channel of posts remembers, and for how long: as many as a client
 /// that comes back gets.
 const UPDATES: usize = 300;
@@ -53,7 +57,7 @@ const UPDATES_AGE: Duration = Duration::from_secs(60 * 60);
 /// # Errors
 ///
 /// [`OpenError`] when the store cannot be opened.
-pub fn app(config: &Config) -> Result<App, OpenError> {
+pub async fn app(config: &Config) -> Result<App, OpenError> {
     let mut engine = EngineConfig::default();
     if let Some(shards) = config.shards {
         engine.shards = shards;
@@ -68,17 +72,33 @@ pub fn app(config: &Config) -> Result<App, OpenError> {
     let chat = ChatServer::new(app.handle());
     let live = LiveUpdates::with(app.handle(), channels());
 
-    endpoints::add(&mut app, &chat, &live);
+    endpoints::add(&mut app, &chat, &live, &config.jwt);
     if let Some(key) = &config.api_key {
         api::add(&mut app, live.clone(), key.clone());
     }
-    posts::add(&mut app, live);
+    posts::add(&mut app, live.clone());
     if config.development {
         development::add(&mut app, config.jwt.clone());
+    }
+    if let Some(access) = operators(config) {
+        let inspected = Inspected {
+            app: app.handle().clone(),
+            chat,
+            live,
+        };
+        inspect::add(&mut app, inspected, access);
     }
     app.get("/healthz", healthz);
     page::add(&mut app);
     Ok(app)
+}
+
+/// Who may use the operators' view, if it is there.
+fn operators(config: &Config) -> Option<Access> {
+    match &config.admin_key {
+        Some(key) => Some(Access::Key(key.clone())),
+        None => config.development.then_some(Access::Open),
+    }
 }
 
 fn channels() -> Channels {

@@ -46,7 +46,7 @@ async fn load_test(bench: &Bench) -> Result<ExitCode, nextrush::BoxError> {
 
 async fn serve(cli: Cli) -> Result<(), nextrush::BoxError> {
     let config = Config::new(cli)?;
-    let server = app(&config)?.listen(config.addr).start().await?;
+    let server = app(&config).await?.listen(config.addr).start().await?;
     announce(&config, server.address().port());
     server.run_until_signal().await?;
     Ok(())

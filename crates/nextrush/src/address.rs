@@ -81,6 +81,16 @@ impl Permit {
         Self(open)
     }
 
+    /// The client's address, or the first half of it.
+    pub(crate) fn address(&self) -> IpAddr {
+        match self.0.address {
+            Address::V4(octets) => octets.into(),
+            Address::V6([a, b, c, d, e, f, g, h]) => {
+                [a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0].into()
+            }
+        }
+    }
+
     /// Counts what comes in place of this: a socket for its HTTP connection.
     pub(crate) fn successor(&self) -> Self {
         Self::count(Arc::clone(&self.0))
@@ -181,11 +191,13 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_is_one_client_and_mapped_ipv4_is_ipv4() {
         let addresses = Addresses::new(1);
-        let _v6 = granted(admit(&addresses, "2001:db8:1:2::1"));
+        let v6 = granted(admit(&addresses, "2001:db8:1:2::1"));
         let same = admit(&addresses, "2001:db8:1:2:ffff::9");
         assert!(is_refused(&same));
         let _next = granted(admit(&addresses, "2001:db8:1:3::1"));
-        let _v4 = granted(admit(&addresses, "192.0.2.1"));
+        let v4 = granted(admit(&addresses, "192.0.2.1"));
+        assert_eq!(v6.address().to_string(), "2001:db8:1:2::");
+        assert_eq!(v4.address().to_string(), "192.0.2.1");
         let mapped = admit(&addresses, "::ffff:192.0.2.1");
         assert!(is_refused(&mapped));
         let _other = granted(admit(&addresses, "::ffff:192.0.2.2"));

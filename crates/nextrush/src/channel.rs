@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use nextrush_broker::Retention;
 
+use crate::slow_readers::{Counters, SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
+use crate::topics::SlowPolicy;
 
 /// A channel as a policy sees it: its name, and what stands in it for the parameters of
 /// the policy's pattern.
@@ -56,6 +58,10 @@ pub struct ChannelPolicy {
     retention: Retention,
     may_subscribe: Option<Rule>,
     presence: bool,
+    slow_readers: Option<SlowReaders>,
+    key: Option<Arc<str>>,
+    sends_latest: bool,
+    counters: Arc<Counters>,
 }
 
 impl ChannelPolicy {
@@ -98,6 +104,43 @@ impl ChannelPolicy {
         }
     }
 
+    /// What becomes of a subscriber that reads too slowly. Default: [`SlowReaders::Heal`]
+    /// with a history, else [`SlowReaders::Close`].
+    #[must_use]
+    pub fn slow_readers(self, slow_readers: SlowReaders) -> Self {
+        Self {
+            slow_readers: Some(slow_readers),
+            ..self
+        }
+    }
+
+    /// Gives each new subscriber the newest update at once, or with a [key](Self::key) the
+    /// newest of each key that the history has. At least that much is remembered. A client that
+    /// comes back and can recover gets what it missed.
+    #[must_use]
+    pub fn latest_value(self) -> Self {
+        Self {
+            sends_latest: true,
+            retention: Retention {
+                count: self.retention.count.max(1),
+                ..self.retention
+            },
+            ..self
+        }
+    }
+
+    /// What tells updates apart of which only the newest matters, in
+    /// [`SlowReaders::Latest`] and [`latest_value`](Self::latest_value): a JSON pointer
+    /// (RFC 6901) into their data, such as `/symbol`. Updates in which it leads nowhere are
+    /// of one kind.
+    #[must_use]
+    pub fn key(self, pointer: &str) -> Self {
+        Self {
+            key: Some(pointer.into()),
+            ..self
+        }
+    }
+
     /// Lets a client subscribe where `rule` says so; the others are told
     /// `Subscription refused`. It is called for each attempt of a client, on the thread
     /// that serves its socket: it must not block.
@@ -113,11 +156,27 @@ impl ChannelPolicy {
     }
 }
 
+impl ChannelPolicy {
+    fn slow_policy(&self) -> SlowPolicy {
+        let remembers = self.retention.count > 0;
+        let usual = match remembers {
+            true => SlowReaders::Heal,
+            false => SlowReaders::Close,
+        };
+        SlowPolicy {
+            slow_readers: self.slow_readers.unwrap_or(usual),
+            key: self.key.clone(),
+            counters: Arc::clone(&self.counters),
+        }
+    }
+}
+
 impl fmt::Debug for ChannelPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChannelPolicy")
             .field("retention", &self.retention)
             .field("presence", &self.presence)
+            .field("slow_readers", &self.slow_policy().slow_readers)
             .field("restricted", &self.may_subscribe.is_some())
             .finish()
     }
@@ -147,6 +206,8 @@ impl fmt::Debug for ChannelPolicy {
 #[derive(Clone, Debug, Default)]
 pub struct Channels {
     policies: Vec<(Pattern, ChannelPolicy)>,
+    /// Of channels that no pattern fits.
+    others: ChannelPolicy,
     refuse_others: bool,
 }
 
@@ -164,6 +225,9 @@ impl Channels {
     /// [`InvalidPattern`] for an empty pattern, a colon without a name behind it, a
     /// parameter right behind another, and two of the same name.
     pub fn channel(mut self, pattern: &str, policy: ChannelPolicy) -> Result<Self, InvalidPattern> {
+        // Counted for each pattern.
+        let counters = Arc::default();
+        let policy = ChannelPolicy { counters, ..policy };
         self.policies.push((Pattern::new(pattern)?, policy));
         Ok(self)
     }
@@ -198,6 +262,31 @@ impl Channels {
         self.find(name).is_some_and(|(_, policy)| policy.presence)
     }
 
+    pub(crate) fn slow_policy(&self, name: &str) -> SlowPolicy {
+        let found = self.find(name).map(|(_, policy)| policy);
+        found.unwrap_or(&self.others).slow_policy()
+    }
+
+    /// What a new subscriber gets at once: whether anything, and the key.
+    pub(crate) fn latest_value(&self, name: &str) -> Option<Option<&str>> {
+        let (_, policy) = self.find(name).filter(|(_, policy)| policy.sends_latest)?;
+        Some(policy.key.as_deref())
+    }
+
+    /// Whether offsets may be left out, as only the newest publication matters.
+    pub(crate) fn is_latest(&self, name: &str) -> bool {
+        self.latest_value(name).is_some()
+            || self.slow_policy(name).slow_readers == SlowReaders::Latest
+    }
+
+    /// By pattern, in their order.
+    pub(crate) fn slow_reader_counts(&self) -> Vec<(String, SlowReaderCounts)> {
+        let policies = self.policies.iter();
+        policies
+            .map(|(pattern, policy)| (pattern.to_string(), policy.counters.read()))
+            .collect()
+    }
+
     fn find(&self, name: &str) -> Option<&(Pattern, ChannelPolicy)> {
         let mut policies = self.policies.iter();
         policies.find(|(pattern, _)| pattern.matches(name).is_some())
@@ -219,6 +308,15 @@ struct Pattern(Vec<Part>);
 enum Part {
     Text(String),
     Parameter(String),
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            Part::Text(text) => f.write_str(text),
+            Part::Parameter(name) => write!(f, ":{name}"),
+        })
+    }
 }
 
 impl Pattern {

@@ -16,7 +16,7 @@ use nextrush_protocol::CloseCode;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use self::history::{Older, newest};
+use self::history::{Older, messages, newest};
 use crate::auth::{User, UserId};
 use crate::drain;
 use crate::error_message::ErrorMessage;
@@ -25,11 +25,12 @@ use crate::internal_room;
 use crate::message::Message;
 use crate::once::{self, Answer, CommandId, Repeats, Request};
 use crate::outgoing::Outgoing;
-use crate::recovery::{Recovered, Since};
+use crate::recovery::{Recovered, Since, Unrecovered};
 use crate::room::{JoinError, RoomName, Rooms};
+use crate::slow_readers::{Counters, SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
 use crate::timestamp::Timestamp;
-use crate::topics::{Entrance, SubscribeError, Topics};
+use crate::topics::{Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
 
 /// How many messages a room keeps.
 const KEPT: usize = 100;
@@ -75,6 +76,7 @@ struct Inner {
     /// The members of each room in the order they came, one entry per socket.
     members: Mutex<HashMap<RoomName, IndexMap<ConnectionId, User>>>,
     repeats: Repeats,
+    slow_readers: Arc<Counters>,
 }
 
 impl ChatServer {
@@ -86,6 +88,7 @@ impl ChatServer {
             owner: app.next_owner(),
             members: Mutex::default(),
             repeats: Repeats::default(),
+            slow_readers: Arc::default(),
         }))
     }
 
@@ -161,15 +164,40 @@ impl ChatServer {
     /// The members of a room, one entry for each socket, in the order they came.
     #[must_use]
     pub fn room_users(&self, room: &RoomName) -> Vec<User> {
-        let members = self.0.members.lock();
-        let room = members.get(room);
-        room.map_or_else(Vec::new, |room| room.values().cloned().collect())
+        self.0.users_of(room)
+    }
+
+    /// How often members of rooms have been too slow. They are given later what they missed, as
+    /// in channels with [`SlowReaders::Heal`](crate::SlowReaders): in a further `room-history`.
+    #[must_use]
+    pub fn slow_readers(&self) -> SlowReaderCounts {
+        self.0.slow_readers.read()
     }
 
     /// The rooms that have members.
     #[must_use]
     pub fn rooms(&self) -> Vec<RoomName> {
         self.0.members.lock().keys().cloned().collect()
+    }
+
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::clone(&self.0) as Arc<dyn Feed>
+    }
+
+    /// The rooms that have members, with the number of their sockets, in no order.
+    #[must_use]
+    pub fn room_counts(&self) -> Vec<(RoomName, usize)> {
+        let members = self.0.members.lock();
+        let rooms = members.iter();
+        rooms
+            .map(|(room, members)| (room.clone(), members.len()))
+            .collect()
+    }
+
+    /// How many rooms have members.
+    #[must_use]
+    pub fn room_count(&self) -> usize {
+        self.0.members.lock().len()
     }
 
     fn topics(&self) -> &Topics {
@@ -319,13 +347,68 @@ fn message_id(Position { epoch, offset }: Position) -> u64 {
     epoch.created_ms() + offset
 }
 
-fn encode(topic: &Topic, epoch: Epoch, publication: &Publication) -> Outgoing {
-    match ChatMessage::new(epoch, publication).and_then(|message| Outgoing::json(&message)) {
-        Ok(message) => message,
-        Err(error) => {
-            tracing::error!(%topic, %error, "a kept chat message cannot be read");
-            ErrorMessage::new("A message could not be read").into()
+impl Inner {
+    fn users(&self, topic: &Topic) -> Vec<User> {
+        // As `ChatServer::topic` made it.
+        let room = topic.as_str().splitn(3, '/').last().unwrap_or_default();
+        RoomName::new(room).map_or_else(|_| Vec::new(), |room| self.users_of(&room))
+    }
+
+    fn users_of(&self, room: &RoomName) -> Vec<User> {
+        let members = self.members.lock();
+        let room = members.get(room);
+        room.map_or_else(Vec::new, |room| room.values().cloned().collect())
+    }
+}
+
+impl Feed for Inner {
+    fn message(&self, topic: &Topic, epoch: Epoch, publication: &Publication) -> Outgoing {
+        match ChatMessage::new(epoch, publication).and_then(|message| Outgoing::json(&message)) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::error!(%topic, %error, "a kept chat message cannot be read");
+                ErrorMessage::new("A message could not be read").into()
+            }
         }
+    }
+
+    fn slow_readers(&self, _: &Topic) -> SlowPolicy {
+        SlowPolicy {
+            slow_readers: SlowReaders::Heal,
+            key: None,
+            counters: Arc::clone(&self.slow_readers),
+        }
+    }
+
+    /// The same as to a client that comes back: the room and what it missed there.
+    fn catch_up(&self, topic: &Topic, behind: &Behind<'_>) -> Vec<Outgoing> {
+        let recovered = match behind.lost {
+            None => Ok(()),
+            Some(_) => Err(Unrecovered::History),
+        };
+        let position = Position {
+            epoch: behind.epoch,
+            offset: behind.offset,
+        };
+        let users = self.users(topic);
+        let history = room_history(position, behind.publications, &users, Some(recovered));
+        vec![history.into()]
+    }
+}
+
+/// What a room has, or what a client missed of it.
+fn room_history<'a>(
+    Position { epoch, offset }: Position,
+    publications: &'a [Arc<Publication>],
+    users: &'a [User],
+    recovered: Option<Result<(), Unrecovered>>,
+) -> Event<'a> {
+    Event::RoomHistory {
+        messages: messages(epoch, publications),
+        users,
+        epoch: epoch.to_string(),
+        offset,
+        recovered: (&recovered).into(),
     }
 }
 
@@ -346,14 +429,13 @@ impl Member {
                 Some(Ok(missed)) => missed,
                 Some(Err(_)) | None => newest(&history.publications, SENT),
             };
-            let Position { epoch, offset } = history.position;
-            socket.send(Event::RoomHistory {
-                messages: self.messages(epoch, publications),
-                users: &users,
-                epoch: epoch.to_string(),
-                offset,
-                recovered: (&missed).into(),
-            });
+            let recovered = missed.map(|missed| missed.map(drop));
+            socket.send(room_history(
+                history.position,
+                publications,
+                &users,
+                recovered,
+            ));
             // From here on private messages reach it. Refused only when the socket is
             // closed, and then it leaves right away.
             let _ = self.chat.sockets_of(&self.user.id).admit(socket);
@@ -362,12 +444,13 @@ impl Member {
                 user_count: users.len(),
             };
             others.publish_except(Outgoing::from(joined).into_frame(), &[socket.id()]);
+            Entered::Live
         };
         // All that is kept, as the last messages are sent where recovery fails.
         let query = since.map_or(HistoryQuery::Latest(SENT), |_| HistoryQuery::Latest(KEPT));
         let topics = self.chat.topics();
         topics
-            .subscribe(&self.topic, encode, socket, query, enter)
+            .subscribe(&self.topic, &self.chat.feed(), socket, query, enter)
             .await
     }
 
@@ -391,7 +474,8 @@ impl Member {
             others.publish(Outgoing::from(left).into_frame());
         };
         let topics = self.chat.topics();
-        let left = topics.unsubscribe(&self.topic, encode, socket, leave);
+        let feed = self.chat.feed();
+        let left = topics.unsubscribe(&self.topic, &feed, socket, leave);
         if let Err(error) = left.await {
             tracing::warn!(%error, room = %self.room, "the broker could not be told that a room is empty");
         }

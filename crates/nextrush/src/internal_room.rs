@@ -17,5 +17,13 @@ pub(crate) fn of_owner(kind: &str, owner: u64, name: &str) -> String {
 
 /// The subscribers of a topic.
 pub(crate) fn of_topic(topic: &nextrush_broker::Topic) -> String {
-    format!("\0topic/{topic}")
+    format!("{TOPIC}{topic}")
 }
+
+/// Whether this is a room that a client would say it is in: the application's own ones, and
+/// those of topics.
+pub(crate) fn is_joined_by_name(room: &str) -> bool {
+    !room.starts_with('\0') || room.starts_with(TOPIC)
+}
+
+const TOPIC: &str = "\0topic/";

@@ -26,6 +26,7 @@
 //! - [`ChatServer`], [`LiveUpdates`], [`RoomManager`]: whole features to mount.
 //! - [`Jwt`] and [`Authenticated`]: who a client is.
 //! - [`Options`], [`OriginPolicy`], [`rate_limit()`]: what a client may do.
+//! - `testing`, with the feature of that name: tests without sockets, in virtual time.
 
 // From the front door inwards: an application, its endpoints, their sockets.
 mod app;
@@ -33,6 +34,7 @@ mod drain;
 mod error;
 mod pattern;
 mod server;
+mod slow_readers;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -61,6 +63,7 @@ mod rate_limit;
 // What sockets have in common.
 mod handle;
 mod internal_room;
+mod metrics;
 mod room;
 mod room_event;
 
@@ -78,6 +81,9 @@ mod live;
 mod room_manager;
 mod timestamp;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use app::App;
 pub use auth::{
     AuthError, AuthRejection, Authenticated, InvalidUserId, Jwt, KeyError, SignError, User, UserId,
@@ -92,6 +98,7 @@ pub use event::{EventHandler, Outcome};
 pub use handle::{Handle, MissingHandle};
 pub use live::{LiveUpdates, PublishError};
 pub use message::Message;
+pub use metrics::Metrics;
 pub use offload::{blocking, offload};
 pub use origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use outgoing::Outgoing;
@@ -103,6 +110,7 @@ pub use room::{InvalidRoomName, JoinError, RoomName, Rooms};
 pub use room_event::{RoomEvent, RoomEvents};
 pub use room_manager::RoomManager;
 pub use server::{Listen, ListenAddr, Server, ToAddr};
+pub use slow_readers::{SlowReaderCounts, SlowReaders};
 pub use socket::{Socket, Timer};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 #[cfg(feature = "tls")]
@@ -116,7 +124,8 @@ pub use nextrush_broker::{
 #[cfg(feature = "embedded")]
 pub use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 pub use nextrush_engine::{
-    Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Heartbeat,
-    Options, PingLimit, State,
+    Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Counts, Heartbeat,
+    InvalidConnectionId, Metrics as EngineMetrics, Options, PingLimit, ShardMetrics, State,
+    TurnTimes,
 };
 pub use nextrush_protocol::{CloseCode, DeflateConfig, Limits, Retry};

@@ -1,6 +1,7 @@
 //! The guide's live updates: clients subscribe to channels, anybody publishes.
 
 mod messages;
+mod restart;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -27,11 +28,12 @@ use crate::message::Message;
 use crate::once::{self, Answer, CommandId, Request};
 use crate::outgoing::Outgoing;
 use crate::presence::{self, Diff, Presence, Snapshot};
-use crate::recovery::Since;
+use crate::recovery::{self, Since};
 use crate::room::{JoinError, RoomName};
+use crate::slow_readers::{SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
 use crate::timestamp::Timestamp;
-use crate::topics::{Entrance, SubscribeError, Topics};
+use crate::topics::{self, Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
 
 /// The most channels one socket can be subscribed to.
 const CHANNELS_PER_SOCKET: usize = 100;
@@ -63,6 +65,8 @@ struct Inner {
     /// Grace periods are counted from here.
     begun: Instant,
     subscriptions: Mutex<HashMap<ConnectionId, HashSet<Topic>>>,
+    /// Channels whose members of before a restart have been looked for.
+    taken_over: Mutex<HashSet<Topic>>,
 }
 
 /// Why something could not be published.
@@ -99,6 +103,7 @@ impl LiveUpdates {
             presence: Presence::default(),
             begun: Instant::now(),
             subscriptions: Mutex::default(),
+            taken_over: Mutex::default(),
         }))
     }
 
@@ -117,8 +122,10 @@ impl LiveUpdates {
     /// sockets is subscribed.
     ///
     /// A socket that is lost without a close is waited for, 15 s, and if the user comes
-    /// back by then nobody is told. After a crash of the process nobody is a member who
-    /// has not subscribed again. A channel shows 1,000 sockets at most.
+    /// back by then nobody is told. So is everybody after a
+    /// [drain](crate::Handle::drain), also by the next process if its broker is the same and
+    /// it begins within 15 s. After a crash of the process nobody is a member who has not
+    /// subscribed again. A channel shows 1,000 sockets at most.
     pub fn connect_as(&self, socket: &Socket, user: User) {
         self.connect_client(socket, Some(Arc::new(user)));
     }
@@ -145,7 +152,10 @@ impl LiveUpdates {
     pub async fn subscribe(&self, channel: &str, socket: &Socket) -> Result<bool, SubscribeError> {
         let topic = self.topic(channel).ok_or(SubscribeError::InvalidName)?;
         let mut is_new = false;
-        let then = |_: &Room, _: &History, entrance: Entrance| is_new = entrance == Entrance::New;
+        let then = |_: &Room, _: &History, entrance: Entrance| {
+            is_new = entrance == Entrance::New;
+            Entered::Live
+        };
         self.subscribe_and(&topic, socket, HistoryQuery::Latest(0), then)
             .await?;
         Ok(is_new)
@@ -158,7 +168,7 @@ impl LiveUpdates {
         topic: &Topic,
         socket: &Socket,
         query: HistoryQuery,
-        then: impl FnOnce(&Room, &History, Entrance),
+        then: impl FnOnce(&Room, &History, Entrance) -> Entered,
     ) -> Result<(), SubscribeError> {
         let mut noted = Noted {
             live: self,
@@ -173,10 +183,10 @@ impl LiveUpdates {
                 socket.connection().leave(room);
             }
             noted.is_subscribed = true;
-            then(room, history, entrance);
+            then(room, history, entrance)
         };
         self.topics()
-            .subscribe(topic, encode, socket, query, enter)
+            .subscribe(topic, &self.feed(), socket, query, enter)
             .await
     }
 
@@ -199,7 +209,7 @@ impl LiveUpdates {
             self.announce(others, &topic, self.0.presence.leave(&topic, socket.id()));
         };
         self.topics()
-            .unsubscribe(&topic, encode, socket, leave)
+            .unsubscribe(&topic, &self.feed(), socket, leave)
             .await?;
         Ok(was_noted)
     }
@@ -284,6 +294,19 @@ impl LiveUpdates {
             .collect()
     }
 
+    /// How often subscribers have been too slow, for each pattern of the channels that there
+    /// are policies for.
+    #[must_use]
+    pub fn slow_readers(&self) -> Vec<(String, SlowReaderCounts)> {
+        self.0.channels.slow_reader_counts()
+    }
+
+    /// How many channels have subscribers; cheaper than to list them.
+    #[must_use]
+    pub fn channel_count(&self) -> usize {
+        self.topics().count(&format!("live/{}/", self.0.owner))
+    }
+
     /// The number of sockets subscribed to a channel.
     #[must_use]
     pub fn subscribers(&self, channel: &str) -> usize {
@@ -336,21 +359,42 @@ impl LiveUpdates {
         if !self.0.channels.may_subscribe(socket, channel) {
             return Err(SubscribeError::Refused);
         }
-        let query = since.map_or(HistoryQuery::Latest(0), Since::query);
+        if self.0.channels.has_presence(channel) {
+            self.take_over(&topic).await;
+        }
+        let latest_value = self.0.channels.latest_value(channel);
+        let query = match (since, latest_value) {
+            (Some(since), _) => since.query(),
+            (None, Some(Some(_))) => HistoryQuery::Latest(usize::MAX),
+            (None, Some(None)) => HistoryQuery::Latest(1),
+            (None, None) => HistoryQuery::Latest(0),
+        };
         let then = |room: &Room, history: &History, entrance: Entrance| {
             // Whoever is subscribed already misses nothing.
             let since = since.filter(|_| entrance == Entrance::New);
             let missed = since.map(|since| since.missed(history));
             let Position { epoch, offset } = history.position;
+            let newest = match (latest_value, &missed) {
+                (Some(key), None) if entrance == Entrance::New => newest(history, key),
+                _ => Vec::new(),
+            };
             let subscribed = Event::Subscribed {
                 channel,
                 epoch: epoch.to_string(),
-                offset,
+                // What follows are the updates after this one.
+                offset: newest.first().map_or(offset, |first| first.offset - 1),
                 recovered: (&missed).into(),
+                latest: self.0.channels.is_latest(channel),
             };
             socket.send(Answer::new(subscribed, id));
-            for publication in missed.into_iter().flatten().flatten() {
-                socket.send(encode(&topic, epoch, publication));
+            let missed = missed.and_then(Result::ok).unwrap_or_default();
+            let entered = self.enter_with(socket, channel, missed);
+            let at_once = match entered {
+                Entered::Live => missed,
+                Entered::Behind { .. } => &[],
+            };
+            for publication in newest.iter().chain(at_once) {
+                socket.send(update(&topic, publication));
             }
             if let Some(user) = user
                 && entrance == Entrance::New
@@ -359,8 +403,25 @@ impl LiveUpdates {
                 let joined = self.0.presence.join(&topic, user, socket.id());
                 self.announce(room, &topic, joined);
             }
+            entered
         };
         self.subscribe_and(&topic, socket, query, then).await
+    }
+
+    /// How a client goes on that missed these: it is sent them at once if they are few, else
+    /// as it takes them. Clients with many channels on a slow line would be closed for what
+    /// waits.
+    fn enter_with(&self, socket: &Socket, channel: &str, missed: &[Arc<Publication>]) -> Entered {
+        let bytes: usize = missed.iter().map(|missed| missed.data.len()).sum();
+        let heals = self.0.channels.slow_policy(channel).slow_readers == SlowReaders::Heal;
+        match missed.first() {
+            Some(first) if heals && bytes + socket.connection().buffered() > topics::PART => {
+                Entered::Behind {
+                    first: first.offset,
+                }
+            }
+            _ => Entered::Live,
+        }
     }
 
     /// The topic of a channel with presence that the socket is subscribed to.
@@ -454,10 +515,12 @@ impl LiveUpdates {
                     self.wait_for_lost(topic.clone());
                 }
             };
-            let left = self.topics().unsubscribe(&topic, encode, socket, leave);
+            let feed = self.feed();
+            let left = self.topics().unsubscribe(&topic, &feed, socket, leave);
             if let Err(error) = left.await {
                 tracing::warn!(%error, %topic, "the broker could not be told that a channel is unused");
             }
+            self.hand_over(&topic).await;
         }
     }
 
@@ -499,6 +562,10 @@ impl LiveUpdates {
         let subscriptions = self.0.subscriptions.lock();
         let topics = subscriptions.get(&id);
         topics.is_some_and(|topics| topics.contains(topic))
+    }
+
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::clone(&self.0) as Arc<dyn Feed>
     }
 
     fn topics(&self) -> &Topics {
@@ -545,7 +612,38 @@ fn channel_of(topic: &Topic) -> &str {
     topic.as_str().splitn(3, '/').last().unwrap_or_default()
 }
 
-fn encode(topic: &Topic, _: Epoch, publication: &Publication) -> Outgoing {
+impl Feed for Inner {
+    fn message(&self, topic: &Topic, _: Epoch, publication: &Publication) -> Outgoing {
+        update(topic, publication)
+    }
+
+    fn slow_readers(&self, topic: &Topic) -> SlowPolicy {
+        self.channels.slow_policy(channel_of(topic))
+    }
+
+    fn catch_up(&self, topic: &Topic, behind: &Behind<'_>) -> Vec<Outgoing> {
+        let channel = channel_of(topic);
+        let lost = behind.lost.as_ref().map(|lost| Event::Gap {
+            channel,
+            from: *lost.start().min(lost.end()),
+            to: *lost.end(),
+            epoch: behind.epoch.to_string(),
+        });
+        let updates = behind.publications.iter();
+        let updates = updates.map(|publication| update(topic, publication));
+        let has_presence = behind.is_last && self.channels.has_presence(channel);
+        let presence = has_presence.then(|| Event::Presence {
+            channel,
+            snapshot: self.presence.snapshot(topic),
+        });
+        let lost = lost.map(Outgoing::from).into_iter();
+        lost.chain(updates)
+            .chain(presence.map(Outgoing::from))
+            .collect()
+    }
+}
+
+fn update(topic: &Topic, publication: &Publication) -> Outgoing {
     let channel = channel_of(topic);
     match serde_json::from_slice::<&RawValue>(&publication.data) {
         Ok(data) => Outgoing::from(Event::Update {
@@ -559,4 +657,24 @@ fn encode(topic: &Topic, _: Epoch, publication: &Publication) -> Outgoing {
             ErrorMessage::new("An update could not be read").into()
         }
     }
+}
+
+/// The newest publication, or of each key that this JSON pointer leads to.
+fn newest(history: &History, key: Option<&str>) -> Vec<Arc<Publication>> {
+    let mut keys = HashSet::new();
+    let mut left = recovery::LIMIT_BYTES;
+    let mut newest: Vec<_> = history
+        .publications
+        .iter()
+        .rev()
+        .filter(|publication| keys.insert(key.map(|key| topics::key_of(&publication.data, key))))
+        .take_while(|publication| {
+            let after = left.checked_sub(publication.data.len());
+            left = after.unwrap_or_default();
+            after.is_some()
+        })
+        .cloned()
+        .collect();
+    newest.reverse();
+    newest
 }

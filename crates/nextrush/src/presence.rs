@@ -2,7 +2,8 @@
 //!
 //! Whoever loses its connection is still there for a grace period, and if the same user
 //! comes back within it nobody hears of the interruption. Whoever closes or unsubscribes
-//! leaves at once. All of it is in memory: when the process ends, nobody is there any more.
+//! leaves at once. All of it is in memory: when the process ends, nobody is there any more,
+//! unless what was there is [taken over](Presence::take_over) by the next one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use nextrush_broker::Topic;
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::User;
@@ -54,17 +55,17 @@ enum Place<C> {
 }
 
 /// Somebody who is in a channel, as clients see it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Member {
     user: User,
     devices: Vec<Shown>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Shown {
     id: String,
     since: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     data: Option<Value>,
 }
 
@@ -77,7 +78,7 @@ pub(crate) struct Left {
 
 /// Everybody in a channel at one moment, to be written as JSON: `members`, each a user
 /// with devices, and the `version`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     members: Vec<Member>,
     version: u64,
@@ -194,6 +195,34 @@ impl<C: Copy + Eq> Presence<C> {
         }))
     }
 
+    /// Waits for those who were there in an earlier process, until then. Nobody hears of it.
+    /// Has no effect once somebody is there.
+    pub(crate) fn take_over(&self, topic: &Topic, before: Snapshot, until_ms: u64) {
+        let mut channels = self.channels.lock();
+        let members = channels.entry(topic.clone()).or_default();
+        if !members.devices.is_empty() {
+            return;
+        }
+        members.version = before.version;
+        for member in before.members {
+            for shown in member.devices {
+                // New names come after those that are in use.
+                let number = shown.id.parse().map_or(0, |number: u64| number + 1);
+                self.devices.fetch_max(number, Ordering::Relaxed);
+                let device = Device {
+                    user: member.user.clone(),
+                    since: shown.since,
+                    data: shown.data,
+                    place: Place::LostUntil(until_ms),
+                };
+                members.devices.insert(shown.id, device);
+            }
+        }
+        if members.devices.is_empty() {
+            channels.remove(topic);
+        }
+    }
+
     /// Everybody who is there.
     pub(crate) fn snapshot(&self, topic: &Topic) -> Snapshot {
         let channels = self.channels.lock();
@@ -213,6 +242,12 @@ impl<C: Copy + Eq> Presence<C> {
             members: shown.collect(),
             version: members.version,
         }
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
     }
 }
 

@@ -5,25 +5,32 @@
 //! without gap or duplicate: while the history is being read, publications are
 //! held for it, and those that the history already contains are left out.
 
+mod feed;
+mod stream;
+
+pub(crate) use feed::{Behind, Feed, SlowPolicy};
+pub(crate) use stream::{PART, key_of};
+
 use std::collections::HashMap;
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use nextrush_broker::{
-    Broker, BrokerError, Epoch, History, HistoryQuery, Publication, Publish, Published, Sink, Topic,
+    Broker, BrokerError, Epoch, History, HistoryQuery, Position, Publication, Publish, Published,
+    Sink, Topic,
 };
 use nextrush_engine::{Engine, Room};
 use nextrush_protocol::Frame;
 use parking_lot::Mutex;
 
+use self::stream::{Newest, Stream};
 use crate::handle;
 use crate::internal_room;
 use crate::outgoing::Outgoing;
 use crate::room::JoinError;
+use crate::slow_readers::SlowReaders;
 use crate::socket::Socket;
-
-/// Makes the message that subscribers get from a publication.
-pub(crate) type Encode = fn(&Topic, Epoch, &Publication) -> Outgoing;
 
 /// Why a socket could not subscribe.
 #[derive(Debug, thiserror::Error)]
@@ -57,19 +64,35 @@ pub(crate) enum Entrance {
     Again,
 }
 
+/// How a socket goes on that has become a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// With what is published after the history's position.
+    Live,
+    /// With what it lacks: the publications from this one on, which the topic remembers.
+    Behind {
+        /// The first one.
+        first: u64,
+    },
+}
+
 /// The topics that this node's sockets are subscribed to.
 pub(crate) struct Topics {
     broker: Arc<dyn Broker>,
     engine: Engine,
+    own: Weak<Self>,
     local: Mutex<HashMap<Topic, Arc<LocalTopic>>>,
+    published: AtomicU64,
 }
 
 impl Topics {
     pub(crate) fn new(broker: Arc<dyn Broker>, engine: Engine) -> Arc<Self> {
-        let topics = Arc::new(Self {
+        let topics = Arc::new_cyclic(|own| Self {
             broker,
             engine,
+            own: Weak::clone(own),
             local: Mutex::default(),
+            published: AtomicU64::new(0),
         });
         topics
             .broker
@@ -88,22 +111,32 @@ impl Topics {
         topic: &Topic,
         publish: Publish,
     ) -> Result<Published, BrokerError> {
-        self.broker.publish(topic, publish).await
+        let published = self.broker.publish(topic, publish).await?;
+        if !published.is_repeat {
+            self.published.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(published)
+    }
+
+    /// How often something was published from this node.
+    pub(crate) fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
     }
 
     /// Subscribes a socket. `enter` is called once the socket is a member, while
     /// nothing else happens in the topic: what it sends comes before everything
     /// that is published after `History::position`. It is told whether the socket is
-    /// new there; for one that is not, the position is that of what it was sent last.
+    /// new there; for one that is not, the position is that of what it was sent last. It
+    /// says how the socket goes on.
     pub(crate) async fn subscribe(
         &self,
         topic: &Topic,
-        encode: Encode,
+        feed: &Arc<dyn Feed>,
         socket: &Socket,
         query: HistoryQuery,
-        enter: impl FnOnce(&Room, &History, Entrance),
+        enter: impl FnOnce(&Room, &History, Entrance) -> Entered,
     ) -> Result<(), SubscribeError> {
-        let entering = self.interested(topic, encode).await?;
+        let entering = self.interested(topic, feed).await?;
         let entered = match self.broker.history(topic, query).await {
             Ok(history) => entering.complete(socket, history, enter),
             Err(error) => Err(error.into()),
@@ -125,14 +158,14 @@ impl Topics {
     pub(crate) async fn unsubscribe(
         &self,
         topic: &Topic,
-        encode: Encode,
+        feed: &Arc<dyn Feed>,
         socket: &Socket,
         leave: impl FnOnce(&Room),
     ) -> Result<(), BrokerError> {
         loop {
             // A closed socket is in no room any more, so the topic may have been given up
             // already; what has to be told is told in a fresh entry then.
-            let local = self.entry(topic, encode);
+            let local = self.entry(topic, feed);
             let mut interest = local.interest.lock().await;
             if *interest == Interest::Retired {
                 continue;
@@ -172,6 +205,15 @@ impl Topics {
             .collect()
     }
 
+    /// The number of topics with such names that are in use on this node.
+    pub(crate) fn count(&self, prefix: &str) -> usize {
+        let local = self.local.lock();
+        let names = local
+            .keys()
+            .filter(|topic| topic.as_str().starts_with(prefix));
+        names.count()
+    }
+
     /// The number of sockets subscribed on this node.
     pub(crate) fn subscribers(&self, topic: &Topic) -> usize {
         let local = self.local.lock().get(topic).cloned();
@@ -179,9 +221,13 @@ impl Topics {
     }
 
     /// The topic's entry, with the broker told that publications are wanted.
-    async fn interested(&self, topic: &Topic, encode: Encode) -> Result<Entering, BrokerError> {
+    async fn interested(
+        &self,
+        topic: &Topic,
+        feed: &Arc<dyn Feed>,
+    ) -> Result<Entering, BrokerError> {
         loop {
-            let local = self.entry(topic, encode);
+            let local = self.entry(topic, feed);
             let mut interest = local.interest.lock().await;
             match *interest {
                 // Given up between the look-up and the lock: take a fresh one.
@@ -220,12 +266,15 @@ impl Topics {
         Ok(())
     }
 
-    fn entry(&self, topic: &Topic, encode: Encode) -> Arc<LocalTopic> {
+    fn entry(&self, topic: &Topic, feed: &Arc<dyn Feed>) -> Arc<LocalTopic> {
         let mut local = self.local.lock();
         let entry = local.entry(topic.clone()).or_insert_with(|| {
             Arc::new(LocalTopic {
+                topics: Weak::clone(&self.own),
+                topic: topic.clone(),
                 room: self.engine.room(&internal_room::of_topic(topic)),
-                encode,
+                feed: Arc::downgrade(feed),
+                policy: feed.slow_readers(topic),
                 interest: tokio::sync::Mutex::new(Interest::New),
                 state: Mutex::default(),
             })
@@ -247,12 +296,35 @@ impl Topics {
         let Some(local) = self.local.lock().get(topic).cloned() else {
             return;
         };
-        let frame = (local.encode)(topic, epoch, publication).into_frame();
+        let Some(feed) = local.feed.upgrade() else {
+            return;
+        };
+        let offset = publication.offset;
+        let frame = feed.message(topic, epoch, publication).into_frame();
         let mut state = local.state.lock();
-        for held in state.waiting.values_mut() {
-            held.push((publication.offset, frame.clone()));
+        if state.begins_anew(epoch) {
+            // Else nobody would know what the offsets mean from now on.
+            for message in feed.catch_up(topic, &Behind::lost(epoch, 1..=offset - 1)) {
+                local.room.publish(message.into_frame());
+            }
         }
-        local.room.publish(frame);
+        let stream = state.stream(&local, epoch);
+        state.delivered = offset;
+        for held in state.waiting.values_mut() {
+            held.push((offset, frame.clone()));
+        }
+        if local.policy.slow_readers == SlowReaders::Latest {
+            let pointer = local.policy.key.as_deref();
+            let key = pointer.and_then(|pointer| key_of(&publication.data, pointer));
+            state.newest.add(key, offset, frame.clone());
+        }
+        match local.over() {
+            Some(over) => {
+                let skippable = stream.skippable(offset, over);
+                local.room.publish_skippable(frame, skippable);
+            }
+            None => local.room.publish(frame),
+        }
     }
 }
 
@@ -273,13 +345,27 @@ impl Sink for Delivery {
 /// `interest` is what the broker was told, changed by one task at a time; `state`
 /// makes subscribing, leaving and delivering follow one another.
 struct LocalTopic {
+    topics: Weak<Topics>,
+    topic: Topic,
     room: Room,
-    encode: Encode,
+    /// Lives as long as somebody is subscribed.
+    feed: Weak<dyn Feed>,
+    policy: SlowPolicy,
     interest: tokio::sync::Mutex<Interest>,
     state: Mutex<State>,
 }
 
 impl LocalTopic {
+    /// How much may wait for a subscriber that is sent a publication all the same; `None`:
+    /// whatever waits.
+    fn over(&self) -> Option<usize> {
+        match self.policy.slow_readers {
+            SlowReaders::Heal | SlowReaders::Drop => Some(PART),
+            SlowReaders::Latest => Some(0),
+            SlowReaders::Close => None,
+        }
+    }
+
     fn is_used(&self) -> bool {
         let state = self.state.lock();
         !state.waiting.is_empty() || !self.room.is_empty()
@@ -299,6 +385,43 @@ struct State {
     /// published meanwhile.
     waiting: HashMap<u64, Vec<(u64, Frame)>>,
     next_ticket: u64,
+    /// The present one, once anything is known of it.
+    stream: Option<Arc<Stream>>,
+    /// The last publication that was delivered.
+    delivered: u64,
+    /// Of topics whose slow readers get no other.
+    newest: Newest,
+}
+
+impl State {
+    /// Whether a stream is at its end, as there is something of another epoch.
+    fn begins_anew(&self, epoch: Epoch) -> bool {
+        let is_other = |stream: &Arc<Stream>| stream.epoch() != epoch;
+        self.stream.as_ref().is_some_and(is_other)
+    }
+
+    /// The stream of this epoch, which is the present one.
+    fn stream(&mut self, local: &Arc<LocalTopic>, epoch: Epoch) -> Arc<Stream> {
+        match &self.stream {
+            Some(stream) if stream.epoch() == epoch => Arc::clone(stream),
+            _ => {
+                let stream = Arc::new(Stream::new(local, epoch));
+                self.newest = Newest::default();
+                self.stream = Some(Arc::clone(&stream));
+                stream
+            }
+        }
+    }
+
+    /// The last publication of this epoch that was delivered, or 0.
+    fn delivered_in(&self, epoch: Epoch) -> u64 {
+        let is_of_it = |stream: &Arc<Stream>| stream.epoch() == epoch;
+        if self.stream.as_ref().is_some_and(is_of_it) {
+            self.delivered
+        } else {
+            0
+        }
+    }
 }
 
 /// A subscriber that is no member yet. Dropping it gives the wish up.
@@ -323,7 +446,7 @@ impl Entering {
         &self,
         socket: &Socket,
         mut history: History,
-        enter: impl FnOnce(&Room, &History, Entrance),
+        enter: impl FnOnce(&Room, &History, Entrance) -> Entered,
     ) -> Result<(), SubscribeError> {
         let mut state = self.local.state.lock();
         let held = state.waiting.remove(&self.ticket).unwrap_or_default();
@@ -336,10 +459,20 @@ impl Entering {
             enter(room, &history, Entrance::Again);
             return Ok(());
         }
-        enter(room, &history, Entrance::New);
+        let Position { epoch, offset: top } = history.position;
+        let connection = socket.connection();
+        let entered = enter(room, &history, Entrance::New);
+        // Of a stream that has ended meanwhile there is nothing to be had later.
+        if let Entered::Behind { first } = entered
+            && !state.begins_anew(epoch)
+        {
+            let stream = state.stream(&self.local, epoch);
+            room.lag(connection, stream.skippable(first, PART));
+            return Ok(());
+        }
         for (offset, frame) in held {
-            if offset > history.position.offset {
-                socket.connection().send(frame);
+            if offset > top {
+                connection.send(frame);
             }
         }
         Ok(())

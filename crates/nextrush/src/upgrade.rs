@@ -31,6 +31,8 @@ use crate::place;
 use crate::read_ahead::ReadAhead;
 use crate::refusal;
 use crate::socket::{SocketEvents, call_endpoint};
+#[cfg(feature = "testing")]
+use crate::testing;
 use crate::traffic::Busy;
 
 /// Prepares the upgrade: the connection moves to the engine as soon as the answer
@@ -43,6 +45,20 @@ pub(crate) fn start(
     open: Open,
 ) -> Result<(), UpgradeError> {
     let placement = place::of(&parts.extensions);
+    #[cfg(feature = "testing")]
+    if let Some(transport) = testing::take_transport(&parts.extensions) {
+        let events = SocketEvents::new(app.clone(), None);
+        let handover = Handover {
+            open: Some(Box::new(|connection| call_endpoint(connection, open))),
+            deflate,
+            placement,
+            ..Handover::default()
+        };
+        let accepted = app
+            .engine()
+            .accept(transport, handover, Arc::clone(options), events);
+        return accepted.map(drop).map_err(|_| UpgradeError::Full);
+    }
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     let upgrade = upgrade.ok_or(UpgradeError::NotUpgradable)?;
     if !app.engine().has_capacity() {

@@ -91,8 +91,12 @@ fn run(
 ) {
     let start = Instant::now();
     let mut events = Events::with_capacity(EVENTS);
+    let mut turn_began = None;
     while !shard.is_stopped() {
         let now = Moment::new(start.elapsed());
+        if let Some(began) = turn_began {
+            link.board.count_turn(now.since(began));
+        }
         let wait_until = if link.inbox.doze() {
             shard.next_turn()
         } else {
@@ -114,7 +118,9 @@ fn run(
         let ready = events.iter().filter_map(readiness);
         #[cfg(feature = "tls")]
         let ready = with_unfinished(ready, unfinished);
-        shard.turn(Moment::new(start.elapsed()), ready);
+        let now = Moment::new(start.elapsed());
+        turn_began = Some(now);
+        shard.turn(now, ready);
     }
 }
 

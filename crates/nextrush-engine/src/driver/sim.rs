@@ -2,13 +2,15 @@
 //! sockets, in one thread, and in as much time as it is told.
 //!
 //! Nothing happens by itself. [`Network::run`] lets everything happen that can happen now,
-//! [`Network::advance`] lets time pass. The same calls give the same run.
+//! [`Network::advance`] lets time pass. The same calls give the same run. Who has a clock
+//! already sets the network's by it, with [`Network::set_elapsed`].
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,6 +22,7 @@ use crate::handler::Handler;
 use crate::handover::Handover;
 use crate::id::ConnectionId;
 use crate::io::{Io, Readiness};
+use crate::link::Link;
 use crate::moment::Moment;
 use crate::shard::Shard;
 use crate::shared::Shared;
@@ -33,23 +36,37 @@ const WINDOW: usize = 64 * 1024;
 pub struct Network {
     engine: Engine,
     shards: Vec<Shard<Pipes>>,
+    bell: Arc<Bell>,
     now: Moment,
 }
 
 impl Network {
     /// A network with an engine and no connections.
     pub fn new(config: &Config) -> Self {
-        let engine = Engine::without_threads(config);
+        let network = Self::of(&Engine::new(config.clone()));
+        network.expect("a new engine has no threads")
+    }
+
+    /// A network for an engine that was made already; `None` if it has had a connection,
+    /// and with that threads, or is shutting down.
+    pub fn of(engine: &Engine) -> Option<Self> {
+        if !engine.claim_shards() {
+            return None;
+        }
         let shared = engine.shared();
-        let new_shard = |link| {
-            let pipes = Pipes::default();
+        let bell = Arc::new(Bell::default());
+        let new_shard = |link: &Arc<Link>| {
+            let inbox_bell = Arc::clone(&bell);
+            link.inbox.set_waker(Box::new(move || inbox_bell.ring()));
+            let pipes = Pipes::new(&bell);
             Shard::new(pipes, Arc::clone(link), Shared::count_shard(shared))
         };
-        Self {
+        Some(Self {
             shards: shared.links.iter().map(new_shard).collect(),
-            engine,
+            engine: engine.clone(),
+            bell,
             now: Moment::START,
-        }
+        })
     }
 
     /// The engine that serves the clients.
@@ -109,6 +126,26 @@ impl Network {
         self.run();
     }
 
+    /// Sets the clock to so much after the start; never back. What is due by then happens
+    /// with the next [`run`](Self::run).
+    pub fn set_elapsed(&mut self, elapsed: Duration) {
+        self.now = self.now.max(Moment::new(elapsed));
+    }
+
+    /// When something will happen by itself, counted from the start.
+    pub fn next_turn(&self) -> Option<Duration> {
+        let next = self.shards.iter().filter_map(Shard::next_turn).min();
+        next.map(|next| next.since(Moment::START))
+    }
+
+    /// Has `waker` woken as soon as somebody gives the shards something to do, from
+    /// whatever thread. `false` if there is something already.
+    pub fn wait(&self, waker: &Waker) -> bool {
+        self.bell.add(waker);
+        let mut shards = self.shards.iter();
+        shards.all(|shard| shard.doze() && !shard.io().has_ready())
+    }
+
     /// How much time has passed.
     pub fn elapsed(&self) -> Duration {
         self.now.since(Moment::START)
@@ -136,6 +173,24 @@ impl fmt::Debug for Network {
             .field("engine", &self.engine)
             .field("elapsed", &self.elapsed())
             .finish_non_exhaustive()
+    }
+}
+
+/// Wakes those who wait for something to do.
+#[derive(Default)]
+struct Bell(Mutex<Vec<Waker>>);
+
+impl Bell {
+    fn add(&self, waker: &Waker) {
+        let mut wakers = self.0.lock();
+        if !wakers.iter().any(|known| known.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+    }
+
+    fn ring(&self) {
+        let wakers = mem::take(&mut *self.0.lock());
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -177,6 +232,18 @@ impl Client {
         let taken = mem::take(&mut state.to_client);
         state.report_writable();
         taken.into()
+    }
+
+    /// The same, but at most so many bytes, the oldest.
+    pub fn take_up_to(&self, bytes: usize) -> Vec<u8> {
+        let mut state = self.0.lock();
+        let count = bytes.min(state.to_client.len());
+        if count == 0 {
+            return Vec::new();
+        }
+        let taken = state.to_client.drain(..count).collect();
+        state.report_writable();
+        taken
     }
 
     /// How much may be on the way to the client before it takes it, in bytes: what the
@@ -246,12 +313,23 @@ struct State {
     closed: bool,
     reset: bool,
     /// Where readiness is reported, once a shard has the connection.
-    report: Option<(Reports, u32)>,
+    report: Option<(Arc<Reports>, u32)>,
     watch_writable: bool,
     ignores: bool,
 }
 
-type Reports = Arc<Mutex<Vec<Readiness>>>;
+/// What has become ready of one shard's connections.
+struct Reports {
+    ready: Mutex<Vec<Readiness>>,
+    bell: Arc<Bell>,
+}
+
+impl Reports {
+    fn add(&self, readiness: Readiness) {
+        self.ready.lock().push(readiness);
+        self.bell.ring();
+    }
+}
 
 impl State {
     fn has_room(&self) -> bool {
@@ -260,7 +338,7 @@ impl State {
 
     fn report(&self) {
         if let Some((reports, slot)) = &self.report {
-            reports.lock().push(Readiness {
+            reports.add(Readiness {
                 slot: *slot,
                 readable: true,
                 writable: self.watch_writable && self.has_room(),
@@ -274,7 +352,7 @@ impl State {
             && self.watch_writable
             && self.has_room()
         {
-            reports.lock().push(Readiness {
+            reports.add(Readiness {
                 slot: *slot,
                 writable: true,
                 ..Readiness::default()
@@ -284,15 +362,28 @@ impl State {
 }
 
 /// The connections of one shard.
-#[derive(Default)]
 struct Pipes {
     pipes: Vec<Option<Arc<Mutex<State>>>>,
-    reports: Reports,
+    reports: Arc<Reports>,
 }
 
 impl Pipes {
+    fn new(bell: &Arc<Bell>) -> Self {
+        Self {
+            pipes: Vec::new(),
+            reports: Arc::new(Reports {
+                ready: Mutex::default(),
+                bell: Arc::clone(bell),
+            }),
+        }
+    }
+
     fn take_ready(&self) -> Vec<Readiness> {
-        mem::take(&mut *self.reports.lock())
+        mem::take(&mut *self.reports.ready.lock())
+    }
+
+    fn has_ready(&self) -> bool {
+        !self.reports.ready.lock().is_empty()
     }
 
     fn pipe(&self, slot: u32) -> io::Result<&Mutex<State>> {

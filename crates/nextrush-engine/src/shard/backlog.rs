@@ -32,10 +32,16 @@ pub(super) struct Outbox {
     bytes: usize,
     /// How much of this the connection counts as buffered.
     counted: u32,
+    /// How much of this the shard's metrics show.
+    shown: u64,
     /// The answer to the newest ping that came while the transport took nothing
     /// (RFC 6455 §5.5.3: no other needs one).
     pong: Option<Frame>,
     blocked: bool,
+    /// What waits may wait longer than its age allows, as long as some of it is taken.
+    is_patient: bool,
+    /// When the transport took something last.
+    taken: Moment,
     /// The transport reports when it can be written.
     pub(super) watched: bool,
     /// When the age of the oldest frame is looked at.
@@ -91,14 +97,15 @@ impl Outbox {
         }
     }
 
-    /// Writes until all is gone or the transport takes no more.
+    /// Writes until all is gone or the transport takes no more; returns how many bytes.
     pub(super) fn write<I: Io>(
         &mut self,
         io: &mut I,
         slot: u32,
         scratch: &mut Vec<u8>,
         now: Moment,
-    ) -> io::Result<()> {
+    ) -> io::Result<usize> {
+        let mut written = 0;
         while !self.blocked {
             if let Some(frame) = self.pong.take() {
                 self.push(Sent {
@@ -111,13 +118,17 @@ impl Outbox {
                 break;
             };
             match io.write(slot, chunk) {
-                Ok(count) => self.advance(count),
+                Ok(count) => {
+                    written += count;
+                    self.advance(count);
+                    self.taken = now;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(written)
     }
 
     /// What is to be written next: several small frames together, or one as it is.
@@ -171,6 +182,34 @@ impl Outbox {
         self.frames.is_empty() && self.pong.is_none()
     }
 
+    /// How many bytes wait.
+    pub(super) fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether one more frame of this length finds place: among no more than `over` bytes
+    /// of those that the transport does not take, and `most` in all. Alone it always does.
+    pub(super) fn has_place(&self, length: usize, over: usize, most: usize) -> bool {
+        let is_slow = self.blocked || self.watched;
+        let bound = if is_slow { over } else { most };
+        self.frames.is_empty() || self.bytes + length <= bound
+    }
+
+    /// See [`waits_since`](Self::waits_since).
+    pub(super) fn be_patient(&mut self) {
+        self.is_patient = true;
+    }
+
+    /// Since when the client has not done what is wanted of it: taken the oldest frame, or
+    /// anything at all if something stands here that could be left out.
+    pub(super) fn waits_since(&self, oldest: Moment) -> Moment {
+        if self.is_patient {
+            oldest.max(self.taken)
+        } else {
+            oldest
+        }
+    }
+
     /// More waits than `limit` bytes, and not just one long frame.
     pub(super) fn exceeds(&self, limit: usize) -> bool {
         self.bytes > limit && self.frames.len() > 1
@@ -185,6 +224,17 @@ impl Outbox {
     pub(super) fn recount(&mut self) -> (u32, u32) {
         let now = weight(self.bytes);
         (mem::replace(&mut self.counted, now), now)
+    }
+
+    /// What the metrics have shown of this, and show now.
+    pub(super) fn show(&mut self) -> (u64, u64) {
+        let now = self.bytes as u64;
+        (mem::replace(&mut self.shown, now), now)
+    }
+
+    /// What the metrics show of this.
+    pub(super) fn shown(&self) -> u64 {
+        self.shown
     }
 
     /// Drops everything that has not been begun to be written.

@@ -90,7 +90,7 @@ impl<I: Io> Shard<I> {
     }
 
     /// Polls work for the first time, and keeps it if it is pending.
-    fn begin_work(&mut self, key: Key, purpose: Purpose, work: Work) {
+    pub(super) fn begin_work(&mut self, key: Key, purpose: Purpose, work: Work) {
         let Some(work) = work else {
             return self.end_work(key, purpose);
         };
@@ -154,7 +154,7 @@ impl Caller {
         Self { link, calls: 0 }
     }
 
-    fn call<T>(&mut self, slot: u32, call: impl FnOnce() -> T) -> Result<T, Panic> {
+    pub(super) fn call<T>(&mut self, slot: u32, call: impl FnOnce() -> T) -> Result<T, Panic> {
         self.calls = self.calls.checked_add(1).unwrap_or(1);
         self.link.enter(slot, self.calls);
         let result = shield(call);
@@ -189,7 +189,7 @@ fn panicked(connection: &Connection, panic: &Panic) {
     connection.fail(ConnectionError::HandlerPanicked);
 }
 
-fn log_panic(connection: Option<ConnectionId>, panic: &Panic) {
+pub(super) fn log_panic(connection: Option<ConnectionId>, panic: &Panic) {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
@@ -197,6 +197,6 @@ fn log_panic(connection: Option<ConnectionId>, panic: &Panic) {
         .unwrap_or("no message");
     match connection {
         Some(connection) => tracing::error!(%connection, message, "a handler panicked"),
-        None => tracing::error!(message, "work of a closed connection panicked"),
+        None => tracing::error!(message, "code that belongs to no open connection panicked"),
     }
 }

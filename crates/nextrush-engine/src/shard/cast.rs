@@ -11,6 +11,8 @@ pub(super) struct Cast {
     chunks: Vec<Chunk>,
     together: Vec<u8>,
     len: usize,
+    /// How many members have got all of it.
+    members: u64,
     has_exceptions: bool,
 }
 
@@ -26,6 +28,7 @@ impl Cast {
         self.chunks.clear();
         self.together.clear();
         self.len = 0;
+        self.members = 0;
         self.has_exceptions = false;
         let mut first = 0;
         let mut bytes = 0;
@@ -67,6 +70,16 @@ impl Cast {
     /// The bytes that each member gets.
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// One more member has got all of it.
+    pub(super) fn count(&mut self) {
+        self.members += 1;
+    }
+
+    /// How many members have got all of it, and the bytes that these have got.
+    pub(super) fn counted(&self) -> (u64, u64) {
+        (self.members, self.members * self.len as u64)
     }
 
     /// Writes to one member; returns how much the transport took.

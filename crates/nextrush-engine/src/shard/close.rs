@@ -95,6 +95,7 @@ impl<I: Io> Shard<I> {
         // Before anything is dropped, so that nothing comes behind what is.
         self.leave_all(slot);
         if let (ConnectionError::SlowReader, Some(live)) = (error, self.slab.at(slot)) {
+            self.counts.slow_readers_closed += 1;
             // The peer would have to read all of it to find the close frame.
             if let Some(outbox) = &mut live.outbox {
                 outbox.truncate();

@@ -13,6 +13,7 @@ use crate::error::ConnectionError;
 use crate::id::ConnectionId;
 use crate::inbox::{Ending, Key};
 use crate::io::Io;
+use crate::room::RoomId;
 
 /// How many connections a turn writes to; the others wait for the next one, which looks
 /// at what has become readable first. At the 5 µs that a write costs, a turn lasts
@@ -41,11 +42,13 @@ impl<I: Io> Shard<I> {
         let counted = weight(frame.len());
         let frame = self.wire_form(slot, frame);
         let sent = self.sent_now(frame);
+        self.counts.messages_out += 1;
         self.outbox(slot, |outbox| outbox.push_counted(sent, counted));
     }
 
     pub(super) fn enqueue(&mut self, slot: u32, sent: Sent) {
         let frame = self.wire_form(slot, sent.frame);
+        self.counts.messages_out += 1;
         self.outbox(slot, |outbox| outbox.push(Sent { frame, ..sent }));
     }
 
@@ -128,14 +131,20 @@ impl<I: Io> Shard<I> {
 
     /// Sends one member of a room what was published there in this turn. `is_only`: to no
     /// other room anything was published.
-    pub(super) fn cast_to(&mut self, slot: u32, is_only: bool, publications: &[Publication]) {
+    pub(super) fn cast_to(
+        &mut self,
+        slot: u32,
+        room: RoomId,
+        is_only: bool,
+        publications: &[Publication],
+    ) {
         let shard = self.link.index();
         let Some(live) = self.slab.at(slot).filter(|live| live.is_sent_to()) else {
             return;
         };
         let gets_nothing_else =
             live.outbox.is_none() && (is_only || !live.is_in_several()) && self.writes_left > 0;
-        let gets_it_as_it_is = !live.is(Flags::DEFLATES)
+        let gets_it_as_it_is = !live.flags.intersects(Flags::DEFLATES | Flags::LAGS)
             && (!self.cast.has_exceptions() || {
                 let Key { slot, generation } = live.key_at(slot);
                 let id = ConnectionId {
@@ -148,20 +157,44 @@ impl<I: Io> Shard<I> {
                     .all(|publication| publication.is_for(id))
             });
         if !gets_nothing_else || !gets_it_as_it_is {
-            return self.enqueue_all(slot, publications);
+            return self.enqueue_all(slot, room, publications);
         }
         self.writes_left -= 1;
         match self.cast.write(publications, &mut self.io, slot) {
-            Ok(written) if written == self.cast.len() => {}
-            Ok(written) => {
-                self.enqueue_all(slot, publications);
-                self.outbox(slot, |outbox| {
-                    outbox.advance(written);
-                    outbox.block();
-                });
-            }
+            Ok(written) if written == self.cast.len() => self.cast.count(),
+            Ok(written) => self.enqueue_rest(slot, room, publications, written),
             Err(error) => self.break_off(slot, error),
         }
+    }
+
+    /// So much of what was published has been written, and the transport takes no more.
+    fn enqueue_rest(
+        &mut self,
+        slot: u32,
+        room: RoomId,
+        publications: &[Publication],
+        mut written: usize,
+    ) {
+        self.counts.bytes_out += written as u64;
+        let mut rest = publications.iter();
+        self.outbox(slot, Outbox::block);
+        while written > 0
+            && let Some(begun) = rest.next()
+        {
+            self.counts.messages_out += 1;
+            let length = begun.sent.frame.len();
+            if written < length {
+                self.outbox(slot, |outbox| {
+                    outbox.push(begun.sent.clone());
+                    outbox.advance(written);
+                    if begun.skippable.is_some() {
+                        outbox.be_patient();
+                    }
+                });
+            }
+            written = written.saturating_sub(length);
+        }
+        self.enqueue_all(slot, room, rest.as_slice());
     }
 
     fn flush_connection(&mut self, slot: u32) {
@@ -169,21 +202,27 @@ impl<I: Io> Shard<I> {
             return;
         };
         let Some(outbox) = live.outbox.as_mut() else {
+            self.note_drained(slot);
             return self.flushed(slot);
         };
-        if let Err(error) = outbox.write(&mut self.io, slot, &mut self.scratch, self.now) {
-            return self.break_off(slot, error);
+        match outbox.write(&mut self.io, slot, &mut self.scratch, self.now) {
+            Ok(written) => self.counts.bytes_out += written as u64,
+            Err(error) => return self.break_off(slot, error),
         }
         if outbox.is_empty() {
             self.drop_outbox(slot);
+            self.note_drained(slot);
             return self.flushed(slot);
         }
         let (before, now) = outbox.recount();
         live.connection.update_buffered(before, now);
+        let (before, now) = outbox.show();
+        self.counts.backlog_bytes = self.counts.backlog_bytes - before + now;
         if outbox.exceeds(live.connection.options().backlog.bytes) {
             // Has no effect once the connection closes: the time for that is bounded.
             live.connection.fail(ConnectionError::SlowReader);
         }
+        self.note_drained(slot);
         self.watch_backlog(slot);
     }
 
@@ -211,10 +250,12 @@ impl<I: Io> Shard<I> {
         if is_bounded && outbox.age_check.is_none() {
             let oldest = outbox.oldest().unwrap_or(self.now);
             let id = self.link.next_timer();
-            outbox.age_check = Some(self.timers.set(oldest.after(age), id, Due::Age(key)));
+            let since = outbox.waits_since(oldest);
+            outbox.age_check = Some(self.timers.set(since.after(age), id, Due::Age(key)));
         }
         if !outbox.watched {
             outbox.watched = true;
+            self.counts.waiting += 1;
             if let Err(error) = self.io.watch_writable(slot, true) {
                 self.post_end(slot, Ending::Failed(error.into()));
             }
@@ -235,7 +276,7 @@ impl<I: Io> Shard<I> {
         let Some(oldest) = outbox.oldest().filter(|_| is_bounded) else {
             return;
         };
-        if self.now.since(oldest) >= limit {
+        if self.now.since(outbox.waits_since(oldest)) >= limit {
             live.connection.begin_closing();
             self.end(key.slot, Ending::Failed(ConnectionError::SlowReader));
         } else {
@@ -255,6 +296,8 @@ impl<I: Io> Shard<I> {
             self.timers.cancel(timer);
         }
         if outbox.watched {
+            self.counts.waiting -= 1;
+            self.counts.backlog_bytes -= outbox.shown();
             // If this fails, a report that nobody waits for may come.
             let _ = self.io.watch_writable(slot, false);
         }

@@ -15,6 +15,7 @@ mod cast;
 mod close;
 mod flush;
 mod heartbeat;
+mod lagging;
 mod read;
 mod rooms;
 mod slab;
@@ -36,9 +37,10 @@ use self::slab::Slab;
 use self::tasks::Tasks;
 use self::ticks::Ticks;
 use self::timers::Timers;
-use crate::inbox::Command;
+use crate::inbox::{Command, Key};
 use crate::io::Io;
 use crate::link::Link;
+use crate::metrics::Counts;
 use crate::moment::Moment;
 use crate::shared::Running;
 
@@ -60,12 +62,16 @@ pub(crate) struct Shard<I: Io> {
     ticks: Ticks,
     outboxes: Outboxes,
     cast: Cast,
+    /// What is shown at the end of the turn.
+    counts: Counts,
     /// How much has been sent or published on this shard.
     order: u64,
     /// Slots that may have something to read.
     readable: Vec<u32>,
     /// Slots that may have something to write.
     dirty: VecDeque<u32>,
+    /// Connections that lag and have taken what waited for them but so many bytes.
+    drained: Vec<(Key, usize)>,
     /// How many connections may still be written to in this turn.
     writes_left: usize,
     read_buffer: Box<[u8]>,
@@ -99,9 +105,11 @@ impl<I: Io> Shard<I> {
             ticks: Ticks::default(),
             outboxes: Outboxes::default(),
             cast: Cast::default(),
+            counts: Counts::default(),
             order: 0,
             readable: Vec::new(),
             dirty: VecDeque::new(),
+            drained: Vec::new(),
             writes_left: 0,
             read_buffer: vec![0; READ_BUFFER].into(),
             free_ping: false,
@@ -114,13 +122,19 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    pub(crate) fn io(&mut self) -> &mut I {
-        &mut self.io
+    pub(crate) fn io(&self) -> &I {
+        &self.io
     }
 
     /// Whether something stands in the inbox.
     pub(crate) fn has_commands(&self) -> bool {
         self.link.inbox.has_commands()
+    }
+
+    /// From here on its waker is called when something comes into the inbox. `false` if
+    /// something is there already.
+    pub(crate) fn doze(&self) -> bool {
+        self.link.inbox.doze()
     }
 
     /// Whether the shard has ended: a further turn would do nothing.
@@ -132,5 +146,6 @@ impl<I: Io> Shard<I> {
 impl<I: Io> Drop for Shard<I> {
     fn drop(&mut self) {
         self.stop();
+        self.show_counts();
     }
 }

@@ -97,6 +97,7 @@ impl<I: Io> Shard<I> {
                     }
                     live.flags.remove(Flags::PINGED);
                     self.free_ping = self.ticks.alive(slot) > 1;
+                    self.counts.bytes_in += count as u64;
                     budget -= count;
                     let left = self.decode(slot, &mut buffer[..count]);
                     if let Some(live) = self.slab.at(slot) {
@@ -173,8 +174,14 @@ impl<I: Io> Shard<I> {
             return;
         }
         match event {
-            Event::Text(text) => self.receive_message(slot, Incoming::Text(text)),
-            Event::Binary(data) => self.receive_message(slot, Incoming::Binary(data)),
+            Event::Text(text) => {
+                self.counts.messages_in += 1;
+                self.receive_message(slot, Incoming::Text(text));
+            }
+            Event::Binary(data) => {
+                self.counts.messages_in += 1;
+                self.receive_message(slot, Incoming::Binary(data));
+            }
             Event::Pong(payload) => {
                 self.call(slot, Purpose::Message, |handler, connection| {
                     handler.pong(connection, &payload)

@@ -8,6 +8,7 @@ use super::backlog::Sent;
 use super::slab::Live;
 use crate::id::ConnectionId;
 use crate::io::Io;
+use crate::refill::Skippable;
 use crate::room::RoomId;
 
 /// Which connections of this shard are in which room, as of the inbox's last entry:
@@ -35,6 +36,7 @@ pub(super) struct Publication {
     pub(super) sent: Sent,
     /// Who does not get it; sorted.
     pub(super) except: Option<Arc<[ConnectionId]>>,
+    pub(super) skippable: Option<Arc<Skippable>>,
 }
 
 impl Publication {
@@ -83,6 +85,7 @@ impl<I: Io> Shard<I> {
         let Membership { room, position } = membership;
         // What was published before is still for the one that leaves.
         self.hand_out_to(slot, room);
+        self.end_lag(slot, room);
         let slots = &mut self.rooms.members(room).slots;
         slots.swap_remove(position as usize);
         if slots.is_empty() {
@@ -102,9 +105,14 @@ impl<I: Io> Shard<I> {
         room: RoomId,
         frame: Frame,
         except: Option<Arc<[ConnectionId]>>,
+        skippable: Option<Arc<Skippable>>,
     ) {
-        let sent = self.sent_now(frame);
-        self.rooms.publish(room, Publication { sent, except });
+        let publication = Publication {
+            sent: self.sent_now(frame),
+            except,
+            skippable,
+        };
+        self.rooms.publish(room, publication);
     }
 
     /// Sends what was published in this turn: one write for each member that gets nothing
@@ -121,8 +129,11 @@ impl<I: Io> Shard<I> {
             if !publications.is_empty() {
                 self.cast.prepare(&publications);
                 for &slot in &slots {
-                    self.cast_to(slot, is_only, &publications);
+                    self.cast_to(slot, room, is_only, &publications);
                 }
+                let (members, bytes) = self.cast.counted();
+                self.counts.messages_out += members * publications.len() as u64;
+                self.counts.bytes_out += bytes;
             }
             self.rooms.members(room).slots = slots;
             self.rooms.recycle(publications);
@@ -133,7 +144,7 @@ impl<I: Io> Shard<I> {
     }
 
     /// Moves what was published in this turn into the members' outboxes.
-    fn hand_out(&mut self, room: RoomId) {
+    pub(super) fn hand_out(&mut self, room: RoomId) {
         let members = self.rooms.members(room);
         if members.publications.is_empty() {
             return;
@@ -143,7 +154,7 @@ impl<I: Io> Shard<I> {
             publications,
         } = mem::take(members);
         for &slot in &slots {
-            self.enqueue_all(slot, &publications);
+            self.enqueue_all(slot, room, &publications);
         }
         self.rooms.members(room).slots = slots;
         self.rooms.recycle(publications);
@@ -155,16 +166,16 @@ impl<I: Io> Shard<I> {
             return;
         }
         let publications = mem::take(&mut members.publications);
-        self.enqueue_all(slot, &publications);
+        self.enqueue_all(slot, room, &publications);
         self.rooms.members(room).publications = publications;
     }
 
-    pub(super) fn enqueue_all(&mut self, slot: u32, publications: &[Publication]) {
+    pub(super) fn enqueue_all(&mut self, slot: u32, room: RoomId, publications: &[Publication]) {
         for publication in publications {
             let Some(live) = self.slab.at(slot).filter(|live| live.is_sent_to()) else {
                 return;
             };
-            if publication.is_for(live.id()) {
+            if publication.is_for(live.id()) && !self.skips(slot, room, publication) {
                 self.enqueue(slot, publication.sent.clone());
             }
         }
@@ -211,6 +222,12 @@ impl Live {
     /// Whether it is in more than one room.
     pub(super) fn is_in_several(&self) -> bool {
         self.extra().is_some_and(|extra| !extra.rooms.is_empty())
+    }
+
+    pub(super) fn is_in(&self, room: RoomId) -> bool {
+        let others = self.extra().into_iter().flat_map(|extra| &extra.rooms);
+        let mut all = self.room.iter().chain(others);
+        all.any(|membership| membership.room == room)
     }
 
     fn enter(&mut self, membership: Membership) {

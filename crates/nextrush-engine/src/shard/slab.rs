@@ -2,6 +2,7 @@ use bitflags::bitflags;
 use nextrush_protocol::{Decoder, Role};
 
 use super::backlog::Outbox;
+use super::lagging::Lagging;
 use super::rooms::Membership;
 use super::timers::TimerKey;
 use crate::chunked::Chunked;
@@ -76,6 +77,8 @@ bitflags! {
         const SHUT = 1 << 11;
         /// Lingers, and the peer's side is shut.
         const PEER_SHUT = 1 << 12;
+        /// Gets nothing of one room at least, as it reads too slowly.
+        const LAGS = 1 << 13;
     }
 }
 
@@ -95,6 +98,8 @@ pub(super) struct Extra {
     pub(super) early: Option<Incoming<'static>>,
     /// All rooms but the one that stands in [`Live::room`].
     pub(super) rooms: Vec<Membership>,
+    /// The rooms that it gets nothing of.
+    pub(super) lags: Vec<Lagging>,
     /// Timers of the user.
     pub(super) timers: Vec<TimerKey>,
     /// When the peer has to have done its part of closing.
@@ -225,6 +230,7 @@ impl Extra {
             stash,
             early,
             rooms,
+            lags,
             timers,
             deadline,
         } = self;
@@ -234,6 +240,7 @@ impl Extra {
             && stash.is_none()
             && early.is_none()
             && rooms.is_empty()
+            && lags.is_empty()
             && timers.is_empty()
             && deadline.is_none()
     }
@@ -261,6 +268,10 @@ impl Slab {
         let generation = key.generation;
         self.at(key.slot)
             .filter(|live| live.generation == generation)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -32,9 +32,17 @@ impl<I: Io> Shard<I> {
         self.check_heartbeats();
         self.follow_inbox();
         self.flush();
+        self.refill_drained();
         if self.shutdown.is_some() && self.slab.is_empty() && self.tasks.is_empty() {
             self.stop();
         }
+        self.show_counts();
+    }
+
+    /// Shows what was counted to whoever looks from outside.
+    pub(super) fn show_counts(&mut self) {
+        self.counts.connections = self.slab.len() as u64;
+        self.link.board.show(&self.counts);
     }
 
     /// When a turn is due even if nothing becomes ready and nothing comes into the inbox.
@@ -92,7 +100,8 @@ impl<I: Io> Shard<I> {
                 room,
                 frame,
                 except,
-            } => self.publish(room, frame, except),
+                skippable,
+            } => self.publish(room, frame, except, skippable),
             Command::Wake { task } => self.resume_task(task),
             Command::Shutdown { frame, deadline } => self.begin_shutdown(frame, deadline),
             Command::Stop => self.stop(),
@@ -114,6 +123,8 @@ impl<I: Io> Shard<I> {
             Order::Join(room) if open => self.join(slot, room),
             Order::Join(_) => {}
             Order::Leave(room) => self.leave(slot, room),
+            Order::Lag(room, from) => self.lag(slot, room, &from),
+            Order::Fill(filling) => self.fill(slot, *filling),
             Order::SetTimer(timer) if !live.is_lingering() => self.set_timer(slot, *timer),
             Order::SetTimer(timer) => drop_shielded(timer),
             Order::CancelTimer(id) => self.cancel_timer(slot, id),
@@ -139,6 +150,8 @@ impl<I: Io> Shard<I> {
         }
         let mut live = Live::new(connection.clone());
         live.stash_bytes(&read_ahead);
+        self.counts.accepted += 1;
+        self.counts.bytes_in += read_ahead.len() as u64;
         self.slab.insert(slot, live);
         self.ticks.begin(slot);
         self.watch_heartbeat(slot);

@@ -16,6 +16,8 @@ mod deflate;
 mod engine;
 mod handlers;
 mod heartbeat;
+mod lagging;
+mod metrics;
 mod model;
 mod protocol;
 mod rooms;

@@ -12,7 +12,7 @@ use std::thread;
 use nextrush_engine::{Room, State};
 use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 
-use crate::support::{Peer, Script, World, world};
+use crate::support::{Peer, Random, Script, World, world};
 
 const SEEDS: u64 = 3_000;
 const STEPS: usize = 120;
@@ -371,17 +371,4 @@ fn by_source(texts: &[String]) -> HashMap<&str, Vec<&str>> {
         by_source.entry(source).or_default().push(text.as_str());
     }
     by_source
-}
-
-struct Random(u64);
-
-impl Random {
-    /// A number below `bound` (SplitMix64).
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
 }

@@ -305,15 +305,13 @@ impl Handler for Scripted {
 
 /// Work that is pending until it is [opened](Gate::open).
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<Mutex<(bool, Option<Waker>)>>);
+pub(crate) struct Gate(Arc<Mutex<(bool, Vec<Waker>)>>);
 
 impl Gate {
     pub(crate) fn open(&self) {
         let mut state = self.0.lock().unwrap();
         state.0 = true;
-        if let Some(waker) = state.1.take() {
-            waker.wake();
-        }
+        state.1.drain(..).for_each(Waker::wake);
     }
 
     pub(crate) fn wait(&self) -> Work {
@@ -329,7 +327,7 @@ impl Future for Gate {
         if state.0 {
             return Poll::Ready(());
         }
-        state.1 = Some(context.waker().clone());
+        state.1.push(context.waker().clone());
         Poll::Pending
     }
 }
@@ -339,4 +337,18 @@ pub(crate) fn is_done<F: Future>(future: Pin<&mut F>) -> bool {
     future
         .poll(&mut Context::from_waker(Waker::noop()))
         .is_ready()
+}
+
+/// Numbers that follow from a seed.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// A number below `bound` (SplitMix64).
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::Path;
 use nextrush::{
-    App, AuthRejection, Authenticated, BoxError, ErrorMessage, Message, Outgoing, RoomManager,
+    App, AuthRejection, Authenticated, BoxError, ErrorMessage, Jwt, Message, Outgoing, RoomManager,
     RoomName, Socket, Timestamp, User,
 };
 use serde::Serialize;
@@ -28,14 +28,17 @@ enum Event<'a> {
     },
 }
 
-pub(super) fn add(app: &mut App) {
+pub(super) fn add(app: &mut App, jwt: Jwt) {
     let rooms = RoomManager::new(app.handle());
     app.ws(
         "/private-chat/:roomId",
         move |socket: Socket,
               Path(room): Path<RoomName>,
               user: Result<Authenticated, AuthRejection>| match user {
-            Ok(user) => enter(&socket, &rooms, room, user.admit(&socket)),
+            Ok(user) => {
+                let user = super::admit(&socket, user, &jwt);
+                enter(&socket, &rooms, room, user)
+            }
             Err(rejection) => {
                 rejection.refuse(&socket);
                 Ok(())
@@ -45,7 +48,6 @@ pub(super) fn add(app: &mut App) {
 }
 
 fn enter(socket: &Socket, rooms: &RoomManager, room: RoomName, user: User) -> Result<(), BoxError> {
-    super::bound_rate(socket);
     rooms.join_room(room.as_str(), socket)?;
     socket.send_json(&Event::Authenticated {
         user: &user,

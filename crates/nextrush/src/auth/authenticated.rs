@@ -63,6 +63,48 @@ impl<C: DeserializeOwned, S: Sync> OptionalFromRequestParts<S> for Authenticated
     }
 }
 
+impl Jwt {
+    /// Checks the token of a request with this key, as the extractor does with the
+    /// application's: for routes that have a key of their own. `None` without a token.
+    ///
+    /// ```
+    /// use axum::http::request::Parts;
+    /// use nextrush::{App, AuthRejection, Authenticated, Jwt, Socket};
+    ///
+    /// let operators = Jwt::hs256("another secret, also of 32 bytes and more");
+    /// let mut app = App::new();
+    /// app.ws("/operators", move |socket: Socket, request: Parts| {
+    ///     match operators.authenticate(&request) {
+    ///         Ok(Some(operator)) => {
+    ///             let user = operator.admit(&socket);
+    ///             socket.send(format!("Welcome, {}!", user.email));
+    ///         }
+    ///         Ok(None) => AuthRejection::MissingToken.refuse(&socket),
+    ///         Err(rejection) => rejection.refuse(&socket),
+    ///     }
+    /// });
+    /// # let _: axum::Router = app.into_router();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Refuses a token that is not accepted, and several in one place.
+    pub fn authenticate<C: DeserializeOwned>(
+        &self,
+        request: &Parts,
+    ) -> Result<Option<Authenticated<C>>, AuthRejection> {
+        let verified = token::find(request).and_then(|token| match token {
+            Some(token) => self.verify(&token).map(Some),
+            None => Ok(None),
+        });
+        verified.map_err(|error| {
+            let source = std::error::Error::source(&error);
+            tracing::debug!(%error, source, "a token was refused");
+            error.into()
+        })
+    }
+}
+
 fn authenticate<C: DeserializeOwned>(
     parts: &Parts,
 ) -> Result<Option<Authenticated<C>>, AuthRejection> {
@@ -73,15 +115,7 @@ fn authenticate<C: DeserializeOwned>(
         );
         return Err(AuthRejection::NotConfigured);
     };
-    let verified = token::find(parts).and_then(|token| match token {
-        Some(token) => jwt.verify(&token).map(Some),
-        None => Ok(None),
-    });
-    verified.map_err(|error| {
-        let source = std::error::Error::source(&error);
-        tracing::debug!(%error, source, "a token was refused");
-        error.into()
-    })
+    jwt.authenticate(parts)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 mod authenticated;
 mod error;
+mod identity;
 mod jwt;
+mod refresh;
 mod rejection;
 mod socket;
 mod token;
@@ -10,6 +12,7 @@ mod user;
 
 pub use authenticated::Authenticated;
 pub use error::{AuthError, KeyError, SignError};
+pub(crate) use identity::Identity;
 pub use jwt::Jwt;
 pub use rejection::AuthRejection;
 pub use user::{InvalidUserId, User, UserId};

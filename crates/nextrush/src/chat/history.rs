@@ -51,32 +51,26 @@ impl Member {
         let page = newest(&kept[..end], older.limit);
         let epoch = history.position.epoch;
         let page = Page {
-            messages: self.messages(epoch, page),
+            messages: messages(epoch, page),
             epoch: epoch.to_string(),
             more: page.len() < end,
         };
         Ok(Answer::new(page, id).into())
     }
+}
 
-    /// Publications as they are sent, without those that cannot be read.
-    pub(super) fn messages<'a>(
-        &self,
-        epoch: Epoch,
-        publications: &'a [Arc<Publication>],
-    ) -> Vec<ChatMessage<'a>> {
-        let read = |publication| {
-            ChatMessage::new(epoch, publication)
-                .inspect_err(|error| {
-                    tracing::error!(room = %self.room, %error, "a kept chat message cannot be read");
-                })
-                .ok()
-        };
-        publications
-            .iter()
-            .map(AsRef::as_ref)
-            .filter_map(read)
-            .collect()
-    }
+/// Publications as they are sent, without those that cannot be read.
+pub(super) fn messages(epoch: Epoch, publications: &[Arc<Publication>]) -> Vec<ChatMessage<'_>> {
+    let read = |publication| {
+        ChatMessage::new(epoch, publication)
+            .inspect_err(|error| tracing::error!(%error, "a kept chat message cannot be read"))
+            .ok()
+    };
+    publications
+        .iter()
+        .map(AsRef::as_ref)
+        .filter_map(read)
+        .collect()
 }
 
 /// The newest publications, at most so many, and no more than are sent at once.

@@ -42,6 +42,9 @@ pub(super) enum Event<'a> {
         offset: u64,
         #[serde(flatten)]
         recovered: Recovered,
+        /// Whether offsets may be left out, as only the newest update matters.
+        #[serde(skip_serializing_if = "is_false")]
+        latest: bool,
     },
     Unsubscribed {
         channel: &'a str,
@@ -51,6 +54,13 @@ pub(super) enum Event<'a> {
         data: &'a RawValue,
         timestamp: Timestamp,
         offset: u64,
+    },
+    /// What the client will not get.
+    Gap {
+        channel: &'a str,
+        from: u64,
+        to: u64,
+        epoch: String,
     },
     Presence {
         channel: &'a str,
@@ -64,6 +74,11 @@ pub(super) enum Event<'a> {
     },
     /// To a command with an id that has no answer of its own.
     Ack,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl From<Event<'_>> for Outgoing {

@@ -1,6 +1,7 @@
 //! From the engine's calls to the socket's functions.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,13 +16,16 @@ use crate::address::Permit;
 use crate::endpoint::Open;
 use crate::handle::Handle;
 use crate::message::Message;
+use crate::timestamp::Timestamp;
 
 /// What the engine calls for one connection, and what it keeps for the socket.
 pub(crate) struct SocketEvents {
     app: Handle,
     kept: Kept,
     /// Counts the socket among those of its client's address.
-    _permit: Option<Permit>,
+    permit: Option<Permit>,
+    /// When the socket was opened, in seconds since 1970: there is place for four bytes.
+    since: u32,
 }
 
 impl SocketEvents {
@@ -29,8 +33,17 @@ impl SocketEvents {
         Self {
             app,
             kept: Kept::default(),
-            _permit: permit,
+            permit,
+            since: u32::try_from(Timestamp::now().unix_ms() / 1000).unwrap_or(u32::MAX),
         }
+    }
+
+    pub(super) fn connected_at(&self) -> Timestamp {
+        Timestamp::from_unix_ms(u64::from(self.since) * 1000)
+    }
+
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.permit.as_ref().map(Permit::address)
     }
 
     pub(super) fn app(&self) -> &Handle {

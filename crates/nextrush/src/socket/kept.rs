@@ -5,6 +5,7 @@ use std::fmt;
 use parking_lot::Mutex;
 
 use super::listeners::Listeners;
+use crate::auth::Identity;
 use crate::event::Callback;
 use crate::message::Message;
 
@@ -20,6 +21,8 @@ pub(super) struct Content {
     pub(super) message: Option<Callback<Message>>,
     /// Values of the user's own.
     pub(super) data: http::Extensions,
+    /// Who the client is; boxed, as most don't say.
+    pub(super) identity: Option<Box<Identity>>,
     /// `None`: they are [idle](Listeners::idle).
     listeners: Option<Box<Listeners>>,
 }
@@ -49,7 +52,10 @@ impl Content {
     }
 
     fn is_empty(&self) -> bool {
-        self.message.is_none() && self.data.is_empty() && self.listeners.is_none()
+        self.message.is_none()
+            && self.data.is_empty()
+            && self.identity.is_none()
+            && self.listeners.is_none()
     }
 }
 

@@ -7,6 +7,7 @@ mod timer;
 
 use std::any::Any;
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -17,15 +18,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::events::{SocketEvents, call_endpoint};
+use self::kept::Content;
 use self::listeners::Listeners;
 pub use self::timer::Timer;
-use crate::auth::UserId;
+use crate::auth::{Identity, User, UserId};
 use crate::command;
 use crate::event::{Callback, EventHandler, Outcome};
 use crate::handle::Handle;
+use crate::internal_room;
 use crate::message::Message;
 use crate::outgoing::Outgoing;
 use crate::room::{JoinError, RoomName};
+use crate::timestamp::Timestamp;
 
 /// One connected client.
 ///
@@ -298,6 +302,44 @@ impl Socket {
         self.app().join_user(self, user)
     }
 
+    /// The user that the socket was [admitted](crate::Authenticated::admit) as.
+    #[must_use]
+    pub fn user(&self) -> Option<User> {
+        let user = |kept: &Content| kept.identity.as_ref()?.user.clone();
+        self.events().kept().look(user)?
+    }
+
+    /// The endpoint that the socket came to: its route's pattern, or the
+    /// [name](crate::Options::name) that was given.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        self.0.endpoint().unwrap_or_default()
+    }
+
+    /// When the socket was opened, to the second.
+    #[must_use]
+    pub fn connected_at(&self) -> Timestamp {
+        self.events().connected_at()
+    }
+
+    /// Where the client is: an IPv4 address, or the first half of one of IPv6. Behind a proxy
+    /// that of the proxy; `None` where another server than [`App::listen`](crate::App::listen)
+    /// serves the application.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.events().address()
+    }
+
+    /// How many rooms the socket is in, chat rooms and channels included.
+    #[must_use]
+    pub fn room_count(&self) -> usize {
+        let rooms = self.0.rooms();
+        let joined = rooms
+            .iter()
+            .filter(|room| internal_room::is_joined_by_name(room.name()));
+        joined.count()
+    }
+
     /// Keeps a value of a type of your own with the socket and returns the one of
     /// the same type that was there before.
     ///
@@ -312,6 +354,12 @@ impl Socket {
     #[must_use]
     pub fn data<T: Clone + Any + Send + Sync>(&self) -> Option<T> {
         self.events().kept().look(|kept| kept.data.get().cloned())?
+    }
+
+    /// Changes what is known of the client's identity.
+    pub(crate) fn change_identity<R>(&self, change: impl FnOnce(&mut Identity) -> R) -> R {
+        let change = |kept: &mut Content| change(kept.identity.get_or_insert_default());
+        self.events().kept().change(change)
     }
 
     fn set_message(&self, callback: Callback<Message>) {

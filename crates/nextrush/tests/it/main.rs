@@ -13,7 +13,9 @@ mod addresses;
 mod axum_server;
 mod bench_server;
 mod commands_once;
+#[cfg(feature = "testing")]
 mod delivery_model;
+mod delivery_on_disk;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod drain;
@@ -35,8 +37,11 @@ mod recovery;
 mod refusals;
 mod rooms;
 mod server;
+mod slow_readers;
 mod sockets;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(unix)]
 mod transports;
+#[cfg(feature = "testing")]
+mod virtual_time;

@@ -1,12 +1,20 @@
 //! Who is in a channel.
 
-use nextrush::{App, Authenticated, ChannelPolicy, Channels, Jwt, LiveUpdates, Server, Socket};
+use std::time::Duration;
+
+use nextrush::{
+    App, Authenticated, ChannelPolicy, Channels, EmbeddedBroker, EngineConfig, Jwt, LiveUpdates,
+    Server, Socket,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Client, SECRET, serve, token};
 
 async fn server() -> Server {
-    let mut app = App::new();
+    serve(app(App::new())).await
+}
+
+fn app(mut app: App) -> App {
     app.jwt(Jwt::hs256(SECRET));
     let channels = Channels::new();
     let channels = channels.channel("team", ChannelPolicy::new().presence());
@@ -15,7 +23,7 @@ async fn server() -> Server {
         let user = user.admit(&socket);
         live.connect_as(&socket, user);
     });
-    serve(app).await
+    app
 }
 
 async fn connect(server: &Server, name: &str) -> Client {
@@ -136,4 +144,46 @@ async fn presence_is_for_subscribers_of_channels_that_have_it() {
     ada.send_json(json!({ "type": "presence-update", "channel": "team" }))
         .await;
     assert_eq!(ada.json().await["message"], "Invalid message format");
+}
+
+#[tokio::test]
+async fn a_restart_with_a_drain_is_heard_of_by_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = || async {
+        let broker = loop {
+            // The last one of a restarted node may not have gone yet.
+            match EmbeddedBroker::open(directory.path()) {
+                Ok(broker) => break broker,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        serve(app(App::with(EngineConfig::default(), broker))).await
+    };
+    let first = start().await;
+    let mut ada = join(&first, "ada").await;
+    let mut bob = join(&first, "bob").await;
+    assert_eq!(names(&diff(&mut bob).await["joined"]), ["bob"]);
+    let before = snapshot(&mut bob).await;
+    assert_eq!(names(&before["members"]), ["ada", "bob"]);
+    let drained = tokio::spawn(first.drain(Duration::ZERO));
+    for client in [&mut ada, &mut bob] {
+        while client.next().await.is_some() {}
+    }
+    drained.await.unwrap();
+
+    let second = start().await;
+    let mut ada = join(&second, "ada").await;
+    assert_eq!(snapshot(&mut ada).await, before);
+    let mut bob = join(&second, "bob").await;
+    assert_eq!(snapshot(&mut bob).await, before);
+    // Nobody was told of anything before this.
+    let _carol = join(&second, "carol").await;
+    let joined = diff(&mut ada).await;
+    assert_eq!(names(&joined["joined"]), ["carol"]);
+    let version = before["version"].as_u64().unwrap();
+    assert_eq!(joined["version"], version + 1);
+    assert_ne!(
+        joined["joined"][0]["devices"][0]["id"],
+        before["members"][0]["devices"][0]["id"]
+    );
 }

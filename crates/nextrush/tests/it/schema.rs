@@ -45,7 +45,7 @@ fn is_valid(name: &str, message: &Value) -> bool {
 #[test]
 fn the_schema_is_one() {
     assert!(jsonschema::meta::is_valid(&SCHEMA));
-    assert_eq!(VALIDATORS.len(), 26);
+    assert_eq!(VALIDATORS.len(), 29);
 }
 
 #[test]
@@ -70,6 +70,11 @@ fn what_clients_send_is_as_the_schema_says() {
             "in/presence-update",
             json!({ "type": "presence-update", "channel": "a", "data": null }),
             json!({ "type": "presence-update", "channel": "a" }),
+        ),
+        (
+            "in/refresh",
+            json!({ "type": "refresh", "token": "a.b.c", "id": "r" }),
+            json!({ "type": "refresh", "id": "r" }),
         ),
         (
             "in/chat",

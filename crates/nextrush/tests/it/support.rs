@@ -8,11 +8,11 @@ use http::StatusCode;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use nextrush::{App, Server};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 /// After this long without an answer a test fails; no test waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -83,6 +83,18 @@ impl Client {
         Self::request(url(server, path).into_client_request().unwrap())
             .await
             .unwrap()
+    }
+
+    /// One whose kernel takes little that it has not read.
+    pub async fn connect_narrow(server: &Server, path: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(8 * 1024).unwrap();
+        let stream = within(socket.connect(server.address())).await.unwrap();
+        let stream = MaybeTlsStream::Plain(stream);
+        let (stream, _) = within(client_async(url(server, path), stream))
+            .await
+            .unwrap();
+        Self { stream }
     }
 
     /// The client, or the status of the refusal.

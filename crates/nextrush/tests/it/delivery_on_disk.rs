@@ -2,7 +2,7 @@
 //! plain model: every subscriber has every publication once and in order, or was told
 //! what it missed.
 //!
-//! `NEXTRUSH_SCHEDULES=1000 cargo test -p nextrush --test it delivery_model` runs more;
+//! `NEXTRUSH_SCHEDULES=1000 cargo test -p nextrush --test it delivery_on_disk` runs more;
 //! `NEXTRUSH_SEED` repeats the one that failed.
 
 use std::sync::Arc;

@@ -1,0 +1,320 @@
+//! What the shards have done and what they hold, to be looked at from outside.
+//!
+//! Each shard counts in plain numbers of its own and shows them once a turn, on cache
+//! lines that it alone writes: counting costs the work itself nothing that can be measured.
+
+use std::ops::{Add, AddAssign};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What an [`Engine`](crate::Engine) has done since its start, and what it holds.
+///
+/// As of the last turn of each shard. Taken while the shards go on: figures of the same
+/// moment may be one turn apart.
+///
+/// ```
+/// use nextrush_engine::{Config, Engine};
+///
+/// let engine = Engine::new(Config::default());
+/// let before = engine.metrics().total();
+/// // … some time later:
+/// let now = engine.metrics().total();
+/// let sent = now.counts.messages_out - before.counts.messages_out;
+/// let slowest = now.turns.since(&before.turns).max();
+/// # assert_eq!((sent, slowest), (0, None));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// Each shard's part.
+    pub shards: Vec<ShardMetrics>,
+}
+
+impl Metrics {
+    /// All shards together.
+    #[must_use]
+    pub fn total(&self) -> ShardMetrics {
+        let mut total = ShardMetrics::default();
+        for shard in &self.shards {
+            total.counts += shard.counts;
+            total.turns += &shard.turns;
+        }
+        total
+    }
+}
+
+/// The part of one shard, or of several together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShardMetrics {
+    /// What was counted.
+    pub counts: Counts,
+    /// How long the turns took. Empty on the simulated network, where a turn takes no time.
+    pub turns: TurnTimes,
+}
+
+/// One list of what is counted: as numbers, and as the atomics that show them.
+macro_rules! counts {
+    ($($(#[$doc:meta])+ $name:ident,)+) => {
+        /// What a shard counts. Those that say "now" go up and down; the others only rise.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Counts {
+            $($(#[$doc])+ pub $name: u64,)+
+        }
+
+        /// The same, to be read by other threads.
+        #[derive(Default)]
+        struct Shown {
+            $($name: AtomicU64,)+
+        }
+
+        impl Shown {
+            fn show(&self, counts: &Counts) {
+                $(self.$name.store(counts.$name, Ordering::Relaxed);)+
+            }
+
+            fn read(&self) -> Counts {
+                Counts {
+                    $($name: self.$name.load(Ordering::Relaxed),)+
+                }
+            }
+        }
+
+        impl AddAssign for Counts {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name += other.$name;)+
+            }
+        }
+    };
+}
+
+counts! {
+    /// Connections now, those that are closing included.
+    connections,
+    /// Connections that came.
+    accepted,
+    /// Messages that clients sent.
+    messages_in,
+    /// Bytes that were read; of TLS what it held.
+    bytes_in,
+    /// Messages for clients, each counted for every client that it is for.
+    messages_out,
+    /// Bytes that were written; of TLS what it held.
+    bytes_out,
+    /// Connections now for which something waits that the kernel does not take.
+    waiting,
+    /// Bytes that wait for these now. Connections for which everything was written do not
+    /// count, whatever their clients have read.
+    backlog_bytes,
+    /// Connections that were closed because too much waited, or for too long.
+    slow_readers_closed,
+    /// Connections now that get nothing of one room at least, as they read too slowly; see
+    /// [`Room::publish_skippable`](crate::Room::publish_skippable).
+    lagging,
+    /// How often a connection began to lag in a room.
+    lags,
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        self += other;
+        self
+    }
+}
+
+/// So many shares of a doubling have a count of their own.
+const SHARES: u64 = 8;
+/// For turns of up to 2²⁶ µs, 67 s; longer ones are counted as these.
+const STEPS: usize = 192;
+
+/// How long turns took: in steps that are at most an eighth longer than the one before, from
+/// 1 µs on, so that any time asked for is at most that much too long.
+///
+/// A turn is what a shard does at once: whatever comes meanwhile waits for its end.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TurnTimes(Box<[u64; STEPS]>);
+
+impl TurnTimes {
+    /// How many turns there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The time within which this share of the turns ended, of 0 to 1; `None` without any.
+    ///
+    /// ```
+    /// # let times = nextrush_engine::TurnTimes::default();
+    /// let usual = times.within(0.5);
+    /// let almost_all = times.within(0.99);
+    /// # assert_eq!((usual, almost_all), (None, None));
+    /// ```
+    #[must_use]
+    pub fn within(&self, share: f64) -> Option<Duration> {
+        // Saturates, and is 0 for what is no number.
+        let wanted = (self.count() as f64 * share).ceil() as u64;
+        let mut seen = 0;
+        let mut steps = self.0.iter().enumerate().filter(|(_, count)| **count > 0);
+        let found = steps.find(|(_, count)| {
+            seen += **count;
+            seen >= wanted
+        });
+        found.map(|(step, _)| end_of(step))
+    }
+
+    /// The longest one; `None` without any.
+    #[must_use]
+    pub fn max(&self) -> Option<Duration> {
+        self.0.iter().rposition(|count| *count > 0).map(end_of)
+    }
+
+    /// Those that came after an earlier look at the same shards.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut since = self.clone();
+        for (count, before) in since.0.iter_mut().zip(&*earlier.0) {
+            *count = count.saturating_sub(*before);
+        }
+        since
+    }
+}
+
+impl Default for TurnTimes {
+    fn default() -> Self {
+        Self(Box::new([0; STEPS]))
+    }
+}
+
+impl AddAssign<&Self> for TurnTimes {
+    fn add_assign(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(&*other.0) {
+            *count += more;
+        }
+    }
+}
+
+impl std::fmt::Debug for TurnTimes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TurnTimes")
+            .field("count", &self.count())
+            .field("p50", &self.within(0.5))
+            .field("p99", &self.within(0.99))
+            .field("max", &self.max())
+            .finish()
+    }
+}
+
+/// Where a duration is counted.
+fn step_of(duration: Duration) -> usize {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    if micros < SHARES {
+        return micros as usize;
+    }
+    let doublings = micros.ilog2() - SHARES.ilog2();
+    let share = (micros >> doublings) - SHARES;
+    let step = SHARES * u64::from(doublings + 1) + share;
+    (step as usize).min(STEPS - 1)
+}
+
+/// The shortest duration that is too long for a step.
+fn end_of(step: usize) -> Duration {
+    let step = step as u64;
+    let micros = match step.checked_sub(SHARES) {
+        None => step + 1,
+        Some(above) => (above % SHARES + SHARES + 1) << (above / SHARES),
+    };
+    Duration::from_micros(micros)
+}
+
+/// What one shard shows. Aligned, as another shard's beside it would have both wait for
+/// each other's writes: 128 bytes, as cache lines come in pairs.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct Board {
+    counts: Shown,
+    turns: Steps,
+}
+
+struct Steps([AtomicU64; STEPS]);
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; STEPS])
+    }
+}
+
+impl Board {
+    /// Called by the shard's thread alone, as is the next.
+    pub(crate) fn show(&self, counts: &Counts) {
+        self.counts.show(counts);
+    }
+
+    pub(crate) fn count_turn(&self, took: Duration) {
+        let count = &self.turns.0[step_of(took)];
+        // No other thread writes: what was read is still there.
+        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> ShardMetrics {
+        let mut turns = TurnTimes::default();
+        for (count, shown) in turns.0.iter_mut().zip(&self.turns.0) {
+            *count = shown.load(Ordering::Relaxed);
+        }
+        ShardMetrics {
+            counts: self.counts.read(),
+            turns,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(micros: u64) -> Duration {
+        Duration::from_micros(micros)
+    }
+
+    #[test]
+    fn every_duration_is_below_the_end_of_its_step_and_not_below_that_of_the_one_before() {
+        let near = |power: u32| [(1 << power) - 1, 1 << power, (1 << power) + 1];
+        for duration in (0..26).flat_map(near).chain([9, 100, 12_345, 67_108_863]) {
+            let step = step_of(micros(duration));
+            assert!(micros(duration) < end_of(step), "{duration} µs");
+            let before = step.checked_sub(1).map_or(Duration::ZERO, end_of);
+            assert!(micros(duration) >= before, "{duration} µs");
+        }
+    }
+
+    #[test]
+    fn a_step_is_an_eighth_longer_than_what_it_holds_at_most() {
+        for step in 8..STEPS {
+            let (shortest, end) = (end_of(step - 1), end_of(step));
+            assert!(end <= shortest + shortest / 8, "{step}");
+        }
+        assert_eq!(end_of(STEPS - 1), micros(1 << 26));
+        assert_eq!(step_of(Duration::MAX), STEPS - 1);
+    }
+
+    #[test]
+    fn the_times_of_turns_say_within_what_a_share_of_them_ended() {
+        let board = Board::default();
+        let before = board.read().turns;
+        for _ in 0..98 {
+            board.count_turn(micros(3));
+        }
+        board.count_turn(micros(1000));
+        board.count_turn(Duration::from_millis(50));
+        let turns = board.read().turns.since(&before);
+        assert_eq!(turns.count(), 100);
+        assert_eq!(turns.within(0.5), Some(micros(4)));
+        assert_eq!(turns.within(0.99), Some(micros(1024)));
+        assert_eq!(turns.max(), Some(micros(53_248)));
+        assert_eq!(turns.within(1.0), turns.max());
+        let later = board.read().turns.since(&turns);
+        assert_eq!((later.count(), later.max()), (0, None));
+        assert_eq!(later.within(0.5), None);
+    }
+}

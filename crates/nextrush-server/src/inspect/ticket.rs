@@ -1,0 +1,85 @@
+//! What lets an operator's page in, for a while.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use axum::http::request::Parts;
+use nextrush::{AuthRejection, Authenticated, Jwt, Message, SignError, Socket, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::config::random_secret;
+
+/// How long a ticket is valid.
+const LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+/// Tickets of this process: tokens that its own random key signs, so that no user's token is
+/// a ticket, and none outlives the process.
+#[derive(Clone)]
+pub(super) struct Tickets(Jwt);
+
+/// What a ticket says: nothing but that it is one.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Ticket {}
+
+impl Tickets {
+    pub(super) fn new() -> Self {
+        Self(Jwt::hs256(random_secret()))
+    }
+
+    /// A new ticket, and when it expires.
+    pub(super) fn mint(&self) -> Result<(String, Timestamp), SignError> {
+        let expires_ms = (Timestamp::now().unix_ms() / 1000 + LIFETIME.as_secs()) * 1000;
+        let ticket = self.0.sign_for(&Ticket {}, LIFETIME)?;
+        Ok((ticket, Timestamp::from_unix_ms(expires_ms)))
+    }
+
+    /// The ticket of a request.
+    pub(super) fn check(&self, request: &Parts) -> Result<Authenticated<Ticket>, AuthRejection> {
+        let ticket = self.0.authenticate(request)?;
+        ticket.ok_or(AuthRejection::MissingToken)
+    }
+
+    /// Lets an open socket have a new one.
+    pub(super) fn refresh(&self) -> impl Fn(&Socket, &Message) -> ControlFlow<()> + use<> {
+        self.0.refresh_if(|_: &Socket, _: &Ticket| true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(tickets: &Tickets, token: &str) -> Result<Authenticated<Ticket>, AuthRejection> {
+        let request = Request::builder().header("authorization", format!("Bearer {token}"));
+        tickets.check(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn a_ticket_is_valid_for_ten_minutes_in_its_own_process() {
+        let tickets = Tickets::new();
+        let before = Timestamp::now().unix_ms();
+        let (token, expires_at) = tickets.mint().unwrap();
+        let lasts = expires_at.unix_ms() - before;
+        assert!((599_000..=601_000).contains(&lasts), "{lasts} ms");
+        let ticket = check(&tickets, &token).unwrap();
+        let expires = ticket.expires.unwrap();
+        assert!(expires.abs_diff(expires_at.unix_ms() / 1000) <= 1);
+        let refused = check(&Tickets::new(), &token).unwrap_err();
+        assert!(matches!(refused, AuthRejection::InvalidToken(_)));
+    }
+
+    #[test]
+    fn an_expired_ticket_is_refused() {
+        let tickets = Tickets::new();
+        let expired = json!({ "exp": Timestamp::now().unix_ms() / 1000 - 60 });
+        let expired = tickets.0.sign(&expired).unwrap();
+        let refused = check(&tickets, &expired).unwrap_err();
+        assert!(matches!(refused, AuthRejection::InvalidToken(_)));
+        let none = Request::builder().body(()).unwrap().into_parts().0;
+        let refused = tickets.check(&none).unwrap_err();
+        assert!(matches!(refused, AuthRejection::MissingToken));
+    }
+}

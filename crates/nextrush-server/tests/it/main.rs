@@ -1,0 +1,10 @@
+//! The server program as a whole: its application on real sockets, and its command line.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what the tests share fails by panicking, as they do"
+)]
+
+mod inspect;
+mod refresh;
+mod support;

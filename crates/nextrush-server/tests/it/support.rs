@@ -1,0 +1,181 @@
+//! A server as the command line would start it, and clients that share no code with it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use clap::Parser;
+use futures_util::{SinkExt, StreamExt};
+use http::{Request, header};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use nextrush::{Jwt, Server};
+use nextrush_server::{Cli, Config, app};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// After this long without an answer a test fails; no test waits for it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) const SECRET: &str = "a secret of tests, thirty-two bytes and more";
+
+/// A server with a secret and these further arguments.
+pub(crate) async fn serve(arguments: &[&str]) -> Server {
+    serve_with(&[&["--jwt-secret", SECRET], arguments].concat()).await
+}
+
+/// A server with these arguments alone.
+pub(crate) async fn serve_with(arguments: &[&str]) -> Server {
+    let cli = Cli::parse_from(["nextrush"].iter().chain(arguments));
+    let app = app(&Config::new(cli).unwrap()).await.unwrap();
+    app.listen("127.0.0.1:0").start().await.unwrap()
+}
+
+pub(crate) fn unix_seconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap().as_secs()
+}
+
+/// A token for ten minutes.
+pub(crate) fn token(id: &str) -> String {
+    token_until(id, unix_seconds() + 600)
+}
+
+pub(crate) fn token_until(id: &str, expires: u64) -> String {
+    let email = format!("{id}@example.com");
+    let claims = json!({ "id": id, "email": email, "exp": expires });
+    Jwt::hs256(SECRET).sign(&claims).unwrap()
+}
+
+pub(crate) struct Http<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) bearer: Option<String>,
+}
+
+impl<'a> Http<'a> {
+    pub(crate) fn of(server: &'a Server) -> Self {
+        let bearer = None;
+        Self { server, bearer }
+    }
+
+    pub(crate) fn with(server: &'a Server, bearer: &str) -> Self {
+        let bearer = Some(bearer.to_owned());
+        Self { server, bearer }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        self.call("GET", path, &Value::Null).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.call("POST", path, &body).await
+    }
+
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let address = self.server.address();
+        let host = format!("localhost:{}", address.port());
+        self.call_as(&host, method, path, body).await
+    }
+
+    /// Names a host of its own.
+    pub(crate) async fn call_as(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> (u16, Value) {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, host)
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(bearer) = &self.bearer {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
+        }
+        let request = request.body(Full::new(Bytes::from(body.to_string())));
+        let stream = TcpStream::connect(self.server.address()).await.unwrap();
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
+        let (mut sender, connection) = handshake.await.unwrap();
+        tokio::spawn(connection);
+        let response = within(sender.send_request(request.unwrap())).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+}
+
+pub(crate) struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    pub(crate) async fn connect(server: &Server, path: &str) -> Self {
+        let url = format!("ws://localhost:{}{path}", server.address().port());
+        let (stream, _) = within(connect_async(url)).await.unwrap();
+        Self(stream)
+    }
+
+    pub(crate) async fn send(&mut self, message: Value) {
+        let message = Message::text(message.to_string());
+        self.0.send(message).await.unwrap();
+    }
+
+    async fn next(&mut self) -> Message {
+        let next = within(self.0.next()).await;
+        next.expect("a further message").unwrap()
+    }
+
+    /// The next message.
+    pub(crate) async fn json(&mut self) -> Value {
+        loop {
+            match self.next().await {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("expected a message, got {other:?}"),
+            }
+        }
+    }
+
+    /// The next message of a type; others are passed over.
+    pub(crate) async fn json_of(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.json().await;
+            if message["type"] == kind {
+                return message;
+            }
+        }
+    }
+
+    /// Expects the close frame next; its code and reason.
+    pub(crate) async fn closed(&mut self) -> (u16, String) {
+        loop {
+            match self.next().await {
+                Message::Close(Some(frame)) => {
+                    return (frame.code.into(), frame.reason.to_string());
+                }
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("expected a close frame, got {other:?}"),
+            }
+        }
+    }
+
+    /// Reads on until the close frame; its code and reason.
+    pub(crate) async fn end(&mut self) -> (u16, String) {
+        loop {
+            if let Message::Close(Some(frame)) = self.next().await {
+                return (frame.code.into(), frame.reason.to_string());
+            }
+        }
+    }
+
+    pub(crate) async fn close(mut self) {
+        self.0.close(None).await.unwrap();
+        while within(self.0.next()).await.is_some_and(|next| next.is_ok()) {}
+    }
+}
+
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("nothing happened for a long time")
+}

@@ -1,0 +1,40 @@
+//! What is known of the client behind a socket, and until when.
+
+use std::time::Duration;
+
+use nextrush_engine::TimerId;
+use nextrush_protocol::CloseCode;
+
+use super::user::User;
+use crate::error_message::ErrorMessage;
+use crate::socket::Socket;
+use crate::timestamp::Timestamp;
+
+/// Who a client is, as long as its token says so.
+#[derive(Default)]
+pub(crate) struct Identity {
+    pub(crate) user: Option<User>,
+    /// Ends the socket when the token expires.
+    expiry: Option<TimerId>,
+}
+
+/// Has the socket end when its token expires, in place of what was set before. `expires` in
+/// seconds since 1970; `None`: never.
+pub(super) fn expire(socket: &Socket, expires: Option<u64>) {
+    let end = expires.map(|expires| {
+        let now = Timestamp::now().unix_ms();
+        let left = expires.saturating_mul(1000).saturating_sub(now);
+        let expired = socket.clone();
+        let run = move || {
+            expired.send(ErrorMessage::new("Token expired"));
+            expired.close(CloseCode::POLICY_VIOLATION, "Token expired");
+            None
+        };
+        let left = Duration::from_millis(left);
+        socket.connection().set_timer(left, Box::new(run))
+    });
+    let before = socket.change_identity(|identity| std::mem::replace(&mut identity.expiry, end));
+    if let Some(before) = before {
+        socket.connection().cancel_timer(before);
+    }
+}

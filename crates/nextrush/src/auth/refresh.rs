@@ -1,0 +1,143 @@
+//! A new token for a socket that is open.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::identity;
+use super::jwt::Jwt;
+use super::user::User;
+use crate::error_message::ErrorMessage;
+use crate::message::Message;
+use crate::once::{Answer, Request};
+use crate::socket::Socket;
+use crate::timestamp::Timestamp;
+
+/// What a client may send.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum Command {
+    Refresh { token: String },
+}
+
+/// What a client gets.
+#[derive(Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+enum Event {
+    Refreshed {
+        /// Absent for a token that does not expire.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
+    },
+}
+
+impl Jwt {
+    /// A [filter](Socket::filter) that takes the messages by which a client gives a new token
+    /// before the one that it came with expires, and keeps the connection:
+    /// `{"type":"refresh","token":…}`. The answer is `{"type":"refreshed","expiresAt":…}`, and
+    /// the socket ends when the new token does.
+    ///
+    /// The token must name the user that the socket was
+    /// [admitted](crate::Authenticated::admit) as. Any other is answered with
+    /// `{"type":"error","message":"Invalid token"}`, and nothing changes: the socket ends when
+    /// its present token does. An `id` of the message, a text of 1 to 64 bytes, comes back with
+    /// the answer. Messages of other types go on to the handler, refreshes don't.
+    ///
+    /// ```
+    /// use axum::Extension;
+    /// use nextrush::{App, Authenticated, Jwt, Message, Socket};
+    ///
+    /// let mut app = App::new();
+    /// app.jwt(Jwt::hs256("a secret of at least 32 bytes, from outside"));
+    /// app.ws("/echo", |socket: Socket, user: Authenticated, Extension(jwt): Extension<Jwt>| {
+    ///     user.admit(&socket);
+    ///     socket.filter(jwt.refresh());
+    ///     socket.on_message(|socket: Socket, message: Message| socket.send(message));
+    /// });
+    /// # let _: axum::Router = app.into_router();
+    /// ```
+    pub fn refresh(&self) -> impl Fn(&Socket, &Message) -> ControlFlow<()> + Send + Sync + use<> {
+        self.refresh_if(|socket: &Socket, user: &User| {
+            socket.user().is_some_and(|admitted| admitted.id == user.id)
+        })
+    }
+
+    /// The same for claims of your own: `is_same` says whether they are those of the socket's
+    /// client.
+    pub fn refresh_if<C, F>(
+        &self,
+        is_same: F,
+    ) -> impl Fn(&Socket, &Message) -> ControlFlow<()> + Send + Sync + use<C, F>
+    where
+        C: DeserializeOwned,
+        F: Fn(&Socket, &C) -> bool + Send + Sync,
+    {
+        let jwt = self.clone();
+        move |socket, message| {
+            if !is_refresh(message) {
+                return ControlFlow::Continue(());
+            }
+            match Request::<Command>::read(message) {
+                Ok(Request { command, id }) => {
+                    let Command::Refresh { token } = command;
+                    let refreshed = jwt.check_refresh(socket, &token, &is_same);
+                    match refreshed {
+                        Some(event) => socket.send(Answer::new(event, id.as_ref())),
+                        None => {
+                            let error = ErrorMessage::new("Invalid token");
+                            socket.send(Answer::new(error, id.as_ref()));
+                        }
+                    }
+                }
+                Err(refusal) => socket.send(refusal),
+            }
+            ControlFlow::Break(())
+        }
+    }
+
+    fn check_refresh<C: DeserializeOwned>(
+        &self,
+        socket: &Socket,
+        token: &str,
+        is_same: impl Fn(&Socket, &C) -> bool,
+    ) -> Option<Event> {
+        let verified = match self.verify::<C>(token) {
+            Ok(verified) => verified,
+            Err(error) => {
+                let source = std::error::Error::source(&error);
+                tracing::debug!(socket = %socket.id(), %error, source, "a new token was refused");
+                return None;
+            }
+        };
+        if !is_same(socket, &verified.claims) {
+            tracing::debug!(socket = %socket.id(), "a new token names somebody else");
+            return None;
+        }
+        identity::expire(socket, verified.expires);
+        let expires_ms = verified.expires.map(|seconds| seconds.saturating_mul(1000));
+        Some(Event::Refreshed {
+            expires_at: expires_ms.map(Timestamp::from_unix_ms),
+        })
+    }
+}
+
+/// Whether a message is meant to be one, also if it is no good one.
+fn is_refresh(message: &Message) -> bool {
+    #[derive(Deserialize)]
+    struct Typed<'a> {
+        #[serde(borrow)]
+        r#type: Cow<'a, str>,
+    }
+
+    let text = String::from_utf8_lossy(message.as_bytes());
+    // Most messages are none, and are not read for it. An escaped type is one that no client
+    // writes.
+    text.contains("\"refresh\"")
+        && serde_json::from_str::<Typed<'_>>(&text).is_ok_and(|typed| typed.r#type == "refresh")
+}

@@ -1,0 +1,39 @@
+//! What an application has done, and what it holds.
+
+use nextrush_engine::Metrics as EngineMetrics;
+
+use crate::handle::Handle;
+
+/// What an application has done since its start, and what it holds, on this node.
+///
+/// Cheap to take, once a second and more. Rates are differences of two of them.
+///
+/// ```
+/// # fn example(app: &nextrush::Handle) {
+/// let metrics = app.metrics();
+/// let total = metrics.engine.total();
+/// println!("{} connections", total.counts.connections);
+/// println!("{} of them read too slowly", total.counts.waiting);
+/// println!("the longest turn took {:?}", total.turns.max());
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// The connections and the shards that serve them.
+    pub engine: EngineMetrics,
+    /// Publications to channels and chat rooms that this node's broker has acknowledged;
+    /// repeats and volatile messages are none.
+    pub published: u64,
+}
+
+impl Handle {
+    /// What the application has done since its start, and what it holds.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics {
+            engine: self.engine().metrics(),
+            published: self.topics().published(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What becomes of subscribers that read more slowly than a topic publishes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What becomes of a subscriber that reads more slowly than its channel publishes.
+///
+/// It is slow when the kernel does not take what it is sent. Whatever the policy, its other
+/// channels and what it is sent directly go on.
+///
+/// ```
+/// use std::time::Duration;
+/// use nextrush::{ChannelPolicy, SlowReaders};
+///
+/// let hour = Duration::from_secs(3600);
+/// let posts = ChannelPolicy::new().history(300, hour); // heals
+/// let prices = ChannelPolicy::new().slow_readers(SlowReaders::Latest).key("/symbol");
+/// # drop((posts, prices));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowReaders {
+    /// With more than 64 KiB waiting for it the subscriber is sent no more updates. When it
+    /// has taken these, it gets what it missed from the history, and is live again:
+    /// everything once and in order, on the same socket. Where the history does not reach
+    /// back, it is told so by a message `gap`. The default for channels with a history.
+    Heal,
+    /// As long as anything waits for it, the subscriber is sent no updates. When it has taken
+    /// that, it gets the newest: one, or with a [key](crate::ChannelPolicy::key) one for each
+    /// of the up to 1,000 newest keys.
+    Latest,
+    /// With more than 64 KiB waiting for it the subscriber misses what is published. When it
+    /// has taken these, a message `gap` says what it missed, and it is live again.
+    Drop,
+    /// With more than 1 MiB waiting for it, or something waiting longer than 10 s, the socket
+    /// is closed with 1013, and its client may come back. The default for channels without a
+    /// history. See [`Options::backlog`](crate::Options) for other bounds.
+    Close,
+}
+
+/// How often subscribers have been too slow, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct SlowReaderCounts {
+    /// How often a subscriber that had been sent no updates became live again.
+    pub recovered: u64,
+    /// How many updates subscribers got later, from the history or as the newest.
+    pub sent_later: u64,
+    /// How many updates subscribers did not get, and were told so.
+    pub missed: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    recovered: AtomicU64,
+    sent_later: AtomicU64,
+    missed: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn recovered(&self) {
+        self.recovered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sent_later(&self, updates: usize) {
+        self.sent_later.fetch_add(updates as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn missed(&self, updates: u64) {
+        self.missed.fetch_add(updates, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> SlowReaderCounts {
+        SlowReaderCounts {
+            recovered: self.recovered.load(Ordering::Relaxed),
+            sent_later: self.sent_later.load(Ordering::Relaxed),
+            missed: self.missed.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A broker that takes its time, so that things happen meanwhile.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nextrush_broker::{
+    BoxFuture, Broker, BrokerError, Bytes, CommandKey, History, HistoryQuery, MemoryBroker,
+    Publish, Published, Sink, Topic,
+};
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::oracle::Oracle;
+
+/// Takes its time before and after each step, and tells the oracle what it did.
+pub struct Hesitant {
+    pub inner: Arc<MemoryBroker>,
+    pub oracle: Oracle,
+    pub times: Times,
+    /// Set when the process has ended: nothing more happens in it.
+    pub has_ended: Arc<AtomicBool>,
+}
+
+impl Hesitant {
+    async fn hesitate(&self, topic: &Topic) {
+        self.times.hesitate(topic.as_str()).await;
+        if self.has_ended.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    }
+}
+
+/// How long each topic's steps take. By topic, as different ones may come in any order.
+#[derive(Clone)]
+pub struct Times {
+    seed: u64,
+    topics: Arc<Mutex<HashMap<String, StdRng>>>,
+}
+
+impl Times {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            topics: Arc::default(),
+        }
+    }
+
+    async fn hesitate(&self, topic: &str) {
+        let pause = {
+            let mut topics = self.topics.lock();
+            let random = topics.entry(topic.to_owned()).or_insert_with(|| {
+                let seed = topic.bytes().fold(self.seed, |seed, byte| {
+                    seed.wrapping_mul(31).wrapping_add(byte.into())
+                });
+                StdRng::seed_from_u64(seed)
+            });
+            match random.random_range(0..10) {
+                0..6 => return,
+                6..9 => random.random_range(1..20),
+                _ => random.random_range(20..200),
+            }
+        };
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+}
+
+impl Broker for Hesitant {
+    fn attach(&self, sink: Arc<dyn Sink>) {
+        self.inner.attach(sink);
+    }
+
+    fn publish(
+        &self,
+        topic: &Topic,
+        publish: Publish,
+    ) -> BoxFuture<'_, Result<Published, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            let name = topic.as_str();
+            self.hesitate(&topic).await;
+            let data = serde_json::from_slice(&publish.data).unwrap();
+            let retention = publish.retention;
+            let published = self.inner.publish(&topic, publish).await?;
+            if !published.is_repeat {
+                let position = published.position;
+                self.oracle.published(name, position, data, retention);
+            }
+            self.hesitate(&topic).await;
+            Ok(published)
+        })
+    }
+
+    fn history(
+        &self,
+        topic: &Topic,
+        query: HistoryQuery,
+    ) -> BoxFuture<'_, Result<History, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            self.hesitate(&topic).await;
+            let history = self.inner.history(&topic, query).await?;
+            self.oracle.read(topic.as_str(), history.position);
+            self.hesitate(&topic).await;
+            Ok(history)
+        })
+    }
+
+    fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            self.hesitate(&topic).await;
+            self.inner.subscribe(&topic).await?;
+            self.oracle.interest(topic.as_str(), 1);
+            self.hesitate(&topic).await;
+            Ok(())
+        })
+    }
+
+    fn unsubscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            self.hesitate(&topic).await;
+            self.inner.unsubscribe(&topic).await?;
+            self.oracle.interest(topic.as_str(), -1);
+            self.hesitate(&topic).await;
+            Ok(())
+        })
+    }
+
+    fn remember(
+        &self,
+        key: &CommandKey,
+        answer: Bytes,
+        window: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
+        self.inner.remember(key, answer, window)
+    }
+
+    fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
+        self.inner.recall(key)
+    }
+}

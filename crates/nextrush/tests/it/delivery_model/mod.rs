@@ -1,0 +1,518 @@
+//! Every subscriber has every publication once and in order, or was told precisely what it
+//! missed: random schedules of publishing, coming and going, reading slowly, forgetting and
+//! restarting, on the simulated network and in virtual time, against a plain model.
+//!
+//! A schedule is made from its seed alone.
+//! `NEXTRUSH_SCHEDULES=100000 cargo test --release -p nextrush --all-features --test it
+//! delivery_model` runs more; `NEXTRUSH_SEED=17` in its place replays one.
+
+mod hesitant;
+mod oracle;
+mod subscriber;
+mod talker;
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroUsize;
+use std::ops::{AddAssign, Range};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use axum::extract::{Path, Query};
+use nextrush::testing::Network;
+use nextrush::{
+    App, Backlog, ChannelPolicy, Channels, ChatServer, EngineConfig, LiveUpdates, Options,
+    RoomName, Since, Socket, User,
+};
+use nextrush_broker::{ManualClock, MemoryBroker, MemoryLimits};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::runtime;
+use tokio::task::JoinHandle;
+
+use self::hesitant::{Hesitant, Times};
+use self::oracle::{IDLE, Oracle};
+use self::subscriber::Subscriber;
+use self::talker::Talker;
+
+const SCHEDULES: u64 = 1000;
+const STEPS: usize = 100;
+const MINUTE: Duration = Duration::from_secs(60);
+/// Longer than the broker ever takes.
+const CALM: Duration = Duration::from_secs(2);
+
+/// What clients that are not slow take at once: anything.
+const WINDOW: usize = 1 << 20;
+
+/// The channels, and how many publications they keep for how long.
+const CHANNELS: [(&str, Option<(usize, Duration)>); 3] = [
+    ("kept-long", Some((400, Duration::from_secs(3600)))),
+    ("kept-short", Some((8, MINUTE))),
+    ("not-kept", None),
+];
+const KEPT_LONG: usize = 0;
+const KEPT_SHORT: usize = 1;
+const NOT_KEPT: usize = 2;
+/// More than a client is sent at once that comes back to all channels.
+const BACKLOG: usize = 64 * 1024;
+const SUBSCRIBERS: usize = 3;
+const ROOMS: usize = 2;
+const TALKERS: usize = 4;
+
+#[test]
+fn every_subscriber_has_everything_once_or_knows_what_it_missed() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    if let Some(seed) = number("NEXTRUSH_SEED") {
+        println!("{:?}", run_schedule(seed));
+        return;
+    }
+    let schedules = number("NEXTRUSH_SCHEDULES").unwrap_or(SCHEDULES);
+    let next = AtomicU64::new(0);
+    let run_some = || {
+        let mut tally = Tally::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= schedules {
+                return tally;
+            }
+            tally += run_schedule(seed);
+        }
+    };
+    let tally = thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(run_some)).collect();
+        let mut all = Tally::default();
+        for thread in running {
+            all += thread.join().expect("no schedule fails");
+        }
+        all
+    });
+    println!("{schedules} schedules: {tally:?}");
+    let Tally {
+        delivered,
+        recovered,
+        refused,
+        closed,
+        ..
+    } = tally;
+    assert!(delivered > 0 && recovered > 0 && refused > 0 && closed > 0);
+}
+
+#[test]
+fn a_seed_gives_the_same_schedule_again() {
+    for seed in 0..3 {
+        assert_eq!(run_schedule(seed), run_schedule(seed), "seed {seed}");
+    }
+}
+
+fn run_schedule(seed: u64) -> Tally {
+    let _named = Named(seed);
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    runtime.unwrap().block_on(async {
+        let mut world = World::new(seed);
+        for _ in 0..STEPS {
+            world.step().await;
+        }
+        world.finish().await
+    })
+}
+
+/// Says which schedule it was that failed.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("replay this schedule with NEXTRUSH_SEED={}", self.0);
+        }
+    }
+}
+
+/// What happened to all clients.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    delivered: u64,
+    recovered: u64,
+    refused: u64,
+    /// Closed by the server, as they read too slowly or it ended.
+    closed: u64,
+    /// The server is ending just now.
+    is_ending: bool,
+    /// Of everything that was received.
+    transcript: u64,
+}
+
+impl Tally {
+    /// Adds to the transcript what is the same in each run: no epoch.
+    fn note(&mut self, message: &Value) {
+        let mut hasher = DefaultHasher::new();
+        self.transcript.hash(&mut hasher);
+        for field in ["type", "channel", "offset", "recovered", "reason", "text"] {
+            if let Some(value) = message.get(field) {
+                value.to_string().hash(&mut hasher);
+            }
+        }
+        self.transcript = hasher.finish();
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.delivered += other.delivered;
+        self.recovered += other.recovered;
+        self.refused += other.refused;
+        self.closed += other.closed;
+        self.transcript ^= other.transcript;
+    }
+}
+
+pub fn topic_of_channel(channel: usize) -> String {
+    format!("live/0/{}", CHANNELS[channel].0)
+}
+
+pub fn topic_of_room(room: usize) -> String {
+    format!("chat/1/{room}")
+}
+
+struct World {
+    random: StdRng,
+    clock: Arc<ManualClock>,
+    oracle: Oracle,
+    times: Times,
+    broker: Arc<MemoryBroker>,
+    shards: NonZeroUsize,
+    node: Node,
+    subscribers: Vec<Subscriber>,
+    talkers: Vec<Talker>,
+    published: u32,
+    publishing: Vec<JoinHandle<()>>,
+    tally: Tally,
+}
+
+/// A process with the application.
+struct Node {
+    network: Network,
+    live: LiveUpdates,
+    chat: ChatServer,
+    has_ended: Arc<AtomicBool>,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let clock = Arc::new(ManualClock::new(1_700_000_000_000));
+        let oracle = Oracle::new(&clock);
+        let times = Times::new(seed);
+        let broker = new_broker(&clock);
+        let mut random = StdRng::seed_from_u64(seed);
+        let shards = random.random_range(1..4);
+        let shards = NonZeroUsize::new(shards).unwrap();
+        Self {
+            node: Node::start(shards, &broker, &oracle, &times),
+            shards,
+            random,
+            clock,
+            oracle,
+            times,
+            broker,
+            subscribers: (0..SUBSCRIBERS).map(|_| Subscriber::default()).collect(),
+            talkers: (0..TALKERS)
+                .map(|number| Talker::new(number, number % ROOMS))
+                .collect(),
+            published: 0,
+            publishing: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    async fn step(&mut self) {
+        let subscriber = self.random.random_range(0..SUBSCRIBERS);
+        let talker = self.random.random_range(0..TALKERS);
+        let channel = self.random.random_range(0..CHANNELS.len());
+        match self.random.random_range(0..100) {
+            0..15 => self.publish(channel, 1..6, 20),
+            // More than a client is sent that comes back.
+            15 => self.publish(KEPT_LONG, 50..300, 2),
+            // More than may wait for a slow reader.
+            16 => self.publish(NOT_KEPT, 30..80, 2000),
+            17 => self.publish(KEPT_SHORT, 30..80, 2000),
+            18..22 => self.connect(subscriber, talker).await,
+            22..38 => {
+                let subscriber = &mut self.subscribers[subscriber];
+                subscriber.connect(&self.node.network).await;
+                subscriber.subscribe(channel);
+            }
+            38..42 => self.subscribers[subscriber].unsubscribe(channel),
+            42..52 => {
+                self.talkers[talker].connect(&self.node.network).await;
+                self.say(talker);
+            }
+            52..56 => self.subscribers[subscriber].cut(),
+            56..60 => self.talkers[talker].cut(),
+            60..66 => self.slow_down(subscriber, talker),
+            66..70 => self.read_a_little(subscriber, talker),
+            70..73 => {
+                self.subscribers[subscriber].resume();
+                self.talkers[talker].resume();
+            }
+            73..85 => self.node.network.settle().await,
+            85..93 => self.pass_time(1..300).await,
+            93 => self.pass_time(1000..12_000).await,
+            94..97 => self.clock.advance(MINUTE),
+            97 => self.clock.advance(IDLE),
+            98 => self.restart(true).await,
+            _ => self.restart(false).await,
+        }
+        self.handle_some();
+    }
+
+    async fn connect(&mut self, subscriber: usize, talker: usize) {
+        self.subscribers[subscriber]
+            .connect(&self.node.network)
+            .await;
+        self.talkers[talker].connect(&self.node.network).await;
+    }
+
+    /// Publishes some messages, one after the other, beside everything else.
+    fn publish(&mut self, channel: usize, count: Range<u32>, most_padding: usize) {
+        let count = self.random.random_range(count);
+        let padding = "x".repeat(self.random.random_range(0..most_padding));
+        let numbers = self.published..self.published + count;
+        self.published += count;
+        let live = self.node.live.clone();
+        self.publishing.push(tokio::spawn(async move {
+            for number in numbers {
+                let data = json!({ "number": number, "padding": &padding });
+                live.publish(CHANNELS[channel].0, &data).await.unwrap();
+            }
+        }));
+    }
+
+    fn say(&mut self, talker: usize) {
+        let most = if self.random.random_bool(0.1) {
+            600
+        } else {
+            20
+        };
+        let padding = "x".repeat(self.random.random_range(0..most));
+        for _ in 0..self.random.random_range(1..4) {
+            self.talkers[talker].say(&padding);
+        }
+    }
+
+    fn slow_down(&mut self, subscriber: usize, talker: usize) {
+        let window = self.random.random_range(1..2000);
+        let stalls = self.random.random_bool(0.7);
+        let how = |client: &nextrush::testing::Client| {
+            client.set_window(window);
+            if stalls {
+                client.stall();
+            }
+        };
+        self.subscribers[subscriber].slow_down(how);
+        self.talkers[talker].slow_down(how);
+    }
+
+    fn read_a_little(&mut self, subscriber: usize, talker: usize) {
+        let bytes = self.random.random_range(1..1000);
+        for client in [
+            self.subscribers[subscriber].client(),
+            self.talkers[talker].client(),
+        ] {
+            client.map(|client| client.read(bytes));
+        }
+    }
+
+    async fn pass_time(&mut self, ms: Range<u64>) {
+        let ms = self.random.random_range(ms);
+        self.node.network.advance(Duration::from_millis(ms)).await;
+    }
+
+    /// Whoever has got something may handle it now, or later.
+    fn handle_some(&mut self) {
+        for subscriber in &mut self.subscribers {
+            if self.random.random_bool(0.7) {
+                subscriber.handle_all(&self.oracle, &mut self.tally);
+            }
+        }
+        for talker in &mut self.talkers {
+            if self.random.random_bool(0.7) {
+                talker.handle_all(&self.oracle, &mut self.tally);
+            }
+        }
+    }
+
+    fn handle_all(&mut self) {
+        for subscriber in &mut self.subscribers {
+            subscriber.handle_all(&self.oracle, &mut self.tally);
+        }
+        for talker in &mut self.talkers {
+            talker.handle_all(&self.oracle, &mut self.tally);
+        }
+    }
+
+    /// Ends the process, in an orderly way or not, and starts another one: on what the
+    /// broker remembers, or on nothing.
+    async fn restart(&mut self, forgets: bool) {
+        if self.random.random_bool(0.3) {
+            let drain = self.node.network.handle().drain(MINUTE);
+            self.node.network.run_until(drain).await;
+            self.tally.is_ending = true;
+            self.handle_all();
+            self.tally.is_ending = false;
+        }
+        for subscriber in &mut self.subscribers {
+            subscriber.cut();
+        }
+        for talker in &mut self.talkers {
+            talker.cut();
+        }
+        for publishing in self.publishing.drain(..) {
+            publishing.abort();
+        }
+        if forgets {
+            self.broker = new_broker(&self.clock);
+        }
+        self.node.has_ended.store(true, Ordering::Relaxed);
+        self.oracle.end_process(forgets);
+        self.node = Node::start(self.shards, &self.broker, &self.oracle, &self.times);
+    }
+
+    /// Everybody comes back, reads, and has everything.
+    async fn finish(mut self) -> Tally {
+        // Who was slow may be closed for it only now, and comes back once more.
+        for _ in 0..2 {
+            for subscriber in &mut self.subscribers {
+                subscriber.resume();
+            }
+            for talker in &mut self.talkers {
+                talker.resume();
+            }
+            self.calm_down().await;
+            for subscriber in &mut self.subscribers {
+                subscriber.connect(&self.node.network).await;
+                (0..CHANNELS.len()).for_each(|channel| subscriber.subscribe(channel));
+            }
+            for talker in &mut self.talkers {
+                talker.connect(&self.node.network).await;
+            }
+            self.calm_down().await;
+        }
+        assert!(self.publishing.iter().all(JoinHandle::is_finished));
+        for subscriber in &self.subscribers {
+            subscriber.check_done(&self.oracle);
+        }
+        for talker in &self.talkers {
+            talker.check_done(&self.oracle);
+        }
+        for room in 0..ROOMS {
+            let text = |post: &Value| post["text"].to_string();
+            self.oracle
+                .check_once(&topic_of_room(room), 2 * MINUTE, text);
+        }
+        self.check_that_nothing_stays().await
+    }
+
+    async fn calm_down(&mut self) {
+        for _ in 0..3 {
+            self.node.network.advance(CALM).await;
+            self.handle_all();
+        }
+    }
+
+    async fn check_that_nothing_stays(mut self) -> Tally {
+        for subscriber in &mut self.subscribers {
+            subscriber.cut();
+        }
+        for talker in &mut self.talkers {
+            talker.cut();
+        }
+        self.node.network.advance(3 * CALM).await;
+        assert_eq!(self.node.network.handle().connections(), 0);
+        assert_eq!(self.node.live.channels(), []);
+        assert_eq!(self.node.chat.rooms(), []);
+        assert_eq!(self.oracle.interesting(), [""; 0], "the broker was told");
+        self.tally
+    }
+}
+
+fn new_broker(clock: &Arc<ManualClock>) -> Arc<MemoryBroker> {
+    let limits = MemoryLimits {
+        idle: IDLE,
+        ..MemoryLimits::default()
+    };
+    Arc::new(MemoryBroker::with(limits, Arc::clone(clock)))
+}
+
+impl Node {
+    fn start(
+        shards: NonZeroUsize,
+        broker: &Arc<MemoryBroker>,
+        oracle: &Oracle,
+        times: &Times,
+    ) -> Self {
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let broker = Hesitant {
+            has_ended: Arc::clone(&has_ended),
+            inner: Arc::clone(broker),
+            oracle: oracle.clone(),
+            times: times.clone(),
+        };
+        let config = EngineConfig {
+            shards,
+            ..EngineConfig::default()
+        };
+        let mut app = App::with(config, broker);
+        app.options(Options {
+            backlog: Backlog {
+                bytes: BACKLOG,
+                ..Backlog::default()
+            },
+            ..Options::default()
+        });
+        let mut channels = Channels::new();
+        for (name, kept) in CHANNELS {
+            let policy = ChannelPolicy::new();
+            let policy = match kept {
+                Some((count, age)) => policy.history(count, age),
+                None => policy,
+            };
+            channels = channels.channel(name, policy).unwrap();
+        }
+        let live = LiveUpdates::with(app.handle(), channels);
+        let connect = live.clone();
+        app.ws("/live", move |socket: Socket| connect.connect(&socket));
+        let chat = ChatServer::new(app.handle());
+        let connect = chat.clone();
+        app.ws(
+            "/chat/:room",
+            async move |socket: Socket,
+                        Path(room): Path<RoomName>,
+                        since: Option<Since>,
+                        Query(Who { user }): Query<Who>| {
+                let user = User {
+                    email: format!("{user}@example.com"),
+                    id: user.into(),
+                };
+                connect.connect_since(&socket, room, user, since).await;
+            },
+        );
+        Self {
+            network: Network::new(app),
+            live,
+            chat,
+            has_ended,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Who {
+    user: String,
+}

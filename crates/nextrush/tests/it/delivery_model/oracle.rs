@@ -1,0 +1,204 @@
+//! What was published, and what can be known of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nextrush_broker::{Clock, ManualClock, Position, Retention};
+use parking_lot::{Mutex, MutexGuard};
+use serde_json::Value;
+
+/// After this long without a use the broker may forget a topic.
+pub const IDLE: Duration = Duration::from_secs(600);
+
+/// Written by the broker's side, read by the clients'.
+#[derive(Clone)]
+pub struct Oracle {
+    clock: Arc<ManualClock>,
+    topics: Arc<Mutex<HashMap<String, Topic>>>,
+}
+
+#[derive(Default)]
+struct Topic {
+    /// One after the other; the last one goes on.
+    lives: Vec<Life>,
+    /// The broker may have lost everything since its last answer.
+    is_lost: bool,
+    used_ms: u64,
+    interests: usize,
+}
+
+struct Life {
+    epoch: String,
+    retention: Retention,
+    /// The first one has offset 1.
+    published: Vec<Published>,
+}
+
+struct Published {
+    data: Value,
+    at_ms: u64,
+}
+
+/// A position as a client knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub epoch: String,
+    pub offset: u64,
+}
+
+impl Oracle {
+    pub fn new(clock: &Arc<ManualClock>) -> Self {
+        Self {
+            clock: Arc::clone(clock),
+            topics: Arc::default(),
+        }
+    }
+
+    /// The broker has numbered a publication.
+    pub fn published(&self, topic: &str, position: Position, data: Value, retention: Retention) {
+        let at_ms = self.clock.now_ms();
+        let mut topics = self.used(topic, &position.epoch.to_string());
+        let life = topics.get_mut(topic).unwrap().lives.last_mut().unwrap();
+        life.retention = retention;
+        life.published.push(Published { data, at_ms });
+        assert_eq!(position.offset, life.top(), "offsets rise by one");
+    }
+
+    /// The broker has said where a topic stands.
+    pub fn read(&self, topic: &str, position: Position) {
+        let topics = self.used(topic, &position.epoch.to_string());
+        let top = topics[topic].life().top();
+        assert_eq!(position.offset, top, "a history ends at the top");
+    }
+
+    pub fn interest(&self, topic: &str, change: isize) {
+        let mut topics = self.topics();
+        let topic = topics.entry(topic.to_owned()).or_default();
+        let now_ms = self.clock.now_ms();
+        topic.is_lost = topic.may_be_lost(now_ms);
+        topic.used_ms = now_ms;
+        let interests = topic.interests.checked_add_signed(change);
+        topic.interests = interests.expect("no interest is taken back twice");
+    }
+
+    /// The process ends: with what it remembers, or only with its interests.
+    pub fn end_process(&self, forgets: bool) {
+        for topic in self.topics().values_mut() {
+            topic.interests = 0;
+            topic.is_lost |= forgets;
+        }
+    }
+
+    /// The topics that the broker has to tell the node about.
+    pub fn interesting(&self) -> Vec<String> {
+        let topics = self.topics();
+        let interesting = topics.iter().filter(|(_, topic)| topic.interests > 0);
+        interesting.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The position of the newest publication; `None` where nobody has asked.
+    pub fn top(&self, topic: &str) -> Option<Seen> {
+        let topics = self.topics();
+        let life = topics.get(topic)?.lives.last()?;
+        Some(Seen {
+            epoch: life.epoch.clone(),
+            offset: life.top(),
+        })
+    }
+
+    /// What is at a position.
+    pub fn data(&self, topic: &str, at: &Seen) -> Value {
+        let topics = self.topics();
+        let lives = &topics[topic].lives;
+        let life = lives.iter().find(|life| life.epoch == at.epoch);
+        let life = life.expect("a known epoch");
+        let index = usize::try_from(at.offset - 1).unwrap();
+        life.published[index].data.clone()
+    }
+
+    /// Nothing was published twice within `window`, by what `key` makes of it.
+    pub fn check_once(&self, topic: &str, window: Duration, key: impl Fn(&Value) -> String) {
+        let topics = self.topics();
+        for life in topics.get(topic).into_iter().flat_map(|topic| &topic.lives) {
+            let mut last = HashMap::new();
+            for Published { data, at_ms } in &life.published {
+                let before = last.insert(key(data), *at_ms);
+                let is_repeat = before.is_some_and(|before| at_ms - before < whole_ms(window));
+                assert!(!is_repeat, "published twice: {data}");
+            }
+        }
+    }
+
+    /// A client with this position was told that it has lost what lies between it and
+    /// `now`: whether that can be.
+    pub fn check_lost(&self, topic: &str, since: &Seen, now: &Seen, limit: usize) {
+        assert_eq!(since.epoch, now.epoch, "another epoch is another reason");
+        assert!(since.offset < now.offset, "nothing was missed");
+        let topics = self.topics();
+        let lives = &topics[topic].lives;
+        let life = lives.iter().find(|life| life.epoch == now.epoch).unwrap();
+        // The latest moment at which this was the top.
+        let next = life.published.get(usize::try_from(now.offset).unwrap());
+        let at_ms = next.map_or(self.clock.now_ms(), |next| next.at_ms);
+        let first = life.first_kept(now.offset, at_ms);
+        let missed = usize::try_from(now.offset - since.offset).unwrap();
+        assert!(
+            first > since.offset + 1 || missed > limit,
+            "{topic} reached back to {first}, so {since:?} could have had all up to {now:?}"
+        );
+    }
+
+    /// Notes a use, and a new epoch, if there may be one.
+    fn used(&self, topic: &str, epoch: &str) -> MutexGuard<'_, HashMap<String, Topic>> {
+        let now_ms = self.clock.now_ms();
+        let mut topics = self.topics();
+        let known = topics.entry(topic.to_owned()).or_default();
+        if known.lives.last().is_none_or(|life| life.epoch != epoch) {
+            let may_begin = known.lives.is_empty() || known.may_be_lost(now_ms);
+            assert!(may_begin, "{topic} was forgotten");
+            known.lives.push(Life {
+                epoch: epoch.to_owned(),
+                retention: Retention::NOTHING,
+                published: Vec::new(),
+            });
+        }
+        known.is_lost = false;
+        known.used_ms = now_ms;
+        topics
+    }
+
+    fn topics(&self) -> MutexGuard<'_, HashMap<String, Topic>> {
+        self.topics.lock()
+    }
+}
+
+impl Topic {
+    fn may_be_lost(&self, now_ms: u64) -> bool {
+        self.is_lost || (self.interests == 0 && now_ms - self.used_ms >= whole_ms(IDLE))
+    }
+
+    fn life(&self) -> &Life {
+        self.lives.last().unwrap()
+    }
+}
+
+impl Life {
+    fn top(&self) -> u64 {
+        self.published.len() as u64
+    }
+
+    /// The oldest one that was kept when `top` was the newest and this was the time.
+    fn first_kept(&self, top: u64, at_ms: u64) -> u64 {
+        let Retention { count, age, .. } = self.retention;
+        let by_count = (top + 1).saturating_sub(count as u64).max(1);
+        let is_old =
+            |published: &Published| age.is_some_and(|age| published.at_ms + whole_ms(age) <= at_ms);
+        let by_age = self.published.partition_point(is_old) as u64 + 1;
+        by_count.max(by_age)
+    }
+}
+
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap()
+}

@@ -1,0 +1,198 @@
+//! A client of the chat: it comes back with the position of the last message that it has
+//! handled, and says again what was not acknowledged.
+
+use std::collections::BTreeMap;
+
+use nextrush::testing::{Client, Network};
+use serde_json::{Value, json};
+
+use super::oracle::{Oracle, Seen};
+use super::subscriber::position;
+use super::{Tally, WINDOW, topic_of_room};
+
+/// The messages that a room keeps.
+const KEPT: usize = 100;
+/// Those that a client gets which comes without a position, or cannot recover.
+const LAST: u64 = 50;
+
+pub struct Talker {
+    name: String,
+    room: usize,
+    client: Option<Client>,
+    is_slow: bool,
+    /// Whether the history has come that a connection begins with.
+    is_in: bool,
+    since: Option<Seen>,
+    seen: Option<Seen>,
+    said: u32,
+    /// By id: the texts that were not acknowledged.
+    unanswered: BTreeMap<String, String>,
+}
+
+impl Talker {
+    pub fn new(number: usize, room: usize) -> Self {
+        Self {
+            name: format!("talker-{number}"),
+            room,
+            client: None,
+            is_slow: false,
+            is_in: false,
+            since: None,
+            seen: None,
+            said: 0,
+            unanswered: BTreeMap::new(),
+        }
+    }
+
+    pub fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
+    pub async fn connect(&mut self, network: &Network) {
+        if self.client.is_some() {
+            return;
+        }
+        let mut path = format!("/chat/{}?user={}", self.room, self.name);
+        if let Some(Seen { epoch, offset }) = &self.seen {
+            path = format!("{path}&epoch={epoch}&offset={offset}");
+        }
+        let client = network.connect(&path).await.unwrap();
+        client.set_window(WINDOW);
+        for (id, text) in &self.unanswered {
+            client.send_json(&json!({ "type": "chat", "id": id, "text": text }));
+        }
+        self.client = Some(client);
+        self.since.clone_from(&self.seen);
+        self.is_in = false;
+        self.is_slow = false;
+    }
+
+    pub fn say(&mut self, padding: &str) {
+        self.said += 1;
+        let id = format!("{} {}", self.name, self.said);
+        let text = format!("{id} {padding}");
+        if let Some(client) = &self.client {
+            client.send_json(&json!({ "type": "chat", "id": &id, "text": &text }));
+            self.unanswered.insert(id, text);
+        }
+    }
+
+    pub fn slow_down(&mut self, how: impl FnOnce(&Client)) {
+        if let Some(client) = &self.client {
+            how(client);
+            self.is_slow = true;
+        }
+    }
+
+    pub fn cut(&mut self) {
+        self.client = None;
+    }
+
+    pub fn handle_all(&mut self, oracle: &Oracle, tally: &mut Tally) {
+        let Some(mut client) = self.client.take() else {
+            return;
+        };
+        while let Some(message) = client.try_recv() {
+            let message: Value = message.json().unwrap();
+            tally.note(&message);
+            self.handle(&message, oracle, tally);
+        }
+        if client.is_closed() {
+            let reason = client.close_frame();
+            assert!(
+                self.is_slow || tally.is_ending,
+                "closed without need: {reason:?}"
+            );
+            tally.closed += 1;
+        } else {
+            self.client = Some(client);
+        }
+    }
+
+    fn handle(&mut self, message: &Value, oracle: &Oracle, tally: &mut Tally) {
+        let kind = message["type"].as_str().unwrap();
+        assert!(
+            self.is_in || kind == "room-history" || kind == "reconnect",
+            "the history comes first: {message}"
+        );
+        match kind {
+            "room-history" => self.begin(message, oracle, tally),
+            "chat-message" => {
+                self.next(message, oracle);
+                tally.delivered += 1;
+            }
+            "ack" => {
+                let id = message["id"].as_str().unwrap();
+                let text = self.unanswered.remove(id).expect("one answer to each");
+                let said = oracle.data(&topic_of_room(self.room), &position(message));
+                assert_eq!(said["text"], *text, "where it was said");
+            }
+            "user-joined" | "user-left" => {}
+            "reconnect" => assert!(tally.is_ending),
+            _ => panic!("unexpected: {message}"),
+        }
+    }
+
+    fn begin(&mut self, message: &Value, oracle: &Oracle, tally: &mut Tally) {
+        assert!(!self.is_in, "a second history: {message}");
+        self.is_in = true;
+        let topic = topic_of_room(self.room);
+        let now = position(message);
+        let messages = message["messages"].as_array().unwrap();
+        let since = self.since.take();
+        match (&since, message.get("recovered")) {
+            (None, None) => {}
+            (Some(since), Some(Value::Bool(true))) => {
+                assert_eq!(since.epoch, now.epoch);
+                tally.recovered += 1;
+                self.all(messages, since.offset, &now, oracle);
+                return;
+            }
+            (Some(since), Some(Value::Bool(false))) => {
+                match message["reason"].as_str().unwrap() {
+                    "epoch" => assert_ne!(since.epoch, now.epoch),
+                    "history" => oracle.check_lost(&topic, since, &now, KEPT),
+                    reason => panic!("{reason}: {since:?}, {now:?}"),
+                }
+                tally.refused += 1;
+            }
+            _ => panic!("{since:?}, {message}"),
+        }
+        let before = now.offset.saturating_sub(LAST);
+        self.all(messages, before, &now, oracle);
+    }
+
+    /// Takes a history that has to hold all that is after `before`, up to `now`.
+    fn all(&mut self, messages: &[Value], before: u64, now: &Seen, oracle: &Oracle) {
+        self.seen = Some(Seen {
+            offset: before,
+            ..now.clone()
+        });
+        for message in messages {
+            self.next(message, oracle);
+        }
+        assert_eq!(self.seen.as_ref(), Some(now), "the history is whole");
+    }
+
+    fn next(&mut self, message: &Value, oracle: &Oracle) {
+        let seen = self.seen.as_mut().expect("a history has come");
+        assert_eq!(message["offset"], seen.offset + 1, "{seen:?}, {message}");
+        seen.offset += 1;
+        let said = oracle.data(&topic_of_room(self.room), seen);
+        assert_eq!(message["text"], said["text"], "{seen:?}");
+        assert_eq!(message["user"], said["user"], "{seen:?}");
+    }
+
+    pub fn resume(&self) {
+        if let Some(client) = &self.client {
+            client.set_window(WINDOW);
+            client.resume();
+        }
+    }
+
+    pub fn check_done(&self, oracle: &Oracle) {
+        assert!(self.is_in, "no history came");
+        assert!(self.unanswered.is_empty(), "{:?}", self.unanswered);
+        assert_eq!(self.seen, oracle.top(&topic_of_room(self.room)));
+    }
+}

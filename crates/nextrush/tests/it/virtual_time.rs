@@ -1,0 +1,155 @@
+//! The test kit: an application on the simulated network, in virtual time.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Path;
+use http::{Request, StatusCode};
+use nextrush::testing::{Client, CloseFrame, Network};
+use nextrush::{
+    App, ChannelPolicy, Channels, CloseCode, Handle, LiveUpdates, Message, Socket, User,
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+fn rooms() -> App {
+    let mut app = App::new();
+    app.ws(
+        "/rooms/:room",
+        |socket: Socket, Path(room): Path<String>| {
+            socket.join(&room).unwrap();
+            socket.on_message(move |socket: Socket, message: Message| {
+                socket.app().room(&room).except(&socket).send(message);
+            });
+        },
+    );
+    app.post(
+        "/announce/:room",
+        async |app: Handle, Path(room): Path<String>, text: String| {
+            app.room(room).send(text);
+        },
+    );
+    app
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_and_requests_meet_in_the_applications_rooms() {
+    let network = Network::new(rooms());
+    let mut ada = network.connect("/rooms/a").await.unwrap();
+    let bob = network.connect("/rooms/a").await.unwrap();
+    let mut other = network.connect("/rooms/b").await.unwrap();
+    bob.send("hello");
+    assert_eq!(ada.text().await, "hello");
+    bob.send_binary(b"\0\xff");
+    assert_eq!(ada.recv().await.unwrap().as_bytes(), b"\0\xff");
+    let announce = Request::post("/announce/a").body(Body::from("news"));
+    let response = network.request(announce.unwrap()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(ada.text().await, "news");
+    network.settle().await;
+    assert_eq!(other.try_recv(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_client_is_told_why() {
+    let network = Network::new(rooms());
+    let refused = network.connect("/nowhere").await.unwrap_err();
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+    let foreign = Request::get("/rooms/a").header("origin", "https://evil.example");
+    let refused = network.connect_with(foreign.body(()).unwrap()).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.body.contains("Origin not allowed"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_sides_can_close() {
+    let network = Network::new(rooms());
+    let mut ada = network.connect("/rooms/a").await.unwrap();
+    ada.close(4001, "bye");
+    let answer = CloseFrame::new(CloseCode::new(4001), "");
+    assert_eq!(ada.closed().await, Some(answer));
+    let mut bob = network.connect("/rooms/a").await.unwrap();
+    let drain = network.handle().drain(Duration::from_secs(5));
+    network.run_until(drain).await;
+    let close = bob.closed().await.unwrap();
+    assert_eq!(close.code(), CloseCode::SERVICE_RESTART);
+    let mut carol = network.connect("/rooms/a").await.unwrap_err();
+    carol.body.clear();
+    assert_eq!(carol.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_answers_pings_stays_and_a_silent_one_goes() {
+    let network = Network::new(rooms());
+    let ada = network.connect("/rooms/a").await.unwrap();
+    let bob = network.connect("/rooms/a").await.unwrap();
+    bob.fall_silent();
+    network.advance(Duration::from_secs(34)).await;
+    assert_eq!(network.handle().connections(), 2);
+    network.advance(Duration::from_secs(6)).await;
+    assert_eq!(network.handle().connections(), 1);
+    network.advance(Duration::from_secs(3600)).await;
+    assert!(!ada.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stalls_is_closed_after_the_age_of_its_backlog() {
+    let network = Network::new(rooms());
+    let mut ada = network.connect("/rooms/a").await.unwrap();
+    ada.set_window(10);
+    ada.stall();
+    network.handle().room("a").send("more than ten bytes");
+    network.advance(Duration::from_secs(9)).await;
+    assert_eq!(network.handle().connections(), 1);
+    assert_eq!(ada.read(4), 4);
+    network.advance(Duration::from_millis(1100)).await;
+    ada.resume();
+    let close = ada.closed().await;
+    assert_eq!(close.unwrap().code(), CloseCode::TRY_AGAIN_LATER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn presence_waits_for_whoever_is_lost_and_no_longer() {
+    let mut app = App::new();
+    let channels = Channels::new();
+    let channels = channels.channel("team", ChannelPolicy::new().presence());
+    let live = LiveUpdates::with(app.handle(), channels.unwrap());
+    app.ws(
+        "/live/:name",
+        move |socket: Socket, Path(name): Path<String>| {
+            let email = format!("{name}@example.com");
+            let id = name.into();
+            live.connect_as(&socket, User { id, email });
+        },
+    );
+    let network = Network::new(app);
+    let join = async |name: &str| {
+        let mut client = network.connect(&format!("/live/{name}")).await.unwrap();
+        client.send_json(&json!({ "type": "subscribe", "channel": "team" }));
+        assert_eq!(client.json().await["type"], "subscribed");
+        client
+    };
+    let diff = async |client: &mut Client| -> Value {
+        let diff = client.json().await;
+        assert_eq!(diff["type"], "presence-diff");
+        diff
+    };
+    let mut ada = join("ada").await;
+    assert_eq!(diff(&mut ada).await["joined"][0]["user"]["id"], "ada");
+    let bob = join("bob").await;
+    assert_eq!(diff(&mut ada).await["joined"][0]["user"]["id"], "bob");
+
+    bob.cut();
+    network.advance(Duration::from_secs(14)).await;
+    let bob = join("bob").await;
+    network.advance(Duration::from_secs(60)).await;
+    assert_eq!(ada.try_recv(), None, "nobody hears of the interruption");
+
+    let begun = Instant::now();
+    bob.cut();
+    network.advance(Duration::from_secs(12)).await;
+    assert_eq!(diff(&mut ada).await["left"][0]["user"]["id"], "bob");
+    let waited = begun.elapsed().as_secs_f64();
+    assert!((15.0..15.1).contains(&waited), "{waited}");
+}
