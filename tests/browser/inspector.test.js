@@ -1,9 +1,10 @@
-// The inspector of the page, against a server that is played.
+// The inspector of the page, against a server that is played, and against the real one.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { Visitor, launch } from '../support/browser.js';
 import { ADMIN_KEY, Inspector, connection, sample } from '../support/inspector.js';
 import { Server } from '../support/server.js';
+import { SECRET, token } from '../support/token.js';
 
 /** @type {Server} */
 let server;
@@ -270,6 +271,84 @@ describe('the live tail', () => {
     assert.equal(await part('tail-entry').count(), 500);
     assert.equal(await part('tail-entry').first().getAttribute('data-offset'), '121');
     await visitor.leave();
+  });
+});
+
+describe('with the real server', () => {
+  /** @type {Server} */
+  let real;
+  before(async () => {
+    real = await Server.startDevelopment({ env: { JWT_SECRET: SECRET } });
+  });
+  after(() => real.stop());
+
+  /** @param {string} name @param {string} address */
+  async function enter(name, address) {
+    const visitor = await Visitor.arrive(browser, real.page);
+    visitors.push(visitor);
+    await visitor.page.goto(`${real.page}${address}`);
+    await visitor.part('sign-in-name').fill(name);
+    await visitor.part('sign-in-button').click();
+    return visitor;
+  }
+
+  test('an operator sees who is connected and what is said, and ends it', async () => {
+    const bob = await enter('Bob', '/#/chat/hall');
+    await bob.isNow('connected');
+    const ops = await enter('Ops', '/#/live');
+    await ops.isNow('connected', 'live-connection');
+    await ops.part('tab-inspect').click();
+    await ops.isNow('connected', 'inspect-connection');
+    // Each of the two shares one connection for posts; Bob has one for his room.
+    await ops.sees('connections-shown', /^[34] connections$/);
+    await ops.part('tile-connections').filter({ hasText: /^[34]$/ }).waitFor();
+    await ops.part('user-filter').fill('bob');
+    await ops.sees('connections-shown', '2 connections');
+    const endpoints = await column(ops, 'connections', 'Endpoint');
+    assert.deepEqual(endpoints.sort(), ['/chat/:roomId', '/live'].sort());
+    await bob.part('message-input').fill('Is anybody there?');
+    await bob.part('send-button').click();
+    await ops.page.waitForFunction(() => Number(document.querySelector('[data-testid="tile-in"]')?.textContent) > 0);
+
+    await ops.part('section-rooms').click();
+    await ops.sees('rooms-shown', '1 room');
+    assert.deepEqual(await column(ops, 'inspected-rooms', 'Room'), ['hall']);
+    await ops.part('section-channels').click();
+    await ops.sees('inspected-channels', 'posts');
+
+    await ops.page.goto(`${real.page}/#/inspect/tail/posts`);
+    await ops.sees('tail-state', 'Following');
+    await real.request('POST', '/api/posts', { token: token('eve'), body: { title: 'Seen by operators' } });
+    await ops.sees('tail-entry', 'Seen by operators');
+
+    await ops.part('section-connections').click();
+    await ops.part('connections').locator('tr').filter({ hasText: '/chat' }).getByTestId('disconnect').click();
+    await ops.part('confirm-button').click();
+    await ops.sees('toast', '1 connection was closed.');
+    await ops.leave();
+  });
+
+  test('the key of the command line opens it, and nothing else does', async () => {
+    const guarded = await Server.start({ args: ['--admin-key', ADMIN_KEY] });
+    try {
+      const ops = await Visitor.arrive(browser, guarded.page);
+      visitors.push(ops);
+      await ops.page.goto(`${guarded.page}/#/inspect`);
+      await ops.part('admin-key').fill(token('ada'));
+      await ops.page.keyboard.press('Enter');
+      await ops.sees('admin-key-error', 'This is not the admin key.');
+      await ops.part('admin-key').fill(ADMIN_KEY);
+      await ops.page.keyboard.press('Enter');
+      await ops.isNow('connected', 'inspect-connection');
+      await ops.part('tile-connections').filter({ hasText: '1' }).waitFor();
+      await guarded.restart();
+      await ops.page.waitForFunction(() => document.querySelector('[data-testid=inspect-connection]')?.getAttribute('data-state') !== 'connected');
+      // Another process has other tickets, and the same key.
+      await ops.isNow('connected', 'inspect-connection');
+      await ops.leave(/401|^WebSocket connection to|ERR_CONNECTION_REFUSED/);
+    } finally {
+      await guarded.stop();
+    }
   });
 });
 

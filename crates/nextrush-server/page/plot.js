@@ -166,23 +166,24 @@ export class Plot {
 }
 
 /**
- * A line through the values, interrupted where there are none.
+ * A line through the values, interrupted where there are none. A server's seconds are not the
+ * clock's, so that one of these may be skipped: that is no interruption.
  *
  * @param {(number | null)[]} values
  * @param {number} top
  */
 function line(values, top) {
   let path = '';
-  let isOpen = false;
+  let missing = Infinity;
   values.forEach((value, x) => {
     if (value === null) {
-      isOpen = false;
+      missing += 1;
       return;
     }
     const y = HEIGHT - (value / top) * HEIGHT;
     // A lone value is a dot: a line of no length with round ends.
-    path += `${isOpen ? 'L' : `M${x} ${y.toFixed(2)}L`}${x} ${y.toFixed(2)}`;
-    isOpen = true;
+    path += `${missing <= 1 ? 'L' : `M${x} ${y.toFixed(2)}L`}${x} ${y.toFixed(2)}`;
+    missing = 0;
   });
   return path;
 }
