@@ -420,7 +420,7 @@ export class InspectView {
   /** @param {ConnectionRow} row */
   async #disconnect({ id, user, endpoint }) {
     const whose = user ? ` of ${user.email || user.id}` : '';
-    await this.#end({ connectionId: id }, 'Close this connection?', `${id}${whose}, at ${endpoint}. Its client is told to sign in again.`);
+    await this.#end({ connectionId: id }, 'Close this connection?', `${id}${whose}, at ${endpoint}. While its token is valid, the client can come back.`);
   }
 
   /**
@@ -455,6 +455,7 @@ function plots(onCursor) {
     new Plot({
       title: 'Messages per second',
       testId: 'plot-messages',
+      least: 10,
       format: count,
       onCursor,
       lines: [
@@ -465,6 +466,7 @@ function plots(onCursor) {
     new Plot({
       title: 'Turn of a shard',
       testId: 'plot-turn',
+      least: 100,
       format: duration,
       onCursor,
       lines: [
@@ -475,6 +477,7 @@ function plots(onCursor) {
     new Plot({
       title: 'Connections',
       testId: 'plot-connections',
+      least: 10,
       format: count,
       onCursor,
       lines: [{ name: 'open', color: 'first', value: (sample) => sample.connections }],
@@ -482,6 +485,7 @@ function plots(onCursor) {
     new Plot({
       title: 'Backlog',
       testId: 'plot-backlog',
+      least: 1024,
       format: bytes,
       base: 2,
       onCursor,

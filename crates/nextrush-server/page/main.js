@@ -2,7 +2,7 @@ import { LiveClient, Reason, State } from '/client/index.js';
 import { sharedWebSocket } from '/client/shared-socket.js';
 import { avatar } from './avatar.js';
 import { ChatView } from './chat-view.js';
-import { el, part, setAttribute } from './dom.js';
+import { el, loadIcons, part, setAttribute } from './dom.js';
 import { InspectView } from './inspect-view.js';
 import { LiveView } from './live-view.js';
 import { PostsApi } from './posts-api.js';
@@ -113,6 +113,7 @@ function signedOut() {
   session.signOut();
 }
 
+void loadIcons();
 themeToggle(part(header, 'theme-toggle'));
 part(header, 'sign-out').addEventListener('click', () => session.signOut());
 part(document, 'skip-link').addEventListener('click', (event) => {

@@ -13,6 +13,7 @@ import { WINDOW_S, extent, marks } from './series.js';
  * @property {Line[]} lines
  * @property {(value: number) => string} format
  * @property {2 | 10} [base] of the scale
+ * @property {number} least what the scale reaches to in any case
  * @property {string} testId
  * @property {(second: number | null) => void} onCursor somebody points at a second of the window, or no more
  */
@@ -95,11 +96,11 @@ export class Plot {
 
   /** @param {Series} series */
   show(series) {
-    const { lines, base = 10, format } = this.#options;
+    const { lines, base = 10, least, format } = this.#options;
     this.#last = series.last;
     this.#values = lines.map(({ value }) => series.values(value));
     const ends = this.#values.map(extent);
-    const scale = marks(Math.max(...ends.map((end) => end?.most ?? 0)), base);
+    const scale = marks(Math.max(least, ...ends.map((end) => end?.most ?? 0)), base);
     const top = scale.at(-1) ?? 1;
     this.#values.forEach((values, i) => this.#paths[i]?.setAttribute('d', line(values, top)));
     // Equal marks are the usual case: the numbers change rarely.

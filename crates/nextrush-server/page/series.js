@@ -66,18 +66,17 @@ export class Series {
 /**
  * The ends of a scale and its marks: round numbers, from 0 to a bit more than the highest value.
  *
- * @param {number} highest
+ * @param {number} highest more than 0
  * @param {number} [base] 10 for counts, 2 for bytes
  * @returns {number[]} three to five marks, ascending from 0
  */
 export function marks(highest, base = 10) {
   const steps = base === 2 ? [1, 2, 4, 8, 16, 32, 64, 128, 256, 512] : [1, 2, 5];
   const factor = base === 2 ? 1024 : 10;
-  const most = Math.max(highest, 1);
   for (let power = 1; ; power *= factor) {
     for (const step of steps) {
       const size = step * power;
-      if (size * 4 >= most) return Array.from({ length: Math.max(Math.ceil(most / size), 2) + 1 }, (_, i) => i * size);
+      if (size * 4 >= highest) return Array.from({ length: Math.max(Math.ceil(highest / size), 2) + 1 }, (_, i) => i * size);
     }
   }
 }
