@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { Visitor, launch } from '../support/browser.js';
+import { ADMIN_KEY } from '../support/inspector.js';
 import { Server } from '../support/server.js';
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -31,6 +32,21 @@ async function assertAccessible({ page }, where) {
     .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(' | ')}`);
   assert.deepEqual(serious, [], where);
 }
+
+test('the way into the inspector has no serious fault', async () => {
+  const guarded = await Server.start({ args: ['--admin-key', ADMIN_KEY] });
+  try {
+    const ops = await Visitor.arrive(browser, guarded.page);
+    await ops.page.goto(`${guarded.page}/#/inspect`);
+    await ops.part('admin-key').fill('another');
+    await ops.page.keyboard.press('Enter');
+    await ops.sees('admin-key-error', 'This is not the admin key.');
+    await assertAccessible(ops, 'inspector, way in');
+    await ops.leave(/401/);
+  } finally {
+    await guarded.stop();
+  }
+});
 
 const SCREENS = {
   desk: { viewport: { width: 1280, height: 800 } },
@@ -82,7 +98,38 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
       await ada.part('edit-form').waitFor();
       await assertAccessible(ada, 'live');
       await ada.picture(`${colorScheme}-${screen}-live`);
-      await ada.leave();
+
+      await ada.part('tab-inspect').click();
+      await ada.sees('connections-shown', 'connections');
+      await ada.part('tile-connections').filter({ hasNotText: '–' }).waitFor();
+      await assertAccessible(ada, 'inspector, connections');
+      await ada.part('disconnect').first().click();
+      await ada.part('confirm-button').waitFor();
+      await assertAccessible(ada, 'inspector, question');
+      await ada.part('confirm-cancel').click();
+      for (const section of ['rooms', 'channels']) {
+        await ada.part(`section-${section}`).click();
+        await ada.sees(`${section}-shown`, /^\d/);
+        await assertAccessible(ada, `inspector, ${section}`);
+      }
+      await ada.page.goto(`${server.page}/#/inspect/tail/posts`);
+      await ada.sees('tail-state', 'Following');
+      await bob.page.goto(`${server.page}/#/live`);
+      await bob.part('post-title').fill('Overheard');
+      await bob.part('create-post').click();
+      await ada.part('tail-entry').click();
+      await assertAccessible(ada, 'inspector, live tail');
+
+      await ada.part('tab-chat').click();
+      await ada.context.setOffline(true);
+      await ada.part('connection-banner').waitFor();
+      await ada.part('message-input').fill('written offline');
+      await ada.page.keyboard.press('Enter');
+      await ada.sees('message-state', 'Waits for the connection');
+      await assertAccessible(ada, 'chat without a connection');
+      await ada.context.setOffline(false);
+      await ada.isNow('connected');
+      await ada.leave(/^WebSocket connection to|ERR_INTERNET_DISCONNECTED/);
       await bob.leave();
     });
   }

@@ -12,13 +12,14 @@ import { Subscription } from './subscription.js';
 /** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { SubscribeOptions, SubscriptionControl } from './subscription.js' */
-/** @import { TokenSource } from './token.js' */
+/** @import { MaybeToken, TokenSource } from './token.js' */
 /** @import { ErrorMessage, GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
 
 /**
  * @typedef {object} OwnLiveOptions
  * @property {string} [server] Address of the server. Default: where the page came from;
  *   without a page, `ws://localhost:3000`.
+ * @property {string} [path] Where the server has live updates. Default `live`.
  */
 
 /** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
@@ -30,7 +31,8 @@ import { Subscription } from './subscription.js';
  */
 
 /**
- * Live updates of any number of channels over one connection, at `/live` of the server.
+ * Live updates of any number of channels over one connection, at `/live` of the server or where
+ * `path` says.
  *
  * @example
  * const live = new LiveClient(token);
@@ -58,10 +60,12 @@ export class LiveClient extends Client {
    * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
    */
   constructor(token, options = {}) {
-    const { server = defaultServer() } = options;
-    super((present) => endpointAddress(server, ['live'], present), { ...options, token });
+    const { server = defaultServer(), path = 'live' } = options;
+    const address = (/** @type {MaybeToken} */ present) =>
+      endpointAddress(server, path.split('/'), present);
+    super(address, { ...options, token });
     // A server that cannot be addressed is told here, and not first by a state.
-    endpointAddress(server, ['live'], null);
+    address(null);
 
     this.on('state', ({ state }) => {
       if (state === 'connected') return;

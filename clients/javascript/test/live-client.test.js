@@ -23,6 +23,13 @@ test('it connects to the live endpoint of the server, with the token', () => {
   assert.equal(connected().w.socket.url, 'ws://localhost:3000/live?token=jwt');
 });
 
+test('it connects to another endpoint where it is told so', () => {
+  const w = world();
+  new LiveClient('jwt', { ...w.options, path: 'inspect/tail' }).connect();
+  assert.equal(w.socket.url, 'ws://localhost:3000/inspect/tail?token=jwt');
+  assert.throws(() => new LiveClient('jwt', { ...w.options, path: '/' }), { code: 'invalid-address' });
+});
+
 test('a server that cannot be addressed is told at once', () => {
   const options = { ...world().options, server: 'chat.example' };
   assert.throws(() => new LiveClient('jwt', options), { code: 'invalid-address' });

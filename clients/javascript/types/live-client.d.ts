@@ -16,6 +16,10 @@ export type OwnLiveOptions = {
      * without a page, `ws://localhost:3000`.
      */
     server?: string;
+    /**
+     * Where the server has live updates. Default `live`.
+     */
+    path?: string;
 };
 export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
 export type Entry = {
@@ -25,12 +29,13 @@ export type Entry = {
 /** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { SubscribeOptions, SubscriptionControl } from './subscription.js' */
-/** @import { TokenSource } from './token.js' */
+/** @import { MaybeToken, TokenSource } from './token.js' */
 /** @import { ErrorMessage, GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
 /**
  * @typedef {object} OwnLiveOptions
  * @property {string} [server] Address of the server. Default: where the page came from;
  *   without a page, `ws://localhost:3000`.
+ * @property {string} [path] Where the server has live updates. Default `live`.
  */
 /** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
 /**
@@ -39,7 +44,8 @@ export type Entry = {
  * @property {SubscriptionControl} control
  */
 /**
- * Live updates of any number of channels over one connection, at `/live` of the server.
+ * Live updates of any number of channels over one connection, at `/live` of the server or where
+ * `path` says.
  *
  * @example
  * const live = new LiveClient(token);

@@ -80,6 +80,8 @@ export class ConnectionStatus {
   #ticker;
   /** When the next attempt begins, in the time of `performance.now()`. */
   #nextAttempt = 0;
+  /** Whether there was a loss that was not made good yet. */
+  #isLost = false;
 
   /**
    * @param {ParentNode} view
@@ -105,7 +107,7 @@ export class ConnectionStatus {
       client.on('state', () => this.#show()),
       client.on('retry', ({ delayMs }) => this.#count(delayMs)),
     ];
-    this.#banner.hidden = true;
+    this.#isLost = false;
     this.#show();
   }
 
@@ -126,9 +128,9 @@ export class ConnectionStatus {
     // Where the button had the focus, it stays while an attempt is under way: with the banner
     // gone the focus would be nowhere.
     this.#retry.toggleAttribute('data-idle', !canRetry);
+    this.#isLost = canRetry || (this.#isLost && this.#client.state === State.Connecting);
+    this.#banner.hidden = !this.#isLost;
     this.#banner.dataset.state = state;
-    if (state === 'connected' || state === 'connecting' || state === 'signed-out') this.#banner.hidden = true;
-    else this.#banner.hidden = false;
     // During an attempt the reason is that of the loss before it.
     if (canRetry) setText(this.#reason, reasonWords(this.#client));
   }

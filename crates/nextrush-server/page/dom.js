@@ -45,9 +45,21 @@ export function icon(name) {
   svg.setAttribute('class', 'icon');
   svg.setAttribute('aria-hidden', 'true');
   const use = document.createElementNS(SVG, 'use');
-  use.setAttribute('href', `/page/icons.svg#${name}`);
+  use.setAttribute('href', `#${name}`);
   svg.append(use);
   return svg;
+}
+
+/**
+ * Takes the drawings into the page. Those of another file would be asked for again with each new
+ * icon, and be missing just when there is no connection.
+ */
+export async function loadIcons() {
+  const response = await fetch('/page/icons.svg');
+  const sprite = new DOMParser().parseFromString(await response.text(), 'image/svg+xml').documentElement;
+  sprite.setAttribute('hidden', '');
+  sprite.setAttribute('aria-hidden', 'true');
+  document.body.append(document.adoptNode(sprite));
 }
 
 /**

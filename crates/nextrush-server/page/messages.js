@@ -80,6 +80,11 @@ export class MessageList {
       if (this.#following) this.#toEnd();
       else this.#log.scrollTop = this.#position;
     }).observe(this.#log);
+    // What stands above or below the messages comes and goes, too.
+    const content = new ResizeObserver(() => {
+      if (this.#following) this.#toEnd();
+    });
+    for (const element of this.#log.children) content.observe(element);
   }
 
   /** Whether the newest message is in sight, as far as the log is. */
@@ -292,8 +297,11 @@ export class MessageList {
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#log;
     if (clientHeight === 0) return;
+    const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    // Only who goes back leaves the end: where the frame shrank or the log grew, the end has moved.
+    if (isAtEnd) this.#following = true;
+    else if (scrollTop < this.#position) this.#following = false;
     this.#position = scrollTop;
-    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_END;
     if (this.#following) this.#announce(0);
     if (this.#following) this.#actions.seen();
     if (scrollTop < NEAR_BEGIN && scrollHeight > clientHeight && !this.#older.hidden) this.#actions.lookBack();

@@ -39,9 +39,9 @@ export class PostCard {
   constructor(post, actions) {
     this.#post = post;
     this.#actions = actions;
-    this.#title = el('span', { 'data-testid': 'post-item-title' });
+    this.#title = el('span', { dir: 'auto', 'data-testid': 'post-item-title' });
     this.#facts = el('p', { class: 'post-facts' });
-    this.#text = el('div', { class: 'post-text', id: `post-text-${post.id}`, 'data-testid': 'post-item-body' });
+    this.#text = el('div', { class: 'post-text', dir: 'auto', id: `post-text-${post.id}`, 'data-testid': 'post-item-body' });
     this.#followedLabel = el('span', { 'data-testid': 'post-follow-state' });
     this.#followed = el('p', { class: 'post-facts', hidden: true }, this.#followedLabel);
     this.#open = el(
@@ -116,7 +116,7 @@ export class PostCard {
     setAttribute(this.element, 'data-version', version);
     this.#facts.replaceChildren(
       avatar(author),
-      el('span', { 'data-testid': 'post-author', title: author.email }, displayName(author)),
+      el('span', { class: 'post-author', dir: 'auto', 'data-testid': 'post-author', title: author.email }, displayName(author)),
       moment('Published', new Date(createdAt), now),
     );
     if (version > 1) {

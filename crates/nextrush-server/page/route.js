@@ -1,13 +1,20 @@
 /**
- * The page's addresses: `#/chat/<room>`, `#/live` and `#/live/<post>`.
+ * The page's addresses: `#/chat/<room>`, `#/live`, `#/live/<post>`, `#/inspect/<section>` and
+ * `#/inspect/tail/<channel>`.
  *
  * @typedef {{ view: 'chat', room: string }} ChatRoute
  * @typedef {{ view: 'live', post: string | null }} LiveRoute
- * @typedef {ChatRoute | LiveRoute} Route
+ * @typedef {{ view: 'inspect', section: Section, channel: string | null }} InspectRoute
+ * @typedef {ChatRoute | LiveRoute | InspectRoute} Route
+ *
+ * @typedef {typeof SECTIONS[number]} Section
  */
 
 /** The room one enters without naming one. */
 export const DEFAULT_ROOM = 'lobby';
+
+/** The parts of the inspector; the first is where one comes in. */
+export const SECTIONS = /** @type {const} */ (['connections', 'rooms', 'channels', 'tail']);
 
 /** The longest room name the server takes, in bytes of UTF-8. */
 const ROOM_BYTES = 255;
@@ -26,6 +33,11 @@ export function parseRoute(hash) {
     return room === null ? null : { view, room };
   }
   if (view === 'live') return { view, post: argument };
+  if (view === 'inspect') {
+    const section = rest.length === 0 ? SECTIONS[0] : SECTIONS.find((name) => name === rest[0]);
+    const channel = section === 'tail' ? decode(rest.slice(1).join('/')) : null;
+    return section === undefined ? null : { view, section, channel };
+  }
   return null;
 }
 
@@ -34,6 +46,10 @@ export function parseRoute(hash) {
  */
 export function formatRoute(route) {
   if (route.view === 'chat') return `#/chat/${encodeURIComponent(route.room)}`;
+  if (route.view === 'inspect') {
+    const path = `#/inspect/${route.section}`;
+    return route.channel === null ? path : `${path}/${encodeURIComponent(route.channel)}`;
+  }
   return route.post === null ? '#/live' : `#/live/${encodeURIComponent(route.post)}`;
 }
 

@@ -31,3 +31,13 @@ test('a room name that the server refuses is refused before', () => {
   }
   assert.equal(roomName('ü'.repeat(127)), 'ü'.repeat(127));
 });
+
+test('the inspector has an address for each of its parts', () => {
+  assert.deepEqual(parseRoute('#/inspect'), { view: 'inspect', section: 'connections', channel: null });
+  assert.deepEqual(parseRoute('#/inspect/rooms'), { view: 'inspect', section: 'rooms', channel: null });
+  assert.equal(parseRoute('#/inspect/secrets'), null);
+  for (const channel of ['posts', 'a/b', 'größe 50 %', null]) {
+    const route = { view: 'inspect', section: 'tail', channel };
+    assert.deepEqual(parseRoute(formatRoute(route)), route);
+  }
+});

@@ -1,0 +1,219 @@
+import { ClientError, ErrorCode } from '/client/index.js';
+import { HttpError, HttpErrorCode, requestJson } from './http.js';
+import { ofThisTab } from './storage.js';
+
+/**
+ * What a server did in a second.
+ *
+ * @typedef {object} Sample
+ * @property {string} at
+ * @property {number} connections
+ * @property {number} rooms
+ * @property {number} channels
+ * @property {number} messagesIn
+ * @property {number} messagesOut
+ * @property {number} bytesIn
+ * @property {number} bytesOut
+ * @property {number} published
+ * @property {{ waiting: number, closed: number, lagging: number }} slowReaders
+ * @property {number} backlogBytes
+ * @property {{ p50Us: number, p99Us: number, maxUs: number }} turn
+ *
+ * @typedef {object} ConnectionRow
+ * @property {string} id
+ * @property {string} endpoint
+ * @property {import('./user.js').User | null} user
+ * @property {string | null} address
+ * @property {string | null} connectedAt
+ * @property {number} rooms
+ * @property {number} backlogBytes
+ *
+ * @typedef {{ token: string, expiresAt: number }} Ticket
+ */
+
+/** How one gets in: `none` where the server has no inspector. @typedef {'open' | 'key' | 'none'} Access */
+
+/** A ticket that ends sooner is replaced, where that is possible. */
+const SOON_MS = 60_000;
+
+/**
+ * The HTTP side of the inspector.
+ *
+ * The admin key opens everything for as long as the server runs, so it is kept in memory only and
+ * is gone with the page. What it buys is a ticket for ten minutes; that is kept for this tab, so
+ * that a reload does not ask for the key again while it lasts.
+ */
+export class InspectApi {
+  /** @type {Access | null} */
+  #access = null;
+  /** @type {string | null} */
+  #key = null;
+  /** @type {Ticket | null} */
+  #ticket;
+  #store;
+  #now;
+  #request;
+  /** @type {Promise<string> | null} */
+  #renewal = null;
+
+  /**
+   * @param {import('./storage.js').KeyValue} [store]
+   * @param {() => number} [now] milliseconds since 1970
+   * @param {typeof requestJson} [request]
+   */
+  constructor(store = ofThisTab, now = Date.now, request = requestJson) {
+    this.#store = store;
+    this.#now = now;
+    this.#request = request;
+    this.#ticket = readTicket(store.get('ticket'));
+  }
+
+  /** @returns {Promise<Access>} */
+  async access() {
+    try {
+      this.#access ??= (await this.#request('GET', '/api/inspect')).access === 'open' ? 'open' : 'key';
+      return this.#access;
+    } catch (error) {
+      // Without an inspector the address does not exist; everything else may be over soon.
+      if (error instanceof HttpError && error.code === HttpErrorCode.Refused) return 'none';
+      throw error;
+    }
+  }
+
+  /** Whether there is a ticket, or a way to get one without asking anybody. */
+  get canEnter() {
+    return this.#access === 'open' || this.#key !== null || this.#isValid;
+  }
+
+  /**
+   * @param {string} key
+   * @throws {HttpError} with words to show
+   */
+  async enter(key) {
+    const trimmed = key.trim();
+    await this.#buy(trimmed);
+    this.#key = trimmed;
+  }
+
+  leave() {
+    this.#key = null;
+    this.#keep(null);
+  }
+
+  /**
+   * A ticket for the next connection or request.
+   *
+   * @returns {Promise<string>}
+   * @throws {ClientError} `unauthorized` when there is none to be had without the key
+   */
+  ticket = async () => {
+    const ticket = this.#ticket;
+    const left = ticket ? ticket.expiresAt - this.#now() : 0;
+    if (ticket && left > SOON_MS) return ticket.token;
+    if (this.#access === 'open' || this.#key !== null) {
+      this.#renewal ??= this.#buy(this.#key).finally(() => {
+        this.#renewal = null;
+      });
+      return this.#renewal;
+    }
+    if (ticket && left > 0) return ticket.token;
+    throw new ClientError(ErrorCode.Unauthorized, 'the ticket has ended');
+  };
+
+  /** The server does not take the present ticket. */
+  refused() {
+    this.#keep(null);
+  }
+
+  /** @returns {Promise<Sample[]>} */
+  async metrics() {
+    return (await this.#ask('GET', '/api/inspect/metrics')).samples;
+  }
+
+  /**
+   * @param {{ user?: string, after?: string, slow?: boolean, limit?: number }} query
+   * @returns {Promise<{ connections: ConnectionRow[], total: number }>}
+   */
+  connections({ user, after, slow, limit }) {
+    const query = new URLSearchParams();
+    if (user) query.set('user', user);
+    if (after) query.set('after', after);
+    if (slow) query.set('slow', 'true');
+    if (limit) query.set('limit', String(limit));
+    return this.#ask('GET', `/api/inspect/connections?${query}`);
+  }
+
+  /** @returns {Promise<{ room: string, members: number }[]>} */
+  async rooms() {
+    return (await this.#ask('GET', '/api/inspect/rooms')).rooms;
+  }
+
+  /** @returns {Promise<{ channel: string, subscribers: number }[]>} */
+  async channels() {
+    return (await this.#ask('GET', '/api/inspect/channels')).channels;
+  }
+
+  /**
+   * @param {{ userId: import('./user.js').User['id'] } | { connectionId: string }} whom
+   * @returns {Promise<number>} how many connections were ended
+   */
+  async disconnect(whom) {
+    return (await this.#ask('POST', '/api/inspect/disconnect', whom)).disconnected;
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} [body]
+   */
+  async #ask(method, path, body) {
+    const token = await this.#token();
+    try {
+      return await this.#request(method, path, { token, body });
+    } catch (error) {
+      if (!(error instanceof HttpError && error.code === HttpErrorCode.Unauthorized)) throw error;
+      this.refused();
+      return await this.#request(method, path, { token: await this.#token(), body });
+    }
+  }
+
+  async #token() {
+    try {
+      return await this.ticket();
+    } catch (cause) {
+      if (cause instanceof HttpError) throw cause;
+      throw new HttpError(HttpErrorCode.Unauthorized, 'The admin key is needed again.', { cause });
+    }
+  }
+
+  /** @param {string | null} key */
+  async #buy(key) {
+    const options = key === null ? {} : { token: key };
+    const { token, expiresAt } = await this.#request('POST', '/api/inspect/token', options);
+    this.#keep({ token, expiresAt: Date.parse(expiresAt) });
+    return /** @type {string} */ (token);
+  }
+
+  get #isValid() {
+    return this.#ticket !== null && this.#ticket.expiresAt > this.#now();
+  }
+
+  /** @param {Ticket | null} ticket */
+  #keep(ticket) {
+    this.#ticket = ticket;
+    this.#store.set('ticket', ticket && JSON.stringify(ticket));
+  }
+}
+
+/**
+ * @param {string | null} text
+ * @returns {Ticket | null}
+ */
+function readTicket(text) {
+  try {
+    const { token, expiresAt } = JSON.parse(text ?? '');
+    return typeof token === 'string' && typeof expiresAt === 'number' ? { token, expiresAt } : null;
+  } catch {
+    return null;
+  }
+}
