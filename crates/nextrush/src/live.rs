@@ -510,7 +510,10 @@ impl LiveUpdates {
 
     async fn close(&self, socket: &Socket, reason: &CloseReason) {
         let topics = self.0.subscriptions.lock().remove(&socket.id());
-        for topic in topics.into_iter().flatten() {
+        let mut topics: Vec<_> = topics.into_iter().flatten().collect();
+        // So that a test runs the same each time.
+        topics.sort_unstable();
+        for topic in topics {
             let leave = |others: &Room| {
                 if is_deliberate(reason) {
                     let left = self.0.presence.leave(&topic, socket.id());

@@ -443,8 +443,39 @@ impl World {
         self.node = Node::start(self.shards, &self.broker, &self.oracle, &self.times);
     }
 
+    /// Everybody stalls, is sent more than may wait, and reads again while more is published.
+    async fn fall_behind(&mut self) {
+        self.come_back().await;
+        let window = self.random.random_range(1..5000);
+        for subscriber in &mut self.subscribers {
+            subscriber.link.slow_down(window, true);
+        }
+        for talker in &mut self.talkers {
+            talker.link.slow_down(window, true);
+        }
+        for channel in 0..CHANNELS.len() {
+            self.publish(channel, 25..35, MUCH..MUCH + 1);
+        }
+        (0..ROOMS).for_each(|room| self.talkers[room].flood());
+        self.pass_time(100..2000).await;
+        for _ in 0..10 {
+            let channel = self.random.random_range(0..CHANNELS.len());
+            self.publish(channel, 1..8, 0..20);
+            self.say(channel % TALKERS);
+            let number = self.random.random_range(0..SUBSCRIBERS);
+            self.subscribers[number].link.resume();
+            self.talkers[number].link.resume();
+            self.pass_time(1..10).await;
+            self.handle_some();
+        }
+    }
+
     /// Everybody comes back, reads, and has everything.
     async fn finish(mut self) -> Tally {
+        // It takes longer than all the rest.
+        if self.random.random_bool(0.25) {
+            self.fall_behind().await;
+        }
         // Who was slow may be closed for it only now, and comes back once more.
         for _ in 0..2 {
             for subscriber in &mut self.subscribers {
@@ -454,14 +485,7 @@ impl World {
                 talker.link.resume();
             }
             self.calm_down().await;
-            for subscriber in &mut self.subscribers {
-                subscriber.connect(&self.node.network).await;
-                (0..CHANNELS.len()).for_each(|channel| subscriber.subscribe(channel));
-            }
-            for talker in &mut self.talkers {
-                talker.connect(&self.node.network).await;
-            }
-            self.calm_down().await;
+            self.come_back().await;
         }
         assert!(self.publishing.iter().all(JoinHandle::is_finished));
         for subscriber in &self.subscribers {
@@ -476,6 +500,17 @@ impl World {
                 .check_once(&topic_of_room(room), 2 * MINUTE, text);
         }
         self.check_that_nothing_stays().await
+    }
+
+    async fn come_back(&mut self) {
+        for subscriber in &mut self.subscribers {
+            subscriber.connect(&self.node.network).await;
+            (0..CHANNELS.len()).for_each(|channel| subscriber.subscribe(channel));
+        }
+        for talker in &mut self.talkers {
+            talker.connect(&self.node.network).await;
+        }
+        self.calm_down().await;
     }
 
     async fn calm_down(&mut self) {
