@@ -37,6 +37,10 @@ use crate::socket::Socket;
 use crate::timestamp::Timestamp;
 use crate::topics::{self, Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
 
+/// How much of what a client missed is sent to it at once, in bytes, with what waits for it
+/// already.
+const AT_ONCE: usize = 4 * 1024;
+
 /// The most channels one socket can be subscribed to.
 const CHANNELS_PER_SOCKET: usize = 100;
 
@@ -413,13 +417,12 @@ impl LiveUpdates {
     }
 
     /// How a client goes on that missed these: it is sent them at once if they are few, else
-    /// as it takes them. Clients with many channels on a slow line would be closed for what
-    /// waits.
+    /// as it takes them. On a slow line it would be closed for what waits, or for its age.
     fn enter_with(&self, socket: &Socket, channel: &str, missed: &[Arc<Publication>]) -> Entered {
         let bytes: usize = missed.iter().map(|missed| missed.data.len()).sum();
         let heals = self.0.channels.slow_policy(channel).slow_readers == SlowReaders::Heal;
         match missed.first() {
-            Some(first) if heals && bytes + socket.connection().buffered() > topics::PART => {
+            Some(first) if heals && bytes + socket.connection().buffered() > AT_ONCE => {
                 Entered::Behind {
                     first: first.offset,
                 }

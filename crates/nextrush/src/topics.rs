@@ -9,7 +9,7 @@ mod feed;
 mod stream;
 
 pub(crate) use feed::{Behind, Feed, SlowPolicy};
-pub(crate) use stream::{PART, key_of};
+pub(crate) use stream::key_of;
 
 use std::collections::HashMap;
 use std::mem;
@@ -24,7 +24,7 @@ use nextrush_engine::{Engine, Room};
 use nextrush_protocol::Frame;
 use parking_lot::Mutex;
 
-use self::stream::{Newest, Stream};
+use self::stream::{Newest, PART, Stream};
 use crate::handle;
 use crate::internal_room;
 use crate::outgoing::Outgoing;

@@ -15,7 +15,7 @@ use crate::slow_readers::SlowReaders;
 
 /// How much may wait for a subscriber before it falls behind, and how much of the history it
 /// is then given at once, in bytes.
-pub(crate) const PART: usize = 64 * 1024;
+pub(super) const PART: usize = 64 * 1024;
 
 /// How many publications are read at once for one that has fallen behind.
 const PUBLICATIONS: usize = 256;
