@@ -33,6 +33,8 @@ pub struct Config {
     pub admin_key: Option<Secret>,
     /// Where chats and channels are kept; in memory if absent.
     pub store: Option<PathBuf>,
+    /// The certificate and the private key to serve TLS with; plain HTTP if absent.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// The number of shard threads; one per core if absent.
     pub shards: Option<NonZeroUsize>,
 }
@@ -104,6 +106,7 @@ impl Config {
             api_key,
             admin_key,
             store: cli.store,
+            tls: cli.tls_cert.zip(cli.tls_key),
             shards: cli.shards,
         })
     }

@@ -9,3 +9,4 @@ mod command_line;
 mod inspect;
 mod refresh;
 mod support;
+mod tls;
