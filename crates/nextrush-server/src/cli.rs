@@ -66,11 +66,21 @@ pub struct Cli {
     /// The certificate to serve TLS with, followed by those of its authorities: a PEM file.
     ///
     /// Without it the server speaks plain HTTP.
-    #[arg(long, env = "NEXTRUSH_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(
+        long,
+        env = "NEXTRUSH_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
     pub tls_cert: Option<PathBuf>,
 
     /// The private key of the certificate: a PEM file.
-    #[arg(long, env = "NEXTRUSH_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(
+        long,
+        env = "NEXTRUSH_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
     pub tls_key: Option<PathBuf>,
 
     /// The number of threads that serve sockets; one per core by default.

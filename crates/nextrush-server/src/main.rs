@@ -79,6 +79,10 @@ fn announce(config: &Config, port: u16) {
         ip => ip.to_string(),
     };
     println!("NextRush is listening on {}", config.addr.ip());
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let scheme = if config.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     println!("Open {scheme}://{host}:{port}/");
 }

@@ -15,7 +15,7 @@ use crate::slow_readers::SlowReaders;
 
 /// How much may wait for a subscriber before it falls behind, and how much of the history it
 /// is then given at once, in bytes.
-pub(super) const PART: usize = 64 * 1024;
+pub(crate) const PART: usize = 64 * 1024;
 
 /// How many publications are read at once for one that has fallen behind.
 const PUBLICATIONS: usize = 256;
@@ -202,7 +202,10 @@ impl Subscriber<'_> {
 }
 
 /// The first publications, of no more than so many bytes but at least one.
-fn first_bytes(publications: &[Arc<Publication>], mut bytes: usize) -> &[Arc<Publication>] {
+pub(crate) fn first_bytes(
+    publications: &[Arc<Publication>],
+    mut bytes: usize,
+) -> &[Arc<Publication>] {
     let fits = |publication: &&Arc<Publication>| {
         let left = bytes.checked_sub(publication.data.len());
         bytes = left.unwrap_or_default();
