@@ -390,7 +390,7 @@ fn a_member_can_be_given_what_was_published_before_it_came() {
         over: OVER,
         refill: Arc::clone(&stream.kept) as Arc<dyn Refill>,
     };
-    let ahead = ["8", "9"].map(|number| Frame::text(number));
+    let ahead = ["8", "9"].map(Frame::text);
     stream
         .room
         .give(&late.connection, ahead.to_vec(), Some(from()));
