@@ -44,10 +44,15 @@ export class Server {
 
   /** Starts the program on a free port or, the second time, on the port of the first. */
   async run() {
-    const args = ['--listen', `${LOOPBACK}:${this.port}`, ...this.#args];
-    this.program = new Program(built('nextrush'), args, this.#env);
+    this.program = this.spawn();
     const [, port] = await this.program.line(/^Open http:\/\/localhost:(\d+)\/$/);
     this.port = Number(port);
+  }
+
+  /** The program as {@link run} starts it, without waiting for it. */
+  spawn() {
+    const args = ['--listen', `${LOOPBACK}:${this.port}`, ...this.#args];
+    return new Program(built('nextrush'), args, this.#env);
   }
 
   /**
