@@ -10,22 +10,25 @@ export class Server {
   port = 0;
   #args;
   #env;
+  #through;
 
   /**
-   * @param {{ args?: string[], env?: Record<string, string> }} options
+   * @param {{ args?: string[], env?: Record<string, string>, through?: string[] }} options
    */
-  constructor({ args = [], env = {} }) {
+  constructor({ args = [], env = {}, through = [] }) {
     this.#args = args;
     this.#env = env;
+    this.#through = through;
   }
 
   /**
    * A server that checks tokens with {@link SECRET}, on a free port.
    *
-   * @param {{ args?: string[], env?: Record<string, string> }} [options]
+   * @param {{ args?: string[], env?: Record<string, string>, through?: string[] }} [options]
+   *   `through` is a command that becomes the program
    */
-  static async start({ args = [], env = {} } = {}) {
-    const server = new Server({ args, env: { JWT_SECRET: SECRET, ...env } });
+  static async start({ args = [], env = {}, through } = {}) {
+    const server = new Server({ args, env: { JWT_SECRET: SECRET, ...env }, through });
     await server.run();
     return server;
   }
@@ -52,7 +55,8 @@ export class Server {
   /** The program as {@link run} starts it, without waiting for it. */
   spawn() {
     const args = ['--listen', `${LOOPBACK}:${this.port}`, ...this.#args];
-    return new Program(built('nextrush'), args, this.#env);
+    const [file, ...rest] = [...this.#through, built('nextrush'), ...args];
+    return new Program(file, rest, this.#env);
   }
 
   /**
