@@ -5,6 +5,7 @@
 //! instance `cargo run --release -- measure fanout 127.0.0.1:9001` in `bench/load`.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use axum::extract::{Path, Query};
 use clap::Parser;
@@ -12,6 +13,7 @@ use nextrush::{
     App, BoxError, ChatServer, DeflateConfig, EngineConfig, JoinError, MemoryBroker, Message,
     Options, RoomName, Socket, User,
 };
+use nextrush_broker::{EmbeddedBroker, OpenError};
 use serde::Deserialize;
 
 /// Serves /echo, /room/{id}, /rooms/{first}/{count}, /chat/{id}?user={n} and /idle.
@@ -24,6 +26,10 @@ pub struct Arguments {
     /// The number of threads that serve sockets; 0 is one per available core.
     #[arg(long, default_value_t = 0)]
     pub shards: usize,
+
+    /// Keeps what is said in chats on disk, in this directory.
+    #[arg(long)]
+    pub store: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -32,12 +38,19 @@ struct Member {
 }
 
 /// The application, to be served or tested.
-pub fn app(arguments: &Arguments) -> App {
+///
+/// # Errors
+///
+/// If there is to be a store and it cannot be opened.
+pub fn app(arguments: &Arguments) -> Result<App, OpenError> {
     let mut config = EngineConfig::default();
     if let Some(shards) = NonZeroUsize::new(arguments.shards) {
         config.shards = shards;
     }
-    let mut app = App::with(config, MemoryBroker::new());
+    let mut app = match &arguments.store {
+        Some(directory) => App::with(config, EmbeddedBroker::open(directory)?),
+        None => App::with(config, MemoryBroker::new()),
+    };
     let chat = ChatServer::new(app.handle());
 
     // Nothing is compressed for a client that does not offer it.
@@ -85,13 +98,13 @@ pub fn app(arguments: &Arguments) -> App {
 
     app.ws("/idle", |_: Socket| {});
 
-    app
+    Ok(app)
 }
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let arguments = Arguments::parse();
-    let server = app(&arguments)
+    let server = app(&arguments)?
         .listen(("127.0.0.1".parse()?, arguments.port))
         .connections_per_address(usize::MAX)
         .start()

@@ -65,6 +65,9 @@ pub enum Error {
     /// Nothing happened for too long.
     #[error("nothing came for {0:?}")]
     Silence(Duration),
+    /// Messages that a server has taken and never acknowledged.
+    #[error("{0} messages were not acknowledged")]
+    Unacknowledged(u64),
     /// Messages went missing, came twice or in another order.
     #[error("not delivered once and in order: {0}")]
     Faults(Faults),

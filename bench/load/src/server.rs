@@ -10,11 +10,14 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 use serde::Deserialize;
+use tempfile::TempDir;
 
 use crate::dialect::Dialect;
 use crate::error::Error;
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// Stands for an empty directory of the server's own.
+const STORE: &str = "{store}";
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 
 /// How a server is built and started.
@@ -43,6 +46,8 @@ pub struct Entry {
 pub struct Server {
     child: Child,
     target: Target,
+    /// Removed with it.
+    _store: Option<TempDir>,
 }
 
 /// A server to be measured.
@@ -101,12 +106,23 @@ impl Entry {
     ///
     /// If it does not say where it listens within 20 s.
     pub fn start(&self, core: usize) -> Result<Server, Error> {
+        // Beside what cargo builds, as the system's folder for temporary files may be memory.
+        let store = match self.start.iter().any(|argument| argument == STORE) {
+            true => {
+                Some(TempDir::with_prefix_in("store-", target()).map_err(Error::io("a store"))?)
+            }
+            false => None,
+        };
+        let argument = |argument: &String| match &store {
+            Some(store) if argument == STORE => store.path().as_os_str().to_owned(),
+            _ => expand(argument).into(),
+        };
         // The child dies with this process, however that ends, and never leaves its core.
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL", "taskset", "--cpu-list"])
             .arg(core.to_string())
-            .args(self.start.iter().map(|argument| expand(argument)))
+            .args(self.start.iter().map(argument))
             .current_dir(FOLDER)
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
@@ -119,6 +135,7 @@ impl Entry {
                 dialect: self.dialect,
             },
             child,
+            _store: store,
         };
         let port = server.listening().ok_or(Error::NotListening(name))?;
         server.target.addr.set_port(port);
@@ -177,6 +194,9 @@ fn output(command: &[String]) -> Result<String, Error> {
 
 /// `{target}` stands for the folder that cargo builds in.
 fn expand(argument: &str) -> String {
-    let target = env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{FOLDER}/target"));
-    argument.replace("{target}", &target)
+    argument.replace("{target}", &target())
+}
+
+fn target() -> String {
+    env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{FOLDER}/target"))
 }

@@ -1,10 +1,12 @@
 mod cached;
 mod damage;
 mod error;
-mod expiry;
 mod group;
+mod log;
+mod recent;
 mod record;
 mod store;
+mod transfer;
 mod writer;
 
 use std::{
@@ -24,6 +26,7 @@ pub use self::error::OpenError;
 use self::{
     cached::Cached,
     error::{closed, cut_off},
+    recent::Recent,
     record::AnswerKey,
     store::Store,
     writer::{Request, Writer},
@@ -121,7 +124,9 @@ const REQUEST_OVERHEAD: usize = 256;
 struct Shared {
     directory: PathBuf,
     options: EmbeddedOptions,
+    clock: Arc<dyn Clock>,
     topics: Table<Cached>,
+    recent: Recent,
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
     /// Reading takes the lock for the time of one read; it is written only to open the
     /// store anew. `None` while that has failed.
@@ -156,7 +161,8 @@ impl EmbeddedBroker {
         clock: impl Clock,
     ) -> Result<Self, OpenError> {
         let directory = directory.as_ref().to_owned();
-        let store = Store::open(&directory)?;
+        let clock: Arc<dyn Clock> = Arc::new(clock);
+        let store = Store::open(&directory, &clock)?;
         let shared = Arc::new(Shared {
             topics: Table::new(
                 TableLimits {
@@ -164,8 +170,10 @@ impl EmbeddedBroker {
                     bytes: options.cache_bytes,
                     idle: CACHED,
                 },
-                Box::new(clock),
+                Box::new(Arc::clone(&clock)),
             ),
+            clock,
+            recent: Recent::default(),
             sinks: RwLock::new(Arc::new([])),
             space: Arc::new(Semaphore::new(
                 options.queue_bytes.min(Semaphore::MAX_PERMITS),
@@ -229,10 +237,27 @@ impl Shared {
         self.topics.enter(topic, |cached, now_ms| {
             if !cached.is_loaded() {
                 let found = self.with_store(|store| store.load(topic))?;
-                cached.load(found, now_ms);
+                cached.load(found, now_ms)?;
             }
             Ok(act(cached, now_ms))
         })
+    }
+
+    /// The answer that is in force, wherever it is.
+    fn answer_in(
+        &self,
+        store: &Store,
+        key: &AnswerKey,
+        now_ms: u64,
+    ) -> Result<Option<Bytes>, BrokerError> {
+        // In this order: it is in the tables before it is not here any more.
+        let answer = match self.recent.get(key) {
+            Some(answer) => Some(answer),
+            None => store.answer(key)?,
+        };
+        Ok(answer
+            .filter(|answer| answer.ends_ms > now_ms)
+            .map(|answer| answer.data))
     }
 
     fn with_store<R>(
@@ -364,10 +389,16 @@ impl Broker for EmbeddedBroker {
     fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
         let key = AnswerKey::of_command(key);
         Box::pin(async move {
+            let now_ms = self.shared.topics.now_ms();
+            if let Some(answer) = self.shared.recent.get(&key)
+                && answer.ends_ms > now_ms
+            {
+                return Ok(Some(answer.data));
+            }
             let shared = Arc::clone(&self.shared);
             blocking(move || {
                 let now_ms = shared.topics.now_ms();
-                shared.with_store(|store| store.answer(&key, now_ms))
+                shared.with_store(|store| shared.answer_in(store, &key, now_ms))
             })
             .await
         })

@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use uuid::{NoContext, Timestamp, Uuid};
 
 /// A place in a topic: everything up to and including `offset` has been seen.
@@ -54,11 +54,16 @@ impl Epoch {
 }
 
 /// The 24 bytes that a position is kept as: epoch, then offset.
+pub(crate) fn to_array(position: Position) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    bytes[..16].copy_from_slice(position.epoch.0.as_bytes());
+    bytes[16..].copy_from_slice(&position.offset.to_be_bytes());
+    bytes
+}
+
+/// As [`to_array`].
 pub(crate) fn to_bytes(position: Position) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(24);
-    bytes.put_slice(position.epoch.0.as_bytes());
-    bytes.put_u64(position.offset);
-    bytes.freeze()
+    Bytes::copy_from_slice(&to_array(position))
 }
 
 /// A position from the bytes that it was kept as.

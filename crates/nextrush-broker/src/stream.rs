@@ -55,16 +55,6 @@ impl Stream {
         self.top - self.kept.len() as u64 + 1
     }
 
-    #[cfg(feature = "embedded")]
-    pub(crate) fn published_ms(&self) -> u64 {
-        self.published_ms
-    }
-
-    #[cfg(feature = "embedded")]
-    pub(crate) fn retention(&self) -> Retention {
-        self.retention
-    }
-
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }

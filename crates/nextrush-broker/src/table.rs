@@ -112,7 +112,7 @@ impl<S: Entry> Table<S> {
     /// Runs `act` on the topic's entry, with the time, under the entry's lock. Begins
     /// the entry if there is none.
     pub(crate) fn enter<R>(&self, topic: &Topic, act: impl FnOnce(&mut S, u64) -> R) -> R {
-        self.sweep();
+        let now_ms = self.sweep();
         let mut began = false;
         let result = loop {
             let entry = self.find(topic).unwrap_or_else(|| {
@@ -121,7 +121,7 @@ impl<S: Entry> Table<S> {
             });
             let mut entry = entry.lock();
             if !entry.is_forgotten() {
-                break self.change(&mut entry, |entry| act(entry, self.clock.now_ms()));
+                break self.change(&mut entry, |entry| act(entry, now_ms));
             }
         };
         if began {
@@ -141,13 +141,13 @@ impl<S: Entry> Table<S> {
         topic: &Topic,
         act: impl FnOnce(&mut S, u64) -> R,
     ) -> Option<R> {
-        self.sweep();
+        let now_ms = self.sweep();
         let entry = self.find(topic)?;
         let mut entry = entry.try_lock()?;
         if entry.is_forgotten() {
             return None;
         }
-        Some(self.change(&mut entry, |entry| act(entry, self.clock.now_ms())))
+        Some(self.change(&mut entry, |entry| act(entry, now_ms)))
     }
 
     /// As [`enter`](Self::enter), but does nothing if there is no entry.
@@ -277,14 +277,14 @@ impl<S: Entry> Table<S> {
         }
     }
 
-    /// Frees what has expired in the shards whose turn has come.
-    fn sweep(&self) {
+    /// Frees what has expired in the shards whose turn has come. Returns the time.
+    fn sweep(&self) -> u64 {
         let now_ms = self.clock.now_ms();
         let swept_ms = self.swept_ms.load(Ordering::Relaxed);
         let (turns, next_ms) = match now_ms.checked_sub(swept_ms) {
             // The clock was set back: count from there.
             None => (0, now_ms),
-            Some(passed_ms) if passed_ms < SWEEP_EVERY_MS => return,
+            Some(passed_ms) if passed_ms < SWEEP_EVERY_MS => return now_ms,
             Some(passed_ms) => {
                 let turns = passed_ms / SWEEP_EVERY_MS;
                 (turns, swept_ms + turns * SWEEP_EVERY_MS)
@@ -299,6 +299,7 @@ impl<S: Entry> Table<S> {
                 self.sweep_shard(&self.shards[shard], now_ms);
             }
         }
+        now_ms
     }
 
     fn sweep_shard(&self, shard: &Shard<S>, now_ms: u64) {

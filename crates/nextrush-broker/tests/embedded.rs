@@ -238,7 +238,7 @@ async fn a_store_is_opened_once_at_a_time() {
 async fn a_directory_of_something_else_is_refused() {
     let fixture = Fixture::new();
     let format = fixture.directory.path().join("FORMAT");
-    for text in ["", "nextrush store 2\n", "nextrush store 1\nno mark\n"] {
+    for text in ["", "nextrush store 1\n", "nextrush store 2\nno mark\n"] {
         fs::write(&format, text).unwrap();
         let refused = fixture.try_open();
         assert!(matches!(refused, Err(OpenError::Format(_))), "{text:?}");

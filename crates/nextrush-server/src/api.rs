@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use nextrush::{
     App, CommandKey, ErrorMessage, Handle, HistoryQuery, LiveUpdates, PresenceSnapshot,
-    PublishError, Published, Timestamp, UserId,
+    PublishError, Published, Socket, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -29,10 +29,14 @@ const HISTORY_LIMIT: usize = 1000;
 /// The longest idempotency key in bytes.
 const KEY_BYTES: usize = 255;
 
+/// What is told to whoever has not the key.
+const WRONG_KEY: &str = "Invalid API key";
+
 const OPENAPI: &str = include_str!("../../../docs/schema/openapi.json");
 
 /// Adds the routes below `/api/v1`, for whoever has the key.
 pub(crate) fn add(app: &mut App, live: LiveUpdates, key: Secret) {
+    add_socket(app, live.clone(), key.clone());
     let router = Router::new()
         .route("/api/v1/publish", post(publish))
         .route("/api/v1/broadcast", post(broadcast))
@@ -49,6 +53,18 @@ pub(crate) fn add(app: &mut App, live: LiveUpdates, key: Secret) {
     app.merge(router);
 }
 
+/// A socket that speaks the protocol of live updates, and is no user.
+fn add_socket(app: &mut App, live: LiveUpdates, key: Secret) {
+    app.ws("/api/v1/live", move |socket: Socket, headers: HeaderMap| {
+        if key.is_bearer_of(&headers) {
+            live.connect(&socket);
+        } else {
+            socket.send(ErrorMessage::new(WRONG_KEY));
+            socket.close(1008, WRONG_KEY);
+        }
+    });
+}
+
 async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
@@ -57,7 +73,7 @@ async fn only_with(key: Secret, request: Request, next: Next) -> Response {
     if key.is_bearer_of(request.headers()) {
         return next.run(request).await;
     }
-    let refusal = ErrorMessage::new("Invalid API key");
+    let refusal = ErrorMessage::new(WRONG_KEY);
     (StatusCode::UNAUTHORIZED, Json(refusal)).into_response()
 }
 

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use clap::{Parser, Subcommand};
 use nextrush::Origin;
 
 use crate::bench::Bench;
 use crate::config::DEFAULT_ADDR;
+use crate::publish::Publish;
+use crate::tail::Tail;
 
 /// NextRush: chat and live updates over WebSockets.
 #[derive(Clone, Debug, Parser)]
@@ -74,6 +76,16 @@ pub enum Command {
         reason = "clap takes the text of the arguments themselves"
     )]
     Bench(Bench),
+    #[expect(
+        missing_docs,
+        reason = "clap takes the text of the arguments themselves"
+    )]
+    Publish(Publish),
+    #[expect(
+        missing_docs,
+        reason = "clap takes the text of the arguments themselves"
+    )]
+    Tail(Tail),
 }
 
 /// A text that no `Debug` output shows.
@@ -85,6 +97,13 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// As a request has it; `None` if no header can.
+    pub(crate) fn to_bearer(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.0)).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 
     /// Whether a request has it as its bearer token (RFC 6750 §2.1).

@@ -18,22 +18,29 @@
 //!
 //! In development mode there is `/api/dev` too, which mints tokens.
 //!
-//! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint.
+//! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint; [`Publish`] and
+//! [`Tail`] are `nextrush publish` and `nextrush tail`.
 
 mod api;
 mod api_error;
 mod bench;
 mod cli;
+mod client;
 mod config;
 mod development;
 mod endpoints;
 mod inspect;
 mod page;
 mod posts;
+mod publish;
+mod tail;
 
-pub use bench::{Bench, BenchError, BenchReport, InvalidMessage, InvalidTarget, Target};
+pub use bench::{Bench, BenchError, BenchReport, InvalidMessage};
 pub use cli::{Cli, Command, Secret};
+pub use client::{ClientError, InvalidTarget, ServerUrl, Target};
 pub use config::{Config, ConfigError, DEFAULT_ADDR};
+pub use publish::{Publish, PublishError};
+pub use tail::{InvalidPosition, Since, Tail, TailError};
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! The program `nextrush`.
 
+use std::io::{stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -11,11 +12,19 @@ async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(stderr)
         .init();
     let mut cli = Cli::parse();
     let done = match cli.command.take() {
         Some(Command::Bench(bench)) => load_test(&bench).await,
+        Some(Command::Publish(publish)) => {
+            let published = publish.run(stdin().lock(), stdout()).await;
+            published.map(|()| ExitCode::SUCCESS).map_err(Into::into)
+        }
+        Some(Command::Tail(tail)) => {
+            let ended = tail.run(stdout(), stderr()).await;
+            ended.map(|()| ExitCode::SUCCESS).map_err(Into::into)
+        }
         None => serve(cli).await.map(|()| ExitCode::SUCCESS),
     };
     match done {

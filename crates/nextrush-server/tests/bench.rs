@@ -11,7 +11,7 @@ use axum::extract::Path;
 use clap::Parser;
 use http::HeaderMap;
 use nextrush::{App, JoinError, Message, Server, Socket};
-use nextrush_server::{Bench, BenchError, BenchReport, Cli};
+use nextrush_server::{Bench, BenchError, BenchReport, Cli, ClientError};
 use tokio::net::TcpListener;
 
 async fn serve(app: App) -> Server {
@@ -143,7 +143,7 @@ async fn an_endpoint_that_refuses_is_quoted() {
     let server = serve(app()).await;
     let url = format!("ws://{}/nowhere", server.address());
     match bench(&[&url]).run().await {
-        Err(BenchError::Refused { status, .. }) => assert_eq!(status, 404),
+        Err(BenchError::Client(ClientError::Refused { status, .. })) => assert_eq!(status, 404),
         other => panic!("{other:?}"),
     }
 }
@@ -158,12 +158,15 @@ async fn nobody_listening_and_no_http_are_told_apart() {
         stream.write_all(b"220 mail.example.com\r\n").unwrap();
     });
     let result = bench(&[&url, "-c", "1"]).run().await;
-    assert!(matches!(result, Err(BenchError::Http { .. })), "{result:?}");
+    assert!(
+        matches!(result, Err(BenchError::Client(ClientError::Http { .. }))),
+        "{result:?}"
+    );
     // The listener is gone with its task.
     answering.await.unwrap();
     let result = bench(&[&url, "-c", "1"]).run().await;
     assert!(
-        matches!(result, Err(BenchError::Connect { .. })),
+        matches!(result, Err(BenchError::Client(ClientError::Connect { .. }))),
         "{result:?}"
     );
 }

@@ -1,5 +1,6 @@
 //! The guide's live updates: clients subscribe to channels, anybody publishes.
 
+mod encoded;
 mod messages;
 mod restart;
 
@@ -18,6 +19,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use self::encoded::Encoded;
 use self::messages::{Command, Event, refusal};
 use crate::auth::User;
 use crate::channel::Channels;
@@ -65,6 +67,7 @@ struct Inner {
     /// Grace periods are counted from here.
     begun: Instant,
     subscriptions: Mutex<HashMap<ConnectionId, HashSet<Topic>>>,
+    encoded: Encoded,
     /// Channels whose members of before a restart have been looked for.
     taken_over: Mutex<HashSet<Topic>>,
 }
@@ -103,6 +106,7 @@ impl LiveUpdates {
             presence: Presence::default(),
             begun: Instant::now(),
             subscriptions: Mutex::default(),
+            encoded: Encoded::default(),
             taken_over: Mutex::default(),
         }))
     }
@@ -394,7 +398,7 @@ impl LiveUpdates {
                 Entered::Behind { .. } => &[],
             };
             for publication in newest.iter().chain(at_once) {
-                socket.send(update(&topic, publication));
+                socket.send(self.0.encoded.update(&topic, epoch, publication));
             }
             if let Some(user) = user
                 && entrance == Entrance::New
@@ -506,7 +510,10 @@ impl LiveUpdates {
 
     async fn close(&self, socket: &Socket, reason: &CloseReason) {
         let topics = self.0.subscriptions.lock().remove(&socket.id());
-        for topic in topics.into_iter().flatten() {
+        let mut topics: Vec<_> = topics.into_iter().flatten().collect();
+        // So that a test runs the same each time.
+        topics.sort_unstable();
+        for topic in topics {
             let leave = |others: &Room| {
                 if is_deliberate(reason) {
                     let left = self.0.presence.leave(&topic, socket.id());
@@ -630,7 +637,8 @@ impl Feed for Inner {
             epoch: behind.epoch.to_string(),
         });
         let updates = behind.publications.iter();
-        let updates = updates.map(|publication| update(topic, publication));
+        let updates =
+            updates.map(|publication| self.encoded.update(topic, behind.epoch, publication));
         let has_presence = behind.is_last && self.channels.has_presence(channel);
         let presence = has_presence.then(|| Event::Presence {
             channel,

@@ -41,6 +41,11 @@ impl Outgoing {
         Self(self.0.uncompressed())
     }
 
+    /// How long it is on the wire, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn into_frame(self) -> Frame {
         self.0
     }

@@ -39,6 +39,7 @@ pub enum SlowReaders {
 
 /// How often subscribers have been too slow, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SlowReaderCounts {
     /// How often a subscriber that had been sent no updates became live again.
     pub recovered: u64,

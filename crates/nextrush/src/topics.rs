@@ -310,8 +310,8 @@ impl Topics {
         }
         let stream = state.stream(&local, epoch);
         state.delivered = offset;
-        for held in state.waiting.values_mut() {
-            held.push((offset, frame.clone()));
+        for waiting in state.waiting.values_mut() {
+            waiting.held.push((offset, frame.clone()));
         }
         if local.policy.slow_readers == SlowReaders::Latest {
             let pointer = local.policy.key.as_deref();
@@ -368,7 +368,7 @@ impl LocalTopic {
 
     fn is_used(&self) -> bool {
         let state = self.state.lock();
-        !state.waiting.is_empty() || !self.room.is_empty()
+        state.waiting.values().any(|waiting| !waiting.is_member) || !self.room.is_empty()
     }
 }
 
@@ -381,9 +381,8 @@ enum Interest {
 
 #[derive(Default)]
 struct State {
-    /// Subscribers whose history is being read, by ticket, with what was
-    /// published meanwhile.
-    waiting: HashMap<u64, Vec<(u64, Frame)>>,
+    /// By ticket.
+    waiting: HashMap<u64, Waiting>,
     next_ticket: u64,
     /// The present one, once anything is known of it.
     stream: Option<Arc<Stream>>,
@@ -394,6 +393,12 @@ struct State {
 }
 
 impl State {
+    /// What was published while this one was waiting, which it does no more.
+    fn take_held(&mut self, ticket: u64) -> Vec<(u64, Frame)> {
+        let waiting = self.waiting.remove(&ticket);
+        waiting.map_or_else(Vec::new, |waiting| waiting.held)
+    }
+
     /// Whether a stream is at its end, as there is something of another epoch.
     fn begins_anew(&self, epoch: Epoch) -> bool {
         let is_other = |stream: &Arc<Stream>| stream.epoch() != epoch;
@@ -424,18 +429,44 @@ impl State {
     }
 }
 
-/// A subscriber that is no member yet. Dropping it gives the wish up.
+/// One whose history is being read.
+#[derive(Default)]
+struct Waiting {
+    /// What was published meanwhile.
+    held: Vec<(u64, Frame)>,
+    /// It is a member that has fallen behind. If it leaves, nobody waits any more.
+    is_member: bool,
+}
+
+/// A subscriber whose history is being read. Dropping it gives the wish up.
 struct Entering {
     local: Arc<LocalTopic>,
     ticket: u64,
 }
 
 impl Entering {
+    /// One that is no member yet.
     fn new(local: &Arc<LocalTopic>) -> Self {
+        Self::with(local, Waiting::default())
+    }
+
+    /// One that is a member, and has fallen behind.
+    fn again(local: &Arc<LocalTopic>) -> Self {
+        let is_member = true;
+        Self::with(
+            local,
+            Waiting {
+                is_member,
+                ..Waiting::default()
+            },
+        )
+    }
+
+    fn with(local: &Arc<LocalTopic>, waiting: Waiting) -> Self {
         let mut state = local.state.lock();
         let ticket = state.next_ticket;
         state.next_ticket += 1;
-        state.waiting.insert(ticket, Vec::new());
+        state.waiting.insert(ticket, waiting);
         Self {
             local: Arc::clone(local),
             ticket,
@@ -449,7 +480,7 @@ impl Entering {
         enter: impl FnOnce(&Room, &History, Entrance) -> Entered,
     ) -> Result<(), SubscribeError> {
         let mut state = self.local.state.lock();
-        let held = state.waiting.remove(&self.ticket).unwrap_or_default();
+        let held = state.take_held(self.ticket);
         let room = &self.local.room;
         if !handle::join(socket, room)? {
             // It has got what was held.

@@ -1,6 +1,7 @@
 //! What is measured. Each scenario runs against one server that has just been started.
 
 mod chat;
+mod commands;
 mod deflate;
 mod echo;
 mod fanout;
@@ -35,6 +36,9 @@ pub enum Scenario {
     ManyRooms,
     /// As many-rooms, through a chat that parses what is said, and stores it if it can.
     Chat,
+    /// 200 rooms of 10; members say 64 bytes with an id, and the next when that was
+    /// acknowledged.
+    Commands,
     /// Memory per socket that does nothing.
     Idle,
     /// Memory per socket that is in one room, of up to 1,000.
@@ -76,6 +80,7 @@ impl Scenario {
             Self::Fanout => "fanout",
             Self::ManyRooms => "many-rooms",
             Self::Chat => "chat",
+            Self::Commands => "commands",
             Self::Idle => "idle",
             Self::RoomIdle => "room-idle",
             Self::Upgrade => "upgrade",
@@ -105,6 +110,7 @@ impl Scenario {
             Self::Fanout => fanout::run(&mut run),
             Self::ManyRooms => rooms::run(&mut run),
             Self::Chat => chat::run(&mut run),
+            Self::Commands => commands::run(&mut run),
             Self::Idle => idle::run(&mut run, |_| "/idle".to_owned()),
             Self::RoomIdle => idle::run(&mut run, |index| format!("/room/room-{}", index / 1000)),
             Self::Upgrade => upgrade::run(&mut run),

@@ -1,19 +1,22 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use super::record::TopicRecord;
+use super::{
+    error::Contradiction,
+    record::{Run, TopicRecord},
+};
 use crate::{
     History, HistoryQuery, Position, Publication, Retention, clock::whole_ms, stream::Stream,
     table::Entry,
 };
 
-/// What is in memory of a topic: at least who is interested, and unless it was not needed
-/// for a while all that it remembers.
+/// What is in memory of a topic: at least who is interested; unless it was not needed for a
+/// while all that it remembers; and always what is not in the tables yet.
 pub(super) struct Cached {
     /// `None` if it has to be read from the disk first. Never holds what is not on disk,
     /// except for a topic that has no publication yet.
     stream: Option<Stream>,
-    /// Where it is on disk; `None` before the first publication.
-    disk: Option<Disk>,
+    /// `None` if there is no publication, or if it has to be read from the disk first.
+    stored: Option<Stored>,
     /// Publications that are being written.
     in_flight: u64,
     interests: usize,
@@ -21,18 +24,37 @@ pub(super) struct Cached {
     forgotten: bool,
 }
 
-/// A topic's place on disk.
-#[derive(Clone, Copy)]
-pub(super) struct Disk {
-    pub(super) id: u64,
-    /// The offset of the oldest publication there.
-    pub(super) first: u64,
+/// What is on disk of a topic.
+struct Stored {
+    /// The topic as it is now.
+    record: TopicRecord,
+    /// The newest offset in the tables.
+    tables_top: u64,
+    /// The first offsets of the runs in the tables.
+    runs: VecDeque<u64>,
+    /// What is remembered and only in the log.
+    tail: VecDeque<Arc<Publication>>,
+    /// Whether the log knows more than the tables.
+    is_ahead: bool,
 }
 
-/// What was found on disk.
+/// What was found in the tables.
 pub(super) struct Found {
     pub(super) record: TopicRecord,
+    /// The first offsets of all runs.
+    pub(super) runs: VecDeque<u64>,
+    /// From the oldest one that is remembered to the top.
     pub(super) publications: Vec<Arc<Publication>>,
+}
+
+/// What brings the tables up to date with a topic.
+pub(super) struct Update {
+    pub(super) record: TopicRecord,
+    pub(super) added: Vec<Run>,
+    /// The first offsets of the runs that are not needed any more.
+    pub(super) removed: Vec<u64>,
+    /// Whether there are more of those.
+    pub(super) has_surplus: bool,
 }
 
 impl Cached {
@@ -40,36 +62,48 @@ impl Cached {
         self.stream.is_some()
     }
 
-    pub(super) fn load(&mut self, found: Option<Found>, now_ms: u64) {
+    /// Takes what was found in the tables.
+    pub(super) fn load(&mut self, found: Option<Found>, now_ms: u64) -> Result<(), Contradiction> {
         self.use_at(now_ms);
-        let Some(Found {
-            record,
-            publications,
-        }) = found
-        else {
-            self.disk = None;
-            self.stream = Some(Stream::begin(now_ms));
-            return;
+        let (mut publications, tables_top) = match found {
+            Some(found) => {
+                let top = found.record.top;
+                self.stored.get_or_insert_with(|| Stored {
+                    record: found.record,
+                    tables_top: top,
+                    runs: found.runs,
+                    tail: VecDeque::new(),
+                    is_ahead: false,
+                });
+                (found.publications, top)
+            }
+            None => (Vec::new(), 0),
         };
-        self.disk = Some(Disk {
-            id: record.id,
-            first: record.first,
-        });
+        let Some(stored) = &self.stored else {
+            self.stream = Some(Stream::begin(now_ms));
+            return Ok(());
+        };
+        let record = stored.record;
+        publications.retain(|kept| kept.offset >= record.first);
+        let tail = stored.tail.iter();
+        publications.extend(tail.filter(|kept| kept.offset > tables_top).cloned());
+        let offsets = publications.iter().map(|kept| kept.offset);
+        if !offsets.eq(record.first..=record.top) {
+            return Err(Contradiction(
+                "publications of a topic are missing".to_owned(),
+            ));
+        }
         // Times never fall within a topic, whatever the clock says by now.
         self.use_at(record.published_ms);
-        let position = Position {
-            epoch: record.epoch,
-            offset: record.top,
-        };
-        let mut stream = Stream::restore(
-            position,
+        self.stream = Some(Stream::restore(
+            record.position(),
             record.published_ms,
             record.retention,
             publications,
             self.used_ms,
-        );
-        stream.trim(self.used_ms);
-        self.stream = Some(stream);
+        ));
+        self.trim(self.used_ms);
+        Ok(())
     }
 
     /// What is remembered; `None` if it has to be read from the disk first.
@@ -92,67 +126,69 @@ impl Cached {
         self.interests > 0
     }
 
-    pub(super) fn disk(&self) -> Option<Disk> {
-        self.disk
+    /// The topic's number; `None` before its first publication.
+    pub(super) fn id(&self) -> Option<u64> {
+        Some(self.stored.as_ref()?.record.id)
     }
 
-    pub(super) fn set_disk(&mut self, disk: Option<Disk>) {
-        self.disk = disk;
-    }
-
-    pub(super) fn set_first_on_disk(&mut self, first: u64) {
-        if let Some(disk) = &mut self.disk {
-            disk.first = first;
-        }
-    }
-
-    /// The offset of the oldest publication that is remembered, one above the top if none
-    /// is; 0 if that has to be read from the disk first.
-    pub(super) fn first(&self) -> u64 {
-        self.stream.as_ref().map_or(0, Stream::first)
-    }
-
-    /// Whether there is more on disk than is remembered.
-    pub(super) fn has_surplus(&self) -> bool {
-        self.disk.is_some_and(|disk| disk.first < self.first())
-    }
-
-    /// The record of the topic as it is now; `None` if there is none, or if it has to be
-    /// read from the disk first.
-    pub(super) fn record(&mut self, now_ms: u64) -> Option<TopicRecord> {
-        let disk = self.disk?;
-        self.trim(now_ms);
-        let stream = self.stream.as_ref()?;
-        let Position { epoch, offset: top } = stream.position();
+    /// Where the next publication will be, and the topic's record with it; a topic without
+    /// publications gets the number `new_id`. From here on until
+    /// [`settle`](Self::settle) or [`give_up`](Self::give_up) the topic stays in memory.
+    ///
+    /// `None` if it has to be read from the disk first.
+    pub(super) fn reserve(
+        &mut self,
+        new_id: u64,
+        retention: Retention,
+        bytes: usize,
+        now_ms: u64,
+    ) -> Option<TopicRecord> {
+        self.use_at(now_ms);
+        let Position { epoch, offset } = self.stream.as_ref()?.position();
+        self.in_flight += 1;
+        let stored = self.stored.get_or_insert_with(|| Stored {
+            record: TopicRecord {
+                id: new_id,
+                epoch,
+                top: offset,
+                first: offset + 1,
+                published_ms: now_ms,
+                retention,
+            },
+            tables_top: offset,
+            runs: VecDeque::new(),
+            tail: VecDeque::new(),
+            is_ahead: false,
+        });
+        let top = offset + self.in_flight;
+        let is_remembered =
+            retention.count > 0 && retention.bytes.is_none_or(|limit| bytes <= limit);
         Some(TopicRecord {
-            id: disk.id,
-            epoch,
             top,
-            first: disk.first,
-            published_ms: stream.published_ms(),
-            retention: stream.retention(),
+            first: if is_remembered {
+                stored.record.first
+            } else {
+                top + 1
+            },
+            published_ms: self.used_ms,
+            retention,
+            ..stored.record
         })
     }
 
-    /// Where the next publication will be, and when it was published. From here on until
-    /// [`settle`](Self::settle) or [`give_up`](Self::give_up) the topic stays in memory.
-    pub(super) fn reserve(&mut self, now_ms: u64) -> Option<(Position, u64)> {
-        self.use_at(now_ms);
-        let position = self.stream.as_ref()?.position();
-        self.in_flight += 1;
-        let next = Position {
-            offset: position.offset + self.in_flight,
-            ..position
-        };
-        Some((next, self.used_ms))
-    }
-
-    /// What was reserved is on disk.
-    pub(super) fn settle(&mut self, publication: &Arc<Publication>, retention: Retention) {
+    /// What was reserved is in the log. Returns whether the tables had been up to date.
+    pub(super) fn settle(&mut self, publication: &Arc<Publication>, retention: Retention) -> bool {
         self.give_up();
-        if let Some(stream) = &mut self.stream {
-            stream.push(Arc::clone(publication), retention);
-        }
+        let (Some(stream), Some(stored)) = (&mut self.stream, &mut self.stored) else {
+            return false;
+        };
+        stream.push(Arc::clone(publication), retention);
+        stored.record.top = publication.offset;
+        stored.record.published_ms = publication.time_ms;
+        stored.record.retention = retention;
+        stored.tail.push_back(Arc::clone(publication));
+        stored.forget_before(stream.first());
+        !std::mem::replace(&mut stored.is_ahead, true)
     }
 
     /// What was reserved may be on disk or not.
@@ -160,9 +196,58 @@ impl Cached {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
+    /// What brings the tables up to date, with at most so many runs removed; `None` if
+    /// they are. To be [confirmed](Self::confirm) once it is written.
+    pub(super) fn update(&mut self, limit: usize, now_ms: u64) -> Option<Update> {
+        self.trim(now_ms);
+        let stored = self.stored.as_mut()?;
+        let unneeded = stored.unneeded_runs();
+        if !stored.is_ahead && unneeded == 0 {
+            return None;
+        }
+        let mut added = Vec::new();
+        for kept in &stored.tail {
+            Run::add(&mut added, kept.offset, kept.time_ms, &kept.data);
+        }
+        let removed = unneeded.min(limit);
+        Some(Update {
+            record: stored.record,
+            added,
+            removed: stored.runs.range(..removed).copied().collect(),
+            has_surplus: removed < unneeded,
+        })
+    }
+
+    /// An [`update`](Self::update) is written: runs that begin at `added`, while those up
+    /// to `removed` are gone. Somebody may have read the topic anew since.
+    pub(super) fn confirm(&mut self, added: &[u64], removed: Option<u64>) {
+        let Some(stored) = &mut self.stored else {
+            return;
+        };
+        while let Some(first) = stored.runs.front()
+            && removed.is_some_and(|removed| *first <= removed)
+        {
+            stored.runs.pop_front();
+        }
+        let newest = stored.runs.back().copied();
+        let added = added.iter().filter(|first| Some(**first) > newest);
+        stored.runs.extend(added);
+        stored.tail.clear();
+        stored.tables_top = stored.record.top;
+        stored.is_ahead = false;
+    }
+
+    /// Whether nothing of it is on disk but its record.
+    pub(super) fn is_bare(&self) -> bool {
+        self.stored
+            .as_ref()
+            .is_some_and(|stored| !stored.is_ahead && stored.runs.is_empty())
+    }
+
     /// Forgets what was read, so that it is read again.
     pub(super) fn unload(&mut self) {
         self.stream = None;
+        self.stored = None;
     }
 
     fn use_at(&mut self, now_ms: u64) {
@@ -170,11 +255,33 @@ impl Cached {
     }
 }
 
+impl Stored {
+    /// Notes what the oldest offset is that is remembered.
+    fn forget_before(&mut self, first: u64) {
+        self.record.first = self.record.first.max(first);
+        while let Some(oldest) = self.tail.front()
+            && oldest.offset < self.record.first
+        {
+            self.tail.pop_front();
+        }
+    }
+
+    /// How many runs hold nothing that is remembered.
+    fn unneeded_runs(&self) -> usize {
+        if self.record.first > self.tables_top {
+            return self.runs.len();
+        }
+        // The last one that begins at or before the oldest is needed.
+        let begun = |first: &u64| *first <= self.record.first;
+        self.runs.partition_point(begun).saturating_sub(1)
+    }
+}
+
 impl Entry for Cached {
     fn begin(now_ms: u64) -> Self {
         Self {
             stream: None,
-            disk: None,
+            stored: None,
             in_flight: 0,
             interests: 0,
             used_ms: now_ms,
@@ -185,6 +292,9 @@ impl Entry for Cached {
     fn trim(&mut self, now_ms: u64) {
         if let Some(stream) = &mut self.stream {
             stream.trim(now_ms);
+            if let Some(stored) = &mut self.stored {
+                stored.forget_before(stream.first());
+            }
         }
     }
 
@@ -193,9 +303,10 @@ impl Entry for Cached {
     }
 
     fn worth(&self) -> Option<(bool, u64)> {
-        let is_free = self.interests == 0 && self.in_flight == 0;
+        let is_ahead = self.stored.as_ref().is_some_and(|stored| stored.is_ahead);
+        let is_free = self.interests == 0 && self.in_flight == 0 && !is_ahead;
         // Of a topic without a publication the epoch would be lost.
-        let is_only_here = self.stream.is_some() && self.disk.is_none();
+        let is_only_here = self.stream.is_some() && self.stored.is_none();
         is_free.then_some((is_only_here, self.used_ms))
     }
 
@@ -203,13 +314,20 @@ impl Entry for Cached {
         self.used_ms
     }
 
+    /// Beside what is only in the log, which has a bound of its own.
     fn cost(&self) -> usize {
-        self.stream.as_ref().map_or(0, Entry::cost)
+        let runs = |stored: &Stored| stored.runs.len() * size_of::<u64>();
+        self.stream.as_ref().map_or(0, Entry::cost) + self.stored.as_ref().map_or(0, runs)
     }
 
     fn shed(&mut self, _: usize) {
-        if self.in_flight == 0 && self.disk.is_some() {
-            self.unload();
+        if self.in_flight > 0 {
+            return;
+        }
+        match &self.stored {
+            Some(stored) if stored.is_ahead => self.stream = None,
+            Some(_) => self.unload(),
+            None => {}
         }
     }
 

@@ -1,18 +1,18 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
-use fjall::OwnedWriteBatch;
 
 use super::{
     Shared,
-    cached::{Cached, Disk},
+    cached::Cached,
     error::Failure,
-    record::{self, Answer, AnswerKey, TopicRecord},
+    log,
+    record::{Answer, AnswerKey},
     store::Store,
     unreachable_unloaded,
     writer::{Reply, Task},
@@ -22,19 +22,23 @@ use crate::{
     clock::whole_ms, position,
 };
 
+/// What a publication or an answer in the log takes in memory beside its bytes, roughly.
+const OVERHEAD: usize = 256;
+
+/// No topic remembers more bytes, whatever the options say: lengths have 32 bits on disk.
+const LARGEST_TOPIC: usize = 1 << 30;
+
 /// What is written at once, and who waits for it.
 pub(super) struct Group<'a> {
     shared: &'a Shared,
     store: &'a Store,
-    batch: OwnedWriteBatch,
-    /// A key must be in a batch once at most, so these are added at the end.
-    records: BTreeMap<Topic, TopicRecord>,
+    entries: log::Encoder,
     next_topic: u64,
     published: Vec<Pending>,
     repeated: Vec<(Reply<Published>, Position)>,
     answered: Vec<(Reply<Bytes>, Bytes)>,
     /// The answers of this group, which are not in the store yet.
-    answers: HashMap<AnswerKey, Bytes>,
+    answers: HashMap<AnswerKey, Answer>,
     now_ms: u64,
 }
 
@@ -51,13 +55,22 @@ enum Added {
     Repeat(Position),
 }
 
+/// What a group that was written leaves to be moved to the tables.
+pub(super) struct Logged {
+    /// What it takes in memory until then, in bytes.
+    pub(super) weight: usize,
+    /// The topics that were up to date in the tables before.
+    pub(super) topics: Vec<Topic>,
+    /// The answers, and when they end.
+    pub(super) answers: Vec<(AnswerKey, u64)>,
+}
+
 impl<'a> Group<'a> {
     pub(super) fn new(shared: &'a Shared, store: &'a Store, next_topic: u64) -> Self {
         Self {
             shared,
             store,
-            batch: store.batch(),
-            records: BTreeMap::new(),
+            entries: log::Encoder::new(),
             next_topic,
             published: Vec::new(),
             repeated: Vec::new(),
@@ -69,7 +82,7 @@ impl<'a> Group<'a> {
 
     /// Whether nothing has to be written.
     pub(super) fn is_empty(&self) -> bool {
-        self.batch.is_empty()
+        self.entries.is_empty()
     }
 
     pub(super) fn next_topic(&self) -> u64 {
@@ -112,50 +125,32 @@ impl<'a> Group<'a> {
             mut retention,
             once,
         } = publish;
-        let limit = self.shared.options.topic_bytes;
+        let limit = self.shared.options.topic_bytes.min(LARGEST_TOPIC);
         retention.bytes = Some(retention.bytes.map_or(limit, |bytes| bytes.min(limit)));
         self.shared.enter_loaded(topic, |cached, now_ms| {
             if let Some(once) = &once
-                && let Some(disk) = cached.disk()
-                && let Some(position) = self.earlier(disk.id, once)?
+                && let Some(id) = cached.id()
+                && let Some(position) = self.earlier(id, once)?
             {
                 return Ok(Added::Repeat(position));
             }
-            let Some((position, time_ms)) = cached.reserve(now_ms) else {
-                return Err(unreachable_unloaded(topic));
-            };
-            let disk = cached.disk().unwrap_or_else(|| {
-                let disk = Disk {
-                    id: self.next_topic,
-                    first: position.offset,
-                };
+            let is_new = cached.id().is_none();
+            let record = cached.reserve(self.next_topic, retention, data.len(), now_ms);
+            let record = record.ok_or_else(|| unreachable_unloaded(topic))?;
+            if is_new {
                 self.next_topic += 1;
-                cached.set_disk(Some(disk));
-                disk
-            });
-            let Position { epoch, offset } = position;
-            let key = record::publication_key(disk.id, offset);
-            let value = record::publication_to_bytes(time_ms, &data);
-            self.batch.insert(&self.store.publications, key, value);
-            let record = TopicRecord {
-                id: disk.id,
-                epoch,
-                top: offset,
-                first: disk.first,
-                published_ms: time_ms,
-                retention,
-            };
-            self.records.insert(topic.clone(), record);
+            }
+            self.entries.publication(topic, &record, &data);
             if let Some(Once { key, window }) = &once {
-                let key = AnswerKey::of_publication(disk.id, key);
-                self.insert_answer(key, position::to_bytes(position), *window);
+                let key = AnswerKey::of_publication(record.id, key);
+                self.insert_answer(key, position::to_bytes(record.position()), *window);
             }
             let publication = Arc::new(Publication {
-                offset,
-                time_ms,
+                offset: record.top,
+                time_ms: record.published_ms,
                 data,
             });
-            Ok(Added::New(epoch, publication, retention))
+            Ok(Added::New(record.epoch, publication, retention))
         })?
     }
 
@@ -181,39 +176,40 @@ impl<'a> Group<'a> {
 
     fn answer(&self, key: &AnswerKey) -> Result<Option<Bytes>, BrokerError> {
         match self.answers.get(key) {
-            Some(answer) => Ok(Some(answer.clone())),
-            None => self.store.answer(key, self.now_ms),
+            Some(answer) => Ok(Some(answer.data.clone())),
+            None => self.shared.answer_in(self.store, key, self.now_ms),
         }
     }
 
     fn insert_answer(&mut self, key: AnswerKey, data: Bytes, window: Duration) {
         let ends_ms = self.now_ms.saturating_add(whole_ms(window));
-        if ends_ms <= self.now_ms {
-            return;
+        if ends_ms > self.now_ms {
+            let answer = Answer { ends_ms, data };
+            self.entries.answer(&key, &answer);
+            self.answers.insert(key, answer);
         }
-        let end = record::end_key(ends_ms, key.as_bytes());
-        self.batch.insert(&self.store.ends, end, []);
-        let answer = Answer { ends_ms, data };
-        let value = answer.to_bytes();
-        self.batch
-            .insert(&self.store.answers, key.as_bytes(), value);
-        self.answers.insert(key, answer.data);
     }
 
-    /// Writes everything; returns when it is on disk.
-    pub(super) fn commit(&mut self, number: u64) -> Result<(), Failure> {
-        let mut batch = std::mem::replace(&mut self.batch, self.store.batch());
-        for (topic, record) in std::mem::take(&mut self.records) {
-            batch.insert(&self.store.topics, topic.as_str(), record.to_bytes());
-        }
-        self.store.set_next_topic(&mut batch, self.next_topic);
-        self.store.commit(batch, number)
+    /// Writes everything; returns when it is on disk, with the bytes that were written.
+    pub(super) fn commit(&mut self, number: u64) -> Result<usize, Failure> {
+        let entries = std::mem::replace(&mut self.entries, log::Encoder::new());
+        let bytes = entries.len();
+        self.store.commit(number, entries, self.next_topic)?;
+        Ok(bytes)
     }
 
-    /// Gives everybody what is on disk. Returns the topics of which there is more on disk
-    /// now than they remember.
-    pub(super) fn succeed(self) -> BTreeSet<Topic> {
-        let mut surplus = BTreeSet::new();
+    /// Gives everybody what is on disk.
+    pub(super) fn succeed(self, written: usize) -> Logged {
+        let mut logged = Logged {
+            weight: written + OVERHEAD * (self.published.len() + self.answers.len()),
+            topics: Vec::new(),
+            answers: Vec::with_capacity(self.answers.len()),
+        };
+        let ends = |(key, answer): (&AnswerKey, &Answer)| (key.clone(), answer.ends_ms);
+        logged.answers.extend(self.answers.iter().map(ends));
+        if !self.answers.is_empty() {
+            self.shared.recent.extend(self.answers);
+        }
         for pending in self.published {
             let Pending {
                 topic,
@@ -222,14 +218,14 @@ impl<'a> Group<'a> {
                 retention,
                 reply,
             } = pending;
-            let has_surplus = self.shared.topics.enter(&topic, |cached, _| {
-                cached.settle(&publication, retention);
+            let was_up_to_date = self.shared.topics.enter(&topic, |cached, _| {
+                let was_up_to_date = cached.settle(&publication, retention);
                 // Still under the topic's lock, as this is what unsubscribing waits for.
                 deliver(self.shared, cached, &topic, epoch, &publication);
-                cached.has_surplus()
+                was_up_to_date
             });
-            if has_surplus {
-                surplus.insert(topic);
+            if was_up_to_date {
+                logged.topics.push(topic);
             }
             let position = Position {
                 epoch,
@@ -243,7 +239,7 @@ impl<'a> Group<'a> {
         for (reply, answer) in self.answered {
             send(reply, Ok(answer));
         }
-        surplus
+        logged
     }
 
     /// Tells everybody that it is open whether the group is on disk. Returns the topics of

@@ -1,9 +1,10 @@
 //! What the store's keys and values look like. Numbers are big-endian, so that keys sort
 //! by them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::Contradiction;
 use crate::{CommandKey, Epoch, Position, Publication, Retention, clock::whole_ms, position};
@@ -30,32 +31,38 @@ pub(super) struct TopicRecord {
 const ANY: u64 = u64::MAX;
 
 impl TopicRecord {
+    /// The bytes of a record.
+    const BYTES: usize = 72;
+
     pub(super) fn to_bytes(self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(73);
-        let position = Position {
-            epoch: self.epoch,
-            offset: self.top,
-        };
+        let mut bytes = Vec::with_capacity(1 + Self::BYTES);
         bytes.put_u8(VERSION);
+        self.put(&mut bytes);
+        bytes
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Contradiction> {
+        versioned(bytes)
+            .filter(|rest| rest.len() == Self::BYTES)
+            .and_then(|mut rest| Self::get(&mut rest))
+            .ok_or_else(|| Contradiction("the record of a topic cannot be read".to_owned()))
+    }
+
+    pub(super) fn put(&self, bytes: &mut Vec<u8>) {
         bytes.put_u64(self.id);
-        bytes.put_slice(&position::to_bytes(position));
+        bytes.put_slice(&position::to_array(self.position()));
         bytes.put_u64(self.first);
         bytes.put_u64(self.published_ms);
         bytes.put_u64(self.retention.count as u64);
         bytes.put_u64(self.retention.age.map_or(ANY, whole_ms));
         bytes.put_u64(self.retention.bytes.map_or(ANY, |bytes| bytes as u64));
-        bytes
     }
 
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Contradiction> {
-        let wrong = || Contradiction("the record of a topic cannot be read".to_owned());
-        let mut rest = versioned(bytes).ok_or_else(wrong)?;
-        if rest.len() != 72 {
-            return Err(wrong());
-        }
+    /// Takes a record off `bytes`.
+    pub(super) fn get(bytes: &mut &[u8]) -> Option<Self> {
+        let mut rest = take(bytes, Self::BYTES)?;
         let id = rest.get_u64();
-        let (position, mut rest) = rest.split_at(24);
-        let Position { epoch, offset: top } = position::from_bytes(position).ok_or_else(wrong)?;
+        let Position { epoch, offset: top } = position::from_bytes(take(&mut rest, 24)?)?;
         let record = Self {
             id,
             epoch,
@@ -70,11 +77,23 @@ impl TopicRecord {
                 bytes: Some(rest.get_u64()).filter(|bytes| *bytes != ANY).map(size),
             },
         };
-        if record.first == 0 || record.first > record.top.saturating_add(1) {
-            return Err(wrong());
-        }
-        Ok(record)
+        let is_whole = record.first > 0 && record.first <= record.top.saturating_add(1);
+        is_whole.then_some(record)
     }
+
+    pub(super) fn position(&self) -> Position {
+        Position {
+            epoch: self.epoch,
+            offset: self.top,
+        }
+    }
+}
+
+/// Takes so many bytes off the front.
+pub(super) fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(taken)
 }
 
 /// A store of a machine with larger sizes means as much as there can be.
@@ -82,36 +101,97 @@ fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-pub(super) fn publication_key(topic: u64, offset: u64) -> [u8; 16] {
+/// The key of a run of publications of one topic, of which the first has this offset.
+pub(super) fn run_key(topic: u64, first: u64) -> [u8; 16] {
     let mut key = [0; 16];
     key[..8].copy_from_slice(&topic.to_be_bytes());
-    key[8..].copy_from_slice(&offset.to_be_bytes());
+    key[8..].copy_from_slice(&first.to_be_bytes());
     key
 }
 
-/// The offset in a publication's key.
-pub(super) fn offset_of(key: &[u8]) -> Option<u64> {
+/// The first offset in a run's key.
+pub(super) fn first_of(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(8..)?.try_into().ok()?))
 }
 
-pub(super) fn publication_to_bytes(time_ms: u64, data: &[u8]) -> Vec<u8> {
-    timed(time_ms, data)
+/// Publications of one topic that are kept as one value.
+pub(super) struct Run {
+    pub(super) first: u64,
+    value: Vec<u8>,
+    count: u64,
 }
 
-pub(super) fn publication_from_bytes(
-    offset: u64,
+impl Run {
+    /// From this size on a run takes no more. What a topic does not remember any more is
+    /// removed by the run, so this much of it is on disk beside what it remembers.
+    const BYTES: usize = 32 << 10;
+
+    pub(super) fn new(first: u64) -> Self {
+        Self {
+            first,
+            value: vec![VERSION],
+            count: 0,
+        }
+    }
+
+    /// Adds publications that follow one another to runs.
+    pub(super) fn add(runs: &mut Vec<Self>, offset: u64, time_ms: u64, data: &[u8]) {
+        match runs.last_mut() {
+            Some(run) if run.first + run.count == offset && run.value.len() < Self::BYTES => {
+                run.push(time_ms, data);
+            }
+            _ => {
+                let mut run = Self::new(offset);
+                run.push(time_ms, data);
+                runs.push(run);
+            }
+        }
+    }
+
+    fn push(&mut self, time_ms: u64, data: &[u8]) {
+        self.value.reserve(12 + data.len());
+        self.value.put_u64(time_ms);
+        // As in the log, which it has been through.
+        self.value
+            .put_u32(u32::try_from(data.len()).unwrap_or(u32::MAX));
+        self.value.put_slice(data);
+        self.count += 1;
+    }
+
+    pub(super) fn into_value(self) -> Vec<u8> {
+        self.value
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.value.len()
+    }
+}
+
+/// The publications of a run.
+pub(super) fn run_from_bytes(
+    first: u64,
     bytes: &[u8],
-) -> Result<Publication, Contradiction> {
-    match from_timed(bytes) {
-        Some((time_ms, data)) => Ok(Publication {
+) -> Result<Vec<Arc<Publication>>, Contradiction> {
+    let wrong = || {
+        Contradiction(format!(
+            "the publications of a topic from {first} on cannot be read"
+        ))
+    };
+    let mut rest = versioned(bytes).ok_or_else(wrong)?;
+    let mut run = Vec::new();
+    let mut offset = first;
+    while !rest.is_empty() {
+        let time_ms = rest.try_get_u64().map_err(|_| wrong())?;
+        let length = rest.try_get_u32().map_err(|_| wrong())?;
+        let data = take(&mut rest, size(length.into())).ok_or_else(wrong)?;
+        run.push(Arc::new(Publication {
             offset,
             time_ms,
             data: Bytes::copy_from_slice(data),
-        }),
-        None => Err(Contradiction(format!(
-            "publication {offset} of a topic cannot be read"
-        ))),
+        }));
+        offset = offset.checked_add(1).ok_or_else(wrong)?;
     }
+    Ok(run)
 }
 
 /// Where an answer is kept.
@@ -132,8 +212,23 @@ impl AnswerKey {
         Self(bytes)
     }
 
+    /// One that was read.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Where it is in the tables. A hash stands before it, so that what is written at one
+    /// time is spread over all keys: tables that overlap are merged, and only merging
+    /// removes answers that have ended.
+    pub(super) fn in_tables(&self) -> Vec<u8> {
+        let mut key = Vec::with_capacity(8 + self.0.len());
+        key.put_u64(xxh3_64(&self.0));
+        key.put_slice(&self.0);
+        key
     }
 }
 
@@ -157,19 +252,11 @@ impl Answer {
             None => Err(Contradiction("an answer cannot be read".to_owned())),
         }
     }
-}
 
-/// The key by which answers are found that have ended.
-pub(super) fn end_key(ends_ms: u64, answer: &[u8]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(8 + answer.len());
-    key.put_u64(ends_ms);
-    key.put_slice(answer);
-    key
-}
-
-/// The answer's key in an end's key.
-pub(super) fn ended(key: &[u8]) -> Option<&[u8]> {
-    key.get(8..)
+    /// Whether bytes are those of an answer that has ended.
+    pub(super) fn has_ended(bytes: &[u8], now_ms: u64) -> bool {
+        from_timed(bytes).is_some_and(|(ends_ms, _)| ends_ms <= now_ms)
+    }
 }
 
 fn timed(time_ms: u64, data: &[u8]) -> Vec<u8> {
@@ -236,25 +323,69 @@ mod tests {
             assert!(TopicRecord::from_bytes(&wrong.to_bytes()).is_err());
         }
         for wrong in [&[][..], &[1], &[2; 20], &[1; 8]] {
-            assert!(publication_from_bytes(1, wrong).is_err());
             assert!(Answer::from_bytes(wrong).is_err());
         }
     }
 
     #[test]
-    fn publications_and_answers_survive_being_kept() {
-        let kept = publication_to_bytes(5, b"data");
-        let publication = publication_from_bytes(9, &kept).unwrap();
-        assert_eq!(publication.offset, 9);
-        assert_eq!(publication.time_ms, 5);
-        assert_eq!(publication.data, "data");
+    fn answers_survive_being_kept() {
         let answer = Answer {
             ends_ms: 6,
             data: Bytes::new(),
         };
-        assert_eq!(Answer::from_bytes(&answer.to_bytes()).unwrap(), answer);
-        assert_eq!(offset_of(&publication_key(1, 258)), Some(258));
-        let key = AnswerKey::of_publication(1, &CommandKey::try_from("k").unwrap());
-        assert_eq!(ended(&end_key(6, key.as_bytes())), Some(key.as_bytes()));
+        let bytes = answer.to_bytes();
+        assert_eq!(Answer::from_bytes(&bytes).unwrap(), answer);
+        assert!(!Answer::has_ended(&bytes, 5));
+        assert!(Answer::has_ended(&bytes, 6));
+        assert!(!Answer::has_ended(&bytes[..8], 6));
+    }
+
+    #[test]
+    fn answers_that_follow_one_another_are_far_apart_in_the_tables() {
+        let key = |text: &str| AnswerKey::of_command(&CommandKey::try_from(text).unwrap());
+        // The same on every machine and with every version, as it is on disk.
+        let expected = [0xf6, 0xe8, 0x80, 0x8d, 0xa2, 0x92, 0xbf, 0x32];
+        assert_eq!(key("ada/1").in_tables()[..8], expected);
+        assert_ne!(key("ada/2").in_tables()[0], expected[0]);
+        assert!(key("ada/1").in_tables().ends_with(b"cada/1"));
+    }
+
+    #[test]
+    fn publications_survive_being_kept_in_runs() {
+        let mut runs = Vec::new();
+        let large = vec![b'x'; Run::BYTES];
+        let data: [&[u8]; 4] = [b"a", b"", &large, b"c"];
+        for (offset, data) in (5..).zip(data) {
+            Run::add(&mut runs, offset, offset + 100, data);
+        }
+        // After a gap.
+        Run::add(&mut runs, 20, 120, b"e");
+        let firsts: Vec<u64> = runs.iter().map(|run| run.first).collect();
+        assert_eq!(firsts, [5, 8, 20]);
+        let mut read = Vec::new();
+        for run in runs {
+            let key = run_key(1, run.first);
+            let first = first_of(&key).unwrap();
+            let value = run.into_value();
+            read.extend(run_from_bytes(first, &value).unwrap());
+        }
+        let expected = [5, 6, 7, 8, 20].map(|offset| (offset, offset + 100));
+        let offsets: Vec<_> = read
+            .iter()
+            .map(|kept| (kept.offset, kept.time_ms))
+            .collect();
+        assert_eq!(offsets, expected);
+        assert_eq!(read[2].data, large);
+        assert_eq!(read[4].data, "e");
+        let overflowing = [&[VERSION][..], &[0; 24]].concat();
+        assert!(run_from_bytes(u64::MAX, &overflowing).is_err());
+        for wrong in [
+            &[][..],
+            &[2],
+            &[1, 0],
+            &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+        ] {
+            assert!(run_from_bytes(1, wrong).is_err(), "{wrong:?}");
+        }
     }
 }

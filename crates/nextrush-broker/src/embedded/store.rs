@@ -1,4 +1,5 @@
 use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
     fs,
     io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -6,9 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
 use fjall::{
-    Database, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
+    CompressionType, Database, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
+    compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict},
     config::BlockSizePolicy,
 };
 use uuid::Uuid;
@@ -17,13 +18,14 @@ use super::{
     cached::Found,
     damage::{self, Mark},
     error::{Contradiction, Failure, OpenError},
-    record::{self, Answer, AnswerKey, TopicRecord},
+    log,
+    record::{self, Answer, AnswerKey, Run, TopicRecord},
 };
-use crate::{BrokerError, Topic};
+use crate::{BrokerError, Clock, Topic};
 
 /// Says what the directory is and holds the store's own mark.
 const FORMAT_FILE: &str = "FORMAT";
-const FORMAT: &str = "nextrush store 1";
+const FORMAT: &str = "nextrush store 2";
 /// Where fjall keeps its files.
 const DATA: &str = "data";
 /// Blocks that were read, of all keyspaces together. Histories have a cache of their own.
@@ -31,6 +33,9 @@ const BLOCK_CACHE_BYTES: u64 = 8 << 20;
 /// What has not been written to tables yet, for each of the larger keyspaces.
 const MEMTABLE_BYTES: u64 = 16 << 20;
 const SMALL_MEMTABLE_BYTES: u64 = 4 << 20;
+/// Several times what the log holds, so that most of it is removed before it is written to
+/// a table.
+const LOG_MEMTABLE_BYTES: u64 = 32 << 20;
 /// The least that fjall takes; what is written to its tables is deleted from there.
 const JOURNAL_BYTES: u64 = 64 << 20;
 
@@ -40,22 +45,26 @@ const GROUP: &[u8] = b"group";
 const NEXT_TOPIC: &[u8] = b"next-topic";
 
 /// The files: what is in them, and how they are opened.
+///
+/// What happens is first in the log, one value for each group. What is remembered of it is
+/// moved to the tables later, by the topic, when there is more of it at a time and some is
+/// forgotten already. The log is short, and moved as a whole when the store is opened.
 pub(super) struct Store {
     db: Database,
+    /// Groups by their numbers.
+    log: fjall::Keyspace,
     /// Records of topics, by name.
     pub(super) topics: fjall::Keyspace,
-    /// Publications, by the topic's number and the offset.
-    pub(super) publications: fjall::Keyspace,
-    /// Answers by their keys.
-    pub(super) answers: fjall::Keyspace,
-    /// When answers end: the time and the answer's key.
-    pub(super) ends: fjall::Keyspace,
+    /// Runs of publications, by the topic's number and the first offset.
+    runs: fjall::Keyspace,
+    /// Answers by their keys. Those that have ended go when tables are merged.
+    answers: fjall::Keyspace,
     state: fjall::Keyspace,
     mark: Mark,
 }
 
 impl Store {
-    pub(super) fn open(directory: &Path) -> Result<Self, OpenError> {
+    pub(super) fn open(directory: &Path, clock: &Arc<dyn Clock>) -> Result<Self, OpenError> {
         fs::create_dir_all(directory)?;
         let mark = read_format(directory)?;
         let data = directory.join(DATA);
@@ -63,22 +72,29 @@ impl Store {
         let last_group = damage::last_group(&data, mark)?;
 
         // fjall panics at some kinds of damage.
-        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_files(&data, mark)));
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_files(&data, mark, clock)));
         let store = opened.unwrap_or_else(|_| {
             let what = "its files cannot be read (the reason has been printed)";
             Err(OpenError::Damaged(what.to_owned()))
         });
         let store = store.inspect_err(|error| damage::note(directory, error))?;
         damage::compare(directory, last_group, store.group()?)?;
+        store.move_log()?;
         Ok(store)
     }
 
-    fn open_files(data: &Path, mark: Mark) -> Result<Self, OpenError> {
+    fn open_files(data: &Path, mark: Mark, clock: &Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let filter: Arc<dyn Factory> = Arc::new(EndedAnswers(AssertUnwindSafe(Arc::clone(clock))));
         let db = Database::builder(data)
             .cache_size(BLOCK_CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
             .manual_journal_persist(true)
+            // A group would be compressed while everybody waits for it.
+            .journal_compression(CompressionType::None)
             .worker_threads(1)
+            .with_compaction_filter_factories(Arc::new(move |keyspace| {
+                (keyspace == ANSWERS).then(|| Arc::clone(&filter))
+            }))
             .open()?;
         let small = || KeyspaceCreateOptions::default().max_memtable_size(SMALL_MEMTABLE_BYTES);
         let large = || {
@@ -86,60 +102,52 @@ impl Store {
                 .max_memtable_size(MEMTABLE_BYTES)
                 .data_block_size_policy(BlockSizePolicy::all(8 << 10))
         };
+        let log = || KeyspaceCreateOptions::default().max_memtable_size(LOG_MEMTABLE_BYTES);
         Ok(Self {
+            log: db.keyspace("log", log)?,
             topics: db.keyspace("topics", small)?,
-            publications: db.keyspace("publications", large)?,
-            answers: db.keyspace("answers", small)?,
-            ends: db.keyspace("ends", small)?,
+            runs: db.keyspace("runs", large)?,
+            answers: db.keyspace(ANSWERS, large)?,
             state: db.keyspace("state", small)?,
             db,
             mark,
         })
     }
 
-    /// What is on disk of a topic.
+    /// What is in the tables of a topic.
     pub(super) fn load(&self, topic: &Topic) -> Result<Option<Found>, BrokerError> {
-        // Both are read at one moment, as the writer may be trimming.
+        // Both are read at one moment, as the writer may be at it.
         let snapshot = self.db.snapshot();
         let Some(bytes) = snapshot.get(&self.topics, topic.as_str())? else {
             return Ok(None);
         };
         let record = TopicRecord::from_bytes(&bytes)?;
-        let range = record::publication_key(record.id, record.first)
-            ..=record::publication_key(record.id, record.top);
+        let range = record::run_key(record.id, 0)..=record::run_key(record.id, record.top);
+        let mut runs = VecDeque::new();
         let mut publications = Vec::new();
-        for (pair, offset) in snapshot
-            .range(&self.publications, range)
-            .zip(record.first..)
-        {
+        for pair in snapshot.range(&self.runs, range) {
             let (key, value) = pair.into_inner()?;
-            if record::offset_of(&key) != Some(offset) {
-                return Err(missing(topic, offset));
-            }
-            let publication = record::publication_from_bytes(offset, &value)?;
-            publications.push(Arc::new(publication));
+            let first = record::first_of(&key).unwrap_or_default();
+            let run = record::run_from_bytes(first, &value)?;
+            publications.extend(run.into_iter().filter(|kept| kept.offset >= record.first));
+            runs.push_back(first);
         }
-        let next = record.first + publications.len() as u64;
-        if next != record.top + 1 {
-            return Err(missing(topic, next));
+        let offsets = publications.iter().map(|kept| kept.offset);
+        if !offsets.eq(record.first..=record.top) {
+            let what = format!("publications of {topic} are missing");
+            return Err(Contradiction(what).into());
         }
         Ok(Some(Found {
             record,
+            runs,
             publications,
         }))
     }
 
-    /// An answer that has not ended.
-    pub(super) fn answer(
-        &self,
-        key: &AnswerKey,
-        now_ms: u64,
-    ) -> Result<Option<Bytes>, BrokerError> {
-        let Some(bytes) = self.answers.get(key.as_bytes())? else {
-            return Ok(None);
-        };
-        let answer = Answer::from_bytes(&bytes)?;
-        Ok((answer.ends_ms > now_ms).then_some(answer.data))
+    /// An answer in the tables; it may have ended.
+    pub(super) fn answer(&self, key: &AnswerKey) -> Result<Option<Answer>, BrokerError> {
+        let found = self.answers.get(key.in_tables())?;
+        Ok(found.map(|bytes| Answer::from_bytes(&bytes)).transpose()?)
     }
 
     /// The number of the newest group, 0 before the first.
@@ -165,29 +173,222 @@ impl Store {
         }
     }
 
-    pub(super) fn batch(&self) -> OwnedWriteBatch {
-        self.db.batch().durability(Some(PersistMode::SyncData))
-    }
-
-    /// A batch that gets to the disk with the next group.
-    pub(super) fn unforced_batch(&self) -> OwnedWriteBatch {
-        self.db.batch()
-    }
-
-    pub(super) fn set_next_topic(&self, batch: &mut OwnedWriteBatch, next: u64) {
-        batch.insert(&self.state, NEXT_TOPIC, next.to_be_bytes());
-    }
-
-    /// Writes a group; returns when it is on disk. What is in it shows to readers at once
-    /// and not before.
-    pub(super) fn commit(&self, mut batch: OwnedWriteBatch, group: u64) -> Result<(), Failure> {
+    /// Writes a group to the log; returns when it is on disk. `next_topic` is the number
+    /// that the next new topic gets.
+    pub(super) fn commit(
+        &self,
+        group: u64,
+        entries: log::Encoder,
+        next_topic: u64,
+    ) -> Result<(), Failure> {
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
+        batch.insert(&self.log, group.to_be_bytes(), entries.finish());
+        batch.insert(&self.state, NEXT_TOPIC, next_topic.to_be_bytes());
         batch.insert(&self.state, GROUP, self.mark.of_group(group));
         Ok(batch.commit()?)
     }
+
+    /// A change of the tables. It gets to the disk with the next group, and where it is
+    /// lost in a crash the log still has it. A key must be in it once at most.
+    pub(super) fn change(&self) -> Change<'_> {
+        Change {
+            store: self,
+            batch: self.db.batch(),
+        }
+    }
+
+    /// Moves the log of the last time to the tables.
+    fn move_log(&self) -> Result<(), BrokerError> {
+        let mut change = self.change();
+        let mut topics = BTreeMap::new();
+        let mut answers = HashMap::new();
+        let mut next = None;
+        for pair in self.log.iter() {
+            let (key, value) = pair.into_inner()?;
+            let number = <[u8; 8]>::try_from(&*key).map_or(0, u64::from_be_bytes);
+            if next.is_some_and(|next| next != number) {
+                return Err(Contradiction("a group of the log is missing".to_owned()).into());
+            }
+            next = Some(number + 1);
+            change.forget_group(number);
+            for entry in log::entries(&value)? {
+                match entry? {
+                    log::Entry::Publication {
+                        topic,
+                        record,
+                        data,
+                    } => {
+                        if !topics.contains_key(topic) {
+                            let before = self.record(topic)?;
+                            topics.insert(topic.to_owned(), Moved::new(before));
+                        }
+                        if let Some(moved) = topics.get_mut(topic) {
+                            moved.add(record, data);
+                        }
+                    }
+                    log::Entry::Answer { key, ends_ms, data } => {
+                        let data = bytes::Bytes::copy_from_slice(data);
+                        let answer = Answer { ends_ms, data };
+                        answers.insert(AnswerKey::from_bytes(key), answer);
+                    }
+                }
+            }
+        }
+        if next.is_some_and(|next| self.group().is_ok_and(|group| group + 1 != next)) {
+            return Err(Contradiction("the last group of the log is missing".to_owned()).into());
+        }
+        for (topic, moved) in topics {
+            if let Some((record, runs)) = moved.into_record_and_runs()? {
+                change.set_topic(&topic, record);
+                runs.into_iter()
+                    .for_each(|run| change.add_run(record.id, run));
+            }
+        }
+        for (key, answer) in answers {
+            change.add_answer(&key, &answer);
+        }
+        Ok(change.commit()?)
+    }
+
+    fn record(&self, topic: &str) -> Result<Option<TopicRecord>, BrokerError> {
+        let found = self.topics.get(topic)?;
+        Ok(found
+            .map(|bytes| TopicRecord::from_bytes(&bytes))
+            .transpose()?)
+    }
 }
 
-fn missing(topic: &Topic, offset: u64) -> BrokerError {
-    Contradiction(format!("publication {offset} of {topic} is missing")).into()
+/// What is moved of one topic.
+struct Moved {
+    record: Option<TopicRecord>,
+    tables_top: u64,
+    /// Offsets, times and data.
+    publications: Vec<(u64, u64, Vec<u8>)>,
+}
+
+impl Moved {
+    fn new(before: Option<TopicRecord>) -> Self {
+        Self {
+            record: before,
+            tables_top: before.map_or(0, |record| record.top),
+            publications: Vec::new(),
+        }
+    }
+
+    /// Adds a publication, unless the tables have it.
+    fn add(&mut self, record: TopicRecord, data: &[u8]) {
+        match self.record {
+            // Of a life that was forgotten since, and another one has begun.
+            Some(before) if record.id < before.id => return,
+            Some(before) if record.id > before.id => *self = Self::new(None),
+            Some(_) => {}
+            // As above, and what came before has left the log.
+            None if record.top > 1 => return,
+            None => {}
+        }
+        if record.top <= self.tables_top {
+            return;
+        }
+        let first = self.record.map_or(1, |before| before.first);
+        self.record = Some(TopicRecord {
+            first: first.max(record.first),
+            ..record
+        });
+        self.publications
+            .push((record.top, record.published_ms, data.to_vec()));
+    }
+
+    fn into_record_and_runs(self) -> Result<Option<(TopicRecord, Vec<Run>)>, Contradiction> {
+        let Some(record) = self.record.filter(|_| !self.publications.is_empty()) else {
+            return Ok(None);
+        };
+        let offsets = self.publications.iter().map(|(offset, ..)| *offset);
+        if !offsets.eq(self.tables_top + 1..=record.top) {
+            let what = "publications of a topic are missing in the log";
+            return Err(Contradiction(what.to_owned()));
+        }
+        let mut runs = Vec::new();
+        for (offset, time_ms, data) in self.publications {
+            if offset >= record.first {
+                Run::add(&mut runs, offset, time_ms, &data);
+            }
+        }
+        Ok(Some((record, runs)))
+    }
+}
+
+/// A change of the tables that is being put together.
+pub(super) struct Change<'a> {
+    store: &'a Store,
+    batch: OwnedWriteBatch,
+}
+
+impl Change<'_> {
+    pub(super) fn set_topic(&mut self, topic: &str, record: TopicRecord) {
+        self.batch
+            .insert(&self.store.topics, topic, record.to_bytes());
+    }
+
+    pub(super) fn remove_topic(&mut self, topic: &str) {
+        self.batch.remove(&self.store.topics, topic);
+    }
+
+    pub(super) fn add_run(&mut self, topic: u64, run: Run) {
+        let key = record::run_key(topic, run.first);
+        self.batch.insert(&self.store.runs, key, run.into_value());
+    }
+
+    pub(super) fn remove_run(&mut self, topic: u64, first: u64) {
+        self.batch
+            .remove(&self.store.runs, record::run_key(topic, first));
+    }
+
+    pub(super) fn add_answer(&mut self, key: &AnswerKey, answer: &Answer) {
+        self.batch
+            .insert(&self.store.answers, key.in_tables(), answer.to_bytes());
+    }
+
+    /// Removes a group from the log.
+    pub(super) fn forget_group(&mut self, group: u64) {
+        self.batch.remove(&self.store.log, group.to_be_bytes());
+    }
+
+    /// Shows the change to readers, as a whole.
+    pub(super) fn commit(self) -> Result<(), fjall::Error> {
+        self.batch.commit()
+    }
+}
+
+const ANSWERS: &str = "answers";
+
+/// Drops answers that have ended when tables are merged.
+struct EndedAnswers(AssertUnwindSafe<Arc<dyn Clock>>);
+
+struct EndedAt(u64);
+
+impl Factory for EndedAnswers {
+    fn name(&self) -> &'static str {
+        "ended answers"
+    }
+
+    fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
+        Box::new(EndedAt(self.0.now_ms()))
+    }
+}
+
+impl CompactionFilter for EndedAt {
+    fn filter_item(
+        &mut self,
+        item: ItemAccessor<'_>,
+        _: &Context,
+    ) -> fjall::compaction::filter::CompactionFilterResult {
+        // An older answer with the same key may come to light again; it has ended as well.
+        Ok(if Answer::has_ended(&item.value()?, self.0) {
+            Verdict::Destroy
+        } else {
+            Verdict::Keep
+        })
+    }
 }
 
 /// The mark of the store in `directory`; made if the directory is empty.

@@ -15,10 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::{
     Shared,
     error::{Failure, OpenError},
-    expiry::Expiry,
     group::{Group, deliver},
     record::AnswerKey,
     store::Store,
+    transfer::Transfer,
 };
 use crate::{BrokerError, HistoryQuery, Publish, Published, Topic};
 
@@ -53,8 +53,8 @@ pub(super) enum Task {
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, BrokerError>>;
 
-/// The only one who writes: takes requests by the group, and between groups removes what
-/// is not remembered any more.
+/// The only one who writes: takes requests by the group, and between groups moves what they
+/// left in the log to the tables.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     requests: Receiver<Request>,
@@ -62,7 +62,7 @@ pub(super) struct Writer {
     group: u64,
     /// What the next new topic is numbered.
     next_topic: u64,
-    expiry: Expiry,
+    transfer: Transfer,
     /// Set after the disk failed: why, and when it was tried last.
     failed: Option<(Failure, Instant)>,
     /// Topics of which it is open what is on disk, and the newest offset that is certain.
@@ -80,7 +80,7 @@ impl Writer {
             requests,
             group,
             next_topic,
-            expiry: Expiry::default(),
+            transfer: Transfer::default(),
             failed: None,
             doubtful: BTreeMap::new(),
         })
@@ -89,7 +89,7 @@ impl Writer {
     /// Writes until nobody can ask for anything any more.
     pub(super) fn run(mut self) {
         loop {
-            let first = match self.requests.recv_timeout(self.expiry.rest()) {
+            let first = match self.requests.recv_timeout(self.transfer.rest()) {
                 Ok(first) => Some(first),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -104,60 +104,70 @@ impl Writer {
                 bytes += request.space.num_permits();
                 requests.push(request);
             }
-            let written = requests.len() as u64;
-            if written > 0 {
-                self.write(requests);
-            }
+            let written = if requests.is_empty() {
+                0
+            } else {
+                self.write(requests)
+            };
             if self.failed.is_none() {
-                self.expire(written);
+                self.transfer(written);
             }
         }
     }
 
-    fn write(&mut self, requests: Vec<Request>) {
+    /// Writes a group. Returns what it adds to the log.
+    fn write(&mut self, requests: Vec<Request>) -> usize {
         if let Err(failure) = self.recover() {
             for request in requests {
                 request.task.refuse(&failure);
             }
-            return;
+            return 0;
         }
         let shared = Arc::clone(&self.shared);
         let store = shared.store.read();
         let Some(store) = &*store else {
-            return;
+            return 0;
         };
         let mut group = Group::new(&shared, store, self.next_topic);
-        // Room in the queue is free again when the group is written.
-        let mut space = Vec::with_capacity(requests.len());
+        // Room in the queue is free again when the group is written, all at once.
+        let mut space: Option<OwnedSemaphorePermit> = None;
         for request in requests {
             group.add(request.task);
-            space.push(request.space);
+            match &mut space {
+                Some(space) => space.merge(request.space),
+                None => space = Some(request.space),
+            }
         }
         if group.is_empty() {
-            group.succeed();
-            return;
+            group.succeed(0);
+            return 0;
         }
-        match group.commit(self.group + 1) {
-            Ok(()) => {
-                self.group += 1;
+        let number = self.group + 1;
+        match group.commit(number) {
+            Ok(bytes) => {
+                self.group = number;
                 self.next_topic = group.next_topic();
-                self.expiry.note(group.succeed());
+                let logged = group.succeed(bytes);
+                let weight = logged.weight;
+                self.transfer.note(number, logged);
+                weight
             }
             Err(failure) => {
                 let doubtful = group.fail(&failure);
                 self.fail(failure, doubtful);
+                0
             }
         }
     }
 
-    fn expire(&mut self, written: u64) {
+    fn transfer(&mut self, written: usize) {
         let shared = Arc::clone(&self.shared);
         let store = shared.store.read();
         let Some(store) = &*store else {
             return;
         };
-        if let Err((failure, doubtful)) = self.expiry.run(&shared, store, written) {
-            self.fail(failure, doubtful);
+        if let Err(failure) = self.transfer.run(&shared, store, written) {
+            self.fail(failure, []);
         }
     }
 
@@ -197,10 +207,18 @@ impl Writer {
         {
             let mut store = shared.store.write();
             *store = None;
-            let opened = Store::open(&shared.directory).map_err(OpenError::into_broker_error)?;
+            let opened = Store::open(&shared.directory, &shared.clock)
+                .map_err(OpenError::into_broker_error)?;
             *store = Some(opened);
         }
         (self.group, self.next_topic) = numbers(&shared)?;
+        // What was only in the log is in the tables now.
+        for topic in self.transfer.reset() {
+            shared
+                .topics
+                .enter_existing(&topic, |cached, _| cached.unload());
+        }
+        shared.recent.clear();
         while let Some((topic, certain)) = self.doubtful.pop_first() {
             let delivered = deliver_after(&shared, &topic, certain);
             if let Err(error) = delivered {

@@ -108,7 +108,7 @@ impl Network {
     ///
     /// Does not return while work of a handler wakes itself again and again.
     pub fn run(&mut self) {
-        while self.turn() {}
+        while self.step() {}
     }
 
     /// Lets `duration` pass, and everything happen in its time.
@@ -152,7 +152,7 @@ impl Network {
     }
 
     /// A turn of each shard that has something to do; `false` if none has.
-    fn turn(&mut self) -> bool {
+    pub fn step(&mut self) -> bool {
         let mut turned = false;
         for shard in &mut self.shards {
             let ready = shard.io().take_ready();

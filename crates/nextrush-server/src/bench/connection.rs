@@ -5,35 +5,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::HOST;
-use http::{HeaderName, HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
+use http::HeaderMap;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use nextrush_protocol::handshake::client::Opening;
 use nextrush_protocol::{
     CloseCode, CloseFrame, Decoder, Event, Limits, Opcode, ProtocolError, Role, encode_masked,
 };
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time;
 
 use super::error::BenchError;
 use super::stamp::{Clock, Stamp};
 use super::tally::{Heard, Tally};
-use super::url::Target;
+use crate::client::{self, Target};
 
 /// Stands in a message for the numbers.
 pub(super) const PAYLOAD: &str = "{payload}";
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the endpoint may take for its part of closing.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Of the answer of an endpoint that refuses.
-const BODY_LIMIT: usize = 4096;
 const READ_BUFFER: usize = 16 * 1024;
 const MESSAGE_LIMIT: usize = 64 * 1024 * 1024;
 
@@ -70,16 +61,9 @@ enum Lost {
 }
 
 impl Connection {
-    pub(super) async fn open(
-        target: &Target,
-        headers: Vec<(HeaderName, HeaderValue)>,
-    ) -> Result<Self, BenchError> {
-        let opened = time::timeout(HANDSHAKE_TIMEOUT, handshake(target, headers)).await;
-        opened.unwrap_or_else(|_| {
-            Err(BenchError::Timeout {
-                authority: target.authority(),
-            })
-        })
+    pub(super) async fn open(target: &Target, headers: HeaderMap) -> Result<Self, BenchError> {
+        let stream = client::open(target, headers).await?;
+        Ok(Self { stream })
     }
 
     /// Sends and listens until it is told to finish, then closes.
@@ -120,58 +104,6 @@ impl Connection {
             tally.lock().lost(error.to_string());
         }
         tally.lock().close(heard);
-    }
-}
-
-async fn handshake(
-    target: &Target,
-    headers: Vec<(HeaderName, HeaderValue)>,
-) -> Result<Connection, BenchError> {
-    let authority = target.authority();
-    let connect_error = |source| BenchError::Connect {
-        authority: authority.clone(),
-        source,
-    };
-    let http_error = |source| BenchError::Http {
-        authority: authority.clone(),
-        source,
-    };
-    let stream = TcpStream::connect(target.address())
-        .await
-        .map_err(connect_error)?;
-    stream.set_nodelay(true).map_err(connect_error)?;
-    let (mut client, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(http_error)?;
-    // Its errors come out of the request as well.
-    tokio::spawn(connection.with_upgrades());
-
-    let opening = Opening::new(rand::random());
-    let host = HeaderValue::from_str(&authority).expect("an authority of a URL is visible ASCII");
-    let mut request = Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = target.path().parse().expect("a path of a URL is a URI");
-    *request.headers_mut() = opening.headers();
-    request.headers_mut().insert(HOST, host);
-    request.headers_mut().extend(headers);
-    let response = client.send_request(request).await.map_err(http_error)?;
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(BenchError::Refused {
-            status: response.status(),
-            body: text(response.into_body()).await,
-        });
-    }
-    opening.verify(response.status(), response.headers())?;
-    let upgraded = hyper::upgrade::on(response).await.map_err(http_error)?;
-    Ok(Connection {
-        stream: TokioIo::new(upgraded),
-    })
-}
-
-/// What an endpoint says for a refusal, as far as it can be shown.
-async fn text(body: Incoming) -> String {
-    match Limited::new(body, BODY_LIMIT).collect().await {
-        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).trim().to_owned(),
-        Err(error) => error.to_string(),
     }
 }
 

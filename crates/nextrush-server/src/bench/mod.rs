@@ -6,7 +6,6 @@ mod error;
 mod report;
 mod stamp;
 mod tally;
-mod url;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,11 +17,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::connection::{Connection, Plan};
-pub use self::error::{BenchError, InvalidMessage, InvalidTarget};
+pub use self::error::{BenchError, InvalidMessage};
 pub use self::report::BenchReport;
 use self::stamp::Clock;
 use self::tally::Tally;
-pub use self::url::Target;
+use crate::client::{self, Target};
 
 /// Connections that are opened at a time.
 const OPENING: usize = 64;
@@ -75,7 +74,7 @@ pub struct Bench {
     pub message: String,
 
     /// A header of the opening handshake, as 'Name: value'; may be repeated.
-    #[arg(long = "header", short = 'H', value_name = "HEADER", value_parser = url::header)]
+    #[arg(long = "header", short = 'H', value_name = "HEADER", value_parser = client::header)]
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
 }
 
@@ -133,7 +132,7 @@ impl Bench {
                     Some(rooms) => self.url.in_room(number % rooms),
                     None => self.url.clone(),
                 };
-                let headers = self.headers.clone();
+                let headers = self.headers.iter().cloned().collect();
                 opening.spawn(async move { (number, Connection::open(&target, headers).await) });
             }
             let Some(opened) = opening.join_next().await else {

@@ -16,7 +16,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use nextrush::{
     App, AuthRejection, ChannelPolicy, Channels, ChatServer, ConnectionId, ErrorMessage, Handle,
-    InvalidConnectionId, LiveUpdates, RoomName, SignError, Socket, Timestamp, UserId,
+    InvalidConnectionId, LiveUpdates, RoomName, SignError, SlowReaderCounts, Socket, Timestamp,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,7 @@ pub(crate) fn add(app: &mut App, inspected: Inspected, access: Access) {
         .route("/api/inspect/connections", get(connections))
         .route("/api/inspect/rooms", get(rooms))
         .route("/api/inspect/channels", get(channels))
+        .route("/api/inspect/slow-readers", get(slow_readers))
         .route("/api/inspect/disconnect", post(disconnect))
         .layer(Extension(inspected))
         .layer(Extension(sampler))
@@ -241,6 +243,31 @@ async fn channels(Extension(inspected): Extension<Inspected>) -> Json<InUse> {
     });
     Json(InUse {
         channels: in_use.collect(),
+    })
+}
+
+/// How often somebody was too slow.
+#[derive(Serialize)]
+struct SlowReaders {
+    chat: SlowReaderCounts,
+    /// By pattern.
+    channels: Vec<OfPattern>,
+}
+
+#[derive(Serialize)]
+struct OfPattern {
+    pattern: String,
+    #[serde(flatten)]
+    counts: SlowReaderCounts,
+}
+
+async fn slow_readers(Extension(inspected): Extension<Inspected>) -> Json<SlowReaders> {
+    let channels = inspected.live.slow_readers().into_iter();
+    Json(SlowReaders {
+        chat: inspected.chat.slow_readers(),
+        channels: channels
+            .map(|(pattern, counts)| OfPattern { pattern, counts })
+            .collect(),
     })
 }
 

@@ -40,10 +40,11 @@ pub(super) struct Sample {
 struct SlowReaders {
     /// Connections for which something waits that the kernel does not take.
     waiting: u64,
+    /// Connections that get nothing of one channel or room at least until they have taken what
+    /// waits.
+    lagging: u64,
     /// Since the start.
     closed: u64,
-    /// Connections that lag in at least one room or channel.
-    lagging: u64,
 }
 
 /// How long the shards' turns took, in microseconds; 0 without any.
@@ -115,8 +116,8 @@ impl Sampler {
             published: now.published - before.published,
             slow_readers: SlowReaders {
                 waiting: counts.waiting,
-                closed: counts.slow_readers_closed,
                 lagging: counts.lagging,
+                closed: counts.slow_readers_closed,
             },
             backlog_bytes: counts.backlog_bytes,
             turn: Turn {

@@ -162,8 +162,9 @@ async fn each_second_brings_a_sample() {
         (&json!(2), &json!(1))
     );
     assert_eq!(last["channels"], 0);
-    let none = json!({ "waiting": 0, "closed": 0, "lagging": 0 });
-    assert_eq!(last["slowReaders"], none);
+    assert_eq!(last["slowReaders"]["waiting"], 0);
+    assert_eq!(last["slowReaders"]["lagging"], 0);
+    assert_eq!(last["slowReaders"]["closed"], 0);
     assert_eq!(last["backlogBytes"], 0);
     let turn = |name: &str| last["turn"][name].as_u64().unwrap();
     assert!(turn("p50Us") <= turn("p99Us") && turn("p99Us") <= turn("maxUs"));
@@ -218,6 +219,15 @@ async fn what_is_published_in_a_channel_can_be_looked_at() {
         .await;
     let expected = json!({ "channels": [{ "channel": "news", "subscribers": 1 }] });
     assert_eq!(channels, (200, expected));
+    let (status, slow) = Http::with(&server, &ticket)
+        .get("/api/inspect/slow-readers")
+        .await;
+    assert_eq!(status, 200);
+    let nothing = json!({ "recovered": 0, "sentLater": 0, "missed": 0 });
+    assert_eq!(slow["chat"], nothing);
+    let mut posts = nothing;
+    posts["pattern"] = json!("posts");
+    assert_eq!(slow["channels"][0], posts);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
     reason = "what the tests share fails by panicking, as they do"
 )]
 
+mod command_line;
 mod inspect;
 mod refresh;
 mod support;

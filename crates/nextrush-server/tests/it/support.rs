@@ -27,9 +27,14 @@ pub(crate) async fn serve(arguments: &[&str]) -> Server {
 
 /// A server with these arguments alone.
 pub(crate) async fn serve_with(arguments: &[&str]) -> Server {
+    serve_at("127.0.0.1:0", arguments).await
+}
+
+/// The same at an address.
+pub(crate) async fn serve_at(address: &str, arguments: &[&str]) -> Server {
     let cli = Cli::parse_from(["nextrush"].iter().chain(arguments));
     let app = app(&Config::new(cli).unwrap()).await.unwrap();
-    app.listen("127.0.0.1:0").start().await.unwrap()
+    app.listen(address).start().await.unwrap()
 }
 
 pub(crate) fn unix_seconds() -> u64 {

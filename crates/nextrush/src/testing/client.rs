@@ -167,7 +167,7 @@ impl Client {
     }
 
     /// How many bytes may be on the way to the client before it reads them: what the
-    /// kernels of both sides take. Default: 64 KiB.
+    /// kernels of both sides take. Default: 256 KiB.
     pub fn set_window(&self, bytes: usize) {
         self.reader.borrow().pipe.set_window(bytes);
     }

@@ -23,6 +23,9 @@ use super::pipe;
 use crate::app::App;
 use crate::handle::Handle;
 
+/// What may be on the way to a client, in bytes: about as much as the kernels of both sides
+/// take.
+const WINDOW: usize = 256 * 1024;
 /// Of a refusal, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 /// As fine as tokio's timers are.
@@ -115,6 +118,7 @@ impl Network {
         let opening = Opening::new(nonce);
 
         let (client, pipe) = sim::pipe();
+        client.set_window(WINDOW);
         let mut request = request.map(|()| Body::empty());
         request.headers_mut().extend(opening.headers());
         pipe::offer(pipe, request.extensions_mut());
@@ -185,11 +189,11 @@ impl Network {
     /// Lets sockets and handlers do what they can do now, and clients read it.
     fn turn(&self) {
         loop {
-            {
+            let has_turned = {
                 let mut simulated = self.0.simulated.borrow_mut();
                 simulated.set_elapsed(self.0.begun.elapsed());
-                simulated.run();
-            }
+                simulated.step()
+            };
             // Whoever has read has made room for more, and may have answered.
             let mut has_read = false;
             self.0.readers.borrow_mut().retain(|reader| {
@@ -199,7 +203,7 @@ impl Network {
                 has_read |= reader.borrow_mut().read_if_willing();
                 true
             });
-            if !has_read {
+            if !has_turned && !has_read {
                 return;
             }
         }

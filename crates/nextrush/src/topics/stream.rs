@@ -97,7 +97,7 @@ impl Subscriber<'_> {
     async fn heal(self, topics: &Topics) -> Result<(), BrokerError> {
         let first = self.lag.first();
         // From now on what is published is held for it.
-        let entering = Entering::new(self.local);
+        let entering = Entering::again(self.local);
         let query = HistoryQuery::After {
             offset: first.saturating_sub(1),
             limit: PUBLICATIONS,
@@ -105,7 +105,7 @@ impl Subscriber<'_> {
         let topic = &self.local.topic;
         let history = topics.broker().history(topic, query).await?;
         let mut state = self.local.state.lock();
-        let held = state.waiting.remove(&entering.ticket).unwrap_or_default();
+        let held = state.take_held(entering.ticket);
         let Position { epoch, offset: top } = history.position;
         if epoch != self.stream.epoch {
             let offset = state.delivered_in(epoch).max(top);

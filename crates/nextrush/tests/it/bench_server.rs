@@ -10,7 +10,7 @@ mod example;
 
 async fn bench_server() -> Server {
     let arguments = example::Arguments::parse_from(["bench_server", "--shards", "2"]);
-    serve(example::app(&arguments)).await
+    serve(example::app(&arguments).unwrap()).await
 }
 
 #[tokio::test]

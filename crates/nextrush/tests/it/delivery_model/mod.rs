@@ -7,6 +7,7 @@
 //! delivery_model` runs more; `NEXTRUSH_SEED=17` in its place replays one.
 
 mod hesitant;
+mod link;
 mod oracle;
 mod subscriber;
 mod talker;
@@ -23,11 +24,12 @@ use std::time::Duration;
 use axum::extract::{Path, Query};
 use nextrush::testing::Network;
 use nextrush::{
-    App, Backlog, ChannelPolicy, Channels, ChatServer, EngineConfig, LiveUpdates, Options,
-    RoomName, Since, Socket, User,
+    App, ChannelPolicy, Channels, ChatServer, EngineConfig, LiveUpdates, RoomName, Since,
+    SlowReaders, Socket, User,
 };
 use nextrush_broker::{ManualClock, MemoryBroker, MemoryLimits};
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,20 +47,49 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Longer than the broker ever takes.
 const CALM: Duration = Duration::from_secs(2);
 
-/// What clients that are not slow take at once: anything.
-const WINDOW: usize = 1 << 20;
+/// What clients that are not slow take at once: more than they ever get.
+const WINDOW: usize = 256 * 1024;
 
-/// The channels, and how many publications they keep for how long.
-const CHANNELS: [(&str, Option<(usize, Duration)>); 3] = [
-    ("kept-long", Some((400, Duration::from_secs(3600)))),
-    ("kept-short", Some((8, MINUTE))),
-    ("not-kept", None),
+struct Channel {
+    name: &'static str,
+    /// How many publications it keeps, and for how long.
+    kept: Option<(usize, Duration)>,
+    slow_readers: SlowReaders,
+}
+
+const CHANNELS: [Channel; 5] = [
+    Channel {
+        name: "kept-long",
+        kept: Some((400, Duration::from_secs(3600))),
+        slow_readers: SlowReaders::Heal,
+    },
+    Channel {
+        name: "kept-short",
+        kept: Some((8, MINUTE)),
+        slow_readers: SlowReaders::Heal,
+    },
+    Channel {
+        name: "not-kept",
+        kept: None,
+        slow_readers: SlowReaders::Close,
+    },
+    Channel {
+        name: "dropped",
+        kept: None,
+        slow_readers: SlowReaders::Drop,
+    },
+    Channel {
+        name: "latest",
+        kept: None,
+        slow_readers: SlowReaders::Latest,
+    },
 ];
 const KEPT_LONG: usize = 0;
 const KEPT_SHORT: usize = 1;
-const NOT_KEPT: usize = 2;
-/// More than a client is sent at once that comes back to all channels.
-const BACKLOG: usize = 64 * 1024;
+/// A long message, in bytes: 25 of them are more than may wait for a slow reader.
+const MUCH: usize = 3000;
+/// Who takes nothing for so long is closed: the default of endpoints.
+const AGE: Duration = Duration::from_secs(10);
 const SUBSCRIBERS: usize = 3;
 const ROOMS: usize = 2;
 const TALKERS: usize = 4;
@@ -92,14 +123,15 @@ fn every_subscriber_has_everything_once_or_knows_what_it_missed() {
         all
     });
     println!("{schedules} schedules: {tally:?}");
-    let Tally {
-        delivered,
-        recovered,
-        refused,
-        closed,
-        ..
-    } = tally;
-    assert!(delivered > 0 && recovered > 0 && refused > 0 && closed > 0);
+    let happened = [
+        tally.delivered,
+        tally.recovered,
+        tally.refused,
+        tally.healed,
+        tally.gaps,
+        tally.closed,
+    ];
+    assert!(happened.iter().all(|count| *count > 0), "not all was tried");
 }
 
 #[test]
@@ -141,6 +173,10 @@ pub struct Tally {
     delivered: u64,
     recovered: u64,
     refused: u64,
+    /// Times that somebody who had been slow was live again.
+    healed: u64,
+    /// Publications that somebody missed who was told so on the way.
+    gaps: u64,
     /// Closed by the server, as they read too slowly or it ended.
     closed: u64,
     /// The server is ending just now.
@@ -168,13 +204,15 @@ impl AddAssign for Tally {
         self.delivered += other.delivered;
         self.recovered += other.recovered;
         self.refused += other.refused;
+        self.healed += other.healed;
+        self.gaps += other.gaps;
         self.closed += other.closed;
         self.transcript ^= other.transcript;
     }
 }
 
 pub fn topic_of_channel(channel: usize) -> String {
-    format!("live/0/{}", CHANNELS[channel].0)
+    format!("live/0/{}", CHANNELS[channel].name)
 }
 
 pub fn topic_of_room(room: usize) -> String {
@@ -236,38 +274,41 @@ impl World {
         let talker = self.random.random_range(0..TALKERS);
         let channel = self.random.random_range(0..CHANNELS.len());
         match self.random.random_range(0..100) {
-            0..15 => self.publish(channel, 1..6, 20),
+            0..14 => self.publish(channel, 1..6, 0..20),
             // More than a client is sent that comes back.
-            15 => self.publish(KEPT_LONG, 50..300, 2),
+            14 => self.publish(KEPT_LONG, 50..300, 0..2),
             // More than may wait for a slow reader.
-            16 => self.publish(NOT_KEPT, 30..80, 2000),
-            17 => self.publish(KEPT_SHORT, 30..80, 2000),
-            18..22 => self.connect(subscriber, talker).await,
+            15 => self.publish(channel.max(KEPT_SHORT), 20..40, 0..MUCH),
+            16..20 => self.press(talker),
+            20..22 => self.connect(subscriber, talker).await,
             22..38 => {
                 let subscriber = &mut self.subscribers[subscriber];
                 subscriber.connect(&self.node.network).await;
-                subscriber.subscribe(channel);
+                for channel in 0..CHANNELS.len() {
+                    if self.random.random_bool(0.4) {
+                        subscriber.subscribe(channel);
+                    }
+                }
             }
             38..42 => self.subscribers[subscriber].unsubscribe(channel),
             42..52 => {
                 self.talkers[talker].connect(&self.node.network).await;
                 self.say(talker);
             }
-            52..56 => self.subscribers[subscriber].cut(),
-            56..60 => self.talkers[talker].cut(),
-            60..66 => self.slow_down(subscriber, talker),
-            66..70 => self.read_a_little(subscriber, talker),
+            52..55 => self.subscribers[subscriber].cut(),
+            55..58 => self.talkers[talker].cut(),
+            58..64 => self.slow_down(subscriber, talker),
+            64..70 => self.read_a_little(subscriber, talker),
             70..73 => {
-                self.subscribers[subscriber].resume();
-                self.talkers[talker].resume();
+                self.subscribers[subscriber].link.resume();
+                self.talkers[talker].link.resume();
             }
             73..85 => self.node.network.settle().await,
             85..93 => self.pass_time(1..300).await,
             93 => self.pass_time(1000..12_000).await,
             94..97 => self.clock.advance(MINUTE),
-            97 => self.clock.advance(IDLE),
-            98 => self.restart(true).await,
-            _ => self.restart(false).await,
+            97..99 => self.clock.advance(IDLE),
+            _ => self.restart().await,
         }
         self.handle_some();
     }
@@ -280,18 +321,33 @@ impl World {
     }
 
     /// Publishes some messages, one after the other, beside everything else.
-    fn publish(&mut self, channel: usize, count: Range<u32>, most_padding: usize) {
+    fn publish(&mut self, channel: usize, count: Range<u32>, padding: Range<usize>) {
         let count = self.random.random_range(count);
-        let padding = "x".repeat(self.random.random_range(0..most_padding));
+        let padding = "x".repeat(self.random.random_range(padding));
         let numbers = self.published..self.published + count;
         self.published += count;
         let live = self.node.live.clone();
         self.publishing.push(tokio::spawn(async move {
             for number in numbers {
                 let data = json!({ "number": number, "padding": &padding });
-                live.publish(CHANNELS[channel].0, &data).await.unwrap();
+                live.publish(CHANNELS[channel].name, &data).await.unwrap();
             }
         }));
+    }
+
+    /// Publishes more than may wait, where somebody is slow.
+    fn press(&mut self, talker: usize) {
+        let is_slow = |subscriber: &&Subscriber| subscriber.link.is_slow();
+        let slow = self.subscribers.iter().find(is_slow);
+        let channels = slow.map_or(Vec::new(), Subscriber::channels);
+        if let Some(channel) = channels.choose(&mut self.random) {
+            self.publish(*channel, 25..35, MUCH..MUCH + 1);
+        }
+        let room = talker % ROOMS;
+        let in_room = self.talkers.iter().skip(room).step_by(ROOMS);
+        if in_room.into_iter().any(|talker| talker.link.is_slow()) {
+            self.talkers[talker].flood();
+        }
     }
 
     fn say(&mut self, talker: usize) {
@@ -309,24 +365,19 @@ impl World {
     fn slow_down(&mut self, subscriber: usize, talker: usize) {
         let window = self.random.random_range(1..2000);
         let stalls = self.random.random_bool(0.7);
-        let how = |client: &nextrush::testing::Client| {
-            client.set_window(window);
-            if stalls {
-                client.stall();
-            }
-        };
-        self.subscribers[subscriber].slow_down(how);
-        self.talkers[talker].slow_down(how);
+        self.subscribers[subscriber].link.slow_down(window, stalls);
+        self.talkers[talker].link.slow_down(window, stalls);
     }
 
     fn read_a_little(&mut self, subscriber: usize, talker: usize) {
-        let bytes = self.random.random_range(1..1000);
-        for client in [
-            self.subscribers[subscriber].client(),
-            self.talkers[talker].client(),
-        ] {
-            client.map(|client| client.read(bytes));
-        }
+        let most = if self.random.random_bool(0.5) {
+            1000
+        } else {
+            1 << 17
+        };
+        let bytes = self.random.random_range(1..most);
+        self.subscribers[subscriber].link.read(bytes);
+        self.talkers[talker].link.read(bytes);
     }
 
     async fn pass_time(&mut self, ms: Range<u64>) {
@@ -357,9 +408,16 @@ impl World {
         }
     }
 
+    fn note_slow_readers(&mut self) {
+        let counts = self.node.live.slow_readers().into_iter();
+        let healed: u64 = counts.map(|(_, counts)| counts.recovered).sum();
+        self.tally.healed += healed + self.node.chat.slow_readers().recovered;
+    }
+
     /// Ends the process, in an orderly way or not, and starts another one: on what the
     /// broker remembers, or on nothing.
-    async fn restart(&mut self, forgets: bool) {
+    async fn restart(&mut self) {
+        let forgets = self.random.random_bool(0.5);
         if self.random.random_bool(0.3) {
             let drain = self.node.network.handle().drain(MINUTE);
             self.node.network.run_until(drain).await;
@@ -379,30 +437,55 @@ impl World {
         if forgets {
             self.broker = new_broker(&self.clock);
         }
+        self.note_slow_readers();
         self.node.has_ended.store(true, Ordering::Relaxed);
         self.oracle.end_process(forgets);
         self.node = Node::start(self.shards, &self.broker, &self.oracle, &self.times);
     }
 
+    /// Everybody stalls, is sent more than may wait, and reads again while more is published.
+    async fn fall_behind(&mut self) {
+        self.come_back().await;
+        let window = self.random.random_range(1..5000);
+        for subscriber in &mut self.subscribers {
+            subscriber.link.slow_down(window, true);
+        }
+        for talker in &mut self.talkers {
+            talker.link.slow_down(window, true);
+        }
+        for channel in 0..CHANNELS.len() {
+            self.publish(channel, 25..35, MUCH..MUCH + 1);
+        }
+        (0..ROOMS).for_each(|room| self.talkers[room].flood());
+        self.pass_time(100..2000).await;
+        for _ in 0..10 {
+            let channel = self.random.random_range(0..CHANNELS.len());
+            self.publish(channel, 1..8, 0..20);
+            self.say(channel % TALKERS);
+            let number = self.random.random_range(0..SUBSCRIBERS);
+            self.subscribers[number].link.resume();
+            self.talkers[number].link.resume();
+            self.pass_time(1..10).await;
+            self.handle_some();
+        }
+    }
+
     /// Everybody comes back, reads, and has everything.
     async fn finish(mut self) -> Tally {
+        // It takes longer than all the rest.
+        if self.random.random_bool(0.25) {
+            self.fall_behind().await;
+        }
         // Who was slow may be closed for it only now, and comes back once more.
         for _ in 0..2 {
             for subscriber in &mut self.subscribers {
-                subscriber.resume();
+                subscriber.link.resume();
             }
             for talker in &mut self.talkers {
-                talker.resume();
+                talker.link.resume();
             }
             self.calm_down().await;
-            for subscriber in &mut self.subscribers {
-                subscriber.connect(&self.node.network).await;
-                (0..CHANNELS.len()).for_each(|channel| subscriber.subscribe(channel));
-            }
-            for talker in &mut self.talkers {
-                talker.connect(&self.node.network).await;
-            }
-            self.calm_down().await;
+            self.come_back().await;
         }
         assert!(self.publishing.iter().all(JoinHandle::is_finished));
         for subscriber in &self.subscribers {
@@ -419,6 +502,17 @@ impl World {
         self.check_that_nothing_stays().await
     }
 
+    async fn come_back(&mut self) {
+        for subscriber in &mut self.subscribers {
+            subscriber.connect(&self.node.network).await;
+            (0..CHANNELS.len()).for_each(|channel| subscriber.subscribe(channel));
+        }
+        for talker in &mut self.talkers {
+            talker.connect(&self.node.network).await;
+        }
+        self.calm_down().await;
+    }
+
     async fn calm_down(&mut self) {
         for _ in 0..3 {
             self.node.network.advance(CALM).await;
@@ -427,6 +521,18 @@ impl World {
     }
 
     async fn check_that_nothing_stays(mut self) -> Tally {
+        // They go while some are on the way to be healed.
+        for subscriber in &mut self.subscribers {
+            subscriber.link.slow_down(1, true);
+        }
+        for channel in [KEPT_LONG, KEPT_SHORT] {
+            self.publish(channel, 25..35, MUCH..MUCH + 1);
+        }
+        self.node.network.advance(CALM).await;
+        for subscriber in &mut self.subscribers {
+            subscriber.link.resume();
+        }
+        self.pass_time(1..30).await;
         for subscriber in &mut self.subscribers {
             subscriber.cut();
         }
@@ -434,6 +540,7 @@ impl World {
             talker.cut();
         }
         self.node.network.advance(3 * CALM).await;
+        self.note_slow_readers();
         assert_eq!(self.node.network.handle().connections(), 0);
         assert_eq!(self.node.live.channels(), []);
         assert_eq!(self.node.chat.rooms(), []);
@@ -469,16 +576,14 @@ impl Node {
             ..EngineConfig::default()
         };
         let mut app = App::with(config, broker);
-        app.options(Options {
-            backlog: Backlog {
-                bytes: BACKLOG,
-                ..Backlog::default()
-            },
-            ..Options::default()
-        });
         let mut channels = Channels::new();
-        for (name, kept) in CHANNELS {
-            let policy = ChannelPolicy::new();
+        for channel in CHANNELS {
+            let Channel {
+                name,
+                kept,
+                slow_readers,
+            } = channel;
+            let policy = ChannelPolicy::new().slow_readers(slow_readers);
             let policy = match kept {
                 Some((count, age)) => policy.history(count, age),
                 None => policy,

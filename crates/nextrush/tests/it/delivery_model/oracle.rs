@@ -11,6 +11,9 @@ use serde_json::Value;
 /// After this long without a use the broker may forget a topic.
 pub const IDLE: Duration = Duration::from_secs(600);
 
+/// A client that missed more bytes than these does not recover.
+const LIMIT_BYTES: usize = 512 * 1024;
+
 /// Written by the broker's side, read by the clients'.
 #[derive(Clone)]
 pub struct Oracle {
@@ -142,10 +145,24 @@ impl Oracle {
         let next = life.published.get(usize::try_from(now.offset).unwrap());
         let at_ms = next.map_or(self.clock.now_ms(), |next| next.at_ms);
         let first = life.first_kept(now.offset, at_ms);
-        let missed = usize::try_from(now.offset - since.offset).unwrap();
+        let [from, to] = [since.offset, now.offset].map(|offset| usize::try_from(offset).unwrap());
+        let missed = &life.published[from..to];
+        let bytes = missed.iter().map(|missed| missed.data.to_string().len());
         assert!(
-            first > since.offset + 1 || missed > limit,
+            first > since.offset + 1 || missed.len() > limit || bytes.sum::<usize>() > LIMIT_BYTES,
             "{topic} reached back to {first}, so {since:?} could have had all up to {now:?}"
+        );
+    }
+
+    /// A slow client was told that it will not get what comes before `to`, and that: whether
+    /// it is not kept any more.
+    pub fn check_gap(&self, topic: &str, to: u64) {
+        let topics = self.topics();
+        let life = topics[topic].life();
+        let first = life.first_kept(life.top(), self.clock.now_ms());
+        assert!(
+            first > to,
+            "{topic} reached back to {first}, no gap to {to}"
         );
     }
 

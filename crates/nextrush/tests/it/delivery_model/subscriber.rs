@@ -3,20 +3,20 @@
 
 use std::collections::VecDeque;
 
-use nextrush::testing::{Client, Network};
+use nextrush::SlowReaders;
+use nextrush::testing::Network;
 use serde_json::{Value, json};
 
+use super::link::Link;
 use super::oracle::{Oracle, Seen};
-use super::{CHANNELS, Tally, WINDOW, topic_of_channel};
+use super::{CHANNELS, Tally, topic_of_channel};
 
 /// The most updates that a client is sent after coming back.
 const RECOVERY_LIMIT: usize = 300;
 
 #[derive(Default)]
 pub struct Subscriber {
-    client: Option<Client>,
-    /// Its messages may have waited for it since it connected.
-    is_slow: bool,
+    pub link: Link,
     views: [View; CHANNELS.len()],
     /// What it has not been answered yet, the oldest first.
     asked: VecDeque<Asked>,
@@ -35,53 +35,49 @@ enum Asked {
 }
 
 impl Subscriber {
-    pub fn client(&self) -> Option<&Client> {
-        self.client.as_ref()
+    pub async fn connect(&mut self, network: &Network) {
+        if self.link.client().is_none() {
+            self.link.connect(network, "/live").await;
+        }
     }
 
-    pub async fn connect(&mut self, network: &Network) {
-        if self.client.is_none() {
-            let client = network.connect("/live").await.unwrap();
-            client.set_window(WINDOW);
-            self.client = Some(client);
-            self.is_slow = false;
-        }
+    /// Those that it is subscribed to, as far as it knows.
+    pub fn channels(&self) -> Vec<usize> {
+        let views = self.views.iter().enumerate();
+        views
+            .filter_map(|(channel, view)| view.is_subscribed.then_some(channel))
+            .collect()
     }
 
     /// Subscribes, with its position if it has one.
     pub fn subscribe(&mut self, channel: usize) {
-        let Some(client) = &self.client else { return };
+        let Some(client) = self.link.client() else {
+            return;
+        };
         // What it is sent until an answer comes, it could not tell apart.
         if self.asked.iter().any(|asked| asked.channel() == channel) {
             return;
         }
         let seen = self.views[channel].seen.clone();
-        let mut message = json!({ "type": "subscribe", "channel": CHANNELS[channel].0 });
+        let mut message = json!({ "type": "subscribe", "channel": CHANNELS[channel].name });
         if let Some(Seen { epoch, offset }) = &seen {
             message["since"] = json!({ "epoch": epoch, "offset": offset });
         }
         client.send_json(&message);
         self.asked.push_back(Asked::Subscribe(channel, seen));
+        self.link.is_exposed |= CHANNELS[channel].slow_readers == SlowReaders::Close;
     }
 
     pub fn unsubscribe(&mut self, channel: usize) {
-        if let Some(client) = &self.client {
-            client.send_json(&json!({ "type": "unsubscribe", "channel": CHANNELS[channel].0 }));
+        if let Some(client) = self.link.client() {
+            client.send_json(&json!({ "type": "unsubscribe", "channel": CHANNELS[channel].name }));
             self.asked.push_back(Asked::Unsubscribe(channel));
-        }
-    }
-
-    /// Its messages wait for it from now on, or may do so.
-    pub fn slow_down(&mut self, how: impl FnOnce(&Client)) {
-        if let Some(client) = &self.client {
-            how(client);
-            self.is_slow = true;
         }
     }
 
     /// Loses its connection, with all that has come and was not handled.
     pub fn cut(&mut self) {
-        self.client = None;
+        self.link.cut();
         self.asked.clear();
         for view in &mut self.views {
             view.is_subscribed = false;
@@ -90,24 +86,12 @@ impl Subscriber {
 
     /// Handles what has come.
     pub fn handle_all(&mut self, oracle: &Oracle, tally: &mut Tally) {
-        let Some(mut client) = self.client.take() else {
-            return;
-        };
-        while let Some(message) = client.try_recv() {
-            let message: Value = message.json().unwrap();
+        while let Some(message) = self.link.take() {
             tally.note(&message);
             self.handle(&message, oracle, tally);
         }
-        if client.is_closed() {
-            let reason = client.close_frame();
-            assert!(
-                self.is_slow || tally.is_ending,
-                "closed without need: {reason:?}"
-            );
-            tally.closed += 1;
+        if self.link.has_ended(tally) {
             self.cut();
-        } else {
-            self.client = Some(client);
         }
     }
 
@@ -122,12 +106,33 @@ impl Subscriber {
             }
             "update" => {
                 let channel = channel_of(message);
+                let is_latest = CHANNELS[channel].slow_readers == SlowReaders::Latest;
                 let seen = self.views[channel].expecting(message);
-                assert_eq!(message["offset"], seen.offset + 1, "{seen:?}, {message}");
-                seen.offset += 1;
+                let offset = message["offset"].as_u64().unwrap();
+                if is_latest && self.link.is_slow() {
+                    assert!(offset > seen.offset, "{seen:?}, {message}");
+                } else {
+                    assert_eq!(offset, seen.offset + 1, "{seen:?}, {message}");
+                }
+                seen.offset = offset;
                 let data = oracle.data(&topic_of_channel(channel), seen);
                 assert_eq!(message["data"], data, "{seen:?}");
                 tally.delivered += 1;
+            }
+            "gap" => {
+                let channel = channel_of(message);
+                let seen = self.views[channel].expecting(message);
+                let to = message["to"].as_u64().unwrap();
+                assert_eq!(message["epoch"], seen.epoch, "{seen:?}, {message}");
+                if to <= seen.offset {
+                    // For those who came before the stream began anew.
+                    return;
+                }
+                assert!(self.link.is_slow(), "{message}");
+                assert_eq!(message["from"], seen.offset + 1, "{seen:?}, {message}");
+                oracle.check_gap(&topic_of_channel(channel), to);
+                tally.gaps += to - seen.offset;
+                seen.offset = to;
             }
             "reconnect" => assert!(tally.is_ending),
             _ => panic!("unexpected: {message}"),
@@ -142,13 +147,19 @@ impl Subscriber {
         };
         let view = &mut self.views[channel];
         let now = position(message);
+        let is_latest = CHANNELS[channel].slow_readers == SlowReaders::Latest;
+        assert_eq!(message.get("latest").is_some(), is_latest, "{message}");
         let is_new = !std::mem::replace(&mut view.is_subscribed, true);
         let Some(since) = since.filter(|_| is_new) else {
             assert_eq!(message.get("recovered"), None, "{message}");
-            if !is_new {
-                assert_eq!(view.seen.as_ref(), Some(&now), "nothing changes: {message}");
+            match &view.seen {
+                // Nothing changes; what it has missed may still be on its way.
+                Some(seen) if !is_new => {
+                    assert_eq!(seen.epoch, now.epoch);
+                    assert!(seen.offset <= now.offset, "{seen:?}, {message}");
+                }
+                _ => view.seen = Some(now),
             }
-            view.seen = Some(now);
             return;
         };
         if message["recovered"] == true {
@@ -167,14 +178,6 @@ impl Subscriber {
         }
         tally.refused += 1;
         view.seen = Some(now);
-    }
-
-    /// Reads again if it was slow.
-    pub fn resume(&self) {
-        if let Some(client) = &self.client {
-            client.set_window(WINDOW);
-            client.resume();
-        }
     }
 
     /// In the end it has everything, and waits for nothing.
@@ -207,7 +210,7 @@ impl Asked {
 
 fn channel_of(message: &Value) -> usize {
     let name = message["channel"].as_str().unwrap();
-    let channel = CHANNELS.iter().position(|(known, _)| *known == name);
+    let channel = CHANNELS.iter().position(|channel| channel.name == name);
     channel.expect("a channel that it has subscribed to")
 }
 

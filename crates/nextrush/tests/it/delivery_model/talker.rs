@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use nextrush::testing::{Client, Network};
+use nextrush::testing::Network;
 use serde_json::{Value, json};
 
+use super::link::Link;
 use super::oracle::{Oracle, Seen};
 use super::subscriber::position;
-use super::{Tally, WINDOW, topic_of_room};
+use super::{MUCH, Tally, topic_of_room};
 
 /// The messages that a room keeps.
 const KEPT: usize = 100;
@@ -18,8 +19,7 @@ const LAST: u64 = 50;
 pub struct Talker {
     name: String,
     room: usize,
-    client: Option<Client>,
-    is_slow: bool,
+    pub link: Link,
     /// Whether the history has come that a connection begins with.
     is_in: bool,
     since: Option<Seen>,
@@ -34,8 +34,7 @@ impl Talker {
         Self {
             name: format!("talker-{number}"),
             room,
-            client: None,
-            is_slow: false,
+            link: Link::default(),
             is_in: false,
             since: None,
             seen: None,
@@ -44,69 +43,55 @@ impl Talker {
         }
     }
 
-    pub fn client(&self) -> Option<&Client> {
-        self.client.as_ref()
-    }
-
     pub async fn connect(&mut self, network: &Network) {
-        if self.client.is_some() {
+        if self.link.client().is_some() {
             return;
         }
         let mut path = format!("/chat/{}?user={}", self.room, self.name);
         if let Some(Seen { epoch, offset }) = &self.seen {
             path = format!("{path}&epoch={epoch}&offset={offset}");
         }
-        let client = network.connect(&path).await.unwrap();
-        client.set_window(WINDOW);
-        for (id, text) in &self.unanswered {
-            client.send_json(&json!({ "type": "chat", "id": id, "text": text }));
-        }
-        self.client = Some(client);
+        self.link.connect(network, &path).await;
         self.since.clone_from(&self.seen);
         self.is_in = false;
-        self.is_slow = false;
+        for (id, text) in &self.unanswered {
+            self.send(id, text);
+        }
     }
 
     pub fn say(&mut self, padding: &str) {
         self.said += 1;
         let id = format!("{} {}", self.name, self.said);
         let text = format!("{id} {padding}");
-        if let Some(client) = &self.client {
-            client.send_json(&json!({ "type": "chat", "id": &id, "text": &text }));
+        if self.link.client().is_some() {
+            self.send(&id, &text);
             self.unanswered.insert(id, text);
         }
     }
 
-    pub fn slow_down(&mut self, how: impl FnOnce(&Client)) {
-        if let Some(client) = &self.client {
-            how(client);
-            self.is_slow = true;
+    /// Says more than may wait for a slow reader.
+    pub fn flood(&mut self) {
+        for _ in 0..30 {
+            self.say(&"x".repeat(MUCH));
+        }
+    }
+
+    fn send(&self, id: &str, text: &str) {
+        if let Some(client) = self.link.client() {
+            client.send_json(&json!({ "type": "chat", "id": id, "text": text }));
         }
     }
 
     pub fn cut(&mut self) {
-        self.client = None;
+        self.link.cut();
     }
 
     pub fn handle_all(&mut self, oracle: &Oracle, tally: &mut Tally) {
-        let Some(mut client) = self.client.take() else {
-            return;
-        };
-        while let Some(message) = client.try_recv() {
-            let message: Value = message.json().unwrap();
+        while let Some(message) = self.link.take() {
             tally.note(&message);
             self.handle(&message, oracle, tally);
         }
-        if client.is_closed() {
-            let reason = client.close_frame();
-            assert!(
-                self.is_slow || tally.is_ending,
-                "closed without need: {reason:?}"
-            );
-            tally.closed += 1;
-        } else {
-            self.client = Some(client);
-        }
+        self.link.has_ended(tally);
     }
 
     fn handle(&mut self, message: &Value, oracle: &Oracle, tally: &mut Tally) {
@@ -134,11 +119,12 @@ impl Talker {
     }
 
     fn begin(&mut self, message: &Value, oracle: &Oracle, tally: &mut Tally) {
-        assert!(!self.is_in, "a second history: {message}");
-        self.is_in = true;
         let topic = topic_of_room(self.room);
         let now = position(message);
         let messages = message["messages"].as_array().unwrap();
+        if std::mem::replace(&mut self.is_in, true) {
+            return self.heal(message, messages, &now, oracle, tally);
+        }
         let since = self.since.take();
         match (&since, message.get("recovered")) {
             (None, None) => {}
@@ -162,6 +148,30 @@ impl Talker {
         self.all(messages, before, &now, oracle);
     }
 
+    /// Takes what it missed as it was slow, or the next part of it.
+    fn heal(
+        &mut self,
+        message: &Value,
+        messages: &[Value],
+        now: &Seen,
+        oracle: &Oracle,
+        tally: &mut Tally,
+    ) {
+        assert!(self.link.is_slow(), "{message}");
+        let seen = self.seen.clone().expect("a history has come");
+        assert_eq!(seen.epoch, now.epoch);
+        let mut before = seen.offset;
+        if message["recovered"] == false {
+            assert_eq!(message["reason"], "history");
+            let first = messages.first();
+            before = first.map_or(now.offset, |first| first["offset"].as_u64().unwrap() - 1);
+            assert!(before > seen.offset, "nothing is missing: {message}");
+            oracle.check_gap(&topic_of_room(self.room), before);
+            tally.gaps += before - seen.offset;
+        }
+        self.all(messages, before, now, oracle);
+    }
+
     /// Takes a history that has to hold all that is after `before`, up to `now`.
     fn all(&mut self, messages: &[Value], before: u64, now: &Seen, oracle: &Oracle) {
         self.seen = Some(Seen {
@@ -181,13 +191,6 @@ impl Talker {
         let said = oracle.data(&topic_of_room(self.room), seen);
         assert_eq!(message["text"], said["text"], "{seen:?}");
         assert_eq!(message["user"], said["user"], "{seen:?}");
-    }
-
-    pub fn resume(&self) {
-        if let Some(client) = &self.client {
-            client.set_window(WINDOW);
-            client.resume();
-        }
     }
 
     pub fn check_done(&self, oracle: &Oracle) {

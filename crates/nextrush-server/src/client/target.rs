@@ -1,4 +1,4 @@
-//! Where a load test goes.
+//! Where a server is.
 
 use std::str::FromStr;
 
@@ -40,7 +40,7 @@ impl Target {
     }
 
     /// The same endpoint for one of several rooms.
-    pub(super) fn in_room(&self, room: u32) -> Self {
+    pub(crate) fn in_room(&self, room: u32) -> Self {
         let path = if self.path.contains(ROOM_ESCAPED) {
             self.path.replace(ROOM_ESCAPED, &room.to_string())
         } else {
@@ -56,18 +56,18 @@ impl Target {
     }
 }
 
-impl FromStr for Target {
-    type Err = InvalidTarget;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
-        let uri: Uri = text
-            .replace(ROOM, ROOM_ESCAPED)
-            .parse()
-            .map_err(|_| InvalidTarget::Url)?;
-        match uri.scheme().map(Scheme::as_str) {
-            Some("ws") => {}
-            Some(other) => return Err(InvalidTarget::Scheme(other.to_owned())),
-            None => return Err(InvalidTarget::Url),
+impl Target {
+    fn parse(
+        text: &str,
+        supported: &'static str,
+        example: &'static str,
+    ) -> Result<Self, InvalidTarget> {
+        let invalid = InvalidTarget::Url { example };
+        let uri: Uri = text.parse().map_err(|_| invalid.clone())?;
+        let scheme = uri.scheme().map(Scheme::as_str).ok_or(invalid)?;
+        if scheme != supported {
+            let found = scheme.to_owned();
+            return Err(InvalidTarget::Scheme { found, supported });
         }
         let host = uri.host().filter(|host| !host.is_empty());
         Ok(Self {
@@ -81,8 +81,43 @@ impl FromStr for Target {
     }
 }
 
+impl FromStr for Target {
+    type Err = InvalidTarget;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        let text = text.replace(ROOM, ROOM_ESCAPED);
+        Self::parse(&text, "ws", "ws://localhost:3000/rooms/load")
+    }
+}
+
+/// A server of this program: `http://host[:port]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerUrl(Target);
+
+impl ServerUrl {
+    /// One of its routes.
+    pub(crate) fn at(&self, path: &str) -> Target {
+        Target {
+            path: path.to_owned(),
+            ..self.0.clone()
+        }
+    }
+}
+
+impl FromStr for ServerUrl {
+    type Err = InvalidTarget;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        let target = Target::parse(text, "http", "http://localhost:3000")?;
+        if target.path != "/" {
+            return Err(InvalidTarget::Path);
+        }
+        Ok(Self(target))
+    }
+}
+
 /// `Name: value`.
-pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), InvalidTarget> {
+pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), InvalidTarget> {
     let (name, value) = text.split_once(':').ok_or(InvalidTarget::Header)?;
     let name = name.trim().parse().map_err(|_| InvalidTarget::Header)?;
     let value = value.trim().parse().map_err(|_| InvalidTarget::Header)?;
@@ -115,11 +150,27 @@ mod tests {
     #[test]
     fn other_urls_are_refused_with_the_reason() {
         let error = |url: &str| url.parse::<Target>().unwrap_err();
-        assert_eq!(error("wss://a/"), InvalidTarget::Scheme("wss".to_owned()));
-        assert_eq!(error("http://a/"), InvalidTarget::Scheme("http".to_owned()));
-        assert_eq!(error("localhost:3000"), InvalidTarget::Url);
-        assert_eq!(error("/rooms"), InvalidTarget::Url);
-        assert_eq!(error("ws://:80/"), InvalidTarget::Host);
+        for (url, message) in [
+            ("wss://a/", "wss:// is not supported, only ws:// is"),
+            ("http://a/", "http:// is not supported, only ws:// is"),
+            (
+                "localhost:3000",
+                "this is no URL; one looks like ws://localhost:3000/rooms/load",
+            ),
+            (
+                "/rooms",
+                "this is no URL; one looks like ws://localhost:3000/rooms/load",
+            ),
+            ("ws://:80/", "the URL names no host"),
+        ] {
+            assert_eq!(error(url).to_string(), message, "{url}");
+        }
+        let error = |url: &str| url.parse::<ServerUrl>().unwrap_err();
+        let scheme = error("https://a").to_string();
+        assert_eq!(scheme, "https:// is not supported, only http:// is");
+        assert_eq!(error("http://a/live"), InvalidTarget::Path);
+        let server: ServerUrl = "http://[::1]:3000".parse().unwrap();
+        assert_eq!(server.at("/live"), "ws://[::1]:3000/live".parse().unwrap());
     }
 
     #[test]

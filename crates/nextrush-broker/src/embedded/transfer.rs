@@ -1,0 +1,307 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Bound,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Shared,
+    error::Failure,
+    group::Logged,
+    record::{AnswerKey, TopicRecord},
+    store::{Change, Store},
+};
+use crate::{BrokerError, Topic, clock::whole_ms};
+
+/// How much may be in the log before it is moved to the tables. All of it is in memory as
+/// well, and is moved when the store is opened. The longer it is, the more publications of
+/// a topic come together in one run: with 1,000 busy rooms about 15.
+const LOG_BYTES: usize = 8 << 20;
+/// How much is moved at a time at least, so that whoever publishes waits for a few
+/// milliseconds at most.
+const STEP_BYTES: usize = 256 << 10;
+/// How many runs are removed from a topic at a time.
+const STEP_RUNS: usize = 1024;
+/// What moving a topic or an answer is worth beside its bytes.
+const STEP_OVERHEAD: usize = 256;
+/// How many topics are looked at each second, whether they have expired.
+const SWEPT: usize = 256;
+/// How often.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Moves what happened from the log to the tables, in pieces, and removes there what is not
+/// remembered any more.
+///
+/// None of this is forced to the disk: it gets there with the next group, and what is lost
+/// in a crash is still in the log, or is removed again.
+pub(super) struct Transfer {
+    /// The groups in the log and what they weigh, the oldest first.
+    log: VecDeque<(u64, usize)>,
+    weight: usize,
+    /// Topics of which the log knows more than the tables, and since which group.
+    topics: VecDeque<(u64, Topic)>,
+    /// Answers that are only in the log, with their groups and ends.
+    answers: VecDeque<(u64, AnswerKey, u64)>,
+    /// Topics of which there is more in the tables than they remember.
+    surplus: BTreeSet<Topic>,
+    swept: Instant,
+    /// The last topic that was looked at; `None` to begin with the first.
+    last: Option<Topic>,
+}
+
+impl Default for Transfer {
+    fn default() -> Self {
+        Self {
+            log: VecDeque::new(),
+            weight: 0,
+            topics: VecDeque::new(),
+            answers: VecDeque::new(),
+            surplus: BTreeSet::new(),
+            swept: Instant::now(),
+            last: None,
+        }
+    }
+}
+
+impl Transfer {
+    /// A group was written.
+    pub(super) fn note(&mut self, group: u64, logged: Logged) {
+        self.log.push_back((group, logged.weight));
+        self.weight += logged.weight;
+        let topics = logged.topics.into_iter();
+        self.topics.extend(topics.map(|topic| (group, topic)));
+        let answers = logged.answers.into_iter();
+        self.answers
+            .extend(answers.map(|(key, ends_ms)| (group, key, ends_ms)));
+    }
+
+    /// The store was opened anew, which has moved the log. Returns the topics that have to
+    /// be read again.
+    pub(super) fn reset(&mut self) -> Vec<Topic> {
+        self.log.clear();
+        self.weight = 0;
+        self.answers.clear();
+        let topics = std::mem::take(&mut self.topics);
+        topics.into_iter().map(|(_, topic)| topic).collect()
+    }
+
+    /// How long there is nothing to do.
+    pub(super) fn rest(&self) -> Duration {
+        if self.surplus.is_empty() && self.weight <= LOG_BYTES {
+            SWEEP_EVERY.saturating_sub(self.swept.elapsed())
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Does a piece, larger than the group of the weight `written` before it, so that the
+    /// log stays short however much is published.
+    pub(super) fn run(
+        &mut self,
+        shared: &Shared,
+        store: &Store,
+        written: usize,
+    ) -> Result<(), Failure> {
+        let mut piece = Piece::new(shared, store, STEP_BYTES.max(2 * written));
+        self.remove_surplus(&mut piece);
+        self.shorten_log(&mut piece);
+        if self.swept.elapsed() >= SWEEP_EVERY {
+            self.swept = Instant::now();
+            // What cannot be read stays, and is reported to whoever asks for it.
+            let _ = self.sweep(&mut piece);
+        }
+        match piece.commit() {
+            Ok(()) => Ok(()),
+            Err((failure, topics)) => {
+                // To be read again with the others.
+                self.topics
+                    .extend(topics.into_iter().map(|topic| (0, topic)));
+                Err(failure)
+            }
+        }
+    }
+
+    fn remove_surplus(&mut self, piece: &mut Piece<'_>) {
+        let mut again = BTreeSet::new();
+        while piece.left > 0
+            && let Some(topic) = self.surplus.pop_first()
+        {
+            // As above.
+            if piece.shared.enter_loaded(&topic, |_, _| ()).is_ok() && piece.move_topic(&topic) {
+                again.insert(topic);
+            }
+        }
+        self.surplus.append(&mut again);
+    }
+
+    fn shorten_log(&mut self, piece: &mut Piece<'_>) {
+        loop {
+            let of_topic = self.topics.front().map(|(group, _)| *group);
+            let of_answer = self.answers.front().map(|(group, ..)| *group);
+            let needed = of_topic.into_iter().chain(of_answer).min();
+            while let Some((group, weight)) = self.log.front().copied()
+                && needed.is_none_or(|needed| group < needed)
+            {
+                piece.change.forget_group(group);
+                self.weight -= weight;
+                self.log.pop_front();
+            }
+            if self.weight <= LOG_BYTES || piece.left == 0 {
+                return;
+            }
+            if of_topic == needed
+                && let Some((_, topic)) = self.topics.pop_front()
+            {
+                if piece.move_topic(&topic) {
+                    self.surplus.insert(topic);
+                }
+            } else if let Some((_, key, ends_ms)) = self.answers.pop_front() {
+                piece.move_answer(key, ends_ms);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Looks at some topics, whether they have expired.
+    fn sweep(&mut self, piece: &mut Piece<'_>) -> Result<(), BrokerError> {
+        let idle_ms = whole_ms(piece.shared.options.idle);
+        let now_ms = piece.now_ms;
+        let from = match self.last.take() {
+            Some(last) => Bound::Excluded(last.as_str().to_owned()),
+            None => Bound::Unbounded,
+        };
+        let topics = &piece.store.topics;
+        for pair in topics.range((from, Bound::Unbounded)).take(SWEPT) {
+            let (name, value) = pair.into_inner()?;
+            let name = str::from_utf8(&name).unwrap_or_default();
+            let Ok(topic) = Topic::try_from(name) else {
+                continue;
+            };
+            self.last = Some(topic.clone());
+            let record = TopicRecord::from_bytes(&value)?;
+            let has_expired = |age_ms: u64| record.published_ms.saturating_add(age_ms) <= now_ms;
+            let age = record.retention.age.map(whole_ms);
+            if record.first <= record.top {
+                if age.is_some_and(has_expired) {
+                    self.surplus.insert(topic);
+                }
+            } else if has_expired(idle_ms) && piece.forget(&topic)? {
+                self.surplus.insert(topic);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One piece of work, with what has to be noted down once it is written.
+struct Piece<'a> {
+    shared: &'a Shared,
+    store: &'a Store,
+    change: Change<'a>,
+    /// How many bytes more it may have.
+    left: usize,
+    now_ms: u64,
+    /// The topics in it; each once, as a key must be in a change once at most.
+    topics: BTreeMap<Topic, Moved>,
+    answers: Vec<(AnswerKey, u64)>,
+}
+
+enum Moved {
+    Updated {
+        /// The first offsets of new runs.
+        added: Vec<u64>,
+        /// The first offset of the newest run that was removed.
+        removed: Option<u64>,
+    },
+    Forgotten,
+}
+
+impl<'a> Piece<'a> {
+    fn new(shared: &'a Shared, store: &'a Store, left: usize) -> Self {
+        Self {
+            shared,
+            store,
+            change: store.change(),
+            left,
+            now_ms: shared.topics.now_ms(),
+            topics: BTreeMap::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    /// Brings the tables up to date with a topic. Returns whether more has to be removed.
+    fn move_topic(&mut self, topic: &Topic) -> bool {
+        if self.topics.contains_key(topic) {
+            return false;
+        }
+        let topics = &self.shared.topics;
+        let Some(update) = topics.enter(topic, |cached, now_ms| cached.update(STEP_RUNS, now_ms))
+        else {
+            return false;
+        };
+        let record = update.record;
+        self.change.set_topic(topic.as_str(), record);
+        let mut bytes = STEP_OVERHEAD * (1 + update.removed.len());
+        for first in &update.removed {
+            self.change.remove_run(record.id, *first);
+        }
+        let moved = Moved::Updated {
+            added: update.added.iter().map(|run| run.first).collect(),
+            removed: update.removed.last().copied(),
+        };
+        for run in update.added {
+            bytes += run.len();
+            self.change.add_run(record.id, run);
+        }
+        self.left = self.left.saturating_sub(bytes);
+        self.topics.insert(topic.clone(), moved);
+        update.has_surplus
+    }
+
+    fn move_answer(&mut self, key: AnswerKey, ends_ms: u64) {
+        // Where there is another one by now, its own turn comes.
+        if let Some(answer) = self.shared.recent.get(&key)
+            && answer.ends_ms == ends_ms
+        {
+            if ends_ms > self.now_ms {
+                self.change.add_answer(&key, &answer);
+            }
+            self.answers.push((key, ends_ms));
+        }
+        self.left = self.left.saturating_sub(STEP_OVERHEAD);
+    }
+
+    /// Ends the life of a topic, unless it is in use. Returns whether there is something
+    /// to be removed first.
+    fn forget(&mut self, topic: &Topic) -> Result<bool, BrokerError> {
+        let (in_use, is_bare) = self
+            .shared
+            .enter_loaded(topic, |cached, _| (cached.has_interest(), cached.is_bare()))?;
+        if !in_use && is_bare && !self.topics.contains_key(topic) {
+            self.change.remove_topic(topic.as_str());
+            self.topics.insert(topic.clone(), Moved::Forgotten);
+        }
+        Ok(!is_bare)
+    }
+
+    /// Writes it and notes it down. If that fails it is open what is in the tables of the
+    /// topics returned.
+    fn commit(self) -> Result<(), (Failure, Vec<Topic>)> {
+        if let Err(error) = self.change.commit() {
+            let topics = self.topics.into_keys().collect();
+            return Err((error.into(), topics));
+        }
+        for (topic, moved) in self.topics {
+            let topics = &self.shared.topics;
+            topics.enter_existing(&topic, |cached, _| match moved {
+                Moved::Updated { added, removed } => cached.confirm(&added, removed),
+                Moved::Forgotten => cached.unload(),
+            });
+        }
+        for (key, ends_ms) in self.answers {
+            self.shared.recent.remove(&key, ends_ms);
+        }
+        Ok(())
+    }
+}

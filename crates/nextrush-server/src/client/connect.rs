@@ -1,0 +1,165 @@
+//! Requests and WebSockets over HTTP/1.1.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Collected, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use nextrush_protocol::handshake::client::Opening;
+use tokio::net::TcpStream;
+use tokio::time;
+
+use super::error::ClientError;
+use super::target::Target;
+
+/// How long a server may take for its answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// What is read of an answer, in bytes.
+const BODY_LIMIT: usize = 4096;
+
+/// Opens a WebSocket.
+pub(crate) async fn open(
+    target: &Target,
+    headers: HeaderMap,
+) -> Result<TokioIo<Upgraded>, ClientError> {
+    in_time(target, async {
+        let mut client = connect(target).await?;
+        let opening = Opening::new(rand::random());
+        let mut request = Request::new(Full::default());
+        *request.headers_mut() = opening.headers();
+        request.headers_mut().extend(headers);
+        let response = send(&mut client, target, request).await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(refused(response).await);
+        }
+        opening.verify(response.status(), response.headers())?;
+        let upgraded = hyper::upgrade::on(response).await;
+        Ok(TokioIo::new(upgraded.map_err(http_error(target))?))
+    })
+    .await
+}
+
+/// Calls of one server, over one connection as long as that stays open.
+pub(crate) struct Call {
+    client: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Call {
+    pub(crate) fn new() -> Self {
+        Self { client: None }
+    }
+
+    /// Posts a request that may be sent twice: where a connection breaks that was used before,
+    /// which a server may close at any time, it is made again on a fresh one. Returns the
+    /// beginning of the answer.
+    pub(crate) async fn post(
+        &mut self,
+        target: &Target,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Bytes, ClientError> {
+        let used = self.client.take();
+        if let Some(mut client) = used {
+            match post_with(&mut client, target, &headers, &body).await {
+                Err(ClientError::Http { .. }) => {}
+                posted => {
+                    self.client = Some(client);
+                    return posted;
+                }
+            }
+        }
+        let mut client = in_time(target, connect(target)).await?;
+        let posted = post_with(&mut client, target, &headers, &body).await;
+        self.client = Some(client);
+        posted
+    }
+}
+
+async fn post_with(
+    client: &mut SendRequest<Full<Bytes>>,
+    target: &Target,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Bytes, ClientError> {
+    let mut request = Request::new(Full::new(body.clone()));
+    *request.method_mut() = Method::POST;
+    *request.headers_mut() = headers.clone();
+    in_time(target, async {
+        let response = send(client, target, request).await?;
+        if !response.status().is_success() {
+            return Err(refused(response).await);
+        }
+        let body = Limited::new(response.into_body(), BODY_LIMIT)
+            .collect()
+            .await;
+        Ok(body.map(Collected::to_bytes).unwrap_or_default())
+    })
+    .await
+}
+
+async fn in_time<T>(
+    target: &Target,
+    asked: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    let answered = time::timeout(TIMEOUT, asked).await;
+    answered.unwrap_or_else(|_| {
+        Err(ClientError::Timeout {
+            authority: target.authority(),
+        })
+    })
+}
+
+async fn connect(target: &Target) -> Result<SendRequest<Full<Bytes>>, ClientError> {
+    let connect_error = |source| ClientError::Connect {
+        authority: target.authority(),
+        source,
+    };
+    let stream = TcpStream::connect(target.address())
+        .await
+        .map_err(connect_error)?;
+    stream.set_nodelay(true).map_err(connect_error)?;
+    let handshake = http1::handshake(TokioIo::new(stream)).await;
+    let (client, connection) = handshake.map_err(http_error(target))?;
+    // Its errors come out of the request as well.
+    tokio::spawn(connection.with_upgrades());
+    Ok(client)
+}
+
+async fn send(
+    client: &mut SendRequest<Full<Bytes>>,
+    target: &Target,
+    mut request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, ClientError> {
+    let host = HeaderValue::from_str(&target.authority());
+    let host = host.expect("an authority of a URL is visible ASCII");
+    *request.uri_mut() = target.path().parse().expect("a path of a URL is a URI");
+    // Unless another one was asked for.
+    request.headers_mut().entry(HOST).or_insert(host);
+    client
+        .send_request(request)
+        .await
+        .map_err(http_error(target))
+}
+
+fn http_error(target: &Target) -> impl FnOnce(hyper::Error) -> ClientError + use<> {
+    let authority = target.authority();
+    |source| ClientError::Http { authority, source }
+}
+
+/// What a server says for a refusal, as far as it can be shown.
+async fn refused(response: Response<Incoming>) -> ClientError {
+    let status = response.status();
+    let body = match Limited::new(response.into_body(), BODY_LIMIT)
+        .collect()
+        .await
+    {
+        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    ClientError::Refused { status, body }
+}

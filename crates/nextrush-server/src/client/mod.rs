@@ -1,0 +1,10 @@
+//! The other side: how the subcommands reach a server.
+
+mod connect;
+mod error;
+mod target;
+
+pub(crate) use self::connect::{Call, open};
+pub use self::error::{ClientError, InvalidTarget};
+pub(crate) use self::target::header;
+pub use self::target::{ServerUrl, Target};

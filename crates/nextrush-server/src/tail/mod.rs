@@ -1,0 +1,276 @@
+//! `nextrush tail`: what is published in a channel, line by line.
+
+mod follow;
+mod socket;
+
+use std::io::{self, ErrorKind, Write};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use http::{HeaderMap, header};
+use nextrush_protocol::{CloseCode, ProtocolError, Retry};
+use tokio::time;
+
+use self::follow::{Follow, Incoming, Line};
+use self::socket::{Ended, Socket};
+use crate::cli::Secret;
+use crate::client::{ClientError, ServerUrl};
+
+/// A client that comes back waits for a random part of this time, and of twice as long each
+/// time that fails.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// But never longer than so.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// Prints what is published in a channel of live updates, until it is stopped.
+///
+/// A line for each update: its data. After a lost connection it comes back and goes on where
+/// it was, without a gap as far as the channel's history reaches; what is missing is said on
+/// standard error. Fails if the server refuses, or cannot be reached in the beginning.
+#[derive(Clone, Debug, Args)]
+pub struct Tail {
+    /// The channel.
+    pub channel: String,
+
+    /// The server, as http://host:port.
+    #[arg(long, env = "NEXTRUSH_URL", default_value = "http://localhost:3000")]
+    pub url: ServerUrl,
+
+    /// A user's token.
+    #[arg(
+        long,
+        env = "NEXTRUSH_TOKEN",
+        hide_env_values = true,
+        required_unless_present = "api_key"
+    )]
+    pub token: Option<Secret>,
+
+    /// The key of the server's HTTP API, where there is no token.
+    #[arg(long, env = "NEXTRUSH_API_KEY", hide_env_values = true)]
+    pub api_key: Option<Secret>,
+
+    /// Begins behind this position, if the channel's history reaches back so far.
+    #[arg(long, value_name = "EPOCH:OFFSET")]
+    pub since: Option<Since>,
+
+    /// Prints whole updates as JSON, with position and time, and gaps among them.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A position in a channel, as `nextrush publish` prints it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// The life of the channel.
+    pub epoch: String,
+    /// The last publication that is known.
+    pub offset: u64,
+}
+
+/// A text that is no position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a position looks like 018bcfe5-6800-7abc-8def-0123456789ab:7")]
+pub struct InvalidPosition;
+
+impl FromStr for Since {
+    type Err = InvalidPosition;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPosition> {
+        let (epoch, offset) = text.split_once(':').ok_or(InvalidPosition)?;
+        let epoch: nextrush::Epoch = epoch.parse().map_err(|_| InvalidPosition)?;
+        Ok(Self {
+            epoch: epoch.to_string(),
+            offset: offset.parse().map_err(|_| InvalidPosition)?,
+        })
+    }
+}
+
+/// Why nothing more can be followed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TailError {
+    /// The server cannot be reached or refuses.
+    #[error("cannot follow the channel")]
+    Client(#[from] ClientError),
+    /// The server does not let this client subscribe.
+    #[error("{message}{}{}", if details.is_some() { ": " } else { "" }, details.as_deref().unwrap_or_default())]
+    Refused {
+        /// What it says.
+        message: String,
+        /// What exactly is wrong.
+        details: Option<String>,
+    },
+    /// The server closed, and does not want this client back.
+    #[error("closed by the server with {code}: {reason}")]
+    Closed {
+        /// Why.
+        code: CloseCode,
+        /// What it says.
+        reason: String,
+    },
+    /// The server does not speak the protocol.
+    #[error("the server broke the protocol")]
+    Protocol(#[source] ProtocolError),
+    /// A token or key that no header can hold.
+    #[error("a token or key has visible characters only")]
+    Key,
+    /// Standard output failed.
+    #[error("standard output failed")]
+    Output(#[source] io::Error),
+}
+
+/// Nobody reads any more, or it went wrong.
+enum Stop {
+    Unread,
+    Failed(TailError),
+}
+
+impl<E: Into<TailError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Tail {
+    /// Follows the channel; returns when nobody reads `output` any more. Gaps and lost
+    /// connections are told to `notes`.
+    ///
+    /// # Errors
+    ///
+    /// See [`TailError`].
+    pub async fn run(&self, output: impl Write, notes: impl Write) -> Result<(), TailError> {
+        match self.follow(output, notes).await {
+            Err(Stop::Failed(error)) => Err(error),
+            Ok(()) | Err(Stop::Unread) => Ok(()),
+        }
+    }
+
+    async fn follow(&self, mut output: impl Write, mut notes: impl Write) -> Result<(), Stop> {
+        let (path, secret) = match (&self.token, &self.api_key) {
+            (Some(token), _) => ("/live", token),
+            (None, Some(key)) => ("/api/v1/live", key),
+            (None, None) => return Err(TailError::Key.into()),
+        };
+        let target = self.url.at(path);
+        let bearer = secret.to_bearer().ok_or(TailError::Key)?;
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
+        let mut follow = Follow::new(&self.channel, self.since.clone());
+        let mut socket = Socket::open(&target, headers.clone()).await?;
+        let mut failures = 0;
+        loop {
+            let ended = self
+                .read(&mut socket, &mut follow, &mut output, &mut notes)
+                .await?;
+            let mut retry = ended.retry()?;
+            // If this fails, nobody reads it.
+            let _ = writeln!(notes, "nextrush: {ended}; coming back");
+            if follow.take_is_subscribed() {
+                failures = 0;
+            }
+            socket = loop {
+                time::sleep(follow.take_wait().unwrap_or_else(|| wait(retry, failures))).await;
+                failures += 1;
+                match Socket::open(&target, headers.clone()).await {
+                    Ok(socket) => break socket,
+                    Err(ClientError::Refused { status, body }) if status.is_client_error() => {
+                        return Err(ClientError::Refused { status, body }.into());
+                    }
+                    Err(_) => retry = Retry::Now,
+                }
+            };
+        }
+    }
+
+    /// Prints what comes until the connection ends.
+    async fn read(
+        &self,
+        socket: &mut Socket,
+        follow: &mut Follow,
+        output: &mut impl Write,
+        notes: &mut impl Write,
+    ) -> Result<Ended, Stop> {
+        if let Err(ended) = socket.send(&follow.subscribe()).await {
+            return Ok(ended);
+        }
+        loop {
+            let text = match socket.next().await {
+                Ok(text) => text,
+                Err(ended) => return Ok(ended),
+            };
+            // What is no message of this protocol is none of ours.
+            let Ok(message) = serde_json::from_str::<Incoming<'_>>(&text) else {
+                continue;
+            };
+            for line in follow.take(message)? {
+                self.print(&line, output, notes)?;
+            }
+        }
+    }
+
+    fn print(
+        &self,
+        line: &Line<'_>,
+        output: &mut impl Write,
+        notes: &mut impl Write,
+    ) -> Result<(), Stop> {
+        let printed = match line {
+            _ if self.json => writeln!(output, "{}", line.to_json()),
+            Line::Update { data, .. } => writeln!(output, "{data}"),
+            Line::Gap { .. } => {
+                // If this fails, nobody reads it.
+                let _ = writeln!(notes, "nextrush: {line}");
+                Ok(())
+            }
+        };
+        match printed.and_then(|()| output.flush()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Stop::Unread),
+            Err(error) => Err(TailError::Output(error).into()),
+        }
+    }
+}
+
+/// How long to wait with the next try.
+fn wait(retry: Retry, failures: u32) -> Duration {
+    let failures = match retry {
+        Retry::Later => failures + 3,
+        Retry::Now | Retry::Never => failures,
+    };
+    let longest = FIRST_WAIT
+        .saturating_mul(1 << failures.min(10))
+        .min(LONGEST_WAIT);
+    longest.mul_f64(rand::random())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_has_an_epoch_and_an_offset() {
+        let epoch = "018bcfe5-6800-7abc-8def-0123456789ab";
+        let since: Since = format!("{epoch}:7").parse().unwrap();
+        assert_eq!((&*since.epoch, since.offset), (epoch, 7));
+        for text in [
+            "",
+            "7",
+            ":7",
+            &format!("{epoch}:"),
+            &format!("{epoch}:-1"),
+            "x:1",
+        ] {
+            assert_eq!(text.parse::<Since>(), Err(InvalidPosition), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_comes_back_waits_at_most_twenty_seconds() {
+        for failures in 0..40 {
+            for retry in [Retry::Now, Retry::Later] {
+                assert!(wait(retry, failures) <= LONGEST_WAIT);
+            }
+        }
+        assert!(wait(Retry::Now, 0) <= FIRST_WAIT);
+    }
+}

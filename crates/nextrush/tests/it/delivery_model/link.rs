@@ -1,0 +1,104 @@
+//! A client's connection, and whether the server may close it.
+
+use std::time::Duration;
+
+use nextrush::testing::{Client, Network};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{AGE, Tally, WINDOW};
+
+#[derive(Default)]
+pub struct Link {
+    client: Option<Client>,
+    /// Something may wait for it that the server cannot leave out.
+    pub is_exposed: bool,
+    is_slow: bool,
+    /// When it has stopped reading, or read a little the last time.
+    stalled_at: Option<Instant>,
+    longest_stall: Duration,
+}
+
+impl Link {
+    pub fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
+    pub async fn connect(&mut self, network: &Network, path: &str) {
+        *self = Self {
+            client: Some(network.connect(path).await.unwrap()),
+            ..Self::default()
+        };
+    }
+
+    /// Whether its messages have waited for it since it connected.
+    pub fn is_slow(&self) -> bool {
+        self.is_slow
+    }
+
+    /// Its messages wait for it from now on, or are taken in small pieces.
+    pub fn slow_down(&mut self, window: usize, stalls: bool) {
+        let Some(client) = &self.client else { return };
+        self.is_slow = true;
+        client.set_window(window);
+        if stalls {
+            client.stall();
+            self.stalled_at.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Reads so much, although it has stopped.
+    pub fn read(&mut self, bytes: usize) {
+        let read = self.client.as_ref().map_or(0, |client| client.read(bytes));
+        if read > 0 && self.stalled_at.is_some() {
+            self.note_stall();
+            self.stalled_at = Some(Instant::now());
+        }
+    }
+
+    /// Reads again if it was slow.
+    pub fn resume(&mut self) {
+        self.note_stall();
+        self.stalled_at = None;
+        if let Some(client) = &self.client {
+            client.set_window(WINDOW);
+            client.resume();
+        }
+    }
+
+    /// Loses its connection, with all that has come and was not handled.
+    pub fn cut(&mut self) {
+        self.client = None;
+    }
+
+    /// The next message that has come.
+    pub fn take(&mut self) -> Option<Value> {
+        let message = self.client.as_mut()?.try_recv()?;
+        Some(message.json().unwrap())
+    }
+
+    fn is_closed(&self) -> bool {
+        self.client.as_ref().is_some_and(Client::is_closed)
+    }
+
+    /// Whether it was closed, with nothing left to take. It must have had its reason.
+    pub fn has_ended(&mut self, tally: &mut Tally) -> bool {
+        if !self.is_closed() {
+            return false;
+        }
+        let close = self.client.take().and_then(|client| client.close_frame());
+        self.note_stall();
+        let may_be_slow = self.is_exposed || self.longest_stall >= AGE;
+        assert!(
+            tally.is_ending || (self.is_slow && may_be_slow),
+            "closed without need: {close:?}"
+        );
+        tally.closed += 1;
+        true
+    }
+
+    fn note_stall(&mut self) {
+        let stall = self.stalled_at.map_or(Duration::ZERO, |at| at.elapsed());
+        self.longest_stall = self.longest_stall.max(stall);
+    }
+}
