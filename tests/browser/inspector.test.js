@@ -143,6 +143,20 @@ describe('the figures', () => {
     await visitor.leave();
   });
 
+  test('a line that is low beside another is seen once that is put away', async () => {
+    const { visitor, part } = await open({ samples: history(299).map((s) => ({ ...s, messagesIn: 4, messagesOut: 9_000 })) });
+    await part('tile-in').filter({ hasNotText: '–' }).waitFor();
+    const plot = part('plot-messages');
+    const top = () => plot.locator('.plot-scale span').first().innerText();
+    assert.equal(await top(), '10,000');
+    await plot.getByRole('button', { name: 'out' }).click();
+    assert.equal(await top(), '10');
+    assert.equal(await plot.locator('.plot-line').nth(1).getAttribute('d'), '');
+    await plot.getByRole('button', { name: 'out' }).click();
+    assert.equal(await top(), '10,000');
+    await visitor.leave();
+  });
+
   test('one reads the values of any second, by pointer and by keyboard, in all plots at once', async () => {
     const { visitor, part } = await open({ samples: history(299).map((s, i) => ({ ...s, messagesIn: i })) });
     await part('tile-in').filter({ hasNotText: '–' }).waitFor();

@@ -226,3 +226,23 @@ test('what is said while the connection breaks is confirmed, and said once', asy
   chat.disconnect();
   witness.disconnect();
 });
+
+test('what is dropped, as it is too much at once, is said once all the same, and old messages are had', async () => {
+  const ada = new ChatClient('flood', token('ada'), { ...options(), requestLimit: 300 });
+  ada.handleMessage = () => {};
+  /** @type {any[]} */
+  const said = [];
+  ada.on('chat-message', (message) => said.push(message));
+  const errors = inbox(ada, 'error');
+  after(() => ada.disconnect());
+  ada.connect();
+  const texts = Array.from({ length: 260 }, (_, i) => `n ${i + 1}`);
+  await Promise.all(texts.map((text) => ada.say(text)));
+  assert.equal((await errors.next()).message, 'Rate limit exceeded');
+  assert.deepEqual(said.map(({ text }) => text).sort(), [...texts].sort());
+
+  const { messages, more } = await ada.history(said[200].offset, 20);
+  assert.deepEqual(messages, said.slice(180, 200));
+  assert.equal(more, true);
+  assert.equal((await ada.history(said[161].offset)).more, false);
+});

@@ -203,11 +203,12 @@ export class ChatClient extends Client {
    * @param {number} before The `offset` of that one.
    * @param {number} [limit] How many, at most. Default 50.
    * @returns {Promise<OlderMessages>} The newest of those before it, oldest first; rejects as
-   *   `request` does, and with the connection if that is lost.
+   *   `request` does, with the connection if that is lost, and after 15 seconds.
    */
   history(before, limit) {
     const question = { type: 'history', before, limit };
-    return /** @type {Promise<OlderMessages>} */ (this.request(question, { repeat: false }));
+    const options = { repeat: false, timeoutMs: 15_000 };
+    return /** @type {Promise<OlderMessages>} */ (this.request(question, options));
   }
 
   /**

@@ -91,6 +91,8 @@ export class Client extends Connection {
   #patience;
   /** When the token is to be replaced. */
   #renewal;
+  /** When the server, which dropped messages because there were too many, takes them again. */
+  #pause;
   /** The last message that only asks whether the connection lives. @type {string | null} */
   #probe = null;
 
@@ -114,6 +116,7 @@ export class Client extends Connection {
     this.#answerTimeoutMs = answerTimeoutMs;
     this.#patience = new Deadline(this.environment.timers);
     this.#renewal = new Deadline(this.environment.timers);
+    this.#pause = new Deadline(this.environment.timers);
     this.requests = new Requests({
       ...this.environment,
       send: (message) => {
@@ -213,6 +216,7 @@ export class Client extends Connection {
   released() {
     this.#patience.clear();
     this.#renewal.clear();
+    this.#pause.clear();
   }
 
   /**
@@ -231,6 +235,11 @@ export class Client extends Connection {
     if (message.type === 'reconnect') this.advise(message['afterMs']);
     const answered = this.requests.answer(message) || message['id'] === this.#probe;
     if (this.requests.waiting) this.#expectAnswer();
+    // Which one was dropped it does not say.
+    if (!answered && message['retryAfterMs'] >= 0) {
+      const pause = Math.max(message['retryAfterMs'], LEAST_PAUSE_MS);
+      this.#pause.start(pause, () => this.requests.repeat());
+    }
     if (!this.accept(message) || this.state !== 'connected') return;
     // A refused request is its sender's affair.
     if (answered && message.type === 'error') this.emit('message', message);
@@ -321,6 +330,9 @@ export class Client extends Connection {
     }
   }
 }
+
+/** The server's time is that for one message; more than one may be due. */
+const LEAST_PAUSE_MS = 250;
 
 /** Somebody looks at a page that was hidden: they are not to wait for long. */
 const PROBE_MS = 5_000;

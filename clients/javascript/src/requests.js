@@ -163,6 +163,11 @@ export class Requests {
     }
   }
 
+  /** Some were dropped on the way: what has no answer goes out again, on the same connection. */
+  repeat() {
+    for (const pending of this.#pending.values()) if (pending.repeat) this.#dispatch(pending);
+  }
+
   /**
    * Takes the answer out of what the server sends.
    *

@@ -128,6 +128,28 @@ describe('a request', () => {
     assert.equal(await outcome(usual), 'timeout');
   });
 
+  test('that the server dropped, as there were too many messages, goes out again in its time', async () => {
+    const { w, client } = connected();
+    const first = client.request({ type: 'a' });
+    client.request({ type: 'b' });
+    const question = client.request({ type: 'c' }, { repeat: false });
+    const [{ id: a }, { id: b }] = w.socket.sent;
+    w.socket.receive({ type: 'ack', id: a });
+    await first;
+    w.socket.receive({ type: 'error', message: 'Rate limit exceeded', retryAfterMs: 700 });
+    w.clock.advance(699);
+    assert.equal(w.socket.sent.length, 3);
+    w.clock.advance(1);
+    assert.deepEqual(w.socket.sent.slice(3), [{ type: 'b', id: b }]);
+    assert.equal(await outcome(question), 'open');
+
+    // What is lost with the connection is a matter of the next one.
+    w.socket.receive({ type: 'error', message: 'Rate limit exceeded', retryAfterMs: 700 });
+    w.socket.end(1006);
+    w.clock.advance(700);
+    assert.equal(w.sockets[0].sent.length, 4);
+  });
+
   test('is refused when too many wait', async () => {
     const w = world();
     const client = new Client(ADDRESS, { ...w.options, requestLimit: 2 });

@@ -179,7 +179,7 @@ export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
      * @param {number} before The `offset` of that one.
      * @param {number} [limit] How many, at most. Default 50.
      * @returns {Promise<OlderMessages>} The newest of those before it, oldest first; rejects as
-     *   `request` does, and with the connection if that is lost.
+     *   `request` does, with the connection if that is lost, and after 15 seconds.
      */
     history(before: number, limit?: number): Promise<OlderMessages>;
     /**

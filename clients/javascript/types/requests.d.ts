@@ -140,6 +140,8 @@ export declare class Requests {
     }[]>;
     /** There is a connection: everything goes out that has no answer yet. */
     flush(): void;
+    /** Some were dropped on the way: what has no answer goes out again, on the same connection. */
+    repeat(): void;
     /**
      * Takes the answer out of what the server sends.
      *

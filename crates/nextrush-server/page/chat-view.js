@@ -62,6 +62,7 @@ export class ChatView {
   #privates = [];
   /** How many of them came while nobody was looking. */
   #unreadPrivates = 0;
+  #isDrawingMembers = false;
 
   /**
    * @param {HTMLElement} root
@@ -205,7 +206,7 @@ export class ChatView {
     const room = new Room(name, surroundings, {
       added: (room, items) => this.#added(room, items),
       drafts: shown((room) => this.#showDrafts(room)),
-      members: shown((room) => this.#showMembers(room)),
+      members: shown(() => this.#membersChanged()),
       typing: shown((_, users) => this.#showTyping(users)),
       state: shown((room) => {
         this.#showState(room);
@@ -316,6 +317,16 @@ export class ChatView {
   /** @param {Room} room */
   #showEmpty(room) {
     this.#messages.showEmpty(room.timeline.items.length === 0 && room.unsent.drafts.length === 0);
+  }
+
+  /** Many may come at once, as after a restart: the list is drawn once for all of them. */
+  #membersChanged() {
+    if (this.#isDrawingMembers) return;
+    this.#isDrawingMembers = true;
+    requestAnimationFrame(() => {
+      this.#isDrawingMembers = false;
+      if (this.#room) this.#showMembers(this.#room);
+    });
   }
 
   /** @param {Room} room */

@@ -40,6 +40,10 @@ export class Plot {
   #spoken;
   /** @type {(number | null)[][]} */
   #values = [];
+  /** The lines that are put away. @type {Set<number>} */
+  #hidden = new Set();
+  /** @type {Series | null} */
+  #series = null;
   /** The index of the second under the pointer. @type {number | null} */
   #at = null;
   #last = 0;
@@ -61,10 +65,14 @@ export class Plot {
     this.#grid = el('div', { class: 'plot-grid', 'aria-hidden': 'true' });
     this.#scale = el('div', { class: 'plot-scale', 'aria-hidden': 'true' });
     this.#spoken = el('p', { class: 'visually-hidden', role: 'status' });
-    const legend = lines.map(({ name, color }) => {
+    const legend = lines.map(({ name, color }, i) => {
       const reading = el('span', { class: 'plot-reading', 'data-testid': `${testId}-${color}` }, '–');
       this.#readings.push(reading);
-      return el('span', { class: 'plot-key', 'data-color': color }, name, reading);
+      if (lines.length === 1) return el('span', { class: 'plot-key', 'data-color': color }, name, reading);
+      // A low line is seen once the high one beside it is put away: the scale is that of what is shown.
+      const toggle = (/** @type {Event} */ { currentTarget }) => this.#toggle(i, /** @type {HTMLElement} */ (currentTarget));
+      const attributes = { type: 'button', 'aria-pressed': 'true', title: `Show or hide “${name}”` };
+      return el('button', { class: 'plot-key', 'data-color': color, ...attributes, on: { click: toggle } }, name, reading);
     });
     const area = el(
       'div',
@@ -97,12 +105,14 @@ export class Plot {
   /** @param {Series} series */
   show(series) {
     const { lines, base = 10, least, format } = this.#options;
+    this.#series = series;
     this.#last = series.last;
     this.#values = lines.map(({ value }) => series.values(value));
     const ends = this.#values.map(extent);
-    const scale = marks(Math.max(least, ...ends.map((end) => end?.most ?? 0)), base);
+    const shown = ends.filter((_, i) => !this.#hidden.has(i));
+    const scale = marks(Math.max(least, ...shown.map((end) => end?.most ?? 0)), base);
     const top = scale.at(-1) ?? 1;
-    this.#values.forEach((values, i) => this.#paths[i]?.setAttribute('d', line(values, top)));
+    this.#values.forEach((values, i) => this.#paths[i]?.setAttribute('d', this.#hidden.has(i) ? '' : line(values, top)));
     // Equal marks are the usual case: the numbers change rarely.
     const labels = scale.map(format).reverse();
     if (labels.join() !== this.#labels) {
@@ -132,6 +142,16 @@ export class Plot {
     this.#at = at !== null && at >= 0 && at <= WIDTH ? at : null;
     this.#cursor.setAttribute('d', this.#at === null ? '' : `M${this.#at} 0V${HEIGHT}`);
     this.#read();
+  }
+
+  /**
+   * @param {number} line
+   * @param {HTMLElement} button
+   */
+  #toggle(line, button) {
+    if (!this.#hidden.delete(line)) this.#hidden.add(line);
+    button.setAttribute('aria-pressed', String(!this.#hidden.has(line)));
+    if (this.#series) this.show(this.#series);
   }
 
   #read() {

@@ -35,6 +35,9 @@ import { displayName, sameUser, userKey } from './user.js';
 /** How many messages are asked for at a time. */
 const PAGE = 50;
 
+/** In a larger crowd nobody wants to read who comes and goes. */
+const COMPANY = 50;
+
 /** A room that one is in, shown or not: its connection, its log, its members, what is unread. */
 export class Room {
   name;
@@ -187,11 +190,11 @@ export class Room {
     // What was missed follows as messages.
     client.on('recovered', ({ users }) => this.#join([], users));
     client.on('user-joined', ({ user }) => {
-      if (this.roster.joined(user)) this.#notice(`${displayName(user)} joined`);
+      if (this.roster.joined(user)) this.#cameOrWent(`${displayName(user)} joined`);
       events.members(this);
     });
     client.on('user-left', ({ user }) => {
-      if (this.roster.left(user)) this.#notice(`${displayName(user)} left`);
+      if (this.roster.left(user)) this.#cameOrWent(`${displayName(user)} left`);
       events.members(this);
     });
     client.on('chat-message', (message) => {
@@ -277,7 +280,8 @@ export class Room {
   }
 
   /** @param {string} text */
-  #notice(text) {
+  #cameOrWent(text) {
+    if (this.roster.size > COMPANY) return;
     this.#events.added(this, this.timeline.append({ kind: 'notice', text, at: new Date() }));
   }
 
