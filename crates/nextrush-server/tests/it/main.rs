@@ -8,4 +8,5 @@
 mod command_line;
 mod inspect;
 mod refresh;
+mod store;
 mod support;
