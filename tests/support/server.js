@@ -40,7 +40,7 @@ export class Server {
    *   a restart
    */
   static async startDevelopment({ env } = {}) {
-    const server = new Server({ args: ['--dev'], env });
+    const server = new Server({ args: ['--dev', '--no-store'], env });
     await server.run();
     return server;
   }

@@ -2,6 +2,7 @@
 
 mod encoded;
 mod messages;
+mod publish;
 mod restart;
 
 use std::collections::{HashMap, HashSet};
@@ -139,7 +140,10 @@ impl LiveUpdates {
         let live = self.clone();
         socket.on_message(async move |socket: Socket, message: Message| {
             match Request::<Command>::read(&message) {
-                Ok(request) => live.handle(&socket, user.as_deref(), request).await,
+                Ok(request) => {
+                    live.handle(&socket, user.as_deref(), request, &message)
+                        .await
+                }
                 Err(refusal) => socket.send(refusal),
             }
         });
@@ -318,7 +322,13 @@ impl LiveUpdates {
         topic.map_or(0, |topic| self.topics().subscribers(&topic))
     }
 
-    async fn handle(&self, socket: &Socket, user: Option<&User>, request: Request<Command>) {
+    async fn handle(
+        &self,
+        socket: &Socket,
+        user: Option<&User>,
+        request: Request<Command>,
+        message: &Message,
+    ) {
         let id = request.id.as_ref();
         match request.command {
             Command::Subscribe { channel, since } => {
@@ -334,6 +344,10 @@ impl LiveUpdates {
                 }
                 let channel = &*channel;
                 socket.send(Answer::new(Event::Unsubscribed { channel }, id));
+            }
+            Command::Publish { channel } => {
+                self.answer_publish(socket, user, &channel, message, id)
+                    .await;
             }
             Command::Presence { channel } => {
                 let answer = self.answer_presence(socket, &channel, id);
