@@ -7,6 +7,11 @@
 //! ```sh
 //! cargo run --release --manifest-path bench/broker/Cargo.toml [directory]
 //! ```
+//!
+//! `--fill N` publishes so many instead, to rooms that keep the last 300, and says how large
+//! the directory and the process are meanwhile, and how long opening takes afterwards.
+
+mod fill;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -27,10 +32,25 @@ const TURNS: usize = 5;
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> Outcome<()> {
-    let directory = std::env::args_os().nth(1).map(PathBuf::from);
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let fill = match arguments.iter().position(|argument| argument == "--fill") {
+        Some(at) => {
+            let count = arguments
+                .get(at + 1)
+                .ok_or("--fill takes a number")?
+                .parse()?;
+            arguments.drain(at..at + 2);
+            Some(count)
+        }
+        None => None,
+    };
+    let directory = arguments.first().map(PathBuf::from);
     let directory = directory.unwrap_or_else(|| std::env::temp_dir().join("nextrush-bench"));
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(run(&directory))?;
+    match fill {
+        Some(count) => runtime.block_on(fill::run(&directory, count))?,
+        None => runtime.block_on(run(&directory))?,
+    }
     drop(runtime);
     Ok(())
 }

@@ -52,14 +52,16 @@ use crate::{
 /// publication waits for one disk write, under load many share one. Nobody sees a
 /// publication before it is on disk.
 ///
-/// What a topic no longer remembers is removed from the disk with later groups, a bounded
-/// piece at a time, so that publishing never waits for it.
+/// A group is one record in a log of a few megabytes. From there it is moved to tables by the
+/// topic, with later groups, a bounded piece at a time, so that publishing never waits for
+/// it; what a topic no longer remembers is removed in the same way.
 ///
 /// # Memory
 ///
 /// The histories of topics in use are kept in memory as well, up to
 /// [`EmbeddedOptions::cache_bytes`]; others are read again when they are needed. Beside
-/// that the store needs up to about 100 MiB for its own tables and caches.
+/// that the store needs up to about 200 MiB for its log, tables and caches, and 2 bytes for
+/// each answer and key that is remembered.
 ///
 /// # When the disk fails
 ///
@@ -228,14 +230,25 @@ impl EmbeddedBroker {
 }
 
 impl Shared {
-    /// Runs `act` on what is known of a topic, reading it from the disk before if need be.
+    /// Runs `act` on a topic that has been read from the disk.
     fn enter_loaded<R>(
         &self,
         topic: &Topic,
         act: impl FnOnce(&mut Cached, u64) -> R,
     ) -> Result<R, BrokerError> {
+        self.enter_reading(topic, |cached| !cached.is_loaded(), act)
+    }
+
+    /// Runs `act` on what is known of a topic, reading it from the disk before if `need` says
+    /// so.
+    fn enter_reading<R>(
+        &self,
+        topic: &Topic,
+        need: impl FnOnce(&Cached) -> bool,
+        act: impl FnOnce(&mut Cached, u64) -> R,
+    ) -> Result<R, BrokerError> {
         self.topics.enter(topic, |cached, now_ms| {
-            if !cached.is_loaded() {
+            if need(cached) {
                 let found = self.with_store(|store| store.load(topic))?;
                 cached.load(found, now_ms)?;
             }

@@ -62,6 +62,12 @@ impl Retention {
             ..self
         }
     }
+
+    /// Whether a new publication of so many bytes is kept at all.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn keeps(&self, bytes: usize) -> bool {
+        self.count > 0 && self.bytes.is_none_or(|limit| bytes <= limit)
+    }
 }
 
 /// Which part of a topic's history to read.

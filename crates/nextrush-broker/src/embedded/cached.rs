@@ -36,7 +36,13 @@ struct Stored {
     tail: VecDeque<Arc<Publication>>,
     /// Whether the log knows more than the tables.
     is_ahead: bool,
+    /// How many runs there may be before the topic is read, to find out what it does not
+    /// remember any more by its age and size. A topic in memory is trimmed as it goes.
+    runs_unread: usize,
 }
+
+/// How many runs a topic gains at least before it is read for that.
+const RUNS_UNREAD: usize = 16;
 
 /// What was found in the tables.
 pub(super) struct Found {
@@ -62,6 +68,17 @@ impl Cached {
         self.stream.is_some()
     }
 
+    /// Whether it is known where the next publication will be.
+    pub(super) fn is_known(&self) -> bool {
+        self.stream.is_some() || self.stored.is_some()
+    }
+
+    /// Whether it has to be read to find out what it does not remember any more.
+    pub(super) fn needs_reading(&self) -> bool {
+        let many = |stored: &Stored| stored.runs.len() > stored.runs_unread;
+        self.stream.is_none() && self.stored.as_ref().is_none_or(many)
+    }
+
     /// Takes what was found in the tables.
     pub(super) fn load(&mut self, found: Option<Found>, now_ms: u64) -> Result<(), Contradiction> {
         self.use_at(now_ms);
@@ -74,12 +91,13 @@ impl Cached {
                     runs: found.runs,
                     tail: VecDeque::new(),
                     is_ahead: false,
+                    runs_unread: 0,
                 });
                 (found.publications, top)
             }
             None => (Vec::new(), 0),
         };
-        let Some(stored) = &self.stored else {
+        let Some(stored) = &mut self.stored else {
             self.stream = Some(Stream::begin(now_ms));
             return Ok(());
         };
@@ -93,6 +111,7 @@ impl Cached {
                 "publications of a topic are missing".to_owned(),
             ));
         }
+        stored.runs_unread = 2 * stored.runs.len() + RUNS_UNREAD;
         // Times never fall within a topic, whatever the clock says by now.
         self.use_at(record.published_ms);
         self.stream = Some(Stream::restore(
@@ -133,9 +152,9 @@ impl Cached {
 
     /// Where the next publication will be, and the topic's record with it; a topic without
     /// publications gets the number `new_id`. From here on until
-    /// [`settle`](Self::settle) or [`give_up`](Self::give_up) the topic stays in memory.
+    /// [`settle`](Self::settle) or [`give_up`](Self::give_up) that stays in memory.
     ///
-    /// `None` if it has to be read from the disk first.
+    /// `None` unless it is [known](Self::is_known).
     pub(super) fn reserve(
         &mut self,
         new_id: u64,
@@ -144,7 +163,10 @@ impl Cached {
         now_ms: u64,
     ) -> Option<TopicRecord> {
         self.use_at(now_ms);
-        let Position { epoch, offset } = self.stream.as_ref()?.position();
+        let Position { epoch, offset } = match (&self.stored, &self.stream) {
+            (Some(stored), _) => stored.record.position(),
+            (None, stream) => stream.as_ref()?.position(),
+        };
         self.in_flight += 1;
         let stored = self.stored.get_or_insert_with(|| Stored {
             record: TopicRecord {
@@ -159,13 +181,14 @@ impl Cached {
             runs: VecDeque::new(),
             tail: VecDeque::new(),
             is_ahead: false,
+            runs_unread: RUNS_UNREAD,
         });
+        // Times never fall within a topic, also if it was not read.
+        self.used_ms = self.used_ms.max(stored.record.published_ms);
         let top = offset + self.in_flight;
-        let is_remembered =
-            retention.count > 0 && retention.bytes.is_none_or(|limit| bytes <= limit);
         Some(TopicRecord {
             top,
-            first: if is_remembered {
+            first: if retention.keeps(bytes) {
                 stored.record.first
             } else {
                 top + 1
@@ -179,15 +202,26 @@ impl Cached {
     /// What was reserved is in the log. Returns whether the tables had been up to date.
     pub(super) fn settle(&mut self, publication: &Arc<Publication>, retention: Retention) -> bool {
         self.give_up();
-        let (Some(stream), Some(stored)) = (&mut self.stream, &mut self.stored) else {
+        let Some(stored) = &mut self.stored else {
             return false;
         };
-        stream.push(Arc::clone(publication), retention);
         stored.record.top = publication.offset;
         stored.record.published_ms = publication.time_ms;
         stored.record.retention = retention;
         stored.tail.push_back(Arc::clone(publication));
-        stored.forget_before(stream.first());
+        let first = match &mut self.stream {
+            Some(stream) => {
+                stream.push(Arc::clone(publication), retention);
+                stream.first()
+            }
+            // As far as it can be told without reading it.
+            None if retention.keeps(publication.data.len()) => {
+                let count = u64::try_from(retention.count).unwrap_or(u64::MAX);
+                (publication.offset + 1).saturating_sub(count)
+            }
+            None => publication.offset + 1,
+        };
+        stored.forget_before(first);
         !std::mem::replace(&mut stored.is_ahead, true)
     }
 
@@ -321,13 +355,12 @@ impl Entry for Cached {
     }
 
     fn shed(&mut self, _: usize) {
-        if self.in_flight > 0 {
-            return;
-        }
+        let is_needed = self.in_flight > 0;
         match &self.stored {
-            Some(stored) if stored.is_ahead => self.stream = None,
-            Some(_) => self.unload(),
-            None => {}
+            // First what it remembers, so that publishing goes on without reading that.
+            Some(_) if self.stream.is_some() => self.stream = None,
+            Some(stored) if !stored.is_ahead && !is_needed => self.stored = None,
+            _ => {}
         }
     }
 

@@ -127,31 +127,33 @@ impl<'a> Group<'a> {
         } = publish;
         let limit = self.shared.options.topic_bytes.min(LARGEST_TOPIC);
         retention.bytes = Some(retention.bytes.map_or(limit, |bytes| bytes.min(limit)));
-        self.shared.enter_loaded(topic, |cached, now_ms| {
-            if let Some(once) = &once
-                && let Some(id) = cached.id()
-                && let Some(position) = self.earlier(id, once)?
-            {
-                return Ok(Added::Repeat(position));
-            }
-            let is_new = cached.id().is_none();
-            let record = cached.reserve(self.next_topic, retention, data.len(), now_ms);
-            let record = record.ok_or_else(|| unreachable_unloaded(topic))?;
-            if is_new {
-                self.next_topic += 1;
-            }
-            self.entries.publication(topic, &record, &data);
-            if let Some(Once { key, window }) = &once {
-                let key = AnswerKey::of_publication(record.id, key);
-                self.insert_answer(key, position::to_bytes(record.position()), *window);
-            }
-            let publication = Arc::new(Publication {
-                offset: record.top,
-                time_ms: record.published_ms,
-                data,
-            });
-            Ok(Added::New(record.epoch, publication, retention))
-        })?
+        let is_unknown = |cached: &Cached| !cached.is_known();
+        self.shared
+            .enter_reading(topic, is_unknown, |cached, now_ms| {
+                if let Some(once) = &once
+                    && let Some(id) = cached.id()
+                    && let Some(position) = self.earlier(id, once)?
+                {
+                    return Ok(Added::Repeat(position));
+                }
+                let is_new = cached.id().is_none();
+                let record = cached.reserve(self.next_topic, retention, data.len(), now_ms);
+                let record = record.ok_or_else(|| unreachable_unloaded(topic))?;
+                if is_new {
+                    self.next_topic += 1;
+                }
+                self.entries.publication(topic, &record, &data);
+                if let Some(Once { key, window }) = &once {
+                    let key = AnswerKey::of_publication(record.id, key);
+                    self.insert_answer(key, position::to_bytes(record.position()), *window);
+                }
+                let publication = Arc::new(Publication {
+                    offset: record.top,
+                    time_ms: record.published_ms,
+                    data,
+                });
+                Ok(Added::New(record.epoch, publication, retention))
+            })?
     }
 
     /// Where the publication is that this one would repeat.

@@ -10,7 +10,7 @@ use std::{
 use fjall::{
     CompressionType, Database, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
     compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict},
-    config::BlockSizePolicy,
+    config::{BlockSizePolicy, PartitioningPolicy, PinningPolicy},
 };
 use uuid::Uuid;
 
@@ -103,11 +103,20 @@ impl Store {
                 .data_block_size_policy(BlockSizePolicy::all(8 << 10))
         };
         let log = || KeyspaceCreateOptions::default().max_memtable_size(LOG_MEMTABLE_BYTES);
+        // Most look-ups are for what is not there, and the filters say so: with 2 bytes of
+        // memory for each answer none of them has to be read again.
+        let answers = || {
+            large()
+                .filter_block_pinning_policy(PinningPolicy::all(true))
+                .filter_block_partitioning_policy(PartitioningPolicy::all(false))
+                .index_block_pinning_policy(PinningPolicy::all(true))
+                .index_block_partitioning_policy(PartitioningPolicy::all(false))
+        };
         Ok(Self {
             log: db.keyspace("log", log)?,
             topics: db.keyspace("topics", small)?,
             runs: db.keyspace("runs", large)?,
-            answers: db.keyspace(ANSWERS, large)?,
+            answers: db.keyspace(ANSWERS, answers)?,
             state: db.keyspace("state", small)?,
             db,
             mark,

@@ -6,6 +6,7 @@ use std::{
 
 use super::{
     Shared,
+    cached::Cached,
     error::Failure,
     group::Logged,
     record::{AnswerKey, TopicRecord},
@@ -235,9 +236,12 @@ impl<'a> Piece<'a> {
         if self.topics.contains_key(topic) {
             return false;
         }
-        let topics = &self.shared.topics;
-        let Some(update) = topics.enter(topic, |cached, now_ms| cached.update(STEP_RUNS, now_ms))
-        else {
+        let update = |cached: &mut Cached, now_ms| cached.update(STEP_RUNS, now_ms);
+        let read = self
+            .shared
+            .enter_reading(topic, Cached::needs_reading, update);
+        // Where the tables cannot be read, what is in the log is moved all the same.
+        let Some(update) = read.unwrap_or_else(|_| self.shared.topics.enter(topic, update)) else {
             return false;
         };
         let record = update.record;
