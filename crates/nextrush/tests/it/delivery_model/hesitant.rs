@@ -1,14 +1,15 @@
 //! A broker that takes its time, so that things happen meanwhile.
 
 use std::collections::HashMap;
-use std::future::pending;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::{pending, poll_fn};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::Poll;
 use std::time::Duration;
 
 use nextrush_broker::{
-    BoxFuture, Broker, BrokerError, Bytes, CommandKey, History, HistoryQuery, MemoryBroker,
-    Publish, Published, Sink, Topic,
+    BoxFuture, Broker, BrokerError, Bytes, CommandKey, History, HistoryQuery, Publish, Published,
+    Sink, Topic,
 };
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -18,19 +19,45 @@ use super::oracle::Oracle;
 
 /// Takes its time before and after each step, and tells the oracle what it did.
 pub struct Hesitant {
-    pub inner: Arc<MemoryBroker>,
+    pub inner: Arc<dyn Broker>,
     pub oracle: Oracle,
     pub times: Times,
-    /// Set when the process has ended: nothing more happens in it.
-    pub has_ended: Arc<AtomicBool>,
+    pub process: Arc<Process>,
+}
+
+/// What the broker's process is doing.
+#[derive(Default)]
+pub struct Process {
+    /// Nothing more happens in it.
+    pub has_ended: AtomicBool,
+    /// What other threads, on which the broker may do its work, have not done yet.
+    pub under_way: AtomicUsize,
 }
 
 impl Hesitant {
     async fn hesitate(&self, topic: &Topic) {
         self.times.hesitate(topic.as_str()).await;
-        if self.has_ended.load(Ordering::Relaxed) {
+        if self.process.has_ended.load(Ordering::Relaxed) {
             pending::<()>().await;
         }
+    }
+
+    /// Waits for the broker, which is no time that counts: virtual time stands still while
+    /// a thread of the runtime is busy.
+    async fn wait_for<T>(&self, work: BoxFuture<'_, T>) -> T {
+        let mut work = work;
+        let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context)));
+        if let Poll::Ready(done) = first.await {
+            return done;
+        }
+        let under_way = &self.process.under_way;
+        under_way.fetch_add(1, Ordering::Relaxed);
+        let (is_done, wait) = mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || wait.recv());
+        let done = work.await;
+        drop(is_done);
+        under_way.fetch_sub(1, Ordering::Relaxed);
+        done
     }
 }
 
@@ -84,7 +111,7 @@ impl Broker for Hesitant {
             self.hesitate(&topic).await;
             let data = serde_json::from_slice(&publish.data).unwrap();
             let retention = publish.retention;
-            let published = self.inner.publish(&topic, publish).await?;
+            let published = self.wait_for(self.inner.publish(&topic, publish)).await?;
             if !published.is_repeat {
                 let position = published.position;
                 self.oracle.published(name, position, data, retention);
@@ -102,7 +129,7 @@ impl Broker for Hesitant {
         let topic = topic.clone();
         Box::pin(async move {
             self.hesitate(&topic).await;
-            let history = self.inner.history(&topic, query).await?;
+            let history = self.wait_for(self.inner.history(&topic, query)).await?;
             self.oracle.read(topic.as_str(), history.position);
             self.hesitate(&topic).await;
             Ok(history)
@@ -113,7 +140,7 @@ impl Broker for Hesitant {
         let topic = topic.clone();
         Box::pin(async move {
             self.hesitate(&topic).await;
-            self.inner.subscribe(&topic).await?;
+            self.wait_for(self.inner.subscribe(&topic)).await?;
             self.oracle.interest(topic.as_str(), 1);
             self.hesitate(&topic).await;
             Ok(())
@@ -124,7 +151,7 @@ impl Broker for Hesitant {
         let topic = topic.clone();
         Box::pin(async move {
             self.hesitate(&topic).await;
-            self.inner.unsubscribe(&topic).await?;
+            self.wait_for(self.inner.unsubscribe(&topic)).await?;
             self.oracle.interest(topic.as_str(), -1);
             self.hesitate(&topic).await;
             Ok(())
@@ -137,10 +164,11 @@ impl Broker for Hesitant {
         answer: Bytes,
         window: Duration,
     ) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
-        self.inner.remember(key, answer, window)
+        let remember = self.inner.remember(key, answer, window);
+        Box::pin(self.wait_for(remember))
     }
 
     fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
-        self.inner.recall(key)
+        Box::pin(self.wait_for(self.inner.recall(key)))
     }
 }

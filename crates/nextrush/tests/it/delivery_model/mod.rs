@@ -17,7 +17,7 @@ use std::hash::{Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::ops::{AddAssign, Range};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -27,17 +27,20 @@ use nextrush::{
     App, ChannelPolicy, Channels, ChatServer, EngineConfig, LiveUpdates, RoomName, Since,
     SlowReaders, Socket, User,
 };
-use nextrush_broker::{ManualClock, MemoryBroker, MemoryLimits};
+use nextrush_broker::{
+    Broker, EmbeddedBroker, EmbeddedOptions, ManualClock, MemoryBroker, MemoryLimits, OpenError,
+};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::runtime;
 use tokio::task::JoinHandle;
 
-use self::hesitant::{Hesitant, Times};
-use self::oracle::{IDLE, Oracle};
+use self::hesitant::{Hesitant, Process, Times};
+use self::oracle::{IDLE, Lost, Oracle};
 use self::subscriber::Subscriber;
 use self::talker::Talker;
 
@@ -96,12 +99,44 @@ const TALKERS: usize = 4;
 
 #[test]
 fn every_subscriber_has_everything_once_or_knows_what_it_missed() {
+    let tally = run_schedules(1, Storage::Memory);
+    let Some(tally) = tally else { return };
+    let happened = [
+        tally.delivered,
+        tally.recovered,
+        tally.refused,
+        tally.healed,
+        tally.gaps,
+        tally.closed,
+    ];
+    assert!(
+        happened.iter().all(|count| *count > 0),
+        "not all was tried: {tally:?}"
+    );
+}
+
+/// These replay as far as the disk has its answers in the same order.
+#[test]
+fn so_it_is_with_the_durable_broker() {
+    run_schedules(100, Storage::Disk);
+}
+
+#[test]
+fn a_seed_gives_the_same_schedule_again() {
+    for seed in 0..3 {
+        let run = || run_schedule(seed, Storage::Memory);
+        assert_eq!(run(), run(), "seed {seed}");
+    }
+}
+
+/// Runs one of so many schedules; `None` if there is only one, to be replayed.
+fn run_schedules(of: u64, storage: Storage) -> Option<Tally> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     if let Some(seed) = number("NEXTRUSH_SEED") {
-        println!("{:?}", run_schedule(seed));
-        return;
+        println!("{:?}", run_schedule(seed, storage));
+        return None;
     }
-    let schedules = number("NEXTRUSH_SCHEDULES").unwrap_or(SCHEDULES);
+    let schedules = number("NEXTRUSH_SCHEDULES").unwrap_or(SCHEDULES) / of;
     let next = AtomicU64::new(0);
     let run_some = || {
         let mut tally = Tally::default();
@@ -110,7 +145,7 @@ fn every_subscriber_has_everything_once_or_knows_what_it_missed() {
             if seed >= schedules {
                 return tally;
             }
-            tally += run_schedule(seed);
+            tally += run_schedule(seed, storage);
         }
     };
     let tally = thread::scope(|scope| {
@@ -123,37 +158,29 @@ fn every_subscriber_has_everything_once_or_knows_what_it_missed() {
         all
     });
     println!("{schedules} schedules: {tally:?}");
-    let happened = [
-        tally.delivered,
-        tally.recovered,
-        tally.refused,
-        tally.healed,
-        tally.gaps,
-        tally.closed,
-    ];
-    assert!(happened.iter().all(|count| *count > 0), "not all was tried");
+    Some(tally)
 }
 
-#[test]
-fn a_seed_gives_the_same_schedule_again() {
-    for seed in 0..3 {
-        assert_eq!(run_schedule(seed), run_schedule(seed), "seed {seed}");
-    }
-}
-
-fn run_schedule(seed: u64) -> Tally {
+fn run_schedule(seed: u64, storage: Storage) -> Tally {
     let _named = Named(seed);
     let runtime = runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build();
     runtime.unwrap().block_on(async {
-        let mut world = World::new(seed);
+        let mut world = World::new(seed, storage);
         for _ in 0..STEPS {
             world.step().await;
         }
         world.finish().await
     })
+}
+
+/// Where the broker keeps what it remembers.
+#[derive(Clone, Copy)]
+enum Storage {
+    Memory,
+    Disk,
 }
 
 /// Says which schedule it was that failed.
@@ -224,7 +251,9 @@ struct World {
     clock: Arc<ManualClock>,
     oracle: Oracle,
     times: Times,
-    broker: Arc<MemoryBroker>,
+    broker: Arc<dyn Broker>,
+    /// Where the broker keeps things; `None`: in memory.
+    directory: Option<TempDir>,
     shards: NonZeroUsize,
     node: Node,
     subscribers: Vec<Subscriber>,
@@ -239,15 +268,19 @@ struct Node {
     network: Network,
     live: LiveUpdates,
     chat: ChatServer,
-    has_ended: Arc<AtomicBool>,
+    process: Arc<Process>,
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, storage: Storage) -> Self {
         let clock = Arc::new(ManualClock::new(1_700_000_000_000));
         let oracle = Oracle::new(&clock);
         let times = Times::new(seed);
-        let broker = new_broker(&clock);
+        let directory = match storage {
+            Storage::Memory => None,
+            Storage::Disk => Some(tempfile::tempdir().unwrap()),
+        };
+        let broker = open(directory.as_ref(), &clock).unwrap();
         let mut random = StdRng::seed_from_u64(seed);
         let shards = random.random_range(1..4);
         let shards = NonZeroUsize::new(shards).unwrap();
@@ -259,6 +292,7 @@ impl World {
             oracle,
             times,
             broker,
+            directory,
             subscribers: (0..SUBSCRIBERS).map(|_| Subscriber::default()).collect(),
             talkers: (0..TALKERS)
                 .map(|number| Talker::new(number, number % ROOMS))
@@ -310,7 +344,7 @@ impl World {
             97..99 => self.clock.advance(IDLE),
             _ => self.restart().await,
         }
-        self.handle_some();
+        self.handle_some().await;
     }
 
     async fn connect(&mut self, subscriber: usize, talker: usize) {
@@ -386,7 +420,8 @@ impl World {
     }
 
     /// Whoever has got something may handle it now, or later.
-    fn handle_some(&mut self) {
+    async fn handle_some(&mut self) {
+        self.wait_for_broker().await;
         for subscriber in &mut self.subscribers {
             if self.random.random_bool(0.7) {
                 subscriber.handle_all(&self.oracle, &mut self.tally);
@@ -399,12 +434,20 @@ impl World {
         }
     }
 
-    fn handle_all(&mut self) {
+    async fn handle_all(&mut self) {
+        self.wait_for_broker().await;
         for subscriber in &mut self.subscribers {
             subscriber.handle_all(&self.oracle, &mut self.tally);
         }
         for talker in &mut self.talkers {
             talker.handle_all(&self.oracle, &mut self.tally);
+        }
+    }
+
+    /// What clients get to know, the oracle knows then.
+    async fn wait_for_broker(&self) {
+        while self.node.process.under_way.load(Ordering::Relaxed) > 0 {
+            self.node.network.settle().await;
         }
     }
 
@@ -422,7 +465,7 @@ impl World {
             let drain = self.node.network.handle().drain(MINUTE);
             self.node.network.run_until(drain).await;
             self.tally.is_ending = true;
-            self.handle_all();
+            self.handle_all().await;
             self.tally.is_ending = false;
         }
         for subscriber in &mut self.subscribers {
@@ -431,15 +474,35 @@ impl World {
         for talker in &mut self.talkers {
             talker.cut();
         }
+        // What has reached the broker, the oracle has to know.
+        self.wait_for_broker().await;
         for publishing in self.publishing.drain(..) {
             publishing.abort();
         }
-        if forgets {
-            self.broker = new_broker(&self.clock);
-        }
         self.note_slow_readers();
-        self.node.has_ended.store(true, Ordering::Relaxed);
-        self.oracle.end_process(forgets);
+        self.node.process.has_ended.store(true, Ordering::Relaxed);
+        let lost = match (forgets, &self.directory) {
+            (true, _) => Lost::All,
+            (false, Some(_)) => Lost::Unused,
+            (false, None) => Lost::Nothing,
+        };
+        self.oracle.end_process(lost);
+        if forgets || self.directory.is_some() {
+            // Two processes cannot have one store, so the old one has to go first.
+            let nothing: Arc<dyn Broker> = Arc::new(MemoryBroker::new());
+            self.node = Node::start(self.shards, &nothing, &self.oracle, &self.times);
+            self.broker = nothing;
+            if forgets && self.directory.is_some() {
+                self.directory = Some(tempfile::tempdir().unwrap());
+            }
+            self.broker = loop {
+                match open(self.directory.as_ref(), &self.clock) {
+                    Ok(broker) => break broker,
+                    // What waits for the old one goes when it is looked at next.
+                    Err(_) => self.node.network.settle().await,
+                }
+            };
+        }
         self.node = Node::start(self.shards, &self.broker, &self.oracle, &self.times);
     }
 
@@ -466,7 +529,7 @@ impl World {
             self.subscribers[number].link.resume();
             self.talkers[number].link.resume();
             self.pass_time(1..10).await;
-            self.handle_some();
+            self.handle_some().await;
         }
     }
 
@@ -516,7 +579,7 @@ impl World {
     async fn calm_down(&mut self) {
         for _ in 0..3 {
             self.node.network.advance(CALM).await;
-            self.handle_all();
+            self.handle_all().await;
         }
     }
 
@@ -549,24 +612,37 @@ impl World {
     }
 }
 
-fn new_broker(clock: &Arc<ManualClock>) -> Arc<MemoryBroker> {
-    let limits = MemoryLimits {
-        idle: IDLE,
-        ..MemoryLimits::default()
+fn open(
+    directory: Option<&TempDir>,
+    clock: &Arc<ManualClock>,
+) -> Result<Arc<dyn Broker>, OpenError> {
+    let clock = Arc::clone(clock);
+    let Some(directory) = directory else {
+        let limits = MemoryLimits {
+            idle: IDLE,
+            ..MemoryLimits::default()
+        };
+        return Ok(Arc::new(MemoryBroker::with(limits, clock)));
     };
-    Arc::new(MemoryBroker::with(limits, Arc::clone(clock)))
+    let options = EmbeddedOptions {
+        // So small that histories are read from the disk again and again.
+        cache_bytes: 2000,
+        ..EmbeddedOptions::default()
+    };
+    let broker = EmbeddedBroker::open_with(directory.path(), options, clock)?;
+    Ok(Arc::new(broker))
 }
 
 impl Node {
     fn start(
         shards: NonZeroUsize,
-        broker: &Arc<MemoryBroker>,
+        broker: &Arc<dyn Broker>,
         oracle: &Oracle,
         times: &Times,
     ) -> Self {
-        let has_ended = Arc::new(AtomicBool::new(false));
+        let process = Arc::new(Process::default());
         let broker = Hesitant {
-            has_ended: Arc::clone(&has_ended),
+            process: Arc::clone(&process),
             inner: Arc::clone(broker),
             oracle: oracle.clone(),
             times: times.clone(),
@@ -612,7 +688,7 @@ impl Node {
             network: Network::new(app),
             live,
             chat,
-            has_ended,
+            process,
         }
     }
 }
