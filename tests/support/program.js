@@ -69,6 +69,10 @@ export class Program {
     });
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   /**
    * Waits for a line on standard output.
    *

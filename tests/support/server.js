@@ -10,22 +10,25 @@ export class Server {
   port = 0;
   #args;
   #env;
+  #through;
 
   /**
-   * @param {{ args?: string[], env?: Record<string, string> }} options
+   * @param {{ args?: string[], env?: Record<string, string>, through?: string[] }} options
    */
-  constructor({ args = [], env = {} }) {
+  constructor({ args = [], env = {}, through = [] }) {
     this.#args = args;
     this.#env = env;
+    this.#through = through;
   }
 
   /**
    * A server that checks tokens with {@link SECRET}, on a free port.
    *
-   * @param {{ args?: string[], env?: Record<string, string> }} [options]
+   * @param {{ args?: string[], env?: Record<string, string>, through?: string[] }} [options]
+   *   `through` is a command that becomes the program
    */
-  static async start({ args = [], env = {} } = {}) {
-    const server = new Server({ args, env: { JWT_SECRET: SECRET, ...env } });
+  static async start({ args = [], env = {}, through } = {}) {
+    const server = new Server({ args, env: { JWT_SECRET: SECRET, ...env }, through });
     await server.run();
     return server;
   }
@@ -37,17 +40,23 @@ export class Server {
    *   a restart
    */
   static async startDevelopment({ env } = {}) {
-    const server = new Server({ args: ['--dev'], env });
+    const server = new Server({ args: ['--dev', '--no-store'], env });
     await server.run();
     return server;
   }
 
   /** Starts the program on a free port or, the second time, on the port of the first. */
   async run() {
-    const args = ['--listen', `${LOOPBACK}:${this.port}`, ...this.#args];
-    this.program = new Program(built('nextrush'), args, this.#env);
+    this.program = this.spawn();
     const [, port] = await this.program.line(/^Open http:\/\/localhost:(\d+)\/$/);
     this.port = Number(port);
+  }
+
+  /** The program as {@link run} starts it, without waiting for it. */
+  spawn() {
+    const args = ['--listen', `${LOOPBACK}:${this.port}`, ...this.#args];
+    const [file, ...rest] = [...this.#through, built('nextrush'), ...args];
+    return new Program(file, rest, this.#env);
   }
 
   /**

@@ -89,10 +89,11 @@ impl Default for Options {
 
 /// Pings to clients that are silent.
 ///
-/// Any byte from the client counts as a sign of life. Looked after in slices to keep a
-/// million idle connections cheap, so both times are lower bounds: a ping or a cut comes
-/// up to an eighth of the shorter one later, at least 0.1 s. While a handler holds the
-/// connection's reading back its silence is not held against the client.
+/// Any byte from the client counts as a sign of life, and so does that it reads on where
+/// the kernel takes no more for it. Looked after in slices to keep a million idle
+/// connections cheap, so both times are lower bounds: a ping or a cut comes up to an eighth
+/// of the shorter one later, at least 0.1 s. While a handler holds the connection's reading
+/// back its silence is not held against the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heartbeat {
     /// The silence after which a ping is sent. Default: 25 s, below the 30 s to 60 s after

@@ -12,7 +12,7 @@ use crate::handler::Work;
 use crate::handover::OpenFn;
 use crate::id::{ConnectionId, TimerId};
 use crate::link::Link;
-use crate::refill::{Filling, Skippable};
+use crate::refill::{Filling, Giving, Skippable};
 use crate::room::RoomId;
 use crate::transport::Transport;
 
@@ -174,7 +174,7 @@ pub(crate) enum Order {
     StartReading,
     Join(RoomId),
     Leave(RoomId),
-    Lag(RoomId, Box<Skippable>),
+    Give(Box<Giving>),
     Fill(Box<Filling>),
     SetTimer(Box<SetTimer>),
     CancelTimer(TimerId),

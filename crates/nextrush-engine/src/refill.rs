@@ -135,6 +135,14 @@ impl fmt::Debug for Lag {
     }
 }
 
+/// What a member gets that was published before it came.
+pub(crate) struct Giving {
+    pub(crate) room: RoomId,
+    pub(crate) frames: Vec<Frame>,
+    /// Where what comes later begins.
+    pub(crate) rest: Option<Skippable>,
+}
+
 /// What a lag is filled with.
 pub(crate) struct Filling {
     pub(crate) room: RoomId,

@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::id::ConnectionId;
 use crate::inbox::{Command, Order};
 use crate::link::Link;
-use crate::refill::Skippable;
+use crate::refill::{Giving, Skippable};
 
 /// A named set of connections that can be sent to at once.
 ///
@@ -123,13 +123,20 @@ impl Room {
         self.publish_to(&frame, except.as_ref(), None);
     }
 
-    /// Has a member lag as if the publication with this number had been left out for it: it is
-    /// asked for what comes from there on as soon as little enough waits. Ignored if it lags
-    /// already, or is no member.
-    pub fn lag(&self, member: &Connection, from: Skippable) {
-        let order = Order::Lag(self.0.id, Box::new(from));
+    /// Sends a member what was published before it came: these frames, and what comes from
+    /// `rest` on, if there is more, as if that publication had been left out for it. Who is no
+    /// member, or lags already, gets the frames alone.
+    ///
+    /// As with publications that can be left out, [`Backlog::age`](crate::Backlog) bounds
+    /// only how long the client may take nothing at all.
+    pub fn give(&self, member: &Connection, frames: Vec<Frame>, rest: Option<Skippable>) {
         if self.is_served_by(member.link()) {
-            member.post(order);
+            let giving = Giving {
+                room: self.0.id,
+                frames,
+                rest,
+            };
+            member.post(Order::Give(Box::new(giving)));
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) enum ApiError {
     TooManyPosts,
     #[error("a token could not be signed")]
     Sign(#[from] SignError),
+    #[error("the change could not be saved")]
+    Save(#[source] PublishError),
     #[error("the change is saved but could not be published")]
     Publish(#[from] PublishError),
 }
@@ -37,6 +39,10 @@ impl IntoResponse for ApiError {
             Self::Sign(error) => {
                 tracing::error!(%error, "cannot sign a token");
                 StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::Save(error) => {
+                tracing::error!(%error, "cannot save a post");
+                StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Publish(error) => {
                 tracing::error!(%error, "cannot publish a change");

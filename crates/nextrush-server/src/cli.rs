@@ -56,12 +56,37 @@ pub struct Cli {
     #[arg(long, env = "NEXTRUSH_ADMIN_KEY", hide_env_values = true)]
     pub admin_key: Option<Secret>,
 
-    /// The directory in which chats and channels are kept across restarts.
+    /// The directory in which chats, channels and posts are kept across restarts.
     ///
     /// It is made if need be, and one server at a time may use it. Without it everything
-    /// is in memory and gone with the process.
+    /// is in memory and gone with the process, but in development mode in the user's
+    /// directory for data.
     #[arg(long, env = "NEXTRUSH_STORE", value_name = "DIR")]
     pub store: Option<PathBuf>,
+
+    /// Keeps everything in memory, in development mode too.
+    #[arg(long)]
+    pub no_store: bool,
+
+    /// The certificate to serve TLS with, followed by those of its authorities: a PEM file.
+    ///
+    /// Without it the server speaks plain HTTP.
+    #[arg(
+        long,
+        env = "NEXTRUSH_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate: a PEM file.
+    #[arg(
+        long,
+        env = "NEXTRUSH_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
 
     /// The number of threads that serve sockets; one per core by default.
     #[arg(long)]

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use etcetera::BaseStrategy as _;
 use nextrush::{Jwt, OriginPolicy};
 use rand::RngCore;
 
@@ -31,10 +32,24 @@ pub struct Config {
     pub api_key: Option<Secret>,
     /// The key of the operators' view; without it that view is there in development mode only.
     pub admin_key: Option<Secret>,
-    /// Where chats and channels are kept; in memory if absent.
-    pub store: Option<PathBuf>,
+    /// Where chats, channels and posts are kept.
+    pub store: Store,
+    /// The certificate and the private key to serve TLS with; plain HTTP if absent.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// The number of shard threads; one per core if absent.
     pub shards: Option<NonZeroUsize>,
+}
+
+/// Where what is to be remembered is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Store {
+    /// In memory, gone with the process.
+    Memory,
+    /// In a directory of this server alone.
+    Directory(PathBuf),
+    /// In a directory, unless another server uses it: then in memory.
+    DirectoryIfFree(PathBuf),
 }
 
 /// Why the server refuses to start.
@@ -69,10 +84,14 @@ impl Config {
     /// Refuses a server without a secret outside development mode, and
     /// development mode on an address that is not loopback.
     pub fn new(cli: Cli) -> Result<Self, ConfigError> {
-        Self::with(cli, is_cargo_run())
+        Self::with(cli, is_cargo_run(), data_directory)
     }
 
-    fn with(cli: Cli, is_cargo_run: bool) -> Result<Self, ConfigError> {
+    fn with(
+        cli: Cli,
+        is_cargo_run: bool,
+        data_directory: impl FnOnce() -> Option<PathBuf>,
+    ) -> Result<Self, ConfigError> {
         let secret = cli.jwt_secret.as_ref().map(Secret::expose);
         let secret = secret.filter(|secret| !secret.is_empty());
         let development = cli.dev || (secret.is_none() && is_cargo_run);
@@ -91,6 +110,12 @@ impl Config {
         }
         let api_key = long_or_absent(cli.api_key, ConfigError::ShortApiKey)?;
         let admin_key = long_or_absent(cli.admin_key, ConfigError::ShortAdminKey)?;
+        let store = match cli.store {
+            _ if cli.no_store => Store::Memory,
+            Some(directory) => Store::Directory(directory),
+            None if development => data_directory().map_or(Store::Memory, Store::DirectoryIfFree),
+            None => Store::Memory,
+        };
         let origins = if cli.allow_origin.is_empty() {
             OriginPolicy::SameOrigin
         } else {
@@ -103,7 +128,8 @@ impl Config {
             origins,
             api_key,
             admin_key,
-            store: cli.store,
+            store,
+            tls: cli.tls_cert.zip(cli.tls_key),
             shards: cli.shards,
         })
     }
@@ -112,6 +138,13 @@ impl Config {
 /// Cargo sets this variable for what it runs, and nothing else does.
 fn is_cargo_run() -> bool {
     std::env::var_os("CARGO_MANIFEST_DIR").is_some()
+}
+
+/// Where a user's programs keep their data: `$XDG_DATA_HOME` or `~/.local/share`, on macOS
+/// `~/Library/Application Support`, on Windows `%APPDATA%`. `None` for a user without a home.
+fn data_directory() -> Option<PathBuf> {
+    let strategy = etcetera::base_strategy::choose_native_strategy().ok()?;
+    Some(strategy.data_dir().join("nextrush"))
 }
 
 /// A key that is not empty, if it is long enough.
@@ -140,7 +173,7 @@ mod tests {
         if !arguments.contains(&"--jwt-secret") {
             cli.jwt_secret = None;
         }
-        Config::with(cli, is_cargo_run)
+        Config::with(cli, is_cargo_run, || Some(PathBuf::from("/data")))
     }
 
     #[test]
@@ -170,6 +203,26 @@ mod tests {
         assert_eq!(admin("short").unwrap_err(), ConfigError::ShortAdminKey);
         assert!(admin("").unwrap().admin_key.is_none());
         assert!(admin(&"x".repeat(32)).unwrap().admin_key.is_some());
+    }
+
+    #[test]
+    fn only_development_mode_has_a_store_unless_it_is_told_where() {
+        let secret = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
+        let store = |arguments: &[&str]| {
+            let arguments = [&secret, arguments].concat();
+            config(&arguments, false).unwrap().store
+        };
+        assert_eq!(store(&[]), Store::Memory);
+        assert_eq!(store(&["--dev"]), Store::DirectoryIfFree("/data".into()));
+        assert_eq!(store(&["--dev", "--no-store"]), Store::Memory);
+        for mode in [None, Some("--dev")] {
+            let arguments: Vec<_> = mode.into_iter().chain(["--store", "a"]).collect();
+            assert_eq!(store(&arguments), Store::Directory("a".into()));
+        }
+        assert_eq!(store(&["--store", "a", "--no-store"]), Store::Memory);
+        let cli = Cli::parse_from(["nextrush", "--dev"]);
+        let homeless = Config::with(cli, false, || None).unwrap();
+        assert_eq!(homeless.store, Store::Memory);
     }
 
     #[test]

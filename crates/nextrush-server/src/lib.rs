@@ -16,7 +16,8 @@
 //! | `/healthz` | whether the process serves |
 //! | `/` | the page |
 //!
-//! In development mode there is `/api/dev` too, which mints tokens.
+//! In development mode there is `/api/dev` too, which mints tokens, and what is to be remembered
+//! is kept with the user's data.
 //!
 //! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint; [`Publish`] and
 //! [`Tail`] are `nextrush publish` and `nextrush tail`.
@@ -29,6 +30,7 @@ mod client;
 mod config;
 mod development;
 mod endpoints;
+mod error;
 mod inspect;
 mod page;
 mod posts;
@@ -38,7 +40,8 @@ mod tail;
 pub use bench::{Bench, BenchError, BenchReport, InvalidMessage};
 pub use cli::{Cli, Command, Secret};
 pub use client::{ClientError, InvalidTarget, ServerUrl, Target};
-pub use config::{Config, ConfigError, DEFAULT_ADDR};
+pub use config::{Config, ConfigError, DEFAULT_ADDR, Store};
+pub use error::StartError;
 pub use publish::{Publish, PublishError};
 pub use tail::{InvalidPosition, Since, Tail, TailError};
 
@@ -53,6 +56,7 @@ use nextrush::{
 use serde_json::{Value, json};
 
 use self::inspect::{Access, Inspected};
+use self::posts::{Posts, Records};
 
 /// How many updates a channel of posts remembers, and for how long: as many as a client
 /// that comes back gets.
@@ -63,27 +67,30 @@ const UPDATES_AGE: Duration = Duration::from_secs(60 * 60);
 ///
 /// # Errors
 ///
-/// [`OpenError`] when the store cannot be opened.
-pub async fn app(config: &Config) -> Result<App, OpenError> {
+/// [`StartError`] when the store cannot be opened or read.
+pub async fn app(config: &Config) -> Result<App, StartError> {
     let mut engine = EngineConfig::default();
     if let Some(shards) = config.shards {
         engine.shards = shards;
     }
-    let mut app = match &config.store {
-        Some(directory) => App::with(engine, EmbeddedBroker::open(directory)?),
-        None => App::with(engine, MemoryBroker::new()),
+    let (mut app, is_kept) = match open(&config.store)? {
+        Some(broker) => (App::with(engine, broker), true),
+        None => (App::with(engine, MemoryBroker::new()), false),
     };
     app.origins(config.origins.clone());
     app.jwt(config.jwt.clone());
 
     let chat = ChatServer::new(app.handle());
     let live = LiveUpdates::with(app.handle(), channels());
+    // Always the third: what is on disk goes by the order.
+    let records = Records::new(app.handle());
 
     endpoints::add(&mut app, &chat, &live, &config.jwt);
     if let Some(key) = &config.api_key {
         api::add(&mut app, live.clone(), key.clone());
     }
-    posts::add(&mut app, live.clone());
+    let posts = Posts::load(is_kept.then_some(records)).await?;
+    posts::add(&mut app, posts, live.clone());
     if config.development {
         development::add(&mut app, config.jwt.clone());
     }
@@ -98,6 +105,30 @@ pub async fn app(config: &Config) -> Result<App, OpenError> {
     app.get("/healthz", healthz);
     page::add(&mut app);
     Ok(app)
+}
+
+/// The broker that keeps things on disk; `None` where memory is meant.
+fn open(store: &Store) -> Result<Option<EmbeddedBroker>, OpenError> {
+    let (directory, is_optional) = match store {
+        Store::Memory => return Ok(None),
+        Store::Directory(directory) => (directory, false),
+        Store::DirectoryIfFree(directory) => (directory, true),
+    };
+    let directory_shown = directory.display();
+    match EmbeddedBroker::open(directory) {
+        Ok(broker) => {
+            tracing::info!("chats, channels and posts are kept in {directory_shown}");
+            Ok(Some(broker))
+        }
+        Err(OpenError::InUse) if is_optional => {
+            tracing::warn!(
+                "another server uses {directory_shown}: chats, channels and posts are in memory \
+                 here, and gone with the process"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Who may use the operators' view, if it is there.

@@ -4,6 +4,7 @@ use std::io::{stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
+use nextrush::TlsConfig;
 use nextrush_server::{Bench, Cli, Command, Config, app};
 use tracing_subscriber::EnvFilter;
 
@@ -55,7 +56,11 @@ async fn load_test(bench: &Bench) -> Result<ExitCode, nextrush::BoxError> {
 
 async fn serve(cli: Cli) -> Result<(), nextrush::BoxError> {
     let config = Config::new(cli)?;
-    let server = app(&config).await?.listen(config.addr).start().await?;
+    let mut listen = app(&config).await?.listen(config.addr);
+    if let Some((certificates, key)) = &config.tls {
+        listen = listen.tls(TlsConfig::from_pem_files(certificates, key)?);
+    }
+    let server = listen.start().await?;
     announce(&config, server.address().port());
     server.run_until_signal().await?;
     Ok(())
@@ -74,5 +79,10 @@ fn announce(config: &Config, port: u16) {
         ip => ip.to_string(),
     };
     println!("NextRush is listening on {}", config.addr.ip());
-    println!("Open http://{host}:{port}/");
+    let scheme = if config.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    println!("Open {scheme}://{host}:{port}/");
 }

@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Extension, Path};
-use nextrush::{App, Authenticated, LiveUpdates, Timestamp, User};
+use nextrush::{
+    App, Authenticated, ChannelPolicy, Channels, Handle, HistoryQuery, LiveUpdates, PublishError,
+    Timestamp, User,
+};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::api_error::ApiError;
+use crate::error::StartError;
 
 /// The channel that hears of every post.
 const CHANNEL: &str = "posts";
 /// The most posts that are kept; a server of chats is no place for more.
-const POSTS: usize = 10_000;
+const POSTS: u64 = 10_000;
 /// How many of them are listed, the newest: all could be hundreds of megabytes.
 const LISTED: usize = 100;
 /// The longest title in characters.
@@ -23,8 +28,7 @@ const TITLE: usize = 200;
 /// The longest body in characters.
 const BODY: usize = 10_000;
 
-pub(crate) fn add(app: &mut App, live: LiveUpdates) {
-    let posts = Posts::default();
+pub(crate) fn add(app: &mut App, posts: Posts, live: LiveUpdates) {
     let router = axum::Router::new()
         .route("/api/posts", axum::routing::get(list).post(create))
         .route("/api/posts/{id}", axum::routing::put(update))
@@ -33,7 +37,7 @@ pub(crate) fn add(app: &mut App, live: LiveUpdates) {
     app.merge(router);
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Post {
     id: u64,
@@ -102,7 +106,7 @@ async fn create(
 ) -> Result<Json<Saved>, ApiError> {
     let Json(NewPost { title, body }) = post?;
     check(Some(&title), Some(&body))?;
-    let post = posts.create(title, body, author)?;
+    let post = posts.create(title, body, author).await?;
     live.publish(CHANNEL, &Change::NewPost { post: &post })
         .await?;
     Ok(Saved::new(post))
@@ -117,7 +121,7 @@ async fn update(
 ) -> Result<Json<Saved>, ApiError> {
     let (Path(id), Json(change)) = (id?, change?);
     check(change.title.as_deref(), change.body.as_deref())?;
-    let post = posts.update(id, change)?;
+    let post = posts.update(id, change).await?;
     live.publish(CHANNEL, &Change::PostUpdated { post: &post })
         .await?;
     live.publish(&format!("post-{id}"), &Change::Updated { post: &post })
@@ -141,24 +145,58 @@ fn check(title: Option<&str>, body: Option<&str>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The posts, in memory, by id.
+/// The posts by id: in memory, and on disk as well where there is a store.
 #[derive(Clone, Debug, Default)]
-struct Posts(Arc<Mutex<BTreeMap<u64, Post>>>);
+pub(crate) struct Posts(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    posts: Mutex<BTreeMap<u64, Post>>,
+    records: Option<Records>,
+    /// Held while a change is being written, so that ids have no holes and no change is lost.
+    writing: tokio::sync::Mutex<()>,
+}
 
 impl Posts {
+    /// Reads the posts that were recorded.
+    pub(crate) async fn load(records: Option<Records>) -> Result<Self, StartError> {
+        let mut posts = BTreeMap::new();
+        if let Some(records) = &records {
+            for id in 1.. {
+                let read = records.read(id).await;
+                match read.map_err(|source| StartError::Post { id, source })? {
+                    Some(post) => posts.insert(id, post),
+                    None => break,
+                };
+            }
+        }
+        Ok(Self(Arc::new(Inner {
+            posts: Mutex::new(posts),
+            records,
+            writing: tokio::sync::Mutex::default(),
+        })))
+    }
+
     fn newest_first(&self) -> Vec<Post> {
-        let posts = self.0.lock();
+        let posts = self.0.posts.lock();
         posts.values().rev().take(LISTED).cloned().collect()
     }
 
-    fn create(&self, title: String, body: String, author: User) -> Result<Post, ApiError> {
-        let mut posts = self.0.lock();
-        if posts.len() >= POSTS {
+    async fn create(&self, title: String, body: String, author: User) -> Result<Post, ApiError> {
+        let _writing = self.0.writing.lock().await;
+        let last = self
+            .0
+            .posts
+            .lock()
+            .last_key_value()
+            .map_or(0, |(id, _)| *id);
+        // Ids count from 1, and nothing is ever taken away.
+        if last >= POSTS {
             return Err(ApiError::TooManyPosts);
         }
         let now = Timestamp::now();
         let post = Post {
-            id: posts.last_key_value().map_or(1, |(id, _)| id + 1),
+            id: last + 1,
             title,
             body,
             author,
@@ -166,13 +204,18 @@ impl Posts {
             updated_at: now,
             version: 1,
         };
-        posts.insert(post.id, post.clone());
-        Ok(post)
+        self.keep(post).await
     }
 
-    fn update(&self, id: u64, change: PostChange) -> Result<Post, ApiError> {
-        let mut posts = self.0.lock();
-        let post = posts.get_mut(&id).ok_or(ApiError::NoSuchPost(id))?;
+    async fn update(&self, id: u64, change: PostChange) -> Result<Post, ApiError> {
+        let _writing = self.0.writing.lock().await;
+        let mut post = self
+            .0
+            .posts
+            .lock()
+            .get(&id)
+            .cloned()
+            .ok_or(ApiError::NoSuchPost(id))?;
         if let Some(title) = change.title {
             post.title = title;
         }
@@ -181,7 +224,44 @@ impl Posts {
         }
         post.updated_at = Timestamp::now();
         post.version += 1;
-        Ok(post.clone())
+        self.keep(post).await
+    }
+
+    /// Keeps a post; nobody sees it before it is on disk.
+    async fn keep(&self, post: Post) -> Result<Post, ApiError> {
+        if let Some(records) = &self.0.records {
+            records.write(&post).await.map_err(ApiError::Save)?;
+        }
+        self.0.posts.lock().insert(post.id, post.clone());
+        Ok(post)
+    }
+}
+
+/// Posts on disk: each the last publication of a channel of its own, to which no client can
+/// subscribe.
+#[derive(Clone, Debug)]
+pub(crate) struct Records(LiveUpdates);
+
+impl Records {
+    pub(crate) fn new(app: &Handle) -> Self {
+        let newest = ChannelPolicy::new().history(1, Duration::MAX);
+        let channels = Channels::new().channel(":id", newest);
+        Self(LiveUpdates::with(app, channels.expect("it is a pattern")))
+    }
+
+    async fn read(&self, id: u64) -> Result<Option<Post>, PublishError> {
+        let history = self
+            .0
+            .history(&id.to_string(), HistoryQuery::Latest(1))
+            .await?;
+        let newest = history.publications.last();
+        let post = newest.map(|newest| serde_json::from_slice(&newest.data));
+        Ok(post.transpose()?)
+    }
+
+    async fn write(&self, post: &Post) -> Result<(), PublishError> {
+        self.0.publish(&post.id.to_string(), post).await?;
+        Ok(())
     }
 }
 
@@ -189,20 +269,62 @@ impl Posts {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_newest_posts_are_listed() {
-        let posts = Posts::default();
-        let author = User {
+    fn author() -> User {
+        User {
             id: 1.into(),
             email: "ada@example.com".into(),
-        };
+        }
+    }
+
+    async fn create(posts: &Posts, title: &str) -> Post {
+        let created = posts.create(title.to_owned(), String::new(), author());
+        created.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_newest_posts_are_listed() {
+        let posts = Posts::default();
         for number in 1..=101 {
-            posts
-                .create(number.to_string(), String::new(), author.clone())
-                .unwrap();
+            create(&posts, &number.to_string()).await;
         }
         let listed: Vec<_> = posts.newest_first().iter().map(|post| post.id).collect();
         let expected: Vec<_> = (2..=101).rev().collect();
         assert_eq!(listed, expected);
+    }
+
+    #[tokio::test]
+    async fn recorded_posts_are_there_again_with_their_last_change() {
+        let app: App = App::new();
+        let records = Records::new(app.handle());
+        let posts = Posts::load(Some(records.clone())).await.unwrap();
+        create(&posts, "first").await;
+        let second = create(&posts, "second").await;
+        let change = PostChange {
+            title: Some("changed".into()),
+            body: None,
+        };
+        let changed = posts.update(second.id, change).await.unwrap();
+        assert_eq!((&*changed.title, changed.version), ("changed", 2));
+
+        let again = Posts::load(Some(records)).await.unwrap();
+        assert_eq!(again.newest_first(), posts.newest_first());
+        assert_eq!(create(&again, "third").await.id, 3);
+    }
+
+    #[tokio::test]
+    async fn posts_created_at_once_have_ids_without_a_hole() {
+        let app: App = App::new();
+        let posts = Posts::load(Some(Records::new(app.handle()))).await.unwrap();
+        let creating = (0..20).map(|_| {
+            let posts = posts.clone();
+            tokio::spawn(async move { create(&posts, "a").await.id })
+        });
+        let creating: Vec<_> = creating.collect();
+        let mut ids = Vec::new();
+        for created in creating {
+            ids.push(created.await.unwrap());
+        }
+        ids.sort_unstable();
+        assert_eq!(ids, (1..=20).collect::<Vec<_>>());
     }
 }

@@ -57,6 +57,7 @@ type Rule = Arc<dyn Fn(&Socket, &Channel<'_>) -> bool + Send + Sync>;
 pub struct ChannelPolicy {
     retention: Retention,
     may_subscribe: Option<Rule>,
+    may_publish: Option<Rule>,
     presence: bool,
     slow_readers: Option<SlowReaders>,
     key: Option<Arc<str>>,
@@ -154,6 +155,23 @@ impl ChannelPolicy {
             ..self
         }
     }
+
+    /// Lets a client publish where `rule` says so, by a message `publish`; without a rule none
+    /// may, and the others are told `Publishing refused`. It is called for each attempt of a
+    /// client, on the thread that serves its socket: it must not block.
+    ///
+    /// What clients publish goes to all subscribers as it came. Whoever may publish needs not
+    /// be subscribed.
+    #[must_use]
+    pub fn may_publish<F>(self, rule: F) -> Self
+    where
+        F: Fn(&Socket, &Channel<'_>) -> bool + Send + Sync + 'static,
+    {
+        Self {
+            may_publish: Some(Arc::new(rule)),
+            ..self
+        }
+    }
 }
 
 impl ChannelPolicy {
@@ -178,6 +196,7 @@ impl fmt::Debug for ChannelPolicy {
             .field("presence", &self.presence)
             .field("slow_readers", &self.slow_policy().slow_readers)
             .field("restricted", &self.may_subscribe.is_some())
+            .field("clients_publish", &self.may_publish.is_some())
             .finish()
     }
 }
@@ -256,6 +275,18 @@ impl Channels {
         };
         let rule = policy.may_subscribe.as_ref();
         rule.is_none_or(|rule| rule(socket, &channel))
+    }
+
+    pub(crate) fn may_publish(&self, socket: &Socket, name: &str) -> bool {
+        let Some((pattern, policy)) = self.find(name) else {
+            return false;
+        };
+        let channel = Channel {
+            name,
+            pattern: Some(pattern),
+        };
+        let rule = policy.may_publish.as_ref();
+        rule.is_some_and(|rule| rule(socket, &channel))
     }
 
     pub(crate) fn has_presence(&self, name: &str) -> bool {

@@ -444,7 +444,7 @@ impl Member {
                 user_count: users.len(),
             };
             others.publish_except(Outgoing::from(joined).into_frame(), &[socket.id()]);
-            Entered::Live
+            Entered::default()
         };
         // All that is kept, as the last messages are sent where recovery fails.
         let query = since.map_or(HistoryQuery::Latest(SENT), |_| HistoryQuery::Latest(KEPT));

@@ -2,6 +2,7 @@
 
 mod encoded;
 mod messages;
+mod publish;
 mod restart;
 
 use std::collections::{HashMap, HashSet};
@@ -139,7 +140,10 @@ impl LiveUpdates {
         let live = self.clone();
         socket.on_message(async move |socket: Socket, message: Message| {
             match Request::<Command>::read(&message) {
-                Ok(request) => live.handle(&socket, user.as_deref(), request).await,
+                Ok(request) => {
+                    live.handle(&socket, user.as_deref(), request, &message)
+                        .await
+                }
                 Err(refusal) => socket.send(refusal),
             }
         });
@@ -158,7 +162,7 @@ impl LiveUpdates {
         let mut is_new = false;
         let then = |_: &Room, _: &History, entrance: Entrance| {
             is_new = entrance == Entrance::New;
-            Entered::Live
+            Entered::default()
         };
         self.subscribe_and(&topic, socket, HistoryQuery::Latest(0), then)
             .await?;
@@ -318,7 +322,13 @@ impl LiveUpdates {
         topic.map_or(0, |topic| self.topics().subscribers(&topic))
     }
 
-    async fn handle(&self, socket: &Socket, user: Option<&User>, request: Request<Command>) {
+    async fn handle(
+        &self,
+        socket: &Socket,
+        user: Option<&User>,
+        request: Request<Command>,
+        message: &Message,
+    ) {
         let id = request.id.as_ref();
         match request.command {
             Command::Subscribe { channel, since } => {
@@ -334,6 +344,10 @@ impl LiveUpdates {
                 }
                 let channel = &*channel;
                 socket.send(Answer::new(Event::Unsubscribed { channel }, id));
+            }
+            Command::Publish { channel } => {
+                self.answer_publish(socket, user, &channel, message, id)
+                    .await;
             }
             Command::Presence { channel } => {
                 let answer = self.answer_presence(socket, &channel, id);
@@ -391,15 +405,11 @@ impl LiveUpdates {
                 latest: self.0.channels.is_latest(channel),
             };
             socket.send(Answer::new(subscribed, id));
-            let missed = missed.and_then(Result::ok).unwrap_or_default();
-            let entered = self.enter_with(socket, channel, missed);
-            let at_once = match entered {
-                Entered::Live => missed,
-                Entered::Behind { .. } => &[],
-            };
-            for publication in newest.iter().chain(at_once) {
-                socket.send(self.0.encoded.update(&topic, epoch, publication));
+            for publication in newest {
+                socket.send(update(&topic, &publication));
             }
+            let missed = missed.and_then(Result::ok).unwrap_or_default();
+            let entered = self.enter_with(socket, &topic, epoch, missed);
             if let Some(user) = user
                 && entrance == Entrance::New
                 && self.0.channels.has_presence(channel)
@@ -412,19 +422,32 @@ impl LiveUpdates {
         self.subscribe_and(&topic, socket, query, then).await
     }
 
-    /// How a client goes on that missed these: it is sent them at once if they are few, else
-    /// as it takes them. Clients with many channels on a slow line would be closed for what
-    /// waits.
-    fn enter_with(&self, socket: &Socket, channel: &str, missed: &[Arc<Publication>]) -> Entered {
-        let bytes: usize = missed.iter().map(|missed| missed.data.len()).sum();
-        let heals = self.0.channels.slow_policy(channel).slow_readers == SlowReaders::Heal;
-        match missed.first() {
-            Some(first) if heals && bytes + socket.connection().buffered() > topics::PART => {
-                Entered::Behind {
-                    first: first.offset,
-                }
+    /// How a client goes on that missed these: it gets the first ones at once and the others as
+    /// it takes them. On a slow line with many channels it would be closed for what waits.
+    fn enter_with(
+        &self,
+        socket: &Socket,
+        topic: &Topic,
+        epoch: Epoch,
+        missed: &[Arc<Publication>],
+    ) -> Entered {
+        let heals =
+            self.0.channels.slow_policy(channel_of(topic)).slow_readers == SlowReaders::Heal;
+        let waiting = socket.connection().buffered();
+        let (at_once, rest) = match topics::PART.checked_sub(waiting) {
+            _ if !heals => (missed, None),
+            Some(place) => {
+                let at_once = topics::first_bytes(missed, place);
+                let rest = missed.get(at_once.len());
+                (at_once, rest)
             }
-            _ => Entered::Live,
+            None => (&[][..], missed.first()),
+        };
+        let updates = at_once.iter();
+        let updates = updates.map(|publication| self.0.encoded.update(topic, epoch, publication));
+        Entered {
+            missed: updates.collect(),
+            rest: rest.map(|first| first.offset),
         }
     }
 

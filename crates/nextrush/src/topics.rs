@@ -9,7 +9,7 @@ mod feed;
 mod stream;
 
 pub(crate) use feed::{Behind, Feed, SlowPolicy};
-pub(crate) use stream::{PART, key_of};
+pub(crate) use stream::{PART, first_bytes, key_of};
 
 use std::collections::HashMap;
 use std::mem;
@@ -65,15 +65,13 @@ pub(crate) enum Entrance {
 }
 
 /// How a socket goes on that has become a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Entered {
-    /// With what is published after the history's position.
-    Live,
-    /// With what it lacks: the publications from this one on, which the topic remembers.
-    Behind {
-        /// The first one.
-        first: u64,
-    },
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entered {
+    /// With these messages of what it lacks.
+    pub(crate) missed: Vec<Outgoing>,
+    /// Then with the publications from this one on, which the topic remembers; else with what
+    /// is published after the history's position.
+    pub(crate) rest: Option<u64>,
 }
 
 /// The topics that this node's sockets are subscribed to.
@@ -492,19 +490,19 @@ impl Entering {
         }
         let Position { epoch, offset: top } = history.position;
         let connection = socket.connection();
-        let entered = enter(room, &history, Entrance::New);
+        let Entered { missed, rest } = enter(room, &history, Entrance::New);
+        let mut frames: Vec<Frame> = missed.into_iter().map(Outgoing::into_frame).collect();
         // Of a stream that has ended meanwhile there is nothing to be had later.
-        if let Entered::Behind { first } = entered
-            && !state.begins_anew(epoch)
-        {
+        let rest = rest.filter(|_| !state.begins_anew(epoch)).map(|first| {
             let stream = state.stream(&self.local, epoch);
-            room.lag(connection, stream.skippable(first, PART));
-            return Ok(());
+            stream.skippable(first, PART)
+        });
+        if rest.is_none() {
+            let held = held.into_iter();
+            frames.extend(held.filter_map(|(offset, frame)| (offset > top).then_some(frame)));
         }
-        for (offset, frame) in held {
-            if offset > top {
-                connection.send(frame);
-            }
+        if rest.is_some() || !frames.is_empty() {
+            room.give(connection, frames, rest);
         }
         Ok(())
     }

@@ -173,9 +173,9 @@ impl Outbox {
         self.blocked = true;
     }
 
-    /// The transport can be written again.
-    pub(super) fn unblock(&mut self) {
-        self.blocked = false;
+    /// The transport can be written again. Whether it could not before.
+    pub(super) fn unblock(&mut self) -> bool {
+        mem::take(&mut self.blocked)
     }
 
     pub(super) fn is_empty(&self) -> bool {

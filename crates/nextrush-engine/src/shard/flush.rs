@@ -106,11 +106,19 @@ impl<I: Io> Shard<I> {
 
     /// The transport can be written again.
     pub(super) fn unblock(&mut self, slot: u32) {
-        let outbox = self.slab.at(slot).and_then(|live| live.outbox.as_mut());
-        if let Some(outbox) = outbox {
-            outbox.unblock();
-            self.mark_dirty(slot);
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        let Some(outbox) = live.outbox.as_mut() else {
+            return;
+        };
+        if outbox.unblock() {
+            // The peer has taken something, so it is there: a ping may wait for long behind
+            // what it has not read.
+            live.flags.remove(Flags::PINGED);
+            self.ticks.alive(slot);
         }
+        self.mark_dirty(slot);
     }
 
     /// Writes what this turn has brought, and the backlog of those that can be written

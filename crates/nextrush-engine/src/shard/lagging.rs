@@ -1,6 +1,8 @@
 use std::mem;
 use std::sync::Arc;
 
+use nextrush_protocol::Frame;
+
 use super::Shard;
 use super::backlog::COALESCE;
 use super::calls::{Purpose, drop_shielded, log_panic};
@@ -8,7 +10,7 @@ use super::rooms::Publication;
 use super::slab::{Flags, Live};
 use crate::inbox::Key;
 use crate::io::Io;
-use crate::refill::{Filled, Filling, Lag, Refill, Skippable};
+use crate::refill::{Filled, Filling, Giving, Lag, Refill, Skippable};
 use crate::room::RoomId;
 
 /// A lag is filled once no more than this waits, or half of what may: a slow reader always has
@@ -54,14 +56,29 @@ impl<I: Io> Shard<I> {
         true
     }
 
-    /// Leaves out what comes from now on.
-    pub(super) fn lag(&mut self, slot: u32, room: RoomId, from: &Skippable) {
-        // What was published before is still for it.
+    /// Sends what was published before the member came, and leaves out the rest for now.
+    pub(super) fn give(&mut self, slot: u32, giving: Giving) {
+        let Giving { room, frames, rest } = giving;
+        // What was published since it came comes first.
         self.hand_out(room);
+        self.send_patiently(slot, frames);
         let live = self.slab.at(slot);
-        if live.is_some_and(|live| live.is_in(room) && !live.lags_in(room)) {
-            self.begin_lag(slot, room, from);
+        if let Some(rest) = rest
+            && live.is_some_and(|live| live.is_in(room) && !live.lags_in(room))
+        {
+            self.begin_lag(slot, room, &rest);
             self.mark_dirty(slot);
+        }
+    }
+
+    fn send_patiently(&mut self, slot: u32, frames: Vec<Frame>) {
+        for frame in frames {
+            let sent = self.sent_now(frame);
+            self.enqueue(slot, sent);
+        }
+        let outbox = self.slab.at(slot).and_then(|live| live.outbox.as_mut());
+        if let Some(outbox) = outbox {
+            outbox.be_patient();
         }
     }
 
@@ -129,19 +146,11 @@ impl<I: Io> Shard<I> {
         };
         // What was published before is among what it gets now, or will be.
         self.hand_out(room);
-        for frame in frames {
-            let sent = self.sent_now(frame);
-            self.enqueue(slot, sent);
-        }
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        if let Some(outbox) = &mut live.outbox {
-            outbox.be_patient();
-        }
+        self.send_patiently(slot, frames);
         match next {
             Some(first) => {
-                if let Some(lagging) = live.lagging(room) {
+                let live = self.slab.at(slot);
+                if let Some(lagging) = live.and_then(|live| live.lagging(room)) {
                     lagging.first = first;
                     lagging.is_asked = false;
                 }

@@ -123,7 +123,7 @@ impl<I: Io> Shard<I> {
             Order::Join(room) if open => self.join(slot, room),
             Order::Join(_) => {}
             Order::Leave(room) => self.leave(slot, room),
-            Order::Lag(room, from) => self.lag(slot, room, &from),
+            Order::Give(giving) => self.give(slot, *giving),
             Order::Fill(filling) => self.fill(slot, *filling),
             Order::SetTimer(timer) if !live.is_lingering() => self.set_timer(slot, *timer),
             Order::SetTimer(timer) => drop_shielded(timer),

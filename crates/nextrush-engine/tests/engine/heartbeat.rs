@@ -52,6 +52,27 @@ fn a_client_that_answers_pings_stays() {
 }
 
 #[test]
+fn a_client_that_reads_slowly_is_there_until_it_reads_no_more() {
+    let mut world = world(1);
+    let script = Script::default().options(|options| {
+        options.backlog.age = Duration::from_secs(3600);
+    });
+    let peer = world.connect_to(script);
+    peer.client.set_window(100);
+    peer.send_text(&"x".repeat(60_000));
+    // A ping could not be answered in time: it would wait behind all that.
+    for _ in 0..600 {
+        world.seconds(1);
+        assert!(peer.client.take_up_to(50).len() == 50);
+    }
+    assert_eq!(peer.connection.state(), State::Open);
+    world.seconds(34);
+    assert_eq!(peer.connection.state(), State::Open);
+    world.seconds(4);
+    assert_eq!(world.engine().connections(), 0);
+}
+
+#[test]
 fn a_client_that_talks_is_not_pinged() {
     let mut world = world(1);
     let mut peer = world.connect();

@@ -390,17 +390,22 @@ fn a_member_can_be_given_what_was_published_before_it_came() {
         over: OVER,
         refill: Arc::clone(&stream.kept) as Arc<dyn Refill>,
     };
-    stream.room.lag(&late.connection, from());
+    let ahead = ["8", "9"].map(Frame::text);
+    stream
+        .room
+        .give(&late.connection, ahead.to_vec(), Some(from()));
     for _ in 0..50 {
         stream.publish();
     }
     // Lags already.
-    stream.room.lag(&late.connection, from());
-    assert_eq!(read_all(&mut world, &mut late), stream.since(10));
+    stream.room.give(&late.connection, Vec::new(), Some(from()));
+    assert_eq!(read_all(&mut world, &mut late), stream.since(8));
     let live = stream.publish();
     assert_eq!(read_all(&mut world, &mut late), [live]);
     let outside = world.connect();
-    stream.room.lag(&outside.connection, from());
+    stream
+        .room
+        .give(&outside.connection, Vec::new(), Some(from()));
     world.run();
     assert_eq!(world.engine().metrics().total().counts.lagging, 0);
 }

@@ -102,7 +102,7 @@ async fn a_ticket_is_no_users_token() {
 
 #[tokio::test]
 async fn development_mode_is_open_to_this_machine() {
-    let server = serve_with(&["--dev", "--jwt-secret", ""]).await;
+    let server = serve_with(&["--dev", "--no-store", "--jwt-secret", ""]).await;
     let http = Http::of(&server);
     assert_eq!(
         http.get("/api/inspect").await,
@@ -125,7 +125,7 @@ async fn development_mode_is_open_to_this_machine() {
 
 #[tokio::test]
 async fn a_key_holds_in_development_mode_too() {
-    let server = serve_with(&["--dev", "--admin-key", KEY]).await;
+    let server = serve_with(&["--dev", "--no-store", "--admin-key", KEY]).await;
     let http = Http::of(&server);
     assert_eq!(http.get("/api/inspect").await.1, json!({ "access": "key" }));
     assert_eq!(http.post("/api/inspect/token", Value::Null).await.0, 401);

@@ -8,4 +8,6 @@
 mod command_line;
 mod inspect;
 mod refresh;
+mod store;
 mod support;
+mod tls;

@@ -32,9 +32,14 @@ pub(crate) async fn serve_with(arguments: &[&str]) -> Server {
 
 /// The same at an address.
 pub(crate) async fn serve_at(address: &str, arguments: &[&str]) -> Server {
-    let cli = Cli::parse_from(["nextrush"].iter().chain(arguments));
-    let app = app(&Config::new(cli).unwrap()).await.unwrap();
+    let app = app(&config(arguments)).await.unwrap();
     app.listen(address).start().await.unwrap()
+}
+
+/// What a command line says.
+pub(crate) fn config(arguments: &[&str]) -> Config {
+    let cli = Cli::parse_from(["nextrush"].iter().chain(arguments));
+    Config::new(cli).unwrap()
 }
 
 pub(crate) fn unix_seconds() -> u64 {

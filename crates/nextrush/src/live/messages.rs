@@ -22,6 +22,10 @@ pub(super) enum Command {
     Unsubscribe {
         channel: String,
     },
+    /// Its data is taken from the message as it is.
+    Publish {
+        channel: String,
+    },
     Presence {
         channel: String,
     },

@@ -202,7 +202,10 @@ impl Subscriber<'_> {
 }
 
 /// The first publications, of no more than so many bytes but at least one.
-fn first_bytes(publications: &[Arc<Publication>], mut bytes: usize) -> &[Arc<Publication>] {
+pub(crate) fn first_bytes(
+    publications: &[Arc<Publication>],
+    mut bytes: usize,
+) -> &[Arc<Publication>] {
     let fits = |publication: &&Arc<Publication>| {
         let left = bytes.checked_sub(publication.data.len());
         bytes = left.unwrap_or_default();

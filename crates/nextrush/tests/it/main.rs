@@ -33,6 +33,7 @@ mod hostile;
 #[cfg(unix)]
 mod http2;
 mod presence;
+mod publishing;
 mod recovery;
 mod refusals;
 mod rooms;

@@ -45,7 +45,7 @@ fn is_valid(name: &str, message: &Value) -> bool {
 #[test]
 fn the_schema_is_one() {
     assert!(jsonschema::meta::is_valid(&SCHEMA));
-    assert_eq!(VALIDATORS.len(), 29);
+    assert_eq!(VALIDATORS.len(), 30);
 }
 
 #[test]
@@ -60,6 +60,11 @@ fn what_clients_send_is_as_the_schema_says() {
             "in/unsubscribe",
             json!({ "type": "unsubscribe", "channel": "a", "id": "1" }),
             json!({ "type": "unsubscribe", "channel": "a", "id": 1 }),
+        ),
+        (
+            "in/publish",
+            json!({ "type": "publish", "channel": "a", "data": null, "id": "1" }),
+            json!({ "type": "publish", "channel": "a", "id": "1" }),
         ),
         (
             "in/presence",

@@ -7,7 +7,8 @@ use axum::extract::Path;
 use http::{Request, StatusCode};
 use nextrush::testing::{Client, CloseFrame, Network};
 use nextrush::{
-    App, ChannelPolicy, Channels, CloseCode, Handle, LiveUpdates, Message, Socket, User,
+    App, ChannelPolicy, Channels, CloseCode, ConnectionError, Handle, LiveUpdates, Message, Socket,
+    User,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -152,4 +153,38 @@ async fn presence_waits_for_whoever_is_lost_and_no_longer() {
     assert_eq!(diff(&mut ada).await["left"][0]["user"]["id"], "bob");
     let waited = begun.elapsed().as_secs_f64();
     assert!((15.0..15.1).contains(&waited), "{waited}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_at_a_hundredth_of_the_speed_stays_and_has_everything_in_the_end() {
+    let mut app = App::new();
+    let hour = Duration::from_secs(3600);
+    let channels = Channels::new().channel("busy", ChannelPolicy::new().history(300, hour));
+    let live = LiveUpdates::with(app.handle(), channels.unwrap());
+    let connect = live.clone();
+    app.ws("/live", move |socket: Socket| {
+        socket.on_error(|_: Socket, error: ConnectionError| eprintln!("{error}"));
+        connect.connect(&socket);
+    });
+    let network = Network::new(app);
+    let mut slow = network.connect("/live").await.unwrap();
+    slow.send_json(&json!({ "type": "subscribe", "channel": "busy" }));
+    assert_eq!(slow.json().await["type"], "subscribed");
+    slow.set_window(32 * 1024);
+    slow.stall();
+    // For a minute, 4 times a second 32 KiB: 128 KiB a second, of which it reads 1.3.
+    let padding = "x".repeat(32 * 1024);
+    for step in 0..600 {
+        if step % 5 == 0 {
+            live.publish("busy", &padding).await.unwrap();
+            live.publish("busy", &padding).await.unwrap();
+        }
+        network.advance(Duration::from_millis(100)).await;
+        slow.read(131);
+        assert!(!slow.is_closed(), "after {step} steps");
+    }
+    slow.resume();
+    for offset in 1..=240 {
+        assert_eq!(slow.json().await["offset"], offset);
+    }
 }

@@ -17,6 +17,10 @@ pub struct Link {
     /// When it has stopped reading, or read a little the last time.
     stalled_at: Option<Instant>,
     longest_stall: Duration,
+    window: usize,
+    /// How much more than its window may be on the way to it: until it has read this the
+    /// server sees nothing of it.
+    unseen: usize,
 }
 
 impl Link {
@@ -27,6 +31,7 @@ impl Link {
     pub async fn connect(&mut self, network: &Network, path: &str) {
         *self = Self {
             client: Some(network.connect(path).await.unwrap()),
+            window: WINDOW,
             ..Self::default()
         };
     }
@@ -41,6 +46,8 @@ impl Link {
         let Some(client) = &self.client else { return };
         self.is_slow = true;
         client.set_window(window);
+        self.unseen += self.window.saturating_sub(window);
+        self.window = window;
         if stalls {
             client.stall();
             self.stalled_at.get_or_insert_with(Instant::now);
@@ -50,7 +57,9 @@ impl Link {
     /// Reads so much, although it has stopped.
     pub fn read(&mut self, bytes: usize) {
         let read = self.client.as_ref().map_or(0, |client| client.read(bytes));
-        if read > 0 && self.stalled_at.is_some() {
+        let unseen = read.min(self.unseen);
+        self.unseen -= unseen;
+        if read > unseen && self.stalled_at.is_some() {
             self.note_stall();
             self.stalled_at = Some(Instant::now());
         }
@@ -60,6 +69,8 @@ impl Link {
     pub fn resume(&mut self) {
         self.note_stall();
         self.stalled_at = None;
+        self.window = WINDOW;
+        self.unseen = 0;
         if let Some(client) = &self.client {
             client.set_window(WINDOW);
             client.resume();

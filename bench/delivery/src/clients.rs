@@ -1,0 +1,299 @@
+//! Many clients on one thread, as lean as they can be: between messages one is a socket, a
+//! decoder of a few bytes, and a place in a table.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use nextrush_protocol::handshake::client::Opening;
+use nextrush_protocol::{CloseFrame, Decoder, Event, Limits, Opcode, Role, encode_masked};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::error::Error;
+
+/// Below the number that the server lets one address have.
+const PER_ADDRESS: usize = 5_000;
+const BUFFER: usize = 64 * 1024;
+/// It need not be unpredictable here.
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// The clients, by number.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    server: SocketAddr,
+    poll: Poll,
+    events: Events,
+    links: Vec<Option<Link>>,
+    buffer: Box<[u8]>,
+}
+
+/// What a client hears.
+#[derive(Debug)]
+pub(crate) enum Heard<'a> {
+    /// The upgrade.
+    Open,
+    Text(&'a str),
+    /// The connection has ended, with what the server said last.
+    Closed(Option<CloseFrame>),
+}
+
+/// A client's connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    stream: TcpStream,
+    decoder: Decoder,
+    /// What the kernel has not taken yet.
+    unsent: Vec<u8>,
+    /// Until the handshake is done.
+    opening: Option<Box<(Opening, Vec<u8>)>>,
+    /// Read only when asked to.
+    is_paced: bool,
+}
+
+impl Clients {
+    pub(crate) fn new(server: SocketAddr, count: usize) -> Result<Self, Error> {
+        Ok(Self {
+            server,
+            poll: Poll::new().map_err(Error::io("epoll"))?,
+            events: Events::with_capacity(1024),
+            links: (0..count).map(|_| None).collect(),
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+        })
+    }
+
+    /// Connects a client to a path; `receive_buffer` is what its kernel takes for it.
+    pub(crate) fn connect(
+        &mut self,
+        client: usize,
+        path: &str,
+        receive_buffer: Option<usize>,
+    ) -> Result<(), Error> {
+        let connect = || -> io::Result<TcpStream> {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+            socket.set_nonblocking(true)?;
+            socket.set_tcp_nodelay(true)?;
+            // One that is cut leaves nothing behind: its port is needed again.
+            socket.set_linger(Some(Duration::ZERO))?;
+            if let Some(bytes) = receive_buffer {
+                socket.set_recv_buffer_size(bytes)?;
+            }
+            let own = u8::try_from(2 + client / PER_ADDRESS).unwrap_or(u8::MAX);
+            socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, own), 0)).into())?;
+            match socket.connect(&self.server.into()) {
+                Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => return Err(error),
+                _ => {}
+            }
+            Ok(TcpStream::from_std(socket.into()))
+        };
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&(client as u64).to_le_bytes());
+        let opening = Opening::new(nonce);
+        let mut request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", self.server).into_bytes();
+        for (name, value) in &opening.headers() {
+            request.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        request.extend_from_slice(b"\r\n");
+        let mut link = Link {
+            stream: connect().map_err(Error::io("connecting"))?,
+            decoder: Decoder::new(Role::Client, Limits::message(16 * 1024 * 1024)),
+            unsent: request,
+            opening: Some(Box::new((opening, Vec::new()))),
+            is_paced: false,
+        };
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let registry = self.poll.registry();
+        registry
+            .register(&mut link.stream, Token(client), both)
+            .map_err(Error::io("epoll"))?;
+        self.links[client] = Some(link);
+        Ok(())
+    }
+
+    /// Breaks a client's connection.
+    pub(crate) fn cut(&mut self, client: usize) {
+        self.links[client] = None;
+    }
+
+    /// From now on a client reads only with [`read`](Self::read), or again as the others.
+    pub(crate) fn pace(&mut self, client: usize, is_paced: bool) {
+        if let Some(link) = &mut self.links[client] {
+            link.is_paced = is_paced;
+        }
+    }
+
+    /// Has a client read what is there, at most so many bytes; how many it was.
+    pub(crate) fn read(
+        &mut self,
+        client: usize,
+        most: usize,
+        mut receive: impl FnMut(usize, &mut Link, Heard<'_>) -> Result<(), Error>,
+    ) -> Result<usize, Error> {
+        let mut count = 0;
+        let mut ended = None;
+        if let Some(link) = &mut self.links[client] {
+            let room = most.min(BUFFER);
+            let read = link.read(&mut self.buffer[..room], |link, heard| {
+                receive(client, link, heard)
+            })?;
+            match read {
+                Progress::Some(bytes) => count = bytes,
+                Progress::Nothing => {}
+                Progress::End(close) => ended = Some((self.links[client].take(), close)),
+            }
+        }
+        if let Some((Some(mut link), close)) = ended {
+            receive(client, &mut link, Heard::Closed(close))?;
+        }
+        Ok(count)
+    }
+
+    /// Waits for something, at most until `deadline`, and hands it to `receive`.
+    pub(crate) fn turn(
+        &mut self,
+        deadline: Instant,
+        mut receive: impl FnMut(usize, &mut Link, Heard<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                return Err(Error::io("epoll")(error));
+            }
+            _ => {}
+        }
+        let ready: Vec<_> = self
+            .events
+            .iter()
+            .map(|event| (event.token().0, event.is_writable()))
+            .collect();
+        for (client, is_writable) in ready {
+            let Some(link) = &mut self.links[client] else {
+                continue;
+            };
+            if is_writable {
+                link.flush()?;
+            }
+            // The edge that was passed over is made up for by reading.
+            while self.links[client]
+                .as_ref()
+                .is_some_and(|link| !link.is_paced)
+                && self.read(client, BUFFER, &mut receive)? == BUFFER
+            {}
+        }
+        Ok(())
+    }
+}
+
+/// `EINPROGRESS` of Linux.
+const IN_PROGRESS: i32 = 115;
+
+enum Progress {
+    Some(usize),
+    Nothing,
+    End(Option<CloseFrame>),
+}
+
+impl Link {
+    /// Sends a text.
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), Error> {
+        self.send(Opcode::Text, text.as_bytes())
+    }
+
+    fn send(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Error> {
+        encode_masked(opcode, payload, MASK, &mut self.unsent);
+        if self.opening.is_none() {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        while !self.unsent.is_empty() {
+            match self.stream.write(&self.unsent) {
+                Ok(count) => drop(self.unsent.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Its end is noticed when it is read.
+                Err(_) => break,
+            }
+        }
+        if self.unsent.is_empty() {
+            self.unsent = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        buffer: &mut [u8],
+        mut receive: impl FnMut(&mut Self, Heard<'_>) -> Result<(), Error>,
+    ) -> Result<Progress, Error> {
+        let count = loop {
+            match self.stream.read(buffer) {
+                Ok(0) => return Ok(Progress::End(None)),
+                Ok(count) => break count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected
+                    ) =>
+                {
+                    return Ok(Progress::Nothing);
+                }
+                Err(_) => return Ok(Progress::End(None)),
+            }
+        };
+        let mut bytes = &mut buffer[..count];
+        let mut head;
+        if let Some(mut opening) = self.opening.take() {
+            opening.1.extend_from_slice(bytes);
+            let Some(length) = answered(&opening.0, &opening.1)? else {
+                self.opening = Some(opening);
+                return Ok(Progress::Some(count));
+            };
+            head = opening.1.split_off(length);
+            bytes = &mut head;
+            receive(self, Heard::Open)?;
+            self.flush()?;
+        }
+        while let Some(event) = self.decoder.decode(&mut bytes)? {
+            match event {
+                Event::Text(text) => receive(self, Heard::Text(&text))?,
+                Event::Ping(payload) => self.send(Opcode::Pong, &payload)?,
+                Event::Close(frame) => {
+                    let code = frame
+                        .as_ref()
+                        .map(|frame| frame.code().as_u16().to_be_bytes());
+                    self.send(Opcode::Close, code.as_ref().map_or(&[], |code| code))?;
+                    return Ok(Progress::End(frame));
+                }
+                Event::Binary(_) | Event::Pong(_) => {}
+            }
+        }
+        Ok(Progress::Some(count))
+    }
+}
+
+/// Judges the answer to the handshake if it is whole, and says how long it was.
+fn answered(opening: &Opening, answer: &[u8]) -> Result<Option<usize>, Error> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(length) = response.parse(answer)? else {
+        return Ok(None);
+    };
+    let status = response
+        .code
+        .and_then(|code| StatusCode::from_u16(code).ok());
+    let headers: HeaderMap = response
+        .headers
+        .iter()
+        .filter_map(|header| {
+            let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+            Some((name, HeaderValue::from_bytes(header.value).ok()?))
+        })
+        .collect();
+    opening.verify(status.unwrap_or_default(), &headers)?;
+    Ok(Some(length))
+}

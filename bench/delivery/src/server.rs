@@ -1,0 +1,135 @@
+//! The server program: built, started, stopped.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::api::KEY;
+use crate::error::Error;
+use crate::token::SECRET;
+
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// The program, and where it listens and keeps things, however often it is started.
+#[derive(Debug)]
+pub(crate) struct Program {
+    path: PathBuf,
+    store: Option<TempDir>,
+    core: Option<usize>,
+    addr: SocketAddr,
+}
+
+/// A server that runs. Dropping it ends its process.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+}
+
+impl Program {
+    /// The program at a path, or of this repository.
+    pub(crate) fn new(
+        path: Option<PathBuf>,
+        keeps: bool,
+        core: Option<usize>,
+    ) -> Result<Self, Error> {
+        let path = path.map_or_else(build, Ok)?;
+        let store = keeps.then(TempDir::new).transpose();
+        // Free now, and not given to anybody else soon.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(Error::io("a free port"))?;
+        Ok(Self {
+            path,
+            store: store.map_err(Error::io("a directory for the store"))?,
+            core,
+            addr: port,
+        })
+    }
+
+    /// Whether what is published outlives the process.
+    pub(crate) fn keeps(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Starts it, and returns when it listens.
+    pub(crate) fn start(&self) -> Result<Server, Error> {
+        // The child dies with this process, however that ends.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]);
+        if let Some(core) = self.core {
+            command.args(["taskset", "--cpu-list", &core.to_string()]);
+        }
+        command
+            .arg(&self.path)
+            .args(["--listen", &self.addr.to_string()])
+            .args(["--jwt-secret", SECRET, "--api-key", KEY])
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        if let Some(store) = &self.store {
+            command.arg("--store").arg(store.path());
+        }
+        let mut child = command.spawn().map_err(Error::io("starting the server"))?;
+        let output = child.stdout.take().ok_or(Error::NotListening)?;
+        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+        let server = Server {
+            child,
+            addr: self.addr,
+        };
+        match lines.any(|line| line.starts_with("Open http://")) {
+            true => Ok(server),
+            false => Err(Error::NotListening),
+        }
+    }
+}
+
+impl Server {
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Tells it to stop, as a supervisor does.
+    pub(crate) fn terminate(&self) -> Result<(), Error> {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM)
+            .map_err(|error| Error::io("telling the server to stop")(error.into()))
+    }
+
+    /// How it has ended, if it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>, Error> {
+        self.child.try_wait().map_err(Error::io("the server's end"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn build() -> Result<PathBuf, Error> {
+    let built = Command::new("cargo")
+        .args([
+            "build",
+            "--release",
+            "-p",
+            "nextrush-server",
+            "--target-dir",
+        ])
+        .arg(Path::new(REPOSITORY).join("target"))
+        .current_dir(REPOSITORY)
+        .status()
+        .map_err(Error::io("cargo"))?;
+    if !built.success() {
+        return Err(Error::Build);
+    }
+    Ok(Path::new(REPOSITORY).join("target/release/nextrush"))
+}
