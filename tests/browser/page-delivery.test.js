@@ -277,6 +277,34 @@ test('five tabs have one connection for posts, and lose nothing when the one tha
   }
 });
 
+test('posts that were published and changed while the line was broken are there, each once', async () => {
+  const line = await Line.lay(server.port);
+  leaving.push(() => line.end());
+  const ada = await enter('Ada', 'press', { origin: line.page });
+  const publish = async (/** @type {string} */ title) =>
+    (await server.request('POST', '/api/posts', { token: token('bob'), body: { title } })).body.post;
+  await ada.part('tab-live').click();
+  await ada.isNow('connected', 'live-connection');
+  const { id } = await publish('first');
+  await ada.sees('post-item-title', 'first');
+  const before = await ada.part('post').count();
+  // Nothing is loaded anew from here on: what comes, comes over the channel.
+  await ada.page.route(/\/api\/posts$/, (route) => route.abort());
+  line.refuse = /^GET \/live/;
+  line.cut();
+  await ada.isNow('reconnecting', 'live-connection');
+  await ada.sees('live-connection-reason', /connection was lost|cannot be reached/);
+  await server.request('PUT', `/api/posts/${id}`, { token: token('bob'), body: { title: 'first, changed' } });
+  for (const title of ['second', 'third']) await publish(title);
+  line.refuse = null;
+  await ada.isNow('connected', 'live-connection');
+  await ada.sees('post-item-title', 'third');
+  const titles = await ada.part('post-item-title').allInnerTexts();
+  assert.deepEqual(titles.slice(0, 3), ['third', 'second', 'first, changed']);
+  assert.equal(titles.length, before + 2);
+  await ada.leave(LOST);
+});
+
 test('a page that is reloaded with messages in its outbox shows them, and sends them once', async () => {
   const line = await Line.lay(server.port);
   leaving.push(() => line.end());
