@@ -161,7 +161,7 @@ impl ChannelPolicy {
     /// client, on the thread that serves its socket: it must not block.
     ///
     /// What clients publish goes to all subscribers as it came. Whoever may publish needs not
-    /// be subscribed.
+    /// be subscribed. Where no policy has such a rule, `publish` is an unknown type of message.
     #[must_use]
     pub fn may_publish<F>(self, rule: F) -> Self
     where
@@ -275,6 +275,12 @@ impl Channels {
         };
         let rule = policy.may_subscribe.as_ref();
         rule.is_none_or(|rule| rule(socket, &channel))
+    }
+
+    /// Whether any policy lets clients publish.
+    pub(crate) fn have_publishing_clients(&self) -> bool {
+        let mut policies = self.policies.iter();
+        policies.any(|(_, policy)| policy.may_publish.is_some())
     }
 
     pub(crate) fn may_publish(&self, socket: &Socket, name: &str) -> bool {

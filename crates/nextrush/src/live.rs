@@ -345,10 +345,7 @@ impl LiveUpdates {
                 let channel = &*channel;
                 socket.send(Answer::new(Event::Unsubscribed { channel }, id));
             }
-            Command::Publish { channel } => {
-                self.answer_publish(socket, user, &channel, message, id)
-                    .await;
-            }
+            Command::Publish => self.answer_publish(socket, user, message, id).await,
             Command::Presence { channel } => {
                 let answer = self.answer_presence(socket, &channel, id);
                 if let Err(refusal) = answer {

@@ -22,10 +22,8 @@ pub(super) enum Command {
     Unsubscribe {
         channel: String,
     },
-    /// Its data is taken from the message as it is.
-    Publish {
-        channel: String,
-    },
+    /// What it holds is taken from the message as it is.
+    Publish,
     Presence {
         channel: String,
     },

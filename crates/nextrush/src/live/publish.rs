@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{LiveUpdates, PublishError};
 use crate::auth::User;
+use crate::command::CommandError;
 use crate::error_message::ErrorMessage;
 use crate::message::Message;
 use crate::once::{Answer, CommandId};
@@ -26,11 +27,10 @@ impl LiveUpdates {
         &self,
         socket: &Socket,
         user: Option<&User>,
-        channel: &str,
         message: &Message,
         id: Option<&CommandId>,
     ) {
-        match self.publish_for(socket, user, channel, message, id).await {
+        match self.publish_for(socket, user, message, id).await {
             Ok(Position { epoch, offset }) if id.is_some() => {
                 let epoch = epoch.to_string();
                 socket.send(Answer::new(Done { epoch, offset }, id));
@@ -44,14 +44,17 @@ impl LiveUpdates {
         &self,
         socket: &Socket,
         user: Option<&User>,
-        channel: &str,
         message: &Message,
         id: Option<&CommandId>,
     ) -> Result<Position, ErrorMessage> {
+        if !self.0.channels.have_publishing_clients() {
+            return Err(CommandError::UnknownType.to_message());
+        }
         let invalid = || ErrorMessage::new("Invalid message format");
         // From the text: what is only passed on is not read into values and written anew.
         let text = String::from_utf8_lossy(message.as_bytes());
-        let WithData { data } = serde_json::from_str(&text).map_err(|_| invalid())?;
+        let Fields { channel, data } = serde_json::from_str(&text).map_err(|_| invalid())?;
+        let channel = &*channel;
         if self.topic(channel).is_none() {
             return Err(refusal(channel, &PublishError::InvalidName));
         }
@@ -74,7 +77,8 @@ impl LiveUpdates {
 }
 
 #[derive(Deserialize)]
-struct WithData<'a> {
+struct Fields<'a> {
+    channel: String,
     #[serde(borrow)]
     data: &'a RawValue,
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use nextrush::{
-    App, Authenticated, ChannelPolicy, Channels, EmbeddedBroker, EngineConfig, Jwt, LiveUpdates,
-    Server, Socket,
+    App, Authenticated, ChannelPolicy, Channels, EngineConfig, Jwt, LiveUpdates, Server, Socket,
 };
+use nextrush_broker::EmbeddedBroker;
 use serde_json::{Value, json};
 
 use crate::support::{Client, SECRET, serve, token};

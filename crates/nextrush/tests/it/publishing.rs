@@ -32,6 +32,8 @@ async fn server() -> Server {
         let user = user.admit(&socket);
         live.connect_as(&socket, user);
     });
+    let closed = LiveUpdates::new(app.handle());
+    app.ws("/closed", move |socket: Socket| closed.connect(&socket));
     app.ws("/anonymous", move |socket: Socket| {
         anonymous.connect(&socket)
     });
@@ -150,5 +152,16 @@ async fn what_does_not_fit_is_refused() {
     ] {
         ada.send_json(message.clone()).await;
         assert_eq!(ada.json().await["message"], expected, "{message}");
+    }
+}
+
+#[tokio::test]
+async fn where_no_policy_lets_clients_publish_the_message_is_unknown() {
+    let server = server().await;
+    let mut client = Client::connect(&server, "/closed").await;
+    for message in [publish("wall", json!(1)), json!({ "type": "publish" })] {
+        client.send_json(message.clone()).await;
+        let unknown = json!({ "type": "error", "message": "Unknown message type" });
+        assert_eq!(client.json().await, unknown, "{message}");
     }
 }
