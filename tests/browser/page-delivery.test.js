@@ -161,16 +161,33 @@ for (const signal of /** @type {const} */ (['SIGTERM', 'SIGKILL'])) {
   });
 }
 
-test('a drained server says when to come back, and the page counts the seconds', async () => {
-  const ada = await enter('Ada', 'sluice');
-  await server.stop();
-  await ada.isNow('reconnecting');
-  await ada.part('connection-banner').waitFor();
-  // The advice is up to five seconds; whoever does not want to wait presses the button.
-  await server.run();
-  const retry = ada.part('retry-now');
-  if (await retry.isVisible()) await retry.click({ timeout: 1_000 }).catch(() => {});
+test('a server that drains says when to come back: the page counts the seconds, and misses nothing', async () => {
+  const ada = await Visitor.arrive(browser, server.page);
+  leaving.push(() => ada.context.close());
+  await ada.page.clock.install();
+  /** @type {import('playwright-core').WebSocketRoute | null} */
+  let socket = null;
+  let connections = 0;
+  await ada.page.routeWebSocket(/\/chat\//, (route) => {
+    route.connectToServer();
+    socket = route;
+    connections += 1;
+  });
+  await signIn(ada, 'Ada', 'sluice');
+  const bob = await member('sluice', 'bob');
+  await bob.say('seen');
+  await shows(ada, ['seen']);
+  const open = /** @type {import('playwright-core').WebSocketRoute} */ (/** @type {unknown} */ (socket));
+  open.send(JSON.stringify({ type: 'reconnect', afterMs: 60_000 }));
+  await open.close({ code: 1012, reason: 'reconnect after 60000 ms' });
+  await ada.sees('connection-reason', 'The server is restarting.');
+  await bob.say('missed');
+  await ada.page.clock.fastForward(45_000);
+  await ada.sees('connection-countdown', /Next attempt in 1[0-5] s/);
+  assert.equal(connections, 1);
+  await ada.page.clock.fastForward(15_000);
   await ada.isNow('connected');
+  await shows(ada, ['seen', 'missed']);
   await ada.part('connection-banner').waitFor({ state: 'hidden' });
   await ada.leave(LOST);
 });
@@ -260,6 +277,34 @@ test('five tabs have one connection for posts, and lose nothing when the one tha
   }
 });
 
+test('posts that were published and changed while the line was broken are there, each once', async () => {
+  const line = await Line.lay(server.port);
+  leaving.push(() => line.end());
+  const ada = await enter('Ada', 'press', { origin: line.page });
+  const publish = async (/** @type {string} */ title) =>
+    (await server.request('POST', '/api/posts', { token: token('bob'), body: { title } })).body.post;
+  await ada.part('tab-live').click();
+  await ada.isNow('connected', 'live-connection');
+  const { id } = await publish('first');
+  await ada.sees('post-item-title', 'first');
+  const before = await ada.part('post').count();
+  // Nothing is loaded anew from here on: what comes, comes over the channel.
+  await ada.page.route(/\/api\/posts$/, (route) => route.abort());
+  line.refuse = /^GET \/live/;
+  line.cut();
+  await ada.isNow('reconnecting', 'live-connection');
+  await ada.sees('live-connection-reason', /connection was lost|cannot be reached/);
+  await server.request('PUT', `/api/posts/${id}`, { token: token('bob'), body: { title: 'first, changed' } });
+  for (const title of ['second', 'third']) await publish(title);
+  line.refuse = null;
+  await ada.isNow('connected', 'live-connection');
+  await ada.sees('post-item-title', 'third');
+  const titles = await ada.part('post-item-title').allInnerTexts();
+  assert.deepEqual(titles.slice(0, 3), ['third', 'second', 'first, changed']);
+  assert.equal(titles.length, before + 2);
+  await ada.leave(LOST);
+});
+
 test('a page that is reloaded with messages in its outbox shows them, and sends them once', async () => {
   const line = await Line.lay(server.port);
   leaving.push(() => line.end());
@@ -318,7 +363,6 @@ test('a history that does not reach back is told in the log, with what is kept a
   await ada.isNow('reconnecting');
   for (let n = 1; n <= 120; n += 1) await bob.say(`n ${n}`);
   line.refuse = null;
-  await ada.part('retry-now').click();
   await ada.sees('gap', '120 messages were missed here');
   const kept = Array.from({ length: 50 }, (_, i) => `n ${71 + i}`);
   await shows(ada, ['seen', ...kept]);

@@ -111,7 +111,7 @@ export class InspectApi {
     const left = ticket ? ticket.expiresAt - this.#now() : 0;
     if (ticket && left > SOON_MS) return ticket.token;
     if (this.#access === 'open' || this.#key !== null) {
-      this.#renewal ??= this.#buy(this.#key).finally(() => {
+      this.#renewal ??= this.#renew().finally(() => {
         this.#renewal = null;
       });
       return this.#renewal;
@@ -183,6 +183,16 @@ export class InspectApi {
     } catch (cause) {
       if (cause instanceof HttpError) throw cause;
       throw new HttpError(HttpErrorCode.Unauthorized, 'The admin key is needed again.', { cause });
+    }
+  }
+
+  async #renew() {
+    try {
+      return await this.#buy(this.#key);
+    } catch (cause) {
+      // Another key holds now, or none: asking again and again would not help.
+      if (!(cause instanceof HttpError) || cause.code === HttpErrorCode.Unreachable) throw cause;
+      throw new ClientError(ErrorCode.Unauthorized, 'the key is not accepted any more', { cause });
     }
   }
 

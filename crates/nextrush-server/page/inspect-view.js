@@ -3,14 +3,14 @@ import { Confirm } from './confirm.js';
 import { ConnectionStatus } from './connection-status.js';
 import { DataTable } from './data-table.js';
 import { el, part, setAttribute, setText } from './dom.js';
+import { TILES, plots } from './figures.js';
 import { HttpError, HttpErrorCode } from './http.js';
 import { InspectApi } from './inspect-api.js';
-import { Plot } from './plot.js';
 import { SECTIONS, formatRoute } from './route.js';
 import { Series } from './series.js';
 import { Tail } from './tail.js';
 import { fullTime } from './time.js';
-import { age, bytes, count, duration } from './units.js';
+import { age, bytes, count } from './units.js';
 import { displayName } from './user.js';
 
 /**
@@ -26,22 +26,6 @@ const PAGE = 100;
 
 /** At most so many are shown: beyond that a filter helps more. */
 const MOST = 1_000;
-
-/** What every tile shows. @type {{ id: string, value: (sample: Sample) => string, isWarning?: (sample: Sample) => boolean }[]} */
-const TILES = [
-  { id: 'connections', value: (sample) => count(sample.connections) },
-  { id: 'in', value: (sample) => count(sample.messagesIn) },
-  { id: 'out', value: (sample) => count(sample.messagesOut) },
-  { id: 'published', value: (sample) => count(sample.published) },
-  { id: 'p99', value: (sample) => duration(sample.turn.p99Us), isWarning: (sample) => sample.turn.p99Us > 50_000 },
-  { id: 'backlog', value: (sample) => bytes(sample.backlogBytes) },
-  {
-    id: 'slow',
-    value: ({ slowReaders: { waiting, lagging } }) => `${count(waiting)} / ${count(lagging)}`,
-    isWarning: ({ slowReaders: { lagging } }) => lagging > 0,
-  },
-  { id: 'closed', value: ({ slowReaders: { closed } }) => count(closed) },
-];
 
 /** What the server does at this moment, for those who run it. */
 export class InspectView {
@@ -445,53 +429,6 @@ export class InspectView {
     // What is on the screen stays: it is old, and says so.
     setText(part(this.#root, 'table-error'), words(error));
   }
-}
-
-/**
- * @param {(second: number | null) => void} onCursor
- */
-function plots(onCursor) {
-  return [
-    new Plot({
-      title: 'Messages per second',
-      testId: 'plot-messages',
-      least: 10,
-      format: count,
-      onCursor,
-      lines: [
-        { name: 'in', color: 'first', value: (sample) => sample.messagesIn },
-        { name: 'out', color: 'second', value: (sample) => sample.messagesOut },
-      ],
-    }),
-    new Plot({
-      title: 'Turn of a shard',
-      testId: 'plot-turn',
-      least: 100,
-      format: duration,
-      onCursor,
-      lines: [
-        { name: 'p50', color: 'first', value: (sample) => sample.turn.p50Us },
-        { name: 'p99', color: 'second', value: (sample) => sample.turn.p99Us },
-      ],
-    }),
-    new Plot({
-      title: 'Connections',
-      testId: 'plot-connections',
-      least: 10,
-      format: count,
-      onCursor,
-      lines: [{ name: 'open', color: 'first', value: (sample) => sample.connections }],
-    }),
-    new Plot({
-      title: 'Backlog',
-      testId: 'plot-backlog',
-      least: 1024,
-      format: bytes,
-      base: 2,
-      onCursor,
-      lines: [{ name: 'waiting', color: 'third', value: (sample) => sample.backlogBytes }],
-    }),
-  ];
 }
 
 /**

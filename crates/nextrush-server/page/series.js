@@ -27,10 +27,6 @@ export class Series {
     return this.#samples.get(this.#last) ?? null;
   }
 
-  get isEmpty() {
-    return this.#samples.size === 0;
-  }
-
   /** @param {Sample[]} samples */
   add(samples) {
     for (const sample of samples) {

@@ -1,5 +1,5 @@
 import { ClientError, ErrorCode } from '/client/index.js';
-import { requestJson } from './http.js';
+import { HttpError, HttpErrorCode, requestJson } from './http.js';
 import { ofThisTab } from './storage.js';
 import { readToken } from './token.js';
 
@@ -95,11 +95,22 @@ export class Session extends EventTarget {
    * @param {import('./token.js').Identity} identity
    */
   async #renew({ user }) {
-    const renewed = this.#read(await this.#mint(String(user.id)));
+    const renewed = this.#read(await this.#mintAgain(String(user.id)));
     if (renewed.user.id !== user.id) throw new ClientError(ErrorCode.Unauthorized, 'the token is of somebody else');
     // Still the same user: nobody needs to hear of it.
     this.#keep(renewed);
     return renewed.token;
+  }
+
+  /** @param {string} name */
+  async #mintAgain(name) {
+    try {
+      return await this.#mint(name);
+    } catch (cause) {
+      if (!(cause instanceof HttpError) || cause.code === HttpErrorCode.Unreachable) throw cause;
+      // The server mints no tokens any more.
+      throw new ClientError(ErrorCode.Unauthorized, 'there is no new token', { cause });
+    }
   }
 
   /** @param {string} token */

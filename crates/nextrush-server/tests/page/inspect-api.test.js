@@ -10,14 +10,15 @@ const KEY = 'the admin key';
 
 /** An API whose server is played, with a clock that stands still. */
 function played({ access = 'key', stored = null } = {}) {
-  const world = { now: START, asked: [], tickets: 0, store: stored, access };
+  const world = { key: KEY, down: false, now: START, asked: [], tickets: 0, store: stored, access };
   const store = { get: () => world.store, set: (_, value) => void (world.store = value) };
   const request = async (method, path, { token } = {}) => {
     world.asked.push(`${method} ${path} ${token}`);
+    if (world.down) throw new HttpError('unreachable', 'The server cannot be reached.');
     if (path === '/api/inspect' && access === 'none') throw new HttpError('refused', '404');
     if (path === '/api/inspect') return { access };
     if (path === '/api/inspect/token') {
-      if (access === 'key' && token !== KEY) throw new HttpError('unauthorized', 'Invalid key');
+      if (access === 'key' && token !== world.key) throw new HttpError('unauthorized', 'Invalid key');
       world.tickets += 1;
       return { token: `ticket ${world.tickets}`, expiresAt: new Date(world.now + 600_000).toISOString() };
     }
@@ -72,6 +73,18 @@ test('a refused ticket is replaced once, where that is possible', async () => {
   api.leave();
   await assert.rejects(api.rooms(), { code: 'unauthorized' });
   assert.equal(world.store, null);
+});
+
+test('a key that holds no more is not tried again and again, a server that is not reached is', async () => {
+  const { api, world } = played();
+  await api.access();
+  await api.enter(KEY);
+  world.now += 600_000;
+  world.down = true;
+  await assert.rejects(api.ticket(), { code: 'unreachable' });
+  world.down = false;
+  world.key = 'another';
+  await assert.rejects(api.ticket(), { name: 'ClientError', code: 'unauthorized' });
 });
 
 test('a server without an inspector says so by having no address for it', async () => {

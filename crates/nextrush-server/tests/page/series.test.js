@@ -8,7 +8,7 @@ const connections = (sample) => sample.connections;
 
 test('samples take their places by the second, in whatever order they come', () => {
   const series = new Series();
-  assert.equal(series.isEmpty, true);
+  assert.equal(series.newest, null);
   series.add([at(1_003), at(1_001)]);
   series.add([at(1_002), at(1_003, 7)]);
   assert.deepEqual(series.values(connections).slice(-4), [null, 1_001, 1_002, 7]);

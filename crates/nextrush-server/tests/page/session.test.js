@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { readToken } from '../../page/token.js';
 
 const { Session } = await import('../../page/session.js');
+const { HttpError } = await import('../../page/http.js');
 
 const NOW = Date.UTC(2026, 0, 31);
 
@@ -116,4 +117,12 @@ test('a new token of somebody else is none', async () => {
   const other = new Session(memory({ token: ada(60), minted: 'yes' }), () => NOW, async () => ada(60, 'eve'));
   await assert.rejects(other.token(), { code: 'unauthorized' });
   assert.equal(session.identity.user.id, 'ada');
+});
+
+test('a server that mints no tokens any more ends the session, one that is not reached does not', async () => {
+  for (const [cause, code] of [['refused', 'unauthorized'], ['unreachable', 'unreachable']]) {
+    const store = memory({ token: ada(60), minted: 'yes' });
+    const session = new Session(store, () => NOW, () => Promise.reject(new HttpError(cause, cause)));
+    await assert.rejects(session.token(), { code });
+  }
 });
