@@ -11,11 +11,13 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use nextrush_protocol::handshake::client::Opening;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time;
 
 use super::error::ClientError;
 use super::target::Target;
+use super::tls;
 
 /// How long a server may take for its answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -123,6 +125,18 @@ async fn connect(target: &Target) -> Result<SendRequest<Full<Bytes>>, ClientErro
         .await
         .map_err(connect_error)?;
     stream.set_nodelay(true).map_err(connect_error)?;
+    if target.is_tls() {
+        let (host, _) = target.address();
+        let stream = tls::connect(stream, host).await.map_err(connect_error)?;
+        return shake_hands(target, stream).await;
+    }
+    shake_hands(target, stream).await
+}
+
+async fn shake_hands(
+    target: &Target,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<SendRequest<Full<Bytes>>, ClientError> {
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (client, connection) = handshake.map_err(http_error(target))?;
     // Its errors come out of the request as well.

@@ -9,8 +9,8 @@ use nextrush_protocol::handshake::AnswerError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The host's name leads nowhere, or nobody listens there, or this process is out of
-    /// files (`ulimit -n`).
+    /// The host's name leads nowhere, or nobody listens there, or its certificate is not
+    /// trusted, or this process is out of files (`ulimit -n`).
     #[error("cannot connect to {authority}")]
     Connect {
         /// Host and port.
@@ -56,12 +56,12 @@ pub enum InvalidTarget {
         example: &'static str,
     },
     /// Another scheme than the one that is spoken.
-    #[error("{found}:// is not supported, only {supported}:// is")]
+    #[error("{found}:// is not supported, only {}:// and {}:// are", supported[0], supported[1])]
     Scheme {
         /// The one that was given.
         found: String,
-        /// The one that can be.
-        supported: &'static str,
+        /// Those that can be, without TLS and with it.
+        supported: [&'static str; 2],
     },
     /// No host after the scheme.
     #[error("the URL names no host")]

@@ -3,6 +3,7 @@
 mod connect;
 mod error;
 mod target;
+mod tls;
 
 pub(crate) use self::connect::{Call, open};
 pub use self::error::{ClientError, InvalidTarget};

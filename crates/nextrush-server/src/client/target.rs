@@ -11,9 +11,10 @@ const ROOM: &str = "{room}";
 /// What stands for [`ROOM`] while the URL is parsed, which braces would not survive.
 const ROOM_ESCAPED: &str = "%7Broom%7D";
 
-/// An endpoint: `ws://host[:port]/path`.
+/// An endpoint: `ws://host[:port]/path`, or `wss://` with TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    is_tls: bool,
     host: String,
     port: u16,
     path: String,
@@ -30,6 +31,10 @@ impl Target {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// What to connect to. An IPv6 address stands without its brackets.
@@ -59,20 +64,22 @@ impl Target {
 impl Target {
     fn parse(
         text: &str,
-        supported: &'static str,
+        supported: [&'static str; 2],
         example: &'static str,
     ) -> Result<Self, InvalidTarget> {
         let invalid = InvalidTarget::Url { example };
         let uri: Uri = text.parse().map_err(|_| invalid.clone())?;
         let scheme = uri.scheme().map(Scheme::as_str).ok_or(invalid)?;
-        if scheme != supported {
+        let Some(place) = supported.iter().position(|known| *known == scheme) else {
             let found = scheme.to_owned();
             return Err(InvalidTarget::Scheme { found, supported });
-        }
+        };
+        let is_tls = place == 1;
         let host = uri.host().filter(|host| !host.is_empty());
         Ok(Self {
+            is_tls,
             host: host.ok_or(InvalidTarget::Host)?.to_owned(),
-            port: uri.port_u16().unwrap_or(80),
+            port: uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
             path: uri
                 .path_and_query()
                 .map_or("/", PathAndQuery::as_str)
@@ -86,11 +93,11 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, InvalidTarget> {
         let text = text.replace(ROOM, ROOM_ESCAPED);
-        Self::parse(&text, "ws", "ws://localhost:3000/rooms/load")
+        Self::parse(&text, ["ws", "wss"], "ws://localhost:3000/rooms/load")
     }
 }
 
-/// A server of this program: `http://host[:port]`.
+/// A server of this program: `http://host[:port]`, or `https://` with TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerUrl(Target);
 
@@ -108,7 +115,7 @@ impl FromStr for ServerUrl {
     type Err = InvalidTarget;
 
     fn from_str(text: &str) -> Result<Self, InvalidTarget> {
-        let target = Target::parse(text, "http", "http://localhost:3000")?;
+        let target = Target::parse(text, ["http", "https"], "http://localhost:3000")?;
         if target.path != "/" {
             return Err(InvalidTarget::Path);
         }
@@ -137,6 +144,7 @@ mod tests {
                 "/rooms/load",
             ),
             ("ws://example.com", "example.com:80", "/"),
+            ("wss://example.com", "example.com:443", "/"),
             ("ws://[::1]:1/a?b=c", "[::1]:1", "/a?b=c"),
         ] {
             let target: Target = url.parse().unwrap();
@@ -151,8 +159,10 @@ mod tests {
     fn other_urls_are_refused_with_the_reason() {
         let error = |url: &str| url.parse::<Target>().unwrap_err();
         for (url, message) in [
-            ("wss://a/", "wss:// is not supported, only ws:// is"),
-            ("http://a/", "http:// is not supported, only ws:// is"),
+            (
+                "http://a/",
+                "http:// is not supported, only ws:// and wss:// are",
+            ),
             (
                 "localhost:3000",
                 "this is no URL; one looks like ws://localhost:3000/rooms/load",
@@ -166,8 +176,11 @@ mod tests {
             assert_eq!(error(url).to_string(), message, "{url}");
         }
         let error = |url: &str| url.parse::<ServerUrl>().unwrap_err();
-        let scheme = error("https://a").to_string();
-        assert_eq!(scheme, "https:// is not supported, only http:// is");
+        let scheme = error("ftp://a").to_string();
+        assert_eq!(
+            scheme,
+            "ftp:// is not supported, only http:// and https:// are"
+        );
         assert_eq!(error("http://a/live"), InvalidTarget::Path);
         let server: ServerUrl = "http://[::1]:3000".parse().unwrap();
         assert_eq!(server.at("/live"), "ws://[::1]:3000/live".parse().unwrap());

@@ -39,7 +39,9 @@ async fn the_program_serves_tls_with_a_certificate() {
     };
     let certificate = file("certificate.pem", cert.pem());
     let key = file("key.pem", signing_key.serialize_pem());
-    let mut server = program(&["--tls-cert", &certificate, "--tls-key", &key])
+    let api_key = "the key of the API, also of 32 bytes or more";
+    let tls = ["--tls-cert", &certificate, "--tls-key", &key];
+    let mut server = program(&[&tls[..], &["--api-key", api_key]].concat())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
@@ -65,6 +67,19 @@ async fn the_program_serves_tls_with_a_certificate() {
     within(stream.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.ends_with(r#"{"status":"ok"}"#), "{answer}");
+
+    let url = format!("https://localhost:{port}");
+    for (trusted, is_success) in [(Some(&certificate), true), (None, false)] {
+        let mut publish = Command::new(env!("CARGO_BIN_EXE_nextrush"));
+        publish
+            .args(["publish", "posts", "1", "--url", &url, "--api-key", api_key])
+            .env_clear()
+            .envs(trusted.map(|file| ("SSL_CERT_FILE", file)));
+        let output = within(publish.output()).await.unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.success(), is_success, "{errors}");
+        assert_eq!(errors.contains("cannot connect to localhost"), !is_success);
+    }
 }
 
 #[tokio::test]
