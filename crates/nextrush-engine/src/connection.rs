@@ -10,7 +10,7 @@ use std::time::Duration;
 use nextrush_protocol::{CloseFrame, DeflateParams, Deflater, Frame};
 use parking_lot::Mutex;
 
-use crate::config::Options;
+use crate::config::{Backlog, Options};
 use crate::error::{ConnectionError, JoinError};
 use crate::handler::{Handler, Work};
 use crate::id::{ConnectionId, TimerId};
@@ -176,6 +176,11 @@ impl Connection {
         self.0.rooms.lock().as_slice().to_vec()
     }
 
+    /// The bounds of what may wait for it.
+    pub fn backlog(&self) -> Backlog {
+        self.0.options.backlog
+    }
+
     /// Bytes sent that the kernel has not taken yet. Publications count from the end of
     /// the turn of the shard on that brought them.
     pub fn buffered(&self) -> usize {
@@ -266,6 +271,12 @@ impl Connection {
     pub(crate) fn mark_closed(&self) {
         self.begin_closing();
         self.0.state.store(CLOSED, Ordering::Release);
+    }
+
+    /// Counts frames as sent that the shard is about to be told of.
+    pub(crate) fn count(&self, frames: &[Frame]) {
+        let bytes = frames.iter().map(|frame| weight(frame.len())).sum();
+        self.0.buffered.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Something that was counted as sent will not be written.

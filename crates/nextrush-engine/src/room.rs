@@ -131,6 +131,7 @@ impl Room {
     /// only how long the client may take nothing at all.
     pub fn give(&self, member: &Connection, frames: Vec<Frame>, rest: Option<Skippable>) {
         if self.is_served_by(member.link()) {
+            member.count(&frames);
             let giving = Giving {
                 room: self.0.id,
                 frames,

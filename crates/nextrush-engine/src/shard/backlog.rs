@@ -202,8 +202,9 @@ impl Outbox {
 
     /// Since when the client has not done what is wanted of it: taken the oldest frame, or
     /// anything at all if something stands here that could be left out.
-    pub(super) fn waits_since(&self, oldest: Moment) -> Moment {
-        if self.is_patient {
+    /// Nobody is waited for that is being closed.
+    pub(super) fn waits_since(&self, oldest: Moment, is_open: bool) -> Moment {
+        if self.is_patient && is_open {
             oldest.max(self.taken)
         } else {
             oldest

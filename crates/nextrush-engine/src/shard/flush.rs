@@ -252,13 +252,14 @@ impl<I: Io> Shard<I> {
         let key = live.key();
         let age = live.options().backlog.age;
         let is_bounded = live.has_bounded_age();
+        let is_open = live.phase == Phase::Open;
         let Some(outbox) = live.outbox.as_mut() else {
             return;
         };
         if is_bounded && outbox.age_check.is_none() {
             let oldest = outbox.oldest().unwrap_or(self.now);
             let id = self.link.next_timer();
-            let since = outbox.waits_since(oldest);
+            let since = outbox.waits_since(oldest, is_open);
             outbox.age_check = Some(self.timers.set(since.after(age), id, Due::Age(key)));
         }
         if !outbox.watched {
@@ -277,6 +278,7 @@ impl<I: Io> Shard<I> {
         };
         let limit = live.options().backlog.age;
         let is_bounded = live.has_bounded_age();
+        let is_open = live.phase == Phase::Open;
         let Some(outbox) = live.outbox.as_mut() else {
             return;
         };
@@ -284,7 +286,7 @@ impl<I: Io> Shard<I> {
         let Some(oldest) = outbox.oldest().filter(|_| is_bounded) else {
             return;
         };
-        if self.now.since(outbox.waits_since(oldest)) >= limit {
+        if self.now.since(outbox.waits_since(oldest, is_open)) >= limit {
             live.connection.begin_closing();
             self.end(key.slot, Ending::Failed(ConnectionError::SlowReader));
         } else {

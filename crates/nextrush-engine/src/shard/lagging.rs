@@ -49,7 +49,6 @@ impl<I: Io> Shard<I> {
         };
         let length = publication.sent.frame.len();
         if outbox.has_place(length, skippable.over.min(most), most) {
-            outbox.be_patient();
             return false;
         }
         self.begin_lag(slot, room, skippable);
@@ -59,9 +58,20 @@ impl<I: Io> Shard<I> {
     /// Sends what was published before the member came, and leaves out the rest for now.
     pub(super) fn give(&mut self, slot: u32, giving: Giving) {
         let Giving { room, frames, rest } = giving;
+        let Some(live) = self.slab.at(slot) else {
+            return;
+        };
+        if !live.is_sent_to() {
+            return frames
+                .iter()
+                .for_each(|frame| live.connection.settle(frame.len()));
+        }
         // What was published since it came comes first.
         self.hand_out(room);
-        self.send_patiently(slot, frames);
+        for frame in frames {
+            self.send(slot, frame);
+        }
+        self.be_patient(slot);
         let live = self.slab.at(slot);
         if let Some(rest) = rest
             && live.is_some_and(|live| live.is_in(room) && !live.lags_in(room))
@@ -71,11 +81,8 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    fn send_patiently(&mut self, slot: u32, frames: Vec<Frame>) {
-        for frame in frames {
-            let sent = self.sent_now(frame);
-            self.enqueue(slot, sent);
-        }
+    /// What waits can be had again later, or belongs to that.
+    pub(super) fn be_patient(&mut self, slot: u32) {
         let outbox = self.slab.at(slot).and_then(|live| live.outbox.as_mut());
         if let Some(outbox) = outbox {
             outbox.be_patient();
@@ -107,7 +114,7 @@ impl<I: Io> Shard<I> {
     /// Asks for what those lack who have taken what waited for them.
     pub(super) fn refill_drained(&mut self) {
         for (key, waiting) in mem::take(&mut self.drained) {
-            while let Some((refill, lag)) = self.ask(key, waiting) {
+            if let Some((refill, lag)) = self.ask(key, waiting) {
                 match self.caller.call(key.slot, || refill.refill(lag)) {
                     Ok(work) => self.begin_work(key, Purpose::Aside, work),
                     // The lag is dropped, which has closed the connection.
@@ -146,13 +153,15 @@ impl<I: Io> Shard<I> {
         };
         // What was published before is among what it gets now, or will be.
         self.hand_out(room);
-        self.send_patiently(slot, frames);
+        for frame in frames {
+            let sent = self.sent_now(frame);
+            self.enqueue(slot, sent);
+        }
+        self.be_patient(slot);
         match next {
             Some(first) => {
-                let live = self.slab.at(slot);
-                if let Some(lagging) = live.and_then(|live| live.lagging(room)) {
-                    lagging.first = first;
-                    lagging.is_asked = false;
+                if let Some(live) = self.slab.at(slot) {
+                    live.put_off(room, first);
                 }
                 self.mark_dirty(slot);
             }
@@ -163,8 +172,11 @@ impl<I: Io> Shard<I> {
     /// Also if there is none.
     pub(super) fn end_lag(&mut self, slot: u32, room: RoomId) {
         let live = self.slab.at(slot).filter(|live| live.is(Flags::LAGS));
-        if live.is_some_and(|live| live.end_lag(room)) {
-            self.counts.lagging -= 1;
+        match live.map(|live| live.end_lag(room)) {
+            Some(true) => self.counts.lagging -= 1,
+            // The next one can be filled.
+            Some(false) => self.mark_dirty(slot),
+            None => {}
         }
     }
 }
@@ -182,10 +194,29 @@ impl Live {
         lags.find(|lagging| lagging.room == room)
     }
 
-    /// One that can be filled now, with so many bytes waiting.
+    /// One that can be filled now, with so many bytes waiting: one at a time, so that their parts
+    /// don't add up.
     fn next_lag(&mut self, waiting: usize) -> Option<&mut Lagging> {
-        let mut lags = self.extra_mut()?.lags.iter_mut();
-        lags.find(|lagging| !lagging.is_asked && waiting <= lagging.low)
+        let lags = &mut self.extra_mut()?.lags;
+        if lags.iter().any(|lagging| lagging.is_asked) {
+            return None;
+        }
+        lags.iter_mut().find(|lagging| waiting <= lagging.low)
+    }
+
+    /// A part of a lag was filled, and it is the others' turn.
+    fn put_off(&mut self, room: RoomId, first: u64) {
+        let Some(extra) = self.extra_mut() else {
+            return;
+        };
+        let lags = &mut extra.lags;
+        if let Some(index) = lags.iter().position(|lagging| lagging.room == room) {
+            lags[index..].rotate_left(1);
+            if let Some(lagging) = lags.last_mut() {
+                lagging.first = first;
+                lagging.is_asked = false;
+            }
+        }
     }
 
     fn begin_lag(&mut self, room: RoomId, number: u64, skippable: &Skippable) {

@@ -177,6 +177,9 @@ impl<I: Io> Shard<I> {
             };
             if publication.is_for(live.id()) && !self.skips(slot, room, publication) {
                 self.enqueue(slot, publication.sent.clone());
+                if publication.skippable.is_some() {
+                    self.be_patient(slot);
+                }
             }
         }
     }
