@@ -116,8 +116,9 @@ impl ChannelPolicy {
     }
 
     /// Gives each new subscriber the newest update at once, or with a [key](Self::key) the
-    /// newest of each key that the history has. At least that much is remembered. A client that
-    /// comes back and can recover gets what it missed.
+    /// newest of each key that the [history](Self::history) has, 256 KiB at most. One update is
+    /// remembered at least; with a key the history has to be long enough for all of them. A
+    /// client that comes back and can recover gets what it missed.
     #[must_use]
     pub fn latest_value(self) -> Self {
         Self {

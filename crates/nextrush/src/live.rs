@@ -38,6 +38,9 @@ use crate::socket::Socket;
 use crate::timestamp::Timestamp;
 use crate::topics::{self, Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
 
+/// How much of the newest updates a new subscriber is given, in bytes, with what waits for it.
+const NEWEST_BYTES: usize = 256 * 1024;
+
 /// The most channels one socket can be subscribed to.
 const CHANNELS_PER_SOCKET: usize = 100;
 
@@ -185,17 +188,24 @@ impl LiveUpdates {
             // One that is there already stays, whatever comes of this.
             is_subscribed: !self.note(topic, socket)?,
         };
+        let mut is_given_up = false;
         let enter = |room: &Room, history: &History, entrance: Entrance| {
-            // Unsubscribed again meanwhile, by another task.
-            if !self.is_noted(topic, socket.id()) {
-                socket.connection().leave(room);
-            }
             noted.is_subscribed = true;
-            then(room, history, entrance)
+            if self.is_noted(topic, socket.id()) {
+                return then(room, history, entrance);
+            }
+            // Unsubscribed again meanwhile, by another task.
+            is_given_up = true;
+            socket.connection().leave(room);
+            Entered::default()
         };
         self.topics()
             .subscribe(topic, &self.feed(), socket, query, enter)
-            .await
+            .await?;
+        if is_given_up {
+            return Err(SubscribeError::GivenUp);
+        }
+        Ok(())
     }
 
     /// Unsubscribes a socket; `false` if it was not subscribed.
@@ -379,8 +389,10 @@ impl LiveUpdates {
         }
         let latest_value = self.0.channels.latest_value(channel);
         let query = match (since, latest_value) {
-            (Some(since), _) => since.query(),
-            (None, Some(Some(_))) => HistoryQuery::Latest(usize::MAX),
+            // Also for who cannot recover.
+            (_, Some(Some(_))) => HistoryQuery::Latest(usize::MAX),
+            (Some(_), Some(None)) => HistoryQuery::Latest(recovery::LIMIT),
+            (Some(since), None) => since.query(),
             (None, Some(None)) => HistoryQuery::Latest(1),
             (None, None) => HistoryQuery::Latest(0),
         };
@@ -390,7 +402,10 @@ impl LiveUpdates {
             let missed = since.map(|since| since.missed(history));
             let Position { epoch, offset } = history.position;
             let newest = match (latest_value, &missed) {
-                (Some(key), None) if entrance == Entrance::New => newest(history, key),
+                (Some(key), None | Some(Err(_))) if entrance == Entrance::New => {
+                    let waiting = socket.connection().buffered();
+                    newest(history, key, NEWEST_BYTES.saturating_sub(waiting))
+                }
                 _ => Vec::new(),
             };
             let subscribed = Event::Subscribed {
@@ -402,11 +417,11 @@ impl LiveUpdates {
                 latest: self.0.channels.is_latest(channel),
             };
             socket.send(Answer::new(subscribed, id));
-            for publication in newest {
-                socket.send(update(&topic, &publication));
-            }
             let missed = missed.and_then(Result::ok).unwrap_or_default();
-            let entered = self.enter_with(socket, &topic, epoch, missed);
+            let mut entered = self.enter_with(socket, &topic, epoch, missed);
+            let newest = newest.iter();
+            let newest = newest.map(|newest| self.0.encoded.update(&topic, epoch, newest));
+            entered.missed.extend(newest);
             if let Some(user) = user
                 && entrance == Entrance::New
                 && self.0.channels.has_presence(channel)
@@ -431,7 +446,8 @@ impl LiveUpdates {
         let heals =
             self.0.channels.slow_policy(channel_of(topic)).slow_readers == SlowReaders::Heal;
         let waiting = socket.connection().buffered();
-        let (at_once, rest) = match topics::PART.checked_sub(waiting) {
+        let part = topics::PART.min(socket.connection().backlog().bytes / 2);
+        let (at_once, rest) = match part.checked_sub(waiting) {
             _ if !heals => (missed, None),
             Some(place) => {
                 let at_once = topics::first_bytes(missed, place);
@@ -687,10 +703,10 @@ fn update(topic: &Topic, publication: &Publication) -> Outgoing {
     }
 }
 
-/// The newest publication, or of each key that this JSON pointer leads to.
-fn newest(history: &History, key: Option<&str>) -> Vec<Arc<Publication>> {
+/// The newest publication, or of each key that this JSON pointer leads to; no more than so many
+/// bytes.
+fn newest(history: &History, key: Option<&str>, mut left: usize) -> Vec<Arc<Publication>> {
     let mut keys = HashSet::new();
-    let mut left = recovery::LIMIT_BYTES;
     let mut newest: Vec<_> = history
         .publications
         .iter()

@@ -30,6 +30,9 @@ pub(crate) const DATA_BYTES: usize = 4096;
 pub(crate) struct Presence<C> {
     channels: Mutex<HashMap<Topic, Members<C>>>,
     devices: AtomicU64,
+    /// The highest version of all channels: one that becomes empty and is forgotten must not
+    /// begin with lower ones later.
+    version: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -98,15 +101,26 @@ impl<C> Default for Presence<C> {
         Self {
             channels: Mutex::default(),
             devices: AtomicU64::new(1),
+            version: AtomicU64::new(0),
         }
     }
 }
 
-impl<C> Default for Members<C> {
-    fn default() -> Self {
-        Self {
-            version: 0,
+impl<C> Presence<C> {
+    /// A channel in which nobody is yet.
+    fn begin(&self) -> Members<C> {
+        Members {
+            version: self.version.load(Ordering::Relaxed),
             devices: IndexMap::new(),
+        }
+    }
+
+    fn forget_if_empty(&self, channels: &mut HashMap<Topic, Members<C>>, topic: &Topic) {
+        let is_empty = |members: &Members<C>| members.devices.is_empty();
+        if channels.get(topic).is_some_and(is_empty)
+            && let Some(members) = channels.remove(topic)
+        {
+            self.version.fetch_max(members.version, Ordering::Relaxed);
         }
     }
 }
@@ -116,7 +130,9 @@ impl<C: Copy + Eq> Presence<C> {
     /// one again, and then nothing has changed.
     pub(crate) fn join(&self, topic: &Topic, user: &User, id: C) -> Option<Diff> {
         let mut channels = self.channels.lock();
-        let members = channels.entry(topic.clone()).or_default();
+        let members = channels
+            .entry(topic.clone())
+            .or_insert_with(|| self.begin());
         let is_waited_for = |device: &&mut Device<C>| {
             matches!(device.place, Place::LostUntil(_)) && device.user == *user
         };
@@ -147,9 +163,7 @@ impl<C: Copy + Eq> Presence<C> {
         let mut channels = self.channels.lock();
         let members = channels.get_mut(topic)?;
         let diff = members.remove(|device| device.place == Place::At(id));
-        if members.devices.is_empty() {
-            channels.remove(topic);
-        }
+        self.forget_if_empty(&mut channels, topic);
         diff
     }
 
@@ -175,9 +189,7 @@ impl<C: Copy + Eq> Presence<C> {
         let is_over =
             |device: &Device<C>| matches!(device.place, Place::LostUntil(end) if end <= now_ms);
         let diff = members.remove(is_over);
-        if members.devices.is_empty() {
-            channels.remove(topic);
-        }
+        self.forget_if_empty(&mut channels, topic);
         diff
     }
 
@@ -199,11 +211,13 @@ impl<C: Copy + Eq> Presence<C> {
     /// Has no effect once somebody is there.
     pub(crate) fn take_over(&self, topic: &Topic, before: Snapshot, until_ms: u64) {
         let mut channels = self.channels.lock();
-        let members = channels.entry(topic.clone()).or_default();
+        let members = channels
+            .entry(topic.clone())
+            .or_insert_with(|| self.begin());
         if !members.devices.is_empty() {
             return;
         }
-        members.version = before.version;
+        members.version = members.version.max(before.version);
         for member in before.members {
             for shown in member.devices {
                 // New names come after those that are in use.
@@ -218,9 +232,7 @@ impl<C: Copy + Eq> Presence<C> {
                 members.devices.insert(shown.id, device);
             }
         }
-        if members.devices.is_empty() {
-            channels.remove(topic);
-        }
+        self.forget_if_empty(&mut channels, topic);
     }
 
     /// Everybody who is there.

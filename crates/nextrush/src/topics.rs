@@ -48,6 +48,9 @@ pub enum SubscribeError {
         /// The limit that was reached.
         limit: usize,
     },
+    /// The socket was unsubscribed while it was being subscribed.
+    #[error("the subscription was given up meanwhile")]
+    GivenUp,
     /// The socket cannot be a member: it is closed, or it belongs to another
     /// application.
     #[error(transparent)]
@@ -141,7 +144,8 @@ impl Topics {
         };
         let local = Arc::clone(&entering.local);
         drop(entering);
-        if entered.is_err() {
+        // It may have left again at once.
+        if !local.room.contains(socket.id()) {
             let mut interest = local.interest.lock().await;
             if let Err(error) = self.retire_if_unused(topic, &local, &mut interest).await {
                 tracing::warn!(%error, %topic, "the broker could not be told that a topic is unused");

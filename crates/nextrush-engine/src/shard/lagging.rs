@@ -1,8 +1,6 @@
 use std::mem;
 use std::sync::Arc;
 
-use nextrush_protocol::Frame;
-
 use super::Shard;
 use super::backlog::COALESCE;
 use super::calls::{Purpose, drop_shielded, log_panic};

@@ -93,7 +93,7 @@ impl From<Event<'_>> for Outgoing {
 pub(super) fn refusal(channel: &str, error: &SubscribeError) -> ErrorMessage {
     let message = match error {
         SubscribeError::InvalidName => "Invalid channel name",
-        SubscribeError::Refused => "Subscription refused",
+        SubscribeError::Refused | SubscribeError::GivenUp => "Subscription refused",
         SubscribeError::TooManyChannels { .. } => "Too many channels",
         SubscribeError::Join(_) | SubscribeError::Broker(_) => {
             tracing::error!(%error, channel, "cannot subscribe");

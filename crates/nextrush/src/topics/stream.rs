@@ -112,14 +112,16 @@ impl Subscriber<'_> {
             self.begin_anew(epoch, offset);
             return Ok(());
         }
-        let publications = first_bytes(&history.publications, PART.min(self.lag.capacity()));
+        let publications = first_bytes(&history.publications, self.part());
         let oldest = publications.first().map_or(top + 1, |oldest| oldest.offset);
         let last = publications.last().map_or(top, |last| last.offset);
         let held: Vec<Frame> = held
             .into_iter()
             .filter_map(|(offset, frame)| (offset > top).then_some(frame))
             .collect();
-        let is_last = last == top && held.iter().map(Frame::len).sum::<usize>() <= PART;
+        let bytes: usize = publications.iter().map(|given| weight(given)).sum();
+        let held_bytes: usize = held.iter().map(Frame::len).sum();
+        let is_last = last == top && (held.is_empty() || bytes + held_bytes <= self.part());
         let counters = &self.local.policy.counters;
         counters.sent_later(publications.len());
         counters.missed(oldest - first);
@@ -149,16 +151,15 @@ impl Subscriber<'_> {
         };
         let counters = &self.local.policy.counters;
         let epoch = current.epoch;
-        let is_same = epoch == self.stream.epoch;
-        let first = if is_same { self.lag.first() } else { 1 };
-        let mut frames = Vec::new();
-        if !is_same {
-            frames = self.frames(&Behind::lost(epoch, first..=first.saturating_sub(1)));
+        if epoch != self.stream.epoch {
+            return self.begin_anew(epoch, state.delivered);
         }
+        let first = self.lag.first();
+        let mut frames = Vec::new();
         let mut bytes = 0;
         for (offset, frame) in state.newest.since(first) {
             bytes += frame.len();
-            if bytes > PART.min(self.lag.capacity()) && !frames.is_empty() {
+            if bytes > self.part() && !frames.is_empty() {
                 return self.lag.fill_part(frames, offset);
             }
             counters.sent_later(1);
@@ -195,6 +196,11 @@ impl Subscriber<'_> {
         self.lag.fill(frames);
     }
 
+    /// How much it is given at once, in bytes.
+    fn part(&self) -> usize {
+        PART.min(self.lag.capacity() / 2)
+    }
+
     fn frames(&self, behind: &Behind<'_>) -> Vec<Frame> {
         let messages = self.feed.catch_up(&self.local.topic, behind);
         messages.into_iter().map(Outgoing::into_frame).collect()
@@ -207,12 +213,18 @@ pub(crate) fn first_bytes(
     mut bytes: usize,
 ) -> &[Arc<Publication>] {
     let fits = |publication: &&Arc<Publication>| {
-        let left = bytes.checked_sub(publication.data.len());
+        let left = bytes.checked_sub(weight(publication));
         bytes = left.unwrap_or_default();
         left.is_some()
     };
     let count = publications.iter().take_while(fits).count();
     &publications[..count.max(1).min(publications.len())]
+}
+
+/// About what a publication takes on the wire, in bytes.
+fn weight(publication: &Publication) -> usize {
+    const AROUND: usize = 400;
+    publication.data.len() + AROUND
 }
 
 /// The newest publication of each key.
@@ -300,7 +312,7 @@ mod tests {
             })
         };
         let all: Vec<_> = (1..=5).map(publication).collect();
-        for (bytes, count) in [(0, 1), (9, 1), (10, 1), (29, 2), (50, 5), (99, 5)] {
+        for (bytes, count) in [(0, 1), (409, 1), (410, 1), (829, 2), (2050, 5), (9999, 5)] {
             assert_eq!(first_bytes(&all, bytes).len(), count, "{bytes}");
         }
         assert!(first_bytes(&[], 10).is_empty());

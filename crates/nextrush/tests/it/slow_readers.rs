@@ -215,6 +215,23 @@ async fn a_channel_of_latest_values_gives_the_newest_to_whoever_comes() {
 }
 
 #[tokio::test]
+async fn a_channel_of_latest_values_gives_the_newest_to_whoever_cannot_recover() {
+    let (server, live) = live(ChannelPolicy::new().latest_value()).await;
+    let (client, answer) = subscribe(&server, "busy").await;
+    client.cut();
+    for number in 1..=3 {
+        live.publish("busy", &number).await.unwrap();
+    }
+    let mut client = Client::connect(&server, "/live").await;
+    let since = json!({ "epoch": answer["epoch"], "offset": 0 });
+    client
+        .send_json(json!({ "type": "subscribe", "channel": "busy", "since": since }))
+        .await;
+    assert_eq!(client.json().await["recovered"], false);
+    assert_eq!(client.json().await["data"], 3);
+}
+
+#[tokio::test]
 async fn a_slow_member_of_a_chat_gets_the_room_again_with_what_it_missed() {
     let mut app = App::new();
     app.jwt(Jwt::hs256(SECRET));
@@ -268,7 +285,7 @@ async fn a_slow_member_of_a_chat_gets_the_room_again_with_what_it_missed() {
 
 #[tokio::test]
 async fn a_client_with_many_channels_comes_back_on_a_slow_line() {
-    const CHANNELS: usize = 10;
+    const CHANNELS: usize = 60;
     let mut app = App::new();
     let policy = ChannelPolicy::new().history(1000, HOUR);
     let channels = Channels::new().channel("busy-:id", policy).unwrap();
@@ -282,7 +299,7 @@ async fn a_client_with_many_channels_comes_back_on_a_slow_line() {
         let (_, answer) = subscribe(&server, name).await;
         epochs.push(answer["epoch"].clone());
         for number in 1..=16 {
-            let data = json!({ "n": number, "filling": "x".repeat(SIZE) });
+            let data = json!({ "n": number, "filling": "x".repeat(6_000) });
             live.publish(name, &data).await.unwrap();
         }
     }
