@@ -253,7 +253,7 @@ async fn a_head_that_comes_a_byte_a_second_is_cut_in_the_handshakes_time() {
     assert!(began.elapsed() < Duration::from_secs(20));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn hundreds_of_half_handshakes_are_all_closed_and_others_served() {
     let server = echo().await;
     let mut halves = Vec::new();
@@ -264,6 +264,8 @@ async fn hundreds_of_half_handshakes_are_all_closed_and_others_served() {
         halves.push(stream);
     }
     assert_serves(&server).await;
+    // Not before: while a shard works the clock would run ahead of it.
+    tokio::time::pause();
     for mut half in halves {
         let mut answer = Vec::new();
         // An error says that the connection was reset.
