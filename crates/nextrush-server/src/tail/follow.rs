@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -34,7 +34,8 @@ pub(super) struct Incoming<'a> {
     reason: Option<String>,
     #[serde(default)]
     latest: bool,
-    #[serde(borrow)]
+    /// Also `null`, which is data like any other.
+    #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
     timestamp: Option<String>,
     from: Option<u64>,
@@ -42,6 +43,10 @@ pub(super) struct Incoming<'a> {
     message: Option<String>,
     details: Option<String>,
     after_ms: Option<u64>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Something to be printed.
@@ -109,6 +114,8 @@ impl Follow {
                 None => Ok(Vec::new()),
             },
             ("gap", Some(epoch), _) => match (message.from, message.to) {
+                // One that tells nothing new.
+                (_, Some(to)) if self.has_seen(&epoch, to) => Ok(Vec::new()),
                 (Some(from), Some(to)) => {
                     self.position = Some(Since { epoch, offset: to });
                     Ok(vec![self.gap(from, Some(to), None)])
@@ -128,6 +135,11 @@ impl Follow {
         }
     }
 
+    fn has_seen(&self, epoch: &str, offset: u64) -> bool {
+        let known = self.position.as_ref();
+        known.is_some_and(|known| known.epoch == epoch && offset <= known.offset)
+    }
+
     fn enter(
         &mut self,
         top: Since,
@@ -138,8 +150,8 @@ impl Follow {
             // What was missed follows.
             Some(_) if recovered == Some(true) => Vec::new(),
             Some(known) => {
-                let from = known.offset + 1;
-                let to = (known.epoch == top.epoch).then_some(top.offset);
+                let from = known.offset.saturating_add(1);
+                let to = (known.epoch == top.epoch && from <= top.offset).then_some(top.offset);
                 self.position = Some(top);
                 vec![self.gap(from, to, reason)]
             }
@@ -256,6 +268,36 @@ mod tests {
             "type": "subscribe", "channel": "a", "since": { "epoch": EPOCH, "offset": 6 },
         });
         assert_eq!(follow.subscribe(), expected.to_string());
+    }
+
+    #[test]
+    fn null_is_data_too() {
+        let mut follow = Follow::new("a", None);
+        take(&mut follow, &subscribed(5, json!({})));
+        let null = json!({ "type": "update", "data": null, "offset": 6 });
+        assert_eq!(take(&mut follow, &null), ["null"]);
+        assert_eq!(take(&mut follow, &update(7)), ["7"]);
+    }
+
+    #[test]
+    fn a_gap_that_ends_before_the_position_is_none() {
+        let mut follow = Follow::new("a", None);
+        take(&mut follow, &subscribed(5, json!({})));
+        let gap = json!({ "type": "gap", "epoch": EPOCH, "from": 0, "to": 3 });
+        assert_eq!(take(&mut follow, &gap), NOTHING);
+        assert_eq!(take(&mut follow, &update(6)), ["6"]);
+    }
+
+    #[test]
+    fn a_position_at_the_end_of_all_numbers_does_no_harm() {
+        let since = Since {
+            epoch: EPOCH.to_owned(),
+            offset: u64::MAX,
+        };
+        let mut follow = Follow::new("a", Some(since));
+        let ahead = subscribed(5, json!({ "recovered": false, "reason": "ahead" }));
+        assert_eq!(take(&mut follow, &ahead).len(), 1);
+        assert_eq!(take(&mut follow, &update(6)), ["6"]);
     }
 
     #[test]
