@@ -1,6 +1,7 @@
 //! Posts: a small HTTP API whose changes are published to `/live`.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,10 +107,13 @@ async fn create(
 ) -> Result<Json<Saved>, ApiError> {
     let Json(NewPost { title, body }) = post?;
     check(Some(&title), Some(&body))?;
-    let post = posts.create(title, body, author).await?;
-    live.publish(CHANNEL, &Change::NewPost { post: &post })
-        .await?;
-    Ok(Saved::new(post))
+    whole(async move {
+        let post = posts.create(title, body, author).await?;
+        live.publish(CHANNEL, &Change::NewPost { post: &post })
+            .await?;
+        Ok(Saved::new(post))
+    })
+    .await
 }
 
 async fn update(
@@ -121,12 +125,26 @@ async fn update(
 ) -> Result<Json<Saved>, ApiError> {
     let (Path(id), Json(change)) = (id?, change?);
     check(change.title.as_deref(), change.body.as_deref())?;
-    let post = posts.update(id, change).await?;
-    live.publish(CHANNEL, &Change::PostUpdated { post: &post })
-        .await?;
-    live.publish(&format!("post-{id}"), &Change::Updated { post: &post })
-        .await?;
-    Ok(Saved::new(post))
+    whole(async move {
+        let post = posts.update(id, change).await?;
+        live.publish(CHANNEL, &Change::PostUpdated { post: &post })
+            .await?;
+        live.publish(&format!("post-{id}"), &Change::Updated { post: &post })
+            .await?;
+        Ok(Saved::new(post))
+    })
+    .await
+}
+
+/// Does all of it, also if the client goes away in the middle, which ends its request: what is
+/// saved is told, and what is on disk is in memory.
+async fn whole<T: Send + 'static>(
+    change: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::spawn(change).await {
+        Ok(done) => done,
+        Err(error) => resume_unwind(error.into_panic()),
+    }
 }
 
 fn check(title: Option<&str>, body: Option<&str>) -> Result<(), ApiError> {

@@ -255,7 +255,7 @@ async fn refusals_are_told_and_fail() {
         (
             vec!["publish", "a", "1", "--url", "ftp://x", "--api-key", KEY],
             2,
-            "only http:// is",
+            "only http:// and https:// are",
         ),
         (vec!["publish", "a", "1", "--url", &url], 2, "--api-key"),
         (
