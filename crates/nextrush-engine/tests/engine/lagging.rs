@@ -400,6 +400,7 @@ fn a_member_can_be_given_what_was_published_before_it_came() {
     // Lags already.
     stream.room.give(&late.connection, Vec::new(), Some(from()));
     assert_eq!(read_all(&mut world, &mut late), stream.since(8));
+    assert_eq!(late.connection.buffered(), 0);
     let live = stream.publish();
     assert_eq!(read_all(&mut world, &mut late), [live]);
     let outside = world.connect();
