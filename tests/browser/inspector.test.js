@@ -355,8 +355,12 @@ describe('with the real server', () => {
       await ops.page.keyboard.press('Enter');
       await ops.isNow('connected', 'inspect-connection');
       await ops.part('tile-connections').filter({ hasText: '1' }).waitFor();
+      // Looked for from before on: it may be back before the restart is known to be done.
+      const away = ops.page.waitForFunction(
+        () => document.querySelector('[data-testid=inspect-connection]')?.getAttribute('data-state') !== 'connected',
+      );
       await guarded.restart();
-      await ops.page.waitForFunction(() => document.querySelector('[data-testid=inspect-connection]')?.getAttribute('data-state') !== 'connected');
+      await away;
       // Another process has other tickets, and the same key.
       await ops.isNow('connected', 'inspect-connection');
       await ops.leave(/401|^WebSocket connection to|ERR_CONNECTION_REFUSED/);
