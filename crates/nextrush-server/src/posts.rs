@@ -1,6 +1,7 @@
 //! Posts: a small HTTP API whose changes are published to `/live`.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,7 +144,11 @@ async fn whole<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     match tokio::spawn(change).await {
         Ok(done) => done,
-        Err(error) => resume_unwind(error.into_panic()),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime ends, and this with it.
+            Err(_) => pending().await,
+        },
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod encoded;
 mod messages;
+mod presence;
 mod publish;
 mod restart;
 
@@ -16,7 +17,6 @@ use nextrush_engine::{CloseReason, ConnectionId, Room};
 use nextrush_protocol::CloseCode;
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ use crate::handle::Handle;
 use crate::message::Message;
 use crate::once::{self, Answer, CommandId, Request};
 use crate::outgoing::Outgoing;
-use crate::presence::{self, Diff, Presence, Snapshot};
+use crate::presence::{Presence, Snapshot};
 use crate::recovery::{self, Since};
 use crate::room::{JoinError, RoomName};
 use crate::slow_readers::{SlowReaderCounts, SlowReaders};
@@ -462,86 +462,6 @@ impl LiveUpdates {
             missed: updates.collect(),
             rest: rest.map(|first| first.offset),
         }
-    }
-
-    /// The topic of a channel with presence that the socket is subscribed to.
-    fn with_presence(&self, socket: &Socket, channel: &str) -> Result<Topic, ErrorMessage> {
-        let topic = self.topic(channel);
-        let topic = topic.ok_or_else(|| refusal(channel, &SubscribeError::InvalidName))?;
-        if !self.is_noted(&topic, socket.id()) {
-            return Err(ErrorMessage::new("Not subscribed"));
-        }
-        if !self.0.channels.has_presence(channel) {
-            return Err(ErrorMessage::new("No presence in this channel"));
-        }
-        Ok(topic)
-    }
-
-    fn answer_presence(
-        &self,
-        socket: &Socket,
-        channel: &str,
-        id: Option<&CommandId>,
-    ) -> Result<(), ErrorMessage> {
-        let topic = self.with_presence(socket, channel)?;
-        // Under the topic's lock, so that the diffs that follow are those after it.
-        self.topics().enter(&topic, |_| {
-            let snapshot = self.0.presence.snapshot(&topic);
-            socket.send(Answer::new(Event::Presence { channel, snapshot }, id));
-        });
-        Ok(())
-    }
-
-    fn update_presence(
-        &self,
-        socket: &Socket,
-        channel: &str,
-        data: Value,
-    ) -> Result<(), ErrorMessage> {
-        let topic = self.with_presence(socket, channel)?;
-        if data.to_string().len() > presence::DATA_BYTES {
-            let details = format!("at most {} bytes of JSON", presence::DATA_BYTES);
-            return Err(ErrorMessage::new("Presence data too large").details(details));
-        }
-        self.topics().enter(&topic, |room| {
-            let updated = self.0.presence.update(&topic, socket.id(), data);
-            self.announce(room, &topic, updated);
-        });
-        Ok(())
-    }
-
-    /// Tells everybody in the room what has changed, if anything has. Called under the
-    /// topic's lock, so that everybody gets the versions in their order.
-    fn announce(&self, room: &Room, topic: &Topic, diff: Option<Diff>) {
-        if let Some(diff) = diff {
-            let channel = channel_of(topic);
-            room.publish(Outgoing::from(Event::PresenceDiff { channel, diff }).into_frame());
-        }
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Waits for a lost socket's user, and tells the others when that is in vain.
-    fn wait_for_lost(&self, topic: Topic) {
-        let live = Arc::downgrade(&self.0);
-        tokio::spawn(async move {
-            tokio::time::sleep(presence::GRACE).await;
-            let Some(live) = live.upgrade().map(Self) else {
-                return;
-            };
-            let expire = || live.0.presence.expire(&topic, live.now_ms());
-            let mut is_told = false;
-            live.topics().enter(&topic, |room| {
-                live.announce(room, &topic, expire());
-                is_told = true;
-            });
-            if !is_told {
-                // Nobody is there to be told.
-                expire();
-            }
-        });
     }
 
     async fn close(&self, socket: &Socket, reason: &CloseReason) {
