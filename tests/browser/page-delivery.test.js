@@ -108,6 +108,21 @@ async function has({ page }, state, count) {
   );
 }
 
+/** Waits until the outbox of a room keeps so many messages. @param {Visitor} visitor @param {string} room @param {number} count */
+async function keeps({ page }, room, count) {
+  await page.waitForFunction(
+    async ({ room, count }) => {
+      const address = '/client/outbox.js';
+      const { Outbox } = await import(address);
+      const prefix = 'nextrush-outbox:';
+      const names = (await indexedDB.databases()).map(({ name }) => name ?? '');
+      const name = names.find((name) => name.startsWith(prefix) && name.endsWith(` in ${room}`));
+      return name !== undefined && (await new Outbox(name.slice(prefix.length)).load()).length === count;
+    },
+    { room, count },
+  );
+}
+
 /** Makes the page believe that it is seen or not. @param {Visitor} visitor @param {'visible' | 'hidden'} state */
 function look({ page }, state) {
   return page.evaluate((state) => {
@@ -317,6 +332,7 @@ test('a page that is reloaded with messages in its outbox shows them, and sends 
   await ada.isNow('reconnecting');
   for (const n of [1, 2, 3]) await say(ada, `n ${n}`);
   await has(ada, 'waiting', 3);
+  await keeps(ada, 'lift', 3);
   await ada.page.reload();
   await has(ada, 'waiting', 3);
   line.refuse = null;
@@ -341,6 +357,7 @@ test('a page that was closed before its messages went out sends them when it is 
   await ada.isNow('reconnecting');
   for (const n of [1, 2]) await say(ada, `n ${n}`);
   await has(ada, 'waiting', 2);
+  await keeps(ada, 'cellar', 2);
   await ada.page.reload();
   await has(ada, 'waiting', 2);
   await ada.page.close();

@@ -264,6 +264,34 @@ test('what is in the outbox survives a reload of the page, and is executed once'
   for (const text of texts) assert.equal(host.contract.executed.get(text), 1, text);
 });
 
+/** Runs in the page: writes while the browser's database has much else to do, and goes. */
+async function writeWhileBusyAndGo() {
+  const opening = indexedDB.open('much else', 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore('table', { autoIncrement: true });
+  await new Promise((resolve) => (opening.onsuccess = resolve));
+  const table = opening.result.transaction('table', 'readwrite').objectStore('table');
+  for (let i = 0; i < 200; i += 1) table.put(new Uint8Array(1 << 20));
+  // @ts-ignore
+  say('last words');
+  location.reload();
+}
+
+test('what was written just before the page went is in the outbox, however busy the browser is', async () => {
+  const page = await open({ outbox: 'of ada' });
+  await ready(page);
+  await page.evaluate('say("before")');
+  await until(page, 'noted.confirmed.length === 1');
+  await stores(page, 0);
+  await page.evaluate('chat.disconnect()');
+  const reloaded = page.waitForEvent('load');
+  // The page may be gone before this is answered.
+  await page.evaluate(writeWhileBusyAndGo).catch(() => {});
+  await reloaded;
+  await page.evaluate(start, { shared: false, outbox: 'of ada' });
+  await until(page, 'noted.confirmed.length === 1');
+  assert.deepEqual([...host.contract.executed.keys()], ['before', 'last words']);
+});
+
 test('a page that was left before its messages went out sends them when it is opened again', async () => {
   const page = await open({ outbox: 'of ada' });
   await ready(page);

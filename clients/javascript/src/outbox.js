@@ -22,7 +22,8 @@ const TABLE = 'requests';
  */
 export class Outbox {
   #open;
-  /** The order of requests that were made in the same millisecond. */
+  /** The places of those that are kept, by their ids. @type {Map<string, number>} */
+  #orders = new Map();
   #last = 0;
 
   /**
@@ -45,21 +46,27 @@ export class Outbox {
     const rows = await this.#do('readonly', (table) => table.getAll());
     return rows
       .sort((a, b) => a.order - b.order)
-      .map(({ order, ...request }) => request);
+      .map(({ order, ...request }) => {
+        this.#orders.set(request.id, order);
+        return request;
+      });
   }
 
   /**
    * Adds a request, or replaces it in its place.
    *
+   * A page that goes before has lost the request, unless it was the only one on its way into an
+   * open database.
+   *
    * @param {StoredRequest} request
-   * @returns {Promise<void>}
+   * @returns {Promise<void>} When it is kept.
    */
   async put(request) {
-    const order = (this.#last = Math.max(this.#last + 1, Date.now()));
-    await this.#do('readwrite', async (table) => {
-      const known = await done(table.get(request.id));
-      return table.put({ ...request, order: known?.order ?? order });
-    });
+    // Of those that are made in the same millisecond, each has a place of its own.
+    const order =
+      this.#orders.get(request.id) ?? (this.#last = Math.max(this.#last + 1, Date.now()));
+    this.#orders.set(request.id, order);
+    await this.#do('readwrite', (table) => table.put({ ...request, order }));
   }
 
   /**
@@ -67,16 +74,24 @@ export class Outbox {
    * @returns {Promise<void>}
    */
   async remove(id) {
+    this.#orders.delete(id);
     await this.#do('readwrite', (table) => table.delete(id));
   }
 
   /**
    * @param {IDBTransactionMode} mode
-   * @param {(table: IDBObjectStore) => IDBRequest | Promise<IDBRequest>} work
+   * @param {(table: IDBObjectStore) => IDBRequest} work
    */
   async #do(mode, work) {
-    const database = await this.#open();
-    return done(await work(database.transaction(TABLE, mode).objectStore(TABLE)));
+    const transaction = (await this.#open()).transaction(TABLE, mode);
+    const request = work(transaction.objectStore(TABLE));
+    // A transaction that is not told to commit is aborted when the page goes.
+    transaction.commit();
+    await new Promise((resolve, reject) => {
+      transaction.oncomplete = resolve;
+      transaction.onabort = () => reject(transaction.error);
+    });
+    return request.result;
   }
 }
 

@@ -31,8 +31,11 @@ export declare class Outbox implements RequestStore {
     /**
      * Adds a request, or replaces it in its place.
      *
+     * A page that goes before has lost the request, unless it was the only one on its way into an
+     * open database.
+     *
      * @param {StoredRequest} request
-     * @returns {Promise<void>}
+     * @returns {Promise<void>} When it is kept.
      */
     put(request: StoredRequest): Promise<void>;
     /**
