@@ -34,14 +34,12 @@ export function webSocketAddress(address) {
  * @param {string} server Address of the server, with or without a path before the endpoints.
  * @param {string[]} segments Parts of the endpoint's path, not yet encoded.
  * @param {MaybeToken} token
- * @param {Record<string, string | number>} [query] Further parameters.
  * @returns {string}
  * @throws {ClientError} `invalid-address`
  */
-export function endpointAddress(server, segments, token, query = {}) {
+export function endpointAddress(server, segments, token) {
   const url = new URL(webSocketAddress(server));
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/${segments.map(encodeSegment).join('/')}`;
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
   return withToken(url.href, token);
 }
 

@@ -103,7 +103,7 @@ export class ChatClient extends Client {
       maxReconnectAttempts = 5,
     } = options;
     super(
-      (present) => endpointAddress(server, ['chat', this.roomId], present, this.#where()),
+      (present) => this.#since(endpointAddress(server, ['chat', this.roomId], present)),
       { ...options, maxReconnectAttempts, token },
     );
     checkOptions(typingExpiryMs > 0 && typingRepeatMs >= 0);
@@ -308,11 +308,20 @@ export class ChatClient extends Client {
     if (gap) this.emit('gap', gap);
   }
 
-  /** What the address tells about the place where this client left the room. */
-  #where() {
+  /**
+   * Adds the place where this client left the room.
+   *
+   * @param {string} address
+   */
+  #since(address) {
     if (this.#positionRoom !== this.roomId) this.#position = new Position();
     this.#positionRoom = this.roomId;
-    return { ...this.#position.since };
+    const { since } = this.#position;
+    if (!since) return address;
+    const url = new URL(address);
+    url.searchParams.set('epoch', since.epoch);
+    url.searchParams.set('offset', String(since.offset));
+    return url.href;
   }
 
   /** What was told, either way, ended with the connection. */

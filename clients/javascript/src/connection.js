@@ -129,8 +129,8 @@ export class Connection extends Emitter {
   #attempt = 0;
   /** Failures in a row, where a connection that broke at once is one: the backoff's exponent. */
   #failures = 0;
-  /** @type {number | null} */
-  #openedAt = null;
+  /** When it was opened, in milliseconds since 1970; `Infinity`: not yet. */
+  #openedAt = Infinity;
   #offline = false;
   /** How long the server wants this client to stay away, in milliseconds. @type {number | null} */
   #advice = null;
@@ -238,8 +238,8 @@ export class Connection extends Emitter {
     const advice = this.#advice;
     this.#advice = null;
     this.#advised = advice !== null;
-    const delayMs = advice ?? backoffDelay(this.#failures, this.#backoff, this.environment.random);
-    if (!this.#advised) this.#failures += 1;
+    const delayMs =
+      advice ?? backoffDelay(this.#failures++, this.#backoff, this.environment.random);
     this.#timer.start(delayMs, () => this.#open('retry'));
     this.emit('retry', { attempt: this.reconnectAttempts, delayMs });
   }
@@ -309,7 +309,7 @@ export class Connection extends Emitter {
   lose(reason, details) {
     // Not when the connection opens: a server that accepts and closes at once would be called
     // twice a second by each of its clients.
-    if (this.#openedAt !== null && this.environment.now() - this.#openedAt >= this.#minUptimeMs) {
+    if (this.environment.now() - this.#openedAt >= this.#minUptimeMs) {
       this.#failures = 0;
       this.#tokenRefused &&= reason === 'token-refused';
     }
@@ -421,7 +421,8 @@ export class Connection extends Emitter {
    */
   #withoutAddress(error) {
     const details = { error: asError(error) };
-    const code = error instanceof ClientError ? error.code : null;
+    // By its code, not its class: a bundle may hold this package twice.
+    const { code } = /** @type {Partial<ClientError>} */ (details.error);
     if (code === 'unauthorized') {
       this.fail('unauthorized', details);
     } else if (code === 'invalid-address') {
@@ -441,7 +442,7 @@ export class Connection extends Emitter {
   #release() {
     this.#timer.clear();
     this.#attempt += 1;
-    this.#openedAt = null;
+    this.#openedAt = Infinity;
     const socket = this.#socket;
     this.#socket = null;
     socket?.close(1000);

@@ -54,8 +54,7 @@ export class Emitter {
    * @param {(event: any) => void} listener
    */
   off(type, listener) {
-    const listeners = this.#listeners.get(type);
-    if (listeners?.delete(listener) && listeners.size === 0) this.#listeners.delete(type);
+    this.#listeners.get(type)?.delete(listener);
   }
 
   /**

@@ -153,7 +153,7 @@ export class Requests {
   /** There is a connection: everything goes out that has no answer yet. */
   flush() {
     const { now, windowMs } = this.#options;
-    for (const pending of [...this.#pending.values()]) {
+    for (const pending of this.#pending.values()) {
       const { id, sentAt } = pending.stored;
       if (sentAt !== undefined && !(pending.repeat && now() - sentAt < windowMs)) {
         this.#settle(id)?.reject(new ClientError('unconfirmed', 'perhaps executed'));
@@ -196,7 +196,7 @@ export class Requests {
   support(supported) {
     this.#supported = supported;
     if (supported) return;
-    for (const { stored } of [...this.#pending.values()]) {
+    for (const { stored } of this.#pending.values()) {
       if (stored.sentAt !== undefined) this.#settle(stored.id)?.reject(unsupported());
     }
   }

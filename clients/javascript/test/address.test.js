@@ -72,13 +72,6 @@ for (const [server, segments, token, expected] of [
   });
 }
 
-test('further parameters come before the token', () => {
-  assert.equal(
-    endpointAddress('ws://a.example', ['chat', 'a'], 't', { epoch: 'x&', offset: 7 }),
-    'ws://a.example/chat/a?epoch=x%26&offset=7&token=t',
-  );
-});
-
 test('a token is added to an address, and none changes nothing', () => {
   assert.equal(withToken('ws://a.example/x?y=1', 'a&b'), 'ws://a.example/x?y=1&token=a%26b');
   for (const none of ['', null, undefined]) {

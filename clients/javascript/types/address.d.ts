@@ -21,11 +21,10 @@ import type { MaybeToken } from './token.js';
  * @param {string} server Address of the server, with or without a path before the endpoints.
  * @param {string[]} segments Parts of the endpoint's path, not yet encoded.
  * @param {MaybeToken} token
- * @param {Record<string, string | number>} [query] Further parameters.
  * @returns {string}
  * @throws {ClientError} `invalid-address`
  */
-export declare function endpointAddress(server: string, segments: string[], token: MaybeToken, query?: Record<string, string | number>): string;
+export declare function endpointAddress(server: string, segments: string[], token: MaybeToken): string;
 /**
  * @param {string} address An absolute one.
  * @param {MaybeToken} token
