@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 
 use super::{Since, TailError};
 
+/// What the server says while its store fails. It may be over when one comes back.
+const UNAVAILABLE: &str = "Channel unavailable";
+
 /// How far a channel has been followed.
 pub(super) struct Follow {
     channel: String,
@@ -100,39 +103,47 @@ impl Follow {
         self.wait.take()
     }
 
-    /// Takes a message; returns what it brings, a gap before an update.
-    pub(super) fn take<'a>(&mut self, message: Incoming<'a>) -> Result<Vec<Line<'a>>, TailError> {
-        match (&*message.r#type, message.epoch, message.offset) {
+    /// Takes a message; returns what it brings, a gap before an update, or `None` if the server
+    /// cannot read the channel for now.
+    pub(super) fn take<'a>(
+        &mut self,
+        message: Incoming<'a>,
+    ) -> Result<Option<Vec<Line<'a>>>, TailError> {
+        let lines = match (&*message.r#type, message.epoch, message.offset) {
             ("subscribed", Some(epoch), Some(offset)) => {
                 self.is_subscribed = true;
                 self.latest = message.latest;
                 let top = Since { epoch, offset };
-                Ok(self.enter(top, message.recovered, message.reason))
+                self.enter(top, message.recovered, message.reason)
             }
             ("update", _, Some(offset)) => match message.data {
-                Some(data) => Ok(self.update(offset, message.timestamp, data)),
-                None => Ok(Vec::new()),
+                Some(data) => self.update(offset, message.timestamp, data),
+                None => Vec::new(),
             },
             ("gap", Some(epoch), _) => match (message.from, message.to) {
                 // One that tells nothing new.
-                (_, Some(to)) if self.has_seen(&epoch, to) => Ok(Vec::new()),
+                (_, Some(to)) if self.has_seen(&epoch, to) => Vec::new(),
                 (Some(from), Some(to)) => {
                     self.position = Some(Since { epoch, offset: to });
-                    Ok(vec![self.gap(from, Some(to), None)])
+                    vec![self.gap(from, Some(to), None)]
                 }
-                _ => Ok(Vec::new()),
+                _ => Vec::new(),
             },
-            ("error", _, _) => Err(TailError::Refused {
-                message: message.message.unwrap_or_default(),
-                details: message.details,
-            }),
+            ("error", _, _) if message.message.as_deref() == Some(UNAVAILABLE) => return Ok(None),
+            ("error", _, _) => {
+                return Err(TailError::Refused {
+                    message: message.message.unwrap_or_default(),
+                    details: message.details,
+                });
+            }
             ("reconnect", _, _) => {
                 self.wait = message.after_ms.map(Duration::from_millis);
-                Ok(Vec::new())
+                Vec::new()
             }
             // Nothing that concerns one that only listens.
-            _ => Ok(Vec::new()),
-        }
+            _ => Vec::new(),
+        };
+        Ok(Some(lines))
     }
 
     fn has_seen(&self, epoch: &str, offset: u64) -> bool {
@@ -239,7 +250,7 @@ mod tests {
     fn take(follow: &mut Follow, message: &serde_json::Value) -> Vec<String> {
         let text = message.to_string();
         let message = serde_json::from_str(&text).unwrap();
-        let lines = follow.take(message).unwrap();
+        let lines = follow.take(message).unwrap().unwrap();
         lines.iter().map(Line::to_string).collect()
     }
 
@@ -359,5 +370,13 @@ mod tests {
         let refused = r#"{"type":"error","message":"Subscription refused"}"#;
         let refused = follow.take(serde_json::from_str(refused).unwrap());
         assert!(matches!(refused, Err(TailError::Refused { .. })));
+    }
+
+    #[test]
+    fn a_channel_that_is_not_available_now_may_be_later() {
+        let mut follow = Follow::new("a", None);
+        let unavailable = r#"{"type":"error","message":"Channel unavailable"}"#;
+        let taken = follow.take(serde_json::from_str(unavailable).unwrap());
+        assert!(matches!(taken, Ok(None)));
     }
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use nextrush_protocol::{CloseCode, ProtocolError, Retry};
 use tokio::time;
 
@@ -173,10 +173,10 @@ impl Tail {
                 failures += 1;
                 match Socket::open(&target, headers.clone()).await {
                     Ok(socket) => break socket,
-                    Err(ClientError::Refused { status, body }) if status.is_client_error() => {
-                        return Err(ClientError::Refused { status, body }.into());
-                    }
-                    Err(_) => retry = Retry::Now,
+                    Err(error) => match retry_after(&error) {
+                        Retry::Never => return Err(error.into()),
+                        again => retry = again,
+                    },
                 }
             };
         }
@@ -202,8 +202,13 @@ impl Tail {
             let Ok(message) = serde_json::from_str::<Incoming<'_>>(&text) else {
                 continue;
             };
-            for line in follow.take(message)? {
-                self.print(&line, output, notes)?;
+            match follow.take(message)? {
+                Some(lines) => {
+                    for line in lines {
+                        self.print(&line, output, notes)?;
+                    }
+                }
+                None => return Ok(Ended::Unavailable),
             }
         }
     }
@@ -228,6 +233,18 @@ impl Tail {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Stop::Unread),
             Err(error) => Err(TailError::Output(error).into()),
         }
+    }
+}
+
+/// When to try again after an attempt to come back that failed.
+fn retry_after(error: &ClientError) -> Retry {
+    match error {
+        // So many came back at once that the server puts them off.
+        ClientError::Refused { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => {
+            Retry::Later
+        }
+        ClientError::Refused { status, .. } if status.is_client_error() => Retry::Never,
+        _ => Retry::Now,
     }
 }
 
@@ -262,6 +279,28 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Since>(), Err(InvalidPosition), "{text}");
         }
+    }
+
+    #[test]
+    fn who_is_refused_does_not_come_back_and_who_is_put_off_does() {
+        let refused = |status| ClientError::Refused {
+            status,
+            body: String::new(),
+        };
+        let table = [
+            (StatusCode::UNAUTHORIZED, Retry::Never),
+            (StatusCode::NOT_FOUND, Retry::Never),
+            (StatusCode::TOO_MANY_REQUESTS, Retry::Later),
+            (StatusCode::BAD_GATEWAY, Retry::Now),
+            (StatusCode::SERVICE_UNAVAILABLE, Retry::Now),
+        ];
+        for (status, expected) in table {
+            assert_eq!(retry_after(&refused(status)), expected, "{status}");
+        }
+        let timeout = ClientError::Timeout {
+            authority: "a.example".to_owned(),
+        };
+        assert_eq!(retry_after(&timeout), Retry::Now);
     }
 
     #[test]

@@ -34,11 +34,16 @@ pub(super) struct Socket {
 /// How a connection ended.
 #[derive(Debug)]
 pub(super) enum Ended {
-    Closed { code: CloseCode, reason: String },
+    Closed {
+        code: CloseCode,
+        reason: String,
+    },
     Cut,
     Silent,
     Io(io::Error),
     Protocol(ProtocolError),
+    /// It lasts, but the server cannot read the channel now.
+    Unavailable,
 }
 
 impl Socket {
@@ -116,6 +121,7 @@ impl Ended {
             },
             Self::Protocol(violation) => Err(TailError::Protocol(*violation)),
             Self::Cut | Self::Silent | Self::Io(_) => Ok(Retry::Now),
+            Self::Unavailable => Ok(Retry::Later),
         }
     }
 }
@@ -130,6 +136,7 @@ impl fmt::Display for Ended {
             Self::Cut => f.write_str("the connection was cut"),
             Self::Silent => f.write_str("the server fell silent"),
             Self::Io(error) => write!(f, "the connection broke: {error}"),
+            Self::Unavailable => f.write_str("the channel is not available"),
             Self::Protocol(violation) => write!(f, "the server broke the protocol: {violation}"),
         }
     }
