@@ -7,6 +7,7 @@ mod recent;
 mod record;
 mod store;
 mod transfer;
+mod unborn;
 mod writer;
 
 use std::{
@@ -29,6 +30,7 @@ use self::{
     recent::Recent,
     record::AnswerKey,
     store::Store,
+    unborn::Unborn,
     writer::{Request, Writer},
 };
 use crate::{
@@ -51,6 +53,10 @@ use crate::{
 /// resolves the publishers' futures. While the disk works the next group gathers: alone a
 /// publication waits for one disk write, under load many share one. Nobody sees a
 /// publication before it is on disk.
+///
+/// A topic in which nothing was published takes no room. All of them have epochs that follow
+/// from one that the store keeps, and so have them again after a restart; a new one is kept
+/// when a topic is forgotten, so that its next life has another epoch.
 ///
 /// A group is one record in a log of a few megabytes. From there it is moved to tables by the
 /// topic, with later groups, a bounded piece at a time, so that publishing never waits for
@@ -91,7 +97,7 @@ pub struct EmbeddedOptions {
     /// How many bytes of histories are in memory. Default 64 MiB.
     pub cache_bytes: usize,
     /// How many topics are in memory; those that this process is subscribed to come on
-    /// top. A topic without a publication is only there. Default 100,000.
+    /// top. Default 100,000.
     pub cached_topics: usize,
     /// The most bytes that one topic remembers; a
     /// [`Retention`](crate::Retention) that wants more gets this. Default 16 MiB.
@@ -130,6 +136,8 @@ struct Shared {
     topics: Table<Cached>,
     recent: Recent,
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
+    /// That of topics in which nothing was published.
+    unborn: Unborn,
     /// Reading takes the lock for the time of one read; it is written only to open the
     /// store anew. `None` while that has failed.
     store: RwLock<Option<Store>>,
@@ -165,6 +173,7 @@ impl EmbeddedBroker {
         let directory = directory.as_ref().to_owned();
         let clock: Arc<dyn Clock> = Arc::new(clock);
         let store = Store::open(&directory, &clock)?;
+        let unborn = Unborn::new(store.unborn(clock.now_ms())?);
         let shared = Arc::new(Shared {
             topics: Table::new(
                 TableLimits {
@@ -176,6 +185,7 @@ impl EmbeddedBroker {
             ),
             clock,
             recent: Recent::default(),
+            unborn,
             sinks: RwLock::new(Arc::new([])),
             space: Arc::new(Semaphore::new(
                 options.queue_bytes.min(Semaphore::MAX_PERMITS),
@@ -250,7 +260,8 @@ impl Shared {
         self.topics.enter(topic, |cached, now_ms| {
             if need(cached) {
                 let found = self.with_store(|store| store.load(topic))?;
-                cached.load(found, now_ms)?;
+                // In this order: where the topic has just been forgotten, it is another one.
+                cached.load(found, self.unborn.of(topic), now_ms)?;
             }
             Ok(act(cached, now_ms))
         })

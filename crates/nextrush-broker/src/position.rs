@@ -45,6 +45,26 @@ impl Epoch {
         Self(Uuid::new_v7(time))
     }
 
+    /// One of the epochs that begin with this one: `key` says which.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn with_key(self, key: u128) -> Self {
+        // RFC 9562 §5.7: the bits that are random, `rand_a` and `rand_b`.
+        const RANDOM: u128 = (0xfff << 64) | (u128::MAX >> 66);
+        Self(Uuid::from_u128(self.0.as_u128() ^ (key & RANDOM)))
+    }
+
+    /// The epoch that was kept as these bytes.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self(Uuid::from_slice(bytes).ok()?))
+    }
+
+    /// The bytes to keep it as.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
     /// When this life began, in milliseconds since 1970.
     #[must_use]
     pub fn created_ms(&self) -> u64 {
@@ -111,6 +131,21 @@ impl fmt::Debug for Epoch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "embedded")]
+    #[test]
+    fn an_epoch_with_a_key_is_one_of_the_same_time() {
+        let epoch = Epoch::begin(1_700_000_000_000);
+        let keys = [0, 1, u128::MAX];
+        let epochs = keys.map(|key| epoch.with_key(key));
+        assert_eq!(epochs[0], epoch);
+        for (n, epoch) in epochs.iter().enumerate() {
+            assert_eq!(epoch.created_ms(), 1_700_000_000_000);
+            assert_eq!(epoch.to_string().parse(), Ok(*epoch));
+            assert_eq!(Epoch::from_bytes(epoch.as_bytes()), Some(*epoch));
+            assert!(!epochs[..n].contains(epoch));
+        }
+    }
 
     #[test]
     fn a_position_survives_being_kept() {

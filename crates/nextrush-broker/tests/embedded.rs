@@ -144,6 +144,54 @@ async fn a_restarted_broker_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_topic_without_a_publication_has_its_epoch_again_after_a_restart() {
+    let fixture = Fixture::new();
+    let broker = fixture.open();
+    let before = [history(&broker, "a").await, history(&broker, "b").await];
+    assert_eq!(before[0].position.offset, 0);
+    assert_ne!(before[0].position.epoch, before[1].position.epoch);
+    drop(broker);
+
+    fixture.clock.advance(Duration::from_secs(3600));
+    let broker = fixture.open();
+    let after = [history(&broker, "a").await, history(&broker, "b").await];
+    assert_eq!(after, before);
+    let first = publish(&broker, "a", "first", Retention::count(1)).await;
+    assert_eq!((first.epoch, first.offset), (before[0].position.epoch, 1));
+}
+
+#[tokio::test]
+async fn a_topic_that_was_forgotten_begins_another_life_which_outlives_restarts() {
+    let idle = Duration::from_secs(3600);
+    let fixture = Fixture::with(EmbeddedOptions {
+        idle,
+        ..EmbeddedOptions::default()
+    });
+    let broker = fixture.open();
+    let unborn = history(&broker, "b").await.position;
+    let first = publish(&broker, "a", "first", Retention::NOTHING).await;
+    // What is in the log alone is not forgotten; opening moves it.
+    drop(broker);
+    let broker = fixture.open();
+    fixture.clock.advance(idle);
+    let second = loop {
+        let position = history(&broker, "a").await.position;
+        if position.epoch != first.epoch {
+            break position;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(second.offset, 0);
+    assert!(second.epoch > first.epoch, "epochs sort by age");
+    // It gets to the disk with what is written next.
+    publish(&broker, "c", "something", Retention::NOTHING).await;
+    drop(broker);
+    let broker = fixture.open();
+    assert_eq!(history(&broker, "a").await.position, second);
+    assert_ne!(history(&broker, "b").await.position.epoch, unborn.epoch);
+}
+
+#[tokio::test]
 async fn what_a_command_was_answered_is_remembered_across_a_restart() {
     let fixture = Fixture::new();
     let again = || Publish::new("x").once(key("ada/1"), WINDOW);

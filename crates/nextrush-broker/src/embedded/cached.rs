@@ -5,15 +5,14 @@ use super::{
     record::{Run, TopicRecord},
 };
 use crate::{
-    History, HistoryQuery, Position, Publication, Retention, clock::whole_ms, stream::Stream,
-    table::Entry,
+    Epoch, History, HistoryQuery, Position, Publication, Retention, clock::whole_ms,
+    stream::Stream, table::Entry,
 };
 
 /// What is in memory of a topic: at least who is interested; unless it was not needed for a
 /// while all that it remembers; and always what is not in the tables yet.
 pub(super) struct Cached {
-    /// `None` if it has to be read from the disk first. Never holds what is not on disk,
-    /// except for a topic that has no publication yet.
+    /// `None` if it has to be read from the disk first. Never holds what is not on disk.
     stream: Option<Stream>,
     /// `None` if there is no publication, or if it has to be read from the disk first.
     stored: Option<Stored>,
@@ -79,8 +78,14 @@ impl Cached {
         self.stream.is_none() && self.stored.as_ref().is_none_or(many)
     }
 
-    /// Takes what was found in the tables.
-    pub(super) fn load(&mut self, found: Option<Found>, now_ms: u64) -> Result<(), Contradiction> {
+    /// Takes what was found in the tables. A topic of which nothing is there has the epoch
+    /// `unborn`.
+    pub(super) fn load(
+        &mut self,
+        found: Option<Found>,
+        unborn: Epoch,
+        now_ms: u64,
+    ) -> Result<(), Contradiction> {
         self.use_at(now_ms);
         let (mut publications, tables_top) = match found {
             Some(found) => {
@@ -98,7 +103,12 @@ impl Cached {
             None => (Vec::new(), 0),
         };
         let Some(stored) = &mut self.stored else {
-            self.stream = Some(Stream::begin(now_ms));
+            let position = Position {
+                epoch: unborn,
+                offset: 0,
+            };
+            let nothing = Retention::NOTHING;
+            self.stream = Some(Stream::restore(position, 0, nothing, Vec::new(), now_ms));
             return Ok(());
         };
         let record = stored.record;
@@ -339,9 +349,8 @@ impl Entry for Cached {
     fn worth(&self) -> Option<(bool, u64)> {
         let is_ahead = self.stored.as_ref().is_some_and(|stored| stored.is_ahead);
         let is_free = self.interests == 0 && self.in_flight == 0 && !is_ahead;
-        // Of a topic without a publication the epoch would be lost.
-        let is_only_here = self.stream.is_some() && self.stored.is_none();
-        is_free.then_some((is_only_here, self.used_ms))
+        // All of it can be read again.
+        is_free.then_some((false, self.used_ms))
     }
 
     fn used_ms(&self) -> u64 {

@@ -21,7 +21,7 @@ use super::{
     log,
     record::{self, Answer, AnswerKey, Run, TopicRecord},
 };
-use crate::{BrokerError, Clock, Topic};
+use crate::{BrokerError, Clock, Epoch, Topic};
 
 /// Says what the directory is and holds the store's own mark.
 const FORMAT_FILE: &str = "FORMAT";
@@ -41,6 +41,8 @@ const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The key in `state` whose value ends with the number of the newest group.
 const GROUP: &[u8] = b"group";
+/// The key in `state` of the epoch from which those of unborn topics follow.
+const UNBORN: &[u8] = b"unborn";
 /// The key in `state` of the number that the next new topic gets.
 const NEXT_TOPIC: &[u8] = b"next-topic";
 
@@ -180,6 +182,20 @@ impl Store {
                 })
             }
         }
+    }
+
+    /// The epoch from which those of unborn topics follow; begun if there is none.
+    pub(super) fn unborn(&self, now_ms: u64) -> Result<Epoch, BrokerError> {
+        if let Some(value) = self.state.get(UNBORN)? {
+            return Epoch::from_bytes(&value).ok_or_else(|| {
+                Contradiction("the epoch of unborn topics cannot be read".to_owned()).into()
+            });
+        }
+        let epoch = Epoch::begin(now_ms);
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
+        batch.insert(&self.state, UNBORN, epoch.as_bytes());
+        batch.commit()?;
+        Ok(epoch)
     }
 
     /// Writes a group to the log; returns when it is on disk. `next_topic` is the number
@@ -340,6 +356,12 @@ impl Change<'_> {
 
     pub(super) fn remove_topic(&mut self, topic: &str) {
         self.batch.remove(&self.store.topics, topic);
+    }
+
+    /// To be set with topics that are removed.
+    pub(super) fn set_unborn(&mut self, epoch: Epoch) {
+        self.batch
+            .insert(&self.store.state, UNBORN, epoch.as_bytes());
     }
 
     pub(super) fn add_run(&mut self, topic: u64, run: Run) {

@@ -291,7 +291,13 @@ impl<'a> Piece<'a> {
 
     /// Writes it and notes it down. If that fails it is open what is in the tables of the
     /// topics returned.
-    fn commit(self) -> Result<(), (Failure, Vec<Topic>)> {
+    fn commit(mut self) -> Result<(), (Failure, Vec<Topic>)> {
+        let forgets = |moved: &Moved| matches!(moved, Moved::Forgotten);
+        if self.topics.values().any(forgets) {
+            // Before anybody can miss them in the tables.
+            let epoch = self.shared.unborn.renew(self.now_ms);
+            self.change.set_unborn(epoch);
+        }
         if let Err(error) = self.change.commit() {
             let topics = self.topics.into_keys().collect();
             return Err((error.into(), topics));
