@@ -129,8 +129,10 @@ impl Broker for Hesitant {
         let topic = topic.clone();
         Box::pin(async move {
             self.hesitate(&topic).await;
+            let before = self.oracle.top(topic.as_str());
             let history = self.wait_for(self.inner.history(&topic, query)).await?;
-            self.oracle.read(topic.as_str(), history.position);
+            let position = history.position;
+            self.oracle.read(topic.as_str(), position, before.as_ref());
             self.hesitate(&topic).await;
             Ok(history)
         })

@@ -81,11 +81,13 @@ impl Oracle {
         assert!(before.is_none(), "an offset is used once");
     }
 
-    /// The broker has said where a topic stands.
-    pub fn read(&self, topic: &str, position: Position) {
-        let topics = self.used(topic, &position.epoch.to_string());
-        let top = topics[topic].life().top();
-        // Of the newest their publishers may not have been told yet.
+    /// The broker has said where a topic stands; it was asked when the topic was known to be
+    /// at `before`. What was acknowledged since may be in it or not.
+    pub fn read(&self, topic: &str, position: Position, before: Option<&Seen>) {
+        let epoch = position.epoch.to_string();
+        drop(self.used(topic, &epoch));
+        let top = before.filter(|before| before.epoch == epoch);
+        let top = top.map_or(0, |before| before.offset);
         assert!(position.offset >= top, "a history ends at the top");
     }
 
