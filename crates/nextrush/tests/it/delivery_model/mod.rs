@@ -40,7 +40,7 @@ use tokio::runtime;
 use tokio::task::JoinHandle;
 
 use self::hesitant::{Hesitant, Process, Times};
-use self::oracle::{IDLE, Lost, Oracle};
+use self::oracle::{IDLE, Oracle};
 use self::subscriber::Subscriber;
 use self::talker::Talker;
 
@@ -481,12 +481,7 @@ impl World {
         }
         self.note_slow_readers();
         self.node.process.has_ended.store(true, Ordering::Relaxed);
-        let lost = match (forgets, &self.directory) {
-            (true, _) => Lost::All,
-            (false, Some(_)) => Lost::Unused,
-            (false, None) => Lost::Nothing,
-        };
-        self.oracle.end_process(lost);
+        self.oracle.end_process(forgets);
         if forgets || self.directory.is_some() {
             // Two processes cannot have one store, so the old one has to go first.
             let nothing: Arc<dyn Broker> = Arc::new(MemoryBroker::new());

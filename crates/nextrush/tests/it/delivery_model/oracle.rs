@@ -43,15 +43,6 @@ struct Published {
     at_ms: u64,
 }
 
-/// What is lost when a process ends.
-#[derive(Clone, Copy)]
-pub enum Lost {
-    Nothing,
-    /// Topics in which nothing was published.
-    Unused,
-    All,
-}
-
 /// A position as a client knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -101,15 +92,11 @@ impl Oracle {
         topic.interests = interests.expect("no interest is taken back twice");
     }
 
-    /// The process ends, and with it what it remembers, or a part of that.
-    pub fn end_process(&self, lost: Lost) {
+    /// The process ends, and with it what the broker remembers, if it `forgets`.
+    pub fn end_process(&self, forgets: bool) {
         for topic in self.topics().values_mut() {
             topic.interests = 0;
-            topic.is_lost |= match lost {
-                Lost::Nothing => false,
-                Lost::Unused => topic.lives.last().is_none_or(|life| life.top() == 0),
-                Lost::All => true,
-            };
+            topic.is_lost |= forgets;
         }
     }
 
