@@ -20,7 +20,7 @@ use nextrush_protocol::handshake;
 use crate::event::{AsyncMarker, Outcome, SyncMarker};
 use crate::handle::Handle;
 use crate::origin::OriginPolicy;
-use crate::refusal;
+use crate::http::refusal;
 use crate::socket::Socket;
 use crate::upgrade;
 

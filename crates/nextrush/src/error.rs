@@ -27,7 +27,7 @@ pub enum Error {
     /// The certificate cannot be used.
     #[cfg(feature = "tls")]
     #[error(transparent)]
-    Tls(#[from] crate::tls::TlsError),
+    Tls(#[from] crate::http::tls::TlsError),
     /// The process cannot be told about its termination signals.
     #[error("cannot wait for termination signals")]
     Signals(#[source] io::Error),

@@ -35,19 +35,13 @@ mod error;
 mod pattern;
 mod server;
 mod slow_readers;
-#[cfg(feature = "tls")]
-mod tls;
 
 // One client, as long as it speaks HTTP.
-mod address;
-mod connection;
-mod read_ahead;
-mod traffic;
+mod http;
 
 mod endpoint;
 mod origin;
 mod place;
-mod refusal;
 mod upgrade;
 
 mod event;
@@ -114,7 +108,7 @@ pub use slow_readers::{SlowReaderCounts, SlowReaders};
 pub use socket::{Socket, Timer};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 #[cfg(feature = "tls")]
-pub use tls::{TlsConfig, TlsError};
+pub use http::tls::{TlsConfig, TlsError};
 pub use topics::SubscribeError;
 
 pub use nextrush_broker::{

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::refusal;
+use crate::http::refusal;
 
 /// Which web pages may open WebSockets.
 ///

@@ -14,12 +14,12 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::address::Addresses;
-use crate::connection::{Client, Http};
+use crate::http::address::Addresses;
+use crate::http::connection::{Client, Http};
 use crate::error::{Error, Result};
 use crate::handle::Handle;
 #[cfg(feature = "tls")]
-use crate::tls::TlsConfig;
+use crate::http::tls::TlsConfig;
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

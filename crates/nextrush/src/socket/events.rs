@@ -12,7 +12,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Socket;
 use super::kept::Kept;
-use crate::address::Permit;
+use crate::http::address::Permit;
 use crate::endpoint::Open;
 use crate::handle::Handle;
 use crate::message::Message;

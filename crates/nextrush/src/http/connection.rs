@@ -22,11 +22,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::ServiceExt as _;
 
-use crate::address::{Admission, Permit};
+use crate::http::address::{Admission, Permit};
 use crate::origin::FORWARDED_PROTO;
-use crate::read_ahead::ReadAhead;
-use crate::refusal;
-use crate::traffic::{Answer, Traffic};
+use crate::http::read_ahead::ReadAhead;
+use crate::http::refusal;
+use crate::http::traffic::{Answer, Traffic};
 
 /// The largest head of a request in bytes; a larger one is answered with 431.
 const HEAD_LIMIT: usize = 16 * 1024;
