@@ -15,13 +15,13 @@ use std::sync::Arc;
 use tower::{Layer, Service};
 
 use crate::auth::Jwt;
-use crate::endpoint::{Endpoint, EndpointHandler};
 use crate::handle::Handle;
-use crate::origin::OriginPolicy;
-use crate::pattern;
 use crate::room::Rooms;
 use crate::server::{Listen, ToAddr};
 use crate::topics::Topics;
+use crate::upgrade::endpoint::{Endpoint, EndpointHandler};
+use crate::upgrade::origin::OriginPolicy;
+use crate::upgrade::pattern;
 
 /// An application: HTTP routes and WebSocket routes side by side.
 ///

@@ -32,16 +32,12 @@
 mod app;
 mod drain;
 mod error;
-mod pattern;
 mod server;
 mod slow_readers;
 
 // One client, as long as it speaks HTTP.
 mod http;
 
-mod endpoint;
-mod origin;
-mod place;
 mod upgrade;
 
 mod event;
@@ -85,18 +81,17 @@ pub use auth::{
 pub use channel::{Channel, ChannelPolicy, Channels, InvalidPattern};
 pub use chat::ChatServer;
 pub use command::{CommandError, decode as decode_command};
-pub use endpoint::Endpoint;
 pub use error::{BoxError, Error, Result};
 pub use error_message::ErrorMessage;
 pub use event::{EventHandler, Outcome};
 pub use handle::{Handle, MissingHandle};
+#[cfg(feature = "tls")]
+pub use http::tls::{TlsConfig, TlsError};
 pub use live::{LiveUpdates, PublishError};
 pub use message::Message;
 pub use metrics::Metrics;
 pub use offload::{blocking, offload};
-pub use origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use outgoing::Outgoing;
-pub use place::place_by;
 pub use presence::Snapshot as PresenceSnapshot;
 pub use rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
 pub use recovery::{InvalidSince, Since};
@@ -107,9 +102,10 @@ pub use server::{Listen, ListenAddr, Server, ToAddr};
 pub use slow_readers::{SlowReaderCounts, SlowReaders};
 pub use socket::{Socket, Timer};
 pub use timestamp::{InvalidTimestamp, Timestamp};
-#[cfg(feature = "tls")]
-pub use http::tls::{TlsConfig, TlsError};
 pub use topics::SubscribeError;
+pub use upgrade::endpoint::Endpoint;
+pub use upgrade::origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
+pub use upgrade::place::place_by;
 
 pub use nextrush_broker::{
     Broker, BrokerError, CommandKey, CommandKeyError, Epoch, History, HistoryQuery, MemoryBroker,

@@ -14,10 +14,10 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::http::address::Addresses;
-use crate::http::connection::{Client, Http};
 use crate::error::{Error, Result};
 use crate::handle::Handle;
+use crate::http::address::Addresses;
+use crate::http::connection::{Client, Http};
 #[cfg(feature = "tls")]
 use crate::http::tls::TlsConfig;
 

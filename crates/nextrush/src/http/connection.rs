@@ -23,10 +23,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::ServiceExt as _;
 
 use crate::http::address::{Admission, Permit};
-use crate::origin::FORWARDED_PROTO;
 use crate::http::read_ahead::ReadAhead;
 use crate::http::refusal;
 use crate::http::traffic::{Answer, Traffic};
+use crate::upgrade::origin::FORWARDED_PROTO;
 
 /// The largest head of a request in bytes; a larger one is answered with 431.
 const HEAD_LIMIT: usize = 16 * 1024;

@@ -12,11 +12,11 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Socket;
 use super::kept::Kept;
-use crate::http::address::Permit;
-use crate::endpoint::Open;
 use crate::handle::Handle;
+use crate::http::address::Permit;
 use crate::message::Message;
 use crate::timestamp::Timestamp;
+use crate::upgrade::endpoint::Open;
 
 /// What the engine calls for one connection, and what it keeps for the socket.
 pub(crate) struct SocketEvents {

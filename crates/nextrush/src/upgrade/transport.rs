@@ -24,16 +24,16 @@ use tokio::net::UnixStream;
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
-use crate::http::connection::Admitted;
-use crate::endpoint::Open;
 use crate::handle::Handle;
-use crate::place;
+use crate::http::connection::Admitted;
 use crate::http::read_ahead::ReadAhead;
 use crate::http::refusal;
+use crate::http::traffic::Busy;
 use crate::socket::{SocketEvents, call_endpoint};
 #[cfg(feature = "testing")]
 use crate::testing;
-use crate::http::traffic::Busy;
+use crate::upgrade::endpoint::Open;
+use crate::upgrade::place;
 
 /// Prepares the upgrade: the connection moves to the engine as soon as the answer
 /// to the request has been written.

@@ -19,10 +19,10 @@ use nextrush_protocol::handshake;
 
 use crate::event::{AsyncMarker, Outcome, SyncMarker};
 use crate::handle::Handle;
-use crate::origin::OriginPolicy;
 use crate::http::refusal;
 use crate::socket::Socket;
-use crate::upgrade;
+use crate::upgrade::origin::OriginPolicy;
+use crate::upgrade::transport;
 
 /// A handler of a WebSocket endpoint: a function of a [`Socket`] and up to eight
 /// axum extractors after it.
@@ -214,7 +214,7 @@ where
     let open = endpoint.extract(parts, state).await?;
     let deflate = shared.options.deflate.as_ref();
     let deflate = deflate.and_then(|config| accepted.negotiate_deflate(config));
-    upgrade::start(parts, &shared.app, &shared.options, deflate, open)
+    transport::start(parts, &shared.app, &shared.options, deflate, open)
         .map_err(IntoResponse::into_response)?;
     Ok(accepted.into_response().map(|()| axum::body::Body::empty()))
 }

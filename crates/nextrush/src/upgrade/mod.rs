@@ -1,0 +1,7 @@
+//! The way from an HTTP request to an open socket.
+
+pub(crate) mod endpoint;
+pub(crate) mod origin;
+pub(crate) mod pattern;
+pub(crate) mod place;
+pub(crate) mod transport;
