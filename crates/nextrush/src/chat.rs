@@ -17,19 +17,19 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use self::history::{Older, messages, newest};
-use crate::auth::{User, UserId};
 use crate::drain;
-use crate::error_message::ErrorMessage;
 use crate::handle::Handle;
 use crate::internal_room;
+use crate::message::ErrorMessage;
 use crate::message::Message;
+use crate::message::Outgoing;
+use crate::message::Timestamp;
+use crate::message::{User, UserId};
 use crate::once::{self, Answer, CommandId, Repeats, Request};
-use crate::outgoing::Outgoing;
 use crate::recovery::{Recovered, Since, Unrecovered};
 use crate::room::{JoinError, RoomName, Rooms};
 use crate::slow_readers::{Counters, SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
-use crate::timestamp::Timestamp;
 use crate::topics::{Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
 
 /// How many messages a room keeps.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nextrush_protocol::CloseCode;
 use serde::Serialize;
 
-use crate::outgoing::Outgoing;
+use crate::message::Outgoing;
 use crate::socket::Socket;
 
 /// Marks a socket whose client understands the message `reconnect`, and not only the close

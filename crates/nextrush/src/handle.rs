@@ -13,9 +13,9 @@ use nextrush_engine::{ConnectionId, Engine, Room, State};
 use nextrush_protocol::{CloseCode, CloseFrame};
 use smallvec::smallvec;
 
-use crate::auth::UserId;
 use crate::drain;
 use crate::internal_room;
+use crate::message::UserId;
 use crate::room::{JoinError, RoomName, Rooms};
 use crate::room_event::RoomEvents;
 use crate::socket::Socket;

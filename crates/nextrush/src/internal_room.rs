@@ -3,7 +3,7 @@
 //! They begin with a NUL, which a [`RoomName`](crate::RoomName) cannot hold: an
 //! application's room never meets one of these.
 
-use crate::auth::UserId;
+use crate::message::UserId;
 
 /// Every socket of one user. The id is written as JSON, so that 1 and "1" differ.
 pub(crate) fn of_user(user: &UserId) -> String {

@@ -43,11 +43,8 @@ mod upgrade;
 mod event;
 mod message;
 mod offload;
-mod outgoing;
 mod socket;
 
-mod command;
-mod error_message;
 mod rate_limit;
 
 // What sockets have in common.
@@ -69,29 +66,27 @@ mod auth;
 mod chat;
 mod live;
 mod room_manager;
-mod timestamp;
 
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use app::App;
-pub use auth::{
-    AuthError, AuthRejection, Authenticated, InvalidUserId, Jwt, KeyError, SignError, User, UserId,
-};
+pub use auth::{AuthError, AuthRejection, Authenticated, Jwt, KeyError, SignError};
 pub use channel::{Channel, ChannelPolicy, Channels, InvalidPattern};
 pub use chat::ChatServer;
-pub use command::{CommandError, decode as decode_command};
 pub use error::{BoxError, Error, Result};
-pub use error_message::ErrorMessage;
 pub use event::{EventHandler, Outcome};
 pub use handle::{Handle, MissingHandle};
 #[cfg(feature = "tls")]
 pub use http::tls::{TlsConfig, TlsError};
 pub use live::{LiveUpdates, PublishError};
-pub use message::Message;
+pub use message::command::decode as decode_command;
+pub use message::{
+    CommandError, ErrorMessage, InvalidTimestamp, InvalidUserId, Message, Outgoing, Timestamp,
+    User, UserId,
+};
 pub use metrics::Metrics;
 pub use offload::{blocking, offload};
-pub use outgoing::Outgoing;
 pub use presence::Snapshot as PresenceSnapshot;
 pub use rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
 pub use recovery::{InvalidSince, Since};
@@ -101,7 +96,6 @@ pub use room_manager::RoomManager;
 pub use server::{Listen, ListenAddr, Server, ToAddr};
 pub use slow_readers::{SlowReaderCounts, SlowReaders};
 pub use socket::{Socket, Timer};
-pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use topics::SubscribeError;
 pub use upgrade::endpoint::Endpoint;
 pub use upgrade::origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};

@@ -22,20 +22,20 @@ use tokio::time::Instant;
 
 use self::encoded::Encoded;
 use self::messages::{Command, Event, refusal};
-use crate::auth::User;
 use crate::channel::Channels;
 use crate::drain;
-use crate::error_message::ErrorMessage;
 use crate::handle::Handle;
+use crate::message::ErrorMessage;
 use crate::message::Message;
+use crate::message::Outgoing;
+use crate::message::Timestamp;
+use crate::message::User;
 use crate::once::{self, Answer, CommandId, Request};
-use crate::outgoing::Outgoing;
 use crate::presence::{Presence, Snapshot};
 use crate::recovery::{self, Since};
 use crate::room::{JoinError, RoomName};
 use crate::slow_readers::{SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
-use crate::timestamp::Timestamp;
 use crate::topics::{self, Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
 
 /// How much of the newest updates a new subscriber is given, in bytes, with what waits for it.

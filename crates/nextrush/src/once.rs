@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::auth::UserId;
-use crate::command;
-use crate::error_message::ErrorMessage;
+use crate::message::ErrorMessage;
 use crate::message::Message;
-use crate::outgoing::Outgoing;
+use crate::message::Outgoing;
+use crate::message::UserId;
+use crate::message::command;
 
 /// For how long a repeat is recognised.
 pub(crate) const WINDOW: Duration = Duration::from_secs(120);

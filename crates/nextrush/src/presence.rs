@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::auth::User;
-use crate::timestamp::Timestamp;
+use crate::message::Timestamp;
+use crate::message::User;
 
 /// How long a lost device is waited for.
 pub(crate) const GRACE: Duration = Duration::from_secs(15);

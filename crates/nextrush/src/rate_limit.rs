@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::error_message::ErrorMessage;
+use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::socket::Socket;
 

@@ -8,7 +8,7 @@ use nextrush_broker::{History, HistoryQuery, Position, Publication};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-use crate::error_message::ErrorMessage;
+use crate::message::ErrorMessage;
 
 /// The most publications that a client gets after coming back.
 pub(crate) const LIMIT: usize = 300;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::handle::{self, Handle};
-use crate::outgoing::Outgoing;
+use crate::message::Outgoing;
 use crate::socket::Socket;
 
 /// The longest room name in bytes.

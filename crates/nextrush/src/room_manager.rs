@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::handle::Handle;
 use crate::internal_room;
-use crate::outgoing::Outgoing;
+use crate::message::Outgoing;
 use crate::room::{JoinError, RoomName, Rooms};
 use crate::socket::Socket;
 

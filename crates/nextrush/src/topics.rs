@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use self::stream::{Newest, Stream};
 use crate::handle;
 use crate::internal_room;
-use crate::outgoing::Outgoing;
+use crate::message::Outgoing;
 use crate::room::JoinError;
 use crate::slow_readers::SlowReaders;
 use crate::socket::Socket;

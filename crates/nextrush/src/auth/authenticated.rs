@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::jwt::Jwt;
 use super::rejection::AuthRejection;
 use super::token;
-use super::user::User;
+use crate::message::User;
 
 /// A valid token's claims: what [`Jwt::verify`] returns and, as an extractor, what a
 /// handler takes that is for authenticated clients only.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use nextrush_engine::TimerId;
 use nextrush_protocol::CloseCode;
 
-use super::user::User;
-use crate::error_message::ErrorMessage;
+use crate::message::ErrorMessage;
+use crate::message::Timestamp;
+use crate::message::User;
 use crate::socket::Socket;
-use crate::timestamp::Timestamp;
 
 /// Who a client is, as long as its token says so.
 #[derive(Default)]

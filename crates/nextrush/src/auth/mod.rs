@@ -8,11 +8,9 @@ mod refresh;
 mod rejection;
 mod socket;
 mod token;
-mod user;
 
 pub use authenticated::Authenticated;
 pub use error::{AuthError, KeyError, SignError};
 pub(crate) use identity::Identity;
 pub use jwt::Jwt;
 pub use rejection::AuthRejection;
-pub use user::{InvalidUserId, User, UserId};

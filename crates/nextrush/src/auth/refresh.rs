@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::identity;
 use super::jwt::Jwt;
-use super::user::User;
-use crate::error_message::ErrorMessage;
+use crate::message::ErrorMessage;
 use crate::message::Message;
+use crate::message::Timestamp;
+use crate::message::User;
 use crate::once::{Answer, Request};
 use crate::socket::Socket;
-use crate::timestamp::Timestamp;
 
 /// What a client may send.
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use super::error::AuthError;
-use crate::error_message::ErrorMessage;
+use crate::message::ErrorMessage;
 
 /// Why [`Authenticated`](crate::Authenticated) refused a request.
 ///

@@ -5,8 +5,8 @@ use nextrush_protocol::CloseCode;
 use super::authenticated::Authenticated;
 use super::identity;
 use super::rejection::AuthRejection;
-use super::user::User;
-use crate::error_message::ErrorMessage;
+use crate::message::ErrorMessage;
+use crate::message::User;
 use crate::socket::Socket;
 
 impl AuthRejection {

@@ -6,8 +6,8 @@ use nextrush_broker::{BrokerError, Epoch, HistoryQuery, Publication};
 use serde::{Deserialize, Serialize};
 
 use super::{ChatMessage, KEPT, Member, SENT, SENT_BYTES};
+use crate::message::Outgoing;
 use crate::once::{Answer, CommandId};
-use crate::outgoing::Outgoing;
 
 /// Which messages a member asks for.
 #[derive(Clone, Copy, Deserialize)]

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use nextrush_protocol::handshake::{ConnectError, HandshakeError};
 
-use crate::error_message::ErrorMessage;
+use crate::message::ErrorMessage;
 
 /// Longer texts of rejections are not passed on.
 const TEXT_LIMIT: usize = 4096;

@@ -11,7 +11,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::update;
-use crate::outgoing::Outgoing;
+use crate::message::Outgoing;
 
 /// How much is kept, in bytes, whatever the number of channels.
 const BYTES: u64 = 8 * 1024 * 1024;

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::error_message::ErrorMessage;
-use crate::outgoing::Outgoing;
+use crate::message::ErrorMessage;
+use crate::message::Outgoing;
+use crate::message::Timestamp;
 use crate::presence::{Diff, Snapshot};
 use crate::recovery::{Recovered, Since};
-use crate::timestamp::Timestamp;
 use crate::topics::SubscribeError;
 
 /// What a client may send.

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::messages::{Event, refusal};
 use super::{LiveUpdates, channel_of};
-use crate::error_message::ErrorMessage;
+use crate::message::ErrorMessage;
+use crate::message::Outgoing;
 use crate::once::{Answer, CommandId};
-use crate::outgoing::Outgoing;
 use crate::presence::{DATA_BYTES, Diff, GRACE};
 use crate::socket::Socket;
 use crate::topics::SubscribeError;

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{LiveUpdates, PublishError};
-use crate::auth::User;
-use crate::command::CommandError;
-use crate::error_message::ErrorMessage;
+use crate::message::ErrorMessage;
 use crate::message::Message;
+use crate::message::User;
+use crate::message::command::CommandError;
 use crate::once::{Answer, CommandId};
 use crate::socket::Socket;
 

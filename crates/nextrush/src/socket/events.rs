@@ -15,7 +15,7 @@ use super::kept::Kept;
 use crate::handle::Handle;
 use crate::http::address::Permit;
 use crate::message::Message;
-use crate::timestamp::Timestamp;
+use crate::message::Timestamp;
 use crate::upgrade::endpoint::Open;
 
 /// What the engine calls for one connection, and what it keeps for the socket.

@@ -21,15 +21,16 @@ pub(crate) use self::events::{SocketEvents, call_endpoint};
 use self::kept::Content;
 use self::listeners::Listeners;
 pub use self::timer::Timer;
-use crate::auth::{Identity, User, UserId};
-use crate::command;
+use crate::auth::Identity;
 use crate::event::{Callback, EventHandler, Outcome};
 use crate::handle::Handle;
 use crate::internal_room;
 use crate::message::Message;
-use crate::outgoing::Outgoing;
+use crate::message::Outgoing;
+use crate::message::Timestamp;
+use crate::message::command;
+use crate::message::{User, UserId};
 use crate::room::{JoinError, RoomName};
-use crate::timestamp::Timestamp;
 
 /// One connected client.
 ///

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use nextrush_broker::{Epoch, Publication, Topic};
 
-use crate::outgoing::Outgoing;
+use crate::message::Outgoing;
 use crate::slow_readers::{Counters, SlowReaders};
 
 /// What the subscribers of a topic get.

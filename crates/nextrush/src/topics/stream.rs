@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::feed::{Behind, Feed};
 use super::{Entering, LocalTopic, Topics};
-use crate::outgoing::Outgoing;
+use crate::message::Outgoing;
 use crate::slow_readers::SlowReaders;
 
 /// How much may wait for a subscriber before it falls behind, and how much of the history it

@@ -3,7 +3,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::auth::User;
+use crate::message::User;
 
 const SECRET: &str = "a secret of thirty-two bytes, no less";
 

@@ -7,7 +7,7 @@ use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::error_message::ErrorMessage;
+use crate::message::ErrorMessage;
 
 /// Reads a message as one of the variants of `T`, an enum with
 /// `#[serde(tag = "type")]`.
@@ -141,7 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::auth::UserId;
+    use crate::message::UserId;
 
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::outgoing::Outgoing;
+use crate::message::Outgoing;
 
 /// `{"type":"error","message":…}`, with `details`, `code` and `retryAfterMs` where
 /// they are known.

@@ -1,0 +1,15 @@
+//! Messages: what comes in, what goes out, and what they are about.
+
+pub(crate) mod command;
+mod error;
+mod incoming;
+mod outgoing;
+mod timestamp;
+mod user;
+
+pub use command::CommandError;
+pub use error::ErrorMessage;
+pub use incoming::Message;
+pub use outgoing::Outgoing;
+pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use user::{InvalidUserId, User, UserId};
