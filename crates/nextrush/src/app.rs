@@ -15,9 +15,9 @@ use std::sync::Arc;
 use tower::{Layer, Service};
 
 use crate::auth::Jwt;
-use crate::handle::Handle;
-use crate::room::Rooms;
 use crate::server::{Listen, ToAddr};
+use crate::socket::handle::Handle;
+use crate::socket::room::Rooms;
 use crate::topics::Topics;
 use crate::upgrade::endpoint::{Endpoint, EndpointHandler};
 use crate::upgrade::origin::OriginPolicy;

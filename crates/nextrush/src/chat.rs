@@ -17,9 +17,6 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use self::history::{Older, messages, newest};
-use crate::drain;
-use crate::handle::Handle;
-use crate::internal_room;
 use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::Outgoing;
@@ -27,9 +24,12 @@ use crate::message::Timestamp;
 use crate::message::{User, UserId};
 use crate::once::{self, Answer, CommandId, Repeats, Request};
 use crate::recovery::{Recovered, Since, Unrecovered};
-use crate::room::{JoinError, RoomName, Rooms};
 use crate::slow_readers::{Counters, SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
+use crate::socket::drain;
+use crate::socket::handle::Handle;
+use crate::socket::room::{JoinError, RoomName, Rooms};
+use crate::socket::room_key;
 use crate::topics::{Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
 
 /// How many messages a room keeps.
@@ -211,7 +211,7 @@ impl ChatServer {
     /// Every socket of a user in this chat, whatever its room.
     fn sockets_of(&self, user: &UserId) -> Rooms {
         let user = serde_json::json!(user).to_string();
-        let name = internal_room::of_owner("chat", self.0.owner, &user);
+        let name = room_key::of_owner("chat", self.0.owner, &user);
         self.0.app.internal_room(&name)
     }
 }

@@ -30,7 +30,6 @@
 
 // From the front door inwards: an application, its endpoints, their sockets.
 mod app;
-mod drain;
 mod error;
 mod server;
 mod slow_readers;
@@ -40,19 +39,11 @@ mod http;
 
 mod upgrade;
 
-mod event;
 mod message;
-mod offload;
 mod socket;
 
-mod rate_limit;
-
 // What sockets have in common.
-mod handle;
-mod internal_room;
 mod metrics;
-mod room;
-mod room_event;
 
 // Topics that remember: subscribing, coming back, doing things once.
 mod channel;
@@ -75,8 +66,6 @@ pub use auth::{AuthError, AuthRejection, Authenticated, Jwt, KeyError, SignError
 pub use channel::{Channel, ChannelPolicy, Channels, InvalidPattern};
 pub use chat::ChatServer;
 pub use error::{BoxError, Error, Result};
-pub use event::{EventHandler, Outcome};
-pub use handle::{Handle, MissingHandle};
 #[cfg(feature = "tls")]
 pub use http::tls::{TlsConfig, TlsError};
 pub use live::{LiveUpdates, PublishError};
@@ -86,15 +75,17 @@ pub use message::{
     User, UserId,
 };
 pub use metrics::Metrics;
-pub use offload::{blocking, offload};
 pub use presence::Snapshot as PresenceSnapshot;
-pub use rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
 pub use recovery::{InvalidSince, Since};
-pub use room::{InvalidRoomName, JoinError, RoomName, Rooms};
-pub use room_event::{RoomEvent, RoomEvents};
 pub use room_manager::RoomManager;
 pub use server::{Listen, ListenAddr, Server, ToAddr};
 pub use slow_readers::{SlowReaderCounts, SlowReaders};
+pub use socket::handle::{Handle, MissingHandle};
+pub use socket::handler::{EventHandler, Outcome};
+pub use socket::offload::{blocking, offload};
+pub use socket::rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
+pub use socket::room::{InvalidRoomName, JoinError, RoomName, Rooms};
+pub use socket::room_event::{RoomEvent, RoomEvents};
 pub use socket::{Socket, Timer};
 pub use topics::SubscribeError;
 pub use upgrade::endpoint::Endpoint;

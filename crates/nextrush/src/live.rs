@@ -23,8 +23,6 @@ use tokio::time::Instant;
 use self::encoded::Encoded;
 use self::messages::{Command, Event, refusal};
 use crate::channel::Channels;
-use crate::drain;
-use crate::handle::Handle;
 use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::Outgoing;
@@ -33,9 +31,11 @@ use crate::message::User;
 use crate::once::{self, Answer, CommandId, Request};
 use crate::presence::{Presence, Snapshot};
 use crate::recovery::{self, Since};
-use crate::room::{JoinError, RoomName};
 use crate::slow_readers::{SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
+use crate::socket::drain;
+use crate::socket::handle::Handle;
+use crate::socket::room::{JoinError, RoomName};
 use crate::topics::{self, Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
 
 /// How much of the newest updates a new subscriber is given, in bytes, with what waits for it.

@@ -2,7 +2,7 @@
 
 use nextrush_engine::Metrics as EngineMetrics;
 
-use crate::handle::Handle;
+use crate::socket::handle::Handle;
 
 /// What an application has done since its start, and what it holds, on this node.
 ///

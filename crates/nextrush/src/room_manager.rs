@@ -7,11 +7,11 @@ use nextrush_engine::{CloseReason, ConnectionId};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::handle::Handle;
-use crate::internal_room;
 use crate::message::Outgoing;
-use crate::room::{JoinError, RoomName, Rooms};
 use crate::socket::Socket;
+use crate::socket::handle::Handle;
+use crate::socket::room::{JoinError, RoomName, Rooms};
+use crate::socket::room_key;
 
 /// Rooms whose members are told when somebody joins or leaves, with the number of
 /// members after it. A socket is in one room of a manager at a time.
@@ -175,7 +175,7 @@ impl RoomManager {
     }
 
     fn room(&self, name: &RoomName) -> Rooms {
-        let name = internal_room::of_owner("manager", self.0.owner, name.as_str());
+        let name = room_key::of_owner("manager", self.0.owner, name.as_str());
         self.0.app.internal_room(&name)
     }
 }

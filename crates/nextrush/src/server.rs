@@ -15,11 +15,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::error::{Error, Result};
-use crate::handle::Handle;
 use crate::http::address::Addresses;
 use crate::http::connection::{Client, Http};
 #[cfg(feature = "tls")]
 use crate::http::tls::TlsConfig;
+use crate::socket::handle::Handle;
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

@@ -25,12 +25,12 @@ use nextrush_protocol::Frame;
 use parking_lot::Mutex;
 
 use self::stream::{Newest, Stream};
-use crate::handle;
-use crate::internal_room;
 use crate::message::Outgoing;
-use crate::room::JoinError;
 use crate::slow_readers::SlowReaders;
 use crate::socket::Socket;
+use crate::socket::handle;
+use crate::socket::room::JoinError;
+use crate::socket::room_key;
 
 /// Why a socket could not subscribe.
 #[derive(Debug, thiserror::Error)]
@@ -274,7 +274,7 @@ impl Topics {
             Arc::new(LocalTopic {
                 topics: Weak::clone(&self.own),
                 topic: topic.clone(),
-                room: self.engine.room(&internal_room::of_topic(topic)),
+                room: self.engine.room(&room_key::of_topic(topic)),
                 feed: Arc::downgrade(feed),
                 policy: feed.slow_readers(topic),
                 interest: tokio::sync::Mutex::new(Interest::New),

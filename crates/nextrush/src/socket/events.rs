@@ -12,10 +12,10 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Socket;
 use super::kept::Kept;
-use crate::handle::Handle;
 use crate::http::address::Permit;
 use crate::message::Message;
 use crate::message::Timestamp;
+use crate::socket::handle::Handle;
 use crate::upgrade::endpoint::Open;
 
 /// What the engine calls for one connection, and what it keeps for the socket.

@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 
 use super::listeners::Listeners;
 use crate::auth::Identity;
-use crate::event::Callback;
 use crate::message::Message;
+use crate::socket::handler::Callback;
 
 /// What a socket's functions and its endpoint's handler have left with it.
 ///

@@ -11,8 +11,8 @@ use nextrush_engine::{CloseReason, ConnectionError};
 use tokio::sync::mpsc;
 
 use super::Socket;
-use crate::event::Callback;
 use crate::message::Message;
+use crate::socket::handler::Callback;
 
 pub(super) type Filter = Arc<dyn Fn(&Socket, &Message) -> ControlFlow<()> + Send + Sync>;
 pub(super) type Receiver = Arc<tokio::sync::Mutex<mpsc::Receiver<Message>>>;

@@ -1,8 +1,16 @@
 //! The handle of one connected client.
 
+pub(crate) mod drain;
 mod events;
+pub(crate) mod handle;
+pub(crate) mod handler;
 mod kept;
 mod listeners;
+pub(crate) mod offload;
+pub(crate) mod rate_limit;
+pub(crate) mod room;
+pub(crate) mod room_event;
+pub(crate) mod room_key;
 mod timer;
 
 use std::any::Any;
@@ -22,15 +30,14 @@ use self::kept::Content;
 use self::listeners::Listeners;
 pub use self::timer::Timer;
 use crate::auth::Identity;
-use crate::event::{Callback, EventHandler, Outcome};
-use crate::handle::Handle;
-use crate::internal_room;
 use crate::message::Message;
 use crate::message::Outgoing;
 use crate::message::Timestamp;
 use crate::message::command;
 use crate::message::{User, UserId};
-use crate::room::{JoinError, RoomName};
+use crate::socket::handle::Handle;
+use crate::socket::handler::{Callback, EventHandler, Outcome};
+use crate::socket::room::{JoinError, RoomName};
 
 /// One connected client.
 ///
@@ -337,7 +344,7 @@ impl Socket {
         let rooms = self.0.rooms();
         let joined = rooms
             .iter()
-            .filter(|room| internal_room::is_joined_by_name(room.name()));
+            .filter(|room| room_key::is_joined_by_name(room.name()));
         joined.count()
     }
 

@@ -7,7 +7,7 @@ use nextrush_engine::TimerId;
 use parking_lot::Mutex;
 
 use super::Socket;
-use crate::event::{Callback, EventHandler};
+use crate::socket::handler::{Callback, EventHandler};
 
 /// A running timer of a socket. Dropping it changes nothing; the timer ends when
 /// it is cancelled or its socket closes.

@@ -21,7 +21,7 @@ use tower::ServiceExt as _;
 use super::client::{Client, Reader};
 use super::pipe;
 use crate::app::App;
-use crate::handle::Handle;
+use crate::socket::handle::Handle;
 
 /// What may be on the way to a client, in bytes: about as much as the kernels of both sides
 /// take.

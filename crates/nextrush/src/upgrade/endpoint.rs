@@ -17,10 +17,10 @@ use http::{HeaderValue, Version};
 use nextrush_engine::{Options, Work};
 use nextrush_protocol::handshake;
 
-use crate::event::{AsyncMarker, Outcome, SyncMarker};
-use crate::handle::Handle;
 use crate::http::refusal;
 use crate::socket::Socket;
+use crate::socket::handle::Handle;
+use crate::socket::handler::{AsyncMarker, Outcome, SyncMarker};
 use crate::upgrade::origin::OriginPolicy;
 use crate::upgrade::transport;
 

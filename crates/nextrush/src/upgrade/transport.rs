@@ -24,11 +24,11 @@ use tokio::net::UnixStream;
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
-use crate::handle::Handle;
 use crate::http::connection::Admitted;
 use crate::http::read_ahead::ReadAhead;
 use crate::http::refusal;
 use crate::http::traffic::Busy;
+use crate::socket::handle::Handle;
 use crate::socket::{SocketEvents, call_endpoint};
 #[cfg(feature = "testing")]
 use crate::testing;

@@ -9,9 +9,9 @@ use nextrush_protocol::CloseCode;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::handle::{self, Handle};
 use crate::message::Outgoing;
 use crate::socket::Socket;
+use crate::socket::handle::{self, Handle};
 
 /// The longest room name in bytes.
 const NAME_LIMIT: usize = 255;

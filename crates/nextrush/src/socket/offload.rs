@@ -6,8 +6,8 @@ use std::sync::Arc;
 use nextrush_engine::Work;
 use tokio::task::{self, JoinError};
 
-use crate::event::{Callback, EventHandler, Outcome};
 use crate::socket::Socket;
+use crate::socket::handler::{Callback, EventHandler, Outcome};
 
 /// Runs an async handler on the tokio runtime instead of the socket's thread, on which
 /// every socket of that thread waits while one handler computes. For handlers that

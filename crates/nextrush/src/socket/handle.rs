@@ -13,12 +13,12 @@ use nextrush_engine::{ConnectionId, Engine, Room, State};
 use nextrush_protocol::{CloseCode, CloseFrame};
 use smallvec::smallvec;
 
-use crate::drain;
-use crate::internal_room;
 use crate::message::UserId;
-use crate::room::{JoinError, RoomName, Rooms};
-use crate::room_event::RoomEvents;
 use crate::socket::Socket;
+use crate::socket::drain;
+use crate::socket::room::{JoinError, RoomName, Rooms};
+use crate::socket::room_event::RoomEvents;
+use crate::socket::room_key;
 use crate::topics::Topics;
 
 /// The most rooms one socket can be in.
@@ -114,7 +114,7 @@ impl Handle {
     /// [identified](Socket::identify) as this user.
     #[must_use]
     pub fn user(&self, user: &UserId) -> Rooms {
-        self.internal_room(&internal_room::of_user(user))
+        self.internal_room(&room_key::of_user(user))
     }
 
     /// Every socket whose end has not been told yet.
