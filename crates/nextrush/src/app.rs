@@ -18,7 +18,7 @@ use crate::auth::Jwt;
 use crate::server::{Listen, ToAddr};
 use crate::socket::handle::Handle;
 use crate::socket::room::Rooms;
-use crate::topics::Topics;
+use crate::topic::topics::Topics;
 use crate::upgrade::endpoint::{Endpoint, EndpointHandler};
 use crate::upgrade::origin::OriginPolicy;
 use crate::upgrade::pattern;

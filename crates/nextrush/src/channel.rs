@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use nextrush_broker::Retention;
 
-use crate::slow_readers::{Counters, SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
-use crate::topics::SlowPolicy;
+use crate::topic::feed::SlowPolicy;
+use crate::topic::slow_readers::{Counters, SlowReaderCounts, SlowReaders};
 
 /// A channel as a policy sees it: its name, and what stands in it for the parameters of
 /// the policy's pattern.

@@ -22,15 +22,16 @@ use crate::message::Message;
 use crate::message::Outgoing;
 use crate::message::Timestamp;
 use crate::message::{User, UserId};
-use crate::once::{self, Answer, CommandId, Repeats, Request};
-use crate::recovery::{Recovered, Since, Unrecovered};
-use crate::slow_readers::{Counters, SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
 use crate::socket::drain;
 use crate::socket::handle::Handle;
 use crate::socket::room::{JoinError, RoomName, Rooms};
 use crate::socket::room_key;
-use crate::topics::{Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
+use crate::topic::feed::{Behind, Feed, SlowPolicy};
+use crate::topic::once::{self, Answer, CommandId, Repeats, Request};
+use crate::topic::since::{Recovered, Since, Unrecovered};
+use crate::topic::slow_readers::{Counters, SlowReaderCounts, SlowReaders};
+use crate::topic::topics::{Entered, Entrance, SubscribeError, Topics};
 
 /// How many messages a room keeps.
 const KEPT: usize = 100;

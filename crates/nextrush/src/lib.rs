@@ -32,7 +32,6 @@
 mod app;
 mod error;
 mod server;
-mod slow_readers;
 
 // One client, as long as it speaks HTTP.
 mod http;
@@ -47,10 +46,7 @@ mod metrics;
 
 // Topics that remember: subscribing, coming back, doing things once.
 mod channel;
-mod once;
-mod presence;
-mod recovery;
-mod topics;
+mod topic;
 
 // The guide's features on top.
 mod auth;
@@ -75,11 +71,8 @@ pub use message::{
     User, UserId,
 };
 pub use metrics::Metrics;
-pub use presence::Snapshot as PresenceSnapshot;
-pub use recovery::{InvalidSince, Since};
 pub use room_manager::RoomManager;
 pub use server::{Listen, ListenAddr, Server, ToAddr};
-pub use slow_readers::{SlowReaderCounts, SlowReaders};
 pub use socket::handle::{Handle, MissingHandle};
 pub use socket::handler::{EventHandler, Outcome};
 pub use socket::offload::{blocking, offload};
@@ -87,7 +80,10 @@ pub use socket::rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, ra
 pub use socket::room::{InvalidRoomName, JoinError, RoomName, Rooms};
 pub use socket::room_event::{RoomEvent, RoomEvents};
 pub use socket::{Socket, Timer};
-pub use topics::SubscribeError;
+pub use topic::presence::Snapshot as PresenceSnapshot;
+pub use topic::since::{InvalidSince, Since};
+pub use topic::slow_readers::{SlowReaderCounts, SlowReaders};
+pub use topic::topics::SubscribeError;
 pub use upgrade::endpoint::Endpoint;
 pub use upgrade::origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use upgrade::place::place_by;

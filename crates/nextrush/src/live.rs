@@ -28,15 +28,17 @@ use crate::message::Message;
 use crate::message::Outgoing;
 use crate::message::Timestamp;
 use crate::message::User;
-use crate::once::{self, Answer, CommandId, Request};
-use crate::presence::{Presence, Snapshot};
-use crate::recovery::{self, Since};
-use crate::slow_readers::{SlowReaderCounts, SlowReaders};
 use crate::socket::Socket;
 use crate::socket::drain;
 use crate::socket::handle::Handle;
 use crate::socket::room::{JoinError, RoomName};
-use crate::topics::{self, Behind, Entered, Entrance, Feed, SlowPolicy, SubscribeError, Topics};
+use crate::topic::feed::{Behind, Feed, SlowPolicy};
+use crate::topic::once::{self, Answer, CommandId, Request};
+use crate::topic::presence::{Presence, Snapshot};
+use crate::topic::since::{self, Since};
+use crate::topic::slow_readers::{SlowReaderCounts, SlowReaders};
+use crate::topic::stream;
+use crate::topic::topics::{Entered, Entrance, SubscribeError, Topics};
 
 /// How much of the newest updates a new subscriber is given, in bytes, with what waits for it.
 const NEWEST_BYTES: usize = 256 * 1024;
@@ -391,7 +393,7 @@ impl LiveUpdates {
         let query = match (since, latest_value) {
             // Also for who cannot recover.
             (_, Some(Some(_))) => HistoryQuery::Latest(usize::MAX),
-            (Some(_), Some(None)) => HistoryQuery::Latest(recovery::LIMIT),
+            (Some(_), Some(None)) => HistoryQuery::Latest(since::LIMIT),
             (Some(since), None) => since.query(),
             (None, Some(None)) => HistoryQuery::Latest(1),
             (None, None) => HistoryQuery::Latest(0),
@@ -446,11 +448,11 @@ impl LiveUpdates {
         let heals =
             self.0.channels.slow_policy(channel_of(topic)).slow_readers == SlowReaders::Heal;
         let waiting = socket.connection().buffered();
-        let part = topics::PART.min(socket.connection().backlog().bytes / 2);
+        let part = stream::PART.min(socket.connection().backlog().bytes / 2);
         let (at_once, rest) = match part.checked_sub(waiting) {
             _ if !heals => (missed, None),
             Some(place) => {
-                let at_once = topics::first_bytes(missed, place);
+                let at_once = stream::first_bytes(missed, place);
                 let rest = missed.get(at_once.len());
                 (at_once, rest)
             }
@@ -631,7 +633,7 @@ fn newest(history: &History, key: Option<&str>, mut left: usize) -> Vec<Arc<Publ
         .publications
         .iter()
         .rev()
-        .filter(|publication| keys.insert(key.map(|key| topics::key_of(&publication.data, key))))
+        .filter(|publication| keys.insert(key.map(|key| stream::key_of(&publication.data, key))))
         .take_while(|publication| {
             let after = left.checked_sub(publication.data.len());
             left = after.unwrap_or_default();

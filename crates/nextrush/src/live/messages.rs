@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use crate::message::ErrorMessage;
 use crate::message::Outgoing;
 use crate::message::Timestamp;
-use crate::presence::{Diff, Snapshot};
-use crate::recovery::{Recovered, Since};
-use crate::topics::SubscribeError;
+use crate::topic::presence::{Diff, Snapshot};
+use crate::topic::since::{Recovered, Since};
+use crate::topic::topics::SubscribeError;
 
 /// What a client may send.
 #[derive(Deserialize)]

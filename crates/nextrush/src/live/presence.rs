@@ -10,10 +10,10 @@ use super::messages::{Event, refusal};
 use super::{LiveUpdates, channel_of};
 use crate::message::ErrorMessage;
 use crate::message::Outgoing;
-use crate::once::{Answer, CommandId};
-use crate::presence::{DATA_BYTES, Diff, GRACE};
 use crate::socket::Socket;
-use crate::topics::SubscribeError;
+use crate::topic::once::{Answer, CommandId};
+use crate::topic::presence::{DATA_BYTES, Diff, GRACE};
+use crate::topic::topics::SubscribeError;
 
 impl LiveUpdates {
     /// The topic of a channel with presence that the socket is subscribed to.

@@ -6,7 +6,7 @@
 use nextrush_broker::{BrokerError, HistoryQuery, Publish, Retention, Topic};
 
 use super::LiveUpdates;
-use crate::presence::{GRACE, Snapshot};
+use crate::topic::presence::{GRACE, Snapshot};
 
 impl LiveUpdates {
     /// Leaves behind who was in a channel, when everybody has been sent away from it.

@@ -19,7 +19,7 @@ use crate::socket::drain;
 use crate::socket::room::{JoinError, RoomName, Rooms};
 use crate::socket::room_event::RoomEvents;
 use crate::socket::room_key;
-use crate::topics::Topics;
+use crate::topic::topics::Topics;
 
 /// The most rooms one socket can be in.
 const ROOMS_PER_SOCKET: usize = 100;

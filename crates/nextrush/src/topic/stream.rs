@@ -9,9 +9,9 @@ use nextrush_protocol::Frame;
 use serde_json::Value;
 
 use super::feed::{Behind, Feed};
-use super::{Entering, LocalTopic, Topics};
+use super::topics::{Entering, LocalTopic, Topics};
 use crate::message::Outgoing;
-use crate::slow_readers::SlowReaders;
+use crate::topic::slow_readers::SlowReaders;
 
 /// How much may wait for a subscriber before it falls behind, and how much of the history it
 /// is then given at once, in bytes.

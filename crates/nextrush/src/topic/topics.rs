@@ -5,12 +5,6 @@
 //! without gap or duplicate: while the history is being read, publications are
 //! held for it, and those that the history already contains are left out.
 
-mod feed;
-mod stream;
-
-pub(crate) use feed::{Behind, Feed, SlowPolicy};
-pub(crate) use stream::{PART, first_bytes, key_of};
-
 use std::collections::HashMap;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,13 +18,14 @@ use nextrush_engine::{Engine, Room};
 use nextrush_protocol::Frame;
 use parking_lot::Mutex;
 
-use self::stream::{Newest, Stream};
+use super::feed::{Behind, Feed, SlowPolicy};
+use super::stream::{Newest, PART, Stream, key_of};
 use crate::message::Outgoing;
-use crate::slow_readers::SlowReaders;
 use crate::socket::Socket;
 use crate::socket::handle;
 use crate::socket::room::JoinError;
 use crate::socket::room_key;
+use crate::topic::slow_readers::SlowReaders;
 
 /// Why a socket could not subscribe.
 #[derive(Debug, thiserror::Error)]
@@ -346,15 +341,15 @@ impl Sink for Delivery {
 ///
 /// `interest` is what the broker was told, changed by one task at a time; `state`
 /// makes subscribing, leaving and delivering follow one another.
-struct LocalTopic {
-    topics: Weak<Topics>,
-    topic: Topic,
-    room: Room,
+pub(super) struct LocalTopic {
+    pub(super) topics: Weak<Topics>,
+    pub(super) topic: Topic,
+    pub(super) room: Room,
     /// Lives as long as somebody is subscribed.
-    feed: Weak<dyn Feed>,
-    policy: SlowPolicy,
+    pub(super) feed: Weak<dyn Feed>,
+    pub(super) policy: SlowPolicy,
     interest: tokio::sync::Mutex<Interest>,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
 }
 
 impl LocalTopic {
@@ -382,27 +377,27 @@ enum Interest {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// By ticket.
     waiting: HashMap<u64, Waiting>,
     next_ticket: u64,
     /// The present one, once anything is known of it.
-    stream: Option<Arc<Stream>>,
+    pub(super) stream: Option<Arc<Stream>>,
     /// The last publication that was delivered.
-    delivered: u64,
+    pub(super) delivered: u64,
     /// Of topics whose slow readers get no other.
-    newest: Newest,
+    pub(super) newest: Newest,
 }
 
 impl State {
     /// What was published while this one was waiting, which it does no more.
-    fn take_held(&mut self, ticket: u64) -> Vec<(u64, Frame)> {
+    pub(super) fn take_held(&mut self, ticket: u64) -> Vec<(u64, Frame)> {
         let waiting = self.waiting.remove(&ticket);
         waiting.map_or_else(Vec::new, |waiting| waiting.held)
     }
 
     /// Whether a stream is at its end, as there is something of another epoch.
-    fn begins_anew(&self, epoch: Epoch) -> bool {
+    pub(super) fn begins_anew(&self, epoch: Epoch) -> bool {
         let is_other = |stream: &Arc<Stream>| stream.epoch() != epoch;
         self.stream.as_ref().is_some_and(is_other)
     }
@@ -421,7 +416,7 @@ impl State {
     }
 
     /// The last publication of this epoch that was delivered, or 0.
-    fn delivered_in(&self, epoch: Epoch) -> u64 {
+    pub(super) fn delivered_in(&self, epoch: Epoch) -> u64 {
         let is_of_it = |stream: &Arc<Stream>| stream.epoch() == epoch;
         if self.stream.as_ref().is_some_and(is_of_it) {
             self.delivered
@@ -433,7 +428,7 @@ impl State {
 
 /// One whose history is being read.
 #[derive(Default)]
-struct Waiting {
+pub(super) struct Waiting {
     /// What was published meanwhile.
     held: Vec<(u64, Frame)>,
     /// It is a member that has fallen behind. If it leaves, nobody waits any more.
@@ -441,9 +436,9 @@ struct Waiting {
 }
 
 /// A subscriber whose history is being read. Dropping it gives the wish up.
-struct Entering {
+pub(super) struct Entering {
     local: Arc<LocalTopic>,
-    ticket: u64,
+    pub(super) ticket: u64,
 }
 
 impl Entering {
@@ -453,7 +448,7 @@ impl Entering {
     }
 
     /// One that is a member, and has fallen behind.
-    fn again(local: &Arc<LocalTopic>) -> Self {
+    pub(super) fn again(local: &Arc<LocalTopic>) -> Self {
         let is_member = true;
         Self::with(
             local,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use nextrush_broker::{Epoch, Publication, Topic};
 
 use crate::message::Outgoing;
-use crate::slow_readers::{Counters, SlowReaders};
+use crate::topic::slow_readers::{Counters, SlowReaders};
 
 /// What the subscribers of a topic get.
 pub(crate) trait Feed: Send + Sync {
