@@ -45,7 +45,6 @@ mod socket;
 mod metrics;
 
 // Topics that remember: subscribing, coming back, doing things once.
-mod channel;
 mod topic;
 
 // The guide's features on top.
@@ -59,11 +58,11 @@ pub mod testing;
 
 pub use app::App;
 pub use auth::{AuthError, AuthRejection, Authenticated, Jwt, KeyError, SignError};
-pub use channel::{Channel, ChannelPolicy, Channels, InvalidPattern};
 pub use chat::ChatServer;
 pub use error::{BoxError, Error, Result};
 #[cfg(feature = "tls")]
 pub use http::tls::{TlsConfig, TlsError};
+pub use live::policy::{Channel, ChannelPolicy, Channels, InvalidPattern};
 pub use live::{LiveUpdates, PublishError};
 pub use message::command::decode as decode_command;
 pub use message::{

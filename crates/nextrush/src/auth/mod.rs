@@ -2,7 +2,7 @@
 
 mod authenticated;
 mod error;
-mod identity;
+mod expiry;
 mod jwt;
 mod refresh;
 mod rejection;
@@ -11,6 +11,5 @@ mod token;
 
 pub use authenticated::Authenticated;
 pub use error::{AuthError, KeyError, SignError};
-pub(crate) use identity::Identity;
 pub use jwt::Jwt;
 pub use rejection::AuthRejection;

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::identity;
+use super::expiry;
 use super::jwt::Jwt;
 use crate::message::ErrorMessage;
 use crate::message::Message;
@@ -119,7 +119,7 @@ impl Jwt {
             tracing::debug!(socket = %socket.id(), "a new token names somebody else");
             return None;
         }
-        identity::expire(socket, verified.expires);
+        expiry::expire(socket, verified.expires);
         let expires_ms = verified.expires.map(|seconds| seconds.saturating_mul(1000));
         Some(Event::Refreshed {
             expires_at: expires_ms.map(Timestamp::from_unix_ms),

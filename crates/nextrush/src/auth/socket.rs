@@ -3,7 +3,7 @@
 use nextrush_protocol::CloseCode;
 
 use super::authenticated::Authenticated;
-use super::identity;
+use super::expiry;
 use super::rejection::AuthRejection;
 use crate::message::ErrorMessage;
 use crate::message::User;
@@ -38,6 +38,6 @@ impl<C> Authenticated<C> {
     /// [`admit`](Self::admit), for claims of your own. It takes the place of what was set
     /// before.
     pub fn limit(&self, socket: &Socket) {
-        identity::expire(socket, self.expires);
+        expiry::expire(socket, self.expires);
     }
 }

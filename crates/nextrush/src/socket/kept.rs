@@ -5,9 +5,9 @@ use std::fmt;
 use parking_lot::Mutex;
 
 use super::listeners::Listeners;
-use crate::auth::Identity;
 use crate::message::Message;
 use crate::socket::handler::Callback;
+use crate::socket::identity::Identity;
 
 /// What a socket's functions and its endpoint's handler have left with it.
 ///

@@ -4,6 +4,7 @@ pub(crate) mod drain;
 mod events;
 pub(crate) mod handle;
 pub(crate) mod handler;
+pub(crate) mod identity;
 mod kept;
 mod listeners;
 pub(crate) mod offload;
@@ -29,7 +30,6 @@ pub(crate) use self::events::{SocketEvents, call_endpoint};
 use self::kept::Content;
 use self::listeners::Listeners;
 pub use self::timer::Timer;
-use crate::auth::Identity;
 use crate::message::Message;
 use crate::message::Outgoing;
 use crate::message::Timestamp;
@@ -37,6 +37,7 @@ use crate::message::command;
 use crate::message::{User, UserId};
 use crate::socket::handle::Handle;
 use crate::socket::handler::{Callback, EventHandler, Outcome};
+use crate::socket::identity::Identity;
 use crate::socket::room::{JoinError, RoomName};
 
 /// One connected client.

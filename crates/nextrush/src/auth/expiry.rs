@@ -1,22 +1,12 @@
-//! What is known of the client behind a socket, and until when.
+//! The end of a socket when its token expires.
 
 use std::time::Duration;
 
-use nextrush_engine::TimerId;
 use nextrush_protocol::CloseCode;
 
 use crate::message::ErrorMessage;
 use crate::message::Timestamp;
-use crate::message::User;
 use crate::socket::Socket;
-
-/// Who a client is, as long as its token says so.
-#[derive(Default)]
-pub(crate) struct Identity {
-    pub(crate) user: Option<User>,
-    /// Ends the socket when the token expires.
-    expiry: Option<TimerId>,
-}
 
 /// Has the socket end when its token expires, in place of what was set before. `expires` in
 /// seconds since 1970; `None`: never.

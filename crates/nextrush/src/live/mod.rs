@@ -2,6 +2,7 @@
 
 mod encoded;
 mod messages;
+pub(crate) mod policy;
 mod presence;
 mod publish;
 mod restart;
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 
 use self::encoded::Encoded;
 use self::messages::{Command, Event, refusal};
-use crate::channel::Channels;
+use crate::live::policy::Channels;
 use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::Outgoing;
