@@ -18,7 +18,6 @@ use crate::auth::Jwt;
 use crate::server::{Listen, ToAddr};
 use crate::socket::handle::Handle;
 use crate::socket::room::Rooms;
-use crate::topic::topics::Topics;
 use crate::upgrade::endpoint::{Endpoint, EndpointHandler};
 use crate::upgrade::origin::OriginPolicy;
 use crate::upgrade::pattern;
@@ -71,11 +70,9 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     /// An application with an engine configuration and a broker of your choice.
     #[must_use]
     pub fn with(config: Config, broker: impl Broker) -> Self {
-        let engine = Engine::new(config);
-        let topics = Topics::new(Arc::new(broker), engine.clone());
         Self {
             router: Router::new(),
-            handle: Handle::new(engine, topics),
+            handle: Handle::new(Engine::new(config), Arc::new(broker)),
             options: Options::default(),
             origins: OriginPolicy::default(),
             jwt: None,

@@ -12,8 +12,8 @@ use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::Timestamp;
 use crate::message::User;
+use crate::message::request::{Answer, Request};
 use crate::socket::Socket;
-use crate::topic::once::{Answer, Request};
 
 /// What a client may send.
 #[derive(Deserialize)]

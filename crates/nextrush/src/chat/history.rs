@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ChatMessage, KEPT, Member, SENT, SENT_BYTES};
 use crate::message::Outgoing;
-use crate::topic::once::{Answer, CommandId};
+use crate::message::request::{Answer, CommandId};
 
 /// Which messages a member asks for.
 #[derive(Clone, Copy, Deserialize)]

@@ -21,6 +21,7 @@ use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::Outgoing;
 use crate::message::Timestamp;
+use crate::message::request::{Answer, CommandId, Request};
 use crate::message::{User, UserId};
 use crate::socket::Socket;
 use crate::socket::drain;
@@ -28,7 +29,7 @@ use crate::socket::handle::Handle;
 use crate::socket::room::{JoinError, RoomName, Rooms};
 use crate::socket::room_key;
 use crate::topic::feed::{Behind, Feed, SlowPolicy};
-use crate::topic::once::{self, Answer, CommandId, Repeats, Request};
+use crate::topic::once::{self, Repeats};
 use crate::topic::since::{Recovered, Since, Unrecovered};
 use crate::topic::slow_readers::{Counters, SlowReaderCounts, SlowReaders};
 use crate::topic::topics::{Entered, Entrance, SubscribeError, Topics};
@@ -72,6 +73,7 @@ pub struct ChatServer(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     app: Handle,
+    topics: Arc<Topics>,
     /// Tells the chats of one application apart.
     owner: u64,
     /// The members of each room in the order they came, one entry per socket.
@@ -86,6 +88,7 @@ impl ChatServer {
     pub fn new(app: &Handle) -> Self {
         Self(Arc::new(Inner {
             app: app.clone(),
+            topics: app.topics(),
             owner: app.next_owner(),
             members: Mutex::default(),
             repeats: Repeats::default(),
@@ -202,7 +205,7 @@ impl ChatServer {
     }
 
     fn topics(&self) -> &Topics {
-        self.0.app.topics()
+        &self.0.topics
     }
 
     fn topic(&self, room: &RoomName) -> Result<Topic, TopicError> {

@@ -13,34 +13,21 @@ use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::ServiceExt as _;
 
+use crate::http::FORWARDED_PROTO;
 use crate::http::address::{Admission, Permit};
 use crate::http::read_ahead::ReadAhead;
 use crate::http::refusal;
 use crate::http::traffic::{Answer, Traffic};
-use crate::upgrade::origin::FORWARDED_PROTO;
-
-/// The largest head of a request in bytes; a larger one is answered with 431.
-const HEAD_LIMIT: usize = 16 * 1024;
-/// HTTP/2: requests and sockets that one connection may have open at once.
-const STREAMS: u32 = 128;
-/// HTTP/2: what a client may send of one stream before somebody reads it, in bytes.
-const STREAM_WINDOW: u32 = 64 * 1024;
-/// HTTP/2: the same of all streams together.
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// HTTP/2: what is kept of one stream that its client does not read, in bytes.
-const STREAM_SEND_BUFFER: usize = 64 * 1024;
-/// HTTP/2: streams that a client may reset before they were looked at, and those that were
-/// reset as it broke the rules. One more ends the connection (CVE-2023-44487).
-const RESET_STREAMS: usize = 20;
+use crate::http::version::Version;
+use crate::http::{http1, http2};
 
 /// What all connections of a server have in common.
 pub(crate) struct Http {
@@ -50,12 +37,6 @@ pub(crate) struct Http {
     pub(crate) head_timeout: Duration,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Version {
-    Http1,
-    Http2,
 }
 
 /// A client that has connected.
@@ -126,29 +107,15 @@ impl Http {
         let service = exchange.service(self.router.clone());
         match version {
             Version::Http1 => {
-                let connection = http1::Builder::new()
-                    // Without a timer hyper ignores the timeout silently.
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(self.head_timeout)
-                    .max_buf_size(HEAD_LIMIT)
+                let connection = http1::builder(self.head_timeout)
                     .serve_connection(stream, service)
                     .with_upgrades();
-                let end = http1::UpgradeableConnection::graceful_shutdown;
+                let end = hyper::server::conn::http1::UpgradeableConnection::graceful_shutdown;
                 self.drive(pin!(connection), end, &exchange, stopped).await
             }
             Version::Http2 => {
-                let connection = http2::Builder::new(TokioExecutor::new())
-                    .timer(TokioTimer::new())
-                    .enable_connect_protocol()
-                    .max_concurrent_streams(STREAMS)
-                    .max_header_list_size(HEAD_LIMIT as u32)
-                    .initial_stream_window_size(STREAM_WINDOW)
-                    .initial_connection_window_size(CONNECTION_WINDOW)
-                    .max_send_buf_size(STREAM_SEND_BUFFER)
-                    .max_pending_accept_reset_streams(RESET_STREAMS)
-                    .max_local_error_reset_streams(RESET_STREAMS)
-                    .serve_connection(stream, service);
-                let end = http2::Connection::graceful_shutdown;
+                let connection = http2::builder().serve_connection(stream, service);
+                let end = hyper::server::conn::http2::Connection::graceful_shutdown;
                 self.drive(pin!(connection), end, &exchange, stopped).await
             }
         }

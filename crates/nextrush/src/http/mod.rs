@@ -2,8 +2,19 @@
 
 pub(crate) mod address;
 pub(crate) mod connection;
+mod http1;
+mod http2;
 pub(crate) mod read_ahead;
 pub(crate) mod refusal;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 pub(crate) mod traffic;
+mod version;
+
+use http::HeaderName;
+
+/// The header in which a proxy says the scheme that its client used.
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The largest head of a request in bytes; a larger one is answered with 431.
+const HEAD_LIMIT: usize = 16 * 1024;

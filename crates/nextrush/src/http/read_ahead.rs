@@ -7,10 +7,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-use crate::http::connection::Version;
-
-/// What a client of HTTP/2 says first (RFC 9113 §3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use crate::http::version::{PREFACE, Version};
 
 /// Enough for the head of most requests, so that it comes with one read.
 const READ: usize = 1024;

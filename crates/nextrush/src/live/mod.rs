@@ -29,12 +29,13 @@ use crate::message::Message;
 use crate::message::Outgoing;
 use crate::message::Timestamp;
 use crate::message::User;
+use crate::message::request::{Answer, CommandId, Request};
 use crate::socket::Socket;
 use crate::socket::drain;
 use crate::socket::handle::Handle;
 use crate::socket::room::{JoinError, RoomName};
 use crate::topic::feed::{Behind, Feed, SlowPolicy};
-use crate::topic::once::{self, Answer, CommandId, Request};
+use crate::topic::once;
 use crate::topic::presence::{Presence, Snapshot};
 use crate::topic::since::{self, Since};
 use crate::topic::slow_readers::{SlowReaderCounts, SlowReaders};
@@ -67,6 +68,7 @@ pub struct LiveUpdates(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     app: Handle,
+    topics: Arc<Topics>,
     /// Tells the channels of several `LiveUpdates` of one application apart.
     owner: u64,
     channels: Channels,
@@ -108,6 +110,7 @@ impl LiveUpdates {
     pub fn with(app: &Handle, channels: Channels) -> Self {
         Self(Arc::new(Inner {
             app: app.clone(),
+            topics: app.topics(),
             owner: app.next_owner(),
             channels,
             presence: Presence::default(),
@@ -535,7 +538,7 @@ impl LiveUpdates {
     }
 
     fn topics(&self) -> &Topics {
-        self.0.app.topics()
+        &self.0.topics
     }
 
     fn topic(&self, channel: &str) -> Option<Topic> {

@@ -10,8 +10,8 @@ use super::messages::{Event, refusal};
 use super::{LiveUpdates, channel_of};
 use crate::message::ErrorMessage;
 use crate::message::Outgoing;
+use crate::message::request::{Answer, CommandId};
 use crate::socket::Socket;
-use crate::topic::once::{Answer, CommandId};
 use crate::topic::presence::{DATA_BYTES, Diff, GRACE};
 use crate::topic::topics::SubscribeError;
 

@@ -9,8 +9,8 @@ use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::User;
 use crate::message::command::CommandError;
+use crate::message::request::{Answer, CommandId};
 use crate::socket::Socket;
-use crate::topic::once::{Answer, CommandId};
 
 /// To a publication with an id.
 #[derive(Serialize)]

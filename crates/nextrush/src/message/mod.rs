@@ -4,6 +4,7 @@ pub(crate) mod command;
 mod error;
 mod incoming;
 mod outgoing;
+pub(crate) mod request;
 mod timestamp;
 mod user;
 

@@ -16,7 +16,7 @@ use crate::http::address::Permit;
 use crate::message::Message;
 use crate::message::Timestamp;
 use crate::socket::handle::Handle;
-use crate::upgrade::endpoint::Open;
+use crate::socket::handler::Open;
 
 /// What the engine calls for one connection, and what it keeps for the socket.
 pub(crate) struct SocketEvents {

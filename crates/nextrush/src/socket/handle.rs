@@ -1,5 +1,6 @@
 //! The application's live side: its rooms and sockets.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,17 +10,18 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
+use nextrush_broker::Broker;
 use nextrush_engine::{ConnectionId, Engine, Room, State};
 use nextrush_protocol::{CloseCode, CloseFrame};
 use smallvec::smallvec;
 
+use super::parts::AppParts;
 use crate::message::UserId;
 use crate::socket::Socket;
 use crate::socket::drain;
 use crate::socket::room::{JoinError, RoomName, Rooms};
 use crate::socket::room_event::RoomEvents;
 use crate::socket::room_key;
-use crate::topic::topics::Topics;
 
 /// The most rooms one socket can be in.
 const ROOMS_PER_SOCKET: usize = 100;
@@ -46,16 +48,18 @@ pub struct Handle(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
-    topics: Arc<Topics>,
+    broker: Arc<dyn Broker>,
+    parts: AppParts,
     owners: AtomicU64,
     is_draining: AtomicBool,
 }
 
 impl Handle {
-    pub(crate) fn new(engine: Engine, topics: Arc<Topics>) -> Self {
+    pub(crate) fn new(engine: Engine, broker: Arc<dyn Broker>) -> Self {
         Self(Arc::new(Inner {
             engine,
-            topics,
+            broker,
+            parts: AppParts::default(),
             owners: AtomicU64::new(0),
             is_draining: AtomicBool::new(false),
         }))
@@ -178,8 +182,13 @@ impl Handle {
         &self.0.engine
     }
 
-    pub(crate) fn topics(&self) -> &Arc<Topics> {
-        &self.0.topics
+    pub(crate) fn broker(&self) -> &Arc<dyn Broker> {
+        &self.0.broker
+    }
+
+    /// The application's one value of this type, which `make` makes at the first call.
+    pub(crate) fn part<T: Any + Send + Sync>(&self, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+        self.0.parts.get_or_make(make)
     }
 
     pub(crate) fn internal_room(&self, name: &str) -> Rooms {

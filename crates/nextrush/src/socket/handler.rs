@@ -61,6 +61,9 @@ pub struct SyncMarker;
 #[derive(Debug)]
 pub struct AsyncMarker;
 
+/// An endpoint's handler with its extractors filled in, to be called with its socket.
+pub(crate) type Open = Box<dyn FnOnce(Socket) -> Work + Send>;
+
 /// An event handler behind one pointer.
 #[doc(hidden)]
 pub struct Callback<E>(Arc<dyn Call<E>>);

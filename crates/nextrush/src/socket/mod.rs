@@ -8,6 +8,7 @@ pub(crate) mod identity;
 mod kept;
 mod listeners;
 pub(crate) mod offload;
+mod parts;
 pub(crate) mod rate_limit;
 pub(crate) mod room;
 pub(crate) mod room_event;

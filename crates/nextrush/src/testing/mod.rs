@@ -60,10 +60,7 @@
 
 mod client;
 mod network;
-mod pipe;
 
 pub use client::Client;
 pub use network::{Network, Refused};
 pub use nextrush_protocol::CloseFrame;
-
-pub(crate) use pipe::take_transport;

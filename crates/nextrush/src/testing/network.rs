@@ -19,9 +19,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tower::ServiceExt as _;
 
 use super::client::{Client, Reader};
-use super::pipe;
 use crate::app::App;
 use crate::socket::handle::Handle;
+use crate::upgrade::simulated;
 
 /// What may be on the way to a client, in bytes: about as much as the kernels of both sides
 /// take.
@@ -121,7 +121,7 @@ impl Network {
         client.set_window(WINDOW);
         let mut request = request.map(|()| Body::empty());
         request.headers_mut().extend(opening.headers());
-        pipe::offer(pipe, request.extensions_mut());
+        simulated::offer(pipe, request.extensions_mut());
         let response = self.request(request).await;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(Refused {

@@ -1,4 +1,4 @@
-//! Commands with an id: the answer bears it, and a repeat is answered from memory.
+//! Commands that are executed once: a repeat is answered from memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,106 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use nextrush_broker::{Broker, BrokerError, CommandKey};
 use parking_lot::Mutex;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-
-use crate::message::ErrorMessage;
-use crate::message::Message;
-use crate::message::Outgoing;
-use crate::message::UserId;
-use crate::message::command;
 
 /// For how long a repeat is recognised.
 pub(crate) const WINDOW: Duration = Duration::from_secs(120);
-
-/// The longest id in bytes.
-const ID_BYTES: usize = 64;
-
-/// A command as a client gave it.
-pub(crate) struct Request<T> {
-    pub(crate) command: T,
-    pub(crate) id: Option<CommandId>,
-}
-
-/// What a client calls one of its commands: 1 to 64 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub(crate) struct CommandId(String);
-
-/// An answer, with the id of the command that it answers.
-#[derive(Serialize)]
-pub(crate) struct Answer<'a, E> {
-    #[serde(flatten)]
-    event: E,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a CommandId>,
-}
-
-impl<'a, E: Serialize> Answer<'a, E> {
-    pub(crate) fn new(event: E, id: Option<&'a CommandId>) -> Self {
-        Self { event, id }
-    }
-
-    pub(crate) fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("an answer has string keys only")
-    }
-}
-
-impl<E: Serialize> From<Answer<'_, E>> for Outgoing {
-    fn from(answer: Answer<'_, E>) -> Self {
-        Self::from(answer.to_json())
-    }
-}
-
-impl<T: DeserializeOwned> Request<T> {
-    /// Reads a message; what cannot be read comes as the answer to the client.
-    pub(crate) fn read(message: &Message) -> Result<Self, Outgoing> {
-        let text = String::from_utf8_lossy(message.as_bytes());
-        let command = command::decode::<T>(&text).map_err(|error| error.to_message());
-        let id = match CommandId::find(&text) {
-            Ok(id) => id,
-            // What is no command at all is said first.
-            Err(error) => return Err(command.err().unwrap_or(error).into()),
-        };
-        match command {
-            Ok(command) => Ok(Self { command, id }),
-            Err(error) => Err(Answer::new(error, id.as_ref()).into()),
-        }
-    }
-}
-
-impl CommandId {
-    fn find(text: &str) -> Result<Option<Self>, ErrorMessage> {
-        #[derive(Deserialize)]
-        struct WithId<'a> {
-            #[serde(borrow)]
-            id: Option<&'a RawValue>,
-        }
-
-        // Most messages have none, and are read once. An escaped key is one that no client
-        // writes, and has no effect.
-        if !text.contains("\"id\"") {
-            return Ok(None);
-        }
-        let Ok(WithId { id: Some(id) }) = serde_json::from_str(text) else {
-            return Ok(None);
-        };
-        match serde_json::from_str::<String>(id.get()) {
-            Ok(id) if (1..=ID_BYTES).contains(&id.len()) => Ok(Some(Self(id))),
-            _ => Err(ErrorMessage::new("Invalid message format")
-                .details(format!("an id is a text of 1 to {ID_BYTES} bytes"))),
-        }
-    }
-
-    /// The key under which the broker remembers the command of a user; `None` if it would
-    /// be too long.
-    pub(crate) fn key(&self, scope: &str, user: &UserId) -> Option<CommandKey> {
-        // The end of the user's JSON can be told, so no two pairs share a key.
-        let user = serde_json::json!(user);
-        CommandKey::try_from(&*format!("{scope}/{user}/{}", self.0)).ok()
-    }
-}
 
 /// Commands that are being executed, so that the same one is not begun twice.
 #[derive(Debug, Default)]
@@ -157,38 +60,5 @@ impl Drop for Turn<'_> {
         if Arc::strong_count(&self.turn) <= 2 {
             running.remove(&self.key);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(text: &str) -> Result<Option<String>, ErrorMessage> {
-        CommandId::find(text).map(|id| id.map(|id| id.0))
-    }
-
-    #[test]
-    fn an_id_is_a_text_of_up_to_64_bytes() {
-        assert_eq!(id(r#"{"type":"chat","text":"\"id\""}"#), Ok(None));
-        assert_eq!(id(r#"{"type":"chat","id":null}"#), Ok(None));
-        assert_eq!(id(r#"{"id":"a\"b"}"#), Ok(Some("a\"b".to_owned())));
-        let longest = "x".repeat(64);
-        let text = format!(r#"{{"id":"{longest}"}}"#);
-        assert_eq!(id(&text), Ok(Some(longest)));
-        for wrong in ["7", "\"\"", "{}", "[\"a\"]", "true"] {
-            assert!(id(&format!(r#"{{"id":{wrong}}}"#)).is_err(), "{wrong}");
-        }
-        assert!(id(&format!(r#"{{"id":"{}"}}"#, "x".repeat(65))).is_err());
-    }
-
-    #[test]
-    fn users_and_their_commands_do_not_share_keys() {
-        let key = |user: UserId, id: &str| CommandId(id.to_owned()).key("chat/0", &user);
-        assert_ne!(key(1.into(), "23"), key("1".into(), "23"));
-        assert_ne!(key(1.into(), "23"), key(12.into(), "3"));
-        assert_ne!(key("a".into(), "b"), key("ab".into(), "b"));
-        assert_ne!(key("a\"b".into(), "c"), key("a".into(), "b\"c"));
-        assert_eq!(key("x".repeat(2000).into(), "c"), None);
     }
 }

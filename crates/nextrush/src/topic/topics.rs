@@ -6,6 +6,7 @@
 //! held for it, and those that the history already contains are left out.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -22,7 +23,7 @@ use super::feed::{Behind, Feed, SlowPolicy};
 use super::stream::{Newest, PART, Stream, key_of};
 use crate::message::Outgoing;
 use crate::socket::Socket;
-use crate::socket::handle;
+use crate::socket::handle::{self, Handle};
 use crate::socket::room::JoinError;
 use crate::socket::room_key;
 use crate::topic::slow_readers::SlowReaders;
@@ -81,8 +82,15 @@ pub(crate) struct Topics {
     published: AtomicU64,
 }
 
+impl Handle {
+    /// The topics of the application.
+    pub(crate) fn topics(&self) -> Arc<Topics> {
+        self.part(|| Topics::new(Arc::clone(self.broker()), self.engine().clone()))
+    }
+}
+
 impl Topics {
-    pub(crate) fn new(broker: Arc<dyn Broker>, engine: Engine) -> Arc<Self> {
+    fn new(broker: Arc<dyn Broker>, engine: Engine) -> Arc<Self> {
         let topics = Arc::new_cyclic(|own| Self {
             broker,
             engine,
@@ -322,6 +330,14 @@ impl Topics {
             }
             None => local.room.publish(frame),
         }
+    }
+}
+
+impl fmt::Debug for Topics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topics")
+            .field("local", &self.local.lock().len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -14,13 +14,13 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Version};
-use nextrush_engine::{Options, Work};
+use nextrush_engine::Options;
 use nextrush_protocol::handshake;
 
 use crate::http::refusal;
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
-use crate::socket::handler::{AsyncMarker, Outcome, SyncMarker};
+use crate::socket::handler::{AsyncMarker, Open, Outcome, SyncMarker};
 use crate::upgrade::origin::OriginPolicy;
 use crate::upgrade::transport;
 
@@ -63,9 +63,6 @@ pub trait Endpoint<S, Marker>: Send + Sync + 'static {
         state: &S,
     ) -> impl Future<Output = Result<Open, Response>> + Send;
 }
-
-/// The handler's call with its extractors filled in.
-pub(crate) type Open = Box<dyn FnOnce(Socket) -> Work + Send>;
 
 macro_rules! endpoint {
     ($($extractor:ident),*) => {

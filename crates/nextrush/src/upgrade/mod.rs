@@ -4,4 +4,6 @@ pub(crate) mod endpoint;
 pub(crate) mod origin;
 pub(crate) mod pattern;
 pub(crate) mod place;
+#[cfg(feature = "testing")]
+pub(crate) mod simulated;
 pub(crate) mod transport;

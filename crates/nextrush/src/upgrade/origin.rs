@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use crate::http::FORWARDED_PROTO;
 use crate::http::refusal;
 
 /// Which web pages may open WebSockets.
@@ -48,8 +49,6 @@ pub enum OriginPolicy {
     /// or the client's place in a network.
     Any,
 }
-
-pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 impl OriginPolicy {
     /// Checks the headers of a request.

@@ -29,11 +29,11 @@ use crate::http::read_ahead::ReadAhead;
 use crate::http::refusal;
 use crate::http::traffic::Busy;
 use crate::socket::handle::Handle;
+use crate::socket::handler::Open;
 use crate::socket::{SocketEvents, call_endpoint};
-#[cfg(feature = "testing")]
-use crate::testing;
-use crate::upgrade::endpoint::Open;
 use crate::upgrade::place;
+#[cfg(feature = "testing")]
+use crate::upgrade::simulated;
 
 /// Prepares the upgrade: the connection moves to the engine as soon as the answer
 /// to the request has been written.
@@ -46,7 +46,7 @@ pub(crate) fn start(
 ) -> Result<(), UpgradeError> {
     let placement = place::of(&parts.extensions);
     #[cfg(feature = "testing")]
-    if let Some(transport) = testing::take_transport(&parts.extensions) {
+    if let Some(transport) = simulated::take_transport(&parts.extensions) {
         let events = SocketEvents::new(app.clone(), None);
         let handover = Handover {
             open: Some(Box::new(|connection| call_endpoint(connection, open))),

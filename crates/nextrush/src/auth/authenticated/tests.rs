@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::auth::{AuthError, UserId};
+use crate::auth::AuthError;
+use crate::message::UserId;
 
 const SECRET: &str = "a secret of thirty-two bytes, no less";
 

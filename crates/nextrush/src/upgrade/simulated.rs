@@ -1,4 +1,4 @@
-//! How the server's end of a simulated connection gets to its upgrade.
+//! The server's end of a simulated connection, on its way to the upgrade.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use http::Extensions;
 use nextrush_engine::{Transport, sim};
 use parking_lot::Mutex;
 
-/// Travels in the extensions of a request, which have to be cloneable.
+/// The pipe of a simulated request. Extensions of a request have to be cloneable.
 #[derive(Clone)]
 struct Waiting(Arc<Mutex<Option<sim::Pipe>>>);
 
 /// Has the request upgrade to this connection.
-pub(super) fn offer(pipe: sim::Pipe, extensions: &mut Extensions) {
+pub(crate) fn offer(pipe: sim::Pipe, extensions: &mut Extensions) {
     extensions.insert(Waiting(Arc::new(Mutex::new(Some(pipe)))));
 }
 

@@ -1,0 +1,34 @@
+//! HTTP/2 as it is spoken here, with sockets over its streams (RFC 8441).
+
+use hyper::server::conn::http2::Builder;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::http::HEAD_LIMIT;
+
+/// requests and sockets that one connection may have open at once.
+const STREAMS: u32 = 128;
+/// what a client may send of one stream before somebody reads it, in bytes.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// the same of all streams together.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// what is kept of one stream that its client does not read, in bytes.
+const STREAM_SEND_BUFFER: usize = 64 * 1024;
+/// streams that a client may reset before they were looked at, and those that were
+/// Reset as it broke the rules. One more ends the connection (CVE-2023-44487).
+const RESET_STREAMS: usize = 20;
+
+/// Connections with bounded streams, windows and buffers.
+pub(crate) fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .enable_connect_protocol()
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_LIMIT as u32)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(STREAM_SEND_BUFFER)
+        .max_pending_accept_reset_streams(RESET_STREAMS)
+        .max_local_error_reset_streams(RESET_STREAMS);
+    builder
+}
