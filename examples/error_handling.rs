@@ -41,7 +41,7 @@ fn validate(socket: &Socket, message: &Message) -> ControlFlow<()> {
         Ok(_) => "Invalid message type".to_owned(),
         Err(error) => error.to_string(),
     };
-    socket.send(ErrorMessage::new("Invalid message format").details(details));
+    socket.send(ErrorMessage::new("invalid-format", "Invalid message format").details(details));
     ControlFlow::Break(())
 }
 
@@ -68,7 +68,7 @@ pub fn app(times: Times) -> App {
             // Error handling: this goes out before the close frame
             socket.on_error(|socket: Socket, error: ConnectionError| {
                 eprintln!("WebSocket error: {error}");
-                socket.send(ErrorMessage::new("Connection error occurred").code(error.code()));
+                socket.send(ErrorMessage::new(error.code(), "Connection error occurred"));
             });
 
             // Message validation, then rate limiting

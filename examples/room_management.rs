@@ -54,7 +54,10 @@ pub fn app() -> App {
             socket.on_message(
                 move |socket: Socket, message: Message| -> Result<(), BoxError> {
                     let Ok(Text { text }) = message.json() else {
-                        socket.send(ErrorMessage::new("Invalid message format"));
+                        socket.send(ErrorMessage::new(
+                            "invalid-format",
+                            "Invalid message format",
+                        ));
                         return Ok(());
                     };
 

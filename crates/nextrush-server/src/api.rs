@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nextrush::{
-    App, CommandKey, ErrorMessage, Handle, HistoryQuery, LiveUpdates, PresenceSnapshot,
+    App, CommandKey, ErrorCode, ErrorMessage, Handle, HistoryQuery, LiveUpdates, PresenceSnapshot,
     PublishError, Published, Socket, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ fn add_socket(app: &mut App, live: LiveUpdates, key: Secret) {
         if key.is_bearer_of(&headers) {
             live.connect(&socket);
         } else {
-            socket.send(ErrorMessage::new(WRONG_KEY));
+            socket.send(ErrorMessage::new(ErrorCode::InvalidToken, WRONG_KEY));
             socket.close(1008, WRONG_KEY);
         }
     });
@@ -73,7 +73,7 @@ async fn only_with(key: Secret, request: Request, next: Next) -> Response {
     if key.is_bearer_of(request.headers()) {
         return next.run(request).await;
     }
-    let refusal = ErrorMessage::new(WRONG_KEY);
+    let refusal = ErrorMessage::new(ErrorCode::InvalidToken, WRONG_KEY);
     (StatusCode::UNAUTHORIZED, Json(refusal)).into_response()
 }
 
@@ -90,6 +90,16 @@ enum Refusal {
     Publish(#[from] PublishError),
 }
 
+impl Refusal {
+    fn code(&self, status: StatusCode) -> ErrorCode {
+        match self {
+            Self::Invalid(_) | Self::Publish(PublishError::Data(_)) => ErrorCode::InvalidFormat,
+            Self::Publish(PublishError::InvalidName) => ErrorCode::InvalidName,
+            Self::Json(_) | Self::Query(_) | Self::Publish(_) => ErrorCode::of_status(status),
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match &self {
@@ -103,7 +113,11 @@ impl IntoResponse for Refusal {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         };
-        (status, Json(ErrorMessage::new(self.to_string()))).into_response()
+        (
+            status,
+            Json(ErrorMessage::new(self.code(status), self.to_string())),
+        )
+            .into_response()
     }
 }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use nextrush::{ErrorMessage, PublishError, SignError};
+use nextrush::{ErrorCode, ErrorMessage, PublishError, SignError};
 
 /// An error as the API answers it: a status and
 /// `{"type":"error","message":…}`.
@@ -28,6 +28,20 @@ pub(crate) enum ApiError {
     Publish(#[from] PublishError),
 }
 
+impl ApiError {
+    fn code(&self, status: StatusCode) -> ErrorCode {
+        match self {
+            Self::Invalid(_) => ErrorCode::InvalidFormat,
+            Self::TooManyPosts | Self::Save(_) => ErrorCode::NotStored,
+            Self::Json(_)
+            | Self::Path(_)
+            | Self::NoSuchPost(_)
+            | Self::Sign(_)
+            | Self::Publish(_) => ErrorCode::of_status(status),
+        }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = match &self {
@@ -49,6 +63,10 @@ impl IntoResponse for ApiError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         };
-        (status, Json(ErrorMessage::new(self.to_string()))).into_response()
+        (
+            status,
+            Json(ErrorMessage::new(self.code(status), self.to_string())),
+        )
+            .into_response()
     }
 }

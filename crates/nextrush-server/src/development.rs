@@ -9,7 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use nextrush::{App, ErrorMessage, Jwt, User};
+use nextrush::{App, ErrorCode, ErrorMessage, Jwt, User};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -71,7 +71,10 @@ pub(crate) async fn only_this_machine(request: Request, next: Next) -> Response 
     if host.is_some_and(|host| is_loopback(host.host())) {
         return next.run(request).await;
     }
-    let refusal = ErrorMessage::new("development mode is for this machine only");
+    let refusal = ErrorMessage::new(
+        ErrorCode::Forbidden,
+        "development mode is for this machine only",
+    );
     (StatusCode::FORBIDDEN, Json(refusal)).into_response()
 }
 

@@ -66,8 +66,8 @@ pub use live::policy::{Channel, ChannelPolicy, Channels, InvalidPattern};
 pub use live::{LiveUpdates, PublishError};
 pub use message::command::decode as decode_command;
 pub use message::{
-    CommandError, ErrorMessage, InvalidTimestamp, InvalidUserId, Message, Outgoing, Timestamp,
-    User, UserId,
+    CommandError, ErrorCode, ErrorMessage, InvalidTimestamp, InvalidUserId, Message, Outgoing,
+    Timestamp, User, UserId,
 };
 pub use metrics::Metrics;
 pub use room_manager::RoomManager;

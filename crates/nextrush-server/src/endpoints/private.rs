@@ -58,7 +58,10 @@ fn enter(socket: &Socket, rooms: &RoomManager, room: RoomName, user: User) -> Re
     socket.on_message(
         move |socket: Socket, message: Message| -> Result<(), BoxError> {
             let Some(text) = text_of(&message) else {
-                socket.send(ErrorMessage::new("Invalid message format"));
+                socket.send(ErrorMessage::new(
+                    "invalid-format",
+                    "Invalid message format",
+                ));
                 return Ok(());
             };
             let event = Outgoing::json(&Event::ChatMessage {

@@ -34,7 +34,7 @@ fn enter(socket: Socket, Path(room): Path<RoomId>) -> Result<(), JoinError> {
     });
     socket.every(PING_PERIOD, |socket: Socket, ()| socket.ping(""));
     socket.on_error(|socket: Socket, error: ConnectionError| {
-        socket.send(ErrorMessage::new("Connection error occurred").code(error.code()));
+        socket.send(ErrorMessage::new(error.code(), "Connection error occurred"));
     });
     socket.filter(has_a_type);
     socket.filter(rate_limit(SlidingWindow::new(MESSAGES, WINDOW)));
@@ -48,7 +48,9 @@ fn has_a_type(socket: &Socket, message: &Message) -> ControlFlow<()> {
     match check(message) {
         Ok(()) => ControlFlow::Continue(()),
         Err(details) => {
-            socket.send(ErrorMessage::new("Invalid message format").details(details));
+            socket.send(
+                ErrorMessage::new("invalid-format", "Invalid message format").details(details),
+            );
             ControlFlow::Break(())
         }
     }

@@ -15,9 +15,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nextrush::{
-    App, AuthRejection, ChannelPolicy, Channels, ChatServer, ConnectionId, ErrorMessage, Handle,
-    InvalidConnectionId, LiveUpdates, RoomName, SignError, SlowReaderCounts, Socket, Timestamp,
-    UserId,
+    App, AuthRejection, ChannelPolicy, Channels, ChatServer, ConnectionId, ErrorCode, ErrorMessage,
+    Handle, InvalidConnectionId, LiveUpdates, RoomName, SignError, SlowReaderCounts, Socket,
+    Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -167,6 +167,16 @@ enum Refusal {
     Nobody,
 }
 
+impl Refusal {
+    fn code(&self, status: StatusCode) -> ErrorCode {
+        match self {
+            Self::WrongKey => ErrorCode::InvalidToken,
+            Self::Id(_) | Self::Nobody => ErrorCode::InvalidFormat,
+            Self::Sign(_) | Self::Json(_) | Self::Query(_) => ErrorCode::of_status(status),
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match &self {
@@ -180,7 +190,11 @@ impl IntoResponse for Refusal {
             Self::Id(_) => StatusCode::BAD_REQUEST,
             Self::Nobody => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        (status, Json(ErrorMessage::new(self.to_string()))).into_response()
+        (
+            status,
+            Json(ErrorMessage::new(self.code(status), self.to_string())),
+        )
+            .into_response()
     }
 }
 

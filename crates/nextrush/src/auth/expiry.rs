@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use nextrush_protocol::CloseCode;
 
-use crate::message::ErrorMessage;
 use crate::message::Timestamp;
+use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 
 /// Has the socket end when its token expires, in place of what was set before. `expires` in
@@ -16,7 +16,7 @@ pub(super) fn expire(socket: &Socket, expires: Option<u64>) {
         let left = expires.saturating_mul(1000).saturating_sub(now);
         let expired = socket.clone();
         let run = move || {
-            expired.send(ErrorMessage::new("Token expired"));
+            expired.send(ErrorMessage::new(ErrorCode::TokenExpired, "Token expired"));
             expired.close(CloseCode::POLICY_VIOLATION, "Token expired");
             None
         };

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::expiry;
 use super::jwt::Jwt;
-use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::Timestamp;
 use crate::message::User;
 use crate::message::request::{Answer, Request};
+use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 
 /// What a client may send.
@@ -90,7 +90,7 @@ impl Jwt {
                     match refreshed {
                         Some(event) => socket.send(Answer::new(event, id.as_ref())),
                         None => {
-                            let error = ErrorMessage::new("Invalid token");
+                            let error = ErrorMessage::new(ErrorCode::InvalidToken, "Invalid token");
                             socket.send(Answer::new(error, id.as_ref()));
                         }
                     }

@@ -5,11 +5,11 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use super::error::AuthError;
-use crate::message::ErrorMessage;
+use crate::message::{ErrorCode, ErrorMessage};
 
 /// Why [`Authenticated`](crate::Authenticated) refused a request.
 ///
-/// As a response: `{"type":"error","message":…}` with 401 and `WWW-Authenticate`
+/// As a response: `{"type":"error","message":…,"code":…}` with 401 and `WWW-Authenticate`
 /// (RFC 6750 §3), or 500 for [`NotConfigured`](Self::NotConfigured). Neither it nor
 /// its `Debug` form holds the token.
 #[derive(Debug, thiserror::Error)]
@@ -27,21 +27,24 @@ pub enum AuthRejection {
 }
 
 impl AuthRejection {
-    /// What the client is told, as the guide has it: also the reason of the close
-    /// frame.
+    /// The code that the client is told.
     #[must_use]
-    pub fn message(&self) -> &'static str {
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::MissingToken => "Authentication required",
-            Self::InvalidToken(_) => "Invalid token",
-            Self::NotConfigured => "Authentication is not configured",
+            Self::MissingToken => ErrorCode::AuthenticationRequired,
+            Self::InvalidToken(_) => ErrorCode::InvalidToken,
+            Self::NotConfigured => ErrorCode::Internal,
         }
+    }
+
+    pub(super) fn to_message(&self) -> ErrorMessage {
+        ErrorMessage::new(self.code(), self.to_string())
     }
 }
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
-        let body = Json(ErrorMessage::new(self.message()));
+        let body = Json(self.to_message());
         let challenge = match self {
             Self::MissingToken => "Bearer",
             Self::InvalidToken(_) => r#"Bearer error="invalid_token""#,
@@ -54,21 +57,5 @@ impl IntoResponse for AuthRejection {
             HeaderValue::from_static(challenge),
         )];
         (StatusCode::UNAUTHORIZED, challenge, body).into_response()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rejection_displays_as_the_message_that_the_client_gets() {
-        for rejection in [
-            AuthRejection::MissingToken,
-            AuthRejection::InvalidToken(AuthError::Expired),
-            AuthRejection::NotConfigured,
-        ] {
-            assert_eq!(rejection.to_string(), rejection.message());
-        }
     }
 }

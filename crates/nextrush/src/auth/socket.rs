@@ -5,16 +5,15 @@ use nextrush_protocol::CloseCode;
 use super::authenticated::Authenticated;
 use super::expiry;
 use super::rejection::AuthRejection;
-use crate::message::ErrorMessage;
 use crate::message::User;
 use crate::socket::Socket;
 
 impl AuthRejection {
-    /// Refuses a socket as the guide does: sends `{"type":"error","message":…}` and
+    /// Refuses a socket as the guide does: sends `{"type":"error","message":…,"code":…}` and
     /// closes with 1008 and the same text.
     pub fn refuse(&self, socket: &Socket) {
-        socket.send(ErrorMessage::new(self.message()));
-        socket.close(CloseCode::POLICY_VIOLATION, self.message());
+        socket.send(self.to_message());
+        socket.close(CloseCode::POLICY_VIOLATION, &self.to_string());
     }
 }
 

@@ -17,11 +17,11 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use self::history::{Older, messages, newest};
-use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::Outgoing;
 use crate::message::Timestamp;
 use crate::message::request::{Answer, CommandId, Request};
+use crate::message::{ErrorCode, ErrorMessage};
 use crate::message::{User, UserId};
 use crate::socket::Socket;
 use crate::socket::drain;
@@ -153,7 +153,10 @@ impl ChatServer {
             Err(SubscribeError::Join(JoinError::Closed)) => return,
             Err(error) => {
                 tracing::error!(%error, room = %member.room, "cannot join a chat room");
-                socket.send(ErrorMessage::new("Room unavailable"));
+                socket.send(ErrorMessage::new(
+                    ErrorCode::Unavailable,
+                    "Room unavailable",
+                ));
                 return socket.close(CloseCode::TRY_AGAIN_LATER, "Room unavailable");
             }
         }
@@ -371,7 +374,7 @@ impl Feed for Inner {
             Ok(message) => message,
             Err(error) => {
                 tracing::error!(%topic, %error, "a kept chat message cannot be read");
-                ErrorMessage::new("A message could not be read").into()
+                ErrorMessage::new(ErrorCode::Internal, "A message could not be read").into()
             }
         }
     }
@@ -505,7 +508,7 @@ impl Member {
         let key = match key.transpose() {
             Ok(key) => key,
             Err(()) => {
-                let error = ErrorMessage::new("Invalid message format");
+                let error = ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format");
                 return socket.send(Answer::new(error.details("id and user are too long"), id));
             }
         };
@@ -518,7 +521,8 @@ impl Member {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!(%error, room = %self.room, "a chat message could not be stored");
-                    let error = ErrorMessage::new("Message could not be stored");
+                    let error =
+                        ErrorMessage::new(ErrorCode::NotStored, "Message could not be stored");
                     socket.send(Answer::new(error, id));
                 }
             },
@@ -537,7 +541,8 @@ impl Member {
                     Ok(answer) => socket.send(answer),
                     Err(error) => {
                         tracing::error!(%error, "an answer could not be remembered");
-                        let error = ErrorMessage::new("Message could not be stored");
+                        let error =
+                            ErrorMessage::new(ErrorCode::NotStored, "Message could not be stored");
                         socket.send(Answer::new(error, id));
                     }
                 }
@@ -546,7 +551,7 @@ impl Member {
                 Ok(answer) => socket.send(answer),
                 Err(error) => {
                     tracing::error!(%error, room = %self.room, "a history could not be read");
-                    let error = ErrorMessage::new("Room unavailable");
+                    let error = ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable");
                     socket.send(Answer::new(error, id));
                 }
             },
@@ -597,7 +602,11 @@ impl Member {
     fn whisper(&self, to: &UserId, text: &str, id: Option<&CommandId>) -> String {
         let target = self.chat.sockets_of(to);
         if target.is_empty() {
-            return Answer::new(ErrorMessage::new("User not found or offline"), id).to_json();
+            return Answer::new(
+                ErrorMessage::new(ErrorCode::UserOffline, "User not found or offline"),
+                id,
+            )
+            .to_json();
         }
         target.send(Event::PrivateMessage {
             text,

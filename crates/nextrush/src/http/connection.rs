@@ -28,6 +28,7 @@ use crate::http::refusal;
 use crate::http::traffic::{Answer, Traffic};
 use crate::http::version::Version;
 use crate::http::{http1, http2};
+use crate::message::ErrorCode;
 
 /// What all connections of a server have in common.
 pub(crate) struct Http {
@@ -216,7 +217,11 @@ impl Exchange {
                     }
                     Admission::Refused(_) => {
                         let message = "Too many connections from this address";
-                        let response = refusal::new(StatusCode::TOO_MANY_REQUESTS, message);
+                        let response = refusal::new(
+                            StatusCode::TOO_MANY_REQUESTS,
+                            ErrorCode::TooManyConnections,
+                            message,
+                        );
                         refusal::ending_connection(response, request.version())
                     }
                 };

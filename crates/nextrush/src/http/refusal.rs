@@ -1,19 +1,25 @@
 //! Refusals over HTTP, before the upgrade: the right status, and a JSON body of
 //! the same shape as every other error message.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::body::to_bytes;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use nextrush_protocol::handshake::{ConnectError, HandshakeError};
 
-use crate::message::ErrorMessage;
+use crate::message::{ErrorCode, ErrorMessage};
 
 /// Longer texts of rejections are not passed on.
 const TEXT_LIMIT: usize = 4096;
 
-pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Response {
-    (status, Json(ErrorMessage::new(message))).into_response()
+pub(crate) fn new(
+    status: StatusCode,
+    code: ErrorCode,
+    message: impl Into<Cow<'static, str>>,
+) -> Response {
+    (status, Json(ErrorMessage::new(code, message))).into_response()
 }
 
 /// The answer to a request that is no valid opening handshake, with the headers
@@ -29,7 +35,7 @@ pub(crate) fn of_connect(error: ConnectError) -> Response {
 
 fn with_body(answer: http::Response<()>, message: String) -> Response {
     let (parts, ()) = answer.into_parts();
-    let mut response = new(parts.status, message);
+    let mut response = new(parts.status, ErrorCode::InvalidHandshake, message);
     for (name, value) in &parts.headers {
         response.headers_mut().insert(name, value.clone());
     }
@@ -44,7 +50,8 @@ pub(crate) async fn as_json(rejection: Response) -> Response {
             Ok(text) if !text.is_empty() => String::from_utf8_lossy(&text).into_owned(),
             _ => parts.status.to_string(),
         };
-        let json = Json(ErrorMessage::new(text)).into_response();
+        let code = ErrorCode::of_status(parts.status);
+        let json = Json(ErrorMessage::new(code, text)).into_response();
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.extend(json.headers().clone());
         body = json.into_body();

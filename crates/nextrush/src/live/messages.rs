@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::message::ErrorMessage;
 use crate::message::Outgoing;
 use crate::message::Timestamp;
+use crate::message::{ErrorCode, ErrorMessage};
 use crate::topic::presence::{Diff, Snapshot};
 use crate::topic::since::{Recovered, Since};
 use crate::topic::topics::SubscribeError;
@@ -91,14 +91,16 @@ impl From<Event<'_>> for Outgoing {
 
 /// What a client gets that could not subscribe.
 pub(super) fn refusal(channel: &str, error: &SubscribeError) -> ErrorMessage {
-    let message = match error {
-        SubscribeError::InvalidName => "Invalid channel name",
-        SubscribeError::Refused | SubscribeError::GivenUp => "Subscription refused",
-        SubscribeError::TooManyChannels { .. } => "Too many channels",
+    let (code, message) = match error {
+        SubscribeError::InvalidName => (ErrorCode::InvalidName, "Invalid channel name"),
+        SubscribeError::Refused | SubscribeError::GivenUp => {
+            (ErrorCode::SubscribeRefused, "Subscription refused")
+        }
+        SubscribeError::TooManyChannels { .. } => (ErrorCode::TooManyChannels, "Too many channels"),
         SubscribeError::Join(_) | SubscribeError::Broker(_) => {
             tracing::error!(%error, channel, "cannot subscribe");
-            "Channel unavailable"
+            (ErrorCode::Unavailable, "Channel unavailable")
         }
     };
-    ErrorMessage::new(message).details(error.to_string())
+    ErrorMessage::new(code, message).details(error.to_string())
 }

@@ -24,12 +24,12 @@ use tokio::time::Instant;
 use self::encoded::Encoded;
 use self::messages::{Command, Event, refusal};
 use crate::live::policy::Channels;
-use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::Outgoing;
 use crate::message::Timestamp;
 use crate::message::User;
 use crate::message::request::{Answer, CommandId, Request};
+use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 use crate::socket::drain;
 use crate::socket::handle::Handle;
@@ -624,7 +624,7 @@ fn update(topic: &Topic, publication: &Publication) -> Outgoing {
         }),
         Err(error) => {
             tracing::error!(%topic, %error, "a publication is no JSON");
-            ErrorMessage::new("An update could not be read").into()
+            ErrorMessage::new(ErrorCode::Internal, "An update could not be read").into()
         }
     }
 }

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::messages::{Event, refusal};
 use super::{LiveUpdates, channel_of};
-use crate::message::ErrorMessage;
 use crate::message::Outgoing;
 use crate::message::request::{Answer, CommandId};
+use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 use crate::topic::presence::{DATA_BYTES, Diff, GRACE};
 use crate::topic::topics::SubscribeError;
@@ -21,10 +21,16 @@ impl LiveUpdates {
         let topic = self.topic(channel);
         let topic = topic.ok_or_else(|| refusal(channel, &SubscribeError::InvalidName))?;
         if !self.is_noted(&topic, socket.id()) {
-            return Err(ErrorMessage::new("Not subscribed"));
+            return Err(ErrorMessage::new(
+                ErrorCode::NotSubscribed,
+                "Not subscribed",
+            ));
         }
         if !self.0.channels.has_presence(channel) {
-            return Err(ErrorMessage::new("No presence in this channel"));
+            return Err(ErrorMessage::new(
+                ErrorCode::NoPresence,
+                "No presence in this channel",
+            ));
         }
         Ok(topic)
     }
@@ -53,7 +59,9 @@ impl LiveUpdates {
         let topic = self.with_presence(socket, channel)?;
         if data.to_string().len() > DATA_BYTES {
             let details = format!("at most {DATA_BYTES} bytes of JSON");
-            return Err(ErrorMessage::new("Presence data too large").details(details));
+            return Err(
+                ErrorMessage::new(ErrorCode::TooLarge, "Presence data too large").details(details),
+            );
         }
         self.topics().enter(&topic, |room| {
             let updated = self.0.presence.update(&topic, socket.id(), data);

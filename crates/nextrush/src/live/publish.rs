@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{LiveUpdates, PublishError};
-use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::User;
 use crate::message::command::CommandError;
 use crate::message::request::{Answer, CommandId};
+use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 
 /// To a publication with an id.
@@ -50,7 +50,7 @@ impl LiveUpdates {
         if !self.0.channels.have_publishing_clients() {
             return Err(CommandError::UnknownType.to_message());
         }
-        let invalid = || ErrorMessage::new("Invalid message format");
+        let invalid = || ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format");
         // From the text: what is only passed on is not read into values and written anew.
         let text = String::from_utf8_lossy(message.as_bytes());
         let Fields { channel, data } = serde_json::from_str(&text).map_err(|_| invalid())?;
@@ -59,7 +59,10 @@ impl LiveUpdates {
             return Err(refusal(channel, &PublishError::InvalidName));
         }
         if !self.0.channels.may_publish(socket, channel) {
-            return Err(ErrorMessage::new("Publishing refused"));
+            return Err(ErrorMessage::new(
+                ErrorCode::PublishRefused,
+                "Publishing refused",
+            ));
         }
         let key = match (user, id) {
             (Some(user), Some(id)) => {
@@ -84,12 +87,12 @@ struct Fields<'a> {
 }
 
 fn refusal(channel: &str, error: &PublishError) -> ErrorMessage {
-    let message = match error {
-        PublishError::InvalidName => "Invalid channel name",
+    let (code, message) = match error {
+        PublishError::InvalidName => (ErrorCode::InvalidName, "Invalid channel name"),
         PublishError::Data(_) | PublishError::Broker(_) => {
             tracing::error!(%error, channel, "a client's publication failed");
-            "Channel unavailable"
+            (ErrorCode::Unavailable, "Channel unavailable")
         }
     };
-    ErrorMessage::new(message).details(error.to_string())
+    ErrorMessage::new(code, message).details(error.to_string())
 }

@@ -7,7 +7,7 @@ use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::message::ErrorMessage;
+use crate::message::{ErrorCode, ErrorMessage};
 
 /// Reads a message as one of the variants of `T`, an enum with
 /// `#[serde(tag = "type")]`.
@@ -65,19 +65,19 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// What the client is told, as the guide has it.
+    /// The code that the client is told.
     #[must_use]
-    pub fn message(&self) -> &'static str {
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::InvalidFormat { .. } => "Invalid message format",
-            Self::UnknownType => "Unknown message type",
+            Self::InvalidFormat { .. } => ErrorCode::InvalidFormat,
+            Self::UnknownType => ErrorCode::UnknownType,
         }
     }
 
-    /// The answer to the client: `{"type":"error","message":…}`.
+    /// The answer to the client: `{"type":"error","message":…,"code":…}`.
     #[must_use]
     pub fn to_message(&self) -> ErrorMessage {
-        ErrorMessage::new(self.message())
+        ErrorMessage::new(self.code(), self.to_string())
     }
 }
 
@@ -363,23 +363,23 @@ mod tests {
     fn the_answers_are_those_of_the_guide() {
         assert_eq!(
             serde_json::to_string(&refused("hello").to_message()).unwrap(),
-            r#"{"type":"error","message":"Invalid message format"}"#
+            r#"{"type":"error","message":"Invalid message format","code":"invalid-format"}"#
         );
         assert_eq!(
             serde_json::to_string(&refused(r#"{"type":"dance"}"#).to_message()).unwrap(),
-            r#"{"type":"error","message":"Unknown message type"}"#
+            r#"{"type":"error","message":"Unknown message type","code":"unknown-type"}"#
         );
     }
 
     #[test]
-    fn an_error_displays_as_its_message_and_keeps_the_details() {
+    fn an_error_displays_as_the_guide_has_it_and_keeps_the_details() {
         let error = refused(r#"{"type":"chat"}"#);
-        assert_eq!(error.to_string(), error.message());
+        assert_eq!(error.to_string(), "Invalid message format");
         let CommandError::InvalidFormat { details } = error else {
             panic!("{error:?}");
         };
         assert_eq!(details, "missing field `text`");
-        assert_eq!(refused("{}").to_string(), refused("{}").message());
+        assert_eq!(refused("{}").to_string(), "Unknown message type");
     }
 
     proptest! {

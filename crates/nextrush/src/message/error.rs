@@ -1,54 +1,52 @@
 //! The error message that clients get.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::message::Outgoing;
 
-/// `{"type":"error","message":…}`, with `details`, `code` and `retryAfterMs` where
-/// they are known.
+/// The message that tells a client of an error: `{"type":"error","message":…,"code":…}`,
+/// with `details` and `retryAfterMs` where they are known.
+///
+/// The text is for people and the code for programs: an [`ErrorCode`](crate::ErrorCode), or
+/// a text of the application's own.
 ///
 /// ```
-/// use nextrush::{ErrorMessage, Socket};
+/// use nextrush::{ErrorCode, ErrorMessage, Socket};
 ///
 /// fn refuse(socket: &Socket) {
-///     socket.send(ErrorMessage::new("Rate limit exceeded"));
+///     socket.send(ErrorMessage::new(ErrorCode::RateLimited, "Rate limit exceeded"));
+///     socket.send(ErrorMessage::new("board-full", "The board is full"));
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename = "error")]
 pub struct ErrorMessage {
-    message: String,
+    message: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
+    code: Cow<'static, str>,
     #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
 }
 
 impl ErrorMessage {
-    /// An error with a text for people.
+    /// An error with a code for programs and a text for people.
     #[must_use]
-    pub fn new(message: impl Into<String>) -> Self {
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             message: message.into(),
             details: None,
-            code: None,
+            code: code.into(),
             retry_after_ms: None,
         }
     }
 
-    /// Adds what exactly is wrong.
+    /// Adds the exact cause.
     #[must_use]
     pub fn details(mut self, details: impl Into<String>) -> Self {
         self.details = Some(details.into());
-        self
-    }
-
-    /// Adds a name for programs.
-    #[must_use]
-    pub fn code(mut self, code: impl Into<String>) -> Self {
-        self.code = Some(code.into());
         self
     }
 
@@ -69,20 +67,18 @@ impl From<ErrorMessage> for Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::ErrorCode;
 
     #[test]
     fn an_error_message_has_the_documented_shape() {
-        let error = ErrorMessage::new("m")
-            .details("d")
-            .code("c")
-            .retry_after_ms(5);
+        let error = ErrorMessage::new("c", "m").details("d").retry_after_ms(5);
         assert_eq!(
             serde_json::to_string(&error).unwrap(),
             r#"{"type":"error","message":"m","details":"d","code":"c","retryAfterMs":5}"#
         );
         assert_eq!(
-            serde_json::to_string(&ErrorMessage::new("m")).unwrap(),
-            r#"{"type":"error","message":"m"}"#
+            serde_json::to_string(&ErrorMessage::new(ErrorCode::NotFound, "m")).unwrap(),
+            r#"{"type":"error","message":"m","code":"not-found"}"#
         );
     }
 }

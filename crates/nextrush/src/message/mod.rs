@@ -1,5 +1,6 @@
 //! Messages: what comes in, what goes out, and what they are about.
 
+mod code;
 pub(crate) mod command;
 mod error;
 mod incoming;
@@ -8,6 +9,7 @@ pub(crate) mod request;
 mod timestamp;
 mod user;
 
+pub use code::ErrorCode;
 pub use command::CommandError;
 pub use error::ErrorMessage;
 pub use incoming::Message;

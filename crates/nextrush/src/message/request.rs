@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::code::ErrorCode;
 use super::command;
 use super::error::ErrorMessage;
 use super::incoming::Message;
@@ -85,8 +86,10 @@ impl CommandId {
         };
         match serde_json::from_str::<String>(id.get()) {
             Ok(id) if (1..=ID_BYTES).contains(&id.len()) => Ok(Some(Self(id))),
-            _ => Err(ErrorMessage::new("Invalid message format")
-                .details(format!("an id is a text of 1 to {ID_BYTES} bytes"))),
+            _ => Err(
+                ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format")
+                    .details(format!("an id is a text of 1 to {ID_BYTES} bytes")),
+            ),
         }
     }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::message::ErrorMessage;
 use crate::message::Message;
+use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 
 /// Over the limit: what was counted is to be dropped, and the client told.
@@ -71,7 +71,7 @@ pub fn rate_limit(limit: impl RateLimit) -> impl Fn(&Socket, &Message) -> Contro
     move |socket, _| match limit.lock().allow(Instant::now()) {
         Ok(()) => ControlFlow::Continue(()),
         Err(exceeded) => {
-            let error = ErrorMessage::new("Rate limit exceeded");
+            let error = ErrorMessage::new(ErrorCode::RateLimited, "Rate limit exceeded");
             socket.send(error.retry_after_ms(exceeded.retry_after_ms()));
             ControlFlow::Break(())
         }

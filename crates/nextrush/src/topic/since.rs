@@ -8,7 +8,7 @@ use nextrush_broker::{History, HistoryQuery, Position, Publication};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-use crate::message::ErrorMessage;
+use crate::message::{ErrorCode, ErrorMessage};
 
 /// The most publications that a client gets after coming back.
 pub(crate) const LIMIT: usize = 300;
@@ -122,7 +122,8 @@ pub struct InvalidSince;
 
 impl IntoResponse for InvalidSince {
     fn into_response(self) -> Response {
-        let error = ErrorMessage::new("Invalid position").details(self.to_string());
+        let error = ErrorMessage::new(ErrorCode::InvalidPosition, "Invalid position")
+            .details(self.to_string());
         (StatusCode::BAD_REQUEST, axum::Json(error)).into_response()
     }
 }

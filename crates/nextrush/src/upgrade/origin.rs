@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::http::FORWARDED_PROTO;
 use crate::http::refusal;
+use crate::message::ErrorCode;
 
 /// Which web pages may open WebSockets.
 ///
@@ -228,7 +229,11 @@ pub enum OriginError {
 
 impl IntoResponse for OriginError {
     fn into_response(self) -> Response {
-        refusal::new(StatusCode::FORBIDDEN, "Origin not allowed")
+        refusal::new(
+            StatusCode::FORBIDDEN,
+            ErrorCode::OriginRefused,
+            "Origin not allowed",
+        )
     }
 }
 

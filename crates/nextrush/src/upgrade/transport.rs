@@ -28,6 +28,7 @@ use crate::http::connection::Admitted;
 use crate::http::read_ahead::ReadAhead;
 use crate::http::refusal;
 use crate::http::traffic::Busy;
+use crate::message::ErrorCode;
 use crate::socket::handle::Handle;
 use crate::socket::handler::Open;
 use crate::socket::{SocketEvents, call_endpoint};
@@ -116,12 +117,12 @@ pub(crate) enum UpgradeError {
 
 impl IntoResponse for UpgradeError {
     fn into_response(self) -> Response {
-        let status = match self {
-            Self::NotUpgradable => StatusCode::NOT_IMPLEMENTED,
-            Self::Full => StatusCode::SERVICE_UNAVAILABLE,
-            Self::AddressLimit => StatusCode::TOO_MANY_REQUESTS,
+        let (status, code) = match self {
+            Self::NotUpgradable => (StatusCode::NOT_IMPLEMENTED, ErrorCode::Internal),
+            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
+            Self::AddressLimit => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyConnections),
         };
-        refusal::new(status, self.to_string())
+        refusal::new(status, code, self.to_string())
     }
 }
 

@@ -27,7 +27,7 @@ fn router() -> Router {
     async fn result(user: Result<Authenticated, AuthRejection>) -> String {
         match user {
             Ok(user) => user.claims.email,
-            Err(rejection) => rejection.message().to_owned(),
+            Err(rejection) => rejection.to_string(),
         }
     }
     #[derive(serde::Deserialize)]
