@@ -71,6 +71,39 @@ pub trait Broker: Send + Sync + 'static {
         query: HistoryQuery,
     ) -> BoxFuture<'_, Result<History, BrokerError>>;
 
+    /// The topics with publications that the broker knows, in the order of their names: the
+    /// first `limit` after the topic `after`, or the first of all.
+    ///
+    /// Known are topics in which something was published, whether or not a publication is
+    /// still remembered, until the topic itself is forgotten. Nobody has to know its topics: a
+    /// broker that cannot list them keeps the default, which resolves with none.
+    ///
+    /// ```
+    /// # use nextrush_broker::{Broker, BrokerError, Topic};
+    /// async fn all(broker: &dyn Broker) -> Result<Vec<Topic>, BrokerError> {
+    ///     let mut all = Vec::new();
+    ///     loop {
+    ///         let page = broker.topics(all.last(), 1000).await?;
+    ///         if page.is_empty() {
+    ///             return Ok(all);
+    ///         }
+    ///         all.extend(page);
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] when the names could not be read.
+    fn topics(
+        &self,
+        after: Option<&Topic>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Topic>, BrokerError>> {
+        let _ = (after, limit);
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// Registers an interest of this node in `topic`: what is published after this
     /// resolves is given to the sinks.
     ///

@@ -56,7 +56,7 @@ pub use answer::{CommandKey, CommandKeyError, Once};
 pub use broker::{Broker, BrokerError, Sink};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "embedded")]
-pub use embedded::{EmbeddedBroker, EmbeddedOptions, OpenError};
+pub use embedded::{EmbeddedBroker, EmbeddedBuilder, EmbeddedOptions, Migration, OpenError};
 pub use history::{History, HistoryQuery, Retention};
 pub use memory::{MemoryBroker, MemoryLimits};
 pub use position::{Epoch, EpochError, Position};

@@ -100,7 +100,7 @@ impl MemoryBroker {
 
     /// How many topics it remembers.
     #[must_use]
-    pub fn topics(&self) -> usize {
+    pub fn topic_count(&self) -> usize {
         self.topics.count()
     }
 
@@ -175,6 +175,19 @@ impl Broker for MemoryBroker {
         })
     }
 
+    fn topics(
+        &self,
+        after: Option<&Topic>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Topic>, BrokerError>> {
+        let after = after.cloned();
+        Box::pin(async move {
+            let has_begun = |stream: &Stream| stream.position().offset > 0;
+            let topics = self.topics.topics(after.as_ref(), limit, has_begun);
+            Ok(topics.into_iter().collect())
+        })
+    }
+
     fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move {
@@ -219,7 +232,7 @@ impl Default for MemoryBroker {
 impl fmt::Debug for MemoryBroker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryBroker")
-            .field("topics", &self.topics())
+            .field("topics", &self.topic_count())
             .field("sinks", &self.sinks.read().len())
             .finish_non_exhaustive()
     }

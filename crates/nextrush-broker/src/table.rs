@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, hash_map::Entry as Place},
+    collections::{BTreeSet, HashMap, hash_map::Entry as Place},
     hash::{BuildHasher, RandomState},
     sync::{
         Arc,
@@ -158,6 +158,34 @@ impl<S: Entry> Table<S> {
                 self.change(&mut entry, |entry| act(entry, self.clock.now_ms()));
             }
         }
+    }
+
+    /// The first `limit` topics whose names come after `after`, of those that are `wanted`.
+    pub(crate) fn topics(
+        &self,
+        after: Option<&Topic>,
+        limit: usize,
+        wanted: impl Fn(&S) -> bool,
+    ) -> BTreeSet<Topic> {
+        let mut found = BTreeSet::new();
+        for shard in &self.shards {
+            let entries: Vec<_> = shard
+                .read()
+                .iter()
+                .filter(|(topic, _)| after.is_none_or(|after| *topic > after))
+                .map(|(topic, entry)| (topic.clone(), Arc::clone(entry)))
+                .collect();
+            for (topic, entry) in entries {
+                let entry = entry.lock();
+                if !entry.is_forgotten() && wanted(&entry) {
+                    found.insert(topic);
+                }
+                if found.len() > limit {
+                    found.pop_last();
+                }
+            }
+        }
+        found
     }
 
     /// Changes an entry and counts what its history costs from then on.

@@ -43,7 +43,10 @@ impl Fixture {
 
     fn try_open(&self) -> Result<EmbeddedBroker, OpenError> {
         let clock = Arc::clone(&self.clock);
-        EmbeddedBroker::open_with(self.directory.path(), self.options, clock)
+        EmbeddedBroker::builder(&self.directory)
+            .options(self.options)
+            .clock(clock)
+            .open()
     }
 
     fn open(&self) -> EmbeddedBroker {
@@ -163,10 +166,7 @@ async fn a_topic_without_a_publication_has_its_epoch_again_after_a_restart() {
 #[tokio::test]
 async fn a_topic_that_was_forgotten_begins_another_life_which_outlives_restarts() {
     let idle = Duration::from_secs(3600);
-    let fixture = Fixture::with(EmbeddedOptions {
-        idle,
-        ..EmbeddedOptions::default()
-    });
+    let fixture = Fixture::with(EmbeddedOptions::default().idle(idle));
     let broker = fixture.open();
     let unborn = history(&broker, "b").await.position;
     let first = publish(&broker, "a", "first", Retention::NOTHING).await;
@@ -237,10 +237,7 @@ async fn times_never_fall_though_the_clock_does() {
 
 #[tokio::test]
 async fn histories_in_memory_stay_within_the_cache_and_are_read_again() {
-    let fixture = Fixture::with(EmbeddedOptions {
-        cache_bytes: 50_000,
-        ..EmbeddedOptions::default()
-    });
+    let fixture = Fixture::with(EmbeddedOptions::default().cache_bytes(50_000));
     let broker = fixture.open();
     let large = "x".repeat(1000);
     for number in 0..200 {
@@ -262,10 +259,7 @@ async fn histories_in_memory_stay_within_the_cache_and_are_read_again() {
 
 #[tokio::test]
 async fn no_topic_remembers_more_than_the_store_allows() {
-    let fixture = Fixture::with(EmbeddedOptions {
-        topic_bytes: 100,
-        ..EmbeddedOptions::default()
-    });
+    let fixture = Fixture::with(EmbeddedOptions::default().topic_bytes(100));
     let broker = fixture.open();
     for _ in 0..5 {
         publish(&broker, "a", &"x".repeat(40), Retention::count(9)).await;
@@ -286,7 +280,7 @@ async fn a_store_is_opened_once_at_a_time() {
 async fn a_directory_of_something_else_is_refused() {
     let fixture = Fixture::new();
     let format = fixture.directory.path().join("FORMAT");
-    for text in ["", "nextrush store 1\n", "nextrush store 2\nno mark\n"] {
+    for text in ["", "nextrush store 1\n", "nextrush store 3\nno mark\n"] {
         fs::write(&format, text).unwrap();
         let refused = fixture.try_open();
         assert!(matches!(refused, Err(OpenError::Format(_))), "{text:?}");
@@ -412,10 +406,7 @@ async fn what_was_asked_for_when_the_broker_is_dropped_is_written() {
 
 #[tokio::test]
 async fn a_queue_of_any_size_takes_what_is_larger_than_itself() {
-    let fixture = Fixture::with(EmbeddedOptions {
-        queue_bytes: 100,
-        ..EmbeddedOptions::default()
-    });
+    let fixture = Fixture::with(EmbeddedOptions::default().queue_bytes(100));
     let broker = Arc::new(fixture.open());
     let publishers: Vec<_> = (0..50)
         .map(|_| {
@@ -487,10 +478,7 @@ async fn the_files_stay_small_however_much_is_published() {
 
 #[tokio::test]
 async fn publishing_reads_nothing_though_no_history_fits_into_memory() {
-    let fixture = Fixture::with(EmbeddedOptions {
-        cache_bytes: 0,
-        ..EmbeddedOptions::default()
-    });
+    let fixture = Fixture::with(EmbeddedOptions::default().cache_bytes(0));
     let broker = fixture.open();
     let kept = Retention::count(1000).max_bytes(5_000);
     for number in 0..200 {
@@ -563,7 +551,11 @@ async fn a_damaged_file_of_any_kind_is_never_served() {
 /// Whether the store in a directory opens. What is read from it must be right, or an error.
 async fn is_right_or_refused(fixture: &Fixture, directory: &Path) -> bool {
     let clock = Arc::clone(&fixture.clock);
-    let broker = match EmbeddedBroker::open_with(directory, fixture.options, clock) {
+    let broker = match EmbeddedBroker::builder(directory)
+        .options(fixture.options)
+        .clock(clock)
+        .open()
+    {
         Ok(broker) => broker,
         Err(OpenError::InUse) => panic!("{}", directory.display()),
         Err(_) => return false,

@@ -139,14 +139,14 @@ fn use_of_any_topic_frees_those_that_are_idle() {
     for number in 0..1000 {
         fixture.publish(&format!("idle-{number}"), NOTHING);
     }
-    assert_eq!(fixture.broker.topics(), 1000);
+    assert_eq!(fixture.broker.topic_count(), 1000);
     fixture.clock.advance(Duration::from_secs(600));
     // Second by second, each publication looks at a part of them.
     for _ in 0..A_ROUND.as_secs() {
         fixture.clock.advance(Duration::from_secs(1));
         fixture.publish("busy", NOTHING);
     }
-    assert_eq!(fixture.broker.topics(), 1);
+    assert_eq!(fixture.broker.topic_count(), 1);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn the_idle_time_begins_when_the_history_has_expired() {
     let before = fixture.publish("a", retention);
     fixture.clock.advance(Duration::from_secs(3600 + 599));
     fixture.publish("busy", NOTHING);
-    assert_eq!(fixture.broker.topics(), 2);
+    assert_eq!(fixture.broker.topic_count(), 2);
     assert_eq!(fixture.history("a").position, before);
 }
 
@@ -212,7 +212,7 @@ fn beyond_the_limit_the_topic_with_least_to_lose_is_forgotten() {
     tick();
 
     fixture.publish("fifth", Retention::count(1));
-    assert_eq!(fixture.broker.topics(), 4);
+    assert_eq!(fixture.broker.topic_count(), 4);
     assert_eq!(fixture.history("history-old").position, old);
     tick();
     assert_eq!(fixture.history("history-new").position, new);
@@ -222,7 +222,7 @@ fn beyond_the_limit_the_topic_with_least_to_lose_is_forgotten() {
     // It was the one without history. Coming back it pushes out the longest unused.
     let again = fixture.publish("empty", Retention::count(1));
     assert_ne!(again.epoch, empty.epoch);
-    assert_eq!(fixture.broker.topics(), 4);
+    assert_eq!(fixture.broker.topic_count(), 4);
     assert_eq!(fixture.history("history-new").position, new);
     assert_eq!(fixture.history("fifth").position.offset, 1);
     assert_eq!(fixture.history("empty").position, again);
@@ -234,7 +234,7 @@ fn a_topic_that_was_just_begun_does_not_make_room_for_others() {
     let fixture = Fixture::new(1, Duration::from_secs(3600));
     fixture.publish("with history", Retention::count(1));
     let begun = fixture.history("begun").position;
-    assert_eq!(fixture.broker.topics(), 1);
+    assert_eq!(fixture.broker.topic_count(), 1);
     assert_eq!(
         fixture.publish("begun", NOTHING),
         Position { offset: 1, ..begun }
@@ -247,16 +247,16 @@ fn a_flood_of_topics_stays_within_the_limit() {
     for number in 0..20_000 {
         fixture.publish(&format!("flood-{number}"), Retention::count(1));
         assert!(
-            fixture.broker.topics() <= 1000,
+            fixture.broker.topic_count() <= 1000,
             "{} topics",
-            fixture.broker.topics()
+            fixture.broker.topic_count()
         );
     }
     // Room was made for a sixteenth at a time, not for everything.
     assert!(
-        fixture.broker.topics() > 900,
+        fixture.broker.topic_count() > 900,
         "{} topics",
-        fixture.broker.topics()
+        fixture.broker.topic_count()
     );
 }
 
@@ -272,7 +272,7 @@ fn subscribed_topics_come_on_top_of_the_limit() {
     let mut most = 0;
     for number in 0..2000 {
         fixture.publish(&format!("flood-{number}"), NOTHING);
-        most = most.max(fixture.broker.topics());
+        most = most.max(fixture.broker.topic_count());
     }
     // Not all of them are looked at for each new topic, only when a sixteenth has come.
     assert!((210..=220).contains(&most), "{most} topics");
@@ -342,7 +342,7 @@ fn what_is_let_go_of_or_forgotten_counts_no_more() {
     fixture.say("aged", vec![0; 1000], aged);
     fixture.clock.advance(Duration::from_secs(605) + A_ROUND);
     fixture.publish("busy", NOTHING);
-    assert_eq!(fixture.broker.topics(), 1);
+    assert_eq!(fixture.broker.topic_count(), 1);
     assert_eq!(fixture.broker.history_bytes(), 0);
 }
 
@@ -414,7 +414,7 @@ fn a_flood_of_answers_pushes_out_those_that_would_go_first() {
 fn unsubscribing_from_an_unknown_topic_leaves_no_trace() {
     let fixture = Fixture::new(10, Duration::from_secs(3600));
     fixture.unsubscribe("never seen");
-    assert_eq!(fixture.broker.topics(), 0);
+    assert_eq!(fixture.broker.topic_count(), 0);
 }
 
 #[test]
@@ -449,7 +449,7 @@ fn nothing_happens_before_a_future_is_polled() {
     );
     drop(fixture.broker.subscribe(&name));
     drop(fixture.broker.history(&name, ALL));
-    assert_eq!(fixture.broker.topics(), 0);
+    assert_eq!(fixture.broker.topic_count(), 0);
 }
 
 /// Waits in `deliver` until it is let go.

@@ -155,6 +155,13 @@ impl Cached {
         self.interests > 0
     }
 
+    /// Whether something was published in it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.stored
+            .as_ref()
+            .is_some_and(|stored| stored.record.top > 0)
+    }
+
     /// The topic's number; `None` before its first publication.
     pub(super) fn id(&self) -> Option<u64> {
         Some(self.stored.as_ref()?.record.id)

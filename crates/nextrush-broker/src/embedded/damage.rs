@@ -16,7 +16,8 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{error::OpenError, store::write_whole};
+use super::error::OpenError;
+use super::file::write_whole;
 
 /// Written where damage was found, as the second look would not find it any more.
 const DAMAGED_FILE: &str = "DAMAGED";

@@ -1,4 +1,6 @@
-use std::{fmt, io, sync::Arc};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::{fmt, io};
 
 use crate::BrokerError;
 
@@ -9,9 +11,42 @@ pub enum OpenError {
     /// Another process, or another broker of this one, uses the store.
     #[error("the store is in use by another process")]
     InUse,
-    /// The directory holds something else, or a store of another version.
-    #[error("the directory holds no store of this version: {0}")]
+    /// The directory holds something else than a store, or a store of a format that no
+    /// program of today reads.
+    #[error("the directory holds no store that this program can read: {0}")]
     Format(String),
+    /// A newer program has written the store.
+    #[error(
+        "the store in {directory} has format {found}, this program knows formats up to {known}: \
+         it was written by a newer program",
+        directory = .directory.display()
+    )]
+    NewerFormat {
+        /// Where the store is.
+        directory: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format that this program knows.
+        known: u32,
+    },
+    /// The store has an older format, and no [`Migration`](super::Migration) was given.
+    #[error(
+        "the store in {directory} has format {found}: its topics need the names that they have \
+         in format {current}, and no migration was given",
+        directory = .directory.display()
+    )]
+    OlderFormat {
+        /// Where the store is.
+        directory: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The format that it would be migrated to.
+        current: u32,
+    },
+    /// The [`Migration`](super::Migration) has given this name to two topics or two commands.
+    /// The store is as before.
+    #[error("the migration of the store gives two things the name {0:?}")]
+    AmbiguousMigration(String),
     /// Files of the store are damaged: something that was acknowledged cannot be read any
     /// more. Restore them, or move the directory away to begin anew.
     #[error("the store is damaged: {0}")]
@@ -42,6 +77,12 @@ impl From<BrokerError> for OpenError {
             BrokerError::Damaged(cause) => Self::Damaged(cause.to_string()),
             BrokerError::Full(cause) | BrokerError::Unavailable(cause) => Self::Store(cause),
         }
+    }
+}
+
+impl From<Contradiction> for OpenError {
+    fn from(contradiction: Contradiction) -> Self {
+        Self::Damaged(contradiction.to_string())
     }
 }
 

@@ -1,8 +1,11 @@
 mod cached;
 mod damage;
 mod error;
+mod file;
+mod format;
 mod group;
 mod log;
+mod migration;
 mod recent;
 mod record;
 mod store;
@@ -24,6 +27,7 @@ use parking_lot::RwLock;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use self::error::OpenError;
+pub use self::migration::Migration;
 use self::{
     cached::Cached,
     error::{closed, cut_off},
@@ -91,8 +95,16 @@ pub struct EmbeddedBroker {
     writer: Option<JoinHandle<()>>,
 }
 
-/// How much an [`EmbeddedBroker`] keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The sizes and times of an [`EmbeddedBroker`].
+///
+/// ```
+/// use nextrush_broker::EmbeddedOptions;
+///
+/// let options = EmbeddedOptions::default().cache_bytes(8 << 20);
+/// assert_eq!(options.cache_bytes, 8 << 20);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct EmbeddedOptions {
     /// How many bytes of histories are in memory. Default 64 MiB.
     pub cache_bytes: usize,
@@ -110,6 +122,50 @@ pub struct EmbeddedOptions {
     pub idle: Duration,
 }
 
+impl EmbeddedOptions {
+    /// Sets [`cache_bytes`](Self::cache_bytes).
+    #[must_use]
+    pub const fn cache_bytes(self, cache_bytes: usize) -> Self {
+        Self {
+            cache_bytes,
+            ..self
+        }
+    }
+
+    /// Sets [`cached_topics`](Self::cached_topics).
+    #[must_use]
+    pub const fn cached_topics(self, cached_topics: usize) -> Self {
+        Self {
+            cached_topics,
+            ..self
+        }
+    }
+
+    /// Sets [`topic_bytes`](Self::topic_bytes).
+    #[must_use]
+    pub const fn topic_bytes(self, topic_bytes: usize) -> Self {
+        Self {
+            topic_bytes,
+            ..self
+        }
+    }
+
+    /// Sets [`queue_bytes`](Self::queue_bytes).
+    #[must_use]
+    pub const fn queue_bytes(self, queue_bytes: usize) -> Self {
+        Self {
+            queue_bytes,
+            ..self
+        }
+    }
+
+    /// Sets [`idle`](Self::idle).
+    #[must_use]
+    pub const fn idle(self, idle: Duration) -> Self {
+        Self { idle, ..self }
+    }
+}
+
 impl Default for EmbeddedOptions {
     fn default() -> Self {
         Self {
@@ -119,6 +175,61 @@ impl Default for EmbeddedOptions {
             queue_bytes: 32 << 20,
             idle: Duration::from_secs(30 * 24 * 60 * 60),
         }
+    }
+}
+
+/// How an [`EmbeddedBroker`] opens its store.
+#[must_use = "a builder does nothing before it opens the store"]
+pub struct EmbeddedBuilder {
+    directory: PathBuf,
+    options: EmbeddedOptions,
+    clock: Arc<dyn Clock>,
+    migration: Option<Box<dyn Migration>>,
+}
+
+impl EmbeddedBuilder {
+    /// Sets sizes and times.
+    pub fn options(self, options: EmbeddedOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Replaces the system's clock.
+    pub fn clock(self, clock: impl Clock) -> Self {
+        let clock = Arc::new(clock);
+        Self { clock, ..self }
+    }
+
+    /// Gives the topics of a store of an older format the names that they have in the current
+    /// one, once.
+    ///
+    /// A store of the current format is opened as without a migration.
+    pub fn migration(self, migration: impl Migration) -> Self {
+        let migration: Option<Box<dyn Migration>> = Some(Box::new(migration));
+        Self { migration, ..self }
+    }
+
+    /// Opens the store, or makes one.
+    ///
+    /// This reads what was written last and may take seconds after a crash, or with a
+    /// migration: do it before serving.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when another process uses the store, when it is damaged, when it is
+    /// none of this program's or of another format, or when the disk fails.
+    pub fn open(mut self) -> Result<EmbeddedBroker, OpenError> {
+        let migration = self.migration.take();
+        let store = Store::open(&self.directory, &self.clock, migration.as_deref())?;
+        EmbeddedBroker::new(store, self)
+    }
+}
+
+impl fmt::Debug for EmbeddedBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedBuilder")
+            .field("directory", &self.directory)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -146,33 +257,47 @@ struct Shared {
 }
 
 impl EmbeddedBroker {
-    /// Opens the store in `directory`, or makes one there, with the default options and
-    /// the system's clock.
-    ///
-    /// This reads what was written last and may take seconds after a crash: do it before
-    /// serving.
+    /// Opens the store in `directory`, or makes one there, with the default options and the
+    /// system's clock.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] when another process uses the store, when it is damaged, when it is
-    /// none of this program's, or when the disk fails.
+    /// As [`EmbeddedBuilder::open`]. A store of an older format is refused, as there is no
+    /// migration.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::open_with(directory, EmbeddedOptions::default(), SystemClock)
+        Self::builder(directory).open()
     }
 
-    /// Opens or makes a store with these options and this clock.
+    /// Says how the store in `directory` is opened.
     ///
-    /// # Errors
+    /// ```
+    /// use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
     ///
-    /// As [`open`](Self::open).
-    pub fn open_with(
-        directory: impl AsRef<Path>,
-        options: EmbeddedOptions,
-        clock: impl Clock,
-    ) -> Result<Self, OpenError> {
-        let directory = directory.as_ref().to_owned();
-        let clock: Arc<dyn Clock> = Arc::new(clock);
-        let store = Store::open(&directory, &clock)?;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let broker = EmbeddedBroker::builder(&directory)
+    ///     .options(EmbeddedOptions::default().cache_bytes(8 << 20))
+    ///     .open()?;
+    /// assert_eq!(broker.directory(), directory.path());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(directory: impl AsRef<Path>) -> EmbeddedBuilder {
+        EmbeddedBuilder {
+            directory: directory.as_ref().to_owned(),
+            options: EmbeddedOptions::default(),
+            clock: Arc::new(SystemClock),
+            migration: None,
+        }
+    }
+
+    fn new(store: Store, builder: EmbeddedBuilder) -> Result<Self, OpenError> {
+        let EmbeddedBuilder {
+            directory,
+            options,
+            clock,
+            ..
+        } = builder;
         let unborn = Unborn::new(store.unborn(clock.now_ms())?);
         let shared = Arc::new(Shared {
             topics: Table::new(
@@ -350,6 +475,27 @@ impl Broker for EmbeddedBroker {
             })
             .await
         })
+    }
+
+    fn topics(
+        &self,
+        after: Option<&Topic>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Topic>, BrokerError>> {
+        let after = after.cloned();
+        let shared = Arc::clone(&self.shared);
+        Box::pin(blocking(move || {
+            let after = after.as_ref();
+            // In this order: a topic is in the tables before it leaves the memory.
+            let mut found = shared.topics.topics(after, limit, Cached::has_begun);
+            shared.with_store(|store| {
+                for topic in store.topics(after).take(limit) {
+                    found.insert(topic?.0);
+                }
+                Ok(())
+            })?;
+            Ok(found.into_iter().take(limit).collect())
+        }))
     }
 
     fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {

@@ -217,6 +217,36 @@ impl AnswerKey {
         Self(bytes.to_vec())
     }
 
+    /// The key whose place in the tables these bytes are.
+    pub(super) fn from_tables(mut bytes: &[u8]) -> Result<Self, Contradiction> {
+        let wrong = || Contradiction("the key of an answer cannot be read".to_owned());
+        take(&mut bytes, 8).ok_or_else(wrong)?;
+        Ok(Self(bytes.to_vec()))
+    }
+
+    /// The key of the command or publication.
+    pub(super) fn command(&self) -> Result<CommandKey, Contradiction> {
+        self.0
+            .get(self.prefix()..)
+            .and_then(|key| CommandKey::try_from(str::from_utf8(key).ok()?).ok())
+            .ok_or_else(|| Contradiction("the key of an answer cannot be read".to_owned()))
+    }
+
+    /// The same with another command's key in its place.
+    pub(super) fn with_command(&self, key: &CommandKey) -> Self {
+        let mut bytes = self.0[..self.prefix().min(self.0.len())].to_vec();
+        bytes.put_slice(key.as_str().as_bytes());
+        Self(bytes)
+    }
+
+    /// How many bytes precede the command's key.
+    fn prefix(&self) -> usize {
+        match self.0.first() {
+            Some(b'p') => 9,
+            _ => 1,
+        }
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -348,6 +378,29 @@ mod tests {
         assert_eq!(key("ada/1").in_tables()[..8], expected);
         assert_ne!(key("ada/2").in_tables()[0], expected[0]);
         assert!(key("ada/1").in_tables().ends_with(b"cada/1"));
+    }
+
+    #[test]
+    fn an_answer_can_be_given_another_command() {
+        let key = |text: &str| CommandKey::try_from(text).unwrap();
+        let keys = [
+            AnswerKey::of_command(&key("old/1")),
+            AnswerKey::of_publication(7, &key("old/1")),
+        ];
+        let expected = [
+            AnswerKey::of_command(&key("newer/1")),
+            AnswerKey::of_publication(7, &key("newer/1")),
+        ];
+        for (before, after) in keys.into_iter().zip(expected) {
+            let read = AnswerKey::from_tables(&before.in_tables()).unwrap();
+            assert_eq!(read, before);
+            assert_eq!(read.command().unwrap(), key("old/1"));
+            assert_eq!(read.with_command(&key("newer/1")), after);
+        }
+        assert!(AnswerKey::from_tables(&[0; 7]).is_err());
+        for wrong in [&b""[..], b"c", b"p1234567", b"p12345678", b"c\xff"] {
+            assert!(AnswerKey::from_bytes(wrong).command().is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -1,31 +1,28 @@
-use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    fs,
-    io::{self, Write},
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
 
+use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
+use fjall::config::{BlockSizePolicy, PartitioningPolicy, PinningPolicy};
 use fjall::{
     CompressionType, Database, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
-    compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict},
-    config::{BlockSizePolicy, PartitioningPolicy, PinningPolicy},
 };
-use uuid::Uuid;
 
-use super::{
-    cached::Found,
-    damage::{self, Mark},
-    error::{Contradiction, Failure, OpenError},
-    log,
-    record::{self, Answer, AnswerKey, Run, TopicRecord},
-};
-use crate::{BrokerError, Clock, Epoch, Topic};
+use super::cached::Found;
+use super::damage::{self, Mark};
+use super::error::{Contradiction, Failure, OpenError};
+use super::format::{self, Format};
+use super::log;
+use super::migration::{self, Migration, Named};
+use super::record::{self, Answer, AnswerKey, Run, TopicRecord};
+use crate::broker::BrokerError;
+use crate::clock::Clock;
+use crate::position::Epoch;
+use crate::topic::Topic;
 
-/// Says what the directory is and holds the store's own mark.
-const FORMAT_FILE: &str = "FORMAT";
-const FORMAT: &str = "nextrush store 2";
 /// Where fjall keeps its files.
 const DATA: &str = "data";
 /// Blocks that were read, of all keyspaces together. Histories have a cache of their own.
@@ -55,37 +52,60 @@ pub(super) struct Store {
     db: Database,
     /// Groups by their numbers.
     log: fjall::Keyspace,
-    /// Records of topics, by name.
-    pub(super) topics: fjall::Keyspace,
+    named: Named,
     /// Runs of publications, by the topic's number and the first offset.
     runs: fjall::Keyspace,
-    /// Answers by their keys. Those that have ended go when tables are merged.
-    answers: fjall::Keyspace,
     state: fjall::Keyspace,
     mark: Mark,
 }
 
 impl Store {
-    pub(super) fn open(directory: &Path, clock: &Arc<dyn Clock>) -> Result<Self, OpenError> {
+    /// Opens or makes a store. One of an older format is migrated before, if there is a
+    /// migration.
+    pub(super) fn open(
+        directory: &Path,
+        clock: &Arc<dyn Clock>,
+        migration: Option<&dyn Migration>,
+    ) -> Result<Self, OpenError> {
         fs::create_dir_all(directory)?;
-        let mark = read_format(directory)?;
         let data = directory.join(DATA);
+        let format = match Format::read(directory, &data)? {
+            Some(format) => format,
+            None => Format::create(directory)?,
+        };
+        if format.version < format::CURRENT && migration.is_none() {
+            return Err(OpenError::OlderFormat {
+                directory: directory.to_owned(),
+                found: format.version,
+                current: format::CURRENT,
+            });
+        }
         damage::refuse_known(directory)?;
-        let last_group = damage::last_group(&data, mark)?;
+        let last_group = damage::last_group(&data, format.mark())?;
 
         // fjall panics at some kinds of damage.
-        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_files(&data, mark, clock)));
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_files(&data, format, clock)));
         let store = opened.unwrap_or_else(|_| {
             let what = "its files cannot be read (the reason has been printed)";
             Err(OpenError::Damaged(what.to_owned()))
         });
-        let store = store.inspect_err(|error| damage::note(directory, error))?;
+        let mut store = store.inspect_err(|error| damage::note(directory, error))?;
+        // Another process may have migrated the store before this one had it for itself.
+        if Format::read(directory, &data)? != Some(format) {
+            drop(store);
+            return Self::open(directory, clock, migration);
+        }
         damage::compare(directory, last_group, store.group()?)?;
         store.move_log()?;
+        if let Some(migration) = migration
+            && format.version < format::CURRENT
+        {
+            store.migrate(directory, format, migration, clock.now_ms())?;
+        }
         Ok(store)
     }
 
-    fn open_files(data: &Path, mark: Mark, clock: &Arc<dyn Clock>) -> Result<Self, OpenError> {
+    fn open_files(data: &Path, format: Format, clock: &Arc<dyn Clock>) -> Result<Self, OpenError> {
         let filter: Arc<dyn Factory> = Arc::new(EndedAnswers(AssertUnwindSafe(Arc::clone(clock))));
         let db = Database::builder(data)
             .cache_size(BLOCK_CACHE_BYTES)
@@ -95,41 +115,52 @@ impl Store {
             .journal_compression(CompressionType::None)
             .worker_threads(1)
             .with_compaction_filter_factories(Arc::new(move |keyspace| {
-                (keyspace == ANSWERS).then(|| Arc::clone(&filter))
+                let [_, answers] = Named::keyspaces(format::CURRENT);
+                (keyspace == answers).then(|| Arc::clone(&filter))
             }))
             .open()?;
-        let small = || KeyspaceCreateOptions::default().max_memtable_size(SMALL_MEMTABLE_BYTES);
-        let large = || {
-            KeyspaceCreateOptions::default()
-                .max_memtable_size(MEMTABLE_BYTES)
-                .data_block_size_policy(BlockSizePolicy::all(8 << 10))
-        };
+        if format.version == format::CURRENT {
+            // Left over by a crash at the end of a migration.
+            for version in format::OLDEST..format::CURRENT {
+                Named::remove(&db, version)?;
+            }
+        }
         let log = || KeyspaceCreateOptions::default().max_memtable_size(LOG_MEMTABLE_BYTES);
-        // Most look-ups are for what is not there, and the filters say so: with 2 bytes of
-        // memory for each answer none of them has to be read again.
-        let answers = || {
-            large()
-                .filter_block_pinning_policy(PinningPolicy::all(true))
-                .filter_block_partitioning_policy(PartitioningPolicy::all(false))
-                .index_block_pinning_policy(PinningPolicy::all(true))
-                .index_block_partitioning_policy(PartitioningPolicy::all(false))
-        };
         Ok(Self {
             log: db.keyspace("log", log)?,
-            topics: db.keyspace("topics", small)?,
-            runs: db.keyspace("runs", large)?,
-            answers: db.keyspace(ANSWERS, answers)?,
-            state: db.keyspace("state", small)?,
+            named: Named::open(&db, format.version, small_options, answer_options)?,
+            runs: db.keyspace("runs", large_options)?,
+            state: db.keyspace("state", small_options)?,
             db,
-            mark,
+            mark: format.mark(),
         })
+    }
+
+    /// Gives everything its new name. The log must be empty.
+    fn migrate(
+        &mut self,
+        directory: &Path,
+        format: Format,
+        migration: &dyn Migration,
+        now_ms: u64,
+    ) -> Result<(), OpenError> {
+        // Left over by a migration that was broken off.
+        Named::remove(&self.db, format::CURRENT)?;
+        let named = Named::open(&self.db, format::CURRENT, small_options, answer_options)?;
+        self.named
+            .migrate(&named, format.version, migration, now_ms)?;
+        self.db.persist(PersistMode::SyncAll)?;
+        // Up to here the store is as before, from here on it is migrated.
+        format.make_current(directory)?;
+        self.named = named;
+        Ok(Named::remove(&self.db, format.version)?)
     }
 
     /// What is in the tables of a topic.
     pub(super) fn load(&self, topic: &Topic) -> Result<Option<Found>, BrokerError> {
         // Both are read at one moment, as the writer may be at it.
         let snapshot = self.db.snapshot();
-        let Some(bytes) = snapshot.get(&self.topics, topic.as_str())? else {
+        let Some(bytes) = snapshot.get(&self.named.topics, topic.as_str())? else {
             return Ok(None);
         };
         let record = TopicRecord::from_bytes(&bytes)?;
@@ -157,8 +188,25 @@ impl Store {
 
     /// An answer in the tables; it may have ended.
     pub(super) fn answer(&self, key: &AnswerKey) -> Result<Option<Answer>, BrokerError> {
-        let found = self.answers.get(key.in_tables())?;
+        let found = self.named.answers.get(key.in_tables())?;
         Ok(found.map(|bytes| Answer::from_bytes(&bytes)).transpose()?)
+    }
+
+    /// The topics in the tables whose names come after `after`, with the bytes of their
+    /// records, in the order of their names.
+    pub(super) fn topics(
+        &self,
+        after: Option<&Topic>,
+    ) -> impl Iterator<Item = Result<(Topic, fjall::UserValue), BrokerError>> + use<> {
+        let from = match after {
+            Some(after) => Bound::Excluded(after.as_str().to_owned()),
+            None => Bound::Unbounded,
+        };
+        let pairs = self.named.topics.range((from, Bound::Unbounded));
+        pairs.map(|pair| {
+            let (name, record) = pair.into_inner()?;
+            Ok((migration::topic(&name)?, record))
+        })
     }
 
     /// The number of the newest group, 0 before the first.
@@ -276,7 +324,7 @@ impl Store {
     }
 
     fn record(&self, topic: &str) -> Result<Option<TopicRecord>, BrokerError> {
-        let found = self.topics.get(topic)?;
+        let found = self.named.topics.get(topic)?;
         Ok(found
             .map(|bytes| TopicRecord::from_bytes(&bytes))
             .transpose()?)
@@ -351,11 +399,11 @@ pub(super) struct Change<'a> {
 impl Change<'_> {
     pub(super) fn set_topic(&mut self, topic: &str, record: TopicRecord) {
         self.batch
-            .insert(&self.store.topics, topic, record.to_bytes());
+            .insert(&self.store.named.topics, topic, record.to_bytes());
     }
 
     pub(super) fn remove_topic(&mut self, topic: &str) {
-        self.batch.remove(&self.store.topics, topic);
+        self.batch.remove(&self.store.named.topics, topic);
     }
 
     /// To be set with topics that are removed.
@@ -375,8 +423,11 @@ impl Change<'_> {
     }
 
     pub(super) fn add_answer(&mut self, key: &AnswerKey, answer: &Answer) {
-        self.batch
-            .insert(&self.store.answers, key.in_tables(), answer.to_bytes());
+        self.batch.insert(
+            &self.store.named.answers,
+            key.in_tables(),
+            answer.to_bytes(),
+        );
     }
 
     /// Removes a group from the log.
@@ -390,7 +441,25 @@ impl Change<'_> {
     }
 }
 
-const ANSWERS: &str = "answers";
+fn small_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default().max_memtable_size(SMALL_MEMTABLE_BYTES)
+}
+
+fn large_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(MEMTABLE_BYTES)
+        .data_block_size_policy(BlockSizePolicy::all(8 << 10))
+}
+
+/// Most look-ups are for what is not there, and the filters say so: with 2 bytes of memory
+/// for each answer none of them has to be read again.
+fn answer_options() -> KeyspaceCreateOptions {
+    large_options()
+        .filter_block_pinning_policy(PinningPolicy::all(true))
+        .filter_block_partitioning_policy(PartitioningPolicy::all(false))
+        .index_block_pinning_policy(PinningPolicy::all(true))
+        .index_block_partitioning_policy(PartitioningPolicy::all(false))
+}
 
 /// Drops answers that have ended when tables are merged.
 struct EndedAnswers(AssertUnwindSafe<Arc<dyn Clock>>);
@@ -420,42 +489,4 @@ impl CompactionFilter for EndedAt {
             Verdict::Keep
         })
     }
-}
-
-/// The mark of the store in `directory`; made if the directory is empty.
-fn read_format(directory: &Path) -> Result<Mark, OpenError> {
-    let path = directory.join(FORMAT_FILE);
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            let wrong = || OpenError::Format(format!("{} says {text:?}", path.display()));
-            let (format, mark) = text.trim_end().split_once('\n').ok_or_else(wrong)?;
-            if format != FORMAT {
-                return Err(wrong());
-            }
-            Ok(Mark::new(Uuid::try_parse(mark).map_err(|_| wrong())?))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if directory.join(DATA).exists() {
-                let what = format!("{} is missing", path.display());
-                return Err(OpenError::Damaged(what));
-            }
-            let mark = Uuid::now_v7();
-            write_whole(directory, FORMAT_FILE, &format!("{FORMAT}\n{mark}\n"))?;
-            Ok(Mark::new(mark))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Writes a small file so that it is there as a whole or not at all.
-pub(super) fn write_whole(directory: &Path, name: &str, text: &str) -> io::Result<()> {
-    let unfinished = directory.join(format!("{name}.new"));
-    let mut file = fs::File::create(&unfinished)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&unfinished, directory.join(name))?;
-    // The name is durable when the directory is.
-    #[cfg(unix)]
-    fs::File::open(directory)?.sync_all()?;
-    Ok(())
 }

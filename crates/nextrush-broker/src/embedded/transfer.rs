@@ -1,6 +1,5 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    ops::Bound,
     time::{Duration, Instant},
 };
 
@@ -168,19 +167,13 @@ impl Transfer {
     fn sweep(&mut self, piece: &mut Piece<'_>) -> Result<(), BrokerError> {
         let idle_ms = whole_ms(piece.shared.options.idle);
         let now_ms = piece.now_ms;
-        let from = match self.last.take() {
-            Some(last) => Bound::Excluded(last.as_str().to_owned()),
-            None => Bound::Unbounded,
-        };
-        let topics = &piece.store.topics;
-        for pair in topics.range((from, Bound::Unbounded)).take(SWEPT) {
-            let (name, value) = pair.into_inner()?;
-            let name = str::from_utf8(&name).unwrap_or_default();
-            let Ok(topic) = Topic::try_from(name) else {
+        let last = self.last.take();
+        for found in piece.store.topics(last.as_ref()).take(SWEPT) {
+            let Ok((topic, record)) = found else {
                 continue;
             };
             self.last = Some(topic.clone());
-            let record = TopicRecord::from_bytes(&value)?;
+            let record = TopicRecord::from_bytes(&record)?;
             let has_expired = |age_ms: u64| record.published_ms.saturating_add(age_ms) <= now_ms;
             let age = record.retention.age.map(whole_ms);
             if record.first <= record.top {

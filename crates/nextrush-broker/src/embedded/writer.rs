@@ -207,7 +207,7 @@ impl Writer {
         {
             let mut store = shared.store.write();
             *store = None;
-            let opened = Store::open(&shared.directory, &shared.clock)
+            let opened = Store::open(&shared.directory, &shared.clock, None)
                 .map_err(OpenError::into_broker_error)?;
             *store = Some(opened);
         }

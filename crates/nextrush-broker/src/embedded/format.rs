@@ -1,0 +1,107 @@
+//! The file that says that a directory is a store, and of which format.
+//!
+//! | format | |
+//! |---|---|
+//! | 1 | each publication an entry of its own; no program reads it any more |
+//! | 2 | groups in a log; the names of topics are in `topics`, those of answers in `answers` |
+//! | 3 | as 2, with other names, in `topics-3` and `answers-3` |
+//!
+//! Every program so far compares the first line with the one that it writes itself, so a
+//! program refuses the stores of all formats that it does not know.
+
+use std::path::Path;
+use std::{fs, io};
+
+use uuid::Uuid;
+
+use super::damage::Mark;
+use super::error::OpenError;
+use super::file::write_whole;
+
+const FILE: &str = "FORMAT";
+/// The first line, up to the number of the format.
+const TITLE: &str = "nextrush store ";
+
+/// The format of the stores that this program writes.
+pub(super) const CURRENT: u32 = 3;
+/// The oldest format that can be migrated.
+pub(super) const OLDEST: u32 = 2;
+
+/// The contents of the file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Format {
+    /// From [`OLDEST`] to [`CURRENT`].
+    pub(super) version: u32,
+    id: Uuid,
+}
+
+impl Format {
+    /// Reads the file; `None` in a directory that holds no store.
+    ///
+    /// `data` is where a store has the rest of its files.
+    pub(super) fn read(directory: &Path, data: &Path) -> Result<Option<Self>, OpenError> {
+        let path = directory.join(FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text, directory).map(Some),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            Err(_) if data.exists() => {
+                let what = format!("{} is missing", path.display());
+                Err(OpenError::Damaged(what))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Makes the directory a new store.
+    pub(super) fn create(directory: &Path) -> io::Result<Self> {
+        let format = Self {
+            version: CURRENT,
+            id: Uuid::now_v7(),
+        };
+        format.write(directory)?;
+        Ok(format)
+    }
+
+    /// Notes that the store has the current format from now on.
+    pub(super) fn make_current(self, directory: &Path) -> io::Result<()> {
+        let format = Self {
+            version: CURRENT,
+            ..self
+        };
+        format.write(directory)
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark::new(self.id)
+    }
+
+    fn parse(text: &str, directory: &Path) -> Result<Self, OpenError> {
+        let wrong = || {
+            let path = directory.join(FILE);
+            OpenError::Format(format!("{} says {text:?}", path.display()))
+        };
+        let (title, id) = text.trim_end().split_once('\n').ok_or_else(wrong)?;
+        let version = title.strip_prefix(TITLE).ok_or_else(wrong)?;
+        let version: u32 = version.parse().map_err(|_| wrong())?;
+        if title != format!("{TITLE}{version}") {
+            return Err(wrong());
+        }
+        if version > CURRENT {
+            return Err(OpenError::NewerFormat {
+                directory: directory.to_owned(),
+                found: version,
+                known: CURRENT,
+            });
+        }
+        if version < OLDEST {
+            return Err(wrong());
+        }
+        let id = Uuid::try_parse(id).map_err(|_| wrong())?;
+        Ok(Self { version, id })
+    }
+
+    fn write(self, directory: &Path) -> io::Result<()> {
+        let Self { version, id } = self;
+        write_whole(directory, FILE, &format!("{TITLE}{version}\n{id}\n"))
+    }
+}

@@ -1,0 +1,483 @@
+//! Stores of other formats: what is refused, and how an older one gets its new names.
+//!
+//! `fixtures/format-2` was written by the last program of that format, at `START_MS` by its
+//! clock: half of it is in tables, the rest in the log.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nextrush_broker::{
+    Broker, CommandKey, EmbeddedBroker, EmbeddedBuilder, HistoryQuery, ManualClock, Migration,
+    OpenError, Publish, Retention, Topic,
+};
+use parking_lot::Mutex;
+use tempfile::TempDir;
+
+const START_MS: u64 = 1_700_000_000_000;
+const WINDOW: Duration = Duration::from_secs(120);
+/// Topics, then answers: each is asked for once.
+const NAMES: usize = 10;
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-2")
+}
+
+/// A copy of the fixture that may be written to.
+fn old_store() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    copy(&fixture(), directory.path());
+    directory
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let from = entry.unwrap().path();
+        let to = to.join(from.file_name().unwrap());
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
+fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            let bytes = fs::read(&path).unwrap();
+            found.insert(path, bytes);
+        }
+    }
+    found
+}
+
+/// Shortly after the fixture was written.
+fn builder(directory: &Path) -> EmbeddedBuilder {
+    EmbeddedBroker::builder(directory).clock(Arc::new(ManualClock::new(START_MS + 7)))
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::try_from(name).unwrap()
+}
+
+fn key(text: &str) -> CommandKey {
+    CommandKey::try_from(text).unwrap()
+}
+
+fn format(directory: &Path) -> String {
+    let text = fs::read_to_string(directory.join("FORMAT")).unwrap();
+    text.lines().next().unwrap().to_owned()
+}
+
+/// `chat/0/` becomes `chat/chat/`, and `live/1/` becomes `chat/0/`: a name may be given to
+/// another topic at the same time.
+fn renamed(name: &str) -> Option<String> {
+    let of_chat = || Some(format!("chat/chat/{}", name.strip_prefix("chat/0/")?));
+    let of_live = || Some(format!("chat/0/{}", name.strip_prefix("live/1/")?));
+    of_chat().or_else(of_live)
+}
+
+struct Names;
+
+impl Migration for Names {
+    fn topic(&self, from: u32, name: &Topic) -> Option<Topic> {
+        assert_eq!(from, 2);
+        renamed(name.as_str()).map(|name| topic(&name))
+    }
+
+    fn command(&self, from: u32, command: &CommandKey) -> Option<CommandKey> {
+        assert_eq!(from, 2);
+        renamed(command.as_str()).map(|name| key(&name))
+    }
+}
+
+/// Aborts the process when it is asked for the so manieth name.
+struct Abort {
+    at: usize,
+    asked: AtomicUsize,
+}
+
+impl Abort {
+    fn count(&self) {
+        if self.asked.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
+            std::process::abort();
+        }
+    }
+}
+
+impl Migration for Abort {
+    fn topic(&self, from: u32, topic: &Topic) -> Option<Topic> {
+        self.count();
+        Names.topic(from, topic)
+    }
+
+    fn command(&self, from: u32, key: &CommandKey) -> Option<CommandKey> {
+        self.count();
+        Names.command(from, key)
+    }
+}
+
+/// Fails the test when it is asked for anything.
+struct Never;
+
+impl Migration for Never {
+    fn topic(&self, _: u32, topic: &Topic) -> Option<Topic> {
+        panic!("asked for {topic}");
+    }
+}
+
+/// Everything is in its new place, as it was before.
+async fn check(broker: &EmbeddedBroker) {
+    let expected = [
+        (
+            "chat/0/late",
+            "787b-8718-87654e4b627e",
+            1,
+            &[(1, 6, "late")][..],
+        ),
+        (
+            "chat/0/news",
+            "7cc4-adb6-15f38ad1db31",
+            2,
+            &[(1, 5, "n1"), (2, 5, "n2")],
+        ),
+        ("chat/chat/bare", "7535-b02e-4a4ec629e1d1", 2, &[]),
+        (
+            "chat/chat/lobby",
+            "7bd2-b9ac-9c479a61325a",
+            6,
+            &[(4, 4, "l4"), (5, 5, "l5"), (6, 6, "l6")],
+        ),
+        ("plain", "7fff-8483-7c16aee9027f", 1, &[(1, 5, "p1")]),
+    ];
+    let names = expected.map(|(name, ..)| topic(name));
+    assert_eq!(broker.topics(None, 100).await.unwrap(), names);
+    for (name, epoch, offset, publications) in expected {
+        let all = HistoryQuery::Latest(usize::MAX);
+        let history = broker.history(&topic(name), all).await.unwrap();
+        let epoch = format!("018bcfe5-6800-{epoch}");
+        assert_eq!(history.position.epoch.to_string(), epoch, "{name}");
+        assert_eq!(history.position.offset, offset, "{name}");
+        let kept = history.publications.iter().map(|kept| {
+            let text = str::from_utf8(&kept.data).unwrap();
+            (kept.offset, kept.time_ms - START_MS, text)
+        });
+        assert_eq!(kept.collect::<Vec<_>>(), publications, "{name}");
+    }
+    let answers = [
+        ("chat/chat/\"ada\"/7", Some("done")),
+        ("chat/0/\"ada\"/9", Some("said")),
+        ("plain/9", Some("nine")),
+        ("chat/0/\"ada\"/7", None),
+        ("live/1/\"ada\"/9", None),
+    ];
+    for (command, expected) in answers {
+        let answer = broker.recall(&key(command)).await.unwrap();
+        assert_eq!(answer.as_deref(), expected.map(str::as_bytes), "{command}");
+    }
+    let repeats = [
+        ("chat/chat/lobby", "chat/chat/\"ada\"/8", 6),
+        ("chat/0/news", "chat/0/\"ada\"/1", 1),
+    ];
+    for (name, once, offset) in repeats {
+        let repeat = Publish::new("again").once(key(once), WINDOW);
+        let published = broker.publish(&topic(name), repeat).await.unwrap();
+        assert!(published.is_repeat, "{once}");
+        assert_eq!(published.position.offset, offset, "{once}");
+    }
+}
+
+#[tokio::test]
+async fn an_older_store_is_migrated_once() {
+    let directory = old_store();
+    let broker = builder(directory.path()).migration(Names).open().unwrap();
+    check(&broker).await;
+    drop(broker);
+    assert_eq!(format(directory.path()), "nextrush store 3");
+    let broker = builder(directory.path()).migration(Never).open().unwrap();
+    check(&broker).await;
+    drop(broker);
+    let broker = builder(directory.path()).open().unwrap();
+    check(&broker).await;
+    // And goes on where it was.
+    let publish = Publish::new("l7").retain(Retention::count(3));
+    let lobby = topic("chat/chat/lobby");
+    let published = broker.publish(&lobby, publish).await.unwrap();
+    assert_eq!(published.position.offset, 7);
+}
+
+#[tokio::test]
+async fn a_migration_keeps_how_long_publications_are_remembered() {
+    let directory = old_store();
+    let clock = Arc::new(ManualClock::new(START_MS + 3_600_004));
+    let builder = EmbeddedBroker::builder(directory.path()).clock(Arc::clone(&clock));
+    let broker = builder.migration(Names).open().unwrap();
+    let news = topic("chat/0/news");
+    for (expected, advance) in [(2, 1), (0, 0)] {
+        let history = broker.history(&news, HistoryQuery::Latest(9)).await;
+        assert_eq!(history.unwrap().publications.len(), expected);
+        clock.advance(Duration::from_millis(advance));
+    }
+}
+
+/// The process that is killed; does nothing when it is run as a test.
+#[test]
+fn child() {
+    let Ok(directory) = std::env::var("NEXTRUSH_MIGRATED") else {
+        return;
+    };
+    let at = std::env::var("NEXTRUSH_ABORT_AT").unwrap();
+    let abort = Abort {
+        at: at.parse().unwrap(),
+        asked: AtomicUsize::new(0),
+    };
+    let _broker = builder(Path::new(&directory)).migration(abort).open();
+}
+
+fn run_child(directory: &Path, abort_at: usize) -> bool {
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--test-threads=1"])
+        .env("NEXTRUSH_MIGRATED", directory)
+        .env("NEXTRUSH_ABORT_AT", abort_at.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.unwrap().success()
+}
+
+#[tokio::test]
+async fn a_migration_that_is_killed_is_done_again() {
+    for at in 1..=NAMES {
+        let directory = old_store();
+        // Twice in a row, at different names.
+        assert!(!run_child(directory.path(), at), "{at}");
+        assert!(!run_child(directory.path(), NAMES + 1 - at), "{at}");
+        assert_eq!(format(directory.path()), "nextrush store 2", "{at}");
+        let broker = builder(directory.path()).migration(Names).open().unwrap();
+        check(&broker).await;
+    }
+    let directory = old_store();
+    assert!(run_child(directory.path(), NAMES + 1));
+    let broker = builder(directory.path()).open().unwrap();
+    check(&broker).await;
+}
+
+#[tokio::test]
+async fn tables_that_a_migration_leaves_behind_are_removed() {
+    let directory = old_store();
+    drop(builder(directory.path()).migration(Names).open().unwrap());
+    let data = directory.path().join("data");
+    let keyspaces = || {
+        let db = fjall::Database::builder(&data).open().unwrap();
+        let names = db.list_keyspace_names();
+        names.iter().map(ToString::to_string).collect()
+    };
+    let expected = ["answers-3", "log", "runs", "state", "topics-3"];
+    let expected: BTreeSet<String> = expected.map(str::to_owned).into();
+    assert_eq!(BTreeSet::from_iter(keyspaces()), expected);
+    {
+        // As after a crash before they were removed.
+        let db = fjall::Database::builder(&data).open().unwrap();
+        let topics = db.keyspace("topics", fjall::KeyspaceCreateOptions::default);
+        topics.unwrap().insert("chat/0/lobby", "old").unwrap();
+    }
+    let broker = builder(directory.path()).open().unwrap();
+    check(&broker).await;
+    drop(broker);
+    let left: Vec<String> = keyspaces();
+    assert_eq!(BTreeSet::from_iter(left), expected);
+}
+
+#[test]
+fn an_older_store_is_refused_where_there_is_no_migration() {
+    let directory = old_store();
+    let before = contents(directory.path());
+    let error = builder(directory.path()).open().unwrap_err();
+    assert!(matches!(
+        error,
+        OpenError::OlderFormat {
+            found: 2,
+            current: 3,
+            ..
+        }
+    ));
+    let shown = format!(
+        "the store in {} has format 2: its topics need the names that they have in format 3, \
+         and no migration was given",
+        directory.path().display()
+    );
+    assert_eq!(error.to_string(), shown);
+    assert_eq!(contents(directory.path()), before);
+}
+
+#[test]
+fn a_newer_store_is_refused_by_name() {
+    let directory = old_store();
+    let format = directory.path().join("FORMAT");
+    let text = fs::read_to_string(&format).unwrap();
+    fs::write(&format, text.replace("store 2", "store 4")).unwrap();
+    let before = contents(directory.path());
+    let error = builder(directory.path()).migration(Never).open();
+    let error = error.unwrap_err();
+    assert!(matches!(
+        error,
+        OpenError::NewerFormat {
+            found: 4,
+            known: 3,
+            ..
+        }
+    ));
+    let shown = format!(
+        "the store in {} has format 4, this program knows formats up to 3: it was written by a \
+         newer program",
+        directory.path().display()
+    );
+    assert_eq!(error.to_string(), shown);
+    assert_eq!(contents(directory.path()), before);
+}
+
+#[test]
+fn a_directory_with_another_mark_is_refused() {
+    for text in [
+        "nextrush store 1\n",
+        "nextrush store 03\n",
+        "nextrush store\n",
+        "3\n",
+        "",
+    ] {
+        let directory = old_store();
+        let id = "01a22256-b352-7590-8a4b-e2584a386c7d";
+        fs::write(directory.path().join("FORMAT"), format!("{text}{id}\n")).unwrap();
+        let error = builder(directory.path()).migration(Never).open();
+        let error = error.unwrap_err();
+        assert!(matches!(error, OpenError::Format(_)), "{text:?}: {error}");
+    }
+}
+
+/// Gives every topic, or every command, one name.
+struct Same {
+    topics: bool,
+}
+
+impl Migration for Same {
+    fn topic(&self, from: u32, name: &Topic) -> Option<Topic> {
+        if self.topics {
+            Some(topic("same"))
+        } else {
+            Names.topic(from, name)
+        }
+    }
+
+    fn command(&self, _: u32, _: &CommandKey) -> Option<CommandKey> {
+        Some(key("same"))
+    }
+}
+
+#[tokio::test]
+async fn a_migration_to_one_name_is_refused_and_changes_nothing() {
+    for topics in [true, false] {
+        let directory = old_store();
+        let same = builder(directory.path()).migration(Same { topics });
+        let error = same.open().unwrap_err();
+        assert!(matches!(&error, OpenError::AmbiguousMigration(name) if name == "same"));
+        let broker = builder(directory.path()).migration(Names).open().unwrap();
+        check(&broker).await;
+    }
+}
+
+/// Notes the names that it is asked for, which all stay.
+#[derive(Default)]
+struct Noted(Arc<Mutex<Vec<String>>>);
+
+impl Migration for Noted {
+    fn topic(&self, _: u32, topic: &Topic) -> Option<Topic> {
+        self.0.lock().push(topic.to_string());
+        None
+    }
+
+    fn command(&self, _: u32, key: &CommandKey) -> Option<CommandKey> {
+        self.0.lock().push(key.as_str().to_owned());
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_migration_is_asked_for_each_name_once_and_may_keep_it() {
+    let directory = old_store();
+    let asked = Arc::default();
+    let noted = Noted(Arc::clone(&asked));
+    let broker = builder(directory.path()).migration(noted).open().unwrap();
+    let mut asked = asked.lock().clone();
+    asked.sort();
+    let expected = [
+        "chat/0/\"ada\"/7",
+        "chat/0/\"ada\"/8",
+        "chat/0/bare",
+        "chat/0/lobby",
+        "live/1/\"ada\"/1",
+        "live/1/\"ada\"/9",
+        "live/1/late",
+        "live/1/news",
+        "plain",
+        "plain/9",
+    ];
+    assert_eq!(asked, expected);
+    let lobby = topic("chat/0/lobby");
+    let history = broker.history(&lobby, HistoryQuery::Latest(9)).await;
+    assert_eq!(history.unwrap().publications.len(), 3);
+}
+
+#[tokio::test]
+async fn answers_that_have_ended_are_not_migrated() {
+    let directory = old_store();
+    let asked = Arc::default();
+    let noted = Noted(Arc::clone(&asked));
+    let later = ManualClock::new(START_MS + 200_000);
+    let builder = EmbeddedBroker::builder(directory.path()).clock(later);
+    drop(builder.migration(noted).open().unwrap());
+    assert_eq!(asked.lock().len(), 5, "the topics");
+}
+
+#[tokio::test]
+async fn topics_are_listed_page_by_page_wherever_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut expected = Vec::new();
+    for round in 0..2 {
+        let broker = builder(directory.path()).open().unwrap();
+        for number in 0..25 {
+            let name = topic(&format!("{number:02}/{round}"));
+            let publish = Publish::new("x");
+            broker.publish(&name, publish).await.unwrap();
+            expected.push(name);
+        }
+        expected.sort();
+        // Neither of these has a publication.
+        let silent = topic("00/silent");
+        broker.subscribe(&silent).await.unwrap();
+        broker
+            .history(&topic("01/silent"), HistoryQuery::Latest(1))
+            .await
+            .unwrap();
+        let mut listed: Vec<Topic> = Vec::new();
+        loop {
+            let page = broker.topics(listed.last(), 7).await.unwrap();
+            assert!(page.len() <= 7);
+            if page.is_empty() {
+                break;
+            }
+            listed.extend(page);
+        }
+        assert_eq!(listed, expected);
+    }
+}
