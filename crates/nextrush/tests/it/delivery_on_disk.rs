@@ -41,14 +41,15 @@ struct Node {
 
 impl Node {
     async fn start(directory: &std::path::Path, clock: &Arc<ManualClock>) -> Self {
-        let options = EmbeddedOptions {
-            // So small that histories are read from the disk again and again.
-            cache_bytes: 2000,
-            ..EmbeddedOptions::default()
-        };
+        // So small that histories are read from the disk again and again.
+        let options = EmbeddedOptions::default().cache_bytes(2000);
         let broker = loop {
             // The last one of a restarted node may not have gone yet.
-            match EmbeddedBroker::open_with(directory, options, Arc::clone(clock)) {
+            match EmbeddedBroker::builder(directory)
+                .options(options)
+                .clock(Arc::clone(clock))
+                .open()
+            {
                 Ok(broker) => break broker,
                 Err(_) => tokio::task::yield_now().await,
             }

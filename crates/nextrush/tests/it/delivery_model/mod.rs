@@ -619,12 +619,12 @@ fn open(
         };
         return Ok(Arc::new(MemoryBroker::with(limits, clock)));
     };
-    let options = EmbeddedOptions {
-        // So small that histories are read from the disk again and again.
-        cache_bytes: 2000,
-        ..EmbeddedOptions::default()
-    };
-    let broker = EmbeddedBroker::open_with(directory.path(), options, clock)?;
+    // So small that histories are read from the disk again and again.
+    let options = EmbeddedOptions::default().cache_bytes(2000);
+    let broker = EmbeddedBroker::builder(directory)
+        .options(options)
+        .clock(clock)
+        .open()?;
     Ok(Arc::new(broker))
 }
 
