@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use crate::close::CloseCode;
+use crate::close_code::CloseCode;
 
 /// Why a peer's bytes were refused. The connection has to be closed with
 /// [`close_code`](Self::close_code); nothing that follows can be understood.

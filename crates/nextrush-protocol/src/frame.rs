@@ -1,6 +1,6 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -9,9 +9,10 @@ use crate::deflate::{
     DeflateClass, DeflateConfig, DeflateParams, Deflater, NEVER_UP_TO, is_worthwhile,
 };
 use crate::error::ControlTooLong;
-use crate::header::{self, MAX_CONTROL_PAYLOAD, MAX_HEADER};
+use crate::header::{self, FrameHead, MAX_CONTROL_PAYLOAD, MAX_HEADER};
 use crate::mask;
 use crate::opcode::Opcode;
+use crate::twin::Twins;
 
 /// A whole message or control frame as a server sends it: header and payload in one
 /// shared buffer, ready for the wire.
@@ -34,12 +35,6 @@ pub struct Frame {
     /// `None` if it is not to be compressed.
     twins: Option<Arc<Twins>>,
 }
-
-/// The compressed forms that somebody has needed.
-type Twins = Mutex<Vec<(DeflateClass, Deflated)>>;
-
-/// The frame, or that it would not be any shorter.
-type Deflated = Option<Bytes>;
 
 impl Frame {
     /// A text message in one frame.
@@ -133,17 +128,11 @@ impl Frame {
             return self.clone();
         }
         let class = DeflateClass::new(params.server_max_window_bits(), config);
-        // Whoever panicked while holding it had not changed it yet.
-        let mut twins = twins.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = twins.iter().find(|(known, _)| *known == class);
-        let deflated = match known {
-            Some((_, deflated)) => deflated.clone(),
-            None => {
-                let deflated = self.deflate(payload, class, deflater);
-                twins.push((class, deflated.clone()));
-                deflated
-            }
-        };
+        let deflated = twins.get_or_make(class, || {
+            let deflated = deflater.deflate(class, payload)?;
+            let head = FrameHead::from(self.opcode()).compressed();
+            Some(encode_unmasked(head, deflated))
+        });
         match deflated {
             Some(bytes) => Self { bytes, twins: None },
             None => self.clone(),
@@ -191,12 +180,6 @@ impl Frame {
     fn payload(&self) -> &[u8] {
         &self.bytes[header::length_of_unmasked(self.bytes[1])..]
     }
-
-    fn deflate(&self, payload: &[u8], class: DeflateClass, deflater: &mut Deflater) -> Deflated {
-        let deflated = deflater.deflate(class, payload)?;
-        let head = FrameHead::from(self.opcode()).compressed();
-        Some(encode_unmasked(head, deflated))
-    }
 }
 
 fn encode_unmasked(head: FrameHead, payload: &[u8]) -> Bytes {
@@ -240,40 +223,6 @@ impl AsRef<[u8]> for Frame {
 impl From<Frame> for Bytes {
     fn from(frame: Frame) -> Self {
         frame.bytes
-    }
-}
-
-/// What a frame's first byte says: the opcode, whether the message ends here, and whether
-/// it is compressed.
-///
-/// `Opcode::Text.into()` is a whole message; see [`encode_masked`] for fragments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FrameHead {
-    /// Whether this is the message's last frame.
-    pub fin: bool,
-    /// What the frame carries.
-    pub opcode: Opcode,
-    /// RSV1: whether the message that begins here is compressed (RFC 7692 §6).
-    pub compressed: bool,
-}
-
-impl FrameHead {
-    /// The same with RSV1 set, for a payload made by
-    /// [`DeflateContext::deflate`](crate::DeflateContext::deflate).
-    #[must_use]
-    pub const fn compressed(mut self) -> Self {
-        self.compressed = true;
-        self
-    }
-}
-
-impl From<Opcode> for FrameHead {
-    fn from(opcode: Opcode) -> Self {
-        Self {
-            fin: true,
-            opcode,
-            compressed: false,
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The frame header on the wire (RFC 6455 §5.2).
 
 use crate::error::ProtocolError;
-use crate::frame::FrameHead;
 use crate::opcode::Opcode;
 use crate::role::Role;
 
@@ -17,6 +16,40 @@ const MASKED: u8 = 0x80;
 /// Values of the 7-bit length that announce a longer length field.
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
+
+/// What a frame's first byte says: the opcode, whether the message ends here, and whether
+/// it is compressed.
+///
+/// `Opcode::Text.into()` is a whole message; see [`encode_masked`](crate::encode_masked) for fragments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FrameHead {
+    /// Whether this is the message's last frame.
+    pub fin: bool,
+    /// What the frame carries.
+    pub opcode: Opcode,
+    /// RSV1: whether the message that begins here is compressed (RFC 7692 §6).
+    pub compressed: bool,
+}
+
+impl FrameHead {
+    /// The same with RSV1 set, for a payload made by
+    /// [`DeflateContext::deflate`](crate::DeflateContext::deflate).
+    #[must_use]
+    pub const fn compressed(mut self) -> Self {
+        self.compressed = true;
+        self
+    }
+}
+
+impl From<Opcode> for FrameHead {
+    fn from(opcode: Opcode) -> Self {
+        Self {
+            fin: true,
+            opcode,
+            compressed: false,
+        }
+    }
+}
 
 /// A header that was judged and found right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,6 +36,7 @@
 //! and not to a connection.
 
 mod close;
+mod close_code;
 mod decoder;
 mod deflate;
 mod error;
@@ -47,16 +48,19 @@ mod mask;
 mod message;
 mod opcode;
 mod role;
+mod twin;
 mod utf8;
 
 pub mod handshake;
 
-pub use close::{CloseCode, CloseFrame, Retry};
+pub use close::CloseFrame;
+pub use close_code::{CloseCode, Retry};
 pub use decoder::Decoder;
 pub use deflate::{DeflateConfig, DeflateContext, DeflateParams, Deflater, Inflater};
 pub use error::{ControlTooLong, ProtocolError};
 pub use event::Event;
-pub use frame::{Frame, FrameHead, encode_masked};
+pub use frame::{Frame, encode_masked};
+pub use header::FrameHead;
 pub use limits::Limits;
 pub use opcode::Opcode;
 pub use role::Role;

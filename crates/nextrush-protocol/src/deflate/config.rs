@@ -56,15 +56,15 @@ impl Default for DeflateConfig {
 }
 
 /// RFC 7692 §7.1.2.
-pub(super) const MIN_WINDOW_BITS: u8 = 8;
-pub(super) const MAX_WINDOW_BITS: u8 = 15;
+pub(crate) const MIN_WINDOW_BITS: u8 = 8;
+pub(crate) const MAX_WINDOW_BITS: u8 = 15;
 
 impl DeflateConfig {
-    pub(super) fn server_window_bits(&self) -> u8 {
+    pub(crate) fn server_window_bits(&self) -> u8 {
         clamp_window_bits(self.server_max_window_bits)
     }
 
-    pub(super) fn client_window_bits(&self) -> u8 {
+    pub(crate) fn client_window_bits(&self) -> u8 {
         clamp_window_bits(self.client_max_window_bits)
     }
 }

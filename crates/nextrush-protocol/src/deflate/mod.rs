@@ -3,7 +3,6 @@
 mod config;
 mod deflater;
 mod inflater;
-mod negotiation;
 mod params;
 
 pub use config::DeflateConfig;
@@ -11,9 +10,10 @@ pub use deflater::{DeflateContext, Deflater};
 pub use inflater::Inflater;
 pub use params::DeflateParams;
 
+pub(crate) use config::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 pub(crate) use deflater::{DeflateClass, NEVER_UP_TO, is_worthwhile};
 pub(crate) use inflater::{Inflation, Window};
-pub(crate) use negotiation::DeflateOffer;
+pub(crate) use params::Direction;
 
 /// What a sync flush ends with and a message leaves out (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];

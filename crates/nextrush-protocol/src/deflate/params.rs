@@ -9,8 +9,8 @@ use crate::role::Role;
 /// answer without parameters means: contexts are taken over, windows are of 32 KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeflateParams {
-    pub(super) server: Direction,
-    pub(super) client: Direction,
+    pub(crate) server: Direction,
+    pub(crate) client: Direction,
 }
 
 /// How the messages of one side are compressed.

@@ -6,11 +6,12 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::deflate::DeflateOffer;
 use super::error::AnswerError;
 use super::extension;
 use super::key;
 use super::list::{self, Occurrence};
-use crate::deflate::{DeflateConfig, DeflateOffer, DeflateParams};
+use crate::deflate::{DeflateConfig, DeflateParams};
 
 /// A client's opening handshake under way: what it asks for, and what it must be answered.
 ///

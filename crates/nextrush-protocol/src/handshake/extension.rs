@@ -14,17 +14,17 @@ const MAX_PARAMETERS: usize = 16;
 
 /// An extension as it is offered or chosen.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Extension<'h> {
-    pub(crate) name: &'h str,
-    pub(crate) parameters: Vec<Parameter<'h>>,
+pub(super) struct Extension<'h> {
+    pub(super) name: &'h str,
+    pub(super) parameters: Vec<Parameter<'h>>,
 }
 
 /// A parameter's name and, if it has one, its value without quotes.
-pub(crate) type Parameter<'h> = (&'h str, Option<Cow<'h, str>>);
+pub(super) type Parameter<'h> = (&'h str, Option<Cow<'h, str>>);
 
 /// An element of the list does not conform to the grammar.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub(super) struct Malformed;
 
 /// The extensions in order. A malformed one does not spoil the others.
 pub(super) fn extensions(

@@ -9,8 +9,9 @@
 pub mod client;
 pub mod server;
 
+mod deflate;
 mod error;
-pub(crate) mod extension;
+mod extension;
 mod key;
 mod list;
 

@@ -7,11 +7,12 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 
+use super::deflate::DeflateOffer;
 use super::error::{ConnectError, HandshakeError};
 use super::extension;
 use super::key;
 use super::list::{self, Occurrence};
-use crate::deflate::{DeflateConfig, DeflateOffer, DeflateParams};
+use crate::deflate::{DeflateConfig, DeflateParams};
 
 /// More subprotocols than this in one request are refused.
 const MAX_PROTOCOLS: usize = 64;

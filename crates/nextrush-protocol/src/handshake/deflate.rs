@@ -1,10 +1,11 @@
+//! The negotiation of permessage-deflate (RFC 7692 §7.1): offers and answers.
+
 use std::fmt::Write;
 
 use http::HeaderValue;
 
-use super::config::{DeflateConfig, MAX_WINDOW_BITS, MIN_WINDOW_BITS};
-use super::params::{DeflateParams, Direction};
-use crate::handshake::extension::Extension;
+use super::extension::Extension;
+use crate::deflate::{DeflateConfig, DeflateParams, Direction, MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 
 const NAME: &str = "permessage-deflate";
 const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
@@ -14,7 +15,7 @@ const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
 /// The parameters of one offer, or of an answer, by the letter of RFC 7692 §7.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct DeflateOffer {
+pub(super) struct DeflateOffer {
     server_no_context_takeover: bool,
     client_no_context_takeover: bool,
     server_max_window_bits: Option<u8>,
@@ -31,7 +32,7 @@ enum ClientBits {
 impl DeflateOffer {
     /// `None` if it is another extension, or if it has a parameter that is unknown, comes
     /// twice or has a wrong value: an offer like that must be declined (RFC 7692 §7).
-    pub(crate) fn read(extension: &Extension<'_>) -> Option<Self> {
+    pub(super) fn read(extension: &Extension<'_>) -> Option<Self> {
         // Extension names are compared as they are, as browsers do.
         if extension.name != NAME {
             return None;
@@ -67,7 +68,7 @@ impl DeflateOffer {
     }
 
     /// What a client with this configuration offers.
-    pub(crate) fn of_client(config: &DeflateConfig) -> Self {
+    pub(super) fn of_client(config: &DeflateConfig) -> Self {
         let (server, client) = (config.server_window_bits(), config.client_window_bits());
         Self {
             server_no_context_takeover: config.server_no_context_takeover,
@@ -83,7 +84,7 @@ impl DeflateOffer {
 
     /// What a server with this configuration makes of the offer: the agreement, and the
     /// answer that says so. Every offer can be met, as each parameter can be made stricter.
-    pub(crate) fn accept(self, config: &DeflateConfig) -> (DeflateParams, HeaderValue) {
+    pub(super) fn accept(self, config: &DeflateConfig) -> (DeflateParams, HeaderValue) {
         let server_bits = config.server_window_bits();
         let server_bits = server_bits.min(self.server_max_window_bits.unwrap_or(MAX_WINDOW_BITS));
         let wanted = config.client_window_bits();
@@ -118,7 +119,7 @@ impl DeflateOffer {
 
     /// What this answer to a client with this configuration agrees on; `None` if it is not
     /// one that its offer allows (RFC 7692 §7.1).
-    pub(crate) fn agree(self, config: &DeflateConfig) -> Option<DeflateParams> {
+    pub(super) fn agree(self, config: &DeflateConfig) -> Option<DeflateParams> {
         let offer = Self::of_client(config);
         if offer.server_no_context_takeover && !self.server_no_context_takeover {
             return None;
@@ -145,7 +146,7 @@ impl DeflateOffer {
         })
     }
 
-    pub(crate) fn to_header(self) -> HeaderValue {
+    pub(super) fn to_header(self) -> HeaderValue {
         let mut text = NAME.to_owned();
         if self.server_no_context_takeover {
             text = text + "; " + SERVER_NO_CONTEXT_TAKEOVER;
