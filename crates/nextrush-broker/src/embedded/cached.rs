@@ -1,13 +1,15 @@
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{
-    error::Contradiction,
-    record::{Run, TopicRecord},
-};
-use crate::{
-    Epoch, History, HistoryQuery, Position, Publication, Retention, clock::whole_ms,
-    stream::Stream, table::Entry,
-};
+use super::error::Contradiction;
+use super::record::{Run, TopicRecord};
+use crate::clock::whole_ms;
+use crate::history::{History, HistoryQuery, Retention};
+use crate::position::{Epoch, Position};
+use crate::publication::Publication;
+use crate::stream::Stream;
+use crate::table::Entry;
 
 /// What is in memory of a topic: at least who is interested; unless it was not needed for a
 /// while all that it remembers; and always what is not in the tables yet.

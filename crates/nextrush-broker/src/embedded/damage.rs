@@ -8,11 +8,9 @@
 //! them is looked for. A group is begun only when the one before is on disk: at most the
 //! last one found may be missing afterwards.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    path::Path,
-};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
 
 use uuid::Uuid;
 

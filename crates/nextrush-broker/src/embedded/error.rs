@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use crate::BrokerError;
+use crate::broker::BrokerError;
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum OpenError {
         /// The newest format that this program knows.
         known: u32,
     },
-    /// The store has an older format, and no [`Migration`](super::Migration) was given.
+    /// The store has an older format, and no [`Migration`](crate::Migration) was given.
     #[error(
         "the store in {directory} has format {found}: its topics need the names that they have \
          in format {current}, and no migration was given",
@@ -43,7 +43,7 @@ pub enum OpenError {
         /// The format that it would be migrated to.
         current: u32,
     },
-    /// The [`Migration`](super::Migration) has given this name to two topics or two commands.
+    /// The [`Migration`](crate::Migration) has given this name to two topics or two commands.
     /// The store is as before.
     #[error("the migration of the store gives two things the name {0:?}")]
     AmbiguousMigration(String),

@@ -1,26 +1,24 @@
-use std::{
-    collections::{BTreeMap, HashMap},
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{
-    Shared,
-    cached::Cached,
-    error::Failure,
-    log,
-    record::{Answer, AnswerKey},
-    store::Store,
-    unreachable_unloaded,
-    writer::{Reply, Task},
-};
-use crate::{
-    BrokerError, Epoch, Once, Position, Publication, Publish, Published, Retention, Topic,
-    clock::whole_ms, position,
-};
+use super::cached::Cached;
+use super::error::Failure;
+use super::log;
+use super::record::{Answer, AnswerKey};
+use super::request::{Reply, Task};
+use super::shared::{Shared, unreachable_unloaded};
+use super::store::Store;
+use crate::answer::Once;
+use crate::broker::BrokerError;
+use crate::clock::whole_ms;
+use crate::history::Retention;
+use crate::position::{self, Epoch, Position};
+use crate::publication::{Publication, Publish, Published};
+use crate::topic::Topic;
 
 /// What a publication or an answer in the log takes in memory beside its bytes, roughly.
 const OVERHEAD: usize = 256;

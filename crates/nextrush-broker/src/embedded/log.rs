@@ -2,11 +2,9 @@
 
 use bytes::{Buf, BufMut};
 
-use super::{
-    error::Contradiction,
-    record::{self, Answer, AnswerKey, TopicRecord},
-};
-use crate::Topic;
+use super::error::Contradiction;
+use super::record::{self, Answer, AnswerKey, TopicRecord};
+use crate::topic::Topic;
 
 /// The first byte of every value.
 const VERSION: u8 = 1;
@@ -60,7 +58,7 @@ impl Encoder {
 }
 
 /// One thing that happened.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 pub(super) enum Entry<'a> {
     Publication {
         topic: &'a str,
@@ -127,7 +125,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{CommandKey, Retention};
+    use crate::answer::CommandKey;
+    use crate::history::Retention;
 
     fn record() -> TopicRecord {
         TopicRecord {

@@ -10,7 +10,7 @@ use crate::topic::Topic;
 
 /// Gives the topics and commands of a store of an older format their new names.
 ///
-/// [Opening](super::EmbeddedBroker::builder) such a store asks for each name once, before
+/// [Opening](crate::EmbeddedBroker::builder) such a store asks for each name once, before
 /// anything is served, and in no particular order. Everything else stays: epochs, offsets,
 /// publications with their times, retentions. A crash in between leaves the store in its old
 /// format, and the next attempt starts from the beginning; the migration of the same name has
@@ -25,7 +25,7 @@ pub trait Migration: Send + Sync + 'static {
     fn topic(&self, from: u32, topic: &Topic) -> Option<Topic>;
 
     /// The new key of a command whose answer is remembered, or of a publication that happens
-    /// [once](crate::publication::Publish::once); `None` if it stays. By default all stay.
+    /// [once](crate::Publish::once); `None` if it stays. By default all stay.
     ///
     /// Two commands must not get the same key.
     fn command(&self, from: u32, key: &CommandKey) -> Option<CommandKey> {

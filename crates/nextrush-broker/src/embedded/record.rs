@@ -1,19 +1,24 @@
 //! What the store's keys and values look like. Numbers are big-endian, so that keys sort
 //! by them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::Contradiction;
-use crate::{CommandKey, Epoch, Position, Publication, Retention, clock::whole_ms, position};
+use crate::answer::CommandKey;
+use crate::clock::whole_ms;
+use crate::history::Retention;
+use crate::position::{self, Epoch, Position};
+use crate::publication::Publication;
 
 /// The first byte of every value.
 const VERSION: u8 = 1;
 
 /// What the store knows of a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct TopicRecord {
     /// Its number, the first part of its publications' keys.
     pub(super) id: u64,
@@ -195,7 +200,7 @@ pub(super) fn run_from_bytes(
 }
 
 /// Where an answer is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct AnswerKey(Vec<u8>);
 
 impl AnswerKey {
@@ -262,7 +267,7 @@ impl AnswerKey {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Answer {
     pub(super) ends_ms: u64,
     pub(super) data: Bytes,

@@ -1,17 +1,15 @@
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 
-use super::{
-    Shared,
-    cached::Cached,
-    error::Failure,
-    group::Logged,
-    record::{AnswerKey, TopicRecord},
-    store::{Change, Store},
-};
-use crate::{BrokerError, Topic, clock::whole_ms};
+use super::cached::Cached;
+use super::error::Failure;
+use super::group::Logged;
+use super::record::{AnswerKey, TopicRecord};
+use super::shared::Shared;
+use super::store::{Change, Store};
+use crate::broker::BrokerError;
+use crate::clock::whole_ms;
+use crate::topic::Topic;
 
 /// How much may be in the log before it is moved to the tables. All of it is in memory as
 /// well, and is moved when the store is opened. The longer it is, the more publications of

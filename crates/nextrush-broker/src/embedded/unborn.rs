@@ -1,7 +1,8 @@
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::{Epoch, Topic};
+use crate::position::Epoch;
+use crate::topic::Topic;
 
 /// The epochs of topics in which nothing was published yet, or nothing since they were
 /// forgotten. Nothing of such a topic is on disk: its epoch follows from its name and from the

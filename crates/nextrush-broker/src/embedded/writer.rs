@@ -1,26 +1,21 @@
-use std::{
-    collections::BTreeMap,
-    io::{self, Write},
-    path::Path,
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{
-    Shared,
-    error::{Failure, OpenError},
-    group::{Group, deliver},
-    record::AnswerKey,
-    store::Store,
-    transfer::Transfer,
-};
-use crate::{BrokerError, HistoryQuery, Publish, Published, Topic};
+use super::error::{Failure, OpenError};
+use super::group::{Group, deliver};
+use super::request::Request;
+use super::shared::Shared;
+use super::store::Store;
+use super::transfer::Transfer;
+use crate::broker::BrokerError;
+use crate::history::HistoryQuery;
+use crate::topic::Topic;
 
 /// The most requests in one group.
 const GROUP_REQUESTS: usize = 8192;
@@ -30,28 +25,6 @@ const GROUP_BYTES: usize = 8 << 20;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Whether there is room again is found out by writing as much as this.
 const PROBE_BYTES: usize = 1 << 20;
-
-/// Something to be written, with its share of the queue.
-pub(super) struct Request {
-    pub(super) task: Task,
-    pub(super) space: OwnedSemaphorePermit,
-}
-
-pub(super) enum Task {
-    Publish {
-        topic: Topic,
-        publish: Publish,
-        reply: Reply<Published>,
-    },
-    Remember {
-        key: AnswerKey,
-        answer: Bytes,
-        window: Duration,
-        reply: Reply<Bytes>,
-    },
-}
-
-pub(super) type Reply<T> = oneshot::Sender<Result<T, BrokerError>>;
 
 /// The only one who writes: takes requests by the group, and between groups moves what they
 /// left in the log to the tables.
@@ -227,16 +200,6 @@ impl Writer {
             }
         }
         Ok(())
-    }
-}
-
-impl Task {
-    fn refuse(self, failure: &Failure) {
-        // Whoever does not wait any more need not know.
-        match self {
-            Self::Publish { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
-            Self::Remember { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
-        }
     }
 }
 

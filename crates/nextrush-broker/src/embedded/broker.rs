@@ -1,0 +1,426 @@
+//! The broker itself: opens the store, and hands requests to the writer.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use parking_lot::RwLock;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::cached::Cached;
+use super::error::{OpenError, closed};
+use super::migration::Migration;
+use super::options::EmbeddedOptions;
+use super::recent::Recent;
+use super::record::AnswerKey;
+use super::request::{Request, Task};
+use super::shared::{Shared, unreachable_unloaded};
+use super::store::Store;
+use super::unborn::Unborn;
+use super::writer::Writer;
+use crate::answer::CommandKey;
+use crate::broker::{Broker, BrokerError, Sink};
+use crate::clock::{Clock, SystemClock};
+use crate::history::{History, HistoryQuery};
+use crate::publication::{Publish, Published};
+use crate::table::{Table, TableLimits};
+use crate::topic::Topic;
+
+/// The broker of a single process that remembers across restarts: what it acknowledged is
+/// on disk.
+///
+/// Everything is in one directory, which one process at a time may use. After a restart,
+/// also one by `kill -9` or a power failure, topics have their epochs, offsets and
+/// histories, and the answers to commands are still remembered.
+///
+/// # How a publication becomes durable
+///
+/// One thread writes. It takes everything that waits, writes it as one group, has the
+/// system force it to the disk (`fdatasync`), and only then hands it to the sinks and
+/// resolves the publishers' futures. While the disk works the next group gathers: alone a
+/// publication waits for one disk write, under load many share one. Nobody sees a
+/// publication before it is on disk.
+///
+/// A topic in which nothing was published takes no room. All of them have epochs that follow
+/// from one that the store keeps, and so have them again after a restart; a new one is kept
+/// when a topic is forgotten, so that its next life has another epoch.
+///
+/// A group is one record in a log of a few megabytes. From there it is moved to tables by the
+/// topic, with later groups, a bounded piece at a time, so that publishing never waits for
+/// it; what a topic no longer remembers is removed in the same way.
+///
+/// # Memory
+///
+/// The histories of topics in use are kept in memory as well, up to
+/// [`EmbeddedOptions::cache_bytes`]; others are read again when they are needed. Beside
+/// that the store needs up to about 200 MiB for its log, tables and caches, and 2 bytes for
+/// each answer and key that is remembered.
+///
+/// # When the disk fails
+///
+/// A full or failing disk fails publishing, with [`BrokerError::Full`] or
+/// [`BrokerError::Unavailable`]; reading goes on. Once a second at most a publisher's
+/// attempt tries whether the disk can be written to again. A publication whose failure
+/// left open whether it happened is delivered then, if it did.
+///
+/// Files that are damaged are never served: [`open`](Self::open) refuses them, or reading
+/// the topic fails with [`BrokerError::Damaged`].
+///
+/// # Runtime
+///
+/// The futures must be polled in a tokio runtime; disk work is done on its threads for
+/// blocking work and on the writer's own. Dropping the broker waits until what is under
+/// way has been written.
+pub struct EmbeddedBroker {
+    shared: Arc<Shared>,
+    /// Taken when the broker is dropped, which ends the writer.
+    queue: Option<mpsc::Sender<Request>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// How an [`EmbeddedBroker`] opens its store.
+#[must_use = "a builder does nothing before it opens the store"]
+pub struct EmbeddedBuilder {
+    directory: PathBuf,
+    options: EmbeddedOptions,
+    clock: Arc<dyn Clock>,
+    migration: Option<Box<dyn Migration>>,
+}
+
+impl EmbeddedBuilder {
+    /// Sets sizes and times.
+    pub fn options(self, options: EmbeddedOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Replaces the system's clock.
+    pub fn clock(self, clock: impl Clock) -> Self {
+        let clock = Arc::new(clock);
+        Self { clock, ..self }
+    }
+
+    /// Gives the topics of a store of an older format the names that they have in the current
+    /// one, once.
+    ///
+    /// A store of the current format is opened as without a migration.
+    pub fn migration(self, migration: impl Migration) -> Self {
+        let migration: Option<Box<dyn Migration>> = Some(Box::new(migration));
+        Self { migration, ..self }
+    }
+
+    /// Opens the store, or makes one.
+    ///
+    /// This reads what was written last and may take seconds after a crash, or with a
+    /// migration: do it before serving.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when another process uses the store, when it is damaged, when it is
+    /// none of this program's or of another format, or when the disk fails.
+    pub fn open(mut self) -> Result<EmbeddedBroker, OpenError> {
+        let migration = self.migration.take();
+        let store = Store::open(&self.directory, &self.clock, migration.as_deref())?;
+        EmbeddedBroker::new(store, self)
+    }
+}
+
+impl fmt::Debug for EmbeddedBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedBuilder")
+            .field("directory", &self.directory)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a topic stays in memory after it was last used.
+const CACHED: Duration = Duration::from_secs(60 * 60);
+
+/// What a request takes in the queue beside its bytes, roughly.
+const REQUEST_OVERHEAD: usize = 256;
+
+impl EmbeddedBroker {
+    /// Opens the store in `directory`, or makes one there, with the default options and the
+    /// system's clock.
+    ///
+    /// # Errors
+    ///
+    /// As [`EmbeddedBuilder::open`]. A store of an older format is refused, as there is no
+    /// migration.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder(directory).open()
+    }
+
+    /// Says how the store in `directory` is opened.
+    ///
+    /// ```
+    /// use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let broker = EmbeddedBroker::builder(&directory)
+    ///     .options(EmbeddedOptions::default().cache_bytes(8 << 20))
+    ///     .open()?;
+    /// assert_eq!(broker.directory(), directory.path());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(directory: impl AsRef<Path>) -> EmbeddedBuilder {
+        EmbeddedBuilder {
+            directory: directory.as_ref().to_owned(),
+            options: EmbeddedOptions::default(),
+            clock: Arc::new(SystemClock),
+            migration: None,
+        }
+    }
+
+    fn new(store: Store, builder: EmbeddedBuilder) -> Result<Self, OpenError> {
+        let EmbeddedBuilder {
+            directory,
+            options,
+            clock,
+            ..
+        } = builder;
+        let unborn = Unborn::new(store.unborn(clock.now_ms())?);
+        let shared = Arc::new(Shared {
+            topics: Table::new(
+                TableLimits {
+                    topics: options.cached_topics,
+                    bytes: options.cache_bytes,
+                    idle: CACHED,
+                },
+                Box::new(Arc::clone(&clock)),
+            ),
+            clock,
+            recent: Recent::default(),
+            unborn,
+            sinks: RwLock::new(Arc::new([])),
+            space: Arc::new(Semaphore::new(
+                options.queue_bytes.min(Semaphore::MAX_PERMITS),
+            )),
+            store: RwLock::new(Some(store)),
+            directory,
+            options,
+        });
+        let (queue, requests) = mpsc::channel();
+        let writer = Writer::new(Arc::clone(&shared), requests)?;
+        let writer = thread::Builder::new()
+            .name("nextrush-store".to_owned())
+            .spawn(move || writer.run())?;
+        Ok(Self {
+            shared,
+            queue: Some(queue),
+            writer: Some(writer),
+        })
+    }
+
+    /// The directory of the store.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.shared.directory
+    }
+
+    /// How many bytes of histories are in memory.
+    #[must_use]
+    pub fn cached_bytes(&self) -> usize {
+        self.shared.topics.bytes()
+    }
+
+    /// Has the writer do something and waits for what comes of it.
+    async fn ask<T>(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(oneshot::Sender<Result<T, BrokerError>>) -> Task,
+    ) -> Result<T, BrokerError> {
+        let space = (bytes + REQUEST_OVERHEAD).min(self.shared.options.queue_bytes);
+        let space = u32::try_from(space).unwrap_or(u32::MAX);
+        let space = Arc::clone(&self.shared.space).acquire_many_owned(space);
+        let space = space.await.map_err(|_| closed())?;
+        let (reply, answer) = oneshot::channel();
+        let request = Request {
+            task: request(reply),
+            space,
+        };
+        let queue = self.queue.as_ref().ok_or_else(closed)?;
+        queue.send(request).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+/// Runs what may wait for the disk away from the threads that must not wait.
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, BrokerError> + Send + 'static,
+) -> Result<R, BrokerError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is ending.
+            Err(error) => Err(BrokerError::Unavailable(error.into())),
+        },
+    }
+}
+
+impl Broker for EmbeddedBroker {
+    fn attach(&self, sink: Arc<dyn Sink>) {
+        let mut sinks = self.shared.sinks.write();
+        *sinks = sinks.iter().cloned().chain([sink]).collect();
+    }
+
+    fn publish(
+        &self,
+        topic: &Topic,
+        publish: Publish,
+    ) -> BoxFuture<'_, Result<Published, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            self.ask(publish.data.len(), |reply| Task::Publish {
+                topic,
+                publish,
+                reply,
+            })
+            .await
+        })
+    }
+
+    fn history(
+        &self,
+        topic: &Topic,
+        query: HistoryQuery,
+    ) -> BoxFuture<'_, Result<History, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            let read = move |cached: &mut Cached, now_ms| cached.read(query, now_ms);
+            if let Some(Some(history)) = self.shared.topics.try_enter(&topic, read) {
+                return Ok(history);
+            }
+            let shared = Arc::clone(&self.shared);
+            blocking(move || {
+                shared
+                    .enter_loaded(&topic, read)?
+                    .ok_or_else(|| unreachable_unloaded(&topic))
+            })
+            .await
+        })
+    }
+
+    fn topics(
+        &self,
+        after: Option<&Topic>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Topic>, BrokerError>> {
+        let after = after.cloned();
+        let shared = Arc::clone(&self.shared);
+        Box::pin(blocking(move || {
+            let after = after.as_ref();
+            // In this order: a topic is in the tables before it leaves the memory.
+            let mut found = shared.topics.topics(after, limit, Cached::has_begun);
+            shared.with_store(|store| {
+                for topic in store.topics(after).take(limit) {
+                    found.insert(topic?.0);
+                }
+                Ok(())
+            })?;
+            Ok(found.into_iter().take(limit).collect())
+        }))
+    }
+
+    fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            if self
+                .shared
+                .topics
+                .try_enter(&topic, Cached::subscribe)
+                .is_none()
+            {
+                let shared = Arc::clone(&self.shared);
+                blocking(move || {
+                    shared.topics.enter(&topic, Cached::subscribe);
+                    Ok(())
+                })
+                .await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn unsubscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            if self
+                .shared
+                .topics
+                .try_enter(&topic, Cached::unsubscribe)
+                .is_none()
+            {
+                let shared = Arc::clone(&self.shared);
+                blocking(move || {
+                    shared.topics.enter_existing(&topic, Cached::unsubscribe);
+                    Ok(())
+                })
+                .await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn remember(
+        &self,
+        key: &CommandKey,
+        answer: Bytes,
+        window: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
+        let key = AnswerKey::of_command(key);
+        Box::pin(async move {
+            self.ask(answer.len(), |reply| Task::Remember {
+                key,
+                answer,
+                window,
+                reply,
+            })
+            .await
+        })
+    }
+
+    fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
+        let key = AnswerKey::of_command(key);
+        Box::pin(async move {
+            let now_ms = self.shared.topics.now_ms();
+            if let Some(answer) = self.shared.recent.get(&key)
+                && answer.ends_ms > now_ms
+            {
+                return Ok(Some(answer.data));
+            }
+            let shared = Arc::clone(&self.shared);
+            blocking(move || {
+                let now_ms = shared.topics.now_ms();
+                shared.with_store(|store| shared.answer_in(store, &key, now_ms))
+            })
+            .await
+        })
+    }
+}
+
+impl Drop for EmbeddedBroker {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            // Its panic has been reported already, and the store is as good as after a crash.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl fmt::Debug for EmbeddedBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedBroker")
+            .field("directory", &self.shared.directory)
+            .field("cached_bytes", &self.cached_bytes())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,86 @@
+//! The sizes and times of the embedded broker.
+
+use std::time::Duration;
+
+/// The sizes and times of an [`EmbeddedBroker`].
+///
+/// ```
+/// use nextrush_broker::EmbeddedOptions;
+///
+/// let options = EmbeddedOptions::default().cache_bytes(8 << 20);
+/// assert_eq!(options.cache_bytes, 8 << 20);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct EmbeddedOptions {
+    /// How many bytes of histories are in memory. Default 64 MiB.
+    pub cache_bytes: usize,
+    /// How many topics are in memory; those that this process is subscribed to come on
+    /// top. Default 100,000.
+    pub cached_topics: usize,
+    /// The most bytes that one topic remembers; a
+    /// [`Retention`](crate::Retention) that wants more gets this. Default 16 MiB.
+    pub topic_bytes: usize,
+    /// How many bytes may wait to be written. Beyond that publishers wait until there is
+    /// room. Default 32 MiB.
+    pub queue_bytes: usize,
+    /// For how long the epoch and offset of a topic are remembered after its last
+    /// publication, when it has no history any more. Default 30 days.
+    pub idle: Duration,
+}
+
+impl EmbeddedOptions {
+    /// Sets [`cache_bytes`](Self::cache_bytes).
+    #[must_use]
+    pub const fn cache_bytes(self, cache_bytes: usize) -> Self {
+        Self {
+            cache_bytes,
+            ..self
+        }
+    }
+
+    /// Sets [`cached_topics`](Self::cached_topics).
+    #[must_use]
+    pub const fn cached_topics(self, cached_topics: usize) -> Self {
+        Self {
+            cached_topics,
+            ..self
+        }
+    }
+
+    /// Sets [`topic_bytes`](Self::topic_bytes).
+    #[must_use]
+    pub const fn topic_bytes(self, topic_bytes: usize) -> Self {
+        Self {
+            topic_bytes,
+            ..self
+        }
+    }
+
+    /// Sets [`queue_bytes`](Self::queue_bytes).
+    #[must_use]
+    pub const fn queue_bytes(self, queue_bytes: usize) -> Self {
+        Self {
+            queue_bytes,
+            ..self
+        }
+    }
+
+    /// Sets [`idle`](Self::idle).
+    #[must_use]
+    pub const fn idle(self, idle: Duration) -> Self {
+        Self { idle, ..self }
+    }
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 64 << 20,
+            cached_topics: 100_000,
+            topic_bytes: 16 << 20,
+            queue_bytes: 32 << 20,
+            idle: Duration::from_secs(30 * 24 * 60 * 60),
+        }
+    }
+}

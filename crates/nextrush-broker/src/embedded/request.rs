@@ -1,0 +1,44 @@
+//! What callers ask the writer for.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::error::Failure;
+use super::record::AnswerKey;
+use crate::broker::BrokerError;
+use crate::publication::{Publish, Published};
+use crate::topic::Topic;
+
+/// Something to be written, with its share of the queue.
+pub(super) struct Request {
+    pub(super) task: Task,
+    pub(super) space: OwnedSemaphorePermit,
+}
+
+pub(super) enum Task {
+    Publish {
+        topic: Topic,
+        publish: Publish,
+        reply: Reply<Published>,
+    },
+    Remember {
+        key: AnswerKey,
+        answer: Bytes,
+        window: Duration,
+        reply: Reply<Bytes>,
+    },
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, BrokerError>>;
+
+impl Task {
+    pub(super) fn refuse(self, failure: &Failure) {
+        // Whoever does not wait any more need not know.
+        match self {
+            Self::Publish { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
+            Self::Remember { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The state that the callers of the broker and its writer share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use tokio::sync::Semaphore;
+
+use super::cached::Cached;
+use super::error::cut_off;
+use super::options::EmbeddedOptions;
+use super::recent::Recent;
+use super::record::AnswerKey;
+use super::store::Store;
+use super::unborn::Unborn;
+use crate::broker::{BrokerError, Sink};
+use crate::clock::Clock;
+use crate::table::Table;
+use crate::topic::Topic;
+
+/// What the broker's callers and its writer have in common.
+pub(super) struct Shared {
+    pub(super) directory: PathBuf,
+    pub(super) options: EmbeddedOptions,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) topics: Table<Cached>,
+    pub(super) recent: Recent,
+    pub(super) sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
+    /// That of topics in which nothing was published.
+    pub(super) unborn: Unborn,
+    /// Reading takes the lock for the time of one read; it is written only to open the
+    /// store anew. `None` while that has failed.
+    pub(super) store: RwLock<Option<Store>>,
+    /// Bytes of the queue that are free.
+    pub(super) space: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// Runs `act` on a topic that has been read from the disk.
+    pub(super) fn enter_loaded<R>(
+        &self,
+        topic: &Topic,
+        act: impl FnOnce(&mut Cached, u64) -> R,
+    ) -> Result<R, BrokerError> {
+        self.enter_reading(topic, |cached| !cached.is_loaded(), act)
+    }
+
+    /// Runs `act` on what is known of a topic, reading it from the disk before if `need` says
+    /// so.
+    pub(super) fn enter_reading<R>(
+        &self,
+        topic: &Topic,
+        need: impl FnOnce(&Cached) -> bool,
+        act: impl FnOnce(&mut Cached, u64) -> R,
+    ) -> Result<R, BrokerError> {
+        self.topics.enter(topic, |cached, now_ms| {
+            if need(cached) {
+                let found = self.with_store(|store| store.load(topic))?;
+                // In this order: where the topic has just been forgotten, it is another one.
+                cached.load(found, self.unborn.of(topic), now_ms)?;
+            }
+            Ok(act(cached, now_ms))
+        })
+    }
+
+    /// The answer that is in force, wherever it is.
+    pub(super) fn answer_in(
+        &self,
+        store: &Store,
+        key: &AnswerKey,
+        now_ms: u64,
+    ) -> Result<Option<Bytes>, BrokerError> {
+        // In this order: it is in the tables before it is not here any more.
+        let answer = match self.recent.get(key) {
+            Some(answer) => Some(answer),
+            None => store.answer(key)?,
+        };
+        Ok(answer
+            .filter(|answer| answer.ends_ms > now_ms)
+            .map(|answer| answer.data))
+    }
+
+    pub(super) fn with_store<R>(
+        &self,
+        act: impl FnOnce(&Store) -> Result<R, BrokerError>,
+    ) -> Result<R, BrokerError> {
+        match &*self.store.read() {
+            Some(store) => act(store),
+            None => Err(cut_off()),
+        }
+    }
+}
+
+/// Loading makes a topic loaded, so nobody gets to see this.
+pub(super) fn unreachable_unloaded(topic: &Topic) -> BrokerError {
+    BrokerError::Unavailable(format!("the topic {topic} was not read").into())
+}
