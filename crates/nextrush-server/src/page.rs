@@ -15,7 +15,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 struct PageFiles;
 
 #[derive(RustEmbed)]
-#[folder = "../../clients/javascript/src/"]
+#[folder = "client/"]
 #[include = "*.js"]
 struct ClientFiles;
 
