@@ -154,7 +154,7 @@ def read_tokens(module, tokens, folder):
 
 
 def read_use(module, tokens, at):
-    is_reexport = tokens[at - 1] == "pub" or (tokens[at - 1] == ")" and "pub" in tokens[at - 7 : at])
+    is_reexport = tokens[at - 1 : at] in (["pub"], [")"])
     end = tokens.index(";", at)
     for path, name in use_tree(tokens[at + 1 : end]):
         if path[-1] == "*":
