@@ -1,4 +1,6 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What tells one command from all others, so that its repeat is recognised: 1 to 1024
 /// bytes, usually who gave it and the id that they gave it.
@@ -11,7 +13,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// assert_eq!(CommandKey::try_from(""), Err(CommandKeyError { bytes: 0 }));
 /// # Ok::<(), CommandKeyError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CommandKey(Arc<str>);
 
 impl CommandKey {
@@ -26,7 +28,7 @@ impl CommandKey {
 }
 
 /// A text that is too short or too long for a [`CommandKey`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a command key has 1 to {max} bytes, this one has {bytes}", max = CommandKey::MAX_BYTES)]
 pub struct CommandKeyError {
     /// Its length in bytes.
@@ -54,7 +56,7 @@ impl fmt::Debug for CommandKey {
 ///
 /// The key counts within its topic. Of the publications that bear the same one within the
 /// window the first happens, and the others resolve with its position.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Once {
     /// What the repeats have in common.
     pub key: CommandKey,

@@ -1,12 +1,12 @@
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::{CommandKey, Topic, clock::whole_ms};
+use crate::answer::CommandKey;
+use crate::clock::whole_ms;
+use crate::topic::Topic;
 
 /// What an answer costs beside its text, roughly.
 const OVERHEAD: usize = 256;
@@ -26,7 +26,7 @@ struct State {
     ends: BTreeSet<(u64, Key)>,
 }
 
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct Key {
     topic: Option<Topic>,
     key: CommandKey,

@@ -1,9 +1,14 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::{CommandKey, Epoch, History, HistoryQuery, Publication, Publish, Published, Topic};
+use crate::answer::CommandKey;
+use crate::history::{History, HistoryQuery};
+use crate::position::Epoch;
+use crate::publication::{Publication, Publish, Published};
+use crate::topic::Topic;
 
 /// Keeps topics: numbers what is published, remembers it, and hands it to the nodes
 /// that are interested.

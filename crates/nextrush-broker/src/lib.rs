@@ -39,6 +39,7 @@ mod answer;
 mod history;
 mod position;
 mod publication;
+mod retention;
 mod topic;
 
 #[cfg(feature = "embedded")]
@@ -57,10 +58,11 @@ pub use broker::{Broker, BrokerError, Sink};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedBroker, EmbeddedBuilder, EmbeddedOptions, Migration, OpenError};
-pub use history::{History, HistoryQuery, Retention};
+pub use history::{History, HistoryQuery};
 pub use memory::{MemoryBroker, MemoryLimits};
 pub use position::{Epoch, EpochError, Position};
 pub use publication::{Publication, Publish, Published};
+pub use retention::Retention;
 pub use topic::{Topic, TopicError};
 
 /// The data of publications, from `bytes`.

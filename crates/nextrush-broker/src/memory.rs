@@ -1,17 +1,21 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::RwLock;
 
-use crate::{
-    Broker, BrokerError, Clock, CommandKey, History, HistoryQuery, Once, Position, Publish,
-    Published, Sink, SystemClock, Topic,
-    answers::Answers,
-    position,
-    stream::Stream,
-    table::{Table, TableLimits},
-};
+use crate::answer::{CommandKey, Once};
+use crate::answers::Answers;
+use crate::broker::{Broker, BrokerError, Sink};
+use crate::clock::{Clock, SystemClock};
+use crate::history::{History, HistoryQuery};
+use crate::position::{self, Position};
+use crate::publication::{Publish, Published};
+use crate::stream::Stream;
+use crate::table::{Table, TableLimits};
+use crate::topic::Topic;
 
 /// The broker of a single process: everything is in memory, acknowledged at once, and
 /// forgotten with the process.
@@ -42,7 +46,7 @@ pub struct MemoryBroker {
 }
 
 /// How much a [`MemoryBroker`] keeps in all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MemoryLimits {
     /// How many topics are remembered. Beyond that, those that nobody is subscribed to
     /// are forgotten, first those without history, then those with, the longest unused

@@ -1,4 +1,5 @@
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use bytes::Bytes;
 use uuid::{NoContext, Timestamp, Uuid};
@@ -7,7 +8,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 ///
 /// Offsets of different epochs say nothing about each other, which is why positions
 /// have no order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Position {
     /// The life of the stream in which the offset counts.
     pub epoch: Epoch,
@@ -30,7 +31,7 @@ pub struct Position {
 /// assert_eq!(epoch.created_ms(), 1_700_000_000_000);
 /// assert_eq!(epoch.to_string().parse(), Ok(epoch));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Epoch(Uuid);
 
 impl Epoch {
@@ -96,7 +97,7 @@ pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Position> {
 }
 
 /// A text that is no [`Epoch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("an epoch is a hyphenated UUID of version 7")]
 pub struct EpochError;
 

@@ -2,13 +2,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{CommandKey, Once, Position, Retention};
+use crate::answer::{CommandKey, Once};
+use crate::position::Position;
+use crate::retention::Retention;
 
 /// One message of a topic, as everybody sees it.
 ///
 /// It is never copied: history and every receiver share it behind an
 /// [`Arc`](std::sync::Arc).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Publication {
     /// Its number in the topic, from 1.
     pub offset: u64,
@@ -32,7 +34,7 @@ pub struct Publication {
 /// assert_eq!(publish.data, "hello");
 /// # Ok::<(), nextrush_broker::CommandKeyError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Publish {
     /// The message. It is kept without copying: a slice of a larger buffer keeps the
     /// whole buffer in memory, so copy it first where that matters.
@@ -69,7 +71,7 @@ impl Publish {
 }
 
 /// What came of a [`Publish`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Published {
     /// Where the publication is.
     pub position: Position,

@@ -1,10 +1,15 @@
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{
-    Epoch, History, HistoryQuery, Position, Publication, Retention, clock::whole_ms, table::Entry,
-};
+use crate::clock::whole_ms;
+use crate::history::{History, HistoryQuery};
+use crate::position::{Epoch, Position};
+use crate::publication::Publication;
+use crate::retention::Retention;
+use crate::table::Entry;
 
 /// What a publication costs in memory beside its data, roughly.
 const OVERHEAD: usize = 96;

@@ -1,16 +1,14 @@
-use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry as Place},
-    hash::{BuildHasher, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::collections::hash_map::Entry as Place;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::{Clock, Topic};
+use crate::clock::Clock;
+use crate::topic::Topic;
 
 /// Topics are spread over this many maps, so that one being changed or swept holds up
 /// few others.
@@ -371,10 +369,12 @@ impl<S: Entry> Table<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Barrier, thread};
+    use std::sync::Barrier;
+    use std::thread;
 
     use super::*;
-    use crate::{SystemClock, stream::Stream};
+    use crate::clock::SystemClock;
+    use crate::stream::Stream;
 
     #[test]
     fn who_waits_for_an_entry_while_it_is_forgotten_gets_the_next_one() {

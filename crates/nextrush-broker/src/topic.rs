@@ -1,4 +1,6 @@
-use std::{fmt, str::FromStr, sync::Arc};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 
 /// The name of a stream of publications: 1 to 512 bytes of UTF-8 without control
 /// characters.
@@ -13,7 +15,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 /// assert_eq!(Topic::try_from("a\nb"), Err(TopicError::ControlCharacter { at: 1 }));
 /// # Ok::<(), TopicError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Topic(Arc<str>);
 
 impl Topic {
@@ -29,7 +31,7 @@ impl Topic {
 }
 
 /// Why a text is no topic name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TopicError {
     /// The name is empty.

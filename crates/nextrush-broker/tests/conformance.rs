@@ -1,12 +1,16 @@
 //! The memory broker passes the suite, and brokers that break a promise don't.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use nextrush_broker::conformance::conformance;
 use nextrush_broker::{
     BoxFuture, Broker, BrokerError, CommandKey, Epoch, History, HistoryQuery, MemoryBroker, Once,
-    Position, Publication, Publish, Published, Retention, Sink, Topic, conformance::conformance,
+    Position, Publication, Publish, Published, Retention, Sink, Topic,
 };
 use parking_lot::Mutex;
 

@@ -1,18 +1,16 @@
 //! The embedded broker: every broker's promises, and those about what is on disk.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
+use nextrush_broker::conformance::conformance;
 use nextrush_broker::{
     Broker, Bytes, CommandKey, EmbeddedBroker, EmbeddedOptions, Epoch, History, HistoryQuery,
     ManualClock, OpenError, Position, Publication, Publish, Published, Retention, Sink, Topic,
-    conformance::conformance,
 };
 use parking_lot::Mutex;
 use tempfile::TempDir;

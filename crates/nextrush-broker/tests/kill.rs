@@ -5,19 +5,18 @@
 //! runs as many rounds; `NEXTRUSH_SEED` repeats a run's moments.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    collections::HashMap,
-    io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use nextrush_broker::{
     Broker, CommandKey, EmbeddedBroker, Epoch, HistoryQuery, Publish, Retention, Topic,
 };
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 const DIRECTORY: &str = "NEXTRUSH_KILL_DIRECTORY";
 const ROUND: &str = "NEXTRUSH_KILL_ROUND";

@@ -1,17 +1,12 @@
 //! What the memory broker promises beyond every broker's promises: how long it
 //! remembers, and how little it keeps.
 
-use std::{
-    collections::HashSet,
-    panic::{self, AssertUnwindSafe},
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    thread,
-    time::Duration,
-};
+use std::collections::HashSet;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;

@@ -1,6 +1,7 @@
 //! The memory broker's history against a plain model.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{
-    ALL, KEEP, LONG, fresh, fresh_key, history, publish, publish_once, recorder::Recorder,
-    subscribe, texts,
-};
-use crate::{Broker, CommandKey, Published};
+use super::recorder::Recorder;
+use super::{ALL, KEEP, LONG, fresh, fresh_key, history, publish, publish_once, subscribe, texts};
+use crate::answer::CommandKey;
+use crate::broker::Broker;
+use crate::publication::Published;
 
 pub(super) async fn a_publication_happens_once_per_key(broker: &impl Broker) {
     let topic = fresh("once");

@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
-use super::{
-    ALL, KEEP, LONG, fresh, fresh_key, history, publish, publish_once, recorder::Recorder,
-    subscribe,
-};
-use crate::{Broker, Topic};
+use super::recorder::Recorder;
+use super::{ALL, KEEP, LONG, fresh, fresh_key, history, publish, publish_once, subscribe};
+use crate::broker::Broker;
+use crate::topic::Topic;
 
 const TASKS: u64 = 16;
 const EACH: u64 = 100;

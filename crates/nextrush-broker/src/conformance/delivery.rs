@@ -1,7 +1,10 @@
 use bytes::Bytes;
 
-use super::{ALL, KEEP, fresh, history, publish, recorder::Recorder, subscribe, unsubscribe};
-use crate::{Broker, Publish, Retention};
+use super::recorder::Recorder;
+use super::{ALL, KEEP, fresh, history, publish, subscribe, unsubscribe};
+use crate::broker::Broker;
+use crate::publication::Publish;
+use crate::retention::Retention;
 
 pub(super) async fn sinks_get_subscribed_topics_only(broker: &impl Broker) {
     let [topic, other] = [fresh("subscribed"), fresh("unsubscribed")];

@@ -17,12 +17,16 @@ mod positions;
 mod recorder;
 mod remembering;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{
-    Broker, CommandKey, Epoch, History, HistoryQuery, Position, Publication, Publish, Published,
-    Retention, Topic,
-};
+use crate::answer::CommandKey;
+use crate::broker::Broker;
+use crate::history::{History, HistoryQuery};
+use crate::position::{Epoch, Position};
+use crate::publication::{Publication, Publish, Published};
+use crate::retention::Retention;
+use crate::topic::Topic;
 
 /// Checks the promises of [`Broker`] on brokers made by `make`, one for each promise.
 ///

@@ -1,5 +1,8 @@
 use super::{ALL, KEEP, fresh, history, publish, subscribe, texts};
-use crate::{Broker, HistoryQuery, Position, Retention};
+use crate::broker::Broker;
+use crate::history::HistoryQuery;
+use crate::position::Position;
+use crate::retention::Retention;
 
 pub(super) async fn offsets_count_from_one(broker: &impl Broker) {
     let topic = fresh("offsets");

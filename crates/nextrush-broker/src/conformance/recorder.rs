@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::{Broker, Epoch, Position, Publication, Sink, Topic};
+use crate::broker::{Broker, Sink};
+use crate::position::{Epoch, Position};
+use crate::publication::Publication;
+use crate::topic::Topic;
 
 /// A sink that writes down what it gets.
 #[derive(Default)]

@@ -1,7 +1,10 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{ALL, KEEP, fresh, history, offsets, publish, texts};
-use crate::{Broker, HistoryQuery, Retention};
+use crate::broker::Broker;
+use crate::history::HistoryQuery;
+use crate::retention::Retention;
 
 pub(super) async fn latest_reads_the_newest(broker: &impl Broker) {
     let topic = fresh("latest");

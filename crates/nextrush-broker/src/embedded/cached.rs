@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::error::Contradiction;
 use super::record::{Run, TopicRecord};
 use crate::clock::whole_ms;
-use crate::history::{History, HistoryQuery, Retention};
+use crate::history::{History, HistoryQuery};
 use crate::position::{Epoch, Position};
 use crate::publication::Publication;
+use crate::retention::Retention;
 use crate::stream::Stream;
 use crate::table::Entry;
 

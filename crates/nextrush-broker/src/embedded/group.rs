@@ -15,9 +15,9 @@ use super::store::Store;
 use crate::answer::Once;
 use crate::broker::BrokerError;
 use crate::clock::whole_ms;
-use crate::history::Retention;
 use crate::position::{self, Epoch, Position};
 use crate::publication::{Publication, Publish, Published};
+use crate::retention::Retention;
 use crate::topic::Topic;
 
 /// What a publication or an answer in the log takes in memory beside its bytes, roughly.

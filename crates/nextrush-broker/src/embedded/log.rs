@@ -126,7 +126,7 @@ mod tests {
 
     use super::*;
     use crate::answer::CommandKey;
-    use crate::history::Retention;
+    use crate::retention::Retention;
 
     fn record() -> TopicRecord {
         TopicRecord {

@@ -10,9 +10,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::error::Contradiction;
 use crate::answer::CommandKey;
 use crate::clock::whole_ms;
-use crate::history::Retention;
 use crate::position::{self, Epoch, Position};
 use crate::publication::Publication;
+use crate::retention::Retention;
 
 /// The first byte of every value.
 const VERSION: u8 = 1;
