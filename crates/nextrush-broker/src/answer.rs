@@ -10,7 +10,7 @@ use std::time::Duration;
 ///
 /// let key = CommandKey::try_from("user 7/order 12")?;
 /// assert_eq!(key.as_str(), "user 7/order 12");
-/// assert_eq!(CommandKey::try_from(""), Err(CommandKeyError { bytes: 0 }));
+/// assert_eq!(CommandKey::try_from("").map_err(|error| error.bytes), Err(0));
 /// # Ok::<(), CommandKeyError>(())
 /// ```
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -30,6 +30,7 @@ impl CommandKey {
 /// A text that is too short or too long for a [`CommandKey`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a command key has 1 to {max} bytes, this one has {bytes}", max = CommandKey::MAX_BYTES)]
+#[non_exhaustive]
 pub struct CommandKeyError {
     /// Its length in bytes.
     pub bytes: usize,
@@ -56,11 +57,29 @@ impl fmt::Debug for CommandKey {
 ///
 /// The key counts within its topic. Of the publications that bear the same one within the
 /// window the first happens, and the others resolve with its position.
+///
+/// ```
+/// use std::time::Duration;
+/// use nextrush_broker::{CommandKey, Once};
+///
+/// let once = Once::new(CommandKey::try_from("ada/17")?, Duration::from_secs(120));
+/// assert_eq!(once.key.as_str(), "ada/17");
+/// # Ok::<(), nextrush_broker::CommandKeyError>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Once {
     /// What the repeats have in common.
     pub key: CommandKey,
     /// For how long, from the publication on, a repeat is recognised; counted in whole
     /// milliseconds.
     pub window: Duration,
+}
+
+impl Once {
+    /// Publications with this key happen once within the window.
+    #[must_use]
+    pub const fn new(key: CommandKey, window: Duration) -> Self {
+        Self { key, window }
+    }
 }

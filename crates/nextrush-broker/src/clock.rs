@@ -25,11 +25,12 @@ impl Clock for SystemClock {
 /// A clock that stands still until it is moved.
 ///
 /// ```
-/// use std::{sync::Arc, time::Duration};
-/// use nextrush_broker::{Clock, ManualClock, MemoryBroker, MemoryLimits};
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use nextrush_broker::{Clock, ManualClock, MemoryBroker};
 ///
 /// let clock = Arc::new(ManualClock::new(1_700_000_000_000));
-/// let broker = MemoryBroker::with(MemoryLimits::default(), clock.clone());
+/// let broker = MemoryBroker::builder().clock(clock.clone()).build();
 /// clock.advance(Duration::from_secs(60));
 /// assert_eq!(clock.now_ms(), 1_700_000_060_000);
 /// # drop(broker);

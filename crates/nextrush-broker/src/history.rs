@@ -23,10 +23,23 @@ pub enum HistoryQuery {
 
 /// What was asked for of a topic's history, and where the topic stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct History {
     /// The topic's top when this was read: its epoch and the offset of its newest
     /// publication, whether or not that is still remembered.
     pub position: Position,
     /// Oldest first, without a hole between them.
     pub publications: Vec<Arc<Publication>>,
+}
+
+impl History {
+    /// The publications that were asked for, of a topic whose top is at `position`; for
+    /// brokers.
+    #[must_use]
+    pub const fn new(position: Position, publications: Vec<Arc<Publication>>) -> Self {
+        Self {
+            position,
+            publications,
+        }
+    }
 }

@@ -59,8 +59,8 @@ pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedBroker, EmbeddedBuilder, EmbeddedOptions, Migration, OpenError};
 pub use history::{History, HistoryQuery};
-pub use memory::{MemoryBroker, MemoryLimits};
-pub use position::{Epoch, EpochError, Position};
+pub use memory::{MemoryBroker, MemoryBuilder, MemoryLimits};
+pub use position::{Epoch, EpochError, Position, PositionError};
 pub use publication::{Publication, Publish, Published};
 pub use retention::Retention;
 pub use topic::{Topic, TopicError};

@@ -47,6 +47,7 @@ pub struct MemoryBroker {
 
 /// How much a [`MemoryBroker`] keeps in all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct MemoryLimits {
     /// How many topics are remembered. Beyond that, those that nobody is subscribed to
     /// are forgotten, first those without history, then those with, the longest unused
@@ -67,6 +68,38 @@ pub struct MemoryLimits {
     pub answer_bytes: usize,
 }
 
+impl MemoryLimits {
+    /// Sets [`topics`](Self::topics).
+    #[must_use]
+    pub const fn topics(self, topics: usize) -> Self {
+        Self { topics, ..self }
+    }
+
+    /// Sets [`idle`](Self::idle).
+    #[must_use]
+    pub const fn idle(self, idle: Duration) -> Self {
+        Self { idle, ..self }
+    }
+
+    /// Sets [`history_bytes`](Self::history_bytes).
+    #[must_use]
+    pub const fn history_bytes(self, history_bytes: usize) -> Self {
+        Self {
+            history_bytes,
+            ..self
+        }
+    }
+
+    /// Sets [`answer_bytes`](Self::answer_bytes).
+    #[must_use]
+    pub const fn answer_bytes(self, answer_bytes: usize) -> Self {
+        Self {
+            answer_bytes,
+            ..self
+        }
+    }
+}
+
 impl Default for MemoryLimits {
     fn default() -> Self {
         Self {
@@ -78,27 +111,71 @@ impl Default for MemoryLimits {
     }
 }
 
+/// A [`MemoryBroker`] that is being put together.
+#[must_use = "a builder does nothing before it builds the broker"]
+pub struct MemoryBuilder {
+    limits: MemoryLimits,
+    clock: Box<dyn Clock>,
+}
+
+impl MemoryBuilder {
+    /// Sets the limits.
+    pub fn limits(self, limits: MemoryLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Replaces the system's clock.
+    pub fn clock(self, clock: impl Clock) -> Self {
+        Self {
+            clock: Box::new(clock),
+            ..self
+        }
+    }
+
+    /// Makes the broker.
+    #[must_use]
+    pub fn build(self) -> MemoryBroker {
+        let limits = TableLimits {
+            topics: self.limits.topics,
+            bytes: self.limits.history_bytes,
+            idle: self.limits.idle,
+        };
+        MemoryBroker {
+            topics: Table::new(limits, self.clock),
+            answers: Answers::new(self.limits.answer_bytes),
+            sinks: RwLock::new(Arc::new([])),
+        }
+    }
+}
+
+impl fmt::Debug for MemoryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBuilder")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
 impl MemoryBroker {
     /// A broker with the default limits and the system's clock.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(MemoryLimits::default(), SystemClock)
+        Self::builder().build()
     }
 
-    /// A broker with these limits and this clock.
-    #[must_use]
-    pub fn with(limits: MemoryLimits, clock: impl Clock) -> Self {
-        Self {
-            topics: Table::new(
-                TableLimits {
-                    topics: limits.topics,
-                    bytes: limits.history_bytes,
-                    idle: limits.idle,
-                },
-                Box::new(clock),
-            ),
-            answers: Answers::new(limits.answer_bytes),
-            sinks: RwLock::new(Arc::new([])),
+    /// Begins a broker with limits or a clock of its own.
+    ///
+    /// ```
+    /// use nextrush_broker::{MemoryBroker, MemoryLimits};
+    ///
+    /// let limits = MemoryLimits::default().history_bytes(16 << 20);
+    /// let broker = MemoryBroker::builder().limits(limits).build();
+    /// assert_eq!(broker.topic_count(), 0);
+    /// ```
+    pub fn builder() -> MemoryBuilder {
+        MemoryBuilder {
+            limits: MemoryLimits::default(),
+            clock: Box::new(SystemClock),
         }
     }
 
@@ -117,10 +194,7 @@ impl MemoryBroker {
     fn append(&self, topic: &Topic, publish: Publish) -> Published {
         self.topics.enter(topic, |stream, now_ms| {
             if let Some(position) = self.earlier(topic, publish.once.as_ref(), now_ms) {
-                return Published {
-                    position,
-                    is_repeat: true,
-                };
+                return Published::repeat(position);
             }
             let publication = stream.append(publish.data, publish.retention, now_ms);
             let position = stream.position();
@@ -137,10 +211,7 @@ impl MemoryBroker {
                     sink.deliver(topic, stream.epoch(), &publication);
                 }
             }
-            Published {
-                position,
-                is_repeat: false,
-            }
+            Published::new(position)
         })
     }
 

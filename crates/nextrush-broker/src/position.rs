@@ -2,19 +2,71 @@ use std::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::{NoContext, Timestamp, Uuid};
 
 /// A place in a topic: everything up to and including `offset` has been seen.
 ///
 /// Offsets of different epochs say nothing about each other, which is why positions
 /// have no order.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+///
+/// On the wire it is two fields, which a message may have among its own
+/// (`#[serde(flatten)]`); as text it is both, as `epoch:offset`:
+///
+/// ```
+/// use nextrush_broker::Position;
+///
+/// let text = "018bcfe5-6800-7abc-8def-0123456789ab:7";
+/// let position: Position = text.parse()?;
+/// assert_eq!(position.to_string(), text);
+/// let json = r#"{"epoch":"018bcfe5-6800-7abc-8def-0123456789ab","offset":7}"#;
+/// assert_eq!(serde_json::to_string(&position)?, json);
+/// assert_eq!(serde_json::from_str::<Position>(json)?, position);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Position {
     /// The life of the stream in which the offset counts.
     pub epoch: Epoch,
     /// The number of the last publication seen; the first is 1, and 0 is the place
     /// before it.
     pub offset: u64,
+}
+
+impl Position {
+    /// The place of the publication `offset` in the life `epoch`.
+    #[must_use]
+    pub const fn new(epoch: Epoch, offset: u64) -> Self {
+        Self { epoch, offset }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.epoch, self.offset)
+    }
+}
+
+/// A text that is no [`Position`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a position is an epoch and an offset with a colon between them")]
+#[non_exhaustive]
+pub struct PositionError;
+
+impl FromStr for Position {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let (epoch, offset) = text.split_once(':').ok_or(PositionError)?;
+        // The parser also takes a plus; one position has one spelling.
+        let is_decimal = offset.bytes().all(|byte| byte.is_ascii_digit());
+        let offset = offset.parse().ok().filter(|_| is_decimal);
+        Ok(Self {
+            epoch: epoch.parse().map_err(|_| PositionError)?,
+            offset: offset.ok_or(PositionError)?,
+        })
+    }
 }
 
 /// One life of a topic's stream. It changes when the stream was lost (a restart
@@ -90,15 +142,16 @@ pub(crate) fn to_bytes(position: Position) -> Bytes {
 /// A position from the bytes that it was kept as.
 pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Position> {
     let (epoch, offset) = bytes.split_at_checked(16)?;
-    Some(Position {
-        epoch: Epoch(Uuid::from_slice(epoch).ok()?),
-        offset: u64::from_be_bytes(offset.try_into().ok()?),
-    })
+    Some(Position::new(
+        Epoch(Uuid::from_slice(epoch).ok()?),
+        u64::from_be_bytes(offset.try_into().ok()?),
+    ))
 }
 
 /// A text that is no [`Epoch`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("an epoch is a hyphenated UUID of version 7")]
+#[non_exhaustive]
 pub struct EpochError;
 
 impl FromStr for Epoch {
@@ -123,6 +176,32 @@ impl fmt::Display for Epoch {
     }
 }
 
+impl Serialize for Epoch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Epoch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Epoch;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an epoch")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Epoch, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
+
 impl fmt::Debug for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Epoch({self})")
@@ -132,6 +211,8 @@ impl fmt::Debug for Epoch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const GOOD: &str = "018bcfe5-6800-7abc-8def-0123456789ab";
 
     #[cfg(feature = "embedded")]
     #[test]
@@ -150,14 +231,56 @@ mod tests {
 
     #[test]
     fn a_position_survives_being_kept() {
-        let position = Position {
-            epoch: Epoch::begin(1_700_000_000_000),
-            offset: u64::MAX - 1,
-        };
+        let position = Position::new(Epoch::begin(1_700_000_000_000), u64::MAX - 1);
         let bytes = to_bytes(position);
         assert_eq!(from_bytes(&bytes), Some(position));
         for wrong in [&bytes[..0], &bytes[..16], &bytes[..23], &[0; 25]] {
             assert_eq!(from_bytes(wrong), None);
+        }
+    }
+
+    #[test]
+    fn a_position_is_two_fields_of_a_message() {
+        #[derive(Debug, Deserialize, PartialEq, Serialize)]
+        struct Message {
+            text: String,
+            #[serde(flatten)]
+            position: Position,
+            #[serde(flatten)]
+            none: Option<Position>,
+        }
+
+        let message = Message {
+            text: "hi".to_owned(),
+            position: Position::new(GOOD.parse().unwrap(), u64::MAX),
+            none: None,
+        };
+        let json = format!(r#"{{"text":"hi","epoch":"{GOOD}","offset":18446744073709551615}}"#);
+        assert_eq!(serde_json::to_string(&message).unwrap(), json);
+        let read: Message = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.position, message.position);
+        for wrong in [
+            r#"{"text":"","epoch":"","offset":1}"#,
+            r#"{"text":"","epoch":7,"offset":1}"#,
+            r#"{"text":"","offset":1}"#,
+        ] {
+            assert!(serde_json::from_str::<Message>(wrong).is_err(), "{wrong}");
+        }
+        let negative = json.replace("18446744073709551615", "-1");
+        assert!(serde_json::from_str::<Message>(&negative).is_err());
+    }
+
+    #[test]
+    fn a_position_has_one_spelling() {
+        let position = Position::new(GOOD.parse().unwrap(), 0);
+        assert_eq!(position.to_string(), format!("{GOOD}:0"));
+        assert_eq!(format!("{GOOD}:0").parse(), Ok(position));
+        for wrong in ["", ":", GOOD, "x:1"] {
+            assert_eq!(wrong.parse::<Position>(), Err(PositionError), "{wrong:?}");
+        }
+        for offset in ["", "+1", "-1", "1 ", "18446744073709551616", "1:2"] {
+            let wrong = format!("{GOOD}:{offset}");
+            assert_eq!(wrong.parse::<Position>(), Err(PositionError), "{wrong:?}");
         }
     }
 
@@ -186,10 +309,9 @@ mod tests {
 
     #[test]
     fn only_the_hyphenated_form_of_version_7_is_an_epoch() {
-        let good = "018bcfe5-6800-7abc-8def-0123456789ab";
-        assert_eq!(good.parse::<Epoch>().unwrap().to_string(), good);
+        assert_eq!(GOOD.parse::<Epoch>().unwrap().to_string(), GOOD);
         assert_eq!(
-            good.parse::<Epoch>().unwrap().created_ms(),
+            GOOD.parse::<Epoch>().unwrap().created_ms(),
             1_700_000_000_000
         );
         for bad in [

@@ -11,6 +11,7 @@ use crate::retention::Retention;
 /// It is never copied: history and every receiver share it behind an
 /// [`Arc`](std::sync::Arc).
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Publication {
     /// Its number in the topic, from 1.
     pub offset: u64,
@@ -19,6 +20,18 @@ pub struct Publication {
     pub time_ms: u64,
     /// What was published.
     pub data: Bytes,
+}
+
+impl Publication {
+    /// The publication with this number, made at this time; for brokers.
+    #[must_use]
+    pub fn new(offset: u64, time_ms: u64, data: impl Into<Bytes>) -> Self {
+        Self {
+            offset,
+            time_ms,
+            data: data.into(),
+        }
+    }
 }
 
 /// What is to be published, and how.
@@ -35,6 +48,7 @@ pub struct Publication {
 /// # Ok::<(), nextrush_broker::CommandKeyError>(())
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Publish {
     /// The message. It is kept without copying: a slice of a larger buffer keeps the
     /// whole buffer in memory, so copy it first where that matters.
@@ -65,16 +79,37 @@ impl Publish {
     /// Publishes only if the topic had no publication with this key within the window.
     #[must_use]
     pub fn once(self, key: CommandKey, window: Duration) -> Self {
-        let once = Some(Once { key, window });
+        let once = Some(Once::new(key, window));
         Self { once, ..self }
     }
 }
 
 /// What came of a [`Publish`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Published {
     /// Where the publication is.
     pub position: Position,
     /// Whether it was there already: nothing was published this time.
     pub is_repeat: bool,
+}
+
+impl Published {
+    /// A new publication at `position`; for brokers.
+    #[must_use]
+    pub const fn new(position: Position) -> Self {
+        Self {
+            position,
+            is_repeat: false,
+        }
+    }
+
+    /// Repeats the publication at `position`; for brokers.
+    #[must_use]
+    pub const fn repeat(position: Position) -> Self {
+        Self {
+            position,
+            is_repeat: true,
+        }
+    }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 /// assert_eq!(Retention::NOTHING, Retention::default());
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Retention {
     /// How many publications are kept. With 0 none is, though offsets still rise.
     pub count: usize,
@@ -43,6 +44,12 @@ impl Retention {
             age: None,
             bytes: None,
         }
+    }
+
+    /// Remember at most `count` publications, with the other bounds as they are.
+    #[must_use]
+    pub const fn max_count(self, count: usize) -> Self {
+        Self { count, ..self }
     }
 
     /// Remember none that is `age` old or older.

@@ -65,10 +65,7 @@ impl Stream {
     }
 
     pub(crate) fn position(&self) -> Position {
-        Position {
-            epoch: self.epoch,
-            offset: self.top,
-        }
+        Position::new(self.epoch, self.top)
     }
 
     pub(crate) fn append(

@@ -57,6 +57,9 @@ async fn the_suite_says_which_promise_a_broker_breaks() {
         (Fault::AfterIncludesOffset, "of five, oldest first"),
         (Fault::AfterTakesTheNewest, "of five, oldest first"),
         (Fault::AfterIgnoresLimit, "of five, oldest first"),
+        (Fault::ListsInAnyOrder, "in the order of their names"),
+        (Fault::ListIgnoresLimit, "no more topics than asked for"),
+        (Fault::ListIsNotWhole, "topics with publications are listed"),
         (Fault::RetentionIgnored, "what is kept of 4 publications"),
         (Fault::AgeIgnored, "with age 0 nothing is kept"),
         (
@@ -126,6 +129,9 @@ enum Fault {
     AfterIncludesOffset,
     AfterTakesTheNewest,
     AfterIgnoresLimit,
+    ListsInAnyOrder,
+    ListIgnoresLimit,
+    ListIsNotWhole,
     RetentionIgnored,
     AgeIgnored,
     DeliversWithoutInterest,
@@ -193,11 +199,7 @@ impl Plain {
             return Some(Appended {
                 topic: topic.clone(),
                 epoch: Epoch::begin(0),
-                publication: Arc::new(Publication {
-                    offset: 1,
-                    time_ms: 0,
-                    data: Bytes::new(),
-                }),
+                publication: Arc::new(Publication::new(1, 0, Bytes::new())),
             });
         }
         if let Some(earlier) = &earlier
@@ -248,11 +250,7 @@ impl Plain {
             1
         };
         let offset = stream.top - u64::from(self.lies(Fault::OffsetsFromZero));
-        let publication = Arc::new(Publication {
-            offset,
-            time_ms: 0,
-            data,
-        });
+        let publication = Arc::new(Publication::new(offset, 0, data));
         stream.kept.push(publication.clone());
         let surplus = stream.kept.len().saturating_sub(retention.count);
         if !self.lies(Fault::RetentionIgnored) {
@@ -339,13 +337,7 @@ impl Plain {
         } else {
             stream.epoch
         };
-        History {
-            position: Position {
-                epoch,
-                offset: stream.top,
-            },
-            publications,
-        }
+        History::new(Position::new(epoch, stream.top), publications)
     }
 
     fn stream<'a>(&self, state: &'a mut State, topic: &Topic) -> &'a mut Stream {
@@ -386,6 +378,7 @@ impl Broker for Plain {
             data,
             retention,
             once,
+            ..
         } = publish;
         Box::pin(async move {
             if self.lies(Fault::Unavailable) {
@@ -409,12 +402,11 @@ impl Broker for Plain {
             {
                 self.note(&topic, once, &appended);
             }
-            Ok(Published {
-                position: Position {
-                    epoch: appended.epoch,
-                    offset: appended.publication.offset,
-                },
-                is_repeat,
+            let position = Position::new(appended.epoch, appended.publication.offset);
+            Ok(if is_repeat {
+                Published::repeat(position)
+            } else {
+                Published::new(position)
             })
         })
     }
@@ -426,6 +418,33 @@ impl Broker for Plain {
     ) -> BoxFuture<'_, Result<History, BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move { Ok(self.read(&topic, query)) })
+    }
+
+    fn topics(
+        &self,
+        after: Option<&Topic>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Topic>, BrokerError>> {
+        let after = after.cloned();
+        Box::pin(async move {
+            let state = self.state.lock();
+            let begun = state.streams.iter().filter(|(_, stream)| stream.top > 0);
+            let mut topics: Vec<Topic> = begun
+                .map(|(topic, _)| topic.clone())
+                .filter(|topic| after.as_ref().is_none_or(|after| topic > after))
+                .collect();
+            topics.sort();
+            if self.lies(Fault::ListsInAnyOrder) {
+                topics.reverse();
+            }
+            if self.lies(Fault::ListIsNotWhole) && after.is_some() {
+                topics.clear();
+            }
+            if !self.lies(Fault::ListIgnoresLimit) {
+                topics.truncate(limit);
+            }
+            Ok(topics)
+        })
     }
 
     fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {

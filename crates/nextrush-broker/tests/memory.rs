@@ -29,16 +29,15 @@ struct Fixture {
 
 impl Fixture {
     fn new(topics: usize, idle: Duration) -> Self {
-        Self::with(MemoryLimits {
-            topics,
-            idle,
-            ..MemoryLimits::default()
-        })
+        Self::with(MemoryLimits::default().topics(topics).idle(idle))
     }
 
     fn with(limits: MemoryLimits) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
-        let broker = MemoryBroker::with(limits, clock.clone());
+        let broker = MemoryBroker::builder()
+            .limits(limits)
+            .clock(clock.clone())
+            .build();
         Self { broker, clock }
     }
 
@@ -281,10 +280,7 @@ fn subscribed_topics_come_on_top_of_the_limit() {
 
 #[test]
 fn histories_stay_within_the_bytes_and_positions_stay_with_them() {
-    let fixture = Fixture::with(MemoryLimits {
-        history_bytes: 100_000,
-        ..MemoryLimits::default()
-    });
+    let fixture = Fixture::with(MemoryLimits::default().history_bytes(100_000));
     fixture.subscribe("watched");
     let retention = Retention::count(usize::MAX);
     for round in 0..1000 {
@@ -307,10 +303,7 @@ fn histories_stay_within_the_bytes_and_positions_stay_with_them() {
 
 #[test]
 fn the_history_that_was_not_used_for_the_longest_time_goes_first() {
-    let fixture = Fixture::with(MemoryLimits {
-        history_bytes: 100_000,
-        ..MemoryLimits::default()
-    });
+    let fixture = Fixture::with(MemoryLimits::default().history_bytes(100_000));
     let retention = Retention::count(usize::MAX);
     for name in ["old", "read", "new"] {
         fixture.say(name, vec![0; 30_000], retention);
@@ -370,10 +363,7 @@ fn an_answer_is_remembered_until_its_window_ends() {
 
 #[test]
 fn a_flood_of_answers_pushes_out_those_that_would_go_first() {
-    let fixture = Fixture::with(MemoryLimits {
-        answer_bytes: 100_000,
-        ..MemoryLimits::default()
-    });
+    let fixture = Fixture::with(MemoryLimits::default().answer_bytes(100_000));
     let remember = |number: u64, window| {
         let key = CommandKey::try_from(&*format!("flood-{number}")).unwrap();
         done(
@@ -534,7 +524,7 @@ struct Last(Mutex<Option<Position>>);
 impl Sink for Last {
     fn deliver(&self, _: &Topic, epoch: Epoch, publication: &Arc<Publication>) {
         let offset = publication.offset;
-        *self.0.lock() = Some(Position { epoch, offset });
+        *self.0.lock() = Some(Position::new(epoch, offset));
     }
 }
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use nextrush_broker::{
-    Broker, HistoryQuery, ManualClock, MemoryBroker, MemoryLimits, Publish, Retention, Topic,
-};
+use nextrush_broker::{Broker, HistoryQuery, ManualClock, MemoryBroker, Publish, Retention, Topic};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -15,6 +13,12 @@ enum Step {
     Publish { retention: Retention },
     Read(HistoryQuery),
     SetClock(u64),
+}
+
+fn retention(count: usize, age: Option<Duration>, bytes: Option<usize>) -> Retention {
+    let retention = Retention::count(count);
+    let retention = age.map_or(retention, |age| retention.max_age(age));
+    bytes.map_or(retention, |bytes| retention.max_bytes(bytes))
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -25,7 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
     let offset = prop_oneof![0..40u64, Just(u64::MAX)];
     prop_oneof![
         3 => (count, age, bytes).prop_map(|(count, age, bytes)| Step::Publish {
-            retention: Retention { count, age, bytes },
+            retention: retention(count, age, bytes),
         }),
         1 => limit.clone().prop_map(|limit| Step::Read(HistoryQuery::Latest(limit))),
         2 => (offset, limit)
@@ -101,7 +105,7 @@ proptest! {
     #[test]
     fn history_is_what_a_plain_model_keeps(steps in prop::collection::vec(step(), 1..60)) {
         let clock = Arc::new(ManualClock::new(0));
-        let broker = MemoryBroker::with(MemoryLimits::default(), clock.clone());
+        let broker = MemoryBroker::builder().clock(clock.clone()).build();
         let topic = Topic::try_from("model").unwrap();
         let mut model = Model::default();
         let mut epoch = None;

@@ -12,7 +12,7 @@ pub(super) async fn sinks_get_subscribed_topics_only(broker: &impl Broker) {
     publish(broker, &topic, "1", KEEP).await;
     assert_eq!(
         recorder.offsets(&topic),
-        [],
+        Vec::<u64>::new(),
         "a sink gets nothing before the subscription"
     );
 
@@ -34,7 +34,7 @@ pub(super) async fn sinks_get_subscribed_topics_only(broker: &impl Broker) {
     publish(broker, &other, "1", KEEP).await;
     assert_eq!(
         recorder.offsets(&other),
-        [],
+        Vec::<u64>::new(),
         "a sink gets nothing of other topics"
     );
 

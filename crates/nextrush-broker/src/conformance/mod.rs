@@ -44,6 +44,7 @@ pub async fn conformance<B: Broker>(make: impl AsyncFn() -> B) {
     remembering::latest_reads_the_newest(&make().await).await;
     remembering::after_reads_what_follows(&make().await).await;
     positions::topics_are_independent(&make().await).await;
+    positions::topics_are_listed_in_order(&make().await).await;
     remembering::retention_bounds_the_count(&make().await).await;
     remembering::retention_bounds_the_age(&make().await).await;
     remembering::retention_bounds_the_bytes(&make().await).await;

@@ -3,6 +3,7 @@ use crate::broker::Broker;
 use crate::history::HistoryQuery;
 use crate::position::Position;
 use crate::retention::Retention;
+use crate::topic::Topic;
 
 pub(super) async fn offsets_count_from_one(broker: &impl Broker) {
     let topic = fresh("offsets");
@@ -15,10 +16,7 @@ pub(super) async fn offsets_count_from_one(broker: &impl Broker) {
         let position = publish(broker, &topic, "n", KEEP).await;
         assert_eq!(
             position,
-            Position {
-                epoch: first.epoch,
-                offset
-            },
+            Position::new(first.epoch, offset),
             "each publication's offset is one more, in the same epoch"
         );
         let history = history(broker, &topic, HistoryQuery::Latest(0)).await;
@@ -47,10 +45,7 @@ pub(super) async fn a_topic_has_a_position_before_its_first_publication(broker: 
     let first = publish(broker, &topic, "1", KEEP).await;
     assert_eq!(
         first,
-        Position {
-            epoch: before.position.epoch,
-            offset: 1
-        },
+        Position::new(before.position.epoch, 1),
         "the first publication belongs to the epoch that was read before it"
     );
 }
@@ -70,4 +65,34 @@ pub(super) async fn topics_are_independent(broker: &impl Broker) {
         ["a", "b"],
         "a topic's history holds its own publications only"
     );
+}
+
+pub(super) async fn topics_are_listed_in_order(broker: &impl Broker) {
+    let mut expected = [fresh("listed"), fresh("listed"), fresh("listed")];
+    for topic in &expected {
+        publish(broker, topic, "x", Retention::NOTHING).await;
+    }
+    let mut listed: Vec<Topic> = Vec::new();
+    loop {
+        let page = broker
+            .topics(listed.last(), 2)
+            .await
+            .expect("topics resolves without an error");
+        assert!(page.len() <= 2, "a page has no more topics than asked for");
+        if page.is_empty() {
+            break;
+        }
+        listed.extend(page);
+        assert!(
+            listed.is_sorted_by(|one, other| one < other),
+            "topics are listed in the order of their names, each once: {listed:?}"
+        );
+    }
+    if listed.is_empty() {
+        // This broker cannot list its topics.
+        return;
+    }
+    expected.sort();
+    listed.retain(|topic| expected.contains(topic));
+    assert_eq!(listed, expected, "topics with publications are listed");
 }

@@ -106,10 +106,7 @@ impl Cached {
             None => (Vec::new(), 0),
         };
         let Some(stored) = &mut self.stored else {
-            let position = Position {
-                epoch: unborn,
-                offset: 0,
-            };
+            let position = Position::new(unborn, 0);
             let nothing = Retention::NOTHING;
             self.stream = Some(Stream::restore(position, 0, nothing, Vec::new(), now_ms));
             return Ok(());

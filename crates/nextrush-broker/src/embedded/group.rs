@@ -227,10 +227,7 @@ impl<'a> Group<'a> {
             if was_up_to_date {
                 logged.topics.push(topic);
             }
-            let position = Position {
-                epoch,
-                offset: publication.offset,
-            };
+            let position = Position::new(epoch, publication.offset);
             send(reply, Ok(published(position, false)));
         }
         for (reply, position) in self.repeated {

@@ -87,10 +87,7 @@ impl TopicRecord {
     }
 
     pub(super) fn position(&self) -> Position {
-        Position {
-            epoch: self.epoch,
-            offset: self.top,
-        }
+        Position::new(self.epoch, self.top)
     }
 }
 
