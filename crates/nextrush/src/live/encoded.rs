@@ -69,16 +69,10 @@ impl Weighter<Key, Outgoing> for ByBytes {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn publication(offset: u64, data: Vec<u8>) -> Publication {
-        Publication {
-            offset,
-            time_ms: 0,
-            data: Bytes::from(data),
-        }
+        Publication::new(offset, 0, data)
     }
 
     #[test]

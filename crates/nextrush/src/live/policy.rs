@@ -75,12 +75,8 @@ impl ChannelPolicy {
     /// Remembers the last `count` publications, none for longer than `age`.
     #[must_use]
     pub fn history(self, count: usize, age: Duration) -> Self {
-        let retention = Retention::count(count).max_age(age);
         Self {
-            retention: Retention {
-                bytes: self.retention.bytes,
-                ..retention
-            },
+            retention: self.retention.max_count(count).max_age(age),
             ..self
         }
     }
@@ -123,10 +119,7 @@ impl ChannelPolicy {
     pub fn latest_value(self) -> Self {
         Self {
             sends_latest: true,
-            retention: Retention {
-                count: self.retention.count.max(1),
-                ..self.retention
-            },
+            retention: self.retention.max_count(self.retention.count.max(1)),
             ..self
         }
     }

@@ -158,26 +158,14 @@ impl<S: Sync> OptionalFromRequestParts<S> for Since {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use nextrush_broker::Epoch;
 
     use super::*;
 
     fn history(top: u64, kept: impl IntoIterator<Item = u64>, bytes: usize) -> History {
-        let publication = |offset| {
-            Arc::new(Publication {
-                offset,
-                time_ms: 0,
-                data: Bytes::from(vec![b'x'; bytes]),
-            })
-        };
-        History {
-            position: Position {
-                epoch: Epoch::begin(0),
-                offset: top,
-            },
-            publications: kept.into_iter().map(publication).collect(),
-        }
+        let publication = |offset| Arc::new(Publication::new(offset, 0, vec![b'x'; bytes]));
+        let position = Position::new(Epoch::begin(0), top);
+        History::new(position, kept.into_iter().map(publication).collect())
     }
 
     #[test]

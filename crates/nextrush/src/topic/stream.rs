@@ -304,13 +304,7 @@ mod tests {
 
     #[test]
     fn a_part_of_the_history_has_so_many_bytes_or_one_publication() {
-        let publication = |offset| {
-            Arc::new(Publication {
-                offset,
-                time_ms: 0,
-                data: vec![0; 10].into(),
-            })
-        };
+        let publication = |offset| Arc::new(Publication::new(offset, 0, vec![0; 10]));
         let all: Vec<_> = (1..=5).map(publication).collect();
         for (bytes, count) in [(0, 1), (409, 1), (410, 1), (829, 2), (2050, 5), (9999, 5)] {
             assert_eq!(first_bytes(&all, bytes).len(), count, "{bytes}");

@@ -613,11 +613,9 @@ fn open(
 ) -> Result<Arc<dyn Broker>, OpenError> {
     let clock = Arc::clone(clock);
     let Some(directory) = directory else {
-        let limits = MemoryLimits {
-            idle: IDLE,
-            ..MemoryLimits::default()
-        };
-        return Ok(Arc::new(MemoryBroker::with(limits, clock)));
+        let limits = MemoryLimits::default().idle(IDLE);
+        let builder = MemoryBroker::builder().limits(limits).clock(clock);
+        return Ok(Arc::new(builder.build()));
     };
     // So small that histories are read from the disk again and again.
     let options = EmbeddedOptions::default().cache_bytes(2000);
