@@ -32,11 +32,9 @@ type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 fn main() -> Result<()> {
     let address = env::args().nth(1).ok_or("usage: echo_client ADDRESS")?;
     // Leaves it all to the server, which asks for something else in each of its cases.
-    let deflate = DeflateConfig {
-        server_no_context_takeover: false,
-        client_no_context_takeover: false,
-        ..DeflateConfig::default()
-    };
+    let deflate = DeflateConfig::default()
+        .server_no_context_takeover(false)
+        .client_no_context_takeover(false);
     let connect = |path: &str| Client::connect(&address, path, deflate);
 
     let mut count = String::new();
@@ -161,7 +159,7 @@ impl Client {
     fn send(&mut self, opcode: Opcode, payload: &[u8]) {
         let deflated = self.deflate.as_mut().and_then(|it| it.deflate(payload));
         match deflated {
-            Some(deflated) => self.write(FrameHead::from(opcode).compressed(), &deflated),
+            Some(deflated) => self.write(FrameHead::from(opcode).compressed(true), &deflated),
             None => self.write(opcode, payload),
         }
     }

@@ -130,7 +130,7 @@ impl Frame {
         let class = DeflateClass::new(params.server_max_window_bits(), config);
         let deflated = twins.get_or_make(class, || {
             let deflated = deflater.deflate(class, payload)?;
-            let head = FrameHead::from(self.opcode()).compressed();
+            let head = FrameHead::from(self.opcode()).compressed(true);
             Some(encode_unmasked(head, deflated))
         });
         match deflated {
@@ -241,7 +241,7 @@ impl From<Frame> for Bytes {
 /// assert_eq!(out, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
 ///
 /// // The same message in two fragments.
-/// let start = FrameHead { fin: false, ..FrameHead::from(Opcode::Text) };
+/// let start = FrameHead::from(Opcode::Text).fin(false);
 /// encode_masked(start, b"Hel", mask, &mut out);
 /// encode_masked(Opcode::Continuation, b"lo", mask, &mut out);
 /// ```

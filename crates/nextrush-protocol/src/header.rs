@@ -22,6 +22,7 @@ const LENGTH_64: u8 = 127;
 ///
 /// `Opcode::Text.into()` is a whole message; see [`encode_masked`](crate::encode_masked) for fragments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct FrameHead {
     /// Whether this is the message's last frame.
     pub fin: bool,
@@ -32,11 +33,18 @@ pub struct FrameHead {
 }
 
 impl FrameHead {
-    /// The same with RSV1 set, for a payload made by
+    /// The same, as the message's last frame or not.
+    #[must_use]
+    pub const fn fin(mut self, is_last: bool) -> Self {
+        self.fin = is_last;
+        self
+    }
+
+    /// The same with RSV1 set or not: set for a payload made by
     /// [`DeflateContext::deflate`](crate::DeflateContext::deflate).
     #[must_use]
-    pub const fn compressed(mut self) -> Self {
-        self.compressed = true;
+    pub const fn compressed(mut self, is_compressed: bool) -> Self {
+        self.compressed = is_compressed;
         self
     }
 }

@@ -11,6 +11,7 @@
 ///
 /// A limit of 4 GiB or more is taken as 4 GiB - 1 byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Limits {
     /// The longest message, all its fragments together. Default: 64 KiB.
     pub message: usize,
@@ -28,14 +29,22 @@ impl Limits {
     /// let limits = Limits::message(1024 * 1024);
     /// assert_eq!(limits.frame, limits.message);
     ///
-    /// let in_small_frames = Limits { frame: 16 * 1024, ..limits };
+    /// let in_small_frames = limits.frame(16 * 1024);
     /// assert_eq!(in_small_frames.message, 1024 * 1024);
     /// ```
+    #[must_use]
     pub const fn message(bytes: usize) -> Self {
         Self {
             message: bytes,
             frame: bytes,
         }
+    }
+
+    /// Sets [`frame`](Self::frame).
+    #[must_use]
+    pub const fn frame(mut self, bytes: usize) -> Self {
+        self.frame = bytes;
+        self
     }
 }
 

@@ -34,7 +34,7 @@ fn a_bomb_of_one_gibibyte_costs_less_than_twice_the_message_limit() {
     let bomb = mebibyte.repeat(1024);
     assert!(bomb.len() < 2 * MIB);
     let mut bytes = Vec::new();
-    let head = FrameHead::from(Opcode::Binary).compressed();
+    let head = FrameHead::from(Opcode::Binary).compressed(true);
     encode_masked(head, &bomb, [1, 2, 3, 4], &mut bytes);
 
     let mut inflater = Inflater::new();

@@ -6,14 +6,13 @@
 ///
 /// // Costs up to 4 KiB for each client that compresses, and makes small messages that
 /// // resemble each other smaller.
-/// let config = DeflateConfig {
-///     client_no_context_takeover: false,
-///     client_max_window_bits: 12,
-///     ..DeflateConfig::default()
-/// };
+/// let config = DeflateConfig::new()
+///     .client_no_context_takeover(false)
+///     .client_max_window_bits(12);
 /// assert_eq!(config.server_max_window_bits, 15);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct DeflateConfig {
     /// The server compresses each message by itself (RFC 7692 §7.1.1.1). Default: `true`.
     ///
@@ -42,8 +41,10 @@ pub struct DeflateConfig {
     pub threshold: usize,
 }
 
-impl Default for DeflateConfig {
-    fn default() -> Self {
+impl DeflateConfig {
+    /// The default configuration.
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             server_no_context_takeover: true,
             client_no_context_takeover: true,
@@ -52,6 +53,54 @@ impl Default for DeflateConfig {
             level: 1,
             threshold: 256,
         }
+    }
+
+    /// Sets [`server_no_context_takeover`](Self::server_no_context_takeover).
+    #[must_use]
+    pub const fn server_no_context_takeover(mut self, is_set: bool) -> Self {
+        self.server_no_context_takeover = is_set;
+        self
+    }
+
+    /// Sets [`client_no_context_takeover`](Self::client_no_context_takeover).
+    #[must_use]
+    pub const fn client_no_context_takeover(mut self, is_set: bool) -> Self {
+        self.client_no_context_takeover = is_set;
+        self
+    }
+
+    /// Sets [`server_max_window_bits`](Self::server_max_window_bits).
+    #[must_use]
+    pub const fn server_max_window_bits(mut self, bits: u8) -> Self {
+        self.server_max_window_bits = bits;
+        self
+    }
+
+    /// Sets [`client_max_window_bits`](Self::client_max_window_bits).
+    #[must_use]
+    pub const fn client_max_window_bits(mut self, bits: u8) -> Self {
+        self.client_max_window_bits = bits;
+        self
+    }
+
+    /// Sets [`level`](Self::level).
+    #[must_use]
+    pub const fn level(mut self, level: u8) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Sets [`threshold`](Self::threshold).
+    #[must_use]
+    pub const fn threshold(mut self, bytes: usize) -> Self {
+        self.threshold = bytes;
+        self
+    }
+}
+
+impl Default for DeflateConfig {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

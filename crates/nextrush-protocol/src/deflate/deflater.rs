@@ -94,10 +94,7 @@ impl fmt::Debug for Deflater {
 ///     DeflateConfig, DeflateContext, DeflateParams, FrameHead, Opcode, Role, encode_masked,
 /// };
 ///
-/// let config = DeflateConfig {
-///     client_no_context_takeover: false,
-///     ..DeflateConfig::default()
-/// };
+/// let config = DeflateConfig::new().client_no_context_takeover(false);
 /// // As agreed on in the handshake.
 /// let params = DeflateParams::default();
 /// let mut context = DeflateContext::new(Role::Client, params, &config);
@@ -107,7 +104,7 @@ impl fmt::Debug for Deflater {
 /// for _ in 0..2 {
 ///     let head = FrameHead::from(Opcode::Text);
 ///     match context.deflate(text.as_bytes()) {
-///         Some(deflated) => encode_masked(head.compressed(), &deflated, [1, 2, 3, 4], &mut out),
+///         Some(deflated) => encode_masked(head.compressed(true), &deflated, [1, 2, 3, 4], &mut out),
 ///         None => encode_masked(head, text.as_bytes(), [1, 2, 3, 4], &mut out),
 ///     }
 /// }

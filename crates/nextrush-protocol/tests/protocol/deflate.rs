@@ -50,12 +50,10 @@ fn self_contained() -> DeflateParams {
 
 /// With both contexts taken over, and these window bits for the client's messages.
 fn takeover(client_max_window_bits: u8) -> DeflateParams {
-    let config = DeflateConfig {
-        server_no_context_takeover: false,
-        client_no_context_takeover: false,
-        client_max_window_bits,
-        ..DeflateConfig::default()
-    };
+    let config = DeflateConfig::default()
+        .server_no_context_takeover(false)
+        .client_no_context_takeover(false)
+        .client_max_window_bits(client_max_window_bits);
     agreed(&config, &config)
 }
 
@@ -432,10 +430,7 @@ fn a_compressed_frame_that_announces_more_than_compressing_can_add_is_refused_at
         let allowed = said(params, limits, &header(first, 1000 + 125 + 64));
         assert_eq!(allowed.error, None);
     }
-    let limits = Limits {
-        frame: 400,
-        ..limits
-    };
+    let limits = limits.frame(400);
     let refused = error(params, limits, &header(BINARY_START | RSV1, 600));
     assert_eq!(refused, ProtocolError::FrameTooBig { limit: 400 });
     // The allowance is none for what is not compressed.
@@ -516,11 +511,9 @@ fn a_compressed_frame_refers_back_no_farther_than_the_window_agreed_on() {
     for level in 1..=9 {
         let mut deflater = Deflater::new();
         for bits in 8..=15 {
-            let config = DeflateConfig {
-                level,
-                server_max_window_bits: bits,
-                ..DeflateConfig::default()
-            };
+            let config = DeflateConfig::default()
+                .level(level)
+                .server_max_window_bits(bits);
             let params = agreed(&config, &DeflateConfig::default());
             assert_eq!(params.server_max_window_bits(), bits);
             let frame = Frame::text(&text).deflated(params, &config, &mut deflater);
@@ -546,10 +539,7 @@ fn a_frame_is_compressed_once_for_all_who_need_the_same_form() {
     let frame = Frame::text(&repetitive(2_000));
     let (first, second) = (frame.clone(), frame.clone());
     let form = |frame: &Frame, bits, deflater: &mut Deflater| {
-        let client = DeflateConfig {
-            server_max_window_bits: bits,
-            ..config
-        };
+        let client = config.server_max_window_bits(bits);
         frame.deflated(agreed(&config, &client), &config, deflater)
     };
     let deflated = form(&first, 15, &mut deflater);
@@ -594,10 +584,7 @@ fn what_is_not_worth_it_is_sent_as_it_is() {
     let sent = as_small_as_can_be.deflated(params, &config, &mut deflater);
     assert_eq!(sent, as_small_as_can_be);
 
-    let everything = DeflateConfig {
-        threshold: 0,
-        ..config
-    };
+    let everything = config.threshold(0);
     let tiny = Frame::text(&"a".repeat(64));
     assert_eq!(tiny.deflated(params, &everything, &mut deflater), tiny);
     let small = Frame::text(&"a".repeat(65));
@@ -630,10 +617,7 @@ fn long_messages_that_get_no_shorter_leave_no_trace_in_the_shared_state() {
     let text = repetitive(2_000);
     let params = self_contained();
     for level in 1..=9 {
-        let config = DeflateConfig {
-            level,
-            ..DeflateConfig::default()
-        };
+        let config = DeflateConfig::default().level(level);
         let mut deflater = Deflater::new();
         for length in [
             300, 5_000, 33_000, 65_536, 70_000, 131_072, 500_000, 1_000_000,
@@ -649,10 +633,7 @@ fn long_messages_that_get_no_shorter_leave_no_trace_in_the_shared_state() {
 
 #[test]
 fn with_takeover_a_repeated_message_costs_a_few_bytes() {
-    let config = DeflateConfig {
-        client_no_context_takeover: false,
-        ..DeflateConfig::default()
-    };
+    let config = DeflateConfig::default().client_no_context_takeover(false);
     let text = repetitive(1_000);
     let mut taking_over = DeflateContext::new(Role::Client, takeover(15), &config);
     let mut fresh = DeflateContext::new(Role::Client, self_contained(), &config);
@@ -666,11 +647,9 @@ fn with_takeover_a_repeated_message_costs_a_few_bytes() {
 
 #[test]
 fn a_context_that_saw_what_was_not_sent_does_not_refer_to_it() {
-    let config = DeflateConfig {
-        client_no_context_takeover: false,
-        threshold: 0,
-        ..DeflateConfig::default()
-    };
+    let config = DeflateConfig::default()
+        .client_no_context_takeover(false)
+        .threshold(0);
     let params = takeover(15);
     let mut context = DeflateContext::new(Role::Client, params, &config);
     let noise = incompressible();

@@ -7,14 +7,13 @@ use nextrush_protocol::handshake::server;
 use nextrush_protocol::{DeflateConfig, DeflateParams};
 
 /// Takes over contexts wherever it may.
-const LENIENT: DeflateConfig = DeflateConfig {
-    server_no_context_takeover: false,
-    client_no_context_takeover: false,
-    server_max_window_bits: 15,
-    client_max_window_bits: 15,
-    level: 6,
-    threshold: 256,
-};
+const LENIENT: DeflateConfig = DeflateConfig::new()
+    .server_no_context_takeover(false)
+    .client_no_context_takeover(false)
+    .server_max_window_bits(15)
+    .client_max_window_bits(15)
+    .level(6)
+    .threshold(256);
 
 /// What a server answers to these headers; `None` if nothing is agreed on.
 fn answer_to(offers: &[&str], config: &DeflateConfig) -> Option<(String, DeflateParams)> {
@@ -49,11 +48,9 @@ fn offers_are_met_as_strictly_as_either_side_wants() {
     const SNCT: &str = "server_no_context_takeover";
     const CNCT: &str = "client_no_context_takeover";
     let strict = DeflateConfig::default();
-    let small = DeflateConfig {
-        server_max_window_bits: 10,
-        client_max_window_bits: 11,
-        ..LENIENT
-    };
+    let small = LENIENT
+        .server_max_window_bits(10)
+        .client_max_window_bits(11);
     let both = format!("; {SNCT}; {CNCT}");
     for (config, offer, answer, agreed) in [
         (LENIENT, "", "", (true, true, 15, 15)),
@@ -147,10 +144,7 @@ fn every_window_from_8_to_15_bits_is_honoured() {
 
 #[test]
 fn client_max_window_bits_is_not_answered_unless_offered() {
-    let small = DeflateConfig {
-        client_max_window_bits: 8,
-        ..LENIENT
-    };
+    let small = LENIENT.client_max_window_bits(8);
     for config in [LENIENT, small, DeflateConfig::default()] {
         let (answer, params) = answer_to(&["permessage-deflate"], &config).unwrap();
         assert!(!answer.contains("client_max_window_bits"), "{answer}");
@@ -260,11 +254,7 @@ fn verify(
 
 #[test]
 fn a_client_offers_what_it_wants() {
-    let small = DeflateConfig {
-        server_max_window_bits: 9,
-        client_max_window_bits: 8,
-        ..LENIENT
-    };
+    let small = LENIENT.server_max_window_bits(9).client_max_window_bits(8);
     for (config, offer) in [
         (LENIENT, "permessage-deflate; client_max_window_bits"),
         (
@@ -286,11 +276,9 @@ fn a_client_offers_what_it_wants() {
 
 #[test]
 fn a_client_takes_an_answer_that_its_offer_allows() {
-    let small = DeflateConfig {
-        server_max_window_bits: 12,
-        client_max_window_bits: 11,
-        ..LENIENT
-    };
+    let small = LENIENT
+        .server_max_window_bits(12)
+        .client_max_window_bits(11);
     for (config, answer, agreed) in [
         (LENIENT, "permessage-deflate", (true, true, 15, 15)),
         (
@@ -328,10 +316,7 @@ fn a_client_takes_an_answer_that_its_offer_allows() {
 
 #[test]
 fn a_client_refuses_an_answer_that_its_offer_does_not_allow() {
-    let small = DeflateConfig {
-        server_max_window_bits: 12,
-        ..LENIENT
-    };
+    let small = LENIENT.server_max_window_bits(12);
     let refused = Err(AnswerError::Extension);
     for answer in INVALID {
         assert_eq!(verify(&[answer], Some(LENIENT)), refused, "{answer}");

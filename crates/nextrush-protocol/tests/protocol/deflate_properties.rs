@@ -25,13 +25,14 @@ fn config() -> impl Strategy<Value = DeflateConfig> {
         prop_oneof![Just(0usize), 0..400usize],
     )
         .prop_map(
-            |(server, client, server_bits, client_bits, level, threshold)| DeflateConfig {
-                server_no_context_takeover: server,
-                client_no_context_takeover: client,
-                server_max_window_bits: server_bits,
-                client_max_window_bits: client_bits,
-                level,
-                threshold,
+            |(server, client, server_bits, client_bits, level, threshold)| {
+                DeflateConfig::new()
+                    .server_no_context_takeover(server)
+                    .client_no_context_takeover(client)
+                    .server_max_window_bits(server_bits)
+                    .client_max_window_bits(client_bits)
+                    .level(level)
+                    .threshold(threshold)
             },
         )
 }
@@ -168,11 +169,7 @@ proptest! {
             let fragments = pieces(&payload, &fragment_cuts);
             let last = fragments.len() - 1;
             for (index, fragment) in fragments.into_iter().enumerate() {
-                let head = FrameHead {
-                    fin: index == last,
-                    opcode: if index == 0 { opcode } else { Opcode::Continuation },
-                    compressed: compressed && index == 0,
-                };
+                let head = FrameHead::from(if index == 0 { opcode } else { Opcode::Continuation }).fin(index == last).compressed(compressed && index == 0);
                 encode_masked(head, fragment, [1, 2, 3, 4], &mut bytes);
             }
             events.push(event);
@@ -215,7 +212,7 @@ proptest! {
     ) {
         // Without takeover, so that there is nothing to refer to.
         let params = agreed(&DeflateConfig::default(), &DeflateConfig::default());
-        let config = DeflateConfig { threshold: 0, ..DeflateConfig::default() };
+        let config = DeflateConfig::default().threshold(0);
         let mut context = DeflateContext::new(Role::Client, params, &config);
         let mut encode = |event: &Event<'_>| {
             let (opcode, payload) = parts(event);
@@ -259,7 +256,7 @@ proptest! {
         cuts in vec(any::<Index>(), 0..8),
     ) {
         let params = agreed(&server, &client);
-        let lenient = DeflateConfig { threshold: 0, ..client };
+        let lenient = client.threshold(0);
         let mut context = DeflateContext::new(Role::Client, params, &lenient);
         let mut bytes = Vec::new();
         for (first, payload, is_compressed, damage) in frames {

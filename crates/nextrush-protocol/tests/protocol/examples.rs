@@ -44,11 +44,7 @@ fn the_fragmented_text_of_section_5_7_is_read() {
 #[test]
 fn a_masked_message_can_be_written_in_fragments() {
     let mut bytes = Vec::new();
-    let start = FrameHead {
-        compressed: false,
-        fin: false,
-        opcode: Opcode::Text,
-    };
+    let start = FrameHead::from(Opcode::Text).fin(false);
     encode_masked(start, b"Hel", MASK, &mut bytes);
     encode_masked(Opcode::Continuation, b"lo", MASK, &mut bytes);
     assert_eq!(bytes[0], 0x01);

@@ -351,10 +351,7 @@ fn a_limit_of_nothing_lets_empty_messages_pass() {
 
 #[test]
 fn a_frame_limit_below_the_message_limit_holds_for_each_frame() {
-    let limits = Limits {
-        message: 100,
-        frame: 10,
-    };
+    let limits = Limits::message(100).frame(10);
     let bytes = [frame(BINARY_START, &[1; 10]), frame(LAST, &[1; 10])].concat();
     assert_eq!(
         said(Role::Server, limits, &bytes).events,

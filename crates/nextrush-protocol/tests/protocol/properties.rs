@@ -277,15 +277,11 @@ proptest! {
         let mut events = Vec::new();
         for (event, fragment_cuts) in messages {
             for (first, payload) in fragments(&event, &fragment_cuts) {
-                let head = FrameHead {
-                    compressed: false,
-                    fin: first & 0x80 != 0,
-                    opcode: match first & 0x0F {
+                let head = FrameHead::from(match first & 0x0F {
                         0 => Opcode::Continuation,
                         1 => Opcode::Text,
                         _ => Opcode::Binary,
-                    },
-                };
+                    }).fin(first & 0x80 != 0);
                 encode_masked(head, &payload, mask, &mut bytes);
             }
             events.push(event);
