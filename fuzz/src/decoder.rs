@@ -23,10 +23,8 @@ pub fn decoder(input: &[u8]) {
     } else {
         Role::Client
     };
-    let limits = Limits {
-        message: limit([*message, *more_message]),
-        frame: limit([*frame, *more_frame]),
-    };
+    let limits =
+        Limits::message(limit([*message, *more_message])).frame(limit([*frame, *more_frame]));
 
     let expected = by_the_book::decode(role, limits, stream);
     let lengths = lengths.map(usize::from);

@@ -44,13 +44,11 @@ pub fn deflate(input: &[u8]) {
     };
     let takeover = what & 2 != 0;
     let bits = 8 + (what >> 2 & 7);
-    let config = DeflateConfig {
-        server_no_context_takeover: !takeover,
-        client_no_context_takeover: !takeover,
-        server_max_window_bits: bits,
-        client_max_window_bits: bits,
-        ..DeflateConfig::default()
-    };
+    let config = DeflateConfig::default()
+        .server_no_context_takeover(!takeover)
+        .client_no_context_takeover(!takeover)
+        .server_max_window_bits(bits)
+        .client_max_window_bits(bits);
     let params = agreed(&config, &config);
     let limit = usize::from(u16::from_le_bytes([*limit, *more_limit]));
     let window = if takeover { 1 << bits } else { 0 };
@@ -211,13 +209,14 @@ pub fn deflate_round_trip(input: &[u8]) {
     else {
         return;
     };
-    let config = |what: u8, threshold: u8| DeflateConfig {
-        server_max_window_bits: 8 + (what & 7),
-        client_max_window_bits: 8 + (what >> 3 & 7),
-        server_no_context_takeover: what & 64 != 0,
-        client_no_context_takeover: what & 128 != 0,
-        level: sender / 3 % 10,
-        threshold: threshold.into(),
+    let config = |what: u8, threshold: u8| {
+        DeflateConfig::new()
+            .server_max_window_bits(8 + (what & 7))
+            .client_max_window_bits(8 + (what >> 3 & 7))
+            .server_no_context_takeover(what & 64 != 0)
+            .client_no_context_takeover(what & 128 != 0)
+            .level(sender / 3 % 10)
+            .threshold(threshold.into())
     };
     let server = config(*server, thresholds[0]);
     let client = config(*client, thresholds[1]);
@@ -278,11 +277,9 @@ pub fn deflate_round_trip(input: &[u8]) {
         let fragments = in_fragments(deflated.as_ref().unwrap_or(&payload), &cuts);
         let last = fragments.len() - 1;
         for (index, fragment) in fragments.into_iter().enumerate() {
-            let head = FrameHead {
-                fin: index == last,
-                opcode: std::mem::replace(&mut opcode_left, Opcode::Continuation),
-                compressed: index == 0 && deflated.is_some(),
-            };
+            let head = FrameHead::from(std::mem::replace(&mut opcode_left, Opcode::Continuation))
+                .fin(index == last)
+                .compressed(index == 0 && deflated.is_some());
             match receiver {
                 Role::Server => encode_masked(head, fragment, MASK, &mut bytes),
                 Role::Client => {

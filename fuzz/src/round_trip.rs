@@ -60,10 +60,7 @@ pub fn round_trip(input: &[u8]) {
         Role::Client => Role::Server,
         Role::Server => Role::Client,
     };
-    let limits = Limits {
-        message: script.longest_message,
-        frame: script.longest_frame,
-    };
+    let limits = Limits::message(script.longest_message).frame(script.longest_frame);
     let scale = if script.bytes.len() > LONG {
         REPEATED
     } else {
@@ -194,10 +191,7 @@ impl Script {
         match self.sender {
             Role::Client => {
                 let mut masked = Vec::new();
-                let head = FrameHead {
-                    fin,
-                    ..FrameHead::from(opcode)
-                };
+                let head = FrameHead::from(opcode).fin(fin);
                 encode_masked(head, payload, self.mask, &mut masked);
                 assert!(masked == frame, "{opcode:?} of {} bytes", payload.len());
                 self.mask.rotate_left(1);

@@ -126,7 +126,7 @@ impl<const OWNED: bool> NextRushConnection<OWNED> {
         let deflate = self.deflate.as_mut();
         let deflated = deflate.and_then(|deflate| deflate.context.deflate(payload));
         let (head, payload) = match &deflated {
-            Some(deflated) => (FrameHead::from(opcode).compressed(), &deflated[..]),
+            Some(deflated) => (FrameHead::from(opcode).compressed(true), &deflated[..]),
             None => (opcode.into(), payload),
         };
         self.write_buffer.clear();

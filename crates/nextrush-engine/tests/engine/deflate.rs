@@ -28,11 +28,9 @@ fn agreed(server: &DeflateConfig, client: &DeflateConfig) -> DeflateParams {
 }
 
 fn with_takeover() -> DeflateConfig {
-    DeflateConfig {
-        server_no_context_takeover: false,
-        client_no_context_takeover: false,
-        ..DeflateConfig::default()
-    }
+    DeflateConfig::default()
+        .server_no_context_takeover(false)
+        .client_no_context_takeover(false)
 }
 
 /// A client that compresses as agreed on.
@@ -78,7 +76,7 @@ impl Peer {
         let deflated = self.context.deflate(text.as_bytes());
         let deflated = deflated.expect("long enough, and shorter when compressed");
         let mut bytes = Vec::new();
-        let head = FrameHead::from(Opcode::Text).compressed();
+        let head = FrameHead::from(Opcode::Text).compressed(true);
         encode_masked(head, &deflated, [1, 2, 3, 4], &mut bytes);
         self.client.send(&bytes);
         bytes.len()
@@ -125,7 +123,7 @@ fn compressed_messages_arrive_inflated_however_they_are_cut() {
         // Byte by byte, each in a turn of its own.
         let deflated = peer.context.deflate(long("three").as_bytes());
         let mut bytes = Vec::new();
-        let head = FrameHead::from(Opcode::Text).compressed();
+        let head = FrameHead::from(Opcode::Text).compressed(true);
         let deflated = deflated.expect("shorter");
         encode_masked(head, &deflated, [1, 2, 3, 4], &mut bytes);
         for byte in bytes {
@@ -148,7 +146,7 @@ fn connections_take_turns_with_the_shards_inflater() {
         peer.text(&long("whole"));
         let deflated = peer.context.deflate(long("cut in two").as_bytes());
         let mut bytes = Vec::new();
-        let head = FrameHead::from(Opcode::Text).compressed();
+        let head = FrameHead::from(Opcode::Text).compressed(true);
         let deflated = deflated.expect("shorter");
         encode_masked(head, &deflated, [1, 2, 3, 4], &mut bytes);
         let back = bytes.split_off(bytes.len() / 2);
@@ -197,10 +195,7 @@ fn a_publication_reaches_each_member_in_the_form_it_understands() {
         let mut world = world(shards);
         let room = world.engine().room("lobby");
         let config = DeflateConfig::default();
-        let small_window = DeflateConfig {
-            server_max_window_bits: 9,
-            ..config
-        };
+        let small_window = config.server_max_window_bits(9);
         let compressing: Vec<_> = [config, small_window, config, small_window, config]
             .map(|client| Peer::new(&mut world, config, client))
             .into();
@@ -257,7 +252,7 @@ fn compressed_bytes_without_an_agreement_are_a_violation() {
     let mut world = world(1);
     let mut peer = world.connect();
     let mut bytes = Vec::new();
-    let head = FrameHead::from(Opcode::Text).compressed();
+    let head = FrameHead::from(Opcode::Text).compressed(true);
     encode_masked(head, &[0], [1, 2, 3, 4], &mut bytes);
     peer.client.send(&bytes);
     world.run();

@@ -120,10 +120,7 @@ fn a_ping_inside_a_fragmented_message_is_answered_at_once() {
     let mut peer = world.connect();
     let fragment = |fin, opcode, payload: &[u8]| {
         let mut bytes = Vec::new();
-        let head = FrameHead {
-            fin,
-            ..FrameHead::from(opcode)
-        };
+        let head = FrameHead::from(opcode).fin(fin);
         encode_masked(head, payload, [1, 2, 3, 4], &mut bytes);
         bytes
     };
