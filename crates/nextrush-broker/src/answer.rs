@@ -1,3 +1,5 @@
+//! Keys of commands, and of publications that happen once.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

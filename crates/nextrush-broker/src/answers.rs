@@ -1,3 +1,5 @@
+//! Answers to commands, in memory.
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The traits of a broker and of the receivers of its publications.
+
 use std::sync::Arc;
 use std::time::Duration;
 

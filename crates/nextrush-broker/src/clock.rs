@@ -1,3 +1,5 @@
+//! The time of day, from the system or from a test.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,3 +1,5 @@
+//! The broker that keeps everything in memory.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

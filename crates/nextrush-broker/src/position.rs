@@ -1,3 +1,5 @@
+//! Places in a topic, and their forms on disk and on the wire.
+
 use std::fmt;
 use std::str::FromStr;
 

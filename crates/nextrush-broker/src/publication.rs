@@ -1,3 +1,5 @@
+//! Publications, before and after they are published.
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! One topic in memory: its newest publications and its subscribers.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;

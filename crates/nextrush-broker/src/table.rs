@@ -1,3 +1,5 @@
+//! All topics of a process by name, bounded in number and bytes.
+
 use std::collections::hash_map::Entry as Place;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};

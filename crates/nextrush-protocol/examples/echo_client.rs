@@ -5,12 +5,13 @@
 //! through all cases of the suite's fuzzing server at that address, several at a time, and
 //! has it write its report. `tools/autobahn` does that and reads the report.
 
+use std::env;
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
-use std::{env, thread};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use nextrush_protocol::handshake::client::Opening;

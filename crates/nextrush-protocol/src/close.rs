@@ -6,7 +6,7 @@ use crate::header::MAX_CONTROL_PAYLOAD;
 use crate::utf8;
 
 /// What a close frame says: a code and a reason (RFC 6455 §5.5.1).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct CloseFrame {
     code: CloseCode,
     reason: String,
@@ -37,11 +37,13 @@ impl CloseFrame {
     }
 
     /// Why, as a number.
+    #[must_use]
     pub fn code(&self) -> CloseCode {
         self.code
     }
 
     /// Why, in words; often empty, at most [`MAX_REASON`](Self::MAX_REASON) bytes.
+    #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }

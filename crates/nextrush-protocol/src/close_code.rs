@@ -41,7 +41,7 @@ use std::fmt;
 /// assert_eq!(u16::from(CloseCode::NORMAL), 1000);
 /// assert_eq!(CloseCode::POLICY_VIOLATION.retry(), Retry::Never);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
@@ -83,23 +83,27 @@ impl CloseCode {
     pub const TIMEOUT: Self = Self(3008);
 
     /// The code of this number, whatever it is.
+    #[must_use]
     pub const fn new(code: u16) -> Self {
         Self(code)
     }
 
     /// The number.
+    #[must_use]
     pub const fn as_u16(self) -> u16 {
         self.0
     }
 
     /// Whether a close frame may carry this code: the registered ones of 1000 to 1014
     /// except 1004, 1005 and 1006, and 3000 to 4999 for libraries and applications.
+    #[must_use]
     pub const fn is_sendable(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
     /// What the registry calls the code, for logs. It has a sentence for 1014, which is
     /// `Bad Gateway` here.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self.0 {
             1000 => "Normal Closure",
@@ -128,6 +132,7 @@ impl CloseCode {
 
     /// What a client does whose connection has ended with this code, if it has no better
     /// reason of its own.
+    #[must_use]
     pub const fn retry(self) -> Retry {
         match self.0 {
             // Nothing is wrong with the server, and what it refused is not sent again.
@@ -143,7 +148,7 @@ impl CloseCode {
 ///
 /// Many clients lose their connections at the same moment and must not return at the same
 /// moment: each waits for a random time, even if it comes back now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Retry {
     /// Soon: after a random part of half a second, and of twice as long each time that
     /// fails.

@@ -1,3 +1,5 @@
+//! From the bytes of a connection to events.
+
 use std::mem;
 
 use crate::close::CloseFrame;
@@ -6,11 +8,10 @@ use crate::error::ProtocolError;
 use crate::event::Event;
 use crate::header::{Expectation, Header, MAX_HEADER, Underway};
 use crate::limits::Limits;
-use crate::mask;
 use crate::message::Message;
 use crate::opcode::Opcode;
 use crate::role::Role;
-use crate::utf8;
+use crate::{mask, utf8};
 
 /// Turns the bytes of one connection into [`Event`]s.
 ///
@@ -59,7 +60,7 @@ pub struct Decoder {
 const BLOCK: usize = 8 * 1024;
 
 /// What is agreed on for the messages of the peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Receiving {
     Uncompressed,
     /// Each compressed message by itself.
@@ -90,7 +91,7 @@ struct Partial {
 }
 
 /// A frame whose header has been read, and how far its payload is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct OpenFrame {
     fin: bool,
     opcode: Opcode,
@@ -103,6 +104,7 @@ struct OpenFrame {
 
 impl Decoder {
     /// A decoder for a connection that has just been opened.
+    #[must_use]
     pub fn new(role: Role, limits: Limits) -> Self {
         Self {
             partial: None,
@@ -195,11 +197,13 @@ impl Decoder {
     }
 
     /// Whether a close or an error ended what the peer has to say.
+    #[must_use]
     pub fn is_finished(&self) -> bool {
         self.finished
     }
 
     /// Whether the peer is between two messages, and has begun no frame either.
+    #[must_use]
     pub fn is_between_messages(&self) -> bool {
         self.partial
             .as_ref()
@@ -210,6 +214,7 @@ impl Decoder {
     /// payload so far, room to grow, about a hundred bytes of bookkeeping, and about 48 KiB
     /// if the message is compressed. 0 between messages, and only then; with context
     /// takeover, between messages the window.
+    #[must_use]
     pub fn buffered(&self) -> usize {
         self.partial
             .as_ref()

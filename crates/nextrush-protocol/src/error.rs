@@ -1,10 +1,12 @@
+//! Violations of the protocol, each with its close code.
+
 use thiserror::Error;
 
 use crate::close_code::CloseCode;
 
 /// Why a peer's bytes were refused. The connection has to be closed with
 /// [`close_code`](Self::close_code); nothing that follows can be understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ProtocolError {
     /// A reserved bit is set and no extension gives it a meaning there (RFC 6455 §5.2).
@@ -73,6 +75,7 @@ pub enum ProtocolError {
 impl ProtocolError {
     /// The code to close the connection with: 1007 for text that is not UTF-8 and
     /// for what cannot be inflated, 1009 for what exceeds a limit, 1002 for everything else.
+    #[must_use]
     pub const fn close_code(&self) -> CloseCode {
         match self {
             Self::InvalidText | Self::InvalidDeflate | Self::InvalidCloseReason => {
@@ -96,7 +99,7 @@ impl ProtocolError {
 }
 
 /// A payload does not fit into a control frame (RFC 6455 §5.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("control frame of {length} bytes, 125 are possible")]
 pub struct ControlTooLong {
     pub(crate) length: usize,
@@ -104,6 +107,7 @@ pub struct ControlTooLong {
 
 impl ControlTooLong {
     /// The length of the payload, in bytes.
+    #[must_use]
     pub const fn length(&self) -> usize {
         self.length
     }

@@ -1,3 +1,5 @@
+//! Events: messages, pings, pongs and the close.
+
 use std::borrow::Cow;
 
 use crate::close::CloseFrame;
@@ -6,7 +8,7 @@ use crate::close::CloseFrame;
 ///
 /// A payload that lay in one piece in the input is lent from there; one that had to be
 /// put together is owned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event<'a> {
     /// A whole text message, valid UTF-8.
     Text(Cow<'a, str>),
@@ -23,6 +25,7 @@ pub enum Event<'a> {
 
 impl Event<'_> {
     /// The same event, independent of the input buffer.
+    #[must_use]
     pub fn into_owned(self) -> Event<'static> {
         match self {
             Event::Text(text) => Event::Text(Cow::Owned(text.into_owned())),

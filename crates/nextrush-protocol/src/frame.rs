@@ -1,3 +1,5 @@
+//! Frames on their way out, encoded once and shared.
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -38,11 +40,13 @@ pub struct Frame {
 
 impl Frame {
     /// A text message in one frame.
+    #[must_use]
     pub fn text(text: &str) -> Self {
         Self::encode(Opcode::Text, text.as_bytes())
     }
 
     /// A binary message in one frame.
+    #[must_use]
     pub fn binary(data: &[u8]) -> Self {
         Self::encode(Opcode::Binary, data)
     }
@@ -77,6 +81,7 @@ impl Frame {
     /// let never_sent = CloseFrame::new(CloseCode::ABNORMAL, "");
     /// assert_eq!(Frame::close(Some(&never_sent)), Frame::close(None));
     /// ```
+    #[must_use]
     pub fn close(close: Option<&CloseFrame>) -> Self {
         let mut payload = Vec::new();
         if let Some(close) = close.filter(|close| close.code().is_sendable()) {

@@ -21,7 +21,7 @@ const LENGTH_64: u8 = 127;
 /// it is compressed.
 ///
 /// `Opcode::Text.into()` is a whole message; see [`encode_masked`](crate::encode_masked) for fragments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct FrameHead {
     /// Whether this is the message's last frame.
@@ -60,7 +60,7 @@ impl From<Opcode> for FrameHead {
 }
 
 /// A header that was judged and found right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Header {
     pub(crate) fin: bool,
     pub(crate) opcode: Opcode,
@@ -73,7 +73,7 @@ pub(crate) struct Header {
 }
 
 /// What the next header has to conform to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Expectation {
     pub(crate) role: Role,
     pub(crate) frame_limit: u32,
@@ -84,7 +84,7 @@ pub(crate) struct Expectation {
     pub(crate) message: Option<Underway>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Underway {
     /// Bytes that have arrived, inflated if it is compressed.
     pub(crate) length: usize,

@@ -1,3 +1,5 @@
+//! Limits of messages and frames.
+
 /// How much a peer may send at once, in bytes of payload.
 ///
 /// A limit is inclusive: a message of exactly the limit is delivered. What exceeds it is
@@ -10,7 +12,7 @@
 /// and 64 bytes: so much can compressing add to what does not get shorter.
 ///
 /// A limit of 4 GiB or more is taken as 4 GiB - 1 byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
     /// The longest message, all its fragments together. Default: 64 KiB.

@@ -1,3 +1,5 @@
+//! Masking and unmasking payloads.
+
 /// Masks or unmasks `payload` with `key` (RFC 6455 §5.3), starting at the key's first
 /// byte; returns the key as it stands at the payload's end, for the bytes that follow.
 pub(crate) fn apply(key: [u8; 4], payload: &mut [u8]) -> [u8; 4] {

@@ -1,3 +1,5 @@
+//! A message that is put together from its parts.
+
 use crate::error::ProtocolError;
 use crate::event::Event;
 use crate::utf8::TextBuffer;

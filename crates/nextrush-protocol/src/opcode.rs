@@ -1,5 +1,7 @@
+//! Opcodes of frames.
+
 /// What a frame carries (RFC 6455 §5.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub enum Opcode {
     /// The next part of a fragmented message.
@@ -19,6 +21,7 @@ pub enum Opcode {
 impl Opcode {
     /// Whether this is a control frame: at most 125 bytes, never fragmented
     /// (RFC 6455 §5.5).
+    #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
     }

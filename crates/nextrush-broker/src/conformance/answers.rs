@@ -1,3 +1,5 @@
+//! Promises about repeats and remembered answers.
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Promises about publishing from many tasks at once.
+
 use std::sync::Arc;
 
 use super::recorder::Recorder;

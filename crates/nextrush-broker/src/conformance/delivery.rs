@@ -1,3 +1,5 @@
+//! Promises about sinks and subscriptions.
+
 use bytes::Bytes;
 
 use super::recorder::Recorder;

@@ -1,3 +1,5 @@
+//! Promises about offsets, epochs and the names of topics.
+
 use super::{ALL, KEEP, fresh, history, publish, subscribe, texts};
 use crate::broker::Broker;
 use crate::history::HistoryQuery;

@@ -1,3 +1,5 @@
+//! A sink that notes its publications.
+
 use std::sync::Arc;
 
 use parking_lot::Mutex;

@@ -1,3 +1,5 @@
+//! Promises about histories and retention.
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -245,8 +245,11 @@ impl EmbeddedBroker {
             task: request(reply),
             space,
         };
-        let queue = self.queue.as_ref().ok_or_else(closed)?;
-        queue.send(request).map_err(|_| closed())?;
+        self.queue
+            .as_ref()
+            .ok_or_else(closed)?
+            .send(request)
+            .map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 }

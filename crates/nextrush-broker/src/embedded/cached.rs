@@ -1,3 +1,5 @@
+//! The state of one topic in memory.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;

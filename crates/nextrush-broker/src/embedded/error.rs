@@ -1,6 +1,9 @@
+//! Errors of opening a store, of its disk and of its contents.
+
+use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::{fmt, io};
 
 use crate::broker::BrokerError;
 

@@ -9,8 +9,9 @@
 //! Every program so far compares the first line with the one that it writes itself, so a
 //! program refuses the stores of all formats that it does not know.
 
+use std::fs;
+use std::io;
 use std::path::Path;
-use std::{fs, io};
 
 use uuid::Uuid;
 

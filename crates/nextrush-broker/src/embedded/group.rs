@@ -1,3 +1,5 @@
+//! Requests that are written together.
+
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -244,8 +246,9 @@ impl<'a> Group<'a> {
     pub(super) fn fail(self, failure: &Failure) -> BTreeMap<Topic, u64> {
         let mut doubtful = BTreeMap::new();
         for pending in self.published {
-            let topics = &self.shared.topics;
-            topics.enter(&pending.topic, |cached, _| cached.give_up());
+            self.shared
+                .topics
+                .enter(&pending.topic, |cached, _| cached.give_up());
             // The first of a topic has the lowest offset.
             let certain = pending.publication.offset - 1;
             doubtful.entry(pending.topic).or_insert(certain);

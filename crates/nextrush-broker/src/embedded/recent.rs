@@ -1,3 +1,5 @@
+//! Answers that are in the log and not in the tables yet.
+
 use std::collections::HashMap;
 
 use parking_lot::Mutex;

@@ -1,3 +1,5 @@
+//! The files of a store: their keyspaces, and how they are opened.
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs;
 use std::ops::Bound;
@@ -202,11 +204,13 @@ impl Store {
             Some(after) => Bound::Excluded(after.as_str().to_owned()),
             None => Bound::Unbounded,
         };
-        let pairs = self.named.topics.range((from, Bound::Unbounded));
-        pairs.map(|pair| {
-            let (name, record) = pair.into_inner()?;
-            Ok((migration::topic(&name)?, record))
-        })
+        self.named
+            .topics
+            .range((from, Bound::Unbounded))
+            .map(|pair| {
+                let (name, record) = pair.into_inner()?;
+                Ok((migration::topic(&name)?, record))
+            })
     }
 
     /// The number of the newest group, 0 before the first.

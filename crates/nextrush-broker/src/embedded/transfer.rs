@@ -1,3 +1,5 @@
+//! The way from the log to the tables, and out of them.
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -66,11 +68,14 @@ impl Transfer {
     pub(super) fn note(&mut self, group: u64, logged: Logged) {
         self.log.push_back((group, logged.weight));
         self.weight += logged.weight;
-        let topics = logged.topics.into_iter();
-        self.topics.extend(topics.map(|topic| (group, topic)));
-        let answers = logged.answers.into_iter();
-        self.answers
-            .extend(answers.map(|(key, ends_ms)| (group, key, ends_ms)));
+        self.topics
+            .extend(logged.topics.into_iter().map(|topic| (group, topic)));
+        self.answers.extend(
+            logged
+                .answers
+                .into_iter()
+                .map(|(key, ends_ms)| (group, key, ends_ms)),
+        );
     }
 
     /// The store was opened anew, which has moved the log. Returns the topics that have to
@@ -79,8 +84,10 @@ impl Transfer {
         self.log.clear();
         self.weight = 0;
         self.answers.clear();
-        let topics = std::mem::take(&mut self.topics);
-        topics.into_iter().map(|(_, topic)| topic).collect()
+        std::mem::take(&mut self.topics)
+            .into_iter()
+            .map(|(_, topic)| topic)
+            .collect()
     }
 
     /// How long there is nothing to do.
@@ -294,11 +301,12 @@ impl<'a> Piece<'a> {
             return Err((error.into(), topics));
         }
         for (topic, moved) in self.topics {
-            let topics = &self.shared.topics;
-            topics.enter_existing(&topic, |cached, _| match moved {
-                Moved::Updated { added, removed } => cached.confirm(&added, removed),
-                Moved::Forgotten => cached.unload(),
-            });
+            self.shared
+                .topics
+                .enter_existing(&topic, |cached, _| match moved {
+                    Moved::Updated { added, removed } => cached.confirm(&added, removed),
+                    Moved::Forgotten => cached.unload(),
+                });
         }
         for (key, ends_ms) in self.answers {
             self.shared.recent.remove(&key, ends_ms);

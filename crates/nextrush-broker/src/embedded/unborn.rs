@@ -1,3 +1,5 @@
+//! Epochs of topics that are not on disk.
+
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 

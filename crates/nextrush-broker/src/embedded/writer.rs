@@ -1,3 +1,5 @@
+//! The thread that writes.
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;

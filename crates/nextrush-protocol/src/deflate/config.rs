@@ -1,3 +1,5 @@
+//! The wishes of one side before the handshake.
+
 /// How one side wants messages to be compressed (RFC 7692), before the other side is
 /// asked.
 ///
@@ -11,7 +13,7 @@
 ///     .client_max_window_bits(12);
 /// assert_eq!(config.server_max_window_bits, 15);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct DeflateConfig {
     /// The server compresses each message by itself (RFC 7692 §7.1.1.1). Default: `true`.

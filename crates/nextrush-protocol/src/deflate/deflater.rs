@@ -1,3 +1,5 @@
+//! Compressing messages.
+
 use std::fmt;
 
 use flate2::{Compress, Compression, FlushCompress};
@@ -30,7 +32,7 @@ pub struct Deflater {
 }
 
 /// What a compressed message depends on, beside its payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct DeflateClass {
     window_bits: u8,
     level: u8,
@@ -52,6 +54,7 @@ impl DeflateClass {
 
 impl Deflater {
     /// A deflater that holds nothing yet.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -119,6 +122,7 @@ pub struct DeflateContext {
 
 impl DeflateContext {
     /// A context for what the side `role` sends.
+    #[must_use]
     pub fn new(role: Role, params: DeflateParams, config: &DeflateConfig) -> Self {
         let direction = params.sending(role);
         let class = DeflateClass::new(direction.window_bits, config);

@@ -1,3 +1,5 @@
+//! Inflating messages, never beyond a limit.
+
 use std::fmt;
 
 use flate2::{Decompress, FlushDecompress, Status};
@@ -35,6 +37,7 @@ pub struct Inflater {
 
 impl Inflater {
     /// An inflater that holds nothing yet.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }

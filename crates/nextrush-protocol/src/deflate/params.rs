@@ -1,3 +1,5 @@
+//! The agreement of both sides after the handshake.
+
 use super::config::MAX_WINDOW_BITS;
 use crate::role::Role;
 
@@ -7,14 +9,14 @@ use crate::role::Role;
 /// [`Accepted::negotiate_deflate`](crate::handshake::server::Accepted::negotiate_deflate)
 /// or [`Opening::verify`](crate::handshake::client::Opening::verify). The default is what an
 /// answer without parameters means: contexts are taken over, windows are of 32 KiB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct DeflateParams {
     pub(crate) server: Direction,
     pub(crate) client: Direction,
 }
 
 /// How the messages of one side are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Direction {
     /// Later messages refer to earlier ones.
     pub(crate) takeover: bool,
@@ -23,21 +25,25 @@ pub(crate) struct Direction {
 
 impl DeflateParams {
     /// Whether the server compresses each message by itself.
+    #[must_use]
     pub const fn server_no_context_takeover(self) -> bool {
         !self.server.takeover
     }
 
     /// Whether the client compresses each message by itself.
+    #[must_use]
     pub const fn client_no_context_takeover(self) -> bool {
         !self.client.takeover
     }
 
     /// How far back the server's compressor may refer, as a power of two: 8 to 15.
+    #[must_use]
     pub const fn server_max_window_bits(self) -> u8 {
         self.server.window_bits
     }
 
     /// How far back the client's compressor may refer, as a power of two: 8 to 15.
+    #[must_use]
     pub const fn client_max_window_bits(self) -> u8 {
         self.client.window_bits
     }

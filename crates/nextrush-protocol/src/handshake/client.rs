@@ -8,9 +8,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::deflate::DeflateOffer;
 use super::error::AnswerError;
-use super::extension;
-use super::key;
 use super::list::{self, Occurrence};
+use super::{extension, key};
 use crate::deflate::{DeflateConfig, DeflateParams};
 
 /// A client's opening handshake under way: what it asks for, and what it must be answered.
@@ -33,7 +32,7 @@ use crate::deflate::{DeflateConfig, DeflateParams};
 /// assert_eq!(agreed.protocol, Some("chat"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Opening {
     key: String,
     protocols: Vec<String>,
@@ -41,7 +40,7 @@ pub struct Opening {
 }
 
 /// What a server has chosen of what was offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Agreed<'o> {
     /// The subprotocol.
@@ -53,6 +52,7 @@ pub struct Agreed<'o> {
 impl Opening {
     /// An opening with a key made of `nonce`, 16 random bytes that are new for each
     /// connection (RFC 6455 §4.1).
+    #[must_use]
     pub fn new(nonce: [u8; 16]) -> Self {
         Self {
             key: key::encode(nonce),
@@ -81,6 +81,7 @@ impl Opening {
     }
 
     /// The `Sec-WebSocket-Key`.
+    #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -111,6 +112,7 @@ impl Opening {
     /// assert_eq!(opening.verify_connect(StatusCode::OK, &answer)?.protocol, None);
     /// # Ok::<(), nextrush_protocol::handshake::AnswerError>(())
     /// ```
+    #[must_use]
     pub fn connect_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(3);
         self.add_offers(&mut headers);

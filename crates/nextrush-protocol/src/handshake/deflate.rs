@@ -14,7 +14,7 @@ const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
 /// The parameters of one offer, or of an answer, by the letter of RFC 7692 §7.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct DeflateOffer {
     server_no_context_takeover: bool,
     client_no_context_takeover: bool,
@@ -22,7 +22,7 @@ pub(super) struct DeflateOffer {
     client_max_window_bits: Option<ClientBits>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ClientBits {
     /// Without a value: the client can be asked for less.
     Any,

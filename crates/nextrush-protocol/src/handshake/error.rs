@@ -1,9 +1,11 @@
+//! Refusals of a handshake, with the answers that they get.
+
 use http::header::{ALLOW, CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use thiserror::Error;
 
 /// Why a request over HTTP/1.1 does not open a WebSocket connection (RFC 6455 §4.2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum HandshakeError {
     /// 405: the method is not GET.
@@ -46,6 +48,7 @@ pub enum HandshakeError {
 
 impl HandshakeError {
     /// The status of the answer.
+    #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -97,7 +100,7 @@ impl HandshakeError {
 
 /// Why a request over HTTP/2 or HTTP/3 does not open a WebSocket connection (RFC 8441 §4 and
 /// §5, RFC 9220 §3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// 505: the HTTP version is neither 2 nor 3.
@@ -129,6 +132,7 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// The status of the answer.
+    #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::HttpVersion(_) => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
@@ -167,7 +171,7 @@ impl ConnectError {
 }
 
 /// Why a server's answer does not open the connection (RFC 6455 §4.1, RFC 8441 §5).
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum AnswerError {
     /// The status is not 101, or not of the 200s to an extended CONNECT: the server refuses,

@@ -13,7 +13,7 @@ const MAX_EXTENSIONS: usize = 64;
 const MAX_PARAMETERS: usize = 16;
 
 /// An extension as it is offered or chosen.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 pub(super) struct Extension<'h> {
     pub(super) name: &'h str,
     pub(super) parameters: Vec<Parameter<'h>>,
@@ -23,15 +23,16 @@ pub(super) struct Extension<'h> {
 pub(super) type Parameter<'h> = (&'h str, Option<Cow<'h, str>>);
 
 /// An element of the list does not conform to the grammar.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 pub(super) struct Malformed;
 
 /// The extensions in order. A malformed one does not spoil the others.
 pub(super) fn extensions(
     headers: &HeaderMap,
 ) -> impl Iterator<Item = Result<Extension<'_>, Malformed>> {
-    let values = headers.get_all(SEC_WEBSOCKET_EXTENSIONS).into_iter();
-    values
+    headers
+        .get_all(SEC_WEBSOCKET_EXTENSIONS)
+        .into_iter()
         .flat_map(|value| Elements(value.as_bytes()))
         .map(<[u8]>::trim_ascii)
         .filter(|element| !element.is_empty())

@@ -9,8 +9,9 @@ pub(super) fn elements(
     headers: &HeaderMap,
     name: impl AsHeaderName,
 ) -> impl Iterator<Item = &[u8]> {
-    let values = headers.get_all(name).into_iter();
-    values
+    headers
+        .get_all(name)
+        .into_iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .filter(|element| !element.is_empty())

@@ -9,9 +9,8 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 
 use super::deflate::DeflateOffer;
 use super::error::{ConnectError, HandshakeError};
-use super::extension;
-use super::key;
 use super::list::{self, Occurrence};
+use super::{extension, key};
 use crate::deflate::{DeflateConfig, DeflateParams};
 
 /// More subprotocols than this in one request are refused.
@@ -152,7 +151,7 @@ const CONNECTION_SPECIFIC: [&str; 5] = [
 ];
 
 /// A request that opens a connection, and the answer to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Accepted {
     /// `Sec-WebSocket-Accept`, which only an upgrade is answered with.
     accept: Option<HeaderValue>,
@@ -298,8 +297,8 @@ fn read_protocols(headers: &HeaderMap) -> Option<Vec<String>> {
 }
 
 fn deflate_offers(headers: &HeaderMap) -> Vec<DeflateOffer> {
-    let well_formed = extension::extensions(headers).filter_map(Result::ok);
-    well_formed
+    extension::extensions(headers)
+        .filter_map(Result::ok)
         .filter_map(|extension| DeflateOffer::read(&extension))
         .collect()
 }

@@ -1,9 +1,8 @@
 //! permessage-deflate in the opening handshake (RFC 7692 §5 and §7.1).
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
-use nextrush_protocol::handshake::AnswerError;
 use nextrush_protocol::handshake::client::Opening;
-use nextrush_protocol::handshake::server;
+use nextrush_protocol::handshake::{AnswerError, server};
 use nextrush_protocol::{DeflateConfig, DeflateParams};
 
 /// Takes over contexts wherever it may.

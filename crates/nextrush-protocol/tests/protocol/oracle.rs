@@ -1,7 +1,7 @@
 //! DEFLATE (RFC 1951) read by the book, a bit at a time, to judge what the crate sends.
 
 /// What a compressed payload holds.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Inflated {
     pub(crate) bytes: Vec<u8>,
     /// The farthest that it refers back.

@@ -44,7 +44,7 @@ fn close() -> impl Strategy<Value = Event<'static>> {
 
 /// A right stream and its events. Control frames come before messages, and between their
 /// fragments.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 struct Stream {
     bytes: Vec<u8>,
     events: Vec<Event<'static>>,

@@ -57,7 +57,7 @@ fn length(length: u64) -> Vec<u8> {
 }
 
 /// What a decoder said about some input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Said {
     pub(crate) events: Vec<Event<'static>>,
     pub(crate) error: Option<ProtocolError>,
