@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What tells one command from all others, so that its repeat is recognised: 1 to 1024
-/// bytes, usually who gave it and the id that they gave it.
+/// The name of a command, by which its repeat is recognised: 1 to 1024 bytes, usually the
+/// user and the id that the user gave the command.
 ///
 /// ```
 /// use nextrush_broker::{CommandKey, CommandKeyError};
@@ -29,12 +29,12 @@ impl CommandKey {
     }
 }
 
-/// A text that is too short or too long for a [`CommandKey`].
+/// The error of a text that is too short or too long for a [`CommandKey`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a command key has 1 to {max} bytes, this one has {bytes}", max = CommandKey::MAX_BYTES)]
 #[non_exhaustive]
 pub struct CommandKeyError {
-    /// Its length in bytes.
+    /// The length of the text in bytes.
     pub bytes: usize,
 }
 
@@ -55,10 +55,10 @@ impl fmt::Debug for CommandKey {
     }
 }
 
-/// Makes a publication happen once, however often it is asked for.
+/// The key and window within which a publication happens once.
 ///
-/// The key counts within its topic. Of the publications that bear the same one within the
-/// window the first happens, and the others resolve with its position.
+/// A key counts within its topic. The first publication with a key is published; each other
+/// one with the same key resolves with the position of the first until the window ends.
 ///
 /// ```
 /// use std::time::Duration;
@@ -71,15 +71,15 @@ impl fmt::Debug for CommandKey {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Once {
-    /// What the repeats have in common.
+    /// The key that a publication and its repeats share.
     pub key: CommandKey,
-    /// For how long, from the publication on, a repeat is recognised; counted in whole
+    /// The time from the publication on within which a repeat is recognised, in whole
     /// milliseconds.
     pub window: Duration,
 }
 
 impl Once {
-    /// Publications with this key happen once within the window.
+    /// Combines a key and a window.
     #[must_use]
     pub const fn new(key: CommandKey, window: Duration) -> Self {
         Self { key, window }

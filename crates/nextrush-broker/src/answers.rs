@@ -10,12 +10,12 @@ use crate::answer::CommandKey;
 use crate::clock::whole_ms;
 use crate::topic::Topic;
 
-/// What an answer costs beside its text, roughly.
+/// The approximate cost of an answer beside its text.
 const OVERHEAD: usize = 256;
 
-/// Answers in memory, until their windows end or they need too many bytes.
+/// Answers by topic and key, kept until their windows end or until they need too many bytes.
 pub(crate) struct Answers {
-    /// In bytes.
+    /// The most bytes of all answers.
     limit: usize,
     state: Mutex<State>,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Answers {
 struct State {
     answers: HashMap<Key, Bytes>,
     bytes: usize,
-    /// The same by when they end, so that those that go first are found at once.
+    /// The same keys by the time at which they end, so that the first to go is found at once.
     ends: BTreeSet<(u64, Key)>,
 }
 
@@ -53,7 +53,7 @@ impl Answers {
         state.answers.get(&Key::new(topic, key)).cloned()
     }
 
-    /// Remembers an answer unless there is one; returns the one that is in force.
+    /// Remembers an answer unless the key has one; returns the answer that is in force.
     pub(crate) fn remember(
         &self,
         topic: Option<&Topic>,
@@ -100,7 +100,7 @@ impl State {
 }
 
 fn cost(key: &Key, data: &Bytes) -> usize {
-    // The key is there twice, the texts in it once.
+    // The maps hold the key twice, and share its texts.
     OVERHEAD + key.key.as_str().len() + data.len()
 }
 

@@ -12,78 +12,74 @@ use crate::position::Epoch;
 use crate::publication::{Publication, Publish, Published};
 use crate::topic::Topic;
 
-/// Keeps topics: numbers what is published, remembers it, and hands it to the nodes
-/// that are interested.
+/// Numbers, remembers and delivers the publications of topics.
 ///
-/// A broker is shared by everything on a node that publishes or subscribes, usually
-/// as `Arc<dyn Broker>`. Nothing happens before a returned future is polled; the
-/// futures borrow the broker and not the topic. Dropping a future that was polled
-/// leaves open whether its effect took place.
+/// All publishers and subscribers of a node share one broker, usually as `Arc<dyn Broker>`. A
+/// returned future does nothing before it is polled; it borrows the broker and not the topic.
+/// If a future is dropped after it was polled, its effect may or may not have taken place.
 ///
-/// What every broker promises, and what [`conformance`](crate::conformance::conformance)
-/// checks:
+/// Every broker keeps these promises, and [`conformance`](crate::conformance::conformance)
+/// checks them:
 ///
-/// - Offsets of a topic are 1, 2, 3, … without a hole for as long as its epoch lasts,
-///   however many publish at once. When the stream is lost, the epoch changes.
-/// - What a topic remembers is always an unbroken run that ends at its top, or nothing.
-/// - A [`Sink`] is given the publications of the topics this node is subscribed to,
-///   each once, in the order of their offsets, and has it before
-///   [`publish`](Self::publish) resolves on this node.
+/// - The offsets of a topic are 1, 2, 3, … without a gap for as long as its epoch lasts,
+///   however many publish at once. When publications are lost, a new epoch begins.
+/// - The history of a topic is an unbroken run of publications up to the newest, or empty.
+/// - A [`Sink`] gets each publication of the topics that this node is subscribed to, once, in
+///   the order of the offsets, before [`publish`](Self::publish) resolves on this node.
 /// - Topics don't affect each other.
-/// - A publication that is to happen [once](Publish::once) does, and a command has one
-///   [remembered](Self::remember) answer, until the window ends.
+/// - Until its window ends, a publication that is to happen [once](Publish::once) does, and a
+///   command has one [remembered](Self::remember) answer.
 ///
 /// # Subscribing without a gap
 ///
-/// [`subscribe`](Self::subscribe) first, then read [`history`](Self::history): what
-/// is published from then on reaches the sink, what was published before is in the
-/// answer, and what is in both is recognised by its offset.
+/// [`subscribe`](Self::subscribe) first, then read [`history`](Self::history): later
+/// publications reach the sink, earlier ones are in the history, and those that are in both
+/// have the same offset.
 pub trait Broker: Send + Sync + 'static {
-    /// Makes `sink` a receiver of this node's publications, from now on and for as
-    /// long as the broker lives. Every attached sink receives everything.
+    /// Delivers this node's publications to `sink` as well, from now on and for as long as
+    /// the broker lives.
     ///
-    /// The broker owns the sink, so a sink that owns the broker keeps both alive for
-    /// ever: let one of them hold a [`Weak`](std::sync::Weak).
+    /// The broker owns the sink. If the sink owns the broker too, neither is ever dropped:
+    /// let one of them hold a [`Weak`](std::sync::Weak).
     fn attach(&self, sink: Arc<dyn Sink>);
 
-    /// Appends to `topic` and resolves with the position once the broker has
-    /// acknowledged it, by which time the sinks of this node have it. A topic comes into
-    /// being with its first publication.
+    /// Appends to `topic`. Resolves with the position once the broker has acknowledged the
+    /// publication and the sinks of this node have it. A topic comes into being with its
+    /// first publication.
     ///
-    /// With [`Publish::once`] a repeat appends nothing, also while the first one is still
-    /// on its way, and resolves with the position of the first.
+    /// A repeat of a publication with [`Publish::once`] appends nothing, even while the first
+    /// is still on its way, and resolves with the position of the first.
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] when the broker did not acknowledge it. The publication then
-    /// may or may not have happened.
+    /// [`BrokerError`] if the broker did not acknowledge the publication, which may or may
+    /// not have happened.
     fn publish(
         &self,
         topic: &Topic,
         publish: Publish,
     ) -> BoxFuture<'_, Result<Published, BrokerError>>;
 
-    /// What `topic` remembers of what `query` asks for, and its current position,
-    /// both read at the same moment.
+    /// Reads a part of the history of `topic` and, at the same moment, its position.
     ///
-    /// A topic in which nothing was ever published has offset 0 and an epoch, so that
-    /// somebody who is present before the first publication can come back as well.
+    /// A topic without publications has offset 0 and an epoch too, so that a reader who came
+    /// before the first publication can come back.
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] when the history could not be read.
+    /// [`BrokerError`] if the history could not be read.
     fn history(
         &self,
         topic: &Topic,
         query: HistoryQuery,
     ) -> BoxFuture<'_, Result<History, BrokerError>>;
 
-    /// The topics with publications that the broker knows, in the order of their names: the
-    /// first `limit` after the topic `after`, or the first of all.
+    /// Lists the topics with publications by name: the first `limit` after the topic `after`,
+    /// or the first of all.
     ///
-    /// Known are topics in which something was published, whether or not a publication is
-    /// still remembered, until the topic itself is forgotten. Nobody has to know its topics: a
-    /// broker that cannot list them keeps the default, which resolves with none.
+    /// A topic is listed from its first publication until the topic is forgotten, even if
+    /// none of its publications is remembered. Brokers that cannot list their topics keep the
+    /// default, which resolves with none.
     ///
     /// ```
     /// # use nextrush_broker::{Broker, BrokerError, Topic};
@@ -101,7 +97,7 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] when the names could not be read.
+    /// [`BrokerError`] if the names could not be read.
     fn topics(
         &self,
         after: Option<&Topic>,
@@ -111,37 +107,34 @@ pub trait Broker: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
-    /// Registers an interest of this node in `topic`: what is published after this
-    /// resolves is given to the sinks.
+    /// Subscribes this node to `topic`: the sinks get the publications that are published
+    /// after this resolves.
     ///
-    /// Interests are counted, and each is taken back by one
-    /// [`unsubscribe`](Self::unsubscribe). So the last subscriber's leaving and the
-    /// next one's coming may overtake each other without harm.
+    /// Subscriptions are counted, and [`unsubscribe`](Self::unsubscribe) takes back one. So
+    /// the last subscriber of a topic may leave while the next one comes.
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] when the interest could not be registered; it does not count
-    /// then.
+    /// [`BrokerError`] if the subscription failed; it does not count then.
     fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>>;
 
-    /// Takes back one interest of this node in `topic`. With the last one the sinks
-    /// get nothing more of it once this has resolved.
+    /// Takes back one subscription of this node to `topic`. With the last one, the sinks get
+    /// no more publications of the topic once this has resolved.
     ///
-    /// Without an interest this does nothing.
+    /// Without a subscription this does nothing.
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] when the broker could not be told. The interest counts as
-    /// taken back, though publications may arrive for a while.
+    /// [`BrokerError`] if the broker could not be told. The subscription counts as taken
+    /// back, though publications may arrive for a while.
     fn unsubscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>>;
 
-    /// Remembers the answer to a command for `window`, counted in whole milliseconds, and
-    /// resolves with the answer that is in force: where one is remembered already, that
-    /// one, and this one is dropped.
+    /// Remembers the answer to a command for `window`, in whole milliseconds. Resolves with
+    /// the answer in force: if the command has one already, that one stays.
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] when it is uncertain whether the answer is remembered.
+    /// [`BrokerError`] if it is uncertain whether the answer is remembered.
     fn remember(
         &self,
         key: &CommandKey,
@@ -149,40 +142,40 @@ pub trait Broker: Send + Sync + 'static {
         window: Duration,
     ) -> BoxFuture<'_, Result<Bytes, BrokerError>>;
 
-    /// The answer to a command that is remembered.
+    /// Looks up the remembered answer to a command.
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] when it could not be looked up.
+    /// [`BrokerError`] if the lookup failed.
     fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>>;
 }
 
-/// Receives the publications of the topics that this node is subscribed to.
+/// A receiver of the publications of the topics that this node is subscribed to.
 pub trait Sink: Send + Sync + 'static {
-    /// Takes one publication. Per topic the calls come one at a time, in the order of
-    /// the offsets; different topics may call at the same time.
+    /// Takes a publication. The calls for a topic come one at a time in the order of the
+    /// offsets, those for different topics may come at once.
     ///
-    /// The publisher waits for this and so does everybody else at that topic: return
-    /// quickly, and never wait here for the broker (its locks may be held). A sink
-    /// that has to publish or read in answer starts a task.
+    /// The publisher and all others at the topic wait for this: return quickly, and never
+    /// wait for the broker, whose locks may be held. A sink that has to publish or read in
+    /// response starts a task.
     fn deliver(&self, topic: &Topic, epoch: Epoch, publication: &Arc<Publication>);
 }
 
-/// Why a broker could not do what it was asked for.
+/// The error of a broker.
 ///
 /// The [`MemoryBroker`](crate::MemoryBroker) never fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {
-    /// What the broker stands on (a disk, a server, a connection) failed or can't be
-    /// reached. Trying again later may succeed.
+    /// The broker's disk, server or connection failed or cannot be reached. A later attempt
+    /// may succeed.
     #[error("the broker is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// What the broker reads from its store contradicts itself. It is not served, and
-    /// trying again does not help.
+    /// The data in the broker's store contradicts itself and is not served. A later attempt
+    /// fails too.
     #[error("the store of the broker is damaged")]
     Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The store has no room for it. What was acknowledged before can be read.
+    /// The store is full. Everything acknowledged before can be read.
     #[error("the store of the broker is full")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Tells the time of day; passed in, so that tests decide what time it is.
+/// A source of the time of day, which a test replaces.
 pub trait Clock: Send + Sync + 'static {
-    /// Milliseconds since 1970. May be set back between two calls, as clocks are.
+    /// The milliseconds since 1970. May fall between two calls, as clocks can be set back.
     fn now_ms(&self) -> u64;
 }
 
-/// The operating system's clock.
+/// The clock of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -41,18 +41,18 @@ impl Clock for SystemClock {
 pub struct ManualClock(AtomicU64);
 
 impl ManualClock {
-    /// A clock that stands at `unix_ms`.
+    /// A clock at `unix_ms`.
     #[must_use]
     pub fn new(unix_ms: u64) -> Self {
         Self(AtomicU64::new(unix_ms))
     }
 
-    /// Moves it forward, by whole milliseconds.
+    /// Moves the clock forward by whole milliseconds.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(whole_ms(by), Ordering::SeqCst);
     }
 
-    /// Sets it to `unix_ms`, back if need be.
+    /// Sets the clock to `unix_ms`, which may be earlier.
     pub fn set(&self, unix_ms: u64) {
         self.0.store(unix_ms, Ordering::SeqCst);
     }

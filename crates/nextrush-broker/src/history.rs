@@ -5,36 +5,35 @@ use std::sync::Arc;
 use crate::position::Position;
 use crate::publication::Publication;
 
-/// Which part of a topic's history to read.
+/// A part of a topic's history.
+///
+/// Not `#[non_exhaustive]`: a broker has to answer every query.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HistoryQuery {
-    /// The newest publications, at most this many. `Latest(0)` reads the position
-    /// alone.
+    /// The newest publications, at most this many. `Latest(0)` reads only the position.
     Latest(usize),
-    /// The oldest publications after an offset. An offset at or beyond the top is
-    /// followed by none.
+    /// The oldest publications after an offset; none after an offset at or beyond the top.
     After {
-        /// The last offset already seen; 0 asks from the start.
+        /// The offset of the last publication that is known; 0 reads from the start.
         offset: u64,
-        /// At most this many.
+        /// The most publications to read.
         limit: usize,
     },
 }
 
-/// What was asked for of a topic's history, and where the topic stands.
+/// A part of a topic's history, with the topic's position.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct History {
-    /// The topic's top when this was read: its epoch and the offset of its newest
-    /// publication, whether or not that is still remembered.
+    /// The position of the newest publication at the moment of reading, whether or not that
+    /// publication is still remembered.
     pub position: Position,
-    /// Oldest first, without a hole between them.
+    /// The publications, oldest first and without a gap.
     pub publications: Vec<Arc<Publication>>,
 }
 
 impl History {
-    /// The publications that were asked for, of a topic whose top is at `position`; for
-    /// brokers.
+    /// Combines publications with the position of the topic. For implementers of brokers.
     #[must_use]
     pub const fn new(position: Position, publications: Vec<Arc<Publication>>) -> Self {
         Self {

@@ -1,14 +1,13 @@
 //! Topics that remember.
 //!
-//! A [`Topic`] is a stream of [`Publication`]s, numbered 1, 2, 3, … within an
-//! [`Epoch`] that lasts as long as the stream does. Who knows a [`Position`] can
-//! come back later and ask the [`Broker`] what it missed; whether nothing was lost
-//! follows from the numbers alone.
+//! A [`Topic`] is a stream of [`Publication`]s, numbered 1, 2, 3, … within an [`Epoch`] that
+//! lasts as long as the stream does. A reader who knows a [`Position`] can come back later
+//! and ask the [`Broker`] for the publications since; the numbers tell whether any were lost.
 //!
-//! This crate holds the [`Broker`] trait, the [`MemoryBroker`], with the feature `embedded`
-//! the `EmbeddedBroker`, which remembers across restarts, and the [`conformance`] suite
-//! that every broker must pass. It knows neither sockets nor
-//! users: what is published is bytes, and who receives it is one [`Sink`] per node.
+//! This crate has the [`Broker`] trait, the [`MemoryBroker`], with the feature `embedded` the
+//! `EmbeddedBroker`, which keeps topics on disk, and the [`conformance`] suite for every
+//! broker. It knows neither sockets nor users: publications are bytes, and each node receives
+//! them through a [`Sink`].
 //!
 //! ```
 //! use nextrush_broker::{Broker, HistoryQuery, MemoryBroker, Publish, Retention, Topic};
@@ -65,7 +64,7 @@ pub use publication::{Publication, Publish, Published};
 pub use retention::Retention;
 pub use topic::{Topic, TopicError};
 
-/// The data of publications, from `bytes`.
+/// The type of published data, from `bytes`.
 pub use bytes::Bytes;
-/// The futures a [`Broker`] returns, from `futures-util`.
+/// The type of the futures of a [`Broker`], from `futures-util`.
 pub use futures_util::future::BoxFuture;

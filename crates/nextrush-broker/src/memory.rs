@@ -19,54 +19,53 @@ use crate::stream::Stream;
 use crate::table::{Table, TableLimits};
 use crate::topic::Topic;
 
-/// The broker of a single process: everything is in memory, acknowledged at once, and
-/// forgotten with the process.
+/// The broker of a single process that keeps everything in memory and forgets it with the
+/// process.
 ///
-/// It never fails, and its futures are ready the first time they are polled. Publishers
-/// of one topic wait for each other, those of different topics don't.
+/// It never fails, and its futures are ready the first time they are polled. Publishers of
+/// the same topic wait for each other, publishers of different topics don't.
 ///
-/// # How much it keeps
+/// # Bounds
 ///
-/// A topic's history is bounded by the [`Retention`](crate::Retention) of its newest publication, which
-/// also holds when reading. The number of topics and the bytes of all histories and of all
-/// answers are bounded by [`MemoryLimits`]; a topic that this process is subscribed to is
-/// never forgotten and comes on top, so bound the subscriptions as well. The time is looked at, and what has expired is freed, while the
-/// broker is in use: about once a minute for every topic. Besides its history a topic
-/// costs a few hundred bytes.
+/// The [`Retention`](crate::Retention) of its newest publication bounds a topic's history, at
+/// reading too. [`MemoryLimits`] bound the number of topics and the bytes of all histories
+/// and answers. Topics that this process is subscribed to are never forgotten and come on
+/// top, so bound the subscriptions as well. Expired publications are freed while the broker
+/// is in use, about once a minute for each topic. Beside its history a topic costs a few
+/// hundred bytes.
 ///
 /// A topic that was forgotten begins a new [`Epoch`](crate::Epoch) when it is used again.
 ///
 /// # Time
 ///
-/// Ages are differences of the [`Clock`]'s readings. While a clock that was set back has
-/// not caught up, a topic's time stands still.
+/// Ages are differences of the [`Clock`]'s readings. If the clock is set back, a topic's time
+/// stands still until the clock has caught up.
 pub struct MemoryBroker {
     topics: Table<Stream>,
     answers: Answers,
-    // Replaced as a whole, so that delivering holds no lock but the topic's own.
+    // Replaced as a whole, so that a delivery holds only the lock of its topic.
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
 }
 
-/// How much a [`MemoryBroker`] keeps in all.
+/// The bounds of all that a [`MemoryBroker`] keeps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct MemoryLimits {
-    /// How many topics are remembered. Beyond that, those that nobody is subscribed to
-    /// are forgotten, first those without history, then those with, the longest unused
-    /// first. To spare effort the number may be passed by a sixteenth, at least 1, and
-    /// room is made for as many at a time. Default 100,000.
+    /// The most topics. Beyond that, topics without subscribers are forgotten: first those
+    /// without history, then those with, the longest unused first. A sixteenth of the topics,
+    /// at least 1, is forgotten at a time, and the number may be exceeded by as many. Default
+    /// 100,000.
     pub topics: usize,
-    /// For how long a topic's epoch and offset are remembered after it was last used
-    /// and all its history has expired. Default 1 hour.
+    /// The time for which an unused topic keeps its epoch and offset after its history has
+    /// expired. Default 1 hour.
     pub idle: Duration,
-    /// How many bytes the histories of all topics may need together, about 100 for each
-    /// publication beside its data. Beyond that the oldest publications are forgotten,
-    /// first those of the topics that were not used for the longest time, subscribed or
-    /// not; the positions stay. Default 256 MiB.
+    /// The most bytes of all histories, with about 100 for each publication beside its data.
+    /// Beyond that the oldest publications of the longest unused topics are forgotten, with
+    /// subscribers or without; positions stay. Default 256 MiB.
     pub history_bytes: usize,
-    /// How many bytes the answers to commands, and the keys of publications that happen
-    /// once, may need together, about 256 for each beside the texts. Beyond that those go
-    /// first that would be the first to go anyway. Default 32 MiB.
+    /// The most bytes of answers to commands and of the keys of publications that happen
+    /// once, with about 256 for each beside its texts. Beyond that the first to end are
+    /// forgotten early. Default 32 MiB.
     pub answer_bytes: usize,
 }
 
@@ -113,7 +112,7 @@ impl Default for MemoryLimits {
     }
 }
 
-/// A [`MemoryBroker`] that is being put together.
+/// The limits and the clock of a [`MemoryBroker`] to be made.
 #[must_use = "a builder does nothing before it builds the broker"]
 pub struct MemoryBuilder {
     limits: MemoryLimits,
@@ -165,7 +164,7 @@ impl MemoryBroker {
         Self::builder().build()
     }
 
-    /// Begins a broker with limits or a clock of its own.
+    /// A builder for a broker with other limits or another clock.
     ///
     /// ```
     /// use nextrush_broker::{MemoryBroker, MemoryLimits};
@@ -181,13 +180,13 @@ impl MemoryBroker {
         }
     }
 
-    /// How many topics it remembers.
+    /// The number of topics in memory.
     #[must_use]
     pub fn topic_count(&self) -> usize {
         self.topics.count()
     }
 
-    /// How many bytes the histories of all topics need.
+    /// The bytes of all histories.
     #[must_use]
     pub fn history_bytes(&self) -> usize {
         self.topics.bytes()
@@ -205,8 +204,8 @@ impl MemoryBroker {
                 self.answers
                     .remember(Some(topic), &key, answer, window, now_ms);
             }
-            // Still under the topic's lock: this is what makes the order of delivery
-            // that of the offsets.
+            // Under the topic's lock, so that publications are delivered in the order of
+            // their offsets.
             if stream.has_interest() {
                 let sinks = Arc::clone(&self.sinks.read());
                 for sink in sinks.iter() {
@@ -217,7 +216,7 @@ impl MemoryBroker {
         })
     }
 
-    /// Where the publication is that this one would repeat.
+    /// The position of the publication that this one would repeat.
     fn earlier(&self, topic: &Topic, once: Option<&Once>, now_ms: u64) -> Option<Position> {
         let answer = self.answers.recall(Some(topic), &once?.key, now_ms)?;
         position::from_bytes(&answer)

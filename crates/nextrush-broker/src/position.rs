@@ -8,13 +8,13 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::{NoContext, Timestamp, Uuid};
 
-/// A place in a topic: everything up to and including `offset` has been seen.
+/// A place in a topic: a reader at this position has seen everything up to and including
+/// `offset`.
 ///
-/// Offsets of different epochs say nothing about each other, which is why positions
-/// have no order.
+/// Positions have no order, as offsets of different epochs cannot be compared.
 ///
-/// On the wire it is two fields, which a message may have among its own
-/// (`#[serde(flatten)]`); as text it is both, as `epoch:offset`:
+/// As JSON it is an object of two fields, which `#[serde(flatten)]` makes fields of a
+/// message; as text it is `epoch:offset`:
 ///
 /// ```
 /// use nextrush_broker::Position;
@@ -29,15 +29,14 @@ use uuid::{NoContext, Timestamp, Uuid};
 /// ```
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Position {
-    /// The life of the stream in which the offset counts.
+    /// The life of the topic to which the offset belongs.
     pub epoch: Epoch,
-    /// The number of the last publication seen; the first is 1, and 0 is the place
-    /// before it.
+    /// The number of the last publication seen: from 1, or 0 before the first.
     pub offset: u64,
 }
 
 impl Position {
-    /// The place of the publication `offset` in the life `epoch`.
+    /// Combines an epoch and an offset.
     #[must_use]
     pub const fn new(epoch: Epoch, offset: u64) -> Self {
         Self { epoch, offset }
@@ -50,7 +49,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// A text that is no [`Position`].
+/// The error of a text that is no [`Position`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a position is an epoch and an offset with a colon between them")]
 #[non_exhaustive]
@@ -61,7 +60,7 @@ impl FromStr for Position {
 
     fn from_str(text: &str) -> Result<Self, PositionError> {
         let (epoch, offset) = text.split_once(':').ok_or(PositionError)?;
-        // The parser also takes a plus; one position has one spelling.
+        // The parser would also take a plus sign, but each position has one spelling.
         let is_decimal = offset.bytes().all(|byte| byte.is_ascii_digit());
         let offset = offset.parse().ok().filter(|_| is_decimal);
         Ok(Self {
@@ -71,12 +70,12 @@ impl FromStr for Position {
     }
 }
 
-/// One life of a topic's stream. It changes when the stream was lost (a restart
-/// without a durable store, a topic that was forgotten), and offsets then start anew.
+/// A life of a topic. A new one begins when the topic's publications were lost (a restart
+/// without a durable store, a topic that was forgotten); offsets then restart at 1.
 ///
-/// A UUID of version 7 (RFC 9562 §5.7): 74 random bits, so that no two lives share
-/// one, after the time when it began, so that epochs sort by age. Its text form is
-/// the hyphenated one, 36 characters.
+/// A UUID of version 7 (RFC 9562 §5.7): the time at which the life began, so that epochs sort
+/// by age, and 74 random bits, so that no two lives share an epoch. As text it has the
+/// hyphenated form of 36 characters.
 ///
 /// ```
 /// use nextrush_broker::Epoch;
@@ -89,10 +88,10 @@ impl FromStr for Position {
 pub struct Epoch(Uuid);
 
 impl Epoch {
-    /// Begins a life at `unix_ms`, in milliseconds since 1970. Two calls never give
-    /// the same epoch.
+    /// Begins a life at `unix_ms`, in milliseconds since 1970. Two calls never return the
+    /// same epoch.
     ///
-    /// Times beyond the year 10889 don't fit into the 48 bits there are and wrap.
+    /// Times beyond the year 10889 do not fit into 48 bits and wrap.
     #[must_use]
     pub fn begin(unix_ms: u64) -> Self {
         let nanos = u32::try_from(unix_ms % 1000).unwrap_or_default() * 1_000_000;
@@ -100,35 +99,35 @@ impl Epoch {
         Self(Uuid::new_v7(time))
     }
 
-    /// One of the epochs that begin with this one: `key` says which.
+    /// Derives an epoch of the same time. Different keys give different epochs.
     #[cfg(feature = "embedded")]
     pub(crate) fn with_key(self, key: u128) -> Self {
-        // RFC 9562 §5.7: the bits that are random, `rand_a` and `rand_b`.
+        // The random bits of RFC 9562 §5.7, `rand_a` and `rand_b`.
         const RANDOM: u128 = (0xfff << 64) | (u128::MAX >> 66);
         Self(Uuid::from_u128(self.0.as_u128() ^ (key & RANDOM)))
     }
 
-    /// The epoch that was kept as these bytes.
+    /// Reads the bytes of [`as_bytes`](Self::as_bytes).
     #[cfg(feature = "embedded")]
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self(Uuid::from_slice(bytes).ok()?))
     }
 
-    /// The bytes to keep it as.
+    /// The bytes of the UUID.
     #[cfg(feature = "embedded")]
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
-    /// When this life began, in milliseconds since 1970.
+    /// The time at which this life began, in milliseconds since 1970.
     #[must_use]
     pub fn created_ms(&self) -> u64 {
-        // RFC 9562 §5.7: the first 48 bits.
+        // The first 48 bits, RFC 9562 §5.7.
         self.0.as_u64_pair().0 >> 16
     }
 }
 
-/// The 24 bytes that a position is kept as: epoch, then offset.
+/// The 24 bytes of a position on disk: the epoch, then the offset.
 pub(crate) fn to_array(position: Position) -> [u8; 24] {
     let mut bytes = [0; 24];
     bytes[..16].copy_from_slice(position.epoch.0.as_bytes());
@@ -136,12 +135,12 @@ pub(crate) fn to_array(position: Position) -> [u8; 24] {
     bytes
 }
 
-/// As [`to_array`].
+/// The bytes of [`to_array`], shared.
 pub(crate) fn to_bytes(position: Position) -> Bytes {
     Bytes::copy_from_slice(&to_array(position))
 }
 
-/// A position from the bytes that it was kept as.
+/// Reads the bytes of [`to_array`].
 pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Position> {
     let (epoch, offset) = bytes.split_at_checked(16)?;
     Some(Position::new(
@@ -150,7 +149,7 @@ pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Position> {
     ))
 }
 
-/// A text that is no [`Epoch`].
+/// The error of a text that is no [`Epoch`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("an epoch is a hyphenated UUID of version 7")]
 #[non_exhaustive]
@@ -160,7 +159,8 @@ impl FromStr for Epoch {
     type Err = EpochError;
 
     fn from_str(text: &str) -> Result<Self, EpochError> {
-        // The parser also takes braces, URNs and bare digits; one epoch has one spelling.
+        // The parser would also take braces, URNs and bare digits, but each epoch has one
+        // spelling.
         if text.len() != uuid::fmt::Hyphenated::LENGTH {
             return Err(EpochError);
         }

@@ -8,24 +8,23 @@ use crate::answer::{CommandKey, Once};
 use crate::position::Position;
 use crate::retention::Retention;
 
-/// One message of a topic, as everybody sees it.
+/// A message of a topic, as every receiver gets it.
 ///
-/// It is never copied: history and every receiver share it behind an
-/// [`Arc`](std::sync::Arc).
+/// History and receivers share it behind an [`Arc`](std::sync::Arc); it is never copied.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Publication {
-    /// Its number in the topic, from 1.
+    /// The number within the topic, from 1.
     pub offset: u64,
-    /// When it was published, in milliseconds since 1970. Never falls within a topic,
-    /// even if the clock is set back.
+    /// The time of publishing, in milliseconds since 1970. Never falls within a topic, even
+    /// if the clock is set back.
     pub time_ms: u64,
-    /// What was published.
+    /// The message.
     pub data: Bytes,
 }
 
 impl Publication {
-    /// The publication with this number, made at this time; for brokers.
+    /// Makes the publication of a number and time. For implementers of brokers.
     #[must_use]
     pub fn new(offset: u64, time_ms: u64, data: impl Into<Bytes>) -> Self {
         Self {
@@ -36,7 +35,7 @@ impl Publication {
     }
 }
 
-/// What is to be published, and how.
+/// A message to be published, with its retention and key.
 ///
 /// ```
 /// use std::time::Duration;
@@ -52,18 +51,18 @@ impl Publication {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Publish {
-    /// The message. It is kept without copying: a slice of a larger buffer keeps the
+    /// The message. The broker keeps it without copying: a slice of a larger buffer keeps the
     /// whole buffer in memory, so copy it first where that matters.
     pub data: Bytes,
-    /// What the topic remembers from now on: the one of the newest publication is in
-    /// force for the whole topic.
+    /// The bounds of the topic's history. Those of the newest publication hold for the whole
+    /// topic.
     pub retention: Retention,
-    /// How a repeat of the same publication is recognised; `None` if it is not.
+    /// The key by which repeats are recognised; without one, each is published.
     pub once: Option<Once>,
 }
 
 impl Publish {
-    /// Publishes `data`, to be remembered by nobody.
+    /// A message that the topic does not remember.
     #[must_use]
     pub fn new(data: impl Into<Bytes>) -> Self {
         Self {
@@ -72,7 +71,7 @@ impl Publish {
         }
     }
 
-    /// Says what the topic remembers.
+    /// Sets the bounds of the topic's history.
     #[must_use]
     pub fn retain(self, retention: Retention) -> Self {
         Self { retention, ..self }
@@ -86,18 +85,18 @@ impl Publish {
     }
 }
 
-/// What came of a [`Publish`].
+/// The outcome of a [`Publish`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Published {
-    /// Where the publication is.
+    /// The position of the publication.
     pub position: Position,
-    /// Whether it was there already: nothing was published this time.
+    /// `true` if this was a repeat: nothing new was published.
     pub is_repeat: bool,
 }
 
 impl Published {
-    /// A new publication at `position`; for brokers.
+    /// The outcome of a publication that is now at `position`. For implementers of brokers.
     #[must_use]
     pub const fn new(position: Position) -> Self {
         Self {
@@ -106,7 +105,7 @@ impl Published {
         }
     }
 
-    /// Repeats the publication at `position`; for brokers.
+    /// The outcome of a repeat of the publication at `position`. For implementers of brokers.
     #[must_use]
     pub const fn repeat(position: Position) -> Self {
         Self {

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-/// What a topic remembers: the newest publications, as many as `count`, none that has
-/// reached `age`, and of no more than `bytes` together.
+/// The bounds of a topic's history: the number, age and bytes of its newest publications.
 ///
-/// The default remembers nothing.
+/// By default nothing is remembered.
 ///
 /// ```
 /// use std::time::Duration;
@@ -18,25 +17,24 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// How many publications are kept. With 0 none is, though offsets still rise.
+    /// The most publications. With 0 none is kept, though offsets still rise.
     pub count: usize,
-    /// How old a publication may become, counted in whole milliseconds; `None` is any
-    /// age.
+    /// The age at which a publication expires, in whole milliseconds; `None` for never.
     pub age: Option<Duration>,
-    /// How many bytes the data of all publications that are kept may have together;
-    /// `None` is any number. One that has more by itself is not kept.
+    /// The most bytes of data, of all publications together; `None` for no bound. A
+    /// publication that is larger by itself is not kept.
     pub bytes: Option<usize>,
 }
 
 impl Retention {
-    /// Remember nothing.
+    /// No history.
     pub const NOTHING: Self = Self {
         count: 0,
         age: None,
         bytes: None,
     };
 
-    /// Remember the newest `count` publications, however old.
+    /// The newest `count` publications, of any age and size.
     #[must_use]
     pub const fn count(count: usize) -> Self {
         Self {
@@ -46,13 +44,13 @@ impl Retention {
         }
     }
 
-    /// Remember at most `count` publications, with the other bounds as they are.
+    /// Sets the most publications.
     #[must_use]
     pub const fn max_count(self, count: usize) -> Self {
         Self { count, ..self }
     }
 
-    /// Remember none that is `age` old or older.
+    /// Sets the age at which publications expire.
     #[must_use]
     pub const fn max_age(self, age: Duration) -> Self {
         Self {
@@ -61,7 +59,7 @@ impl Retention {
         }
     }
 
-    /// Remember no more than `bytes` of data in all.
+    /// Sets the most bytes of data.
     #[must_use]
     pub const fn max_bytes(self, bytes: usize) -> Self {
         Self {
@@ -70,7 +68,7 @@ impl Retention {
         }
     }
 
-    /// Whether a new publication of so many bytes is kept at all.
+    /// Returns `true` if a new publication of `bytes` bytes is kept.
     #[cfg(feature = "embedded")]
     pub(crate) fn keeps(&self, bytes: usize) -> bool {
         self.count > 0 && self.bytes.is_none_or(|limit| bytes <= limit)

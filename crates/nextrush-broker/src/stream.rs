@@ -1,4 +1,4 @@
-//! One topic in memory: its newest publications and its subscribers.
+//! A topic in memory: its newest publications and its subscribers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,30 +13,30 @@ use crate::publication::Publication;
 use crate::retention::Retention;
 use crate::table::Entry;
 
-/// What a publication costs in memory beside its data, roughly.
+/// The approximate cost of a publication in memory beside its data.
 const OVERHEAD: usize = 96;
 
-/// One life of a topic.
+/// A life of a topic: its newest publications and its subscribers.
 pub(crate) struct Stream {
     epoch: Epoch,
     /// The offset of the newest publication, 0 before the first.
     top: u64,
-    /// Without a hole, and the last one is the top.
+    /// The remembered publications: without a gap, up to the top.
     kept: VecDeque<Arc<Publication>>,
-    /// The bytes of their data.
+    /// The bytes of data in `kept`.
     kept_bytes: usize,
-    /// That of the newest publication.
+    /// The bounds that came with the newest publication.
     retention: Retention,
-    /// When the newest publication was made.
+    /// The time of the newest publication.
     published_ms: u64,
-    /// The latest time at which it was used. Never falls, and is the stream's own time.
+    /// The latest time of any use: the topic's own time, which never falls.
     used_ms: u64,
     interests: usize,
     forgotten: bool,
 }
 
 impl Stream {
-    /// A life that goes on: `kept` ends at the top, and was read from a store.
+    /// Continues a life that was read from a store; `kept` ends at the top.
     #[cfg(feature = "embedded")]
     pub(crate) fn restore(
         position: Position,
@@ -56,7 +56,7 @@ impl Stream {
         }
     }
 
-    /// The offset of the oldest publication that is kept, one above the top if none is.
+    /// The offset of the oldest publication in memory, or one above the top if there is none.
     #[cfg(feature = "embedded")]
     pub(crate) fn first(&self) -> u64 {
         self.top - self.kept.len() as u64 + 1
@@ -86,7 +86,7 @@ impl Stream {
         publication
     }
 
-    /// Appends a publication that has its number and its time already.
+    /// Appends a publication that has a number and a time.
     pub(crate) fn push(&mut self, publication: Arc<Publication>, retention: Retention) {
         debug_assert_eq!(publication.offset, self.top + 1);
         self.use_at(publication.time_ms);
@@ -156,7 +156,7 @@ impl Entry for Stream {
         }
     }
 
-    /// Lets go of what is beyond the retention at `now_ms`.
+    /// Forgets the publications that exceed the retention at `now_ms`.
     fn trim(&mut self, now_ms: u64) {
         let Retention { count, age, bytes } = self.retention;
         let age_ms = age.map(whole_ms);

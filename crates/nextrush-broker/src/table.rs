@@ -12,44 +12,45 @@ use parking_lot::{Mutex, RwLock};
 use crate::clock::Clock;
 use crate::topic::Topic;
 
-/// Topics are spread over this many maps, so that one being changed or swept holds up
-/// few others.
+/// The number of maps. Topics are spread over them, so that a map that is locked for a change
+/// or a sweep blocks few other topics.
 const SHARDS: usize = 64;
 
-/// One shard is swept each second, so every topic once in 64.
+/// The time between two sweeps of a shard; each shard is swept once in 64 of these.
 const SWEEP_EVERY_MS: u64 = 1000;
 
-/// At the limit a sixteenth of the topics is forgotten at once: finding the longest
-/// unused ones means looking at all.
+/// The part of the topics that is forgotten at once when there are too many: finding the
+/// longest unused ones takes a look at all.
 const EVICTED_PART: usize = 16;
 
-/// When a sixteenth of the bytes was freed, the next look at all topics is far away.
+/// The part of the bytes that is freed at once when there are too many, so that the next look
+/// at all topics is far away.
 const FREED_PART: usize = 16;
 
-/// What a table keeps of one topic.
+/// The state that a table keeps of a topic.
 pub(crate) trait Entry {
-    /// What there is of a topic that was not there.
+    /// The state of a topic that was not in the table.
     fn begin(now_ms: u64) -> Self;
-    /// Lets go of what has expired at `now_ms`.
+    /// Forgets publications that have expired at `now_ms`.
     fn trim(&mut self, now_ms: u64);
-    /// Whether nobody would miss it at `now_ms`: no interest, no history, and `idle` has
-    /// passed since it was used and since its history expired.
+    /// Returns `true` if the topic can be forgotten unnoticed at `now_ms`: it has no
+    /// subscriber and no history, and has not been used for `idle` since its history expired.
     fn is_idle(&self, now_ms: u64, idle: Duration) -> bool;
-    /// How much would be lost with it, the least first; `None` if it must stay.
+    /// The value of the topic, to evict the least valuable first; `None` if it must stay.
     fn worth(&self) -> Option<(bool, u64)>;
-    /// When it was used last.
+    /// The time of the last use.
     fn used_ms(&self) -> u64;
-    /// The bytes that its history needs.
+    /// The bytes of the history.
     fn cost(&self) -> usize;
-    /// Lets go of so many bytes of history at least, or of all there is.
+    /// Forgets at least `bytes` of the history, or all of it.
     fn shed(&mut self, bytes: usize);
-    /// Ends this life. Who still holds the entry has to look the topic up again.
+    /// Ends this life. Others who still hold the entry look the topic up again.
     fn forget(&mut self);
-    /// Whether this life has ended.
+    /// Returns `true` if this life has ended.
     fn is_forgotten(&self) -> bool;
 }
 
-/// How much a table keeps.
+/// The bounds of a table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TableLimits {
     pub(crate) topics: usize,
@@ -57,10 +58,10 @@ pub(crate) struct TableLimits {
     pub(crate) idle: Duration,
 }
 
-/// The topics by name, and when they are forgotten.
+/// The topics of a process by name.
 ///
-/// Locks: nothing waits for an entry's lock while it holds a map's, because an entry's
-/// lock is held while sinks run. Sweeping and evicting pass over entries in use.
+/// Locks: an entry's lock is held while sinks run, so nothing waits for one while it holds a
+/// map's lock. Sweeping and evicting skip entries that are in use.
 pub(crate) struct Table<S> {
     shards: Box<[Shard<S>]>,
     hasher: RandomState,
@@ -68,12 +69,12 @@ pub(crate) struct Table<S> {
     limits: TableLimits,
     /// The number of entries in all shards.
     count: AtomicUsize,
-    /// What the histories of all entries cost.
+    /// The bytes of all histories.
     bytes: AtomicUsize,
-    /// Above this count topics are evicted.
+    /// The count above which topics are evicted.
     evict_above: AtomicUsize,
     evicting: Mutex<()>,
-    /// Up to when sweeping is done.
+    /// The time up to which shards have been swept.
     swept_ms: AtomicU64,
     next_swept: AtomicUsize,
 }
@@ -100,7 +101,7 @@ impl<S: Entry> Table<S> {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// What all histories cost.
+    /// The bytes of all histories.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -109,8 +110,8 @@ impl<S: Entry> Table<S> {
         self.clock.now_ms()
     }
 
-    /// Runs `act` on the topic's entry, with the time, under the entry's lock. Begins
-    /// the entry if there is none.
+    /// Runs `act` on the topic's entry under its lock, with the time. Begins the entry if
+    /// there is none.
     pub(crate) fn enter<R>(&self, topic: &Topic, act: impl FnOnce(&mut S, u64) -> R) -> R {
         let now_ms = self.sweep();
         let mut began = false;
@@ -133,8 +134,7 @@ impl<S: Entry> Table<S> {
         result
     }
 
-    /// As [`enter`](Self::enter), but only if there is an entry and nobody is at it, so
-    /// that this never waits.
+    /// Does the same only if the entry exists and is not locked, so that it never waits.
     #[cfg(feature = "embedded")]
     pub(crate) fn try_enter<R>(
         &self,
@@ -150,7 +150,7 @@ impl<S: Entry> Table<S> {
         Some(self.change(&mut entry, |entry| act(entry, now_ms)))
     }
 
-    /// As [`enter`](Self::enter), but does nothing if there is no entry.
+    /// Does the same only if the entry exists.
     pub(crate) fn enter_existing(&self, topic: &Topic, act: impl FnOnce(&mut S, u64)) {
         if let Some(entry) = self.find(topic) {
             let mut entry = entry.lock();
@@ -188,9 +188,9 @@ impl<S: Entry> Table<S> {
         found
     }
 
-    /// Changes an entry and counts what its history costs from then on.
+    /// Changes an entry and updates the count of bytes.
     fn change<R>(&self, entry: &mut S, change: impl FnOnce(&mut S) -> R) -> R {
-        /// Counts also when the change panics (a sink may).
+        /// Updates the count even if the change panics (a sink may).
         struct Counted<'a, S: Entry>(&'a mut S, usize, &'a AtomicUsize);
 
         impl<S: Entry> Drop for Counted<'_, S> {
@@ -215,7 +215,7 @@ impl<S: Entry> Table<S> {
 
     fn begin(&self, topic: &Topic) -> Arc<Mutex<S>> {
         match self.shard(topic).write().entry(topic.clone()) {
-            // Somebody else was faster.
+            // Another thread was faster.
             Place::Occupied(entry) => Arc::clone(entry.get()),
             Place::Vacant(place) => {
                 let entry = Arc::new(Mutex::new(S::begin(self.clock.now_ms())));
@@ -262,7 +262,7 @@ impl<S: Entry> Table<S> {
             self.forget(&topic, |entry| entry.worth().is_some());
         }
 
-        // Where most must stay, the next look waits until it may pay.
+        // If most topics must stay, the next look waits until it can pay off.
         let count = self.count();
         let above = if count > self.limits.topics {
             count + part
@@ -272,8 +272,8 @@ impl<S: Entry> Table<S> {
         self.evict_above.store(above, Ordering::Relaxed);
     }
 
-    /// Lets go of history, first of what was not used for the longest time, until there
-    /// is as little as there may be and a part less.
+    /// Forgets history of the longest unused topics first, down to a sixteenth below the
+    /// limit.
     fn make_space(&self) {
         let _one_at_a_time = self.evicting.lock();
         let enough = self.limits.bytes - self.limits.bytes / FREED_PART;
@@ -305,12 +305,12 @@ impl<S: Entry> Table<S> {
         }
     }
 
-    /// Frees what has expired in the shards whose turn has come. Returns the time.
+    /// Frees expired publications in the shards that are due. Returns the time.
     fn sweep(&self) -> u64 {
         let now_ms = self.clock.now_ms();
         let swept_ms = self.swept_ms.load(Ordering::Relaxed);
         let (turns, next_ms) = match now_ms.checked_sub(swept_ms) {
-            // The clock was set back: count from there.
+            // The clock was set back; count from there.
             None => (0, now_ms),
             Some(passed_ms) if passed_ms < SWEEP_EVERY_MS => return now_ms,
             Some(passed_ms) => {
@@ -346,7 +346,7 @@ impl<S: Entry> Table<S> {
         }
     }
 
-    /// Forgets the topic unless it is in use at this moment or `still` no longer holds.
+    /// Forgets the topic unless it is locked or `still` no longer holds.
     fn forget(&self, topic: &Topic, still: impl Fn(&S) -> bool) {
         let mut shard = self.shard(topic).write();
         if let Place::Occupied(place) = shard.entry(topic.clone()) {
@@ -381,8 +381,8 @@ mod tests {
     #[test]
     fn who_waits_for_an_entry_while_it_is_forgotten_gets_the_next_one() {
         let topic = Topic::try_from("a").unwrap();
-        // Whether the second thread is waiting by then is up to the scheduler, hence
-        // the rounds.
+        // The scheduler decides whether the second thread is waiting by then, hence the
+        // rounds.
         for _ in 0..200 {
             let limits = TableLimits {
                 topics: 10,

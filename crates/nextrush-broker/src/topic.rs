@@ -4,10 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The name of a stream of publications: 1 to 512 bytes of UTF-8 without control
-/// characters.
+/// The name of a topic: 1 to 512 bytes of UTF-8 without control characters.
 ///
-/// A clone costs a reference count, so a topic can be stored wherever it is needed.
+/// A clone counts a reference and copies nothing.
 ///
 /// ```
 /// use nextrush_broker::{Topic, TopicError};
@@ -21,8 +20,8 @@ use std::sync::Arc;
 pub struct Topic(Arc<str>);
 
 impl Topic {
-    /// The longest name, in bytes: a channel's 255, and as much again for what
-    /// the layers above put before it.
+    /// The longest name in bytes: 255 for a channel, and as many again for prefixes of the
+    /// layers above.
     pub const MAX_BYTES: usize = 512;
 
     /// The name.
@@ -32,7 +31,7 @@ impl Topic {
     }
 }
 
-/// Why a text is no topic name.
+/// The reason why a text is not the name of a topic.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TopicError {
@@ -42,13 +41,13 @@ pub enum TopicError {
     /// The name is longer than [`Topic::MAX_BYTES`].
     #[error("a topic name has at most {max} bytes, this one has {bytes}", max = Topic::MAX_BYTES)]
     TooLong {
-        /// Its length in bytes.
+        /// The length of the name in bytes.
         bytes: usize,
     },
     /// The name holds a control character (Unicode category Cc).
     #[error("a topic name must not hold control characters, this one does at byte {at}")]
     ControlCharacter {
-        /// Where the first one starts, in bytes.
+        /// The byte at which the first control character starts.
         at: usize,
     },
 }
@@ -123,7 +122,7 @@ mod tests {
             (&"x".repeat(512), Ok(())),
             ("", Err(TopicError::Empty)),
             (&"x".repeat(513), Err(TopicError::TooLong { bytes: 513 })),
-            // 128 characters, but bytes are what counts.
+            // There are 128 characters, but bytes count.
             (&"é".repeat(257), Err(TopicError::TooLong { bytes: 514 })),
             ("ä\0b", Err(TopicError::ControlCharacter { at: 2 })),
             ("a\u{85}", Err(TopicError::ControlCharacter { at: 1 })),

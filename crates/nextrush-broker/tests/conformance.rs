@@ -31,7 +31,7 @@ async fn a_plain_broker_keeps_every_promise() {
     conformance(async || Plain::new(None)).await;
 }
 
-// On one thread, so that what the faults do is the same each time.
+// On one thread, so that the faults have the same effect each time.
 #[tokio::test]
 async fn the_suite_says_which_promise_a_broker_breaks() {
     let cases = [
@@ -156,7 +156,7 @@ enum Fault {
     Unavailable,
 }
 
-/// A broker as plain as can be, with a place for every lie.
+/// A minimal broker that can break each promise.
 struct Plain {
     fault: Option<Fault>,
     state: Mutex<State>,
@@ -391,7 +391,7 @@ impl Broker for Plain {
             let is_repeat = earlier.is_some();
             let appended = earlier.unwrap_or_else(|| self.append(&topic, data, retention));
             if self.lies(Fault::DeliversUnlocked) {
-                // On a single thread this lets the others overtake every second one.
+                // On a single thread this lets the others overtake every second publication.
                 if appended.publication.offset % 2 == 1 {
                     tokio::task::yield_now().await;
                 }

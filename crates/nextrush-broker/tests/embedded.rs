@@ -1,4 +1,4 @@
-//! The embedded broker: every broker's promises, and those about what is on disk.
+//! The promises of every broker, and those of the embedded broker about its disk.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -51,7 +51,7 @@ impl Fixture {
         self.try_open().unwrap()
     }
 
-    /// The journal that is written to.
+    /// The journal that is being written.
     fn journal(&self) -> PathBuf {
         let files = files(&self.directory.path().join("data"));
         let journals = files
@@ -168,7 +168,7 @@ async fn a_topic_that_was_forgotten_begins_another_life_which_outlives_restarts(
     let broker = fixture.open();
     let unborn = history(&broker, "b").await.position;
     let first = publish(&broker, "a", "first", Retention::NOTHING).await;
-    // What is in the log alone is not forgotten; opening moves it.
+    // Topics that are only in the log are not forgotten; opening moves them to the tables.
     drop(broker);
     let broker = fixture.open();
     fixture.clock.advance(idle);
@@ -181,7 +181,7 @@ async fn a_topic_that_was_forgotten_begins_another_life_which_outlives_restarts(
     };
     assert_eq!(second.offset, 0);
     assert!(second.epoch > first.epoch, "epochs sort by age");
-    // It gets to the disk with what is written next.
+    // It reaches the disk with the next write.
     publish(&broker, "c", "something", Retention::NOTHING).await;
     drop(broker);
     let broker = fixture.open();
@@ -285,7 +285,7 @@ async fn a_directory_of_something_else_is_refused() {
     assert!(matches!(fixture.try_open(), Err(OpenError::Damaged(_))));
 }
 
-/// Publishes one at a time, so that each is a group of its own.
+/// Publishes one at a time, so that each publication is a group of its own.
 async fn fill(fixture: &Fixture, count: usize) -> History {
     let broker = fixture.open();
     for number in 0..count {
@@ -328,7 +328,7 @@ async fn a_byte_that_fell_over_in_the_journal_is_reported_and_stays_so() {
     let good = fs::read(&path).unwrap();
     let end = good.iter().rposition(|byte| *byte != 0).unwrap();
     let mut reported = 0;
-    // The last two groups are not begun in: a damaged last one is taken for half-written.
+    // Damage before the last two groups: a damaged last one looks half-written.
     for at in (0..end * 3 / 4).step_by(163) {
         let mut bad = good.clone();
         bad[at] ^= 0x55;
@@ -345,12 +345,12 @@ async fn a_byte_that_fell_over_in_the_journal_is_reported_and_stays_so() {
         fs::write(&path, &good).unwrap();
     }
     assert!(reported > 20, "{reported}");
-    // With the file put right it is all there.
+    // With the byte restored, everything is there.
     let broker = fixture.open();
     assert_eq!(history(&broker, "a").await.publications.len(), 20);
 }
 
-/// Writes down what it gets.
+/// A sink that keeps all its publications.
 #[derive(Default)]
 struct Recorder(Mutex<Vec<u64>>);
 
@@ -360,7 +360,7 @@ impl Sink for Recorder {
     }
 }
 
-/// Panics at every publication.
+/// A sink that panics at every publication.
 struct Moody;
 
 impl Sink for Moody {
@@ -390,7 +390,7 @@ async fn what_was_asked_for_when_the_broker_is_dropped_is_written() {
     let broker = fixture.open();
     let name = topic("a");
     let mut published = broker.publish(&name, Publish::new("x").retain(Retention::count(9)));
-    // Polled once it is in the queue.
+    // After the first poll the request is in the queue.
     assert!((&mut published).now_or_never().is_none());
     drop(published);
     drop(broker);
@@ -416,7 +416,7 @@ async fn a_queue_of_any_size_takes_what_is_larger_than_itself() {
     assert_eq!(history(&broker, "a").await.publications.len(), 50);
 }
 
-/// Bytes of all files, as much of each as is on the disk.
+/// The bytes of all files that are allocated on the disk.
 #[cfg(unix)]
 fn disk_bytes(directory: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
@@ -424,7 +424,8 @@ fn disk_bytes(directory: &Path) -> u64 {
     files(directory).iter().map(blocks).sum::<u64>() * 512
 }
 
-/// Publishes so many by many at a time, each once, to topics that keep the last 20.
+/// Publishes `count` publications from many tasks, each with a key, to topics that keep the
+/// last 20.
 async fn publish_many(broker: &Arc<EmbeddedBroker>, round: usize, count: usize) {
     let tasks = 64;
     let publishers: Vec<_> = (0..tasks)
@@ -459,7 +460,7 @@ async fn the_files_stay_small_however_much_is_published() {
         largest = largest.max(disk_bytes(fixture.directory.path()));
     }
     println!("{} MiB at most", largest >> 20);
-    // Two journals and what is on its way through them.
+    // Two journals, and the data on its way through them.
     assert!(largest < 200 << 20, "{} MiB", largest >> 20);
     drop(broker);
     let broker = fixture.open();
@@ -502,7 +503,7 @@ async fn publishing_reads_nothing_though_no_history_fits_into_memory() {
     );
 }
 
-/// A store of which all kinds of files have been written.
+/// A store with files of all kinds.
 async fn with_tables() -> Fixture {
     let fixture = Fixture::new();
     let broker = Arc::new(fixture.open());
@@ -525,7 +526,7 @@ async fn a_damaged_file_of_any_kind_is_never_served() {
     let mut refused = 0;
     for path in all {
         let good = fs::read(&path).unwrap();
-        // A journal has its own tests; this would take long for it.
+        // Journals have a test of their own, which takes less time.
         if good.is_empty() || path.extension().is_some_and(|extension| extension == "jnl") {
             continue;
         }
@@ -542,7 +543,7 @@ async fn a_damaged_file_of_any_kind_is_never_served() {
     assert!(refused > 0);
 }
 
-/// Whether the store in a directory opens. What is read from it must be right, or an error.
+/// Returns `true` if the store opens. It must serve only correct data or errors.
 async fn is_right_or_refused(fixture: &Fixture, directory: &Path) -> bool {
     let clock = Arc::clone(&fixture.clock);
     let broker = match EmbeddedBroker::builder(directory)

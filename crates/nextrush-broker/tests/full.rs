@@ -1,9 +1,8 @@
-//! A disk that takes nothing more: publishing fails with an error that says so, nothing
-//! that was acknowledged is lost, reading goes on, and publishing does too once there is
-//! room.
+//! A full disk: publishing fails with an error that says so, nothing acknowledged is lost,
+//! reading goes on, and publishing works again once there is space.
 //!
-//! A limit on the size of files stands for the full disk. It is set from outside while a
-//! child process publishes, with `prlimit` of util-linux.
+//! A limit on the size of files stands in for the full disk. `prlimit` of util-linux sets it
+//! from outside while a child process publishes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(target_os = "linux")]
 
@@ -30,7 +29,7 @@ impl Sink for Recorder {
     }
 }
 
-/// Does what it is told line by line, and answers each with a line.
+/// Executes commands line by line and answers each with a line.
 #[test]
 fn child() {
     let Ok(directory) = std::env::var(DIRECTORY) else {
@@ -75,7 +74,7 @@ struct Process {
 
 impl Process {
     fn start(directory: &std::path::Path) -> Self {
-        // What is too large is to be an error and no signal.
+        // Exceeding the limit must be an error instead of a signal.
         let mut child = Command::new("sh")
             .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
             .arg(std::env::current_exe().unwrap())
@@ -140,7 +139,7 @@ fn a_full_disk_fails_publishing_and_nothing_else() {
     assert_eq!(process.ask("delivered"), "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]");
 
     process.limit_files("unlimited");
-    // It is tried again after a second.
+    // The broker tries again after a second.
     let begun = Instant::now();
     let next = loop {
         match process.ask("publish").as_str() {
@@ -148,7 +147,7 @@ fn a_full_disk_fails_publishing_and_nothing_else() {
             offset => break offset.parse::<u64>().unwrap(),
         }
     };
-    // Of the first that failed it was open whether it happened.
+    // It was open whether the first failed publication had happened.
     assert!((11..=12).contains(&next), "{next}");
     let all: Vec<u64> = (1..=next).collect();
     let text =

@@ -1,8 +1,8 @@
-//! A process that publishes is killed with `kill -9` at a random moment, again and again:
-//! nothing that was acknowledged is missing afterwards, and no offset is given out twice.
+//! A publishing process is killed with `kill -9` at a random moment, again and again: nothing
+//! acknowledged is missing afterwards, and no offset is given out twice.
 //!
-//! `NEXTRUSH_KILL_ROUNDS=200 cargo test -p nextrush-broker --all-features --test kill`
-//! runs as many rounds; `NEXTRUSH_SEED` repeats a run's moments.
+//! `NEXTRUSH_KILL_ROUNDS=200 cargo test -p nextrush-broker --all-features --test kill` runs
+//! that many rounds; `NEXTRUSH_SEED` repeats the moments of a run.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ fn topic(number: usize) -> Topic {
     Topic::try_from(format!("topic-{number}")).unwrap()
 }
 
-/// The process that is killed; does nothing when it is run as a test.
+/// The process that is killed; does nothing when it runs as a test.
 #[test]
 fn child() {
     let Ok(directory) = std::env::var(DIRECTORY) else {
@@ -58,7 +58,7 @@ async fn publish_for_ever(broker: Arc<EmbeddedBroker>, publisher: usize, round: 
             .retain(Retention::count(1_000_000))
             .once(CommandKey::try_from(&*text).unwrap(), WINDOW);
         let published = broker.publish(&topic(topic_number), publish).await.unwrap();
-        // One line is one write, so that half of one is seen as such.
+        // One line is one write, so that an incomplete line can be recognised.
         let position = published.position;
         let line = format!(
             "ack {topic_number} {} {} {text}\n",
@@ -68,11 +68,11 @@ async fn publish_for_ever(broker: Arc<EmbeddedBroker>, publisher: usize, round: 
     }
 }
 
-/// What a topic is known to hold.
+/// The known contents of a topic.
 #[derive(Default)]
 struct Known {
     epoch: Option<Epoch>,
-    /// What was acknowledged, or was there when it was looked at, by offset.
+    /// The texts that were acknowledged or seen, by offset.
     texts: HashMap<u64, String>,
     top: u64,
 }
@@ -109,7 +109,7 @@ fn run_and_kill(directory: &Path, round: u32, lines: usize, known: &mut [Known])
     let mut line = String::new();
     loop {
         if seen == lines {
-            // SIGKILL; what it has printed by then is still read.
+            // SIGKILL; the output up to here is still read.
             child.kill().unwrap();
         }
         line.clear();
@@ -168,7 +168,7 @@ fn check(directory: &Path, known: &mut [Known]) {
             assert_eq!(texts.len(), stored.len(), "nothing is there twice");
             known.texts = stored;
         }
-        // Whoever got no answer asks again, and is told where it was.
+        // A publisher without an answer asks again and gets the position.
         for (number, known) in known.iter().enumerate() {
             for offset in [1, known.top] {
                 let Some(text) = known.texts.get(&offset) else {

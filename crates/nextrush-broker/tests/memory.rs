@@ -1,5 +1,5 @@
-//! What the memory broker promises beyond every broker's promises: how long it
-//! remembers, and how little it keeps.
+//! The promises of the memory broker beyond those of every broker: how long it remembers, and
+//! how little it keeps.
 
 use std::collections::HashSet;
 use std::panic::{self, AssertUnwindSafe};
@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 const START_MS: u64 = 1_700_000_000_000;
 const ALL: HistoryQuery = HistoryQuery::Latest(usize::MAX);
 const NOTHING: Retention = Retention::NOTHING;
-/// Longer than it takes to look at every topic once.
+/// A time in which every topic is swept once.
 const A_ROUND: Duration = Duration::from_secs(64);
 
 struct Fixture {
@@ -135,7 +135,7 @@ fn use_of_any_topic_frees_those_that_are_idle() {
     }
     assert_eq!(fixture.broker.topic_count(), 1000);
     fixture.clock.advance(Duration::from_secs(600));
-    // Second by second, each publication looks at a part of them.
+    // Each second a publication sweeps some of them.
     for _ in 0..A_ROUND.as_secs() {
         fixture.clock.advance(Duration::from_secs(1));
         fixture.publish("busy", NOTHING);
@@ -213,7 +213,7 @@ fn beyond_the_limit_the_topic_with_least_to_lose_is_forgotten() {
     tick();
     assert_eq!(fixture.history("fifth").position.offset, 1);
     tick();
-    // It was the one without history. Coming back it pushes out the longest unused.
+    // The topic without history was forgotten. Coming back it pushes out the longest unused.
     let again = fixture.publish("empty", Retention::count(1));
     assert_ne!(again.epoch, empty.epoch);
     assert_eq!(fixture.broker.topic_count(), 4);
@@ -246,7 +246,7 @@ fn a_flood_of_topics_stays_within_the_limit() {
             fixture.broker.topic_count()
         );
     }
-    // Room was made for a sixteenth at a time, not for everything.
+    // A sixteenth was forgotten at a time, and not everything.
     assert!(
         fixture.broker.topic_count() > 900,
         "{} topics",
@@ -268,7 +268,7 @@ fn subscribed_topics_come_on_top_of_the_limit() {
         fixture.publish(&format!("flood-{number}"), NOTHING);
         most = most.max(fixture.broker.topic_count());
     }
-    // Not all of them are looked at for each new topic, only when a sixteenth has come.
+    // A new topic causes a look at all only once for each sixteenth.
     assert!((210..=220).contains(&most), "{most} topics");
     for (number, position) in positions.into_iter().enumerate() {
         assert_eq!(
@@ -290,7 +290,7 @@ fn histories_stay_within_the_bytes_and_positions_stay_with_them() {
             assert!(fixture.broker.history_bytes() <= 100_000);
         }
     }
-    // Room was made for a sixteenth at a time, not for everything.
+    // A sixteenth was forgotten at a time, and not everything.
     assert!(fixture.broker.history_bytes() > 90_000);
     for name in ["watched", "a", "b"] {
         let history = fixture.history(name);
@@ -380,10 +380,10 @@ fn a_flood_of_answers_pushes_out_those_that_would_go_first() {
     let remembered = |key| done(fixture.broker.recall(key)).is_some();
     assert!(remembered(&long));
     assert!(!remembered(&short[0]));
-    // An answer of 100 bytes needs less than 400 in all, and more than 250.
+    // An answer of 100 bytes costs between 250 and 400.
     let kept = short.iter().filter(|key| remembered(key)).count();
     assert!((250..=400).contains(&kept), "{kept} answers");
-    // One that is too large by itself is not remembered and pushes out nothing.
+    // An answer that is too large by itself is not remembered and pushes out nothing.
     let large = CommandKey::try_from("large").unwrap();
     let answer = Bytes::from(vec![0; 200_000]);
     done(
@@ -417,7 +417,7 @@ fn a_clock_that_is_set_back_stops_a_topics_time_and_nothing_else() {
         .collect();
     assert_eq!(times, [START_MS, START_MS]);
 
-    // Forgetting goes on for topics that began since.
+    // Newer topics can still be forgotten.
     let before = fixture.publish("b", NOTHING);
     fixture.clock.advance(Duration::from_secs(600) + A_ROUND);
     assert_ne!(fixture.publish("b", NOTHING).epoch, before.epoch);
@@ -437,7 +437,7 @@ fn nothing_happens_before_a_future_is_polled() {
     assert_eq!(fixture.broker.topic_count(), 0);
 }
 
-/// Waits in `deliver` until it is let go.
+/// A sink that blocks in `deliver` until it is released.
 struct Gate {
     entered: mpsc::Sender<()>,
     leave: Mutex<mpsc::Receiver<()>>,
@@ -465,7 +465,7 @@ fn a_sink_that_is_slow_at_one_topic_holds_up_no_other() {
     thread::scope(|scope| {
         let slow = scope.spawn(|| fixture.publish("slow", NOTHING));
         has_entered.recv().unwrap();
-        // Publishing, sweeping and evicting all go around the topic in use.
+        // Publishing, sweeping and evicting all skip the topic in use.
         for number in 0..1000 {
             fixture.publish(&format!("fast-{number}"), Retention::count(1));
         }
@@ -476,7 +476,7 @@ fn a_sink_that_is_slow_at_one_topic_holds_up_no_other() {
     });
 }
 
-/// Panics at the first publication, writes down the others.
+/// A sink that panics at the first publication and keeps the others.
 #[derive(Default)]
 struct Moody(Mutex<Vec<u64>>);
 
@@ -517,7 +517,7 @@ fn the_broker_lets_go_of_its_sinks_when_it_is_dropped() {
     assert!(weak.upgrade().is_none());
 }
 
-/// Remembers the last position it was given.
+/// A sink that remembers the last position.
 #[derive(Default)]
 struct Last(Mutex<Option<Position>>);
 
@@ -530,7 +530,7 @@ impl Sink for Last {
 
 #[test]
 fn a_subscription_holds_though_its_topic_is_being_forgotten_at_that_moment() {
-    // Room for one topic, so that each new one pushes out another.
+    // Space for one topic, so that each new one pushes out another.
     let fixture = Fixture::new(1, Duration::from_secs(600));
     let sink = Arc::new(Last::default());
     fixture.broker.attach(sink.clone());
@@ -546,7 +546,7 @@ fn a_subscription_holds_though_its_topic_is_being_forgotten_at_that_moment() {
             }
         });
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
-            // As many rounds as it takes on a busy machine until both threads have met.
+            // As many rounds as a busy machine needs until both threads have met.
             for round in 0..10_000_000 {
                 if round >= 30_000 && lives.len() > 1 {
                     break;

@@ -1,4 +1,4 @@
-//! Stores of other formats: what is refused, and how an older one gets its new names.
+//! Stores of other formats: refused, or migrated to new names.
 //!
 //! `fixtures/format-2` was written by the last program of that format, at `START_MS` by its
 //! clock: half of it is in tables, the rest in the log.
@@ -21,14 +21,14 @@ use tempfile::TempDir;
 
 const START_MS: u64 = 1_700_000_000_000;
 const WINDOW: Duration = Duration::from_secs(120);
-/// Topics, then answers: each is asked for once.
+/// The topics and answers in the fixture; the migration is asked for each once.
 const NAMES: usize = 10;
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-2")
 }
 
-/// A copy of the fixture that may be written to.
+/// A writable copy of the fixture.
 fn old_store() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     copy(&fixture(), directory.path());
@@ -62,7 +62,7 @@ fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// Shortly after the fixture was written.
+/// A builder with a clock that shows the time of the fixture.
 fn builder(directory: &Path) -> EmbeddedBuilder {
     EmbeddedBroker::builder(directory).clock(Arc::new(ManualClock::new(START_MS + 7)))
 }
@@ -80,8 +80,8 @@ fn format(directory: &Path) -> String {
     text.lines().next().unwrap().to_owned()
 }
 
-/// `chat/0/` becomes `chat/chat/`, and `live/1/` becomes `chat/0/`: a name may be given to
-/// another topic at the same time.
+/// Renames `chat/0/` to `chat/chat/`, and `live/1/` to `chat/0/`, so that a new name is also
+/// the old name of something else.
 fn renamed(name: &str) -> Option<String> {
     let of_chat = || Some(format!("chat/chat/{}", name.strip_prefix("chat/0/")?));
     let of_live = || Some(format!("chat/0/{}", name.strip_prefix("live/1/")?));
@@ -102,7 +102,7 @@ impl Migration for Names {
     }
 }
 
-/// Aborts the process when it is asked for the so manieth name.
+/// A migration that aborts the process at the name number `at`.
 struct Abort {
     at: usize,
     asked: AtomicUsize,
@@ -128,7 +128,7 @@ impl Migration for Abort {
     }
 }
 
-/// Fails the test when it is asked for anything.
+/// A migration that must not be asked for anything.
 struct Never;
 
 impl Migration for Never {
@@ -137,7 +137,7 @@ impl Migration for Never {
     }
 }
 
-/// Everything is in its new place, as it was before.
+/// Checks that everything is in its new place, as it was before.
 async fn check(broker: &EmbeddedBroker) {
     let expected = [
         (
@@ -210,7 +210,7 @@ async fn an_older_store_is_migrated_once() {
     drop(broker);
     let broker = builder(directory.path()).open().unwrap();
     check(&broker).await;
-    // And goes on where it was.
+    // Publishing continues with the next offset.
     let publish = Publish::new("l7").retain(Retention::count(3));
     let lobby = topic("chat/chat/lobby");
     let published = broker.publish(&lobby, publish).await.unwrap();
@@ -231,7 +231,7 @@ async fn a_migration_keeps_how_long_publications_are_remembered() {
     }
 }
 
-/// The process that is killed; does nothing when it is run as a test.
+/// The process that is killed; does nothing when it runs as a test.
 #[test]
 fn child() {
     let Ok(directory) = std::env::var("NEXTRUSH_MIGRATED") else {
@@ -287,7 +287,7 @@ async fn tables_that_a_migration_leaves_behind_are_removed() {
     let expected: BTreeSet<String> = expected.map(str::to_owned).into();
     assert_eq!(BTreeSet::from_iter(keyspaces()), expected);
     {
-        // As after a crash before they were removed.
+        // The same as after a crash before they were removed.
         let db = fjall::Database::builder(&data).open().unwrap();
         let topics = db.keyspace("topics", fjall::KeyspaceCreateOptions::default);
         topics.unwrap().insert("chat/0/lobby", "old").unwrap();
@@ -365,7 +365,7 @@ fn a_directory_with_another_mark_is_refused() {
     }
 }
 
-/// Gives every topic, or every command, one name.
+/// A migration that gives every topic, or every command, the same name.
 struct Same {
     topics: bool,
 }
@@ -396,7 +396,7 @@ async fn a_migration_to_one_name_is_refused_and_changes_nothing() {
     }
 }
 
-/// Notes the names that it is asked for, which all stay.
+/// A migration that notes the names and keeps them.
 #[derive(Default)]
 struct Noted(Arc<Mutex<Vec<String>>>);
 
@@ -462,7 +462,7 @@ async fn topics_are_listed_page_by_page_wherever_they_are() {
             expected.push(name);
         }
         expected.sort();
-        // Neither of these has a publication.
+        // Neither of these topics has a publication.
         let silent = topic("00/silent");
         broker.subscribe(&silent).await.unwrap();
         broker

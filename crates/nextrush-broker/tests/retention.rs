@@ -1,4 +1,4 @@
-//! The memory broker's history against a plain model.
+//! The memory broker's history compared with a plain model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Everything that ever was published, and since when each is gone.
+/// Every publication so far, and the time since which each is gone.
 #[derive(Default)]
 struct Model {
     all: Vec<Entry>,
@@ -69,7 +69,7 @@ impl Model {
 
     fn age(&mut self) {
         let top = self.all.len() as u64;
-        // The data of each is its offset in decimal.
+        // The data of a publication is its offset in decimal.
         let mut bytes = 0;
         for entry in self.all.iter_mut().rev() {
             bytes += entry.offset.to_string().len();

@@ -100,7 +100,7 @@ pub(super) async fn the_first_answer_to_a_command_stays(broker: &impl Broker) {
         "with a window of 0 no answer is remembered"
     );
 
-    // What publications and what commands remember is apart.
+    // Keys of publications and keys of commands are independent.
     let topic = fresh("answer");
     let published = publish_once(broker, &topic, "a", &key, LONG).await;
     assert!(

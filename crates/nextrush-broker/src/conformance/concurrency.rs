@@ -132,7 +132,7 @@ pub(super) async fn concurrent_topics_keep_their_order(broker: Arc<impl Broker>)
     }
 }
 
-/// What a task returned; a panic of its goes on in the caller.
+/// The result of a task; if the task panicked, so does the caller.
 fn joined<T>(result: Result<T, tokio::task::JoinError>) -> T {
     match result {
         Ok(value) => value,

@@ -1,4 +1,4 @@
-//! What every [`Broker`] must do, as a test that each broker's crate runs.
+//! The promises of a [`Broker`] as a test, which the crate of each broker runs.
 //!
 //! ```
 //! use nextrush_broker::{MemoryBroker, conformance::conformance};
@@ -30,14 +30,14 @@ use crate::topic::Topic;
 
 /// Checks the promises of [`Broker`] on brokers made by `make`, one for each promise.
 ///
-/// The brokers may share a store: topics have names that were never used before. The
-/// futures of concurrent publishers run as tasks on tokio's current runtime, so use a
-/// multi-threaded one to see them truly at once. No check waits for time to pass.
+/// The brokers may share a store: all topics and keys are new. Concurrent publishers are
+/// tasks of tokio's current runtime; on a multi-threaded one they publish truly at once. No
+/// check waits for time to pass.
 ///
 /// # Panics
 ///
-/// When a promise is broken, with a text that says which and how. Also when the broker
-/// returns an error, or outside a tokio runtime.
+/// If a promise is broken, with a text that names it and the difference; if the broker
+/// returns an error; or outside a tokio runtime.
 pub async fn conformance<B: Broker>(make: impl AsyncFn() -> B) {
     positions::offsets_count_from_one(&make().await).await;
     positions::a_topic_has_a_position_before_its_first_publication(&make().await).await;
@@ -59,18 +59,18 @@ pub async fn conformance<B: Broker>(make: impl AsyncFn() -> B) {
     concurrency::concurrent_repeats_publish_once(Arc::new(make().await)).await;
 }
 
-/// Longer than any run of the suite takes.
+/// A time that exceeds every run of the suite.
 const LONG: Duration = Duration::from_secs(3600);
 const KEEP: Retention = Retention::count(10_000);
 const ALL: HistoryQuery = HistoryQuery::Latest(usize::MAX);
 
-/// A topic that no broker has seen, be its store as old as it may.
+/// A topic that is new to every broker, however old its store is.
 fn fresh(name: &str) -> Topic {
     let unique = Epoch::begin(0);
     Topic::try_from(format!("conformance/{name}/{unique}")).expect("the name is short and plain")
 }
 
-/// A key that no broker has seen.
+/// A key that is new to every broker.
 fn fresh_key(name: &str) -> CommandKey {
     let unique = Epoch::begin(0);
     CommandKey::try_from(&*format!("conformance/{name}/{unique}")).expect("the name is short")

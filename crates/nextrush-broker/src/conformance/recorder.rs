@@ -9,7 +9,7 @@ use crate::position::{Epoch, Position};
 use crate::publication::Publication;
 use crate::topic::Topic;
 
-/// A sink that writes down what it gets.
+/// A sink that keeps all its publications.
 #[derive(Default)]
 pub(super) struct Recorder(Mutex<Vec<(Topic, Epoch, Arc<Publication>)>>);
 

@@ -80,7 +80,7 @@ pub(super) async fn after_reads_what_follows(broker: &impl Broker) {
 pub(super) async fn retention_bounds_the_count(broker: &impl Broker) {
     let topic = fresh("count");
     let mut epochs = BTreeSet::new();
-    // How many are kept by each publication, and which are there afterwards.
+    // The retention of each publication, and the offsets in the history afterwards.
     let steps: [(usize, &[u64]); 9] = [
         (3, &[1]),
         (3, &[1, 2]),
@@ -148,7 +148,7 @@ pub(super) async fn retention_bounds_the_age(broker: &impl Broker) {
 
 pub(super) async fn retention_bounds_the_bytes(broker: &impl Broker) {
     let topic = fresh("bytes");
-    // What is published and how much is kept by it, and what is there afterwards.
+    // The text and retention of each publication, and the texts in the history afterwards.
     let steps: [(&str, usize, &[&str]); 8] = [
         ("aaaa", 10, &["aaaa"]),
         ("bbbb", 10, &["aaaa", "bbbb"]),

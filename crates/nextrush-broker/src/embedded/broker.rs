@@ -1,4 +1,4 @@
-//! The broker itself: opens the store, and hands requests to the writer.
+//! The broker itself, which opens the store and hands requests to the writer.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -30,59 +30,57 @@ use crate::publication::{Publish, Published};
 use crate::table::{Table, TableLimits};
 use crate::topic::Topic;
 
-/// The broker of a single process that remembers across restarts: what it acknowledged is
-/// on disk.
+/// The broker of a single process that keeps topics on disk: everything acknowledged survives
+/// a restart, `kill -9` and a power failure.
 ///
-/// Everything is in one directory, which one process at a time may use. After a restart,
-/// also one by `kill -9` or a power failure, topics have their epochs, offsets and
-/// histories, and the answers to commands are still remembered.
+/// The store is a directory that one process at a time may use. After a restart topics have
+/// their epochs, offsets and histories, and commands their answers.
 ///
-/// # How a publication becomes durable
+/// # Publishing
 ///
-/// One thread writes. It takes everything that waits, writes it as one group, has the
-/// system force it to the disk (`fdatasync`), and only then hands it to the sinks and
-/// resolves the publishers' futures. While the disk works the next group gathers: alone a
-/// publication waits for one disk write, under load many share one. Nobody sees a
-/// publication before it is on disk.
+/// One thread writes. It takes all waiting publications, writes them as one group, forces the
+/// group to the disk (`fdatasync`), and only then delivers them to the sinks and resolves the
+/// publishers' futures. Meanwhile the next group gathers: a lone publication waits for one
+/// disk write, under load many share one. No publication is visible before it is on disk.
 ///
-/// A topic in which nothing was published takes no room. All of them have epochs that follow
-/// from one that the store keeps, and so have them again after a restart; a new one is kept
-/// when a topic is forgotten, so that its next life has another epoch.
+/// A topic without publications takes no space. The epochs of all such topics are derived
+/// from one epoch in the store, so they are the same after a restart. That epoch is replaced
+/// whenever a topic is forgotten, so that the topic's next life has a new one.
 ///
-/// A group is one record in a log of a few megabytes. From there it is moved to tables by the
-/// topic, with later groups, a bounded piece at a time, so that publishing never waits for
-/// it; what a topic no longer remembers is removed in the same way.
+/// A group is one record in a log of a few megabytes. Later its publications are moved to
+/// tables, topic by topic and together with those of later groups, a bounded piece at a time,
+/// so that publishing never waits for it. Expired publications are removed in the same way.
 ///
 /// # Memory
 ///
-/// The histories of topics in use are kept in memory as well, up to
-/// [`EmbeddedOptions::cache_bytes`]; others are read again when they are needed. Beside
-/// that the store needs up to about 200 MiB for its log, tables and caches, and 2 bytes for
-/// each answer and key that is remembered.
+/// The histories of topics in use are also kept in memory, up to
+/// [`EmbeddedOptions::cache_bytes`]; others are read from the disk when they are needed.
+/// Beside that the store needs up to about 200 MiB for its log, tables and caches, and 2
+/// bytes for each remembered answer and key.
 ///
-/// # When the disk fails
+/// # Errors of the disk
 ///
-/// A full or failing disk fails publishing, with [`BrokerError::Full`] or
-/// [`BrokerError::Unavailable`]; reading goes on. Once a second at most a publisher's
-/// attempt tries whether the disk can be written to again. A publication whose failure
-/// left open whether it happened is delivered then, if it did.
+/// On a full or failing disk publishing fails, with [`BrokerError::Full`] or
+/// [`BrokerError::Unavailable`], and reading goes on. At most once a second a publication
+/// tries whether the disk can be written to again. If a publication failed and still reached
+/// the disk, it is delivered then.
 ///
-/// Files that are damaged are never served: [`open`](Self::open) refuses them, or reading
-/// the topic fails with [`BrokerError::Damaged`].
+/// Damaged files are never served: [`open`](Self::open) refuses the store, or reading the
+/// topic fails with [`BrokerError::Damaged`].
 ///
 /// # Runtime
 ///
-/// The futures must be polled in a tokio runtime; disk work is done on its threads for
-/// blocking work and on the writer's own. Dropping the broker waits until what is under
-/// way has been written.
+/// The futures must be polled in a tokio runtime, whose threads for blocking work read the
+/// disk. The writer has its own thread; dropping the broker waits until everything under way
+/// is written.
 pub struct EmbeddedBroker {
     shared: Arc<Shared>,
-    /// Taken when the broker is dropped, which ends the writer.
+    /// `None` once the broker is being dropped, which ends the writer.
     queue: Option<mpsc::Sender<Request>>,
     writer: Option<JoinHandle<()>>,
 }
 
-/// How an [`EmbeddedBroker`] opens its store.
+/// The options, clock and migration with which an [`EmbeddedBroker`] opens its store.
 #[must_use = "a builder does nothing before it opens the store"]
 pub struct EmbeddedBuilder {
     directory: PathBuf,
@@ -103,24 +101,23 @@ impl EmbeddedBuilder {
         Self { clock, ..self }
     }
 
-    /// Gives the topics of a store of an older format the names that they have in the current
-    /// one, once.
+    /// Renames the topics of a store of an older format, once.
     ///
-    /// A store of the current format is opened as without a migration.
+    /// Without effect on a store of the current format.
     pub fn migration(self, migration: impl Migration) -> Self {
         let migration: Option<Box<dyn Migration>> = Some(Box::new(migration));
         Self { migration, ..self }
     }
 
-    /// Opens the store, or makes one.
+    /// Opens the store, or makes one in an empty directory.
     ///
-    /// This reads what was written last and may take seconds after a crash, or with a
+    /// This moves the log to the tables and may take seconds after a crash, or with a
     /// migration: do it before serving.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] when another process uses the store, when it is damaged, when it is
-    /// none of this program's or of another format, or when the disk fails.
+    /// [`OpenError`] if another process uses the store, if it is damaged or of another
+    /// format, if the directory holds something else, or if the disk fails.
     pub fn open(mut self) -> Result<EmbeddedBroker, OpenError> {
         let migration = self.migration.take();
         let store = Store::open(&self.directory, &self.clock, migration.as_deref())?;
@@ -137,10 +134,10 @@ impl fmt::Debug for EmbeddedBuilder {
     }
 }
 
-/// How long a topic stays in memory after it was last used.
+/// The time for which an unused topic stays in memory.
 const CACHED: Duration = Duration::from_secs(60 * 60);
 
-/// What a request takes in the queue beside its bytes, roughly.
+/// The approximate cost of a request in the queue beside its bytes.
 const REQUEST_OVERHEAD: usize = 256;
 
 impl EmbeddedBroker {
@@ -149,13 +146,13 @@ impl EmbeddedBroker {
     ///
     /// # Errors
     ///
-    /// As [`EmbeddedBuilder::open`]. A store of an older format is refused, as there is no
-    /// migration.
+    /// The same as of [`EmbeddedBuilder::open`]. A store of an older format is refused, as
+    /// there is no migration.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::builder(directory).open()
     }
 
-    /// Says how the store in `directory` is opened.
+    /// A builder with other options, another clock or a migration.
     ///
     /// ```
     /// use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
@@ -224,13 +221,13 @@ impl EmbeddedBroker {
         &self.shared.directory
     }
 
-    /// How many bytes of histories are in memory.
+    /// The bytes of histories in memory.
     #[must_use]
     pub fn cached_bytes(&self) -> usize {
         self.shared.topics.bytes()
     }
 
-    /// Has the writer do something and waits for what comes of it.
+    /// Sends a request to the writer and waits for its reply.
     async fn ask<T>(
         &self,
         bytes: usize,
@@ -254,7 +251,7 @@ impl EmbeddedBroker {
     }
 }
 
-/// Runs what may wait for the disk away from the threads that must not wait.
+/// Runs work that may wait for the disk on a thread for blocking work.
 async fn blocking<R: Send + 'static>(
     work: impl FnOnce() -> Result<R, BrokerError> + Send + 'static,
 ) -> Result<R, BrokerError> {
@@ -262,7 +259,7 @@ async fn blocking<R: Send + 'static>(
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is ending.
+            // The runtime is shutting down.
             Err(error) => Err(BrokerError::Unavailable(error.into())),
         },
     }
@@ -320,7 +317,7 @@ impl Broker for EmbeddedBroker {
         let shared = Arc::clone(&self.shared);
         Box::pin(blocking(move || {
             let after = after.as_ref();
-            // In this order: a topic is in the tables before it leaves the memory.
+            // In this order, as a topic is written to the tables before it leaves the memory.
             let mut found = shared.topics.topics(after, limit, Cached::has_begun);
             shared.with_store(|store| {
                 for topic in store.topics(after).take(limit) {
@@ -413,7 +410,7 @@ impl Drop for EmbeddedBroker {
     fn drop(&mut self) {
         drop(self.queue.take());
         if let Some(writer) = self.writer.take() {
-            // Its panic has been reported already, and the store is as good as after a crash.
+            // Its panic has been reported, and the store recovers as after a crash.
             let _ = writer.join();
         }
     }

@@ -14,56 +14,56 @@ use crate::retention::Retention;
 use crate::stream::Stream;
 use crate::table::Entry;
 
-/// What is in memory of a topic: at least who is interested; unless it was not needed for a
-/// while all that it remembers; and always what is not in the tables yet.
+/// A topic's state in memory: always its subscribers and all that the tables lack; its
+/// history too, unless evicted.
 pub(super) struct Cached {
-    /// `None` if it has to be read from the disk first. Never holds what is not on disk.
+    /// The history; `None` if it has to be read from the disk. Never ahead of the disk.
     stream: Option<Stream>,
-    /// `None` if there is no publication, or if it has to be read from the disk first.
+    /// The state on disk; `None` without publications, or if it has to be read.
     stored: Option<Stored>,
-    /// Publications that are being written.
+    /// The publications that are being written.
     in_flight: u64,
     interests: usize,
     used_ms: u64,
     forgotten: bool,
 }
 
-/// What is on disk of a topic.
+/// The state of a topic on disk, in tables and log together.
 struct Stored {
-    /// The topic as it is now.
+    /// The record of the topic as of its newest publication.
     record: TopicRecord,
-    /// The newest offset in the tables.
+    /// The offset of the newest publication in the tables.
     tables_top: u64,
     /// The first offsets of the runs in the tables.
     runs: VecDeque<u64>,
-    /// What is remembered and only in the log.
+    /// The remembered publications that are only in the log.
     tail: VecDeque<Arc<Publication>>,
-    /// Whether the log knows more than the tables.
+    /// `true` if the log is ahead of the tables.
     is_ahead: bool,
-    /// How many runs there may be before the topic is read, to find out what it does not
-    /// remember any more by its age and size. A topic in memory is trimmed as it goes.
+    /// The number of runs from which on the topic is read, to find the runs that have expired
+    /// by age or size. The runs of a topic in memory are found without that.
     runs_unread: usize,
 }
 
-/// How many runs a topic gains at least before it is read for that.
+/// The least number of runs that a topic gains between two such reads.
 const RUNS_UNREAD: usize = 16;
 
-/// What was found in the tables.
+/// The state of a topic in the tables.
 pub(super) struct Found {
     pub(super) record: TopicRecord,
     /// The first offsets of all runs.
     pub(super) runs: VecDeque<u64>,
-    /// From the oldest one that is remembered to the top.
+    /// The publications from the oldest remembered one to the top.
     pub(super) publications: Vec<Arc<Publication>>,
 }
 
-/// What brings the tables up to date with a topic.
+/// A change that brings the tables up to date with a topic.
 pub(super) struct Update {
     pub(super) record: TopicRecord,
     pub(super) added: Vec<Run>,
-    /// The first offsets of the runs that are not needed any more.
+    /// The first offsets of runs that are needed no longer.
     pub(super) removed: Vec<u64>,
-    /// Whether there are more of those.
+    /// `true` if more runs are needed no longer.
     pub(super) has_surplus: bool,
 }
 
@@ -72,19 +72,19 @@ impl Cached {
         self.stream.is_some()
     }
 
-    /// Whether it is known where the next publication will be.
+    /// Returns `true` if the next offset is known.
     pub(super) fn is_known(&self) -> bool {
         self.stream.is_some() || self.stored.is_some()
     }
 
-    /// Whether it has to be read to find out what it does not remember any more.
+    /// Returns `true` if the topic has to be read to find expired runs.
     pub(super) fn needs_reading(&self) -> bool {
         let many = |stored: &Stored| stored.runs.len() > stored.runs_unread;
         self.stream.is_none() && self.stored.as_ref().is_none_or(many)
     }
 
-    /// Takes what was found in the tables. A topic of which nothing is there has the epoch
-    /// `unborn`.
+    /// Fills in the state that was found in the tables. A topic without publications gets the
+    /// epoch `unborn`.
     pub(super) fn load(
         &mut self,
         found: Option<Found>,
@@ -124,7 +124,7 @@ impl Cached {
             ));
         }
         stored.runs_unread = 2 * stored.runs.len() + RUNS_UNREAD;
-        // Times never fall within a topic, whatever the clock says by now.
+        // Times never fall within a topic, even if the clock was set back.
         self.use_at(record.published_ms);
         self.stream = Some(Stream::restore(
             record.position(),
@@ -137,7 +137,7 @@ impl Cached {
         Ok(())
     }
 
-    /// What is remembered; `None` if it has to be read from the disk first.
+    /// Reads the history; `None` if it has to be read from the disk first.
     pub(super) fn read(&mut self, query: HistoryQuery, now_ms: u64) -> Option<History> {
         self.use_at(now_ms);
         Some(self.stream.as_mut()?.read(query, now_ms))
@@ -157,7 +157,7 @@ impl Cached {
         self.interests > 0
     }
 
-    /// Whether something was published in it.
+    /// Returns `true` if the topic has a publication on disk.
     pub(super) fn has_begun(&self) -> bool {
         self.stored
             .as_ref()
@@ -169,11 +169,11 @@ impl Cached {
         Some(self.stored.as_ref()?.record.id)
     }
 
-    /// Where the next publication will be, and the topic's record with it; a topic without
-    /// publications gets the number `new_id`. From here on until
-    /// [`settle`](Self::settle) or [`give_up`](Self::give_up) that stays in memory.
+    /// Reserves the next offset. Returns the record that the topic has with it; a topic
+    /// without publications gets the number `new_id`. The topic stays in memory until
+    /// [`settle`](Self::settle) or [`give_up`](Self::give_up).
     ///
-    /// `None` unless it is [known](Self::is_known).
+    /// Returns `None` unless the topic is [known](Self::is_known).
     pub(super) fn reserve(
         &mut self,
         new_id: u64,
@@ -202,7 +202,7 @@ impl Cached {
             is_ahead: false,
             runs_unread: RUNS_UNREAD,
         });
-        // Times never fall within a topic, also if it was not read.
+        // Times never fall within a topic, even if its history was not read.
         self.used_ms = self.used_ms.max(stored.record.published_ms);
         let top = offset + self.in_flight;
         Some(TopicRecord {
@@ -218,7 +218,8 @@ impl Cached {
         })
     }
 
-    /// What was reserved is in the log. Returns whether the tables had been up to date.
+    /// Adds a reserved publication that is in the log now. Returns whether the tables were up
+    /// to date before.
     pub(super) fn settle(&mut self, publication: &Arc<Publication>, retention: Retention) -> bool {
         self.give_up();
         let Some(stored) = &mut self.stored else {
@@ -233,7 +234,7 @@ impl Cached {
                 stream.push(Arc::clone(publication), retention);
                 stream.first()
             }
-            // As far as it can be told without reading it.
+            // The best that can be told without reading the history.
             None if retention.keeps(publication.data.len()) => {
                 let count = u64::try_from(retention.count).unwrap_or(u64::MAX);
                 (publication.offset + 1).saturating_sub(count)
@@ -244,13 +245,13 @@ impl Cached {
         !std::mem::replace(&mut stored.is_ahead, true)
     }
 
-    /// What was reserved may be on disk or not.
+    /// Releases a reservation, whether or not the publication is on disk.
     pub(super) fn give_up(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// What brings the tables up to date, with at most so many runs removed; `None` if
-    /// they are. To be [confirmed](Self::confirm) once it is written.
+    /// The change that brings the tables up to date, with at most `limit` runs removed;
+    /// `None` if they are. [`confirm`](Self::confirm) it once it is written.
     pub(super) fn update(&mut self, limit: usize, now_ms: u64) -> Option<Update> {
         self.trim(now_ms);
         let stored = self.stored.as_mut()?;
@@ -271,8 +272,8 @@ impl Cached {
         })
     }
 
-    /// An [`update`](Self::update) is written: runs that begin at `added`, while those up
-    /// to `removed` are gone. Somebody may have read the topic anew since.
+    /// Notes that an [`update`](Self::update) is written: runs that begin at `added` are
+    /// there, runs up to `removed` are gone. The topic may have been read again meanwhile.
     pub(super) fn confirm(&mut self, added: &[u64], removed: Option<u64>) {
         let Some(stored) = &mut self.stored else {
             return;
@@ -290,14 +291,14 @@ impl Cached {
         stored.is_ahead = false;
     }
 
-    /// Whether nothing of it is on disk but its record.
+    /// Returns `true` if only the record of the topic is on disk.
     pub(super) fn is_bare(&self) -> bool {
         self.stored
             .as_ref()
             .is_some_and(|stored| !stored.is_ahead && stored.runs.is_empty())
     }
 
-    /// Forgets what was read, so that it is read again.
+    /// Forgets the state on disk, so that it is read again.
     pub(super) fn unload(&mut self) {
         self.stream = None;
         self.stored = None;
@@ -309,7 +310,7 @@ impl Cached {
 }
 
 impl Stored {
-    /// Notes what the oldest offset is that is remembered.
+    /// Raises the offset of the oldest remembered publication to `first`.
     fn forget_before(&mut self, first: u64) {
         self.record.first = self.record.first.max(first);
         while let Some(oldest) = self.tail.front()
@@ -319,12 +320,12 @@ impl Stored {
         }
     }
 
-    /// How many runs hold nothing that is remembered.
+    /// The number of runs without a remembered publication.
     fn unneeded_runs(&self) -> usize {
         if self.record.first > self.tables_top {
             return self.runs.len();
         }
-        // The last one that begins at or before the oldest is needed.
+        // The last run that begins at or before the oldest publication is needed.
         let begun = |first: &u64| *first <= self.record.first;
         self.runs.partition_point(begun).saturating_sub(1)
     }
@@ -366,7 +367,7 @@ impl Entry for Cached {
         self.used_ms
     }
 
-    /// Beside what is only in the log, which has a bound of its own.
+    /// Publications that are only in the log have a bound of their own.
     fn cost(&self) -> usize {
         let runs = |stored: &Stored| stored.runs.len() * size_of::<u64>();
         self.stream.as_ref().map_or(0, Entry::cost) + self.stored.as_ref().map_or(0, runs)
@@ -375,7 +376,7 @@ impl Entry for Cached {
     fn shed(&mut self, _: usize) {
         let is_needed = self.in_flight > 0;
         match &self.stored {
-            // First what it remembers, so that publishing goes on without reading that.
+            // The history first: publishing does not need it.
             Some(_) if self.stream.is_some() => self.stream = None,
             Some(stored) if !stored.is_ahead && !is_needed => self.stored = None,
             _ => {}

@@ -1,12 +1,11 @@
-//! Finds out whether a journal ends too early.
+//! The search for journals that end too early.
 //!
-//! fjall takes the first entry of its journal that it cannot read for the end, as the
-//! last write before a crash may be torn, and cuts off what follows. If a bit has fallen
-//! over in the middle, groups that were acknowledged are gone without a word, and their
-//! offsets would be given out again. So each group bears its number behind a mark that
-//! nothing else in the files has, and before fjall sees the journals the highest number in
-//! them is looked for. A group is begun only when the one before is on disk: at most the
-//! last one found may be missing afterwards.
+//! fjall takes the first entry of its journal that it cannot read for the end, because the
+//! last write before a crash may be torn, and cuts off the rest. A flipped bit in the middle
+//! would silently remove acknowledged groups, and their offsets would be given out again. So
+//! each group carries its number behind a mark that is nowhere else in the files, and the
+//! highest number in the journals is looked up before fjall opens them. A group is written
+//! only when the one before is on disk, so at most the last one may be missing afterwards.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -17,14 +16,14 @@ use uuid::Uuid;
 use super::error::OpenError;
 use super::file::write_whole;
 
-/// Written where damage was found, as the second look would not find it any more.
+/// The file that records damage, because the next opening could not find it any more.
 const DAMAGED_FILE: &str = "DAMAGED";
-/// How much of a journal is looked at at a time.
+/// The size of the pieces in which journals are searched.
 const PIECE: usize = 1 << 20;
-/// The mark, the number, and the number with every bit turned.
+/// The length of the mark, the number, and the number with all bits inverted.
 const MARKED: usize = 16 + 8 + 8;
 
-/// The bytes that stand before a group's number. Random, so that no client can publish
+/// The bytes before the number of each group. They are random, so that no client can publish
 /// them.
 #[derive(Clone, Copy)]
 pub(super) struct Mark([u8; 16]);
@@ -48,7 +47,7 @@ impl Mark {
         (bytes == self.of_group(group)).then_some(group)
     }
 
-    /// The highest number behind a mark in `bytes`.
+    /// The highest number that follows a mark in `bytes`.
     fn highest(self, bytes: &[u8]) -> Option<u64> {
         let places = memchr::memmem::find_iter(bytes, &self.0);
         let groups = places.filter_map(|at| self.group(bytes.get(at..at + MARKED)?));
@@ -56,7 +55,7 @@ impl Mark {
     }
 }
 
-/// Refuses a store in which damage was found before.
+/// Refuses a store in which damage was found earlier.
 pub(super) fn refuse_known(directory: &Path) -> Result<(), OpenError> {
     match fs::read_to_string(directory.join(DAMAGED_FILE)) {
         Ok(what) => Err(OpenError::Damaged(what)),
@@ -65,7 +64,7 @@ pub(super) fn refuse_known(directory: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// The highest number of a group in the journals, 0 if there is none.
+/// The highest number of a group in the journals, or 0.
 pub(super) fn last_group(data: &Path, mark: Mark) -> io::Result<u64> {
     let entries = match fs::read_dir(data) {
         Ok(entries) => entries,
@@ -84,7 +83,7 @@ pub(super) fn last_group(data: &Path, mark: Mark) -> io::Result<u64> {
 
 fn highest_in(mut file: impl Read, mark: Mark) -> io::Result<u64> {
     let mut highest = 0;
-    // Whatever lies across two pieces is looked at with the second.
+    // A mark across two pieces is found with the second.
     let mut kept = 0;
     let mut piece = vec![0; PIECE];
     loop {
@@ -101,7 +100,7 @@ fn highest_in(mut file: impl Read, mark: Mark) -> io::Result<u64> {
     }
 }
 
-/// Compares what was in the journals with what was read from them.
+/// Compares the last group found in the journals with the last group read from them.
 pub(super) fn compare(directory: &Path, in_journals: u64, read: u64) -> Result<(), OpenError> {
     if in_journals <= read.saturating_add(1) {
         return Ok(());
@@ -115,10 +114,10 @@ pub(super) fn compare(directory: &Path, in_journals: u64, read: u64) -> Result<(
     Err(error)
 }
 
-/// Writes down that there is damage.
+/// Records damage for later openings.
 pub(super) fn note(directory: &Path, error: &OpenError) {
     if let OpenError::Damaged(what) = error {
-        // Where even this cannot be written, the caller has the error all the same.
+        // If this cannot be written either, the caller still gets the error.
         let _ = write_whole(directory, DAMAGED_FILE, what);
     }
 }

@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use crate::broker::BrokerError;
 
-/// Why a store could not be opened.
+/// The reason why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another process, or another broker of this one, uses the store.
+    /// The store is in use by another process, or by another broker of this one.
     #[error("the store is in use by another process")]
     InUse,
-    /// The directory holds something else than a store, or a store of a format that no
-    /// program of today reads.
+    /// The directory holds something other than a store, or a store of a format that no
+    /// program reads any more.
     #[error("the directory holds no store that this program can read: {0}")]
     Format(String),
     /// A newer program has written the store.
@@ -25,9 +25,9 @@ pub enum OpenError {
         directory = .directory.display()
     )]
     NewerFormat {
-        /// Where the store is.
+        /// The directory of the store.
         directory: PathBuf,
-        /// Its format.
+        /// The format of the store.
         found: u32,
         /// The newest format that this program knows.
         known: u32,
@@ -39,19 +39,19 @@ pub enum OpenError {
         directory = .directory.display()
     )]
     OlderFormat {
-        /// Where the store is.
+        /// The directory of the store.
         directory: PathBuf,
-        /// Its format.
+        /// The format of the store.
         found: u32,
-        /// The format that it would be migrated to.
+        /// The format that a migration would give it.
         current: u32,
     },
     /// The [`Migration`](crate::Migration) has given this name to two topics or two commands.
-    /// The store is as before.
+    /// The store is unchanged.
     #[error("the migration of the store gives two things the name {0:?}")]
     AmbiguousMigration(String),
-    /// Files of the store are damaged: something that was acknowledged cannot be read any
-    /// more. Restore them, or move the directory away to begin anew.
+    /// Files of the store are damaged, and something acknowledged cannot be read any more.
+    /// Restore them, or move the directory away to start with an empty store.
     #[error("the store is damaged: {0}")]
     Damaged(String),
     /// The disk could not be read or written.
@@ -99,7 +99,7 @@ impl OpenError {
     }
 }
 
-/// What failed in the store, for everybody who waited for it.
+/// A failure of the store, which each waiting request gets a copy of.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     kind: Kind,
@@ -145,7 +145,7 @@ impl From<Failure> for BrokerError {
     }
 }
 
-/// One cause that several errors have.
+/// A cause that several errors share.
 #[derive(Debug)]
 struct Shared(Arc<dyn std::error::Error + Send + Sync>);
 
@@ -173,7 +173,7 @@ impl From<fjall::Error> for BrokerError {
     }
 }
 
-/// A contradiction in what the store holds.
+/// A contradiction in the contents of the store.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Contradiction(pub(super) String);
@@ -184,23 +184,23 @@ impl From<Contradiction> for BrokerError {
     }
 }
 
-/// The writer has ended.
+/// The error after the writer has ended.
 pub(super) fn closed() -> BrokerError {
     BrokerError::Unavailable("the writer of the store has ended".into())
 }
 
-/// The store could not be opened anew after the disk had failed.
+/// The error while the store cannot be opened again after a failure of the disk.
 pub(super) fn cut_off() -> BrokerError {
     BrokerError::Unavailable("the store could not be opened again after a failure".into())
 }
 
-/// Whether there is no room, rather than something broken.
+/// Returns `true` if the disk is full rather than broken.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
-            // A limit on the size of files, which is how a test fills the disk.
+            // A limit on the size of files, with which a test fills the disk.
             | io::ErrorKind::FileTooLarge
     )
 }
@@ -229,7 +229,7 @@ fn is_damage(error: &fjall::Error) -> bool {
         | fjall::Error::InvalidTrailer
         | fjall::Error::Decompress(_)
         | fjall::Error::Unrecoverable => true,
-        // Whatever a tree's files hold that cannot be read, unless the disk is to blame.
+        // Unreadable contents of a tree's files, unless the disk is to blame.
         fjall::Error::Storage(_) => io_error(error).is_none(),
         _ => false,
     }

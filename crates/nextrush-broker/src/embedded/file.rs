@@ -1,10 +1,10 @@
-//! Small files that are there as a whole or not at all.
+//! Small files that are written whole or not at all.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes a file; after a crash it has the old text or the new one.
+/// Writes a file. After a crash it has the old text or the new one.
 pub(super) fn write_whole(directory: &Path, name: &str, text: &str) -> io::Result<()> {
     let unfinished = directory.join(format!("{name}.new"));
     let mut file = fs::File::create(&unfinished)?;

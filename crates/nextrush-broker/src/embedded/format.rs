@@ -1,4 +1,4 @@
-//! The file that says that a directory is a store, and of which format.
+//! The file that marks a directory as a store and names the store's format.
 //!
 //! | format | |
 //! |---|---|
@@ -6,8 +6,8 @@
 //! | 2 | groups in a log; the names of topics are in `topics`, those of answers in `answers` |
 //! | 3 | as 2, with other names, in `topics-3` and `answers-3` |
 //!
-//! Every program so far compares the first line with the one that it writes itself, so a
-//! program refuses the stores of all formats that it does not know.
+//! Every program so far compares the first line with its own, so each refuses the stores of
+//! formats that it does not know.
 
 use std::fs;
 use std::io;
@@ -39,7 +39,7 @@ pub(super) struct Format {
 impl Format {
     /// Reads the file; `None` in a directory that holds no store.
     ///
-    /// `data` is where a store has the rest of its files.
+    /// `data` is the path of the other files of a store.
     pub(super) fn read(directory: &Path, data: &Path) -> Result<Option<Self>, OpenError> {
         let path = directory.join(FILE);
         match fs::read_to_string(&path) {
@@ -63,7 +63,7 @@ impl Format {
         Ok(format)
     }
 
-    /// Notes that the store has the current format from now on.
+    /// Gives the store the current format, which takes effect at once.
     pub(super) fn make_current(self, directory: &Path) -> io::Result<()> {
         let format = Self {
             version: CURRENT,

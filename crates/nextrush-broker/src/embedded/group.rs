@@ -22,13 +22,13 @@ use crate::publication::{Publication, Publish, Published};
 use crate::retention::Retention;
 use crate::topic::Topic;
 
-/// What a publication or an answer in the log takes in memory beside its bytes, roughly.
+/// The approximate cost of a publication or an answer of the log in memory, beside its bytes.
 const OVERHEAD: usize = 256;
 
-/// No topic remembers more bytes, whatever the options say: lengths have 32 bits on disk.
+/// The most bytes of any history, whatever the options say: lengths have 32 bits on disk.
 const LARGEST_TOPIC: usize = 1 << 30;
 
-/// What is written at once, and who waits for it.
+/// The requests of one write, and the replies that they wait for.
 pub(super) struct Group<'a> {
     shared: &'a Shared,
     store: &'a Store,
@@ -37,7 +37,7 @@ pub(super) struct Group<'a> {
     published: Vec<Pending>,
     repeated: Vec<(Reply<Published>, Position)>,
     answered: Vec<(Reply<Bytes>, Bytes)>,
-    /// The answers of this group, which are not in the store yet.
+    /// The answers of this group, which the store does not have yet.
     answers: HashMap<AnswerKey, Answer>,
     now_ms: u64,
 }
@@ -55,13 +55,14 @@ enum Added {
     Repeat(Position),
 }
 
-/// What a group that was written leaves to be moved to the tables.
+/// The publications and answers of a written group, which are still to be moved to the
+/// tables.
 pub(super) struct Logged {
-    /// What it takes in memory until then, in bytes.
+    /// The cost in memory until they are moved, in bytes.
     pub(super) weight: usize,
-    /// The topics that were up to date in the tables before.
+    /// The topics whose tables were up to date before this group.
     pub(super) topics: Vec<Topic>,
-    /// The answers, and when they end.
+    /// The answers with the times at which they end.
     pub(super) answers: Vec<(AnswerKey, u64)>,
 }
 
@@ -80,7 +81,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Whether nothing has to be written.
+    /// Returns `true` if there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -89,7 +90,7 @@ impl<'a> Group<'a> {
         self.next_topic
     }
 
-    /// Adds what a request wants. What cannot be done is answered at once.
+    /// Adds a request, or answers it at once if it fails.
     pub(super) fn add(&mut self, task: Task) {
         match task {
             Task::Publish {
@@ -156,7 +157,7 @@ impl<'a> Group<'a> {
             })?
     }
 
-    /// Where the publication is that this one would repeat.
+    /// The position of the publication that this one would repeat.
     fn earlier(&self, topic: u64, once: &Once) -> Result<Option<Position>, BrokerError> {
         let key = AnswerKey::of_publication(topic, &once.key);
         let answer = self.answer(&key)?;
@@ -192,7 +193,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Writes everything; returns when it is on disk, with the bytes that were written.
+    /// Writes the group and forces it to the disk. Returns the number of bytes.
     pub(super) fn commit(&mut self, number: u64) -> Result<usize, Failure> {
         let entries = std::mem::replace(&mut self.entries, log::Encoder::new());
         let bytes = entries.len();
@@ -200,7 +201,7 @@ impl<'a> Group<'a> {
         Ok(bytes)
     }
 
-    /// Gives everybody what is on disk.
+    /// Delivers and acknowledges everything, once it is on disk.
     pub(super) fn succeed(self, written: usize) -> Logged {
         let mut logged = Logged {
             weight: written + OVERHEAD * (self.published.len() + self.answers.len()),
@@ -222,7 +223,7 @@ impl<'a> Group<'a> {
             } = pending;
             let was_up_to_date = self.shared.topics.enter(&topic, |cached, _| {
                 let was_up_to_date = cached.settle(&publication, retention);
-                // Still under the topic's lock, as this is what unsubscribing waits for.
+                // Under the topic's lock, which unsubscribing waits for.
                 deliver(self.shared, cached, &topic, epoch, &publication);
                 was_up_to_date
             });
@@ -241,15 +242,15 @@ impl<'a> Group<'a> {
         logged
     }
 
-    /// Tells everybody that it is open whether the group is on disk. Returns the topics of
-    /// which it is, and their newest offset that is certain.
+    /// Fails every request: whether the group reached the disk is unknown. Returns its
+    /// topics, each with the last offset known to be durable.
     pub(super) fn fail(self, failure: &Failure) -> BTreeMap<Topic, u64> {
         let mut doubtful = BTreeMap::new();
         for pending in self.published {
             self.shared
                 .topics
                 .enter(&pending.topic, |cached, _| cached.give_up());
-            // The first of a topic has the lowest offset.
+            // The first publication of a topic in the group has the lowest offset.
             let certain = pending.publication.offset - 1;
             doubtful.entry(pending.topic).or_insert(certain);
             send(pending.reply, Err(failure.clone().into()));
@@ -264,7 +265,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Hands a publication to the sinks if anybody is interested.
+/// Delivers a publication to the sinks if the topic has subscribers.
 pub(super) fn deliver(
     shared: &Shared,
     cached: &Cached,
@@ -277,8 +278,8 @@ pub(super) fn deliver(
     }
     let sinks = Arc::clone(&shared.sinks.read());
     for sink in sinks.iter() {
-        // A sink that panics misses the publication; the others and the writer go on. The
-        // panic has been reported by its hook.
+        // A sink that panics misses the publication; the other sinks and the writer go on.
+        // The panic hook has reported it.
         let _ = catch_unwind(AssertUnwindSafe(|| sink.deliver(topic, epoch, publication)));
     }
 }
@@ -291,6 +292,6 @@ fn published(position: Position, is_repeat: bool) -> Published {
 }
 
 fn send<T>(reply: Reply<T>, result: Result<T, BrokerError>) {
-    // Whoever does not wait any more does not need it.
+    // A requester that has stopped waiting does not need the reply.
     let _ = reply.send(result);
 }

@@ -1,4 +1,4 @@
-//! What a group looks like in the log: one value with everything that happened.
+//! The format of the log: each group is one value.
 
 use bytes::{Buf, BufMut};
 
@@ -11,7 +11,7 @@ const VERSION: u8 = 1;
 const PUBLICATION: u8 = 1;
 const ANSWER: u8 = 2;
 
-/// A group that is being put together.
+/// A group that is being encoded.
 pub(super) struct Encoder(Vec<u8>);
 
 impl Encoder {
@@ -27,12 +27,12 @@ impl Encoder {
         self.0.len() == 1
     }
 
-    /// Adds the newest publication of a topic, with the topic's record from then on.
+    /// Adds a publication, with the record that its topic has from then on.
     pub(super) fn publication(&mut self, topic: &Topic, record: &TopicRecord, data: &[u8]) {
         self.0.put_u8(PUBLICATION);
         self.put(topic.as_str().as_bytes());
         record.put(&mut self.0);
-        // Nobody will read what is not remembered.
+        // Data that is not remembered is never read.
         let is_remembered = record.first <= record.top;
         self.put(if is_remembered { data } else { &[] });
     }
@@ -49,20 +49,20 @@ impl Encoder {
     }
 
     fn put(&mut self, bytes: &[u8]) {
-        // A message of 4 GiB is far beyond every limit, and a group's value would not take
-        // it; `get` refuses what does not add up.
+        // A message of 4 GiB is far beyond every limit and would not fit into the value of a
+        // group; `get` refuses lengths that do not add up.
         self.0
             .put_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         self.0.put_slice(bytes);
     }
 }
 
-/// One thing that happened.
+/// An entry of a group.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Entry<'a> {
     Publication {
         topic: &'a str,
-        /// The topic's, once this had been published.
+        /// The record of the topic with this publication.
         record: TopicRecord,
         data: &'a [u8],
     },
@@ -73,7 +73,7 @@ pub(super) enum Entry<'a> {
     },
 }
 
-/// What is in the value of a group, in the order in which it happened.
+/// Decodes the entries of a group, in their order.
 pub(super) fn entries(
     value: &[u8],
 ) -> Result<impl Iterator<Item = Result<Entry<'_>, Contradiction>>, Contradiction> {
@@ -197,8 +197,8 @@ mod tests {
             read.map(|entries| entries.len())
         };
         let ends = (1..value.len()).filter(|length| whole(&value[..*length]).is_ok());
-        // Those lengths at which an entry ends are whole: what is missing then is for the
-        // checksum of the journal to find.
+        // These lengths end with a whole entry; only the journal's checksum can tell that
+        // something is missing.
         assert_eq!(ends.count(), 3);
         let mut longer = value.clone();
         longer.push(PUBLICATION);

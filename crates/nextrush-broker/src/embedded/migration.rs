@@ -8,24 +8,23 @@ use crate::answer::CommandKey;
 use crate::broker::BrokerError;
 use crate::topic::Topic;
 
-/// Gives the topics and commands of a store of an older format their new names.
+/// The new names of the topics and commands in a store of an older format.
 ///
-/// [Opening](crate::EmbeddedBroker::builder) such a store asks for each name once, before
-/// anything is served, and in no particular order. Everything else stays: epochs, offsets,
+/// [Opening](crate::EmbeddedBroker::builder) such a store asks for each name once, in no
+/// particular order, before anything is served. Everything else stays: epochs, offsets,
 /// publications with their times, retentions. A crash in between leaves the store in its old
-/// format, and the next attempt starts from the beginning; the migration of the same name has
-/// to give the same answer then.
+/// format, and the next attempt starts from the beginning.
 ///
-/// Topics without publications are not in the store. They begin a new epoch if their names
-/// change.
+/// Topics without publications are not in the store. If their names change, they begin a new
+/// epoch.
 pub trait Migration: Send + Sync + 'static {
     /// The new name of a topic in a store of the format `from`; `None` if it keeps its name.
     ///
     /// Two topics must not get the same name.
     fn topic(&self, from: u32, topic: &Topic) -> Option<Topic>;
 
-    /// The new key of a command whose answer is remembered, or of a publication that happens
-    /// [once](crate::Publish::once); `None` if it stays. By default all stay.
+    /// The new key of a command with a remembered answer, or of a publication that happens
+    /// [once](crate::Publish::once); `None` if it keeps its key. By default all do.
     ///
     /// Two commands must not get the same key.
     fn command(&self, from: u32, key: &CommandKey) -> Option<CommandKey> {
@@ -34,14 +33,14 @@ pub trait Migration: Send + Sync + 'static {
     }
 }
 
-/// The keyspaces that hold names: all that a migration writes anew.
+/// The keyspaces with names in their keys, which a migration writes anew.
 ///
-/// They have a name of their own in each format. So a migration writes beside what it reads,
-/// and the store is as before until the number of its format is replaced.
+/// Each format has keyspaces of its own. A migration writes to those of the new format and
+/// leaves the old ones as they are until the store has the new format.
 pub(super) struct Named {
     /// Records of topics, by name.
     pub(super) topics: Keyspace,
-    /// Answers by their keys. Those that have ended go when tables are merged.
+    /// Answers by their keys. Merging of tables removes those that have ended.
     pub(super) answers: Keyspace,
 }
 
@@ -79,7 +78,7 @@ impl Named {
         Ok(())
     }
 
-    /// Copies everything to `new`, under new names. Answers that have ended stay behind.
+    /// Copies everything to `new`, with new names. Answers that have ended are left out.
     pub(super) fn migrate(
         &self,
         new: &Self,

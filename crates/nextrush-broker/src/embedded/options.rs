@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The sizes and times of an [`EmbeddedBroker`].
+/// The sizes and times of an [`EmbeddedBroker`](crate::EmbeddedBroker).
 ///
 /// ```
 /// use nextrush_broker::EmbeddedOptions;
@@ -13,19 +13,19 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct EmbeddedOptions {
-    /// How many bytes of histories are in memory. Default 64 MiB.
+    /// The most bytes of histories in memory. Default 64 MiB.
     pub cache_bytes: usize,
-    /// How many topics are in memory; those that this process is subscribed to come on
-    /// top. Default 100,000.
+    /// The most topics in memory; topics that this process is subscribed to come on top.
+    /// Default 100,000.
     pub cached_topics: usize,
-    /// The most bytes that one topic remembers; a
-    /// [`Retention`](crate::Retention) that wants more gets this. Default 16 MiB.
+    /// The most bytes of the history of a topic, even if its [`Retention`](crate::Retention)
+    /// allows more. Default 16 MiB.
     pub topic_bytes: usize,
-    /// How many bytes may wait to be written. Beyond that publishers wait until there is
-    /// room. Default 32 MiB.
+    /// The most bytes in the queue to the disk. Publishers wait while it is full. Default 32
+    /// MiB.
     pub queue_bytes: usize,
-    /// For how long the epoch and offset of a topic are remembered after its last
-    /// publication, when it has no history any more. Default 30 days.
+    /// The time after its last publication for which a topic without history keeps its epoch
+    /// and offset. Default 30 days.
     pub idle: Duration,
 }
 

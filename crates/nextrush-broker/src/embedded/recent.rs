@@ -19,7 +19,7 @@ impl Recent {
         self.0.lock().extend(answers);
     }
 
-    /// Lets go of an answer, unless there is another one by now.
+    /// Removes an answer, unless another one has replaced it.
     pub(super) fn remove(&self, key: &AnswerKey, ends_ms: u64) {
         let mut answers = self.0.lock();
         if answers
@@ -31,7 +31,7 @@ impl Recent {
     }
 
     pub(super) fn clear(&self) {
-        // The memory of a burst is given back, too.
+        // A new map also frees the memory of a burst.
         *self.0.lock() = HashMap::new();
     }
 }

@@ -1,5 +1,4 @@
-//! What the store's keys and values look like. Numbers are big-endian, so that keys sort
-//! by them.
+//! The keys and values of the tables. Numbers are big-endian, so that keys sort by them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,26 +16,26 @@ use crate::retention::Retention;
 /// The first byte of every value.
 const VERSION: u8 = 1;
 
-/// What the store knows of a topic.
+/// The record of a topic in the store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct TopicRecord {
-    /// Its number, the first part of its publications' keys.
+    /// The number of the topic, the first part of its publications' keys.
     pub(super) id: u64,
     pub(super) epoch: Epoch,
     /// The offset of the newest publication.
     pub(super) top: u64,
-    /// That of the oldest one in the store, one above the top if there is none. It may be
-    /// older than what is remembered.
+    /// The offset of the oldest publication in the store, or one above the top if there is
+    /// none. Publications from here on may have expired.
     pub(super) first: u64,
     pub(super) published_ms: u64,
     pub(super) retention: Retention,
 }
 
-/// The absence of a bound.
+/// The number for a missing bound.
 const ANY: u64 = u64::MAX;
 
 impl TopicRecord {
-    /// The bytes of a record.
+    /// The length of a record.
     const BYTES: usize = 72;
 
     pub(super) fn to_bytes(self) -> Vec<u8> {
@@ -63,7 +62,7 @@ impl TopicRecord {
         bytes.put_u64(self.retention.bytes.map_or(ANY, |bytes| bytes as u64));
     }
 
-    /// Takes a record off `bytes`.
+    /// Reads a record from the front of `bytes`.
     pub(super) fn get(bytes: &mut &[u8]) -> Option<Self> {
         let mut rest = take(bytes, Self::BYTES)?;
         let id = rest.get_u64();
@@ -91,19 +90,19 @@ impl TopicRecord {
     }
 }
 
-/// Takes so many bytes off the front.
+/// Takes `length` bytes off the front.
 pub(super) fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (taken, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;
     Some(taken)
 }
 
-/// A store of a machine with larger sizes means as much as there can be.
+/// Reads a size. One that is too large for this machine is its largest.
 fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// The key of a run of publications of one topic, of which the first has this offset.
+/// The key of a run of publications, which starts at the offset `first`.
 pub(super) fn run_key(topic: u64, first: u64) -> [u8; 16] {
     let mut key = [0; 16];
     key[..8].copy_from_slice(&topic.to_be_bytes());
@@ -116,7 +115,7 @@ pub(super) fn first_of(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(8..)?.try_into().ok()?))
 }
 
-/// Publications of one topic that are kept as one value.
+/// Consecutive publications of a topic in one value.
 pub(super) struct Run {
     pub(super) first: u64,
     value: Vec<u8>,
@@ -124,8 +123,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// From this size on a run takes no more. What a topic does not remember any more is
-    /// removed by the run, so this much of it is on disk beside what it remembers.
+    /// The size from which on a run takes no more publications. Runs are removed as a whole,
+    /// so a topic has up to this many expired bytes on disk.
     const BYTES: usize = 32 << 10;
 
     pub(super) fn new(first: u64) -> Self {
@@ -136,7 +135,8 @@ impl Run {
         }
     }
 
-    /// Adds publications that follow one another to runs.
+    /// Adds a publication to the last run, or to a new one if it does not follow or the run
+    /// is full.
     pub(super) fn add(runs: &mut Vec<Self>, offset: u64, time_ms: u64, data: &[u8]) {
         match runs.last_mut() {
             Some(run) if run.first + run.count == offset && run.value.len() < Self::BYTES => {
@@ -153,7 +153,7 @@ impl Run {
     fn push(&mut self, time_ms: u64, data: &[u8]) {
         self.value.reserve(12 + data.len());
         self.value.put_u64(time_ms);
-        // As in the log, which it has been through.
+        // The length has been through the log, which has the same bound.
         self.value
             .put_u32(u32::try_from(data.len()).unwrap_or(u32::MAX));
         self.value.put_slice(data);
@@ -196,7 +196,7 @@ pub(super) fn run_from_bytes(
     Ok(run)
 }
 
-/// Where an answer is kept.
+/// The key of a remembered answer.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct AnswerKey(Vec<u8>);
 
@@ -214,12 +214,12 @@ impl AnswerKey {
         Self(bytes)
     }
 
-    /// One that was read.
+    /// Reads the bytes of [`as_bytes`](Self::as_bytes).
     pub(super) fn from_bytes(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
     }
 
-    /// The key whose place in the tables these bytes are.
+    /// Reads the bytes of [`in_tables`](Self::in_tables).
     pub(super) fn from_tables(mut bytes: &[u8]) -> Result<Self, Contradiction> {
         let wrong = || Contradiction("the key of an answer cannot be read".to_owned());
         take(&mut bytes, 8).ok_or_else(wrong)?;
@@ -241,7 +241,7 @@ impl AnswerKey {
         Self(bytes)
     }
 
-    /// How many bytes precede the command's key.
+    /// The number of bytes before the command's key.
     fn prefix(&self) -> usize {
         match self.0.first() {
             Some(b'p') => 9,
@@ -253,9 +253,9 @@ impl AnswerKey {
         &self.0
     }
 
-    /// Where it is in the tables. A hash stands before it, so that what is written at one
-    /// time is spread over all keys: tables that overlap are merged, and only merging
-    /// removes answers that have ended.
+    /// The key in the tables. A hash at its front spreads the answers of one moment over all
+    /// keys, so that tables overlap and are merged: only merging removes answers that have
+    /// ended.
     pub(super) fn in_tables(&self) -> Vec<u8> {
         let mut key = Vec::with_capacity(8 + self.0.len());
         key.put_u64(xxh3_64(&self.0));
@@ -285,7 +285,7 @@ impl Answer {
         }
     }
 
-    /// Whether bytes are those of an answer that has ended.
+    /// Returns `true` if the bytes are an answer that has ended.
     pub(super) fn has_ended(bytes: &[u8], now_ms: u64) -> bool {
         from_timed(bytes).is_some_and(|(ends_ms, _)| ends_ms <= now_ms)
     }
@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn answers_that_follow_one_another_are_far_apart_in_the_tables() {
         let key = |text: &str| AnswerKey::of_command(&CommandKey::try_from(text).unwrap());
-        // The same on every machine and with every version, as it is on disk.
+        // The same on every machine and in every version, as it is on disk.
         let expected = [0xf6, 0xe8, 0x80, 0x8d, 0xa2, 0x92, 0xbf, 0x32];
         assert_eq!(key("ada/1").in_tables()[..8], expected);
         assert_ne!(key("ada/2").in_tables()[0], expected[0]);

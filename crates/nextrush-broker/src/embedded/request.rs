@@ -1,4 +1,4 @@
-//! What callers ask the writer for.
+//! The requests of callers to the writer.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::broker::BrokerError;
 use crate::publication::{Publish, Published};
 use crate::topic::Topic;
 
-/// Something to be written, with its share of the queue.
+/// A request and its share of the queue.
 pub(super) struct Request {
     pub(super) task: Task,
     pub(super) space: OwnedSemaphorePermit,
@@ -35,7 +35,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, BrokerError>>;
 
 impl Task {
     pub(super) fn refuse(self, failure: &Failure) {
-        // Whoever does not wait any more need not know.
+        // A requester that has stopped waiting does not need the reply.
         match self {
             Self::Publish { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
             Self::Remember { reply, .. } => drop(reply.send(Err(failure.clone().into()))),

@@ -1,4 +1,4 @@
-//! The state that the callers of the broker and its writer share.
+//! The state that callers and the writer share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::table::Table;
 use crate::topic::Topic;
 
-/// What the broker's callers and its writer have in common.
+/// The state that the callers of the broker and its writer share.
 pub(super) struct Shared {
     pub(super) directory: PathBuf,
     pub(super) options: EmbeddedOptions,
@@ -27,17 +27,17 @@ pub(super) struct Shared {
     pub(super) topics: Table<Cached>,
     pub(super) recent: Recent,
     pub(super) sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
-    /// That of topics in which nothing was published.
+    /// The epochs of topics without publications.
     pub(super) unborn: Unborn,
-    /// Reading takes the lock for the time of one read; it is written only to open the
-    /// store anew. `None` while that has failed.
+    /// Locked for reading during each read, and for writing only to open the store again.
+    /// `None` while that fails.
     pub(super) store: RwLock<Option<Store>>,
-    /// Bytes of the queue that are free.
+    /// The free bytes of the queue.
     pub(super) space: Arc<Semaphore>,
 }
 
 impl Shared {
-    /// Runs `act` on a topic that has been read from the disk.
+    /// Runs `act` on a topic whose history is in memory, after reading it if necessary.
     pub(super) fn enter_loaded<R>(
         &self,
         topic: &Topic,
@@ -46,8 +46,7 @@ impl Shared {
         self.enter_reading(topic, |cached| !cached.is_loaded(), act)
     }
 
-    /// Runs `act` on what is known of a topic, reading it from the disk before if `need` says
-    /// so.
+    /// Runs `act` on a topic, after reading it from the disk if `need` says so.
     pub(super) fn enter_reading<R>(
         &self,
         topic: &Topic,
@@ -57,21 +56,21 @@ impl Shared {
         self.topics.enter(topic, |cached, now_ms| {
             if need(cached) {
                 let found = self.with_store(|store| store.load(topic))?;
-                // In this order: where the topic has just been forgotten, it is another one.
+                // In this order: a topic that has just been forgotten has another epoch.
                 cached.load(found, self.unborn.of(topic), now_ms)?;
             }
             Ok(act(cached, now_ms))
         })
     }
 
-    /// The answer that is in force, wherever it is.
+    /// The answer in force, from memory or from the tables.
     pub(super) fn answer_in(
         &self,
         store: &Store,
         key: &AnswerKey,
         now_ms: u64,
     ) -> Result<Option<Bytes>, BrokerError> {
-        // In this order: it is in the tables before it is not here any more.
+        // In this order: an answer is in the tables before it leaves the memory.
         let answer = match self.recent.get(key) {
             Some(answer) => Some(answer),
             None => store.answer(key)?,
@@ -92,7 +91,7 @@ impl Shared {
     }
 }
 
-/// Loading makes a topic loaded, so nobody gets to see this.
+/// An error that does not occur, as loading a topic makes it loaded.
 pub(super) fn unreachable_unloaded(topic: &Topic) -> BrokerError {
     BrokerError::Unavailable(format!("the topic {topic} was not read").into())
 }

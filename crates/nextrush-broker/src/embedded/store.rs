@@ -25,31 +25,31 @@ use crate::clock::Clock;
 use crate::position::Epoch;
 use crate::topic::Topic;
 
-/// Where fjall keeps its files.
+/// The directory of fjall's files.
 const DATA: &str = "data";
-/// Blocks that were read, of all keyspaces together. Histories have a cache of their own.
+/// The cache of blocks, for all keyspaces together. Histories have a cache of their own.
 const BLOCK_CACHE_BYTES: u64 = 8 << 20;
-/// What has not been written to tables yet, for each of the larger keyspaces.
+/// The data of each larger keyspace that is not in its tables yet.
 const MEMTABLE_BYTES: u64 = 16 << 20;
 const SMALL_MEMTABLE_BYTES: u64 = 4 << 20;
-/// Several times what the log holds, so that most of it is removed before it is written to
-/// a table.
+/// Several times the size of the log, so that most of it is removed before it would be
+/// written to a table.
 const LOG_MEMTABLE_BYTES: u64 = 32 << 20;
-/// The least that fjall takes; what is written to its tables is deleted from there.
+/// The least that fjall allows. It deletes journals whose data is in tables.
 const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The key in `state` whose value ends with the number of the newest group.
 const GROUP: &[u8] = b"group";
-/// The key in `state` of the epoch from which those of unborn topics follow.
+/// The key in `state` of the epoch from which those of unborn topics are derived.
 const UNBORN: &[u8] = b"unborn";
-/// The key in `state` of the number that the next new topic gets.
+/// The key in `state` of the number of the next new topic.
 const NEXT_TOPIC: &[u8] = b"next-topic";
 
-/// The files: what is in them, and how they are opened.
+/// The open files of a store.
 ///
-/// What happens is first in the log, one value for each group. What is remembered of it is
-/// moved to the tables later, by the topic, when there is more of it at a time and some is
-/// forgotten already. The log is short, and moved as a whole when the store is opened.
+/// Each group is first one value in the log. Later its remembered publications are moved to
+/// the tables, topic by topic, when more of each topic are there and some have expired
+/// already. The log is short; opening the store moves all of it.
 pub(super) struct Store {
     db: Database,
     /// Groups by their numbers.
@@ -62,8 +62,8 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens or makes a store. One of an older format is migrated before, if there is a
-    /// migration.
+    /// Opens or makes a store. If it has an older format, `migration` renames its topics
+    /// first.
     pub(super) fn open(
         directory: &Path,
         clock: &Arc<dyn Clock>,
@@ -92,7 +92,7 @@ impl Store {
             Err(OpenError::Damaged(what.to_owned()))
         });
         let mut store = store.inspect_err(|error| damage::note(directory, error))?;
-        // Another process may have migrated the store before this one had it for itself.
+        // Another process may have migrated the store before this one got the lock.
         if Format::read(directory, &data)? != Some(format) {
             drop(store);
             return Self::open(directory, clock, migration);
@@ -113,7 +113,7 @@ impl Store {
             .cache_size(BLOCK_CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
             .manual_journal_persist(true)
-            // A group would be compressed while everybody waits for it.
+            // Compressing a group would delay all who wait for it.
             .journal_compression(CompressionType::None)
             .worker_threads(1)
             .with_compaction_filter_factories(Arc::new(move |keyspace| {
@@ -122,7 +122,7 @@ impl Store {
             }))
             .open()?;
         if format.version == format::CURRENT {
-            // Left over by a crash at the end of a migration.
+            // Left over from a crash at the end of a migration.
             for version in format::OLDEST..format::CURRENT {
                 Named::remove(&db, version)?;
             }
@@ -138,7 +138,7 @@ impl Store {
         })
     }
 
-    /// Gives everything its new name. The log must be empty.
+    /// Gives all topics and answers their new names. The log must be empty.
     fn migrate(
         &mut self,
         directory: &Path,
@@ -146,21 +146,21 @@ impl Store {
         migration: &dyn Migration,
         now_ms: u64,
     ) -> Result<(), OpenError> {
-        // Left over by a migration that was broken off.
+        // Left over from an interrupted migration.
         Named::remove(&self.db, format::CURRENT)?;
         let named = Named::open(&self.db, format::CURRENT, small_options, answer_options)?;
         self.named
             .migrate(&named, format.version, migration, now_ms)?;
         self.db.persist(PersistMode::SyncAll)?;
-        // Up to here the store is as before, from here on it is migrated.
+        // The moment of the migration: before it the store is unchanged.
         format.make_current(directory)?;
         self.named = named;
         Ok(Named::remove(&self.db, format.version)?)
     }
 
-    /// What is in the tables of a topic.
+    /// Reads a topic from the tables.
     pub(super) fn load(&self, topic: &Topic) -> Result<Option<Found>, BrokerError> {
-        // Both are read at one moment, as the writer may be at it.
+        // From one snapshot, as the writer may be changing the topic.
         let snapshot = self.db.snapshot();
         let Some(bytes) = snapshot.get(&self.named.topics, topic.as_str())? else {
             return Ok(None);
@@ -188,7 +188,7 @@ impl Store {
         }))
     }
 
-    /// An answer in the tables; it may have ended.
+    /// Reads an answer from the tables, even if it has ended.
     pub(super) fn answer(&self, key: &AnswerKey) -> Result<Option<Answer>, BrokerError> {
         let found = self.named.answers.get(key.in_tables())?;
         Ok(found.map(|bytes| Answer::from_bytes(&bytes)).transpose()?)
@@ -213,7 +213,7 @@ impl Store {
             })
     }
 
-    /// The number of the newest group, 0 before the first.
+    /// The number of the newest group; 0 before the first.
     pub(super) fn group(&self) -> Result<u64, BrokerError> {
         match self.state.get(GROUP)? {
             None => Ok(0),
@@ -223,7 +223,7 @@ impl Store {
         }
     }
 
-    /// The number that the next new topic gets.
+    /// The number of the next new topic.
     pub(super) fn next_topic(&self) -> Result<u64, BrokerError> {
         match self.state.get(NEXT_TOPIC)? {
             None => Ok(1),
@@ -236,7 +236,7 @@ impl Store {
         }
     }
 
-    /// The epoch from which those of unborn topics follow; begun if there is none.
+    /// The epoch from which those of unborn topics are derived; a new one in a new store.
     pub(super) fn unborn(&self, now_ms: u64) -> Result<Epoch, BrokerError> {
         if let Some(value) = self.state.get(UNBORN)? {
             return Epoch::from_bytes(&value).ok_or_else(|| {
@@ -250,8 +250,8 @@ impl Store {
         Ok(epoch)
     }
 
-    /// Writes a group to the log; returns when it is on disk. `next_topic` is the number
-    /// that the next new topic gets.
+    /// Writes a group to the log and forces it to the disk. `next_topic` is the number of the
+    /// next new topic.
     pub(super) fn commit(
         &self,
         group: u64,
@@ -265,8 +265,8 @@ impl Store {
         Ok(batch.commit()?)
     }
 
-    /// A change of the tables. It gets to the disk with the next group, and where it is
-    /// lost in a crash the log still has it. A key must be in it once at most.
+    /// A change of the tables. It reaches the disk with the next group; if a crash loses it,
+    /// the log still has its contents. Each key may be in it once.
     pub(super) fn change(&self) -> Change<'_> {
         Change {
             store: self,
@@ -274,7 +274,7 @@ impl Store {
         }
     }
 
-    /// Moves the log of the last time to the tables.
+    /// Moves the log, left by the last process, to the tables.
     fn move_log(&self) -> Result<(), BrokerError> {
         let mut change = self.change();
         let mut topics = BTreeMap::new();
@@ -335,7 +335,7 @@ impl Store {
     }
 }
 
-/// What is moved of one topic.
+/// The part of the log that belongs to one topic.
 struct Moved {
     record: Option<TopicRecord>,
     tables_top: u64,
@@ -352,14 +352,15 @@ impl Moved {
         }
     }
 
-    /// Adds a publication, unless the tables have it.
+    /// Adds a publication unless the tables have it.
     fn add(&mut self, record: TopicRecord, data: &[u8]) {
         match self.record {
-            // Of a life that was forgotten since, and another one has begun.
+            // It belongs to an earlier life of the topic, which was forgotten since.
             Some(before) if record.id < before.id => return,
             Some(before) if record.id > before.id => *self = Self::new(None),
             Some(_) => {}
-            // As above, and what came before has left the log.
+            // It belongs to a forgotten life too; the publications before it have left the
+            // log.
             None if record.top > 1 => return,
             None => {}
         }
@@ -410,7 +411,7 @@ impl Change<'_> {
         self.batch.remove(&self.store.named.topics, topic);
     }
 
-    /// To be set with topics that are removed.
+    /// Sets the epoch of unborn topics, in the same change that removes topics.
     pub(super) fn set_unborn(&mut self, epoch: Epoch) {
         self.batch
             .insert(&self.store.state, UNBORN, epoch.as_bytes());
@@ -439,7 +440,7 @@ impl Change<'_> {
         self.batch.remove(&self.store.log, group.to_be_bytes());
     }
 
-    /// Shows the change to readers, as a whole.
+    /// Makes the whole change visible to readers at once.
     pub(super) fn commit(self) -> Result<(), fjall::Error> {
         self.batch.commit()
     }
@@ -455,8 +456,8 @@ fn large_options() -> KeyspaceCreateOptions {
         .data_block_size_policy(BlockSizePolicy::all(8 << 10))
 }
 
-/// Most look-ups are for what is not there, and the filters say so: with 2 bytes of memory
-/// for each answer none of them has to be read again.
+/// Most lookups are for missing keys, which the filters answer. Kept in memory, 2 bytes for
+/// each answer, they need no reading.
 fn answer_options() -> KeyspaceCreateOptions {
     large_options()
         .filter_block_pinning_policy(PinningPolicy::all(true))
@@ -465,7 +466,7 @@ fn answer_options() -> KeyspaceCreateOptions {
         .index_block_partitioning_policy(PartitioningPolicy::all(false))
 }
 
-/// Drops answers that have ended when tables are merged.
+/// Removes answers that have ended when tables are merged.
 struct EndedAnswers(AssertUnwindSafe<Arc<dyn Clock>>);
 
 struct EndedAt(u64);
@@ -486,7 +487,7 @@ impl CompactionFilter for EndedAt {
         item: ItemAccessor<'_>,
         _: &Context,
     ) -> fjall::compaction::filter::CompactionFilterResult {
-        // An older answer with the same key may come to light again; it has ended as well.
+        // This may uncover an older answer with the same key, which has ended as well.
         Ok(if Answer::has_ended(&item.value()?, self.0) {
             Verdict::Destroy
         } else {

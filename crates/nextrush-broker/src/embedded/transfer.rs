@@ -1,4 +1,4 @@
-//! The way from the log to the tables, and out of them.
+//! The way of publications and answers from the log to the tables.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -13,39 +13,39 @@ use crate::broker::BrokerError;
 use crate::clock::whole_ms;
 use crate::topic::Topic;
 
-/// How much may be in the log before it is moved to the tables. All of it is in memory as
-/// well, and is moved when the store is opened. The longer it is, the more publications of
-/// a topic come together in one run: with 1,000 busy rooms about 15.
+/// The size above which the log is shortened. The log is in memory too, and opening the store
+/// moves all of it. With a longer log more publications of a topic come together in a run:
+/// about 15 with 1,000 busy rooms.
 const LOG_BYTES: usize = 8 << 20;
-/// How much is moved at a time at least, so that whoever publishes waits for a few
+/// The least that is moved at a time. Small enough that publishers wait for a few
 /// milliseconds at most.
 const STEP_BYTES: usize = 256 << 10;
-/// How many runs are removed from a topic at a time.
+/// The most runs that are removed from a topic at a time.
 const STEP_RUNS: usize = 1024;
-/// What moving a topic or an answer is worth beside its bytes.
+/// The cost of moving a topic or an answer beside its bytes.
 const STEP_OVERHEAD: usize = 256;
-/// How many topics are looked at each second, whether they have expired.
+/// The number of topics in a sweep for expired ones.
 const SWEPT: usize = 256;
-/// How often.
+/// The time between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Moves what happened from the log to the tables, in pieces, and removes there what is not
-/// remembered any more.
+/// Moves publications and answers from the log to the tables, in pieces, and removes expired
+/// ones there.
 ///
-/// None of this is forced to the disk: it gets there with the next group, and what is lost
-/// in a crash is still in the log, or is removed again.
+/// Nothing of this is forced to the disk. It gets there with the next group; what a crash
+/// loses is still in the log or is removed again later.
 pub(super) struct Transfer {
-    /// The groups in the log and what they weigh, the oldest first.
+    /// The groups in the log with their weights, the oldest first.
     log: VecDeque<(u64, usize)>,
     weight: usize,
-    /// Topics of which the log knows more than the tables, and since which group.
+    /// The topics whose tables are behind the log, with the first group that they lack.
     topics: VecDeque<(u64, Topic)>,
-    /// Answers that are only in the log, with their groups and ends.
+    /// The answers that are only in the log, with their groups and ends.
     answers: VecDeque<(u64, AnswerKey, u64)>,
-    /// Topics of which there is more in the tables than they remember.
+    /// The topics with expired runs in the tables.
     surplus: BTreeSet<Topic>,
     swept: Instant,
-    /// The last topic that was looked at; `None` to begin with the first.
+    /// The topic at which the last sweep ended; `None` to start from the first.
     last: Option<Topic>,
 }
 
@@ -64,7 +64,7 @@ impl Default for Transfer {
 }
 
 impl Transfer {
-    /// A group was written.
+    /// Notes a group that was written.
     pub(super) fn note(&mut self, group: u64, logged: Logged) {
         self.log.push_back((group, logged.weight));
         self.weight += logged.weight;
@@ -78,8 +78,8 @@ impl Transfer {
         );
     }
 
-    /// The store was opened anew, which has moved the log. Returns the topics that have to
-    /// be read again.
+    /// Notes that the store was opened again, which has moved the log. Returns the topics
+    /// that have to be read again.
     pub(super) fn reset(&mut self) -> Vec<Topic> {
         self.log.clear();
         self.weight = 0;
@@ -90,7 +90,7 @@ impl Transfer {
             .collect()
     }
 
-    /// How long there is nothing to do.
+    /// The time until there is work to do.
     pub(super) fn rest(&self) -> Duration {
         if self.surplus.is_empty() && self.weight <= LOG_BYTES {
             SWEEP_EVERY.saturating_sub(self.swept.elapsed())
@@ -99,8 +99,8 @@ impl Transfer {
         }
     }
 
-    /// Does a piece, larger than the group of the weight `written` before it, so that the
-    /// log stays short however much is published.
+    /// Moves a piece that is larger than the group just written, whose weight is `written`:
+    /// so the log stays short however much is published.
     pub(super) fn run(
         &mut self,
         shared: &Shared,
@@ -112,7 +112,7 @@ impl Transfer {
         self.shorten_log(&mut piece);
         if self.swept.elapsed() >= SWEEP_EVERY {
             self.swept = Instant::now();
-            // What cannot be read stays, and is reported to whoever asks for it.
+            // Unreadable topics stay, and are reported to their readers.
             let _ = self.sweep(&mut piece);
         }
         match piece.commit() {
@@ -131,7 +131,7 @@ impl Transfer {
         while piece.left > 0
             && let Some(topic) = self.surplus.pop_first()
         {
-            // As above.
+            // An unreadable topic stays.
             if piece.shared.enter_loaded(&topic, |_, _| ()).is_ok() && piece.move_topic(&topic) {
                 again.insert(topic);
             }
@@ -168,7 +168,7 @@ impl Transfer {
         }
     }
 
-    /// Looks at some topics, whether they have expired.
+    /// Looks for expired topics among the next few.
     fn sweep(&mut self, piece: &mut Piece<'_>) -> Result<(), BrokerError> {
         let idle_ms = whole_ms(piece.shared.options.idle);
         let now_ms = piece.now_ms;
@@ -193,15 +193,15 @@ impl Transfer {
     }
 }
 
-/// One piece of work, with what has to be noted down once it is written.
+/// A piece of work, with the notes to make once it is written.
 struct Piece<'a> {
     shared: &'a Shared,
     store: &'a Store,
     change: Change<'a>,
-    /// How many bytes more it may have.
+    /// The bytes that it may still take.
     left: usize,
     now_ms: u64,
-    /// The topics in it; each once, as a key must be in a change once at most.
+    /// The topics in it. Each is there once, as a key may be in a change only once.
     topics: BTreeMap<Topic, Moved>,
     answers: Vec<(AnswerKey, u64)>,
 }
@@ -229,7 +229,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// Brings the tables up to date with a topic. Returns whether more has to be removed.
+    /// Adds the update of a topic. Returns whether more runs have to be removed.
     fn move_topic(&mut self, topic: &Topic) -> bool {
         if self.topics.contains_key(topic) {
             return false;
@@ -238,7 +238,7 @@ impl<'a> Piece<'a> {
         let read = self
             .shared
             .enter_reading(topic, Cached::needs_reading, update);
-        // Where the tables cannot be read, what is in the log is moved all the same.
+        // If the tables cannot be read, the log is moved all the same.
         let Some(update) = read.unwrap_or_else(|_| self.shared.topics.enter(topic, update)) else {
             return false;
         };
@@ -262,7 +262,7 @@ impl<'a> Piece<'a> {
     }
 
     fn move_answer(&mut self, key: AnswerKey, ends_ms: u64) {
-        // Where there is another one by now, its own turn comes.
+        // An answer that has replaced it is moved in its own turn.
         if let Some(answer) = self.shared.recent.get(&key)
             && answer.ends_ms == ends_ms
         {
@@ -274,8 +274,7 @@ impl<'a> Piece<'a> {
         self.left = self.left.saturating_sub(STEP_OVERHEAD);
     }
 
-    /// Ends the life of a topic, unless it is in use. Returns whether there is something
-    /// to be removed first.
+    /// Forgets a topic unless it is in use. Returns whether runs have to be removed first.
     fn forget(&mut self, topic: &Topic) -> Result<bool, BrokerError> {
         let (in_use, is_bare) = self
             .shared
@@ -287,12 +286,12 @@ impl<'a> Piece<'a> {
         Ok(!is_bare)
     }
 
-    /// Writes it and notes it down. If that fails it is open what is in the tables of the
-    /// topics returned.
+    /// Writes the change and makes the notes. If that fails, returns the topics whose state
+    /// in the tables is unknown.
     fn commit(mut self) -> Result<(), (Failure, Vec<Topic>)> {
         let forgets = |moved: &Moved| matches!(moved, Moved::Forgotten);
         if self.topics.values().any(forgets) {
-            // Before anybody can miss them in the tables.
+            // Before anybody can find the topics missing in the tables.
             let epoch = self.shared.unborn.renew(self.now_ms);
             self.change.set_unborn(epoch);
         }

@@ -6,9 +6,9 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::position::Epoch;
 use crate::topic::Topic;
 
-/// The epochs of topics in which nothing was published yet, or nothing since they were
-/// forgotten. Nothing of such a topic is on disk: its epoch follows from its name and from the
-/// one that the store keeps.
+/// The epochs of topics without publications, or without any since they were forgotten. Such
+/// a topic is not on disk: its epoch is derived from its name and from an epoch that the
+/// store keeps.
 pub(super) struct Unborn(Mutex<Epoch>);
 
 impl Unborn {
@@ -20,8 +20,8 @@ impl Unborn {
         self.0.lock().with_key(xxh3_128(topic.as_str().as_bytes()))
     }
 
-    /// Topics are about to be forgotten: what comes after them has other epochs. Returns the
-    /// one to be kept.
+    /// Replaces the epoch in memory, because topics are about to be forgotten and their next
+    /// lives need other epochs. Returns the epoch for the store to keep.
     pub(super) fn renew(&self, now_ms: u64) -> Epoch {
         let epoch = Epoch::begin(now_ms);
         *self.0.lock() = epoch;

@@ -21,26 +21,26 @@ use crate::topic::Topic;
 
 /// The most requests in one group.
 const GROUP_REQUESTS: usize = 8192;
-/// The most bytes of a group, more or less.
+/// The approximate bytes of a full group.
 const GROUP_BYTES: usize = 8 << 20;
-/// How long the writer waits after a failure before it tries again.
+/// The time between two attempts after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Whether there is room again is found out by writing as much as this.
+/// The size of the test for free space.
 const PROBE_BYTES: usize = 1 << 20;
 
-/// The only one who writes: takes requests by the group, and between groups moves what they
-/// left in the log to the tables.
+/// The only writer of the store: writes requests in groups, and moves the log to the tables
+/// in between.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     requests: Receiver<Request>,
     /// The number of the newest group.
     group: u64,
-    /// What the next new topic is numbered.
+    /// The number of the next new topic.
     next_topic: u64,
     transfer: Transfer,
-    /// Set after the disk failed: why, and when it was tried last.
+    /// The last failure of the disk and the time of the last attempt, until one succeeds.
     failed: Option<(Failure, Instant)>,
-    /// Topics of which it is open what is on disk, and the newest offset that is certain.
+    /// The topics whose state on disk is unknown, each with its last durable offset.
     doubtful: BTreeMap<Topic, u64>,
 }
 
@@ -61,7 +61,7 @@ impl Writer {
         })
     }
 
-    /// Writes until nobody can ask for anything any more.
+    /// Writes until the broker is dropped.
     pub(super) fn run(mut self) {
         loop {
             let first = match self.requests.recv_timeout(self.transfer.rest()) {
@@ -69,7 +69,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            // What came while the last group was written is the next one.
+            // The requests that came while the last group was written form the next one.
             let mut requests = Vec::from_iter(first);
             let mut bytes = 0;
             while bytes < GROUP_BYTES
@@ -90,7 +90,7 @@ impl Writer {
         }
     }
 
-    /// Writes a group. Returns what it adds to the log.
+    /// Writes a group. Returns the bytes that it adds to the log.
     fn write(&mut self, requests: Vec<Request>) -> usize {
         if let Err(failure) = self.recover() {
             for request in requests {
@@ -104,7 +104,7 @@ impl Writer {
             return 0;
         };
         let mut group = Group::new(&shared, store, self.next_topic);
-        // Room in the queue is free again when the group is written, all at once.
+        // The room in the queue is freed all at once when the group is written.
         let mut space: Option<OwnedSemaphorePermit> = None;
         for request in requests {
             group.add(request.task);
@@ -149,12 +149,12 @@ impl Writer {
     fn fail(&mut self, failure: Failure, doubtful: impl IntoIterator<Item = (Topic, u64)>) {
         self.failed = Some((failure, Instant::now()));
         for (topic, certain) in doubtful {
-            // The first failure knows best: nothing was written since.
+            // The first failure has the right offset, as nothing was written since.
             self.doubtful.entry(topic).or_insert(certain);
         }
     }
 
-    /// After a failure: opens the store anew once the disk takes something again.
+    /// Opens the store again after a failure, once the disk can be written to.
     fn recover(&mut self) -> Result<(), Failure> {
         let Some((failure, tried)) = &self.failed else {
             return Ok(());
@@ -177,7 +177,7 @@ impl Writer {
 
     fn reopen(&mut self) -> Result<(), BrokerError> {
         let shared = Arc::clone(&self.shared);
-        // While there is no room the old one is good for reading, and a new one is not.
+        // While the disk is full the old store can read, and a new one could not be opened.
         probe(&shared.directory).map_err(fjall::Error::Io)?;
         {
             let mut store = shared.store.write();
@@ -187,7 +187,7 @@ impl Writer {
             *store = Some(opened);
         }
         (self.group, self.next_topic) = numbers(&shared)?;
-        // What was only in the log is in the tables now.
+        // Opening has moved the log to the tables.
         for topic in self.transfer.reset() {
             shared
                 .topics
@@ -205,12 +205,12 @@ impl Writer {
     }
 }
 
-/// The number of the newest group, and that of the next new topic.
+/// The number of the newest group and the number of the next new topic.
 fn numbers(shared: &Shared) -> Result<(u64, u64), BrokerError> {
     shared.with_store(|store| Ok((store.group()?, store.next_topic()?)))
 }
 
-/// Reads a topic again and hands on what is on disk beyond what was certain.
+/// Reads a topic again and delivers its publications after the last durable one.
 fn deliver_after(shared: &Shared, topic: &Topic, certain: u64) -> Result<(), BrokerError> {
     shared.topics.enter(topic, |cached, _| cached.unload());
     shared.enter_loaded(topic, |cached, now_ms| {
@@ -227,7 +227,7 @@ fn deliver_after(shared: &Shared, topic: &Topic, certain: u64) -> Result<(), Bro
     })
 }
 
-/// Finds out whether the disk takes something.
+/// Tests whether the disk can be written to.
 fn probe(directory: &Path) -> io::Result<()> {
     let path = directory.join("PROBE");
     let write = || -> io::Result<()> {
