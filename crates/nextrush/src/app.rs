@@ -135,9 +135,9 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         self
     }
 
-    /// Adds a route for GET requests (and HEAD, as axum does).
+    /// Adds a route for GET and HEAD requests.
     pub fn get<H: Handler<T, S>, T: 'static>(&mut self, pattern: &str, handler: H) -> &mut Self {
-        self.route(pattern, get(handler.clone()).connect(handler))
+        self.route(pattern, get(handler))
     }
 
     /// Adds a route for POST requests.

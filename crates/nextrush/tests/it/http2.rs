@@ -231,6 +231,7 @@ async fn what_is_no_opening_handshake_is_refused() {
 
     let mut app = App::new();
     app.ws("/", |socket: Socket| socket.send("welcome"));
+    app.get("/page", async || "no socket");
     let server = serve(app).await;
     let stream = TcpStream::connect(server.address()).await.unwrap();
     let streams = crate::ways::Streams::open(stream).await;
@@ -270,6 +271,10 @@ async fn what_is_no_opening_handshake_is_refused() {
         (
             request(Method::CONNECT, websocket, Some("13"), "/nowhere"),
             StatusCode::NOT_FOUND,
+        ),
+        (
+            request(Method::CONNECT, websocket, Some("13"), "/page"),
+            StatusCode::METHOD_NOT_ALLOWED,
         ),
     ] {
         let refused = streams.request(request).await.err().unwrap();
