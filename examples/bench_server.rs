@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use axum::extract::{Path, Query};
 use clap::Parser;
 use nextrush::{
-    App, BoxError, ChatServer, DeflateConfig, EngineConfig, JoinError, MemoryBroker, Message,
-    Options, RoomName, Socket, User,
+    App, BoxError, ChatServer, DeflateConfig, EngineConfig, JoinError, Message, Options, RoomName,
+    Socket, User,
 };
 use nextrush_broker::{EmbeddedBroker, OpenError};
 use serde::Deserialize;
@@ -47,10 +47,11 @@ pub fn app(arguments: &Arguments) -> Result<App, OpenError> {
     if let Some(shards) = NonZeroUsize::new(arguments.shards) {
         config.shards = shards;
     }
-    let mut app = match &arguments.store {
-        Some(directory) => App::with(config, EmbeddedBroker::open(directory)?),
-        None => App::with(config, MemoryBroker::new()),
-    };
+    let mut builder = App::builder().engine(config);
+    if let Some(directory) = &arguments.store {
+        builder = builder.broker(EmbeddedBroker::open(directory)?);
+    }
+    let mut app = builder.build();
     let chat = ChatServer::new(app.handle());
 
     // Nothing is compressed for a client that does not offer it.

@@ -51,7 +51,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use nextrush::{
     App, ChannelPolicy, Channels, ChatServer, EmbeddedBroker, EngineConfig, Handle, LiveUpdates,
-    MemoryBroker, OpenError,
+    OpenError,
 };
 use serde_json::{Value, json};
 
@@ -73,9 +73,10 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     if let Some(shards) = config.shards {
         engine.shards = shards;
     }
+    let builder = App::builder().engine(engine);
     let (mut app, is_kept) = match open(&config.store)? {
-        Some(broker) => (App::with(engine, broker), true),
-        None => (App::with(engine, MemoryBroker::new()), false),
+        Some(broker) => (builder.broker(broker).build(), true),
+        None => (builder.build(), false),
     };
     app.origins(config.origins.clone());
     app.jwt(config.jwt.clone());

@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::Router;
@@ -10,8 +12,7 @@ use axum::handler::Handler;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, Route, delete, get, patch, post, put};
 use nextrush_broker::{Broker, MemoryBroker};
-use nextrush_engine::{Config, Engine, Options};
-use std::sync::Arc;
+use nextrush_engine::{Config as EngineConfig, Engine, Options};
 use tower::{Layer, Service};
 
 use crate::auth::Jwt;
@@ -64,18 +65,23 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     /// thread per core.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Config::default(), MemoryBroker::new())
+        Self::builder().build()
     }
 
-    /// An application with an engine configuration and a broker of your choice.
+    /// Chooses the engine's configuration and the broker of an application.
+    ///
+    /// ```
+    /// use nextrush::{App, EngineConfig};
+    ///
+    /// let engine = EngineConfig { connections: 10_000, ..EngineConfig::default() };
+    /// let app: App = App::builder().engine(engine).build();
+    /// ```
     #[must_use]
-    pub fn with(config: Config, broker: impl Broker) -> Self {
-        Self {
-            router: Router::new(),
-            handle: Handle::new(Engine::new(config), Arc::new(broker)),
-            options: Options::default(),
-            origins: OriginPolicy::default(),
-            jwt: None,
+    pub fn builder() -> AppBuilder<S> {
+        AppBuilder {
+            engine: EngineConfig::default(),
+            broker: None,
+            state: PhantomData,
         }
     }
 
@@ -268,6 +274,50 @@ impl App {
     pub fn listen(self, addr: impl ToAddr) -> Listen {
         let handle = self.handle.clone();
         Listen::new(self.into_router(), handle, addr.to_addr())
+    }
+}
+
+/// An application before it has routes; made by [`App::builder`].
+pub struct AppBuilder<S = ()> {
+    engine: EngineConfig,
+    broker: Option<Arc<dyn Broker>>,
+    state: PhantomData<fn() -> S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> AppBuilder<S> {
+    /// Sets how many threads serve sockets and how many connections there may be.
+    #[must_use]
+    pub fn engine(mut self, config: EngineConfig) -> Self {
+        self.engine = config;
+        self
+    }
+
+    /// Sets the broker that keeps what topics remember. Default: a [`MemoryBroker`].
+    #[must_use]
+    pub fn broker(mut self, broker: impl Broker) -> Self {
+        self.broker = Some(Arc::new(broker));
+        self
+    }
+
+    /// An application without routes. Its threads start here.
+    #[must_use]
+    pub fn build(self) -> App<S> {
+        let broker = self.broker.unwrap_or_else(|| Arc::new(MemoryBroker::new()));
+        App {
+            router: Router::new(),
+            handle: Handle::new(Engine::new(self.engine), broker),
+            options: Options::default(),
+            origins: OriginPolicy::default(),
+            jwt: None,
+        }
+    }
+}
+
+impl<S> fmt::Debug for AppBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppBuilder")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
     }
 }
 

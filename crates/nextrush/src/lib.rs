@@ -56,7 +56,7 @@ mod room_manager;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::App;
+pub use app::{App, AppBuilder};
 pub use auth::{AuthError, AuthRejection, Authenticated, Jwt, KeyError, SignError};
 pub use chat::ChatServer;
 pub use error::{BoxError, Error, Result};

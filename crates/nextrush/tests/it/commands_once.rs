@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Client, SECRET, serve, token, without_timestamp};
 
 async fn server(broker: impl Broker) -> Server {
-    let mut app = App::with(nextrush::EngineConfig::default(), broker);
+    let mut app = App::builder().broker(broker).build();
     app.jwt(Jwt::hs256(SECRET));
     let chat = ChatServer::new(app.handle());
     let live = LiveUpdates::new(app.handle());

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nextrush::{App, ChannelPolicy, Channels, EngineConfig, LiveUpdates, Server, Socket};
+use nextrush::{App, ChannelPolicy, Channels, LiveUpdates, Server, Socket};
 use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, ManualClock};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -54,7 +54,7 @@ impl Node {
                 Err(_) => tokio::task::yield_now().await,
             }
         };
-        let mut app = App::with(EngineConfig::default(), broker);
+        let mut app = App::builder().broker(broker).build();
         let channels = Channels::new()
             .channel("kept-long", ChannelPolicy::new().history(200, 60 * MINUTE))
             .unwrap()

@@ -4,9 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-use nextrush::{
-    App, EngineConfig, MemoryBroker, Message, Server, Socket, blocking, offload, place_by,
-};
+use nextrush::{App, EngineConfig, Message, Server, Socket, blocking, offload, place_by};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -17,7 +15,7 @@ fn app_of_shards(shards: usize) -> App {
         shards: NonZeroUsize::new(shards).unwrap(),
         ..EngineConfig::default()
     };
-    App::with(config, MemoryBroker::new())
+    App::builder().engine(config).build()
 }
 
 fn thread_name() -> String {

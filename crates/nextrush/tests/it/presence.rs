@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use nextrush::{
-    App, Authenticated, ChannelPolicy, Channels, EngineConfig, Jwt, LiveUpdates, Server, Socket,
-};
+use nextrush::{App, Authenticated, ChannelPolicy, Channels, Jwt, LiveUpdates, Server, Socket};
 use nextrush_broker::EmbeddedBroker;
 use serde_json::{Value, json};
 
@@ -157,7 +155,7 @@ async fn a_restart_with_a_drain_is_heard_of_by_nobody() {
                 Err(_) => tokio::task::yield_now().await,
             }
         };
-        serve(app(App::with(EngineConfig::default(), broker))).await
+        serve(app(App::builder().broker(broker).build())).await
     };
     let first = start().await;
     let mut ada = join(&first, "ada").await;

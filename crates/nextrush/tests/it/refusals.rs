@@ -308,13 +308,13 @@ async fn a_head_beyond_sixteen_kilobytes_is_refused() {
 
 #[tokio::test]
 async fn a_full_server_refuses_before_the_upgrade() {
-    use nextrush::{EngineConfig, MemoryBroker};
+    use nextrush::EngineConfig;
 
     let config = EngineConfig {
         connections: 1,
         ..EngineConfig::default()
     };
-    let mut app: App = App::with(config, MemoryBroker::new());
+    let mut app: App = App::builder().engine(config).build();
     app.ws("/", |socket: Socket| socket.send("in"));
     let server = serve(app).await;
     let mut first = Client::connect(&server, "/").await;

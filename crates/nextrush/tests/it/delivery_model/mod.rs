@@ -644,7 +644,7 @@ impl Node {
             shards,
             ..EngineConfig::default()
         };
-        let mut app = App::with(config, broker);
+        let mut app = App::builder().engine(config).broker(broker).build();
         let mut channels = Channels::new();
         for channel in CHANNELS {
             let Channel {
