@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use axum::extract::{Path, Query};
 use clap::Parser;
 use nextrush::{
-    App, BoxError, ChatServer, DeflateConfig, EngineConfig, JoinError, Message, Options, RoomName,
-    Socket, User,
+    App, BoxError, ChatServer, DeflateConfig, EngineConfig, JoinError, Message, RoomName, Socket,
+    SocketOptions, User,
 };
 use nextrush_broker::{EmbeddedBroker, OpenError};
 use serde::Deserialize;
@@ -55,9 +55,9 @@ pub fn app(arguments: &Arguments) -> Result<App, OpenError> {
     let chat = ChatServer::new(app.handle());
 
     // Nothing is compressed for a client that does not offer it.
-    app.options(Options {
+    app.options(SocketOptions {
         deflate: Some(DeflateConfig::default()),
-        ..Options::default()
+        ..SocketOptions::default()
     });
 
     app.ws("/echo", |socket: Socket| {

@@ -7,7 +7,8 @@
 
 use clap::Parser;
 use nextrush::{
-    App, Backlog, BoxError, DeflateConfig, Limits, Message, Options, Origin, OriginPolicy, Socket,
+    App, Backlog, BoxError, DeflateConfig, Limits, Message, Origin, OriginPolicy, Socket,
+    SocketOptions,
 };
 
 /// Echoes every WebSocket message at /echo.
@@ -39,9 +40,9 @@ pub fn app(arguments: &Arguments) -> App {
     let mut app = App::new();
 
     if !arguments.allow_origin.is_empty() {
-        app.origins(OriginPolicy::List(arguments.allow_origin.clone()));
+        app.origins(OriginPolicy::list(arguments.allow_origin.clone()));
     }
-    app.options(Options {
+    app.options(SocketOptions {
         limits: Limits::message(arguments.max_message),
         // One message of any length is always answered; this lets a client send a second
         // one before it has read the first.
@@ -51,7 +52,7 @@ pub fn app(arguments: &Arguments) -> App {
         },
         // Off by default: a message here holds no secret.
         deflate: (!arguments.no_deflate).then(DeflateConfig::default),
-        ..Options::default()
+        ..SocketOptions::default()
     });
 
     app.ws("/echo", |socket: Socket| {

@@ -119,7 +119,7 @@ impl Config {
         let origins = if cli.allow_origin.is_empty() {
             OriginPolicy::SameOrigin
         } else {
-            OriginPolicy::List(cli.allow_origin)
+            OriginPolicy::list(cli.allow_origin)
         };
         Ok(Self {
             addr: cli.listen,

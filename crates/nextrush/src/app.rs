@@ -12,16 +12,18 @@ use axum::handler::Handler;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, Route, delete, get, patch, post, put};
 use nextrush_broker::{Broker, MemoryBroker};
-use nextrush_engine::{Config as EngineConfig, Engine, Options};
+use nextrush_engine::{Config as EngineConfig, Engine, Options as SocketOptions};
+use tower::util::option_layer;
 use tower::{Layer, Service};
 
 use crate::auth::Jwt;
 use crate::server::{Listen, ToAddr};
 use crate::socket::handle::Handle;
 use crate::socket::room::Rooms;
-use crate::upgrade::endpoint::{Endpoint, EndpointHandler};
+use crate::upgrade::endpoint::Endpoint;
 use crate::upgrade::origin::OriginPolicy;
 use crate::upgrade::pattern;
+use crate::upgrade::ws;
 
 /// An application: HTTP routes and WebSocket routes side by side.
 ///
@@ -55,8 +57,8 @@ use crate::upgrade::pattern;
 pub struct App<S = ()> {
     router: Router<S>,
     handle: Handle,
-    options: Options,
-    origins: OriginPolicy,
+    options: Option<SocketOptions>,
+    origins: Option<OriginPolicy>,
     jwt: Option<Jwt>,
 }
 
@@ -85,57 +87,37 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         }
     }
 
-    /// Adds a WebSocket route; see [`Endpoint`] for what a handler may be.
-    ///
-    /// A request that is no valid opening handshake (RFC 6455 §4.2.1; over HTTP/2
-    /// RFC 8441 §5) gets 426, 400 or what else says what is wrong, a foreign origin 403, a rejecting extractor answers itself; all with
-    /// a JSON body, and none of them upgrades.
+    /// Adds a WebSocket route: `app.route(pattern, ws(handler))`, with the pattern as it is
+    /// written here as the endpoint's name. See [`ws`] for refusals and settings, and
+    /// [`Endpoint`] for what a handler may be.
     ///
     /// # Panics
     ///
     /// Panics on an invalid pattern and when a route with the same pattern and
     /// method exists, as axum does.
     pub fn ws<M: 'static>(&mut self, pattern: &str, endpoint: impl Endpoint<S, M>) -> &mut Self {
-        self.ws_with(pattern, self.options.clone(), endpoint)
+        self.route(pattern, ws::with_pattern(endpoint, pattern))
     }
 
-    /// As [`ws`](Self::ws), with limits and times of its own.
-    ///
-    /// # Panics
-    ///
-    /// As [`ws`](Self::ws).
-    pub fn ws_with<M: 'static>(
-        &mut self,
-        pattern: &str,
-        options: Options,
-        endpoint: impl Endpoint<S, M>,
-    ) -> &mut Self {
-        let name = options.name.clone().unwrap_or_else(|| pattern.into());
-        let options = Options {
-            name: Some(name),
-            ..options
-        };
-        let origins = self.origins.clone();
-        let handler = EndpointHandler::new(endpoint, self.handle.clone(), options, origins);
-        self.route(pattern, get(handler.clone()).connect(handler))
-    }
-
-    /// Sets the limits and times of the WebSocket routes that are added after
-    /// this: message size, heartbeat, backlog and so on.
-    pub fn options(&mut self, options: Options) -> &mut Self {
-        self.options = options;
+    /// Sets the limits and times of all WebSocket routes of the application: message size,
+    /// heartbeat, backlog and so on. An `Extension(options)` layer around a route holds for
+    /// that alone; see [`ws`](ws#settings).
+    pub fn options(&mut self, options: SocketOptions) -> &mut Self {
+        self.options = Some(options);
         self
     }
 
-    /// Says which web pages may open the WebSocket routes that are added after
-    /// this. By default those of the same origin only.
+    /// Sets which web pages may open the application's WebSocket routes: by default those of
+    /// the same origin. An `Extension(origins)` layer around a route holds for that alone; see
+    /// [`ws`](ws#settings).
     pub fn origins(&mut self, origins: OriginPolicy) -> &mut Self {
-        self.origins = origins;
+        self.origins = Some(origins);
         self
     }
 
     /// Sets the key and rules by which [`Authenticated`](crate::Authenticated)
-    /// checks tokens, for all routes of the application.
+    /// checks tokens, for all routes of the application. An `Extension(jwt)` layer around a
+    /// route holds for that alone.
     pub fn jwt(&mut self, jwt: Jwt) -> &mut Self {
         self.jwt = Some(jwt);
         self
@@ -239,11 +221,13 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     /// merge it into another router. Whoever serves it closes the sockets at the
     /// end with [`Handle::close_all`].
     pub fn into_router(self) -> Router<S> {
-        let router = self.router.layer(Extension(self.handle));
-        match self.jwt {
-            Some(jwt) => router.layer(Extension(jwt)),
-            None => router,
-        }
+        // Outside of the layers that the application has added, which win.
+        self.router.layer((
+            Extension(self.handle),
+            option_layer(self.options.map(Extension)),
+            option_layer(self.origins.map(Extension)),
+            option_layer(self.jwt.map(Extension)),
+        ))
     }
 
     fn change(&mut self, change: impl FnOnce(Router<S>) -> Router<S>) -> &mut Self {
@@ -306,8 +290,8 @@ impl<S: Clone + Send + Sync + 'static> AppBuilder<S> {
         App {
             router: Router::new(),
             handle: Handle::new(Engine::new(self.engine), broker),
-            options: Options::default(),
-            origins: OriginPolicy::default(),
+            options: None,
+            origins: None,
             jwt: None,
         }
     }

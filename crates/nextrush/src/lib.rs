@@ -25,7 +25,7 @@
 //! - [`Handle`] and [`Rooms`]: sending to many, from anywhere.
 //! - [`ChatServer`], [`LiveUpdates`], [`RoomManager`]: whole features to mount.
 //! - [`Jwt`] and [`Authenticated`]: who a client is.
-//! - [`Options`], [`OriginPolicy`], [`rate_limit()`]: what a client may do.
+//! - [`SocketOptions`], [`OriginPolicy`], [`rate_limit()`]: what a client may do.
 //! - `testing`, with the feature of that name: tests without sockets, in virtual time.
 
 // From the front door inwards: an application, its endpoints, their sockets.
@@ -86,6 +86,7 @@ pub use topic::topics::SubscribeError;
 pub use upgrade::endpoint::Endpoint;
 pub use upgrade::origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use upgrade::place::place_by;
+pub use upgrade::ws::ws;
 
 pub use nextrush_broker::{
     Broker, BrokerError, CommandKey, CommandKeyError, Epoch, History, HistoryQuery, MemoryBroker,
@@ -95,7 +96,7 @@ pub use nextrush_broker::{
 pub use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 pub use nextrush_engine::{
     Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Counts, Heartbeat,
-    InvalidConnectionId, Metrics as EngineMetrics, Options, PingLimit, ShardMetrics, State,
-    TurnTimes,
+    InvalidConnectionId, Metrics as EngineMetrics, Options as SocketOptions, PingLimit,
+    ShardMetrics, State, TurnTimes,
 };
 pub use nextrush_protocol::{CloseCode, DeflateConfig, Limits, Retry};

@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::Path;
 use nextrush::{
-    App, ConnectionError, ErrorMessage, JoinError, Message, Options, SlidingWindow, Socket,
-    rate_limit,
+    App, ConnectionError, ErrorMessage, JoinError, Message, SlidingWindow, Socket, SocketOptions,
+    rate_limit, ws,
 };
 use serde_json::Value;
 
@@ -19,11 +20,11 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 pub(super) fn add(app: &mut App) {
     // It pings on its own schedule and ends before a heartbeat would matter.
-    let options = Options {
+    let options = SocketOptions {
         heartbeat: None,
-        ..Options::default()
+        ..SocketOptions::default()
     };
-    app.ws_with("/robust-chat/:roomId", options, enter);
+    app.route("/robust-chat/:roomId", ws(enter).layer(Extension(options)));
 }
 
 fn enter(socket: Socket, Path(room): Path<RoomId>) -> Result<(), JoinError> {

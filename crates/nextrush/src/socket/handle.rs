@@ -16,7 +16,8 @@ use nextrush_protocol::{CloseCode, CloseFrame};
 use smallvec::smallvec;
 
 use super::parts::AppParts;
-use crate::message::UserId;
+use crate::http::refusal;
+use crate::message::{ErrorCode, UserId};
 use crate::socket::Socket;
 use crate::socket::drain;
 use crate::socket::room::{JoinError, RoomName, Rooms};
@@ -246,6 +247,7 @@ pub struct MissingHandle;
 impl IntoResponse for MissingHandle {
     fn into_response(self) -> Response {
         tracing::error!("{self}");
-        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        refusal::new(status, ErrorCode::Internal, self.to_string())
     }
 }

@@ -320,7 +320,7 @@ impl Socket {
     }
 
     /// The endpoint that the socket came to: its route's pattern, or the
-    /// [name](crate::Options::name) that was given.
+    /// [name](crate::SocketOptions::name) that was given.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.0.endpoint().unwrap_or_default()

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
@@ -25,7 +26,7 @@ use crate::message::ErrorCode;
 /// use nextrush::{App, OriginPolicy};
 ///
 /// let mut app: App = App::new();
-/// app.origins(OriginPolicy::List(vec!["https://example.com".parse()?]));
+/// app.origins(OriginPolicy::list(["https://example.com".parse()?]));
 /// # Ok::<(), nextrush::InvalidOrigin>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,13 +46,19 @@ pub enum OriginPolicy {
     SameOrigin,
     /// Pages from one of these origins and from no other; the server's own is not
     /// among them unless it is listed.
-    List(Vec<Origin>),
+    List(Arc<[Origin]>),
     /// Every page. Right only where nothing depends on cookies, client certificates
     /// or the client's place in a network.
     Any,
 }
 
 impl OriginPolicy {
+    /// The policy that lets pages of these origins through and no others.
+    #[must_use]
+    pub fn list(origins: impl IntoIterator<Item = Origin>) -> Self {
+        Self::List(origins.into_iter().collect())
+    }
+
     /// Checks the headers of a request.
     ///
     /// # Errors
@@ -260,12 +267,7 @@ mod tests {
     }
 
     fn list(origins: &[&str]) -> OriginPolicy {
-        OriginPolicy::List(
-            origins
-                .iter()
-                .map(|origin| origin.parse().unwrap())
-                .collect(),
-        )
+        OriginPolicy::list(origins.iter().map(|origin| origin.parse().unwrap()))
     }
 
     #[test]

@@ -13,7 +13,7 @@ use http::request::Parts;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
-use nextrush_engine::{Handover, Options, Transport};
+use nextrush_engine::{Handover, Options as SocketOptions, Transport};
 use nextrush_protocol::DeflateParams;
 #[cfg(unix)]
 use tokio::io::AsyncWriteExt as _;
@@ -38,10 +38,10 @@ use crate::upgrade::simulated;
 
 /// Prepares the upgrade: the connection moves to the engine as soon as the answer
 /// to the request has been written.
-pub(crate) fn start(
+pub(super) fn start(
     parts: &mut Parts,
     app: &Handle,
-    options: &Arc<Options>,
+    options: Arc<SocketOptions>,
     deflate: Option<DeflateParams>,
     open: Open,
 ) -> Result<(), UpgradeError> {
@@ -55,9 +55,7 @@ pub(crate) fn start(
             placement,
             ..Handover::default()
         };
-        let accepted = app
-            .engine()
-            .accept(transport, handover, Arc::clone(options), events);
+        let accepted = app.engine().accept(transport, handover, options, events);
         return accepted.map(drop).map_err(|_| UpgradeError::Full);
     }
     let upgrade = parts.extensions.remove::<OnUpgrade>();
@@ -75,7 +73,6 @@ pub(crate) fn start(
     };
     let busy = parts.extensions.remove::<Busy>();
     let app = app.clone();
-    let options = Arc::clone(options);
     tokio::spawn(async move {
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
@@ -103,7 +100,7 @@ pub(crate) fn start(
 
 /// Why a valid opening handshake does not lead to a socket.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-pub(crate) enum UpgradeError {
+pub(super) enum UpgradeError {
     /// Whoever serves the router does not let connections be upgraded.
     #[error("this connection cannot be upgraded")]
     NotUpgradable,

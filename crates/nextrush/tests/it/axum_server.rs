@@ -12,7 +12,7 @@ use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use nextrush::{App, Message, Options, Socket};
+use nextrush::{App, Message, Socket, SocketOptions};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
 use tokio_tungstenite::{WebSocketStream, client_async, connect_async, tungstenite};
@@ -157,11 +157,12 @@ async fn a_stream_that_is_not_tcp_is_bridged() {
 #[tokio::test]
 async fn a_bridged_client_that_does_not_answer_the_close_is_let_go() {
     let mut app: App = App::new();
-    let options = Options {
+    let options = SocketOptions {
         close_timeout: Duration::from_millis(50),
-        ..Options::default()
+        ..SocketOptions::default()
     };
-    app.ws_with("/", options, |socket: Socket| socket.close(4000, "enough"));
+    app.options(options);
+    app.ws("/", |socket: Socket| socket.close(4000, "enough"));
     let _handle = app.handle().clone();
     let (client, mut end) = over_a_stream(app).await;
     // It reads nothing and says nothing.

@@ -37,6 +37,7 @@ mod publishing;
 mod recovery;
 mod refusals;
 mod rooms;
+mod routes;
 mod server;
 mod slow_readers;
 mod sockets;

@@ -274,9 +274,7 @@ async fn a_foreign_page_is_refused() {
 #[tokio::test]
 async fn the_origins_of_a_route_can_be_listed() {
     let mut app = App::new();
-    app.origins(OriginPolicy::List(vec![
-        "https://example.com".parse().unwrap(),
-    ]));
+    app.origins(OriginPolicy::list(["https://example.com".parse().unwrap()]));
     app.ws("/", |socket: Socket| socket.send("in"));
     let server = serve(app).await;
     for (origin, expected) in [

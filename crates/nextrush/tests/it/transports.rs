@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nextrush::{App, CloseReason, Message, Options, Socket};
+use nextrush::{App, CloseReason, Message, Socket, SocketOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Theirs;
@@ -112,10 +112,11 @@ async fn a_client_that_does_not_read_costs_a_bounded_amount() {
         println!("{way}");
         let (tell, mut told) = mpsc::unbounded_channel();
         let mut app = App::new();
-        let mut options = Options::default();
+        let mut options = SocketOptions::default();
         options.backlog.bytes = 200_000;
         options.close_timeout = Duration::from_millis(10);
-        app.ws_with("/slow", options, move |socket: Socket| {
+        app.options(options);
+        app.ws("/slow", move |socket: Socket| {
             socket.join("news").unwrap();
             let tell = tell.clone();
             socket.on_close(move |_: Socket, reason: CloseReason| {
