@@ -18,8 +18,8 @@ use tower::{Layer, Service};
 
 use crate::auth::Jwt;
 use crate::server::{Listen, ToAddr};
+use crate::socket::audience::Rooms;
 use crate::socket::handle::Handle;
-use crate::socket::room::Rooms;
 use crate::upgrade::endpoint::Endpoint;
 use crate::upgrade::origin::OriginPolicy;
 use crate::upgrade::pattern;

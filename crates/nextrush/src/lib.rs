@@ -72,12 +72,14 @@ pub use message::{
 pub use metrics::Metrics;
 pub use room_manager::RoomManager;
 pub use server::{Listen, ListenAddr, Server, ToAddr};
+pub use socket::audience::Rooms;
 pub use socket::handle::{Handle, MissingHandle};
 pub use socket::handler::{EventHandler, Outcome};
+pub use socket::join::JoinError;
 pub use socket::offload::{blocking, offload};
 pub use socket::rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
-pub use socket::room::{InvalidRoomName, JoinError, RoomName, Rooms};
 pub use socket::room_event::{RoomEvent, RoomEvents};
+pub use socket::room_name::{InvalidRoomName, RoomName};
 pub use socket::{Socket, Timer};
 pub use topic::presence::Snapshot as PresenceSnapshot;
 pub use topic::since::{InvalidSince, Since};

@@ -9,9 +9,11 @@ use serde::Serialize;
 
 use crate::message::Outgoing;
 use crate::socket::Socket;
+use crate::socket::audience::Rooms;
 use crate::socket::handle::Handle;
-use crate::socket::room::{JoinError, RoomName, Rooms};
+use crate::socket::join::JoinError;
 use crate::socket::room_key;
+use crate::socket::room_name::RoomName;
 
 /// Rooms whose members are told when somebody joins or leaves, with the number of
 /// members after it. A socket is in one room of a manager at a time.

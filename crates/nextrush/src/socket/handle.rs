@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 use nextrush_broker::Broker;
-use nextrush_engine::{ConnectionId, Engine, Room, State};
+use nextrush_engine::{ConnectionId, Engine, State};
 use nextrush_protocol::{CloseCode, CloseFrame};
 use smallvec::smallvec;
 
@@ -19,13 +19,12 @@ use super::parts::AppParts;
 use crate::http::refusal;
 use crate::message::{ErrorCode, UserId};
 use crate::socket::Socket;
+use crate::socket::audience::Rooms;
 use crate::socket::drain;
-use crate::socket::room::{JoinError, RoomName, Rooms};
+use crate::socket::join::{self, JoinError, ROOMS_PER_SOCKET};
 use crate::socket::room_event::RoomEvents;
 use crate::socket::room_key;
-
-/// The most rooms one socket can be in.
-const ROOMS_PER_SOCKET: usize = 100;
+use crate::socket::room_name::RoomName;
 
 /// How long sockets get to end when all are closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -204,7 +203,7 @@ impl Handle {
                 limit: ROOMS_PER_SOCKET,
             });
         }
-        join(socket, &room)
+        join::join(socket, &room)
     }
 
     pub(crate) fn join_user(&self, socket: &Socket, user: &UserId) -> Result<(), JoinError> {
@@ -215,11 +214,6 @@ impl Handle {
         let room = self.0.engine.find_room(name);
         room.is_some_and(|room| socket.connection().leave(&room))
     }
-}
-
-/// Joins past the limit on rooms, which counts the application's own ones only.
-pub(crate) fn join(socket: &Socket, room: &Room) -> Result<bool, JoinError> {
-    Ok(socket.connection().join(room)?)
 }
 
 impl fmt::Debug for Handle {

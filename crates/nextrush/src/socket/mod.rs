@@ -1,18 +1,20 @@
 //! The handle of one connected client.
 
+pub(crate) mod audience;
 pub(crate) mod drain;
 mod events;
 pub(crate) mod handle;
 pub(crate) mod handler;
 pub(crate) mod identity;
+pub(crate) mod join;
 mod kept;
 mod listeners;
 pub(crate) mod offload;
 mod parts;
 pub(crate) mod rate_limit;
-pub(crate) mod room;
 pub(crate) mod room_event;
 pub(crate) mod room_key;
+pub(crate) mod room_name;
 mod timer;
 
 use std::any::Any;
@@ -39,7 +41,8 @@ use crate::message::{User, UserId};
 use crate::socket::handle::Handle;
 use crate::socket::handler::{Callback, EventHandler, Outcome};
 use crate::socket::identity::Identity;
-use crate::socket::room::{JoinError, RoomName};
+use crate::socket::join::JoinError;
+use crate::socket::room_name::RoomName;
 
 /// One connected client.
 ///

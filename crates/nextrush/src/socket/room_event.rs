@@ -4,7 +4,7 @@ use nextrush_engine as engine;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::socket::room::RoomName;
+use crate::socket::room_name::RoomName;
 
 /// A room came to have members, or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,8 +23,8 @@ use super::feed::{Behind, Feed, SlowPolicy};
 use super::stream::{Newest, PART, Stream, key_of};
 use crate::message::Outgoing;
 use crate::socket::Socket;
-use crate::socket::handle::{self, Handle};
-use crate::socket::room::JoinError;
+use crate::socket::handle::Handle;
+use crate::socket::join::{self, JoinError};
 use crate::socket::room_key;
 use crate::topic::slow_readers::SlowReaders;
 
@@ -495,7 +495,7 @@ impl Entering {
         let mut state = self.local.state.lock();
         let held = state.take_held(self.ticket);
         let room = &self.local.room;
-        if !handle::join(socket, room)? {
+        if !join::join(socket, room)? {
             // It has got what was held.
             if let Some((offset, _)) = held.last() {
                 history.position.offset = history.position.offset.max(*offset);

@@ -1,132 +1,14 @@
-//! Rooms: named sets of sockets that exist while somebody is in them.
-
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
+//! The members of rooms, as those whom a message goes to.
 
 use nextrush_engine::{self as engine, ConnectionId};
 use nextrush_protocol::CloseCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::message::Outgoing;
 use crate::socket::Socket;
-use crate::socket::handle::{self, Handle};
-
-/// The longest room name in bytes.
-const NAME_LIMIT: usize = 255;
-
-/// A valid name of a room: 1 to 255 bytes without control characters.
-///
-/// Deserialises with that check, so that `Path<RoomName>` refuses anything else
-/// with 400 before the upgrade.
-///
-/// ```
-/// use nextrush::RoomName;
-///
-/// assert_eq!(RoomName::new("lobby")?.as_str(), "lobby");
-/// assert!(RoomName::new("").is_err());
-/// # Ok::<(), nextrush::InvalidRoomName>(())
-/// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RoomName(Arc<str>);
-
-impl RoomName {
-    /// Checks a name.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the name is empty, longer than 255 bytes, or holds a control
-    /// character.
-    pub fn new(name: &str) -> Result<Self, InvalidRoomName> {
-        if name.is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
-            return Err(InvalidRoomName);
-        }
-        Ok(Self(name.into()))
-    }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl AsRef<str> for RoomName {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for RoomName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for RoomName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl FromStr for RoomName {
-    type Err = InvalidRoomName;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::new(name)
-    }
-}
-
-impl TryFrom<String> for RoomName {
-    type Error = InvalidRoomName;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        Self::new(&name)
-    }
-}
-
-impl From<RoomName> for String {
-    fn from(name: RoomName) -> Self {
-        name.0.as_ref().to_owned()
-    }
-}
-
-/// A room name that is empty, too long, or holds control characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a room name has 1 to {NAME_LIMIT} bytes and no control characters")]
-pub struct InvalidRoomName;
-
-/// Why a socket could not join a room.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum JoinError {
-    /// The name is invalid.
-    #[error(transparent)]
-    InvalidName(#[from] InvalidRoomName),
-    /// The socket is in as many rooms as it may be.
-    #[error("a socket can be in {limit} rooms at most")]
-    TooManyRooms {
-        /// The limit that was reached.
-        limit: usize,
-    },
-    /// The socket is closed.
-    #[error("the socket is closed")]
-    Closed,
-    /// The room is one of another application.
-    #[error("the room and the socket belong to different applications")]
-    OtherApplication,
-}
-
-impl From<engine::JoinError> for JoinError {
-    fn from(error: engine::JoinError) -> Self {
-        match error {
-            engine::JoinError::ForeignRoom => Self::OtherApplication,
-            _ => Self::Closed,
-        }
-    }
-}
+use crate::socket::handle::Handle;
+use crate::socket::join::{self, JoinError};
 
 /// The members of one or more rooms, minus exceptions: whom a message goes to.
 ///
@@ -249,7 +131,7 @@ impl Rooms {
     /// framework keeps.
     pub(crate) fn admit(&self, socket: &Socket) -> Result<(), JoinError> {
         for room in &self.rooms {
-            handle::join(socket, room)?;
+            join::join(socket, room)?;
         }
         Ok(())
     }
@@ -276,26 +158,5 @@ impl Rooms {
     /// exception.
     fn is_first_room_of(&self, id: ConnectionId, index: usize) -> bool {
         !self.except.contains(&id) && !self.rooms[..index].iter().any(|room| room.contains(id))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn room_names_are_short_and_free_of_control_characters() {
-        for name in ["lobby", "a/b", "日本", &"x".repeat(255)] {
-            assert!(RoomName::new(name).is_ok(), "{name:?}");
-        }
-        for name in ["", "a\nb", "\0", "a\u{7f}", "a\u{85}b", &"x".repeat(256)] {
-            assert_eq!(RoomName::new(name), Err(InvalidRoomName), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn a_room_name_is_checked_when_it_is_deserialised() {
-        assert!(serde_json::from_str::<RoomName>(r#""lobby""#).is_ok());
-        assert!(serde_json::from_str::<RoomName>(r#""\u0000""#).is_err());
     }
 }

@@ -1,0 +1,113 @@
+//! Names of rooms.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest room name in bytes.
+const NAME_LIMIT: usize = 255;
+
+/// A valid name of a room: 1 to 255 bytes without control characters.
+///
+/// Deserialises with that check, so that `Path<RoomName>` refuses anything else
+/// with 400 before the upgrade.
+///
+/// ```
+/// use nextrush::RoomName;
+///
+/// assert_eq!(RoomName::new("lobby")?.as_str(), "lobby");
+/// assert!(RoomName::new("").is_err());
+/// # Ok::<(), nextrush::InvalidRoomName>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RoomName(Arc<str>);
+
+impl RoomName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the name is empty, longer than 255 bytes, or holds a control
+    /// character.
+    pub fn new(name: &str) -> Result<Self, InvalidRoomName> {
+        if name.is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
+            return Err(InvalidRoomName);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for RoomName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for RoomName {
+    type Err = InvalidRoomName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<String> for RoomName {
+    type Error = InvalidRoomName;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(&name)
+    }
+}
+
+impl From<RoomName> for String {
+    fn from(name: RoomName) -> Self {
+        name.0.as_ref().to_owned()
+    }
+}
+
+/// A room name that is empty, too long, or holds control characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a room name has 1 to {NAME_LIMIT} bytes and no control characters")]
+pub struct InvalidRoomName;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_names_are_short_and_free_of_control_characters() {
+        for name in ["lobby", "a/b", "日本", &"x".repeat(255)] {
+            assert!(RoomName::new(name).is_ok(), "{name:?}");
+        }
+        for name in ["", "a\nb", "\0", "a\u{7f}", "a\u{85}b", &"x".repeat(256)] {
+            assert_eq!(RoomName::new(name), Err(InvalidRoomName), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_room_name_is_checked_when_it_is_deserialised() {
+        assert!(serde_json::from_str::<RoomName>(r#""lobby""#).is_ok());
+        assert!(serde_json::from_str::<RoomName>(r#""\u0000""#).is_err());
+    }
+}
