@@ -346,7 +346,7 @@ async fn disconnect(
     body: Result<Json<Disconnect>, JsonRejection>,
 ) -> Result<Json<Disconnected>, Refusal> {
     let Json(Disconnect { user_id }) = body?;
-    let sockets = app.user(&user_id).members();
+    let sockets = app.user(&user_id).local_members();
     for socket in &sockets {
         socket.close(1008, "Disconnected");
     }

@@ -18,7 +18,7 @@ use tower::{Layer, Service};
 
 use crate::auth::Jwt;
 use crate::server::{Listen, ToAddr};
-use crate::socket::audience::Rooms;
+use crate::socket::audience::Audience;
 use crate::socket::handle::Handle;
 use crate::upgrade::endpoint::Endpoint;
 use crate::upgrade::origin::OriginPolicy;
@@ -207,13 +207,13 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
 
     /// The members of one room; see [`Handle::room`].
     #[must_use]
-    pub fn room(&self, name: impl AsRef<str>) -> Rooms {
+    pub fn room(&self, name: impl AsRef<str>) -> Audience {
         self.handle.room(name)
     }
 
     /// The members of any of several rooms; see [`Handle::rooms`].
     #[must_use]
-    pub fn rooms<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Rooms {
+    pub fn rooms<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Audience {
         self.handle.rooms(names)
     }
 

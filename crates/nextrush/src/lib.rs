@@ -22,7 +22,7 @@
 //! - [`App`]: routes, and how to serve them.
 //! - [`Socket`]: one connected client; [`Endpoint`] and [`EventHandler`] say what
 //!   functions may handle it.
-//! - [`Handle`] and [`Rooms`]: sending to many, from anywhere.
+//! - [`Handle`] and [`Audience`]: sending to many, from anywhere.
 //! - [`ChatServer`], [`LiveUpdates`], [`RoomManager`]: whole features to mount.
 //! - [`Jwt`] and [`Authenticated`]: who a client is.
 //! - [`SocketOptions`], [`OriginPolicy`], [`rate_limit()`]: what a client may do.
@@ -72,7 +72,7 @@ pub use message::{
 pub use metrics::Metrics;
 pub use room_manager::RoomManager;
 pub use server::{Listen, ListenAddr, Server, ToAddr};
-pub use socket::audience::Rooms;
+pub use socket::audience::Audience;
 pub use socket::handle::{Handle, MissingHandle};
 pub use socket::handler::{EventHandler, Outcome};
 pub use socket::join::JoinError;

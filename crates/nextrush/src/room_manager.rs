@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::message::Outgoing;
 use crate::socket::Socket;
-use crate::socket::audience::Rooms;
+use crate::socket::audience::Audience;
 use crate::socket::handle::Handle;
 use crate::socket::join::JoinError;
 use crate::socket::room_key;
@@ -176,7 +176,7 @@ impl RoomManager {
         });
     }
 
-    fn room(&self, name: &RoomName) -> Rooms {
+    fn room(&self, name: &RoomName) -> Audience {
         let name = room_key::of_owner("manager", self.0.owner, name.as_str());
         self.0.app.internal_room(&name)
     }

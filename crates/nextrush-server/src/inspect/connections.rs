@@ -45,7 +45,7 @@ impl List {
     pub(super) fn of(&self, app: &Handle) -> Result<Listed, InvalidConnectionId> {
         let sockets = match &self.user {
             Some(user) => of_user(app, user),
-            None => app.sockets(),
+            None => app.local_sockets(),
         };
         let mut sockets: Vec<_> = sockets
             .into_iter()
@@ -88,9 +88,9 @@ impl List {
 
 /// A user's id in a query is a number or a text: both are meant.
 fn of_user(app: &Handle, user: &str) -> Vec<Socket> {
-    let mut sockets = app.user(&user.into()).members();
+    let mut sockets = app.user(&user.into()).local_members();
     if let Ok(number) = serde_json::from_str::<UserId>(user) {
-        sockets.extend(app.user(&number).members());
+        sockets.extend(app.user(&number).local_members());
     }
     sockets
 }
@@ -102,7 +102,7 @@ fn describe(socket: &Socket) -> Connection {
         user: socket.user(),
         address: socket.address().map(|address| address.to_string()),
         connected_at: socket.connected_at(),
-        rooms: socket.room_count(),
+        rooms: socket.membership_count(),
         backlog_bytes: socket.buffered(),
     }
 }

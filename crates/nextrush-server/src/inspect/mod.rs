@@ -311,10 +311,10 @@ async fn disconnect(
 ) -> Result<Json<Disconnected>, Refusal> {
     let Json(who) = body?;
     let sockets = match (who.user_id, who.connection_id) {
-        (Some(user), None) => app.user(&user).members(),
+        (Some(user), None) => app.user(&user).local_members(),
         (None, Some(id)) => {
             let id: ConnectionId = id.parse()?;
-            app.socket(id).into_iter().collect()
+            app.local_socket(id).into_iter().collect()
         }
         (None, None) | (Some(_), Some(_)) => return Err(Refusal::Nobody),
     };

@@ -24,7 +24,7 @@ use crate::message::request::{Answer, CommandId, Request};
 use crate::message::{ErrorCode, ErrorMessage};
 use crate::message::{User, UserId};
 use crate::socket::Socket;
-use crate::socket::audience::Rooms;
+use crate::socket::audience::Audience;
 use crate::socket::drain;
 use crate::socket::handle::Handle;
 use crate::socket::join::JoinError;
@@ -218,7 +218,7 @@ impl ChatServer {
     }
 
     /// Every socket of a user in this chat, whatever its room.
-    fn sockets_of(&self, user: &UserId) -> Rooms {
+    fn sockets_of(&self, user: &UserId) -> Audience {
         let user = serde_json::json!(user).to_string();
         let name = room_key::of_owner("chat", self.0.owner, &user);
         self.0.app.internal_room(&name)
@@ -603,7 +603,7 @@ impl Member {
     /// Sends a private message; the answer to the sender.
     fn whisper(&self, to: &UserId, text: &str, id: Option<&CommandId>) -> String {
         let target = self.chat.sockets_of(to);
-        if target.is_empty() {
+        if !target.has_local_members() {
             return Answer::new(
                 ErrorMessage::new(ErrorCode::UserOffline, "User not found or offline"),
                 id,

@@ -1,4 +1,4 @@
-//! The members of rooms, as those whom a message goes to.
+//! The sockets that a message goes to.
 
 use nextrush_engine::{self as engine, ConnectionId};
 use nextrush_protocol::CloseCode;
@@ -10,11 +10,13 @@ use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::join::{self, JoinError};
 
-/// The members of one or more rooms, minus exceptions: whom a message goes to.
+/// The sockets that a message goes to: the members of one or more rooms, or the sockets of a
+/// user, minus exceptions.
 ///
-/// Made by [`Handle::room`], [`Handle::rooms`] and [`Handle::user`]. A handle:
-/// it may be kept, and always stands for the members of the moment. Everything
-/// here is synchronous and may be called from any thread.
+/// Made by [`Handle::room`], [`Handle::rooms`] and [`Handle::user`]. A cheap handle that may be
+/// kept and used from any thread; it always stands for the members of the moment.
+///
+/// A count or a list whose name says `local` is that of this process.
 ///
 /// ```
 /// # fn example(app: &nextrush::Handle, socket: &nextrush::Socket) {
@@ -23,14 +25,14 @@ use crate::socket::join::{self, JoinError};
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Rooms {
+pub struct Audience {
     handle: Handle,
     // Handlers keep these, and mostly of one room.
     rooms: SmallVec<[engine::Room; 1]>,
     except: SmallVec<[ConnectionId; 1]>,
 }
 
-impl Rooms {
+impl Audience {
     pub(crate) fn new(handle: Handle, rooms: SmallVec<[engine::Room; 1]>) -> Self {
         Self {
             handle,
@@ -73,56 +75,57 @@ impl Rooms {
         Ok(())
     }
 
-    /// The number of members, each counted once.
+    /// The number of members in this process, each counted once.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn local_len(&self) -> usize {
         match self.rooms.as_slice() {
             [room] if self.except.is_empty() => room.len(),
             _ => self.connections().count(),
         }
     }
 
-    /// Whether nobody is there.
+    /// Whether this process has a member.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.connections().next().is_none()
+    pub fn has_local_members(&self) -> bool {
+        self.connections().next().is_some()
     }
 
-    /// Whether `socket` is among them.
+    /// Whether `socket` is a member.
     #[must_use]
     pub fn contains(&self, socket: &Socket) -> bool {
         !self.except.contains(&socket.id())
             && self.rooms.iter().any(|room| room.contains(socket.id()))
     }
 
-    /// The members, each once, in no particular order.
+    /// The members in this process, each once, in no particular order.
     #[must_use]
-    pub fn members(&self) -> Vec<Socket> {
+    pub fn local_members(&self) -> Vec<Socket> {
         self.connections()
-            .filter_map(|connection| self.handle.socket(connection.id()))
+            .filter_map(|connection| self.handle.local_socket(connection.id()))
             .collect()
     }
 
-    /// Makes every member a member of `room` too. Members that cannot join (see
-    /// [`Socket::join`]) are left out; returns how many are new there.
-    pub fn join(&self, room: impl AsRef<str>) -> usize {
-        let joined = |member: &Socket| member.join(room.as_ref()) == Ok(true);
-        self.members()
-            .iter()
-            .filter(|member| joined(member))
-            .count()
+    /// Makes every member a member of `room` too. Leaves out members that cannot join; see
+    /// [`Socket::join`].
+    pub fn join(&self, room: impl AsRef<str>) {
+        for member in self.local_members() {
+            if let Err(error) = member.join(room.as_ref()) {
+                tracing::debug!(socket = %member.id(), %error, "a member cannot join a room");
+            }
+        }
     }
 
-    /// Takes every member out of `room`; returns how many were in it.
-    pub fn leave(&self, room: impl AsRef<str>) -> usize {
-        let left = |member: &Socket| member.leave(room.as_ref());
-        self.members().iter().filter(|member| left(member)).count()
+    /// Takes every member out of `room`.
+    pub fn leave(&self, room: impl AsRef<str>) {
+        for member in self.local_members() {
+            member.leave(room.as_ref());
+        }
     }
 
     /// Closes every member's socket; see [`Socket::close`].
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) {
         let code = code.into();
-        for member in self.members() {
+        for member in self.local_members() {
             member.close(code, reason);
         }
     }

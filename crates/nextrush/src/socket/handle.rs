@@ -19,7 +19,7 @@ use super::parts::AppParts;
 use crate::http::refusal;
 use crate::message::{ErrorCode, UserId};
 use crate::socket::Socket;
-use crate::socket::audience::Rooms;
+use crate::socket::audience::Audience;
 use crate::socket::drain;
 use crate::socket::join::{self, JoinError, ROOMS_PER_SOCKET};
 use crate::socket::room_event::RoomEvents;
@@ -67,24 +67,24 @@ impl Handle {
 
     /// The members of one room. An [invalid](RoomName) name stands for nobody.
     #[must_use]
-    pub fn room(&self, name: impl AsRef<str>) -> Rooms {
+    pub fn room(&self, name: impl AsRef<str>) -> Audience {
         self.rooms([name])
     }
 
     /// The members of any of several rooms.
     #[must_use]
-    pub fn rooms<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Rooms {
+    pub fn rooms<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Audience {
         let rooms = names
             .into_iter()
             .filter_map(|name| RoomName::new(name.as_ref()).ok())
             .map(|name| self.0.engine.room(name.as_str()))
             .collect();
-        Rooms::new(self.clone(), rooms)
+        Audience::new(self.clone(), rooms)
     }
 
-    /// The names of all rooms that have members.
+    /// The names of all rooms that have members in this process.
     #[must_use]
-    pub fn room_names(&self) -> Vec<RoomName> {
+    pub fn local_room_names(&self) -> Vec<RoomName> {
         let rooms = self.0.engine.rooms();
         rooms
             .iter()
@@ -92,14 +92,14 @@ impl Handle {
             .collect()
     }
 
-    /// Tells from now on which rooms come to have members and which lose the last
-    /// one.
+    /// The rooms of this process that come to have members and those that lose the last one,
+    /// from now on.
     ///
     /// ```
     /// # async fn example(app: &nextrush::Handle) {
     /// use nextrush::RoomEvent;
     ///
-    /// let mut events = app.room_events();
+    /// let mut events = app.local_room_events();
     /// while let Some(event) = events.next().await {
     ///     match event {
     ///         RoomEvent::Created(name) => println!("{name} has its first member"),
@@ -110,39 +110,38 @@ impl Handle {
     /// # }
     /// ```
     #[must_use]
-    pub fn room_events(&self) -> RoomEvents {
+    pub fn local_room_events(&self) -> RoomEvents {
         RoomEvents::new(self.0.engine.room_events())
     }
 
-    /// Every socket of one user: all that were
-    /// [identified](Socket::identify) as this user.
+    /// Every socket that was [identified](Socket::identify) as this user's.
     #[must_use]
-    pub fn user(&self, user: &UserId) -> Rooms {
+    pub fn user(&self, user: &UserId) -> Audience {
         self.internal_room(&room_key::of_user(user))
     }
 
-    /// Every socket whose end has not been told yet.
+    /// Every socket of this process whose close event is yet to come.
     #[must_use]
-    pub fn sockets(&self) -> Vec<Socket> {
+    pub fn local_sockets(&self) -> Vec<Socket> {
         let connections = self.0.engine.all_connections().into_iter();
         let open = connections.filter(|connection| connection.state() != State::Closed);
         open.map(Socket::new).collect()
     }
 
-    /// The socket with this id, while it is connected.
+    /// The socket of this process with this id, while it is connected.
     #[must_use]
-    pub fn socket(&self, id: ConnectionId) -> Option<Socket> {
+    pub fn local_socket(&self, id: ConnectionId) -> Option<Socket> {
         let connection = self.0.engine.connection(id)?;
         (connection.state() != State::Closed).then(|| Socket::new(connection))
     }
 
-    /// The number of connections, those that are closing included.
+    /// The number of connections of this process, those that are closing included.
     #[must_use]
-    pub fn connections(&self) -> usize {
+    pub fn local_connections(&self) -> usize {
         self.0.engine.connections()
     }
 
-    /// Closes every socket with a code and a reason, and refuses new ones from
+    /// Closes every socket of this process with a code and a reason, and refuses new ones from
     /// then on. Returns when all are gone; those that do not answer are cut after
     /// their endpoint's close timeout.
     pub async fn close_all(&self, code: impl Into<CloseCode>, reason: &str) {
@@ -160,7 +159,7 @@ impl Handle {
     /// [`close_all`](Self::close_all).
     pub async fn drain(&self, window: Duration) {
         self.0.is_draining.store(true, Ordering::Relaxed);
-        drain::send_away(&self.sockets(), window);
+        drain::send_away(&self.local_sockets(), window);
         // Whoever has come meanwhile, and the end of all.
         self.close_all(CloseCode::SERVICE_RESTART, "reconnect after 0 ms")
             .await;
@@ -191,8 +190,8 @@ impl Handle {
         self.0.parts.get_or_make(make)
     }
 
-    pub(crate) fn internal_room(&self, name: &str) -> Rooms {
-        Rooms::new(self.clone(), smallvec![self.0.engine.room(name)])
+    pub(crate) fn internal_room(&self, name: &str) -> Audience {
+        Audience::new(self.clone(), smallvec![self.0.engine.room(name)])
     }
 
     pub(crate) fn join(&self, socket: &Socket, name: &str) -> Result<bool, JoinError> {
@@ -219,7 +218,7 @@ impl Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("connections", &self.connections())
+            .field("connections", &self.local_connections())
             .finish_non_exhaustive()
     }
 }

@@ -343,9 +343,9 @@ impl Socket {
         self.events().address()
     }
 
-    /// How many rooms the socket is in, chat rooms and channels included.
+    /// The number of rooms, chat rooms and channels that the socket is a member of.
     #[must_use]
-    pub fn room_count(&self) -> usize {
+    pub fn membership_count(&self) -> usize {
         let rooms = self.0.rooms();
         let joined = rooms
             .iter()

@@ -1,4 +1,4 @@
-//! Which rooms come and go.
+//! Rooms that come and go.
 
 use nextrush_engine as engine;
 use tokio::sync::broadcast;
@@ -6,7 +6,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::socket::room_name::RoomName;
 
-/// A room came to have members, or ended.
+/// A change of a room: it came to have members, or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoomEvent {
     /// The first member joined.
@@ -17,8 +17,9 @@ pub enum RoomEvent {
     Missed(u64),
 }
 
-/// The events of rooms, as [`Handle::room_events`](crate::Handle::room_events) tells
-/// them: those of one room in their order.
+/// The events of rooms; made by
+/// [`Handle::local_room_events`](crate::Handle::local_room_events). Those of one room come in
+/// their order.
 #[derive(Debug)]
 pub struct RoomEvents(broadcast::Receiver<engine::RoomEvent>);
 

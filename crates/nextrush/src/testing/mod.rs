@@ -37,7 +37,7 @@
 //! // A client that has gone silent is noticed after 35 s, which take no time here.
 //! ada.fall_silent();
 //! network.advance(Duration::from_secs(40)).await;
-//! assert_eq!(network.handle().connections(), 0);
+//! assert_eq!(network.handle().local_connections(), 0);
 //! # Ok::<(), nextrush::testing::Refused>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -44,7 +44,7 @@ async fn clients_are_sent_away_with_times_spread_over_the_window() {
     assert_eq!(delays, expected);
     drained.await.unwrap();
     assert!(handle.is_draining());
-    assert_eq!(handle.connections(), 0);
+    assert_eq!(handle.local_connections(), 0);
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ async fn members_that_are_closed_together_have_all_left() {
     for _ in 0..20 {
         let (mut ada, _) = join(&server, "lobby", "ada").await;
         let (mut bob, _) = join(&server, "lobby", "bob").await;
-        for socket in server.handle().sockets() {
+        for socket in server.handle().local_sockets() {
             socket.close(4000, "kicked");
         }
         for client in [&mut ada, &mut bob] {

@@ -113,7 +113,7 @@ async fn a_socket_is_in_one_room_whoever_moves_it() {
     let server = serve(app).await;
     let mut client = Client::connect(&server, "/").await;
     client.text().await;
-    let socket = handle.sockets().remove(0);
+    let socket = handle.local_sockets().remove(0);
 
     std::thread::scope(|scope| {
         for name in ["red", "green", "blue"] {

@@ -310,7 +310,7 @@ async fn sessions_that_end_in_any_way_leave_nothing_behind() {
         }
     }
     within(async {
-        while handle.connections() > 0 {
+        while handle.local_connections() > 0 {
             tokio::task::yield_now().await;
         }
     })

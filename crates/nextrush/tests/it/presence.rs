@@ -106,10 +106,10 @@ async fn a_short_interruption_is_no_change() {
     let before = snapshot(&mut ada).await;
     let id = {
         let sockets = server.handle().user(&"bob".into());
-        sockets.members()[0].id()
+        sockets.local_members()[0].id()
     };
     bob.cut();
-    while server.handle().socket(id).is_some() {
+    while server.handle().local_socket(id).is_some() {
         tokio::task::yield_now().await;
     }
     assert_eq!(snapshot(&mut ada).await, before);

@@ -41,16 +41,20 @@ async fn a_socket_joins_and_leaves_rooms() {
     assert_eq!(ask(&mut ada, "+red").await, "Ok(false)");
     assert_eq!(ask(&mut ada, "+blue").await, "Ok(true)");
     assert_eq!(ask(&mut ada, "?").await, "blue red");
-    assert_eq!(app.room("red").len(), 1);
+    assert_eq!(app.room("red").local_len(), 1);
 
-    let mut names: Vec<_> = app.room_names().iter().map(ToString::to_string).collect();
+    let mut names: Vec<_> = app
+        .local_room_names()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     names.sort();
     assert_eq!(names, ["blue", "red"]);
 
     assert_eq!(ask(&mut ada, "-red").await, "true");
     assert_eq!(ask(&mut ada, "-red").await, "false");
     assert_eq!(ask(&mut ada, "?").await, "blue");
-    assert!(app.room("red").is_empty());
+    assert!(!app.room("red").has_local_members());
     assert_eq!(
         ask(&mut ada, "+").await,
         format!(
@@ -72,7 +76,7 @@ async fn a_message_to_several_rooms_reaches_each_member_once() {
     ask(&mut blue, "+blue").await;
 
     let rooms = app.rooms(["red", "blue"]);
-    assert_eq!(rooms.len(), 3);
+    assert_eq!(rooms.local_len(), 3);
     rooms.send("all");
     app.room("red").send("end");
     app.room("blue").send("end");
@@ -82,7 +86,7 @@ async fn a_message_to_several_rooms_reaches_each_member_once() {
     }
     assert_eq!(both.text().await, "end");
 
-    let member = app.user(&UserId::from("both")).members().remove(0);
+    let member = app.user(&UserId::from("both")).local_members().remove(0);
     rooms.except(&member).send("others");
     assert_eq!(red.text().await, "others");
     assert_eq!(blue.text().await, "others");
@@ -100,16 +104,18 @@ async fn every_device_of_a_user_is_reached() {
         assert_eq!(ask(client, "?").await, "");
     }
     let ada = app.user(&UserId::from("ada"));
-    assert_eq!(ada.len(), 2);
+    assert_eq!(ada.local_len(), 2);
     ada.send("for Ada");
     assert_eq!(phone.text().await, "for Ada");
     assert_eq!(laptop.text().await, "for Ada");
 
-    assert_eq!(ada.join("hers"), 2);
+    ada.join("hers");
+    assert_eq!(app.room("hers").local_len(), 2);
     app.room("hers").send("hers");
     assert_eq!(phone.text().await, "hers");
     assert_eq!(laptop.text().await, "hers");
-    assert_eq!(ada.leave("hers"), 2);
+    ada.leave("hers");
+    assert!(!app.room("hers").has_local_members());
 
     ada.close(4000, "kicked");
     assert_eq!(phone.closed().await, (4000, "kicked".into()));
@@ -120,7 +126,7 @@ async fn every_device_of_a_user_is_reached() {
 #[tokio::test]
 async fn rooms_are_heard_of_when_they_come_and_go() {
     let (server, app) = obedient().await;
-    let mut events = app.room_events();
+    let mut events = app.local_room_events();
     let mut ada = Client::connect(&server, "/ada").await;
     let mut bob = Client::connect(&server, "/bob").await;
     ask(&mut ada, "+red").await;

@@ -400,7 +400,7 @@ async fn a_repeating_timer_that_is_cancelled_while_it_runs_does_not_go_on() {
     let server = serve(app).await;
     let mut client = Client::connect(&server, "/").await;
     client.text().await;
-    let socket = handle.sockets().remove(0);
+    let socket = handle.local_sockets().remove(0);
 
     let ticks = Arc::new(AtomicU32::new(0));
     // What runs when it is cancelled may come to its end, but must not begin again. The

@@ -87,9 +87,9 @@ async fn a_client_that_answers_pings_stays_and_a_silent_one_goes() {
     let bob = network.connect("/rooms/a").await.unwrap();
     bob.fall_silent();
     network.advance(Duration::from_secs(34)).await;
-    assert_eq!(network.handle().connections(), 2);
+    assert_eq!(network.handle().local_connections(), 2);
     network.advance(Duration::from_secs(6)).await;
-    assert_eq!(network.handle().connections(), 1);
+    assert_eq!(network.handle().local_connections(), 1);
     network.advance(Duration::from_secs(3600)).await;
     assert!(!ada.is_closed());
 }
@@ -102,7 +102,7 @@ async fn a_client_that_stalls_is_closed_after_the_age_of_its_backlog() {
     ada.stall();
     network.handle().room("a").send("more than ten bytes");
     network.advance(Duration::from_secs(9)).await;
-    assert_eq!(network.handle().connections(), 1);
+    assert_eq!(network.handle().local_connections(), 1);
     assert_eq!(ada.read(4), 4);
     network.advance(Duration::from_millis(1100)).await;
     ada.resume();

@@ -599,7 +599,7 @@ impl World {
         }
         self.node.network.advance(3 * CALM).await;
         self.note_slow_readers();
-        assert_eq!(self.node.network.handle().connections(), 0);
+        assert_eq!(self.node.network.handle().local_connections(), 0);
         assert_eq!(self.node.live.channels(), []);
         assert_eq!(self.node.chat.rooms(), []);
         assert_eq!(self.oracle.interesting(), [""; 0], "the broker was told");
