@@ -219,7 +219,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Single<'a> {
 }
 
 /// Why a request's origin was refused. As a response: 403 with
-/// `{"type":"error","message":"Origin not allowed"}`.
+/// `{"type":"error","message":"Origin not allowed","code":"origin-refused"}`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OriginError {
@@ -520,6 +520,7 @@ mod tests {
         let response = refused.into_response();
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
         let body = to_bytes(response.into_body(), 1024).await.unwrap();
-        assert_eq!(body, r#"{"type":"error","message":"Origin not allowed"}"#);
+        let expected = r#"{"type":"error","message":"Origin not allowed","code":"origin-refused"}"#;
+        assert_eq!(body, expected);
     }
 }

@@ -3,7 +3,9 @@ use nextrush::Jwt;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::support::{Client, SECRET, serve, sign, token, unix_seconds, url, without_timestamp};
+use crate::support::{
+    Client, SECRET, error, serve, sign, token, unix_seconds, url, without_timestamp,
+};
 
 #[path = "../../../../examples/authentication.rs"]
 #[allow(dead_code)]
@@ -15,7 +17,7 @@ async fn a_client_without_a_token_is_told_so_and_closed() {
     let mut client = Client::connect(&server, "/private-chat/lobby").await;
     assert_eq!(
         client.json().await,
-        json!({ "type": "error", "message": "Authentication required" })
+        error("authentication-required", "Authentication required")
     );
     assert_eq!(
         client.closed().await,
@@ -68,7 +70,7 @@ async fn a_bad_token_is_told_so_and_closed() {
         let mut client = Client::connect(&server, &path).await;
         assert_eq!(
             client.json().await,
-            json!({ "type": "error", "message": "Invalid token" }),
+            error("invalid-token", "Invalid token"),
             "{name}"
         );
         assert_eq!(
@@ -115,7 +117,7 @@ async fn members_see_who_says_what() {
     bob.send("no json").await;
     assert_eq!(
         bob.json().await,
-        json!({ "type": "error", "message": "Invalid message format" })
+        error("invalid-format", "Invalid message format")
     );
 }
 

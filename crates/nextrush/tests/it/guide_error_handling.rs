@@ -58,6 +58,7 @@ async fn invalid_messages_are_answered_with_details() {
             json!({
                 "type": "error",
                 "message": "Invalid message format",
+                "code": "invalid-format",
                 "details": "Invalid message type",
             }),
             "{sent}"

@@ -2,7 +2,7 @@ use futures_util::FutureExt;
 use nextrush::{Jwt, Server};
 use serde_json::{Value, json};
 
-use crate::support::{Client, SECRET, serve, token, without_position, without_timestamp};
+use crate::support::{Client, SECRET, error, serve, token, without_position, without_timestamp};
 
 #[path = "../../../../examples/live_chat.rs"]
 #[allow(dead_code)]
@@ -22,10 +22,6 @@ async fn join(server: &Server, room: &str, name: &str) -> (Client, Value) {
     let mut client = Client::connect(server, &format!("/chat/{room}?token={token}")).await;
     let history = client.json().await;
     (client, history)
-}
-
-fn error(message: &str) -> Value {
-    json!({ "type": "error", "message": message })
 }
 
 #[tokio::test]
@@ -297,7 +293,10 @@ async fn a_private_message_to_somebody_absent_is_an_error() {
     for target in [json!("bob"), json!("nobody"), json!(7)] {
         ada.send_json(json!({ "type": "private", "targetUserId": target, "text": "?" }))
             .await;
-        assert_eq!(ada.json().await, error("User not found or offline"));
+        assert_eq!(
+            ada.json().await,
+            error("user-offline", "User not found or offline")
+        );
     }
 }
 
@@ -305,20 +304,22 @@ async fn a_private_message_to_somebody_absent_is_an_error() {
 async fn what_cannot_be_understood_is_answered_to_the_sender() {
     let server = server().await;
     let (mut ada, _) = join(&server, "lobby", "ada").await;
+    let unknown = ("unknown-type", "Unknown message type");
+    let invalid = ("invalid-format", "Invalid message format");
     let cases = [
-        (r#"{"type":"dance"}"#, "Unknown message type"),
-        (r#"{"text":"no type"}"#, "Unknown message type"),
-        (r#"{"type":7}"#, "Unknown message type"),
-        ("{no json", "Invalid message format"),
-        ("", "Invalid message format"),
-        ("null", "Invalid message format"),
-        ("[]", "Invalid message format"),
-        (r#""chat""#, "Invalid message format"),
-        (r#"{"type":"chat"}"#, "Invalid message format"),
-        (r#"{"type":"chat","text":7}"#, "Invalid message format"),
+        (r#"{"type":"dance"}"#, unknown),
+        (r#"{"text":"no type"}"#, unknown),
+        (r#"{"type":7}"#, unknown),
+        ("{no json", invalid),
+        ("", invalid),
+        ("null", invalid),
+        ("[]", invalid),
+        (r#""chat""#, invalid),
+        (r#"{"type":"chat"}"#, invalid),
+        (r#"{"type":"chat","text":7}"#, invalid),
     ];
-    for (sent, message) in cases {
+    for (sent, (code, message)) in cases {
         ada.send(sent).await;
-        assert_eq!(ada.json().await, error(message), "{sent}");
+        assert_eq!(ada.json().await, error(code, message), "{sent}");
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::support::{Client, serve, without_timestamp};
+use crate::support::{Client, error, serve, without_timestamp};
 
 #[path = "../../../../examples/room_management.rs"]
 #[allow(dead_code)]
@@ -61,7 +61,7 @@ async fn what_is_no_json_is_answered_to_the_sender() {
     client.send("{no json").await;
     assert_eq!(
         client.json().await,
-        json!({ "type": "error", "message": "Invalid message format" })
+        error("invalid-format", "Invalid message format")
     );
 }
 

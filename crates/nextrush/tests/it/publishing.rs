@@ -7,7 +7,7 @@ use nextrush::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Client, SECRET, serve, token, without_timestamp};
+use crate::support::{Client, SECRET, error, serve, token, without_timestamp};
 
 /// In `notes-:id` a user may publish to its own channel, in `wall` everybody; nobody else.
 async fn server() -> Server {
@@ -125,7 +125,7 @@ async fn clients_publish_only_where_the_policy_lets_them() {
     for channel in ["notes-bob", "news", "other"] {
         ada.send_json(with_id(publish(channel, json!(1)), "p"))
             .await;
-        let refused = json!({ "type": "error", "message": "Publishing refused", "id": "p" });
+        let refused = with_id(error("publish-refused", "Publishing refused"), "p");
         assert_eq!(ada.json().await, refused, "{channel}");
     }
     ada.send_json(with_id(publish("notes-ada", json!(1)), "p"))
@@ -161,7 +161,7 @@ async fn where_no_policy_lets_clients_publish_the_message_is_unknown() {
     let mut client = Client::connect(&server, "/closed").await;
     for message in [publish("wall", json!(1)), json!({ "type": "publish" })] {
         client.send_json(message.clone()).await;
-        let unknown = json!({ "type": "error", "message": "Unknown message type" });
+        let unknown = error("unknown-type", "Unknown message type");
         assert_eq!(client.json().await, unknown, "{message}");
     }
 }

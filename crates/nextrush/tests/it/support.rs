@@ -74,6 +74,11 @@ pub fn without_position(mut message: Value) -> Value {
     message
 }
 
+/// The message of an error that has no more to it than a code and a text.
+pub fn error(code: &str, message: &str) -> Value {
+    json!({ "type": "error", "message": message, "code": code })
+}
+
 pub struct Client {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }

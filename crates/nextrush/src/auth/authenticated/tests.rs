@@ -105,7 +105,7 @@ async fn without_a_token_the_answer_is_401_with_a_challenge() {
         let answer = ask(configured(), "/required", authorization).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
         assert_eq!(answer.challenge.as_deref(), Some("Bearer"));
-        let expected = json!({ "type": "error", "message": "Authentication required" });
+        let expected = json!({ "type": "error", "message": "Authentication required", "code": "authentication-required" });
         assert_eq!(answer.json(), expected);
     }
 }
@@ -123,7 +123,8 @@ async fn an_invalid_token_is_401_and_does_not_say_why() {
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
             let challenge = answer.challenge.as_deref();
             assert_eq!(challenge, Some(r#"Bearer error="invalid_token""#));
-            let expected = json!({ "type": "error", "message": "Invalid token" });
+            let expected =
+                json!({ "type": "error", "message": "Invalid token", "code": "invalid-token" });
             assert_eq!(answer.json(), expected);
         }
     }
@@ -170,7 +171,7 @@ async fn without_a_key_the_server_says_that_it_is_at_fault() {
     let answer = ask(router(), &uri, None).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.challenge, None);
-    let expected = json!({ "type": "error", "message": "Authentication is not configured" });
+    let expected = json!({ "type": "error", "message": "Authentication is not configured", "code": "internal" });
     assert_eq!(answer.json(), expected);
 }
 
