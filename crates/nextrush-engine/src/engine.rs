@@ -8,13 +8,11 @@ use tokio::runtime;
 use tokio::sync::broadcast;
 
 use crate::config::{Config, Options};
-use crate::connection::Connection;
+use crate::connection::{Connection, Handler, Handover};
 use crate::driver::mio;
 use crate::error::AcceptError;
-use crate::handler::Handler;
-use crate::handover::Handover;
 use crate::id::ConnectionId;
-use crate::inbox::{Accept, Command};
+use crate::link::{Accept, Command};
 use crate::metrics::Metrics;
 use crate::room::{Room, RoomEvent};
 use crate::shared::Shared;

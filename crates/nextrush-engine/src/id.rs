@@ -1,4 +1,5 @@
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 /// Names one connection, for the life of the process: a slot is used again, but with
@@ -60,6 +61,28 @@ impl fmt::Debug for ConnectionId {
 /// [`Connection::set_timer`](crate::Connection::set_timer).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimerId(pub(crate) u64);
+
+/// A number that no other room has at the same time. Small, as a room that ends leaves
+/// its number to the next one: what shards keep of rooms stands in arrays.
+///
+/// Nothing of the room before is met by the one after: when a room ends all has been told
+/// to the shards that was to be told, and they follow it in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct RoomId(NonZeroU32);
+
+impl RoomId {
+    pub(crate) fn new(index: usize) -> Self {
+        let number = u32::try_from(index)
+            .ok()
+            .and_then(|index| index.checked_add(1));
+        let number = number.and_then(NonZeroU32::new);
+        Self(number.expect("there is no memory for 2^32 rooms"))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -74,31 +74,24 @@ mod connection;
 mod driver;
 mod engine;
 mod error;
-mod handler;
-mod handover;
 mod id;
-mod inbox;
-mod io;
 mod link;
 mod metrics;
 mod moment;
-mod refill;
 mod room;
 mod shard;
 mod shared;
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod sim;
 mod transport;
 
 pub use close_reason::CloseReason;
 pub use config::{Backlog, Config, Heartbeat, Options, PingLimit};
-pub use connection::{Connection, State};
-#[doc(hidden)]
-pub use driver::sim;
+pub use connection::{Connection, Handler, Handover, Incoming, OpenFn, Placement, State, Work};
 pub use engine::Engine;
 pub use error::{AcceptError, ConnectionError, JoinError};
-pub use handler::{Handler, Incoming, Work};
-pub use handover::{Handover, OpenFn, Placement};
 pub use id::{ConnectionId, InvalidConnectionId, TimerId};
 pub use metrics::{Counts, Metrics, ShardMetrics, TurnTimes};
-pub use refill::{Lag, Refill, Skippable};
-pub use room::{Room, RoomEvent};
+pub use room::{Lag, Refill, Room, RoomEvent, Skippable};
 pub use transport::Transport;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::handover::Placement;
+use crate::connection::Placement;
 use crate::link::Link;
 use crate::room::RoomDirectory;
 

@@ -20,12 +20,11 @@ use tokio::runtime;
 use super::tls::{TlsStream, Unfinished};
 use super::watchdog;
 use crate::chunked::Chunked;
-use crate::io::{Io, Readiness};
 use crate::link::Link;
 use crate::moment::Moment;
 use crate::shard::Shard;
 use crate::shared::Shared;
-use crate::transport::Transport;
+use crate::transport::{Io, Readiness, Transport};
 
 /// How many transports may be reported at once; more are reported in the next turn.
 const EVENTS: usize = 1024;
@@ -252,6 +251,7 @@ impl Sockets {
                 let stream = TlsStream::new(tcp(stream)?, session, unfinished);
                 Ok(Stream::Tls(stream))
             }
+            #[cfg(feature = "sim")]
             Transport::Simulated(_) => Err(ErrorKind::Unsupported.into()),
         }
     }

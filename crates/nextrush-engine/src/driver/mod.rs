@@ -1,7 +1,6 @@
-//! What moves a shard: real sockets and time, or simulated ones.
+//! What moves a shard: real sockets and real time.
 
 pub(crate) mod mio;
-pub mod sim;
 #[cfg(feature = "tls")]
 mod tls;
 mod watchdog;

@@ -3,9 +3,9 @@
 use super::Shard;
 use super::timers::Due;
 use crate::error::ConnectionError;
-use crate::inbox::Key;
-use crate::io::Io;
+use crate::link::Key;
 use crate::moment::Moment;
+use crate::transport::Io;
 
 impl<I: Io> Shard<I> {
     /// Bounds the time in which the peer has to end the message that it has begun.

@@ -7,13 +7,11 @@ use std::task::Poll;
 use super::Shard;
 use super::slab::Flags;
 use crate::close_reason::CloseReason;
-use crate::connection::Connection;
+use crate::connection::{Connection, Handler, Work};
 use crate::error::ConnectionError;
-use crate::handler::{Handler, Work};
 use crate::id::ConnectionId;
-use crate::inbox::{Key, TimerFn};
-use crate::io::Io;
-use crate::link::Link;
+use crate::link::{Key, Link, TimerFn};
+use crate::transport::Io;
 
 /// What it means for the connection that work is pending, and that it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

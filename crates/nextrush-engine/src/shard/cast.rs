@@ -1,8 +1,8 @@
 use std::io::{self, ErrorKind};
 
-use super::backlog::COALESCE;
+use super::outbox::COALESCE;
 use super::rooms::Publication;
-use crate::io::Io;
+use crate::transport::Io;
 
 /// What a room's members get in one turn, laid out once as it is written to each of them:
 /// small frames copied together, long ones from where they are.

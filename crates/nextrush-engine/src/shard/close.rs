@@ -10,8 +10,8 @@ use super::timers::Due;
 use crate::close_reason::CloseReason;
 use crate::connection::{Connection, State};
 use crate::error::ConnectionError;
-use crate::inbox::{Command, Ending, Key};
-use crate::io::Io;
+use crate::link::{Command, Ending, Key};
+use crate::transport::Io;
 
 impl<I: Io> Shard<I> {
     /// Begins the close handshake from our side (RFC 6455 §7.1.2).

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use nextrush_protocol::Frame;
 
 use super::Shard;
-use super::backlog::{FIRST, LAST, Outbox, Sent};
+use super::outbox::{FIRST, LAST, Outbox, Sent};
 use super::rooms::Publication;
 use super::slab::{Flags, Live, Phase};
 use super::timers::Due;
 use crate::connection::weight;
 use crate::error::ConnectionError;
-use crate::id::ConnectionId;
-use crate::inbox::{Ending, Key};
-use crate::io::Io;
-use crate::room::RoomId;
+use crate::id::{ConnectionId, RoomId};
+use crate::link::{Ending, Key};
+use crate::transport::Io;
 
 /// How many connections a turn writes to; the others wait for the next one, which looks
 /// at what has become readable first. At the 5 µs that a write costs, a turn lasts

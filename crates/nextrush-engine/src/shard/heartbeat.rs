@@ -3,8 +3,8 @@ use nextrush_protocol::Frame;
 use super::Shard;
 use super::slab::{Flags, Phase};
 use crate::error::ConnectionError;
-use crate::inbox::Ending;
-use crate::io::Io;
+use crate::link::Ending;
+use crate::transport::Io;
 
 impl<I: Io> Shard<I> {
     /// Begins to watch a new connection.

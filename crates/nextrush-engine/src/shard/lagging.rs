@@ -2,14 +2,14 @@ use std::mem;
 use std::sync::Arc;
 
 use super::Shard;
-use super::backlog::COALESCE;
 use super::calls::{Purpose, drop_shielded, log_panic};
+use super::outbox::COALESCE;
 use super::rooms::Publication;
 use super::slab::{Flags, Live};
-use crate::inbox::Key;
-use crate::io::Io;
-use crate::refill::{Filled, Filling, Giving, Lag, Refill, Skippable};
-use crate::room::RoomId;
+use crate::id::RoomId;
+use crate::link::Key;
+use crate::room::{Filled, Filling, Giving, Lag, Refill, Skippable};
+use crate::transport::Io;
 
 /// A lag is filled once no more than this waits, or half of what may: a slow reader always has
 /// something on the way, and the server keeps little for it.

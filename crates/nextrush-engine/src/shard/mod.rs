@@ -3,19 +3,19 @@
 //! The core owns no socket and no clock. It is moved by [`Shard::turn`], which is told what
 //! time it is and which transports are ready, and acts on the transports through
 //! [`Io`]. Everything else that is wanted of a shard, by other threads or by the handlers
-//! that it calls, stands in its [`Inbox`](crate::inbox::Inbox).
+//! that it calls, stands in its [`Inbox`](crate::link::Inbox).
 //!
 //! One turn: read what is ready and call handlers, follow the inbox, run timers, then
 //! write: once for each connection that has something to be sent, whatever it is.
 
 mod abuse;
-mod backlog;
 mod calls;
 mod cast;
 mod close;
 mod flush;
 mod heartbeat;
 mod lagging;
+mod outbox;
 mod read;
 mod rooms;
 mod slab;
@@ -29,20 +29,19 @@ use std::sync::Arc;
 
 use nextrush_protocol::{CloseFrame, Deflater, Inflater};
 
-use self::backlog::Outboxes;
 use self::calls::Caller;
 use self::cast::Cast;
+use self::outbox::Outboxes;
 use self::rooms::Rooms;
 use self::slab::Slab;
 use self::tasks::Tasks;
 use self::ticks::Ticks;
 use self::timers::Timers;
-use crate::inbox::{Command, Key};
-use crate::io::Io;
-use crate::link::Link;
+use crate::link::{Command, Key, Link};
 use crate::metrics::Counts;
 use crate::moment::Moment;
 use crate::shared::Running;
+use crate::transport::Io;
 
 /// Lent to one connection at a time, so that an idle one needs none. As large as a read
 /// that one connection may take of a turn.

@@ -6,10 +6,9 @@ use nextrush_protocol::{Decoder, Event, Frame};
 use super::calls::Purpose;
 use super::slab::{Flags, Live, Phase, Stash};
 use super::{READ_BUFFER, Shard};
-use crate::connection::State;
-use crate::handler::Incoming;
-use crate::inbox::{Command, Ending, Order};
-use crate::io::Io;
+use crate::connection::{Incoming, State};
+use crate::link::{Command, Ending, Order};
+use crate::transport::Io;
 
 /// What one connection may have read of a turn, in bytes; the rest waits for the next.
 const READ_BUDGET: usize = READ_BUFFER;

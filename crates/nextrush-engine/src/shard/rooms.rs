@@ -4,12 +4,11 @@ use std::sync::Arc;
 use nextrush_protocol::Frame;
 
 use super::Shard;
-use super::backlog::Sent;
+use super::outbox::Sent;
 use super::slab::Live;
-use crate::id::ConnectionId;
-use crate::io::Io;
-use crate::refill::Skippable;
-use crate::room::RoomId;
+use crate::id::{ConnectionId, RoomId};
+use crate::room::Skippable;
+use crate::transport::Io;
 
 /// Which connections of this shard are in which room, as of the inbox's last entry:
 /// behind the room's own list by what still stands there.

@@ -1,16 +1,15 @@
 use bitflags::bitflags;
 use nextrush_protocol::{Decoder, Role};
 
-use super::backlog::Outbox;
 use super::lagging::Lagging;
+use super::outbox::Outbox;
 use super::rooms::Membership;
 use super::timers::TimerKey;
 use crate::chunked::Chunked;
 use crate::config::Options;
-use crate::connection::Connection;
-use crate::handler::Incoming;
+use crate::connection::{Connection, Incoming};
 use crate::id::ConnectionId;
-use crate::inbox::Key;
+use crate::link::Key;
 use crate::moment::Moment;
 
 /// The connections of a shard, by slot.

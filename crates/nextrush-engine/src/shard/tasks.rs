@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::calls::{Panic, Purpose, drop_work, shield};
-use crate::inbox::{Command, Key};
-use crate::link::Link;
+use crate::link::{Command, Key, Link};
 
 /// Work of handlers that is pending.
 ///

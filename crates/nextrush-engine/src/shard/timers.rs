@@ -5,9 +5,9 @@ use super::Shard;
 use super::calls::drop_shielded;
 use super::slab::Live;
 use crate::id::TimerId;
-use crate::inbox::{Key, SetTimer, TimerFn};
-use crate::io::Io;
+use crate::link::{Key, SetTimer, TimerFn};
 use crate::moment::Moment;
+use crate::transport::Io;
 
 /// What is due at some moment. Ordered, so that a cancelled timer leaves nothing behind:
 /// most timers are cancelled.

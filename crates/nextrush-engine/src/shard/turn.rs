@@ -5,9 +5,9 @@ use super::Shard;
 use super::calls::{Purpose, drop_shielded};
 use super::slab::{Flags, Live, Phase};
 use super::timers::Due;
-use crate::inbox::{Accept, Command, Key, Order};
-use crate::io::{Io, Readiness};
+use crate::link::{Accept, Command, Key, Order};
 use crate::moment::Moment;
+use crate::transport::{Io, Readiness};
 
 /// How often a turn looks into the inbox again for what the commands themselves have
 /// caused, before it goes on to the sockets: work that wakes itself must not keep the

@@ -1,6 +1,6 @@
 use std::io;
 
-use crate::transport::Transport;
+use super::Transport;
 
 /// The transports of one shard, by slot. What a shard does to the world goes through
 /// here, so that it runs on sockets and on a simulation alike.

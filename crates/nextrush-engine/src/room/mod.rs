@@ -1,20 +1,23 @@
-use std::collections::HashMap;
+mod directory;
+mod event;
+mod refill;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::mem;
-use std::num::NonZeroU32;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 
 use nextrush_protocol::Frame;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
-use tokio::sync::broadcast;
 
+pub(crate) use self::directory::RoomDirectory;
+pub use self::event::RoomEvent;
+pub(crate) use self::refill::{Filled, Filling, Giving};
+pub use self::refill::{Lag, Refill, Skippable};
 use crate::connection::Connection;
-use crate::id::ConnectionId;
-use crate::inbox::{Command, Order};
-use crate::link::Link;
-use crate::refill::{Giving, Skippable};
+use crate::id::{ConnectionId, RoomId};
+use crate::link::{Command, Link, Order};
 
 /// A named set of connections that can be sent to at once.
 ///
@@ -29,28 +32,6 @@ struct Inner {
     name: Arc<str>,
     directory: Arc<RoomDirectory>,
     members: Mutex<Members>,
-}
-
-/// A number that no other room has at the same time. Small, as a room that ends leaves
-/// its number to the next one: what shards keep of rooms stands in arrays.
-///
-/// Nothing of the room before is met by the one after: when a room ends all has been told
-/// to the shards that was to be told, and they follow it in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct RoomId(NonZeroU32);
-
-impl RoomId {
-    fn new(index: usize) -> Self {
-        let number = u32::try_from(index)
-            .ok()
-            .and_then(|index| index.checked_add(1));
-        let number = number.and_then(NonZeroU32::new);
-        Self(number.expect("there is no memory for 2^32 rooms"))
-    }
-
-    pub(crate) fn index(self) -> usize {
-        self.0.get() as usize - 1
-    }
 }
 
 #[derive(Default)]
@@ -179,7 +160,7 @@ impl Room {
             return false;
         }
         if is_first {
-            self.report(RoomEvent::Created);
+            self.0.directory.report(&self.0.name, RoomEvent::Created);
         }
         let shards = self.0.directory.links.len();
         members.per_shard.resize(shards, 0);
@@ -198,17 +179,9 @@ impl Room {
         members.per_shard[usize::from(id.shard)] -= 1;
         if members.connections.is_empty() {
             mem::take(&mut *members);
-            self.report(RoomEvent::Emptied);
+            self.0.directory.report(&self.0.name, RoomEvent::Emptied);
         }
         self.0.directory.links[usize::from(id.shard)].post(id, Order::Leave(self.0.id));
-    }
-
-    /// Called under the room's lock, so that the events of a room come in order.
-    fn report(&self, event: impl FnOnce(Arc<str>) -> RoomEvent) {
-        if let Some(events) = self.0.directory.events.get() {
-            // Fails when nobody listens any more.
-            let _ = events.send(event(Arc::clone(&self.0.name)));
-        }
     }
 
     pub(crate) fn is_served_by(&self, link: &Arc<Link>) -> bool {
@@ -242,106 +215,8 @@ impl fmt::Debug for Room {
     }
 }
 
-/// A room came to have members, or ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RoomEvent {
-    /// The first member joined the room of this name.
-    Created(Arc<str>),
-    /// The last member left the room of this name.
-    Emptied(Arc<str>),
-}
-
-/// How many events may wait for one listener.
-const EVENTS: usize = 1024;
-
-/// Which rooms there are.
-pub(crate) struct RoomDirectory {
-    links: Box<[Arc<Link>]>,
-    /// Made for the first listener.
-    events: OnceLock<broadcast::Sender<RoomEvent>>,
-    rooms: RwLock<HashMap<Arc<str>, Weak<Inner>>>,
-    ids: Mutex<RoomIds>,
-}
-
-#[derive(Default)]
-struct RoomIds {
-    used: usize,
-    free: Vec<RoomId>,
-}
-
-impl RoomIds {
-    fn take(&mut self) -> RoomId {
-        self.free.pop().unwrap_or_else(|| {
-            self.used += 1;
-            RoomId::new(self.used - 1)
-        })
-    }
-}
-
-impl RoomDirectory {
-    pub(crate) fn new(links: Box<[Arc<Link>]>) -> Self {
-        Self {
-            links,
-            events: OnceLock::new(),
-            rooms: RwLock::default(),
-            ids: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn room(self: &Arc<Self>, name: &str) -> Room {
-        if let Some(room) = self.find(name) {
-            return room;
-        }
-        let mut rooms = self.rooms.write();
-        if let Some(room) = rooms.get(name).and_then(Weak::upgrade) {
-            return Room(room);
-        }
-        let room = Arc::new(Inner {
-            id: self.ids.lock().take(),
-            name: name.into(),
-            directory: Arc::clone(self),
-            members: Mutex::default(),
-        });
-        // Takes the place of a room of this name that ends just now.
-        rooms.insert(Arc::clone(&room.name), Arc::downgrade(&room));
-        Room(room)
-    }
-
-    pub(crate) fn find(&self, name: &str) -> Option<Room> {
-        self.rooms
-            .read()
-            .get(name)
-            .and_then(Weak::upgrade)
-            .map(Room)
-    }
-
-    pub(crate) fn events(&self) -> broadcast::Receiver<RoomEvent> {
-        let sender = || broadcast::Sender::new(EVENTS);
-        self.events.get_or_init(sender).subscribe()
-    }
-
-    pub(crate) fn with_members(&self) -> Vec<Room> {
-        let mut rooms: Vec<_> = {
-            let rooms = self.rooms.read();
-            rooms.values().filter_map(Weak::upgrade).map(Room).collect()
-        };
-        // Not under the directory's lock, which the end of a room takes as well.
-        rooms.retain(|room| !room.is_empty());
-        rooms
-    }
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
-        let mut rooms = self.directory.rooms.write();
-        // A younger room may have taken the name meanwhile.
-        if rooms
-            .get(&self.name)
-            .is_some_and(|room| std::ptr::eq(room.as_ptr(), self))
-        {
-            rooms.remove(&self.name);
-        }
-        drop(rooms);
-        self.directory.ids.lock().free.push(self.id);
+        self.directory.remove(self);
     }
 }

@@ -1,9 +1,15 @@
+mod io;
+#[cfg(feature = "sim")]
+pub(crate) mod pipe;
+
 use std::fmt;
 use std::net::TcpStream;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 
-use crate::driver::sim;
+pub(crate) use self::io::{Io, Readiness};
+#[cfg(feature = "sim")]
+use self::pipe::Pipe;
 
 /// A byte stream to a client whose opening handshake is done.
 ///
@@ -24,8 +30,9 @@ pub enum Transport {
     #[cfg(feature = "tls")]
     Tls(TcpStream, Box<rustls::ServerConnection>),
     /// The server's end of a pipe of the simulated network.
+    #[cfg(feature = "sim")]
     #[doc(hidden)]
-    Simulated(sim::Pipe),
+    Simulated(Pipe),
 }
 
 impl From<TcpStream> for Transport {
@@ -49,6 +56,7 @@ impl fmt::Debug for Transport {
             Self::Unix(stream) => stream.fmt(f),
             #[cfg(feature = "tls")]
             Self::Tls(stream, _) => f.debug_tuple("Tls").field(stream).finish(),
+            #[cfg(feature = "sim")]
             Self::Simulated(_) => f.write_str("Simulated"),
         }
     }

@@ -5,8 +5,7 @@ use bytes::Bytes;
 use nextrush_protocol::DeflateParams;
 use rustc_hash::FxBuildHasher;
 
-use crate::connection::Connection;
-use crate::handler::Work;
+use super::{Connection, Work};
 
 /// What an [`Engine`](crate::Engine) has to know of a connection that it takes over.
 #[derive(Default)]

@@ -4,11 +4,10 @@ use std::thread;
 
 use nextrush_protocol::Frame;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Work};
 use crate::error::ConnectionError;
-use crate::handler::Work;
-use crate::inbox::Order;
-use crate::room::RoomId;
+use crate::id::RoomId;
+use crate::link::Order;
 
 /// A publication that is left out for members who read too slowly, because they can be
 /// told of it later; see [`Room::publish_skippable`](crate::Room::publish_skippable).

@@ -1,8 +1,11 @@
+mod handler;
+mod handover;
+mod joined;
+
 use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::mem;
-use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,12 +13,13 @@ use std::time::Duration;
 use nextrush_protocol::{CloseFrame, DeflateParams, Deflater, Frame};
 use parking_lot::Mutex;
 
+pub use self::handler::{Handler, Incoming, Work};
+pub use self::handover::{Handover, OpenFn, Placement};
+use self::joined::Joined;
 use crate::config::{Backlog, Options};
 use crate::error::{ConnectionError, JoinError};
-use crate::handler::{Handler, Work};
 use crate::id::{ConnectionId, TimerId};
-use crate::inbox::{Ending, Order, SetTimer};
-use crate::link::Link;
+use crate::link::{Ending, Link, Order, SetTimer};
 use crate::room::Room;
 
 /// A handle of one connection: cheap to clone, usable from any thread, equal by
@@ -42,19 +46,6 @@ struct Inner<H: ?Sized> {
     /// The rooms joined; empty once the connection is not open any more.
     rooms: Mutex<Joined>,
     handler: H,
-}
-
-/// A set of rooms, most of which have one member or none.
-#[derive(Default)]
-enum Joined {
-    #[default]
-    None,
-    One(Room),
-    #[expect(
-        clippy::box_collection,
-        reason = "a connection in no room pays for the pointer only"
-    )]
-    Many(Box<Vec<Room>>),
 }
 
 const OPEN: u8 = 0;
@@ -310,46 +301,6 @@ impl Connection {
 pub(crate) fn weight(bytes: usize) -> u32 {
     const MOST: u32 = 1 << 30;
     u32::try_from(bytes).map_or(MOST, |bytes| bytes.min(MOST))
-}
-
-impl Joined {
-    fn as_slice(&self) -> &[Room] {
-        match self {
-            Self::None => &[],
-            Self::One(room) => slice::from_ref(room),
-            Self::Many(rooms) => rooms,
-        }
-    }
-
-    /// Adds a room that is not among them.
-    fn add(&mut self, room: Room) {
-        *self = match mem::take(self) {
-            Self::None => Self::One(room),
-            Self::One(first) => Self::Many(Box::new(vec![first, room])),
-            Self::Many(mut rooms) => {
-                rooms.push(room);
-                Self::Many(rooms)
-            }
-        };
-    }
-
-    /// `false` if the room is not among them.
-    fn remove(&mut self, room: &Room) -> bool {
-        match self {
-            Self::One(joined) if joined == room => *self = Self::None,
-            Self::None | Self::One(_) => return false,
-            Self::Many(rooms) => {
-                let Some(position) = rooms.iter().position(|joined| joined == room) else {
-                    return false;
-                };
-                rooms.swap_remove(position);
-                if rooms.is_empty() {
-                    *self = Self::None;
-                }
-            }
-        }
-        true
-    }
 }
 
 impl PartialEq for Connection {

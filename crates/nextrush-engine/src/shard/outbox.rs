@@ -6,8 +6,8 @@ use nextrush_protocol::Frame;
 
 use super::timers::TimerKey;
 use crate::connection::weight;
-use crate::io::Io;
 use crate::moment::Moment;
+use crate::transport::Io;
 
 /// Frames are copied together up to this many bytes, to be written at once. Copying small
 /// ones costs less than a system call for each, or than one that takes many pieces; a

@@ -1,11 +1,15 @@
+mod command;
+mod inbox;
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+pub(crate) use self::command::{Accept, Command, Ending, Key, Order, SetTimer, TimerFn};
+pub(crate) use self::inbox::Inbox;
 use crate::chunked::Chunked;
 use crate::connection::Connection;
 use crate::id::{ConnectionId, TimerId};
-use crate::inbox::{Command, Inbox, Key, Order};
 use crate::metrics::Board;
 
 /// The side of a shard that other threads touch. Everything else of it belongs to the

@@ -2,8 +2,8 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::pin::Pin;
 
+use super::Connection;
 use crate::close_reason::CloseReason;
-use crate::connection::Connection;
 use crate::error::ConnectionError;
 
 /// What belongs to one connection beside the engine's own: the user's state, and what is

@@ -1,0 +1,192 @@
+//! A network in memory with a clock of its own: the engine as it is, on pipes instead of
+//! sockets, in one thread, and in as much time as it is told.
+//!
+//! Nothing happens by itself. [`Network::run`] lets everything happen that can happen now,
+//! [`Network::advance`] lets time pass. The same calls give the same run. Who has a clock
+//! already sets the network's by it, with [`Network::set_elapsed`].
+
+mod pipes;
+
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use self::pipes::Pipes;
+use crate::config::{Config, Options};
+use crate::connection::{Handler, Handover};
+use crate::engine::Engine;
+use crate::error::AcceptError;
+use crate::id::ConnectionId;
+use crate::link::Link;
+use crate::moment::Moment;
+use crate::shard::Shard;
+use crate::shared::Shared;
+use crate::transport::Transport;
+pub use crate::transport::pipe::{Client, Pipe, pipe};
+
+/// An engine, run by hand on a simulated network.
+pub struct Network {
+    engine: Engine,
+    shards: Vec<Shard<Pipes>>,
+    bell: Arc<Bell>,
+    now: Moment,
+}
+
+impl Network {
+    /// A network with an engine and no connections.
+    pub fn new(config: &Config) -> Self {
+        let network = Self::of(&Engine::new(config.clone()));
+        network.expect("a new engine has no threads")
+    }
+
+    /// A network for an engine that was made already; `None` if it has had a connection,
+    /// and with that threads, or is shutting down.
+    pub fn of(engine: &Engine) -> Option<Self> {
+        if !engine.claim_shards() {
+            return None;
+        }
+        let shared = engine.shared();
+        let bell = Arc::new(Bell::default());
+        let new_shard = |link: &Arc<Link>| {
+            let inbox_bell = Arc::clone(&bell);
+            link.inbox.set_waker(Box::new(move || inbox_bell.ring()));
+            let ready_bell = Arc::clone(&bell);
+            let pipes = Pipes::new(Box::new(move || ready_bell.ring()));
+            Shard::new(pipes, Arc::clone(link), Shared::count_shard(shared))
+        };
+        Some(Self {
+            shards: shared.links.iter().map(new_shard).collect(),
+            engine: engine.clone(),
+            bell,
+            now: Moment::START,
+        })
+    }
+
+    /// The engine that serves the clients.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Connects a client, as if its opening handshake were done; see [`Engine::accept`].
+    ///
+    /// # Errors
+    ///
+    /// As with [`Engine::accept`].
+    pub fn connect(
+        &self,
+        options: &Arc<Options>,
+        handler: impl Handler,
+    ) -> Result<(Client, ConnectionId), AcceptError> {
+        self.connect_with(options, Handover::default(), handler)
+    }
+
+    /// The same, with what is not usual about the handshake.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Engine::accept`].
+    pub fn connect_with(
+        &self,
+        options: &Arc<Options>,
+        handover: Handover,
+        handler: impl Handler,
+    ) -> Result<(Client, ConnectionId), AcceptError> {
+        let (client, pipe) = pipe();
+        let (transport, options) = (Transport::Simulated(pipe), Arc::clone(options));
+        let accept = self.engine.accept(transport, handover, options, handler);
+        Ok((client, accept?))
+    }
+
+    /// Lets everything happen that can happen without time passing.
+    ///
+    /// Does not return while work of a handler wakes itself again and again.
+    pub fn run(&mut self) {
+        while self.step() {}
+    }
+
+    /// Lets `duration` pass, and everything happen in its time.
+    pub fn advance(&mut self, duration: Duration) {
+        let end = self.now.after(duration);
+        loop {
+            self.run();
+            let next = self.shards.iter().filter_map(Shard::next_turn).min();
+            match next {
+                Some(next) if next <= end => self.now = self.now.max(next),
+                _ => break,
+            }
+        }
+        self.now = end;
+        self.run();
+    }
+
+    /// Sets the clock to so much after the start; never back. What is due by then happens
+    /// with the next [`run`](Self::run).
+    pub fn set_elapsed(&mut self, elapsed: Duration) {
+        self.now = self.now.max(Moment::new(elapsed));
+    }
+
+    /// When something will happen by itself, counted from the start.
+    pub fn next_turn(&self) -> Option<Duration> {
+        let next = self.shards.iter().filter_map(Shard::next_turn).min();
+        next.map(|next| next.since(Moment::START))
+    }
+
+    /// Has `waker` woken as soon as somebody gives the shards something to do, from
+    /// whatever thread. `false` if there is something already.
+    pub fn wait(&self, waker: &Waker) -> bool {
+        self.bell.add(waker);
+        let mut shards = self.shards.iter();
+        shards.all(|shard| shard.doze() && !shard.io().has_ready())
+    }
+
+    /// How much time has passed.
+    pub fn elapsed(&self) -> Duration {
+        self.now.since(Moment::START)
+    }
+
+    /// A turn of each shard that has something to do; `false` if none has.
+    pub fn step(&mut self) -> bool {
+        let mut turned = false;
+        for shard in &mut self.shards {
+            let ready = shard.io().take_ready();
+            let is_due = shard.next_turn().is_some_and(|next| next <= self.now);
+            if is_due || shard.has_commands() || !ready.is_empty() {
+                shard.turn(self.now, ready);
+                turned = true;
+            }
+        }
+        self.shards.retain(|shard| !shard.is_stopped());
+        turned
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network")
+            .field("engine", &self.engine)
+            .field("elapsed", &self.elapsed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Wakes those who wait for something to do.
+#[derive(Default)]
+struct Bell(Mutex<Vec<Waker>>);
+
+impl Bell {
+    fn add(&self, waker: &Waker) {
+        let mut wakers = self.0.lock();
+        if !wakers.iter().any(|known| known.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+    }
+
+    fn ring(&self) {
+        let wakers = mem::take(&mut *self.0.lock());
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
