@@ -50,6 +50,7 @@ impl Engine {
     }
 
     /// Leaves the shards to the caller, in place of threads. `false` if they run already.
+    #[cfg(feature = "sim")]
     pub(crate) fn claim_shards(&self) -> bool {
         let mut shards = self.0.shards.lock();
         let is_free = matches!(*shards, Shards::NotStarted) && !self.0.shared.is_shutting_down();
@@ -190,6 +191,7 @@ impl Engine {
         shared.stopped().await;
     }
 
+    #[cfg(feature = "sim")]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
     }

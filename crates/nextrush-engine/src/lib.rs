@@ -84,6 +84,7 @@ mod shared;
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub mod sim;
+mod slow_reader;
 mod transport;
 
 pub use close_reason::CloseReason;

@@ -21,6 +21,7 @@ use crate::error::{ConnectionError, JoinError};
 use crate::id::{ConnectionId, TimerId};
 use crate::link::{Ending, Link, Order, SetTimer};
 use crate::room::Room;
+use crate::slow_reader::weight;
 
 /// A handle of one connection: cheap to clone, usable from any thread, equal by
 /// [`id`](Self::id), and harmless when the connection is gone.
@@ -107,7 +108,7 @@ impl Connection {
             .0
             .buffered
             .fetch_add(weight(frame.len()), Ordering::Relaxed);
-        if waiting > weight(self.0.options.backlog.bytes) {
+        if self.0.options.backlog.refuses(waiting) {
             self.fail(ConnectionError::SlowReader);
         } else {
             self.post(Order::Send(frame));
@@ -293,14 +294,6 @@ impl Connection {
     pub(crate) fn post(&self, order: Order) {
         self.0.link.post(self.0.id, order);
     }
-}
-
-/// How much a number of bytes counts as buffered: itself, up to the largest
-/// [`Backlog::bytes`](crate::Backlog). So one long frame above that bound does not
-/// overflow the sum.
-pub(crate) fn weight(bytes: usize) -> u32 {
-    const MOST: u32 = 1 << 30;
-    u32::try_from(bytes).map_or(MOST, |bytes| bytes.min(MOST))
 }
 
 impl PartialEq for Connection {

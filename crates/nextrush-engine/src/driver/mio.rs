@@ -96,7 +96,7 @@ fn run(
         if let Some(began) = turn_began {
             link.board.count_turn(now.since(began));
         }
-        let wait_until = if link.inbox.doze() {
+        let wait_until = if shard.doze() {
             shard.next_turn()
         } else {
             Some(now)

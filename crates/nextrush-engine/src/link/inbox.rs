@@ -78,6 +78,7 @@ impl Inbox {
         mem::swap(&mut queue.commands, commands);
     }
 
+    #[cfg(feature = "sim")]
     pub(crate) fn has_commands(&self) -> bool {
         !self.queue.lock().commands.is_empty()
     }

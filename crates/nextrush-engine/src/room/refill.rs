@@ -81,7 +81,7 @@ impl Lag {
     /// [`Backlog::bytes`](crate::Backlog). With more the connection may be closed for what
     /// waits, unless it is one frame.
     pub fn capacity(&self) -> usize {
-        self.connection.options().backlog.bytes / 2
+        self.connection.options().backlog.skippable_share()
     }
 
     /// Sends these frames, and from now on what is published.

@@ -1,83 +1,80 @@
-//! What a client may not do, though the protocol allows it.
+//! Limits on what the protocol allows: unfinished messages and floods of pings.
+
+use std::mem;
 
 use super::Shard;
+use super::peer::Peer;
 use super::timers::Due;
 use crate::error::ConnectionError;
 use crate::link::Key;
-use crate::moment::Moment;
 use crate::transport::Io;
 
 impl<I: Io> Shard<I> {
+    pub(super) fn check_unfinished(&mut self, key: Key) {
+        if let Some(mut peer) = self.peer_of(key) {
+            peer.check_unfinished();
+        }
+    }
+}
+
+impl<I: Io> Peer<'_, I> {
     /// Bounds the time in which the peer has to end the message that it has begun.
-    /// `message_ended`: it has ended one since this was last called.
-    pub(super) fn watch_unfinished(&mut self, slot: u32, is_between: bool, message_ended: bool) {
-        let now = self.now;
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        if let Some(extra) = live.extra_mut() {
-            extra.pings.take_if(|allowed| *allowed <= now);
+    /// `is_between`: no message is begun. `message_ended`: one has ended since the last call.
+    pub(super) fn watch_unfinished(&mut self, is_between: bool, message_ended: bool) {
+        let now = self.parts.now;
+        let mut is_watched = false;
+        if let Some(extra) = self.live.extra_mut() {
+            extra.pings.take_if(|full_again| *full_again <= now);
             if is_between || message_ended {
                 let watched = extra.unfinished.take();
                 watched
                     .into_iter()
-                    .for_each(|timer| self.timers.cancel(timer));
+                    .for_each(|timer| self.parts.timers.cancel(timer));
             }
+            is_watched = extra.unfinished.is_some();
         }
         if is_between {
-            return live.tidy();
+            self.live.tidy();
+        } else if !is_watched {
+            self.set_unfinished();
         }
-        if live.extra().is_some_and(|extra| extra.unfinished.is_some()) {
-            return;
-        }
-        self.set_unfinished(slot);
     }
 
-    pub(super) fn check_unfinished(&mut self, key: Key) {
-        let Some(live) = self.slab.get(key) else {
-            return;
-        };
-        if let Some(extra) = live.extra_mut() {
+    fn check_unfinished(&mut self) {
+        if let Some(extra) = self.live.extra_mut() {
             extra.unfinished = None;
         }
-        if live.reads() {
-            live.connection.fail(ConnectionError::MessageTimeout);
+        if self.live.reads() {
+            self.live.connection.fail(ConnectionError::MessageTimeout);
         } else {
             // Not slow: not listened to.
-            self.set_unfinished(key.slot);
+            self.set_unfinished();
         }
     }
 
-    fn set_unfinished(&mut self, slot: u32) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        let at = self.now.after(live.options().message_timeout);
-        let id = self.link.next_timer();
-        let timer = self.timers.set(at, id, Due::Unfinished(live.key_at(slot)));
-        live.need_extra().unfinished = Some(timer);
+    fn set_unfinished(&mut self) {
+        let timeout = self.live.options().message_timeout;
+        let timer = self.set_deadline(timeout, Due::Unfinished(self.key()));
+        self.live.need_extra().unfinished = Some(timer);
     }
 
     /// Counts a ping; `false` if it is one too many, which closes the connection.
     ///
     /// The usual client, which pings now and then, has nothing counted: its pings come
     /// more slowly than they are allowed.
-    pub(super) fn count_ping(&mut self, slot: u32) -> bool {
-        let now = self.now;
-        let Some(live) = self.slab.at(slot) else {
-            return false;
-        };
-        if std::mem::take(&mut self.free_ping) {
+    pub(super) fn count_ping(&mut self) -> bool {
+        if mem::take(&mut self.parts.free_ping) {
             return true;
         }
-        let limit = live.options().pings;
-        let counted: &mut Option<Moment> = &mut live.need_extra().pings;
-        let allowed = counted.map_or(now, |allowed| allowed.max(now));
-        if allowed.since(now) >= limit.interval.saturating_mul(limit.burst) {
-            live.connection.fail(ConnectionError::TooManyPings);
+        let now = self.parts.now;
+        let limit = self.live.options().pings;
+        let counted = &mut self.live.need_extra().pings;
+        let full_again = counted.map_or(now, |full_again| full_again.max(now));
+        if full_again.since(now) >= limit.interval.saturating_mul(limit.burst) {
+            self.live.connection.fail(ConnectionError::TooManyPings);
             return false;
         }
-        *counted = Some(allowed.after(limit.interval));
+        *counted = Some(full_again.after(limit.interval));
         true
     }
 }

@@ -1,3 +1,5 @@
+//! Calls of the user's code: handlers, timers, refills, and the work that they return.
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -5,7 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use super::Shard;
-use super::slab::Flags;
+use super::live::Flags;
+use super::peer::{Parts, Peer};
 use crate::close_reason::CloseReason;
 use crate::connection::{Connection, Handler, Work};
 use crate::error::ConnectionError;
@@ -13,37 +16,64 @@ use crate::id::ConnectionId;
 use crate::link::{Key, Link, TimerFn};
 use crate::transport::Io;
 
-/// What it means for the connection that work is pending, and that it is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How pending work, and its panic, affect the connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
-    /// Messages are not read before it is done, unless that is asked for.
+    /// Messages are not handed over before the work is done, unless that is asked for.
     Open,
-    /// Nothing further is read before it is done.
+    /// Nothing further is read before the work is done.
     Message,
-    /// Nothing.
+    /// Reading goes on.
     Aside,
-    /// Nothing, not even if it panics: the connection has failed already.
+    /// Reading goes on, and a panic is only logged: the connection has failed already.
     Failure,
 }
 
 impl<I: Io> Shard<I> {
-    /// Calls the connection's handler, if it has not been told of the end yet.
+    pub(super) fn run_timer_fn(&mut self, key: Key, run: TimerFn) {
+        let Some(mut peer) = self.peer_of(key) else {
+            return drop_shielded(run);
+        };
+        match peer.parts.caller.call(key.slot, run) {
+            Ok(work) => peer.begin_work(Purpose::Aside, work),
+            Err(panic) => panicked(&peer.live.connection, &panic),
+        }
+    }
+
+    /// Polls a task whose waker was called.
+    pub(super) fn resume_task(&mut self, task: u32) {
+        if !self.parts.tasks.is_pending(task) {
+            return;
+        }
+        let (key, purpose) = self.parts.tasks.of(task);
+        let polled = self.parts.poll(key.slot, task);
+        match (self.peer_of(key), polled) {
+            (Some(mut peer), polled) => {
+                peer.follow_poll(purpose, polled);
+            }
+            (None, Err(panic)) => log_panic(None, &panic),
+            (None, Ok(_)) => {}
+        }
+    }
+}
+
+impl<I: Io> Peer<'_, I> {
+    /// Calls the connection's handler, unless it knows of the end already.
     pub(super) fn call(
         &mut self,
-        slot: u32,
         purpose: Purpose,
         call: impl FnOnce(&dyn Handler, &Connection) -> Work,
     ) {
-        let Some(live) = self.slab.at(slot).filter(|live| !live.is_lingering()) else {
+        if self.live.is_lingering() {
             return;
-        };
-        let key = live.key_at(slot);
-        let connection = &live.connection;
+        }
+        let connection = &self.live.connection;
         let called = self
+            .parts
             .caller
-            .call(slot, || call(connection.events(), connection));
+            .call(self.slot, || call(connection.events(), connection));
         match called {
-            Ok(work) => self.begin_work(key, purpose, work),
+            Ok(work) => self.begin_work(purpose, work),
             Err(panic) if purpose == Purpose::Failure => {
                 log_panic(Some(connection.id()), &panic);
             }
@@ -52,96 +82,75 @@ impl<I: Io> Shard<I> {
     }
 
     /// Tells the handler of an error that ends the connection.
-    pub(super) fn call_error(&mut self, slot: u32, error: &ConnectionError) {
-        if let Some(live) = self.slab.at(slot) {
-            live.flags.insert(Flags::TOLD);
-        }
-        self.call(slot, Purpose::Failure, |handler, connection| {
+    pub(super) fn call_error(&mut self, error: &ConnectionError) {
+        self.live.flags.insert(Flags::TOLD);
+        self.call(Purpose::Failure, |handler, connection| {
             handler.error(connection, error)
         });
     }
 
-    /// The last call.
-    pub(super) fn call_last(&mut self, slot: u32, reason: &CloseReason) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        let key = live.key_at(slot);
-        let connection = &live.connection;
+    /// Tells the handler of the end. No call follows.
+    pub(super) fn call_last(&mut self, reason: &CloseReason) {
+        let connection = &self.live.connection;
         let called = self
+            .parts
             .caller
-            .call(slot, || connection.events().close(connection, reason));
+            .call(self.slot, || connection.events().close(connection, reason));
         match called {
-            Ok(work) => self.begin_work(key, Purpose::Failure, work),
-            Err(panic) => log_panic(Some(live.id()), &panic),
-        }
-    }
-
-    pub(super) fn run_timer_fn(&mut self, key: Key, run: TimerFn) {
-        let Some(live) = self.slab.get(key) else {
-            return drop_shielded(run);
-        };
-        match self.caller.call(key.slot, run) {
-            Ok(work) => self.begin_work(key, Purpose::Aside, work),
-            Err(panic) => panicked(&live.connection, &panic),
+            Ok(work) => self.begin_work(Purpose::Failure, work),
+            Err(panic) => log_panic(Some(connection.id()), &panic),
         }
     }
 
     /// Polls work for the first time, and keeps it if it is pending.
-    pub(super) fn begin_work(&mut self, key: Key, purpose: Purpose, work: Work) {
+    pub(super) fn begin_work(&mut self, purpose: Purpose, work: Work) {
         let Some(work) = work else {
-            return self.end_work(key, purpose);
+            return self.end_work(purpose);
         };
-        let task = self.tasks.insert(key, purpose, work);
-        let pending = self.poll_task(task);
-        let holds = pending && purpose == Purpose::Message;
-        if let Some(live) = self.slab.get(key).filter(|_| holds) {
-            live.flags.insert(Flags::HELD);
+        let task = self.parts.tasks.insert(self.key(), purpose, work);
+        let polled = self.parts.poll(self.slot, task);
+        if self.follow_poll(purpose, polled) && purpose == Purpose::Message {
+            self.live.flags.insert(Flags::HELD);
         }
     }
 
-    /// A task says that it can go on.
-    pub(super) fn resume_task(&mut self, task: u32) {
-        if self.tasks.is_pending(task) {
-            self.poll_task(task);
-        }
-    }
-
-    /// Whether it is pending still.
-    fn poll_task(&mut self, task: u32) -> bool {
-        let (key, purpose) = self.tasks.of(task);
-        let polled = self.caller.call(key.slot, || self.tasks.poll(task));
-        match polled.flatten() {
+    /// Does what follows from a poll of the connection's work. Returns whether the work is
+    /// still pending.
+    fn follow_poll(&mut self, purpose: Purpose, polled: Result<Poll<()>, Panic>) -> bool {
+        match polled {
             Ok(Poll::Pending) => return true,
-            Ok(Poll::Ready(())) => self.end_work(key, purpose),
-            Err(panic) => match self.slab.get(key) {
-                Some(live) if purpose != Purpose::Failure => {
-                    panicked(&live.connection, &panic);
-                    self.end_work(key, purpose);
-                }
-                Some(live) => log_panic(Some(live.connection.id()), &panic),
-                None => log_panic(None, &panic),
-            },
+            Ok(Poll::Ready(())) => self.end_work(purpose),
+            Err(panic) if purpose == Purpose::Failure => {
+                log_panic(Some(self.live.id()), &panic);
+            }
+            Err(panic) => {
+                panicked(&self.live.connection, &panic);
+                self.end_work(purpose);
+            }
         }
         false
     }
 
-    fn end_work(&mut self, key: Key, purpose: Purpose) {
-        let Some(live) = self.slab.get(key) else {
-            return;
-        };
+    fn end_work(&mut self, purpose: Purpose) {
         match purpose {
-            Purpose::Open if !live.is(Flags::STARTED) => self.start_reading(key.slot),
-            Purpose::Message if live.is(Flags::HELD) => {
-                live.flags.remove(Flags::HELD);
-                self.resume_reading(key.slot);
+            Purpose::Open if !self.live.is(Flags::STARTED) => self.start_reading(),
+            Purpose::Message if self.live.is(Flags::HELD) => {
+                self.live.flags.remove(Flags::HELD);
+                self.resume_reading();
             }
             Purpose::Open | Purpose::Message | Purpose::Aside | Purpose::Failure => {}
         }
     }
 }
 
-/// Calls code of the user for a connection, where it can be seen that it runs.
+impl<I> Parts<I> {
+    fn poll(&mut self, slot: u32, task: u32) -> Result<Poll<()>, Panic> {
+        let tasks = &mut self.tasks;
+        self.caller.call(slot, || tasks.poll(task)).flatten()
+    }
+}
+
+/// Calls the user's code, visibly for the [watchdog](crate::driver).
 pub(super) struct Caller {
     link: Arc<Link>,
     calls: u32,
@@ -161,23 +170,23 @@ impl Caller {
     }
 }
 
-/// What a panic was called with.
+/// The payload of a panic.
 pub(super) type Panic = Box<dyn Any + Send>;
 
-/// Calls code of the user, and stops its panic here. It has no access to the shard, and
-/// what it had begun of its own is only ever told of the end from then on.
+/// Calls the user's code, and stops its panic here. That is sound: the code has no access to
+/// the shard, and a handler that has panicked is told of its connection's end and no more.
 pub(super) fn shield<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
     catch_unwind(AssertUnwindSafe(call))
 }
 
-/// Drops something of the user's.
+/// Drops a value of the user's.
 pub(super) fn drop_shielded<T>(value: T) {
     if let Err(panic) = shield(|| drop(value)) {
         log_panic(None, &panic);
     }
 }
 
-/// The end of a future is code of the user as well.
+/// Drops a future. Its `Drop` is the user's code as well.
 pub(super) fn drop_work(work: Pin<Box<dyn Future<Output = ()>>>) {
     drop_shielded(work);
 }

@@ -1,30 +1,220 @@
-use std::io::{self, ErrorKind};
+//! The walk of a room at the end of a turn: each member gets what was published in the turn.
+//!
+//! [`Shard::cast`] lays a room's publications out once, then goes from member to member. A
+//! member that gets nothing else is written to at once; for any other, or for the rest that the
+//! transport did not take, the publications go into its outbox, unless the member lags and
+//! skips them.
 
-use super::outbox::COALESCE;
-use super::rooms::Publication;
+use std::io;
+use std::io::ErrorKind;
+use std::mem;
+use std::sync::Arc;
+
+use super::Shard;
+use super::live::Flags;
+use super::outbox::{COALESCE, Outbox, Sent};
+use super::peer::Peer;
+use crate::id::{ConnectionId, RoomId};
+use crate::link::Key;
+use crate::room::Skippable;
 use crate::transport::Io;
 
-/// What a room's members get in one turn, laid out once as it is written to each of them:
+/// A frame that was published to a room in this turn.
+pub(super) struct Publication {
+    pub(super) sent: Sent,
+    /// The members that do not get it; sorted.
+    pub(super) except: Option<Arc<[ConnectionId]>>,
+    pub(super) skippable: Option<Arc<Skippable>>,
+}
+
+impl Publication {
+    fn is_for(&self, id: ConnectionId) -> bool {
+        let except = self.except.as_deref();
+        except.is_none_or(|except| except.binary_search(&id).is_err())
+    }
+}
+
+impl<I: Io> Shard<I> {
+    /// Walks each room that was published to in this turn.
+    ///
+    /// Not inlined into the turn, where the loop would run out of registers.
+    #[inline(never)]
+    pub(super) fn cast(&mut self) {
+        let mut rooms = mem::take(&mut self.rooms.published);
+        let is_only = rooms.len() == 1;
+        for room in rooms.drain(..) {
+            let publications = self.rooms.take_publications(room);
+            // Handed out already, if there are none.
+            if !publications.is_empty() {
+                self.cast.prepare(&publications);
+                for &slot in &self.rooms.members(room).slots {
+                    if let Some(live) = self.slab.at(slot).filter(|live| live.is_sent_to()) {
+                        let parts = &mut self.parts;
+                        let peer = Peer { slot, live, parts };
+                        peer.cast(&mut self.cast, room, is_only, &publications);
+                    }
+                }
+                let members = self.cast.members;
+                let counts = &mut self.parts.counts;
+                counts.messages_out += members * publications.len() as u64;
+                counts.bytes_out += members * self.cast.len as u64;
+            }
+            self.rooms.recycle(publications);
+        }
+        if self.rooms.published.is_empty() {
+            self.rooms.published = rooms;
+        }
+    }
+
+    /// Walks a room ahead of the turn's end, because its members change or something has to
+    /// come behind what was published. Nothing is written yet.
+    pub(super) fn hand_out(&mut self, room: RoomId) {
+        let publications = self.rooms.take_publications(room);
+        if publications.is_empty() {
+            return;
+        }
+        for &slot in &self.rooms.members(room).slots {
+            if let Some(mut peer) = Peer::at(&mut self.slab, &mut self.parts, slot) {
+                peer.enqueue_all(room, &publications);
+            }
+        }
+        self.rooms.recycle(publications);
+    }
+}
+
+impl<I: Io> Peer<'_, I> {
+    /// Sends one member the room's publications. `is_only`: no other room was published to.
+    ///
+    /// By value, so that the view stays in registers unless the member takes a slower way:
+    /// `&mut self` costs ten instructions more for each delivery.
+    #[inline]
+    fn cast(self, cast: &mut Cast, room: RoomId, is_only: bool, publications: &[Publication]) {
+        let gets_nothing_else =
+            self.live.outbox.is_none() && (is_only || !self.live.is_in_several());
+        if !gets_nothing_else
+            || !self.gets_all_as_it_is(cast, publications)
+            || self.parts.writes_left == 0
+        {
+            let mut peer = self;
+            return peer.enqueue_all(room, publications);
+        }
+        self.parts.writes_left -= 1;
+        match cast.write(publications, &mut self.parts.io, self.slot) {
+            Ok(written) if written == cast.len => cast.members += 1,
+            Ok(written) => {
+                let mut peer = self;
+                peer.enqueue_rest(room, publications, written);
+            }
+            Err(error) => {
+                let mut peer = self;
+                peer.break_off(error);
+            }
+        }
+    }
+
+    /// Whether the member gets every publication, and not compressed.
+    fn gets_all_as_it_is(&self, cast: &Cast, publications: &[Publication]) -> bool {
+        if self.live.flags.intersects(Flags::DEFLATES | Flags::LAGS) {
+            return false;
+        }
+        if !cast.has_exceptions {
+            return true;
+        }
+        let Key { slot, generation } = self.key();
+        let id = ConnectionId {
+            shard: self.parts.link.index(),
+            slot,
+            generation,
+        };
+        publications
+            .iter()
+            .all(|publication| publication.is_for(id))
+    }
+
+    /// Queues the rest of the publications: `written` bytes of them are written, and the
+    /// transport takes no more.
+    fn enqueue_rest(&mut self, room: RoomId, publications: &[Publication], mut written: usize) {
+        self.parts.counts.bytes_out += written as u64;
+        self.outbox(Outbox::block);
+        let mut rest = publications.iter();
+        while written > 0
+            && let Some(begun) = rest.next()
+        {
+            self.parts.counts.messages_out += 1;
+            let length = begun.sent.frame.len();
+            if written < length {
+                self.outbox(|outbox| {
+                    outbox.push(begun.sent.clone());
+                    outbox.advance(written);
+                    if begun.skippable.is_some() {
+                        outbox.note_skippable();
+                    }
+                });
+            }
+            written = written.saturating_sub(length);
+        }
+        self.enqueue_all(room, rest.as_slice());
+    }
+
+    /// Queues the publications that are for this member and that it does not skip.
+    pub(super) fn enqueue_all(&mut self, room: RoomId, publications: &[Publication]) {
+        if !self.live.is_sent_to() {
+            return;
+        }
+        for publication in publications {
+            if publication.is_for(self.live.id()) && !self.skips(room, publication) {
+                self.enqueue(publication.sent.clone());
+                if publication.skippable.is_some() {
+                    self.note_skippable();
+                }
+            }
+        }
+    }
+
+    /// Whether the member skips a publication: because it lags, or because it begins to lag
+    /// with this one.
+    fn skips(&mut self, room: RoomId, publication: &Publication) -> bool {
+        if self.live.lags_in(room) {
+            return true;
+        }
+        let Some(skippable) = publication.skippable.as_deref() else {
+            return false;
+        };
+        let most = self.live.options().backlog.skippable_share();
+        let Some(outbox) = self.live.outbox.as_ref() else {
+            return false;
+        };
+        let length = publication.sent.frame.len();
+        if outbox.has_place(length, skippable.over.min(most), most) {
+            return false;
+        }
+        self.begin_lag(room, skippable);
+        true
+    }
+}
+
+/// The publications of one room and turn, laid out once as they are written to each member:
 /// small frames copied together, long ones from where they are.
 #[derive(Default)]
 pub(super) struct Cast {
     chunks: Vec<Chunk>,
     together: Vec<u8>,
     len: usize,
-    /// How many members have got all of it.
+    /// The number of members to whom all of it was written.
     members: u64,
     has_exceptions: bool,
 }
 
+/// The bytes of one write.
 enum Chunk {
     /// The frame of one publication.
     Frame(usize),
-    /// A piece of what was copied together.
+    /// A piece of the bytes that were copied together.
     Together { start: usize, end: usize },
 }
 
 impl Cast {
-    pub(super) fn prepare(&mut self, publications: &[Publication]) {
+    fn prepare(&mut self, publications: &[Publication]) {
         self.chunks.clear();
         self.together.clear();
         self.len = 0;
@@ -62,28 +252,8 @@ impl Cast {
         }
     }
 
-    /// Whether some of the publications are not for everybody.
-    pub(super) fn has_exceptions(&self) -> bool {
-        self.has_exceptions
-    }
-
-    /// The bytes that each member gets.
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// One more member has got all of it.
-    pub(super) fn count(&mut self) {
-        self.members += 1;
-    }
-
-    /// How many members have got all of it, and the bytes that these have got.
-    pub(super) fn counted(&self) -> (u64, u64) {
-        (self.members, self.members * self.len as u64)
-    }
-
-    /// Writes to one member; returns how much the transport took.
-    pub(super) fn write<I: Io>(
+    /// Writes to one member. Returns how many bytes the transport took.
+    fn write<I: Io>(
         &self,
         publications: &[Publication],
         io: &mut I,

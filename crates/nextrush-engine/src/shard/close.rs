@@ -1,3 +1,5 @@
+//! The end of connections: the close handshake, failures, and the shard's own end.
+
 use std::mem;
 use std::time::Duration;
 
@@ -5,7 +7,8 @@ use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 
 use super::Shard;
 use super::calls::drop_shielded;
-use super::slab::{Flags, Phase};
+use super::live::{Flags, Phase};
+use super::peer::Peer;
 use super::timers::Due;
 use crate::close_reason::CloseReason;
 use crate::connection::{Connection, State};
@@ -18,42 +21,44 @@ impl<I: Io> Shard<I> {
     pub(super) fn close(&mut self, slot: u32, frame: Option<&CloseFrame>) {
         // What was published before is still sent.
         self.leave_all(slot);
-        if let Some(live) = self.slab.at(slot) {
-            live.phase = Phase::Closing;
-        }
-        self.ticks.forget(slot);
-        self.enqueue_last(slot, Frame::close(frame));
+        let Some(mut peer) = self.peer(slot) else {
+            return;
+        };
+        peer.live.phase = Phase::Closing;
+        peer.parts.ticks.forget(slot);
+        peer.enqueue_last(Frame::close(frame));
         // Whatever held reading back: the peer's close frame has to be found.
-        self.resume_reading(slot);
+        peer.resume_reading();
     }
 
-    /// The connection has ended by itself.
+    /// Follows an end that did not come from us.
     pub(super) fn end(&mut self, slot: u32, ending: Ending) {
-        let Some(live) = self.slab.at(slot) else {
+        let Some(mut peer) = self.peer(slot) else {
             return;
         };
         if let Ending::Failed(error @ ConnectionError::Protocol(_)) = &ending
-            && live.connection.state() == State::Open
+            && peer.live.connection.state() == State::Open
         {
-            // Open still, and closed by a command of its own: what the handler sends now
-            // goes out before the close frame.
-            self.call_error(slot, error);
-            return self.post_end(slot, Ending::Told(error.clone()));
+            // Open still, and closed by a command of its own: frames that the handler sends
+            // now go out before the close frame.
+            peer.call_error(error);
+            return peer.post_end(Ending::Told(error.clone()));
         }
-        let is_open = live.phase == Phase::Open;
-        if matches!(ending, Ending::EndOfStream) && is_open && live.has_heard_all() {
-            // Came right behind a violation, whose end is still to be told.
-            return self.post_end(slot, ending);
+        let phase = peer.live.phase;
+        if matches!(ending, Ending::EndOfStream) && peer.live.is_open() && peer.live.has_heard_all()
+        {
+            // Came right behind a violation, whose end is still in the inbox.
+            return peer.post_end(ending);
         }
-        live.connection.begin_closing();
-        match (live.phase, ending) {
+        peer.live.connection.begin_closing();
+        match (phase, ending) {
             (Phase::Lingering, ending) => self.end_lingering(slot, &ending),
             (phase, Ending::Peer(frame)) => {
                 if phase == Phase::Open {
                     // The same code back (RFC 6455 §5.5.1).
                     let code = frame.as_ref().map(CloseFrame::code);
                     let answer = code.map(|code| CloseFrame::new(code, ""));
-                    self.enqueue_last(slot, Frame::close(answer.as_ref()));
+                    peer.enqueue_last(Frame::close(answer.as_ref()));
                 }
                 self.finish(slot, &CloseReason::from_peer(frame));
             }
@@ -65,19 +70,19 @@ impl<I: Io> Shard<I> {
             }
             // The handler panicked over an error, whose end is the next command.
             (Phase::Open, Ending::Failed(ConnectionError::HandlerPanicked))
-                if live.is(Flags::TOLD) => {}
+                if peer.live.is(Flags::TOLD) => {}
             (Phase::Open, Ending::Failed(error)) => {
-                self.call_error(slot, &error);
+                peer.call_error(&error);
                 self.fail(slot, &error);
             }
             (Phase::Open, Ending::Told(error)) => self.fail(slot, &error),
             // Our close frame is on its way, with a code of its own.
             (Phase::Closing, Ending::Failed(ConnectionError::HandlerPanicked)) => {}
-            // The handler has closed when it was told: with its own code, but what the
-            // peer says cannot be understood any more.
+            // The handler has closed when it was told: with its own code, but the peer cannot
+            // be understood any more.
             (Phase::Closing, Ending::Told(error)) => self.finish(slot, &reason_of(&error)),
             (Phase::Closing, Ending::Failed(error)) => {
-                self.call_error(slot, &error);
+                peer.call_error(&error);
                 self.finish(slot, &reason_of(&error));
                 if !matches!(error, ConnectionError::Protocol(_)) {
                     self.release(slot);
@@ -94,18 +99,16 @@ impl<I: Io> Shard<I> {
         }
         // Before anything is dropped, so that nothing comes behind what is.
         self.leave_all(slot);
-        if let (ConnectionError::SlowReader, Some(live)) = (error, self.slab.at(slot)) {
-            self.counts.slow_readers_closed += 1;
-            // The peer would have to read all of it to find the close frame.
-            if let Some(outbox) = &mut live.outbox {
-                outbox.truncate();
+        if let Some(mut peer) = self.peer(slot) {
+            if matches!(error, ConnectionError::SlowReader) {
+                peer.drop_backlog();
             }
+            let text = match error {
+                ConnectionError::HandlerPanicked => String::new(),
+                error => description(error),
+            };
+            peer.enqueue_last(Frame::close(Some(&CloseFrame::new(code, text))));
         }
-        let text = match error {
-            ConnectionError::HandlerPanicked => String::new(),
-            error => description(error),
-        };
-        self.enqueue_last(slot, Frame::close(Some(&CloseFrame::new(code, text))));
         self.finish(slot, &reason_of(error));
     }
 
@@ -134,36 +137,12 @@ impl<I: Io> Shard<I> {
         live.connection.mark_closed();
         // What was published before is still sent.
         self.leave_all(slot);
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        live.phase = Phase::Lingering;
-        if let Some(extra) = live.take_extra() {
-            let own = extra.deadline.into_iter().chain(extra.unfinished);
-            for timer in extra.timers.into_iter().chain(own) {
-                self.timers.cancel(timer);
-            }
-        }
-        self.ticks.forget(slot);
-        self.arm_close_deadline(slot);
-        self.mark_dirty(slot);
-        self.call_last(slot, reason);
-        self.queue_reading(slot);
-    }
-
-    pub(super) fn arm_close_deadline(&mut self, slot: u32) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        if live.extra().is_none_or(|extra| extra.deadline.is_none()) {
-            let at = self.now.after(live.options().close_timeout);
-            let id = self.link.next_timer();
-            let deadline = self.timers.set(at, id, Due::Deadline(live.key()));
-            live.need_extra().deadline = Some(deadline);
+        if let Some(mut peer) = self.peer(slot) {
+            peer.linger(reason);
         }
     }
 
-    /// The peer has not done its part of closing in time.
+    /// Ends the connection, as the peer has not done its part of closing in time.
     pub(super) fn close_deadline(&mut self, key: Key) {
         let Some(live) = self.slab.get(key) else {
             return;
@@ -180,28 +159,31 @@ impl<I: Io> Shard<I> {
 
     /// Drops the transport, and forgets the connection.
     pub(super) fn release(&mut self, slot: u32) {
-        self.drop_outbox(slot);
+        if let Some(mut peer) = self.peer(slot) {
+            peer.drop_outbox();
+        }
         let Some(mut live) = self.slab.remove(slot) else {
             return;
         };
         if let Some(deadline) = live.take_extra().and_then(|extra| extra.deadline) {
-            self.timers.cancel(deadline);
+            self.parts.timers.cancel(deadline);
         }
-        self.io.close(slot);
+        self.parts.io.close(slot);
         self.forget(&live.connection);
         drop_shielded(live);
     }
 
-    /// Its place is free for another connection.
+    /// Frees the connection's slot for another one.
     pub(super) fn forget(&mut self, connection: &Connection) {
         connection.mark_closed();
-        self.link.remove(connection.id().slot);
+        self.parts.link.remove(connection.id().slot);
         self.shared.remove_connection();
     }
 
     pub(super) fn begin_shutdown(&mut self, frame: CloseFrame, deadline: Duration) {
-        let id = self.link.next_timer();
-        self.timers.set(self.now.after(deadline), id, Due::Cut);
+        let id = self.parts.link.next_timer();
+        let at = self.parts.now.after(deadline);
+        self.parts.timers.set(at, id, Due::Cut);
         for key in self.slab.keys() {
             if let Some(live) = self.slab.get(key) {
                 live.connection.close(Some(frame.clone()));
@@ -210,7 +192,7 @@ impl<I: Io> Shard<I> {
         self.shutdown.get_or_insert(frame);
     }
 
-    /// Cuts everything.
+    /// Cuts all connections, and ends the shard.
     pub(super) fn stop(&mut self) {
         if mem::replace(&mut self.stopped, true) {
             return;
@@ -220,18 +202,18 @@ impl<I: Io> Shard<I> {
             self.finish_unless_lingering(key.slot, &reason);
             self.release(key.slot);
         }
-        self.tasks.cut();
-        self.timers.cut();
-        // What comes from now on is refused, and what has come has no effect any more.
-        for command in self.link.inbox.close() {
+        self.parts.tasks.cut();
+        self.parts.timers.cut();
+        // Later commands are refused, and those that have come have no effect any more.
+        for command in self.parts.link.inbox.close() {
             self.refuse(command);
         }
     }
 
-    /// Does not follow a command, as the shard has stopped.
+    /// Drops a command, as the shard has stopped.
     pub(super) fn refuse(&mut self, command: Command) {
         if let Command::Accept(accept) = &command {
-            self.link.remove(accept.id.slot);
+            self.parts.link.remove(accept.id.slot);
             self.shared.remove_connection();
         }
         drop_shielded(command);
@@ -244,7 +226,44 @@ impl<I: Io> Shard<I> {
     }
 }
 
-/// What the handler is told of an error's end.
+impl<I: Io> Peer<'_, I> {
+    /// Tells the handler of the end, and keeps the transport for what is left to be sent.
+    fn linger(&mut self, reason: &CloseReason) {
+        self.live.phase = Phase::Lingering;
+        if let Some(extra) = self.live.take_extra() {
+            let own = extra.deadline.into_iter().chain(extra.unfinished);
+            for timer in extra.timers.into_iter().chain(own) {
+                self.parts.timers.cancel(timer);
+            }
+        }
+        self.parts.ticks.forget(self.slot);
+        self.arm_close_deadline();
+        self.mark_dirty();
+        self.call_last(reason);
+        self.queue_reading();
+    }
+
+    /// Drops the backlog of a slow reader: it would have to read all of it to find the close
+    /// frame.
+    fn drop_backlog(&mut self) {
+        self.parts.counts.slow_readers_closed += 1;
+        if let Some(outbox) = &mut self.live.outbox {
+            outbox.truncate();
+        }
+    }
+
+    /// Bounds the time in which the peer has to do its part of closing.
+    pub(super) fn arm_close_deadline(&mut self) {
+        let extra = self.live.extra();
+        if extra.is_none_or(|extra| extra.deadline.is_none()) {
+            let timeout = self.live.options().close_timeout;
+            let deadline = self.set_deadline(timeout, Due::Deadline(self.key()));
+            self.live.need_extra().deadline = Some(deadline);
+        }
+    }
+}
+
+/// The reason that the handler of a failed connection gets.
 fn reason_of(error: &ConnectionError) -> CloseReason {
     CloseReason::unclean(error.close_code(), description(error))
 }

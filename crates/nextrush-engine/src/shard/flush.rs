@@ -1,17 +1,18 @@
+//! The way out: frames go into outboxes, and at the end of the turn to the transports.
+
 use std::io;
 use std::sync::Arc;
 
 use nextrush_protocol::Frame;
 
 use super::Shard;
+use super::live::{Flags, Phase};
 use super::outbox::{FIRST, LAST, Outbox, Sent};
-use super::rooms::Publication;
-use super::slab::{Flags, Live, Phase};
+use super::peer::{Parts, Peer};
 use super::timers::Due;
-use crate::connection::weight;
 use crate::error::ConnectionError;
-use crate::id::{ConnectionId, RoomId};
 use crate::link::{Ending, Key};
+use crate::slow_reader::weight;
 use crate::transport::Io;
 
 /// How many connections a turn writes to; the others wait for the next one, which looks
@@ -20,6 +21,41 @@ use crate::transport::Io;
 const WRITES: usize = 1024;
 
 impl<I: Io> Shard<I> {
+    /// Writes what this turn has brought, and the backlog of connections whose transport takes
+    /// bytes again.
+    pub(super) fn flush(&mut self) {
+        self.parts.writes_left = WRITES;
+        self.cast();
+        while self.parts.writes_left > 0
+            && let Some(slot) = self.parts.dirty.pop_front()
+        {
+            if let Some(mut peer) = self.peer(slot) {
+                peer.live.flags.remove(Flags::DIRTY);
+                peer.parts.writes_left -= 1;
+                if peer.flush() == After::Release {
+                    self.release(slot);
+                }
+            }
+        }
+    }
+
+    /// Closes the connection if its client has stalled for too long.
+    pub(super) fn check_age(&mut self, key: Key) {
+        if self.peer_of(key).is_some_and(|mut peer| peer.is_overdue()) {
+            self.end(key.slot, Ending::Failed(ConnectionError::SlowReader));
+        }
+    }
+}
+
+/// What a flush means for the connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum After {
+    Stay,
+    /// It lingers, and nothing is left to be sent or received.
+    Release,
+}
+
+impl<I> Parts<I> {
     /// A frame at its place in the order of all that is sent.
     pub(super) fn sent_now(&mut self, frame: Frame) -> Sent {
         self.order += 1;
@@ -30,44 +66,6 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    /// A frame that was sent directly.
-    pub(super) fn send(&mut self, slot: u32, frame: Frame) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        if !live.is_sent_to() {
-            return live.connection.settle(frame.len());
-        }
-        let counted = weight(frame.len());
-        let frame = self.wire_form(slot, frame);
-        let sent = self.sent_now(frame);
-        self.counts.messages_out += 1;
-        self.outbox(slot, |outbox| outbox.push_counted(sent, counted));
-    }
-
-    pub(super) fn enqueue(&mut self, slot: u32, sent: Sent) {
-        let frame = self.wire_form(slot, sent.frame);
-        self.counts.messages_out += 1;
-        self.outbox(slot, |outbox| outbox.push(Sent { frame, ..sent }));
-    }
-
-    /// A close frame, which nothing may follow.
-    pub(super) fn enqueue_last(&mut self, slot: u32, close: Frame) {
-        let sent = self.sent_out_of_order(close, LAST);
-        self.outbox(slot, |outbox| outbox.push_last(sent));
-    }
-
-    /// A control frame, which goes out ahead of what waits.
-    pub(super) fn enqueue_first(&mut self, slot: u32, frame: Frame) {
-        let sent = self.sent_out_of_order(frame, FIRST);
-        self.outbox(slot, |outbox| outbox.push(sent));
-    }
-
-    pub(super) fn answer_ping(&mut self, slot: u32, pong: Frame) {
-        let sent = self.sent_now(pong);
-        self.outbox(slot, |outbox| outbox.push_pong(sent));
-    }
-
     fn sent_out_of_order(&self, frame: Frame, order: u64) -> Sent {
         Sent {
             frame,
@@ -75,273 +73,209 @@ impl<I: Io> Shard<I> {
             order,
         }
     }
+}
 
-    /// The frame as it goes over the wire to this client.
-    fn wire_form(&mut self, slot: u32, frame: Frame) -> Frame {
-        match self.slab.at(slot) {
-            Some(live) if live.is(Flags::DEFLATES) => {
-                live.connection.deflated(&frame, &mut self.deflater)
-            }
-            _ => frame,
+impl<I: Io> Peer<'_, I> {
+    /// Queues a frame that [`Connection::send`](crate::Connection::send) has counted.
+    pub(super) fn send(&mut self, frame: Frame) {
+        if !self.live.is_sent_to() {
+            return self.live.connection.settle(frame.len());
+        }
+        let counted = weight(frame.len());
+        let frame = self.wire_form(frame);
+        let sent = self.parts.sent_now(frame);
+        self.parts.counts.messages_out += 1;
+        self.outbox(|outbox| outbox.push_counted(sent, counted));
+    }
+
+    pub(super) fn enqueue(&mut self, sent: Sent) {
+        let frame = self.wire_form(sent.frame);
+        self.parts.counts.messages_out += 1;
+        self.outbox(|outbox| outbox.push(Sent { frame, ..sent }));
+    }
+
+    /// Queues a close frame, which nothing may follow.
+    pub(super) fn enqueue_last(&mut self, close: Frame) {
+        let sent = self.parts.sent_out_of_order(close, LAST);
+        self.outbox(|outbox| outbox.push_last(sent));
+    }
+
+    /// Queues a control frame ahead of everything else.
+    pub(super) fn enqueue_first(&mut self, frame: Frame) {
+        let sent = self.parts.sent_out_of_order(frame, FIRST);
+        self.outbox(|outbox| outbox.push(sent));
+    }
+
+    pub(super) fn answer_ping(&mut self, pong: Frame) {
+        let sent = self.parts.sent_now(pong);
+        self.outbox(|outbox| outbox.push_pong(sent));
+    }
+
+    /// The frame as this client gets it: compressed, if that was agreed on.
+    fn wire_form(&mut self, frame: Frame) -> Frame {
+        if self.live.is(Flags::DEFLATES) {
+            let connection = &self.live.connection;
+            connection.deflated(&frame, &mut self.parts.deflater)
+        } else {
+            frame
         }
     }
 
-    /// Changes what is to be sent, and has it sent at the end of the turn.
-    fn outbox(&mut self, slot: u32, change: impl FnOnce(&mut Outbox)) {
-        let Some(live) = self.slab.at(slot).filter(|live| !live.is(Flags::BROKEN)) else {
+    /// Changes the outbox, which the end of the turn writes.
+    pub(super) fn outbox(&mut self, change: impl FnOnce(&mut Outbox)) {
+        if self.live.is(Flags::BROKEN) {
             return;
-        };
-        let outboxes = &mut self.outboxes;
-        change(live.outbox.get_or_insert_with(|| outboxes.take()));
-        self.mark_dirty(slot);
+        }
+        let outboxes = &mut self.parts.outboxes;
+        change(self.live.outbox.get_or_insert_with(|| outboxes.take()));
+        self.mark_dirty();
     }
 
-    pub(super) fn mark_dirty(&mut self, slot: u32) {
-        if let Some(live) = self.slab.at(slot).filter(|live| !live.is(Flags::DIRTY)) {
-            live.flags.insert(Flags::DIRTY);
-            self.dirty.push_back(slot);
+    pub(super) fn mark_dirty(&mut self) {
+        if !self.live.is(Flags::DIRTY) {
+            self.live.flags.insert(Flags::DIRTY);
+            self.parts.dirty.push_back(self.slot);
         }
     }
 
-    /// The transport can be written again.
-    pub(super) fn unblock(&mut self, slot: u32) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        let Some(outbox) = live.outbox.as_mut() else {
+    /// Notes that the transport takes bytes again.
+    pub(super) fn unblock(&mut self) {
+        let Some(outbox) = self.live.outbox.as_mut() else {
             return;
         };
         if outbox.unblock() {
             // The peer has taken something, so it is there: a ping may wait for long behind
             // what it has not read.
-            live.flags.remove(Flags::PINGED);
-            self.ticks.alive(slot);
+            self.live.flags.remove(Flags::PINGED);
+            self.parts.ticks.alive(self.slot);
         }
-        self.mark_dirty(slot);
+        self.mark_dirty();
     }
 
-    /// Writes what this turn has brought, and the backlog of those that can be written
-    /// again.
-    pub(super) fn flush(&mut self) {
-        self.writes_left = WRITES;
-        self.flush_rooms();
-        while self.writes_left > 0
-            && let Some(slot) = self.dirty.pop_front()
-        {
-            if let Some(live) = self.slab.at(slot) {
-                live.flags.remove(Flags::DIRTY);
-                self.writes_left -= 1;
-                self.flush_connection(slot);
+    fn flush(&mut self) -> After {
+        let Some(outbox) = self.live.outbox.as_mut() else {
+            self.note_drained();
+            return self.flushed();
+        };
+        let parts = &mut *self.parts;
+        match outbox.write(&mut parts.io, self.slot, &mut parts.scratch, parts.now) {
+            Ok(written) => parts.counts.bytes_out += written as u64,
+            Err(error) => {
+                self.break_off(error);
+                return After::Stay;
             }
-        }
-    }
-
-    /// Sends one member of a room what was published there in this turn. `is_only`: to no
-    /// other room anything was published.
-    pub(super) fn cast_to(
-        &mut self,
-        slot: u32,
-        room: RoomId,
-        is_only: bool,
-        publications: &[Publication],
-    ) {
-        let shard = self.link.index();
-        let Some(live) = self.slab.at(slot).filter(|live| live.is_sent_to()) else {
-            return;
-        };
-        let gets_nothing_else =
-            live.outbox.is_none() && (is_only || !live.is_in_several()) && self.writes_left > 0;
-        let gets_it_as_it_is = !live.flags.intersects(Flags::DEFLATES | Flags::LAGS)
-            && (!self.cast.has_exceptions() || {
-                let Key { slot, generation } = live.key_at(slot);
-                let id = ConnectionId {
-                    shard,
-                    slot,
-                    generation,
-                };
-                publications
-                    .iter()
-                    .all(|publication| publication.is_for(id))
-            });
-        if !gets_nothing_else || !gets_it_as_it_is {
-            return self.enqueue_all(slot, room, publications);
-        }
-        self.writes_left -= 1;
-        match self.cast.write(publications, &mut self.io, slot) {
-            Ok(written) if written == self.cast.len() => self.cast.count(),
-            Ok(written) => self.enqueue_rest(slot, room, publications, written),
-            Err(error) => self.break_off(slot, error),
-        }
-    }
-
-    /// So much of what was published has been written, and the transport takes no more.
-    fn enqueue_rest(
-        &mut self,
-        slot: u32,
-        room: RoomId,
-        publications: &[Publication],
-        mut written: usize,
-    ) {
-        self.counts.bytes_out += written as u64;
-        let mut rest = publications.iter();
-        self.outbox(slot, Outbox::block);
-        while written > 0
-            && let Some(begun) = rest.next()
-        {
-            self.counts.messages_out += 1;
-            let length = begun.sent.frame.len();
-            if written < length {
-                self.outbox(slot, |outbox| {
-                    outbox.push(begun.sent.clone());
-                    outbox.advance(written);
-                    if begun.skippable.is_some() {
-                        outbox.be_patient();
-                    }
-                });
-            }
-            written = written.saturating_sub(length);
-        }
-        self.enqueue_all(slot, room, rest.as_slice());
-    }
-
-    fn flush_connection(&mut self, slot: u32) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        let Some(outbox) = live.outbox.as_mut() else {
-            self.note_drained(slot);
-            return self.flushed(slot);
-        };
-        match outbox.write(&mut self.io, slot, &mut self.scratch, self.now) {
-            Ok(written) => self.counts.bytes_out += written as u64,
-            Err(error) => return self.break_off(slot, error),
         }
         if outbox.is_empty() {
-            self.drop_outbox(slot);
-            self.note_drained(slot);
-            return self.flushed(slot);
+            self.drop_outbox();
+            self.note_drained();
+            return self.flushed();
         }
         let (before, now) = outbox.recount();
-        live.connection.update_buffered(before, now);
+        self.live.connection.update_buffered(before, now);
         let (before, now) = outbox.show();
-        self.counts.backlog_bytes = self.counts.backlog_bytes - before + now;
-        if outbox.exceeds(live.connection.options().backlog.bytes) {
+        parts.counts.backlog_bytes = parts.counts.backlog_bytes - before + now;
+        let (bytes, frames) = (outbox.len(), outbox.frames());
+        if self.live.options().backlog.is_exceeded(bytes, frames) {
             // Has no effect once the connection closes: the time for that is bounded.
-            live.connection.fail(ConnectionError::SlowReader);
+            self.live.connection.fail(ConnectionError::SlowReader);
         }
-        self.note_drained(slot);
-        self.watch_backlog(slot);
+        self.note_drained();
+        self.watch_backlog();
+        After::Stay
     }
 
-    /// The transport cannot be written any more.
-    fn break_off(&mut self, slot: u32, error: io::Error) {
-        if let Some(live) = self.slab.at(slot) {
-            live.flags.insert(Flags::BROKEN);
-            self.drop_outbox(slot);
-            let error = ConnectionError::Transport(Arc::new(error));
-            self.post_end(slot, Ending::Failed(error));
-        }
+    /// Gives the transport up: it cannot be written any more.
+    pub(super) fn break_off(&mut self, error: io::Error) {
+        self.live.flags.insert(Flags::BROKEN);
+        self.drop_outbox();
+        let error = ConnectionError::Transport(Arc::new(error));
+        self.post_end(Ending::Failed(error));
     }
 
     /// Waits for the transport to take more, but not for ever.
-    fn watch_backlog(&mut self, slot: u32) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        let key = live.key();
-        let age = live.options().backlog.age;
-        let is_bounded = live.has_bounded_age();
-        let is_open = live.phase == Phase::Open;
-        let Some(outbox) = live.outbox.as_mut() else {
+    fn watch_backlog(&mut self) {
+        let now = self.parts.now;
+        let key = self.key();
+        let is_open = self.live.is_open();
+        let age = self.live.options().backlog.age;
+        // Once the connection lingers, the time for that bounds the wait.
+        let is_bounded = !self.live.is_lingering();
+        let Some(outbox) = self.live.outbox.as_mut() else {
             return;
         };
         if is_bounded && outbox.age_check.is_none() {
-            let oldest = outbox.oldest().unwrap_or(self.now);
-            let id = self.link.next_timer();
-            let since = outbox.waits_since(oldest, is_open);
-            outbox.age_check = Some(self.timers.set(since.after(age), id, Due::Age(key)));
+            let stalled_since = outbox.stalled_since(is_open).unwrap_or(now);
+            let id = self.parts.link.next_timer();
+            let due = Due::Age(key);
+            let timers = &mut self.parts.timers;
+            outbox.age_check = Some(timers.set(stalled_since.after(age), id, due));
         }
         if !outbox.watched {
             outbox.watched = true;
-            self.counts.waiting += 1;
-            if let Err(error) = self.io.watch_writable(slot, true) {
-                self.post_end(slot, Ending::Failed(error.into()));
+            self.parts.counts.waiting += 1;
+            if let Err(error) = self.parts.io.watch_writable(self.slot, true) {
+                self.post_end(Ending::Failed(error.into()));
             }
         }
     }
 
-    /// Closes the connection if its oldest frame is too old.
-    pub(super) fn check_age(&mut self, key: Key) {
-        let Some(live) = self.slab.get(key) else {
-            return;
-        };
-        let limit = live.options().backlog.age;
-        let is_bounded = live.has_bounded_age();
-        let is_open = live.phase == Phase::Open;
-        let Some(outbox) = live.outbox.as_mut() else {
-            return;
+    /// Whether the client has stalled for too long, its handle having begun to close.
+    fn is_overdue(&mut self) -> bool {
+        let now = self.parts.now;
+        let is_open = self.live.is_open();
+        let is_bounded = !self.live.is_lingering();
+        let Some(outbox) = self.live.outbox.as_mut() else {
+            return false;
         };
         outbox.age_check = None;
-        let Some(oldest) = outbox.oldest().filter(|_| is_bounded) else {
-            return;
+        let Some(since) = outbox.stalled_since(is_open).filter(|_| is_bounded) else {
+            return false;
         };
-        if self.now.since(outbox.waits_since(oldest, is_open)) >= limit {
-            live.connection.begin_closing();
-            self.end(key.slot, Ending::Failed(ConnectionError::SlowReader));
-        } else {
-            self.watch_backlog(key.slot);
+        if self.live.options().backlog.is_overdue(now.since(since)) {
+            self.live.connection.begin_closing();
+            return true;
         }
+        self.watch_backlog();
+        false
     }
 
-    /// Nothing waits any more.
-    pub(super) fn drop_outbox(&mut self, slot: u32) {
-        let Some(live) = self.slab.at(slot) else {
+    /// Drops the outbox: nothing waits any more.
+    pub(super) fn drop_outbox(&mut self) {
+        let Some(mut outbox) = self.live.outbox.take() else {
             return;
         };
-        let Some(mut outbox) = live.outbox.take() else {
-            return;
-        };
+        let parts = &mut *self.parts;
         if let Some(timer) = outbox.age_check {
-            self.timers.cancel(timer);
+            parts.timers.cancel(timer);
         }
         if outbox.watched {
-            self.counts.waiting -= 1;
-            self.counts.backlog_bytes -= outbox.shown();
+            parts.counts.waiting -= 1;
+            parts.counts.backlog_bytes -= outbox.shown();
             // If this fails, a report that nobody waits for may come.
-            let _ = self.io.watch_writable(slot, false);
+            let _ = parts.io.watch_writable(self.slot, false);
         }
         outbox.clear();
         let (before, now) = outbox.recount();
-        live.connection.update_buffered(before, now);
-        self.outboxes.give_back(outbox);
+        self.live.connection.update_buffered(before, now);
+        parts.outboxes.give_back(outbox);
     }
 
-    /// Everything has been written: goes on with closing, if that is what was written.
-    fn flushed(&mut self, slot: u32) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        match live.phase {
+    /// Goes on with closing, if that is what was written: the outbox is empty.
+    fn flushed(&mut self) -> After {
+        match self.live.phase {
             Phase::Open => {}
-            Phase::Closing => self.arm_close_deadline(slot),
+            Phase::Closing => self.arm_close_deadline(),
             Phase::Lingering => {
-                let is_peer_shut = live.is(Flags::PEER_SHUT);
-                if !live.is(Flags::SHUT) {
-                    live.flags.insert(Flags::SHUT);
+                if !self.live.is(Flags::SHUT) {
+                    self.live.flags.insert(Flags::SHUT);
                     // If this fails the peer is gone, which reading tells.
-                    let _ = self.io.shutdown_write(slot);
+                    let _ = self.parts.io.shutdown_write(self.slot);
                 }
-                if is_peer_shut {
-                    self.release(slot);
+                if self.live.is(Flags::PEER_SHUT) {
+                    return After::Release;
                 }
             }
         }
-    }
-}
-
-impl Live {
-    /// Once it lingers, the time for that bounds what waits.
-    fn has_bounded_age(&self) -> bool {
-        !self.is_lingering()
+        After::Stay
     }
 }

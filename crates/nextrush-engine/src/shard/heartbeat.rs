@@ -1,71 +1,75 @@
+//! The heartbeat: silent clients are pinged, and cut if they do not answer.
+
 use nextrush_protocol::Frame;
 
 use super::Shard;
-use super::slab::{Flags, Phase};
+use super::live::Flags;
+use super::peer::Peer;
 use crate::error::ConnectionError;
 use crate::link::Ending;
 use crate::transport::Io;
 
 impl<I: Io> Shard<I> {
-    /// Begins to watch a new connection.
-    pub(super) fn watch_heartbeat(&mut self, slot: u32) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
-        };
-        if let Some(heartbeat) = live.options().heartbeat {
-            self.ticks.expect(heartbeat.interval.min(heartbeat.timeout));
-            self.ticks.look_after(slot, heartbeat.interval);
-        }
-    }
-
-    /// Pings those that have been silent, and cuts those that have not answered.
+    /// Pings the clients that have been silent, and cuts those that have not answered.
     pub(super) fn check_heartbeats(&mut self) {
         let mut found = Vec::new();
-        self.ticks.sweep(&mut found);
+        self.parts.ticks.sweep(&mut found);
         for slot in found {
-            self.check_heartbeat(slot);
+            if self
+                .peer(slot)
+                .is_some_and(|mut peer| peer.is_heartbeat_lost())
+            {
+                self.end(slot, Ending::Failed(ConnectionError::HeartbeatTimeout));
+            }
+        }
+    }
+}
+
+impl<I: Io> Peer<'_, I> {
+    /// Begins to watch a new connection.
+    pub(super) fn watch_heartbeat(&mut self) {
+        if let Some(heartbeat) = self.live.options().heartbeat {
+            let ticks = &mut self.parts.ticks;
+            ticks.expect(heartbeat.interval.min(heartbeat.timeout));
+            ticks.look_after(self.slot, heartbeat.interval);
         }
     }
 
-    fn check_heartbeat(&mut self, slot: u32) {
-        let Some(live) = self.slab.at(slot) else {
-            return;
+    /// Whether the client counts as gone, its handle having begun to close. Otherwise pings
+    /// it if it is silent.
+    fn is_heartbeat_lost(&mut self) -> bool {
+        let Some(heartbeat) = self.live.options().heartbeat else {
+            return false;
         };
-        let Some(heartbeat) = live.options().heartbeat else {
-            return;
-        };
-        if live.phase != Phase::Open {
-            return;
+        if !self.live.is_open() {
+            return false;
         }
-        if !live.reads() {
+        if !self.live.reads() {
             // Not silent: not listened to.
-            live.flags.remove(Flags::PINGED);
-            return self.ticks.look_after(slot, heartbeat.interval);
+            self.live.flags.remove(Flags::PINGED);
+            self.parts.ticks.look_after(self.slot, heartbeat.interval);
+            return false;
         }
-        if live.is(Flags::PINGED) {
+        if self.live.is(Flags::PINGED) {
             // The last word is the transport's: after a stall of this shard an answer may
             // have come that has not been reported yet.
-            live.flags.insert(Flags::READABLE);
-            self.read(slot);
-            let Some(live) = self.slab.at(slot) else {
-                return;
-            };
-            if live.is(Flags::PINGED) && live.reads() {
-                live.connection.begin_closing();
-                return self.end(slot, Ending::Failed(ConnectionError::HeartbeatTimeout));
+            self.live.flags.insert(Flags::READABLE);
+            self.read();
+            if self.live.is(Flags::PINGED) && self.live.reads() {
+                self.live.connection.begin_closing();
+                return true;
             }
-            live.flags.remove(Flags::PINGED);
+            self.live.flags.remove(Flags::PINGED);
         }
-        let silence = self.ticks.silence(slot);
+        let silence = self.parts.ticks.silence(self.slot);
         if silence < heartbeat.interval {
-            self.ticks.look_after(slot, heartbeat.interval - silence);
-            return;
+            let rest = heartbeat.interval - silence;
+            self.parts.ticks.look_after(self.slot, rest);
+            return false;
         }
-        if let Some(live) = self.slab.at(slot) {
-            live.flags.insert(Flags::PINGED);
-        }
-        self.ticks.look_after(slot, heartbeat.timeout);
-        let ping = Frame::ping(&[]).expect("an empty payload fits");
-        self.enqueue_first(slot, ping);
+        self.live.flags.insert(Flags::PINGED);
+        self.parts.ticks.look_after(self.slot, heartbeat.timeout);
+        self.enqueue_first(Frame::ping(&[]).expect("an empty payload fits"));
+        false
     }
 }

@@ -1,186 +1,168 @@
+//! Members that lag: they skip a room's publications, and catch up by a refill.
+
 use std::mem;
 use std::sync::Arc;
 
 use super::Shard;
 use super::calls::{Purpose, drop_shielded, log_panic};
+use super::live::{Flags, Live};
 use super::outbox::COALESCE;
-use super::rooms::Publication;
-use super::slab::{Flags, Live};
+use super::peer::Peer;
 use crate::id::RoomId;
-use crate::link::Key;
 use crate::room::{Filled, Filling, Giving, Lag, Refill, Skippable};
 use crate::transport::Io;
 
-/// A lag is filled once no more than this waits, or half of what may: a slow reader always has
-/// something on the way, and the server keeps little for it.
+/// A refill is asked for once no more than this waits, or half of what may: a slow reader
+/// always has something on the way, and the server keeps little for it.
 const LOW: usize = COALESCE;
 
-/// That a member gets nothing of a room, as it reads too slowly.
+/// A member's lag in one room.
 pub(super) struct Lagging {
     room: RoomId,
     number: u64,
-    /// The first publication that was left out.
+    /// The first publication that the member has skipped.
     first: u64,
-    /// It is filled when no more than so many bytes wait.
+    /// A refill is asked for when no more than so many bytes wait.
     low: usize,
     refill: Arc<dyn Refill>,
-    /// It is being filled.
+    /// Whether the refill was asked for and has not come.
     is_asked: bool,
 }
 
 impl<I: Io> Shard<I> {
-    /// Whether a publication is left out for a member: because it lags, or as it begins to
-    /// with this one.
-    pub(super) fn skips(&mut self, slot: u32, room: RoomId, publication: &Publication) -> bool {
-        let Some(live) = self.slab.at(slot) else {
-            return false;
-        };
-        if live.lags_in(room) {
-            return true;
-        }
-        let Some(skippable) = publication.skippable.as_deref() else {
-            return false;
-        };
-        let most = live.options().backlog.bytes / 2;
-        let Some(outbox) = live.outbox.as_mut() else {
-            return false;
-        };
-        let length = publication.sent.frame.len();
-        if outbox.has_place(length, skippable.over.min(most), most) {
-            return false;
-        }
-        self.begin_lag(slot, room, skippable);
-        true
-    }
-
-    /// Sends what was published before the member came, and leaves out the rest for now.
+    /// Sends a member what was published before it joined, and begins a lag for the rest.
     pub(super) fn give(&mut self, slot: u32, giving: Giving) {
         let Giving { room, frames, rest } = giving;
-        let Some(live) = self.slab.at(slot) else {
+        let Some(peer) = self.peer(slot) else {
             return;
         };
-        if !live.is_sent_to() {
+        if !peer.live.is_sent_to() {
             return frames
                 .iter()
-                .for_each(|frame| live.connection.settle(frame.len()));
+                .for_each(|frame| peer.live.connection.settle(frame.len()));
         }
-        // What was published since it came comes first.
+        // What was published since it joined comes first.
         self.hand_out(room);
-        for frame in frames {
-            self.send(slot, frame);
-        }
-        self.be_patient(slot);
-        let live = self.slab.at(slot);
-        if let Some(rest) = rest
-            && live.is_some_and(|live| live.is_in(room) && !live.lags_in(room))
-        {
-            self.begin_lag(slot, room, &rest);
-            self.mark_dirty(slot);
-        }
-    }
-
-    /// What waits can be had again later, or belongs to that.
-    pub(super) fn be_patient(&mut self, slot: u32) {
-        let outbox = self.slab.at(slot).and_then(|live| live.outbox.as_mut());
-        if let Some(outbox) = outbox {
-            outbox.be_patient();
-        }
-    }
-
-    fn begin_lag(&mut self, slot: u32, room: RoomId, skippable: &Skippable) {
-        if let Some(live) = self.slab.at(slot) {
-            self.counts.lags += 1;
-            if !live.is(Flags::LAGS) {
-                self.counts.lagging += 1;
-            }
-            live.begin_lag(room, self.counts.lags, skippable);
-        }
-    }
-
-    /// Has lags filled if little enough waits.
-    pub(super) fn note_drained(&mut self, slot: u32) {
-        let Some(live) = self.slab.at(slot).filter(|live| live.is(Flags::LAGS)) else {
+        let Some(mut peer) = self.peer(slot) else {
             return;
         };
-        let waiting = live.outbox.as_ref().map_or(0, |outbox| outbox.len());
-        if live.is_sent_to() && live.next_lag(waiting).is_some() {
-            let drained = (live.key(), waiting);
-            self.drained.push(drained);
+        for frame in frames {
+            peer.send(frame);
+        }
+        peer.note_skippable();
+        if let Some(rest) = rest
+            && peer.live.is_in(room)
+            && !peer.live.lags_in(room)
+        {
+            peer.begin_lag(room, &rest);
+            peer.mark_dirty();
         }
     }
 
-    /// Asks for what those lack who have taken what waited for them.
-    pub(super) fn refill_drained(&mut self) {
-        for (key, waiting) in mem::take(&mut self.drained) {
-            if let Some((refill, lag)) = self.ask(key, waiting) {
-                match self.caller.call(key.slot, || refill.refill(lag)) {
-                    Ok(work) => self.begin_work(key, Purpose::Aside, work),
-                    // The lag is dropped, which has closed the connection.
-                    Err(panic) => log_panic(None, &panic),
-                }
-            }
-        }
-    }
-
-    fn ask(&mut self, key: Key, waiting: usize) -> Option<(Arc<dyn Refill>, Lag)> {
-        let live = self.slab.get(key)?;
-        let connection = live.connection.clone();
-        let lagging = live.next_lag(waiting)?;
-        lagging.is_asked = true;
-        let lag = Lag::new(connection, lagging.room, lagging.number, lagging.first);
-        Some((Arc::clone(&lagging.refill), lag))
-    }
-
-    /// Sends what was left out.
+    /// Sends a lagging member what it has skipped, or a part of that.
     pub(super) fn fill(&mut self, slot: u32, filling: Filling) {
         let Filling {
             room,
             number,
             filled,
         } = filling;
-        let Some(live) = self.slab.at(slot) else {
+        let Some(peer) = self.peer(slot) else {
             return;
         };
-        if live.lagging(room).is_none_or(|lag| lag.number != number) {
+        let is_of_this_lag = |lag: &mut Lagging| lag.number == number;
+        if !peer.live.lagging(room).is_some_and(is_of_this_lag) {
             return;
         }
         let (frames, next) = match filled {
             Filled::Live { frames } => (frames, None),
             Filled::Part { frames, first } => (frames, Some(first)),
-            Filled::Never(error) => return live.connection.fail(error),
+            Filled::Never(error) => return peer.live.connection.fail(error),
         };
-        // What was published before is among what it gets now, or will be.
+        // What was published before is part of this refill or of a later one.
         self.hand_out(room);
+        let Some(mut peer) = self.peer(slot) else {
+            return;
+        };
         for frame in frames {
-            let sent = self.sent_now(frame);
-            self.enqueue(slot, sent);
+            let sent = peer.parts.sent_now(frame);
+            peer.enqueue(sent);
         }
-        self.be_patient(slot);
+        peer.note_skippable();
         match next {
             Some(first) => {
-                if let Some(live) = self.slab.at(slot) {
-                    live.put_off(room, first);
-                }
-                self.mark_dirty(slot);
+                peer.live.put_off(room, first);
+                peer.mark_dirty();
             }
-            None => self.end_lag(slot, room),
+            None => peer.end_lag(room),
         }
     }
 
-    /// Also if there is none.
-    pub(super) fn end_lag(&mut self, slot: u32, room: RoomId) {
-        let live = self.slab.at(slot).filter(|live| live.is(Flags::LAGS));
-        match live.map(|live| live.end_lag(room)) {
-            Some(true) => self.counts.lagging -= 1,
-            // The next one can be filled.
-            Some(false) => self.mark_dirty(slot),
-            None => {}
+    /// Asks for the refills of members that have taken what waited for them.
+    pub(super) fn refill_drained(&mut self) {
+        for (key, waiting) in mem::take(&mut self.parts.drained) {
+            if let Some(mut peer) = self.peer_of(key) {
+                peer.ask(waiting);
+            }
+        }
+    }
+}
+
+impl<I: Io> Peer<'_, I> {
+    pub(super) fn note_skippable(&mut self) {
+        if let Some(outbox) = &mut self.live.outbox {
+            outbox.note_skippable();
+        }
+    }
+
+    pub(super) fn begin_lag(&mut self, room: RoomId, skippable: &Skippable) {
+        let counts = &mut self.parts.counts;
+        counts.lags += 1;
+        counts.lagging += u64::from(!self.live.is(Flags::LAGS));
+        self.live.begin_lag(room, counts.lags, skippable);
+    }
+
+    /// Ends the member's lag in this room, if it has one.
+    pub(super) fn end_lag(&mut self, room: RoomId) {
+        if !self.live.is(Flags::LAGS) {
+            return;
+        }
+        if self.live.end_lag(room) {
+            self.parts.counts.lagging -= 1;
+        } else {
+            // The lag of another room can be filled.
+            self.mark_dirty();
+        }
+    }
+
+    /// Lets a refill be asked for at the end of the turn, if little enough waits.
+    pub(super) fn note_drained(&mut self) {
+        if !self.live.is(Flags::LAGS) {
+            return;
+        }
+        let waiting = self.live.outbox.as_ref().map_or(0, |outbox| outbox.len());
+        if self.live.is_sent_to() && self.live.next_lag(waiting).is_some() {
+            self.parts.drained.push((self.key(), waiting));
+        }
+    }
+
+    fn ask(&mut self, waiting: usize) {
+        let connection = self.live.connection.clone();
+        let Some(lagging) = self.live.next_lag(waiting) else {
+            return;
+        };
+        lagging.is_asked = true;
+        let lag = Lag::new(connection, lagging.room, lagging.number, lagging.first);
+        let refill = Arc::clone(&lagging.refill);
+        match self.parts.caller.call(self.slot, || refill.refill(lag)) {
+            Ok(work) => self.begin_work(Purpose::Aside, work),
+            // The lag is dropped, which has closed the connection.
+            Err(panic) => log_panic(None, &panic),
         }
     }
 }
 
 impl Live {
-    fn lags_in(&self, room: RoomId) -> bool {
+    pub(super) fn lags_in(&self, room: RoomId) -> bool {
         self.is(Flags::LAGS) && {
             let lags = self.extra().map(|extra| extra.lags.iter());
             lags.is_some_and(|mut lags| lags.any(|lagging| lagging.room == room))
@@ -192,7 +174,7 @@ impl Live {
         lags.find(|lagging| lagging.room == room)
     }
 
-    /// One that can be filled now, with so many bytes waiting: one at a time, so that their parts
+    /// The next lag to be filled while so many bytes wait. One at a time, so that their parts
     /// don't add up.
     fn next_lag(&mut self, waiting: usize) -> Option<&mut Lagging> {
         let lags = &mut self.extra_mut()?.lags;
@@ -202,7 +184,7 @@ impl Live {
         lags.iter_mut().find(|lagging| waiting <= lagging.low)
     }
 
-    /// A part of a lag was filled, and it is the others' turn.
+    /// Moves a lag that was filled in part behind the others.
     fn put_off(&mut self, room: RoomId, first: u64) {
         let Some(extra) = self.extra_mut() else {
             return;
@@ -229,7 +211,7 @@ impl Live {
         });
     }
 
-    /// Whether it lags in no room any more.
+    /// Ends the lag in this room. Returns whether it was the last one.
     fn end_lag(&mut self, room: RoomId) -> bool {
         let Some(extra) = self.extra_mut() else {
             return false;

@@ -1,12 +1,15 @@
+//! The frames that wait to be sent to one connection.
+
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io;
+use std::io::ErrorKind;
 use std::mem;
 
 use nextrush_protocol::Frame;
 
 use super::timers::TimerKey;
-use crate::connection::weight;
 use crate::moment::Moment;
+use crate::slow_reader::weight;
 use crate::transport::Io;
 
 /// Frames are copied together up to this many bytes, to be written at once. Copying small
@@ -14,37 +17,38 @@ use crate::transport::Io;
 /// frame of this size is written from where it is.
 pub(super) const COALESCE: usize = 16 * 1024;
 
-/// Emptied outboxes that are kept for the next connection that has something to be sent.
+/// How many emptied outboxes are kept for later connections.
 const SPARE: usize = 256;
 
-/// The room for frames that an outbox keeps.
+/// The capacity for frames that an emptied outbox keeps.
 const FRAMES_KEPT: usize = 64;
 
-/// What is to be sent to one connection: in a turn what that turn brought, and as its
-/// backlog what the kernel did not take.
+/// See the [module](self): during a turn the frames that the turn brought, and after it the
+/// connection's backlog, which the kernel did not take.
 #[derive(Default)]
 pub(super) struct Outbox {
-    /// In the order of their sending.
+    /// In the order in which they are written.
     frames: VecDeque<Sent>,
-    /// How much of the first frame has been written.
+    /// The bytes of the first frame that are written.
     written: usize,
-    /// What is left of all frames.
+    /// The bytes of all frames that are not written.
     bytes: usize,
-    /// How much of this the connection counts as buffered.
+    /// The part of `bytes` that the connection counts as buffered.
     counted: u32,
-    /// How much of this the shard's metrics show.
+    /// The part of `bytes` that the shard's metrics show.
     shown: u64,
-    /// The answer to the newest ping that came while the transport took nothing
+    /// The answer to the newest ping that came while the transport was watched
     /// (RFC 6455 §5.5.3: no other needs one).
     pong: Option<Frame>,
+    /// Whether the transport takes nothing for now.
     blocked: bool,
-    /// What waits may wait longer than its age allows, as long as some of it is taken.
-    is_patient: bool,
-    /// When the transport took something last.
+    /// Whether skippable publications are queued, or frames of a refill.
+    holds_skippable: bool,
+    /// When the transport last took a byte.
     taken: Moment,
-    /// The transport reports when it can be written.
+    /// Whether the transport reports when it can be written.
     pub(super) watched: bool,
-    /// When the age of the oldest frame is looked at.
+    /// The timer that checks for how long the client has stalled.
     pub(super) age_check: Option<TimerKey>,
 }
 
@@ -52,44 +56,50 @@ pub(super) struct Outbox {
 #[derive(Clone)]
 pub(super) struct Sent {
     pub(super) frame: Frame,
+    /// When it was queued.
     pub(super) since: Moment,
-    /// Its place in the order of all that this shard was told to send. A publication gets
-    /// into the outbox after what was sent later, but goes out before it.
+    /// Its place in the order of all that this shard was told to send. A publication comes
+    /// into the outbox at the end of the turn, after what was sent later, but goes out first.
     pub(super) order: u64,
 }
 
-/// Ahead of everything.
+/// The place ahead of everything.
 pub(super) const FIRST: u64 = 0;
 
-/// Behind everything.
+/// The place behind everything.
 pub(super) const LAST: u64 = u64::MAX;
 
 impl Outbox {
     /// Adds a frame at its place.
     pub(super) fn push(&mut self, sent: Sent) {
         self.bytes += sent.frame.len();
-        let later = self.frames.iter().rev();
-        let later = later.take_while(|other| other.order > sent.order).count();
+        let later = self
+            .frames
+            .iter()
+            .rev()
+            .take_while(|other| other.order > sent.order)
+            .count();
         // A frame that has been written in part has to be finished first.
         let place = (self.frames.len() - later).max(usize::from(self.written > 0));
         self.frames.insert(place, sent);
     }
 
-    /// Adds a frame that the connection counts as `counted` bytes already: what it had
-    /// before it was compressed.
+    /// Adds a frame that the connection has counted already: as `counted` bytes, its length
+    /// before compression.
     pub(super) fn push_counted(&mut self, sent: Sent, counted: u32) {
         self.counted = self.counted.wrapping_add(counted);
         self.push(sent);
     }
 
-    /// A close frame, which nothing may follow.
+    /// Adds a close frame, which nothing may follow.
     pub(super) fn push_last(&mut self, close: Sent) {
         self.pong = None;
         self.push(close);
     }
 
+    /// Adds the answer to a ping, or replaces the one that waits.
     pub(super) fn push_pong(&mut self, pong: Sent) {
-        // Also if it can be written again by now: the ones before may not have left yet.
+        // Even if the transport takes bytes again: the pongs before may not have left yet.
         if self.watched {
             self.pong = Some(pong.frame);
         } else {
@@ -97,7 +107,8 @@ impl Outbox {
         }
     }
 
-    /// Writes until all is gone or the transport takes no more; returns how many bytes.
+    /// Writes until all is gone or the transport takes no more. Returns how many bytes were
+    /// written.
     pub(super) fn write<I: Io>(
         &mut self,
         io: &mut I,
@@ -131,7 +142,7 @@ impl Outbox {
         Ok(written)
     }
 
-    /// What is to be written next: several small frames together, or one as it is.
+    /// The bytes of the next write: several small frames together, or one as it is.
     fn next_chunk<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {
         let first = &self.frames.front()?.frame.as_bytes()[self.written..];
         let mut together = first.len();
@@ -154,7 +165,7 @@ impl Outbox {
         Some(scratch)
     }
 
-    /// `count` bytes have been written.
+    /// Notes that `count` bytes were written.
     pub(super) fn advance(&mut self, count: usize) {
         self.bytes -= count;
         self.written += count;
@@ -168,12 +179,12 @@ impl Outbox {
         }
     }
 
-    /// The transport takes no more for now.
+    /// Notes that the transport takes nothing for now.
     pub(super) fn block(&mut self) {
         self.blocked = true;
     }
 
-    /// The transport can be written again. Whether it could not before.
+    /// Notes that the transport takes bytes again. Returns whether it was blocked.
     pub(super) fn unblock(&mut self) -> bool {
         mem::take(&mut self.blocked)
     }
@@ -182,63 +193,59 @@ impl Outbox {
         self.frames.is_empty() && self.pong.is_none()
     }
 
-    /// How many bytes wait.
+    /// The bytes that wait.
     pub(super) fn len(&self) -> usize {
         self.bytes
     }
 
-    /// Whether one more frame of this length finds place: among no more than `over` bytes
-    /// of those that the transport does not take, and `most` in all. Alone it always does.
+    /// The frames that wait, whole or in part.
+    pub(super) fn frames(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether one more frame of this length has a place: within `over` bytes if the client
+    /// is slow, within `most` otherwise. An empty outbox takes any frame.
     pub(super) fn has_place(&self, length: usize, over: usize, most: usize) -> bool {
         let is_slow = self.blocked || self.watched;
         let bound = if is_slow { over } else { most };
         self.frames.is_empty() || self.bytes + length <= bound
     }
 
-    /// See [`waits_since`](Self::waits_since).
-    pub(super) fn be_patient(&mut self) {
-        self.is_patient = true;
+    /// Notes that skippable publications are queued, or frames of a refill.
+    pub(super) fn note_skippable(&mut self) {
+        self.holds_skippable = true;
     }
 
-    /// Since when the client has not done what is wanted of it: taken the oldest frame, or
-    /// anything at all if something stands here that could be left out.
-    /// Nobody is waited for that is being closed.
-    pub(super) fn waits_since(&self, oldest: Moment, is_open: bool) -> Moment {
-        if self.is_patient && is_open {
+    /// When the current stall began: when the oldest frame was queued or, if skippable
+    /// publications are queued, when the transport last took a byte. A closing connection gets
+    /// no such patience. `None` without a frame.
+    pub(super) fn stalled_since(&self, is_open: bool) -> Option<Moment> {
+        let oldest = self.frames.iter().map(|waiting| waiting.since).min()?;
+        Some(if self.holds_skippable && is_open {
             oldest.max(self.taken)
         } else {
             oldest
-        }
+        })
     }
 
-    /// More waits than `limit` bytes, and not just one long frame.
-    pub(super) fn exceeds(&self, limit: usize) -> bool {
-        self.bytes > limit && self.frames.len() > 1
-    }
-
-    /// Since when the oldest frame has been waiting.
-    pub(super) fn oldest(&self) -> Option<Moment> {
-        self.frames.iter().map(|waiting| waiting.since).min()
-    }
-
-    /// What the connection has counted as buffered of this, and what it is now.
+    /// Counts the bytes as buffered. Returns the figure before and the one now.
     pub(super) fn recount(&mut self) -> (u32, u32) {
         let now = weight(self.bytes);
         (mem::replace(&mut self.counted, now), now)
     }
 
-    /// What the metrics have shown of this, and show now.
+    /// Shows the bytes in the metrics. Returns the figure before and the one now.
     pub(super) fn show(&mut self) -> (u64, u64) {
         let now = self.bytes as u64;
         (mem::replace(&mut self.shown, now), now)
     }
 
-    /// What the metrics show of this.
+    /// The bytes that the metrics show.
     pub(super) fn shown(&self) -> u64 {
         self.shown
     }
 
-    /// Drops everything that has not been begun to be written.
+    /// Drops everything but a frame that is written in part.
     pub(super) fn truncate(&mut self) {
         self.frames.truncate(usize::from(self.written > 0));
         self.pong = None;
@@ -260,7 +267,7 @@ impl Outbox {
     }
 }
 
-/// Outboxes that are not in use.
+/// Emptied outboxes, for later connections.
 #[derive(Default)]
 pub(super) struct Outboxes {
     #[expect(
@@ -275,7 +282,7 @@ impl Outboxes {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// The outbox must be [clear](Outbox::clear), and counted as such.
+    /// Keeps an outbox that is [clear](Outbox::clear) and counted as such.
     pub(super) fn give_back(&mut self, outbox: Box<Outbox>) {
         if self.spare.len() < SPARE {
             self.spare.push(outbox);

@@ -1,3 +1,5 @@
+//! Work of handlers that is pending.
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,10 +8,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::calls::{Panic, Purpose, drop_work, shield};
 use crate::link::{Command, Key, Link};
 
-/// Work of handlers that is pending.
+/// See the [module](self).
 ///
-/// A place is used again by later work, and keeps its waker. A waker of earlier work may
-/// thus cause a poll for nothing, which every future bears.
+/// A place is used again by later work, and keeps its waker. So a waker of earlier work may
+/// cause a poll for nothing, which every future has to accept.
 pub(super) struct Tasks {
     link: Arc<Link>,
     places: Vec<Place>,
@@ -69,7 +71,7 @@ impl Tasks {
         task
     }
 
-    /// Whose work it is, and what for.
+    /// The connection and the purpose of a task.
     pub(super) fn of(&self, task: u32) -> (Key, Purpose) {
         let place = &self.places[task as usize];
         (place.key, place.purpose)

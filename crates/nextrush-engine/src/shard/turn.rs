@@ -1,9 +1,11 @@
+//! The turn: the one entry of a shard, and the order of all that happens in it.
+
 use std::mem;
 use std::sync::Arc;
 
 use super::Shard;
 use super::calls::{Purpose, drop_shielded};
-use super::slab::{Flags, Live, Phase};
+use super::live::{Flags, Live};
 use super::timers::Due;
 use crate::link::{Accept, Command, Key, Order};
 use crate::moment::Moment;
@@ -14,14 +16,14 @@ use crate::transport::{Io, Readiness};
 /// other connections waiting.
 const ROUNDS: usize = 16;
 
-/// Kept of the commands' buffer after a burst.
+/// The capacity that the commands' buffer keeps after a burst.
 const COMMANDS_KEPT: usize = 1024;
 
 impl<I: Io> Shard<I> {
-    /// Does what is to be done at `now`, given what became ready.
+    /// Does all that is due at `now`, given the transports that became ready.
     pub(crate) fn turn(&mut self, now: Moment, ready: impl IntoIterator<Item = Readiness>) {
-        self.now = now;
-        self.ticks.advance_to(now);
+        self.parts.now = now;
+        self.parts.ticks.advance_to(now);
         for readiness in ready {
             self.note(readiness);
         }
@@ -33,50 +35,51 @@ impl<I: Io> Shard<I> {
         self.follow_inbox();
         self.flush();
         self.refill_drained();
-        if self.shutdown.is_some() && self.slab.is_empty() && self.tasks.is_empty() {
+        if self.shutdown.is_some() && self.slab.is_empty() && self.parts.tasks.is_empty() {
             self.stop();
         }
         self.show_counts();
     }
 
-    /// Shows what was counted to whoever looks from outside.
+    /// Shows the counts to other threads.
     pub(super) fn show_counts(&mut self) {
-        self.counts.connections = self.slab.len() as u64;
-        self.link.board.show(&self.counts);
+        self.parts.counts.connections = self.slab.len() as u64;
+        self.parts.link.board.show(&self.parts.counts);
     }
 
     /// When a turn is due even if nothing becomes ready and nothing comes into the inbox.
     pub(crate) fn next_turn(&self) -> Option<Moment> {
-        if !self.readable.is_empty() || !self.dirty.is_empty() {
-            return Some(self.now);
+        let parts = &self.parts;
+        if !parts.readable.is_empty() || !parts.dirty.is_empty() {
+            return Some(parts.now);
         }
-        [self.timers.next(), self.ticks.next()]
+        [parts.timers.next(), parts.ticks.next()]
             .into_iter()
             .flatten()
             .min()
     }
 
     fn note(&mut self, ready: Readiness) {
-        let Some(live) = self.slab.at(ready.slot) else {
+        let Some(mut peer) = self.peer(ready.slot) else {
             return;
         };
         if ready.readable || ready.hangup {
-            live.flags.insert(Flags::READABLE);
+            peer.live.flags.insert(Flags::READABLE);
             if ready.hangup {
-                live.flags.insert(Flags::HANGUP);
+                peer.live.flags.insert(Flags::HANGUP);
             }
-            self.queue_reading(ready.slot);
+            peer.queue_reading();
         }
         if ready.writable {
-            self.unblock(ready.slot);
+            peer.unblock();
         }
     }
 
-    /// Does what the inbox says, and what that causes.
+    /// Follows the commands in the inbox, and those that they cause.
     fn follow_inbox(&mut self) {
         for _ in 0..ROUNDS {
             let mut commands = mem::take(&mut self.commands);
-            self.link.inbox.take(&mut commands);
+            self.parts.link.inbox.take(&mut commands);
             if commands.is_empty() {
                 self.commands = commands;
                 return;
@@ -110,24 +113,23 @@ impl<I: Io> Shard<I> {
 
     fn follow_order(&mut self, key: Key, order: Order) {
         let slot = key.slot;
-        let Some(live) = self.slab.get(key) else {
+        let Some(mut peer) = self.peer_of(key) else {
             return drop_shielded(order);
         };
-        let open = live.phase == Phase::Open;
         match order {
-            Order::Send(frame) => self.send(slot, frame),
-            Order::Close(frame) if open => self.close(slot, frame.as_ref()),
+            Order::Send(frame) => peer.send(frame),
+            Order::Close(frame) if peer.live.is_open() => self.close(slot, frame.as_ref()),
             // Something else has ended it meanwhile.
             Order::Close(_) => {}
-            Order::StartReading => self.start_reading(slot),
-            Order::Join(room) if open => self.join(slot, room),
+            Order::StartReading => peer.start_reading(),
+            Order::Join(room) if peer.live.is_open() => self.join(slot, room),
             Order::Join(_) => {}
             Order::Leave(room) => self.leave(slot, room),
             Order::Give(giving) => self.give(slot, *giving),
             Order::Fill(filling) => self.fill(slot, *filling),
-            Order::SetTimer(timer) if !live.is_lingering() => self.set_timer(slot, *timer),
+            Order::SetTimer(timer) if !peer.live.is_lingering() => peer.set_timer(*timer),
             Order::SetTimer(timer) => drop_shielded(timer),
-            Order::CancelTimer(id) => self.cancel_timer(slot, id),
+            Order::CancelTimer(id) => peer.cancel_timer(id),
             Order::End(ending) => self.end(slot, ending),
         }
     }
@@ -141,29 +143,31 @@ impl<I: Io> Shard<I> {
             open,
         } = accept;
         let slot = id.slot;
-        let connection = make(id, Arc::clone(&self.link));
-        self.link.add(connection.clone());
-        if let Err(error) = self.io.register(slot, transport) {
+        let link = &self.parts.link;
+        let connection = make(id, Arc::clone(link));
+        link.add(connection.clone());
+        if let Err(error) = self.parts.io.register(slot, transport) {
             tracing::warn!(connection = %connection.id(), %error, "a connection was lost on the way to its shard");
-            self.forget(&connection);
-            return;
+            return self.forget(&connection);
         }
         let mut live = Live::new(connection.clone());
         live.stash_bytes(&read_ahead);
-        self.counts.accepted += 1;
-        self.counts.bytes_in += read_ahead.len() as u64;
+        self.parts.counts.accepted += 1;
+        self.parts.counts.bytes_in += read_ahead.len() as u64;
         self.slab.insert(slot, live);
-        self.ticks.begin(slot);
-        self.watch_heartbeat(slot);
-        self.call(slot, Purpose::Open, |_, connection| open?(connection));
-        self.resume_reading(slot);
+        self.parts.ticks.begin(slot);
+        if let Some(mut peer) = self.peer(slot) {
+            peer.watch_heartbeat();
+            peer.call(Purpose::Open, |_, connection| open?(connection));
+            peer.resume_reading();
+        }
         if let Some(frame) = self.shutdown.clone() {
             connection.close(Some(frame));
         }
     }
 
     fn run_timers(&mut self) {
-        while let Some(due) = self.timers.take_due(self.now) {
+        while let Some(due) = self.parts.timers.take_due(self.parts.now) {
             match due {
                 Due::User { key, id, run } => self.run_timer(key, id, run),
                 Due::Unfinished(key) => self.check_unfinished(key),
