@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use nextrush_engine::sim::{Client, Network};
-use nextrush_engine::{Config, Connection, Handler, Incoming, Options, Work};
+use nextrush_engine::{Connection, EngineConfig, Handler, Incoming, SocketOptions, Work};
 use nextrush_protocol::{Frame, Opcode, encode_masked};
 
 const MEMBERS: usize = 1_000;
@@ -45,14 +45,14 @@ impl Handler for Echo {
 }
 
 fn network(connections: usize) -> Network {
-    Network::new(&Config {
+    Network::new(&EngineConfig {
         shards: NonZeroUsize::MIN,
         connections,
     })
 }
 
 fn connect(network: &mut Network, count: usize) -> Result<Vec<Client>, Box<dyn Error>> {
-    let options = Arc::new(Options::default());
+    let options = Arc::new(SocketOptions::default());
     let connect = |_| {
         let (client, _) = network.connect(&options, Echo)?;
         client.ignore();

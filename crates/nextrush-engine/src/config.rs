@@ -7,7 +7,7 @@ use nextrush_protocol::{DeflateConfig, Limits};
 
 /// How an [`Engine`](crate::Engine) is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub struct EngineConfig {
     /// Shards, each a thread with its own connections. Default: one per available core.
     /// More than 65,536 are taken as 65,536.
     pub shards: NonZeroUsize,
@@ -17,7 +17,7 @@ pub struct Config {
     pub connections: usize,
 }
 
-impl Default for Config {
+impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             shards: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
@@ -30,18 +30,18 @@ impl Default for Config {
 ///
 /// ```
 /// use std::time::Duration;
-/// use nextrush_engine::{Backlog, Heartbeat, Options};
+/// use nextrush_engine::{Backlog, Heartbeat, SocketOptions};
 /// use nextrush_protocol::Limits;
 ///
-/// let options = Options {
+/// let options = SocketOptions {
 ///     limits: Limits::message(1024 * 1024),
 ///     heartbeat: Some(Heartbeat { interval: Duration::from_secs(60), ..Heartbeat::default() }),
-///     ..Options::default()
+///     ..SocketOptions::default()
 /// };
 /// assert_eq!(options.backlog, Backlog::default());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct SocketOptions {
     /// What the log calls the endpoint. Default: `None`.
     pub name: Option<Arc<str>>,
     /// How long a client's messages and frames may be; a longer one closes the connection
@@ -72,7 +72,7 @@ pub struct Options {
     pub deflate: Option<DeflateConfig>,
 }
 
-impl Default for Options {
+impl Default for SocketOptions {
     fn default() -> Self {
         Self {
             name: None,

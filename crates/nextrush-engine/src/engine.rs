@@ -7,13 +7,13 @@ use parking_lot::Mutex;
 use tokio::runtime;
 use tokio::sync::broadcast;
 
-use crate::config::{Config, Options};
+use crate::config::{EngineConfig, SocketOptions};
 use crate::connection::{Connection, Handler, Handover};
 use crate::driver::mio;
 use crate::error::AcceptError;
 use crate::id::ConnectionId;
 use crate::link::{Accept, Command};
-use crate::metrics::Metrics;
+use crate::metrics::EngineMetrics;
 use crate::room::{Room, RoomEvent};
 use crate::shared::Shared;
 use crate::transport::Transport;
@@ -42,7 +42,7 @@ enum Shards {
 
 impl Engine {
     /// An engine without connections. Its threads start with the first one.
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: EngineConfig) -> Self {
         Self(Arc::new(Inner {
             shared: Arc::new(Shared::new(&config)),
             shards: Mutex::new(Shards::NotStarted),
@@ -74,7 +74,7 @@ impl Engine {
         &self,
         transport: Transport,
         handover: Handover,
-        options: Arc<Options>,
+        options: Arc<SocketOptions>,
         handler: impl Handler,
     ) -> Result<ConnectionId, AcceptError> {
         let shared = &self.0.shared;
@@ -163,9 +163,9 @@ impl Engine {
     }
 
     /// What has been done since the start, and what is held.
-    pub fn metrics(&self) -> Metrics {
+    pub fn metrics(&self) -> EngineMetrics {
         let links = self.0.shared.links.iter();
-        Metrics {
+        EngineMetrics {
             shards: links.map(|link| link.board.read()).collect(),
         }
     }

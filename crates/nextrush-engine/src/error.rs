@@ -19,7 +19,7 @@ pub enum ConnectionError {
     #[error("client reads too slowly")]
     SlowReader,
     /// The client has begun a message and not ended it within
-    /// [`Options::message_timeout`](crate::Options).
+    /// [`SocketOptions::message_timeout`](crate::SocketOptions).
     #[error("message took too long")]
     MessageTimeout,
     /// The client sent more pings than its [`PingLimit`](crate::PingLimit) allows.
@@ -78,7 +78,7 @@ impl From<io::Error> for ConnectionError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// [`Config::connections`](crate::Config) are there already.
+    /// [`EngineConfig::connections`](crate::EngineConfig) are there already.
     #[error("too many connections, {limit} are allowed")]
     TooManyConnections {
         /// The limit.

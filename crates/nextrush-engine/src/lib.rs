@@ -10,7 +10,7 @@
 //! use std::sync::Arc;
 //!
 //! use nextrush_engine::{
-//!     Config, Connection, Engine, Handler, Handover, Incoming, Options, Work,
+//!     EngineConfig, Connection, Engine, Handler, Handover, Incoming, SocketOptions, Work,
 //! };
 //! use nextrush_protocol::Frame;
 //!
@@ -28,13 +28,13 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let engine = Engine::new(Config::default());
+//! let engine = Engine::new(EngineConfig::default());
 //! let listener = TcpListener::bind("127.0.0.1:0")?;
 //! let mut client = TcpStream::connect(listener.local_addr()?)?;
 //! let (stream, _) = listener.accept()?;
 //!
 //! // The opening handshake is left out here.
-//! let options = Arc::new(Options::default());
+//! let options = Arc::new(SocketOptions::default());
 //! engine.accept(stream.into(), Handover::default(), options, Echo)?;
 //!
 //! client.write_all(b"\x81\x82\0\0\0\0hi")?;
@@ -55,8 +55,8 @@
 //! # Bounds
 //!
 //! Nothing waits, and little is kept. What a client sends is bounded by
-//! [`Options::limits`], and held back by TCP while its handler has work pending. What it is
-//! sent is bounded by [`Options::backlog`], in bytes and in age. A publication is one entry
+//! [`SocketOptions::limits`], and held back by TCP while its handler has work pending. What it is
+//! sent is bounded by [`SocketOptions::backlog`], in bytes and in age. A publication is one entry
 //! per shard, and a shard takes all there is in each turn; who publishes without a pause and
 //! faster than the shards can write has to slow down by itself.
 //!
@@ -88,11 +88,13 @@ mod slow_reader;
 mod transport;
 
 pub use close_reason::CloseReason;
-pub use config::{Backlog, Config, Heartbeat, Options, PingLimit};
-pub use connection::{Connection, Handler, Handover, Incoming, OpenFn, Placement, State, Work};
+pub use config::{Backlog, EngineConfig, Heartbeat, PingLimit, SocketOptions};
+pub use connection::{
+    Connection, ConnectionState, Handler, Handover, Incoming, OpenFn, Placement, Work,
+};
 pub use engine::Engine;
 pub use error::{AcceptError, ConnectionError, JoinError};
 pub use id::{ConnectionId, InvalidConnectionId, TimerId};
-pub use metrics::{Counts, Metrics, ShardMetrics, TurnTimes};
+pub use metrics::{Counts, EngineMetrics, ShardMetrics, TurnTimes};
 pub use room::{Lag, Refill, Room, RoomEvent, Skippable};
 pub use transport::Transport;

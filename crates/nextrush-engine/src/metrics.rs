@@ -13,9 +13,9 @@ use std::time::Duration;
 /// moment may be one turn apart.
 ///
 /// ```
-/// use nextrush_engine::{Config, Engine};
+/// use nextrush_engine::{EngineConfig, Engine};
 ///
-/// let engine = Engine::new(Config::default());
+/// let engine = Engine::new(EngineConfig::default());
 /// let before = engine.metrics().total();
 /// // … some time later:
 /// let now = engine.metrics().total();
@@ -24,12 +24,12 @@ use std::time::Duration;
 /// # assert_eq!((sent, slowest), (0, None));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metrics {
+pub struct EngineMetrics {
     /// Each shard's part.
     pub shards: Vec<ShardMetrics>,
 }
 
-impl Metrics {
+impl EngineMetrics {
     /// All shards together.
     #[must_use]
     pub fn total(&self) -> ShardMetrics {

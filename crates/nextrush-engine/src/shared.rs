@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::EngineConfig;
 use crate::connection::Placement;
 use crate::link::Link;
 use crate::room::RoomDirectory;
@@ -21,7 +21,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &EngineConfig) -> Self {
         let shards = u16::try_from(config.shards.get() - 1).unwrap_or(u16::MAX);
         let links: Box<[_]> = (0..=shards)
             .map(|index| Arc::new(Link::new(index)))

@@ -42,7 +42,7 @@ pub trait Handler: Any + Send + Sync {
     }
 
     /// The connection ended, whatever the way. It has already left its rooms, and its
-    /// state is [`State::Closed`](crate::State).
+    /// state is [`ConnectionState::Closed`](crate::ConnectionState).
     fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {
         let _ = (connection, reason);
         None

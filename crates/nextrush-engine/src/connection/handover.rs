@@ -20,7 +20,7 @@ pub struct Handover {
     /// What had been read behind the handshake.
     pub read_ahead: Bytes,
     /// What the handshake has agreed on for compression, by the
-    /// [`Options::deflate`](crate::Options) of the connection; `None`: nothing is
+    /// [`SocketOptions::deflate`](crate::SocketOptions) of the connection; `None`: nothing is
     /// compressed.
     pub deflate: Option<DeflateParams>,
     /// Which shard gets it. Default: [`Placement::LeastConnections`].

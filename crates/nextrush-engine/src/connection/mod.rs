@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 pub use self::handler::{Handler, Incoming, Work};
 pub use self::handover::{Handover, OpenFn, Placement};
 use self::joined::Joined;
-use crate::config::{Backlog, Options};
+use crate::config::{Backlog, SocketOptions};
 use crate::error::{ConnectionError, JoinError};
 use crate::id::{ConnectionId, TimerId};
 use crate::link::{Ending, Link, Order, SetTimer};
@@ -35,7 +35,7 @@ pub struct Connection(Arc<Inner<dyn Handler>>);
 /// field is paid for by each of a million connections.
 struct Inner<H: ?Sized> {
     id: ConnectionId,
-    /// A [`State`]. Leaves `OPEN` under the lock of `rooms` only.
+    /// A [`ConnectionState`]. Leaves `OPEN` under the lock of `rooms` only.
     state: AtomicU8,
     reading: AtomicBool,
     deflate: Option<DeflateParams>,
@@ -43,7 +43,7 @@ struct Inner<H: ?Sized> {
     /// once, those of publications from the shard's last try to write.
     buffered: AtomicU32,
     link: Arc<Link>,
-    options: Arc<Options>,
+    options: Arc<SocketOptions>,
     /// The rooms joined; empty once the connection is not open any more.
     rooms: Mutex<Joined>,
     handler: H,
@@ -55,7 +55,7 @@ const CLOSED: u8 = 2;
 
 /// How far a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
+pub enum ConnectionState {
     /// Messages can be sent.
     Open,
     /// Closing has begun, from either side: nothing more is sent or received, and the
@@ -72,11 +72,11 @@ impl Connection {
     }
 
     /// How far the connection is, as of now.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ConnectionState {
         match self.0.state.load(Ordering::Acquire) {
-            OPEN => State::Open,
-            CLOSING => State::Closing,
-            _ => State::Closed,
+            OPEN => ConnectionState::Open,
+            CLOSING => ConnectionState::Closing,
+            _ => ConnectionState::Closed,
         }
     }
 
@@ -86,7 +86,7 @@ impl Connection {
         handler.downcast_ref()
     }
 
-    /// What the log calls the endpoint; see [`Options::name`].
+    /// What the log calls the endpoint; see [`SocketOptions::name`].
     pub fn endpoint(&self) -> Option<&str> {
         self.0.options.name.as_deref()
     }
@@ -101,7 +101,7 @@ impl Connection {
     /// If more than [`Backlog::bytes`](crate::Backlog) wait already, the connection is
     /// closed with 1013 instead.
     pub fn send(&self, frame: Frame) {
-        if self.state() != State::Open {
+        if self.state() != ConnectionState::Open {
             return;
         }
         let waiting = self
@@ -143,7 +143,7 @@ impl Connection {
             return Err(JoinError::ForeignRoom);
         }
         let mut rooms = self.0.rooms.lock();
-        if self.state() != State::Open {
+        if self.state() != ConnectionState::Open {
             return Err(JoinError::Closed);
         }
         if !room.add(self.id()) {
@@ -176,7 +176,7 @@ impl Connection {
     /// Bytes sent that the kernel has not taken yet. Publications count from the end of
     /// the turn of the shard on that brought them.
     pub fn buffered(&self) -> usize {
-        if self.state() == State::Closed {
+        if self.state() == ConnectionState::Closed {
             return 0;
         }
         self.0.buffered.load(Ordering::Relaxed) as usize
@@ -199,7 +199,7 @@ impl Connection {
     pub(crate) fn new(
         id: ConnectionId,
         link: Arc<Link>,
-        options: Arc<Options>,
+        options: Arc<SocketOptions>,
         deflate: Option<DeflateParams>,
         handler: impl Handler,
     ) -> Self {
@@ -221,7 +221,7 @@ impl Connection {
         &self.0.handler
     }
 
-    pub(crate) fn options(&self) -> &Options {
+    pub(crate) fn options(&self) -> &SocketOptions {
         &self.0.options
     }
 
@@ -238,7 +238,7 @@ impl Connection {
     pub(crate) fn begin_closing(&self) -> bool {
         let left = {
             let mut rooms = self.0.rooms.lock();
-            if self.state() != State::Open {
+            if self.state() != ConnectionState::Open {
                 return false;
             }
             self.0.state.store(CLOSING, Ordering::Release);

@@ -11,7 +11,7 @@ use super::live::{Flags, Phase};
 use super::peer::Peer;
 use super::timers::Due;
 use crate::close_reason::CloseReason;
-use crate::connection::{Connection, State};
+use crate::connection::{Connection, ConnectionState};
 use crate::error::ConnectionError;
 use crate::link::{Command, Ending, Key};
 use crate::transport::Io;
@@ -37,7 +37,7 @@ impl<I: Io> Shard<I> {
             return;
         };
         if let Ending::Failed(error @ ConnectionError::Protocol(_)) = &ending
-            && peer.live.connection.state() == State::Open
+            && peer.live.connection.state() == ConnectionState::Open
         {
             // Open still, and closed by a command of its own: frames that the handler sends
             // now go out before the close frame.

@@ -7,8 +7,8 @@ use super::lagging::Lagging;
 use super::outbox::Outbox;
 use super::rooms::Membership;
 use super::timers::TimerKey;
-use crate::config::Options;
-use crate::connection::{Connection, Incoming, State};
+use crate::config::SocketOptions;
+use crate::connection::{Connection, ConnectionState, Incoming};
 use crate::id::ConnectionId;
 use crate::link::Key;
 use crate::moment::Moment;
@@ -156,7 +156,7 @@ impl Live {
     /// Whether messages, pings and pongs still count. The handle knows of a close before the
     /// shard does.
     pub(super) fn receives(&self) -> bool {
-        self.phase == Phase::Open && self.connection.state() == State::Open
+        self.phase == Phase::Open && self.connection.state() == ConnectionState::Open
     }
 
     /// Whether publications are sent to the connection.
@@ -172,7 +172,7 @@ impl Live {
         self.phase == Phase::Lingering
     }
 
-    pub(super) fn options(&self) -> &Options {
+    pub(super) fn options(&self) -> &SocketOptions {
         self.connection.options()
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use self::pipes::Pipes;
-use crate::config::{Config, Options};
+use crate::config::{EngineConfig, SocketOptions};
 use crate::connection::{Handler, Handover};
 use crate::engine::Engine;
 use crate::error::AcceptError;
@@ -38,7 +38,7 @@ pub struct Network {
 
 impl Network {
     /// A network with an engine and no connections.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &EngineConfig) -> Self {
         let network = Self::of(&Engine::new(config.clone()));
         network.expect("a new engine has no threads")
     }
@@ -78,7 +78,7 @@ impl Network {
     /// As with [`Engine::accept`].
     pub fn connect(
         &self,
-        options: &Arc<Options>,
+        options: &Arc<SocketOptions>,
         handler: impl Handler,
     ) -> Result<(Client, ConnectionId), AcceptError> {
         self.connect_with(options, Handover::default(), handler)
@@ -91,7 +91,7 @@ impl Network {
     /// As with [`Engine::accept`].
     pub fn connect_with(
         &self,
-        options: &Arc<Options>,
+        options: &Arc<SocketOptions>,
         handover: Handover,
         handler: impl Handler,
     ) -> Result<(Client, ConnectionId), AcceptError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nextrush_engine::{Backlog, State};
+use nextrush_engine::{Backlog, ConnectionState};
 use nextrush_protocol::Frame;
 
 use crate::support::{Script, world};
@@ -67,7 +67,7 @@ fn over_the_bound_in_bytes_the_client_is_closed_with_1013() {
     }
     // One has been taken, ten wait.
     assert_eq!(slow.connection.buffered(), 10_000);
-    assert_eq!(slow.connection.state(), State::Open);
+    assert_eq!(slow.connection.state(), ConnectionState::Open);
 
     room.publish(frame_of(1_000));
     world.run();
@@ -117,7 +117,7 @@ fn one_long_frame_may_wait_alone() {
     peer.connection.send(frame_of(5_000));
     world.run();
     assert_eq!(peer.connection.buffered(), 4_900);
-    assert_eq!(peer.connection.state(), State::Open);
+    assert_eq!(peer.connection.state(), ConnectionState::Open);
     peer.client.set_window(10_000);
     world.run();
     assert_eq!(peer.received(), ["binary of 4996"]);
@@ -128,7 +128,7 @@ fn sends_are_bounded_even_before_the_shard_takes_them() {
     let mut world = world(1);
     let peer = world.connect();
     let mut sent = 0;
-    while peer.connection.state() == State::Open {
+    while peer.connection.state() == ConnectionState::Open {
         peer.connection.send(frame_of(60_000));
         sent += 1;
     }
@@ -147,7 +147,7 @@ fn a_frame_that_waits_too_long_closes_with_1013() {
     world.seconds(5);
     peer.connection.send(frame_of(120));
     world.millis(4_999);
-    assert_eq!(peer.connection.state(), State::Open);
+    assert_eq!(peer.connection.state(), ConnectionState::Open);
     world.millis(1);
     assert_eq!(
         peer.log.take()[1..],
@@ -180,7 +180,7 @@ fn a_client_that_reads_along_is_not_cut_for_its_age() {
         assert_eq!(peer.received(), ["binary of 98"]);
         world.run();
     }
-    assert_eq!(peer.connection.state(), State::Open);
+    assert_eq!(peer.connection.state(), ConnectionState::Open);
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn a_slow_member_of_a_busy_room_is_dropped_with_1013_and_the_others_miss_nothing
                 assert_eq!(member.received().len(), 1);
             }
         }
-        assert_ne!(members[0].connection.state(), State::Open);
+        assert_ne!(members[0].connection.state(), ConnectionState::Open);
         members[0].client.set_window(1_000_000);
         world.run();
         let received = members[0].received();

@@ -1,6 +1,6 @@
 //! How connections end, each way.
 
-use nextrush_engine::{JoinError, State};
+use nextrush_engine::{ConnectionState, JoinError};
 use nextrush_protocol::{Frame, Opcode};
 
 use crate::support::{Script, World, close_frame, masked, world};
@@ -28,7 +28,7 @@ fn a_client_that_closes_gets_its_code_back_and_the_end_of_the_stream() {
     assert_eq!(peer.received(), ["close 1000"]);
     assert!(peer.client.is_shut());
     assert!(!peer.client.is_closed());
-    assert_eq!(peer.connection.state(), State::Closed);
+    assert_eq!(peer.connection.state(), ConnectionState::Closed);
 
     peer.client.shutdown();
     world.run();
@@ -90,7 +90,7 @@ fn what_was_sent_before_a_close_arrives_before_it() {
     peer.send_text("two");
     peer.connection.close(close_frame(4000, "enough"));
     peer.send_text("too late");
-    assert_eq!(peer.connection.state(), State::Closing);
+    assert_eq!(peer.connection.state(), ConnectionState::Closing);
     world.run();
     assert_eq!(peer.received(), ["one", "two", "close 4000 enough"]);
     assert_eq!(peer.log.take(), ["open"]);
@@ -329,6 +329,6 @@ fn stale_handles_are_harmless() {
     world.seconds(1);
     assert_eq!(next.received(), NOTHING);
     assert_eq!(next.log.take(), ["open"]);
-    assert_eq!(next.connection.state(), State::Open);
+    assert_eq!(next.connection.state(), ConnectionState::Open);
     assert_eq!(gone.log.take(), ["open", "close 1006 '' unclean"]);
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use nextrush_engine::sim::{Client, Network};
-use nextrush_engine::{Config, Handler, Options};
+use nextrush_engine::{EngineConfig, Handler, SocketOptions};
 use nextrush_protocol::Frame;
 
 struct Silent;
@@ -12,13 +12,13 @@ struct Silent;
 impl Handler for Silent {}
 
 fn crowd(size: usize) -> (Network, Vec<Client>) {
-    let mut network = Network::new(&Config {
+    let mut network = Network::new(&EngineConfig {
         shards: NonZeroUsize::new(2).unwrap(),
         connections: size,
     });
-    let options = Arc::new(Options {
+    let options = Arc::new(SocketOptions {
         heartbeat: None,
-        ..Options::default()
+        ..SocketOptions::default()
     });
     let connect = |_| network.connect(&options, Silent).unwrap().0;
     let clients = (0..size).map(connect).collect();

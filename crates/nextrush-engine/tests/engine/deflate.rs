@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nextrush_engine::sim::Client;
-use nextrush_engine::{Connection, Handover, Options};
+use nextrush_engine::{Connection, Handover, SocketOptions};
 use nextrush_protocol::handshake::client::Opening;
 use nextrush_protocol::handshake::server;
 use nextrush_protocol::{
@@ -45,9 +45,9 @@ struct Peer {
 impl Peer {
     fn new(world: &mut World, server: DeflateConfig, client: DeflateConfig) -> Self {
         let params = agreed(&server, &client);
-        let options = Arc::new(Options {
+        let options = Arc::new(SocketOptions {
             deflate: Some(server),
-            ..Options::default()
+            ..SocketOptions::default()
         });
         let log = Log::default();
         let handler = Script::default().handler(log.clone());

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use nextrush_engine::sim::Network;
 use nextrush_engine::{
-    AcceptError, Config, Engine, Handover, Options, Placement, State, Transport, sim,
+    AcceptError, ConnectionState, Engine, EngineConfig, Handover, Placement, SocketOptions,
+    Transport, sim,
 };
 use nextrush_protocol::{CloseCode, CloseFrame};
 
@@ -23,11 +24,11 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 #[test]
 fn over_the_limit_connections_are_refused_until_one_is_gone() {
-    let mut network = Network::new(&Config {
+    let mut network = Network::new(&EngineConfig {
         shards: NonZeroUsize::new(3).unwrap(),
         connections: 2,
     });
-    let options = Arc::new(Options::default());
+    let options = Arc::new(SocketOptions::default());
     let connect =
         |network: &Network| network.connect(&options, Script::default().handler(Log::default()));
     let (first, _) = connect(&network).unwrap();
@@ -163,7 +164,7 @@ fn a_stopping_engine_takes_no_connections() {
 
 #[test]
 fn an_engine_without_connections_shuts_down_at_once() {
-    let engine = Engine::new(Config::default());
+    let engine = Engine::new(EngineConfig::default());
     let mut shutdown = pin!(engine.shutdown(going_away(), DEADLINE));
     assert!(is_done(shutdown.as_mut()));
 }
@@ -179,7 +180,7 @@ fn a_network_that_is_dropped_tells_its_handlers() {
         peer.log.take(),
         ["open", "close 1006 'the engine stopped' unclean"]
     );
-    assert_eq!(peer.connection.state(), State::Closed);
+    assert_eq!(peer.connection.state(), ConnectionState::Closed);
     assert!(room.is_empty());
     // Nobody is there to hear these.
     room.publish(nextrush_protocol::Frame::text("hello?"));
@@ -189,7 +190,7 @@ fn a_network_that_is_dropped_tells_its_handlers() {
 
 #[test]
 fn outside_of_a_runtime_a_connection_is_refused() {
-    let engine = Engine::new(Config::default());
+    let engine = Engine::new(EngineConfig::default());
     let (_client, pipe) = sim::pipe();
     let refused = engine.accept(
         Transport::Simulated(pipe),
@@ -203,9 +204,9 @@ fn outside_of_a_runtime_a_connection_is_refused() {
 
 #[test]
 fn connections_are_spread_unless_they_are_placed_by_a_key() {
-    let network = Network::new(&Config {
+    let network = Network::new(&EngineConfig {
         shards: NonZeroUsize::new(4).unwrap(),
-        ..Config::default()
+        ..EngineConfig::default()
     });
     let shard_of = |placement: Placement| {
         let handover = Handover {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::thread;
 
-use nextrush_engine::{State, Work};
+use nextrush_engine::{ConnectionState, Work};
 use nextrush_protocol::{Frame, Opcode};
 
 use crate::support::{Gate, Log, Script, close_frame, masked, world};
@@ -378,7 +378,7 @@ fn a_handler_goes_with_the_last_handle_of_a_connection_that_has_ended() {
     peer.close(1000, "");
     peer.client.shutdown();
     world.run();
-    assert_eq!(peer.connection.state(), State::Closed);
+    assert_eq!(peer.connection.state(), ConnectionState::Closed);
     assert_eq!(drops.load(Ordering::Relaxed), 0);
     drop(peer);
     assert_eq!(drops.load(Ordering::Relaxed), 1);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nextrush_engine::{Heartbeat, State};
+use nextrush_engine::{ConnectionState, Heartbeat};
 use nextrush_protocol::Opcode;
 
 use crate::support::{Gate, Peer, Script, world};
@@ -18,7 +18,7 @@ fn a_silent_client_is_pinged_and_cut_when_it_does_not_answer() {
     world.millis(300);
     assert_eq!(peer.received(), ["ping"]);
     world.millis(9_700);
-    assert_eq!(peer.connection.state(), State::Open);
+    assert_eq!(peer.connection.state(), ConnectionState::Open);
     world.millis(500);
     assert_eq!(
         peer.log.take(),
@@ -46,7 +46,7 @@ fn a_client_that_answers_pings_stays() {
             peer.send(Opcode::Pong, b"");
         }
     }
-    assert_eq!(peer.connection.state(), State::Open);
+    assert_eq!(peer.connection.state(), ConnectionState::Open);
     // One for each 25 s of silence, and a little.
     assert!((20..=24).contains(&pings), "{pings}");
 }
@@ -65,9 +65,9 @@ fn a_client_that_reads_slowly_is_there_until_it_reads_no_more() {
         world.seconds(1);
         assert!(peer.client.take_up_to(50).len() == 50);
     }
-    assert_eq!(peer.connection.state(), State::Open);
+    assert_eq!(peer.connection.state(), ConnectionState::Open);
     world.seconds(34);
-    assert_eq!(peer.connection.state(), State::Open);
+    assert_eq!(peer.connection.state(), ConnectionState::Open);
     world.seconds(4);
     assert_eq!(world.engine().connections(), 0);
 }
@@ -110,7 +110,7 @@ fn without_a_heartbeat_silence_means_nothing() {
     let mut peer = world.connect_to(script);
     world.seconds(100_000);
     assert_eq!(peer.received(), NOTHING);
-    assert_eq!(peer.connection.state(), State::Open);
+    assert_eq!(peer.connection.state(), ConnectionState::Open);
 }
 
 #[test]

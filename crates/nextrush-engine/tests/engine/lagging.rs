@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nextrush_engine::{Backlog, Lag, Refill, Room, Skippable, State, Work};
+use nextrush_engine::{Backlog, ConnectionState, Lag, Refill, Room, Skippable, Work};
 use nextrush_protocol::Frame;
 
 use crate::support::{Gate, Peer, Random, Script, World, world};
@@ -167,7 +167,7 @@ fn a_slow_member_is_refilled_in_place_and_misses_nothing() {
     let live = stream.publish();
     world.run();
     assert_eq!(take(&mut slow), [live]);
-    assert_eq!(slow.connection.state(), State::Open);
+    assert_eq!(slow.connection.state(), ConnectionState::Open);
     assert_eq!(slow.log.take(), ["open"]);
     assert!(stream.asked().len() > 50);
     let counts = world.engine().metrics().total().counts;
@@ -260,7 +260,7 @@ fn more_in_one_turn_than_may_wait_does_not_close_the_member() {
             stream.publish();
         }
         world.run();
-        assert_eq!(peer.connection.state(), State::Open, "{window}");
+        assert_eq!(peer.connection.state(), ConnectionState::Open, "{window}");
         assert!(peer.connection.buffered() <= BUDGET);
         peer.client.set_window(1 << 20);
         assert_eq!(read_all(&mut world, &mut peer), stream.since(0), "{window}");
@@ -372,9 +372,9 @@ fn a_member_that_takes_a_little_at_times_is_not_cut_for_its_age() {
         stream.publish();
     }
     world.millis(9_999);
-    assert_eq!(slow.connection.state(), State::Open);
+    assert_eq!(slow.connection.state(), ConnectionState::Open);
     world.millis(1);
-    assert_ne!(slow.connection.state(), State::Open);
+    assert_ne!(slow.connection.state(), ConnectionState::Open);
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn a_slow_reader_of_something_else_is_closed_as_ever() {
         slow.send_text(&"x".repeat(100));
         world.run();
     }
-    assert_ne!(slow.connection.state(), State::Open);
+    assert_ne!(slow.connection.state(), ConnectionState::Open);
 }
 
 /// Random schedules: whoever stays in the room gets all of it once and in order.
@@ -490,7 +490,11 @@ fn run_schedule(seed: u64) {
     for (peer, since, received) in &mut members {
         peer.client.set_window(150 + random.below(1_000));
         received.extend(read_all(&mut world, peer));
-        assert_eq!(peer.connection.state(), State::Open, "seed {seed}");
+        assert_eq!(
+            peer.connection.state(),
+            ConnectionState::Open,
+            "seed {seed}"
+        );
         let begun = since.unwrap_or_else(|| stream.since(0).len());
         assert_eq!(*received, stream.since(begun), "seed {seed}");
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::mem;
 use std::thread;
 
-use nextrush_engine::{Room, State};
+use nextrush_engine::{ConnectionState, Room};
 use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 
 use crate::support::{Peer, Random, Script, World, world};
@@ -333,7 +333,7 @@ impl Schedule {
 
 impl Client {
     fn is_open(&self) -> bool {
-        self.peer.connection.state() == State::Open
+        self.peer.connection.state() == ConnectionState::Open
     }
 
     fn take(&mut self) {

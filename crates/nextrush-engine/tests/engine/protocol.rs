@@ -1,7 +1,7 @@
 //! What clients send, and what becomes of it.
 
 use bytes::Bytes;
-use nextrush_engine::{Handover, Options, Transport, sim};
+use nextrush_engine::{Handover, SocketOptions, Transport, sim};
 use nextrush_protocol::{Frame, FrameHead, Limits, Opcode, encode_masked};
 use std::sync::Arc;
 
@@ -177,7 +177,7 @@ fn what_was_read_behind_the_handshake_comes_first() {
                 read_ahead: Bytes::from(ahead),
                 ..handover()
             },
-            Arc::new(Options::default()),
+            Arc::new(SocketOptions::default()),
             Script::default().handler(log.clone()),
         )
         .unwrap();

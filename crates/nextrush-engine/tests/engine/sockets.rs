@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use nextrush_engine::{Config, Connection, Engine, Handover, Transport};
+use nextrush_engine::{Connection, Engine, EngineConfig, Handover, Transport};
 use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
@@ -26,9 +26,9 @@ use crate::support::{Log, Script, handover};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn engine(shards: usize) -> Engine {
-    Engine::new(Config {
+    Engine::new(EngineConfig {
         shards: NonZeroUsize::new(shards).unwrap(),
-        ..Config::default()
+        ..EngineConfig::default()
     })
 }
 

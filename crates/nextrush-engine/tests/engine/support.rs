@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use nextrush_engine::sim::{Client, Network};
 use nextrush_engine::{
-    CloseReason, Config, Connection, ConnectionError, Handler, Handover, Incoming, Options, Work,
+    CloseReason, Connection, ConnectionError, EngineConfig, Handler, Handover, Incoming,
+    SocketOptions, Work,
 };
 use nextrush_protocol::{
     CloseCode, CloseFrame, Decoder, Event, Frame, Limits, Opcode, Role, encode_masked,
@@ -22,9 +23,9 @@ pub(crate) struct World {
 
 /// A network whose engine has so many shards.
 pub(crate) fn world(shards: usize) -> World {
-    let config = Config {
+    let config = EngineConfig {
         shards: NonZeroUsize::new(shards).unwrap(),
-        ..Config::default()
+        ..EngineConfig::default()
     };
     World {
         network: Network::new(&config),
@@ -167,7 +168,7 @@ type OnClose = Box<dyn FnMut(&Connection) -> Work + Send>;
 
 /// What a handler does besides writing down.
 pub(crate) struct Script {
-    pub(crate) options: Options,
+    pub(crate) options: SocketOptions,
     pub(crate) open: OnOpen,
     pub(crate) message: OnMessage,
     pub(crate) error: OnOpen,
@@ -177,7 +178,7 @@ pub(crate) struct Script {
 impl Default for Script {
     fn default() -> Self {
         Self {
-            options: Options::default(),
+            options: SocketOptions::default(),
             open: Box::new(|_| None),
             message: Box::new(|_, _| None),
             error: Box::new(|_| None),
@@ -236,7 +237,7 @@ impl Script {
         }
     }
 
-    pub(crate) fn options(mut self, change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) fn options(mut self, change: impl FnOnce(&mut SocketOptions)) -> Self {
         change(&mut self.options);
         self
     }
