@@ -12,7 +12,7 @@ use axum::handler::Handler;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, Route, delete, get, patch, post, put};
 use nextrush_broker::{Broker, MemoryBroker};
-use nextrush_engine::{Config as EngineConfig, Engine, Options as SocketOptions};
+use nextrush_engine::{Engine, EngineConfig, SocketOptions};
 use tower::util::option_layer;
 use tower::{Layer, Service};
 

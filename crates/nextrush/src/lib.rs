@@ -97,8 +97,8 @@ pub use nextrush_broker::{
 #[cfg(feature = "embedded")]
 pub use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 pub use nextrush_engine::{
-    Backlog, CloseReason, Config as EngineConfig, ConnectionError, ConnectionId, Counts, Heartbeat,
-    InvalidConnectionId, Metrics as EngineMetrics, Options as SocketOptions, PingLimit,
-    ShardMetrics, State, TurnTimes,
+    Backlog, CloseReason, ConnectionError, ConnectionId, ConnectionState, Counts, EngineConfig,
+    EngineMetrics, Heartbeat, InvalidConnectionId, PingLimit, ShardMetrics, SocketOptions,
+    TurnTimes,
 };
 pub use nextrush_protocol::{CloseCode, DeflateConfig, Limits, Retry};

@@ -1,6 +1,6 @@
 //! What an application has done, and what it holds.
 
-use nextrush_engine::Metrics as EngineMetrics;
+use nextrush_engine::EngineMetrics;
 
 use crate::socket::handle::Handle;
 

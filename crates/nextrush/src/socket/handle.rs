@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 use nextrush_broker::Broker;
-use nextrush_engine::{ConnectionId, Engine, State};
+use nextrush_engine::{ConnectionId, ConnectionState, Engine};
 use nextrush_protocol::{CloseCode, CloseFrame};
 use smallvec::smallvec;
 
@@ -124,7 +124,7 @@ impl Handle {
     #[must_use]
     pub fn local_sockets(&self) -> Vec<Socket> {
         let connections = self.0.engine.all_connections().into_iter();
-        let open = connections.filter(|connection| connection.state() != State::Closed);
+        let open = connections.filter(|connection| connection.state() != ConnectionState::Closed);
         open.map(Socket::new).collect()
     }
 
@@ -132,7 +132,7 @@ impl Handle {
     #[must_use]
     pub fn local_socket(&self, id: ConnectionId) -> Option<Socket> {
         let connection = self.0.engine.connection(id)?;
-        (connection.state() != State::Closed).then(|| Socket::new(connection))
+        (connection.state() != ConnectionState::Closed).then(|| Socket::new(connection))
     }
 
     /// The number of connections of this process, those that are closing included.

@@ -24,7 +24,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nextrush_engine::{CloseReason, Connection, ConnectionError, ConnectionId, State};
+use nextrush_engine::{CloseReason, Connection, ConnectionError, ConnectionId, ConnectionState};
 use nextrush_protocol::{CloseCode, CloseFrame, Frame};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -81,7 +81,7 @@ impl Socket {
 
     /// Whether the socket is open, closing or closed.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ConnectionState {
         self.0.state()
     }
 

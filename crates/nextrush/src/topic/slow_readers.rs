@@ -33,7 +33,7 @@ pub enum SlowReaders {
     Drop,
     /// With more than 1 MiB waiting for it, or something waiting longer than 10 s, the socket
     /// is closed with 1013, and its client may come back. The default for channels without a
-    /// history. See [`Options::backlog`](crate::Options) for other bounds.
+    /// history. See [`SocketOptions::backlog`](crate::SocketOptions) for other bounds.
     Close,
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use axum::extract::MatchedPath;
 use http::Extensions;
-use nextrush_engine::Options as SocketOptions;
+use nextrush_engine::SocketOptions;
 use parking_lot::Mutex;
 
 /// The most options that one route remembers. A route has one for each place where it is

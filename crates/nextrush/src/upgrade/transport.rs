@@ -13,7 +13,7 @@ use http::request::Parts;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
-use nextrush_engine::{Handover, Options as SocketOptions, Transport};
+use nextrush_engine::{Handover, SocketOptions, Transport};
 use nextrush_protocol::DeflateParams;
 #[cfg(unix)]
 use tokio::io::AsyncWriteExt as _;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use nextrush::{App, CloseReason, Message as Received, Server, Socket, State};
+use nextrush::{App, CloseReason, ConnectionState, Message as Received, Server, Socket};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -39,7 +39,7 @@ async fn the_loop_style_receives_every_message_and_then_none() {
     client.close().await;
     let (count, state) = within(ended.recv()).await.unwrap();
     assert_eq!(count, 1000);
-    assert_ne!(state, State::Open);
+    assert_ne!(state, ConnectionState::Open);
 }
 
 #[tokio::test]
