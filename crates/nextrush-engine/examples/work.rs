@@ -45,10 +45,11 @@ impl Handler for Echo {
 }
 
 fn network(connections: usize) -> Network {
-    Network::new(&EngineConfig {
-        shards: NonZeroUsize::MIN,
-        connections,
-    })
+    Network::new(
+        &EngineConfig::default()
+            .shards(NonZeroUsize::MIN)
+            .connections(connections),
+    )
 }
 
 fn connect(network: &mut Network, count: usize) -> Result<Vec<Client>, Box<dyn Error>> {

@@ -1,3 +1,5 @@
+//! The settings of an engine and of its connections, with their defaults.
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
@@ -5,16 +7,39 @@ use std::time::Duration;
 
 use nextrush_protocol::{DeflateConfig, Limits};
 
-/// How an [`Engine`](crate::Engine) is built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The settings of an [`Engine`](crate::Engine).
+///
+/// ```
+/// use nextrush_engine::{Engine, EngineConfig};
+///
+/// let engine = Engine::new(EngineConfig::default().connections(10_000));
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct EngineConfig {
-    /// Shards, each a thread with its own connections. Default: one per available core.
-    /// More than 65,536 are taken as 65,536.
+    /// The number of shards, each a thread with its own connections. Default: one per
+    /// available core. More than 65,536 are taken as 65,536.
     pub shards: NonZeroUsize,
     /// The most connections at a time, those that are still closing included; more are
     /// refused with [`AcceptError::TooManyConnections`](crate::AcceptError). Default:
     /// 100,000.
     pub connections: usize,
+}
+
+impl EngineConfig {
+    /// Sets [`shards`](Self::shards).
+    #[must_use]
+    pub fn shards(mut self, shards: NonZeroUsize) -> Self {
+        self.shards = shards;
+        self
+    }
+
+    /// Sets [`connections`](Self::connections).
+    #[must_use]
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
 }
 
 impl Default for EngineConfig {
@@ -26,50 +51,106 @@ impl Default for EngineConfig {
     }
 }
 
-/// What the connections of one endpoint have in common.
+/// The settings of all connections of one endpoint.
 ///
 /// ```
 /// use std::time::Duration;
 /// use nextrush_engine::{Backlog, Heartbeat, SocketOptions};
 /// use nextrush_protocol::Limits;
 ///
-/// let options = SocketOptions {
-///     limits: Limits::message(1024 * 1024),
-///     heartbeat: Some(Heartbeat { interval: Duration::from_secs(60), ..Heartbeat::default() }),
-///     ..SocketOptions::default()
-/// };
+/// let options = SocketOptions::default()
+///     .limits(Limits::message(1024 * 1024))
+///     .heartbeat(Heartbeat::default().interval(Duration::from_secs(60)));
 /// assert_eq!(options.backlog, Backlog::default());
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct SocketOptions {
-    /// What the log calls the endpoint. Default: `None`.
+    /// The endpoint's name in the log. Default: `None`.
     pub name: Option<Arc<str>>,
-    /// How long a client's messages and frames may be; a longer one closes the connection
+    /// The length of a client's messages and frames; a longer one closes the connection
     /// with 1009. Default: 64 KiB.
     pub limits: Limits,
-    /// How long a client may take for one message, from its first byte to its last, before
-    /// the connection is closed with 3008. The time in which a handler holds reading back
+    /// The time that a client may take for one message, from its first byte to its last; a
+    /// slower one closes the connection with 3008. Time in which a handler holds reading back
     /// does not count. Default: 60 s.
     pub message_timeout: Duration,
-    /// How many pings a client may send. Default: [`PingLimit::default`].
+    /// The pings that a client may send. Default: [`PingLimit::default`].
     pub pings: PingLimit,
-    /// How a client that went away silently is noticed; `None`: only when something is
-    /// sent to it. Default: [`Heartbeat::default`].
+    /// Pings to silent clients. With `None` a client that went away silently is noticed only
+    /// when something is sent to it. Default: [`Heartbeat::default`].
     pub heartbeat: Option<Heartbeat>,
-    /// How long a client may take for its part of closing; then the transport is cut. When
-    /// we close, counted from the moment our close frame has been written (what waits
-    /// ahead of it is bounded by [`Backlog::age`]); when the client closed or failed, from
-    /// then. Default: 2 s.
+    /// The time that a client may take for its part of closing; then the transport is cut. It
+    /// starts when our close frame has been written ([`Backlog::age`] bounds the time for what
+    /// is queued ahead of it) or, if the client closed or failed, at once. Default: 2 s.
     pub close_timeout: Duration,
-    /// How far a client may read behind. Default: [`Backlog::default`].
+    /// The bounds of what waits for a slow reader. Default: [`Backlog::default`].
     pub backlog: Backlog,
-    /// How messages are compressed where the handshake has agreed on it (RFC 7692); `None`:
-    /// it does not agree, and nothing is compressed. Default: `None`.
+    /// The compression of messages, for handshakes that agree on it (RFC 7692). With `None`
+    /// no handshake agrees, and nothing is compressed. Default: `None`.
     ///
-    /// What is sent is compressed message by message, whatever
-    /// [`server_no_context_takeover`](DeflateConfig::server_no_context_takeover) says: a
-    /// publication is compressed once for all its receivers.
+    /// Each message is compressed by itself, whatever
+    /// [`server_no_context_takeover`](DeflateConfig::server_no_context_takeover) says, so that
+    /// a publication is compressed once for all its receivers.
     pub deflate: Option<DeflateConfig>,
+}
+
+impl SocketOptions {
+    /// Sets [`name`](Self::name).
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets [`limits`](Self::limits).
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets [`message_timeout`](Self::message_timeout).
+    #[must_use]
+    pub fn message_timeout(mut self, message_timeout: Duration) -> Self {
+        self.message_timeout = message_timeout;
+        self
+    }
+
+    /// Sets [`pings`](Self::pings).
+    #[must_use]
+    pub fn pings(mut self, pings: PingLimit) -> Self {
+        self.pings = pings;
+        self
+    }
+
+    /// Sets [`heartbeat`](Self::heartbeat).
+    #[must_use]
+    pub fn heartbeat(mut self, heartbeat: impl Into<Option<Heartbeat>>) -> Self {
+        self.heartbeat = heartbeat.into();
+        self
+    }
+
+    /// Sets [`close_timeout`](Self::close_timeout).
+    #[must_use]
+    pub fn close_timeout(mut self, close_timeout: Duration) -> Self {
+        self.close_timeout = close_timeout;
+        self
+    }
+
+    /// Sets [`backlog`](Self::backlog).
+    #[must_use]
+    pub fn backlog(mut self, backlog: Backlog) -> Self {
+        self.backlog = backlog;
+        self
+    }
+
+    /// Sets [`deflate`](Self::deflate).
+    #[must_use]
+    pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
+        self.deflate = deflate.into();
+        self
+    }
 }
 
 impl Default for SocketOptions {
@@ -89,12 +170,14 @@ impl Default for SocketOptions {
 
 /// Pings to clients that are silent.
 ///
-/// Any byte from the client counts as a sign of life, and so does that it reads on where
-/// the kernel takes no more for it. Looked after in slices to keep a million idle
-/// connections cheap, so both times are lower bounds: a ping or a cut comes up to an eighth
-/// of the shorter one later, at least 0.1 s. While a handler holds the connection's reading
-/// back its silence is not held against the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A client is alive when it sends a byte, or when it drains a full send buffer. While a
+/// handler holds the connection's reading back, silence is not held against the client.
+///
+/// Connections are looked at in slices, to keep a million idle ones cheap, so both times are
+/// lower bounds: a ping or a cut may come later by an eighth of the shorter time, and by 0.1 s
+/// at least.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Heartbeat {
     /// The silence after which a ping is sent. Default: 25 s, below the 30 s to 60 s after
     /// which usual proxies cut an idle connection.
@@ -103,6 +186,22 @@ pub struct Heartbeat {
     /// its handler sees [`ConnectionError::HeartbeatTimeout`](crate::ConnectionError) and
     /// 1006. Default: 10 s.
     pub timeout: Duration,
+}
+
+impl Heartbeat {
+    /// Sets [`interval`](Self::interval).
+    #[must_use]
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Sets [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
 }
 
 impl Default for Heartbeat {
@@ -114,15 +213,32 @@ impl Default for Heartbeat {
     }
 }
 
-/// How many pings a client may send; one more closes the connection with 1008. Answering
-/// them costs a server more than sending them costs a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The budget of pings of a client; a ping above it closes the connection with 1008. Answering
+/// pings costs a server more than sending them costs a client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct PingLimit {
-    /// How many may come at once. Default: 100.
+    /// The pings of a full budget, which may come at once. Default: 100.
     pub burst: u32,
-    /// Every such interval allows one more. One that comes after 0.2 s of silence is
-    /// never too many. Default: 100 ms.
+    /// The time in which the budget grows by one ping. A ping after 0.2 s of silence is free.
+    /// Default: 100 ms.
     pub interval: Duration,
+}
+
+impl PingLimit {
+    /// Sets [`burst`](Self::burst).
+    #[must_use]
+    pub fn burst(mut self, burst: u32) -> Self {
+        self.burst = burst;
+        self
+    }
+
+    /// Sets [`interval`](Self::interval).
+    #[must_use]
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
 }
 
 impl Default for PingLimit {
@@ -134,19 +250,36 @@ impl Default for PingLimit {
     }
 }
 
-/// The bounds of what waits for a client that reads too slowly. Over one of them the
-/// connection is closed with 1013, and what waited is dropped.
+/// The bounds of what waits for a client that reads too slowly. Above one of them the
+/// connection is closed with 1013, and its backlog is dropped.
 ///
-/// Pongs and close frames are not held back by these bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Pongs and close frames are sent regardless of these bounds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Backlog {
     /// The bytes that may wait because the kernel does not take them. A single frame that
     /// is longer may wait alone. More than 1 GiB are taken as 1 GiB. Default: 1 MiB.
     pub bytes: usize,
-    /// How long a frame may wait until the kernel has taken the whole of it; where something
-    /// is on the way that [could be left out](crate::Room::publish_skippable), how long the
+    /// The time that a frame may wait until the kernel has taken the whole of it. If
+    /// [skippable publications](crate::Room::publish_skippable) wait, the time in which the
     /// kernel may take nothing at all. Default: 10 s.
     pub age: Duration,
+}
+
+impl Backlog {
+    /// Sets [`bytes`](Self::bytes).
+    #[must_use]
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Sets [`age`](Self::age).
+    #[must_use]
+    pub fn age(mut self, age: Duration) -> Self {
+        self.age = age;
+        self
+    }
 }
 
 impl Default for Backlog {

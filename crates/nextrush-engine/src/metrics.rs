@@ -24,6 +24,7 @@ use std::time::Duration;
 /// # assert_eq!((sent, slowest), (0, None));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EngineMetrics {
     /// Each shard's part.
     pub shards: Vec<ShardMetrics>,

@@ -1,3 +1,5 @@
+//! The user's side of a connection: its handler, and what the handler is called with.
+
 use std::any::Any;
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -6,58 +8,56 @@ use super::Connection;
 use crate::close_reason::CloseReason;
 use crate::error::ConnectionError;
 
-/// What belongs to one connection beside the engine's own: the user's state, and what is
-/// called when something happens. It lies in the connection's own allocation, where
-/// [`Connection::handler`] finds it.
+/// The user's state of one connection, and the calls that its events make. It is in the
+/// connection's own allocation, where [`Connection::handler`] finds it.
 ///
 /// Every call is made on the thread of the connection's shard, one at a time. A call must
 /// not block: all connections of the shard wait for it. One that panics closes its own
 /// connection with 1011 and no other.
 ///
-/// Before the first call [`Handover::open`](crate::Handover::open) has been called; the last
-/// one is [`close`](Self::close), which comes exactly once. Work that calls have returned
+/// [`Handover::open`](crate::Handover::open) is called before any of these, and
+/// [`close`](Self::close), exactly once, after all of them. Work that calls have returned
 /// runs on to its end.
 pub trait Handler: Any + Send + Sync {
-    /// A message came. While the work is pending the connection is read no further, so
-    /// that TCP holds the sender back.
+    /// Receives a message. While the returned work is pending the connection is read no
+    /// further, so that TCP holds the sender back.
     fn message(&self, connection: &Connection, message: Incoming<'_>) -> Work {
         let _ = (connection, message);
         None
     }
 
-    /// A pong came, asked for or not. Pending work holds the sender back as with
+    /// Receives a pong, asked for or not. Pending work holds the sender back as with
     /// [`message`](Self::message).
     fn pong(&self, connection: &Connection, payload: &[u8]) -> Work {
         let _ = (connection, payload);
         None
     }
 
-    /// The connection failed; [`close`](Self::close) follows at once. After a violation
-    /// of the protocol the connection is open still: what is sent in this call, or until
-    /// its work is pending for the first time, goes out before the close frame. A panic
-    /// here is logged and changes nothing.
+    /// Learns that the connection failed; [`close`](Self::close) follows at once. After a
+    /// violation of the protocol the connection is still open: frames that are sent in this
+    /// call, or until its work is pending for the first time, go out before the close frame.
+    /// A panic here is logged and changes nothing.
     fn error(&self, connection: &Connection, error: &ConnectionError) -> Work {
         let _ = (connection, error);
         None
     }
 
-    /// The connection ended, whatever the way. It has already left its rooms, and its
-    /// state is [`ConnectionState::Closed`](crate::ConnectionState).
+    /// Learns that the connection ended, in whatever way. It has already left its rooms, and
+    /// its state is [`Closed`](crate::ConnectionState::Closed).
     fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {
         let _ = (connection, reason);
         None
     }
 }
 
-/// What a call of a [`Handler`] leaves to be done.
+/// The work that a call of a [`Handler`] leaves to be done.
 ///
-/// `None`: nothing, which is the usual case and costs nothing. A future is polled at once,
+/// `None` is no work, which is the usual case and costs nothing. A future is polled at once,
 /// on the shard's thread, and kept only while it is pending; it need not be [`Send`].
 pub type Work = Option<Pin<Box<dyn Future<Output = ()>>>>;
 
-/// A message from a client: borrowed from the read buffer where it lies there in one
-/// piece.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A message from a client, borrowed from the read buffer if it is there in one piece.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Incoming<'a> {
     /// A text message.
     Text(Cow<'a, str>),

@@ -1,3 +1,5 @@
+//! The way in: a connection whose opening handshake is done, and the shard that gets it.
+
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
@@ -7,28 +9,69 @@ use rustc_hash::FxBuildHasher;
 
 use super::{Connection, Work};
 
-/// What an [`Engine`](crate::Engine) has to know of a connection that it takes over.
+/// The results of an opening handshake, for [`Engine::accept`](crate::Engine::accept).
+///
+/// ```
+/// use nextrush_engine::{Handover, Placement};
+/// use nextrush_protocol::Frame;
+///
+/// let handover = Handover::default()
+///     .placement(Placement::by("a document"))
+///     .open(|connection| {
+///         connection.send(Frame::text("hello"));
+///         None
+///     });
+/// # drop(handover);
+/// ```
 #[derive(Default)]
+#[non_exhaustive]
 pub struct Handover {
-    /// Called once on the shard's thread, when the connection is there and can be sent to;
-    /// `None`: nothing.
+    /// The first call for the connection, made once on its shard's thread as soon as frames can
+    /// be sent. Default: `None`.
     ///
-    /// A message is not handed over, and nothing is read past it, before the work is done
-    /// or [`Connection::start_reading`] was called. Pings and the end of the connection
-    /// are seen to all the same. A panic closes the connection with 1011.
+    /// No message is handed over, and nothing is read past the first one, before the returned
+    /// work is done or [`Connection::start_reading`] was called. Pings are answered and the end
+    /// of the connection is noticed all the same. A panic closes the connection with 1011.
     pub open: Option<OpenFn>,
-    /// What had been read behind the handshake.
+    /// The bytes that were read behind the handshake.
     pub read_ahead: Bytes,
-    /// What the handshake has agreed on for compression, by the
-    /// [`SocketOptions::deflate`](crate::SocketOptions) of the connection; `None`: nothing is
-    /// compressed.
+    /// The compression that the handshake has agreed on, by the
+    /// [`SocketOptions::deflate`](crate::SocketOptions) of the connection; nothing is
+    /// compressed with `None`.
     pub deflate: Option<DeflateParams>,
-    /// Which shard gets it. Default: [`Placement::LeastConnections`].
+    /// The choice of a shard. Default: [`Placement::LeastConnections`].
     pub placement: Placement,
 }
 
-/// What [`Handover::open`] may be.
-pub type OpenFn = Box<dyn FnOnce(&Connection) -> Work + Send>;
+impl Handover {
+    /// Sets [`open`](Self::open).
+    #[must_use]
+    pub fn open(mut self, open: impl FnOnce(&Connection) -> Work + Send + 'static) -> Self {
+        self.open = Some(Box::new(open));
+        self
+    }
+
+    /// Sets [`read_ahead`](Self::read_ahead).
+    #[must_use]
+    pub fn read_ahead(mut self, read_ahead: impl Into<Bytes>) -> Self {
+        self.read_ahead = read_ahead.into();
+        self
+    }
+
+    /// Sets [`deflate`](Self::deflate).
+    #[must_use]
+    pub fn deflate(mut self, deflate: impl Into<Option<DeflateParams>>) -> Self {
+        self.deflate = deflate.into();
+        self
+    }
+
+    /// Sets [`placement`](Self::placement).
+    #[must_use]
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.placement = placement;
+        self
+    }
+}
 
 impl fmt::Debug for Handover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,14 +83,18 @@ impl fmt::Debug for Handover {
     }
 }
 
-/// Which shard gets a connection.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The type of [`Handover::open`].
+pub type OpenFn = Box<dyn FnOnce(&Connection) -> Work + Send>;
+
+/// The choice of a shard for a connection.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Placement {
-    /// The one that has the fewest: rooms spread over all cores.
+    /// The shard with the fewest connections: rooms spread over all cores.
     #[default]
     LeastConnections,
-    /// The same one as all other connections with this key. Worth it where small groups
-    /// talk among themselves: what one sends to the others stays on one core.
+    /// The shard of all other connections with this key. Worth it where small groups talk
+    /// among themselves: a message from one to the others stays on one core.
     Key(u64),
 }
 

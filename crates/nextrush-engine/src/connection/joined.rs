@@ -1,9 +1,11 @@
+//! The rooms of a connection.
+
 use std::mem;
 use std::slice;
 
 use crate::room::Room;
 
-/// A set of rooms, most of which have one member or none.
+/// A set of rooms that is small in memory: most connections are in one room or none.
 #[derive(Default)]
 pub(super) enum Joined {
     #[default]
@@ -25,7 +27,7 @@ impl Joined {
         }
     }
 
-    /// Adds a room that is not among them.
+    /// Adds a room that is not in the set.
     pub(super) fn add(&mut self, room: Room) {
         *self = match mem::take(self) {
             Self::None => Self::One(room),
@@ -37,7 +39,7 @@ impl Joined {
         };
     }
 
-    /// `false` if the room is not among them.
+    /// Removes a room; `false` if it is not in the set.
     pub(super) fn remove(&mut self, room: &Room) -> bool {
         match self {
             Self::One(joined) if joined == room => *self = Self::None,

@@ -1,7 +1,9 @@
+//! News of rooms.
+
 use std::sync::Arc;
 
-/// A room came to have members, or ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The beginning or the end of a room's life with members.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RoomEvent {
     /// The first member joined the room of this name.
     Created(Arc<str>),

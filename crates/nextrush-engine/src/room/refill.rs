@@ -1,3 +1,6 @@
+//! Members that read too slowly: they lag, which is to skip publications, and catch up by
+//! refills.
+
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
@@ -9,19 +12,31 @@ use crate::error::ConnectionError;
 use crate::id::RoomId;
 use crate::link::Order;
 
-/// A publication that is left out for members who read too slowly, because they can be
-/// told of it later; see [`Room::publish_skippable`](crate::Room::publish_skippable).
+/// The right to skip a publication, for members that read too slowly and get it later; see
+/// [`Room::publish_skippable`](crate::Room::publish_skippable).
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Skippable {
-    /// Its number among the room's publications. They rise.
+    /// The publication's number among those of the room. Numbers rise.
     pub offset: u64,
-    /// How much may wait for a member, in bytes, for the publication to be added: with
-    /// more it is left out. One that nothing waits for gets it however long it is. Half of
-    /// [`Backlog::bytes`](crate::Backlog) is the most; the rest is for what cannot be left
-    /// out.
+    /// A member with more than this many bytes queued skips the publication and begins to lag;
+    /// an empty queue always takes it. At most half of [`Backlog::bytes`](crate::Backlog): the
+    /// rest is for what cannot be skipped.
     pub over: usize,
-    /// Who is told when the member has taken what waited.
+    /// The source of the publications that a member has skipped, asked once the member has
+    /// taken what was queued.
     pub refill: Arc<dyn Refill>,
+}
+
+impl Skippable {
+    /// The right to skip the publication of this number; see the fields.
+    pub fn new(offset: u64, over: usize, refill: Arc<dyn Refill>) -> Self {
+        Self {
+            offset,
+            over,
+            refill,
+        }
+    }
 }
 
 impl fmt::Debug for Skippable {
@@ -33,9 +48,9 @@ impl fmt::Debug for Skippable {
     }
 }
 
-/// Gives members who read too slowly what was left out for them.
+/// A source of publications that members have skipped.
 pub trait Refill: Send + Sync {
-    /// A member that lags has taken what waited for it.
+    /// Fills the lag of a member that has taken what was queued for it.
     ///
     /// Called on the thread of the connection's shard, like the calls of a
     /// [`Handler`](crate::Handler), and once only until the lag is filled. Work that is
@@ -43,13 +58,12 @@ pub trait Refill: Send + Sync {
     fn refill(self: Arc<Self>, lag: Lag) -> Work;
 }
 
-/// A member of a room for whom publications are left out, all of them from a certain one on,
-/// until it is filled. Dropping it closes the connection with
-/// 1013, unless it has left the room.
+/// A member's lag in a room: it skips all publications from a certain one on, until it is
+/// filled. Dropping this closes the connection with 1013, unless it has left the room.
 pub struct Lag {
     connection: Connection,
     room: RoomId,
-    /// Which of the connection's lags it is.
+    /// The number of this lag among those of the shard.
     number: u64,
     first: u64,
     is_filled: bool,
@@ -67,33 +81,36 @@ impl Lag {
     }
 
     /// The member.
+    #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// The number of the first publication that was left out. What was published without
-    /// one was left out as well.
+    /// The number of the first publication that the member has skipped. It has skipped what
+    /// was published without a number as well.
+    #[must_use]
     pub fn first(&self) -> u64 {
         self.first
     }
 
-    /// How many bytes of frames it can be filled with: half of
-    /// [`Backlog::bytes`](crate::Backlog). With more the connection may be closed for what
-    /// waits, unless it is one frame.
+    /// The bytes of frames that a refill may have: half of [`Backlog::bytes`](crate::Backlog).
+    /// With more the connection may be closed as a slow reader's, unless it is one frame.
+    #[must_use]
     pub fn capacity(&self) -> usize {
         self.connection.options().backlog.skippable_share()
     }
 
-    /// Sends these frames, and from now on what is published.
+    /// Sends these frames, with which the member has caught up.
     ///
-    /// What is published to the room before this call is left out, and what after it is
-    /// sent. Nothing of it happens if the connection has left the room or closed meanwhile.
+    /// The member has skipped what was published to the room before this call, and gets what
+    /// is published after it. Nothing happens if the connection has left the room or closed
+    /// meanwhile.
     pub fn fill(self, frames: Vec<Frame>) {
         self.post(Filled::Live { frames });
     }
 
-    /// Sends these frames, and lags on: [`Refill::refill`] is called again with this `first`
-    /// when they have been taken.
+    /// Sends these frames, after which the member still lags: [`Refill::refill`] is called
+    /// again with this `first` when they have been taken.
     pub fn fill_part(self, frames: Vec<Frame>, first: u64) {
         self.post(Filled::Part { frames, first });
     }
@@ -134,26 +151,27 @@ impl fmt::Debug for Lag {
     }
 }
 
-/// What a member gets that was published before it came.
+/// Frames that were published before a member joined.
 pub(crate) struct Giving {
     pub(crate) room: RoomId,
     pub(crate) frames: Vec<Frame>,
-    /// Where what comes later begins.
+    /// The first publication that is left for a refill.
     pub(crate) rest: Option<Skippable>,
 }
 
-/// What a lag is filled with.
+/// The answer to a [`Lag`].
 pub(crate) struct Filling {
     pub(crate) room: RoomId,
     pub(crate) number: u64,
     pub(crate) filled: Filled,
 }
 
+/// The outcome of a refill.
 pub(crate) enum Filled {
-    /// It gets what is published again.
+    /// The member has caught up with these frames.
     Live { frames: Vec<Frame> },
-    /// It still lacks what comes from `first` on.
+    /// The member still lacks what comes from `first` on.
     Part { frames: Vec<Frame>, first: u64 },
-    /// It cannot get what it lacks.
+    /// The member cannot get what it lacks.
     Never(ConnectionError),
 }

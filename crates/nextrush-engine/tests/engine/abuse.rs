@@ -122,10 +122,9 @@ fn a_slow_stream_of_too_many_pings_is_ended_too() {
 fn how_many_pings_may_come_is_an_option() {
     let mut world = world(1);
     let script = Script::default().options(|options| {
-        options.pings = PingLimit {
-            burst: 3,
-            interval: Duration::from_secs(1),
-        };
+        options.pings = PingLimit::default()
+            .burst(3)
+            .interval(Duration::from_secs(1));
     });
     let mut peer = world.connect_to(script);
     for _ in 0..4 {

@@ -11,10 +11,9 @@ const NOTHING: [&str; 0] = [];
 
 fn bounded(bytes: usize, seconds: u64) -> Script {
     Script::default().options(|options| {
-        options.backlog = Backlog {
-            bytes,
-            age: Duration::from_secs(seconds),
-        };
+        options.backlog = Backlog::default()
+            .bytes(bytes)
+            .age(Duration::from_secs(seconds));
         options.heartbeat = None;
     })
 }

@@ -12,14 +12,12 @@ struct Silent;
 impl Handler for Silent {}
 
 fn crowd(size: usize) -> (Network, Vec<Client>) {
-    let mut network = Network::new(&EngineConfig {
-        shards: NonZeroUsize::new(2).unwrap(),
-        connections: size,
-    });
-    let options = Arc::new(SocketOptions {
-        heartbeat: None,
-        ..SocketOptions::default()
-    });
+    let mut network = Network::new(
+        &EngineConfig::default()
+            .shards(NonZeroUsize::new(2).unwrap())
+            .connections(size),
+    );
+    let options = Arc::new(SocketOptions::default().heartbeat(None));
     let connect = |_| network.connect(&options, Silent).unwrap().0;
     let clients = (0..size).map(connect).collect();
     network.run();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nextrush_engine::sim::Client;
-use nextrush_engine::{Connection, Handover, SocketOptions};
+use nextrush_engine::{Connection, SocketOptions};
 use nextrush_protocol::handshake::client::Opening;
 use nextrush_protocol::handshake::server;
 use nextrush_protocol::{
@@ -45,20 +45,10 @@ struct Peer {
 impl Peer {
     fn new(world: &mut World, server: DeflateConfig, client: DeflateConfig) -> Self {
         let params = agreed(&server, &client);
-        let options = Arc::new(SocketOptions {
-            deflate: Some(server),
-            ..SocketOptions::default()
-        });
+        let options = Arc::new(SocketOptions::default().deflate(server));
         let log = Log::default();
         let handler = Script::default().handler(log.clone());
-        let connected = world.connect_with(
-            &options,
-            Handover {
-                deflate: Some(params),
-                ..handover()
-            },
-            handler,
-        );
+        let connected = world.connect_with(&options, handover().deflate(params), handler);
         let (sent, id) = connected.expect("room for it");
         world.run();
         let connection = world.engine().connection(id).expect("nobody has closed it");

@@ -24,10 +24,11 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 #[test]
 fn over_the_limit_connections_are_refused_until_one_is_gone() {
-    let mut network = Network::new(&EngineConfig {
-        shards: NonZeroUsize::new(3).unwrap(),
-        connections: 2,
-    });
+    let mut network = Network::new(
+        &EngineConfig::default()
+            .shards(NonZeroUsize::new(3).unwrap())
+            .connections(2),
+    );
     let options = Arc::new(SocketOptions::default());
     let connect =
         |network: &Network| network.connect(&options, Script::default().handler(Log::default()));
@@ -204,15 +205,9 @@ fn outside_of_a_runtime_a_connection_is_refused() {
 
 #[test]
 fn connections_are_spread_unless_they_are_placed_by_a_key() {
-    let network = Network::new(&EngineConfig {
-        shards: NonZeroUsize::new(4).unwrap(),
-        ..EngineConfig::default()
-    });
+    let network = Network::new(&EngineConfig::default().shards(NonZeroUsize::new(4).unwrap()));
     let shard_of = |placement: Placement| {
-        let handover = Handover {
-            placement,
-            ..Handover::default()
-        };
+        let handover = Handover::default().placement(placement);
         let handler = Script::default().handler(Log::default());
         let connect = network.connect_with(&Arc::default(), handover, handler);
         let id = connect.unwrap().1.to_string();

@@ -138,10 +138,9 @@ fn a_client_that_is_not_listened_to_is_not_called_silent() {
 #[test]
 fn endpoints_have_their_own_rhythm() {
     let mut world = world(1);
-    let quick = Heartbeat {
-        interval: Duration::from_secs(1),
-        timeout: Duration::from_millis(500),
-    };
+    let quick = Heartbeat::default()
+        .interval(Duration::from_secs(1))
+        .timeout(Duration::from_millis(500));
     let script = Script::default().options(|options| options.heartbeat = Some(quick));
     let mut slow = world.connect();
     let mut fast = world.connect_to(script);

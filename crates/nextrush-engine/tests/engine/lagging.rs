@@ -82,11 +82,11 @@ impl Stream {
         let offset = texts.len();
         let text = format!("{offset:0100}");
         texts.push(text.clone());
-        let skippable = Skippable {
-            offset: offset as u64,
+        let skippable = Skippable::new(
+            offset as u64,
             over,
-            refill: Arc::clone(&self.kept) as Arc<dyn Refill>,
-        };
+            Arc::clone(&self.kept) as Arc<dyn Refill>,
+        );
         self.room.publish_skippable(Frame::text(&text), skippable);
         offset.to_string()
     }
@@ -110,10 +110,9 @@ impl Stream {
 
 fn script() -> Script {
     Script::default().options(|options| {
-        options.backlog = Backlog {
-            bytes: BUDGET,
-            age: Duration::from_secs(10),
-        };
+        options.backlog = Backlog::default()
+            .bytes(BUDGET)
+            .age(Duration::from_secs(10));
         options.heartbeat = None;
     })
 }
@@ -341,11 +340,7 @@ fn a_lag_that_nobody_fills_closes_with_1013_and_one_whose_filling_panics_with_10
         slow.client.set_window(100);
         slow.connection.join(&room).unwrap();
         for offset in 0..20 {
-            let skippable = Skippable {
-                offset,
-                over: OVER,
-                refill: Arc::clone(&refill),
-            };
+            let skippable = Skippable::new(offset, OVER, Arc::clone(&refill));
             room.publish_skippable(Frame::text(&"x".repeat(100)), skippable);
             world.run();
         }
@@ -385,11 +380,7 @@ fn a_member_can_be_given_what_was_published_before_it_came() {
         stream.publish();
     }
     let mut late = slow_member(&mut world, &stream);
-    let from = || Skippable {
-        offset: 10,
-        over: OVER,
-        refill: Arc::clone(&stream.kept) as Arc<dyn Refill>,
-    };
+    let from = || Skippable::new(10, OVER, Arc::clone(&stream.kept) as Arc<dyn Refill>);
     let ahead = ["8", "9"].map(Frame::text);
     stream
         .room

@@ -60,10 +60,7 @@ fn a_slow_reader_is_waited_for_until_it_reads_or_goes() {
     let mut world = world(1);
     let slow_script = || {
         Script::default().options(|options| {
-            options.backlog = Backlog {
-                bytes: 1_000,
-                age: Duration::from_secs(60),
-            };
+            options.backlog = Backlog::default().bytes(1_000).age(Duration::from_secs(60));
         })
     };
     let mut reads_later = world.connect_to(slow_script());

@@ -1,7 +1,6 @@
 //! What clients send, and what becomes of it.
 
-use bytes::Bytes;
-use nextrush_engine::{Handover, SocketOptions, Transport, sim};
+use nextrush_engine::{SocketOptions, Transport, sim};
 use nextrush_protocol::{Frame, FrameHead, Limits, Opcode, encode_masked};
 use std::sync::Arc;
 
@@ -173,10 +172,7 @@ fn what_was_read_behind_the_handshake_comes_first() {
         .engine()
         .accept(
             Transport::Simulated(pipe),
-            Handover {
-                read_ahead: Bytes::from(ahead),
-                ..handover()
-            },
+            handover().read_ahead(ahead),
             Arc::new(SocketOptions::default()),
             Script::default().handler(log.clone()),
         )

@@ -26,10 +26,7 @@ use crate::support::{Log, Script, handover};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn engine(shards: usize) -> Engine {
-    Engine::new(EngineConfig {
-        shards: NonZeroUsize::new(shards).unwrap(),
-        ..EngineConfig::default()
-    })
+    Engine::new(EngineConfig::default().shards(NonZeroUsize::new(shards).unwrap()))
 }
 
 /// Has the engine serve a transport; returns when it has been opened.
@@ -41,14 +38,11 @@ pub(crate) async fn serve(
 ) -> Connection {
     let (opened, open) = oneshot::channel();
     let script_open = handover().open.unwrap();
-    let handover = Handover {
-        open: Some(Box::new(|connection| {
-            // Received below.
-            let _ = opened.send(connection.clone());
-            script_open(connection)
-        })),
-        ..Handover::default()
-    };
+    let handover = Handover::default().open(|connection| {
+        // Received below.
+        let _ = opened.send(connection.clone());
+        script_open(connection)
+    });
     let options = Arc::new(script.options.clone());
     let handler = script.handler(log);
     let accept = engine.accept(transport, handover, options, handler);

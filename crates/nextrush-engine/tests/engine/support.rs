@@ -23,10 +23,7 @@ pub(crate) struct World {
 
 /// A network whose engine has so many shards.
 pub(crate) fn world(shards: usize) -> World {
-    let config = EngineConfig {
-        shards: NonZeroUsize::new(shards).unwrap(),
-        ..EngineConfig::default()
-    };
+    let config = EngineConfig::default().shards(NonZeroUsize::new(shards).unwrap());
     World {
         network: Network::new(&config),
     }
@@ -258,14 +255,11 @@ fn lock<T>(function: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What has a script's handler opened.
 pub(crate) fn handover() -> Handover {
-    Handover {
-        open: Some(Box::new(|connection| {
-            let scripted = connection.handler::<Scripted>()?;
-            scripted.log.add("open");
-            lock(&scripted.open)(connection)
-        })),
-        ..Handover::default()
-    }
+    Handover::default().open(|connection| {
+        let scripted = connection.handler::<Scripted>()?;
+        scripted.log.add("open");
+        lock(&scripted.open)(connection)
+    })
 }
 
 impl Handler for Scripted {
