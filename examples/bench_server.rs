@@ -55,10 +55,7 @@ pub fn app(arguments: &Arguments) -> Result<App, OpenError> {
     let chat = ChatServer::new(app.handle());
 
     // Nothing is compressed for a client that does not offer it.
-    app.options(SocketOptions {
-        deflate: Some(DeflateConfig::default()),
-        ..SocketOptions::default()
-    });
+    app.options(SocketOptions::default().deflate(DeflateConfig::default()));
 
     app.ws("/echo", |socket: Socket| {
         socket.on_message(|socket: Socket, message: Message| socket.send(message));

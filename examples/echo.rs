@@ -42,18 +42,15 @@ pub fn app(arguments: &Arguments) -> App {
     if !arguments.allow_origin.is_empty() {
         app.origins(OriginPolicy::list(arguments.allow_origin.clone()));
     }
-    app.options(SocketOptions {
-        limits: Limits::message(arguments.max_message),
-        // One message of any length is always answered; this lets a client send a second
-        // one before it has read the first.
-        backlog: Backlog {
-            bytes: arguments.max_message.max(Backlog::default().bytes),
-            ..Backlog::default()
-        },
-        // Off by default: a message here holds no secret.
-        deflate: (!arguments.no_deflate).then(DeflateConfig::default),
-        ..SocketOptions::default()
-    });
+    app.options(
+        SocketOptions::default()
+            .limits(Limits::message(arguments.max_message))
+            // One message of any length is always answered; this lets a client send a second
+            // one before it has read the first.
+            .backlog(Backlog::default().bytes(arguments.max_message.max(Backlog::default().bytes)))
+            // Off by default: a message here holds no secret.
+            .deflate((!arguments.no_deflate).then(DeflateConfig::default)),
+    );
 
     app.ws("/echo", |socket: Socket| {
         socket.on_message(|socket: Socket, message: Message| socket.send(message));

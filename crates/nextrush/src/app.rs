@@ -75,7 +75,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     /// ```
     /// use nextrush::{App, EngineConfig};
     ///
-    /// let engine = EngineConfig { connections: 10_000, ..EngineConfig::default() };
+    /// let engine = EngineConfig::default().connections(10_000);
     /// let app: App = App::builder().engine(engine).build();
     /// ```
     #[must_use]

@@ -20,10 +20,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 pub(super) fn add(app: &mut App) {
     // It pings on its own schedule and ends before a heartbeat would matter.
-    let options = SocketOptions {
-        heartbeat: None,
-        ..SocketOptions::default()
-    };
+    let options = SocketOptions::default().heartbeat(None);
     app.route("/robust-chat/:roomId", ws(enter).layer(Extension(options)));
 }
 

@@ -43,11 +43,7 @@ impl Stream {
 
     /// A publication that a subscriber can be given later, if more than so much waits for it.
     pub(super) fn skippable(self: Arc<Self>, offset: u64, over: usize) -> Skippable {
-        Skippable {
-            offset,
-            over,
-            refill: self,
-        }
+        Skippable::new(offset, over, self)
     }
 
     async fn catch_up(&self, lag: Lag) {

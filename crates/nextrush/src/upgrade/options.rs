@@ -79,10 +79,7 @@ mod tests {
     }
 
     fn closing_after(ms: u64) -> SocketOptions {
-        SocketOptions {
-            close_timeout: Duration::from_millis(ms),
-            ..SocketOptions::default()
-        }
+        SocketOptions::default().close_timeout(Duration::from_millis(ms))
     }
 
     #[test]
@@ -102,10 +99,7 @@ mod tests {
 
     #[test]
     fn a_name_in_the_options_comes_before_the_pattern() {
-        let named = SocketOptions {
-            name: Some("lobby".into()),
-            ..SocketOptions::default()
-        };
+        let named = SocketOptions::default().name("lobby");
         let route = RouteOptions::of_pattern("/rooms/:id");
         let options = route.of_request(&with(named));
         assert_eq!(options.name.as_deref(), Some("lobby"));

@@ -49,12 +49,10 @@ pub(super) fn start(
     #[cfg(feature = "testing")]
     if let Some(transport) = simulated::take_transport(&parts.extensions) {
         let events = SocketEvents::new(app.clone(), None);
-        let handover = Handover {
-            open: Some(Box::new(|connection| call_endpoint(connection, open))),
-            deflate,
-            placement,
-            ..Handover::default()
-        };
+        let handover = Handover::default()
+            .open(|connection| call_endpoint(connection, open))
+            .deflate(deflate)
+            .placement(placement);
         let accepted = app.engine().accept(transport, handover, options, events);
         return accepted.map(drop).map_err(|_| UpgradeError::Full);
     }
@@ -80,12 +78,11 @@ pub(super) fn start(
         };
         match take_transport(upgraded, options.close_timeout, busy) {
             Ok((transport, read_ahead)) => {
-                let handover = Handover {
-                    open: Some(Box::new(|connection| call_endpoint(connection, open))),
-                    read_ahead,
-                    deflate,
-                    placement,
-                };
+                let handover = Handover::default()
+                    .open(|connection| call_endpoint(connection, open))
+                    .read_ahead(read_ahead)
+                    .deflate(deflate)
+                    .placement(placement);
                 let events = SocketEvents::new(app.clone(), permit);
                 let accepted = app.engine().accept(transport, handover, options, events);
                 if let Err(error) = accepted {

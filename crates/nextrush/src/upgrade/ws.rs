@@ -33,7 +33,7 @@ use crate::upgrade::transport;
 /// use nextrush::{App, Limits, Socket, SocketOptions, ws};
 ///
 /// fn uploads() -> Router {
-///     let options = SocketOptions { limits: Limits::message(1024 * 1024), ..Default::default() };
+///     let options = SocketOptions::default().limits(Limits::message(1024 * 1024));
 ///     Router::new()
 ///         .route("/upload", ws(|socket: Socket| socket.send("up to 1 MiB")))
 ///         .layer(Extension(options))

@@ -157,10 +157,7 @@ async fn a_stream_that_is_not_tcp_is_bridged() {
 #[tokio::test]
 async fn a_bridged_client_that_does_not_answer_the_close_is_let_go() {
     let mut app: App = App::new();
-    let options = SocketOptions {
-        close_timeout: Duration::from_millis(50),
-        ..SocketOptions::default()
-    };
+    let options = SocketOptions::default().close_timeout(Duration::from_millis(50));
     app.options(options);
     app.ws("/", |socket: Socket| socket.close(4000, "enough"));
     let _handle = app.handle().clone();

@@ -11,10 +11,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::support::{Client, serve, within};
 
 fn app_of_shards(shards: usize) -> App {
-    let config = EngineConfig {
-        shards: NonZeroUsize::new(shards).unwrap(),
-        ..EngineConfig::default()
-    };
+    let config = EngineConfig::default().shards(NonZeroUsize::new(shards).unwrap());
     App::builder().engine(config).build()
 }
 

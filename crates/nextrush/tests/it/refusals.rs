@@ -308,10 +308,7 @@ async fn a_head_beyond_sixteen_kilobytes_is_refused() {
 async fn a_full_server_refuses_before_the_upgrade() {
     use nextrush::EngineConfig;
 
-    let config = EngineConfig {
-        connections: 1,
-        ..EngineConfig::default()
-    };
+    let config = EngineConfig::default().connections(1);
     let mut app: App = App::builder().engine(config).build();
     app.ws("/", |socket: Socket| socket.send("in"));
     let server = serve(app).await;

@@ -9,10 +9,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use crate::support::{Client, serve, url, within};
 
 fn messages_of(bytes: usize) -> SocketOptions {
-    SocketOptions {
-        limits: Limits::message(bytes),
-        ..SocketOptions::default()
-    }
+    SocketOptions::default().limits(Limits::message(bytes))
 }
 
 fn echo(socket: Socket) {
@@ -87,10 +84,7 @@ async fn an_endpoint_is_named_by_its_pattern_unless_its_options_name_it() {
     let router = Router::new().route("/{id}", ws(name));
     app.nest("/games", router.clone());
     app.nest("/matches", router);
-    let named = SocketOptions {
-        name: Some("the lobby".into()),
-        ..SocketOptions::default()
-    };
+    let named = SocketOptions::default().name("the lobby");
     app.route("/lobby", ws(name).layer(Extension(named)));
     let server = serve(app).await;
     for (path, expected) in [

@@ -640,10 +640,7 @@ impl Node {
             oracle: oracle.clone(),
             times: times.clone(),
         };
-        let config = EngineConfig {
-            shards,
-            ..EngineConfig::default()
-        };
+        let config = EngineConfig::default().shards(shards);
         let mut app = App::builder().engine(config).broker(broker).build();
         let mut channels = Channels::new();
         for channel in CHANNELS {
