@@ -73,13 +73,10 @@ pub fn app(jwt: Jwt) -> App {
             socket.on_message(
                 move |socket: Socket, message: Message| -> Result<(), BoxError> {
                     let Ok(Text { text }) = message.json() else {
-                        socket.send(ErrorMessage::new(
-                            "invalid-format",
-                            "Invalid message format",
-                        ));
+                        let error = ErrorMessage::new("invalid-format", "Invalid message format");
+                        socket.send(error);
                         return Ok(());
                     };
-
                     // Include user info in broadcast
                     let event = Outgoing::json(&Event::ChatMessage {
                         message: text,

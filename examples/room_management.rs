@@ -54,13 +54,10 @@ pub fn app() -> App {
             socket.on_message(
                 move |socket: Socket, message: Message| -> Result<(), BoxError> {
                     let Ok(Text { text }) = message.json() else {
-                        socket.send(ErrorMessage::new(
-                            "invalid-format",
-                            "Invalid message format",
-                        ));
+                        let error = ErrorMessage::new("invalid-format", "Invalid message format");
+                        socket.send(error);
                         return Ok(());
                     };
-
                     // Broadcast message to room
                     let event = Outgoing::json(&Event::ChatMessage {
                         message: text,

@@ -45,11 +45,12 @@ pub fn command(input: &[u8]) {
         }
         Err(error) => {
             let answer = serde_json::to_value(error.to_message()).expect("text keys");
-            let message = match Refusal::from(&error) {
-                Refusal::InvalidFormat => "Invalid message format",
-                Refusal::UnknownType => "Unknown message type",
+            let (message, code) = match Refusal::from(&error) {
+                Refusal::InvalidFormat => ("Invalid message format", "invalid-format"),
+                Refusal::UnknownType => ("Unknown message type", "unknown-type"),
             };
-            let expected = serde_json::json!({ "type": "error", "message": message });
+            let expected =
+                serde_json::json!({ "type": "error", "message": message, "code": code });
             assert_eq!(answer, expected);
         }
     }

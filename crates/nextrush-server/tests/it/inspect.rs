@@ -52,10 +52,7 @@ async fn a_ticket_is_had_for_the_key_alone() {
             bearer: bearer.map(str::to_owned),
         };
         let (status, refusal) = http.post("/api/inspect/token", Value::Null).await;
-        assert_eq!(
-            (status, &refusal["message"]),
-            (401, &json!("Invalid admin key"))
-        );
+        assert_eq!((status, &refusal["code"]), (401, &json!("invalid-token")));
     }
     // A user's token is none, and a ticket is not the key.
     for bearer in [token("ada"), ticket(&server).await] {
@@ -70,21 +67,29 @@ async fn nothing_is_shown_without_a_ticket() {
     for (method, path) in WITH_TICKET {
         let (status, refusal) = Http::of(&server).call(method, path, &Value::Null).await;
         assert_eq!(status, 401, "{path}");
-        assert_eq!(refusal["message"], "Authentication required");
+        assert_eq!(refusal["code"], "authentication-required");
         for bearer in [KEY, &token("ada")] {
             let http = Http::with(&server, bearer);
             let (status, refusal) = http.call(method, path, &Value::Null).await;
             assert_eq!(status, 401, "{path} {bearer}");
-            assert_eq!(refusal["message"], "Invalid token");
+            assert_eq!(refusal["code"], "invalid-token");
         }
     }
     for path in ["/inspect", "/inspect/tail"] {
-        for (query, message) in [
-            (String::new(), "Authentication required"),
-            (format!("?token={}", token("ada")), "Invalid token"),
+        for (query, message, code) in [
+            (
+                String::new(),
+                "Authentication required",
+                "authentication-required",
+            ),
+            (
+                format!("?token={}", token("ada")),
+                "Invalid token",
+                "invalid-token",
+            ),
         ] {
             let mut client = Client::connect(&server, &format!("{path}{query}")).await;
-            let expected = json!({ "type": "error", "message": message });
+            let expected = json!({ "type": "error", "message": message, "code": code });
             assert_eq!(client.json().await, expected);
             assert_eq!(client.closed().await, (1008, message.into()));
         }
@@ -96,7 +101,7 @@ async fn a_ticket_is_no_users_token() {
     let server = with_key().await;
     let ticket = ticket(&server).await;
     let mut client = Client::connect(&server, &format!("/chat/lobby?token={ticket}")).await;
-    assert_eq!(client.json().await["message"], "Invalid token");
+    assert_eq!(client.json().await["code"], "invalid-token");
     assert_eq!(Http::with(&server, &ticket).get("/api/posts").await.0, 401);
 }
 
@@ -191,7 +196,7 @@ async fn the_only_channel_of_figures_is_that_of_the_samples() {
     inspector
         .send(json!({ "type": "subscribe", "channel": "posts" }))
         .await;
-    assert_eq!(inspector.json().await["message"], "Subscription refused");
+    assert_eq!(inspector.json().await["code"], "subscribe-refused");
     inspector
         .send(json!({ "type": "refresh", "token": ticket(&server).await, "id": "r" }))
         .await;
@@ -199,7 +204,7 @@ async fn the_only_channel_of_figures_is_that_of_the_samples() {
     inspector
         .send(json!({ "type": "refresh", "token": token("ada") }))
         .await;
-    assert_eq!(inspector.json().await["message"], "Invalid token");
+    assert_eq!(inspector.json().await["code"], "invalid-token");
 }
 
 #[tokio::test]

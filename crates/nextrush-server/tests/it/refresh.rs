@@ -46,7 +46,7 @@ async fn a_socket_ends_with_its_newest_token_and_not_before() {
     let mut left_alone = enter(&server, "/live", &token_until("ada", soon)).await;
     refreshed.send(refresh(&token("ada"))).await;
     assert_eq!(refreshed.json().await["type"], "refreshed");
-    let expected = json!({ "type": "error", "message": "Token expired" });
+    let expected = json!({ "type": "error", "message": "Token expired", "code": "token-expired" });
     assert_eq!(left_alone.json().await, expected);
     assert_eq!(left_alone.closed().await, (1008, "Token expired".into()));
 
@@ -66,7 +66,9 @@ async fn a_token_that_is_not_accepted_changes_nothing() {
     let expired = token_until("ada", unix_seconds() - 600);
     for bad in [&*token("eve"), &*expired, "no token", ""] {
         client.send(refresh(bad)).await;
-        let refused = json!({ "type": "error", "message": "Invalid token", "id": "r" });
+        let refused = json!({
+            "type": "error", "message": "Invalid token", "code": "invalid-token", "id": "r",
+        });
         assert_eq!(client.json().await, refused, "{bad}");
     }
     for malformed in [
@@ -74,7 +76,9 @@ async fn a_token_that_is_not_accepted_changes_nothing() {
         json!({ "type": "refresh", "token": 7, "id": "r" }),
     ] {
         client.send(malformed.clone()).await;
-        let refused = json!({ "type": "error", "message": "Invalid message format", "id": "r" });
+        let refused = json!({
+            "type": "error", "message": "Invalid message format", "code": "invalid-format", "id": "r",
+        });
         assert_eq!(client.json().await, refused, "{malformed}");
     }
     // Still there, and still who it was.
@@ -95,5 +99,5 @@ async fn what_only_speaks_of_refreshing_is_for_the_handler() {
         .await;
     assert_eq!(client.json().await["text"], "\"refresh\"");
     client.send(json!({ "type": "other", "refresh": 1 })).await;
-    assert_eq!(client.json().await["message"], "Unknown message type");
+    assert_eq!(client.json().await["code"], "unknown-type");
 }

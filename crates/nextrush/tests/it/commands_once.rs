@@ -127,7 +127,7 @@ async fn every_answer_bears_the_id_of_its_command() {
         let sent = json!({ "type": "subscribe", "channel": "a", "id": id });
         client.send_json(sent).await;
         let answer = client.json().await;
-        assert_eq!(answer["message"], "Invalid message format", "{id}");
+        assert_eq!(answer["code"], "invalid-format", "{id}");
         assert_eq!(answer.get("id"), None);
     }
 }

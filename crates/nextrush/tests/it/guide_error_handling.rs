@@ -60,6 +60,7 @@ async fn invalid_messages_are_answered_with_details() {
                 "message": "Invalid message format",
                 "code": "invalid-format",
                 "details": "Invalid message type",
+                "code": "invalid-format",
             }),
             "{sent}"
         );
@@ -88,6 +89,7 @@ async fn the_sixty_first_message_of_a_minute_is_refused_and_the_connection_stays
     let answer = client.json().await;
     assert_eq!(answer["type"], "error");
     assert_eq!(answer["message"], "Rate limit exceeded");
+    assert_eq!(answer["code"], "rate-limited");
 
     for number in 0..60 {
         assert_eq!(other.json().await["number"], number);
@@ -108,6 +110,6 @@ async fn a_failing_connection_says_so_before_it_is_closed() {
     let answer = client.json().await;
     assert_eq!(answer["type"], "error");
     assert_eq!(answer["message"], "Connection error occurred");
-    assert!(answer["code"].is_string());
+    assert_eq!(answer["code"], "MESSAGE_TOO_BIG");
     assert_eq!(client.closed().await.0, 1009);
 }

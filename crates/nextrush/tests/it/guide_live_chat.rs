@@ -228,7 +228,7 @@ async fn a_member_goes_back_in_the_history_page_by_page_to_its_begin() {
     }
     ada.send_json(json!({ "type": "history", "before": -1 }))
         .await;
-    assert_eq!(ada.json().await["message"], "Invalid message format");
+    assert_eq!(ada.json().await["code"], "invalid-format");
 }
 
 #[tokio::test]

@@ -124,9 +124,14 @@ async fn without_a_token_nothing_can_be_posted() {
         .await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
         assert_eq!(body["type"], "error");
+        let code = match token {
+            None => "authentication-required",
+            Some(_) => "invalid-token",
+        };
+        assert_eq!(body["code"], code);
     }
     let mut client = Client::connect(&server, "/live").await;
-    assert_eq!(client.json().await["message"], "Authentication required");
+    assert_eq!(client.json().await["code"], "authentication-required");
     assert_eq!(client.closed().await.0, 1008);
 }
 
@@ -171,32 +176,24 @@ async fn an_unsubscribed_channel_is_silent() {
 async fn what_cannot_be_understood_is_answered_to_the_sender() {
     let server = server().await;
     let mut client = subscriber(&server, &[]).await;
-    let cases = [
-        (r#"{"type":"dance"}"#.to_owned(), "Unknown message type"),
-        ("{}".to_owned(), "Unknown message type"),
-        ("{no json".to_owned(), "Invalid message format"),
-        (
-            r#"{"type":"subscribe"}"#.to_owned(),
-            "Invalid message format",
-        ),
-        (
-            r#"{"type":"subscribe","channel":""}"#.to_owned(),
-            "Invalid channel name",
-        ),
-        (
-            r#"{"type":"subscribe","channel":"a\u0000b"}"#.to_owned(),
-            "Invalid channel name",
-        ),
-        (
-            json!({ "type": "subscribe", "channel": "x".repeat(256) }).to_string(),
-            "Invalid channel name",
-        ),
-    ];
-    for (sent, message) in cases {
+    let subscribe = |channel: &str| json!({ "type": "subscribe", "channel": channel }).to_string();
+    let unknown = ("Unknown message type", "unknown-type");
+    let invalid = ("Invalid message format", "invalid-format");
+    let no_name = ("Invalid channel name", "invalid-name");
+    for (sent, (message, code)) in [
+        (r#"{"type":"dance"}"#.to_owned(), unknown),
+        ("{}".to_owned(), unknown),
+        ("{no json".to_owned(), invalid),
+        (r#"{"type":"subscribe"}"#.to_owned(), invalid),
+        (subscribe(""), no_name),
+        (subscribe("a\0b"), no_name),
+        (subscribe(&"x".repeat(256)), no_name),
+    ] {
         client.send(sent.clone()).await;
         let answer = client.json().await;
         assert_eq!(answer["type"], "error", "{sent}");
         assert_eq!(answer["message"], message, "{sent}");
+        assert_eq!(answer["code"], code, "{sent}");
     }
 }
 
@@ -213,7 +210,7 @@ async fn a_socket_can_subscribe_to_a_hundred_channels() {
         if number < 100 {
             assert_eq!(answer["type"], "subscribed");
         } else {
-            assert_eq!(answer["message"], "Too many channels");
+            assert_eq!(answer["code"], "too-many-channels");
         }
     }
 }

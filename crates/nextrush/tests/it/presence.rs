@@ -126,22 +126,22 @@ async fn presence_is_for_subscribers_of_channels_that_have_it() {
     let server = server().await;
     let mut ada = connect(&server, "ada").await;
     ask(&mut ada, "presence").await;
-    assert_eq!(ada.json().await["message"], "Not subscribed");
+    assert_eq!(ada.json().await["code"], "not-subscribed");
     ada.send_json(json!({ "type": "subscribe", "channel": "other" }))
         .await;
     assert_eq!(ada.json().await["type"], "subscribed");
     ada.send_json(json!({ "type": "presence", "channel": "other" }))
         .await;
-    assert_eq!(ada.json().await["message"], "No presence in this channel");
+    assert_eq!(ada.json().await["code"], "no-presence");
     ask(&mut ada, "subscribe").await;
     ada.json().await;
     diff(&mut ada).await;
     let large = json!({ "type": "presence-update", "channel": "team", "data": "x".repeat(4096) });
     ada.send_json(large).await;
-    assert_eq!(ada.json().await["message"], "Presence data too large");
+    assert_eq!(ada.json().await["code"], "too-large");
     ada.send_json(json!({ "type": "presence-update", "channel": "team" }))
         .await;
-    assert_eq!(ada.json().await["message"], "Invalid message format");
+    assert_eq!(ada.json().await["code"], "invalid-format");
 }
 
 #[tokio::test]

@@ -140,18 +140,15 @@ async fn what_does_not_fit_is_refused() {
     for (message, expected) in [
         (
             json!({ "type": "publish", "channel": "wall" }),
-            "Invalid message format",
+            "invalid-format",
         ),
-        (
-            json!({ "type": "publish", "data": 1 }),
-            "Invalid message format",
-        ),
-        (publish("", json!(1)), "Invalid channel name"),
-        (publish("a\n", json!(1)), "Invalid channel name"),
-        (publish(&"x".repeat(256), json!(1)), "Invalid channel name"),
+        (json!({ "type": "publish", "data": 1 }), "invalid-format"),
+        (publish("", json!(1)), "invalid-name"),
+        (publish("a\n", json!(1)), "invalid-name"),
+        (publish(&"x".repeat(256), json!(1)), "invalid-name"),
     ] {
         ada.send_json(message.clone()).await;
-        assert_eq!(ada.json().await["message"], expected, "{message}");
+        assert_eq!(ada.json().await["code"], expected, "{message}");
     }
 }
 

@@ -157,7 +157,7 @@ async fn a_position_that_is_none_is_refused_and_changes_nothing() {
         json!("e"),
     ] {
         let answer = subscribe(&mut client, "short", Some(&since)).await;
-        assert_eq!(answer["message"], "Invalid message format", "{since}");
+        assert_eq!(answer["code"], "invalid-format", "{since}");
     }
     assert_eq!(live.subscribers("short"), 0);
     // Null is as good as none.
@@ -187,7 +187,7 @@ async fn a_policy_says_who_may_subscribe() {
     let (server, live) = live().await;
     let mut client = Client::connect(&server, "/live").await;
     let answer = subscribe(&mut client, "closed-off", None).await;
-    assert_eq!(answer["message"], "Subscription refused");
+    assert_eq!(answer["code"], "subscribe-refused");
     assert_eq!(live.subscribers("closed-off"), 0);
     let answer = subscribe(&mut client, "closed-open", None).await;
     assert_eq!(answer["type"], "subscribed");

@@ -100,10 +100,11 @@ async fn request(
 }
 
 #[track_caller]
-fn assert_json_error(body: &str) {
+fn assert_json_error(body: &str, code: &str) {
     let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     assert_eq!(body["type"], "error", "{body}");
     assert!(body["message"].is_string(), "{body}");
+    assert_eq!(body["code"], code, "{body}");
 }
 
 #[tokio::test]
@@ -144,7 +145,7 @@ async fn a_plain_request_is_told_to_upgrade() {
     assert_eq!(status, StatusCode::UPGRADE_REQUIRED);
     assert_eq!(headers[UPGRADE], "websocket");
     assert!(headers[CONNECTION].to_str().unwrap().contains("upgrade"));
-    assert_json_error(&body);
+    assert_json_error(&body, "invalid-handshake");
 }
 
 trait RetainOnlyHost {
@@ -168,7 +169,7 @@ async fn another_version_is_told_the_right_one() {
         let (status, headers, body) = get(&server, "/echo", &headers).await;
         assert_eq!(status, StatusCode::UPGRADE_REQUIRED, "{version}");
         assert_eq!(headers[SEC_WEBSOCKET_VERSION], "13");
-        assert_json_error(&body);
+        assert_json_error(&body, "invalid-handshake");
     }
 }
 
@@ -240,7 +241,7 @@ async fn bad_parameters_are_refused_with_json() {
     for path in paths {
         let (status, _, body) = get(&server, path, &handshake(&server)).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
-        assert_json_error(&body);
+        assert_json_error(&body, "bad-request");
     }
     let mut client = Client::connect(&server, "/query?n=7").await;
     assert_eq!(client.text().await, "7");

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
+use nextrush::ErrorCode;
 use serde_json::{Value, json};
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
@@ -132,4 +133,37 @@ fn what_the_server_must_not_send_is_not_as_the_schema_says() {
     }
     let update = json!({ "type": "update", "channel": "a", "data": 1, "offset": 1 });
     assert!(!is_valid("out/update", &update), "without a timestamp");
+}
+
+#[test]
+fn the_guide_the_schema_and_the_framework_list_the_same_error_codes() {
+    let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    let in_schema = SCHEMA["$defs"]["errorCode"]["enum"].as_array().unwrap();
+    let in_schema: Vec<&str> = in_schema
+        .iter()
+        .map(|code| code.as_str().unwrap())
+        .collect();
+    assert_eq!(in_schema, codes);
+
+    let guide = include_str!("../../../../docs/guide/src/wire.md");
+    let (_, errors) = guide.split_once("\n## Errors\n").unwrap();
+    let (errors, _) = errors.split_once("\n## ").unwrap();
+    let row = |line: &'static str| Some(line.strip_prefix("| `")?.split_once('`')?.0);
+    let in_guide: Vec<&str> = errors.lines().filter_map(row).collect();
+    assert_eq!(in_guide, codes);
+}
+
+#[test]
+fn an_error_has_a_code_and_an_application_may_have_its_own() {
+    for code in ["rate-limited", "PROTOCOL_ERROR", "board-full"] {
+        let error = json!({ "type": "error", "message": "m", "code": code });
+        assert!(is_valid("out/error", &error), "{code}");
+    }
+    for error in [
+        json!({ "type": "error", "message": "m" }),
+        json!({ "type": "error", "message": "m", "code": 7 }),
+        json!({ "type": "error", "message": "m", "code": "" }),
+    ] {
+        assert!(!is_valid("out/error", &error), "{error}");
+    }
 }
