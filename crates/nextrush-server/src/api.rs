@@ -14,7 +14,7 @@ use nextrush::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::cli::Secret;
+use crate::secret::Secret;
 
 /// The largest body of a request: the data of a publication, and as much again around it.
 const BODY_BYTES: usize = 128 * 1024;

@@ -1,17 +1,15 @@
 //! The command line.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use axum::http::{HeaderMap, HeaderValue, header};
 use clap::{Parser, Subcommand};
 use nextrush::Origin;
 
 use crate::bench::Bench;
-use crate::config::DEFAULT_ADDR;
 use crate::publish::Publish;
+use crate::secret::Secret;
 use crate::tail::Tail;
 
 /// NextRush: chat and live updates over WebSockets.
@@ -23,7 +21,7 @@ pub struct Cli {
     pub command: Option<Command>,
 
     /// The address to listen on; port 0 picks a free one.
-    #[arg(long, env = "NEXTRUSH_LISTEN", default_value_t = DEFAULT_ADDR)]
+    #[arg(long, env = "NEXTRUSH_LISTEN", default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
 
     /// The key that tokens are signed with (HS256).
@@ -111,49 +109,4 @@ pub enum Command {
         reason = "clap takes the text of the arguments themselves"
     )]
     Tail(Tail),
-}
-
-/// A text that no `Debug` output shows.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// As a request has it; `None` if no header can.
-    pub(crate) fn to_bearer(&self) -> Option<HeaderValue> {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", self.0)).ok()?;
-        value.set_sensitive(true);
-        Some(value)
-    }
-
-    /// Whether a request has it as its bearer token (RFC 6750 §2.1).
-    pub(crate) fn is_bearer_of(&self, headers: &HeaderMap) -> bool {
-        let given = headers.get(header::AUTHORIZATION);
-        let given = given.and_then(|given| given.as_bytes().strip_prefix(b"Bearer "));
-        given.is_some_and(|given| is_same(given, self.0.as_bytes()))
-    }
-}
-
-/// Compares in a time that tells nothing of where the two differ.
-fn is_same(given: &[u8], key: &[u8]) -> bool {
-    let differ = |(one, other): (&u8, &u8)| one ^ other;
-    let difference = given.iter().zip(key).map(differ);
-    given.len() == key.len() && difference.fold(0, |all, bits| all | bits) == 0
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
 }

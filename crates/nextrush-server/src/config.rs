@@ -1,21 +1,14 @@
 //! What the server is told: the command line and the environment, checked.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy as _;
 use nextrush::{Jwt, OriginPolicy};
-use rand::RngCore;
 
-use crate::cli::{Cli, Secret};
-
-/// Where the server listens unless told otherwise.
-pub const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
-
-/// A secret of fewer bytes than the hash gives is guessed more easily than the
-/// hash is broken (RFC 7518 §3.2).
-const SECRET_BYTES: usize = 32;
+use crate::cli::Cli;
+use crate::secret::{SECRET_BYTES, Secret, random_secret};
 
 /// A valid configuration of the server.
 #[derive(Clone, Debug)]
@@ -153,12 +146,6 @@ fn long_or_absent(key: Option<Secret>, short: ConfigError) -> Result<Option<Secr
         Some(key) if key.expose().len() < SECRET_BYTES => Err(short),
         key => Ok(key),
     }
-}
-
-pub(crate) fn random_secret() -> [u8; SECRET_BYTES] {
-    let mut secret = [0; SECRET_BYTES];
-    rand::rng().fill_bytes(&mut secret);
-    secret
 }
 
 #[cfg(test)]

@@ -35,14 +35,16 @@ mod inspect;
 mod page;
 mod posts;
 mod publish;
+mod secret;
 mod tail;
 
 pub use bench::{Bench, BenchError, BenchReport, InvalidMessage};
-pub use cli::{Cli, Command, Secret};
+pub use cli::{Cli, Command};
 pub use client::{ClientError, InvalidTarget, ServerUrl, Target};
-pub use config::{Config, ConfigError, DEFAULT_ADDR, Store};
+pub use config::{Config, ConfigError, Store};
 pub use error::StartError;
 pub use publish::{Publish, PublishError};
+pub use secret::Secret;
 pub use tail::{InvalidPosition, Since, Tail, TailError};
 
 use std::time::Duration;

@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::cli::Secret;
 use crate::client::{Call, ClientError, ServerUrl};
+use crate::secret::Secret;
 
 /// Stands for what is read from standard input.
 const STANDARD_INPUT: &str = "-";

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 use self::connections::{List, Listed};
 use self::sample::{Sample, Sampler};
 use self::ticket::Tickets;
-use crate::cli::Secret;
 use crate::development;
+use crate::secret::Secret;
 
 /// How many rooms and channels are listed.
 const LISTED: usize = 1000;

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use nextrush::{AuthRejection, Authenticated, Jwt, Message, SignError, Socket, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::config::random_secret;
+use crate::secret::random_secret;
 
 /// How long a ticket is valid.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);

@@ -14,8 +14,8 @@ use tokio::time;
 
 use self::follow::{Follow, Incoming, Line};
 use self::socket::{Ended, Socket};
-use crate::cli::Secret;
 use crate::client::{ClientError, ServerUrl};
+use crate::secret::Secret;
 
 /// A client that comes back waits for a random part of this time, and of twice as long each
 /// time that fails.
