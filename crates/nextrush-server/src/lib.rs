@@ -22,19 +22,13 @@
 //! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint; [`Publish`] and
 //! [`Tail`] are `nextrush publish` and `nextrush tail`.
 
-mod api;
-mod api_error;
 mod bench;
 mod cli;
 mod client;
 mod config;
-mod development;
-mod endpoints;
 mod error;
-mod inspect;
-mod page;
-mod posts;
 mod publish;
+mod routes;
 mod secret;
 mod tail;
 
@@ -57,8 +51,9 @@ use nextrush::{
 };
 use serde_json::{Value, json};
 
-use self::inspect::{Access, Inspected};
-use self::posts::{Posts, Records};
+use self::routes::inspect::{Access, Inspected};
+use self::routes::posts::{Posts, Records};
+use self::routes::{api, development, guide, inspect, page, posts};
 
 /// How many updates a channel of posts remembers, and for how long: as many as a client
 /// that comes back gets.
@@ -88,7 +83,7 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     // Always the third: what is on disk goes by the order.
     let records = Records::new(app.handle());
 
-    endpoints::add(&mut app, &chat, &live, &config.jwt);
+    guide::add(&mut app, &chat, &live, &config.jwt);
     if let Some(key) = &config.api_key {
         api::add(&mut app, live.clone(), key.clone());
     }

@@ -32,7 +32,7 @@ const KEY_BYTES: usize = 255;
 /// What is told to whoever has not the key.
 const WRONG_KEY: &str = "Invalid API key";
 
-const OPENAPI: &str = include_str!("../schema/openapi.json");
+const OPENAPI: &str = include_str!("../../schema/openapi.json");
 
 /// Adds the routes below `/api/v1`, for whoever has the key.
 pub(crate) fn add(app: &mut App, live: LiveUpdates, key: Secret) {

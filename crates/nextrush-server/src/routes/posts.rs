@@ -16,7 +16,7 @@ use nextrush::{
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::api_error::ApiError;
+use super::refusal::ApiError;
 use crate::error::StartError;
 
 /// The channel that hears of every post.

@@ -13,7 +13,7 @@ use nextrush::{App, ErrorCode, ErrorMessage, Jwt, User};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api_error::ApiError;
+use super::refusal::ApiError;
 
 /// How long a minted token is valid.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use self::connections::{List, Listed};
 use self::sample::{Sample, Sampler};
 use self::ticket::Tickets;
-use crate::development;
+use crate::routes::development;
 use crate::secret::Secret;
 
 /// How many rooms and channels are listed.
