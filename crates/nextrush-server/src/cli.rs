@@ -7,10 +7,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use nextrush::Origin;
 
-use crate::bench::Bench;
-use crate::publish::Publish;
+use crate::commands::{Bench, Publish, Tail};
 use crate::secret::Secret;
-use crate::tail::Tail;
 
 /// NextRush: chat and live updates over WebSockets.
 #[derive(Clone, Debug, Parser)]

@@ -22,24 +22,21 @@
 //! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint; [`Publish`] and
 //! [`Tail`] are `nextrush publish` and `nextrush tail`.
 
-mod bench;
 mod cli;
-mod client;
+mod commands;
 mod config;
 mod error;
-mod publish;
 mod routes;
 mod secret;
-mod tail;
 
-pub use bench::{Bench, BenchError, BenchReport, InvalidMessage};
 pub use cli::{Cli, Command};
-pub use client::{ClientError, InvalidTarget, ServerUrl, Target};
+pub use commands::{
+    Bench, BenchError, BenchReport, ClientError, InvalidMessage, InvalidPosition, InvalidTarget,
+    Publish, PublishError, ServerUrl, Since, Tail, TailError, Target,
+};
 pub use config::{Config, ConfigError, Store};
 pub use error::StartError;
-pub use publish::{Publish, PublishError};
 pub use secret::Secret;
-pub use tail::{InvalidPosition, Since, Tail, TailError};
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Why a load test could not be made.
 
-use crate::client::ClientError;
+use crate::commands::client::ClientError;
 
 /// Why a load test could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use tokio::time;
 
 use self::follow::{Follow, Incoming, Line};
 use self::socket::{Ended, Socket};
-use crate::client::{ClientError, ServerUrl};
+use crate::commands::client::{ClientError, ServerUrl};
 use crate::secret::Secret;
 
 /// A client that comes back waits for a random part of this time, and of twice as long each

@@ -19,7 +19,7 @@ use tokio::time;
 use super::error::BenchError;
 use super::stamp::{Clock, Stamp};
 use super::tally::{Heard, Tally};
-use crate::client::{self, Target};
+use crate::commands::client::{self, Target};
 
 /// Stands in a message for the numbers.
 pub(super) const PAYLOAD: &str = "{payload}";

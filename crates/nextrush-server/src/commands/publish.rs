@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::client::{Call, ClientError, ServerUrl};
+use super::client::{Call, ClientError, ServerUrl};
 use crate::secret::Secret;
 
 /// Stands for what is read from standard input.

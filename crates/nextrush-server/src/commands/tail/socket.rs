@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time;
 
 use super::TailError;
-use crate::client::{self, ClientError, Target};
+use crate::commands::client::{self, ClientError, Target};
 
 /// The server pings a client that is silent after 25 s; one of which nothing is heard for so
 /// long is gone.
