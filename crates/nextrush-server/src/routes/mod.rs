@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod development;
 pub(crate) mod guide;
+pub(crate) mod health;
 pub(crate) mod inspect;
 pub(crate) mod page;
 pub(crate) mod posts;

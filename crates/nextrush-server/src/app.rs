@@ -1,0 +1,104 @@
+//! The server's application, as its configuration says.
+
+use std::time::Duration;
+
+use nextrush::{
+    App, ChannelPolicy, Channels, ChatServer, EmbeddedBroker, EngineConfig, LiveUpdates, OpenError,
+};
+
+use crate::config::{Config, Store};
+use crate::error::StartError;
+use crate::routes::inspect::{Access, Inspected};
+use crate::routes::posts::{Posts, Records};
+use crate::routes::{api, development, guide, health, inspect, page, posts};
+
+/// How many updates a channel of posts remembers, and for how long: as many as a client
+/// that comes back gets.
+const UPDATES: usize = 300;
+const UPDATES_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// Builds the server's application, and opens its store if it has one.
+///
+/// # Errors
+///
+/// [`StartError`] when the store cannot be opened or read.
+pub async fn app(config: &Config) -> Result<App, StartError> {
+    let mut engine = EngineConfig::default();
+    if let Some(shards) = config.shards {
+        engine.shards = shards;
+    }
+    let builder = App::builder().engine(engine);
+    let (mut app, is_kept) = match open(&config.store)? {
+        Some(broker) => (builder.broker(broker).build(), true),
+        None => (builder.build(), false),
+    };
+    app.origins(config.origins.clone());
+    app.jwt(config.jwt.clone());
+
+    let chat = ChatServer::new(app.handle());
+    let live = LiveUpdates::with(app.handle(), channels());
+    // Always the third: what is on disk goes by the order.
+    let records = Records::new(app.handle());
+
+    guide::add(&mut app, &chat, &live, &config.jwt);
+    if let Some(key) = &config.api_key {
+        api::add(&mut app, live.clone(), key.clone());
+    }
+    let posts = Posts::load(is_kept.then_some(records)).await?;
+    posts::add(&mut app, posts, live.clone());
+    if config.development {
+        development::add(&mut app, config.jwt.clone());
+    }
+    if let Some(access) = operators(config) {
+        let inspected = Inspected {
+            app: app.handle().clone(),
+            chat,
+            live,
+        };
+        inspect::add(&mut app, inspected, access);
+    }
+    health::add(&mut app);
+    page::add(&mut app);
+    Ok(app)
+}
+
+/// The broker that keeps things on disk; `None` where memory is meant.
+fn open(store: &Store) -> Result<Option<EmbeddedBroker>, OpenError> {
+    let (directory, is_optional) = match store {
+        Store::Memory => return Ok(None),
+        Store::Directory(directory) => (directory, false),
+        Store::DirectoryIfFree(directory) => (directory, true),
+    };
+    let directory_shown = directory.display();
+    match EmbeddedBroker::open(directory) {
+        Ok(broker) => {
+            tracing::info!("chats, channels and posts are kept in {directory_shown}");
+            Ok(Some(broker))
+        }
+        Err(OpenError::InUse) if is_optional => {
+            tracing::warn!(
+                "another server uses {directory_shown}: chats, channels and posts are in memory \
+                 here, and gone with the process"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Who may use the operators' view, if it is there.
+fn operators(config: &Config) -> Option<Access> {
+    match &config.admin_key {
+        Some(key) => Some(Access::Key(key.clone())),
+        None => config.development.then_some(Access::Open),
+    }
+}
+
+fn channels() -> Channels {
+    let policy = ChannelPolicy::new().history(UPDATES, UPDATES_AGE);
+    let channels = Channels::new().channel("posts", policy.clone());
+    channels
+        .and_then(|channels| channels.channel("post-:id", policy.clone()))
+        .and_then(|channels| channels.channel("presence-:name", policy.presence()))
+        .expect("all three are patterns")
+}
