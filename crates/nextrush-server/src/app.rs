@@ -8,6 +8,7 @@ use nextrush::{
 
 use crate::config::{Config, Store};
 use crate::error::StartError;
+use crate::routes::api::Api;
 use crate::routes::inspect::{Access, Inspected};
 use crate::routes::posts::{Posts, Records};
 use crate::routes::{api, development, guide, health, inspect, page, posts};
@@ -42,12 +43,17 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
 
     guide::add(&mut app, &chat, &live, &config.jwt);
     if let Some(key) = &config.api_key {
-        api::add(&mut app, live.clone(), key.clone());
+        let api = Api {
+            app: app.handle().clone(),
+            live: live.clone(),
+            key: key.clone(),
+        };
+        api::add(&mut app, api);
     }
     let posts = Posts::load(is_kept.then_some(records)).await?;
-    posts::add(&mut app, posts, live.clone());
+    app.merge(posts::router(posts, live.clone()));
     if config.development {
-        development::add(&mut app, config.jwt.clone());
+        app.merge(development::router(config.jwt.clone()));
     }
     if let Some(access) = operators(config) {
         let inspected = Inspected {
@@ -57,8 +63,8 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
         };
         inspect::add(&mut app, inspected, access);
     }
-    health::add(&mut app);
-    page::add(&mut app);
+    app.merge(health::router(app.handle().clone()));
+    app.merge(page::router());
     Ok(app)
 }
 

@@ -1,18 +1,28 @@
 //! The route by which a load balancer sees whether the process serves.
 
-use axum::Json;
+use axum::extract::State;
 use axum::http::StatusCode;
-use nextrush::{App, Handle};
-use serde_json::{Value, json};
+use axum::routing::get;
+use axum::{Json, Router};
+use nextrush::Handle;
+use serde::Serialize;
 
-pub(crate) fn add(app: &mut App) {
-    app.get("/healthz", healthz);
+/// The route `/healthz`.
+pub(crate) fn router(app: Handle) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .with_state(app)
 }
 
-async fn healthz(app: Handle) -> (StatusCode, Json<Value>) {
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+async fn healthz(State(app): State<Handle>) -> (StatusCode, Json<Health>) {
     if app.is_draining() {
-        let status = json!({ "status": "draining" });
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(status));
+        let draining = Health { status: "draining" };
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(draining));
     }
-    (StatusCode::OK, Json(json!({ "status": "ok" })))
+    (StatusCode::OK, Json(Health { status: "ok" }))
 }

@@ -6,7 +6,6 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use nextrush::App;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 #[derive(RustEmbed)]
@@ -44,12 +43,12 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
 ];
 
-pub(crate) fn add(app: &mut App) {
-    let router = Router::new()
+/// The routes of the page's files.
+pub(crate) fn router() -> Router {
+    Router::new()
         .route("/", get(index))
         .route("/page/{*path}", get(page))
-        .route("/client/{*path}", get(client));
-    app.merge(router);
+        .route("/client/{*path}", get(client))
 }
 
 async fn index(headers: HeaderMap) -> Response {

@@ -6,17 +6,19 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::extract::{Extension, Path};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, put};
+use axum::{Json, Router};
 use nextrush::{
-    App, Authenticated, ChannelPolicy, Channels, Handle, HistoryQuery, LiveUpdates, PublishError,
-    Timestamp, User,
+    Authenticated, ChannelPolicy, Channels, ErrorCode, Handle, HistoryQuery, LiveUpdates,
+    PublishError, Timestamp, User,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::refusal::ApiError;
+use super::refusal::Refusal;
 use crate::error::StartError;
 
 /// The channel that hears of every post.
@@ -30,13 +32,18 @@ const TITLE: usize = 200;
 /// The longest body in characters.
 const BODY: usize = 10_000;
 
-pub(crate) fn add(app: &mut App, posts: Posts, live: LiveUpdates) {
-    let router = axum::Router::new()
-        .route("/api/posts", axum::routing::get(list).post(create))
-        .route("/api/posts/{id}", axum::routing::put(update))
-        .layer(Extension(posts))
-        .layer(Extension(live));
-    app.merge(router);
+/// The routes below `/api/posts`, which publish to the channels of `live`.
+pub(crate) fn router(posts: Posts, live: LiveUpdates) -> Router {
+    Router::new()
+        .route("/api/posts", get(list).post(create))
+        .route("/api/posts/{id}", put(update))
+        .with_state(Blog { posts, live })
+}
+
+#[derive(Clone)]
+struct Blog {
+    posts: Posts,
+    live: LiveUpdates,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,44 +101,45 @@ struct List {
     posts: Vec<Post>,
 }
 
-async fn list(Extension(posts): Extension<Posts>, _: Authenticated) -> Json<List> {
+async fn list(State(Blog { posts, .. }): State<Blog>, _: Authenticated) -> Json<List> {
     Json(List {
         posts: posts.newest_first(),
     })
 }
 
 async fn create(
-    Extension(posts): Extension<Posts>,
-    Extension(live): Extension<LiveUpdates>,
+    State(Blog { posts, live }): State<Blog>,
     Authenticated { claims: author, .. }: Authenticated,
     post: Result<Json<NewPost>, JsonRejection>,
-) -> Result<Json<Saved>, ApiError> {
+) -> Result<Json<Saved>, Refusal> {
     let Json(NewPost { title, body }) = post?;
     check(Some(&title), Some(&body))?;
     whole(async move {
         let post = posts.create(title, body, author).await?;
         live.publish(CHANNEL, &Change::NewPost { post: &post })
-            .await?;
+            .await
+            .map_err(not_published)?;
         Ok(Saved::new(post))
     })
     .await
 }
 
 async fn update(
-    Extension(posts): Extension<Posts>,
-    Extension(live): Extension<LiveUpdates>,
+    State(Blog { posts, live }): State<Blog>,
     _: Authenticated,
     id: Result<Path<u64>, PathRejection>,
     change: Result<Json<PostChange>, JsonRejection>,
-) -> Result<Json<Saved>, ApiError> {
+) -> Result<Json<Saved>, Refusal> {
     let (Path(id), Json(change)) = (id?, change?);
     check(change.title.as_deref(), change.body.as_deref())?;
     whole(async move {
         let post = posts.update(id, change).await?;
         live.publish(CHANNEL, &Change::PostUpdated { post: &post })
-            .await?;
+            .await
+            .map_err(not_published)?;
         live.publish(&format!("post-{id}"), &Change::Updated { post: &post })
-            .await?;
+            .await
+            .map_err(not_published)?;
         Ok(Saved::new(post))
     })
     .await
@@ -140,8 +148,8 @@ async fn update(
 /// Does all of it, also if the client goes away in the middle, which ends its request: what is
 /// saved is told, and what is on disk is in memory.
 async fn whole<T: Send + 'static>(
-    change: impl Future<Output = Result<T, ApiError>> + Send + 'static,
-) -> Result<T, ApiError> {
+    change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
     match tokio::spawn(change).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
@@ -152,18 +160,34 @@ async fn whole<T: Send + 'static>(
     }
 }
 
-fn check(title: Option<&str>, body: Option<&str>) -> Result<(), ApiError> {
+fn not_saved(error: PublishError) -> Refusal {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Refusal::new(
+        status,
+        ErrorCode::NotStored,
+        "the change could not be saved",
+    )
+    .because(error)
+}
+
+fn not_published(error: PublishError) -> Refusal {
+    let message = "the change is saved but could not be published";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Refusal::new(status, ErrorCode::Unavailable, message).because(error)
+}
+
+fn check(title: Option<&str>, body: Option<&str>) -> Result<(), Refusal> {
     if let Some(title) = title
         && (title.trim().is_empty() || title.chars().count() > TITLE)
     {
         let message = format!("a title has 1 to {TITLE} characters");
-        return Err(ApiError::Invalid(message));
+        return Err(Refusal::invalid(message));
     }
     if let Some(body) = body
         && body.chars().count() > BODY
     {
         let message = format!("a body has at most {BODY} characters");
-        return Err(ApiError::Invalid(message));
+        return Err(Refusal::invalid(message));
     }
     Ok(())
 }
@@ -205,7 +229,7 @@ impl Posts {
         posts.values().rev().take(LISTED).cloned().collect()
     }
 
-    async fn create(&self, title: String, body: String, author: User) -> Result<Post, ApiError> {
+    async fn create(&self, title: String, body: String, author: User) -> Result<Post, Refusal> {
         let _writing = self.0.writing.lock().await;
         let last = self
             .0
@@ -215,7 +239,8 @@ impl Posts {
             .map_or(0, |(id, _)| *id);
         // Ids count from 1, and nothing is ever taken away.
         if last >= POSTS {
-            return Err(ApiError::TooManyPosts);
+            let status = StatusCode::INSUFFICIENT_STORAGE;
+            return Err(Refusal::new(status, ErrorCode::NotStored, "too many posts"));
         }
         let now = Timestamp::now();
         let post = Post {
@@ -230,15 +255,12 @@ impl Posts {
         self.keep(post).await
     }
 
-    async fn update(&self, id: u64, change: PostChange) -> Result<Post, ApiError> {
+    async fn update(&self, id: u64, change: PostChange) -> Result<Post, Refusal> {
         let _writing = self.0.writing.lock().await;
-        let mut post = self
-            .0
-            .posts
-            .lock()
-            .get(&id)
-            .cloned()
-            .ok_or(ApiError::NoSuchPost(id))?;
+        let mut post = self.0.posts.lock().get(&id).cloned().ok_or_else(|| {
+            let message = format!("no post has the id {id}");
+            Refusal::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, message)
+        })?;
         if let Some(title) = change.title {
             post.title = title;
         }
@@ -251,9 +273,9 @@ impl Posts {
     }
 
     /// Keeps a post; nobody sees it before it is on disk.
-    async fn keep(&self, post: Post) -> Result<Post, ApiError> {
+    async fn keep(&self, post: Post) -> Result<Post, Refusal> {
         if let Some(records) = &self.0.records {
-            records.write(&post).await.map_err(ApiError::Save)?;
+            records.write(&post).await.map_err(not_saved)?;
         }
         self.0.posts.lock().insert(post.id, post.clone());
         Ok(post)
@@ -290,6 +312,8 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
+    use nextrush::App;
+
     use super::*;
 
     fn author() -> User {

@@ -1,72 +1,92 @@
-//! Errors of the HTTP API.
+//! The refusal of a request over HTTP, with all that the client is told of it.
+
+use std::borrow::Cow;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use nextrush::{ErrorCode, ErrorMessage, PublishError, SignError};
+use nextrush::{BoxError, ErrorCode, ErrorMessage};
 
-/// An error as the API answers it: a status and
-/// `{"type":"error","message":…}`.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ApiError {
-    #[error("{0}")]
-    Invalid(String),
-    #[error(transparent)]
-    Json(#[from] JsonRejection),
-    #[error(transparent)]
-    Path(#[from] PathRejection),
-    #[error("no post has the id {0}")]
-    NoSuchPost(u64),
-    #[error("too many posts")]
-    TooManyPosts,
-    #[error("a token could not be signed")]
-    Sign(#[from] SignError),
-    #[error("the change could not be saved")]
-    Save(#[source] PublishError),
-    #[error("the change is saved but could not be published")]
-    Publish(#[from] PublishError),
+/// A refused request: a status, and `{"type":"error","message":…,"code":…}` as the body.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: ErrorCode,
+    message: Cow<'static, str>,
+    /// The cause of a failure of the server. It is logged; the client is not told it.
+    cause: Option<BoxError>,
 }
 
-impl ApiError {
-    fn code(&self, status: StatusCode) -> ErrorCode {
-        match self {
-            Self::Invalid(_) => ErrorCode::InvalidFormat,
-            Self::TooManyPosts | Self::Save(_) => ErrorCode::NotStored,
-            Self::Json(_)
-            | Self::Path(_)
-            | Self::NoSuchPost(_)
-            | Self::Sign(_)
-            | Self::Publish(_) => ErrorCode::of_status(status),
+impl Refusal {
+    pub(super) fn new(
+        status: StatusCode,
+        code: ErrorCode,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            cause: None,
         }
+    }
+
+    /// A value that is well-formed and not in its bounds.
+    pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidFormat, message)
+    }
+
+    /// A secret that is missing or another.
+    pub(super) fn wrong_key(message: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, ErrorCode::InvalidToken, message)
+    }
+
+    /// Adds the cause of a failure, for the log.
+    pub(super) fn because(mut self, cause: impl Into<BoxError>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    pub(super) fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    pub(super) fn into_message(self) -> Cow<'static, str> {
+        self.message
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let status = match &self {
-            Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::Json(rejection) => rejection.status(),
-            Self::Path(rejection) => rejection.status(),
-            Self::NoSuchPost(_) => StatusCode::NOT_FOUND,
-            Self::TooManyPosts => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Sign(error) => {
-                tracing::error!(%error, "cannot sign a token");
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-            Self::Save(error) => {
-                tracing::error!(%error, "cannot save a post");
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::Publish(error) => {
-                tracing::error!(%error, "cannot publish a change");
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+impl From<JsonRejection> for Refusal {
+    fn from(rejection: JsonRejection) -> Self {
+        let code = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooLarge,
+            _ => ErrorCode::InvalidFormat,
         };
-        (
-            status,
-            Json(ErrorMessage::new(self.code(status), self.to_string())),
-        )
-            .into_response()
+        Self::new(rejection.status(), code, rejection.to_string())
+    }
+}
+
+impl From<PathRejection> for Refusal {
+    fn from(rejection: PathRejection) -> Self {
+        let code = ErrorCode::of_status(rejection.status());
+        Self::new(rejection.status(), code, rejection.to_string())
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        let code = ErrorCode::of_status(rejection.status());
+        Self::new(rejection.status(), code, rejection.to_string())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        if let Some(error) = self.cause {
+            tracing::error!(%error, "{}", self.message);
+        }
+        let body = ErrorMessage::new(self.code, self.message);
+        (self.status, Json(body)).into_response()
     }
 }

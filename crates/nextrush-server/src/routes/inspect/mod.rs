@@ -7,24 +7,26 @@ mod ticket;
 use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Extension, Query, Request};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nextrush::{
-    App, AuthRejection, ChannelPolicy, Channels, ChatServer, ConnectionId, ErrorCode, ErrorMessage,
-    Handle, InvalidConnectionId, LiveUpdates, RoomName, SignError, SlowReaderCounts, Socket,
-    Timestamp, UserId,
+    App, AuthRejection, ChannelPolicy, Channels, ChatServer, ConnectionId, ErrorCode, Handle,
+    InvalidConnectionId, LiveUpdates, RoomName, SlowReaderCounts, Socket, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
 use self::connections::{List, Listed};
 use self::sample::{Sample, Sampler};
 use self::ticket::Tickets;
-use crate::routes::development;
+use super::channels::ChannelList;
+use super::disconnect::{Disconnected, disconnect};
+use super::loopback::only_this_machine;
+use super::refusal::Refusal;
 use crate::secret::Secret;
 
 /// How many rooms and channels are listed.
@@ -47,39 +49,48 @@ pub(crate) struct Inspected {
     pub(crate) live: LiveUpdates,
 }
 
+/// The view as its routes have it.
+#[derive(Clone)]
+struct View {
+    inspected: Inspected,
+    access: Access,
+    tickets: Tickets,
+    sampler: Arc<Sampler>,
+}
+
 /// Adds the routes below `/api/inspect` and the sockets of `/inspect`, and takes a sample
 /// each second from now on, while the application is there.
 pub(crate) fn add(app: &mut App, inspected: Inspected, access: Access) {
     let tickets = Tickets::new();
-    let metrics = LiveUpdates::with(app.handle(), only(sample::CHANNEL));
-    let sampler = Sampler::start(inspected.clone(), metrics.clone());
+    let metrics = LiveUpdates::with(&inspected.app, only(sample::CHANNEL));
     add_sockets(app, &inspected.live, &metrics, &tickets);
+    app.merge(router(View {
+        sampler: Sampler::start(inspected.clone(), metrics),
+        inspected,
+        access,
+        tickets,
+    }));
+}
 
-    let with_ticket = Router::new()
+fn router(view: View) -> Router {
+    let router = Router::new()
         .route("/api/inspect/metrics", get(latest))
         .route("/api/inspect/connections", get(connections))
         .route("/api/inspect/rooms", get(rooms))
         .route("/api/inspect/channels", get(channels))
         .route("/api/inspect/slow-readers", get(slow_readers))
-        .route("/api/inspect/disconnect", post(disconnect))
-        .layer(Extension(inspected))
-        .layer(Extension(sampler))
-        .layer(middleware::from_fn({
-            let tickets = tickets.clone();
-            move |request, next| only_with_ticket(tickets.clone(), request, next)
-        }));
-    let is_open = matches!(access, Access::Open);
-    let access = Arc::new(access);
-    let entrance = Router::new()
+        .route("/api/inspect/disconnect", post(disconnect_some))
+        .layer(middleware::from_fn_with_state(
+            view.clone(),
+            only_with_ticket,
+        ))
         .route("/api/inspect", get(status))
-        .route("/api/inspect/token", post(mint))
-        .layer(Extension(tickets))
-        .layer(Extension(access));
-    let mut router = entrance.merge(with_ticket);
-    if is_open {
-        router = router.layer(middleware::from_fn(development::only_this_machine));
-    }
-    app.merge(router);
+        .route("/api/inspect/token", post(mint));
+    let router = match view.access {
+        Access::Open => router.layer(middleware::from_fn(only_this_machine)),
+        Access::Key(_) => router,
+    };
+    router.with_state(view)
 }
 
 fn only(channel: &str) -> Channels {
@@ -106,7 +117,7 @@ fn add_sockets(app: &mut App, live: &LiveUpdates, metrics: &LiveUpdates, tickets
 }
 
 async fn only_with_ticket(
-    tickets: Tickets,
+    State(View { tickets, .. }): State<View>,
     request: Request,
     next: Next,
 ) -> Result<Response, AuthRejection> {
@@ -120,8 +131,8 @@ struct Status {
     access: &'static str,
 }
 
-async fn status(Extension(access): Extension<Arc<Access>>) -> Json<Status> {
-    let access = match *access {
+async fn status(State(View { access, .. }): State<View>) -> Json<Status> {
+    let access = match access {
         Access::Open => "open",
         Access::Key(_) => "key",
     };
@@ -136,65 +147,26 @@ struct Minted {
 }
 
 async fn mint(
-    Extension(access): Extension<Arc<Access>>,
-    Extension(tickets): Extension<Tickets>,
+    State(View {
+        access, tickets, ..
+    }): State<View>,
     request: Parts,
 ) -> Result<(StatusCode, Json<Minted>), Refusal> {
-    if let Access::Key(key) = &*access
+    if let Access::Key(key) = &access
         && !key.is_bearer_of(&request.headers)
     {
-        return Err(Refusal::WrongKey);
+        return Err(Refusal::wrong_key("Invalid admin key"));
     }
-    let (token, expires_at) = tickets.mint()?;
-    let minted = Minted { token, expires_at };
-    Ok((StatusCode::CREATED, Json(minted)))
+    let (token, expires_at) = tickets.mint().map_err(|error| {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Refusal::new(status, ErrorCode::Internal, "a ticket could not be signed").because(error)
+    })?;
+    Ok((StatusCode::CREATED, Json(Minted { token, expires_at })))
 }
 
-/// Why a request is refused.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("Invalid admin key")]
-    WrongKey,
-    #[error("a ticket could not be signed")]
-    Sign(#[from] SignError),
-    #[error(transparent)]
-    Json(#[from] JsonRejection),
-    #[error(transparent)]
-    Query(#[from] QueryRejection),
-    #[error(transparent)]
-    Id(#[from] InvalidConnectionId),
-    #[error("either `userId` or `connectionId` says who is to be disconnected")]
-    Nobody,
-}
-
-impl Refusal {
-    fn code(&self, status: StatusCode) -> ErrorCode {
-        match self {
-            Self::WrongKey => ErrorCode::InvalidToken,
-            Self::Id(_) | Self::Nobody => ErrorCode::InvalidFormat,
-            Self::Sign(_) | Self::Json(_) | Self::Query(_) => ErrorCode::of_status(status),
-        }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let status = match &self {
-            Self::WrongKey => StatusCode::UNAUTHORIZED,
-            Self::Sign(error) => {
-                tracing::error!(%error, "cannot sign a ticket");
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-            Self::Json(rejection) => rejection.status(),
-            Self::Query(rejection) => rejection.status(),
-            Self::Id(_) => StatusCode::BAD_REQUEST,
-            Self::Nobody => StatusCode::UNPROCESSABLE_ENTITY,
-        };
-        (
-            status,
-            Json(ErrorMessage::new(self.code(status), self.to_string())),
-        )
-            .into_response()
+impl From<InvalidConnectionId> for Refusal {
+    fn from(error: InvalidConnectionId) -> Self {
+        Self::invalid(error.to_string())
     }
 }
 
@@ -203,17 +175,18 @@ struct Samples {
     samples: Vec<Sample>,
 }
 
-async fn latest(Extension(sampler): Extension<Arc<Sampler>>) -> Json<Samples> {
-    let samples = sampler.samples();
-    Json(Samples { samples })
+async fn latest(State(View { sampler, .. }): State<View>) -> Json<Samples> {
+    Json(Samples {
+        samples: sampler.samples(),
+    })
 }
 
 async fn connections(
-    app: Handle,
+    State(View { inspected, .. }): State<View>,
     query: Result<Query<List>, QueryRejection>,
 ) -> Result<Json<Listed>, Refusal> {
     let Query(list) = query?;
-    Ok(Json(list.of(&app)?))
+    Ok(Json(list.of(&inspected.app)?))
 }
 
 #[derive(Serialize)]
@@ -227,37 +200,17 @@ struct Room {
     members: usize,
 }
 
-async fn rooms(Extension(inspected): Extension<Inspected>) -> Json<Rooms> {
-    let counts = inspected.chat.room_counts();
-    let rooms = largest(counts).into_iter();
+async fn rooms(State(View { inspected, .. }): State<View>) -> Json<Rooms> {
     Json(Rooms {
-        rooms: rooms
+        rooms: largest(inspected.chat.room_counts())
+            .into_iter()
             .map(|(room, members)| Room { room, members })
             .collect(),
     })
 }
 
-#[derive(Serialize)]
-struct InUse {
-    channels: Vec<Channel>,
-}
-
-#[derive(Serialize)]
-struct Channel {
-    channel: String,
-    subscribers: usize,
-}
-
-async fn channels(Extension(inspected): Extension<Inspected>) -> Json<InUse> {
-    let counts = inspected.live.channels();
-    let channels = largest(counts).into_iter();
-    let in_use = channels.map(|(channel, subscribers)| Channel {
-        channel,
-        subscribers,
-    });
-    Json(InUse {
-        channels: in_use.collect(),
-    })
+async fn channels(State(View { inspected, .. }): State<View>) -> Json<ChannelList> {
+    Json(largest(inspected.live.channels()).into_iter().collect())
 }
 
 /// How often somebody was too slow.
@@ -275,11 +228,13 @@ struct OfPattern {
     counts: SlowReaderCounts,
 }
 
-async fn slow_readers(Extension(inspected): Extension<Inspected>) -> Json<SlowReaders> {
-    let channels = inspected.live.slow_readers().into_iter();
+async fn slow_readers(State(View { inspected, .. }): State<View>) -> Json<SlowReaders> {
     Json(SlowReaders {
         chat: inspected.chat.slow_readers(),
-        channels: channels
+        channels: inspected
+            .live
+            .slow_readers()
+            .into_iter()
             .map(|(pattern, counts)| OfPattern { pattern, counts })
             .collect(),
     })
@@ -299,29 +254,26 @@ struct Disconnect {
     connection_id: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Disconnected {
-    disconnected: usize,
-}
-
-/// Closes sockets with 1008. Who has a token that is still valid can come back.
-async fn disconnect(
-    app: Handle,
+async fn disconnect_some(
+    State(View { inspected, .. }): State<View>,
     body: Result<Json<Disconnect>, JsonRejection>,
 ) -> Result<Json<Disconnected>, Refusal> {
-    let Json(who) = body?;
-    let sockets = match (who.user_id, who.connection_id) {
-        (Some(user), None) => app.user(&user).local_members(),
-        (None, Some(id)) => {
-            let id: ConnectionId = id.parse()?;
-            app.local_socket(id).into_iter().collect()
+    let Json(Disconnect {
+        user_id,
+        connection_id,
+    }) = body?;
+    let sockets = match (user_id, connection_id) {
+        (Some(user), None) => inspected.app.user(&user).local_members(),
+        (None, Some(id)) => inspected
+            .app
+            .local_socket(id.parse::<ConnectionId>()?)
+            .into_iter()
+            .collect(),
+        (None, None) | (Some(_), Some(_)) => {
+            let message = "either `userId` or `connectionId` says who is to be disconnected";
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Err(Refusal::new(status, ErrorCode::InvalidFormat, message));
         }
-        (None, None) | (Some(_), Some(_)) => return Err(Refusal::Nobody),
     };
-    for socket in &sockets {
-        socket.close(1008, "Disconnected");
-    }
-    Ok(Json(Disconnected {
-        disconnected: sockets.len(),
-    }))
+    Ok(Json(disconnect(&sockets)))
 }
