@@ -121,10 +121,15 @@ async fn development_mode_is_open_to_this_machine() {
         (200, json!({ "rooms": [] }))
     );
     for path in ["/api/inspect", "/api/inspect/rooms"] {
-        let foreign = http.call_as("example.com", "GET", path, &Value::Null);
+        let foreign = http.call_with(("host", "example.com"), "GET", path, &Value::Null);
         assert_eq!(foreign.await.0, 403, "{path}");
     }
-    let foreign = http.call_as("example.com", "POST", "/api/inspect/token", &Value::Null);
+    let foreign = http.call_with(
+        ("host", "example.com"),
+        "POST",
+        "/api/inspect/token",
+        &Value::Null,
+    );
     assert_eq!(foreign.await.0, 403);
 }
 

@@ -5,8 +5,11 @@
     reason = "what the tests share fails by panicking, as they do"
 )]
 
+mod api;
 mod command_line;
+mod development;
 mod inspect;
+mod posts;
 mod refresh;
 mod store;
 mod support;

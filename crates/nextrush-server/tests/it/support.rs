@@ -83,15 +83,14 @@ impl<'a> Http<'a> {
     }
 
     pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let address = self.server.address();
-        let host = format!("localhost:{}", address.port());
-        self.call_as(&host, method, path, body).await
+        self.call_with(("host", &self.host()), method, path, body)
+            .await
     }
 
-    /// Names a host of its own.
-    pub(crate) async fn call_as(
+    /// Calls with a header of its own, which replaces one of the same name.
+    pub(crate) async fn call_with(
         &self,
-        host: &str,
+        (name, value): (&'static str, &str),
         method: &str,
         path: &str,
         body: &Value,
@@ -99,8 +98,11 @@ impl<'a> Http<'a> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, host)
+            .header(name, value)
             .header(header::CONTENT_TYPE, "application/json");
+        if name != "host" {
+            request = request.header(header::HOST, self.host());
+        }
         if let Some(bearer) = &self.bearer {
             request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
         }
@@ -113,6 +115,10 @@ impl<'a> Http<'a> {
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    fn host(&self) -> String {
+        format!("localhost:{}", self.server.address().port())
     }
 }
 
