@@ -1,4 +1,5 @@
-//! The guide's "Authentication & Authorization": a room for those with a token.
+//! The guide's "Authentication & Authorization": a room for those with a token. The
+//! program `nextrush` has it in `routes/guide/private.rs`.
 //!
 //! `JWT_SECRET=… cargo run -p nextrush --example authentication`, then connect to
 //! `ws://localhost:3000/private-chat/lobby?token=…` with an HS256 token that has
@@ -9,12 +10,8 @@ use nextrush::{
     App, AuthRejection, Authenticated, BoxError, ErrorMessage, Jwt, Message, Outgoing, RoomManager,
     RoomName, Socket, Timestamp, User,
 };
-use serde::{Deserialize, Serialize};
-
-#[derive(Deserialize)]
-struct Text {
-    text: String,
-}
+use serde::Serialize;
+use serde_json::Value;
 
 #[derive(Serialize)]
 #[serde(
@@ -28,7 +25,7 @@ enum Event<'a> {
         room_id: &'a RoomName,
     },
     ChatMessage {
-        message: String,
+        message: &'a str,
         user: &'a User,
         timestamp: Timestamp,
     },
@@ -72,11 +69,13 @@ pub fn app(jwt: Jwt) -> App {
             let rooms = rooms.clone();
             socket.on_message(
                 move |socket: Socket, message: Message| -> Result<(), BoxError> {
-                    let Ok(Text { text }) = message.json() else {
+                    let message: Value = message.json().unwrap_or_default();
+                    let Some(text) = message["text"].as_str() else {
                         let error = ErrorMessage::new("invalid-format", "Invalid message format");
                         socket.send(error);
                         return Ok(());
                     };
+
                     // Include user info in broadcast
                     let event = Outgoing::json(&Event::ChatMessage {
                         message: text,

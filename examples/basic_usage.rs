@@ -1,7 +1,7 @@
 //! The guide's "Basic WebSocket Usage": a greeting and an echo.
 //!
 //! `cargo run -p nextrush --example basic_usage`, then connect to
-//! `ws://localhost:3000/chat`.
+//! `ws://localhost:3000/chat`. The program `nextrush` has it in `routes/guide/plain.rs`.
 
 use nextrush::{App, CloseReason, ConnectionError, Message, Socket};
 

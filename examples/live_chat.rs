@@ -1,5 +1,5 @@
 //! The guide's "Live Chat Application": history, members, typing and private
-//! messages.
+//! messages. The program `nextrush` has it in `routes/guide/chat.rs`.
 //!
 //! `JWT_SECRET=… cargo run -p nextrush --example live_chat`, then connect to
 //! `ws://localhost:3000/chat/lobby?token=…`.

@@ -1,5 +1,5 @@
 //! The guide's "Live Updates & Notifications": clients subscribe to channels, and
-//! HTTP routes publish to them.
+//! HTTP routes publish to them. The program `nextrush` has it in `routes/posts.rs`.
 //!
 //! `JWT_SECRET=… cargo run -p nextrush --example live_updates`, then connect to
 //! `ws://localhost:3000/live?token=…`, send

@@ -6,12 +6,8 @@
 use axum::extract::Path;
 use nextrush::Timestamp;
 use nextrush::{App, BoxError, ErrorMessage, Message, Outgoing, RoomManager, RoomName, Socket};
-use serde::{Deserialize, Serialize};
-
-#[derive(Deserialize)]
-struct Text {
-    text: String,
-}
+use serde::Serialize;
+use serde_json::Value;
 
 #[derive(Serialize)]
 #[serde(
@@ -25,7 +21,7 @@ enum Event<'a> {
         user_count: usize,
     },
     ChatMessage {
-        message: String,
+        message: &'a str,
         timestamp: Timestamp,
         room_id: &'a RoomName,
     },
@@ -53,11 +49,13 @@ pub fn app() -> App {
             let rooms = rooms.clone();
             socket.on_message(
                 move |socket: Socket, message: Message| -> Result<(), BoxError> {
-                    let Ok(Text { text }) = message.json() else {
+                    let message: Value = message.json().unwrap_or_default();
+                    let Some(text) = message["text"].as_str() else {
                         let error = ErrorMessage::new("invalid-format", "Invalid message format");
                         socket.send(error);
                         return Ok(());
                     };
+
                     // Broadcast message to room
                     let event = Outgoing::json(&Event::ChatMessage {
                         message: text,

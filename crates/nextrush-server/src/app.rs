@@ -41,7 +41,7 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     // Always the third: what is on disk goes by the order.
     let records = Records::new(app.handle());
 
-    guide::add(&mut app, &chat, &live, &config.jwt);
+    guide::add(&mut app, chat.clone(), live.clone(), &config.jwt);
     if let Some(key) = &config.api_key {
         let api = Api {
             app: app.handle().clone(),

@@ -1,4 +1,5 @@
-//! The endpoints that need no token: an echo and two with route parameters.
+//! The guide's "Basic WebSocket Usage" and "WebSocket with Route Parameters": an echo, and
+//! two endpoints with parameters. None needs a token.
 
 use axum::extract::Path;
 use nextrush::{App, JoinError, Message, Socket};

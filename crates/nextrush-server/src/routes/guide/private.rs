@@ -1,14 +1,12 @@
-//! A plain room for those with a token.
-
-use std::sync::Arc;
+//! The guide's "Authentication & Authorization": a plain room for those with a token.
 
 use axum::extract::Path;
 use nextrush::{
-    App, AuthRejection, Authenticated, BoxError, ErrorMessage, Jwt, Message, Outgoing, RoomManager,
-    RoomName, Socket, Timestamp, User,
+    App, AuthRejection, Authenticated, BoxError, ErrorCode, ErrorMessage, Jwt, Message, Outgoing,
+    RoomManager, RoomName, Socket, Timestamp, User,
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 #[derive(Serialize)]
 #[serde(
@@ -54,18 +52,16 @@ fn enter(socket: &Socket, rooms: &RoomManager, room: RoomName, user: User) -> Re
         room_id: &room,
     })?;
     let rooms = rooms.clone();
-    let user = Arc::new(user);
     socket.on_message(
         move |socket: Socket, message: Message| -> Result<(), BoxError> {
-            let Some(text) = text_of(&message) else {
-                socket.send(ErrorMessage::new(
-                    "invalid-format",
-                    "Invalid message format",
-                ));
+            let message: Value = message.json().unwrap_or_default();
+            let Some(text) = message["text"].as_str() else {
+                let code = ErrorCode::InvalidFormat;
+                socket.send(ErrorMessage::new(code, "Invalid message format"));
                 return Ok(());
             };
             let event = Outgoing::json(&Event::ChatMessage {
-                message: &text,
+                message: text,
                 user: &user,
                 timestamp: Timestamp::now(),
             })?;
@@ -74,35 +70,4 @@ fn enter(socket: &Socket, rooms: &RoomManager, room: RoomName, user: User) -> Re
         },
     );
     Ok(())
-}
-
-/// The `text` of an object.
-fn text_of(message: &Message) -> Option<String> {
-    // No struct: serde would read one from an array as well.
-    let mut object: Map<String, Value> = message.json().ok()?;
-    match object.remove("text") {
-        Some(Value::String(text)) => Some(text),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_an_object_with_a_text() {
-        let text = |json: &str| text_of(&Message::Text(json.to_owned()));
-        assert_eq!(text(r#"{"text":"hi","more":1}"#).as_deref(), Some("hi"));
-        for json in [
-            r#"["hi"]"#,
-            r#"{"text":7}"#,
-            "{}",
-            "null",
-            r#""hi""#,
-            "{no json",
-        ] {
-            assert_eq!(text(json), None, "{json}");
-        }
-    }
 }

@@ -1,0 +1,16 @@
+//! The guide's "Live Updates & Notifications": channels to subscribe to.
+
+use nextrush::{App, AuthRejection, Authenticated, Jwt, LiveUpdates, Socket};
+
+pub(super) fn add(app: &mut App, live: LiveUpdates, jwt: Jwt) {
+    app.ws(
+        "/live",
+        move |socket: Socket, user: Result<Authenticated, AuthRejection>| match user {
+            Ok(user) => {
+                let user = super::admit(&socket, user, &jwt);
+                live.connect_as(&socket, user);
+            }
+            Err(rejection) => rejection.refuse(&socket),
+        },
+    );
+}
