@@ -1,21 +1,16 @@
-use tokio_tungstenite::tungstenite::Message;
+//! The example of the guide's "Basic WebSocket Usage".
 
-use crate::support::{Client, serve};
+use nextrush::Server;
+
+use crate::support::serve;
 
 #[path = "../../../../examples/basic_usage.rs"]
 #[allow(dead_code)]
 mod example;
 
-#[tokio::test]
-async fn the_echo_greets_and_repeats() {
-    let server = serve(example::app()).await;
-    let mut client = Client::connect(&server, "/chat").await;
+#[path = "../guide/basic_usage.rs"]
+mod suite;
 
-    assert_eq!(client.text().await, "Welcome to the chat!");
-    client.send("hello").await;
-    assert_eq!(client.text().await, "Echo: hello");
-    client.send_message(Message::Binary("bytes".into())).await;
-    assert_eq!(client.text().await, "Echo: bytes");
-
-    client.close().await;
+async fn server() -> Server {
+    serve(example::app()).await
 }

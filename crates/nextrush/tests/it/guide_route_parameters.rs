@@ -1,40 +1,16 @@
-use serde_json::json;
+//! The example of the guide's "WebSocket with Route Parameters".
 
-use crate::support::{Client, serve};
+use nextrush::Server;
+
+use crate::support::serve;
 
 #[path = "../../../../examples/route_parameters.rs"]
 #[allow(dead_code)]
 mod example;
 
-#[tokio::test]
-async fn a_room_message_goes_to_the_others_as_it_came() {
-    let server = serve(example::app()).await;
-    let mut ada = Client::connect(&server, "/rooms/lobby?userId=ada").await;
-    let mut bob = Client::connect(&server, "/rooms/lobby").await;
-    let mut elsewhere = Client::connect(&server, "/rooms/other").await;
-    assert_eq!(ada.text().await, "Welcome to room lobby!");
-    assert_eq!(bob.text().await, "Welcome to room lobby!");
-    assert_eq!(elsewhere.text().await, "Welcome to room other!");
+#[path = "../guide/route_parameters.rs"]
+mod suite;
 
-    ada.send("  any {text}  ").await;
-    assert_eq!(bob.text().await, "  any {text}  ");
-
-    // Had Ada got her own message, it would have come before this one.
-    bob.send("answer").await;
-    assert_eq!(ada.text().await, "answer");
-
-    let mut near = Client::connect(&server, "/rooms/other").await;
-    assert_eq!(near.text().await, "Welcome to room other!");
-    near.send("only here").await;
-    assert_eq!(elsewhere.text().await, "only here");
-}
-
-#[tokio::test]
-async fn several_parameters_are_filled_in() {
-    let server = serve(example::app()).await;
-    let mut client = Client::connect(&server, "/games/chess/players/ada%20l").await;
-    assert_eq!(
-        client.json().await,
-        json!({ "type": "connected", "gameId": "chess", "playerId": "ada l" })
-    );
+async fn server() -> Server {
+    serve(example::app()).await
 }
