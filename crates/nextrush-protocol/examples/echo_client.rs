@@ -1,9 +1,9 @@
-//! A WebSocket client on a blocking `TcpStream`: it says back whatever it is told. With it
-//! the Autobahn suite judges the client's role.
+//! A WebSocket client on a blocking `TcpStream` that echoes all messages, for the Autobahn
+//! suite to judge the client's role.
 //!
-//! `cargo run --release -p nextrush-protocol --example echo_client -- 127.0.0.1:9001` goes
-//! through all cases of the suite's fuzzing server at that address, several at a time, and
-//! has it write its report. `tools/autobahn` does that and reads the report.
+//! `cargo run --release -p nextrush-protocol --example echo_client -- 127.0.0.1:9001` runs
+//! all cases of the suite's fuzzing server at that address, several at a time, and lets it
+//! write its report. `tools/autobahn` does this and reads the report.
 
 use std::env;
 use std::error::Error;
@@ -20,19 +20,19 @@ use nextrush_protocol::{
     Role, encode_masked,
 };
 
-/// Most cases wait more than they work.
+/// The number of cases at a time, as most of them wait more than they work.
 const AT_A_TIME: usize = 8;
 /// The longest message of the suite (case 9.1.6).
 const LONGEST_MESSAGE: usize = 16 * 1024 * 1024;
 const LONGEST_HEAD: usize = 16 * 1024;
-/// A server that is silent for so long is not waited for.
+/// The time after which a silent server is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 fn main() -> Result<()> {
     let address = env::args().nth(1).ok_or("usage: echo_client ADDRESS")?;
-    // Leaves it all to the server, which asks for something else in each of its cases.
+    // The server has the choice, and asks for something else in each of its cases.
     let deflate = DeflateConfig::default()
         .server_no_context_takeover(false)
         .client_no_context_takeover(false);
@@ -54,7 +54,7 @@ fn main() -> Result<()> {
             break;
         }
         let client = connect(&format!("/runCase?case={case}&agent=nextrush"));
-        // What became of a case is for the suite to say: some end with a broken connection.
+        // The suite judges the case: some end with a broken connection.
         if let Err(error) = client.and_then(|client| Ok(client.run(|_| true)?)) {
             eprintln!("case {case} of {count}: {error}");
         }
@@ -74,9 +74,9 @@ struct Client {
     decoder: Decoder,
     inflater: Inflater,
     deflate: Option<DeflateContext>,
-    /// What has been received and not decoded.
+    /// The received bytes that are not decoded yet.
     received: Vec<u8>,
-    /// What is still to be written.
+    /// The bytes to be written.
     outgoing: Vec<u8>,
 }
 
@@ -111,7 +111,7 @@ impl Client {
         })
     }
 
-    /// Goes on until the server ends the connection. What `each` wants it to is said back.
+    /// Runs until the server ends the connection, and echoes the events that `each` selects.
     fn run(mut self, mut each: impl FnMut(&Event<'_>) -> bool) -> io::Result<()> {
         let mut received = std::mem::take(&mut self.received);
         let mut length = received.len();
@@ -136,8 +136,8 @@ impl Client {
             self.stream.write_all(&self.outgoing)?;
             self.outgoing.clear();
 
-            // The server is the one to end the connection (RFC 6455 §7.1.1). Once both have
-            // said their close it does not matter how.
+            // The server ends the connection (RFC 6455 §7.1.1). After both closes it does not
+            // matter how.
             length = match self.stream.read(&mut received) {
                 Ok(0) => return Ok(()),
                 Ok(length) => length,
@@ -178,7 +178,7 @@ impl Client {
     }
 }
 
-/// The head of the answer, and what came behind it.
+/// The head of the answer, and the bytes behind it.
 fn read_answer(stream: &mut TcpStream) -> Result<(StatusCode, HeaderMap, Vec<u8>)> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];

@@ -5,7 +5,7 @@ use crate::error::ProtocolError;
 use crate::header::MAX_CONTROL_PAYLOAD;
 use crate::utf8;
 
-/// What a close frame says: a code and a reason (RFC 6455 §5.5.1).
+/// The code and reason of a close frame (RFC 6455 §5.5.1).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct CloseFrame {
     code: CloseCode,
@@ -13,11 +13,11 @@ pub struct CloseFrame {
 }
 
 impl CloseFrame {
-    /// The longest reason, in bytes of UTF-8: what a control frame holds beside the code.
+    /// The longest reason in bytes of UTF-8: the payload of a control frame without the code.
     pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
-    /// A close with this code and reason. A reason that is longer than
-    /// [`MAX_REASON`](Self::MAX_REASON) is cut, between two characters.
+    /// Combines a code and a reason. A reason longer than [`MAX_REASON`](Self::MAX_REASON) is
+    /// cut between two characters.
     ///
     /// ```
     /// use nextrush_protocol::{CloseCode, CloseFrame};
@@ -36,19 +36,19 @@ impl CloseFrame {
         Self { code, reason }
     }
 
-    /// Why, as a number.
+    /// The code.
     #[must_use]
     pub fn code(&self) -> CloseCode {
         self.code
     }
 
-    /// Why, in words; often empty, at most [`MAX_REASON`](Self::MAX_REASON) bytes.
+    /// The reason in words; often empty, at most [`MAX_REASON`](Self::MAX_REASON) bytes.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Reads a close frame's payload, of at most 125 bytes.
+    /// Parses the payload of a close frame, of at most 125 bytes.
     pub(crate) fn parse(payload: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let (code, reason) = match payload {
             [] => return Ok(None),

@@ -1,11 +1,11 @@
-//! Close codes: which there are, which may be sent, and what a client does after each.
+//! Close codes, with the advice that each gives to a client.
 
 use std::fmt;
 
-/// Why a connection ends (RFC 6455 §7.4, and the IANA registry of close codes).
+/// The code with which a connection ends (RFC 6455 §7.4, and the IANA registry).
 ///
-/// Any number is a value of this type; which of them may stand in a close frame is said
-/// by [`is_sendable`](Self::is_sendable). Applications use 4000 to 4999.
+/// Any number is a value of this type; [`is_sendable`](Self::is_sendable) tells which may be
+/// in a close frame. Applications use 4000 to 4999.
 ///
 /// | code | [`name`](Self::name) | may be sent | [`retry`](Self::retry) |
 /// |---|---|---|---|
@@ -51,9 +51,9 @@ impl CloseCode {
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer violated the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: a kind of data that this endpoint cannot take, such as binary.
+    /// 1003: this endpoint cannot take this kind of data, such as binary.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
-    /// 1005: the peer's close frame held no code. Never sent.
+    /// 1005: the peer's close frame had no code. Never sent.
     pub const NO_STATUS: Self = Self(1005);
     /// 1006: the connection broke without a close frame. Never sent.
     pub const ABNORMAL: Self = Self(1006);
@@ -65,7 +65,7 @@ impl CloseCode {
     pub const MESSAGE_TOO_BIG: Self = Self(1009);
     /// 1010: the client expected an extension that the server did not negotiate.
     pub const MANDATORY_EXTENSION: Self = Self(1010);
-    /// 1011: the server met a condition that keeps it from going on.
+    /// 1011: an unexpected condition keeps the server from continuing.
     pub const INTERNAL_ERROR: Self = Self(1011);
     /// 1012: the service restarts; reconnecting will work.
     pub const SERVICE_RESTART: Self = Self(1012);
@@ -75,14 +75,14 @@ impl CloseCode {
     pub const BAD_GATEWAY: Self = Self(1014);
     /// 1015: the TLS handshake failed. Never sent.
     pub const TLS_HANDSHAKE: Self = Self(1015);
-    /// 3000: the endpoint wants to know who the client is, as status 401 of HTTP does.
+    /// 3000: the endpoint needs to know the client, as with status 401 of HTTP.
     pub const UNAUTHORIZED: Self = Self(3000);
     /// 3003: the client may not use the endpoint, as with status 403 of HTTP.
     pub const FORBIDDEN: Self = Self(3003);
     /// 3008: the client took too long, as with status 408 of HTTP.
     pub const TIMEOUT: Self = Self(3008);
 
-    /// The code of this number, whatever it is.
+    /// The code with a number, which may be any.
     #[must_use]
     pub const fn new(code: u16) -> Self {
         Self(code)
@@ -94,15 +94,15 @@ impl CloseCode {
         self.0
     }
 
-    /// Whether a close frame may carry this code: the registered ones of 1000 to 1014
-    /// except 1004, 1005 and 1006, and 3000 to 4999 for libraries and applications.
+    /// Returns `true` if a close frame may carry this code: the registered ones of 1000 to
+    /// 1014 except 1004, 1005 and 1006, and 3000 to 4999 for libraries and applications.
     #[must_use]
     pub const fn is_sendable(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
-    /// What the registry calls the code, for logs. It has a sentence for 1014, which is
-    /// `Bad Gateway` here.
+    /// The name in the registry, for logs. 1014 has a sentence there, and is `Bad Gateway`
+    /// here.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self.0 {
@@ -130,33 +130,32 @@ impl CloseCode {
         }
     }
 
-    /// What a client does whose connection has ended with this code, if it has no better
-    /// reason of its own.
+    /// The advice to a client whose connection has ended with this code, unless the client
+    /// knows better.
     #[must_use]
     pub const fn retry(self) -> Retry {
         match self.0 {
-            // Nothing is wrong with the server, and what it refused is not sent again.
+            // The server is fine, and a refused message is not sent again.
             1000..=1003 | 1005..=1007 | 1009 | 1012 | 3008 => Retry::Now,
-            // The same credentials would be refused again, for ever.
+            // The same credentials would be refused for ever.
             1008 | 3000 | 3003 => Retry::Never,
             _ => Retry::Later,
         }
     }
 }
 
-/// Whether and when a client comes back.
+/// The advice to a client on coming back.
 ///
-/// Many clients lose their connections at the same moment and must not return at the same
-/// moment: each waits for a random time, even if it comes back now.
+/// Many clients may lose their connections at once and must not return at once: each waits
+/// for a random time, even with [`Now`](Self::Now).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Retry {
-    /// Soon: after a random part of half a second, and of twice as long each time that
-    /// fails.
+    /// Soon: after a random part of half a second, which doubles with each failure.
     Now,
     /// After a pause, as the server is in trouble or nothing is known: after some seconds,
-    /// and twice as long each time that fails.
+    /// which double with each failure.
     Later,
-    /// Not by itself: something has to change first, such as the token.
+    /// Only after a change, such as a new token.
     Never,
 }
 

@@ -1,4 +1,4 @@
-//! From the bytes of a connection to events.
+//! The decoder: the bytes of a connection become events.
 
 use std::mem;
 
@@ -15,12 +15,12 @@ use crate::{mask, utf8};
 
 /// Turns the bytes of one connection into [`Event`]s.
 ///
-/// Between messages a decoder is 24 bytes without any allocation. What a peer has begun
-/// and not finished is kept in one buffer that grows with the bytes that have arrived, up
-/// to the message limit; never with what a header announces.
+/// Between messages a decoder is 24 bytes without any allocation. An incomplete message is
+/// kept in one buffer, which grows with the bytes that arrive, up to the message limit, and
+/// not with the length that a header announces.
 ///
-/// Compressed messages are taken once that has been agreed on
-/// ([`with_deflate`](Self::with_deflate)). They are inflated as they arrive.
+/// Compressed messages are accepted [`with_deflate`](Self::with_deflate), once the handshake
+/// has agreed on it, and are inflated as they arrive.
 ///
 /// Feed it each piece of input until it returns `Ok(None)`:
 ///
@@ -43,7 +43,7 @@ use crate::{mask, utf8};
 /// ```
 #[derive(Debug)]
 pub struct Decoder {
-    /// What is incomplete; `None` between messages.
+    /// The incomplete parts; `None` between messages.
     partial: Option<Box<Partial>>,
     // 32 bits each: a server holds a decoder for every connection.
     message_limit: u32,
@@ -53,25 +53,25 @@ pub struct Decoder {
     finished: bool,
 }
 
-/// A payload that is put together is unmasked, checked and copied in blocks of this size, so
-/// that each step finds in the nearest cache what the one before has touched.
+/// The size of the blocks in which an incomplete payload is unmasked, checked and copied, so
+/// that each step finds the data of the last one in the nearest cache.
 ///
-/// 64 KiB of masked text in two pieces: 2.4 µs instead of 2.6.
+/// 64 KiB of masked text in two pieces take 2.4 µs instead of 2.6.
 const BLOCK: usize = 8 * 1024;
 
-/// What is agreed on for the messages of the peer.
+/// The compression agreed on for messages of the peer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Receiving {
     Uncompressed,
-    /// Each compressed message by itself.
+    /// Each compressed message stands alone.
     Deflate,
-    /// A compressed message may refer to the ones before it.
+    /// Compressed messages may refer to earlier ones.
     DeflateWithTakeover {
         window_bits: u8,
     },
 }
 
-/// What has arrived of something whose end has not, and what later messages refer to.
+/// The incomplete parts of the input, and the window that later messages refer to.
 #[derive(Debug, Default)]
 struct Partial {
     /// The first bytes of a header.
@@ -81,7 +81,7 @@ struct Partial {
     frame: Option<OpenFrame>,
     /// The data message under way, in one frame or several.
     message: Option<Message>,
-    /// What is needed to go on with that message, if it is a compressed one.
+    /// The inflater of that message, if it is compressed.
     inflation: Option<Box<Inflation>>,
     /// Empty unless contexts are taken over.
     window: Window,
@@ -90,20 +90,20 @@ struct Partial {
     control: Vec<u8>,
 }
 
-/// A frame whose header has been read, and how far its payload is.
+/// A frame whose header is complete, with the rest of its payload still to come.
 #[derive(Clone, Copy, Debug)]
 struct OpenFrame {
     fin: bool,
     opcode: Opcode,
     compressed: bool,
-    /// Bytes of payload still to come.
+    /// The bytes of payload still to come.
     remaining: u32,
-    /// Rotated, so that its first byte belongs to the next byte of payload.
+    /// The mask, rotated to start with the next byte of payload.
     mask: [u8; 4],
 }
 
 impl Decoder {
-    /// A decoder for a connection that has just been opened.
+    /// A decoder for a new connection.
     #[must_use]
     pub fn new(role: Role, limits: Limits) -> Self {
         Self {
@@ -116,7 +116,7 @@ impl Decoder {
         }
     }
 
-    /// Takes compressed messages, too, as has been agreed on in the handshake.
+    /// Accepts compressed messages as well, as agreed on in the handshake.
     ///
     /// ```
     /// use nextrush_protocol::{Decoder, DeflateParams, Event, Inflater, Limits, Role};
@@ -144,20 +144,20 @@ impl Decoder {
         self
     }
 
-    /// Takes the next event from the front of `input` and cuts off the bytes it consumed.
+    /// Takes the next event from the front of `input`, and cuts off its bytes.
     ///
-    /// `Ok(None)` means that `input` is used up; an incomplete rest has been kept. Payloads
-    /// are unmasked in place, and a message or control frame that lies wholly in `input`
-    /// is lent from there without a copy.
+    /// `Ok(None)` means that `input` is used up; the decoder has kept an incomplete rest.
+    /// Payloads are unmasked in place. A message or control frame that is complete in `input`
+    /// is borrowed from there without a copy.
     ///
-    /// After a close or an error whatever follows is ignored (RFC 6455 §5.5.1, §7.1.7):
-    /// `input` is used up, and the answer is `Ok(None)`.
+    /// After a close or an error all input is ignored (RFC 6455 §5.5.1, §7.1.7): `input` is
+    /// used up, and the result is `Ok(None)`.
     ///
     /// # Errors
     ///
-    /// The first violation of the protocol, once, after all events before it: at the first
-    /// byte that proves it, but what a close frame says is judged when the frame, of at most
-    /// 125 bytes, is there. How the input was cut makes no difference to either.
+    /// The first violation of the protocol, once, after all events before it. It is found at
+    /// the first byte that proves it; only a close frame, of at most 125 bytes, is judged as
+    /// a whole. Both are independent of how the input is cut.
     pub fn decode<'i>(
         &mut self,
         input: &mut &'i mut [u8],
@@ -165,13 +165,13 @@ impl Decoder {
         self.decode_with(input, &mut Inflater::new())
     }
 
-    /// The same with an inflater that many decoders share, so that a compressed message
-    /// needs no memory of its own but for its payload. It makes no difference to what is
-    /// decoded, nor does another one in the next call.
+    /// Decodes with an inflater that many decoders share, so that a compressed message needs
+    /// no memory beside its payload. The events are the same as of [`decode`](Self::decode),
+    /// and a later call may use another inflater.
     ///
     /// # Errors
     ///
-    /// As with [`decode`](Self::decode).
+    /// The same as of [`decode`](Self::decode).
     pub fn decode_with<'i>(
         &mut self,
         input: &mut &'i mut [u8],
@@ -196,13 +196,13 @@ impl Decoder {
         result
     }
 
-    /// Whether a close or an error ended what the peer has to say.
+    /// Returns `true` after a close or an error.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// Whether the peer is between two messages, and has begun no frame either.
+    /// Returns `true` if the peer is between two messages and has begun no frame.
     #[must_use]
     pub fn is_between_messages(&self) -> bool {
         self.partial
@@ -210,10 +210,9 @@ impl Decoder {
             .is_none_or(|partial| partial.is_between_messages())
     }
 
-    /// The memory allocated for what the peer has begun and not finished, in bytes: its
-    /// payload so far, room to grow, about a hundred bytes of bookkeeping, and about 48 KiB
-    /// if the message is compressed. 0 between messages, and only then; with context
-    /// takeover, between messages the window.
+    /// The bytes allocated for incomplete input: the payload so far, room to grow, about a
+    /// hundred bytes of bookkeeping, and about 48 KiB if the message is compressed. Between
+    /// messages 0, or the window if contexts are taken over.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.partial
@@ -226,9 +225,9 @@ impl Decoder {
         self.partial = None;
     }
 
-    /// The way of nearly all events, which [`next_event`](Self::next_event) could go as
-    /// well: nothing is under way, and the next frame lies in `input` and is a whole event.
-    /// `None`, and nothing done, if it is not like that.
+    /// The fast path of nearly all events, with the same result as
+    /// [`next_event`](Self::next_event): nothing is incomplete, and `input` starts with a
+    /// whole event. Else returns `None` without an effect.
     fn whole_event<'i>(
         &self,
         input: &mut &'i mut [u8],
@@ -293,8 +292,8 @@ impl Decoder {
         self.partial.as_mut()?.frame.take()
     }
 
-    /// Takes a header from the front of `input`, whose first bytes may have come before;
-    /// keeps the bytes of an incomplete one.
+    /// Takes a header from the front of `input`, continuing an incomplete one; keeps it if it
+    /// is still incomplete.
     fn read_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, ProtocolError> {
         let expectation = self.expectation();
         let kept = self
@@ -316,7 +315,8 @@ impl Decoder {
         let known = usize::from(partial.header_len);
         match expectation.read(&partial.header[..known])? {
             Some((header, length)) => {
-                // More than the header may have been filled in: that stays in the input.
+                // The buffer may have taken more than the header; the rest stays in the
+                // input.
                 cut(input, length - usize::from(kept));
                 partial.header_len = 0;
                 Ok(Some(header))
@@ -351,7 +351,7 @@ impl Decoder {
 }
 
 impl Partial {
-    /// Fills up `header` from the front of `input`; returns how many bytes that took.
+    /// Fills up `header` from the front of `input`. Returns the number of bytes.
     fn fill_header(&mut self, input: &[u8]) -> usize {
         let free = &mut self.header[usize::from(self.header_len)..];
         let count = free.len().min(input.len());
@@ -372,7 +372,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Adds what `input` has of `frame`.
+    /// Adds the part of `frame` that is in `input`.
     fn append(
         &mut self,
         frame: &mut OpenFrame,
@@ -404,8 +404,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Inflates what the end of a compressed message brings, and gives back what inflating
-    /// it took.
+    /// Inflates the end of a compressed message and returns its inflater.
     fn end_inflation(
         &mut self,
         receiving: Receiving,
@@ -423,7 +422,7 @@ impl Partial {
         Ok(())
     }
 
-    /// The event that the end of `frame` completes, if it does.
+    /// The event that `frame` completes, if it does.
     fn end(&mut self, frame: OpenFrame) -> Result<Option<Event<'static>>, ProtocolError> {
         match frame.opcode {
             Opcode::Text | Opcode::Binary | Opcode::Continuation if !frame.fin => Ok(None),
@@ -456,25 +455,24 @@ impl OpenFrame {
         self.remaining == 0
     }
 
-    /// Whether its payload lies wholly in `input` and is all of an event.
+    /// Returns `true` if the payload is complete in `input` and is a whole event.
     fn is_event_within(&self, input: &[u8]) -> bool {
         let is_part = self.compressed || !self.fin || self.opcode == Opcode::Continuation;
         !is_part && self.remaining as usize <= input.len()
     }
 
-    /// Cuts from the front of `input` what belongs to this frame, `most` bytes of it, and
+    /// Cuts the payload of this frame, at most `most` bytes, from the front of `input` and
     /// unmasks it.
     fn take_payload<'i>(&mut self, input: &mut &'i mut [u8], most: usize) -> &'i mut [u8] {
         let length = input.len().min(self.remaining as usize).min(most);
         let payload = cut(input, length);
         self.mask = mask::apply(self.mask, payload);
-        // Fits: `length` is at most `remaining`.
+        // No truncation: `length` is at most `remaining`.
         self.remaining -= length as u32;
         payload
     }
 
-    /// The event that is this frame with its whole `payload`; `None` if it is only a part
-    /// of a message.
+    /// The event of this frame with its whole `payload`; `None` if it is a part of a message.
     fn lend<'i>(&self, payload: &'i [u8]) -> Result<Option<Event<'i>>, ProtocolError> {
         match self.opcode {
             Opcode::Text if self.fin => {
@@ -502,14 +500,14 @@ impl From<Header> for OpenFrame {
     }
 }
 
-/// Splits the first `length` bytes off `input`, which has at least as many.
+/// Splits off the first `length` bytes of `input`, which has at least as many.
 fn cut<'i>(input: &mut &'i mut [u8], length: usize) -> &'i mut [u8] {
     let (front, rest) = mem::take(input).split_at_mut(length);
     *input = rest;
     front
 }
 
-/// Limits are stored in 32 bits.
+/// The limit in 32 bits.
 fn saturate(limit: usize) -> u32 {
     u32::try_from(limit).unwrap_or(u32::MAX)
 }

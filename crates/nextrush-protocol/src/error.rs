@@ -4,17 +4,16 @@ use thiserror::Error;
 
 use crate::close_code::CloseCode;
 
-/// Why a peer's bytes were refused. The connection has to be closed with
-/// [`close_code`](Self::close_code); nothing that follows can be understood.
+/// A violation of the protocol by the peer. The connection has to be closed with
+/// [`close_code`](Self::close_code), as the bytes that follow have no meaning.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A reserved bit is set and no extension gives it a meaning there (RFC 6455 §5.2).
-    /// With permessage-deflate agreed on, RSV1 has one on the first frame of a message,
-    /// and nowhere else (RFC 7692 §6).
+    /// A reserved bit without a meaning is set (RFC 6455 §5.2). With permessage-deflate, RSV1
+    /// has one, only on the first frame of a message (RFC 7692 §6).
     #[error("reserved bit set in a frame header")]
     ReservedBit,
-    /// The opcode, given here, has no meaning (RFC 6455 §5.2).
+    /// This opcode is reserved (RFC 6455 §5.2).
     #[error("reserved opcode {0:#x}")]
     ReservedOpcode(u8),
     /// A control frame without the FIN bit (RFC 6455 §5.5).
@@ -23,10 +22,10 @@ pub enum ProtocolError {
     /// A control frame of more than 125 bytes (RFC 6455 §5.5).
     #[error("control frame longer than 125 bytes")]
     OversizedControl,
-    /// A continuation frame where no message is under way (RFC 6455 §5.4).
+    /// A continuation frame without a message to continue (RFC 6455 §5.4).
     #[error("continuation frame without a message to continue")]
     UnexpectedContinuation,
-    /// A new message before the last fragment of the one under way (RFC 6455 §5.4).
+    /// A new message before the end of a fragmented one (RFC 6455 §5.4).
     #[error("new message inside a fragmented message")]
     UnfinishedMessage,
     /// A client sent a frame without a mask (RFC 6455 §5.1).
@@ -47,8 +46,8 @@ pub enum ProtocolError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// A data frame announces more than the message limit leaves, or a compressed message
-    /// is longer than that when it is inflated.
+    /// A data frame exceeds the rest of the message limit, or a compressed message exceeds it
+    /// when it is inflated.
     #[error("message longer than {limit} bytes")]
     MessageTooBig {
         /// The limit in bytes.
@@ -57,14 +56,14 @@ pub enum ProtocolError {
     /// A text message is not UTF-8 (RFC 6455 §8.1).
     #[error("text message is not UTF-8")]
     InvalidText,
-    /// A compressed message is not DEFLATE data, breaks off, or refers to what was never
-    /// sent (RFC 7692 §7.2.2).
+    /// A compressed message is not DEFLATE data, is cut short, or refers to data before the
+    /// window (RFC 7692 §7.2.2).
     #[error("compressed message is not valid DEFLATE data")]
     InvalidDeflate,
     /// A close frame of one byte, too short for its code (RFC 6455 §5.5.1).
     #[error("close frame of one byte")]
     TruncatedCloseCode,
-    /// A close frame with this code, which must not be sent (RFC 6455 §7.4).
+    /// A close frame has this code, which must not be sent (RFC 6455 §7.4).
     #[error("close code {} must not be sent", .0.as_u16())]
     InvalidCloseCode(CloseCode),
     /// The reason of a close frame is not UTF-8 (RFC 6455 §5.5.1).
@@ -73,8 +72,8 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The code to close the connection with: 1007 for text that is not UTF-8 and
-    /// for what cannot be inflated, 1009 for what exceeds a limit, 1002 for everything else.
+    /// The code to close the connection with: 1007 for invalid UTF-8 and DEFLATE data, 1009
+    /// for an exceeded limit, 1002 for all else.
     #[must_use]
     pub const fn close_code(&self) -> CloseCode {
         match self {
@@ -98,7 +97,7 @@ impl ProtocolError {
     }
 }
 
-/// A payload does not fit into a control frame (RFC 6455 §5.5).
+/// The error of a payload that exceeds a control frame (RFC 6455 §5.5).
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("control frame of {length} bytes, 125 are possible")]
 pub struct ControlTooLong {

@@ -4,27 +4,29 @@ use std::borrow::Cow;
 
 use crate::close::CloseFrame;
 
-/// What a peer said, taken from its bytes by a [`Decoder`](crate::Decoder).
+/// A message or control frame from the peer, decoded by a [`Decoder`](crate::Decoder).
 ///
-/// A payload that lay in one piece in the input is lent from there; one that had to be
-/// put together is owned.
+/// A payload that was complete in the input is borrowed from there, others are owned.
+///
+/// Not `#[non_exhaustive]`: RFC 6455 has no more of them, and each needs an answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event<'a> {
     /// A whole text message, valid UTF-8.
     Text(Cow<'a, str>),
     /// A whole binary message.
     Binary(Cow<'a, [u8]>),
-    /// Wants a pong with this payload of at most 125 bytes (RFC 6455 §5.5.2).
+    /// A ping, to be answered with a pong of the same payload, at most 125 bytes (RFC 6455
+    /// §5.5.2).
     Ping(Cow<'a, [u8]>),
-    /// A pong, asked for or not (RFC 6455 §5.5.3), at most 125 bytes.
+    /// A pong, in answer to a ping or on its own, at most 125 bytes (RFC 6455 §5.5.3).
     Pong(Cow<'a, [u8]>),
-    /// The peer closes; nothing of what it may send after this counts. `None` if it
-    /// gives no code ([`CloseCode::NO_STATUS`](crate::CloseCode::NO_STATUS)).
+    /// A close, after which all input is ignored. `None` without a code
+    /// ([`CloseCode::NO_STATUS`](crate::CloseCode::NO_STATUS)).
     Close(Option<CloseFrame>),
 }
 
 impl Event<'_> {
-    /// The same event, independent of the input buffer.
+    /// Copies what is borrowed, so that the event outlives the input.
     #[must_use]
     pub fn into_owned(self) -> Event<'static> {
         match self {

@@ -16,10 +16,10 @@ use crate::mask;
 use crate::opcode::Opcode;
 use crate::twin::Twins;
 
-/// A whole message or control frame as a server sends it: header and payload in one
-/// shared buffer, ready for the wire.
+/// A whole message or control frame for the wire, as a server sends it: header and payload in
+/// one shared buffer.
 ///
-/// Encoded once however many it goes to: a clone counts a reference and copies nothing.
+/// Encoded once for any number of receivers: a clone counts a reference and copies nothing.
 ///
 /// ```
 /// use nextrush_protocol::Frame;
@@ -28,13 +28,12 @@ use crate::twin::Twins;
 /// assert_eq!(frame.as_bytes(), b"\x81\x02hi");
 /// ```
 ///
-/// Where compression has been agreed on, [`deflated`](Self::deflated) gives the compressed
-/// twin, which all clones share as well. [`uncompressed`](Self::uncompressed) frames have
-/// none.
+/// With compression, [`deflated`](Self::deflated) returns the compressed twin, which all
+/// clones share too. [`uncompressed`](Self::uncompressed) frames have none.
 #[derive(Clone)]
 pub struct Frame {
     bytes: Bytes,
-    /// `None` if it is not to be compressed.
+    /// `None` if the frame is never compressed.
     twins: Option<Arc<Twins>>,
 }
 
@@ -69,8 +68,8 @@ impl Frame {
         Self::control(Opcode::Pong, payload)
     }
 
-    /// A close (RFC 6455 §5.5.1); without a code if `close` is `None`, or if its code
-    /// [must not be sent](crate::CloseCode::is_sendable).
+    /// A close (RFC 6455 §5.5.1). Has no code if `close` is `None` or its code [must not be
+    /// sent](crate::CloseCode::is_sendable).
     ///
     /// ```
     /// use nextrush_protocol::{CloseCode, CloseFrame, Frame};
@@ -91,23 +90,21 @@ impl Frame {
         Self::encode(Opcode::Close, &payload)
     }
 
-    /// The same frame, never to be compressed: for what holds a secret beside what somebody
-    /// else has a say in. By the length of the compressed form the one could guess the
-    /// other.
+    /// The same frame, never to be compressed: for messages with a secret beside text that
+    /// others choose. From the length of the compressed form they could guess the secret.
     #[must_use]
     pub fn uncompressed(mut self) -> Self {
         self.twins = None;
         self
     }
 
-    /// The frame as a server sends it where `params` have been agreed on: compressed by
-    /// itself (RFC 7692 §7.2.1), or as it is if it is a control frame,
-    /// [shorter than the threshold](DeflateConfig::threshold), not to be compressed, or no
-    /// shorter when it is.
+    /// The frame for a connection with `params`: compressed by itself (RFC 7692 §7.2.1), or
+    /// unchanged if it is a control frame, [below the threshold](DeflateConfig::threshold),
+    /// [`uncompressed`](Self::uncompressed), or no shorter when compressed.
     ///
     /// Compressed once for all clones and all connections with the same window and level;
-    /// who asks while that is under way on another thread waits for it. As no such frame
-    /// refers to an earlier one, it can be sent whether contexts are taken over or not.
+    /// other threads wait meanwhile. As no such frame refers to an earlier one, it can be
+    /// sent whether or not contexts are taken over.
     ///
     /// ```
     /// use nextrush_protocol::{DeflateConfig, DeflateParams, Deflater, Frame};
@@ -155,12 +152,12 @@ impl Frame {
         self.bytes.len()
     }
 
-    /// Whether this is a ping, a pong or a close, which may overtake data in a queue.
+    /// Returns `true` for a ping, a pong or a close, which may overtake data in a queue.
     pub fn is_control(&self) -> bool {
         self.opcode().is_control()
     }
 
-    /// What the frame carries.
+    /// The opcode.
     pub fn opcode(&self) -> Opcode {
         Opcode::from_first_byte(self.bytes[0]).expect("a frame is made from an opcode")
     }
@@ -188,8 +185,8 @@ impl Frame {
 }
 
 fn encode_unmasked(head: FrameHead, payload: &[u8]) -> Bytes {
-    // Exactly as long as the frame: only then `Bytes` takes the vector over as it is,
-    // without an allocation of its own. 64 B of text: 14 ns instead of 20.
+    // Exactly the length of the frame: only then does `Bytes` take over the vector without an
+    // allocation of its own. 64 B of text take 14 ns instead of 20.
     let length = header::length_before(payload.len()) + payload.len();
     let mut bytes = Vec::with_capacity(length);
     header::encode(head, None, payload.len(), &mut bytes);
@@ -197,7 +194,7 @@ fn encode_unmasked(head: FrameHead, payload: &[u8]) -> Bytes {
     bytes.into()
 }
 
-/// By what goes over the wire.
+/// Compares the bytes for the wire.
 impl PartialEq for Frame {
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes
@@ -214,7 +211,7 @@ impl Hash for Frame {
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Payloads are other people's messages and can be long: not for logs.
+        // Payloads are other people's messages and can be long, so they are not for logs.
         write!(f, "Frame({:?}, {} bytes)", self.opcode(), self.len())
     }
 }
@@ -231,11 +228,11 @@ impl From<Frame> for Bytes {
     }
 }
 
-/// Appends to `out` a frame as a client sends it: masked with `mask` (RFC 6455 §5.3),
-/// which must be drawn from a strong source of randomness for each frame.
+/// Appends a frame as a client sends it, masked with `mask` (RFC 6455 §5.3), which must come
+/// from a strong source of randomness for each frame.
 ///
-/// Encodes what it is told, also what a strict peer refuses (a fragmented ping, a long
-/// close), so that a test can send it.
+/// Encodes invalid frames as well (a fragmented ping, a long close), so that tests can send
+/// them.
 ///
 /// ```
 /// use nextrush_protocol::{FrameHead, Opcode, encode_masked};

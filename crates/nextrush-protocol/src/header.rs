@@ -4,9 +4,9 @@ use crate::error::ProtocolError;
 use crate::opcode::Opcode;
 use crate::role::Role;
 
-/// First byte, second byte, a 64-bit length, a mask.
+/// The bytes of the longest header: first byte, second byte, a 64-bit length, a mask.
 pub(crate) const MAX_HEADER: usize = 14;
-/// RFC 6455 §5.5.
+/// The longest payload of a control frame, RFC 6455 §5.5.
 pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
 
 const FIN: u8 = 0x80;
@@ -17,30 +17,31 @@ const MASKED: u8 = 0x80;
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
 
-/// What a frame's first byte says: the opcode, whether the message ends here, and whether
-/// it is compressed.
+/// The first byte of a frame: the opcode, whether the message ends here, and whether it is
+/// compressed.
 ///
-/// `Opcode::Text.into()` is a whole message; see [`encode_masked`](crate::encode_masked) for fragments.
+/// `Opcode::Text.into()` is a whole message. [`encode_masked`](crate::encode_masked) shows
+/// fragments.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct FrameHead {
-    /// Whether this is the message's last frame.
+    /// `true` for the last frame of a message.
     pub fin: bool,
-    /// What the frame carries.
+    /// The opcode.
     pub opcode: Opcode,
-    /// RSV1: whether the message that begins here is compressed (RFC 7692 §6).
+    /// RSV1: `true` if a compressed message starts here (RFC 7692 §6).
     pub compressed: bool,
 }
 
 impl FrameHead {
-    /// The same, as the message's last frame or not.
+    /// Sets [`fin`](Self::fin).
     #[must_use]
     pub const fn fin(mut self, is_last: bool) -> Self {
         self.fin = is_last;
         self
     }
 
-    /// The same with RSV1 set or not: set for a payload made by
+    /// Sets [`compressed`](Self::compressed), for a payload made by
     /// [`DeflateContext::deflate`](crate::DeflateContext::deflate).
     #[must_use]
     pub const fn compressed(mut self, is_compressed: bool) -> Self {
@@ -59,26 +60,26 @@ impl From<Opcode> for FrameHead {
     }
 }
 
-/// A header that was judged and found right.
+/// A valid header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Header {
     pub(crate) fin: bool,
     pub(crate) opcode: Opcode,
-    /// Whether the frame belongs to a compressed message (RFC 7692 §6).
+    /// `true` if the frame belongs to a compressed message (RFC 7692 §6).
     pub(crate) compressed: bool,
-    /// Length of the payload in bytes; limits are 32 bits wide, so this is.
+    /// The bytes of the payload, in 32 bits as the limits are.
     pub(crate) length: u32,
-    /// All zeros if the frame is not masked, which comes to the same.
+    /// The mask; zeros, which change nothing, if the frame is not masked.
     pub(crate) mask: [u8; 4],
 }
 
-/// What the next header has to conform to.
+/// The rules for the next header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expectation {
     pub(crate) role: Role,
     pub(crate) frame_limit: u32,
     pub(crate) message_limit: u32,
-    /// Whether messages may be compressed.
+    /// `true` if messages may be compressed.
     pub(crate) deflate: bool,
     /// The fragmented message under way.
     pub(crate) message: Option<Underway>,
@@ -86,17 +87,17 @@ pub(crate) struct Expectation {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Underway {
-    /// Bytes that have arrived, inflated if it is compressed.
+    /// The bytes that have arrived, inflated if the message is compressed.
     pub(crate) length: usize,
     pub(crate) compressed: bool,
 }
 
 impl Expectation {
-    /// Reads the header at the front of `bytes`: it and its own length, or `None` if
-    /// there is more of it to come.
+    /// Reads the header at the front of `bytes`. Returns it and its length, or `None` if it
+    /// is incomplete.
     ///
-    /// Each part is judged as soon as it is there, in the order of the bytes: how the
-    /// bytes were cut makes no difference to which error is found.
+    /// Each part is judged as soon as it is complete, in the order of the bytes, so the error
+    /// is independent of how the bytes are cut.
     pub(crate) fn read(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
         let Some((first, rest)) = bytes.split_first() else {
             return Ok(None);
@@ -184,7 +185,7 @@ impl Expectation {
     ) -> Result<u32, ProtocolError> {
         if !opcode.is_control() {
             let so_far = match self.message {
-                // What it inflates to counts, and is counted then.
+                // Compressed bytes count once they are inflated.
                 Some(message) if !compressed => message.length as u64,
                 _ => 0,
             };
@@ -193,7 +194,7 @@ impl Expectation {
             } else {
                 (u64::from(self.message_limit), u64::from(self.frame_limit))
             };
-            // No overflow: the length is below 2^63, what has arrived is in memory.
+            // No overflow: the length is below 2^63, and what has arrived is in memory.
             if so_far + length > message_limit {
                 return Err(ProtocolError::MessageTooBig {
                     limit: self.message_limit as usize,
@@ -205,28 +206,27 @@ impl Expectation {
                 });
             }
         }
-        // Fits: limits are 32 bits wide, and a control frame has at most 125 bytes.
+        // No truncation: limits have 32 bits, and control frames at most 125 bytes.
         Ok(length as u32)
     }
 }
 
-/// Whether the first byte of a frame begins a data message with RSV1 as its only reserved
-/// bit (RFC 7692 §6).
+/// Returns `true` if the first byte of a frame starts a data message, with RSV1 as its only
+/// reserved bit (RFC 7692 §6).
 fn may_be_compressed(byte: u8) -> bool {
     let opcode = Opcode::from_first_byte(byte);
     byte & RESERVED_BITS == RSV1 && matches!(opcode, Ok(Opcode::Text | Opcode::Binary))
 }
 
-/// What `limit` bytes that do not get shorter may take when they are compressed all the
-/// same: the fixed codes of DEFLATE make 9 bits of 8 (RFC 1951 §3.2.6), blocks and their
-/// ends come on top. At most what fits into 32 bits.
+/// The longest compressed form of `limit` bytes, in 32 bits at most: the fixed codes of
+/// DEFLATE make 9 bits of 8 (RFC 1951 §3.2.6), and blocks have ends.
 fn deflated(limit: u32) -> u64 {
     let limit = u64::from(limit);
     (limit + limit / 8 + 64).min(u64::from(u32::MAX))
 }
 
-/// The payload length, which `short` gives or whose size it gives, and the bytes behind
-/// it; `None` if there is more of it to come.
+/// The payload length, in `short` or in the bytes that `short` announces, and the bytes
+/// behind it; `None` if it is incomplete.
 fn read_length(short: u8, bytes: &[u8]) -> Option<(u64, &[u8])> {
     match short {
         LENGTH_16 => {
@@ -241,7 +241,7 @@ fn read_length(short: u8, bytes: &[u8]) -> Option<(u64, &[u8])> {
     }
 }
 
-/// RFC 6455 §5.2: the shortest form, and less than 2^63.
+/// Refuses all but the shortest form, and lengths of 2^63 and more (RFC 6455 §5.2).
 fn check_form(length: u64, short: u8) -> Result<(), ProtocolError> {
     let least = match short {
         LENGTH_16 => u64::from(LENGTH_16),
@@ -257,7 +257,7 @@ fn check_form(length: u64, short: u8) -> Result<(), ProtocolError> {
     Ok(())
 }
 
-/// How long the header of an unmasked frame is, given its second byte.
+/// The length of the header of an unmasked frame with this second byte.
 pub(crate) fn length_of_unmasked(second_byte: u8) -> usize {
     match second_byte {
         LENGTH_64 => 10,
@@ -266,7 +266,7 @@ pub(crate) fn length_of_unmasked(second_byte: u8) -> usize {
     }
 }
 
-/// How long the header in front of an unmasked payload of `payload` bytes is.
+/// The length of the header before an unmasked payload of `payload` bytes.
 pub(crate) fn length_before(payload: usize) -> usize {
     if payload < usize::from(LENGTH_16) {
         2
@@ -277,7 +277,7 @@ pub(crate) fn length_before(payload: usize) -> usize {
     }
 }
 
-/// Appends a header to `out`; the length in its shortest form.
+/// Appends a header to `out`, with the length in its shortest form.
 pub(crate) fn encode(head: FrameHead, mask: Option<[u8; 4]>, length: usize, out: &mut Vec<u8>) {
     let fin = if head.fin { FIN } else { 0 };
     let rsv1 = if head.compressed { RSV1 } else { 0 };

@@ -2,13 +2,13 @@
 //!
 //! No socket, no clock, no runtime. Three parts, each usable alone:
 //!
-//! - [`Decoder`] takes the bytes of one connection, in whatever pieces they arrive, and
-//!   yields [`Event`]s: whole messages, pings, pongs and the close. It is strict, and it
-//!   refuses a violation at the first byte that proves it (a close frame as a whole), with a
-//!   [`ProtocolError`] that knows its close code.
-//! - [`Frame`] is a message on its way out: header and payload in one shared buffer that
-//!   goes to any number of connections. A client masks instead: [`encode_masked`].
-//! - [`handshake`] holds both halves of the opening handshake as functions on headers.
+//! - [`Decoder`] takes the bytes of one connection, in any pieces, and returns [`Event`]s:
+//!   whole messages, pings, pongs and the close. It is strict: it refuses a violation at the
+//!   first byte that proves it (a close frame as a whole) with a [`ProtocolError`], which has a
+//!   close code.
+//! - [`Frame`] is a message for the wire: header and payload in one shared buffer for any
+//!   number of connections. Clients mask their frames: [`encode_masked`].
+//! - [`handshake`] has both halves of the opening handshake as functions on headers.
 //!
 //! ```
 //! use nextrush_protocol::{Decoder, Event, Frame, Limits, Role};
@@ -28,12 +28,11 @@
 //!
 //! # Compression
 //!
-//! permessage-deflate (RFC 7692) begins in the handshake: what a [`DeflateConfig`] wants
-//! and what the other side offers becomes [`DeflateParams`]. With these a [`Decoder`]
-//! takes compressed messages ([`Decoder::with_deflate`]), a server sends the compressed
-//! twin of a [`Frame`] ([`Frame::deflated`]), and a client compresses with a
-//! [`DeflateContext`]. The large states, [`Inflater`] and [`Deflater`], belong to a thread
-//! and not to a connection.
+//! permessage-deflate (RFC 7692) starts in the handshake, where a [`DeflateConfig`] and the
+//! offer of the other side become [`DeflateParams`]. With these a [`Decoder`] accepts
+//! compressed messages ([`Decoder::with_deflate`]), a server sends the compressed twin of a
+//! [`Frame`] ([`Frame::deflated`]), and a client compresses with a [`DeflateContext`]. The
+//! large states, [`Inflater`] and [`Deflater`], belong to threads and not to connections.
 
 mod close;
 mod close_code;

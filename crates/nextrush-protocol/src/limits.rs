@@ -1,29 +1,27 @@
 //! Limits of messages and frames.
 
-/// How much a peer may send at once, in bytes of payload.
+/// The limits of a peer's messages, in bytes of payload.
 ///
-/// A limit is inclusive: a message of exactly the limit is delivered. What exceeds it is
-/// refused with close code 1009 as soon as a frame header announces it, before any of
-/// that payload is kept. Control frames have their own bound (125 bytes, RFC 6455 §5.5)
-/// and do not count here.
+/// A limit is inclusive: a message of exactly the limit is delivered. A larger one is refused
+/// with close code 1009 as soon as a header announces it, before any of its payload is kept.
+/// Control frames do not count here; they have their own bound of 125 bytes (RFC 6455 §5.5).
 ///
-/// A compressed message (RFC 7692) may have as many bytes when it is inflated, and is
-/// refused at the first one over that. Its frames may be an eighth longer than the limits,
-/// and 64 bytes: so much can compressing add to what does not get shorter.
+/// A compressed message (RFC 7692) has the limit when it is inflated, and is refused at the
+/// first byte above it. Its frames may exceed the limits by an eighth and 64 bytes, which is
+/// the most that compressing can add.
 ///
-/// A limit of 4 GiB or more is taken as 4 GiB - 1 byte.
+/// A limit of 4 GiB or more counts as 4 GiB - 1 byte.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The longest message, all its fragments together. Default: 64 KiB.
+    /// The longest message, with all its fragments. Default: 64 KiB.
     pub message: usize,
-    /// The longest single data frame. Default: 64 KiB, the same as the message, as no
-    /// frame can be longer than the message it belongs to.
+    /// The longest data frame. Default: 64 KiB, as no frame is longer than its message.
     pub frame: usize,
 }
 
 impl Limits {
-    /// At most `bytes` for a message, in one frame or in many.
+    /// At most `bytes` for a message, in any number of frames.
     ///
     /// ```
     /// use nextrush_protocol::Limits;

@@ -1,18 +1,18 @@
 //! Masking and unmasking payloads.
 
-/// Masks or unmasks `payload` with `key` (RFC 6455 §5.3), starting at the key's first
-/// byte; returns the key as it stands at the payload's end, for the bytes that follow.
+/// Masks or unmasks `payload` with `key` (RFC 6455 §5.3). Returns the key rotated for the
+/// bytes that follow.
 pub(crate) fn apply(key: [u8; 4], payload: &mut [u8]) -> [u8; 4] {
     if key == [0; 4] {
-        // A frame from a server, which is not masked.
+        // Frames of a server are not masked.
         return key;
     }
     let wide = u64::from_ne_bytes([
         key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
     ]);
     let (words, rest) = payload.as_chunks_mut::<8>();
-    // The compiler turns this loop into vector instructions: 16 KiB in 0.3 µs, where a
-    // loop over bytes takes 3.2 µs.
+    // The compiler turns this loop into vector instructions: 16 KiB take 0.3 µs, a loop over
+    // bytes 3.2 µs.
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
@@ -20,7 +20,7 @@ pub(crate) fn apply(key: [u8; 4], payload: &mut [u8]) -> [u8; 4] {
         *byte ^= key;
     }
     // In little endian the key's first byte is the lowest, which a rotation to the right
-    // takes off. One instruction, where rotating the array is a call.
+    // removes. That is one instruction; rotating the array is a call.
     let bits = 8 * (rest.len() % 4) as u32;
     u32::from_le_bytes(key).rotate_right(bits).to_le_bytes()
 }

@@ -1,14 +1,14 @@
-//! A message that is put together from its parts.
+//! Messages that arrive in parts.
 
 use crate::error::ProtocolError;
 use crate::event::Event;
 use crate::utf8::TextBuffer;
 
-/// Smaller growth would cost more in allocations than it saves in memory.
+/// The least growth: less would cost more in allocations than it saves in memory.
 const LEAST_GROWTH: usize = 256;
 
-/// A message of which some part has arrived. All fragments go into one buffer at once, so
-/// neither their number nor their size costs anything beyond the payload.
+/// An incomplete message. All fragments go into one buffer at once, so that neither their
+/// number nor their size costs anything beside the payload.
 #[derive(Debug)]
 pub(crate) enum Message {
     Text(TextBuffer),
@@ -38,7 +38,7 @@ impl Message {
         }
     }
 
-    /// What has arrived, in order.
+    /// The bytes that have arrived, in order.
     pub(crate) fn parts(&self) -> [&[u8]; 2] {
         match self {
             Self::Text(text) => text.parts(),
@@ -46,19 +46,19 @@ impl Message {
         }
     }
 
-    /// Makes room for `arrived` bytes that have arrived. `bound` is the longest that the
-    /// message can become; the buffer never has more capacity than that.
+    /// Makes room for `arrived` more bytes. The buffer never exceeds `bound`, the longest
+    /// that the message can become.
     pub(crate) fn make_room(&mut self, arrived: usize, bound: usize) {
         let needed = self.len() + arrived;
         if needed > self.capacity() {
-            // Doubling keeps the copying linear. The announced length is no reason to
-            // reserve: a peer can announce much and send nothing.
+            // Doubling keeps copying linear. The announced length is no reason to reserve
+            // memory: a peer can announce much and send nothing.
             let doubled = (self.capacity() * 2).max(LEAST_GROWTH).min(bound);
             self.grow_to(needed.max(doubled));
         }
     }
 
-    /// Appends bytes, for which [`make_room`](Self::make_room) has made room.
+    /// Appends bytes, after [`make_room`](Self::make_room).
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
         match self {
             Self::Text(text) => text.push(bytes).ok_or(ProtocolError::InvalidText),

@@ -1,6 +1,8 @@
 //! Opcodes of frames.
 
-/// What a frame carries (RFC 6455 §5.2).
+/// The opcode of a frame (RFC 6455 §5.2).
+///
+/// Not `#[non_exhaustive]`: all others are violations of the protocol.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub enum Opcode {
@@ -10,24 +12,24 @@ pub enum Opcode {
     Text = 0x1,
     /// A binary message, or its first part.
     Binary = 0x2,
-    /// The start of, or the answer to, the closing handshake.
+    /// The close of one side, or the answer to it.
     Close = 0x8,
-    /// Asks for a pong with the same payload.
+    /// A ping, to be answered with the same payload.
     Ping = 0x9,
-    /// Answers a ping, or is a sign of life unasked.
+    /// A pong, in answer to a ping or on its own.
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// Whether this is a control frame: at most 125 bytes, never fragmented
-    /// (RFC 6455 §5.5).
+    /// Returns `true` for control frames: at most 125 bytes, never fragmented (RFC 6455
+    /// §5.5).
     #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
     }
 
-    /// The opcode in the low four bits of a frame's first byte; `Err` with those bits if
-    /// they are reserved.
+    /// The opcode in the low four bits of a frame's first byte; `Err` with these bits if they
+    /// are reserved.
     pub(crate) const fn from_first_byte(byte: u8) -> Result<Self, u8> {
         match byte & 0x0F {
             0x0 => Ok(Self::Continuation),

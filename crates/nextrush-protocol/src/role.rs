@@ -1,13 +1,12 @@
 //! The two sides of a connection.
 
-/// The side of the connection that a [`Decoder`](crate::Decoder) stands on.
+/// The side of the connection on which a [`Decoder`](crate::Decoder) is.
 ///
-/// It decides about masking (RFC 6455 §5.1): a client masks every frame it sends, a
-/// server masks none.
+/// A client masks every frame that it sends, a server masks none (RFC 6455 §5.1).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Role {
-    /// Reads what clients send: every frame must be masked.
+    /// The server, to which all frames must be masked.
     Server,
-    /// Reads what a server sends: no frame may be masked.
+    /// The client, to which no frame may be masked.
     Client,
 }

@@ -2,10 +2,10 @@
 
 use std::str;
 
-/// Below this many bytes the standard library's check is the faster one.
+/// The length below which the standard library's check is faster.
 const SIMD_FROM: usize = 64;
 
-/// `bytes` as text, or `None` if they are not UTF-8.
+/// The bytes as text; `None` if they are not UTF-8.
 pub(crate) fn check(bytes: &[u8]) -> Option<&str> {
     if bytes.len() < SIMD_FROM {
         str::from_utf8(bytes).ok()
@@ -14,12 +14,12 @@ pub(crate) fn check(bytes: &[u8]) -> Option<&str> {
     }
 }
 
-/// Text that arrives in pieces, cut anywhere. Each byte is checked once, when it comes.
+/// A text that arrives in pieces, cut anywhere. Each byte is checked once, when it arrives.
 #[derive(Debug, Default)]
 pub(crate) struct TextBuffer {
-    /// Whole characters.
+    /// The whole characters.
     text: String,
-    /// The beginning of a character whose rest is still to come.
+    /// The beginning of an incomplete character.
     tail: [u8; 4],
     tail_len: u8,
 }
@@ -29,7 +29,7 @@ impl TextBuffer {
         self.text.len() + usize::from(self.tail_len)
     }
 
-    /// The whole characters, and the beginning of one whose rest is still to come.
+    /// The whole characters, and the beginning of an incomplete one.
     pub(crate) fn parts(&self) -> [&[u8]; 2] {
         [
             self.text.as_bytes(),
@@ -41,7 +41,7 @@ impl TextBuffer {
         self.text.capacity()
     }
 
-    /// Makes the buffer's capacity `capacity` bytes, if it is less.
+    /// Grows the buffer to `capacity` bytes if it is smaller.
     pub(crate) fn grow_to(&mut self, capacity: usize) {
         self.text
             .reserve_exact(capacity.saturating_sub(self.text.len()));
@@ -64,7 +64,7 @@ impl TextBuffer {
         (self.tail_len == 0).then_some(self.text)
     }
 
-    /// Takes from the front of `bytes` what the unfinished character needs.
+    /// Completes the incomplete character from the front of `bytes`. Returns the rest.
     fn complete_tail<'b>(&mut self, mut bytes: &'b [u8]) -> Option<&'b [u8]> {
         while self.tail_len > 0
             && let [first, rest @ ..] = bytes
@@ -83,7 +83,7 @@ impl TextBuffer {
                 self.text.push_str(character);
                 self.tail_len = 0;
             }
-            // Without a length the error means: valid so far, but cut off.
+            // Without a length the error means that the character is incomplete.
             Err(error) if error.error_len().is_none() => self.tail_len += 1,
             Err(_) => return None,
         }
@@ -91,8 +91,8 @@ impl TextBuffer {
     }
 }
 
-/// How many bytes at the end of `bytes` begin a character that they do not finish: 0 to 3.
-/// Bytes that are not UTF-8 at all count as finished, [`check`] finds them.
+/// The number of bytes, 0 to 3, of an incomplete character at the end. Invalid bytes count as
+/// complete; [`check`] finds them.
 fn unfinished(bytes: &[u8]) -> usize {
     for (back, byte) in (1..=3).zip(bytes.iter().rev()) {
         let width = match byte {
@@ -116,7 +116,7 @@ mod tests {
 
     use super::TextBuffer;
 
-    /// Feeds `bytes` one by one; how many were taken before the refusal, if any.
+    /// Feeds `bytes` one by one. Returns the number of bytes before the refusal.
     fn first_refused(bytes: &[u8]) -> Option<usize> {
         let mut buffer = TextBuffer::default();
         bytes

@@ -1,5 +1,5 @@
-//! What a deflate bomb costs in memory. In a program of its own: the figure is the whole
-//! process's.
+//! The memory that a deflate bomb takes. A program of its own, as the figure is that of the
+//! whole process.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -11,7 +11,7 @@ use nextrush_protocol::{
 
 const MIB: usize = 1024 * 1024;
 
-/// The most memory that the process has had so far, in bytes.
+/// The most memory of the process so far, in bytes.
 fn peak() -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -48,6 +48,6 @@ fn a_bomb_of_one_gibibyte_costs_less_than_twice_the_message_limit() {
     }
     let grown = peak() - before;
     assert!(grown < 2 * limit, "{grown} bytes");
-    // The measure measures: without the limit it would have been a gibibyte.
+    // The measure works: without the limit it would have been a gibibyte.
     assert!(grown > limit / 2, "{grown} bytes");
 }

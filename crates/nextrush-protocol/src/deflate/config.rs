@@ -1,7 +1,6 @@
-//! The wishes of one side before the handshake.
+//! The configuration of one side before the handshake.
 
-/// How one side wants messages to be compressed (RFC 7692), before the other side is
-/// asked.
+/// The configuration of one side's compression (RFC 7692), before the handshake.
 ///
 /// ```
 /// use nextrush_protocol::DeflateConfig;
@@ -18,28 +17,28 @@
 pub struct DeflateConfig {
     /// The server compresses each message by itself (RFC 7692 §7.1.1.1). Default: `true`.
     ///
-    /// Then a message that goes to many is compressed once, and no message tells by its
-    /// length what another one holds (the attacks CRIME and BREACH).
+    /// So a message to many is compressed once, and the length of a message tells nothing
+    /// about other messages (the attacks CRIME and BREACH).
     pub server_no_context_takeover: bool,
     /// The client compresses each message by itself (RFC 7692 §7.1.1.2). Default: `true`.
     ///
-    /// Then a server keeps nothing between two messages. Else it keeps the end of what the
-    /// client has sent, up to 2^[`client_max_window_bits`](Self::client_max_window_bits)
+    /// So a server keeps nothing between two messages. With context takeover it keeps the end
+    /// of the client's data, up to 2^[`client_max_window_bits`](Self::client_max_window_bits)
     /// bytes for each connection.
     pub client_no_context_takeover: bool,
-    /// How far back the server's compressor may refer, as a power of two (RFC 7692
-    /// §7.1.2.1): 8 to 15, others are taken as the nearest of these. Default: 15, 32 KiB.
+    /// The farthest distance to which the server's compressor refers back, as a power of two
+    /// (RFC 7692 §7.1.2.1): 8 to 15, others count as the nearest of these. Default: 15, 32
+    /// KiB.
     pub server_max_window_bits: u8,
     /// The same for the client (RFC 7692 §7.1.2.2). A server can ask this only of clients
-    /// that know the parameter; of one that does not it asks not to take over contexts
-    /// instead, which costs less memory than any window. Default: 15, 32 KiB.
+    /// that know the parameter. It asks the others not to take over contexts, which costs
+    /// less memory than any window. Default: 15, 32 KiB.
     pub client_max_window_bits: u8,
-    /// How hard to try: 1 (fast) to 9 (small), others are taken as the nearest of these.
-    /// Default: 1. Level 6 makes a JSON message of 1 KiB a fifth smaller and takes three
-    /// times as long.
+    /// The effort: 1 (fast) to 9 (small), others count as the nearest of these. Default: 1.
+    /// Level 6 makes a JSON message of 1 KiB a fifth smaller and takes three times as long.
     pub level: u8,
-    /// Shorter payloads are sent as they are, in bytes. Default: 256. Payloads of up to 64
-    /// bytes are never compressed.
+    /// The length in bytes below which payloads are not compressed. Default: 256. Payloads of
+    /// up to 64 bytes never are.
     pub threshold: usize,
 }
 
@@ -106,7 +105,7 @@ impl Default for DeflateConfig {
     }
 }
 
-/// RFC 7692 §7.1.2.
+/// The bounds of window bits, RFC 7692 §7.1.2.
 pub(crate) const MIN_WINDOW_BITS: u8 = 8;
 pub(crate) const MAX_WINDOW_BITS: u8 = 15;
 

@@ -1,4 +1,4 @@
-//! Compressing messages.
+//! Compression of messages.
 
 use std::fmt;
 
@@ -9,29 +9,29 @@ use super::config::DeflateConfig;
 use super::params::DeflateParams;
 use crate::role::Role;
 
-/// The smallest window that zlib compresses with. It refers back at most its size less
-/// 262 bytes, here 250: that stays within a window of 2^8 bytes as well, so that a peer that
-/// asks for 8 bits is served with this.
+/// The smallest window that zlib compresses with. It refers back at most 262 bytes less than
+/// its size, here 250. This fits into a window of 2^8 bytes, so it also serves peers that ask
+/// for 8 bits.
 const LEAST_ZLIB_BITS: u8 = 9;
 
-/// Payloads of up to this many bytes are sent as they are.
+/// The length up to which payloads are never compressed.
 pub(crate) const NEVER_UP_TO: usize = 64;
 
-/// A larger buffer is given back after the message that needed it.
+/// The size up to which the buffer is kept after a message.
 const SCRATCH_KEPT: usize = 64 * 1024;
 
-/// What it takes to compress messages each by itself, to be shared by all connections of a
-/// thread; see [`Frame::deflated`](crate::Frame::deflated).
+/// The compressors that all connections of a thread share, for messages that are compressed
+/// by themselves; see [`Frame::deflated`](crate::Frame::deflated).
 ///
-/// Empty at first. It holds about 300 KiB for each combination of level and window bits
-/// that has been used.
+/// Empty at first. Each combination of level and window bits that was used takes about 300
+/// KiB.
 #[derive(Default)]
 pub struct Deflater {
     streams: Vec<(DeflateClass, Compress)>,
     scratch: Vec<u8>,
 }
 
-/// What a compressed message depends on, beside its payload.
+/// The settings on which a compressed message depends, beside its payload.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct DeflateClass {
     window_bits: u8,
@@ -53,13 +53,13 @@ impl DeflateClass {
 }
 
 impl Deflater {
-    /// A deflater that holds nothing yet.
+    /// An empty deflater.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The payload compressed by itself; `None` if that makes it no shorter.
+    /// Compresses a payload by itself; `None` if that makes it no shorter.
     pub(crate) fn deflate(&mut self, class: DeflateClass, payload: &[u8]) -> Option<&[u8]> {
         let known = self.streams.iter().position(|(known, _)| *known == class);
         let index = known.unwrap_or_else(|| {
@@ -89,8 +89,8 @@ impl fmt::Debug for Deflater {
     }
 }
 
-/// The compressor of one connection, which takes its context over from message to message
-/// if that was agreed on. Holds about 300 KiB.
+/// The compressor of one connection, which takes over its context from message to message if
+/// that was agreed on. It takes about 300 KiB.
 ///
 /// ```
 /// use nextrush_protocol::{
@@ -106,9 +106,10 @@ impl fmt::Debug for Deflater {
 /// let mut out = Vec::new();
 /// for _ in 0..2 {
 ///     let head = FrameHead::from(Opcode::Text);
+///     let mask = [1, 2, 3, 4];
 ///     match context.deflate(text.as_bytes()) {
-///         Some(deflated) => encode_masked(head.compressed(true), &deflated, [1, 2, 3, 4], &mut out),
-///         None => encode_masked(head, text.as_bytes(), [1, 2, 3, 4], &mut out),
+///         Some(deflated) => encode_masked(head.compressed(true), &deflated, mask, &mut out),
+///         None => encode_masked(head, text.as_bytes(), mask, &mut out),
 ///     }
 /// }
 /// assert!(out.len() < 80);
@@ -121,7 +122,7 @@ pub struct DeflateContext {
 }
 
 impl DeflateContext {
-    /// A context for what the side `role` sends.
+    /// A compressor for messages from the side `role`.
     #[must_use]
     pub fn new(role: Role, params: DeflateParams, config: &DeflateConfig) -> Self {
         let direction = params.sending(role);
@@ -134,10 +135,10 @@ impl DeflateContext {
         }
     }
 
-    /// The payload of the message that is sent next, compressed; `None` if it has to be
-    /// sent as it is, because it is shorter than the threshold or would get no shorter.
+    /// Compresses the payload of the next message; `None` if it is to be sent as it is,
+    /// because it is shorter than the threshold or would be no shorter.
     ///
-    /// What is returned has to be sent, and in this order: later messages may refer to it.
+    /// The results have to be sent, in this order, as later messages may refer to them.
     pub fn deflate(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
         if !is_worthwhile(payload, self.threshold) {
             return None;
@@ -148,7 +149,8 @@ impl DeflateContext {
         let mut out = Vec::new();
         match deflate(&mut self.stream, payload, &mut out) {
             Outcome::Shorter => return Some(out),
-            // It has seen what the peer will not; after a reset it refers to nothing before.
+            // The stream has seen data that the peer will not. After a reset it refers to
+            // nothing before.
             Outcome::NoShorter => self.stream.reset(),
             Outcome::Incomplete => self.stream = self.class.stream(),
         }
@@ -164,20 +166,20 @@ impl fmt::Debug for DeflateContext {
     }
 }
 
-/// Whether compressing is to be tried.
+/// Returns `true` if compressing may be worthwhile.
 pub(crate) fn is_worthwhile(payload: &[u8], threshold: usize) -> bool {
     payload.len() >= threshold && payload.len() > NEVER_UP_TO
 }
 
-/// Puts the compressed payload (RFC 7692 §7.2.1) into `out`, which is empty.
+/// Writes the compressed payload (RFC 7692 §7.2.1) to `out`, which is empty.
 fn deflate(stream: &mut Compress, payload: &[u8], out: &mut Vec<u8>) -> Outcome {
-    // Room for the worst, though most of it would be of no use: at level 1 zlib-rs panics in
-    // the message after one that was given up for want of room, even behind a reset.
+    // Room for the worst case, though most of it is not needed: at level 1 zlib-rs panics in
+    // the message after one that was given up for lack of room, even after a reset.
     out.reserve_exact(payload.len() + payload.len() / 8 + 64);
     let start = stream.total_in();
     let status = stream.compress_vec(payload, out, FlushCompress::Sync);
     let is_consumed = stream.total_in() - start == payload.len() as u64;
-    // A flush is known to be complete by the room that it leaves.
+    // A flush is complete if it leaves room.
     if status.is_err() || !is_consumed || out.len() == out.capacity() || !out.ends_with(&TAIL) {
         return Outcome::Incomplete;
     }
@@ -192,6 +194,6 @@ fn deflate(stream: &mut Compress, payload: &[u8], out: &mut Vec<u8>) -> Outcome 
 enum Outcome {
     Shorter,
     NoShorter,
-    /// The stream cannot be used any more.
+    /// The stream is unusable.
     Incomplete,
 }

@@ -1,4 +1,4 @@
-//! Inflating messages, never beyond a limit.
+//! Decompression of messages, never beyond a limit.
 
 use std::fmt;
 
@@ -8,27 +8,27 @@ use super::TAIL;
 use crate::error::ProtocolError;
 use crate::message::Message;
 
-/// Inflated bytes go through a buffer of this size, so that no more than this is ever
-/// inflated beyond a limit. References within it are faster than those to the window: with
-/// 16 KiB a message of 1 MiB takes a quarter longer.
+/// The size of the buffer through which inflated bytes go, and so the most that is inflated
+/// beyond a limit. References within it are faster than those to the window: with 16 KiB a
+/// message of 1 MiB takes a quarter longer.
 const CHUNK: usize = 64 * 1024;
 
-/// What a message has left out at its end, and an empty final block.
+/// The end that each message omits, and an empty final block.
 const END: [u8; 6] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0x03, 0x00];
 
-/// Blocks marked as final that one message may have. A sender has no reason for more than
-/// one; each costs a copy of the window.
+/// The most final blocks in a message. A sender needs no more than one, and each costs a copy
+/// of the window.
 const MAX_FINAL_BLOCKS: u16 = 256;
 
-/// The farthest that DEFLATE refers back (RFC 1951 §3.2.5).
+/// The farthest reference of DEFLATE (RFC 1951 §3.2.5).
 const MAX_DISTANCE: usize = 32 * 1024;
 
-/// What it takes to inflate messages, to be shared by all decoders of a thread; see
+/// The state for inflating messages, which all decoders of a thread share; see
 /// [`Decoder::decode_with`](crate::Decoder::decode_with).
 ///
-/// Empty at first; from the first compressed message on it holds about 112 KiB. Lent to a
-/// decoder for the time of a call; a message that is not complete by the end of it
-/// keeps the state, about 48 KiB, until it is, and the next one gets another.
+/// Empty at first, about 112 KiB after the first compressed message. A decoder borrows it
+/// during a call. A message that is incomplete after the call keeps about 48 KiB of it until
+/// it is complete, and the next message gets a new one.
 #[derive(Default)]
 pub struct Inflater {
     spare: Option<Box<Inflation>>,
@@ -36,13 +36,13 @@ pub struct Inflater {
 }
 
 impl Inflater {
-    /// An inflater that holds nothing yet.
+    /// An empty inflater.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins a message that may refer to what `window` holds.
+    /// Begins a message that may refer to `window`.
     pub(crate) fn begin(&mut self, window: &Window) -> Result<Box<Inflation>, ProtocolError> {
         let mut inflation = match self.spare.take() {
             Some(mut used) => {
@@ -55,12 +55,12 @@ impl Inflater {
         Ok(inflation)
     }
 
-    /// Takes back what a message needed.
+    /// Takes back the state of a message.
     pub(crate) fn give_back(&mut self, inflation: Box<Inflation>) {
         self.spare = Some(inflation);
     }
 
-    /// Where inflated bytes go first.
+    /// The buffer for inflated bytes.
     fn chunk(&mut self) -> &mut [u8] {
         if self.chunk.is_empty() {
             self.chunk = vec![0; CHUNK];
@@ -75,10 +75,10 @@ impl fmt::Debug for Inflater {
     }
 }
 
-/// A compressed message of which some part has arrived.
+/// The state of an incomplete compressed message.
 pub(crate) struct Inflation {
     stream: Decompress,
-    /// A block marked as final is complete. Whatever follows begins anew.
+    /// A final block is complete; the next byte starts a new stream.
     at_end: bool,
     final_blocks: u16,
     is_empty: bool,
@@ -87,7 +87,7 @@ pub(crate) struct Inflation {
 impl Default for Inflation {
     fn default() -> Self {
         Self {
-            // Takes any window, as the largest one is what a window is by default.
+            // Accepts any window, as its own is the largest.
             stream: Decompress::new(false),
             at_end: false,
             final_blocks: 0,
@@ -97,13 +97,13 @@ impl Default for Inflation {
 }
 
 impl Inflation {
-    /// What it allocates, in bytes, as measured: the window of 32 KiB and the tables.
+    /// The bytes that it allocates, as measured: the window of 32 KiB and the tables.
     pub(crate) const ALLOCATED: usize = 48 * 1024;
 
-    /// Inflates bytes that have arrived into `message`, which may have `limit` bytes.
+    /// Inflates arrived bytes into `message`, which may have `limit` bytes.
     ///
-    /// What is found does not depend on how the bytes were cut: all that was inflated
-    /// ahead of an error is judged first.
+    /// The result is independent of how the bytes are cut: all bytes inflated before an error
+    /// are judged first.
     pub(crate) fn push(
         &mut self,
         mut bytes: &[u8],
@@ -121,14 +121,14 @@ impl Inflation {
                 }
                 self.restart(message, window)?;
             }
-            // One byte more than fits tells a message that is too long from one that is not.
+            // One byte more than allowed tells a message that is too long.
             let room = limit - message.len();
             let wanted = chunk.len().min(room + 1);
             let before = (self.stream.total_in(), self.stream.total_out());
             let status = self
                 .stream
                 .decompress(bytes, &mut chunk[..wanted], FlushDecompress::None);
-            // Fit: no more than the lengths of the two buffers.
+            // No truncation: at most the lengths of the two buffers.
             let consumed = (self.stream.total_in() - before.0) as usize;
             let produced = (self.stream.total_out() - before.1) as usize;
             bytes = &bytes[consumed..];
@@ -152,16 +152,16 @@ impl Inflation {
         }
     }
 
-    /// The last byte has arrived (RFC 7692 §7.2.2).
+    /// Ends the message after its last byte (RFC 7692 §7.2.2).
     pub(crate) fn finish(&mut self, inflater: &mut Inflater) -> Result<(), ProtocolError> {
-        // A message of no bytes is what zlib makes of an empty one behind a flush, and some
-        // clients send it so. And what ends with a final block lacks nothing.
+        // Some clients send an empty message without a byte, as zlib makes it after a flush.
+        // A message that ends with a final block is complete too.
         if self.is_empty || self.at_end {
             return Ok(());
         }
-        // Without the check a message that breaks off inside a block would pass as a short
-        // one: all is there if the end that was left out is an empty block, and another one
-        // can follow.
+        // Without this check a message that is cut inside a block would pass as a shorter
+        // one. It is complete if the omitted end is an empty block and another block can
+        // follow.
         let before = (self.stream.total_in(), self.stream.total_out());
         let flush = FlushDecompress::None;
         let status = self.stream.decompress(&END, inflater.chunk(), flush);
@@ -178,7 +178,7 @@ impl Inflation {
         self.is_empty = true;
     }
 
-    /// Goes on behind a final block (RFC 7692 §7.2.3.4), as if it had not been the final one.
+    /// Continues after a final block (RFC 7692 §7.2.3.4) as if it had not been final.
     fn restart(&mut self, message: &Message, window: &Window) -> Result<(), ProtocolError> {
         self.final_blocks += 1;
         if self.final_blocks > MAX_FINAL_BLOCKS {
@@ -193,13 +193,13 @@ impl Inflation {
         Ok(())
     }
 
-    /// Has what follows refer to these bytes, too.
+    /// Lets the following data refer to these bytes too.
     fn remember(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
         if bytes.is_empty() {
             return Ok(());
         }
         let set = self.stream.set_dictionary(bytes);
-        // A stream without a zlib header takes any dictionary.
+        // A stream without a zlib header accepts any dictionary.
         set.map(|_| ()).map_err(|_| ProtocolError::InvalidDeflate)
     }
 }
@@ -210,8 +210,8 @@ impl fmt::Debug for Inflation {
     }
 }
 
-/// What later messages may refer to, where contexts are taken over: the end of what the
-/// peer has sent compressed. Less than an inflater's own state, which has the same in it.
+/// The end of the peer's compressed data, to which later messages may refer if contexts are
+/// taken over. Smaller than the state of an inflater, which includes the same data.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     bytes: Vec<u8>,
@@ -226,7 +226,7 @@ impl Window {
         self.bytes.capacity()
     }
 
-    /// Adds a message, and forgets what is now farther back than `2^bits` bytes.
+    /// Adds a message and forgets data farther back than `2^bits` bytes.
     pub(crate) fn slide(&mut self, message: &Message, bits: u8) {
         let size = 1 << bits;
         for part in message.parts() {

@@ -1,4 +1,4 @@
-//! permessage-deflate (RFC 7692): what is agreed, and both directions of it.
+//! permessage-deflate (RFC 7692): its parameters, and both directions of it.
 
 mod config;
 mod deflater;
@@ -15,5 +15,5 @@ pub(crate) use deflater::{DeflateClass, NEVER_UP_TO, is_worthwhile};
 pub(crate) use inflater::{Inflation, Window};
 pub(crate) use params::Direction;
 
-/// What a sync flush ends with and a message leaves out (RFC 7692 §7.2.1).
+/// The end of a sync flush, which messages omit (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];

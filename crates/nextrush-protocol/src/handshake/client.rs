@@ -1,4 +1,4 @@
-//! The client's half: make a request, judge the answer.
+//! The client's half: makes a request and judges the answer.
 
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
@@ -12,7 +12,7 @@ use super::list::{self, Occurrence};
 use super::{extension, key};
 use crate::deflate::{DeflateConfig, DeflateParams};
 
-/// A client's opening handshake under way: what it asks for, and what it must be answered.
+/// The opening handshake of a client: its request, and the answer that it needs.
 ///
 /// ```
 /// use http::StatusCode;
@@ -39,19 +39,19 @@ pub struct Opening {
     deflate: Option<DeflateConfig>,
 }
 
-/// What a server has chosen of what was offered.
+/// The server's choice among the offers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Agreed<'o> {
     /// The subprotocol.
     pub protocol: Option<&'o str>,
-    /// How messages may be compressed (RFC 7692); `None`: not at all.
+    /// The compression of messages (RFC 7692); `None` without compression.
     pub deflate: Option<DeflateParams>,
 }
 
 impl Opening {
-    /// An opening with a key made of `nonce`, 16 random bytes that are new for each
-    /// connection (RFC 6455 §4.1).
+    /// An opening whose key is `nonce`, 16 random bytes that are new for each connection (RFC
+    /// 6455 §4.1).
     #[must_use]
     pub fn new(nonce: [u8; 16]) -> Self {
         Self {
@@ -61,8 +61,8 @@ impl Opening {
         }
     }
 
-    /// Offers a subprotocol, less liked than those offered before. One that was offered
-    /// already, or that is not a token (RFC 9110 §5.6.2), is left out.
+    /// Offers a subprotocol, after those that the client likes better. Repeated names and
+    /// names that are not tokens (RFC 9110 §5.6.2) are left out.
     #[must_use]
     pub fn protocol(mut self, name: &str) -> Self {
         let is_new = !self.protocols.iter().any(|offered| offered == name);
@@ -72,22 +72,23 @@ impl Opening {
         self
     }
 
-    /// Offers permessage-deflate (RFC 7692 §7.1). Where this wants no context takeover or
-    /// smaller windows of the server, it insists: a server that cannot has to decline.
+    /// Offers permessage-deflate (RFC 7692 §7.1). The wishes for no context takeover and
+    /// smaller windows of the server are conditions: a server that cannot meet them has to
+    /// decline.
     #[must_use]
     pub fn deflate(mut self, config: DeflateConfig) -> Self {
         self.deflate = Some(config);
         self
     }
 
-    /// The `Sec-WebSocket-Key`.
+    /// The value of `Sec-WebSocket-Key`.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The headers of the request, a GET over HTTP/1.1, beside `Host` and whatever else
-    /// the application wants to say.
+    /// The headers of the request, a GET over HTTP/1.1, without `Host` and those of the
+    /// application.
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(6);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -98,7 +99,7 @@ impl Opening {
     }
 
     /// The headers of an extended CONNECT over HTTP/2 or HTTP/3, whose `:protocol` is
-    /// `websocket` (RFC 8441 §5): the same without what is about the connection.
+    /// `websocket` (RFC 8441 §5): the same without those of the connection.
     ///
     /// ```
     /// # use http::StatusCode;
@@ -131,11 +132,11 @@ impl Opening {
         }
     }
 
-    /// Judges the answer (RFC 6455 §4.1); returns what the server chose.
+    /// Judges the answer (RFC 6455 §4.1). Returns the server's choice.
     ///
     /// # Errors
     ///
-    /// Why the connection is not open; it has to be dropped then.
+    /// [`AnswerError`] if the connection is not open; it has to be dropped.
     pub fn verify(
         &self,
         status: StatusCode,
@@ -160,11 +161,11 @@ impl Opening {
         self.agreed(headers)
     }
 
-    /// Judges the answer to an extended CONNECT (RFC 8441 §5); returns what the server chose.
+    /// Judges the answer to an extended CONNECT (RFC 8441 §5). Returns the server's choice.
     ///
     /// # Errors
     ///
-    /// Why the connection is not open; the stream has to be reset then.
+    /// [`AnswerError`] if the connection is not open; the stream has to be reset.
     pub fn verify_connect(
         &self,
         status: StatusCode,

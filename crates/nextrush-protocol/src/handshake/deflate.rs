@@ -13,7 +13,7 @@ const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
-/// The parameters of one offer, or of an answer, by the letter of RFC 7692 §7.1.
+/// The parameters of an offer or an answer, by the letter of RFC 7692 §7.1.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct DeflateOffer {
     server_no_context_takeover: bool,
@@ -24,14 +24,14 @@ pub(super) struct DeflateOffer {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ClientBits {
-    /// Without a value: the client can be asked for less.
+    /// Without a value: the server can ask for less.
     Any,
     AtMost(u8),
 }
 
 impl DeflateOffer {
-    /// `None` if it is another extension, or if it has a parameter that is unknown, comes
-    /// twice or has a wrong value: an offer like that must be declined (RFC 7692 §7).
+    /// Reads an extension. Returns `None` for another one, and for a parameter that is
+    /// unknown, repeated or has a wrong value: such an offer must be declined (RFC 7692 §7).
     pub(super) fn read(extension: &Extension<'_>) -> Option<Self> {
         // Extension names are compared as they are, as browsers do.
         if extension.name != NAME {
@@ -67,7 +67,7 @@ impl DeflateOffer {
         Some(offer)
     }
 
-    /// What a client with this configuration offers.
+    /// The offer of a client with this configuration.
     pub(super) fn of_client(config: &DeflateConfig) -> Self {
         let (server, client) = (config.server_window_bits(), config.client_window_bits());
         Self {
@@ -82,8 +82,8 @@ impl DeflateOffer {
         }
     }
 
-    /// What a server with this configuration makes of the offer: the agreement, and the
-    /// answer that says so. Every offer can be met, as each parameter can be made stricter.
+    /// The agreement of a server with this configuration, and its answer. Every offer can be
+    /// met, as each parameter can be made stricter.
     pub(super) fn accept(self, config: &DeflateConfig) -> (DeflateParams, HeaderValue) {
         let server_bits = config.server_window_bits();
         let server_bits = server_bits.min(self.server_max_window_bits.unwrap_or(MAX_WINDOW_BITS));
@@ -117,8 +117,8 @@ impl DeflateOffer {
         (DeflateParams { server, client }, answer.to_header())
     }
 
-    /// What this answer to a client with this configuration agrees on; `None` if it is not
-    /// one that its offer allows (RFC 7692 §7.1).
+    /// The agreement that this answer gives a client with this configuration; `None` if the
+    /// client's offer does not allow it (RFC 7692 §7.1).
     pub(super) fn agree(self, config: &DeflateConfig) -> Option<DeflateParams> {
         let offer = Self::of_client(config);
         if offer.server_no_context_takeover && !self.server_no_context_takeover {
@@ -169,7 +169,7 @@ impl DeflateOffer {
     }
 }
 
-/// RFC 7692 §7.1.2: a decimal number from 8 to 15 without leading zeros.
+/// Parses a decimal number from 8 to 15 without leading zeros (RFC 7692 §7.1.2).
 fn window_bits(value: &str) -> Option<u8> {
     let is_canonical = value.bytes().all(|byte| byte.is_ascii_digit()) && !value.starts_with('0');
     let bits = value.parse().ok().filter(|_| is_canonical)?;

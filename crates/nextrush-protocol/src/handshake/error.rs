@@ -1,10 +1,10 @@
-//! Refusals of a handshake, with the answers that they get.
+//! Refusals of a handshake, with their answers.
 
 use http::header::{ALLOW, CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use thiserror::Error;
 
-/// Why a request over HTTP/1.1 does not open a WebSocket connection (RFC 6455 §4.2.1).
+/// The reason why a request over HTTP/1.1 opens no WebSocket connection (RFC 6455 §4.2.1).
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -14,7 +14,7 @@ pub enum HandshakeError {
     /// 505: the HTTP version is not 1.1.
     #[error("a WebSocket is opened over HTTP/1.1, not {0:?}")]
     HttpVersion(Version),
-    /// 426: no `Upgrade` header names `websocket`. What an ordinary request gets.
+    /// 426: no `Upgrade` header names `websocket`. The answer to an ordinary request.
     #[error("`Upgrade: websocket` expected")]
     Upgrade,
     /// 426: no `Connection` header names `upgrade`.
@@ -41,7 +41,7 @@ pub enum HandshakeError {
     /// 400: `Sec-WebSocket-Key` is not 16 bytes in base64.
     #[error("`Sec-WebSocket-Key` is not 16 bytes in base64")]
     KeyInvalid,
-    /// 400: `Sec-WebSocket-Protocol` is not a list of tokens, or too long a list.
+    /// 400: `Sec-WebSocket-Protocol` is not a list of tokens, or the list is too long.
     #[error("`Sec-WebSocket-Protocol` is not a list of tokens")]
     ProtocolsInvalid,
 }
@@ -66,9 +66,9 @@ impl HandshakeError {
         }
     }
 
-    /// The answer, without a body: the status, what the client should have sent, and the
-    /// wish to close, as a proxy may take any answer to an upgrade for its success and
-    /// pass on whatever follows.
+    /// The answer, without a body: the status, the expected headers, and `Connection: close`,
+    /// as a proxy may take any answer to an upgrade for a success and pass on the bytes that
+    /// follow.
     ///
     /// ```
     /// use nextrush_protocol::handshake::HandshakeError;
@@ -98,15 +98,15 @@ impl HandshakeError {
     }
 }
 
-/// Why a request over HTTP/2 or HTTP/3 does not open a WebSocket connection (RFC 8441 §4 and
-/// §5, RFC 9220 §3).
+/// The reason why a request over HTTP/2 or HTTP/3 opens no WebSocket connection (RFC 8441 §4
+/// and §5, RFC 9220 §3).
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// 505: the HTTP version is neither 2 nor 3.
     #[error("an extended CONNECT comes over HTTP/2 or HTTP/3, not {0:?}")]
     HttpVersion(Version),
-    /// 405: the method is not CONNECT. What an ordinary request gets.
+    /// 405: the method is not CONNECT. The answer to an ordinary request.
     #[error("a WebSocket is opened with CONNECT")]
     Method,
     /// 501: `:protocol` is missing or other than `websocket`.
@@ -115,17 +115,17 @@ pub enum ConnectError {
     /// 400: `:scheme`, `:authority` or `:path` is missing.
     #[error("`:scheme`, `:authority` or `:path` missing")]
     Target,
-    /// 400: a header that is about the connection, as `Upgrade` is (RFC 9113 §8.2.2).
+    /// 400: a header of the connection, such as `Upgrade` (RFC 9113 §8.2.2).
     #[error("a header that only HTTP/1.1 knows")]
     ConnectionHeader,
     /// 400: the request announces a body, which could be taken for frames.
     #[error("a request with a body opens no WebSocket")]
     Body,
-    /// 400: `Sec-WebSocket-Version` is not exactly `13`, or is missing. There is no 426: that
-    /// asks for an `Upgrade`.
+    /// 400: `Sec-WebSocket-Version` is not exactly `13`, or is missing. Not 426, which would
+    /// ask for an `Upgrade`.
     #[error("`Sec-WebSocket-Version: 13` expected")]
     WebSocketVersion,
-    /// 400: `Sec-WebSocket-Protocol` is not a list of tokens, or too long a list.
+    /// 400: `Sec-WebSocket-Protocol` is not a list of tokens, or the list is too long.
     #[error("`Sec-WebSocket-Protocol` is not a list of tokens")]
     ProtocolsInvalid,
 }
@@ -146,8 +146,8 @@ impl ConnectError {
         }
     }
 
-    /// The answer, without a body: the status, and what the client should have sent. It says
-    /// nothing of the connection, which other streams use as well.
+    /// The answer, without a body: the status and the expected headers. It leaves the
+    /// connection alone, which other streams use as well.
     ///
     /// ```
     /// use nextrush_protocol::handshake::ConnectError;
@@ -170,28 +170,28 @@ impl ConnectError {
     }
 }
 
-/// Why a server's answer does not open the connection (RFC 6455 §4.1, RFC 8441 §5).
+/// The reason why a server's answer opens no connection (RFC 6455 §4.1, RFC 8441 §5).
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum AnswerError {
-    /// The status is not 101, or not of the 200s to an extended CONNECT: the server refuses,
-    /// or redirects, or asks for credentials.
+    /// The status is not 101, or not in the 200s to an extended CONNECT: the server refuses,
+    /// redirects, or asks for credentials.
     #[error("answered with status {0}")]
     Status(StatusCode),
-    /// `Upgrade` is not `websocket`, or names something else as well.
+    /// `Upgrade` is not `websocket`, or has other names too.
     #[error("answer without `Upgrade: websocket`")]
     Upgrade,
     /// No `Connection` header names `upgrade`.
     #[error("answer without `Connection: Upgrade`")]
     Connection,
-    /// `Sec-WebSocket-Accept` is missing, repeated, or does not belong to the key.
+    /// `Sec-WebSocket-Accept` is missing, repeated, or does not fit the key.
     #[error("`Sec-WebSocket-Accept` does not answer the key")]
     Accept,
-    /// The server chose a subprotocol that was not offered, or several.
+    /// The server chose a subprotocol that was not offered, or more than one.
     #[error("answer with a subprotocol that was not offered")]
     Protocol,
-    /// The server chose an extension that was not offered, or with parameters that the
-    /// offer does not allow.
+    /// The server chose an extension that was not offered, or parameters that the offer does
+    /// not allow.
     #[error("answer with an extension that was not offered")]
     Extension,
 }

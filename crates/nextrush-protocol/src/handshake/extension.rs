@@ -7,26 +7,26 @@ use http::header::SEC_WEBSOCKET_EXTENSIONS;
 
 use super::list;
 
-/// Offers behind this many are not looked at.
+/// The most offers that are read.
 const MAX_EXTENSIONS: usize = 64;
-/// An extension with more parameters is malformed. permessage-deflate has four.
+/// The most parameters of an extension; permessage-deflate has four.
 const MAX_PARAMETERS: usize = 16;
 
-/// An extension as it is offered or chosen.
+/// An extension that is offered or chosen.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Extension<'h> {
     pub(super) name: &'h str,
     pub(super) parameters: Vec<Parameter<'h>>,
 }
 
-/// A parameter's name and, if it has one, its value without quotes.
+/// The name of a parameter and its value, if it has one, without quotes.
 pub(super) type Parameter<'h> = (&'h str, Option<Cow<'h, str>>);
 
-/// An element of the list does not conform to the grammar.
+/// The error of an element that does not fit the grammar.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Malformed;
 
-/// The extensions in order. A malformed one does not spoil the others.
+/// The extensions in order, each valid or malformed by itself.
 pub(super) fn extensions(
     headers: &HeaderMap,
 ) -> impl Iterator<Item = Result<Extension<'_>, Malformed>> {
@@ -40,7 +40,7 @@ pub(super) fn extensions(
         .map(|element| Cursor(element).extension().ok_or(Malformed))
 }
 
-/// The parts between the commas that are not quoted.
+/// The parts between the commas outside of quotes.
 struct Elements<'h>(&'h [u8]);
 
 impl<'h> Iterator for Elements<'h> {
@@ -69,7 +69,7 @@ impl<'h> Iterator for Elements<'h> {
     }
 }
 
-/// What is left of an element.
+/// The rest of an element.
 struct Cursor<'h>(&'h [u8]);
 
 impl<'h> Cursor<'h> {
@@ -110,7 +110,7 @@ impl<'h> Cursor<'h> {
         list::token(token)
     }
 
-    /// What stands up to the closing quote: without its backslashes a token, too.
+    /// The text up to the closing quote, without backslashes; it must be a token too.
     fn quoted(&mut self) -> Option<String> {
         let mut value = Vec::new();
         loop {

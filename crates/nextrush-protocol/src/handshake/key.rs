@@ -4,11 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// Proves that an answer comes from somebody who speaks WebSocket (RFC 6455 §1.3).
+/// The constant that proves knowledge of WebSocket (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The `Sec-WebSocket-Accept` that answers this `Sec-WebSocket-Key` (RFC 6455 §4.2.2),
-/// 28 characters.
+/// The `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 §4.2.2), 28 characters.
 ///
 /// ```
 /// use nextrush_protocol::handshake::accept_key;
@@ -26,9 +25,9 @@ pub(super) fn encode(nonce: [u8; 16]) -> String {
     STANDARD.encode(nonce)
 }
 
-/// Whether `key` stands for 16 bytes (RFC 6455 §4.1).
+/// Returns `true` if `key` encodes 16 bytes (RFC 6455 §4.1).
 pub(super) fn is_valid(key: &[u8]) -> bool {
-    // The longest that 24 characters can stand for; a longer key does not fit and is refused.
+    // The most bytes that 24 characters encode; a longer key does not fit and is refused.
     let mut nonce = [0; 18];
     STANDARD.decode_slice(key, &mut nonce) == Ok(16)
 }

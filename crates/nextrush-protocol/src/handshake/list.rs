@@ -3,8 +3,7 @@
 use http::header::AsHeaderName;
 use http::{HeaderMap, HeaderValue};
 
-/// The elements of all values of `name`, in order, without their blanks and without empty
-/// ones.
+/// The elements of all values of `name`, in order, trimmed and without empty ones.
 pub(super) fn elements(
     headers: &HeaderMap,
     name: impl AsHeaderName,
@@ -17,19 +16,19 @@ pub(super) fn elements(
         .filter(|element| !element.is_empty())
 }
 
-/// Whether `token` is in the list `name`, in any case.
+/// Returns `true` if the list `name` has `token`, in any case.
 pub(super) fn contains(headers: &HeaderMap, name: impl AsHeaderName, token: &str) -> bool {
     elements(headers, name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Whether the list `name` holds `token`, in any case, and nothing else.
+/// Returns `true` if the list `name` has `token`, in any case, and nothing else.
 pub(super) fn is_only(headers: &HeaderMap, name: impl AsHeaderName, token: &str) -> bool {
     let mut elements = elements(headers, name).peekable();
     elements.peek().is_some()
         && elements.all(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// How often a header is there.
+/// The number of times that a header is there.
 pub(super) enum Occurrence<'h> {
     Missing,
     Once(&'h HeaderValue),
@@ -45,7 +44,7 @@ pub(super) fn single(headers: &HeaderMap, name: impl AsHeaderName) -> Occurrence
     }
 }
 
-/// `bytes` as text if they are a token (RFC 9110 §5.6.2).
+/// The bytes as text; `None` if they are not a token (RFC 9110 §5.6.2).
 pub(super) fn token(bytes: &[u8]) -> Option<&str> {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     if bytes.is_empty() || !bytes.iter().all(is_token) {

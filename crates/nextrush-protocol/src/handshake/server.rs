@@ -1,4 +1,4 @@
-//! The server's half: judge a request, make the answer.
+//! The server's half: judges a request and makes the answer.
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
@@ -13,21 +13,20 @@ use super::list::{self, Occurrence};
 use super::{extension, key};
 use crate::deflate::{DeflateConfig, DeflateParams};
 
-/// More subprotocols than this in one request are refused.
+/// The most subprotocols in a request.
 const MAX_PROTOCOLS: usize = 64;
 
 /// Judges a request by RFC 6455 §4.2.1.
 ///
-/// The origin is not looked at: who may connect is the application's question. Extensions
-/// are optional: of those offered only permessage-deflate is known, one that is malformed
-/// or unknown is declined, and none is accepted without
-/// [`negotiate_deflate`](Accepted::negotiate_deflate).
+/// The origin is ignored: the application decides who may connect. Extensions are optional.
+/// Only permessage-deflate is known; unknown and malformed ones are declined, and none is
+/// accepted without [`negotiate_deflate`](Accepted::negotiate_deflate).
 ///
 /// # Errors
 ///
-/// What is wrong with the request, with the answer to give
-/// ([`HandshakeError::into_response`]). That it is no upgrade at all is found before
-/// anything that matters only for an upgrade.
+/// [`HandshakeError`], which makes the answer ([`HandshakeError::into_response`]). A request
+/// that is no upgrade at all is refused as such, before anything that matters only for an
+/// upgrade.
 ///
 /// ```
 /// use http::{Method, Request};
@@ -81,13 +80,12 @@ pub fn accept(
 }
 
 /// Judges a request over HTTP/2 or HTTP/3 by RFC 8441 §4 and §5 (RFC 9220 §3): an extended
-/// CONNECT whose `:protocol`, given here, is `websocket`. The stream is the connection then,
-/// so there is no `Upgrade`, no key and no proof; all else is as in [`accept`].
+/// CONNECT whose `:protocol` is `websocket`. The stream is the connection, so there is no
+/// `Upgrade`, no key and no proof; all else is the same as in [`accept`].
 ///
 /// # Errors
 ///
-/// What is wrong with the request, with the answer to give
-/// ([`ConnectError::into_response`]).
+/// [`ConnectError`], which makes the answer ([`ConnectError::into_response`]).
 ///
 /// ```
 /// use http::{Method, Request, Version};
@@ -117,7 +115,7 @@ pub fn accept_connect(request: &Parts, protocol: Option<&str>) -> Result<Accepte
     if request.method != Method::CONNECT {
         return Err(ConnectError::Method);
     }
-    // The registry of these names is that of `Upgrade`, which are compared in any case.
+    // These names are from the registry of `Upgrade`, where case does not matter.
     if !protocol.is_some_and(|name| name.eq_ignore_ascii_case("websocket")) {
         return Err(ConnectError::Protocol);
     }
@@ -141,7 +139,7 @@ pub fn accept_connect(request: &Parts, protocol: Option<&str>) -> Result<Accepte
     Ok(Accepted::new(None, protocols, headers))
 }
 
-/// RFC 9113 §8.2.2, RFC 9114 §4.2.
+/// The headers that HTTP/2 and HTTP/3 forbid, RFC 9113 §8.2.2, RFC 9114 §4.2.
 const CONNECTION_SPECIFIC: [&str; 5] = [
     "connection",
     "keep-alive",
@@ -150,15 +148,15 @@ const CONNECTION_SPECIFIC: [&str; 5] = [
     "upgrade",
 ];
 
-/// A request that opens a connection, and the answer to it.
+/// A request that opens a connection, with the answer to it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Accepted {
-    /// `Sec-WebSocket-Accept`, which only an upgrade is answered with.
+    /// The value of `Sec-WebSocket-Accept`; `None` for an extended CONNECT.
     accept: Option<HeaderValue>,
-    /// The subprotocols that the client offers, the one it likes best first. At most 64.
+    /// The offered subprotocols, the best liked first. At most 64.
     pub protocols: Vec<String>,
     chosen: Option<HeaderValue>,
-    /// The offers of permessage-deflate that could be accepted, the best liked first.
+    /// The valid offers of permessage-deflate, the best liked first.
     deflate_offers: Vec<DeflateOffer>,
     extensions: Option<HeaderValue>,
 }
@@ -174,9 +172,8 @@ impl Accepted {
         }
     }
 
-    /// Answers with this subprotocol if the client offers it, else leaves the answer as it
-    /// is and returns `false`. Without a choice the answer names no subprotocol, which
-    /// most clients accept.
+    /// Chooses a subprotocol. Returns `false` without an effect if the client does not offer
+    /// it. An answer without a subprotocol is fine for most clients.
     pub fn choose(&mut self, protocol: &str) -> bool {
         if !self.protocols.iter().any(|offered| offered == protocol) {
             return false;
@@ -185,12 +182,11 @@ impl Accepted {
         true
     }
 
-    /// Agrees on compression if the client offers it (RFC 7692 §5.1): on the first of its
-    /// offers that is valid, made as strict as `config` wants. `None` leaves the answer as
-    /// it is.
+    /// Agrees on compression (RFC 7692 §5.1): on the client's first valid offer, made as
+    /// strict as `config` wants. Returns `None` without an effect if the client offers none.
     ///
-    /// Windows of 8 bits are honoured, though zlib has none that small: messages for such a
-    /// client are compressed so that they refer back at most 250 bytes.
+    /// Windows of 8 bits are honoured although zlib has none: messages for such a client
+    /// refer back at most 250 bytes.
     ///
     /// ```
     /// # use http::{Method, Request};
@@ -259,8 +255,8 @@ fn check_host(headers: &HeaderMap) -> Result<(), HandshakeError> {
     }
 }
 
-/// Whether the client sends frames or a body behind the head must not be in doubt: that is
-/// what request smuggling lives on.
+/// Returns `true` if no body follows the head. Any doubt about that would allow request
+/// smuggling.
 fn announces_no_body(headers: &HeaderMap) -> bool {
     !headers.contains_key(TRANSFER_ENCODING)
         && match list::single(headers, CONTENT_LENGTH) {
@@ -283,7 +279,7 @@ fn read_key(headers: &HeaderMap) -> Result<&[u8], HandshakeError> {
     }
 }
 
-/// RFC 6455 §4.1: tokens, each once; else `None`.
+/// The offered subprotocols: tokens, each once, else `None` (RFC 6455 §4.1).
 fn read_protocols(headers: &HeaderMap) -> Option<Vec<String>> {
     let mut protocols = Vec::new();
     for element in list::elements(headers, SEC_WEBSOCKET_PROTOCOL) {

@@ -1,4 +1,4 @@
-//! The table of close codes: the registry's part of it, and what a client is advised.
+//! The table of close codes: the registry's part, and the advice to clients.
 
 use nextrush_protocol::Retry::{Later, Never, Now};
 use nextrush_protocol::{CloseCode, CloseFrame, Frame, Limits, ProtocolError, Role};

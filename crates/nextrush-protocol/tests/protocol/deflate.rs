@@ -1,4 +1,4 @@
-//! Compressed messages (RFC 7692): the RFC's own samples, hostile ones, and what is sent.
+//! Compressed messages (RFC 7692): the samples of the RFC, hostile messages, and sent ones.
 
 use flate2::{Compress, Compression, FlushCompress};
 use nextrush_protocol::handshake::client::Opening;
@@ -18,7 +18,7 @@ const RSV1: u8 = 0x40;
 const RSV2: u8 = 0x20;
 const RSV3: u8 = 0x10;
 
-/// Bookkeeping, and the state that a compressed message needs until it is complete.
+/// The bookkeeping, and the state of an incomplete compressed message.
 pub(crate) const OVERHEAD: usize = 49 * 1024;
 
 /// "Hello" in one block with fixed codes (RFC 7692 §7.2.3.1).
@@ -26,7 +26,7 @@ const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 /// "Hello" behind another one (§7.2.3.2).
 const HELLO_AGAIN: [u8; 5] = [0xf2, 0x00, 0x11, 0x00, 0x00];
 
-/// What two sides with these configurations agree on.
+/// The agreement of two sides with these configurations.
 pub(crate) fn agreed(server: &DeflateConfig, client: &DeflateConfig) -> DeflateParams {
     let opening = Opening::new([7; 16]).deflate(*client);
     let mut request = opening.headers();
@@ -61,8 +61,8 @@ fn decoder(params: DeflateParams, limits: Limits) -> Decoder {
     Decoder::new(Role::Server, limits).with_deflate(params)
 }
 
-/// What a server says to `bytes`, which is the same in one piece and byte by byte, with a
-/// shared inflater and with a new one for each piece.
+/// The events and error of a server for `bytes`: the same in one piece and byte by byte, with
+/// a shared inflater and with a new one for each piece.
 fn said(params: DeflateParams, limits: Limits, bytes: &[u8]) -> Said {
     let mut inflater = Inflater::new();
     let mut run = |piece, share: bool| {
@@ -91,7 +91,7 @@ fn events(params: DeflateParams, bytes: &[u8]) -> Vec<nextrush_protocol::Event<'
     said.events
 }
 
-/// The error of a stream that holds no event before it.
+/// The error of a stream without events before it.
 fn error(params: DeflateParams, limits: Limits, bytes: &[u8]) -> ProtocolError {
     let said = said(params, limits, bytes);
     assert_eq!(said.events, []);
@@ -99,8 +99,8 @@ fn error(params: DeflateParams, limits: Limits, bytes: &[u8]) -> ProtocolError {
         .unwrap_or_else(|| panic!("no error in {bytes:02x?}"))
 }
 
-/// Compressed without being any shorter: stored blocks (RFC 1951 §3.2.4), and the first
-/// byte of the empty one whose other four are left out.
+/// Compressed without being shorter: stored blocks (RFC 1951 §3.2.4), and the first byte of
+/// the empty one whose other four are omitted.
 fn stored(bytes: &[u8]) -> Vec<u8> {
     let mut payload = Vec::new();
     for block in bytes.chunks(0xFFFF) {
@@ -114,8 +114,8 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
     payload
 }
 
-/// Zeros, compressed as far as it goes, without a final block. Any number of these makes
-/// one message.
+/// Zeros, compressed as far as possible, without a final block. Any number of these makes one
+/// message.
 fn zeros(count: usize) -> Vec<u8> {
     let mut stream = Compress::new(Compression::best(), false);
     let mut out = Vec::with_capacity(count / 500 + 100);
@@ -224,7 +224,7 @@ fn compressed_and_uncompressed_messages_may_alternate() {
         frame(TEXT | RSV1, &HELLO),
         frame(BINARY_START, b"pl"),
         frame(LAST, b"ain"),
-        // What was sent uncompressed is not in the window (§7.2.1).
+        // Data that was sent uncompressed is not in the window (§7.2.1).
         frame(BINARY | RSV1, &HELLO_AGAIN),
     ];
     let expected = [
@@ -273,14 +273,14 @@ fn what_is_not_deflate_data_is_refused() {
         &[0x00, 0x05, 0x00, 0x05, 0x00, 0x48],
         // Lengths of codes that make no code.
         &[0x04, 0x00, 0xfe, 0xff, 0xff, 0xff, 0xff],
-        // Refers to what lies before the message.
+        // Refers to data before the message.
         &HELLO_AGAIN,
         &[0x02, 0x03, 0x00],
-        // Breaks off inside a block.
+        // Is cut inside a block.
         &HELLO[..3],
         &HELLO[..5],
         &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48],
-        // Goes on behind a final block with something else.
+        // Continues after a final block with something else.
         &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xff],
     ] {
         let error = error(
@@ -433,7 +433,7 @@ fn a_compressed_frame_that_announces_more_than_compressing_can_add_is_refused_at
     let limits = limits.frame(400);
     let refused = error(params, limits, &header(BINARY_START | RSV1, 600));
     assert_eq!(refused, ProtocolError::FrameTooBig { limit: 400 });
-    // The allowance is none for what is not compressed.
+    // Uncompressed frames have no allowance.
     let refused = error(params, limits, &header(BINARY_START, 401));
     assert_eq!(refused, ProtocolError::FrameTooBig { limit: 400 });
 }
@@ -483,9 +483,9 @@ fn between_compressed_messages_the_window_is_kept_with_takeover() {
     }
 }
 
-// What is sent.
+// Sent messages.
 
-/// Text in which much is repeated, from near and from far.
+/// A text with repetitions, near and far.
 fn repetitive(length: usize) -> String {
     let words = [
         "room",
@@ -526,7 +526,7 @@ fn a_compressed_frame_refers_back_no_farther_than_the_window_agreed_on() {
                 "{} of {window}, level {level}",
                 inflated.distance
             );
-            // And makes use of it.
+            // And the level is used.
             assert!(inflated.distance > window / 4);
         }
     }
@@ -559,7 +559,7 @@ fn a_frame_is_compressed_once_for_all_who_need_the_same_form() {
 
     assert!(deflated.len() * 2 < frame.len());
     assert_eq!(deflated.opcode(), frame.opcode());
-    // Not compressed once more.
+    // Not compressed again.
     assert_eq!(form(&deflated, 15, &mut deflater), deflated);
 }
 
@@ -591,7 +591,7 @@ fn what_is_not_worth_it_is_sent_as_it_is() {
     assert_ne!(small.deflated(params, &everything, &mut deflater), small);
 }
 
-/// What is compressed does not get any smaller by doing so again.
+/// Compressed data does not get smaller when it is compressed again.
 fn incompressible() -> Vec<u8> {
     let text = repetitive(3_000);
     let mut out = Vec::with_capacity(text.len());
@@ -653,7 +653,7 @@ fn a_context_that_saw_what_was_not_sent_does_not_refer_to_it() {
     let params = takeover(15);
     let mut context = DeflateContext::new(Role::Client, params, &config);
     let noise = incompressible();
-    // No shorter, so it is sent as it is: not in the peer's window.
+    // No shorter, so it is sent as it is and is not in the peer's window.
     assert_eq!(context.deflate(&noise), None);
     let twice = noise.repeat(2);
     let deflated = context.deflate(&twice).unwrap();

@@ -5,7 +5,7 @@ use nextrush_protocol::handshake::client::Opening;
 use nextrush_protocol::handshake::{AnswerError, server};
 use nextrush_protocol::{DeflateConfig, DeflateParams};
 
-/// Takes over contexts wherever it may.
+/// A configuration that takes over contexts where it may.
 const LENIENT: DeflateConfig = DeflateConfig::new()
     .server_no_context_takeover(false)
     .client_no_context_takeover(false)
@@ -14,7 +14,7 @@ const LENIENT: DeflateConfig = DeflateConfig::new()
     .level(6)
     .threshold(256);
 
-/// What a server answers to these headers; `None` if nothing is agreed on.
+/// A server's answer to these headers; `None` if nothing is agreed on.
 fn answer_to(offers: &[&str], config: &DeflateConfig) -> Option<(String, DeflateParams)> {
     let opening = Opening::new([7; 16]);
     let mut request = opening.headers();
@@ -115,7 +115,7 @@ fn offers_are_met_as_strictly_as_either_side_wants() {
             "; server_max_window_bits=9; client_max_window_bits=11",
             (true, true, 9, 11),
         ),
-        // A client that cannot be asked for a smaller window is asked to keep none.
+        // A client that cannot be asked for a smaller window is asked for none.
         (
             small,
             "",
@@ -329,7 +329,7 @@ fn a_client_refuses_an_answer_that_its_offer_does_not_allow() {
         ),
         (Some(LENIENT), &["permessage-deflate, permessage-deflate"]),
         (Some(LENIENT), &["permessage-deflate", "x"]),
-        // What was offered as a condition has to be repeated.
+        // A condition of the offer has to be repeated.
         (Some(DeflateConfig::default()), &["permessage-deflate"]),
         (Some(small), &["permessage-deflate"]),
         (

@@ -37,8 +37,8 @@ fn config() -> impl Strategy<Value = DeflateConfig> {
         )
 }
 
-/// Much of it compresses well, with references near and far, within a message and to
-/// earlier ones; some not at all.
+/// Payloads of which most compress well, with references near and far, within a message and
+/// to earlier ones, and some not at all.
 fn message() -> impl Strategy<Value = Event<'static>> {
     let words = vec(
         prop_oneof![
@@ -90,7 +90,7 @@ fn run_within(
     said
 }
 
-/// What is wrong with a compressed message, and the close code for that.
+/// The violations of a compressed message, with their close codes.
 fn violation() -> impl Strategy<Value = (Vec<u8>, u16)> {
     const RSV1: u8 = 0x40;
     let stored = |bytes: &[u8]| {
@@ -118,7 +118,7 @@ fn violation() -> impl Strategy<Value = (Vec<u8>, u16)> {
             [frame(TEXT_START | RSV1, b"\0"), frame(LAST | RSV1, b"")].concat(),
             1002
         )),
-        // A block of the reserved kind, one that breaks off, one that refers to nothing.
+        // A block of the reserved kind, one that is cut, one that refers to nothing.
         prop::sample::select(vec![&b"\x06"[..], b"\xf2\x48\xcd", b"\x02\x03\x00"])
             .prop_map(|payload| (frame(BINARY | RSV1, payload), 1007)),
         Just((frame(TEXT | RSV1, &stored(b"ab\xed\xa0\x80")), 1007)),
@@ -169,7 +169,10 @@ proptest! {
             let fragments = pieces(&payload, &fragment_cuts);
             let last = fragments.len() - 1;
             for (index, fragment) in fragments.into_iter().enumerate() {
-                let head = FrameHead::from(if index == 0 { opcode } else { Opcode::Continuation }).fin(index == last).compressed(compressed && index == 0);
+                let opcode = if index == 0 { opcode } else { Opcode::Continuation };
+                let head = FrameHead::from(opcode)
+                    .fin(index == last)
+                    .compressed(compressed && index == 0);
                 encode_masked(head, fragment, [1, 2, 3, 4], &mut bytes);
             }
             events.push(event);
@@ -210,7 +213,7 @@ proptest! {
         after in vec(message(), 0..2),
         cuts in vec(any::<Index>(), 0..8),
     ) {
-        // Without takeover, so that there is nothing to refer to.
+        // Without takeover, so that references have no target.
         let params = agreed(&DeflateConfig::default(), &DeflateConfig::default());
         let config = DeflateConfig::default().threshold(0);
         let mut context = DeflateContext::new(Role::Client, params, &config);

@@ -1,4 +1,4 @@
-//! What goes out: frames, close codes and reasons.
+//! Encoded frames, close codes and reasons.
 
 use nextrush_protocol::{CloseCode, CloseFrame, Frame, Opcode, encode_masked};
 

@@ -1,4 +1,4 @@
-//! What comes in, rule by rule.
+//! Decoded frames, rule by rule.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ fn too_big(limit: usize) -> ProtocolError {
     ProtocolError::MessageTooBig { limit }
 }
 
-// Messages and what lies between them.
+// Messages and the frames between them.
 
 #[test]
 fn text_and_binary_messages_of_every_length_form_arrive_whole() {
@@ -466,11 +466,11 @@ fn binary_need_not_be_utf_8() {
 
 #[test]
 fn a_bad_byte_is_refused_when_it_comes() {
-    // In a frame that goes on: header of 6 bytes, then the fourth of 11.
+    // In a frame that continues: a header of 6 bytes, then the fourth of 11.
     let in_frame = frame(TEXT, b"abc\xffdefghij");
     assert_eq!(bytes_until_error(Limits::default(), &in_frame), Some(10));
 
-    // In a message that goes on: two frames of 6 + 3 bytes, the last one bad.
+    // In a message that continues: two frames of 6 + 3 bytes, the last one bad.
     let in_message = [frame(TEXT_START, b"abc"), frame(MORE, b"de\xff")].concat();
     assert_eq!(bytes_until_error(Limits::default(), &in_message), Some(18));
 

@@ -1,4 +1,4 @@
-//! The crate through its public face. The bytes on the wire are written by `wire`, which
+//! The crate through its public interface. The bytes on the wire are made by `wire`, which
 //! shares nothing with the crate's own encoder.
 
 mod close_codes;

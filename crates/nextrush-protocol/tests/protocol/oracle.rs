@@ -1,14 +1,14 @@
-//! DEFLATE (RFC 1951) read by the book, a bit at a time, to judge what the crate sends.
+//! A literal reading of DEFLATE (RFC 1951), a bit at a time, to judge sent messages.
 
-/// What a compressed payload holds.
+/// The contents of a compressed payload.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Inflated {
     pub(crate) bytes: Vec<u8>,
-    /// The farthest that it refers back.
+    /// The farthest reference.
     pub(crate) distance: usize,
 }
 
-/// Inflates a compressed message's payload (RFC 7692 §7.2.2) that refers to nothing before it.
+/// Inflates the payload of a compressed message (RFC 7692 §7.2.2) that stands alone.
 pub(crate) fn inflate(payload: &[u8]) -> Inflated {
     let payload = [payload, &[0, 0, 0xFF, 0xFF]].concat();
     let mut bits = Bits {
@@ -62,7 +62,7 @@ impl Bits<'_> {
     }
 }
 
-/// A Huffman code: how many symbols there are of each length, and the symbols in order.
+/// A Huffman code: the number of symbols of each length, and the symbols in order.
 struct Code {
     counts: [usize; 16],
     symbols: Vec<usize>,
@@ -149,7 +149,7 @@ fn codes(bits: &mut Bits<'_>, out: &mut Inflated, literals: &Code, distances: &C
     }
 }
 
-/// Values that double their steps after every `per_step` symbols (RFC 1951 §3.2.5).
+/// The values whose steps double after every `per_step` symbols (RFC 1951 §3.2.5).
 fn stepped(bits: &mut Bits<'_>, symbol: usize, per_step: usize) -> usize {
     if symbol < 2 * per_step {
         return symbol;

@@ -1,4 +1,4 @@
-//! Laws that hold for any stream.
+//! Laws of all streams.
 
 use nextrush_protocol::{
     CloseCode, CloseFrame, Decoder, Event, Frame, FrameHead, Limits, Opcode, Role, encode_masked,
@@ -12,14 +12,14 @@ use crate::wire::{
     frame, frame_to, header, unmasked,
 };
 
-/// Bookkeeping, and the payload of a control frame between fragments.
+/// The bookkeeping, and the payload of a control frame between fragments.
 const OVERHEAD: usize = 128 + 256;
 
 fn role() -> impl Strategy<Value = Role> {
     prop_oneof![Just(Role::Server), Just(Role::Client)]
 }
 
-/// Something to say, and where to cut it into fragments.
+/// A message or control frame, and its cuts into fragments.
 fn message() -> impl Strategy<Value = (Event<'static>, Vec<Index>)> {
     let event = prop_oneof![
         "\\PC{0,80}".prop_map(|text| Event::Text(text.into())),
@@ -42,7 +42,7 @@ fn close() -> impl Strategy<Value = Event<'static>> {
     proptest::option::of(frame).prop_map(Event::Close)
 }
 
-/// A right stream and its events. Control frames come before messages, and between their
+/// A valid stream and its events. Control frames come before messages and between their
 /// fragments.
 #[derive(Clone, Debug)]
 struct Stream {
@@ -121,10 +121,10 @@ pub(crate) fn pieces<'b>(bytes: &'b [u8], cuts: &[Index]) -> Vec<&'b [u8]> {
     pieces
 }
 
-/// A frame that breaks a rule whatever came before it, and the close code for that.
+/// A frame that breaks a rule in any state, with its close code.
 fn violation(role: Role) -> impl Strategy<Value = (Vec<u8>, u16)> {
     let wrong = move |first, payload: &[u8]| frame_to(role, first, payload);
-    // The mask bit, and a header that announces so many bytes.
+    // The mask bit, and a header that announces this many bytes.
     let masked = if role == Role::Server { 0x80 } else { 0 };
     let header = move |first, length: u64| {
         let mut bytes = header(first, length);
@@ -164,7 +164,7 @@ fn violation(role: Role) -> impl Strategy<Value = (Vec<u8>, u16)> {
     ]
 }
 
-/// Bytes that look enough like frames to get far.
+/// Bytes that resemble frames enough to get far.
 fn noise(role: Role) -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         4 => prop::sample::select(&[TEXT, BINARY, TEXT_START, MORE, LAST, PING, PONG, CLOSE][..]),

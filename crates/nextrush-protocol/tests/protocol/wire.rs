@@ -1,4 +1,4 @@
-//! Frames by the letter of RFC 6455 §5.2, right and wrong ones, and a decoder's answer.
+//! Valid and invalid frames by the letter of RFC 6455 §5.2, and a decoder's result.
 
 use nextrush_protocol::{Decoder, Event, Inflater, Limits, ProtocolError, Role};
 
@@ -56,14 +56,14 @@ fn length(length: u64) -> Vec<u8> {
     }
 }
 
-/// What a decoder said about some input.
+/// The result of a decoder for some input.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Said {
     pub(crate) events: Vec<Event<'static>>,
     pub(crate) error: Option<ProtocolError>,
 }
 
-/// Feeds `piece` and checks what holds for every call.
+/// Feeds `piece` and checks the rules of every call.
 pub(crate) fn feed(decoder: &mut Decoder, piece: &[u8], said: &mut Said) {
     feed_with(decoder, None, piece, said);
 }
@@ -117,7 +117,7 @@ pub(crate) fn decode<'p>(
     (said, decoder)
 }
 
-/// What a decoder says to `bytes`, which is the same in one piece and byte by byte.
+/// The result of a decoder for `bytes`, the same in one piece and byte by byte.
 pub(crate) fn said(role: Role, limits: Limits, bytes: &[u8]) -> Said {
     let (whole, _) = decode(role, limits, [bytes]);
     let (bytewise, _) = decode(role, limits, bytes.chunks(1));
@@ -125,14 +125,14 @@ pub(crate) fn said(role: Role, limits: Limits, bytes: &[u8]) -> Said {
     whole
 }
 
-/// The events of a right stream from a client.
+/// The events of a valid stream from a client.
 pub(crate) fn events(bytes: &[u8]) -> Vec<Event<'static>> {
     let said = said(Role::Server, Limits::default(), bytes);
     assert_eq!(said.error, None);
     said.events
 }
 
-/// The error of a wrong stream from a client that holds no event before it.
+/// The error of an invalid stream from a client, without events before it.
 pub(crate) fn error(bytes: &[u8]) -> ProtocolError {
     let said = said(Role::Server, Limits::default(), bytes);
     assert_eq!(said.events, []);
@@ -140,7 +140,7 @@ pub(crate) fn error(bytes: &[u8]) -> ProtocolError {
         .unwrap_or_else(|| panic!("no error in {bytes:02x?}"))
 }
 
-/// How many bytes of a wrong stream from a client it takes to refuse it.
+/// The number of bytes after which an invalid stream from a client is refused.
 pub(crate) fn bytes_until_error(limits: Limits, bytes: &[u8]) -> Option<usize> {
     let mut decoder = Decoder::new(Role::Server, limits);
     let mut said = Said {
