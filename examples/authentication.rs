@@ -50,7 +50,7 @@ pub fn app(jwt: Jwt) -> App {
                 Ok(user) => user.admit(&socket),
                 // Tells the client why and closes the socket with 1008.
                 Err(rejection) => {
-                    rejection.refuse(&socket);
+                    rejection.reject(&socket);
                     return Ok(());
                 }
             };

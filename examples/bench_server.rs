@@ -86,10 +86,8 @@ pub fn app(arguments: &Arguments) -> Result<App, OpenError> {
     app.ws(
         "/chat/{id}",
         async move |socket: Socket, Path(id): Path<RoomName>, Query(member): Query<Member>| {
-            let user = User {
-                id: member.user.into(),
-                email: format!("user{}@example.com", member.user),
-            };
+            let email = format!("user{}@example.com", member.user);
+            let user = User::new(member.user, email);
             chat.connect(&socket, id, user).await;
         },
     );

@@ -20,7 +20,7 @@ pub fn app(jwt: Jwt) -> App {
                     user: Result<Authenticated, AuthRejection>| {
             match user {
                 Ok(user) => chat.connect(&socket, room, user.admit(&socket)).await,
-                Err(rejection) => rejection.refuse(&socket),
+                Err(rejection) => rejection.reject(&socket),
             }
         },
     );

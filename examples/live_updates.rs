@@ -142,7 +142,7 @@ pub fn app(jwt: Jwt) -> App {
                 user.admit(&socket);
                 live.connect(&socket);
             }
-            Err(rejection) => rejection.refuse(&socket),
+            Err(rejection) => rejection.reject(&socket),
         },
     );
     app.post("/api/posts", create);

@@ -64,10 +64,8 @@ async fn mint(
         .split_whitespace()
         .collect::<Vec<_>>()
         .join("-");
-    let user = User {
-        email: format!("{id}@localhost"),
-        id: id.into(),
-    };
+    let email = format!("{id}@localhost");
+    let user = User::new(id, email);
     let token = jwt.sign_for(&user, LIFETIME).map_err(|error| {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Refusal::new(status, ErrorCode::Internal, "a token could not be signed").because(error)

@@ -317,10 +317,7 @@ mod tests {
     use super::*;
 
     fn author() -> User {
-        User {
-            id: 1.into(),
-            email: "ada@example.com".into(),
-        }
+        User::new(1, "ada@example.com")
     }
 
     async fn create(posts: &Posts, title: &str) -> Post {

@@ -63,7 +63,7 @@ const SENT_BYTES: usize = 512 * 1024;
 ///                 user: Result<Authenticated, AuthRejection>| {
 ///         match user {
 ///             Ok(user) => chat.connect(&socket, room, user.admit(&socket)).await,
-///             Err(rejection) => rejection.refuse(&socket),
+///             Err(rejection) => rejection.reject(&socket),
 ///         }
 ///     },
 /// );

@@ -20,11 +20,23 @@ use serde_json::Number;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct User {
-    /// What tells users apart.
+    /// The id, which tells users apart.
     pub id: UserId,
     /// The mail address, not checked further.
     pub email: String,
+}
+
+impl User {
+    /// A user with this id and mail address.
+    #[must_use]
+    pub fn new(id: impl Into<UserId>, email: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            email: email.into(),
+        }
+    }
 }
 
 /// A user's id: a number or a text, as the token has it.

@@ -205,10 +205,6 @@ impl Handle {
         join::join(socket, &room)
     }
 
-    pub(crate) fn join_user(&self, socket: &Socket, user: &UserId) -> Result<(), JoinError> {
-        self.user(user).admit(socket)
-    }
-
     pub(crate) fn leave(&self, socket: &Socket, name: &str) -> bool {
         let room = self.0.engine.find_room(name);
         room.is_some_and(|room| socket.connection().leave(&room))

@@ -36,8 +36,8 @@ pub use self::timer::Timer;
 use crate::message::Message;
 use crate::message::Outgoing;
 use crate::message::Timestamp;
+use crate::message::User;
 use crate::message::command;
-use crate::message::{User, UserId};
 use crate::socket::handle::Handle;
 use crate::socket::handler::{Callback, EventHandler, Outcome};
 use crate::socket::identity::Identity;
@@ -305,17 +305,40 @@ impl Socket {
             .collect()
     }
 
-    /// Says which user this socket belongs to, so that
-    /// [`Handle::user`] reaches it: together with all the user's other devices.
+    /// Makes the socket this user's and no longer that of any user before:
+    /// [`user`](Self::user) tells who it is, and [`Handle::user`] reaches it together with the
+    /// user's other devices.
+    ///
+    /// [`Authenticated::admit`](crate::Authenticated::admit) does so for the user of a token.
+    /// For an identity of your own, such as that of a session cookie:
+    ///
+    /// ```
+    /// use nextrush::{JoinError, Socket, User};
+    ///
+    /// fn connected(socket: Socket) -> Result<(), JoinError> {
+    ///     socket.identify(User::new("ada", "ada@example.com"))
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Refused when the socket is closed.
-    pub fn identify(&self, user: &UserId) -> Result<(), JoinError> {
-        self.app().join_user(self, user)
+    /// Fails when the socket is closed, which [`Handle::user`] then does not reach.
+    pub fn identify(&self, user: User) -> Result<(), JoinError> {
+        let app = self.app();
+        // Under one lock, so that of two calls at a time the room of the later one stays.
+        self.change_identity(|identity| {
+            let joined = app.user(&user.id).admit(self);
+            let id = user.id.clone();
+            if let Some(before) = identity.user.replace(user)
+                && before.id != id
+            {
+                app.user(&before.id).dismiss(self);
+            }
+            joined
+        })
     }
 
-    /// The user that the socket was [admitted](crate::Authenticated::admit) as.
+    /// The user that the socket was [identified](Self::identify) as.
     #[must_use]
     pub fn user(&self) -> Option<User> {
         let user = |kept: &Content| kept.identity.as_ref()?.user.clone();

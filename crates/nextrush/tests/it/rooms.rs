@@ -1,5 +1,7 @@
 use axum::extract::Path;
-use nextrush::{App, Handle, JoinError, Message, RoomEvent, RoomName, Server, Socket, UserId};
+use nextrush::{
+    App, Handle, JoinError, Message, RoomEvent, RoomName, Server, Socket, User, UserId,
+};
 
 use crate::support::{Client, serve, within};
 
@@ -8,7 +10,7 @@ use crate::support::{Client, serve, within};
 async fn obedient() -> (Server, Handle) {
     let mut app = App::new();
     app.ws("/:user", |socket: Socket, Path(user): Path<String>| {
-        socket.identify(&UserId::from(user)).unwrap();
+        socket.identify(User::new(user, "")).unwrap();
         socket.on_message(|socket: Socket, message: Message| {
             let text = message.to_string();
             let answer = match text.split_at_checked(1) {
@@ -121,6 +123,38 @@ async fn every_device_of_a_user_is_reached() {
     assert_eq!(phone.closed().await, (4000, "kicked".into()));
     assert_eq!(laptop.closed().await, (4000, "kicked".into()));
     assert_eq!(ask(&mut bob, "?").await, "");
+}
+
+#[tokio::test]
+async fn a_socket_belongs_to_the_user_that_it_was_identified_as_last() {
+    let (server, app) = obedient().await;
+    let mut client = Client::connect(&server, "/ada").await;
+    ask(&mut client, "?").await;
+    let (ada, bob) = (app.user(&"ada".into()), app.user(&"bob".into()));
+    let socket = ada.local_members().remove(0);
+    assert_eq!(socket.user(), Some(User::new("ada", "")));
+
+    socket
+        .identify(User::new("bob", "bob@example.com"))
+        .unwrap();
+    assert_eq!(socket.user(), Some(User::new("bob", "bob@example.com")));
+    assert!(!ada.has_local_members());
+    assert!(bob.contains(&socket));
+
+    // The same user with another address.
+    socket
+        .identify(User::new("bob", "new@example.com"))
+        .unwrap();
+    assert!(bob.contains(&socket));
+    client.close().await;
+    while bob.has_local_members() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        socket.identify(User::new("eve", "")),
+        Err(JoinError::Closed)
+    );
+    assert!(!app.user(&"eve".into()).has_local_members());
 }
 
 #[tokio::test]

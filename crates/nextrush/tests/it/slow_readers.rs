@@ -22,11 +22,7 @@ async fn live(policy: ChannelPolicy) -> (Server, LiveUpdates) {
     let live = LiveUpdates::with(app.handle(), channels);
     let connect = live.clone();
     app.ws("/live", move |socket: Socket| {
-        let user = User {
-            id: "ada".into(),
-            email: "ada@example.com".into(),
-        };
-        connect.connect_as(&socket, user);
+        connect.connect_as(&socket, User::new("ada", "ada@example.com"));
     });
     (serve(app).await, live)
 }

@@ -120,8 +120,7 @@ async fn presence_waits_for_whoever_is_lost_and_no_longer() {
         "/live/:name",
         move |socket: Socket, Path(name): Path<String>| {
             let email = format!("{name}@example.com");
-            let id = name.into();
-            live.connect_as(&socket, User { id, email });
+            live.connect_as(&socket, User::new(name, email));
         },
     );
     let network = Network::new(app);

@@ -15,7 +15,7 @@ pub(super) fn add(app: &mut App, chat: ChatServer, jwt: Jwt) {
                     let user = super::admit(&socket, user, &jwt);
                     chat.connect_since(&socket, room, user, since).await;
                 }
-                Err(rejection) => rejection.refuse(&socket),
+                Err(rejection) => rejection.reject(&socket),
             }
         },
     );

@@ -10,7 +10,7 @@ pub(super) fn add(app: &mut App, live: LiveUpdates, jwt: Jwt) {
                 let user = super::admit(&socket, user, &jwt);
                 live.connect_as(&socket, user);
             }
-            Err(rejection) => rejection.refuse(&socket),
+            Err(rejection) => rejection.reject(&socket),
         },
     );
 }

@@ -38,7 +38,7 @@ pub(super) fn add(app: &mut App, jwt: Jwt) {
                 enter(&socket, &rooms, room, user)
             }
             Err(rejection) => {
-                rejection.refuse(&socket);
+                rejection.reject(&socket);
                 Ok(())
             }
         },

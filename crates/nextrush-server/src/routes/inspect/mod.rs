@@ -110,7 +110,7 @@ fn add_sockets(app: &mut App, live: &LiveUpdates, metrics: &LiveUpdates, tickets
                     socket.filter(tickets.refresh());
                     channels.connect(&socket);
                 }
-                Err(rejection) => rejection.refuse(&socket),
+                Err(rejection) => rejection.reject(&socket),
             }
         });
     }

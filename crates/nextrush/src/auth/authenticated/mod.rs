@@ -79,8 +79,8 @@ impl Jwt {
     ///             let user = operator.admit(&socket);
     ///             socket.send(format!("Welcome, {}!", user.email));
     ///         }
-    ///         Ok(None) => AuthRejection::MissingToken.refuse(&socket),
-    ///         Err(rejection) => rejection.refuse(&socket),
+    ///         Ok(None) => AuthRejection::MissingToken.reject(&socket),
+    ///         Err(rejection) => rejection.reject(&socket),
     ///     }
     /// });
     /// # let _: axum::Router = app.into_router();

@@ -26,7 +26,7 @@ use super::error::{AuthError, KeyError, SignError};
 /// use nextrush::{Jwt, User};
 ///
 /// let jwt = Jwt::hs256("a secret of at least 32 bytes, from outside").issuer("example.com");
-/// let user = User { id: 7.into(), email: "ada@example.com".into() };
+/// let user = User::new(7, "ada@example.com");
 /// let token = jwt.sign_for(&user, Duration::from_secs(3600))?;
 ///
 /// let verified = jwt.verify::<User>(&token)?;

@@ -492,10 +492,7 @@ fn a_fraction_in_the_expiry_ends_the_connection_the_second_before() {
 #[test]
 fn a_minted_token_is_what_its_maker_accepts() {
     let jwt = Jwt::hs256(SECRET).audience("chat").issuer("id").key_id("k");
-    let user = User {
-        id: "ada".into(),
-        email: "ada@example.com".into(),
-    };
+    let user = User::new("ada", "ada@example.com");
     let before = now();
     let token = jwt.sign_for(&user, Duration::from_secs(600)).unwrap();
     let verified = jwt.verify::<User>(&token).unwrap();

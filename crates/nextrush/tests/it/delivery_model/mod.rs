@@ -667,10 +667,8 @@ impl Node {
                         Path(room): Path<RoomName>,
                         since: Option<Since>,
                         Query(Who { user }): Query<Who>| {
-                let user = User {
-                    email: format!("{user}@example.com"),
-                    id: user.into(),
-                };
+                let email = format!("{user}@example.com");
+                let user = User::new(user, email);
                 connect.connect_since(&socket, room, user, since).await;
             },
         );
