@@ -35,15 +35,15 @@ enum Event<'a> {
 pub fn app(jwt: Jwt) -> App {
     let mut app = App::new();
     app.jwt(jwt);
-    let rooms = RoomManager::new(app.handle());
+    let rooms = RoomManager::new(app.handle(), "private");
 
     // Protected WebSocket endpoint
     app.ws(
         "/private-chat/:roomId",
-        move |socket: Socket,
-              Path(room): Path<RoomName>,
-              user: Result<Authenticated, AuthRejection>|
-              -> Result<(), BoxError> {
+        async move |socket: Socket,
+                    Path(room): Path<RoomName>,
+                    user: Result<Authenticated, AuthRejection>|
+                    -> Result<(), BoxError> {
             // Authenticate user
             let user = match user {
                 // The socket is the user's from now on, and ends when the token expires.
@@ -58,7 +58,7 @@ pub fn app(jwt: Jwt) -> App {
 
             // Join room with user info
             socket.set_data(user.clone());
-            rooms.join_room(room.as_str(), &socket)?;
+            rooms.join_room(room.as_str(), &socket).await?;
 
             // Send authenticated welcome
             socket.send_json(&Event::Authenticated {

@@ -30,19 +30,19 @@ enum Event<'a> {
 /// The application, to be served or tested.
 pub fn app() -> App {
     let mut app = App::new();
-    let rooms = RoomManager::new(app.handle());
+    let rooms = RoomManager::new(app.handle(), "rooms");
 
     // WebSocket with room management
     app.ws(
         "/chat/:roomId",
-        move |socket: Socket, Path(room): Path<RoomName>| -> Result<(), BoxError> {
+        async move |socket: Socket, Path(room): Path<RoomName>| -> Result<(), BoxError> {
             // Join room
-            rooms.join_room(room.as_str(), &socket)?;
+            rooms.join_room(room.as_str(), &socket).await?;
 
             // Send room info
             socket.send_json(&Event::RoomInfo {
                 room_id: &room,
-                user_count: rooms.room_users(room.as_str()),
+                user_count: rooms.room_users(room.as_str()).await,
             })?;
 
             // Handle messages

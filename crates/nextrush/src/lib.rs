@@ -51,7 +51,7 @@ mod topic;
 mod auth;
 mod chat;
 mod live;
-mod room_manager;
+mod room;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -70,7 +70,7 @@ pub use message::{
     Timestamp, User, UserId,
 };
 pub use metrics::Metrics;
-pub use room_manager::RoomManager;
+pub use room::manager::RoomManager;
 pub use server::{Listen, ListenAddr, Server, ToAddr};
 pub use socket::audience::Audience;
 pub use socket::handle::{Handle, MissingHandle};

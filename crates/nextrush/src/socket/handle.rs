@@ -15,7 +15,7 @@ use nextrush_engine::{ConnectionId, ConnectionState, Engine};
 use nextrush_protocol::{CloseCode, CloseFrame};
 use smallvec::smallvec;
 
-use super::parts::AppParts;
+use super::parts::{AppParts, PartNames};
 use crate::http::refusal;
 use crate::message::{ErrorCode, UserId};
 use crate::socket::Socket;
@@ -50,6 +50,7 @@ struct Inner {
     engine: Engine,
     broker: Arc<dyn Broker>,
     parts: AppParts,
+    names: PartNames,
     owners: AtomicU64,
     is_draining: AtomicBool,
 }
@@ -60,6 +61,7 @@ impl Handle {
             engine,
             broker,
             parts: AppParts::default(),
+            names: PartNames::default(),
             owners: AtomicU64::new(0),
             is_draining: AtomicBool::new(false),
         }))
@@ -188,6 +190,16 @@ impl Handle {
     /// The application's one value of this type, which `make` makes at the first call.
     pub(crate) fn part<T: Any + Send + Sync>(&self, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
         self.0.parts.get_or_make(make)
+    }
+
+    /// Takes a name for a part of the application of which there can be several.
+    ///
+    /// # Panics
+    ///
+    /// Panics when a part of this kind has the name already, as axum does for a route, and
+    /// when it is not 1 to 32 characters of `a-z`, `0-9` and `-`.
+    pub(crate) fn claim(&self, kind: &'static str, name: &str) {
+        self.0.names.claim(kind, name);
     }
 
     pub(crate) fn internal_room(&self, name: &str) -> Audience {

@@ -3,6 +3,8 @@
 //! They begin with a NUL, which a [`RoomName`](crate::RoomName) cannot hold: an
 //! application's room never meets one of these.
 
+use std::fmt;
+
 use crate::message::UserId;
 
 /// Every socket of one user. The id is written as JSON, so that 1 and "1" differ.
@@ -11,7 +13,7 @@ pub(crate) fn of_user(user: &UserId) -> String {
 }
 
 /// A room of one of several owners that don't know each other.
-pub(crate) fn of_owner(kind: &str, owner: u64, name: &str) -> String {
+pub(crate) fn of_owner(kind: &str, owner: impl fmt::Display, name: &str) -> String {
     format!("\0{kind}/{owner}/{name}")
 }
 

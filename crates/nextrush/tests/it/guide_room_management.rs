@@ -70,44 +70,79 @@ async fn a_room_exists_while_it_has_members() {
     use nextrush::{App, RoomManager, Socket};
 
     let mut app = App::new();
-    let rooms = RoomManager::new(app.handle());
+    let rooms = RoomManager::new(app.handle(), "rooms");
     let manager = rooms.clone();
     app.ws(
         "/:room",
-        move |socket: Socket, axum::extract::Path(room): axum::extract::Path<String>| {
-            let joined = manager.join_room(&room, &socket);
+        async move |socket: Socket, axum::extract::Path(room): axum::extract::Path<String>| {
+            let joined = manager.join_room(&room, &socket).await;
             socket.send(if joined.is_ok() { "in" } else { "out" });
             let manager = manager.clone();
-            socket.on_message(move |socket: Socket, _: nextrush::Message| {
-                manager.leave_room(&socket);
+            socket.on_message(async move |socket: Socket, _: nextrush::Message| {
+                manager.leave_room(&socket).await;
                 socket.send("left");
             });
         },
     );
     let server = serve(app).await;
-    assert_eq!(rooms.room_users("red"), 0);
+    assert_eq!(rooms.room_users("red").await, 0);
 
     let mut ada = Client::connect(&server, "/red").await;
     let mut bob = Client::connect(&server, "/blue").await;
     assert_eq!(ada.text().await, "in");
     assert_eq!(bob.text().await, "in");
-    assert_eq!(rooms.room_users("red"), 1);
-    let all: Vec<_> = rooms.all_rooms().into_iter().collect();
+    assert_eq!(rooms.room_users("red").await, 1);
+    let all: Vec<_> = rooms.all_rooms().await.into_iter().collect();
     let expected = [("blue", 1), ("red", 1)].map(|(name, count)| (name.parse().unwrap(), count));
     assert_eq!(all, expected);
 
     ada.send("leave").await;
     assert_eq!(ada.text().await, "left");
-    assert_eq!(rooms.room_users("red"), 0);
-    assert_eq!(rooms.all_rooms().len(), 1);
+    assert_eq!(rooms.room_users("red").await, 0);
+    assert_eq!(rooms.all_rooms().await.len(), 1);
 }
 
 #[tokio::test]
+async fn managers_of_one_application_have_rooms_of_their_own() {
+    use nextrush::{App, RoomManager, Socket};
+
+    let mut app = App::new();
+    let [red, blue] = ["red", "blue"].map(|name| RoomManager::new(app.handle(), name));
+    let managers = [red.clone(), blue.clone()];
+    app.ws("/", async move |socket: Socket| {
+        for manager in &managers {
+            manager.join_room("lobby", &socket).await?;
+        }
+        managers[1].leave_room(&socket).await;
+        socket.send("in");
+        Ok::<(), nextrush::JoinError>(())
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    assert_eq!(client.text().await, "in");
+    assert_eq!(red.room_users("lobby").await, 1);
+    assert_eq!(blue.room_users("lobby").await, 0);
+    blue.broadcast_to_room("lobby", "for nobody", None);
+    red.broadcast_to_room("lobby", "hello", None);
+    assert_eq!(client.text().await, "hello");
+}
+
+#[test]
+#[should_panic(expected = "has a room manager named \"rooms\" already")]
+fn two_managers_of_one_application_have_two_names() {
+    use nextrush::{App, RoomManager};
+
+    let app: App = App::new();
+    let _first = RoomManager::new(app.handle(), "rooms");
+    let _second = RoomManager::new(app.handle(), "rooms");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_socket_is_in_one_room_whoever_moves_it() {
     use nextrush::{App, RoomManager, Socket};
 
     let mut app = App::new();
-    let rooms = RoomManager::new(app.handle());
+    let rooms = RoomManager::new(app.handle(), "rooms");
     let handle = app.handle().clone();
     app.ws("/", |socket: Socket| socket.send("in"));
     let server = serve(app).await;
@@ -115,18 +150,19 @@ async fn a_socket_is_in_one_room_whoever_moves_it() {
     client.text().await;
     let socket = handle.local_sockets().remove(0);
 
-    std::thread::scope(|scope| {
-        for name in ["red", "green", "blue"] {
-            let (rooms, socket) = (&rooms, &socket);
-            scope.spawn(move || {
-                for _ in 0..20_000 {
-                    rooms.join_room(name, socket).unwrap();
-                }
-            });
-        }
+    let moving = ["red", "green", "blue"].map(|name| {
+        let (rooms, socket) = (rooms.clone(), socket.clone());
+        tokio::spawn(async move {
+            for _ in 0..20_000 {
+                rooms.join_room(name, &socket).await.unwrap();
+            }
+        })
     });
-    let all = rooms.all_rooms();
+    for moved in moving {
+        moved.await.unwrap();
+    }
+    let all = rooms.all_rooms().await;
     assert_eq!(all.values().sum::<usize>(), 1, "{all:?}");
-    rooms.leave_room(&socket);
-    assert!(rooms.all_rooms().is_empty());
+    rooms.leave_room(&socket).await;
+    assert!(rooms.all_rooms().await.is_empty());
 }

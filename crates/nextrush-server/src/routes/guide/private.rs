@@ -27,15 +27,15 @@ enum Event<'a> {
 }
 
 pub(super) fn add(app: &mut App, jwt: Jwt) {
-    let rooms = RoomManager::new(app.handle());
+    let rooms = RoomManager::new(app.handle(), "private");
     app.ws(
         "/private-chat/:roomId",
-        move |socket: Socket,
-              Path(room): Path<RoomName>,
-              user: Result<Authenticated, AuthRejection>| match user {
+        async move |socket: Socket,
+                    Path(room): Path<RoomName>,
+                    user: Result<Authenticated, AuthRejection>| match user {
             Ok(user) => {
                 let user = super::admit(&socket, user, &jwt);
-                enter(&socket, &rooms, room, user)
+                enter(&socket, &rooms, room, user).await
             }
             Err(rejection) => {
                 rejection.reject(&socket);
@@ -45,8 +45,13 @@ pub(super) fn add(app: &mut App, jwt: Jwt) {
     );
 }
 
-fn enter(socket: &Socket, rooms: &RoomManager, room: RoomName, user: User) -> Result<(), BoxError> {
-    rooms.join_room(room.as_str(), socket)?;
+async fn enter(
+    socket: &Socket,
+    rooms: &RoomManager,
+    room: RoomName,
+    user: User,
+) -> Result<(), BoxError> {
+    rooms.join_room(room.as_str(), socket).await?;
     socket.send_json(&Event::Authenticated {
         user: &user,
         room_id: &room,

@@ -18,19 +18,21 @@ use crate::socket::room_name::RoomName;
 /// Rooms whose members are told when somebody joins or leaves, with the number of
 /// members after it. A socket is in one room of a manager at a time.
 ///
-/// A cheap handle; clones are the same manager. Two managers never mix, even if
-/// their rooms have the same names. See `examples/room_management.rs`.
+/// A cheap handle; clones are the same manager. Rooms of two managers never mix, even if
+/// they have the same names. See `examples/room_management.rs`.
 ///
 /// ```
-/// # fn connected(app: &nextrush::Handle, socket: &nextrush::Socket) -> Result<(), nextrush::JoinError> {
-/// use nextrush::RoomManager;
+/// use axum::extract::Path;
+/// use nextrush::{App, RoomManager, RoomName, Socket};
 ///
-/// let rooms = RoomManager::new(app);
-/// rooms.join_room("lobby", socket)?;
-/// rooms.broadcast_to_room("lobby", "hello, everyone", None);
-/// assert_eq!(rooms.room_users("lobby"), 1);
-/// # Ok(())
-/// # }
+/// let mut app = App::new();
+/// let rooms = RoomManager::new(app.handle(), "rooms");
+/// app.ws("/rooms/:room", async move |socket: Socket, Path(room): Path<RoomName>| {
+///     rooms.join_room(room.as_str(), &socket).await?;
+///     rooms.broadcast_to_room(room.as_str(), "hello, everyone", None);
+///     Ok::<(), nextrush::JoinError>(())
+/// });
+/// # let _: axum::Router = app.into_router();
 /// ```
 #[derive(Clone, Debug)]
 pub struct RoomManager(Arc<Inner>);
@@ -38,7 +40,7 @@ pub struct RoomManager(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     app: Handle,
-    owner: u64,
+    name: Box<str>,
     // One lock around counting and announcing, so that the counts are announced
     // in the order in which they came about.
     state: Mutex<State>,
@@ -69,12 +71,18 @@ impl From<Announcement> for Outgoing {
 }
 
 impl RoomManager {
-    /// A manager without rooms.
+    /// A manager without rooms, whose name tells it from the application's other ones.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the application has a manager of this name already, as axum does for a
+    /// route, and when the name is not 1 to 32 characters of `a-z`, `0-9` and `-`.
     #[must_use]
-    pub fn new(app: &Handle) -> Self {
+    pub fn new(app: &Handle, name: &str) -> Self {
+        app.claim("room manager", name);
         Self(Arc::new(Inner {
             app: app.clone(),
-            owner: app.next_owner(),
+            name: name.into(),
             state: Mutex::default(),
         }))
     }
@@ -84,8 +92,8 @@ impl RoomManager {
     ///
     /// # Errors
     ///
-    /// Refused when the name is invalid (see [`RoomName`]) or the socket closed.
-    pub fn join_room(&self, room: &str, socket: &Socket) -> Result<(), JoinError> {
+    /// Fails when the name is invalid (see [`RoomName`]) or the socket closed.
+    pub async fn join_room(&self, room: &str, socket: &Socket) -> Result<(), JoinError> {
         let name = RoomName::new(room)?;
         let is_known = {
             let mut state = self.0.state.lock();
@@ -112,7 +120,7 @@ impl RoomManager {
 
     /// Takes the socket out of its room, if it is in one, and tells those who
     /// stay. The last one to leave removes the room.
-    pub fn leave_room(&self, socket: &Socket) {
+    pub async fn leave_room(&self, socket: &Socket) {
         self.leave(&mut self.0.state.lock(), socket);
     }
 
@@ -137,7 +145,7 @@ impl RoomManager {
     /// The number of members of a room; 0 for one that does not exist. The
     /// guide's `getRoomUsers`.
     #[must_use]
-    pub fn room_users(&self, room: &str) -> usize {
+    pub async fn room_users(&self, room: &str) -> usize {
         let name = RoomName::new(room).ok();
         let count = |name| self.0.state.lock().counts.get(&name).copied();
         name.and_then(count).unwrap_or(0)
@@ -145,7 +153,7 @@ impl RoomManager {
 
     /// Every room with its number of members. The guide's `getAllRooms`.
     #[must_use]
-    pub fn all_rooms(&self) -> BTreeMap<RoomName, usize> {
+    pub async fn all_rooms(&self) -> BTreeMap<RoomName, usize> {
         self.0.state.lock().counts.clone()
     }
 
@@ -177,7 +185,7 @@ impl RoomManager {
     }
 
     fn room(&self, name: &RoomName) -> Audience {
-        let name = room_key::of_owner("manager", self.0.owner, name.as_str());
+        let name = room_key::of_owner("manager", &self.0.name, name.as_str());
         self.0.app.internal_room(&name)
     }
 }
