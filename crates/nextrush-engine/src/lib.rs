@@ -2,7 +2,7 @@
 //!
 //! An [`Engine`] takes over connections whose opening handshake is done, and spreads them
 //! over its shards: threads that each poll their own sockets. An idle connection costs about
-//! 200 bytes and its [`Handler`]; no task, no buffer, no timer of its own.
+//! 200 bytes and its [`Handler`], but no task, no buffer and no timer.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -33,7 +33,7 @@
 //! let mut client = TcpStream::connect(listener.local_addr()?)?;
 //! let (stream, _) = listener.accept()?;
 //!
-//! // The opening handshake is left out here.
+//! // The opening handshake is not shown here.
 //! let options = Arc::new(SocketOptions::default());
 //! engine.accept(stream.into(), Handover::default(), options, Echo)?;
 //!
@@ -47,25 +47,30 @@
 //!
 //! # Order
 //!
-//! Everything that is wanted of a connection, from whatever thread, goes through the one
-//! inbox of its shard. So what one task does to one connection happens in the order of its
-//! calls, [`Connection::send`] and [`Room::publish`] mixed; and all members of a room see its
-//! publications in one order, whatever their shards.
+//! Every order for a connection, from whatever thread, goes through the one inbox of its shard.
+//! So the calls of one task take effect in its order, [`Connection::send`] and
+//! [`Room::publish`] mixed, and all members of a room get its publications in one order,
+//! whatever their shards.
 //!
 //! # Bounds
 //!
-//! Nothing waits, and little is kept. What a client sends is bounded by
-//! [`SocketOptions::limits`], and held back by TCP while its handler has work pending. What it is
-//! sent is bounded by [`SocketOptions::backlog`], in bytes and in age. A publication is one entry
-//! per shard, and a shard takes all there is in each turn; who publishes without a pause and
-//! faster than the shards can write has to slow down by itself.
+//! No call waits, and little is kept. [`SocketOptions::limits`] bound the messages of a client,
+//! and TCP holds the client back while its handler has work pending. [`SocketOptions::backlog`]
+//! bounds what waits for a client, in bytes and in age. A publication is one command for each
+//! shard, and each turn of a shard follows all commands there are: a publisher that does not
+//! pause, and is faster than the shards can write, has to slow down by itself.
+//!
+//! # Slow readers
+//!
+//! A client that reads too slowly for its [`Backlog`] is closed with 1013. A room that can
+//! repeat its publications offers more, by [`Room::publish_skippable`]: the member *lags*, which
+//! is to skip publications, and *catches up* when a [`Refill`] sends what it has skipped.
 //!
 //! # Locks
 //!
-//! There are three kinds, taken in this order: that of a connection's rooms, that of a
-//! room's members, that of a shard's inbox. Those of the room directory and of a shard's
-//! free slots come last: nothing else is locked under them. No code of the user is called
-//! under any lock.
+//! Locks are taken in this order: that of a connection's rooms, that of a room's members, that of
+//! a shard's inbox. Those of the room directory and of a shard's free slots come last: nothing
+//! else is locked under them. The user's code is called under no lock.
 
 mod chunked;
 mod close_reason;

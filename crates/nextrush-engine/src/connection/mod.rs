@@ -153,7 +153,11 @@ impl Connection {
         Ok(true)
     }
 
-    /// Leaves a room; `false` if the connection was no member.
+    /// Leaves a room; `false` if the connection is no member.
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "the effect is wanted, not the answer"
+    )]
     pub fn leave(&self, room: &Room) -> bool {
         let mut rooms = self.0.rooms.lock();
         if !rooms.remove(room) {

@@ -1,4 +1,4 @@
-//! How connections end, each way.
+//! The ends of connections, in each way.
 
 use nextrush_engine::{ConnectionState, JoinError};
 use nextrush_protocol::{Frame, Opcode};

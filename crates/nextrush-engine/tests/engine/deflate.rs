@@ -17,7 +17,7 @@ use crate::support::{Log, Script, World, handover, world};
 const COMPRESSED: u8 = 0xC1;
 const UNCOMPRESSED: u8 = 0x81;
 
-/// What both sides agree on if each wants this.
+/// The compression that both sides agree on if each wants this.
 fn agreed(server: &DeflateConfig, client: &DeflateConfig) -> DeflateParams {
     let mut request = Opening::new([7; 16]).deflate(*client).headers();
     request.insert("host", http::HeaderValue::from_static("example.com"));

@@ -1,4 +1,4 @@
-//! How handlers are called, and what their work means for the connection.
+//! Calls of handlers, and the effect of their work on the connection.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -283,7 +283,7 @@ fn a_greedy_client_does_not_keep_others_waiting() {
     assert!(position < 70, "{position}");
 }
 
-/// Where a handler panics.
+/// A script whose handler panics in one place.
 fn panicking(place: &'static str) -> Script {
     let panics = move |at: &str| -> Work {
         assert_ne!(at, place, "this panic is part of the test");

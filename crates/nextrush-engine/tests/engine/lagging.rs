@@ -22,11 +22,11 @@ struct Stream {
 #[derive(Default)]
 struct Kept {
     texts: Mutex<Vec<String>>,
-    /// What the answers wait for.
+    /// The gate that holds answers back.
     gate: Mutex<Option<Gate>>,
-    /// How many publications an answer has at most.
+    /// The most publications that an answer has.
     part: Mutex<Option<usize>>,
-    /// How often it was asked, and for what.
+    /// The first publication of each lag that it was asked to fill.
     asked: Mutex<Vec<u64>>,
 }
 
@@ -124,7 +124,7 @@ fn slow_member(world: &mut World, stream: &Stream) -> Peer {
     peer
 }
 
-/// What has come: of publications their numbers.
+/// Takes what has come to the client: of publications their numbers.
 fn take(peer: &mut Peer) -> Vec<String> {
     let short = |text: String| match text.parse::<usize>() {
         Ok(number) => number.to_string(),

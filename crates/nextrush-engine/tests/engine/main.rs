@@ -1,11 +1,12 @@
-//! How the engine behaves: on the simulated network with virtual time, and in
-//! [`sockets`] on real sockets against an independent client.
+//! The behaviour of the engine: on the simulated network with virtual time, and in [`sockets`]
+//! and `tls` on real sockets against an independent client.
 
 #![expect(
     clippy::unwrap_used,
     reason = "what the tests share fails by panicking, as they do"
 )]
 
+mod real;
 mod support;
 
 mod abuse;

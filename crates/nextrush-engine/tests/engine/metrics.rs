@@ -1,4 +1,4 @@
-//! What the engine says of itself.
+//! The metrics of an engine.
 
 use std::thread;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use nextrush_engine::{Backlog, Counts};
 use nextrush_protocol::Frame;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::sockets::{client, engine, next, serve, tcp_pair};
+use crate::real::{client, engine, next, serve, tcp_pair};
 use crate::support::{Log, Script, World, masked, world};
 
 fn counts(world: &World) -> Counts {

@@ -1,7 +1,7 @@
-//! Whatever happens to the others: each client gets what was sent to it once, in order,
-//! and without a gap.
+//! A model of delivery: whatever happens to other clients, each client gets what was sent to it
+//! once, in order, and without a gap.
 //!
-//! Random schedules on the simulated network, compared with a model that is told the same.
+//! Random schedules run on the simulated network and in the model, which are compared.
 //! A schedule is made from its seed alone. `NEXTRUSH_SEED=17 cargo test -p nextrush-engine
 //! model` replays one.
 
@@ -56,7 +56,7 @@ struct Schedule {
     clients: Vec<Client>,
     /// The number of the next message.
     next: u32,
-    /// What handlers will publish when they run next: who, where, and the message.
+    /// The publications that handlers make when they run next: client, room and message.
     relays: Vec<(usize, usize, String)>,
 }
 
@@ -254,7 +254,7 @@ impl Schedule {
         self.notice_slow_readers();
     }
 
-    /// Who was closed for reading too slowly may have got less.
+    /// Notes the clients that were closed as slow readers: they may have got less.
     fn notice_slow_readers(&mut self) {
         for client in &mut self.clients {
             if client.fate == Fate::Connected && !client.is_open() {
@@ -363,7 +363,7 @@ impl Client {
     }
 }
 
-/// What comes from one source comes in its order; nothing else is promised.
+/// The texts of each source, which come in its order. No other order is promised.
 fn by_source(texts: &[String]) -> HashMap<&str, Vec<&str>> {
     let mut by_source: HashMap<_, Vec<_>> = HashMap::new();
     for text in texts {

@@ -1,4 +1,4 @@
-//! What clients send, and what becomes of it.
+//! The frames that clients send, and their effect.
 
 use nextrush_engine::{SocketOptions, Transport, sim};
 use nextrush_protocol::{Frame, FrameHead, Limits, Opcode, encode_masked};

@@ -1,83 +1,23 @@
-//! The engine on real sockets, with tokio-tungstenite as the client.
+//! The engine on real sockets.
 
 use std::io::ErrorKind;
-use std::net::TcpListener;
-use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use nextrush_engine::{Connection, Engine, EngineConfig, Handover, Transport};
+use nextrush_engine::Transport;
 use nextrush_protocol::{CloseCode, CloseFrame, Frame};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as TheirCode;
 
-use crate::support::{Log, Script, handover};
-
-/// Far more than anything here takes; a test that hangs fails by it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
-pub(crate) fn engine(shards: usize) -> Engine {
-    Engine::new(EngineConfig::default().shards(NonZeroUsize::new(shards).unwrap()))
-}
-
-/// Has the engine serve a transport; returns when it has been opened.
-pub(crate) async fn serve(
-    engine: &Engine,
-    transport: Transport,
-    script: Script,
-    log: Log,
-) -> Connection {
-    let (opened, open) = oneshot::channel();
-    let script_open = handover().open.unwrap();
-    let handover = Handover::default().open(|connection| {
-        // Received below.
-        let _ = opened.send(connection.clone());
-        script_open(connection)
-    });
-    let options = Arc::new(script.options.clone());
-    let handler = script.handler(log);
-    let accept = engine.accept(transport, handover, options, handler);
-    accept.unwrap();
-    open.await.unwrap()
-}
-
-pub(crate) async fn tcp_pair() -> (TcpStream, Transport) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
-    (client, Transport::Tcp(listener.accept().unwrap().0))
-}
-
-pub(crate) async fn client<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocketStream<S> {
-    WebSocketStream::from_raw_socket(stream, Role::Client, None).await
-}
-
-pub(crate) async fn next<S: AsyncRead + AsyncWrite + Unpin>(
-    client: &mut WebSocketStream<S>,
-) -> Message {
-    timeout(PATIENCE, client.next())
-        .await
-        .expect("an answer")
-        .expect("an open stream")
-        .unwrap()
-}
-
-pub(crate) fn echo() -> Script {
-    Script::default().on_message(|connection, text| {
-        connection.send(Frame::text(text));
-        None
-    })
-}
+use crate::real::{
+    PATIENCE, client, drains_as_the_client_reads, echo, engine, is_closed_as_a_slow_reader, next,
+    serve, shut_down, tcp_pair,
+};
+use crate::support::{Log, Script};
 
 #[tokio::test]
 async fn messages_are_echoed_and_the_close_is_answered() {
@@ -96,9 +36,7 @@ async fn messages_are_echoed_and_the_close_is_answered() {
         assert_eq!(next(&mut client).await, Message::Close(None));
         assert!(timeout(PATIENCE, client.next()).await.unwrap().is_none());
         drop(client);
-        engine
-            .shutdown(CloseFrame::new(CloseCode::GOING_AWAY, ""), PATIENCE)
-            .await;
+        shut_down(&engine).await;
         assert_eq!(log.take().last().unwrap(), "close 1005 '' clean");
     }
 }
@@ -179,50 +117,14 @@ async fn work_of_handlers_may_use_the_runtime() {
 
 #[tokio::test]
 async fn a_large_backlog_drains_as_the_client_reads() {
-    let engine = engine(1);
-    let script = Script::default().options(|options| options.backlog.bytes = 64 << 20);
     let (stream, transport) = tcp_pair().await;
-    let connection = serve(&engine, transport, script, Log::default()).await;
-    let frame = Frame::binary(&[7; 60_000]);
-    for _ in 0..300 {
-        connection.send(frame.clone());
-    }
-    connection.close(None);
-    let mut client = client(stream).await;
-    for _ in 0..300 {
-        assert_eq!(next(&mut client).await.len(), 60_000);
-    }
-    assert_eq!(next(&mut client).await, Message::Close(None));
+    drains_as_the_client_reads(stream, transport).await;
 }
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_closed_before_the_kernel_holds_megabytes_for_it() {
-    let engine = engine(1);
-    let log = Log::default();
-    let script = Script::default().options(|options| {
-        options.backlog.bytes = 200_000;
-        options.close_timeout = Duration::from_millis(10);
-    });
     let (mut stream, transport) = tcp_pair().await;
-    let connection = serve(&engine, transport, script, log.clone()).await;
-    let room = engine.room("news");
-    connection.join(&room).unwrap();
-    // Each publication is a turn of the shard or a part of one; in the end it is too much.
-    while !room.is_empty() {
-        room.publish(Frame::binary(&[0; 10_000]));
-        tokio::task::yield_now().await;
-    }
-    engine
-        .shutdown(CloseFrame::new(CloseCode::GOING_AWAY, ""), PATIENCE)
-        .await;
-    assert_eq!(
-        log.take(),
-        [
-            "open",
-            "error: client reads too slowly",
-            "close 1013 'client reads too slowly' unclean"
-        ]
-    );
+    is_closed_as_a_slow_reader(transport).await;
     let mut rest = Vec::new();
     // It may end in a reset, as the connection was cut.
     match timeout(PATIENCE, stream.read_to_end(&mut rest))

@@ -1,5 +1,5 @@
-//! A simulated network with clients that speak the protocol and handlers that write down
-//! what they are told.
+//! A simulated network with clients that speak the protocol and handlers that write their calls
+//! down.
 
 use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};
@@ -30,7 +30,7 @@ pub(crate) fn world(shards: usize) -> World {
 }
 
 impl World {
-    /// A connected client whose handler only writes down.
+    /// Connects a client whose handler only writes its calls down.
     pub(crate) fn connect(&mut self) -> Peer {
         self.connect_to(Script::default())
     }
@@ -74,7 +74,7 @@ impl DerefMut for World {
     }
 }
 
-/// Both sides of one connection: the client, and what its handler was told.
+/// Both sides of a connection: the client, and the calls that its handler got.
 pub(crate) struct Peer {
     pub(crate) client: Client,
     decoder: Decoder,
@@ -145,7 +145,7 @@ pub(crate) fn close_frame(code: u16, reason: &str) -> Option<CloseFrame> {
     Some(CloseFrame::new(CloseCode::new(code), reason))
 }
 
-/// What a handler was told, in order.
+/// The calls that a handler got, in order.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -163,7 +163,7 @@ type OnOpen = Box<dyn FnMut(&Connection) -> Work + Send>;
 type OnMessage = Box<dyn FnMut(&Connection, &str) -> Work + Send>;
 type OnClose = Box<dyn FnMut(&Connection) -> Work + Send>;
 
-/// What a handler does besides writing down.
+/// The deeds of a handler besides writing its calls down.
 pub(crate) struct Script {
     pub(crate) options: SocketOptions,
     pub(crate) open: OnOpen,
@@ -248,12 +248,12 @@ struct Scripted {
     log: Log,
 }
 
-/// Calls what may have panicked in an earlier call.
+/// Locks a function that may have panicked in an earlier call.
 fn lock<T>(function: &Mutex<T>) -> MutexGuard<'_, T> {
     function.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What has a script's handler opened.
+/// A handover that opens a script's handler.
 pub(crate) fn handover() -> Handover {
     Handover::default().open(|connection| {
         let scripted = connection.handler::<Scripted>()?;
@@ -327,14 +327,14 @@ impl Future for Gate {
     }
 }
 
-/// Whether a future is done by now.
+/// Polls a future once. Returns whether it is done.
 pub(crate) fn is_done<F: Future>(future: Pin<&mut F>) -> bool {
     future
         .poll(&mut Context::from_waker(Waker::noop()))
         .is_ready()
 }
 
-/// Numbers that follow from a seed.
+/// Random numbers that follow from a seed.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -2,11 +2,10 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::SinkExt;
 use nextrush_engine::Transport;
-use nextrush_protocol::{CloseCode, CloseFrame, Frame, Opcode};
+use nextrush_protocol::{Frame, Opcode};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use socket2::SockRef;
@@ -17,7 +16,10 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::sockets::{PATIENCE, client, echo, engine, next, serve, tcp_pair};
+use crate::real::{
+    PATIENCE, client, drains_as_the_client_reads, echo, engine, is_closed_as_a_slow_reader, next,
+    serve, shut_down, tcp_pair,
+};
 use crate::support::{Log, Script, masked};
 
 /// Both ends after the handshake, and after the client has sent `sent` and the server's
@@ -101,9 +103,7 @@ async fn messages_are_echoed_and_the_end_is_said_in_tls_too() {
     let read = timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
     assert_eq!(read.unwrap().unwrap(), 0);
     drop(stream);
-    engine
-        .shutdown(CloseFrame::new(CloseCode::GOING_AWAY, ""), PATIENCE)
-        .await;
+    shut_down(&engine).await;
     assert_eq!(log.take().last().unwrap(), "close 1005 '' clean");
 }
 
@@ -123,29 +123,12 @@ async fn what_was_decrypted_before_the_engine_came_is_received() {
 
 #[tokio::test]
 async fn a_large_backlog_drains_as_the_client_reads() {
-    let engine = engine(1);
-    let script = Script::default().options(|options| {
-        options.backlog.bytes = 64 << 20;
-        options.close_timeout = PATIENCE;
-    });
     let (stream, transport) = tls_pair(&[]).await;
-    let connection = serve(&engine, transport, script, Log::default()).await;
-    for number in 0..300_usize {
-        connection.send(Frame::binary(&vec![number as u8; 60_000 + number]));
-    }
-    connection.close(None);
-    let mut client = client(stream).await;
-    for number in 0..300 {
-        let Message::Binary(data) = next(&mut client).await else {
-            panic!("a binary message was due");
-        };
-        assert!(data == vec![number as u8; 60_000 + number]);
-    }
-    assert_eq!(next(&mut client).await, Message::Close(None));
+    drains_as_the_client_reads(stream, transport).await;
 }
 
-/// What the kernel has left of the last record goes out, though the shard has nothing more
-/// to write.
+/// Tests that the rest of a record goes out which the kernel did not take, though the shard has
+/// nothing more to write.
 #[tokio::test]
 async fn the_rest_of_a_message_follows_when_the_client_reads() {
     let engine = engine(1);
@@ -176,31 +159,8 @@ async fn the_rest_of_a_message_follows_when_the_client_reads() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_closed() {
-    let engine = engine(1);
-    let log = Log::default();
-    let script = Script::default().options(|options| {
-        options.backlog.bytes = 200_000;
-        options.close_timeout = Duration::from_millis(10);
-    });
     let (_stream, transport) = tls_pair(&[]).await;
-    let connection = serve(&engine, transport, script, log.clone()).await;
-    let room = engine.room("news");
-    connection.join(&room).unwrap();
-    while !room.is_empty() {
-        room.publish(Frame::binary(&[0; 10_000]));
-        tokio::task::yield_now().await;
-    }
-    engine
-        .shutdown(CloseFrame::new(CloseCode::GOING_AWAY, ""), PATIENCE)
-        .await;
-    assert_eq!(
-        log.take(),
-        [
-            "open",
-            "error: client reads too slowly",
-            "close 1013 'client reads too slowly' unclean"
-        ]
-    );
+    is_closed_as_a_slow_reader(transport).await;
 }
 
 #[tokio::test]
@@ -217,9 +177,7 @@ async fn what_is_no_tls_breaks_the_transport_behind_what_came_before() {
     let _ = timeout(PATIENCE, stream.read_to_end(&mut rest))
         .await
         .unwrap();
-    engine
-        .shutdown(CloseFrame::new(CloseCode::GOING_AWAY, ""), PATIENCE)
-        .await;
+    shut_down(&engine).await;
     let log = log.take();
     assert_eq!(log[..2], ["open", "hello"]);
     assert!(log[2].starts_with("error: transport"), "{log:?}");
@@ -244,9 +202,7 @@ async fn an_end_below_tls_and_one_within_it_are_both_noticed() {
         let _ = timeout(PATIENCE, stream.read_to_end(&mut rest))
             .await
             .unwrap();
-        engine
-            .shutdown(CloseFrame::new(CloseCode::GOING_AWAY, ""), PATIENCE)
-            .await;
+        shut_down(&engine).await;
         assert_eq!(log.take(), ["open", "close 1006 '' unclean"]);
         drop(connection);
     }
