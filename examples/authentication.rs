@@ -35,7 +35,7 @@ enum Event<'a> {
 pub fn app(jwt: Jwt) -> App {
     let mut app = App::new();
     app.jwt(jwt);
-    let rooms = RoomManager::new(app.handle(), "private");
+    let rooms = RoomManager::new(&app, "private");
 
     // Protected WebSocket endpoint
     app.ws(

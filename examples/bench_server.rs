@@ -52,7 +52,7 @@ pub fn app(arguments: &Arguments) -> Result<App, OpenError> {
         builder = builder.broker(EmbeddedBroker::open(directory)?);
     }
     let mut app = builder.build();
-    let chat = ChatServer::new(app.handle());
+    let chat = ChatServer::new(&app, "chat");
 
     // Nothing is compressed for a client that does not offer it.
     app.options(SocketOptions::default().deflate(DeflateConfig::default()));

@@ -11,7 +11,7 @@ use nextrush::{App, AuthRejection, Authenticated, BoxError, ChatServer, Jwt, Roo
 pub fn app(jwt: Jwt) -> App {
     let mut app = App::new();
     app.jwt(jwt);
-    let chat = ChatServer::new(app.handle());
+    let chat = ChatServer::new(&app, "chat");
 
     app.ws(
         "/chat/:roomId",

@@ -13,9 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use nextrush::{
-    App, AuthRejection, Authenticated, BoxError, Jwt, LiveUpdates, PublishError, Socket,
-};
+use nextrush::topic::PublishError;
+use nextrush::{App, AuthRejection, Authenticated, BoxError, Jwt, LiveUpdates, Socket};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Deserialize, Serialize)]
@@ -128,7 +127,7 @@ impl axum::response::IntoResponse for Failure {
 pub fn app(jwt: Jwt) -> App {
     let mut app = App::new();
     app.jwt(jwt);
-    let live = LiveUpdates::new(app.handle());
+    let live = LiveUpdates::new(&app, "live");
     let blog = Blog {
         live: live.clone(),
         posts: Arc::default(),

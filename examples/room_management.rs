@@ -30,7 +30,7 @@ enum Event<'a> {
 /// The application, to be served or tested.
 pub fn app() -> App {
     let mut app = App::new();
-    let rooms = RoomManager::new(app.handle(), "rooms");
+    let rooms = RoomManager::new(&app, "rooms");
 
     // WebSocket with room management
     app.ws(

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use nextrush::{
-    App, ChannelPolicy, Channels, ChatServer, EmbeddedBroker, EngineConfig, LiveUpdates, OpenError,
-};
+use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::{App, ChatServer, EmbeddedBroker, EngineConfig, LiveUpdates, OpenError};
 
 use crate::config::{Config, Store};
 use crate::error::StartError;
@@ -36,8 +35,10 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     app.origins(config.origins.clone());
     app.jwt(config.jwt.clone());
 
-    let chat = ChatServer::new(app.handle());
-    let live = LiveUpdates::with(app.handle(), channels());
+    let chat = ChatServer::new(&app, "chat");
+    let live = LiveUpdates::builder()
+        .policies(channels())
+        .build(&app, "live");
     // Always the third: what is on disk goes by the order.
     let records = Records::new(app.handle());
 
@@ -100,11 +101,10 @@ fn operators(config: &Config) -> Option<Access> {
     }
 }
 
-fn channels() -> Channels {
+fn channels() -> ChannelPolicies {
     let policy = ChannelPolicy::new().history(UPDATES, UPDATES_AGE);
-    let channels = Channels::new().channel("posts", policy.clone());
-    channels
-        .and_then(|channels| channels.channel("post-:id", policy.clone()))
-        .and_then(|channels| channels.channel("presence-:name", policy.presence()))
-        .expect("all three are patterns")
+    ChannelPolicies::new()
+        .policy("posts", policy.clone())
+        .policy("post-:id", policy.clone())
+        .policy("presence-:name", policy.presence())
 }

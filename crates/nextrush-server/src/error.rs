@@ -1,6 +1,7 @@
 //! Why the server does not start.
 
-use nextrush::{OpenError, PublishError};
+use nextrush::OpenError;
+use nextrush::topic::PublishError;
 
 /// Why the server's application cannot be built.
 #[derive(Debug, thiserror::Error)]

@@ -20,6 +20,7 @@ use crate::auth::Jwt;
 use crate::server::{Listen, ToAddr};
 use crate::socket::audience::Audience;
 use crate::socket::handle::Handle;
+use crate::topic::Topic;
 use crate::upgrade::endpoint::Endpoint;
 use crate::upgrade::origin::OriginPolicy;
 use crate::upgrade::pattern;
@@ -217,6 +218,13 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         self.handle.rooms(names)
     }
 
+    /// A topic that remembers; see [`Handle::topic`].
+    #[must_use]
+    #[track_caller]
+    pub fn topic(&self, name: &str) -> Topic {
+        self.handle.topic(name)
+    }
+
     /// The application as an axum router: to serve it with another server, or to
     /// merge it into another router. Whoever serves it closes the sockets at the
     /// end with [`Handle::close_all`].
@@ -308,6 +316,12 @@ impl<S> fmt::Debug for AppBuilder<S> {
 impl<S: Clone + Send + Sync + 'static> Default for App<S> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl<S> AsRef<Handle> for App<S> {
+    fn as_ref(&self) -> &Handle {
+        &self.handle
     }
 }
 

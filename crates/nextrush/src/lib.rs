@@ -45,12 +45,12 @@ mod socket;
 mod metrics;
 
 // Topics that remember: subscribing, coming back, doing things once.
-mod topic;
+pub mod topic;
 
 // The guide's features on top.
 mod auth;
-mod chat;
-mod live;
+pub mod chat;
+pub mod live;
 mod room;
 
 #[cfg(feature = "testing")]
@@ -62,9 +62,9 @@ pub use chat::ChatServer;
 pub use error::{BoxError, Error, Result};
 #[cfg(feature = "tls")]
 pub use http::tls::{TlsConfig, TlsError};
-pub use live::policy::{Channel, ChannelPolicy, Channels, InvalidPattern};
-pub use live::{LiveUpdates, PublishError};
+pub use live::LiveUpdates;
 pub use message::command::decode as decode_command;
+pub use message::request::{Answer, CommandId, Request};
 pub use message::{
     CommandError, ErrorCode, ErrorMessage, InvalidTimestamp, InvalidUserId, Message, Outgoing,
     Timestamp, User, UserId,
@@ -81,10 +81,7 @@ pub use socket::rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, ra
 pub use socket::room_event::{RoomEvent, RoomEvents};
 pub use socket::room_name::{InvalidRoomName, RoomName};
 pub use socket::{Socket, Timer};
-pub use topic::presence::Snapshot as PresenceSnapshot;
-pub use topic::since::{InvalidSince, Since};
-pub use topic::slow_readers::{SlowReaderCounts, SlowReaders};
-pub use topic::topics::SubscribeError;
+pub use topic::Since;
 pub use upgrade::endpoint::Endpoint;
 pub use upgrade::origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use upgrade::place::place_by;

@@ -33,7 +33,7 @@ impl Handle {
     pub fn metrics(&self) -> Metrics {
         Metrics {
             engine: self.engine().metrics(),
-            published: self.topics().published(),
+            published: self.local_topics().published(),
         }
     }
 }

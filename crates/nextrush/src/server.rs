@@ -162,6 +162,8 @@ impl Listen {
         let addresses = Addresses::new(self.connections_per_address);
         let accepting = accept_loop(listener, Arc::new(http), addresses, stopped);
         let accepting = tokio::spawn(accepting);
+        let handle = self.handle.clone();
+        tokio::spawn(async move { handle.warn_of_unclaimed_topics().await });
         Ok(Server {
             address,
             handle: self.handle,

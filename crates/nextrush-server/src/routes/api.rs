@@ -9,9 +9,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use nextrush::live::PresenceSnapshot;
+use nextrush::topic::PublishError;
 use nextrush::{
     App, CommandKey, ErrorCode, ErrorMessage, Handle, HistoryQuery, LiveUpdates, Position,
-    PresenceSnapshot, Publication, PublishError, Published, Socket, Timestamp, UserId,
+    Publication, Published, Socket, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -315,11 +317,11 @@ async fn presence(
     query: Result<Query<PresenceOf>, QueryRejection>,
 ) -> Result<Json<PresenceSnapshot>, Refusal> {
     let Query(PresenceOf { channel }) = query?;
-    Ok(Json(live.members(&channel)))
+    Ok(Json(live.members(&channel).await))
 }
 
 async fn channels(State(Api { live, .. }): State<Api>) -> Json<ChannelList> {
-    Json(live.channels().into_iter().collect())
+    Json(live.local_channels().into_iter().collect())
 }
 
 #[derive(Deserialize)]

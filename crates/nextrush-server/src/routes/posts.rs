@@ -11,10 +11,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use nextrush::{
-    Authenticated, ChannelPolicy, Channels, ErrorCode, Handle, HistoryQuery, LiveUpdates,
-    PublishError, Timestamp, User,
-};
+use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::topic::PublishError;
+use nextrush::{Authenticated, ErrorCode, Handle, HistoryQuery, LiveUpdates, Timestamp, User};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -290,8 +289,12 @@ pub(crate) struct Records(LiveUpdates);
 impl Records {
     pub(crate) fn new(app: &Handle) -> Self {
         let newest = ChannelPolicy::new().history(1, Duration::MAX);
-        let channels = Channels::new().channel(":id", newest);
-        Self(LiveUpdates::with(app, channels.expect("it is a pattern")))
+        let channels = ChannelPolicies::new().policy(":id", newest);
+        Self(
+            LiveUpdates::builder()
+                .policies(channels)
+                .build(app, "posts"),
+        )
     }
 
     async fn read(&self, id: u64) -> Result<Option<Post>, PublishError> {

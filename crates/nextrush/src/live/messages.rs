@@ -1,17 +1,15 @@
-//! What goes over the wire between `LiveUpdates` and a client.
+//! The messages between live updates and a client.
 
+use nextrush_broker::{Epoch, Position};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::message::Outgoing;
-use crate::message::Timestamp;
-use crate::message::{ErrorCode, ErrorMessage};
-use crate::topic::presence::{Diff, Snapshot};
-use crate::topic::since::{Recovered, Since};
-use crate::topic::topics::SubscribeError;
+use super::roster::{Diff, PresenceSnapshot};
+use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};
+use crate::topic::{Recovered, Since, SubscribeError};
 
-/// What a client may send.
+/// A message from a client.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(super) enum Command {
@@ -22,7 +20,7 @@ pub(super) enum Command {
     Unsubscribe {
         channel: String,
     },
-    /// What it holds is taken from the message as it is.
+    /// Its data is taken from the text of the message.
     Publish,
     Presence {
         channel: String,
@@ -33,15 +31,15 @@ pub(super) enum Command {
     },
 }
 
-/// What a client gets.
+/// A message to a client.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(super) enum Event<'a> {
     Subscribed {
         channel: &'a str,
-        epoch: String,
-        /// The top: what is published next has one more.
-        offset: u64,
+        /// Its offset is the top: what is published next has one more.
+        #[serde(flatten)]
+        position: Position,
         #[serde(flatten)]
         recovered: Recovered,
         /// Whether offsets may be left out, as only the newest update matters.
@@ -57,25 +55,29 @@ pub(super) enum Event<'a> {
         timestamp: Timestamp,
         offset: u64,
     },
-    /// What the client will not get.
+    /// Updates that the client will not get.
     Gap {
         channel: &'a str,
         from: u64,
         to: u64,
-        epoch: String,
+        epoch: Epoch,
     },
     Presence {
         channel: &'a str,
         #[serde(flatten)]
-        snapshot: Snapshot,
+        snapshot: PresenceSnapshot,
     },
     PresenceDiff {
         channel: &'a str,
         #[serde(flatten)]
         diff: Diff,
     },
-    /// To a command with an id that has no answer of its own.
-    Ack,
+    /// The answer to a command with an id that has no other; with the place of what it
+    /// published.
+    Ack {
+        #[serde(flatten)]
+        published: Option<Position>,
+    },
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -89,11 +91,13 @@ impl From<Event<'_>> for Outgoing {
     }
 }
 
-/// What a client gets that could not subscribe.
-pub(super) fn refusal(channel: &str, error: &SubscribeError) -> ErrorMessage {
+/// The answer to a client that could not subscribe.
+pub(super) fn refusal(channel: &str, error: SubscribeError) -> ErrorMessage {
+    let details = error.to_string();
     let (code, message) = match error {
+        SubscribeError::Refused(Some(refusal)) => return *refusal,
         SubscribeError::InvalidName => (ErrorCode::InvalidName, "Invalid channel name"),
-        SubscribeError::Refused | SubscribeError::GivenUp => {
+        SubscribeError::Refused(None) | SubscribeError::GivenUp => {
             (ErrorCode::SubscribeRefused, "Subscription refused")
         }
         SubscribeError::TooManyChannels { .. } => (ErrorCode::TooManyChannels, "Too many channels"),
@@ -102,5 +106,5 @@ pub(super) fn refusal(channel: &str, error: &SubscribeError) -> ErrorMessage {
             (ErrorCode::Unavailable, "Channel unavailable")
         }
     };
-    ErrorMessage::new(code, message).details(error.to_string())
+    ErrorMessage::new(code, message).details(details)
 }

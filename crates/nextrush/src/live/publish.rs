@@ -1,28 +1,19 @@
 //! Publishing by clients, where the channel's policy lets them.
 
 use nextrush_broker::Position;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{LiveUpdates, PublishError};
-use crate::message::Message;
-use crate::message::User;
-use crate::message::command::CommandError;
+use super::LiveUpdates;
+use super::messages::Event;
 use crate::message::request::{Answer, CommandId};
-use crate::message::{ErrorCode, ErrorMessage};
+use crate::message::{CommandError, ErrorCode, ErrorMessage, Message, User};
 use crate::socket::Socket;
-
-/// To a publication with an id.
-#[derive(Serialize)]
-#[serde(tag = "type", rename = "ack")]
-struct Done {
-    epoch: String,
-    offset: u64,
-}
+use crate::topic::PublishError;
 
 impl LiveUpdates {
-    /// Publishes what `message` holds as its data, if the socket may; once, where the client
-    /// has a user and gives an id.
+    /// Publishes the data of `message`, if the socket may; once, where the client has a user
+    /// and gives an id.
     pub(super) async fn answer_publish(
         &self,
         socket: &Socket,
@@ -31,9 +22,9 @@ impl LiveUpdates {
         id: Option<&CommandId>,
     ) {
         match self.publish_for(socket, user, message, id).await {
-            Ok(Position { epoch, offset }) if id.is_some() => {
-                let epoch = epoch.to_string();
-                socket.send(Answer::new(Done { epoch, offset }, id));
+            Ok(position) if id.is_some() => {
+                let published = Some(position);
+                socket.send(Answer::new(Event::Ack { published }, id));
             }
             Ok(_) => {}
             Err(refusal) => socket.send(Answer::new(refusal, id)),
@@ -47,7 +38,8 @@ impl LiveUpdates {
         message: &Message,
         id: Option<&CommandId>,
     ) -> Result<Position, ErrorMessage> {
-        if !self.0.channels.have_publishing_clients() {
+        let policies = &self.live().policies;
+        if !policies.have_publishing_clients() {
             return Err(CommandError::UnknownType.to_message());
         }
         let invalid = || ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format");
@@ -55,27 +47,32 @@ impl LiveUpdates {
         let text = String::from_utf8_lossy(message.as_bytes());
         let Fields { channel, data } = serde_json::from_str(&text).map_err(|_| invalid())?;
         let channel = &*channel;
-        if self.topic(channel).is_none() {
-            return Err(refusal(channel, &PublishError::InvalidName));
-        }
-        if !self.0.channels.may_publish(socket, channel) {
-            return Err(ErrorMessage::new(
-                ErrorCode::PublishRefused,
-                "Publishing refused",
-            ));
-        }
+        let topic = self
+            .0
+            .topic(channel)
+            .map_err(|error| refusal(channel, &error.into()))?;
+        let asked = policies.ask_to_publish(socket, user, channel, data).await;
+        asked.map_err(|refusal| {
+            refusal.unwrap_or_else(|| {
+                ErrorMessage::new(ErrorCode::PublishRefused, "Publishing refused")
+            })
+        })?;
         let key = match (user, id) {
-            (Some(user), Some(id)) => {
-                let scope = format!("live/{}", self.0.owner);
-                let key = id.key(&scope, &user.id);
-                Some(key.ok_or_else(|| invalid().details("id and user are too long"))?)
-            }
+            (Some(user), Some(id)) => Some(
+                self.0
+                    .command_key(&user.id, id)
+                    .map_err(|_| invalid().details("id and user are too long"))?,
+            ),
             (None, _) | (_, None) => None,
         };
-        let published = self.append(channel, data, key).await;
-        published
-            .map(|published| published.position)
-            .map_err(|error| refusal(channel, &error))
+        let published = match key {
+            Some(key) => topic
+                .publish_once(data, key)
+                .await
+                .map(|once| once.position),
+            None => topic.publish(data).await,
+        };
+        published.map_err(|error| refusal(channel, &error))
     }
 }
 

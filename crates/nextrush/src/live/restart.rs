@@ -1,75 +1,84 @@
-//! Who is in a channel, from one process to the next.
+//! The members of a channel, from one process to the next.
 //!
 //! A process that drains leaves behind who was there, and the next one waits for them as for
 //! anybody whose connection is lost.
 
-use nextrush_broker::{BrokerError, HistoryQuery, Publish, Retention, Topic};
+use nextrush_broker::{BrokerError, HistoryQuery, Retention};
 
-use super::LiveUpdates;
-use crate::topic::presence::{GRACE, Snapshot};
+use super::dialect::{Live, announce};
+use super::roster::{GRACE, LeftBehind};
+use crate::topic::{InvalidTopicName, Topic};
 
-impl LiveUpdates {
+impl Live {
     /// Leaves behind who was in a channel, when everybody has been sent away from it.
-    pub(super) async fn hand_over(&self, topic: &Topic) {
-        if !self.0.app.is_draining() || self.topics().subscribers(topic) > 0 {
+    pub(super) async fn hand_over(&self, channel: &str) {
+        if !self.app.is_draining() || !self.policies.has_presence(channel) {
             return;
         }
-        let snapshot = self.0.presence.snapshot(topic);
-        let Some(left_behind) = left_behind(topic).filter(|_| !snapshot.is_empty()) else {
+        let Some(members) = self.presence.leave_behind(channel) else {
             return;
         };
-        let data = serde_json::to_vec(&snapshot).expect("a snapshot has string keys only");
-        let publish = Publish::new(data).retain(Retention::count(1).max_age(GRACE));
-        if let Err(error) = self.topics().publish(&left_behind, publish).await {
-            tracing::warn!(%error, %topic, "the next process will not know who was there");
+        let Ok(topic) = self.left_behind(channel) else {
+            return;
+        };
+        let topic = topic.retain(Retention::count(1).max_age(GRACE));
+        if let Err(error) = topic.publish(&members).await {
+            tracing::warn!(%error, channel, "the next process will not know who was there");
         }
     }
 
     /// Waits for those who were in the channel before a restart. Done once for each channel, and
     /// only while they could be waited for.
-    pub(super) async fn take_over(&self, topic: &Topic) {
+    pub(super) async fn take_over(&self, topic: &Topic<Self>) {
+        let channel = topic.name();
         let until_ms = u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX);
         if self.now_ms() >= until_ms {
-            self.0.taken_over.lock().clear();
+            self.taken_over.lock().clear();
             return;
         }
-        if self.0.taken_over.lock().contains(topic) {
+        if self.taken_over.lock().contains(channel) {
             return;
         }
-        match self.read_left_behind(topic).await {
+        match self.read_left_behind(channel).await {
             Ok(before) => {
-                // The first one to have read it.
-                if self.0.taken_over.lock().insert(topic.clone())
+                // Only the first one to have read it goes on.
+                if self.taken_over.lock().insert(channel.to_owned())
                     && let Some(before) = before
                 {
-                    self.0.presence.take_over(topic, before, until_ms);
-                    self.wait_for_lost(topic.clone());
+                    self.presence.take_over(channel, before, until_ms);
+                    tokio::spawn(expire_later(topic.clone()));
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, %topic, "it cannot be read who was there before");
+                tracing::warn!(%error, channel, "it cannot be read who was there before");
             }
         }
     }
 
-    async fn read_left_behind(&self, topic: &Topic) -> Result<Option<Snapshot>, BrokerError> {
-        let Some(left_behind) = left_behind(topic) else {
+    async fn read_left_behind(&self, channel: &str) -> Result<Option<LeftBehind>, BrokerError> {
+        let Ok(topic) = self.left_behind(channel) else {
             return Ok(None);
         };
-        let broker = self.topics().broker();
-        let history = broker
-            .history(&left_behind, HistoryQuery::Latest(1))
-            .await?;
+        let history = topic.history(HistoryQuery::Latest(1)).await?;
         let newest = history.publications.last();
-        let snapshot = newest.map(|newest| serde_json::from_slice(&newest.data));
-        Ok(snapshot.transpose().unwrap_or_else(|error| {
-            tracing::error!(%error, %topic, "what was left behind is no snapshot");
+        let members = newest.map(|newest| serde_json::from_slice(&newest.data));
+        Ok(members.transpose().unwrap_or_else(|error| {
+            tracing::error!(channel, %error, "the members that were left behind cannot be read");
             None
         }))
     }
+
+    /// The topic that keeps who was in a channel.
+    fn left_behind(&self, channel: &str) -> Result<Topic, InvalidTopicName> {
+        let name = format!("presence/{}/{channel}", self.name);
+        self.app.try_topic(&name)
+    }
 }
 
-/// Where it is kept who was in a channel.
-fn left_behind(topic: &Topic) -> Option<Topic> {
-    Topic::try_from(format!("presence/{topic}")).ok()
+/// Tells a channel of those who have not come back.
+async fn expire_later(topic: Topic<Live>) {
+    tokio::time::sleep(GRACE).await;
+    let live = topic.topics().dialect();
+    let left = live.presence.expire(topic.name(), live.now_ms());
+    topic.locked(|channel| announce(channel, left));
 }

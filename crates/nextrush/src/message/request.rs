@@ -1,6 +1,6 @@
 //! Commands with an id, and answers that carry it.
 
-use nextrush_broker::CommandKey;
+use nextrush_broker::{CommandKey, CommandKeyError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -15,20 +15,23 @@ use super::user::UserId;
 /// The longest id in bytes.
 const ID_BYTES: usize = 64;
 
-/// A command as a client gave it.
-pub(crate) struct Request<T> {
-    pub(crate) command: T,
-    pub(crate) id: Option<CommandId>,
+/// A command of a client, with the id of the message.
+#[derive(Clone, Debug)]
+pub struct Request<T> {
+    /// The command.
+    pub command: T,
+    /// The id that its answer carries.
+    pub id: Option<CommandId>,
 }
 
-/// What a client calls one of its commands: 1 to 64 bytes.
+/// The name that a client gives one of its commands: a text of 1 to 64 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub(crate) struct CommandId(String);
+pub struct CommandId(String);
 
-/// An answer, with the id of the command that it answers.
-#[derive(Serialize)]
-pub(crate) struct Answer<'a, E> {
+/// An answer with the id of the command that it answers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Answer<'a, E> {
     #[serde(flatten)]
     event: E,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,11 +39,19 @@ pub(crate) struct Answer<'a, E> {
 }
 
 impl<'a, E: Serialize> Answer<'a, E> {
-    pub(crate) fn new(event: E, id: Option<&'a CommandId>) -> Self {
+    /// An event as an answer.
+    #[must_use]
+    pub fn new(event: E, id: Option<&'a CommandId>) -> Self {
         Self { event, id }
     }
 
-    pub(crate) fn to_json(&self) -> String {
+    /// The answer as JSON.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the event is not written as a JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("an answer has string keys only")
     }
 }
@@ -53,7 +64,11 @@ impl<E: Serialize> From<Answer<'_, E>> for Outgoing {
 
 impl<T: DeserializeOwned> Request<T> {
     /// Reads a message; what cannot be read comes as the answer to the client.
-    pub(crate) fn read(message: &Message) -> Result<Self, Outgoing> {
+    ///
+    /// # Errors
+    ///
+    /// The answer to a client whose message is no such command.
+    pub fn read(message: &Message) -> Result<Self, Outgoing> {
         let text = String::from_utf8_lossy(message.as_bytes());
         let command = command::decode::<T>(&text).map_err(|error| error.to_message());
         let id = match CommandId::find(&text) {
@@ -93,12 +108,11 @@ impl CommandId {
         }
     }
 
-    /// The key under which the broker remembers the command of a user; `None` if it would
-    /// be too long.
-    pub(crate) fn key(&self, scope: &str, user: &UserId) -> Option<CommandKey> {
+    /// The key under which the broker remembers the command of a user.
+    pub(crate) fn key(&self, scope: &str, user: &UserId) -> Result<CommandKey, CommandKeyError> {
         // The end of the user's JSON can be told, so no two pairs share a key.
         let user = serde_json::json!(user);
-        CommandKey::try_from(&*format!("{scope}/{user}/{}", self.0)).ok()
+        CommandKey::try_from(&*format!("{scope}/{user}/{}", self.0))
     }
 }
 
@@ -131,6 +145,6 @@ mod tests {
         assert_ne!(key(1.into(), "23"), key(12.into(), "3"));
         assert_ne!(key("a".into(), "b"), key("ab".into(), "b"));
         assert_ne!(key("a\"b".into(), "c"), key("a".into(), "b\"c"));
-        assert_eq!(key("x".repeat(2000).into(), "c"), None);
+        assert!(key("x".repeat(2000).into(), "c").is_err());
     }
 }

@@ -26,7 +26,7 @@ use crate::socket::room_name::RoomName;
 /// use nextrush::{App, RoomManager, RoomName, Socket};
 ///
 /// let mut app = App::new();
-/// let rooms = RoomManager::new(app.handle(), "rooms");
+/// let rooms = RoomManager::new(&app, "rooms");
 /// app.ws("/rooms/:room", async move |socket: Socket, Path(room): Path<RoomName>| {
 ///     rooms.join_room(room.as_str(), &socket).await?;
 ///     rooms.broadcast_to_room(room.as_str(), "hello, everyone", None);
@@ -78,7 +78,8 @@ impl RoomManager {
     /// Panics when the application has a manager of this name already, as axum does for a
     /// route, and when the name is not 1 to 32 characters of `a-z`, `0-9` and `-`.
     #[must_use]
-    pub fn new(app: &Handle, name: &str) -> Self {
+    pub fn new(app: &impl AsRef<Handle>, name: &str) -> Self {
+        let app = app.as_ref();
         app.claim("room manager", name);
         Self(Arc::new(Inner {
             app: app.clone(),

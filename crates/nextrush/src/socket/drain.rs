@@ -19,9 +19,13 @@ struct Reconnect {
     after_ms: u64,
 }
 
-/// Has the socket's client be told when to come back, before it is closed.
-pub(crate) fn tell(socket: &Socket) {
-    socket.set_data(IsTold);
+impl Socket {
+    /// Has the client told when to come back by a message,
+    /// `{"type":"reconnect","afterMs":…}`, before a [drain](crate::Handle::drain) closes the
+    /// socket, and not only by the reason of the close frame.
+    pub fn tell_reconnect(&self) {
+        self.set_data(IsTold);
+    }
 }
 
 /// Closes the sockets, each with its own time to come back, evenly over the window.

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -51,7 +51,6 @@ struct Inner {
     broker: Arc<dyn Broker>,
     parts: AppParts,
     names: PartNames,
-    owners: AtomicU64,
     is_draining: AtomicBool,
 }
 
@@ -62,7 +61,6 @@ impl Handle {
             broker,
             parts: AppParts::default(),
             names: PartNames::default(),
-            owners: AtomicU64::new(0),
             is_draining: AtomicBool::new(false),
         }))
     }
@@ -173,12 +171,6 @@ impl Handle {
         self.0.is_draining.load(Ordering::Relaxed)
     }
 
-    /// A number that tells parts of the application apart. It depends on the
-    /// order of their creation only, so that it is the same after a restart.
-    pub(crate) fn next_owner(&self) -> u64 {
-        self.0.owners.fetch_add(1, Ordering::Relaxed)
-    }
-
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
     }
@@ -196,10 +188,16 @@ impl Handle {
     ///
     /// # Panics
     ///
-    /// Panics when a part of this kind has the name already, as axum does for a route, and
-    /// when it is not 1 to 32 characters of `a-z`, `0-9` and `-`.
+    /// Panics when a part has the name already, as axum does for a route, and when it is not
+    /// 1 to 32 characters of `a-z`, `0-9` and `-`.
+    #[track_caller]
     pub(crate) fn claim(&self, kind: &'static str, name: &str) {
         self.0.names.claim(kind, name);
+    }
+
+    /// The kind of the part that has this name.
+    pub(crate) fn kind_of_part(&self, name: &str) -> Option<&'static str> {
+        self.0.names.kind(name)
     }
 
     pub(crate) fn internal_room(&self, name: &str) -> Audience {
@@ -220,6 +218,14 @@ impl Handle {
     pub(crate) fn leave(&self, socket: &Socket, name: &str) -> bool {
         let room = self.0.engine.find_room(name);
         room.is_some_and(|room| socket.connection().leave(&room))
+    }
+}
+
+/// Lets the parts of an application be made from its handle or from the
+/// [`App`](crate::App) itself.
+impl AsRef<Self> for Handle {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

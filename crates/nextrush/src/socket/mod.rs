@@ -10,7 +10,7 @@ pub(crate) mod join;
 mod kept;
 mod listeners;
 pub(crate) mod offload;
-mod parts;
+pub(crate) mod parts;
 pub(crate) mod rate_limit;
 pub(crate) mod room_event;
 pub(crate) mod room_key;

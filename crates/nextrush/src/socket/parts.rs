@@ -1,7 +1,8 @@
 //! Parts of an application that modules above the socket keep with it, and their names.
 
 use std::any::{Any, TypeId};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -29,9 +30,15 @@ impl AppParts {
 /// The longest name of a part in bytes.
 const NAME_LIMIT: usize = 32;
 
-/// Names of parts that an application can have several of, each taken once.
+/// The kinds of an application's parts by their names, each of which is taken once.
 #[derive(Default)]
-pub(super) struct PartNames(Mutex<HashSet<(&'static str, Box<str>)>>);
+pub(super) struct PartNames(Mutex<HashMap<Box<str>, &'static str>>);
+
+/// Whether a text can name a part of an application: 1 to 32 of `a-z`, `0-9` and `-`.
+pub(crate) fn is_part_name(name: &str) -> bool {
+    let is_allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    (1..=NAME_LIMIT).contains(&name.len()) && name.bytes().all(is_allowed)
+}
 
 impl PartNames {
     /// Takes a name.
@@ -39,17 +46,28 @@ impl PartNames {
     /// # Panics
     ///
     /// Panics when the name is taken, and when it is no name.
+    #[track_caller]
     pub(super) fn claim(&self, kind: &'static str, name: &str) {
-        let is_allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
         assert!(
-            (1..=NAME_LIMIT).contains(&name.len()) && name.bytes().all(is_allowed),
+            is_part_name(name),
             "a {kind} cannot be named {name:?}: a name has 1 to {NAME_LIMIT} characters of a-z, \
              0-9 and -"
         );
-        assert!(
-            self.0.lock().insert((kind, name.into())),
-            "the application has a {kind} named {name:?} already; clones of it are the same one"
+        let taken = match self.0.lock().entry(name.into()) {
+            Entry::Vacant(free) => {
+                free.insert(kind);
+                return;
+            }
+            Entry::Occupied(taken) => *taken.get(),
+        };
+        panic!(
+            "the application has a {taken} named {name:?} already; clones of it are the same one"
         );
+    }
+
+    /// The kind of the part that has this name.
+    pub(super) fn kind(&self, name: &str) -> Option<&'static str> {
+        self.0.lock().get(name).copied()
     }
 }
 
@@ -65,15 +83,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_taken_once_for_each_kind() {
+    fn a_name_is_taken_once() {
         let names = PartNames::default();
         names.claim("chat", "a");
         names.claim("chat", "b");
-        names.claim("room manager", "a");
-        assert_eq!(
-            message(|| names.claim("chat", "a")),
-            "the application has a chat named \"a\" already; clones of it are the same one"
-        );
+        assert_eq!(names.kind("b"), Some("chat"));
+        assert_eq!(names.kind("c"), None);
+        for kind in ["chat", "room manager"] {
+            assert_eq!(
+                message(|| names.claim(kind, "a")),
+                "the application has a chat named \"a\" already; clones of it are the same one"
+            );
+        }
     }
 
     #[test]

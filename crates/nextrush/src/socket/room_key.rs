@@ -17,6 +17,11 @@ pub(crate) fn of_owner(kind: &str, owner: impl fmt::Display, name: &str) -> Stri
     format!("\0{kind}/{owner}/{name}")
 }
 
+/// Every socket of a user in one part of the application.
+pub(crate) fn of_part(kind: &str, part: &str, user: &UserId) -> String {
+    format!("\0{kind}/{part}/{}", serde_json::json!(user))
+}
+
 /// The subscribers of a topic.
 pub(crate) fn of_topic(topic: &nextrush_broker::Topic) -> String {
     format!("{TOPIC}{topic}")

@@ -1,9 +1,44 @@
-//! Topics that remember: publishing, subscribing, coming back, doing things once.
+//! Topics that remember: publishing with a position, subscribing without a gap, coming back.
+//!
+//! A [`Topic`] is a numbered stream of publications that the [broker](crate::broker) keeps.
+//! Sockets subscribe to it, with the position up to which they have seen it, and get what
+//! they missed and then what is published: each once, in order, or a message that says what
+//! they will not get. [`Handle::topic`](crate::Handle::topic) gives a topic by name; a family
+//! of [`Topics`] has a [`Dialect`] of its own, which says what all that looks like on the
+//! wire. [`ChatServer`](crate::ChatServer) and [`LiveUpdates`](crate::LiveUpdates) are such
+//! families.
 
-pub(crate) mod feed;
-pub(crate) mod once;
-pub(crate) mod presence;
-pub(crate) mod since;
-pub(crate) mod slow_readers;
-pub(crate) mod stream;
-pub(crate) mod topics;
+// Public: names, families, dialects.
+mod dialect;
+mod entry;
+mod error;
+mod family;
+mod handle;
+mod json;
+mod members;
+mod name;
+mod since;
+mod slow_readers;
+
+// What they stand on: this node's subscribers, and how they keep up.
+mod bounds;
+mod claims;
+mod encoded;
+mod heal;
+mod local;
+mod newest;
+mod once;
+mod subscriptions;
+
+pub use bounds::newest_within;
+pub use dialect::{Arrival, CatchUp, Dialect, Gap, Leaver};
+pub use entry::{Entry, Wish};
+pub use error::{InvalidTopicName, PublishError, SubscribeError};
+pub use family::Topics;
+pub use handle::Topic;
+pub use json::Json;
+pub use local::Locked;
+pub use members::{Profile, ShowUser, show_user};
+pub use newest::newest_by_key;
+pub use since::{InvalidSince, Recovered, Since, Unrecovered};
+pub use slow_readers::{SlowReaderCounts, SlowReaderPolicy, SlowReaders};

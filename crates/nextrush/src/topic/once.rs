@@ -9,16 +9,16 @@ use nextrush_broker::{Broker, BrokerError, CommandKey};
 use parking_lot::Mutex;
 
 /// For how long a repeat is recognised.
-pub(crate) const WINDOW: Duration = Duration::from_secs(120);
+pub(super) const WINDOW: Duration = Duration::from_secs(120);
 
 /// Commands that are being executed, so that the same one is not begun twice.
 #[derive(Debug, Default)]
-pub(crate) struct Repeats(Mutex<HashMap<CommandKey, Arc<tokio::sync::Mutex<()>>>>);
+pub(super) struct Repeats(Mutex<HashMap<CommandKey, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Repeats {
     /// The answer to a command: the one that is remembered, or what `execute` gives, which
     /// is remembered from then on.
-    pub(crate) async fn answer(
+    pub(super) async fn answer(
         &self,
         broker: &dyn Broker,
         key: CommandKey,

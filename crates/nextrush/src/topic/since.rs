@@ -10,12 +10,6 @@ use std::sync::Arc;
 
 use crate::message::{ErrorCode, ErrorMessage};
 
-/// The most publications that a client gets after coming back.
-pub(crate) const LIMIT: usize = 300;
-/// How many bytes these may have together: half of the default backlog, over which a
-/// client that does not read at once is closed.
-pub(crate) const LIMIT_BYTES: usize = 512 * 1024;
-
 /// A client's position in a topic: it has seen everything up to `offset`, in the stream
 /// that bears this `epoch`.
 ///
@@ -40,23 +34,33 @@ pub struct Since {
 }
 
 impl Since {
-    /// What has to be read to tell whether the client can recover.
-    pub(crate) fn query(&self) -> HistoryQuery {
+    /// The most publications that a client gets after coming back.
+    pub const MAX_PUBLICATIONS: usize = 300;
+
+    /// The most bytes of JSON that these have together: half of the default backlog, over which
+    /// a client that does not read at once is closed.
+    pub const MAX_BYTES: usize = 512 * 1024;
+
+    /// The query that reads enough of a history to tell whether the client can recover.
+    #[must_use]
+    pub fn query(&self) -> HistoryQuery {
         HistoryQuery::After {
             offset: self.offset,
-            limit: LIMIT,
+            limit: Self::MAX_PUBLICATIONS,
         }
     }
 
-    /// What the client missed, out of what was read.
+    /// The publications that the client missed, out of a history that was read with
+    /// [`query`](Self::query) or reaches further back.
     ///
     /// Never partial, never silent: everything after its offset up to the top, or a
     /// reason. An idle client recovers even when all history has expired, as its offset
-    /// is the top.
-    pub(crate) fn missed<'a>(
-        &self,
-        history: &'a History,
-    ) -> Result<&'a [Arc<Publication>], Unrecovered> {
+    /// is the top. No more than 300 publications and 512 KiB of them are sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Unrecovered`] says why the client cannot have all of them.
+    pub fn missed<'a>(&self, history: &'a History) -> Result<&'a [Arc<Publication>], Unrecovered> {
         let Position { epoch, offset: top } = history.position;
         if self.epoch.parse() != Ok(epoch) {
             return Err(Unrecovered::Epoch);
@@ -71,7 +75,7 @@ impl Since {
             (Some(first), Some(last)) => first.offset == self.offset + 1 && last.offset == top,
             _ => self.offset == top,
         };
-        if is_whole && bytes(missed) <= LIMIT_BYTES {
+        if is_whole && bytes(missed) <= Self::MAX_BYTES {
             Ok(missed)
         } else {
             Err(Unrecovered::History)
@@ -84,9 +88,10 @@ fn bytes(publications: &[Arc<Publication>]) -> usize {
 }
 
 /// Why a client that came back cannot have what it missed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Unrecovered {
+pub enum Unrecovered {
     /// Its position is of another stream: this one began anew.
     Epoch,
     /// The history does not reach back so far, or what was missed is more than is sent.
@@ -95,22 +100,20 @@ pub(crate) enum Unrecovered {
     Ahead,
 }
 
-/// What an answer says of recovery; nothing to a client that gave no position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Recovered {
+/// The fields `recovered` and `reason` of an answer; none to a client that gave no position.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct Recovered {
     #[serde(skip_serializing_if = "Option::is_none")]
     recovered: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Unrecovered>,
 }
 
-impl<T> From<&Option<Result<T, Unrecovered>>> for Recovered {
-    fn from(outcome: &Option<Result<T, Unrecovered>>) -> Self {
+impl From<Option<Result<(), Unrecovered>>> for Recovered {
+    fn from(outcome: Option<Result<(), Unrecovered>>) -> Self {
         Self {
-            recovered: outcome.as_ref().map(Result::is_ok),
-            reason: outcome
-                .as_ref()
-                .and_then(|outcome| outcome.as_ref().err().copied()),
+            recovered: outcome.map(|outcome| outcome.is_ok()),
+            reason: outcome.and_then(Result::err),
         }
     }
 }
@@ -216,8 +219,8 @@ mod tests {
     #[test]
     fn more_bytes_than_a_client_may_fall_behind_are_not_sent() {
         for (size, expected) in [
-            (LIMIT_BYTES / 2, Ok(())),
-            (LIMIT_BYTES / 2 + 1, Err(Unrecovered::History)),
+            (Since::MAX_BYTES / 2, Ok(())),
+            (Since::MAX_BYTES / 2 + 1, Err(Unrecovered::History)),
         ] {
             let history = history(2, [1, 2], size);
             let epoch = history.position.epoch.to_string();

@@ -1,6 +1,9 @@
 //! What becomes of subscribers that read more slowly than a topic publishes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use nextrush_broker::Retention;
 
 /// What becomes of a subscriber that reads more slowly than its channel publishes.
 ///
@@ -49,27 +52,84 @@ pub struct SlowReaderCounts {
     pub missed: u64,
 }
 
+/// The treatment of a topic's slow readers, with its settings.
+#[derive(Clone, Debug)]
+pub struct SlowReaderPolicy {
+    pub(super) slow_readers: SlowReaders,
+    pub(super) key: Option<Arc<str>>,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl SlowReaderPolicy {
+    /// A policy without a key that counts for itself alone.
+    #[must_use]
+    pub fn new(slow_readers: SlowReaders) -> Self {
+        Self {
+            slow_readers,
+            key: None,
+            counters: Arc::default(),
+        }
+    }
+
+    /// The default for topics that remember so much: [`SlowReaders::Heal`] with a history, else
+    /// [`SlowReaders::Close`].
+    #[must_use]
+    pub fn of(retention: Retention) -> Self {
+        Self::new(match retention.count {
+            0 => SlowReaders::Close,
+            _ => SlowReaders::Heal,
+        })
+    }
+
+    /// Has [`SlowReaders::Latest`] keep the newest of each key: a JSON pointer (RFC 6901) into
+    /// the publications' data.
+    #[must_use]
+    pub fn key(self, pointer: impl Into<Arc<str>>) -> Self {
+        let key = Some(pointer.into());
+        Self { key, ..self }
+    }
+
+    /// Adds to the counters of another policy.
+    #[must_use]
+    pub fn counted_with(self, other: &Self) -> Self {
+        let counters = Arc::clone(&other.counters);
+        Self { counters, ..self }
+    }
+
+    /// The treatment.
+    #[must_use]
+    pub fn slow_readers(&self) -> SlowReaders {
+        self.slow_readers
+    }
+
+    /// The counters of all policies that count together.
+    #[must_use]
+    pub fn counts(&self) -> SlowReaderCounts {
+        self.counters.read()
+    }
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
+pub(super) struct Counters {
     recovered: AtomicU64,
     sent_later: AtomicU64,
     missed: AtomicU64,
 }
 
 impl Counters {
-    pub(crate) fn recovered(&self) {
+    pub(super) fn recovered(&self) {
         self.recovered.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn sent_later(&self, updates: usize) {
+    pub(super) fn sent_later(&self, updates: usize) {
         self.sent_later.fetch_add(updates as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn missed(&self, updates: u64) {
+    pub(super) fn missed(&self, updates: u64) {
         self.missed.fetch_add(updates, Ordering::Relaxed);
     }
 
-    pub(crate) fn read(&self) -> SlowReaderCounts {
+    pub(super) fn read(&self) -> SlowReaderCounts {
         SlowReaderCounts {
             recovered: self.recovered.load(Ordering::Relaxed),
             sent_later: self.sent_later.load(Ordering::Relaxed),

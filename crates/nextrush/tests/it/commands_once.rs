@@ -10,8 +10,8 @@ use crate::support::{Client, SECRET, serve, token, without_timestamp};
 async fn server(broker: impl Broker) -> Server {
     let mut app = App::builder().broker(broker).build();
     app.jwt(Jwt::hs256(SECRET));
-    let chat = ChatServer::new(app.handle());
-    let live = LiveUpdates::new(app.handle());
+    let chat = ChatServer::new(&app, "chat");
+    let live = LiveUpdates::new(&app, "live");
     app.ws(
         "/chat/:roomId",
         async move |socket: Socket, Path(room): Path<RoomName>, user: Authenticated| {

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nextrush::{App, ChannelPolicy, Channels, LiveUpdates, Server, Socket};
+use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::{App, LiveUpdates, Server, Socket};
 use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, ManualClock};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -55,12 +56,12 @@ impl Node {
             }
         };
         let mut app = App::builder().broker(broker).build();
-        let channels = Channels::new()
-            .channel("kept-long", ChannelPolicy::new().history(200, 60 * MINUTE))
-            .unwrap()
-            .channel("kept-short", ChannelPolicy::new().history(5, MINUTE))
-            .unwrap();
-        let live = LiveUpdates::with(app.handle(), channels);
+        let channels = ChannelPolicies::new()
+            .policy("kept-long", ChannelPolicy::new().history(200, 60 * MINUTE))
+            .policy("kept-short", ChannelPolicy::new().history(5, MINUTE));
+        let live = LiveUpdates::builder()
+            .policies(channels)
+            .build(&app, "live");
         let connect = live.clone();
         app.ws("/live", move |socket: Socket| connect.connect(&socket));
         let server = serve(app).await;
@@ -232,7 +233,7 @@ impl Node {
     /// What stands in while there is none.
     async fn nowhere() -> Self {
         let app = App::new();
-        let live = LiveUpdates::new(app.handle());
+        let live = LiveUpdates::new(&app, "live");
         Self {
             server: serve(app).await,
             live,

@@ -12,7 +12,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn clients_are_sent_away_with_times_spread_over_the_window() {
     let mut app = App::new();
-    let live = LiveUpdates::new(app.handle());
+    let live = LiveUpdates::new(&app, "live");
     let connect = live.clone();
     app.ws("/live", move |socket: Socket| connect.connect(&socket));
     let server = serve(app).await;

@@ -19,7 +19,7 @@ async fn server() -> Server {
 #[tokio::test]
 async fn a_closed_socket_is_unsubscribed_from_everything() {
     let mut app = App::new();
-    let live = LiveUpdates::new(app.handle());
+    let live = LiveUpdates::new(&app, "live");
     let (gone, mut was_gone) = tokio::sync::mpsc::unbounded_channel();
     let connect = live.clone();
     app.ws("/live", move |socket: Socket| {
@@ -33,16 +33,16 @@ async fn a_closed_socket_is_unsubscribed_from_everything() {
         .send_json(json!({ "type": "subscribe", "channel": "posts" }))
         .await;
     client.json().await;
-    assert_eq!(live.subscribers("posts"), 1);
+    assert_eq!(live.local_subscribers("posts"), 1);
     client.close().await;
     within(was_gone.recv()).await;
-    assert_eq!(live.subscribers("posts"), 0);
+    assert_eq!(live.local_subscribers("posts"), 0);
 }
 
 #[tokio::test]
 async fn a_subscription_is_acknowledged_before_its_first_update() {
     let mut app = App::new();
-    let live = LiveUpdates::new(app.handle());
+    let live = LiveUpdates::new(&app, "live");
     let connect = live.clone();
     app.ws("/live", move |socket: Socket| connect.connect(&socket));
     let server = serve(app).await;

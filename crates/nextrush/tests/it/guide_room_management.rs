@@ -70,7 +70,7 @@ async fn a_room_exists_while_it_has_members() {
     use nextrush::{App, RoomManager, Socket};
 
     let mut app = App::new();
-    let rooms = RoomManager::new(app.handle(), "rooms");
+    let rooms = RoomManager::new(&app, "rooms");
     let manager = rooms.clone();
     app.ws(
         "/:room",
@@ -107,7 +107,7 @@ async fn managers_of_one_application_have_rooms_of_their_own() {
     use nextrush::{App, RoomManager, Socket};
 
     let mut app = App::new();
-    let [red, blue] = ["red", "blue"].map(|name| RoomManager::new(app.handle(), name));
+    let [red, blue] = ["red", "blue"].map(|name| RoomManager::new(&app, name));
     let managers = [red.clone(), blue.clone()];
     app.ws("/", async move |socket: Socket| {
         for manager in &managers {
@@ -133,8 +133,8 @@ fn two_managers_of_one_application_have_two_names() {
     use nextrush::{App, RoomManager};
 
     let app: App = App::new();
-    let _first = RoomManager::new(app.handle(), "rooms");
-    let _second = RoomManager::new(app.handle(), "rooms");
+    let _first = RoomManager::new(&app, "rooms");
+    let _second = RoomManager::new(&app, "rooms");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
@@ -142,7 +142,7 @@ async fn a_socket_is_in_one_room_whoever_moves_it() {
     use nextrush::{App, RoomManager, Socket};
 
     let mut app = App::new();
-    let rooms = RoomManager::new(app.handle(), "rooms");
+    let rooms = RoomManager::new(&app, "rooms");
     let handle = app.handle().clone();
     app.ws("/", |socket: Socket| socket.send("in"));
     let server = serve(app).await;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nextrush::{App, Authenticated, ChannelPolicy, Channels, Jwt, LiveUpdates, Server, Socket};
+use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::{App, Authenticated, Jwt, LiveUpdates, Server, Socket};
 use nextrush_broker::EmbeddedBroker;
 use serde_json::{Value, json};
 
@@ -14,12 +15,13 @@ async fn server() -> Server {
 
 fn app(mut app: App) -> App {
     app.jwt(Jwt::hs256(SECRET));
-    let channels = Channels::new();
-    let channels = channels.channel("team", ChannelPolicy::new().presence());
-    let live = LiveUpdates::with(app.handle(), channels.unwrap());
+    let channels = ChannelPolicies::new().policy("team", ChannelPolicy::new().presence());
+    let live = LiveUpdates::builder()
+        .policies(channels)
+        .build(&app, "live");
     app.ws("/live", move |socket: Socket, user: Authenticated| {
-        let user = user.admit(&socket);
-        live.connect_as(&socket, user);
+        user.admit(&socket);
+        live.connect(&socket);
     });
     app
 }

@@ -2,37 +2,36 @@
 
 use std::time::Duration;
 
-use nextrush::{
-    App, Authenticated, Channel, ChannelPolicy, Channels, Jwt, LiveUpdates, Server, Socket,
-};
+use nextrush::live::{ChannelPolicies, ChannelPolicy, PublishContext};
+use nextrush::{App, Authenticated, Jwt, LiveUpdates, Server, Socket};
 use serde_json::{Value, json};
 
 use crate::support::{Client, SECRET, error, serve, token, without_timestamp};
 
 /// In `notes-:id` a user may publish to its own channel, in `wall` everybody; nobody else.
 async fn server() -> Server {
-    let own = |socket: &Socket, channel: &Channel<'_>| {
-        let user = socket.user().map(|user| user.id.to_string());
-        user.as_deref() == channel.param("id")
-    };
-    let minute = Duration::from_secs(60);
-    let channels = Channels::new()
-        .channel("notes-:id", ChannelPolicy::new().may_publish(own))
-        .and_then(|channels| {
-            let wall = ChannelPolicy::new().history(10, minute);
-            channels.channel("wall", wall.may_publish(|_, _| true))
-        })
-        .and_then(|channels| channels.channel("news", ChannelPolicy::new()))
-        .unwrap();
+    let own = ChannelPolicy::new().may_publish(async |context: PublishContext| {
+        let user = context.user.map(|user| user.id.to_string());
+        user.as_deref() == context.channel.param("id")
+    });
+    let wall = ChannelPolicy::new()
+        .history(10, Duration::from_secs(60))
+        .may_publish(async |_: PublishContext| true);
+    let channels = ChannelPolicies::new()
+        .policy("notes-:id", own)
+        .policy("wall", wall)
+        .policy("news", ChannelPolicy::new());
     let mut app = App::new();
     app.jwt(Jwt::hs256(SECRET));
-    let live = LiveUpdates::with(app.handle(), channels);
+    let live = LiveUpdates::builder()
+        .policies(channels)
+        .build(&app, "live");
     let anonymous = live.clone();
     app.ws("/live", move |socket: Socket, user: Authenticated| {
-        let user = user.admit(&socket);
-        live.connect_as(&socket, user);
+        user.admit(&socket);
+        live.connect(&socket);
     });
-    let closed = LiveUpdates::new(app.handle());
+    let closed = LiveUpdates::new(&app, "closed");
     app.ws("/closed", move |socket: Socket| closed.connect(&socket));
     app.ws("/anonymous", move |socket: Socket| {
         anonymous.connect(&socket)

@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use axum::extract::Path;
 use http::StatusCode;
-use nextrush::{
-    App, Authenticated, Channel, ChannelPolicy, Channels, ChatServer, Jwt, LiveUpdates, RoomName,
-    Server, Since, Socket,
-};
+use nextrush::live::{ChannelPolicies, ChannelPolicy, SubscribeContext};
+use nextrush::{App, Authenticated, ChatServer, Jwt, LiveUpdates, RoomName, Server, Since, Socket};
 use serde_json::{Value, json};
 
 use crate::support::{Client, SECRET, serve, token};
@@ -17,14 +15,18 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A channel with a history of five, one of 1,000, one that is closed, and others.
 async fn live() -> (Server, LiveUpdates) {
     let mut app = App::new();
-    let channels = Channels::new();
-    let channels = channels.channel("short", ChannelPolicy::new().history(5, HOUR));
-    let channels = channels.unwrap();
-    let channels = channels.channel("long-:id", ChannelPolicy::new().history(1000, HOUR));
-    let closed = |_: &Socket, channel: &Channel<'_>| channel.param("id") == Some("open");
-    let policy = ChannelPolicy::new().may_subscribe(closed);
-    let channels = channels.unwrap().channel("closed-:id", policy).unwrap();
-    let live = LiveUpdates::with(app.handle(), channels);
+    let closed = ChannelPolicy::new().may_subscribe(async |context: SubscribeContext| {
+        // A rule may wait.
+        tokio::task::yield_now().await;
+        context.channel.param("id") == Some("open")
+    });
+    let channels = ChannelPolicies::new()
+        .policy("short", ChannelPolicy::new().history(5, HOUR))
+        .policy("long-:id", ChannelPolicy::new().history(1000, HOUR))
+        .policy("closed-:id", closed);
+    let live = LiveUpdates::builder()
+        .policies(channels)
+        .build(&app, "live");
     let connect = live.clone();
     app.ws("/live", move |socket: Socket| connect.connect(&socket));
     (serve(app).await, live)
@@ -159,7 +161,7 @@ async fn a_position_that_is_none_is_refused_and_changes_nothing() {
         let answer = subscribe(&mut client, "short", Some(&since)).await;
         assert_eq!(answer["code"], "invalid-format", "{since}");
     }
-    assert_eq!(live.subscribers("short"), 0);
+    assert_eq!(live.local_subscribers("short"), 0);
     // Null is as good as none.
     let answer = subscribe(&mut client, "short", Some(&Value::Null)).await;
     assert_eq!(answer["type"], "subscribed");
@@ -179,7 +181,7 @@ async fn a_second_subscription_is_told_its_place_and_changes_nothing() {
     assert_eq!(again.get("recovered"), None);
     publish(&live, "short", 4..=4).await;
     assert_updates(&mut client, 4..=4).await;
-    assert_eq!(live.subscribers("short"), 1);
+    assert_eq!(live.local_subscribers("short"), 1);
 }
 
 #[tokio::test]
@@ -188,7 +190,7 @@ async fn a_policy_says_who_may_subscribe() {
     let mut client = Client::connect(&server, "/live").await;
     let answer = subscribe(&mut client, "closed-off", None).await;
     assert_eq!(answer["code"], "subscribe-refused");
-    assert_eq!(live.subscribers("closed-off"), 0);
+    assert_eq!(live.local_subscribers("closed-off"), 0);
     let answer = subscribe(&mut client, "closed-open", None).await;
     assert_eq!(answer["type"], "subscribed");
 }
@@ -196,7 +198,7 @@ async fn a_policy_says_who_may_subscribe() {
 async fn chat() -> Server {
     let mut app = App::new();
     app.jwt(Jwt::hs256(SECRET));
-    let chat = ChatServer::new(app.handle());
+    let chat = ChatServer::new(&app, "chat");
     app.ws(
         "/chat/:roomId",
         async move |socket: Socket,
@@ -204,7 +206,7 @@ async fn chat() -> Server {
                     since: Option<Since>,
                     user: Authenticated| {
             let user = user.admit(&socket);
-            chat.connect_since(&socket, room, user, since).await;
+            chat.connect(&socket, room, user).since(since).await;
         },
     );
     serve(app).await

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use axum::extract::Path;
-use nextrush::{
-    App, Authenticated, ChannelPolicy, Channels, ChatServer, Jwt, LiveUpdates, RoomName, Server,
-    SlowReaders, Socket, User,
-};
+use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::topic::SlowReaders;
+use nextrush::{App, Authenticated, ChatServer, Jwt, LiveUpdates, RoomName, Server, Socket, User};
 use serde_json::{Value, json};
 
 use crate::support::{Client, SECRET, serve, token};
@@ -18,11 +17,16 @@ const SIZE: usize = 30_000;
 
 async fn live(policy: ChannelPolicy) -> (Server, LiveUpdates) {
     let mut app = App::new();
-    let channels = Channels::new().channel("busy", policy).unwrap();
-    let live = LiveUpdates::with(app.handle(), channels);
+    let channels = ChannelPolicies::new().policy("busy", policy);
+    let live = LiveUpdates::builder()
+        .policies(channels)
+        .build(&app, "live");
     let connect = live.clone();
     app.ws("/live", move |socket: Socket| {
-        connect.connect_as(&socket, User::new("ada", "ada@example.com"));
+        socket
+            .identify(User::new("ada", "ada@example.com"))
+            .unwrap();
+        connect.connect(&socket);
     });
     (serve(app).await, live)
 }
@@ -231,7 +235,7 @@ async fn a_channel_of_latest_values_gives_the_newest_to_whoever_cannot_recover()
 async fn a_slow_member_of_a_chat_gets_the_room_again_with_what_it_missed() {
     let mut app = App::new();
     app.jwt(Jwt::hs256(SECRET));
-    let chat = ChatServer::new(app.handle());
+    let chat = ChatServer::new(&app, "chat");
     let connect = chat.clone();
     app.ws(
         "/chat/:roomId",
@@ -284,8 +288,10 @@ async fn a_client_with_many_channels_comes_back_on_a_slow_line() {
     const CHANNELS: usize = 60;
     let mut app = App::new();
     let policy = ChannelPolicy::new().history(1000, HOUR);
-    let channels = Channels::new().channel("busy-:id", policy).unwrap();
-    let live = LiveUpdates::with(app.handle(), channels);
+    let channels = ChannelPolicies::new().policy("busy-:id", policy);
+    let live = LiveUpdates::builder()
+        .policies(channels)
+        .build(&app, "live");
     let connect = live.clone();
     app.ws("/live", move |socket: Socket| connect.connect(&socket));
     let server = serve(app).await;

@@ -5,11 +5,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Path;
 use http::{Request, StatusCode};
+use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::testing::{Client, CloseFrame, Network};
-use nextrush::{
-    App, ChannelPolicy, Channels, CloseCode, ConnectionError, Handle, LiveUpdates, Message, Socket,
-    User,
-};
+use nextrush::{App, CloseCode, ConnectionError, Handle, LiveUpdates, Message, Socket, User};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -113,14 +111,16 @@ async fn a_client_that_stalls_is_closed_after_the_age_of_its_backlog() {
 #[tokio::test(start_paused = true)]
 async fn presence_waits_for_whoever_is_lost_and_no_longer() {
     let mut app = App::new();
-    let channels = Channels::new();
-    let channels = channels.channel("team", ChannelPolicy::new().presence());
-    let live = LiveUpdates::with(app.handle(), channels.unwrap());
+    let channels = ChannelPolicies::new().policy("team", ChannelPolicy::new().presence());
+    let live = LiveUpdates::builder()
+        .policies(channels)
+        .build(&app, "live");
     app.ws(
         "/live/:name",
         move |socket: Socket, Path(name): Path<String>| {
             let email = format!("{name}@example.com");
-            live.connect_as(&socket, User::new(name, email));
+            socket.identify(User::new(name, email)).unwrap();
+            live.connect(&socket);
         },
     );
     let network = Network::new(app);
@@ -158,8 +158,10 @@ async fn presence_waits_for_whoever_is_lost_and_no_longer() {
 async fn a_reader_at_a_hundredth_of_the_speed_stays_and_has_everything_in_the_end() {
     let mut app = App::new();
     let hour = Duration::from_secs(3600);
-    let channels = Channels::new().channel("busy", ChannelPolicy::new().history(300, hour));
-    let live = LiveUpdates::with(app.handle(), channels.unwrap());
+    let channels = ChannelPolicies::new().policy("busy", ChannelPolicy::new().history(300, hour));
+    let live = LiveUpdates::builder()
+        .policies(channels)
+        .build(&app, "live");
     let connect = live.clone();
     app.ws("/live", move |socket: Socket| {
         socket.on_error(|_: Socket, error: ConnectionError| eprintln!("{error}"));

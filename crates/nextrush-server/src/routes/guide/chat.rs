@@ -13,7 +13,7 @@ pub(super) fn add(app: &mut App, chat: ChatServer, jwt: Jwt) {
             match user {
                 Ok(user) => {
                     let user = super::admit(&socket, user, &jwt);
-                    chat.connect_since(&socket, room, user, since).await;
+                    chat.connect(&socket, room, user).since(since).await;
                 }
                 Err(rejection) => rejection.reject(&socket),
             }

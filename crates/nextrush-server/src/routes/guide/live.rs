@@ -7,8 +7,8 @@ pub(super) fn add(app: &mut App, live: LiveUpdates, jwt: Jwt) {
         "/live",
         move |socket: Socket, user: Result<Authenticated, AuthRejection>| match user {
             Ok(user) => {
-                let user = super::admit(&socket, user, &jwt);
-                live.connect_as(&socket, user);
+                super::admit(&socket, user, &jwt);
+                live.connect(&socket);
             }
             Err(rejection) => rejection.reject(&socket),
         },

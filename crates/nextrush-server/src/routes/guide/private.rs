@@ -27,7 +27,7 @@ enum Event<'a> {
 }
 
 pub(super) fn add(app: &mut App, jwt: Jwt) {
-    let rooms = RoomManager::new(app.handle(), "private");
+    let rooms = RoomManager::new(&app, "private");
     app.ws(
         "/private-chat/:roomId",
         async move |socket: Socket,

@@ -14,9 +14,11 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::topic::SlowReaderCounts;
 use nextrush::{
-    App, AuthRejection, ChannelPolicy, Channels, ChatServer, ConnectionId, ErrorCode, Handle,
-    InvalidConnectionId, LiveUpdates, RoomName, SlowReaderCounts, Socket, Timestamp, UserId,
+    App, AuthRejection, ChatServer, ConnectionId, ErrorCode, Handle, InvalidConnectionId,
+    LiveUpdates, RoomName, Socket, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +64,9 @@ struct View {
 /// each second from now on, while the application is there.
 pub(crate) fn add(app: &mut App, inspected: Inspected, access: Access) {
     let tickets = Tickets::new();
-    let metrics = LiveUpdates::with(&inspected.app, only(sample::CHANNEL));
+    let metrics = LiveUpdates::builder()
+        .policies(only(sample::CHANNEL))
+        .build(&inspected.app, "inspect");
     add_sockets(app, &inspected.live, &metrics, &tickets);
     app.merge(router(View {
         sampler: Sampler::start(inspected.clone(), metrics),
@@ -93,9 +97,10 @@ fn router(view: View) -> Router {
     router.with_state(view)
 }
 
-fn only(channel: &str) -> Channels {
-    let channels = Channels::new().channel(channel, ChannelPolicy::new());
-    channels.expect("the name is a pattern").refuse_others()
+fn only(channel: &str) -> ChannelPolicies {
+    ChannelPolicies::new()
+        .policy(channel, ChannelPolicy::new())
+        .refuse_others()
 }
 
 /// The sockets speak the protocol of live updates, about two sets of channels.
@@ -202,7 +207,7 @@ struct Room {
 
 async fn rooms(State(View { inspected, .. }): State<View>) -> Json<Rooms> {
     Json(Rooms {
-        rooms: largest(inspected.chat.room_counts())
+        rooms: largest(inspected.chat.local_rooms())
             .into_iter()
             .map(|(room, members)| Room { room, members })
             .collect(),
@@ -210,7 +215,11 @@ async fn rooms(State(View { inspected, .. }): State<View>) -> Json<Rooms> {
 }
 
 async fn channels(State(View { inspected, .. }): State<View>) -> Json<ChannelList> {
-    Json(largest(inspected.live.channels()).into_iter().collect())
+    Json(
+        largest(inspected.live.local_channels())
+            .into_iter()
+            .collect(),
+    )
 }
 
 /// How often somebody was too slow.

@@ -107,8 +107,8 @@ impl Sampler {
         Sample {
             at: Timestamp::now(),
             connections: counts.connections,
-            rooms: self.inspected.chat.room_count(),
-            channels: self.inspected.live.channel_count(),
+            rooms: self.inspected.chat.local_room_count(),
+            channels: self.inspected.live.local_channel_count(),
             messages_in: counts.messages_in - earlier.messages_in,
             messages_out: counts.messages_out - earlier.messages_out,
             bytes_in: counts.bytes_in - earlier.bytes_in,
@@ -131,7 +131,7 @@ impl Sampler {
     /// Publishes a sample if somebody wants it; returns how many publications that was.
     async fn publish(&self, sample: &Sample) -> u64 {
         // Without subscribers a durable broker would write for nobody.
-        if self.metrics.subscribers(CHANNEL) == 0 {
+        if self.metrics.local_subscribers(CHANNEL) == 0 {
             return 0;
         }
         match self.metrics.publish(CHANNEL, sample).await {

@@ -22,11 +22,10 @@ use std::thread;
 use std::time::Duration;
 
 use axum::extract::{Path, Query};
+use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::testing::Network;
-use nextrush::{
-    App, ChannelPolicy, Channels, ChatServer, EngineConfig, LiveUpdates, RoomName, Since,
-    SlowReaders, Socket, User,
-};
+use nextrush::topic::SlowReaders;
+use nextrush::{App, ChatServer, EngineConfig, LiveUpdates, RoomName, Since, Socket, User};
 use nextrush_broker::{
     Broker, EmbeddedBroker, EmbeddedOptions, ManualClock, MemoryBroker, MemoryLimits, OpenError,
 };
@@ -239,11 +238,11 @@ impl AddAssign for Tally {
 }
 
 pub fn topic_of_channel(channel: usize) -> String {
-    format!("live/0/{}", CHANNELS[channel].name)
+    format!("live/live/{}", CHANNELS[channel].name)
 }
 
 pub fn topic_of_room(room: usize) -> String {
-    format!("chat/1/{room}")
+    format!("chat/chat/{room}")
 }
 
 struct World {
@@ -600,8 +599,8 @@ impl World {
         self.node.network.advance(3 * CALM).await;
         self.note_slow_readers();
         assert_eq!(self.node.network.handle().local_connections(), 0);
-        assert_eq!(self.node.live.channels(), []);
-        assert_eq!(self.node.chat.rooms(), []);
+        assert_eq!(self.node.live.local_channels(), []);
+        assert_eq!(self.node.chat.local_rooms(), []);
         assert_eq!(self.oracle.interesting(), [""; 0], "the broker was told");
         self.tally
     }
@@ -642,7 +641,7 @@ impl Node {
         };
         let config = EngineConfig::default().shards(shards);
         let mut app = App::builder().engine(config).broker(broker).build();
-        let mut channels = Channels::new();
+        let mut channels = ChannelPolicies::new();
         for channel in CHANNELS {
             let Channel {
                 name,
@@ -654,12 +653,14 @@ impl Node {
                 Some((count, age)) => policy.history(count, age),
                 None => policy,
             };
-            channels = channels.channel(name, policy).unwrap();
+            channels = channels.policy(name, policy);
         }
-        let live = LiveUpdates::with(app.handle(), channels);
+        let live = LiveUpdates::builder()
+            .policies(channels)
+            .build(&app, "live");
         let connect = live.clone();
         app.ws("/live", move |socket: Socket| connect.connect(&socket));
-        let chat = ChatServer::new(app.handle());
+        let chat = ChatServer::new(&app, "chat");
         let connect = chat.clone();
         app.ws(
             "/chat/:room",
@@ -669,7 +670,7 @@ impl Node {
                         Query(Who { user }): Query<Who>| {
                 let email = format!("{user}@example.com");
                 let user = User::new(user, email);
-                connect.connect_since(&socket, room, user, since).await;
+                connect.connect(&socket, room, user).since(since).await;
             },
         );
         Self {

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use nextrush::SlowReaders;
 use nextrush::testing::Network;
+use nextrush::topic::SlowReaders;
 use serde_json::{Value, json};
 
 use super::link::Link;

@@ -1,4 +1,4 @@
-//! Who is in a channel: users with their devices.
+//! The users in each channel, with their devices.
 //!
 //! Whoever loses its connection is still there for a grace period, and if the same user
 //! comes back within it nobody hears of the interruption. Whoever closes or unsubscribes
@@ -10,25 +10,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use nextrush_broker::Topic;
+use indexmap::map::Entry;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::message::Timestamp;
-use crate::message::User;
+use crate::message::{Timestamp, UserId};
+use crate::topic::Profile;
 
 /// How long a lost device is waited for.
-pub(crate) const GRACE: Duration = Duration::from_secs(15);
+pub(super) const GRACE: Duration = Duration::from_secs(15);
 /// The most devices of a channel. Who comes after them is there without being shown.
 const DEVICES: usize = 1000;
 /// The longest data of a device, in bytes of JSON.
-pub(crate) const DATA_BYTES: usize = 4096;
+pub(super) const DATA_BYTES: usize = 4096;
 
 /// The channels in which somebody is, or was a moment ago. `C` names a connection.
 #[derive(Debug)]
-pub(crate) struct Presence<C> {
-    channels: Mutex<HashMap<Topic, Members<C>>>,
+pub(super) struct Presence<C> {
+    channels: Mutex<HashMap<String, Members<C>>>,
     devices: AtomicU64,
     /// The highest version of all channels: one that becomes empty and is forgotten must not
     /// begin with lower ones later.
@@ -44,7 +44,7 @@ struct Members<C> {
 
 #[derive(Debug)]
 struct Device<C> {
-    user: User,
+    user: Person,
     since: Timestamp,
     data: Option<Value>,
     place: Place<C>,
@@ -57,39 +57,46 @@ enum Place<C> {
     LostUntil(u64),
 }
 
-/// Somebody who is in a channel, as clients see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Member {
-    user: User,
+/// A user, and what others see of it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Person {
+    pub(super) id: UserId,
+    pub(super) profile: Profile,
+}
+
+/// A user who is in a channel, as clients see it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Member {
+    user: Profile,
     devices: Vec<Shown>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 struct Shown {
     id: String,
     since: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Value>,
 }
 
 /// A device that has left.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Left {
-    user: User,
+pub(super) struct Left {
+    user: Profile,
     device: String,
 }
 
 /// Everybody in a channel at one moment, to be written as JSON: `members`, each a user
 /// with devices, and the `version`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Snapshot {
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PresenceSnapshot {
     members: Vec<Member>,
     version: u64,
 }
 
 /// What has changed from one version to the next.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct Diff {
+pub(super) struct Diff {
     version: u64,
     joined: Vec<Member>,
     left: Vec<Left>,
@@ -115,10 +122,10 @@ impl<C> Presence<C> {
         }
     }
 
-    fn forget_if_empty(&self, channels: &mut HashMap<Topic, Members<C>>, topic: &Topic) {
+    fn forget_if_empty(&self, channels: &mut HashMap<String, Members<C>>, channel: &str) {
         let is_empty = |members: &Members<C>| members.devices.is_empty();
-        if channels.get(topic).is_some_and(is_empty)
-            && let Some(members) = channels.remove(topic)
+        if channels.get(channel).is_some_and(is_empty)
+            && let Some(members) = channels.remove(channel)
         {
             self.version.fetch_max(members.version, Ordering::Relaxed);
         }
@@ -128,13 +135,13 @@ impl<C> Presence<C> {
 impl<C: Copy + Eq> Presence<C> {
     /// Somebody has subscribed. A device of the same user that is waited for is the same
     /// one again, and then nothing has changed.
-    pub(crate) fn join(&self, topic: &Topic, user: &User, id: C) -> Option<Diff> {
+    pub(super) fn join(&self, channel: &str, user: &Person, id: C) -> Option<Diff> {
         let mut channels = self.channels.lock();
         let members = channels
-            .entry(topic.clone())
+            .entry(channel.to_owned())
             .or_insert_with(|| self.begin());
         let is_waited_for = |device: &&mut Device<C>| {
-            matches!(device.place, Place::LostUntil(_)) && device.user == *user
+            matches!(device.place, Place::LostUntil(_)) && device.user.id == user.id
         };
         if let Some(device) = members.devices.values_mut().find(is_waited_for) {
             device.place = Place::At(id);
@@ -159,19 +166,19 @@ impl<C: Copy + Eq> Presence<C> {
     }
 
     /// Somebody has left.
-    pub(crate) fn leave(&self, topic: &Topic, id: C) -> Option<Diff> {
+    pub(super) fn leave(&self, channel: &str, id: C) -> Option<Diff> {
         let mut channels = self.channels.lock();
-        let members = channels.get_mut(topic)?;
+        let members = channels.get_mut(channel)?;
         let diff = members.remove(|device| device.place == Place::At(id));
-        self.forget_if_empty(&mut channels, topic);
+        self.forget_if_empty(&mut channels, channel);
         diff
     }
 
     /// Somebody's connection is lost. Returns whether it has to be waited for.
-    pub(crate) fn lose(&self, topic: &Topic, id: C, now_ms: u64) -> bool {
+    pub(super) fn lose(&self, channel: &str, id: C, now_ms: u64) -> bool {
         let mut channels = self.channels.lock();
         let devices = channels
-            .get_mut(topic)
+            .get_mut(channel)
             .into_iter()
             .flat_map(|members| members.devices.values_mut());
         let mut is_there = false;
@@ -183,20 +190,20 @@ impl<C: Copy + Eq> Presence<C> {
     }
 
     /// Those have left who were waited for until now.
-    pub(crate) fn expire(&self, topic: &Topic, now_ms: u64) -> Option<Diff> {
+    pub(super) fn expire(&self, channel: &str, now_ms: u64) -> Option<Diff> {
         let mut channels = self.channels.lock();
-        let members = channels.get_mut(topic)?;
+        let members = channels.get_mut(channel)?;
         let is_over =
             |device: &Device<C>| matches!(device.place, Place::LostUntil(end) if end <= now_ms);
         let diff = members.remove(is_over);
-        self.forget_if_empty(&mut channels, topic);
+        self.forget_if_empty(&mut channels, channel);
         diff
     }
 
     /// Somebody says something about itself.
-    pub(crate) fn update(&self, topic: &Topic, id: C, data: Value) -> Option<Diff> {
+    pub(super) fn update(&self, channel: &str, id: C, data: Value) -> Option<Diff> {
         let mut channels = self.channels.lock();
-        let members = channels.get_mut(topic)?;
+        let members = channels.get_mut(channel)?;
         let mut devices = members.devices.iter_mut();
         let (name, device) = devices.find(|(_, device)| device.place == Place::At(id))?;
         device.data = Some(data);
@@ -209,58 +216,82 @@ impl<C: Copy + Eq> Presence<C> {
 
     /// Waits for those who were there in an earlier process, until then. Nobody hears of it.
     /// Has no effect once somebody is there.
-    pub(crate) fn take_over(&self, topic: &Topic, before: Snapshot, until_ms: u64) {
+    pub(super) fn take_over(&self, channel: &str, before: LeftBehind, until_ms: u64) {
         let mut channels = self.channels.lock();
         let members = channels
-            .entry(topic.clone())
+            .entry(channel.to_owned())
             .or_insert_with(|| self.begin());
         if !members.devices.is_empty() {
             return;
         }
         members.version = members.version.max(before.version);
-        for member in before.members {
-            for shown in member.devices {
-                // New names come after those that are in use.
-                let number = shown.id.parse().map_or(0, |number: u64| number + 1);
-                self.devices.fetch_max(number, Ordering::Relaxed);
-                let device = Device {
-                    user: member.user.clone(),
-                    since: shown.since,
-                    data: shown.data,
-                    place: Place::LostUntil(until_ms),
-                };
-                members.devices.insert(shown.id, device);
-            }
+        for kept in before.devices {
+            // New names come after those that are in use.
+            let number = kept.name.parse().map_or(0, |number: u64| number + 1);
+            self.devices.fetch_max(number, Ordering::Relaxed);
+            let device = Device {
+                user: kept.user,
+                since: kept.since,
+                data: kept.data,
+                place: Place::LostUntil(until_ms),
+            };
+            members.devices.insert(kept.name, device);
         }
-        self.forget_if_empty(&mut channels, topic);
+        self.forget_if_empty(&mut channels, channel);
+    }
+
+    /// Everybody who is there, for the next process; `None` if nobody is.
+    pub(super) fn leave_behind(&self, channel: &str) -> Option<LeftBehind> {
+        let channels = self.channels.lock();
+        let members = channels.get(channel)?;
+        let kept = |(name, device): (&String, &Device<C>)| KeptDevice {
+            name: name.clone(),
+            user: device.user.clone(),
+            since: device.since,
+            data: device.data.clone(),
+        };
+        Some(LeftBehind {
+            version: members.version,
+            devices: members.devices.iter().map(kept).collect(),
+        })
     }
 
     /// Everybody who is there.
-    pub(crate) fn snapshot(&self, topic: &Topic) -> Snapshot {
+    pub(super) fn snapshot(&self, channel: &str) -> PresenceSnapshot {
         let channels = self.channels.lock();
-        let Some(members) = channels.get(topic) else {
-            return Snapshot::default();
+        let Some(members) = channels.get(channel) else {
+            return PresenceSnapshot::default();
         };
-        let mut all: IndexMap<&User, Vec<Shown>> = IndexMap::new();
+        let mut all: IndexMap<&UserId, Member> = IndexMap::new();
         for (name, device) in &members.devices {
-            let devices = all.entry(&device.user).or_default();
-            devices.extend(device.shown(name).devices);
+            let shown = device.shown(name);
+            match all.entry(&device.user.id) {
+                Entry::Occupied(mut member) => member.get_mut().devices.extend(shown.devices),
+                Entry::Vacant(place) => {
+                    place.insert(shown);
+                }
+            }
         }
-        let shown = all.into_iter().map(|(user, devices)| Member {
-            user: user.clone(),
-            devices,
-        });
-        Snapshot {
-            members: shown.collect(),
+        PresenceSnapshot {
+            members: all.into_values().collect(),
             version: members.version,
         }
     }
 }
 
-impl Snapshot {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.members.is_empty()
-    }
+/// Those who were in a channel when a process ended, as the next one reads it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct LeftBehind {
+    version: u64,
+    devices: Vec<KeptDevice>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct KeptDevice {
+    name: String,
+    user: Person,
+    since: Timestamp,
+    data: Option<Value>,
 }
 
 impl<C> Members<C> {
@@ -270,7 +301,7 @@ impl<C> Members<C> {
             let goes = which(device);
             if goes {
                 left.push(Left {
-                    user: device.user.clone(),
+                    user: device.user.profile.clone(),
                     device: name.clone(),
                 });
             }
@@ -297,7 +328,7 @@ impl<C> Members<C> {
 impl<C> Device<C> {
     fn shown(&self, name: &str) -> Member {
         Member {
-            user: self.user.clone(),
+            user: self.user.profile.clone(),
             devices: vec![Shown {
                 id: name.to_owned(),
                 since: self.since,
@@ -319,21 +350,24 @@ mod tests {
 
     const GRACE_MS: u64 = 15_000;
 
-    fn topic() -> Topic {
-        Topic::try_from("t").unwrap()
-    }
+    const CHANNEL: &str = "c";
 
-    fn user(name: &str) -> User {
-        User {
+    fn user(name: &str) -> Person {
+        Person {
             id: name.into(),
-            email: format!("{name}@example.com"),
+            profile: Profile::new(name).unwrap(),
         }
     }
 
     fn names(presence: &Presence<u32>) -> Vec<(String, usize)> {
-        let name = |member: &Member| (member.user.id.to_string(), member.devices.len());
+        let name = |member: &Member| {
+            (
+                member.user.as_json().trim_matches('"').to_owned(),
+                member.devices.len(),
+            )
+        };
         presence
-            .snapshot(&topic())
+            .snapshot(CHANNEL)
             .members
             .iter()
             .map(name)
@@ -341,8 +375,8 @@ mod tests {
     }
 
     fn is_there(expected: &[(&str, usize)]) -> Vec<(String, usize)> {
-        let there = expected.iter();
-        there
+        expected
+            .iter()
             .map(|(name, count)| ((*name).to_owned(), *count))
             .collect()
     }
@@ -350,69 +384,69 @@ mod tests {
     #[test]
     fn a_member_is_a_user_with_all_its_devices() {
         let presence = Presence::default();
-        let joined = presence.join(&topic(), &user("ada"), 1).unwrap();
+        let joined = presence.join(CHANNEL, &user("ada"), 1).unwrap();
         assert_eq!((joined.version, joined.joined.len()), (1, 1));
-        presence.join(&topic(), &user("bob"), 2).unwrap();
-        presence.join(&topic(), &user("ada"), 3).unwrap();
+        presence.join(CHANNEL, &user("bob"), 2).unwrap();
+        presence.join(CHANNEL, &user("ada"), 3).unwrap();
         assert_eq!(names(&presence), is_there(&[("ada", 2), ("bob", 1)]));
-        let left = presence.leave(&topic(), 1).unwrap();
+        let left = presence.leave(CHANNEL, 1).unwrap();
         assert_eq!((left.version, left.left.len()), (4, 1));
         assert_eq!(names(&presence), is_there(&[("bob", 1), ("ada", 1)]));
-        assert_eq!(presence.leave(&topic(), 1), None);
-        presence.leave(&topic(), 2).unwrap();
-        presence.leave(&topic(), 3).unwrap();
-        assert_eq!(presence.snapshot(&topic()), Snapshot::default());
+        assert_eq!(presence.leave(CHANNEL, 1), None);
+        presence.leave(CHANNEL, 2).unwrap();
+        presence.leave(CHANNEL, 3).unwrap();
+        assert_eq!(presence.snapshot(CHANNEL), PresenceSnapshot::default());
     }
 
     #[test]
     fn whoever_comes_back_within_the_grace_period_was_never_gone() {
         let presence = Presence::default();
-        presence.join(&topic(), &user("ada"), 1).unwrap();
-        let before = presence.snapshot(&topic());
-        assert!(presence.lose(&topic(), 1, 100));
-        assert_eq!(presence.snapshot(&topic()), before);
-        assert_eq!(presence.expire(&topic(), 99 + GRACE_MS), None);
-        assert_eq!(presence.join(&topic(), &user("ada"), 2), None);
-        assert_eq!(presence.expire(&topic(), 200 + GRACE_MS), None);
-        assert_eq!(presence.snapshot(&topic()), before);
+        presence.join(CHANNEL, &user("ada"), 1).unwrap();
+        let before = presence.snapshot(CHANNEL);
+        assert!(presence.lose(CHANNEL, 1, 100));
+        assert_eq!(presence.snapshot(CHANNEL), before);
+        assert_eq!(presence.expire(CHANNEL, 99 + GRACE_MS), None);
+        assert_eq!(presence.join(CHANNEL, &user("ada"), 2), None);
+        assert_eq!(presence.expire(CHANNEL, 200 + GRACE_MS), None);
+        assert_eq!(presence.snapshot(CHANNEL), before);
         // The old connection has nothing to say any more.
-        assert_eq!(presence.leave(&topic(), 1), None);
-        presence.leave(&topic(), 2).unwrap();
+        assert_eq!(presence.leave(CHANNEL, 1), None);
+        presence.leave(CHANNEL, 2).unwrap();
     }
 
     #[test]
     fn whoever_does_not_come_back_has_left_when_the_grace_period_ends() {
         let presence = Presence::default();
-        presence.join(&topic(), &user("ada"), 1).unwrap();
-        presence.join(&topic(), &user("bob"), 2).unwrap();
-        presence.lose(&topic(), 1, 100);
+        presence.join(CHANNEL, &user("ada"), 1).unwrap();
+        presence.join(CHANNEL, &user("bob"), 2).unwrap();
+        presence.lose(CHANNEL, 1, 100);
         // Somebody else does not take the place.
-        presence.join(&topic(), &user("carol"), 3).unwrap();
-        let left = presence.expire(&topic(), 100 + GRACE_MS).unwrap();
-        assert_eq!(left.left[0].user, user("ada"));
+        presence.join(CHANNEL, &user("carol"), 3).unwrap();
+        let left = presence.expire(CHANNEL, 100 + GRACE_MS).unwrap();
+        assert_eq!(left.left[0].user, user("ada").profile);
         assert_eq!(names(&presence), is_there(&[("bob", 1), ("carol", 1)]));
-        assert!(!presence.lose(&topic(), 9, 100));
+        assert!(!presence.lose(CHANNEL, 9, 100));
     }
 
     #[test]
     fn what_a_device_says_of_itself_is_shown() {
         let presence = Presence::default();
-        presence.join(&topic(), &user("ada"), 1).unwrap();
+        presence.join(CHANNEL, &user("ada"), 1).unwrap();
         let updated = presence
-            .update(&topic(), 1, json!({ "mood": "good" }))
+            .update(CHANNEL, 1, json!({ "mood": "good" }))
             .unwrap();
         assert_eq!(updated.version, 2);
-        assert_eq!(updated.updated, presence.snapshot(&topic()).members);
+        assert_eq!(updated.updated, presence.snapshot(CHANNEL).members);
         let shown = serde_json::to_value(&updated.updated).unwrap();
         assert_eq!(shown[0]["devices"][0]["data"], json!({ "mood": "good" }));
-        assert_eq!(presence.update(&topic(), 2, json!(1)), None);
+        assert_eq!(presence.update(CHANNEL, 2, json!(1)), None);
     }
 
     #[test]
     fn a_channel_shows_a_bounded_number_of_devices() {
         let presence = Presence::default();
         for id in 0..1100 {
-            let joined = presence.join(&topic(), &user("ada"), id);
+            let joined = presence.join(CHANNEL, &user("ada"), id);
             assert_eq!(joined.is_some(), id < 1000);
         }
         assert_eq!(names(&presence), is_there(&[("ada", 1000)]));

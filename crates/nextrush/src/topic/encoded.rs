@@ -6,11 +6,10 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use nextrush_broker::{Epoch, Publication, Topic};
+use nextrush_broker::{Epoch, Topic as TopicName};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::update;
 use crate::message::Outgoing;
 
 /// How much is kept, in bytes, whatever the number of channels.
@@ -25,27 +24,28 @@ const OVERHEAD: u64 = 200;
 #[derive(Default)]
 pub(super) struct Encoded(OnceLock<Cache<Key, Outgoing, ByBytes>>);
 
-type Key = (Topic, Epoch, u64);
+type Key = (TopicName, Epoch, u64);
 
 impl Encoded {
-    /// The message that tells of a publication.
-    pub(super) fn update(
+    /// The message that tells of a publication; `encode` makes it unless it is kept.
+    pub(super) fn get_or(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         epoch: Epoch,
-        publication: &Publication,
+        offset: u64,
+        encode: impl FnOnce() -> Outgoing,
     ) -> Outgoing {
         let cache = self
             .0
             .get_or_init(|| Cache::with_weighter(UPDATES, BYTES, ByBytes));
-        let key = (topic.clone(), epoch, publication.offset);
+        let key = (topic.clone(), epoch, offset);
         if let Some(kept) = cache.get(&key) {
             return kept;
         }
         // Encoded twice if two want it at the same time, which costs less than waiting.
-        let update = update(topic, publication);
-        cache.insert(key, update.clone());
-        update
+        let message = encode();
+        cache.insert(key, message.clone());
+        message
     }
 }
 
@@ -71,26 +71,27 @@ impl Weighter<Key, Outgoing> for ByBytes {
 mod tests {
     use super::*;
 
-    fn publication(offset: u64, data: Vec<u8>) -> Publication {
-        Publication::new(offset, 0, data)
+    fn bytes(message: Outgoing) -> Vec<u8> {
+        message.into_frame().as_bytes().to_vec()
     }
 
     #[test]
-    fn an_update_is_that_of_its_topic_epoch_and_offset() {
+    fn a_message_is_that_of_its_topic_epoch_and_offset() {
         let encoded = Encoded::default();
-        let topics = ["live/0/a", "live/0/b"].map(|name| Topic::try_from(name).unwrap());
+        let topics = ["live/live/a", "live/live/b"].map(|name| TopicName::try_from(name).unwrap());
         let epochs = [Epoch::begin(0), Epoch::begin(1)];
         // The second time they are kept.
-        for _ in 0..2 {
-            for (number, topic) in topics.iter().enumerate() {
-                for (epoch, time) in epochs.iter().zip(0..) {
+        for is_kept in [false, true] {
+            for topic in &topics {
+                for epoch in epochs {
                     for offset in 1..=3 {
-                        let data = format!("{}", number as u64 * 100 + time * 10 + offset);
-                        let publication = publication(offset, data.into_bytes());
-                        let kept = encoded.update(topic, *epoch, &publication);
-                        let expected = update(topic, &publication);
-                        let bytes = |update: Outgoing| update.into_frame().as_bytes().to_vec();
-                        assert_eq!(bytes(kept), bytes(expected));
+                        let text = format!("{topic} {epoch} {offset}");
+                        let encode = || {
+                            assert!(!is_kept, "{text} is encoded twice");
+                            Outgoing::from(&text)
+                        };
+                        let message = encoded.get_or(topic, epoch, offset, encode);
+                        assert_eq!(bytes(message), bytes(Outgoing::from(&text)));
                     }
                 }
             }
@@ -100,10 +101,10 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_in_bytes() {
         let encoded = Encoded::default();
-        let topic = Topic::try_from("live/0/a").unwrap();
-        let data = format!("{:?}", "x".repeat(50_000)).into_bytes();
+        let topic = TopicName::try_from("live/live/a").unwrap();
+        let text = "x".repeat(50_000);
         for offset in 0..1000 {
-            encoded.update(&topic, Epoch::begin(0), &publication(offset, data.clone()));
+            encoded.get_or(&topic, Epoch::begin(0), offset, || Outgoing::from(&text));
         }
         let cache = encoded.0.get().unwrap();
         assert!(cache.weight() <= BYTES);

@@ -1,0 +1,132 @@
+//! A socket's way into a chat room.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use nextrush_protocol::CloseCode;
+
+use super::ChatServer;
+use super::member::Member;
+use super::messages::Command;
+use crate::message::request::Request;
+use crate::message::{ErrorCode, ErrorMessage, Message, User};
+use crate::socket::Socket;
+use crate::socket::join::JoinError;
+use crate::socket::room_name::RoomName;
+use crate::topic::{Since, SubscribeError};
+
+/// A socket that is about to join a room; made by [`ChatServer::connect`]. Nothing happens
+/// before it is awaited.
+#[must_use = "the socket joins when this is awaited"]
+pub struct Connect<'a> {
+    chat: &'a ChatServer,
+    socket: &'a Socket,
+    room: RoomName,
+    user: User,
+    since: Option<Since>,
+}
+
+impl<'a> Connect<'a> {
+    pub(super) fn new(
+        chat: &'a ChatServer,
+        socket: &'a Socket,
+        room: RoomName,
+        user: User,
+    ) -> Self {
+        Self {
+            chat,
+            socket,
+            room,
+            user,
+            since: None,
+        }
+    }
+
+    /// Says up to where the client has seen the room: the history that it gets is then exactly
+    /// what it missed, or it is told why it cannot have that and gets the last messages as
+    /// everybody.
+    ///
+    /// ```
+    /// use axum::extract::Path;
+    /// use nextrush::{App, Authenticated, ChatServer, RoomName, Since, Socket};
+    ///
+    /// let mut app = App::new();
+    /// let chat = ChatServer::new(&app, "chat");
+    /// app.ws(
+    ///     "/chat/:roomId",
+    ///     async move |socket: Socket,
+    ///                 Path(room): Path<RoomName>,
+    ///                 since: Option<Since>,
+    ///                 user: Authenticated| {
+    ///         let user = user.admit(&socket);
+    ///         chat.connect(&socket, room, user).since(since).await;
+    ///     },
+    /// );
+    /// # let _: axum::Router = app.into_router();
+    /// ```
+    pub fn since(self, since: impl Into<Option<Since>>) -> Self {
+        Self {
+            since: since.into(),
+            ..self
+        }
+    }
+
+    async fn connect(self) {
+        let Self {
+            chat,
+            socket,
+            room,
+            user,
+            since,
+        } = self;
+        socket.tell_reconnect();
+        let topic = match chat.0.topic(room.as_str()) {
+            Ok(topic) => topic,
+            Err(error) => return socket.conclude(Err(error)),
+        };
+        let profile = (chat.0.dialect().show_user)(socket, &user);
+        let member = Arc::new(Member {
+            topic,
+            user,
+            profile,
+        });
+        match member.join(socket, since.as_ref()).await {
+            Ok(()) => {}
+            Err(SubscribeError::Join(JoinError::Closed)) => return,
+            Err(error) => {
+                tracing::error!(%error, %room, "cannot join a chat room");
+                let error = ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable");
+                socket.send(error);
+                return socket.close(CloseCode::TRY_AGAIN_LATER, "Room unavailable");
+            }
+        }
+        socket.on_message(async move |socket: Socket, message: Message| {
+            match Request::<Command>::read(&message) {
+                Ok(request) => member.handle(&socket, request).await,
+                Err(refusal) => socket.send(refusal),
+            }
+        });
+    }
+}
+
+impl<'a> IntoFuture for Connect<'a> {
+    type Output = ();
+    type IntoFuture = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.connect())
+    }
+}
+
+impl fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("socket", self.socket)
+            .field("room", &self.room)
+            .field("user", &self.user)
+            .field("since", &self.since)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+//! The dialect of chat rooms.
+
+use std::fmt;
+use std::sync::Arc;
+
+use nextrush_broker::{Position, Publication, Retention};
+
+use super::messages::{ChatMessage, Event, messages};
+use crate::message::{ErrorCode, ErrorMessage, Outgoing};
+use crate::topic::{
+    CatchUp, Dialect, Leaver, Locked, ShowUser, SlowReaderPolicy, SlowReaders, Unrecovered,
+};
+
+/// The options of a chat, and the wire form of its rooms.
+pub(super) struct Chat {
+    pub(super) kept: usize,
+    pub(super) sent: usize,
+    pub(super) text_bytes: usize,
+    pub(super) show_user: ShowUser,
+    pub(super) slow_readers: SlowReaderPolicy,
+}
+
+impl Default for Chat {
+    fn default() -> Self {
+        Self {
+            kept: 100,
+            sent: 50,
+            text_bytes: usize::MAX,
+            show_user: Arc::new(|_, user| user.into()),
+            slow_readers: SlowReaderPolicy::new(SlowReaders::Heal),
+        }
+    }
+}
+
+impl Dialect for Chat {
+    fn kind(&self) -> &'static str {
+        "chat"
+    }
+
+    fn publication(&self, room: &str, position: Position, publication: &Publication) -> Outgoing {
+        let message = ChatMessage::new(position, publication);
+        match message.and_then(|message| Outgoing::json(&message)) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::error!(room, %error, "a kept chat message cannot be read");
+                ErrorMessage::new(ErrorCode::Internal, "A message could not be read").into()
+            }
+        }
+    }
+
+    fn retention(&self, _: &str) -> Retention {
+        Retention::count(self.kept)
+    }
+
+    fn slow_readers(&self, _: &str) -> SlowReaderPolicy {
+        self.slow_readers.clone()
+    }
+
+    /// The same as to a client that comes back: the room and what it missed there.
+    fn catch_up(&self, room: &Locked<'_>, behind: &CatchUp<'_>) -> Vec<Outgoing> {
+        let recovered = match behind.gap {
+            None => Ok(()),
+            Some(_) => Err(Unrecovered::History),
+        };
+        let history = Event::RoomHistory {
+            messages: messages(behind.position.epoch, behind.publications),
+            users: &room.members(),
+            position: behind.position,
+            recovered: Some(recovered).into(),
+        };
+        vec![history.into()]
+    }
+
+    fn left(&self, room: &Locked<'_>, leaver: &Leaver<'_>) {
+        if let Some(user) = &leaver.profile {
+            room.announce(Event::UserLeft {
+                user,
+                user_count: room.member_count(),
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Chat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chat")
+            .field("kept", &self.kept)
+            .field("sent", &self.sent)
+            .field("text_bytes", &self.text_bytes)
+            .finish_non_exhaustive()
+    }
+}

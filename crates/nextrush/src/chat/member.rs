@@ -1,0 +1,154 @@
+//! One socket in one room of a chat.
+
+use nextrush_broker::{BrokerError, CommandKey, HistoryQuery, Position};
+
+use super::dialect::Chat;
+use super::messages::{Command, Event, Post, messages};
+use crate::message::request::{Answer, CommandId, Request};
+use crate::message::{ErrorCode, ErrorMessage, Timestamp, User, UserId};
+use crate::socket::Socket;
+use crate::topic::{Profile, PublishError, Since, SubscribeError, Topic, newest_within};
+
+/// One socket in one room.
+pub(super) struct Member {
+    pub(super) topic: Topic<Chat>,
+    pub(super) user: User,
+    /// The user as others see it.
+    pub(super) profile: Profile,
+}
+
+impl Member {
+    pub(super) async fn join(
+        &self,
+        socket: &Socket,
+        since: Option<&Since>,
+    ) -> Result<(), SubscribeError> {
+        let chat = self.topic.topics().dialect();
+        // All that is kept, as the last messages are sent where recovery fails.
+        let query = HistoryQuery::Latest(since.map_or(chat.sent, |_| chat.kept));
+        let wish = self.topic.wish(socket).await?;
+        let history = self.topic.history(query).await?;
+        let mut entry = wish.admit(&history)?;
+        entry.seat(&self.user.id, self.profile.clone());
+        let users = entry.topic().members();
+        let missed = since.map(|since| since.missed(&history));
+        let publications = match missed {
+            Some(Ok(missed)) => missed,
+            Some(Err(_)) | None => {
+                newest_within(&history.publications, chat.sent, Since::MAX_BYTES)
+            }
+        };
+        entry.send(Event::RoomHistory {
+            messages: messages(history.position.epoch, publications),
+            users: &users,
+            position: history.position,
+            recovered: missed.map(|missed| missed.map(drop)).into(),
+        });
+        entry.announce(Event::UserJoined {
+            user: &self.profile,
+            user_count: users.len(),
+        });
+        entry.go_live(&[]);
+        Ok(())
+    }
+
+    pub(super) async fn handle(&self, socket: &Socket, request: Request<Command>) {
+        let id = request.id.as_ref();
+        let answer = |event: Event<'_>| {
+            if id.is_some() {
+                socket.send(Answer::new(event, id));
+            }
+        };
+        let refuse = |error: ErrorMessage| socket.send(Answer::new(error, id));
+        let topics = self.topic.topics();
+        let key = id.map(|id| topics.command_key(&self.user.id, id));
+        let Ok(key) = key.transpose() else {
+            let error = ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format");
+            return refuse(error.details("id and user are too long"));
+        };
+        match request.command {
+            Command::Chat { text } | Command::Private { text, .. }
+                if text.len() > topics.dialect().text_bytes =>
+            {
+                let error = ErrorMessage::new(ErrorCode::TooLarge, "Message too long");
+                let limit = topics.dialect().text_bytes;
+                refuse(error.details(format!("at most {limit} bytes of text")));
+            }
+            Command::Chat { text } => match self.say(&text, key).await {
+                Ok(position) => answer(Event::Ack {
+                    said: Some(position.into()),
+                }),
+                Err(error) => refuse(self.not_stored(&error)),
+            },
+            Command::Typing { is_typing } => {
+                self.announce_typing(socket, is_typing);
+                answer(Event::Ack { said: None });
+            }
+            Command::Private {
+                target_user_id,
+                text,
+            } => {
+                let whisper = || self.whisper(&target_user_id, &text, id);
+                match topics.once(key, whisper).await {
+                    Ok(answer) => socket.send(answer),
+                    Err(error) => refuse(self.not_stored(&error)),
+                }
+            }
+            Command::History(older) => match self.look_back(older, id).await {
+                Ok(answer) => socket.send(answer),
+                Err(error) => refuse(self.unavailable(&error)),
+            },
+        }
+    }
+
+    fn not_stored(&self, error: &impl std::fmt::Display) -> ErrorMessage {
+        tracing::error!(
+            %error,
+            room = self.topic.name(),
+            "a chat message could not be stored"
+        );
+        ErrorMessage::new(ErrorCode::NotStored, "Message could not be stored")
+    }
+
+    fn unavailable(&self, error: &BrokerError) -> ErrorMessage {
+        tracing::error!(%error, room = self.topic.name(), "a history could not be read");
+        ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable")
+    }
+
+    /// Says something in the room; with a key only once.
+    async fn say(&self, text: &str, key: Option<CommandKey>) -> Result<Position, PublishError> {
+        let post = Post {
+            text: text.into(),
+            user: self.profile.clone(),
+        };
+        let published = match key {
+            Some(key) => self.topic.publish_once(&post, key).await?.position,
+            None => self.topic.publish(&post).await?,
+        };
+        Ok(published)
+    }
+
+    fn announce_typing(&self, socket: &Socket, is_typing: bool) {
+        let typing = Event::Typing {
+            user: &self.profile,
+            is_typing,
+        };
+        self.topic
+            .locked(|room| room.announce_except(typing, socket));
+    }
+
+    /// Sends a private message; the answer to the sender.
+    fn whisper(&self, to: &UserId, text: &str, id: Option<&CommandId>) -> String {
+        let target = self.topic.topics().user(to);
+        if target.local_len() == 0 {
+            let error = ErrorMessage::new(ErrorCode::UserOffline, "User not found or offline");
+            return Answer::new(error, id).to_json();
+        }
+        target.send(Event::PrivateMessage {
+            text,
+            from: &self.profile,
+            timestamp: Timestamp::now(),
+        });
+        Answer::new(Event::PrivateMessageSent { to, text }, id).to_json()
+    }
+}

@@ -1,0 +1,154 @@
+//! The messages of a chat on the wire, and its publications as they are kept.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use nextrush_broker::{Epoch, Position, Publication};
+use serde::{Deserialize, Serialize};
+
+use super::history::Older;
+use crate::message::{Outgoing, Timestamp, UserId};
+use crate::topic::{Profile, Recovered};
+
+/// A message from a client.
+#[derive(Deserialize)]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+pub(super) enum Command {
+    Chat {
+        text: String,
+    },
+    Typing {
+        is_typing: bool,
+    },
+    Private {
+        target_user_id: UserId,
+        text: String,
+    },
+    History(Older),
+}
+
+/// A message to a client.
+#[derive(Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+pub(super) enum Event<'a> {
+    RoomHistory {
+        messages: Vec<ChatMessage<'a>>,
+        users: &'a [Profile],
+        /// Its offset is the top: the next message has one more.
+        #[serde(flatten)]
+        position: Position,
+        #[serde(flatten)]
+        recovered: Recovered,
+    },
+    UserJoined {
+        user: &'a Profile,
+        user_count: usize,
+    },
+    UserLeft {
+        user: &'a Profile,
+        user_count: usize,
+    },
+    Typing {
+        user: &'a Profile,
+        is_typing: bool,
+    },
+    PrivateMessage {
+        text: &'a str,
+        from: &'a Profile,
+        timestamp: Timestamp,
+    },
+    PrivateMessageSent {
+        to: &'a UserId,
+        text: &'a str,
+    },
+    /// The answer to a command with an id that has no other.
+    Ack {
+        #[serde(flatten)]
+        said: Option<Said>,
+    },
+}
+
+/// The place of a message in its room.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Said {
+    #[serde(flatten)]
+    position: Position,
+    message_id: u64,
+}
+
+impl From<Position> for Said {
+    fn from(position: Position) -> Self {
+        Self {
+            position,
+            message_id: message_id(position),
+        }
+    }
+}
+
+impl From<Event<'_>> for Outgoing {
+    fn from(event: Event<'_>) -> Self {
+        Self::json(&event).expect("the chat's events have string keys only")
+    }
+}
+
+/// A message of a room, as it is sent.
+#[derive(Serialize)]
+pub(super) struct ChatMessage<'a> {
+    id: u64,
+    r#type: &'static str,
+    #[serde(flatten)]
+    post: Post<'a>,
+    timestamp: Timestamp,
+    offset: u64,
+}
+
+/// A message of a room, as it is kept.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Post<'a> {
+    #[serde(borrow)]
+    pub(super) text: Cow<'a, str>,
+    pub(super) user: Profile,
+}
+
+impl<'a> ChatMessage<'a> {
+    pub(super) fn new(
+        position: Position,
+        publication: &'a Publication,
+    ) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            id: message_id(position),
+            r#type: "chat-message",
+            post: serde_json::from_slice(&publication.data)?,
+            timestamp: Timestamp::from_unix_ms(publication.time_ms),
+            offset: publication.offset,
+        })
+    }
+}
+
+/// Publications as they are sent, without those that cannot be read.
+pub(super) fn messages(epoch: Epoch, publications: &[Arc<Publication>]) -> Vec<ChatMessage<'_>> {
+    publications
+        .iter()
+        .filter_map(|publication| {
+            let offset = publication.offset;
+            ChatMessage::new(Position { epoch, offset }, publication)
+                .inspect_err(|error| tracing::error!(%error, "a kept chat message cannot be read"))
+                .ok()
+        })
+        .collect()
+}
+
+/// The id of a message, rising in the room also when its history was lost: a later epoch
+/// begins at a later millisecond.
+fn message_id(Position { epoch, offset }: Position) -> u64 {
+    epoch.created_ms() + offset
+}

@@ -1,0 +1,140 @@
+//! The messages of a client, and their answers.
+
+use nextrush_broker::HistoryQuery;
+
+use super::LiveUpdates;
+use super::dialect::announce;
+use super::messages::{Command, Event, refusal};
+use super::roster::Person;
+use crate::message::request::{Answer, CommandId, Request};
+use crate::message::{Message, User};
+use crate::socket::Socket;
+use crate::socket::join::JoinError;
+use crate::topic::{Since, SubscribeError, newest_by_key};
+
+/// The most bytes of the newest updates that a new subscriber is given, with what waits for it.
+const NEWEST_BYTES: usize = 256 * 1024;
+
+/// The client of live updates behind a socket.
+pub(super) struct Client {
+    pub(super) live: LiveUpdates,
+    /// The user that the socket was admitted as, and what others see of it.
+    pub(super) user: Option<(User, Person)>,
+}
+
+impl Client {
+    fn user(&self) -> Option<&User> {
+        self.user.as_ref().map(|(user, _)| user)
+    }
+
+    pub(super) async fn handle(&self, socket: &Socket, message: Message) {
+        let request = match Request::<Command>::read(&message) {
+            Ok(request) => request,
+            Err(refusal) => return socket.send(refusal),
+        };
+        let id = request.id.as_ref();
+        let live = &self.live;
+        match request.command {
+            Command::Subscribe { channel, since } => {
+                match self.subscribe(socket, &channel, since.as_ref(), id).await {
+                    Ok(()) | Err(SubscribeError::Join(JoinError::Closed)) => {}
+                    Err(error) => socket.send(Answer::new(refusal(&channel, error), id)),
+                }
+            }
+            Command::Unsubscribe { channel } => {
+                if let Err(error) = live.unsubscribe(&channel, socket).await {
+                    tracing::warn!(%error, channel, "the broker could not be told that a channel is unused");
+                }
+                let channel = &*channel;
+                socket.send(Answer::new(Event::Unsubscribed { channel }, id));
+            }
+            Command::Publish => live.answer_publish(socket, self.user(), &message, id).await,
+            Command::Presence { channel } => {
+                if let Err(refusal) = live.answer_presence(socket, &channel, id) {
+                    socket.send(Answer::new(refusal, id));
+                }
+            }
+            Command::PresenceUpdate { channel, data } => {
+                match live.update_presence(socket, &channel, data) {
+                    Ok(()) if id.is_some() => {
+                        socket.send(Answer::new(Event::Ack { published: None }, id));
+                    }
+                    Ok(()) => {}
+                    Err(refusal) => socket.send(Answer::new(refusal, id)),
+                }
+            }
+        }
+    }
+
+    async fn subscribe(
+        &self,
+        socket: &Socket,
+        channel: &str,
+        since: Option<&Since>,
+        id: Option<&CommandId>,
+    ) -> Result<(), SubscribeError> {
+        let live = self.live.live();
+        let topic = self.live.0.topic(channel)?;
+        let asked = live.policies.ask_to_subscribe(socket, self.user(), channel);
+        asked
+            .await
+            .map_err(|refusal| SubscribeError::Refused(refusal.map(Box::new)))?;
+        let has_presence = live.policies.has_presence(channel);
+        if has_presence {
+            live.take_over(&topic).await;
+        }
+        let latest_value = live.policies.latest_value(channel);
+        let query = match (since, latest_value) {
+            // Also for a client that cannot recover.
+            (_, Some(Some(_))) => HistoryQuery::Latest(usize::MAX),
+            (Some(_), Some(None)) => HistoryQuery::Latest(Since::MAX_PUBLICATIONS),
+            (Some(since), None) => since.query(),
+            (None, Some(None)) => HistoryQuery::Latest(1),
+            (None, None) => HistoryQuery::Latest(0),
+        };
+
+        let wish = topic.wish(socket).await?;
+        let history = topic.history(query).await?;
+        let entry = wish.admit(&history)?;
+        // A client that is subscribed already misses nothing.
+        let missed = since
+            .filter(|_| entry.is_new())
+            .map(|since| since.missed(&history));
+        let newest = match (latest_value, missed) {
+            (Some(key), None | Some(Err(_))) if entry.is_new() => {
+                let bytes = NEWEST_BYTES.saturating_sub(socket.buffered());
+                newest_by_key(&history.publications, key, bytes)
+            }
+            _ => Vec::new(),
+        };
+        let mut position = entry.position();
+        if let Some(first) = newest.first() {
+            // The updates that follow are those after this one.
+            position.offset = first.offset - 1;
+        }
+        let subscribed = Event::Subscribed {
+            channel,
+            position,
+            recovered: missed.map(|missed| missed.map(drop)).into(),
+            latest: live.policies.is_latest(channel),
+        };
+        entry.send(Answer::new(subscribed, id));
+        if let Some((_, person)) = &self.user
+            && entry.is_new()
+            && has_presence
+        {
+            let joined = live.presence.join(channel, person, socket.id());
+            announce(&entry.topic(), joined);
+        }
+        if newest.is_empty() {
+            entry.go_live(missed.and_then(Result::ok).unwrap_or_default());
+        } else {
+            let messages: Vec<_> = newest
+                .iter()
+                .map(|update| entry.topic().encoded(history.position.epoch, update))
+                .collect();
+            entry.go_live_after(messages);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Patterns of channel names.
+
+use std::fmt;
+
+/// A text that is no pattern of channels.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{pattern:?} is no pattern: {problem}")]
+pub struct InvalidPattern {
+    pattern: String,
+    problem: &'static str,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Pattern(Vec<Part>);
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    Parameter(String),
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            Part::Text(text) => f.write_str(text),
+            Part::Parameter(name) => write!(f, ":{name}"),
+        })
+    }
+}
+
+impl Pattern {
+    pub(super) fn new(pattern: &str) -> Result<Self, InvalidPattern> {
+        let wrong = |problem| InvalidPattern {
+            pattern: pattern.to_owned(),
+            problem,
+        };
+        if pattern.is_empty() {
+            return Err(wrong("it is empty"));
+        }
+        let mut parts: Vec<Part> = Vec::new();
+        let mut pieces = pattern.split(':');
+        let first = pieces.next().unwrap_or_default();
+        if !first.is_empty() {
+            parts.push(Part::Text(first.to_owned()));
+        }
+        for piece in pieces {
+            let is_name = |char: char| char.is_ascii_alphanumeric() || char == '_';
+            let end = piece.find(|char| !is_name(char)).unwrap_or(piece.len());
+            let (name, text) = piece.split_at(end);
+            if !name.starts_with(|char: char| char.is_ascii_alphabetic()) {
+                return Err(wrong("a colon is followed by a parameter's name"));
+            }
+            if matches!(parts.last(), Some(Part::Parameter(_))) {
+                return Err(wrong("a parameter is followed by a text"));
+            }
+            let has_name = |part: &Part| matches!(part, Part::Parameter(other) if other == name);
+            if parts.iter().any(has_name) {
+                return Err(wrong("a parameter is there twice"));
+            }
+            parts.push(Part::Parameter(name.to_owned()));
+            if !text.is_empty() {
+                parts.push(Part::Text(text.to_owned()));
+            }
+        }
+        Ok(Self(parts))
+    }
+
+    /// The values of the parameters, if the pattern fits.
+    pub(super) fn matches<'a>(&'a self, name: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
+        let mut rest = name;
+        let mut found = Vec::new();
+        let mut parts = self.0.iter().peekable();
+        while let Some(part) = parts.next() {
+            match part {
+                Part::Text(text) => rest = rest.strip_prefix(text.as_str())?,
+                Part::Parameter(parameter) => {
+                    // One character at least.
+                    let first = rest.chars().next()?.len_utf8();
+                    let end = match parts.peek() {
+                        Some(Part::Text(text)) => first + rest[first..].find(text.as_str())?,
+                        _ => rest.len(),
+                    };
+                    found.push((parameter.as_str(), &rest[..end]));
+                    rest = &rest[end..];
+                }
+            }
+        }
+        rest.is_empty().then_some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Found<'a> = Option<&'a [(&'a str, &'a str)]>;
+
+    #[test]
+    fn a_pattern_fits_names_and_says_what_stands_for_its_parameters() {
+        let cases: [(&str, &str, Found<'_>); 12] = [
+            ("posts", "posts", Some(&[])),
+            ("posts", "post", None),
+            ("posts", "posts2", None),
+            ("post-:id", "post-7", Some(&[("id", "7")])),
+            ("post-:id", "post-", None),
+            ("post-:id", "post-7/b é", Some(&[("id", "7/b é")])),
+            (":a-:b", "x-y-z", Some(&[("a", "x"), ("b", "y-z")])),
+            (":a-:b", "--z", Some(&[("a", "-"), ("b", "z")])),
+            (":a-:b", "é-z", Some(&[("a", "é"), ("b", "z")])),
+            (":a-:b", "x-", None),
+            ("room/:id/news", "room/1/news", Some(&[("id", "1")])),
+            ("room/:id/news", "room/1/newsroom", None),
+        ];
+        for (pattern, name, expected) in cases {
+            let parsed = Pattern::new(pattern).unwrap();
+            let found = parsed.matches(name);
+            assert_eq!(found.as_deref(), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for pattern in ["", ":", "a-:", "a-:1", ":a:b", "a::b", ":a-:a", "a: b"] {
+            assert!(Pattern::new(pattern).is_err(), "{pattern}");
+        }
+    }
+}

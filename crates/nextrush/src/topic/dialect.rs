@@ -1,0 +1,229 @@
+//! Dialects: what the events of a topic look like on the wire.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use nextrush_broker::{Epoch, Position, Publication, Retention};
+use nextrush_engine::CloseReason;
+
+use super::local::Locked;
+use super::members::Profile;
+use super::since::{Recovered, Unrecovered};
+use super::slow_readers::SlowReaderPolicy;
+use crate::message::Outgoing;
+use crate::socket::Socket;
+
+/// The wire form and the policies of a family of topics.
+///
+/// A dialect turns the events of a topic into messages: what a publication looks like, what
+/// a new subscriber is sent, what a client is told that cannot have everything. The topics do
+/// the rest: order, history, recovery without a gap, slow readers. [`Json`](super::Json),
+/// [`ChatServer`](crate::ChatServer) and [`LiveUpdates`](crate::LiveUpdates) are dialects;
+/// the guide's page *A dialect of your own* writes another one.
+///
+/// Every method but `emptied` is called while nothing else happens in the topic, mostly on
+/// the thread that publishes: return quickly, and call nothing of the same topic.
+///
+/// ```
+/// use nextrush::topic::{Dialect, Gap, Topics};
+/// use nextrush::broker::{Position, Publication, Retention};
+/// use nextrush::{App, Outgoing};
+///
+/// /// Prices as plain text: `EURUSD 1.0832`.
+/// struct Prices;
+///
+/// impl Dialect for Prices {
+///     fn kind(&self) -> &'static str {
+///         "prices"
+///     }
+///
+///     fn retention(&self, _: &str) -> Retention {
+///         Retention::count(100)
+///     }
+///
+///     fn publication(&self, topic: &str, _: Position, price: &Publication) -> Outgoing {
+///         format!("{topic} {}", String::from_utf8_lossy(&price.data)).into()
+///     }
+///
+///     fn gap(&self, topic: &str, gap: &Gap) -> Option<Outgoing> {
+///         Some(format!("{topic} missed {}", gap.len()).into())
+///     }
+/// }
+///
+/// let app: App = App::new();
+/// let prices = Topics::new(&app, "prices", Prices);
+/// # drop(prices);
+/// ```
+pub trait Dialect: Send + Sync + 'static {
+    /// The kind of data that these topics hold, as a part of their stored names: 1 to 32 of
+    /// `a-z`, `0-9` and `-`, other than `topic`. A store keeps it, so it must not change.
+    fn kind(&self) -> &'static str;
+
+    /// The message that tells of a publication.
+    fn publication(&self, topic: &str, position: Position, publication: &Publication) -> Outgoing;
+
+    /// How much a topic remembers of what is published from now on. By default nothing.
+    fn retention(&self, topic: &str) -> Retention {
+        let _ = topic;
+        Retention::NOTHING
+    }
+
+    /// The treatment of subscribers that read too slowly, asked once while a topic has
+    /// subscribers. By default that of the [retention](Self::retention): those of a topic
+    /// with a history catch up, others are closed.
+    fn slow_readers(&self, topic: &str) -> SlowReaderPolicy {
+        SlowReaderPolicy::of(self.retention(topic))
+    }
+
+    /// The message that tells of publications that a subscriber will not get; `None` if
+    /// it is told nothing.
+    fn gap(&self, topic: &str, gap: &Gap) -> Option<Outgoing> {
+        let _ = (topic, gap);
+        None
+    }
+
+    /// The messages to a socket that [subscribed](super::Topic::subscribe), before what it
+    /// missed. By default none.
+    fn subscribed(&self, topic: &Locked<'_>, arrival: &Arrival) -> Vec<Outgoing> {
+        let _ = (topic, arrival);
+        Vec::new()
+    }
+
+    /// The messages to a subscriber that lagged, in place of what it was not sent. By default
+    /// the [gap](Self::gap), if there is one, and the publications.
+    fn catch_up(&self, topic: &Locked<'_>, behind: &CatchUp<'_>) -> Vec<Outgoing> {
+        let gap = behind
+            .gap
+            .as_ref()
+            .and_then(|gap| self.gap(topic.name(), gap));
+        gap.into_iter().chain(behind.messages(topic)).collect()
+    }
+
+    /// A subscriber has left; it is sent nothing of the topic any more.
+    fn left(&self, topic: &Locked<'_>, leaver: &Leaver<'_>) {
+        let _ = (topic, leaver);
+    }
+
+    /// The topic's last subscriber on this node has gone. Awaited before the close event of
+    /// its socket is over.
+    fn emptied<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, ()> {
+        let _ = topic;
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A subscriber that has left.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Leaver<'a> {
+    /// The subscriber.
+    pub socket: &'a Socket,
+    /// What others saw of it, if it was [seated](super::Entry::seat).
+    pub profile: Option<Profile>,
+    /// How its socket ended, if that is why it left; `None` if it was unsubscribed.
+    pub closed: Option<&'a CloseReason>,
+}
+
+/// Publications that a subscriber will not get.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// The epoch in which the offsets count.
+    pub epoch: Epoch,
+    /// The offset of the first one.
+    pub from: u64,
+    /// The offset of the last one. One less than `from` where a new epoch began and nothing of
+    /// it is missing.
+    pub to: u64,
+}
+
+impl Gap {
+    pub(super) fn new(epoch: Epoch, offsets: &RangeInclusive<u64>) -> Self {
+        Self {
+            epoch,
+            from: *offsets.start(),
+            to: *offsets.end(),
+        }
+    }
+
+    /// The number of publications.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        (self.to + 1).saturating_sub(self.from)
+    }
+
+    /// Whether only the epoch is new.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A socket that has just become a subscriber.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Arrival {
+    /// The topic's position: what is published next has one more.
+    pub position: Position,
+    /// Whether it gets all that it missed; `None` for one that gave no position, or that was
+    /// subscribed already.
+    pub recovered: Option<Result<(), Unrecovered>>,
+}
+
+impl Arrival {
+    /// The fields `recovered` and `reason` of an answer.
+    #[must_use]
+    pub fn recovered(&self) -> Recovered {
+        self.recovered.into()
+    }
+}
+
+/// The messages that a subscriber was not sent while it lagged.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CatchUp<'a> {
+    /// What it will not get.
+    pub gap: Option<Gap>,
+    /// What it gets now.
+    pub publications: &'a [Arc<Publication>],
+    /// The last publication that it has been told of once it has these messages.
+    pub position: Position,
+    /// Whether it gets what is published from now on. Volatile messages to the topic's
+    /// subscribers have passed it by meanwhile.
+    pub is_last: bool,
+}
+
+impl CatchUp<'_> {
+    /// All of these offsets are lost, and the subscriber is live again.
+    pub(super) fn lost(epoch: Epoch, offsets: &RangeInclusive<u64>) -> Self {
+        Self {
+            gap: Some(Gap::new(epoch, offsets)),
+            publications: &[],
+            position: Position {
+                epoch,
+                offset: *offsets.end(),
+            },
+            is_last: true,
+        }
+    }
+
+    /// Nothing is lacking up to this position, and the subscriber is live again.
+    pub(super) fn nothing(position: Position) -> Self {
+        Self {
+            gap: None,
+            publications: &[],
+            position,
+            is_last: true,
+        }
+    }
+
+    /// The messages that tell of the [publications](Self::publications). Encoded once for all
+    /// who missed them.
+    pub fn messages<'b>(&'b self, topic: &'b Locked<'_>) -> impl Iterator<Item = Outgoing> + 'b {
+        let epoch = self.position.epoch;
+        self.publications
+            .iter()
+            .map(move |publication| topic.encoded(epoch, publication))
+    }
+}

@@ -1,0 +1,259 @@
+//! The way of a socket into a topic, step by step.
+
+use std::cell::Cell;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+
+use nextrush_broker::{History, Position, Publication};
+use nextrush_engine::Skippable;
+use nextrush_protocol::Frame;
+use parking_lot::MutexGuard;
+use tokio::runtime::Handle as Runtime;
+
+use super::bounds::first_bytes;
+use super::dialect::Dialect;
+use super::error::SubscribeError;
+use super::handle::Topic;
+use super::heal::PART;
+use super::local::{LocalTopic, Locked, State, Ticket};
+use super::members::Profile;
+use super::slow_readers::SlowReaders;
+use crate::message::{Outgoing, UserId};
+use crate::socket::Socket;
+use crate::socket::join::JoinError;
+
+/// A socket that is about to subscribe: what is published meanwhile is held for it.
+///
+/// Made by [`Topic::wish`]. A wish that is dropped without an [entry](Self::admit) gives the
+/// subscription up.
+pub struct Wish<'a, D: Dialect> {
+    topic: &'a Topic<D>,
+    socket: &'a Socket,
+    /// Whether the subscription is struck off when the wish is given up. One that was there
+    /// before stays, whatever comes of the wish.
+    is_new: bool,
+    is_admitted: Cell<bool>,
+    waiting: Option<(Arc<LocalTopic>, Ticket)>,
+}
+
+impl<'a, D: Dialect> Wish<'a, D> {
+    pub(super) fn new(topic: &'a Topic<D>, socket: &'a Socket, is_new: bool) -> Self {
+        Self {
+            topic,
+            socket,
+            is_new,
+            is_admitted: Cell::new(false),
+            waiting: None,
+        }
+    }
+
+    pub(super) fn begin(&mut self, local: Arc<LocalTopic>, ticket: Ticket) {
+        self.waiting = Some((local, ticket));
+    }
+
+    /// Makes the socket a member, with a history that was read after the wish began. Nothing
+    /// else happens in the topic until the entry goes live or is dropped, so it must not be
+    /// kept across an `await`.
+    ///
+    /// # Errors
+    ///
+    /// Refused when the socket is closed, or was unsubscribed meanwhile.
+    pub fn admit(&self, history: &History) -> Result<Entry<'_, D>, SubscribeError> {
+        let Self { topic, socket, .. } = *self;
+        let (local, ticket) = self
+            .waiting
+            .as_ref()
+            .expect("a wish begins before anybody else has it");
+        let mut state = local.state.lock();
+        let held = state.take_held(ticket);
+        let connection = socket.connection();
+        let is_new = connection.join(&local.room).map_err(JoinError::from)?;
+        if !topic.is_subscribed(socket) {
+            connection.leave(&local.room);
+            return Err(SubscribeError::GivenUp);
+        }
+        self.is_admitted.set(true);
+        let mut position = history.position;
+        if !is_new && let Some((offset, _)) = held.last() {
+            // It has been sent what was held.
+            position.offset = position.offset.max(*offset);
+        }
+        Ok(Entry {
+            topic,
+            socket,
+            local,
+            state,
+            held,
+            position,
+            is_new,
+            is_live: false,
+            user: None,
+        })
+    }
+}
+
+impl<D: Dialect> Drop for Wish<'_, D> {
+    fn drop(&mut self) {
+        let subscriptions = &self.topic.topics().0.subscriptions;
+        if self.is_new && !self.is_admitted.get() {
+            subscriptions.strike(self.topic.stored_name(), self.socket.id());
+        }
+        let Some((local, ticket)) = self.waiting.take() else {
+            return;
+        };
+        drop(ticket);
+        // Also where the socket has left again at once.
+        if !local.is_used()
+            && let Ok(runtime) = Runtime::try_current()
+            && let Some(topics) = local.topics.upgrade()
+        {
+            runtime.spawn(async move { topics.tidy(&local).await });
+        }
+    }
+}
+
+impl<D: Dialect> fmt::Debug for Wish<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wish")
+            .field("topic", self.topic)
+            .field("socket", self.socket)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A socket that has become a member, while nothing else happens in the topic.
+///
+/// All that it is sent here comes before what is published from then on. Made by
+/// [`Wish::admit`]; dropping it is the same as [`go_live`](Self::go_live) with nothing missed.
+pub struct Entry<'a, D: Dialect> {
+    topic: &'a Topic<D>,
+    socket: &'a Socket,
+    local: &'a Arc<LocalTopic>,
+    state: MutexGuard<'a, State>,
+    held: Vec<(u64, Frame)>,
+    position: Position,
+    is_new: bool,
+    is_live: bool,
+    /// The user that the socket is seated as.
+    user: Option<UserId>,
+}
+
+impl<D: Dialect> Entry<'_, D> {
+    /// Whether the socket was no member before. One that was misses nothing.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The position up to which the socket is told of publications: that of the history, or
+    /// for a socket that was a member already that of the last publication it was sent.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The topic while nothing else happens in it.
+    #[must_use]
+    pub fn topic(&self) -> Locked<'_> {
+        self.local.locked(&self.state)
+    }
+
+    /// Sends the socket a message.
+    pub fn send(&self, message: impl Into<Outgoing>) {
+        self.socket.send(message);
+    }
+
+    /// Sends a volatile message to all other subscribers.
+    pub fn announce(&self, message: impl Into<Outgoing>) {
+        self.topic().announce_except(message, self.socket);
+    }
+
+    /// Makes the socket a [member](Locked::members) whom others see, and from when it goes
+    /// live a socket of this [user](super::Topics::user) in the topic's family, until it leaves.
+    pub fn seat(&mut self, user: &UserId, profile: Profile) {
+        self.state.members.insert(self.socket.id(), profile);
+        self.user = Some(user.clone());
+    }
+
+    /// Sends the publications that the socket missed, and from then on what is published.
+    ///
+    /// They have to end at the [position](Self::position). Where the topic's slow readers
+    /// heal, the first 64 KiB are sent at once and the others as the socket takes them: a
+    /// client on a slow line that comes back to many topics is not closed for what waits.
+    pub fn go_live(mut self, missed: &[Arc<Publication>]) {
+        let connection = self.socket.connection();
+        let heals = self.local.policy.slow_readers == SlowReaders::Heal;
+        let part = PART.min(connection.backlog().bytes / 2);
+        let (at_once, rest) = match part.checked_sub(connection.buffered()) {
+            _ if !heals => (missed, None),
+            Some(room) => {
+                let at_once = first_bytes(missed, room);
+                (at_once, missed.get(at_once.len()))
+            }
+            None => (&[][..], missed.first()),
+        };
+        let epoch = self.position.epoch;
+        let topic = self.topic();
+        let frames = at_once
+            .iter()
+            .map(|publication| topic.encoded(epoch, publication).into_frame())
+            .collect();
+        let rest = rest.map(|first| first.offset);
+        self.finish(frames, rest);
+    }
+
+    /// Sends these messages in place of what the socket missed, and from then on what is
+    /// published.
+    pub fn go_live_after(mut self, messages: impl IntoIterator<Item = Outgoing>) {
+        let frames = messages.into_iter().map(Outgoing::into_frame).collect();
+        self.finish(frames, None);
+    }
+
+    /// Gives the socket these frames, then what the topic remembers from `rest` on, or what was
+    /// held.
+    fn finish(&mut self, mut frames: Vec<Frame>, rest: Option<u64>) {
+        self.is_live = true;
+        if let Some(user) = self.user.take() {
+            let topics = self.topic.topics();
+            topics.0.subscriptions.note_user(self.socket.id(), &user);
+            // Refused only when the socket is closed, and then it leaves right away.
+            let _ = topics.user(&user).admit(self.socket);
+        }
+        if !self.is_new {
+            return;
+        }
+        let Position { epoch, offset: top } = self.position;
+        // Of a stream that has ended meanwhile there is nothing to be had later.
+        let rest: Option<Skippable> = rest
+            .filter(|_| !self.state.is_of_another(epoch))
+            .map(|first| self.state.stream(self.local, epoch).skippable(first, PART));
+        let held = mem::take(&mut self.held);
+        if rest.is_none() {
+            let held = held.into_iter();
+            frames.extend(held.filter_map(|(offset, frame)| (offset > top).then_some(frame)));
+        }
+        if rest.is_some() || !frames.is_empty() {
+            let room = &self.local.room;
+            room.give(self.socket.connection(), frames, rest);
+        }
+    }
+}
+
+impl<D: Dialect> Drop for Entry<'_, D> {
+    fn drop(&mut self) {
+        if !self.is_live {
+            self.finish(Vec::new(), None);
+        }
+    }
+}
+
+impl<D: Dialect> fmt::Debug for Entry<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("topic", self.topic)
+            .field("socket", self.socket)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}

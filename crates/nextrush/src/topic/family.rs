@@ -1,0 +1,251 @@
+//! Families of topics: a part of an application with a name and a dialect.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use nextrush_broker::{BrokerError, CommandKey, CommandKeyError, Topic as TopicName};
+use nextrush_engine::CloseReason;
+use parking_lot::Mutex;
+
+use super::dialect::Dialect;
+use super::error::InvalidTopicName;
+use super::handle::Topic;
+use super::json::Json;
+use super::local::LocalTopics;
+use super::name::{PLAIN, TopicPath, own_name};
+use super::once::Repeats;
+use super::subscriptions::Subscriptions;
+use crate::message::UserId;
+use crate::message::request::CommandId;
+use crate::socket::Socket;
+use crate::socket::audience::Audience;
+use crate::socket::handle::Handle;
+use crate::socket::parts::is_part_name;
+use crate::socket::room_key;
+
+/// A family of topics that speak one dialect: a part of an application, with a name.
+///
+/// The name tells the topics of this family from those of every other in the broker's store,
+/// so it stays the same from one start of the application to the next.
+///
+/// A cheap handle; clones are the same family. It lives as long as a handle of it, or as a
+/// socket that is subscribed to one of its topics.
+pub struct Topics<D = Json>(pub(super) Arc<Family<D>>);
+
+pub(super) struct Family<D> {
+    app: Handle,
+    pub(super) local: Arc<LocalTopics>,
+    kind: &'static str,
+    part: String,
+    pub(super) dialect: Arc<D>,
+    limit: usize,
+    pub(super) subscriptions: Subscriptions,
+    repeats: Repeats,
+}
+
+impl<D: Dialect> Topics<D> {
+    /// A family with a name of 1 to 32 of `a-z`, `0-9` and `-`.
+    ///
+    /// # Panics
+    ///
+    /// Panics on an invalid name or [kind](Dialect::kind), and when a part of the application
+    /// has the name already, as a route does whose path is taken.
+    #[must_use]
+    #[track_caller]
+    pub fn new(app: &impl AsRef<Handle>, name: &str, dialect: D) -> Self {
+        Self::with_limit(app, name, dialect, usize::MAX)
+    }
+
+    /// A family in which a socket may have `limit` subscriptions.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    #[must_use]
+    #[track_caller]
+    pub fn with_limit(app: &impl AsRef<Handle>, name: &str, dialect: D, limit: usize) -> Self {
+        let app = app.as_ref();
+        let kind = dialect.kind();
+        assert!(
+            is_part_name(kind) && kind != PLAIN,
+            "{kind:?} is no kind of topics: it has 1 to 32 of a-z, 0-9 and -, and is not {PLAIN:?}"
+        );
+        app.claim(kind, name);
+        Self::of(app, kind, name, dialect, limit)
+    }
+
+    pub(super) fn of(
+        app: &Handle,
+        kind: &'static str,
+        part: &str,
+        dialect: D,
+        limit: usize,
+    ) -> Self {
+        Self(Arc::new(Family {
+            app: app.clone(),
+            local: app.local_topics(),
+            kind,
+            part: part.to_owned(),
+            dialect: Arc::new(dialect),
+            limit,
+            subscriptions: Subscriptions::default(),
+            repeats: Repeats::default(),
+        }))
+    }
+
+    /// One of the topics. It need not exist: it comes into being when it is used.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTopicName`] when the name is empty, longer than 255 bytes, or holds control
+    /// characters.
+    pub fn topic(&self, name: &str) -> Result<Topic<D>, InvalidTopicName> {
+        let path = TopicPath {
+            kind: self.0.kind,
+            part: &self.0.part,
+            name,
+        };
+        let name = path.topic().ok_or(InvalidTopicName)?;
+        Ok(Topic::new(self.clone(), name))
+    }
+
+    /// The dialect.
+    #[must_use]
+    pub fn dialect(&self) -> &D {
+        &self.0.dialect
+    }
+
+    /// The application.
+    #[must_use]
+    pub fn app(&self) -> &Handle {
+        &self.0.app
+    }
+
+    /// The name of the family.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.part
+    }
+
+    /// The topics that have subscribers on this node, with the number of these, in no order.
+    #[must_use]
+    pub fn local_topics(&self) -> Vec<(String, usize)> {
+        self.0
+            .local
+            .with_prefix(&self.prefix())
+            .into_iter()
+            .map(|(topic, subscribers)| (own_name(&topic).to_owned(), subscribers))
+            .collect()
+    }
+
+    /// The number of topics in use on this node; cheaper than to list them.
+    #[must_use]
+    pub fn local_topic_count(&self) -> usize {
+        self.0.local.count(&self.prefix())
+    }
+
+    /// Every socket that is [seated](super::Entry::seat) as this user in a topic of the family.
+    #[must_use]
+    pub fn user(&self, user: &UserId) -> Audience {
+        let Family {
+            kind, part, app, ..
+        } = &*self.0;
+        app.internal_room(&room_key::of_part(kind, part, user))
+    }
+
+    /// Executes a command unless it is a repeat within two minutes; the answer to it: the
+    /// remembered one, or what `execute` gives. A command without a key is always executed.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] when it is uncertain whether the answer is remembered; the command may
+    /// have been executed.
+    pub async fn once(
+        &self,
+        key: Option<CommandKey>,
+        execute: impl FnOnce() -> String,
+    ) -> Result<String, BrokerError> {
+        let Family { repeats, local, .. } = &*self.0;
+        match key {
+            Some(key) => repeats.answer(local.broker(), key, execute).await,
+            None => Ok(execute()),
+        }
+    }
+
+    /// The key under which a user's command is remembered, for [`once`](Self::once) and
+    /// [`Topic::publish_once`].
+    ///
+    /// # Errors
+    ///
+    /// [`CommandKeyError`] when user and id are too long together.
+    pub fn command_key(
+        &self,
+        user: &UserId,
+        id: &CommandId,
+    ) -> Result<CommandKey, CommandKeyError> {
+        let Family { kind, part, .. } = &*self.0;
+        id.key(&format!("{kind}/{part}"), user)
+    }
+
+    fn prefix(&self) -> String {
+        TopicPath::prefix(self.0.kind, &self.0.part)
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    pub(super) fn dyn_dialect(&self) -> Arc<dyn Dialect> {
+        Arc::clone(&self.0.dialect) as Arc<dyn Dialect>
+    }
+
+    /// Takes a socket that closed out of all its topics.
+    pub(super) async fn closed(&self, socket: &Socket, reason: &CloseReason) {
+        for topic in self.0.subscriptions.remove(socket.id()).into_topics() {
+            self.leave(&topic, socket, reason).await;
+            if self.0.local.subscribers(&topic) == 0 {
+                self.0.dialect.emptied(own_name(&topic)).await;
+            }
+        }
+    }
+
+    async fn leave(&self, topic: &TopicName, socket: &Socket, reason: &CloseReason) {
+        let dialect = self.dyn_dialect();
+        let left = self.0.local.leave(topic, &dialect, socket, Some(reason));
+        if let Err(error) = left.await {
+            tracing::warn!(%error, %topic, "the broker could not be told that a topic is unused");
+        }
+    }
+}
+
+impl<D> Clone for Topics<D> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<D> fmt::Debug for Topics<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topics")
+            .field("kind", &self.0.kind)
+            .field("name", &self.0.part)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The family of the topics that belong to no part.
+pub(super) fn plain(app: &Handle) -> Topics {
+    let plain = app.part::<Plain>(Arc::default);
+    let mut family = plain.0.lock();
+    if let Some(family) = family.upgrade() {
+        return Topics(family);
+    }
+    let topics = Topics::of(app, PLAIN, "", Json::default(), usize::MAX);
+    *family = Arc::downgrade(&topics.0);
+    topics
+}
+
+/// The family of plain topics while somebody has it: the application, whose part this is,
+/// must not keep itself alive.
+#[derive(Default)]
+struct Plain(Mutex<Weak<Family<Json>>>);

@@ -1,0 +1,304 @@
+//! One topic: publishing to it, subscribing sockets, reading its history.
+
+use std::fmt;
+
+use nextrush_broker::{
+    BrokerError, CommandKey, History, HistoryQuery, Position, Publish, Published, Retention,
+    Topic as TopicName,
+};
+use nextrush_engine::CloseReason;
+use serde::Serialize;
+
+use super::dialect::{Arrival, Dialect};
+use super::entry::Wish;
+use super::error::{InvalidTopicName, PublishError, SubscribeError};
+use super::family::{Topics, plain};
+use super::json::Json;
+use super::local::Locked;
+use super::members::Profile;
+use super::name::own_name;
+use super::once;
+use super::since::Since;
+use super::subscriptions::Noted;
+use crate::socket::Socket;
+use crate::socket::handle::Handle;
+use crate::socket::join::JoinError;
+
+impl Handle {
+    /// A topic that remembers: publishing to it, subscribing sockets, its history. Topics of
+    /// chats and live channels of the same name are others.
+    ///
+    /// It speaks [`Json`] and remembers 100 publications; [`Topics`] is for other dialects.
+    ///
+    /// ```
+    /// # async fn example(app: &nextrush::Handle, socket: &nextrush::Socket) -> nextrush::Result<(), nextrush::BoxError> {
+    /// let orders = app.topic("orders");
+    /// orders.subscribe(socket, None).await?;
+    /// let position = orders.publish(&serde_json::json!({ "order": 7 })).await?;
+    /// println!("published at {}", position.offset);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics when the name is empty, longer than 255 bytes, or holds control characters; see
+    /// [`try_topic`](Self::try_topic).
+    #[must_use]
+    #[track_caller]
+    pub fn topic(&self, name: &str) -> Topic {
+        match self.try_topic(name) {
+            Ok(topic) => topic,
+            Err(error) => panic!("{name:?} names no topic: {error}"),
+        }
+    }
+
+    /// As [`topic`](Self::topic), for names from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTopicName`] when the name is empty, longer than 255 bytes, or holds control
+    /// characters.
+    pub fn try_topic(&self, name: &str) -> Result<Topic, InvalidTopicName> {
+        plain(self).topic(name)
+    }
+}
+
+/// A topic that remembers: a stream of publications with positions, the sockets of this node
+/// that are subscribed to it, and a [dialect](Dialect) for the wire.
+///
+/// A cheap handle, made by [`Handle::topic`] and [`Topics::topic`].
+pub struct Topic<D = Json> {
+    topics: Topics<D>,
+    topic: TopicName,
+    retention: Option<Retention>,
+}
+
+impl<D: Dialect> Topic<D> {
+    pub(super) fn new(topics: Topics<D>, topic: TopicName) -> Self {
+        Self {
+            topics,
+            topic,
+            retention: None,
+        }
+    }
+
+    /// The topic's own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        own_name(&self.topic)
+    }
+
+    /// The family that the topic belongs to.
+    #[must_use]
+    pub fn topics(&self) -> &Topics<D> {
+        &self.topics
+    }
+
+    /// Has what is published with this handle remembered so, instead of as the
+    /// [dialect](Dialect::retention) says.
+    #[must_use]
+    pub fn retain(self, retention: Retention) -> Self {
+        let retention = Some(retention);
+        Self { retention, ..self }
+    }
+
+    /// Publishes `data` as JSON. Resolves with its position when the broker has acknowledged
+    /// it; by then it is on its way to the subscribers of this node.
+    ///
+    /// # Errors
+    ///
+    /// Fails, and publishes nothing, when `data` cannot be written as JSON; fails when the
+    /// broker does.
+    pub async fn publish<T: Serialize + ?Sized>(&self, data: &T) -> Result<Position, PublishError> {
+        let published = self.publish_json(data, None).await?;
+        Ok(published.position)
+    }
+
+    /// As [`publish`](Self::publish), but a repeat with the same key within two minutes
+    /// publishes nothing and resolves with the position of the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub async fn publish_once<T: Serialize + ?Sized>(
+        &self,
+        data: &T,
+        key: CommandKey,
+    ) -> Result<Published, PublishError> {
+        self.publish_json(data, Some(key)).await
+    }
+
+    /// As [`publish_once`](Self::publish_once), with a key or without.
+    pub(crate) async fn publish_json<T: Serialize + ?Sized>(
+        &self,
+        data: &T,
+        key: Option<CommandKey>,
+    ) -> Result<Published, PublishError> {
+        let data = serde_json::to_vec(data)?;
+        let retention = self
+            .retention
+            .unwrap_or_else(|| self.topics.dialect().retention(self.name()));
+        let mut publish = Publish::new(data).retain(retention);
+        if let Some(key) = key {
+            publish = publish.once(key, once::WINDOW);
+        }
+        Ok(self.topics.0.local.publish(&self.topic, publish).await?)
+    }
+
+    /// The remembered publications that `query` asks for, and the topic's position, read at
+    /// the same moment.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the broker does.
+    pub async fn history(&self, query: HistoryQuery) -> Result<History, BrokerError> {
+        self.topics
+            .0
+            .local
+            .broker()
+            .history(&self.topic, query)
+            .await
+    }
+
+    /// Subscribes a socket, and unsubscribes it when it closes; `false` if it was subscribed
+    /// already.
+    ///
+    /// The socket is sent what the dialect [answers](Dialect::subscribed), what it missed
+    /// since the position, and then what is published: each once and in order. Where it cannot
+    /// have all that it missed, the answer says so and it gets what is published from now on.
+    ///
+    /// # Errors
+    ///
+    /// Refused when the socket is closed or has too many subscriptions, or when the broker
+    /// fails.
+    pub async fn subscribe(
+        &self,
+        socket: &Socket,
+        since: Option<&Since>,
+    ) -> Result<bool, SubscribeError> {
+        let wish = self.wish(socket).await?;
+        let query = since.map_or(HistoryQuery::Latest(0), Since::query);
+        let history = self.history(query).await?;
+        let entry = wish.admit(&history)?;
+        let missed = since
+            .filter(|_| entry.is_new())
+            .map(|since| since.missed(&history));
+        let arrival = Arrival {
+            position: entry.position(),
+            recovered: missed.map(|missed| missed.map(drop)),
+        };
+        for message in self.topics.dialect().subscribed(&entry.topic(), &arrival) {
+            entry.send(message);
+        }
+        let is_new = entry.is_new();
+        entry.go_live(missed.and_then(Result::ok).unwrap_or_default());
+        Ok(is_new)
+    }
+
+    /// Begins to subscribe a socket, step by step: what is published from now on is held for
+    /// it until the [entry](super::Entry) that [`Wish::admit`] gives
+    /// [goes live](super::Entry::go_live). Dropping the wish gives it up.
+    ///
+    /// ```
+    /// # use nextrush::topic::{Dialect, SubscribeError, Topic};
+    /// # use nextrush::broker::HistoryQuery;
+    /// # async fn example<D: Dialect>(topic: &Topic<D>, socket: &nextrush::Socket) -> Result<(), SubscribeError> {
+    /// let wish = topic.wish(socket).await?;
+    /// let history = topic.history(HistoryQuery::Latest(10)).await?;
+    /// let entry = wish.admit(&history)?;
+    /// entry.send("welcome");
+    /// entry.go_live(&history.publications);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Refused when the socket is closed or has too many subscriptions, or when the broker
+    /// fails.
+    pub async fn wish<'a>(&'a self, socket: &'a Socket) -> Result<Wish<'a, D>, SubscribeError> {
+        let topics = &self.topics;
+        let subscriptions = &topics.0.subscriptions;
+        let noted = subscriptions.note(&self.topic, socket.id(), topics.limit())?;
+        if noted == Noted::First {
+            let family = topics.clone();
+            let on_close = async move |socket: Socket, reason: CloseReason| {
+                family.closed(&socket, &reason).await;
+            };
+            if !socket.try_on_close(on_close) {
+                subscriptions.remove(socket.id());
+                return Err(JoinError::Closed.into());
+            }
+        }
+        let mut wish = Wish::new(self, socket, noted != Noted::Before);
+        let dialect = topics.dyn_dialect();
+        let (local, ticket) = topics.0.local.wanted(&self.topic, &dialect).await?;
+        wish.begin(local, ticket);
+        Ok(wish)
+    }
+
+    /// Unsubscribes a socket; `false` if it was not subscribed.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the broker cannot be told that the topic has no subscriber any more; the
+    /// socket is unsubscribed all the same.
+    pub async fn unsubscribe(&self, socket: &Socket) -> Result<bool, BrokerError> {
+        let topics = &self.topics;
+        let Some(user) = topics.0.subscriptions.strike(&self.topic, socket.id()) else {
+            return Ok(false);
+        };
+        if let Some(user) = user {
+            topics.user(&user).dismiss(socket);
+        }
+        let dialect = topics.dyn_dialect();
+        let local = &topics.0.local;
+        local.leave(&self.topic, &dialect, socket, None).await?;
+        Ok(true)
+    }
+
+    /// Whether a socket is subscribed, or about to be.
+    #[must_use]
+    pub fn is_subscribed(&self, socket: &Socket) -> bool {
+        let subscriptions = &self.topics.0.subscriptions;
+        subscriptions.contains(&self.topic, socket.id())
+    }
+
+    /// The members that were [seated](super::Entry::seat), in the order in which they came.
+    pub async fn members(&self) -> Vec<Profile> {
+        self.locked(|topic| topic.members()).unwrap_or_default()
+    }
+
+    /// The number of sockets subscribed on this node.
+    #[must_use]
+    pub fn local_subscribers(&self) -> usize {
+        self.topics.0.local.subscribers(&self.topic)
+    }
+
+    /// Runs `act` while nothing else happens in the topic; `None` if nobody is subscribed to
+    /// it on this node.
+    pub fn locked<R>(&self, act: impl FnOnce(&Locked<'_>) -> R) -> Option<R> {
+        self.topics.0.local.locked(&self.topic, act)
+    }
+
+    pub(super) fn stored_name(&self) -> &TopicName {
+        &self.topic
+    }
+}
+
+impl<D> Clone for Topic<D> {
+    fn clone(&self) -> Self {
+        Self {
+            topics: self.topics.clone(),
+            topic: self.topic.clone(),
+            retention: self.retention,
+        }
+    }
+}
+
+impl<D> fmt::Debug for Topic<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Topic").field(&self.topic).finish()
+    }
+}

@@ -1,0 +1,100 @@
+//! The dialect of plain topics.
+
+use nextrush_broker::{Position, Publication, Retention};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::dialect::{Arrival, Dialect, Gap};
+use super::local::Locked;
+use super::name::PLAIN;
+use super::since::Recovered;
+use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};
+
+/// How many publications a plain topic remembers.
+const KEPT: usize = 100;
+
+/// The dialect of [`Handle::topic`](crate::Handle::topic): JSON objects that name the topic.
+///
+/// - `{"type":"publication","topic","data","timestamp","offset"}` for each publication;
+/// - `{"type":"subscribed","topic","epoch","offset","recovered"}` to a socket that subscribes;
+/// - `{"type":"gap","topic","from","to","epoch"}` for publications that a subscriber will not
+///   get.
+///
+/// The last 100 publications are remembered.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Json;
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum Event<'a> {
+    Subscribed {
+        topic: &'a str,
+        #[serde(flatten)]
+        position: Position,
+        #[serde(flatten)]
+        recovered: Recovered,
+    },
+    Publication {
+        topic: &'a str,
+        data: &'a RawValue,
+        timestamp: Timestamp,
+        offset: u64,
+    },
+    Gap {
+        topic: &'a str,
+        from: u64,
+        to: u64,
+        epoch: String,
+    },
+}
+
+impl From<Event<'_>> for Outgoing {
+    fn from(event: Event<'_>) -> Self {
+        Self::json(&event).expect("the events of topics have string keys only")
+    }
+}
+
+impl Dialect for Json {
+    fn kind(&self) -> &'static str {
+        PLAIN
+    }
+
+    fn retention(&self, _: &str) -> Retention {
+        Retention::count(KEPT)
+    }
+
+    fn publication(&self, topic: &str, _: Position, publication: &Publication) -> Outgoing {
+        match serde_json::from_slice(&publication.data) {
+            Ok(data) => Outgoing::from(Event::Publication {
+                topic,
+                data,
+                timestamp: Timestamp::from_unix_ms(publication.time_ms),
+                offset: publication.offset,
+            }),
+            Err(error) => {
+                tracing::error!(topic, %error, "a publication is no JSON");
+                ErrorMessage::new(ErrorCode::Internal, "A publication could not be read").into()
+            }
+        }
+    }
+
+    fn gap(&self, topic: &str, gap: &Gap) -> Option<Outgoing> {
+        let gap = Event::Gap {
+            topic,
+            from: gap.from.min(gap.to),
+            to: gap.to,
+            epoch: gap.epoch.to_string(),
+        };
+        Some(gap.into())
+    }
+
+    fn subscribed(&self, topic: &Locked<'_>, arrival: &Arrival) -> Vec<Outgoing> {
+        let subscribed = Event::Subscribed {
+            topic: topic.name(),
+            position: arrival.position,
+            recovered: arrival.recovered(),
+        };
+        vec![subscribed.into()]
+    }
+}

@@ -1,0 +1,528 @@
+//! The topics that this node's sockets are subscribed to: from the broker's publications to
+//! their subscribers.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use nextrush_broker::{
+    Broker, BrokerError, Epoch, Position, Publication, Publish, Published, Sink, Topic as TopicName,
+};
+use nextrush_engine::{CloseReason, ConnectionId, Engine, Room};
+use nextrush_protocol::Frame;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::dialect::{CatchUp, Dialect, Leaver};
+use super::encoded::Encoded;
+use super::heal::{PART, Stream};
+use super::members::Profile;
+use super::name::own_name;
+use super::newest::{Newest, key_of};
+use super::slow_readers::{SlowReaderPolicy, SlowReaders};
+use crate::message::Outgoing;
+use crate::socket::Socket;
+use crate::socket::handle::Handle;
+use crate::socket::room_key;
+
+/// The topics that this node's sockets are subscribed to.
+pub(crate) struct LocalTopics {
+    broker: Arc<dyn Broker>,
+    engine: Engine,
+    own: Weak<Self>,
+    topics: Mutex<HashMap<TopicName, Arc<LocalTopic>>>,
+    encoded: Encoded,
+    published: AtomicU64,
+}
+
+impl Handle {
+    /// The topics of the application on this node.
+    pub(crate) fn local_topics(&self) -> Arc<LocalTopics> {
+        self.part(|| LocalTopics::new(Arc::clone(self.broker()), self.engine().clone()))
+    }
+}
+
+impl LocalTopics {
+    fn new(broker: Arc<dyn Broker>, engine: Engine) -> Arc<Self> {
+        let topics = Arc::new_cyclic(|own| Self {
+            broker,
+            engine,
+            own: Weak::clone(own),
+            topics: Mutex::default(),
+            encoded: Encoded::default(),
+            published: AtomicU64::new(0),
+        });
+        topics
+            .broker
+            .attach(Arc::new(Delivery(Arc::downgrade(&topics))));
+        topics
+    }
+
+    pub(crate) fn broker(&self) -> &dyn Broker {
+        &*self.broker
+    }
+
+    /// Appends to a topic; resolves when the broker has acknowledged it. By then
+    /// this node's subscribers have been sent the publication.
+    pub(super) async fn publish(
+        &self,
+        topic: &TopicName,
+        publish: Publish,
+    ) -> Result<Published, BrokerError> {
+        let published = self.broker.publish(topic, publish).await?;
+        if !published.is_repeat {
+            self.published.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(published)
+    }
+
+    /// The number of publications from this node.
+    pub(crate) fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
+    }
+
+    /// Takes a socket out of a topic and tells the dialect, while nothing else happens there.
+    /// The dialect is told even if the socket has left its rooms already because it closed.
+    pub(super) async fn leave(
+        &self,
+        topic: &TopicName,
+        dialect: &Arc<dyn Dialect>,
+        socket: &Socket,
+        closed: Option<&CloseReason>,
+    ) -> Result<(), BrokerError> {
+        loop {
+            // A closed socket is in no room any more, so the topic may have been retired
+            // already; the dialect is told of a fresh entry then.
+            let local = self.entry(topic, dialect);
+            let mut interest = local.interest.lock().await;
+            if *interest == Interest::Retired {
+                continue;
+            }
+            {
+                let mut state = local.state.lock();
+                socket.connection().leave(&local.room);
+                let leaver = Leaver {
+                    socket,
+                    profile: state.members.shift_remove(&socket.id()),
+                    closed,
+                };
+                dialect.left(&local.locked(&state), &leaver);
+            }
+            return self.retire_if_unused(topic, &local, &mut interest).await;
+        }
+    }
+
+    /// Runs `act` while nothing else happens in a topic; `None` if nobody is subscribed to it.
+    pub(super) fn locked<R>(
+        &self,
+        topic: &TopicName,
+        act: impl FnOnce(&Locked<'_>) -> R,
+    ) -> Option<R> {
+        let local = self.find(topic)?;
+        let state = local.state.lock();
+        Some(act(&local.locked(&state)))
+    }
+
+    /// The topics with such names that have subscribers on this node, and how many.
+    pub(super) fn with_prefix(&self, prefix: &str) -> Vec<(TopicName, usize)> {
+        let topics = self.topics.lock();
+        topics
+            .iter()
+            .map(|(topic, local)| (topic, local.room.len()))
+            .filter(|(topic, subscribers)| *subscribers > 0 && topic.as_str().starts_with(prefix))
+            .map(|(topic, subscribers)| (topic.clone(), subscribers))
+            .collect()
+    }
+
+    /// The number of topics with such names that are in use on this node.
+    pub(super) fn count(&self, prefix: &str) -> usize {
+        let topics = self.topics.lock();
+        topics
+            .keys()
+            .filter(|topic| topic.as_str().starts_with(prefix))
+            .count()
+    }
+
+    /// The number of sockets subscribed on this node.
+    pub(super) fn subscribers(&self, topic: &TopicName) -> usize {
+        self.find(topic).map_or(0, |local| local.room.len())
+    }
+
+    fn find(&self, topic: &TopicName) -> Option<Arc<LocalTopic>> {
+        self.topics.lock().get(topic).cloned()
+    }
+
+    /// The topic's entry, with the broker told that publications are wanted, which are held
+    /// under the ticket from then on.
+    pub(super) async fn wanted(
+        &self,
+        topic: &TopicName,
+        dialect: &Arc<dyn Dialect>,
+    ) -> Result<(Arc<LocalTopic>, Ticket), BrokerError> {
+        loop {
+            let local = self.entry(topic, dialect);
+            let mut interest = local.interest.lock().await;
+            match *interest {
+                // Retired between the look-up and the lock: take a fresh one.
+                Interest::Retired => continue,
+                Interest::Subscribed => {}
+                Interest::New => {
+                    if let Err(error) = self.broker.subscribe(topic).await {
+                        *interest = Interest::Retired;
+                        self.remove(topic, &local);
+                        return Err(error);
+                    }
+                    *interest = Interest::Subscribed;
+                }
+            }
+            // Waits in it before the lock is released, so that the entry cannot be retired
+            // in between.
+            let ticket = local.wait(Waiting::default());
+            drop(interest);
+            return Ok((local, ticket));
+        }
+    }
+
+    /// Retires a topic that nobody uses.
+    pub(super) async fn tidy(&self, local: &Arc<LocalTopic>) {
+        let mut interest = local.interest.lock().await;
+        let topic = &local.topic;
+        if let Err(error) = self.retire_if_unused(topic, local, &mut interest).await {
+            tracing::warn!(%error, %topic, "the broker could not be told that a topic is unused");
+        }
+    }
+
+    /// Retires a topic that nobody uses. `interest` is that of `local`.
+    async fn retire_if_unused(
+        &self,
+        topic: &TopicName,
+        local: &Arc<LocalTopic>,
+        interest: &mut Interest,
+    ) -> Result<(), BrokerError> {
+        if *interest == Interest::Retired || local.is_used() {
+            return Ok(());
+        }
+        let before = mem::replace(interest, Interest::Retired);
+        self.remove(topic, local);
+        if before == Interest::Subscribed {
+            self.broker.unsubscribe(topic).await?;
+        }
+        Ok(())
+    }
+
+    fn entry(&self, topic: &TopicName, dialect: &Arc<dyn Dialect>) -> Arc<LocalTopic> {
+        let mut topics = self.topics.lock();
+        let entry = topics.entry(topic.clone()).or_insert_with(|| {
+            Arc::new(LocalTopic {
+                topics: Weak::clone(&self.own),
+                topic: topic.clone(),
+                room: self.engine.room(&room_key::of_topic(topic)),
+                dialect: Arc::downgrade(dialect),
+                policy: dialect.slow_readers(own_name(topic)),
+                interest: tokio::sync::Mutex::new(Interest::New),
+                state: Mutex::default(),
+            })
+        });
+        Arc::clone(entry)
+    }
+
+    fn remove(&self, topic: &TopicName, retired: &Arc<LocalTopic>) {
+        let mut topics = self.topics.lock();
+        if topics
+            .get(topic)
+            .is_some_and(|entry| Arc::ptr_eq(entry, retired))
+        {
+            topics.remove(topic);
+        }
+    }
+
+    fn deliver(&self, topic: &TopicName, epoch: Epoch, publication: &Publication) {
+        let Some(local) = self.find(topic) else {
+            return;
+        };
+        let Some(dialect) = local.dialect.upgrade() else {
+            return;
+        };
+        let offset = publication.offset;
+        let position = Position { epoch, offset };
+        let frame = dialect
+            .publication(local.name(), position, publication)
+            .into_frame();
+        let mut state = local.state.lock();
+        if state.is_of_another(epoch) {
+            // Without a word nobody would know what the offsets mean from now on.
+            let locked = local.locked(&state);
+            for message in dialect.catch_up(&locked, &CatchUp::lost(epoch, &(1..=offset - 1))) {
+                local.room.publish(message.into_frame());
+            }
+        }
+        let stream = state.stream(&local, epoch);
+        state.delivered = offset;
+        for waiting in state.waiting.values_mut() {
+            waiting.held.push((offset, frame.clone()));
+        }
+        if local.policy.slow_readers == SlowReaders::Latest {
+            let pointer = local.policy.key.as_deref();
+            let key = pointer.and_then(|pointer| key_of(&publication.data, pointer));
+            state.newest.add(key, offset, frame.clone());
+        }
+        match local.over() {
+            Some(over) => {
+                let skippable = stream.skippable(offset, over);
+                local.room.publish_skippable(frame, skippable);
+            }
+            None => local.room.publish(frame),
+        }
+    }
+}
+
+impl fmt::Debug for LocalTopics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalTopics")
+            .field("topics", &self.topics.lock().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The broker's way to this node's subscribers. It owns nothing, so that broker and topics
+/// do not keep each other alive.
+struct Delivery(Weak<LocalTopics>);
+
+impl Sink for Delivery {
+    fn deliver(&self, topic: &TopicName, epoch: Epoch, publication: &Arc<Publication>) {
+        if let Some(topics) = self.0.upgrade() {
+            topics.deliver(topic, epoch, publication);
+        }
+    }
+}
+
+/// A topic that sockets of this node are subscribed to.
+///
+/// `interest` is what the broker was told, changed by one task at a time; `state`
+/// makes subscribing, leaving and delivering follow one another.
+pub(super) struct LocalTopic {
+    pub(super) topics: Weak<LocalTopics>,
+    pub(super) topic: TopicName,
+    pub(super) room: Room,
+    /// Lives as long as somebody is subscribed.
+    pub(super) dialect: Weak<dyn Dialect>,
+    pub(super) policy: SlowReaderPolicy,
+    interest: tokio::sync::Mutex<Interest>,
+    pub(super) state: Mutex<State>,
+}
+
+impl LocalTopic {
+    /// The topic's own name.
+    fn name(&self) -> &str {
+        own_name(&self.topic)
+    }
+
+    /// The most bytes that may wait for a subscriber that is sent a publication all the same;
+    /// `None` where it is sent whatever waits.
+    fn over(&self) -> Option<usize> {
+        match self.policy.slow_readers {
+            SlowReaders::Heal | SlowReaders::Drop => Some(PART),
+            SlowReaders::Latest => Some(0),
+            SlowReaders::Close => None,
+        }
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        let state = self.state.lock();
+        state.waiting.values().any(|waiting| !waiting.is_member) || !self.room.is_empty()
+    }
+
+    /// Holds what is published from now on, until the ticket is given back.
+    pub(super) fn wait(self: &Arc<Self>, waiting: Waiting) -> Ticket {
+        let mut state = self.state.lock();
+        let number = state.next_ticket;
+        state.next_ticket += 1;
+        state.waiting.insert(number, waiting);
+        Ticket {
+            local: Arc::clone(self),
+            number,
+        }
+    }
+
+    pub(super) fn locked<'a>(&'a self, state: &'a MutexGuard<'_, State>) -> Locked<'a> {
+        Locked { local: self, state }
+    }
+}
+
+#[derive(Eq, PartialEq)]
+enum Interest {
+    New,
+    Subscribed,
+    Retired,
+}
+
+/// A topic while nothing else happens in it.
+pub struct Locked<'a> {
+    local: &'a LocalTopic,
+    state: &'a State,
+}
+
+impl Locked<'_> {
+    /// The topic's own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.local.name()
+    }
+
+    /// Sends a volatile message to all subscribers. It comes after everything that was
+    /// published before, and after all that a new subscriber is sent.
+    pub fn announce(&self, message: impl Into<Outgoing>) {
+        self.local.room.publish(message.into().into_frame());
+    }
+
+    /// Sends a volatile message to all subscribers but one.
+    pub fn announce_except(&self, message: impl Into<Outgoing>, except: &Socket) {
+        let frame = message.into().into_frame();
+        self.local.room.publish_except(frame, &[except.id()]);
+    }
+
+    /// The members that were [seated](super::Entry::seat), in the order in which they came.
+    #[must_use]
+    pub fn members(&self) -> Vec<Profile> {
+        self.state.members.values().cloned().collect()
+    }
+
+    /// The number of members that were seated.
+    #[must_use]
+    pub fn member_count(&self) -> usize {
+        self.state.members.len()
+    }
+
+    /// Runs `act` after a while, when nothing else happens in the topic; it is given `None` if
+    /// nobody is subscribed to it on this node then. Needs a tokio runtime, as the threads of
+    /// sockets have.
+    pub fn later(&self, after: Duration, act: impl FnOnce(Option<&Locked<'_>>) + Send + 'static) {
+        let topics = Weak::clone(&self.local.topics);
+        let topic = self.local.topic.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            let local = topics.upgrade().and_then(|topics| topics.find(&topic));
+            match local {
+                Some(local) => act(Some(&local.locked(&local.state.lock()))),
+                None => act(None),
+            }
+        });
+    }
+
+    /// The message that tells of a publication of this epoch, encoded once for all who missed
+    /// it.
+    #[must_use]
+    pub fn encoded(&self, epoch: Epoch, publication: &Publication) -> Outgoing {
+        let encode = || {
+            let dialect = self.local.dialect.upgrade();
+            let dialect = dialect.expect("the dialect is asked, or has a subscriber");
+            let offset = publication.offset;
+            dialect.publication(self.name(), Position { epoch, offset }, publication)
+        };
+        match self.local.topics.upgrade() {
+            Some(topics) => {
+                let topic = &self.local.topic;
+                topics
+                    .encoded
+                    .get_or(topic, epoch, publication.offset, encode)
+            }
+            None => encode(),
+        }
+    }
+}
+
+impl fmt::Debug for Locked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locked")
+            .field("topic", &self.local.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The state of a topic that changes as sockets come and go and as something is published.
+#[derive(Default)]
+pub(super) struct State {
+    /// Those whose history is being read, by ticket.
+    waiting: HashMap<u64, Waiting>,
+    next_ticket: u64,
+    /// The present one, once anything is known of it.
+    pub(super) stream: Option<Arc<Stream>>,
+    /// The last publication that was delivered.
+    pub(super) delivered: u64,
+    /// The newest publications, of topics whose slow readers get no other.
+    pub(super) newest: Newest,
+    /// The profiles of the subscribers that were seated, in the order in which they came.
+    pub(super) members: IndexMap<ConnectionId, Profile>,
+}
+
+impl State {
+    /// Stops waiting; returns what was published meanwhile.
+    pub(super) fn take_held(&mut self, ticket: &Ticket) -> Vec<(u64, Frame)> {
+        let waiting = self.waiting.remove(&ticket.number);
+        waiting.map_or_else(Vec::new, |waiting| waiting.held)
+    }
+
+    /// Whether the present stream has another epoch.
+    pub(super) fn is_of_another(&self, epoch: Epoch) -> bool {
+        let is_other = |stream: &Arc<Stream>| stream.epoch() != epoch;
+        self.stream.as_ref().is_some_and(is_other)
+    }
+
+    /// The stream of this epoch, which is the present one.
+    pub(super) fn stream(&mut self, local: &Arc<LocalTopic>, epoch: Epoch) -> Arc<Stream> {
+        match &self.stream {
+            Some(stream) if stream.epoch() == epoch => Arc::clone(stream),
+            _ => {
+                let stream = Arc::new(Stream::new(local, epoch));
+                self.newest = Newest::default();
+                self.stream = Some(Arc::clone(&stream));
+                stream
+            }
+        }
+    }
+
+    /// The last publication of this epoch that was delivered, or 0.
+    pub(super) fn delivered_in(&self, epoch: Epoch) -> u64 {
+        let is_of_it = |stream: &Arc<Stream>| stream.epoch() == epoch;
+        if self.stream.as_ref().is_some_and(is_of_it) {
+            self.delivered
+        } else {
+            0
+        }
+    }
+}
+
+/// A subscriber whose history is being read.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// The publications since it began to wait.
+    held: Vec<(u64, Frame)>,
+    /// Whether it is a member that lags. If it leaves, nobody waits any more.
+    is_member: bool,
+}
+
+impl Waiting {
+    /// A member that lags.
+    pub(super) fn lagging() -> Self {
+        Self {
+            is_member: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// The claim of a waiting subscriber to what is published meanwhile. Dropping it gives the
+/// claim up.
+pub(super) struct Ticket {
+    local: Arc<LocalTopic>,
+    number: u64,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.local.state.lock().waiting.remove(&self.number);
+    }
+}
