@@ -12,6 +12,7 @@ pub trait Clock: Send + Sync + 'static {
 
 /// The clock of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "it has no state")]
 pub struct SystemClock;
 
 impl Clock for SystemClock {

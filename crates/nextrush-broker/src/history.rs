@@ -6,9 +6,11 @@ use crate::position::Position;
 use crate::publication::Publication;
 
 /// A part of a topic's history.
-///
-/// Not `#[non_exhaustive]`: a broker has to answer every query.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a broker has to answer every query"
+)]
 pub enum HistoryQuery {
     /// The newest publications, at most this many. `Latest(0)` reads only the position.
     Latest(usize),

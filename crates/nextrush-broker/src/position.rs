@@ -28,6 +28,10 @@ use uuid::{NoContext, Timestamp, Uuid};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "its two fields are its form on the wire"
+)]
 pub struct Position {
     /// The life of the topic to which the offset belongs.
     pub epoch: Epoch,

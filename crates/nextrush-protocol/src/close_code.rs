@@ -149,6 +149,10 @@ impl CloseCode {
 /// Many clients may lose their connections at once and must not return at once: each waits
 /// for a random time, even with [`Now`](Self::Now).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a client has to follow each advice"
+)]
 pub enum Retry {
     /// Soon: after a random part of half a second, which doubles with each failure.
     Now,

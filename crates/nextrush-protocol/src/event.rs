@@ -7,9 +7,11 @@ use crate::close::CloseFrame;
 /// A message or control frame from the peer, decoded by a [`Decoder`](crate::Decoder).
 ///
 /// A payload that was complete in the input is borrowed from there, others are owned.
-///
-/// Not `#[non_exhaustive]`: RFC 6455 has no more of them, and each needs an answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "RFC 6455 has no more of them, and each needs an answer"
+)]
 pub enum Event<'a> {
     /// A whole text message, valid UTF-8.
     Text(Cow<'a, str>),

@@ -1,10 +1,9 @@
 //! Opcodes of frames.
 
 /// The opcode of a frame (RFC 6455 §5.2).
-///
-/// Not `#[non_exhaustive]`: all others are violations of the protocol.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
+#[allow(clippy::exhaustive_enums, reason = "all others violate the protocol")]
 pub enum Opcode {
     /// The next part of a fragmented message.
     Continuation = 0x0,

@@ -4,6 +4,7 @@
 ///
 /// A client masks every frame that it sends, a server masks none (RFC 6455 §5.1).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a connection has two sides")]
 pub enum Role {
     /// The server, to which all frames must be masked.
     Server,

@@ -33,7 +33,7 @@ pub trait Migration: Send + Sync + 'static {
     }
 }
 
-/// The keyspaces with names in their keys, which a migration writes anew.
+/// The keyspaces with names in their keys, which a migration copies.
 ///
 /// Each format has keyspaces of its own. A migration writes to those of the new format and
 /// leaves the old ones as they are until the store has the new format.
