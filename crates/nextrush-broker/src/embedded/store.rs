@@ -16,6 +16,7 @@ use fjall::{
 use super::cached::Found;
 use super::damage::{self, Mark};
 use super::error::{Contradiction, Failure, OpenError};
+use super::file;
 use super::format::{self, Format};
 use super::log;
 use super::migration::{self, Migration, Named};
@@ -152,6 +153,8 @@ impl Store {
         self.named
             .migrate(&named, format.version, migration, now_ms)?;
         self.db.persist(PersistMode::SyncAll)?;
+        // fjall forces the contents of new keyspaces to the disk, but not their directories.
+        file::sync_tree(&directory.join(DATA))?;
         // The moment of the migration: before it the store is unchanged.
         format.make_current(directory)?;
         self.named = named;
