@@ -4,11 +4,12 @@
 //! `cargo run --release -p nextrush-engine --example work -- fanout ROUNDS K`,
 //! `… -- echo ROUNDS`, or `… -- million`.
 
+use std::env;
 use std::error::Error;
+use std::fs;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use nextrush_engine::sim::{Client, Network};
 use nextrush_engine::{Connection, EngineConfig, Handler, Incoming, SocketOptions, Work};
@@ -64,7 +65,7 @@ fn connect(network: &mut Network, count: usize) -> Result<Vec<Client>, Box<dyn E
     clients
 }
 
-/// So many rounds, in each of which K messages are published to a room of 1,000.
+/// Publishes `at_once` messages to a room of 1,000, in each round.
 fn fanout(rounds: usize, at_once: usize) -> Result<(), Box<dyn Error>> {
     let mut network = network(MEMBERS);
     let room = network.engine().room("lobby");
@@ -82,7 +83,7 @@ fn fanout(rounds: usize, at_once: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// So many rounds, in each of which 200 clients have a message come back.
+/// Echoes a message to each of 200 clients, in each round.
 fn echo(rounds: usize) -> Result<(), Box<dyn Error>> {
     let mut network = network(ECHOERS);
     let clients = connect(&mut network, ECHOERS)?;
@@ -98,7 +99,7 @@ fn echo(rounds: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A million idle connections for a minute, in which each is pinged.
+/// Holds a million idle connections for half a minute, in which each is pinged.
 fn million() -> Result<(), Box<dyn Error>> {
     let mut network = network(MILLION);
     let before = resident()?;

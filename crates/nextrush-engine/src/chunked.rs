@@ -1,11 +1,13 @@
-/// How many elements are allocated at once.
+//! An array that grows without a copy.
+
+/// The elements that are allocated at once.
 const CHUNK: usize = 512;
 
-/// An array by index that grows in steps of equal size.
+/// An array that grows in steps of equal size.
 ///
 /// A `Vec` that has to grow copies everything, in one turn of the shard, and leaves a hole
-/// of its former size in the heap: with all that is kept per connection the holes are as
-/// large as what is in use.
+/// of its former size in the heap: with all the arrays that have an element per connection,
+/// the holes were as large as the memory in use.
 #[derive(Debug)]
 pub(crate) struct Chunked<T> {
     chunks: Vec<Box<[T]>>,
@@ -32,7 +34,7 @@ impl<T> Chunked<T> {
 }
 
 impl<T: Default> Chunked<T> {
-    /// The element, made with all before it if there is none.
+    /// The element at an index. Makes it, and all before it, if there is none.
     pub(crate) fn place(&mut self, index: usize) -> &mut T {
         let number = index / CHUNK;
         while self.chunks.len() <= number {

@@ -1,24 +1,26 @@
+//! The way in which a connection ended, for its handler.
+
 use std::borrow::Cow;
 use std::fmt;
 
 use nextrush_protocol::{CloseCode, CloseFrame};
 
-/// How a connection ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The code and the reason with which a connection ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct CloseReason {
-    /// What the client's close frame said, also when it answers ours (RFC 6455 §7.1.5);
-    /// [`CloseCode::NO_STATUS`] if it had no code. Without a frame from the client: the
-    /// code of the [error](crate::ConnectionError::close_code) that ended the connection,
-    /// else [`CloseCode::ABNORMAL`].
+    /// The code of the client's close frame, even if that answers ours (RFC 6455 §7.1.5);
+    /// [`CloseCode::NO_STATUS`] if it had no code. Without a frame from the client, the code of
+    /// the [error](crate::ConnectionError::close_code) that ended the connection, or
+    /// [`CloseCode::ABNORMAL`] if there was none.
     pub code: CloseCode,
-    /// The reason in the client's close frame, or what went wrong; may be empty.
+    /// The reason in the client's close frame, or the error's description; may be empty.
     pub reason: Cow<'static, str>,
-    /// Whether the client took its part in closing: its close frame came.
+    /// `true` if the client's close frame came.
     pub clean: bool,
 }
 
-/// The code and, if there is one, the reason.
+/// Shows the code and, if there is one, the reason.
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.code.fmt(f)?;
@@ -45,7 +47,7 @@ impl CloseReason {
         }
     }
 
-    /// The connection ended without a close frame from the client.
+    /// The reason of a connection that ended without a close frame from the client.
     pub(crate) fn unclean(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,

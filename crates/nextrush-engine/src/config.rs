@@ -84,7 +84,7 @@ pub struct SocketOptions {
     /// starts when our close frame has been written ([`Backlog::age`] bounds the time for what
     /// is queued ahead of it) or, if the client closed or failed, at once. Default: 2 s.
     pub close_timeout: Duration,
-    /// The bounds of what waits for a slow reader. Default: [`Backlog::default`].
+    /// The bounds of a slow reader's backlog. Default: [`Backlog::default`].
     pub backlog: Backlog,
     /// The compression of messages, for handshakes that agree on it (RFC 7692). With `None`
     /// no handshake agrees, and nothing is compressed. Default: `None`.
@@ -250,15 +250,14 @@ impl Default for PingLimit {
     }
 }
 
-/// The bounds of what waits for a client that reads too slowly. Above one of them the
-/// connection is closed with 1013, and its backlog is dropped.
+/// The bounds of a slow reader's backlog: the frames that the kernel does not take. Above one of
+/// them the connection is closed with 1013, and its backlog is dropped.
 ///
 /// Pongs and close frames are sent regardless of these bounds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Backlog {
-    /// The bytes that may wait because the kernel does not take them. A single frame that
-    /// is longer may wait alone. More than 1 GiB are taken as 1 GiB. Default: 1 MiB.
+    /// The bytes that may wait. A single frame that is longer may wait alone. More than 1 GiB are taken as 1 GiB. Default: 1 MiB.
     pub bytes: usize,
     /// The time that a frame may wait until the kernel has taken the whole of it. If
     /// [skippable publications](crate::Room::publish_skippable) wait, the time in which the

@@ -1,3 +1,5 @@
+//! The engine: the door through which connections come, and the owner of its shards.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +22,8 @@ use crate::transport::Transport;
 
 /// The connections of a process and the threads that serve them.
 ///
-/// A cheap handle, usable from any thread. When the last one is dropped the shards stop
-/// and what is connected is cut; [`shutdown`](Self::shutdown) is the friendly way.
+/// A cheap handle, usable from any thread. When the last handle is dropped the shards stop
+/// and cut their connections; [`shutdown`](Self::shutdown) is the friendly way.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
@@ -30,18 +32,19 @@ struct Inner {
     shards: Mutex<Shards>,
 }
 
-/// Who runs the shards.
+/// The state of the shards' threads.
 enum Shards {
-    /// Threads, from the first connection on.
+    /// The first connection starts them.
     NotStarted,
-    /// Threads, or whoever has claimed them.
+    /// They run, or a simulated network runs the shards in their place.
     Started,
-    /// Starting them failed; what had started was stopped.
+    /// Starting them failed; those that had started were stopped.
     Failed,
 }
 
 impl Engine {
-    /// An engine without connections. Its threads start with the first one.
+    /// An engine without connections. The first connection starts its threads.
+    #[must_use]
     pub fn new(config: EngineConfig) -> Self {
         Self(Arc::new(Inner {
             shared: Arc::new(Shared::new(&config)),
@@ -49,7 +52,7 @@ impl Engine {
         }))
     }
 
-    /// Leaves the shards to the caller, in place of threads. `false` if they run already.
+    /// Leaves the shards to the caller, in place of threads; `false` if they run already.
     #[cfg(feature = "sim")]
     pub(crate) fn claim_shards(&self) -> bool {
         let mut shards = self.0.shards.lock();
@@ -68,8 +71,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The transport and the handler are dropped if there are too many connections, the
-    /// engine shuts down, there is no tokio runtime, or the threads cannot be started.
+    /// Fails if there are too many connections, the engine shuts down, there is no tokio
+    /// runtime, or the threads cannot be started. The transport and the handler are dropped.
     pub fn accept(
         &self,
         transport: Transport,
@@ -111,14 +114,15 @@ impl Engine {
         }
     }
 
-    /// The connection of this id: from the moment that its shard has it until the client's
-    /// end of it is gone as well.
+    /// The connection of this id: from the moment that its shard has it until its transport is
+    /// dropped.
+    #[must_use]
     pub fn connection(&self, id: ConnectionId) -> Option<Connection> {
-        let link = self.0.shared.links.get(usize::from(id.shard))?;
-        link.find(id)
+        self.0.shared.links.get(usize::from(id.shard))?.find(id)
     }
 
-    /// All connections, those that are closing included, in no order.
+    /// All connections, closing ones included, in no order.
+    #[must_use]
     pub fn all_connections(&self) -> Vec<Connection> {
         let mut all = Vec::with_capacity(self.connections());
         for link in &self.0.shared.links {
@@ -127,42 +131,49 @@ impl Engine {
         all
     }
 
-    /// Whether [`accept`](Self::accept) would take a connection now: asked before an
-    /// upgrade is granted, it lets most refusals be told over HTTP.
+    /// Returns whether [`accept`](Self::accept) would take a connection now. A server that asks
+    /// before it grants an upgrade can refuse most connections over HTTP.
+    #[must_use]
     pub fn has_capacity(&self) -> bool {
         let shared = &self.0.shared;
         !shared.is_shutting_down() && shared.connections() < shared.limit()
     }
 
-    /// The room of this name, made if there is none. Rooms without members and handles
-    /// take no memory.
+    /// The room of this name. Makes it if there is none; a room without members and handles
+    /// takes no memory.
+    #[must_use]
     pub fn room(&self, name: &str) -> Room {
         self.0.shared.rooms.room(name)
     }
 
-    /// Tells from now on which rooms come to have members and which lose the last one, in
-    /// the order of each room. A receiver that is 1,024 events behind misses the oldest
-    /// ones, and is told how many.
+    /// The rooms that get a first member or lose the last one from now on, in the order of each
+    /// room. A receiver that is 1,024 events behind misses the oldest ones, and learns how many
+    /// those are.
+    #[must_use]
     pub fn room_events(&self) -> broadcast::Receiver<RoomEvent> {
         self.0.shared.rooms.events()
     }
 
     /// The room of this name if there is one: with members, or with a handle somewhere.
+    #[must_use]
     pub fn find_room(&self, name: &str) -> Option<Room> {
         self.0.shared.rooms.find(name)
     }
 
     /// The rooms that have members, in no order.
+    #[must_use]
     pub fn rooms(&self) -> Vec<Room> {
         self.0.shared.rooms.with_members()
     }
 
-    /// The number of connections, those that are closing included.
+    /// The number of connections, closing ones included.
+    #[must_use]
     pub fn connections(&self) -> usize {
         self.0.shared.connections()
     }
 
-    /// What has been done since the start, and what is held.
+    /// The counts of all shards since the start, and what they hold now.
+    #[must_use]
     pub fn metrics(&self) -> EngineMetrics {
         let links = self.0.shared.links.iter();
         EngineMetrics {
@@ -170,9 +181,9 @@ impl Engine {
         }
     }
 
-    /// Closes every connection with `frame` and refuses new ones from now on. Resolves
-    /// when all of them are gone and the work of their handlers is done; what is left
-    /// after `deadline` is cut and dropped. The threads have stopped by then.
+    /// Closes every connection with `frame`, and refuses new ones. Resolves when all
+    /// connections are gone, the work of their handlers is done, and the threads have stopped.
+    /// Connections and work that are left after `deadline` are cut and dropped.
     pub async fn shutdown(&self, frame: CloseFrame, deadline: Duration) {
         let shared = &self.0.shared;
         {

@@ -1,24 +1,27 @@
+//! The errors of the engine's operations, and those that end connections.
+
 use std::io;
 use std::sync::Arc;
 
 use nextrush_protocol::{CloseCode, ProtocolError};
 use thiserror::Error;
 
-/// Why a connection failed. Its handler is told, then closed.
-#[derive(Debug, Clone, Error)]
+/// The reason why a connection failed. The calls [`Handler::error`](crate::Handler::error) and
+/// [`Handler::close`](crate::Handler::close) follow.
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
     /// The client violated the protocol or a limit.
     #[error("protocol violation")]
     Protocol(#[from] ProtocolError),
-    /// The transport broke: a reset, mostly.
+    /// The transport broke, mostly by a reset.
     #[error("transport failed")]
     Transport(#[source] Arc<io::Error>),
-    /// More waits for the client than [`Backlog::bytes`](crate::Backlog), or for longer
-    /// than [`Backlog::age`](crate::Backlog).
+    /// The client reads too slowly: more than [`Backlog::bytes`](crate::Backlog) wait for it,
+    /// or they wait for longer than [`Backlog::age`](crate::Backlog).
     #[error("client reads too slowly")]
     SlowReader,
-    /// The client has begun a message and not ended it within
+    /// The client did not end a message within
     /// [`SocketOptions::message_timeout`](crate::SocketOptions).
     #[error("message took too long")]
     MessageTimeout,
@@ -28,15 +31,16 @@ pub enum ConnectionError {
     /// The client was silent and did not answer a ping in time.
     #[error("no answer to a ping")]
     HeartbeatTimeout,
-    /// The handler, or work that it had returned, panicked.
+    /// The handler panicked, or work that it had returned.
     #[error("handler panicked")]
     HandlerPanicked,
 }
 
 impl ConnectionError {
-    /// The code that the connection is closed with: what the client is sent, and what the
-    /// handler sees in its [`CloseReason`](crate::CloseReason).
-    /// [`CloseCode::ABNORMAL`] where the client is cut without a close frame.
+    /// The code that the client gets in its close frame, and the handler in its
+    /// [`CloseReason`](crate::CloseReason). [`CloseCode::ABNORMAL`] if the client is cut without
+    /// a close frame.
+    #[must_use]
     pub fn close_code(&self) -> CloseCode {
         match self {
             Self::Protocol(error) => error.close_code(),
@@ -47,10 +51,9 @@ impl ConnectionError {
             Self::HandlerPanicked => CloseCode::INTERNAL_ERROR,
         }
     }
-}
 
-impl ConnectionError {
-    /// A name for programs, to be passed on to clients; it never changes.
+    /// The error's name for programs, to be passed on to clients. Never changes.
+    #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Protocol(error) => match error.close_code() {
@@ -74,11 +77,11 @@ impl From<io::Error> for ConnectionError {
     }
 }
 
-/// Why a transport was not taken over; it has been dropped.
+/// The reason why a transport was not taken over. It was dropped.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// [`EngineConfig::connections`](crate::EngineConfig) are there already.
+    /// The engine has [`EngineConfig::connections`](crate::EngineConfig) already.
     #[error("too many connections, {limit} are allowed")]
     TooManyConnections {
         /// The limit.
@@ -87,7 +90,7 @@ pub enum AcceptError {
     /// The engine shuts down or has stopped.
     #[error("engine is shutting down")]
     ShuttingDown,
-    /// Called outside of a tokio runtime.
+    /// The call was made outside of a tokio runtime.
     #[error("not inside a tokio runtime")]
     NoRuntime,
     /// The threads of the shards could not be started.
@@ -95,8 +98,8 @@ pub enum AcceptError {
     Start(#[source] io::Error),
 }
 
-/// Why a connection did not join a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+/// The reason why a connection did not join a room.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum JoinError {
     /// The connection is closing or closed.

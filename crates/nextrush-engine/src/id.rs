@@ -1,11 +1,13 @@
+//! The ids of connections, timers and rooms.
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-/// Names one connection, for the life of the process: a slot is used again, but with
-/// another generation, so a stale id never means somebody else.
+/// The id of a connection, unique for the life of the process: a slot is used again, but with
+/// another generation, so a stale id never means another connection.
 ///
-/// Shown as `shard-slot-generation`, for logs, and read from that:
+/// Shown and parsed as `shard-slot-generation`:
 ///
 /// ```
 /// use nextrush_engine::ConnectionId;
@@ -14,7 +16,7 @@ use std::str::FromStr;
 /// assert_eq!(id.to_string(), "0-7-1");
 /// # Ok::<(), nextrush_engine::InvalidConnectionId>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ConnectionId {
     pub(crate) shard: u16,
     pub(crate) slot: u32,
@@ -27,12 +29,13 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// A text that is no id of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// The error for a text that is no id of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the id of a connection has three numbers, such as 0-7-1")]
+#[non_exhaustive]
 pub struct InvalidConnectionId;
 
-/// In the one form in which it is shown.
+/// Parses the one form in which an id is shown.
 impl FromStr for ConnectionId {
     type Err = InvalidConnectionId;
 
@@ -57,17 +60,17 @@ impl fmt::Debug for ConnectionId {
     }
 }
 
-/// Names one timer of a connection; see
+/// The id of a timer of a connection; see
 /// [`Connection::set_timer`](crate::Connection::set_timer).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TimerId(pub(crate) u64);
 
-/// A number that no other room has at the same time. Small, as a room that ends leaves
-/// its number to the next one: what shards keep of rooms stands in arrays.
+/// The number of a room, which no other room has at the same time. A room that ends leaves its
+/// number to a later one, so numbers are small, and shards keep their rooms in arrays.
 ///
-/// Nothing of the room before is met by the one after: when a room ends all has been told
-/// to the shards that was to be told, and they follow it in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Numbers are reused safely: a room is dropped only after every command that names it is in
+/// the inboxes, and inboxes are processed in order.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct RoomId(NonZeroU32);
 
 impl RoomId {

@@ -1,16 +1,16 @@
-//! What the shards have done and what they hold, to be looked at from outside.
+//! The metrics of an engine: counts of its shards, and the times of their turns.
 //!
 //! Each shard counts in plain numbers of its own and shows them once a turn, on cache
-//! lines that it alone writes: counting costs the work itself nothing that can be measured.
+//! lines that it alone writes: counting has no cost that can be measured.
 
 use std::ops::{Add, AddAssign};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What an [`Engine`](crate::Engine) has done since its start, and what it holds.
+/// The counts of an [`Engine`](crate::Engine) since its start, and what it holds now.
 ///
-/// As of the last turn of each shard. Taken while the shards go on: figures of the same
-/// moment may be one turn apart.
+/// Each shard shows its figures at the end of a turn, so those of two shards may be one turn
+/// apart.
 ///
 /// ```
 /// use nextrush_engine::{EngineConfig, Engine};
@@ -23,15 +23,15 @@ use std::time::Duration;
 /// let slowest = now.turns.since(&before.turns).max();
 /// # assert_eq!((sent, slowest), (0, None));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct EngineMetrics {
-    /// Each shard's part.
+    /// The figures of each shard.
     pub shards: Vec<ShardMetrics>,
 }
 
 impl EngineMetrics {
-    /// All shards together.
+    /// The figures of all shards together.
     #[must_use]
     pub fn total(&self) -> ShardMetrics {
         let mut total = ShardMetrics::default();
@@ -43,27 +43,27 @@ impl EngineMetrics {
     }
 }
 
-/// The part of one shard, or of several together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The figures of one shard, or of several together.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ShardMetrics {
-    /// What was counted.
+    /// The counts.
     pub counts: Counts,
-    /// How long the turns took. Empty on the simulated network, where a turn takes no time.
+    /// The times of the turns. Empty on the simulated network, where a turn takes no time.
     pub turns: TurnTimes,
 }
 
-/// One list of what is counted: as numbers, and as the atomics that show them.
+/// Makes two structs of one list of counts: numbers, and the atomics that show them.
 macro_rules! counts {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
-        /// What a shard counts. Those that say "now" go up and down; the others only rise.
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        /// The counts of a shard. Those that say "now" go up and down; the others only rise.
+        #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
         #[non_exhaustive]
         pub struct Counts {
             $($(#[$doc])+ pub $name: u64,)+
         }
 
-        /// The same, to be read by other threads.
+        /// The counts, to be read by other threads.
         #[derive(Default)]
         struct Shown {
             $($name: AtomicU64,)+
@@ -90,29 +90,29 @@ macro_rules! counts {
 }
 
 counts! {
-    /// Connections now, those that are closing included.
+    /// Connections now, closing ones included.
     connections,
-    /// Connections that came.
+    /// Connections that were accepted.
     accepted,
     /// Messages that clients sent.
     messages_in,
-    /// Bytes that were read; of TLS what it held.
+    /// Bytes that were read; those of TLS after decryption.
     bytes_in,
-    /// Messages for clients, each counted for every client that it is for.
+    /// Messages that were sent to clients, each counted once for every client.
     messages_out,
-    /// Bytes that were written; of TLS what it held.
+    /// Bytes that were written; those of TLS before encryption.
     bytes_out,
-    /// Connections now for which something waits that the kernel does not take.
+    /// Connections now with a backlog: bytes that the kernel does not take.
     waiting,
-    /// Bytes that wait for these now. Connections for which everything was written do not
-    /// count, whatever their clients have read.
+    /// Bytes in these backlogs now. Bytes that the kernel has taken do not count, whether the
+    /// client has read them or not.
     backlog_bytes,
-    /// Connections that were closed because too much waited, or for too long.
+    /// Connections that were closed as slow readers.
     slow_readers_closed,
-    /// Connections now that get nothing of one room at least, as they read too slowly; see
+    /// Connections now that lag in at least one room, as they read too slowly; see
     /// [`Room::publish_skippable`](crate::Room::publish_skippable).
     lagging,
-    /// How often a connection began to lag in a room.
+    /// Lags that connections have begun in their rooms.
     lags,
 }
 
@@ -125,26 +125,26 @@ impl Add for Counts {
     }
 }
 
-/// So many shares of a doubling have a count of their own.
+/// The steps of each doubling of a time.
 const SHARES: u64 = 8;
-/// For turns of up to 2²⁶ µs, 67 s; longer ones are counted as these.
+/// The number of steps: for turns of up to 2²⁶ µs, 67 s, as which longer ones are counted.
 const STEPS: usize = 192;
 
-/// How long turns took: in steps that are at most an eighth longer than the one before, from
-/// 1 µs on, so that any time asked for is at most that much too long.
+/// The times that turns took, counted in steps from 1 µs on, each at most an eighth longer than
+/// the one before: any time that is asked for is at most that much too long.
 ///
-/// A turn is what a shard does at once: whatever comes meanwhile waits for its end.
-#[derive(Clone, PartialEq, Eq)]
+/// A shard does one turn at a time: whatever comes meanwhile waits for its end.
+#[derive(Clone, Eq, PartialEq)]
 pub struct TurnTimes(Box<[u64; STEPS]>);
 
 impl TurnTimes {
-    /// How many turns there were.
+    /// The number of turns.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// The time within which this share of the turns ended, of 0 to 1; `None` without any.
+    /// The time within which this share of the turns ended, from 0 to 1; `None` without a turn.
     ///
     /// ```
     /// # let times = nextrush_engine::TurnTimes::default();
@@ -154,7 +154,7 @@ impl TurnTimes {
     /// ```
     #[must_use]
     pub fn within(&self, share: f64) -> Option<Duration> {
-        // Saturates, and is 0 for what is no number.
+        // Saturates, and is 0 for NaN.
         let wanted = (self.count() as f64 * share).ceil() as u64;
         let mut seen = 0;
         let mut steps = self.0.iter().enumerate().filter(|(_, count)| **count > 0);
@@ -165,13 +165,13 @@ impl TurnTimes {
         found.map(|(step, _)| end_of(step))
     }
 
-    /// The longest one; `None` without any.
+    /// The time of the longest turn; `None` without a turn.
     #[must_use]
     pub fn max(&self) -> Option<Duration> {
         self.0.iter().rposition(|count| *count > 0).map(end_of)
     }
 
-    /// Those that came after an earlier look at the same shards.
+    /// The turns that came after an earlier look at the same shards.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut since = self.clone();
@@ -207,7 +207,7 @@ impl std::fmt::Debug for TurnTimes {
     }
 }
 
-/// Where a duration is counted.
+/// The step in which a duration is counted.
 fn step_of(duration: Duration) -> usize {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     if micros < SHARES {
@@ -219,7 +219,7 @@ fn step_of(duration: Duration) -> usize {
     (step as usize).min(STEPS - 1)
 }
 
-/// The shortest duration that is too long for a step.
+/// The end of a step: the shortest duration that is too long for it.
 fn end_of(step: usize) -> Duration {
     let step = step as u64;
     let micros = match step.checked_sub(SHARES) {
@@ -229,8 +229,8 @@ fn end_of(step: usize) -> Duration {
     Duration::from_micros(micros)
 }
 
-/// What one shard shows. Aligned, as another shard's beside it would have both wait for
-/// each other's writes: 128 bytes, as cache lines come in pairs.
+/// The figures that one shard shows. Aligned, so that the shards' writes do not wait for each
+/// other: to 128 bytes, as cache lines come in pairs.
 #[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct Board {
@@ -247,11 +247,12 @@ impl Default for Steps {
 }
 
 impl Board {
-    /// Called by the shard's thread alone, as is the next.
+    /// Shows the counts. Only the shard's thread calls this.
     pub(crate) fn show(&self, counts: &Counts) {
         self.counts.show(counts);
     }
 
+    /// Counts a turn. Only the shard's thread calls this.
     pub(crate) fn count_turn(&self, took: Duration) {
         let count = &self.turns.0[step_of(took)];
         // No other thread writes: what was read is still there.

@@ -1,14 +1,16 @@
+//! The time of a shard.
+
 use std::time::Duration;
 
-/// A point in a shard's time, which its driver counts from the shard's start. The core
-/// takes it as it is told, so a simulation may run time as it likes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+/// A point in a shard's time, counted from the shard's start. The driver gives the time, so a
+/// simulation may run it as it likes.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Moment(u64);
 
 impl Moment {
     pub(crate) const START: Self = Self(0);
 
-    /// `elapsed` after the start; 584 years at most.
+    /// The moment so long after the start; 584 years at most.
     pub(crate) fn new(elapsed: Duration) -> Self {
         Self(nanos(elapsed))
     }
@@ -17,7 +19,7 @@ impl Moment {
         Self(self.0.saturating_add(nanos(duration)))
     }
 
-    /// The time since `earlier`; zero if that lies ahead.
+    /// The time since `earlier`; zero if that is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }

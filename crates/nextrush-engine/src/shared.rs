@@ -1,3 +1,5 @@
+//! The state that the shards of one engine share.
+
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,14 +11,14 @@ use crate::connection::Placement;
 use crate::link::Link;
 use crate::room::RoomDirectory;
 
-/// What the shards of one engine have in common.
+/// See the [module](self).
 pub(crate) struct Shared {
     pub(crate) links: Box<[Arc<Link>]>,
     pub(crate) rooms: Arc<RoomDirectory>,
     limit: usize,
     connections: AtomicUsize,
     shutting_down: AtomicBool,
-    /// The shards that run.
+    /// The number of shards that run.
     running: watch::Sender<usize>,
 }
 
@@ -36,19 +38,19 @@ impl Shared {
         }
     }
 
-    /// The shard for a new connection.
+    /// Chooses the shard for a new connection.
     pub(crate) fn place(&self, placement: Placement) -> &Arc<Link> {
         match placement {
             Placement::Key(key) => {
-                // By the high bits, which a hash mixes best.
+                // The high bits choose: a hash mixes these best.
                 let scaled = u128::from(key) * self.links.len() as u128;
                 &self.links[(scaled >> 64) as usize]
             }
-            Placement::LeastConnections => {
-                let links = self.links.iter();
-                let least = links.min_by_key(|link| link.load());
-                least.expect("an engine has a shard")
-            }
+            Placement::LeastConnections => self
+                .links
+                .iter()
+                .min_by_key(|link| link.load())
+                .expect("an engine has a shard"),
         }
     }
 
@@ -81,13 +83,13 @@ impl Shared {
         self.shutting_down.store(true, Ordering::Release);
     }
 
-    /// Counts one more shard, until what this returns is dropped.
+    /// Counts one more shard, until the returned guard is dropped.
     pub(crate) fn count_shard(shared: &Arc<Self>) -> Running {
         shared.running.send_modify(|running| *running += 1);
         Running(Arc::clone(shared))
     }
 
-    /// Whether a shard runs.
+    /// Returns whether a shard runs.
     pub(crate) fn is_running(&self) -> bool {
         *self.running.borrow() > 0
     }
@@ -100,7 +102,7 @@ impl Shared {
     }
 }
 
-/// That a shard runs.
+/// Counts a running shard until dropped.
 pub(crate) struct Running(Arc<Shared>);
 
 impl Deref for Running {

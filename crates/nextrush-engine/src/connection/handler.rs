@@ -58,6 +58,7 @@ pub type Work = Option<Pin<Box<dyn Future<Output = ()>>>>;
 
 /// A message from a client, borrowed from the read buffer if it is there in one piece.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "RFC 6455 has two kinds of message")]
 pub enum Incoming<'a> {
     /// A text message.
     Text(Cow<'a, str>),

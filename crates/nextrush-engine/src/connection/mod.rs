@@ -1,3 +1,5 @@
+//! The handle of a connection, shared between its shard and all that send to it.
+
 mod handler;
 mod handover;
 mod joined;
@@ -26,25 +28,25 @@ use crate::slow_reader::weight;
 /// A handle of one connection: cheap to clone, usable from any thread, equal by
 /// [`id`](Self::id), and harmless when the connection is gone.
 ///
-/// Nothing here waits. Each call tells the connection's shard what to do; what one task
-/// tells it, directly or through a [`Room`], happens in that order.
+/// No method waits. Each gives the connection's shard an order, and the orders of one task,
+/// given directly or through a [`Room`], are followed in that order.
 #[derive(Clone)]
 pub struct Connection(Arc<Inner<dyn Handler>>);
 
-/// All that an idle connection has outside of its shard: one allocation, in which every
-/// field is paid for by each of a million connections.
+/// The memory of an idle connection outside of its shard: one allocation, in which a million
+/// connections pay for each field.
 struct Inner<H: ?Sized> {
     id: ConnectionId,
-    /// A [`ConnectionState`]. Leaves `OPEN` under the lock of `rooms` only.
+    /// A [`ConnectionState`]. Changed from `OPEN` under the lock of `rooms` only.
     state: AtomicU8,
     reading: AtomicBool,
     deflate: Option<DeflateParams>,
-    /// Bytes that were sent and that the kernel has not taken: those of direct sends at
-    /// once, those of publications from the shard's last try to write.
+    /// The bytes that were sent and that the kernel has not taken. Direct sends are added at
+    /// once, publications when the shard has tried to write them.
     buffered: AtomicU32,
     link: Arc<Link>,
     options: Arc<SocketOptions>,
-    /// The rooms joined; empty once the connection is not open any more.
+    /// The rooms that the connection is in; empty once it is not open any more.
     rooms: Mutex<Joined>,
     handler: H,
 }
@@ -53,25 +55,31 @@ const OPEN: u8 = 0;
 const CLOSING: u8 = 1;
 const CLOSED: u8 = 2;
 
-/// How far a connection is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The state of a connection.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "there is nothing between these states"
+)]
 pub enum ConnectionState {
-    /// Messages can be sent.
+    /// Messages can be sent and received.
     Open,
-    /// Closing has begun, from either side: nothing more is sent or received, and the
-    /// rooms have been left.
+    /// A side has begun to close: nothing more is sent or received, and the connection is
+    /// in no room.
     Closing,
-    /// The handler has been told of the end.
+    /// The handler has learned of the end.
     Closed,
 }
 
 impl Connection {
-    /// Names the connection for the life of the process.
+    /// The connection's id, unique for the life of the process.
+    #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.0.id
     }
 
-    /// How far the connection is, as of now.
+    /// The state of the connection at this moment.
+    #[must_use]
     pub fn state(&self) -> ConnectionState {
         match self.0.state.load(Ordering::Acquire) {
             OPEN => ConnectionState::Open,
@@ -80,26 +88,29 @@ impl Connection {
         }
     }
 
-    /// What the connection was [accepted](crate::Engine::accept) with, if it is an `H`.
+    /// The handler that the connection was [accepted](crate::Engine::accept) with, if that is
+    /// an `H`.
+    #[must_use]
     pub fn handler<H: Handler>(&self) -> Option<&H> {
         let handler: &dyn Any = &self.0.handler;
         handler.downcast_ref()
     }
 
-    /// What the log calls the endpoint; see [`SocketOptions::name`].
+    /// The endpoint's name in the log; see [`SocketOptions::name`].
+    #[must_use]
     pub fn endpoint(&self) -> Option<&str> {
         self.0.options.name.as_deref()
     }
 
-    /// What the handshake has agreed on for compression; `None`: nothing is compressed.
+    /// The compression that the handshake has agreed on; nothing is compressed with `None`.
+    #[must_use]
     pub fn deflate(&self) -> Option<DeflateParams> {
         self.0.deflate
     }
 
     /// Queues a frame; ignored unless the connection is open.
     ///
-    /// If more than [`Backlog::bytes`](crate::Backlog) wait already, the connection is
-    /// closed with 1013 instead.
+    /// Closes the connection with 1013 instead if more than [`Backlog::bytes`] wait already.
     pub fn send(&self, frame: Frame) {
         if self.state() != ConnectionState::Open {
             return;
@@ -115,29 +126,29 @@ impl Connection {
         }
     }
 
-    /// Starts the close handshake (RFC 6455 §7.1.2) after what was sent before; ignored
-    /// unless the connection is open. The rooms are left at once. `None` closes without a
-    /// code.
+    /// Starts the close handshake (RFC 6455 §7.1.2) behind all that was sent before; ignored
+    /// unless the connection is open. The connection leaves its rooms at once. `None` closes
+    /// without a code.
     pub fn close(&self, frame: Option<CloseFrame>) {
         if self.begin_closing() {
             self.post(Order::Close(frame));
         }
     }
 
-    /// Has messages handed over even while the work of
-    /// [`Handover::open`](crate::Handover::open) is pending. Only the first call counts.
+    /// Lets messages be handed over even while the work of [`Handover::open`] is pending. Only
+    /// the first call counts.
     pub fn start_reading(&self) {
         if !self.0.reading.swap(true, Ordering::Relaxed) {
             self.post(Order::StartReading);
         }
     }
 
-    /// Becomes a member of a room: what is published there from now on is sent to this
-    /// connection. `false` if it was a member before.
+    /// Makes the connection a member of a room: it gets all publications from now on.
+    /// `false` if it was a member before.
     ///
     /// # Errors
     ///
-    /// The connection is not open any more, or the room is one of another engine.
+    /// Fails if the connection is not open any more, or if the room belongs to another engine.
     pub fn join(&self, room: &Room) -> Result<bool, JoinError> {
         if !room.is_served_by(&self.0.link) {
             return Err(JoinError::ForeignRoom);
@@ -167,18 +178,21 @@ impl Connection {
         true
     }
 
-    /// The rooms joined, in no order.
+    /// The rooms that the connection is in, in no order.
+    #[must_use]
     pub fn rooms(&self) -> Vec<Room> {
         self.0.rooms.lock().as_slice().to_vec()
     }
 
-    /// The bounds of what may wait for it.
+    /// The bounds of what may wait for the client.
+    #[must_use]
     pub fn backlog(&self) -> Backlog {
         self.0.options.backlog
     }
 
-    /// Bytes sent that the kernel has not taken yet. Publications count from the end of
-    /// the turn of the shard on that brought them.
+    /// The bytes that were sent and that the kernel has not taken. A publication counts as
+    /// soon as the shard has tried to write it.
+    #[must_use]
     pub fn buffered(&self) -> usize {
         if self.state() == ConnectionState::Closed {
             return 0;
@@ -186,16 +200,17 @@ impl Connection {
         self.0.buffered.load(Ordering::Relaxed) as usize
     }
 
-    /// Has `run` called once on the connection's shard, in `after` or a little later,
-    /// unless the timer is cancelled or [`Handler::close`] is called
-    /// before. Work that it returns is polled on the shard and does not hold reading back.
+    /// Calls `run` once on the connection's shard, after `after` or a little later, unless the
+    /// timer is cancelled or [`Handler::close`] is called before. The shard polls the work that
+    /// it returns, which does not hold reading back.
+    #[allow(clippy::must_use_candidate, reason = "most timers are never cancelled")]
     pub fn set_timer(&self, after: Duration, run: Box<dyn FnOnce() -> Work + Send>) -> TimerId {
         let id = self.0.link.next_timer();
         self.post(Order::SetTimer(Box::new(SetTimer { id, after, run })));
         id
     }
 
-    /// Drops a timer of this connection that has not run yet; else ignored.
+    /// Drops a timer of this connection; ignored if it has run.
     pub fn cancel_timer(&self, timer: TimerId) {
         self.post(Order::CancelTimer(timer));
     }
@@ -220,7 +235,7 @@ impl Connection {
         }))
     }
 
-    /// What is called when something happens.
+    /// The handler, to be called.
     pub(crate) fn events(&self) -> &dyn Handler {
         &self.0.handler
     }
@@ -229,8 +244,8 @@ impl Connection {
         &self.0.options
     }
 
-    /// The frame as it is sent to this client, if that agreed on compression: compressed
-    /// where this makes it shorter.
+    /// The frame as this client gets it: compressed, if that was agreed on and makes it
+    /// shorter.
     pub(crate) fn deflated(&self, frame: &Frame, deflater: &mut Deflater) -> Frame {
         match (self.0.deflate, &self.0.options.deflate) {
             (Some(params), Some(config)) => frame.deflated(params, config, deflater),
@@ -238,7 +253,7 @@ impl Connection {
         }
     }
 
-    /// Ends the open state and leaves all rooms; `false` if somebody did so before.
+    /// Ends the open state and leaves all rooms; `false` if the connection is not open.
     pub(crate) fn begin_closing(&self) -> bool {
         let left = {
             let mut rooms = self.0.rooms.lock();
@@ -257,7 +272,7 @@ impl Connection {
         true
     }
 
-    /// Closes the connection because of an error; what waits is not sent any more.
+    /// Closes the connection because of an error.
     pub(crate) fn fail(&self, error: ConnectionError) {
         if self.begin_closing() {
             self.post(Order::End(Ending::Failed(error)));
@@ -269,19 +284,19 @@ impl Connection {
         self.0.state.store(CLOSED, Ordering::Release);
     }
 
-    /// Counts frames as sent that the shard is about to be told of.
+    /// Counts frames as buffered that the shard is about to get.
     pub(crate) fn count(&self, frames: &[Frame]) {
         let bytes = frames.iter().map(|frame| weight(frame.len())).sum();
         self.0.buffered.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Something that was counted as sent will not be written.
+    /// Takes a frame out of the buffered bytes that will not be written.
     pub(crate) fn settle(&self, bytes: usize) {
         self.0.buffered.fetch_sub(weight(bytes), Ordering::Relaxed);
     }
 
-    /// The shard has tried to write: of what is buffered, `before` bytes have become
-    /// `now`.
+    /// Changes the buffered bytes after the shard has tried to write: its share of them was
+    /// `before` and is `now`.
     pub(crate) fn update_buffered(&self, before: u32, now: u32) {
         if before != now {
             // Wraps around where it goes down.

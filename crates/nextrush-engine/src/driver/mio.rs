@@ -26,23 +26,23 @@ use crate::shard::Shard;
 use crate::shared::Shared;
 use crate::transport::{Io, Readiness, Transport};
 
-/// How many transports may be reported at once; more are reported in the next turn.
+/// The transports that may be reported at once; more are reported in the next turn.
 const EVENTS: usize = 1024;
 
-/// What the kernel may hold unsent for one connection, in bytes. Without this bound it takes
-/// up to 4 MB for a client that does not read; what stays here can still be dropped.
+/// The bytes that the kernel may hold unsent for one connection. Without this bound it takes
+/// up to 4 MB for a client that does not read; bytes that stay with us can still be dropped.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const NOT_SENT: u32 = 16 * 1024;
 
-/// Whether a read that does not fill the buffer has emptied the socket. Elsewhere mio
-/// reports only what comes after a read that would have blocked.
+/// `true` if a read that does not fill the buffer has emptied the socket. On other systems mio
+/// reports only bytes that come after a read that would have blocked.
 pub(super) const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// No slot has this number: a shard that large would not fit into memory.
+/// The waker's token. No slot has this number: a shard that large would not fit into memory.
 const WAKE: Token = Token(usize::MAX);
 
-/// Starts a thread for each shard, inside `runtime`. If one cannot be started, the others
-/// are left to be stopped.
+/// Starts a thread for each shard, inside `runtime`. On an error the caller has to stop those
+/// that have started.
 pub(crate) fn start(shared: &Arc<Shared>, runtime: &runtime::Handle) -> io::Result<()> {
     for link in &shared.links {
         let poll = Poll::new()?;
@@ -144,7 +144,7 @@ fn with_unfinished(
         .map(|Token(slot)| Readiness {
             slot: u32::try_from(slot).expect("it was made of a slot"),
             readable: true,
-            // Its end may be what is to be read.
+            // The end may be all that is left to read.
             hangup: true,
             ..Readiness::default()
         });

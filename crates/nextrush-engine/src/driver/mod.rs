@@ -1,4 +1,4 @@
-//! What moves a shard: real sockets and real time.
+//! The driver of shards: real sockets, real time, and a watch over the user's code.
 
 pub(crate) mod mio;
 #[cfg(feature = "tls")]

@@ -14,11 +14,11 @@ use rustls::ServerConnection;
 
 use super::mio::SHORT_READ_DRAINS;
 
-/// What may be encrypted and not taken by the kernel, in bytes of plaintext: a record of
-/// the largest size.
+/// The bytes of plaintext that may be encrypted and not taken by the kernel: a record of the
+/// largest size.
 const UNSENT: usize = 16 * 1024;
 
-/// A TLS connection of a shard. What it leaves undone, its shard's [`Unfinished`] sees to.
+/// A TLS connection of a shard. Its shard's [`Unfinished`] finishes what it leaves undone.
 pub(super) struct TlsStream {
     tls: Rc<RefCell<Tls>>,
     unfinished: Rc<Unfinished>,
@@ -62,7 +62,7 @@ impl TlsStream {
 }
 
 impl Read for TlsStream {
-    /// Fills the buffer as far as the socket allows, so that a short read says the same as
+    /// Fills the buffer as far as the socket allows, so that a short read means the same as
     /// that of a plain socket.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut tls = self.tls.borrow_mut();
@@ -76,8 +76,8 @@ impl Read for TlsStream {
 }
 
 impl Write for TlsStream {
-    /// What is encrypted counts as written. Of that the kernel has not taken one record at
-    /// most, which goes out as soon as it can, and before which nothing more is taken.
+    /// Encrypts bytes, which count as written. The kernel may lack one record of them at most:
+    /// that is sent as soon as possible, and no more bytes are encrypted before.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut tls = self.tls.borrow_mut();
         let count = tls.write(bytes)?;
@@ -101,7 +101,7 @@ impl Source for TlsStream {
         tls.token = Some(token);
         tls.watched = interests.is_writable();
         tls.stream.register(registry, token, interests)?;
-        // Read by whoever did the handshake: the socket does not report it again.
+        // The handshake may have read bytes already: the socket does not report those again.
         self.unfinished.report_readable(&mut tls);
         self.keep_sending(&mut tls)
     }
@@ -121,9 +121,9 @@ impl Source for TlsStream {
     }
 }
 
-/// What the TLS connections of a shard have left undone: what is decrypted and not read,
-/// which no event of a socket speaks of any more, and what is encrypted and not sent, of
-/// which the shard knows nothing.
+/// The TLS connections of a shard that are not done: some have decrypted bytes that were not
+/// read, and no event of their socket will report those; some have encrypted bytes that were
+/// not sent, and the shard does not know of those.
 pub(super) struct Unfinished {
     registry: Registry,
     readable: RefCell<Vec<Token>>,
@@ -139,18 +139,18 @@ impl Unfinished {
         }
     }
 
-    /// Whether there are connections to be read although their sockets may have nothing.
+    /// Returns whether connections can be read although their sockets may have nothing.
     pub(super) fn has_readable(&self) -> bool {
         !self.readable.borrow().is_empty()
     }
 
-    /// Takes these connections.
+    /// Takes the connections that can be read.
     pub(super) fn take_readable(&self) -> Vec<Token> {
         mem::take(&mut *self.readable.borrow_mut())
     }
 
-    /// A socket can be written. Sends what is encrypted; returns whether that is gone, and
-    /// so the connection as well can be written.
+    /// Sends encrypted bytes, as the socket can be written. Returns whether all of them are
+    /// sent, so that the connection can be written as well.
     pub(super) fn send(&self, token: Token) -> bool {
         let mut unsent = self.unsent.borrow_mut();
         if unsent.is_empty() {
@@ -198,20 +198,20 @@ impl Unfinished {
 struct Tls {
     stream: TcpStream,
     session: Box<ServerConnection>,
-    /// Under which it is registered.
+    /// The token under which the socket is registered.
     token: Option<Token>,
-    /// Whether the shard wants to know when writing is possible.
+    /// `true` if the shard waits for the connection to be writable.
     watched: bool,
-    /// What went wrong while there was still something to be read.
+    /// The error that came while bytes were still to be read.
     broken: Option<io::Error>,
     shut: Shut,
 }
 
-/// How far the end of what we send is.
+/// The part of our side that is shut.
 #[derive(PartialEq)]
 enum Shut {
     No,
-    /// On the TLS level; the TCP connection follows when all is sent.
+    /// The TLS level; the TCP connection follows when all is sent.
     Tls,
     Both,
 }
@@ -227,8 +227,8 @@ impl Tls {
                     count += more;
                     continue;
                 }
-                // The peer has ended the TCP connection without a word on the TLS level,
-                // as many do. A message that is cut short is known by its frame.
+                // The peer has ended the TCP connection without a TLS alert, as many do. A
+                // message that is cut short is known by its frame.
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
@@ -253,7 +253,7 @@ impl Tls {
         Ok(count)
     }
 
-    /// Takes ciphertext from the socket, once. Returns whether that was all of it.
+    /// Reads ciphertext from the socket, once. Returns whether the socket is empty.
     fn receive(&mut self) -> io::Result<bool> {
         let mut source = Emptied {
             stream: &mut self.stream,
@@ -268,23 +268,23 @@ impl Tls {
         }
         let drained = source.drained;
         let processed = self.session.process_new_packets();
-        // What it answers of its own: a key update, or the alert that says what is wrong.
+        // TLS may answer by itself: with a key update, or an alert that names an error.
         let flushed = self.flush();
         processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
         flushed?;
         Ok(drained)
     }
 
-    /// Whether a read gives something, if only the end, even if the socket has nothing.
+    /// Returns whether a read gives bytes or the end, even if the socket has nothing.
     fn is_readable(&mut self) -> bool {
-        // Only looks: all that has been received has been decrypted at once.
+        // Decrypts nothing: all that was received is decrypted already.
         self.broken.is_some()
             || self.session.process_new_packets().map_or(true, |state| {
                 state.plaintext_bytes_to_read() > 0 || state.peer_has_closed()
             })
     }
 
-    /// Encrypts as long as the socket takes all of it.
+    /// Encrypts bytes until the socket does not take all of them.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut count = 0;
         loop {
@@ -302,7 +302,7 @@ impl Tls {
         }
     }
 
-    /// Sends what is encrypted, as far as the socket takes it.
+    /// Sends encrypted bytes until the socket takes no more.
     fn flush(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
             match self.session.write_tls(&mut self.stream) {
@@ -340,7 +340,7 @@ impl Tls {
     }
 }
 
-/// A socket that notices that it has been emptied.
+/// A socket that notes when a read has emptied it.
 struct Emptied<'a> {
     stream: &'a mut TcpStream,
     drained: bool,

@@ -1,4 +1,4 @@
-//! Looks from outside whether code of the user keeps a shard from its other connections.
+//! The watch over the user's code: a handler that blocks its shard is named in the log.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use crate::link::{Busy, Link};
 use crate::shared::Shared;
 
-/// How often the shards are looked at. A call that is found twice in a row has taken at
+/// The time between two looks at the shards. A call that is found twice in a row has taken at
 /// least this long.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// Starts a thread that names in the log whose handler blocks a shard: after 50 to 100 ms,
-/// then each time that its time has doubled. It ends with the shards.
+/// Starts a thread that logs handlers that block a shard: after 50 to 100 ms, then each time
+/// that the blocked time has doubled. The thread ends with the shards.
 pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
     let mut watched: Vec<_> = shared.links.iter().map(Watched::new).collect();
     let shared: Weak<Shared> = Arc::downgrade(shared);
@@ -37,7 +37,7 @@ struct Watched {
 struct Found {
     busy: Busy,
     since: Instant,
-    /// When it is told next.
+    /// The blocked time after which it is logged next.
     tell_after: Duration,
 }
 

@@ -1,3 +1,5 @@
+//! The commands that a shard follows.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,22 +13,22 @@ use crate::id::{ConnectionId, RoomId, TimerId};
 use crate::room::{Filling, Giving, Skippable};
 use crate::transport::Transport;
 
-/// Something for a shard to do.
+/// A command for a shard.
 pub(crate) enum Command {
     Accept(Box<Accept>),
     Connection(Key, Order),
     Publish {
         room: RoomId,
         frame: Frame,
-        /// Sorted.
+        /// The members that do not get it; sorted.
         except: Option<Arc<[ConnectionId]>>,
         skippable: Option<Arc<Skippable>>,
     },
-    /// A task can go on.
+    /// Poll a task whose waker was called.
     Wake {
         task: u32,
     },
-    /// Close every connection, cut what is left after the deadline, then stop.
+    /// Close every connection, cut those that are left after the deadline, then stop.
     Shutdown {
         frame: CloseFrame,
         deadline: Duration,
@@ -35,6 +37,7 @@ pub(crate) enum Command {
     Stop,
 }
 
+/// A connection on its way to its shard.
 pub(crate) struct Accept {
     pub(crate) id: ConnectionId,
     pub(crate) make: MakeConnection,
@@ -43,13 +46,13 @@ pub(crate) struct Accept {
     pub(crate) open: Option<OpenFn>,
 }
 
-/// Makes the connection, on the shard's thread: what lives as long as a connection does is
-/// not allocated among the buffers of its handshake, which are gone at once and would leave
-/// holes that nothing fits into.
+/// A function that makes the connection, on the shard's thread. So the memory that lives as
+/// long as the connection is not allocated among the buffers of its handshake, which are freed
+/// at once and would leave holes that nothing fits into.
 pub(crate) type MakeConnection = Box<dyn FnOnce(ConnectionId, Arc<Link>) -> Connection + Send>;
 
-/// A connection within its shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The id of a connection within its shard.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Key {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
@@ -64,7 +67,7 @@ impl From<ConnectionId> for Key {
     }
 }
 
-/// Something to do to one connection.
+/// An order for one connection.
 pub(crate) enum Order {
     Send(Frame),
     Close(Option<CloseFrame>),
@@ -75,11 +78,12 @@ pub(crate) enum Order {
     Fill(Box<Filling>),
     SetTimer(Box<SetTimer>),
     CancelTimer(TimerId),
-    /// It ended by itself. Told like anything else, so that what was told before
-    /// happens before: answers to the messages ahead of a close frame are sent.
+    /// Follow an end that did not come from us. An order like any other, so that earlier ones
+    /// are followed first: answers to the messages ahead of a close frame are sent.
     End(Ending),
 }
 
+/// A timer to be set.
 pub(crate) struct SetTimer {
     pub(crate) id: TimerId,
     pub(crate) after: Duration,
@@ -88,13 +92,13 @@ pub(crate) struct SetTimer {
 
 pub(crate) type TimerFn = Box<dyn FnOnce() -> Work + Send>;
 
-/// How a connection ended that we did not close.
+/// The end of a connection that we did not close.
 pub(crate) enum Ending {
     /// The peer's close frame came.
     Peer(Option<CloseFrame>),
     /// The peer sends no more, and sent no close frame.
     EndOfStream,
     Failed(ConnectionError),
-    /// The same, and the handler knows the error already.
+    /// The connection failed, and the handler knows the error already.
     Told(ConnectionError),
 }

@@ -1,3 +1,5 @@
+//! The inbox of a shard.
+
 use std::mem;
 use std::sync::OnceLock;
 
@@ -5,33 +7,33 @@ use parking_lot::Mutex;
 
 use super::command::Command;
 
-/// All that is told to a shard, from other threads and from its own: one queue, so that
-/// what one task tells it happens in the order of the telling.
+/// The commands for a shard, from other threads and from its own. One queue, so that the
+/// commands of one task are followed in its order.
 #[derive(Default)]
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     waker: OnceLock<Waker>,
 }
 
-/// Ends the shard's wait for its sockets.
+/// A function that ends the shard's wait for its sockets.
 pub(crate) type Waker = Box<dyn Fn() + Send + Sync>;
 
 #[derive(Default)]
 struct Queue {
     commands: Vec<Command>,
-    /// The shard waits for its sockets, or is about to: it has to be woken.
+    /// `true` if the shard waits for its sockets, or is about to: it has to be woken.
     asleep: bool,
     closed: bool,
 }
 
 impl Inbox {
-    /// Has to come before the first [`doze`](Self::doze).
+    /// Sets the waker, before the first [`doze`](Self::doze).
     pub(crate) fn set_waker(&self, waker: Waker) {
         // A second waker would belong to a second driver of the same shard, which nobody starts.
         let _ = self.waker.set(waker);
     }
 
-    /// Adds a command, and wakes the shard if it sleeps. `false`: the shard has stopped.
+    /// Adds a command, and wakes the shard if it sleeps. `false` if the shard has stopped.
     pub(crate) fn push(&self, command: Command) -> bool {
         match self.add(command) {
             Added::Awake => true,
@@ -39,12 +41,12 @@ impl Inbox {
                 self.wake();
                 true
             }
-            // Dropped here and not under the lock: it may hold values of the user.
+            // Dropped here and not under the lock: it may hold the user's values.
             Added::Refused(_command) => false,
         }
     }
 
-    /// The same for callers that hold a room's lock: `true` if they have to call
+    /// Adds a command, for callers that hold a room's lock. `true` if they have to call
     /// [`wake`](Self::wake) once they have released it.
     #[must_use]
     pub(crate) fn push_quietly(&self, command: Command) -> bool {
@@ -70,7 +72,7 @@ impl Inbox {
         }
     }
 
-    /// Swaps what has come into `commands`, which must be empty.
+    /// Swaps the commands that have come with `commands`, which must be empty.
     pub(crate) fn take(&self, commands: &mut Vec<Command>) {
         debug_assert!(commands.is_empty(), "commands would be lost");
         let mut queue = self.queue.lock();
@@ -83,14 +85,14 @@ impl Inbox {
         !self.queue.lock().commands.is_empty()
     }
 
-    /// From here on a new command wakes the shard. `false` if there are some already.
+    /// Lets the next command wake the shard; `false` if there is a command already.
     pub(crate) fn doze(&self) -> bool {
         let mut queue = self.queue.lock();
         queue.asleep = queue.commands.is_empty();
         queue.asleep
     }
 
-    /// Refuses commands from now on; returns those that nobody will follow any more.
+    /// Refuses all further commands. Returns those that have come and will not be followed.
     pub(crate) fn close(&self) -> Vec<Command> {
         let mut queue = self.queue.lock();
         queue.closed = true;
@@ -98,6 +100,7 @@ impl Inbox {
     }
 }
 
+/// The outcome of adding a command.
 enum Added {
     Awake,
     Asleep,

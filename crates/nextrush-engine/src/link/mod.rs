@@ -1,3 +1,5 @@
+//! The side of a shard that other threads touch: its inbox, its connections by id, its metrics.
+
 mod command;
 mod inbox;
 
@@ -12,17 +14,16 @@ use crate::connection::Connection;
 use crate::id::{ConnectionId, TimerId};
 use crate::metrics::Board;
 
-/// The side of a shard that other threads touch. Everything else of it belongs to the
-/// shard's own thread.
+/// See the [module](self). Everything else of a shard belongs to the shard's own thread.
 pub(crate) struct Link {
     pub(crate) inbox: Inbox,
-    /// What the shard shows of itself.
+    /// The shard's metrics.
     pub(crate) board: Board,
     index: u16,
     slots: Mutex<Slots>,
     load: AtomicUsize,
     timers: AtomicU64,
-    /// Whose code of the user runs just now; see [`Busy`].
+    /// The call of the user's code that runs just now; see [`Busy`].
     busy: AtomicU64,
 }
 
@@ -43,18 +44,18 @@ impl Link {
         self.index
     }
 
-    /// Tells the shard to do something to a connection. Dropped if the shard has stopped,
-    /// or if the connection is gone by then.
+    /// Gives the shard an order for a connection. The order is dropped if the shard has
+    /// stopped, or if the connection is gone by then.
     pub(crate) fn post(&self, id: ConnectionId, order: Order) {
         self.inbox.push(Command::Connection(Key::from(id), order));
     }
 
-    /// The connections that the shard has, for placement.
+    /// The number of connections of the shard, for placement.
     pub(crate) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// A free slot for a new connection.
+    /// Reserves a free slot for a new connection.
     pub(crate) fn reserve(&self) -> ConnectionId {
         self.load.fetch_add(1, Ordering::Relaxed);
         let (slot, generation) = self.slots.lock().reserve();
@@ -65,17 +66,17 @@ impl Link {
         }
     }
 
-    /// Has a connection found by its id from now on.
+    /// Lets a connection be found by its id.
     pub(crate) fn add(&self, connection: Connection) {
         let place = connection.id().slot as usize;
         *self.slots.lock().connections.place(place) = Some(connection);
     }
 
-    /// Gives a slot back; the next connection in it is of another generation.
+    /// Frees a slot. The next connection in it is of another generation.
     pub(crate) fn remove(&self, slot: u32) {
         let removed = self.slots.lock().remove(slot);
         self.load.fetch_sub(1, Ordering::Relaxed);
-        // Not under the lock: the end of a connection is code of the user.
+        // Not under the lock: dropping a connection runs the user's code.
         drop(removed);
     }
 
@@ -84,7 +85,7 @@ impl Link {
         self.slots.lock().find(id)
     }
 
-    /// Adds those of some connections that are there.
+    /// Adds the connections of these ids that are there.
     pub(crate) fn find_all(&self, ids: &[ConnectionId], found: &mut Vec<Connection>) {
         let slots = self.slots.lock();
         found.extend(ids.iter().filter_map(|id| slots.find(*id)));
@@ -95,19 +96,19 @@ impl Link {
         found.extend(self.slots.lock().connections.iter().flatten().cloned());
     }
 
-    /// Says that code of the user is called for the connection in this slot, as the call of
-    /// this number. Called by the shard's thread alone.
+    /// Notes that the user's code is called for the connection in this slot, as the call of
+    /// this number. Only the shard's thread calls this.
     pub(crate) fn enter(&self, slot: u32, call: u32) {
         let value = u64::from(call) << 32 | u64::from(slot);
         self.busy.store(value, Ordering::Relaxed);
     }
 
-    /// The call is over.
+    /// Notes that the call is over.
     pub(crate) fn exit(&self) {
         self.busy.store(0, Ordering::Relaxed);
     }
 
-    /// What is called just now.
+    /// The call that runs just now.
     pub(crate) fn busy(&self) -> Option<Busy> {
         let value = self.busy.load(Ordering::Relaxed);
         let (call, slot) = ((value >> 32) as u32, value as u32);
@@ -126,14 +127,14 @@ impl Link {
 }
 
 /// A call of the user's code that has not returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Busy {
     pub(crate) slot: u32,
-    /// Counts the calls of the shard, from 1 on, and leaves 0 out when it starts anew.
+    /// The number of the call, from 1 on. After the largest number comes 1 again.
     pub(crate) call: u32,
 }
 
-/// Which connection is in which slot, and how often each slot has been used.
+/// The connections by slot, and how often each slot was used.
 #[derive(Default)]
 struct Slots {
     connections: Chunked<Option<Connection>>,

@@ -1,3 +1,5 @@
+//! The rooms of an engine, by name, and the numbers that they have.
+
 use std::collections::HashMap;
 use std::ptr;
 use std::sync::{Arc, OnceLock, Weak};
@@ -9,10 +11,10 @@ use super::{Inner, Room, RoomEvent};
 use crate::id::RoomId;
 use crate::link::Link;
 
-/// How many events may wait for one listener.
+/// The events that may wait for one listener.
 const EVENTS: usize = 1024;
 
-/// Which rooms there are.
+/// The rooms of an engine, by name.
 pub(crate) struct RoomDirectory {
     pub(super) links: Box<[Arc<Link>]>,
     /// Made for the first listener.
@@ -60,7 +62,7 @@ impl RoomDirectory {
             directory: Arc::clone(self),
             members: Mutex::default(),
         });
-        // Takes the place of a room of this name that ends just now.
+        // Replaces a room of this name that is just ending.
         rooms.insert(Arc::clone(&room.name), Arc::downgrade(&room));
         Room(room)
     }
@@ -78,7 +80,7 @@ impl RoomDirectory {
         self.events.get_or_init(sender).subscribe()
     }
 
-    /// Called under the room's lock, so that the events of a room come in order.
+    /// Reports an event of a room, under the room's lock, so that its events come in order.
     pub(super) fn report(&self, room: &Arc<str>, event: impl FnOnce(Arc<str>) -> RoomEvent) {
         if let Some(events) = self.events.get() {
             // Fails when nobody listens any more.
@@ -86,7 +88,7 @@ impl RoomDirectory {
         }
     }
 
-    /// Called at the end of a room.
+    /// Forgets a room at its end, and frees its number.
     pub(super) fn remove(&self, room: &Inner) {
         let mut rooms = self.rooms.write();
         // A younger room may have taken the name meanwhile.

@@ -1,3 +1,5 @@
+//! Rooms: named sets of connections.
+
 mod directory;
 mod event;
 mod refill;
@@ -21,9 +23,8 @@ use crate::link::{Command, Link, Order};
 
 /// A named set of connections that can be sent to at once.
 ///
-/// A cheap handle, usable from any thread, equal by identity. A room exists as long as it
-/// has members or somebody holds a handle; then it takes no memory any more, and its name
-/// makes a new one.
+/// A cheap handle, usable from any thread, equal by identity. A room exists as long as it has
+/// members or handles. After that it takes no memory, and its name makes a new room.
 #[derive(Clone)]
 pub struct Room(Arc<Inner>);
 
@@ -37,64 +38,68 @@ struct Inner {
 #[derive(Default)]
 struct Members {
     connections: FxHashSet<ConnectionId>,
-    /// How many of them each shard has. Empty until the first one joins.
+    /// The number of members on each shard. Empty until the first one joins.
     per_shard: Vec<usize>,
 }
 
 impl Room {
-    /// The name that it was asked for by.
+    /// The name of the room.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// How many members there are.
+    /// The number of members.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.0.members.lock().connections.len()
     }
 
-    /// Whether there is no member.
+    /// Returns whether there is no member.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The members, in no order.
+    #[must_use]
     pub fn members(&self) -> Vec<Connection> {
         let mut ids: Vec<_> = self.0.members.lock().connections.iter().copied().collect();
         ids.sort_unstable();
         let mut members = Vec::with_capacity(ids.len());
         for of_shard in ids.chunk_by(|one, other| one.shard == other.shard) {
-            let link = &self.0.directory.links[usize::from(of_shard[0].shard)];
-            link.find_all(of_shard, &mut members);
+            self.0.directory.links[usize::from(of_shard[0].shard)].find_all(of_shard, &mut members);
         }
         members
     }
 
-    /// Whether this connection is a member.
+    /// Returns whether this connection is a member.
+    #[must_use]
     pub fn contains(&self, connection: ConnectionId) -> bool {
         self.0.members.lock().connections.contains(&connection)
     }
 
-    /// Sends one frame to every member: one shared buffer, and one entry in the inbox of
-    /// each shard that has members. All members see publications of a room in one order.
+    /// Sends one frame to every member: one shared buffer, and one command in the inbox of
+    /// each shard that has members. All members get the publications of a room in one order.
     pub fn publish(&self, frame: Frame) {
         self.publish_to(&frame, None, None);
     }
 
-    /// The same, but members who read too slowly do without it: instead of being closed for
-    /// what waits for them they lag.
+    /// Sends one frame to every member, unless the member reads too slowly: instead of being
+    /// closed for its backlog, it skips the frame and begins to lag.
     ///
-    /// A member that lags gets nothing of this room, whatever is published and however; its
-    /// other rooms and what it is sent directly go on. When it has taken what waited,
-    /// [`Refill::refill`](crate::Refill) is asked for what it lacks, and when that has come,
-    /// it gets what is published again: everything once and in order.
+    /// A member that lags skips everything that is published to this room, in whatever way;
+    /// its other rooms and direct sends go on. When it has taken its backlog,
+    /// [`Refill::refill`] is asked for what it has skipped. When that has come, the member has
+    /// caught up and gets publications again: each once, and in order.
     ///
-    /// While there is something of this kind on the way to a client,
-    /// [`Backlog::age`](crate::Backlog) bounds how long it may take nothing at all.
+    /// While a skippable frame is on the way to a client, [`Backlog::age`](crate::Backlog)
+    /// bounds how long the client may take nothing at all.
     pub fn publish_skippable(&self, frame: Frame, skippable: Skippable) {
         self.publish_to(&frame, None, Some(&Arc::new(skippable)));
     }
 
-    /// The same, but not to these connections.
+    /// Sends one frame to every member but these.
     pub fn publish_except(&self, frame: Frame, except: &[ConnectionId]) {
         let except = (!except.is_empty()).then(|| {
             let mut except = except.to_vec();
@@ -104,12 +109,12 @@ impl Room {
         self.publish_to(&frame, except.as_ref(), None);
     }
 
-    /// Sends a member what was published before it came: these frames, and what comes from
-    /// `rest` on, if there is more, as if that publication had been left out for it. Who is no
-    /// member, or lags already, gets the frames alone.
+    /// Sends a new member the room's history: these frames, then, by a refill, the publications
+    /// from `rest` on, as if the member had skipped that one. A connection that is
+    /// no member, or lags already, gets the frames alone.
     ///
-    /// As with publications that can be left out, [`Backlog::age`](crate::Backlog) bounds
-    /// only how long the client may take nothing at all.
+    /// As with skippable frames, [`Backlog::age`](crate::Backlog) bounds only how long the
+    /// client may take nothing at all.
     pub fn give(&self, member: &Connection, frames: Vec<Frame>, rest: Option<Skippable>) {
         if self.is_served_by(member.link()) {
             member.count(&frames);
@@ -130,7 +135,7 @@ impl Room {
     ) {
         let links = &self.0.directory.links;
         let mut asleep = Vec::new();
-        // All shards are told under the room's lock, which makes the order the same for all.
+        // All inboxes get it under the room's lock, which makes the order the same for all.
         let members = self.0.members.lock();
         for (link, count) in links.iter().zip(&members.per_shard) {
             if *count == 0 {
@@ -152,7 +157,7 @@ impl Room {
         }
     }
 
-    /// Called under the connection's lock.
+    /// Adds a member, under the connection's lock; `false` if it is a member already.
     pub(crate) fn add(&self, id: ConnectionId) -> bool {
         let mut members = self.0.members.lock();
         let is_first = members.connections.is_empty();
@@ -170,7 +175,7 @@ impl Room {
         true
     }
 
-    /// Called under the connection's lock.
+    /// Removes a member, under the connection's lock.
     pub(crate) fn remove(&self, id: ConnectionId) {
         let mut members = self.0.members.lock();
         if !members.connections.remove(&id) {
@@ -185,8 +190,9 @@ impl Room {
     }
 
     pub(crate) fn is_served_by(&self, link: &Arc<Link>) -> bool {
-        let links = &self.0.directory.links;
-        links
+        self.0
+            .directory
+            .links
             .get(usize::from(link.index()))
             .is_some_and(|own| Arc::ptr_eq(own, link))
     }

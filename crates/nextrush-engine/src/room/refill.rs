@@ -23,8 +23,8 @@ pub struct Skippable {
     /// an empty queue always takes it. At most half of [`Backlog::bytes`](crate::Backlog): the
     /// rest is for what cannot be skipped.
     pub over: usize,
-    /// The source of the publications that a member has skipped, asked once the member has
-    /// taken what was queued.
+    /// The source of the publications that a member has skipped. It is asked once the member
+    /// has taken its backlog.
     pub refill: Arc<dyn Refill>,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Debug for Skippable {
 
 /// A source of publications that members have skipped.
 pub trait Refill: Send + Sync {
-    /// Fills the lag of a member that has taken what was queued for it.
+    /// Fills the lag of a member that has taken its backlog.
     ///
     /// Called on the thread of the connection's shard, like the calls of a
     /// [`Handler`](crate::Handler), and once only until the lag is filled. Work that is
@@ -102,8 +102,8 @@ impl Lag {
 
     /// Sends these frames, with which the member has caught up.
     ///
-    /// The member has skipped what was published to the room before this call, and gets what
-    /// is published after it. Nothing happens if the connection has left the room or closed
+    /// The member has skipped the publications to the room before this call, and gets those
+    /// after it. Nothing happens if the connection has left the room or closed
     /// meanwhile.
     pub fn fill(self, frames: Vec<Frame>) {
         self.post(Filled::Live { frames });
@@ -170,7 +170,7 @@ pub(crate) struct Filling {
 pub(crate) enum Filled {
     /// The member has caught up with these frames.
     Live { frames: Vec<Frame> },
-    /// The member still lacks what comes from `first` on.
+    /// The member still lacks the publications from `first` on.
     Part { frames: Vec<Frame>, first: u64 },
     /// The member cannot get what it lacks.
     Never(ConnectionError),

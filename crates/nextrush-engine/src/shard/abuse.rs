@@ -9,6 +9,17 @@ use crate::error::ConnectionError;
 use crate::link::Key;
 use crate::transport::Io;
 
+/// The place in its messages that a peer has reached, after a read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Place {
+    /// Between two messages.
+    Between,
+    /// Within a message, having ended another one.
+    WithinNext,
+    /// Within the message in which it was before.
+    WithinSame,
+}
+
 impl<I: Io> Shard<I> {
     pub(super) fn check_unfinished(&mut self, key: Key) {
         if let Some(mut peer) = self.peer_of(key) {
@@ -19,21 +30,19 @@ impl<I: Io> Shard<I> {
 
 impl<I: Io> Peer<'_, I> {
     /// Bounds the time in which the peer has to end the message that it has begun.
-    /// `is_between`: no message is begun. `message_ended`: one has ended since the last call.
-    pub(super) fn watch_unfinished(&mut self, is_between: bool, message_ended: bool) {
+    pub(super) fn watch_unfinished(&mut self, place: Place) {
         let now = self.parts.now;
         let mut is_watched = false;
         if let Some(extra) = self.live.extra_mut() {
             extra.pings.take_if(|full_again| *full_again <= now);
-            if is_between || message_ended {
-                let watched = extra.unfinished.take();
-                watched
-                    .into_iter()
-                    .for_each(|timer| self.parts.timers.cancel(timer));
+            if place != Place::WithinSame
+                && let Some(timer) = extra.unfinished.take()
+            {
+                self.parts.timers.cancel(timer);
             }
             is_watched = extra.unfinished.is_some();
         }
-        if is_between {
+        if place == Place::Between {
             self.live.tidy();
         } else if !is_watched {
             self.set_unfinished();

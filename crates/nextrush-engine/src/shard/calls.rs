@@ -16,7 +16,7 @@ use crate::id::ConnectionId;
 use crate::link::{Key, Link, TimerFn};
 use crate::transport::Io;
 
-/// How pending work, and its panic, affect the connection.
+/// The purpose of work: it decides what pending work, or its panic, does to the connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
     /// Messages are not handed over before the work is done, unless that is asked for.
@@ -173,8 +173,8 @@ impl Caller {
 /// The payload of a panic.
 pub(super) type Panic = Box<dyn Any + Send>;
 
-/// Calls the user's code, and stops its panic here. That is sound: the code has no access to
-/// the shard, and a handler that has panicked is told of its connection's end and no more.
+/// Calls the user's code, and stops its panic here. The code has no access to the shard, and a
+/// handler that has panicked only gets the calls of its connection's end.
 pub(super) fn shield<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
     catch_unwind(AssertUnwindSafe(call))
 }

@@ -1,4 +1,4 @@
-//! The walk of a room at the end of a turn: each member gets what was published in the turn.
+//! The walk of a room at the end of a turn: each member gets the publications of the turn.
 //!
 //! [`Shard::cast`] lays a room's publications out once, then goes from member to member. A
 //! member that gets nothing else is written to at once; for any other, or for the rest that the
@@ -66,8 +66,8 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    /// Walks a room ahead of the turn's end, because its members change or something has to
-    /// come behind what was published. Nothing is written yet.
+    /// Walks a room ahead of the turn's end, because its members change or a frame has to come
+    /// behind its publications. Nothing is written yet.
     pub(super) fn hand_out(&mut self, room: RoomId) {
         let publications = self.rooms.take_publications(room);
         if publications.is_empty() {
@@ -112,7 +112,7 @@ impl<I: Io> Peer<'_, I> {
         }
     }
 
-    /// Whether the member gets every publication, and not compressed.
+    /// Returns whether the member gets every publication, and not compressed.
     fn gets_all_as_it_is(&self, cast: &Cast, publications: &[Publication]) -> bool {
         if self.live.flags.intersects(Flags::DEFLATES | Flags::LAGS) {
             return false;
@@ -171,8 +171,8 @@ impl<I: Io> Peer<'_, I> {
         }
     }
 
-    /// Whether the member skips a publication: because it lags, or because it begins to lag
-    /// with this one.
+    /// Returns whether the member skips a publication, because it lags or begins to lag with
+    /// this one.
     fn skips(&mut self, room: RoomId, publication: &Publication) -> bool {
         if self.live.lags_in(room) {
             return true;

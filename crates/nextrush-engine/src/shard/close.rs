@@ -39,7 +39,7 @@ impl<I: Io> Shard<I> {
         if let Ending::Failed(error @ ConnectionError::Protocol(_)) = &ending
             && peer.live.connection.state() == ConnectionState::Open
         {
-            // Open still, and closed by a command of its own: frames that the handler sends
+            // Still open, and closed by a later command: frames that the handler sends
             // now go out before the close frame.
             peer.call_error(error);
             return peer.post_end(Ending::Told(error.clone()));
@@ -76,7 +76,7 @@ impl<I: Io> Shard<I> {
                 self.fail(slot, &error);
             }
             (Phase::Open, Ending::Told(error)) => self.fail(slot, &error),
-            // Our close frame is on its way, with a code of its own.
+            // Our close frame is on its way, with another code.
             (Phase::Closing, Ending::Failed(ConnectionError::HandlerPanicked)) => {}
             // The handler has closed when it was told: with its own code, but the peer cannot
             // be understood any more.
@@ -97,7 +97,7 @@ impl<I: Io> Shard<I> {
             self.finish(slot, &reason_of(error));
             return self.release(slot);
         }
-        // Before anything is dropped, so that nothing comes behind what is.
+        // Before the backlog is dropped, so that no publication comes behind the gap.
         self.leave_all(slot);
         if let Some(mut peer) = self.peer(slot) {
             if matches!(error, ConnectionError::SlowReader) {
@@ -227,7 +227,7 @@ impl<I: Io> Shard<I> {
 }
 
 impl<I: Io> Peer<'_, I> {
-    /// Tells the handler of the end, and keeps the transport for what is left to be sent.
+    /// Tells the handler of the end, and keeps the transport for the frames that are queued.
     fn linger(&mut self, reason: &CloseReason) {
         self.live.phase = Phase::Lingering;
         if let Some(extra) = self.live.take_extra() {

@@ -15,8 +15,8 @@ use crate::link::{Ending, Key};
 use crate::slow_reader::weight;
 use crate::transport::Io;
 
-/// How many connections a turn writes to; the others wait for the next one, which looks
-/// at what has become readable first. At the 5 µs that a write costs, a turn lasts
+/// The connections that a turn writes to; the others wait for the next turn, which first reads
+/// what has become readable. At the 5 µs that a write costs, a turn lasts
 /// some milliseconds.
 const WRITES: usize = 1024;
 
@@ -47,11 +47,11 @@ impl<I: Io> Shard<I> {
     }
 }
 
-/// What a flush means for the connection.
+/// The step that follows the flush of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum After {
     Stay,
-    /// It lingers, and nothing is left to be sent or received.
+    /// Release the connection: it lingers, and nothing is left to be sent or received.
     Release,
 }
 
@@ -61,7 +61,7 @@ impl<I> Parts<I> {
         self.order += 1;
         Sent {
             frame,
-            since: self.now,
+            queued_at: self.now,
             order: self.order,
         }
     }
@@ -69,7 +69,7 @@ impl<I> Parts<I> {
     fn sent_out_of_order(&self, frame: Frame, order: u64) -> Sent {
         Sent {
             frame,
-            since: self.now,
+            queued_at: self.now,
             order,
         }
     }
@@ -114,8 +114,9 @@ impl<I: Io> Peer<'_, I> {
     /// The frame as this client gets it: compressed, if that was agreed on.
     fn wire_form(&mut self, frame: Frame) -> Frame {
         if self.live.is(Flags::DEFLATES) {
-            let connection = &self.live.connection;
-            connection.deflated(&frame, &mut self.parts.deflater)
+            self.live
+                .connection
+                .deflated(&frame, &mut self.parts.deflater)
         } else {
             frame
         }
@@ -219,7 +220,7 @@ impl<I: Io> Peer<'_, I> {
         }
     }
 
-    /// Whether the client has stalled for too long, its handle having begun to close.
+    /// Returns whether the client has stalled for too long. Its handle is closing then.
     fn is_overdue(&mut self) -> bool {
         let now = self.parts.now;
         let is_open = self.live.is_open();
@@ -260,7 +261,7 @@ impl<I: Io> Peer<'_, I> {
         parts.outboxes.give_back(outbox);
     }
 
-    /// Goes on with closing, if that is what was written: the outbox is empty.
+    /// Goes on with closing, as the outbox is empty and so the close frame is written.
     fn flushed(&mut self) -> After {
         match self.live.phase {
             Phase::Open => {}

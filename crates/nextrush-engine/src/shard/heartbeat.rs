@@ -35,8 +35,8 @@ impl<I: Io> Peer<'_, I> {
         }
     }
 
-    /// Whether the client counts as gone, its handle having begun to close. Otherwise pings
-    /// it if it is silent.
+    /// Returns whether the client counts as gone. Its handle is closing then. A client that is
+    /// only silent is pinged.
     fn is_heartbeat_lost(&mut self) -> bool {
         let Some(heartbeat) = self.live.options().heartbeat else {
             return false;

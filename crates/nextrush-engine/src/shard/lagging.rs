@@ -12,8 +12,8 @@ use crate::id::RoomId;
 use crate::room::{Filled, Filling, Giving, Lag, Refill, Skippable};
 use crate::transport::Io;
 
-/// A refill is asked for once no more than this waits, or half of what may: a slow reader
-/// always has something on the way, and the server keeps little for it.
+/// The most bytes that wait when a refill is asked for, unless half of [`Skippable::over`] is
+/// less: a slow reader always has something on the way, and the server keeps little for it.
 const LOW: usize = COALESCE;
 
 /// A member's lag in one room.
@@ -22,15 +22,15 @@ pub(super) struct Lagging {
     number: u64,
     /// The first publication that the member has skipped.
     first: u64,
-    /// A refill is asked for when no more than so many bytes wait.
+    /// The most bytes that wait when a refill is asked for.
     low: usize,
     refill: Arc<dyn Refill>,
-    /// Whether the refill was asked for and has not come.
+    /// `true` if the refill was asked for and has not come.
     is_asked: bool,
 }
 
 impl<I: Io> Shard<I> {
-    /// Sends a member what was published before it joined, and begins a lag for the rest.
+    /// Sends a new member the frames of the room's history, and begins a lag for the rest of it.
     pub(super) fn give(&mut self, slot: u32, giving: Giving) {
         let Giving { room, frames, rest } = giving;
         let Some(peer) = self.peer(slot) else {
@@ -59,7 +59,7 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    /// Sends a lagging member what it has skipped, or a part of that.
+    /// Sends a lagging member the frames of a refill.
     pub(super) fn fill(&mut self, slot: u32, filling: Filling) {
         let Filling {
             room,
@@ -97,7 +97,7 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    /// Asks for the refills of members that have taken what waited for them.
+    /// Asks for the refills of members that have taken their backlog.
     pub(super) fn refill_drained(&mut self) {
         for (key, waiting) in mem::take(&mut self.parts.drained) {
             if let Some(mut peer) = self.peer_of(key) {

@@ -30,7 +30,7 @@ pub(super) struct Live {
     pub(super) phase: Phase,
 }
 
-/// How far a connection is, as its shard sees it.
+/// The phase of a connection, as its shard sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Phase {
     Open,
@@ -84,7 +84,7 @@ pub(super) struct Extra {
     pub(super) decoder: Option<Decoder>,
     /// The timer by which the peer has to end the message that it has begun.
     pub(super) unfinished: Option<TimerKey>,
-    /// When the ping budget is full again; `None` while it is full.
+    /// The moment at which the ping budget is full again; `None` while it is full.
     pub(super) pings: Option<Moment>,
     /// Bytes that were read and are not decoded yet, because reading is held back.
     pub(super) stash: Option<Stash>,
@@ -147,19 +147,19 @@ impl Live {
         self.flags.contains(flags)
     }
 
-    /// Whether bytes of the peer are wanted now. A closing connection always wants them: the
-    /// answer to our close frame is somewhere behind.
+    /// Returns whether bytes of the peer are wanted now. A closing connection always wants
+    /// them: the answer to our close frame is somewhere behind.
     pub(super) fn reads(&self) -> bool {
         self.phase != Phase::Open || !self.flags.intersects(Flags::HELD | Flags::EARLY)
     }
 
-    /// Whether messages, pings and pongs still count. The handle knows of a close before the
-    /// shard does.
+    /// Returns whether messages, pings and pongs still count. The handle knows of a close
+    /// before the shard does.
     pub(super) fn receives(&self) -> bool {
         self.phase == Phase::Open && self.connection.state() == ConnectionState::Open
     }
 
-    /// Whether publications are sent to the connection.
+    /// Returns whether publications are sent to the connection.
     pub(super) fn is_sent_to(&self) -> bool {
         self.phase == Phase::Open && !self.is(Flags::BROKEN)
     }
@@ -202,8 +202,9 @@ impl Live {
 
     /// Takes the decoder, to be [given back](Self::keep_decoder).
     pub(super) fn take_decoder(&mut self) -> Decoder {
-        let kept = self.extra_mut().and_then(|extra| extra.decoder.take());
-        kept.unwrap_or_else(|| self.fresh_decoder())
+        self.extra_mut()
+            .and_then(|extra| extra.decoder.take())
+            .unwrap_or_else(|| self.fresh_decoder())
     }
 
     pub(super) fn keep_decoder(&mut self, decoder: Decoder) {
@@ -222,10 +223,11 @@ impl Live {
         }
     }
 
-    /// Whether a close frame or a violation ended the peer's side.
+    /// Returns whether a close frame or a violation ended the peer's side.
     pub(super) fn has_heard_all(&self) -> bool {
-        let decoder = self.extra().and_then(|extra| extra.decoder.as_ref());
-        decoder.is_some_and(Decoder::is_finished)
+        self.extra()
+            .and_then(|extra| extra.decoder.as_ref())
+            .is_some_and(Decoder::is_finished)
     }
 
     pub(super) fn stash_bytes(&mut self, bytes: &[u8]) {

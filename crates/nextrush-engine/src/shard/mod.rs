@@ -48,7 +48,7 @@ use crate::transport::Io;
 ///   `close_deadline`, `check_age`); `check_heartbeats` pings silent clients.
 /// - **To sockets**: `flush`. It walks each room that was published to (`cast`), then writes
 ///   the outboxes of connections that are dirty. Nothing else writes.
-/// - **To the outside**: `refill_drained` asks for what lagging members missed, and
+/// - **To the outside**: `refill_drained` asks for what lagging members have skipped, and
 ///   `show_counts` publishes the metrics.
 ///
 /// Steps that concern one connection are methods of [`Peer`](peer::Peer), a view that borrows
@@ -57,7 +57,7 @@ use crate::transport::Io;
 /// end, `release` forgets the connection.
 ///
 /// A handler is called in the middle of a step and has no way into the shard: all it can do is
-/// to put commands into the [inbox](crate::link::Inbox). So no step is ever entered twice.
+/// to put commands into the [inbox](crate::link::Inbox). So it never enters the step again.
 pub(crate) struct Shard<I: Io> {
     slab: Slab,
     rooms: Rooms,
@@ -90,7 +90,7 @@ impl<I: Io> Shard<I> {
         self.parts.link.inbox.doze()
     }
 
-    /// Whether the shard has ended: a further turn would do nothing.
+    /// Returns whether the shard has ended: a further turn would do nothing.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped
     }

@@ -17,7 +17,7 @@ use crate::transport::Io;
 /// frame of this size is written from where it is.
 pub(super) const COALESCE: usize = 16 * 1024;
 
-/// How many emptied outboxes are kept for later connections.
+/// The emptied outboxes that are kept for later connections.
 const SPARE: usize = 256;
 
 /// The capacity for frames that an emptied outbox keeps.
@@ -40,13 +40,13 @@ pub(super) struct Outbox {
     /// The answer to the newest ping that came while the transport was watched
     /// (RFC 6455 §5.5.3: no other needs one).
     pong: Option<Frame>,
-    /// Whether the transport takes nothing for now.
+    /// `true` if the transport takes nothing for now.
     blocked: bool,
-    /// Whether skippable publications are queued, or frames of a refill.
+    /// `true` if skippable publications are queued, or frames of a refill.
     holds_skippable: bool,
-    /// When the transport last took a byte.
+    /// The moment at which the transport last took a byte.
     taken: Moment,
-    /// Whether the transport reports when it can be written.
+    /// `true` if the transport reports when it can be written.
     pub(super) watched: bool,
     /// The timer that checks for how long the client has stalled.
     pub(super) age_check: Option<TimerKey>,
@@ -56,10 +56,10 @@ pub(super) struct Outbox {
 #[derive(Clone)]
 pub(super) struct Sent {
     pub(super) frame: Frame,
-    /// When it was queued.
-    pub(super) since: Moment,
-    /// Its place in the order of all that this shard was told to send. A publication comes
-    /// into the outbox at the end of the turn, after what was sent later, but goes out first.
+    /// The moment at which it was queued.
+    pub(super) queued_at: Moment,
+    /// Its place in the order of all sends and publications of the shard. A publication comes
+    /// into the outbox at the end of the turn, behind later sends, but goes out before them.
     pub(super) order: u64,
 }
 
@@ -121,7 +121,7 @@ impl Outbox {
             if let Some(frame) = self.pong.take() {
                 self.push(Sent {
                     frame,
-                    since: now,
+                    queued_at: now,
                     order: FIRST,
                 });
             }
@@ -203,7 +203,7 @@ impl Outbox {
         self.frames.len()
     }
 
-    /// Whether one more frame of this length has a place: within `over` bytes if the client
+    /// Returns whether one more frame of this length has a place: within `over` bytes if the client
     /// is slow, within `most` otherwise. An empty outbox takes any frame.
     pub(super) fn has_place(&self, length: usize, over: usize, most: usize) -> bool {
         let is_slow = self.blocked || self.watched;
@@ -216,11 +216,11 @@ impl Outbox {
         self.holds_skippable = true;
     }
 
-    /// When the current stall began: when the oldest frame was queued or, if skippable
+    /// The start of the current stall: when the oldest frame was queued or, if skippable
     /// publications are queued, when the transport last took a byte. A closing connection gets
     /// no such patience. `None` without a frame.
     pub(super) fn stalled_since(&self, is_open: bool) -> Option<Moment> {
-        let oldest = self.frames.iter().map(|waiting| waiting.since).min()?;
+        let oldest = self.frames.iter().map(|waiting| waiting.queued_at).min()?;
         Some(if self.holds_skippable && is_open {
             oldest.max(self.taken)
         } else {

@@ -53,9 +53,9 @@ pub(super) struct Parts<I> {
     pub(super) dirty: VecDeque<u32>,
     /// Connections that lag and can be refilled, with the bytes that still wait for each.
     pub(super) drained: Vec<(Key, usize)>,
-    /// How many connections may still be written to in this turn.
+    /// The connections that may still be written to in this turn.
     pub(super) writes_left: usize,
-    /// Whether the connection that is being read may send one ping that is not counted.
+    /// `true` if the connection that is being read may send one ping that is not counted.
     pub(super) free_ping: bool,
     pub(super) read_buffer: Box<[u8]>,
     /// Lent, like the buffer, to connections that compress. Empty until the first message.

@@ -6,6 +6,7 @@ use std::mem;
 use nextrush_protocol::{Decoder, Event, Frame};
 
 use super::Shard;
+use super::abuse::Place;
 use super::calls::Purpose;
 use super::live::Flags;
 use super::peer::{Peer, READ_BUFFER};
@@ -47,7 +48,7 @@ impl<I: Io> Peer<'_, I> {
         self.resume_reading();
     }
 
-    /// Goes on where reading was held back: first with what has been read before.
+    /// Goes on where reading was held back: first with the bytes that were read before.
     pub(super) fn resume_reading(&mut self) {
         if let Some(message) = self.live.take_early() {
             self.receive_message(message);
@@ -114,9 +115,15 @@ impl<I: Io> Peer<'_, I> {
         let mut decoder = self.live.take_decoder();
         let mut message_ended = false;
         let left = self.decode_with(&mut decoder, input, &mut message_ended);
-        let is_between = decoder.is_between_messages() || decoder.is_finished();
+        let place = if decoder.is_between_messages() || decoder.is_finished() {
+            Place::Between
+        } else if message_ended {
+            Place::WithinNext
+        } else {
+            Place::WithinSame
+        };
         self.live.keep_decoder(decoder);
-        self.watch_unfinished(is_between, message_ended);
+        self.watch_unfinished(place);
         left
     }
 

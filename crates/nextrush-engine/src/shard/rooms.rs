@@ -1,4 +1,4 @@
-//! The rooms that a shard's connections are in, and who joins and leaves them.
+//! The rooms that a shard's connections are in, and how they join and leave.
 
 use std::mem;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) struct Rooms {
     spare: Vec<Vec<Publication>>,
 }
 
-/// The members of one room, and what was published to it in this turn.
+/// The members of one room, and its publications of this turn.
 #[derive(Default)]
 pub(super) struct Members {
     pub(super) slots: Vec<u32>,
@@ -41,8 +41,10 @@ pub(super) struct Membership {
     position: u32,
 }
 
-/// How many emptied lists are kept, and how long a kept one may be.
+/// The emptied lists that are kept.
 const SPARE: usize = 64;
+
+/// The longest list that is kept.
 const SPARE_LENGTH: usize = 64;
 
 impl<I: Io> Shard<I> {

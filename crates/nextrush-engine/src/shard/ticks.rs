@@ -1,10 +1,12 @@
+//! The clock of the heartbeat: for how long each client is silent, and when it is looked at.
+
 use std::mem;
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::moment::Moment;
 
-/// How exact the heartbeat is.
+/// The precision of the heartbeat.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Fewer slots than this are looked at all at once.
@@ -13,23 +15,23 @@ const SLICE: usize = 1024;
 /// A full round is spread over at most this many ticks.
 const MAX_SLICES: u32 = 16;
 
-/// When which connection was last heard of, and when it has to be looked at: dense arrays,
-/// which a million connections are searched in within a millisecond. A tick is 100 ms.
+/// The ticks of 100 ms in which each connection was last heard of, and in which it has to be
+/// looked at: dense arrays, in which a million connections are searched within a millisecond.
 ///
-/// The arrays are gone through in rounds, a slice of the slots each tick, so that pings
-/// are spread; between rounds nothing happens until the earliest slot is due.
+/// A round searches the arrays, one slice of the slots each tick, so that pings are spread.
+/// Between rounds nothing happens until the earliest slot is due.
 pub(super) struct Ticks {
     now: u32,
     alive: Vec<u32>,
     due: Vec<u32>,
-    /// The slice that comes next, if a round is under way.
+    /// The next slice of the round; 0 between rounds.
     slice: u32,
     slices: u32,
-    /// When the next slice is due; [`NEVER`] without anything to look at.
+    /// The tick of the next slice; [`NEVER`] if there is nothing to look at.
     next: u32,
-    /// When the next round begins: the earliest of what this round has not seen as due.
+    /// The tick of the next round: the earliest that this round has found not to be due yet.
     earliest: u32,
-    /// The shortest time that anything was to be looked at in.
+    /// The shortest time in which anything has to be looked at.
     shortest: u32,
 }
 
@@ -56,7 +58,7 @@ impl Ticks {
         self.now = u32::try_from(elapsed).unwrap_or(NEVER - 1);
     }
 
-    /// Begins with a new connection, which is heard of now.
+    /// Begins to watch a new connection, which is heard of now.
     pub(super) fn begin(&mut self, slot: u32) {
         let index = slot as usize;
         if index >= self.due.len() {
@@ -66,24 +68,24 @@ impl Ticks {
         self.alive[index] = self.now;
     }
 
-    /// The slot's peer was heard of; returns for how many ticks it was silent.
+    /// Notes that the slot's peer was heard of. Returns for how many ticks it was silent.
     pub(super) fn alive(&mut self, slot: u32) -> u32 {
         let before = mem::replace(&mut self.alive[slot as usize], self.now);
         self.now.saturating_sub(before)
     }
 
-    /// How long the slot's peer has been silent, at least.
+    /// The least time for which the slot's peer has been silent.
     pub(super) fn silence(&self, slot: u32) -> Duration {
         let ticks = self.now.saturating_sub(self.alive[slot as usize]);
         TICK * ticks.saturating_sub(1)
     }
 
-    /// Slots will be looked at in as little time as this.
+    /// Prepares for slots that have to be looked at in as little time as this.
     pub(super) fn expect(&mut self, shortest: Duration) {
         self.shortest = self.shortest.min(ticks(shortest));
     }
 
-    /// Has a slot looked at not before `after` has passed.
+    /// Lets a slot be looked at once `after` has passed.
     pub(super) fn look_after(&mut self, slot: u32, after: Duration) {
         // One more: this tick has begun already.
         let due = self.now.saturating_add(ticks(after)).saturating_add(1);
@@ -95,19 +97,19 @@ impl Ticks {
         }
     }
 
-    /// Does not look at a slot any more.
+    /// Stops looking at a slot.
     pub(super) fn forget(&mut self, slot: u32) {
         if let Some(due) = self.due.get_mut(slot as usize) {
             *due = NEVER;
         }
     }
 
-    /// When there is something to look at.
+    /// The moment of the next slice.
     pub(super) fn next(&self) -> Option<Moment> {
         (self.next != NEVER).then(|| Moment::START.after(TICK * self.next))
     }
 
-    /// Adds the slots that are due to `found`, if it is time for that.
+    /// Adds the slots of the next slice that are due to `found`, if its time has come.
     pub(super) fn sweep(&mut self, found: &mut Vec<u32>) {
         if self.now < self.next {
             return;
@@ -136,7 +138,7 @@ impl Ticks {
         }
     }
 
-    /// A round takes at most an eighth of the shortest time asked for.
+    /// The slices of a round, which takes at most an eighth of the shortest time asked for.
     fn slices_of_round(&self) -> u32 {
         let by_time = (self.shortest / 8).clamp(1, MAX_SLICES);
         let by_size = u32::try_from(self.due.len().div_ceil(SLICE)).unwrap_or(MAX_SLICES);
@@ -150,7 +152,7 @@ impl Ticks {
     }
 }
 
-/// So many that the duration has passed.
+/// The ticks after which the duration has passed.
 fn ticks(duration: Duration) -> u32 {
     u32::try_from(duration.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(NEVER)
 }

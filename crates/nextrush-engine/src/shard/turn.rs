@@ -11,9 +11,9 @@ use crate::link::{Accept, Command, Key, Order};
 use crate::moment::Moment;
 use crate::transport::{Io, Readiness};
 
-/// How often a turn looks into the inbox again for what the commands themselves have
-/// caused, before it goes on to the sockets: work that wakes itself must not keep the
-/// other connections waiting.
+/// The times that a turn looks into the inbox again for commands that the commands have caused,
+/// before it goes on to the sockets: work that wakes itself must not keep the other connections
+/// waiting.
 const ROUNDS: usize = 16;
 
 /// The capacity that the commands' buffer keeps after a burst.
@@ -47,7 +47,7 @@ impl<I: Io> Shard<I> {
         self.parts.link.board.show(&self.parts.counts);
     }
 
-    /// When a turn is due even if nothing becomes ready and nothing comes into the inbox.
+    /// The moment of the next turn if nothing becomes ready and no command comes.
     pub(crate) fn next_turn(&self) -> Option<Moment> {
         let parts = &self.parts;
         if !parts.readable.is_empty() || !parts.dirty.is_empty() {

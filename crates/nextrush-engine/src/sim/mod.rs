@@ -1,9 +1,9 @@
-//! A network in memory with a clock of its own: the engine as it is, on pipes instead of
-//! sockets, in one thread, and in as much time as it is told.
+//! A network in memory with a simulated clock: the engine itself, but in one thread, on pipes
+//! in place of sockets, and in a time that the caller sets.
 //!
 //! Nothing happens by itself. [`Network::run`] lets everything happen that can happen now,
-//! [`Network::advance`] lets time pass. The same calls give the same run. Who has a clock
-//! already sets the network's by it, with [`Network::set_elapsed`].
+//! [`Network::advance`] lets time pass. The same calls give the same run. A caller that has a
+//! clock sets the network's clock by it, with [`Network::set_elapsed`].
 
 mod pipes;
 
@@ -38,13 +38,14 @@ pub struct Network {
 
 impl Network {
     /// A network with an engine and no connections.
+    #[must_use]
     pub fn new(config: &EngineConfig) -> Self {
-        let network = Self::of(&Engine::new(config.clone()));
-        network.expect("a new engine has no threads")
+        Self::of(&Engine::new(config.clone())).expect("a new engine has no threads")
     }
 
-    /// A network for an engine that was made already; `None` if it has had a connection,
-    /// and with that threads, or is shutting down.
+    /// A network for an engine that was made already; `None` if the engine has had a
+    /// connection, and so has threads, or is shutting down.
+    #[must_use]
     pub fn of(engine: &Engine) -> Option<Self> {
         if !engine.claim_shards() {
             return None;
@@ -67,6 +68,7 @@ impl Network {
     }
 
     /// The engine that serves the clients.
+    #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -75,7 +77,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// As with [`Engine::accept`].
+    /// Fails as [`Engine::accept`] does.
     pub fn connect(
         &self,
         options: &Arc<SocketOptions>,
@@ -84,11 +86,11 @@ impl Network {
         self.connect_with(options, Handover::default(), handler)
     }
 
-    /// The same, with what is not usual about the handshake.
+    /// Connects a client with the results of its opening handshake.
     ///
     /// # Errors
     ///
-    /// As with [`Engine::accept`].
+    /// Fails as [`Engine::accept`] does.
     pub fn connect_with(
         &self,
         options: &Arc<SocketOptions>,
@@ -123,32 +125,34 @@ impl Network {
         self.run();
     }
 
-    /// Sets the clock to so much after the start; never back. What is due by then happens
-    /// with the next [`run`](Self::run).
+    /// Sets the clock to a time after the start, but never back. The next [`run`](Self::run)
+    /// does what is due by then.
     pub fn set_elapsed(&mut self, elapsed: Duration) {
         self.now = self.now.max(Moment::new(elapsed));
     }
 
-    /// When something will happen by itself, counted from the start.
+    /// The time, counted from the start, at which something happens by itself.
     pub fn next_turn(&self) -> Option<Duration> {
         let next = self.shards.iter().filter_map(Shard::next_turn).min();
         next.map(|next| next.since(Moment::START))
     }
 
-    /// Has `waker` woken as soon as somebody gives the shards something to do, from
-    /// whatever thread. `false` if there is something already.
+    /// Wakes `waker` as soon as any thread gives the shards something to do; `false` if there
+    /// is something to do already.
+    #[must_use]
     pub fn wait(&self, waker: &Waker) -> bool {
         self.bell.add(waker);
         let mut shards = self.shards.iter();
         shards.all(|shard| shard.doze() && !shard.io().has_ready())
     }
 
-    /// How much time has passed.
+    /// The time since the start.
+    #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.now.since(Moment::START)
     }
 
-    /// A turn of each shard that has something to do; `false` if none has.
+    /// Makes a turn of each shard that has something to do; `false` if none has.
     pub fn step(&mut self) -> bool {
         let mut turned = false;
         for shard in &mut self.shards {
@@ -173,7 +177,7 @@ impl fmt::Debug for Network {
     }
 }
 
-/// Wakes those who wait for something to do.
+/// The wakers of those that wait for the shards to have something to do.
 #[derive(Default)]
 struct Bell(Mutex<Vec<Waker>>);
 

@@ -1,41 +1,43 @@
+//! The transports of a shard, as the shard sees them.
+
 use std::io;
 
 use super::Transport;
 
-/// The transports of one shard, by slot. What a shard does to the world goes through
-/// here, so that it runs on sockets and on a simulation alike.
+/// The transports of one shard, by slot. A shard reaches the world through this alone, so it
+/// runs on sockets and on a simulation alike.
 pub(crate) trait Io {
-    /// Whether a read that does not fill the buffer has emptied the transport. If not, it
-    /// has to be read until it would block before it reports more.
+    /// `true` if a read that does not fill the buffer has emptied the transport. If `false`, a
+    /// transport reports more only after a read that would have blocked.
     const SHORT_READ_DRAINS: bool;
 
-    /// Takes a transport over. Its readiness is reported from now on, once for each time
-    /// that it becomes ready: for reading always, for writing as
-    /// [asked](Self::watch_writable).
+    /// Takes a transport over. From now on it is reported once each time that it becomes
+    /// ready: always for reading, and for writing while [watched](Self::watch_writable).
     fn register(&mut self, slot: u32, transport: Transport) -> io::Result<()>;
 
-    /// Reads what is there. 0: the peer sends no more. Never blocks.
+    /// Reads the bytes that are there; 0 if the peer sends no more. Never blocks.
     fn read(&mut self, slot: u32, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes what goes. Less than all: nothing more goes for now. Never blocks.
+    /// Writes bytes; fewer than all if the transport takes no more for now. Never blocks.
     fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Asks for a report when writing is possible, also if it is already.
+    /// Starts or ends reports of when writing is possible. If it is possible already, the first
+    /// report comes at once.
     fn watch_writable(&mut self, slot: u32, watch: bool) -> io::Result<()>;
 
-    /// Tells the peer that nothing more comes; what was written still arrives.
+    /// Shuts our side; bytes that were written still arrive.
     fn shutdown_write(&mut self, slot: u32) -> io::Result<()>;
 
     /// Drops the transport.
     fn close(&mut self, slot: u32);
 }
 
-/// A transport became ready.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// A report that a transport became ready.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Readiness {
     pub(crate) slot: u32,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// The peer sends no more: a read has to go on until it says so.
+    /// The peer sends no more: reading has to go on until it returns the end.
     pub(crate) hangup: bool,
 }

@@ -1,3 +1,5 @@
+//! The byte streams that connections run on.
+
 mod io;
 #[cfg(feature = "sim")]
 pub(crate) mod pipe;
@@ -20,13 +22,13 @@ use self::pipe::Pipe;
 pub enum Transport {
     /// A TCP connection.
     Tcp(TcpStream),
-    /// A Unix stream socket: a local connection, or one end of a pair through which some
-    /// other kind of stream is copied.
+    /// A Unix stream socket: a local connection, or one end of a pair through which another
+    /// kind of stream is copied.
     #[cfg(unix)]
     Unix(UnixStream),
-    /// A TCP connection with TLS, whose TLS handshake is done. What the TLS connection has
-    /// read or not written yet is carried on with; it gets a
-    /// [buffer limit](rustls::ServerConnection#method.set_buffer_limit) of 16 KiB.
+    /// A TCP connection with TLS, whose TLS handshake is done. Bytes that the TLS connection
+    /// holds in either direction are not lost. The engine sets its
+    /// [buffer limit](rustls::ServerConnection#method.set_buffer_limit) to 16 KiB.
     #[cfg(feature = "tls")]
     Tls(TcpStream, Box<rustls::ServerConnection>),
     /// The server's end of a pipe of the simulated network.

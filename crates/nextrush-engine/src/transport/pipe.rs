@@ -12,7 +12,8 @@ use super::io::Readiness;
 /// Bytes that a [`Client`] can be sent before it takes them, unless it says otherwise.
 const WINDOW: usize = 64 * 1024;
 
-/// Two ends of a new connection.
+/// Makes both ends of a new connection.
+#[must_use]
 pub fn pipe() -> (Client, Pipe) {
     let shared = Arc::new(Mutex::new(State {
         window: WINDOW,
@@ -21,7 +22,7 @@ pub fn pipe() -> (Client, Pipe) {
     (Client(Arc::clone(&shared)), Pipe(shared))
 }
 
-/// The server's end of a connection; goes into [`Transport::Simulated`].
+/// The server's end of a connection, for `Transport::Simulated`.
 pub struct Pipe(pub(crate) Arc<Mutex<State>>);
 
 impl fmt::Debug for Pipe {
@@ -30,12 +31,12 @@ impl fmt::Debug for Pipe {
     }
 }
 
-/// The client's end of a connection: bytes in, bytes out. Dropping it is no goodbye; a
-/// client that is only forgotten is one that has gone silent.
+/// The client's end of a connection: bytes in, bytes out. Dropping it does not close the
+/// connection: the client has only gone silent.
 pub struct Client(Arc<Mutex<State>>);
 
 impl Client {
-    /// Sends bytes. Ignored once the connection is closed.
+    /// Sends bytes; ignored once the connection is closed.
     pub fn send(&self, bytes: &[u8]) {
         let mut state = self.0.lock();
         if !state.closed {
@@ -44,7 +45,8 @@ impl Client {
         }
     }
 
-    /// Takes what has been sent to the client, which makes room for more.
+    /// Takes the bytes that were sent to the client, which makes room for more.
+    #[must_use]
     pub fn take(&self) -> Vec<u8> {
         let mut state = self.0.lock();
         let taken = mem::take(&mut state.to_client);
@@ -52,7 +54,8 @@ impl Client {
         taken.into()
     }
 
-    /// The same, but at most so many bytes, the oldest.
+    /// Takes the oldest bytes that were sent to the client, at most so many.
+    #[must_use]
     pub fn take_up_to(&self, bytes: usize) -> Vec<u8> {
         let mut state = self.0.lock();
         let count = bytes.min(state.to_client.len());
@@ -64,15 +67,15 @@ impl Client {
         taken
     }
 
-    /// How much may be on the way to the client before it takes it, in bytes: what the
-    /// kernel takes for a client that does not read. 64 KiB in the beginning.
+    /// Sets the bytes that may be on the way to the client before it takes them, like those
+    /// that a kernel takes for a client that does not read. 64 KiB in the beginning.
     pub fn set_window(&self, bytes: usize) {
         let mut state = self.0.lock();
         state.window = bytes;
         state.report_writable();
     }
 
-    /// Takes everything that comes from now on at once, and throws it away.
+    /// Takes all bytes that come from now on at once, and throws them away.
     pub fn ignore(&self) {
         let mut state = self.0.lock();
         state.to_client = VecDeque::new();
@@ -94,18 +97,21 @@ impl Client {
         state.report();
     }
 
-    /// What the server has not read yet, in bytes.
+    /// The number of bytes that the server has not read yet.
+    #[must_use]
     pub fn unread(&self) -> usize {
         self.0.lock().to_server.len()
     }
 
-    /// Whether the server sends no more.
+    /// Returns whether the server sends no more.
+    #[must_use]
     pub fn is_shut(&self) -> bool {
         let state = self.0.lock();
         state.server_shut || state.closed
     }
 
-    /// Whether the server has dropped the connection.
+    /// Returns whether the server has dropped the connection.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.lock().closed
     }
@@ -122,6 +128,7 @@ impl fmt::Debug for Client {
 }
 
 #[derive(Default)]
+/// The state of a connection, which both ends share.
 pub(crate) struct State {
     pub(crate) to_server: VecDeque<u8>,
     pub(crate) to_client: VecDeque<u8>,
@@ -130,13 +137,13 @@ pub(crate) struct State {
     pub(crate) server_shut: bool,
     pub(crate) closed: bool,
     pub(crate) reset: bool,
-    /// Where readiness is reported, once a shard has the connection.
+    /// The shard that gets reports of readiness, once it has the connection, and the slot.
     pub(crate) report: Option<(Arc<Reports>, u32)>,
     pub(crate) watch_writable: bool,
     pub(crate) ignores: bool,
 }
 
-/// What has become ready of one shard's connections.
+/// The reports of readiness for one shard, and a function that rings for it.
 pub(crate) struct Reports {
     ready: Mutex<Vec<Readiness>>,
     ring: Box<dyn Fn() + Send + Sync>,

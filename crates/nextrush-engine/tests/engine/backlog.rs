@@ -18,7 +18,7 @@ fn bounded(bytes: usize, seconds: u64) -> Script {
     })
 }
 
-/// A text frame of so many bytes in all.
+/// A text frame of this length in bytes, with its header.
 fn frame_of(bytes: usize) -> Frame {
     let header = if bytes - 2 < 126 { 2 } else { 4 };
     let frame = Frame::binary(&vec![0; bytes - header]);

@@ -1,4 +1,4 @@
-//! Members of a room that read too slowly, and are given later what was left out for them.
+//! Members of a room that read too slowly: they lag, and catch up.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -418,7 +418,7 @@ fn a_slow_reader_of_something_else_is_closed_as_ever() {
     assert_ne!(slow.connection.state(), ConnectionState::Open);
 }
 
-/// Random schedules: whoever stays in the room gets all of it once and in order.
+/// Tests, with random schedules, that a member that stays gets everything once and in order.
 #[test]
 fn every_member_gets_every_publication_once_and_in_order_however_slowly_it_reads() {
     for seed in 0..500 {
@@ -454,7 +454,7 @@ fn run_schedule(seed: u64) {
                 }
             }
             8 if random.below(4) == 0 => {
-                // What it got so far has to be right; then it begins anew.
+                // Its publications so far have to be right; then it starts again.
                 peer.connection.leave(&stream.room);
                 world.run();
                 peer.client.set_window(2_000);

@@ -69,7 +69,7 @@ struct Client {
     fate: Fate,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 enum Fate {
     /// Gets all of it.
     Connected,

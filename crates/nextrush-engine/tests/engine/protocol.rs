@@ -1,8 +1,9 @@
 //! The frames that clients send, and their effect.
 
+use std::sync::Arc;
+
 use nextrush_engine::{SocketOptions, Transport, sim};
 use nextrush_protocol::{Frame, FrameHead, Limits, Opcode, encode_masked};
-use std::sync::Arc;
 
 use crate::support::{Script, close_frame, handover, masked, world};
 

@@ -1,4 +1,4 @@
-//! Rooms: who gets what, and in which order.
+//! The members of rooms, and the publications that they get, in order.
 
 use std::collections::BTreeSet;
 use std::thread;
