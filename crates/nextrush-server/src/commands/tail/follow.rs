@@ -4,14 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use nextrush::ErrorCode;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{Since, TailError};
-
-/// What the server says while its store fails. It may be over when one comes back.
-const UNAVAILABLE: &str = "Channel unavailable";
 
 /// How far a channel has been followed.
 pub(super) struct Follow {
@@ -45,6 +43,7 @@ pub(super) struct Incoming<'a> {
     to: Option<u64>,
     message: Option<String>,
     details: Option<String>,
+    code: Option<String>,
     after_ms: Option<u64>,
 }
 
@@ -129,11 +128,16 @@ impl Follow {
                 }
                 _ => Vec::new(),
             },
-            ("error", _, _) if message.message.as_deref() == Some(UNAVAILABLE) => return Ok(None),
             ("error", _, _) => {
+                let code = message.code.unwrap_or_default();
+                // Its store fails, which may be over when this client comes back.
+                if code == ErrorCode::Unavailable.as_str() {
+                    return Ok(None);
+                }
                 return Err(TailError::Refused {
                     message: message.message.unwrap_or_default(),
                     details: message.details,
+                    code,
                 });
             }
             ("reconnect", _, _) => {
@@ -367,15 +371,20 @@ mod tests {
         assert_eq!(take(&mut follow, &away), NOTHING);
         assert_eq!(follow.take_wait(), Some(Duration::from_millis(70)));
         assert_eq!(follow.take_wait(), None);
-        let refused = r#"{"type":"error","message":"Subscription refused"}"#;
-        let refused = follow.take(serde_json::from_str(refused).unwrap());
-        assert!(matches!(refused, Err(TailError::Refused { .. })));
+        let refused =
+            r#"{"type":"error","message":"Subscription refused","code":"subscribe-refused"}"#;
+        let Err(TailError::Refused { code, .. }) =
+            follow.take(serde_json::from_str(refused).unwrap())
+        else {
+            panic!("it was not taken as a refusal");
+        };
+        assert_eq!(code, "subscribe-refused");
     }
 
     #[test]
     fn a_channel_that_is_not_available_now_may_be_later() {
         let mut follow = Follow::new("a", None);
-        let unavailable = r#"{"type":"error","message":"Channel unavailable"}"#;
+        let unavailable = r#"{"type":"error","message":"in any words","code":"unavailable"}"#;
         let taken = follow.take(serde_json::from_str(unavailable).unwrap());
         assert!(matches!(taken, Ok(None)));
     }

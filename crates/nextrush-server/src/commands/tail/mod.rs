@@ -100,6 +100,8 @@ pub enum TailError {
         message: String,
         /// What exactly is wrong.
         details: Option<String>,
+        /// The code of the error, for programs.
+        code: String,
     },
     /// The server closed, and does not want this client back.
     #[error("closed by the server with {code}: {reason}")]
