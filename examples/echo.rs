@@ -1,5 +1,5 @@
-//! What conformance suites, fuzzers and load generators run against: every text and
-//! binary message goes back as it came.
+//! The echo for conformance suites, fuzzers and load generators: every text and binary
+//! message goes back as it came.
 //!
 //! `cargo run --release -p nextrush --example echo -- --port 9001`, then connect to
 //! `ws://localhost:9001/echo`; port 0 picks a free one. `tools/autobahn` says how it fares

@@ -17,9 +17,9 @@ use nextrush::{
 /// The endpoint's times, so that a test need not wait a minute.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// How long a connection may last.
+    /// The longest life of a connection.
     pub connection: Duration,
-    /// How often the client is pinged.
+    /// The time between two pings.
     pub ping: Duration,
 }
 

@@ -85,7 +85,7 @@ impl From<&CommandError> for Refusal {
     }
 }
 
-/// What an object with these fields is, said without serde's enums.
+/// The command that an object with these fields is, told without serde's enums.
 fn expected(fields: &[(String, Value)]) -> Result<Command, Refusal> {
     let all = |name: &str| -> Vec<&Value> {
         let fields = fields.iter().filter(|(it, _)| it == name);

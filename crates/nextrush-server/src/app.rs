@@ -12,8 +12,7 @@ use crate::routes::inspect::{Access, Inspected};
 use crate::routes::posts::{Posts, Records};
 use crate::routes::{api, development, guide, health, inspect, page, posts};
 
-/// How many updates a channel of posts remembers, and for how long: as many as a client
-/// that comes back gets.
+/// The updates that a channel of posts remembers: as many as a client that comes back gets.
 const UPDATES: usize = 300;
 const UPDATES_AGE: Duration = Duration::from_secs(60 * 60);
 
@@ -69,7 +68,7 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     Ok(app)
 }
 
-/// The broker that keeps things on disk; `None` where memory is meant.
+/// Opens the broker that keeps topics on disk; `None` if they are kept in memory.
 fn open(store: &Store) -> Result<Option<EmbeddedBroker>, OpenError> {
     let (directory, is_optional) = match store {
         Store::Memory => return Ok(None),
@@ -93,7 +92,7 @@ fn open(store: &Store) -> Result<Option<EmbeddedBroker>, OpenError> {
     }
 }
 
-/// Who may use the operators' view, if it is there.
+/// The access to the operators' view; `None` without that view.
 fn operators(config: &Config) -> Option<Access> {
     match &config.admin_key {
         Some(key) => Some(Access::Key(key.clone())),

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "nextrush", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to do instead of serving.
+    /// The command to run instead of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
 
@@ -22,7 +22,7 @@ pub struct Cli {
     #[arg(long, env = "NEXTRUSH_LISTEN", default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
 
-    /// The key that tokens are signed with (HS256).
+    /// The key of the tokens' signatures (HS256).
     ///
     /// Without it the server starts in development mode only.
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
@@ -35,28 +35,28 @@ pub struct Cli {
 
     /// An origin (scheme and host) whose pages may connect; may be repeated.
     ///
-    /// Without it pages of the server's own origin may, and with it only those that
-    /// are listed.
+    /// Without it pages of the server's own origin may connect, with it only those of the
+    /// listed origins.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub allow_origin: Vec<Origin>,
 
     /// The key of the HTTP API for other servers, 32 bytes or more.
     ///
-    /// Without it that API is not there.
+    /// Without it the server has no such API.
     #[arg(long, env = "NEXTRUSH_API_KEY", hide_env_values = true)]
     pub api_key: Option<Secret>,
 
     /// The key of the operators' view, 32 bytes or more.
     ///
-    /// Without it that view is there in development mode only, for this machine.
+    /// Without it the view exists in development mode only, for this machine.
     #[arg(long, env = "NEXTRUSH_ADMIN_KEY", hide_env_values = true)]
     pub admin_key: Option<Secret>,
 
     /// The directory in which chats, channels and posts are kept across restarts.
     ///
-    /// It is made if need be, and one server at a time may use it. Without it everything
-    /// is in memory and gone with the process, but in development mode in the user's
-    /// directory for data.
+    /// The server creates it if it does not exist, and one server at a time may use it.
+    /// Without this option everything is in memory and lost with the process; development
+    /// mode uses the user's directory for data.
     #[arg(long, env = "NEXTRUSH_STORE", value_name = "DIR")]
     pub store: Option<PathBuf>,
 
@@ -89,7 +89,7 @@ pub struct Cli {
     pub shards: Option<NonZeroUsize>,
 }
 
-/// What the program does beside serving.
+/// A command beside serving.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     #[expect(

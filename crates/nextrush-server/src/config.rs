@@ -1,4 +1,4 @@
-//! What the server is told: the command line and the environment, checked.
+//! The server's configuration: the command line and the environment, checked.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -17,39 +17,39 @@ pub struct Config {
     pub addr: SocketAddr,
     /// The key for tokens.
     pub jwt: Jwt,
-    /// Whether the server mints tokens for whoever asks.
+    /// True if the server mints a token for anybody who asks.
     pub development: bool,
     /// The web pages that may connect.
     pub origins: OriginPolicy,
-    /// The key of the HTTP API; it is not there if absent.
+    /// The key of the HTTP API; `None` turns that API off.
     pub api_key: Option<Secret>,
-    /// The key of the operators' view; without it that view is there in development mode only.
+    /// The key of the operators' view; `None` turns that view off outside development mode.
     pub admin_key: Option<Secret>,
-    /// Where chats, channels and posts are kept.
+    /// The place of chats, channels and posts.
     pub store: Store,
-    /// The certificate and the private key to serve TLS with; plain HTTP if absent.
+    /// The certificate and the private key for TLS; `None` for plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// The number of shard threads; one per core if absent.
+    /// The number of shard threads; `None` for one per core.
     pub shards: Option<NonZeroUsize>,
 }
 
-/// Where what is to be remembered is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The place of chats, channels and posts.
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Store {
-    /// In memory, gone with the process.
+    /// Memory, lost with the process.
     Memory,
-    /// In a directory of this server alone.
+    /// A directory of this server alone.
     Directory(PathBuf),
-    /// In a directory, unless another server uses it: then in memory.
+    /// A directory, or memory if another server uses the directory.
     DirectoryIfFree(PathBuf),
 }
 
-/// Why the server refuses to start.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// A configuration with which the server refuses to start.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// There is neither a secret nor development mode.
+    /// Neither a secret nor development mode.
     #[error(
         "JWT_SECRET is not set: set it to the key that your tokens are signed with, \
          or try the server with --dev"
@@ -128,19 +128,20 @@ impl Config {
     }
 }
 
-/// Cargo sets this variable for what it runs, and nothing else does.
+/// True if Cargo started this process: nothing else sets this variable.
 fn is_cargo_run() -> bool {
     std::env::var_os("CARGO_MANIFEST_DIR").is_some()
 }
 
-/// Where a user's programs keep their data: `$XDG_DATA_HOME` or `~/.local/share`, on macOS
-/// `~/Library/Application Support`, on Windows `%APPDATA%`. `None` for a user without a home.
+/// The server's directory in the user's data: below `$XDG_DATA_HOME` or `~/.local/share`, on
+/// macOS `~/Library/Application Support`, on Windows `%APPDATA%`. `None` for a user without a
+/// home.
 fn data_directory() -> Option<PathBuf> {
     let strategy = etcetera::base_strategy::choose_native_strategy().ok()?;
     Some(strategy.data_dir().join("nextrush"))
 }
 
-/// A key that is not empty, if it is long enough.
+/// Takes an empty key for none, and refuses a short one.
 fn long_or_absent(key: Option<Secret>, short: ConfigError) -> Result<Option<Secret>, ConfigError> {
     match key.filter(|key| !key.expose().is_empty()) {
         Some(key) if key.expose().len() < SECRET_BYTES => Err(short),
@@ -156,7 +157,7 @@ mod tests {
 
     fn config(arguments: &[&str], is_cargo_run: bool) -> Result<Config, ConfigError> {
         let mut cli = Cli::parse_from(["nextrush"].iter().chain(arguments));
-        // What the environment of the test holds does not matter.
+        // The test may run in an environment that has one.
         if !arguments.contains(&"--jwt-secret") {
             cli.jwt_secret = None;
         }

@@ -1,9 +1,9 @@
-//! Why the server does not start.
+//! Errors of the server's start.
 
 use nextrush::OpenError;
 use nextrush::topic::PublishError;
 
-/// Why the server's application cannot be built.
+/// A failure to build the server's application.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -13,9 +13,9 @@ pub enum StartError {
     /// The posts in the store cannot be read.
     #[error("cannot read post {id} in the store")]
     Post {
-        /// Which one.
+        /// The post's id.
         id: u64,
-        /// The store's reason, or the parser's.
+        /// The error of the store or of the JSON parser.
         source: PublishError,
     },
 }

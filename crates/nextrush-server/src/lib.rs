@@ -12,12 +12,12 @@
 //! | `/rooms/:roomId`, `/games/:gameId/players/:playerId`, `/chat` | route parameters and an echo |
 //! | `/api/posts` | posts, published to `/live` |
 //! | `/api/v1` | publishing from outside, with a key |
-//! | `/api/inspect`, `/inspect` | what operators see, with a key or in development mode |
-//! | `/healthz` | whether the process serves |
+//! | `/api/inspect`, `/inspect` | the operators' view, with a key or in development mode |
+//! | `/healthz` | the state of the process, for load balancers |
 //! | `/` | the page |
 //!
-//! In development mode there is `/api/dev` too, which mints tokens, and what is to be remembered
-//! is kept with the user's data.
+//! Development mode adds `/api/dev`, which mints tokens, and keeps the store with the user's
+//! data.
 //!
 //! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint; [`Publish`] and
 //! [`Tail`] are `nextrush publish` and `nextrush tail`.
@@ -34,7 +34,7 @@ pub use app::app;
 pub use cli::{Cli, Command};
 pub use commands::{
     Bench, BenchError, BenchReport, ClientError, InvalidMessage, InvalidPosition, InvalidTarget,
-    Publish, PublishError, ServerUrl, Since, Tail, TailError, Target,
+    Position, Publish, PublishError, ServerUrl, Tail, TailError, Target,
 };
 pub use config::{Config, ConfigError, Store};
 pub use error::StartError;

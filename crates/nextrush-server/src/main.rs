@@ -4,7 +4,7 @@ use std::io::{stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use nextrush::TlsConfig;
+use nextrush::{BoxError, TlsConfig};
 use nextrush_server::{Bench, Cli, Command, Config, app};
 use tracing_subscriber::EnvFilter;
 
@@ -15,20 +15,7 @@ async fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(stderr)
         .init();
-    let mut cli = Cli::parse();
-    let done = match cli.command.take() {
-        Some(Command::Bench(bench)) => load_test(&bench).await,
-        Some(Command::Publish(publish)) => {
-            let published = publish.run(stdin().lock(), stdout()).await;
-            published.map(|()| ExitCode::SUCCESS).map_err(Into::into)
-        }
-        Some(Command::Tail(tail)) => {
-            let ended = tail.run(stdout(), stderr()).await;
-            ended.map(|()| ExitCode::SUCCESS).map_err(Into::into)
-        }
-        None => serve(cli).await.map(|()| ExitCode::SUCCESS),
-    };
-    match done {
+    match run(Cli::parse()).await {
         Ok(code) => code,
         Err(error) => {
             let mut message = error.to_string();
@@ -43,8 +30,19 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Fails also when the report is a bad one.
-async fn load_test(bench: &Bench) -> Result<ExitCode, nextrush::BoxError> {
+async fn run(mut cli: Cli) -> Result<ExitCode, BoxError> {
+    match cli.command.take() {
+        Some(Command::Bench(bench)) => return load_test(&bench).await,
+        Some(Command::Publish(publish)) => publish.run(stdin().lock(), stdout()).await?,
+        Some(Command::Tail(tail)) => tail.run(stdout(), stderr()).await?,
+        None => serve(cli).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a load test and prints its report. The exit code is a failure if the report is not
+/// sound.
+async fn load_test(bench: &Bench) -> Result<ExitCode, BoxError> {
     let report = bench.run().await?;
     print!("{report}");
     Ok(if report.is_sound() {
@@ -54,7 +52,7 @@ async fn load_test(bench: &Bench) -> Result<ExitCode, nextrush::BoxError> {
     })
 }
 
-async fn serve(cli: Cli) -> Result<(), nextrush::BoxError> {
+async fn serve(cli: Cli) -> Result<(), BoxError> {
     let config = Config::new(cli)?;
     let mut listen = app(&config).await?.listen(config.addr);
     if let Some((certificates, key)) = &config.tls {
@@ -66,7 +64,7 @@ async fn serve(cli: Cli) -> Result<(), nextrush::BoxError> {
     Ok(())
 }
 
-/// Says on standard output where the page is; and loudly if anybody can get in.
+/// Prints the address of the page, and a warning if anybody can get a token.
 fn announce(config: &Config, port: u16) {
     if config.development {
         println!("DEVELOPMENT MODE: anybody on this machine can mint a token for any name.");

@@ -1,15 +1,15 @@
-//! Keys and tokens that must not be seen.
+//! Keys and tokens that no log may show.
 
 use std::fmt;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use rand::RngCore;
 
-/// A secret of fewer bytes than the hash gives is guessed more easily than the
+/// The shortest secret in bytes: a shorter one than the hash is guessed more easily than the
 /// hash is broken (RFC 7518 §3.2).
 pub(crate) const SECRET_BYTES: usize = 32;
 
-/// A text that no `Debug` output shows.
+/// A text that `Debug` does not show.
 #[derive(Clone)]
 pub struct Secret(String);
 
@@ -20,14 +20,14 @@ impl Secret {
         &self.0
     }
 
-    /// As a request has it; `None` if no header can.
+    /// The `Authorization` header with this secret; `None` if no header can hold it.
     pub(crate) fn to_bearer(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::try_from(format!("Bearer {}", self.0)).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
 
-    /// Whether a request has it as its bearer token (RFC 6750 §2.1).
+    /// Tells whether the secret is the bearer token of a request (RFC 6750 §2.1).
     pub(crate) fn is_bearer_of(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(header::AUTHORIZATION);
         let given = given.and_then(|given| given.as_bytes().strip_prefix(b"Bearer "));
@@ -35,7 +35,7 @@ impl Secret {
     }
 }
 
-/// Compares in a time that tells nothing of where the two differ.
+/// Compares in a time that does not depend on where the two differ.
 fn is_same(given: &[u8], key: &[u8]) -> bool {
     let differ = |(one, other): (&u8, &u8)| one ^ other;
     let difference = given.iter().zip(key).map(differ);

@@ -18,7 +18,7 @@ async fn serve(app: App) -> Server {
     app.listen("127.0.0.1:0").start().await.unwrap()
 }
 
-/// An echo, and rooms in which everybody hears everybody.
+/// An echo, and rooms whose messages go to all members.
 fn app() -> App {
     let mut app = App::new();
     app.ws("/echo", |socket: Socket| {
@@ -61,7 +61,7 @@ async fn every_message_to_an_echo_comes_back_once() {
     .await;
     assert!(report.is_sound(), "{report}");
     assert_eq!(report.received(), report.sent());
-    // Each sends at 0 ms, 10 ms and so on; the first ones of the connections lie 2 ms apart.
+    // Each sends at 0 ms, 10 ms and so on; the first messages of the connections are 2 ms apart.
     assert_eq!(report.sent(), 5 * 30);
     assert!(report.latency(0.5) <= report.latency(1.0));
     assert!(report.latency(1.0) > Duration::ZERO);
@@ -77,7 +77,7 @@ async fn in_rooms_every_message_comes_to_each_member() {
     )
     .await;
     assert!(report.is_sound(), "{report}");
-    // Whoever has not joined yet when the first ones speak does not hear them.
+    // A connection that joins late does not receive the first messages.
     let all = 4 * report.sent();
     assert!(
         (all - 12 * 3..=all).contains(&report.received()),

@@ -2,10 +2,12 @@
 
 mod bench;
 mod client;
+mod position;
 mod publish;
 mod tail;
 
 pub use self::bench::{Bench, BenchError, BenchReport, InvalidMessage};
 pub use self::client::{ClientError, InvalidTarget, ServerUrl, Target};
+pub use self::position::{InvalidPosition, Position};
 pub use self::publish::{Publish, PublishError};
-pub use self::tail::{InvalidPosition, Since, Tail, TailError};
+pub use self::tail::{Tail, TailError};

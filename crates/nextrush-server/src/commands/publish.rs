@@ -5,20 +5,21 @@ use std::io::{BufRead, Write};
 use bytes::Bytes;
 use clap::Args;
 use http::{HeaderMap, HeaderValue, header};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::client::{Call, ClientError, ServerUrl};
+use super::position::Position;
 use crate::secret::Secret;
 
-/// Stands for what is read from standard input.
+/// The data that stands for the lines of standard input.
 const STANDARD_INPUT: &str = "-";
 
 /// Publishes to a channel of live updates.
 ///
 /// Prints the position of each publication, as `epoch:offset`. Needs a server with an API key.
 /// Fails at the first publication that is refused.
-#[derive(Clone, Debug, Args)]
+#[derive(Args, Clone, Debug)]
 pub struct Publish {
     /// The channel.
     pub channel: String,
@@ -36,32 +37,32 @@ pub struct Publish {
 
     /// A key by which a repeat within two minutes is recognised and not published again.
     ///
-    /// Several lines have several keys: with the number of the line behind it.
+    /// Of several lines each has its own key: this one, followed by the number of the line.
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
 }
 
-/// Why something could not be published.
+/// A failed publication.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
     /// The data is no JSON.
     #[error("{}the data is no JSON; a text stands in quotes, as '\"text\"'", on(*line))]
     Data {
-        /// Of standard input, from 1 on.
+        /// The line of standard input, counted from 1.
         line: Option<u64>,
-        /// What the parser says.
+        /// The parser's error.
         source: serde_json::Error,
     },
     /// The server cannot be reached or refuses.
     #[error("{}cannot publish", on(*line))]
     Client {
-        /// Of standard input, from 1 on.
+        /// The line of standard input, counted from 1.
         line: Option<u64>,
-        /// What happened.
+        /// The client's error.
         source: ClientError,
     },
-    /// The answer is not that of this API.
+    /// The answer is not one of this API.
     #[error("the server's answer cannot be read")]
     Answer(#[source] serde_json::Error),
     /// A key that no header can hold.
@@ -82,19 +83,13 @@ struct Body<'a> {
     data: &'a RawValue,
 }
 
-#[derive(Deserialize)]
-struct Position {
-    epoch: String,
-    offset: u64,
-}
-
 impl Publish {
-    /// Publishes, and writes the positions to `output`. Whoever does not read them any more
-    /// does not keep the rest from being published.
+    /// Publishes, and writes the positions to `output`. Publishing goes on if `output` is
+    /// closed.
     ///
     /// # Errors
     ///
-    /// See [`PublishError`]. What came before is published.
+    /// See [`PublishError`]. The lines before the failed one are published.
     pub async fn run(
         &self,
         input: impl BufRead,
@@ -142,9 +137,8 @@ impl Publish {
         let headers = self.headers(key)?;
         let answer = call.post(&target, headers, Bytes::from(body)).await;
         let answer = answer.map_err(|source| PublishError::Client { line, source })?;
-        let Position { epoch, offset } =
-            serde_json::from_slice(&answer).map_err(PublishError::Answer)?;
-        match writeln!(output, "{epoch}:{offset}").and_then(|()| output.flush()) {
+        let position: Position = serde_json::from_slice(&answer).map_err(PublishError::Answer)?;
+        match writeln!(output, "{position}").and_then(|()| output.flush()) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
             _ => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! The HTTP API for other servers: publishing from outside, and looking in.
+//! The HTTP API for other servers: publishing, history, presence, disconnecting.
 
 use std::borrow::Cow;
 
@@ -29,14 +29,14 @@ const BODY_BYTES: usize = 128 * 1024;
 const DATA_BYTES: usize = 64 * 1024;
 /// The most channels of one broadcast.
 const CHANNELS: usize = 100;
-/// How many publications of a history are answered unless fewer are asked for.
+/// The number of publications in an answer by default.
 const HISTORY: usize = 100;
-/// The most that can be asked for.
+/// The highest number of publications in an answer.
 const HISTORY_LIMIT: usize = 1000;
 /// The longest idempotency key in bytes.
 const KEY_BYTES: usize = 255;
 
-/// What is told to whoever has not the key.
+/// The message of a refusal without the key.
 const WRONG_KEY: &str = "Invalid API key";
 
 const OPENAPI: &str = include_str!("../../schema/openapi.json");
@@ -49,13 +49,13 @@ pub(crate) struct Api {
     pub(crate) key: Secret,
 }
 
-/// Adds the routes below `/api/v1`, for whoever has the key.
+/// Adds the routes below `/api/v1`, which need the key.
 pub(crate) fn add(app: &mut App, api: Api) {
     add_socket(app, api.clone());
     app.merge(router(api));
 }
 
-/// Adds a socket that speaks the protocol of live updates, and is no user.
+/// Adds the socket that speaks the protocol of live updates without a user.
 fn add_socket(app: &mut App, Api { live, key, .. }: Api) {
     app.ws("/api/v1/live", move |socket: Socket, headers: HeaderMap| {
         if key.is_bearer_of(&headers) {
@@ -186,7 +186,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<CommandKey>, Refusal> {
     if key.is_empty() || key.len() > KEY_BYTES {
         return Err(invalid());
     }
-    // Apart from the commands of users, whose keys begin otherwise.
+    // The keys of users' commands have another prefix.
     CommandKey::try_from(&*format!("api/{key}"))
         .map(Some)
         .map_err(|_| invalid())
@@ -233,7 +233,7 @@ impl ChannelResult {
     }
 }
 
-/// Publishes to each channel by itself: one that fails does not keep the others.
+/// Publishes to each channel by itself: a failure does not stop the others.
 async fn broadcast(
     State(Api { live, .. }): State<Api>,
     headers: HeaderMap,
@@ -257,7 +257,7 @@ async fn broadcast(
 struct HistoryOf {
     channel: String,
     limit: Option<usize>,
-    /// The oldest after this offset, instead of the newest.
+    /// The offset after which the oldest publications are asked for; the newest without it.
     after: Option<u64>,
 }
 

@@ -1,8 +1,8 @@
-//! The answer that lists channels with their subscribers.
+//! The list of channels with their subscribers.
 
 use serde::Serialize;
 
-/// The channels that have subscribers, as the HTTP API and the operators' view list them.
+/// The channels in use, as the HTTP API and the operators' view list them.
 #[derive(Serialize)]
 pub(super) struct ChannelList {
     channels: Vec<Channel>,

@@ -1,4 +1,4 @@
-//! Development mode: tokens for whoever asks, on this machine only.
+//! Development mode: a token for anybody who asks, on this machine only.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::loopback::only_this_machine;
 use super::refusal::Refusal;
 
-/// How long a minted token is valid.
+/// The lifetime of a minted token.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 /// The longest name in characters.
 const NAME: usize = 40;
 
-/// The routes below `/api/dev`, which sign tokens with this key.
+/// The routes below `/api/dev`, which sign tokens with the key.
 pub(crate) fn router(jwt: Jwt) -> Router {
     Router::new()
         .route("/api/dev", get(status))
@@ -58,7 +58,7 @@ async fn mint(
         let message = format!("a name has 1 to {NAME} characters");
         return Err(Refusal::invalid(message));
     }
-    // One name is one user, however it is written.
+    // A name is one user, in any spelling of case and spaces.
     let id: String = name
         .to_lowercase()
         .split_whitespace()

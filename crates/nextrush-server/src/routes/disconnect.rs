@@ -1,4 +1,4 @@
-//! Sockets that are closed at the request of a server or an operator.
+//! Disconnecting sockets at the request of a server or an operator.
 
 use nextrush::Socket;
 use serde::Serialize;
@@ -9,7 +9,7 @@ pub(super) struct Disconnected {
     disconnected: usize,
 }
 
-/// Closes the sockets with 1008. A token that is still valid lets their users come back.
+/// Closes the sockets with 1008. Their users can come back while their tokens are valid.
 pub(super) fn disconnect(sockets: &[Socket]) -> Disconnected {
     for socket in sockets {
         socket.close(1008, "Disconnected");

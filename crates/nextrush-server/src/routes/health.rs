@@ -1,4 +1,4 @@
-//! The route by which a load balancer sees whether the process serves.
+//! The state of the process, for load balancers.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -7,7 +7,7 @@ use axum::{Json, Router};
 use nextrush::Handle;
 use serde::Serialize;
 
-/// The route `/healthz`.
+/// The route `/healthz`: 200, or 503 once the application closes.
 pub(crate) fn router(app: Handle) -> Router {
     Router::new()
         .route("/healthz", get(healthz))

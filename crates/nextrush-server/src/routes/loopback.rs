@@ -1,4 +1,4 @@
-//! Requests for this machine's own names, the only ones that development mode answers.
+//! The check of development mode that a request is for a name of this machine.
 
 use std::net::IpAddr;
 
@@ -11,8 +11,8 @@ use nextrush::ErrorCode;
 
 use super::refusal::Refusal;
 
-/// Refuses requests for another host's name: a web page elsewhere whose name was
-/// made to point at this machine (DNS rebinding) must not get a token.
+/// Refuses requests for the name of another host: a foreign web page whose name was made to
+/// resolve to this machine (DNS rebinding) must not get a token.
 pub(super) async fn only_this_machine(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST);
     let host = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());

@@ -1,4 +1,7 @@
-//! What the server serves: sockets, HTTP APIs and the page.
+//! The routes of the server: sockets, HTTP APIs and the page.
+//!
+//! Each module takes the parts that it needs, such as a handle, channels or a key, and knows
+//! nothing of the program's configuration.
 
 pub(crate) mod api;
 mod channels;

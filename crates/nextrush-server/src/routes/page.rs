@@ -18,7 +18,7 @@ struct PageFiles;
 #[include = "*.js"]
 struct ClientFiles;
 
-/// Nothing is loaded from elsewhere, and nothing embeds the page.
+/// The headers of each file: the page loads nothing from elsewhere, and nobody embeds it.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,

@@ -20,11 +20,11 @@ use serde::{Deserialize, Serialize};
 use super::refusal::Refusal;
 use crate::error::StartError;
 
-/// The channel that hears of every post.
+/// The channel to which every change of a post is published.
 const CHANNEL: &str = "posts";
-/// The most posts that are kept; a server of chats is no place for more.
+/// The highest number of posts.
 const POSTS: u64 = 10_000;
-/// How many of them are listed, the newest: all could be hundreds of megabytes.
+/// The number of posts that are listed, the newest: all could be hundreds of megabytes.
 const LISTED: usize = 100;
 /// The longest title in characters.
 const TITLE: usize = 200;
@@ -45,7 +45,7 @@ struct Blog {
     live: LiveUpdates,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Post {
     id: u64,
@@ -54,7 +54,7 @@ struct Post {
     author: User,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// Rises with each change, so that a reader can tell which of two is newer.
+    /// The number of the change, by which a reader tells which of two states is newer.
     version: u64,
 }
 
@@ -71,7 +71,7 @@ struct PostChange {
     body: Option<String>,
 }
 
-/// What subscribers are told.
+/// The publication of a change.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Change<'a> {
@@ -144,8 +144,8 @@ async fn update(
     .await
 }
 
-/// Does all of it, also if the client goes away in the middle, which ends its request: what is
-/// saved is told, and what is on disk is in memory.
+/// Completes a change even if its client disconnects, which drops the request's future: a
+/// saved change is published, and memory agrees with the disk.
 async fn whole<T: Send + 'static>(
     change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
 ) -> Result<T, Refusal> {
@@ -153,7 +153,7 @@ async fn whole<T: Send + 'static>(
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            // The runtime ends, and this with it.
+            // The runtime is ending, and this task with it.
             Err(_) => pending().await,
         },
     }
@@ -191,7 +191,7 @@ fn check(title: Option<&str>, body: Option<&str>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The posts by id: in memory, and on disk as well where there is a store.
+/// The posts by id: in memory, and on disk if there is a store.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Posts(Arc<Inner>);
 
@@ -199,12 +199,12 @@ pub(crate) struct Posts(Arc<Inner>);
 struct Inner {
     posts: Mutex<BTreeMap<u64, Post>>,
     records: Option<Records>,
-    /// Held while a change is being written, so that ids have no holes and no change is lost.
+    /// The lock of whoever writes a change, so that ids have no holes and no change is lost.
     writing: tokio::sync::Mutex<()>,
 }
 
 impl Posts {
-    /// Reads the posts that were recorded.
+    /// Reads the posts on disk.
     pub(crate) async fn load(records: Option<Records>) -> Result<Self, StartError> {
         let mut posts = BTreeMap::new();
         if let Some(records) = &records {
@@ -236,7 +236,7 @@ impl Posts {
             .lock()
             .last_key_value()
             .map_or(0, |(id, _)| *id);
-        // Ids count from 1, and nothing is ever taken away.
+        // Ids count from 1, and no post is ever removed.
         if last >= POSTS {
             let status = StatusCode::INSUFFICIENT_STORAGE;
             return Err(Refusal::new(status, ErrorCode::NotStored, "too many posts"));
@@ -271,7 +271,7 @@ impl Posts {
         self.keep(post).await
     }
 
-    /// Keeps a post; nobody sees it before it is on disk.
+    /// Stores a post on disk, then shows it to readers.
     async fn keep(&self, post: Post) -> Result<Post, Refusal> {
         if let Some(records) = &self.0.records {
             records.write(&post).await.map_err(not_saved)?;
@@ -281,8 +281,8 @@ impl Posts {
     }
 }
 
-/// Posts on disk: each the last publication of a channel of its own, to which no client can
-/// subscribe.
+/// The posts on disk. Each is the last publication of a channel of its own, to which no client
+/// can subscribe.
 #[derive(Clone, Debug)]
 pub(crate) struct Records(LiveUpdates);
 

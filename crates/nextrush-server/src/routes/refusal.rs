@@ -1,4 +1,4 @@
-//! The refusal of a request over HTTP, with all that the client is told of it.
+//! Refusals of requests over HTTP: status, code and text in one place.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ pub(super) struct Refusal {
     status: StatusCode,
     code: ErrorCode,
     message: Cow<'static, str>,
-    /// The cause of a failure of the server. It is logged; the client is not told it.
+    /// The cause of a failure of the server, for the log only.
     cause: Option<BoxError>,
 }
 
@@ -32,12 +32,12 @@ impl Refusal {
         }
     }
 
-    /// A value that is well-formed and not in its bounds.
+    /// Refuses a well-formed value that is out of its bounds.
     pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidFormat, message)
     }
 
-    /// A secret that is missing or another.
+    /// Refuses a request without the right key.
     pub(super) fn wrong_key(message: &'static str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, ErrorCode::InvalidToken, message)
     }

@@ -33,7 +33,7 @@ fn url(server: &Server) -> String {
     format!("http://{}", server.address())
 }
 
-/// Runs to the end; whether it went well, and what it printed.
+/// Runs to the end; its success, output and errors.
 async fn run(mut program: Command) -> (bool, String, String) {
     let Output {
         status,
@@ -54,7 +54,7 @@ async fn publish(server: &Server, data: &str, more: &[&str]) -> (bool, String, S
     run(program(&arguments)).await
 }
 
-/// The position that a publication was given.
+/// Publishes; the position of the publication.
 async fn published(server: &Server, data: &str) -> (String, u64) {
     let (is_success, printed, errors) = publish(server, data, &[]).await;
     assert!(is_success, "{errors}");
@@ -62,7 +62,7 @@ async fn published(server: &Server, data: &str) -> (String, u64) {
     (epoch.to_owned(), offset.parse().unwrap())
 }
 
-/// A `nextrush tail` that runs.
+/// A running `nextrush tail`.
 struct Tail {
     child: Child,
     lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
@@ -82,7 +82,7 @@ impl Tail {
         line.expect("a further line")
     }
 
-    /// Ends it; what it said on standard error.
+    /// Ends it; its standard error.
     async fn stop(mut self) -> String {
         self.child.start_kill().unwrap();
         let mut notes = String::new();
@@ -147,7 +147,7 @@ async fn lines_of_standard_input_are_publications() {
         .lines()
         .map(|line| line.split_once(':').unwrap().1)
         .collect();
-    // What comes behind the line that is refused is not published.
+    // The lines after the refused one are not published.
     assert_eq!(offsets, ["1", "2"]);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(

@@ -1,4 +1,4 @@
-//! Tokens for whoever asks on this machine.
+//! Tokens of development mode.
 
 use serde_json::{Value, json};
 

@@ -54,7 +54,7 @@ async fn a_ticket_is_had_for_the_key_alone() {
         let (status, refusal) = http.post("/api/inspect/token", Value::Null).await;
         assert_eq!((status, &refusal["code"]), (401, &json!("invalid-token")));
     }
-    // A user's token is none, and a ticket is not the key.
+    // Neither a user's token nor a ticket is the key.
     for bearer in [token("ada"), ticket(&server).await] {
         let http = Http::with(&server, &bearer);
         assert_eq!(http.post("/api/inspect/token", Value::Null).await.0, 401);
@@ -274,8 +274,8 @@ async fn connections_are_listed_with_their_users() {
         assert_eq!(status, 200, "{list}");
         list
     };
-    // The handshake is answered before the shard has the connection, and a client may have a
-    // message before the shard has noted that it was written.
+    // The handshake is answered before the shard has the connection, and a client may receive
+    // a message before the shard has counted it as written.
     let all = within(async {
         loop {
             let all = list("").await;

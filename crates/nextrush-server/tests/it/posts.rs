@@ -1,4 +1,4 @@
-//! Posts over HTTP, as far as they are refused; `store` has the rest.
+//! Refused posts; `store` and the suite of the guide have the rest.
 
 use serde_json::json;
 

@@ -9,7 +9,7 @@ fn refresh(token: &str) -> Value {
     json!({ "type": "refresh", "token": token, "id": "r" })
 }
 
-/// A socket of this user, with the first message that it gets taken.
+/// Opens a socket with a token and takes its first message.
 async fn enter(server: &Server, path: &str, token: &str) -> Client {
     let mut client = Client::connect(server, &format!("{path}?token={token}")).await;
     if path == "/live" {
@@ -50,7 +50,7 @@ async fn a_socket_ends_with_its_newest_token_and_not_before() {
     assert_eq!(left_alone.json().await, expected);
     assert_eq!(left_alone.closed().await, (1008, "Token expired".into()));
 
-    // Expired, but within what clocks may differ.
+    // An expired token, within the leeway for clocks.
     refreshed
         .send(refresh(&token_until("ada", unix_seconds() - 1)))
         .await;
@@ -81,7 +81,7 @@ async fn a_token_that_is_not_accepted_changes_nothing() {
         });
         assert_eq!(client.json().await, refused, "{malformed}");
     }
-    // Still there, and still who it was.
+    // The socket is open and still that of its user.
     client.send(refresh(&token("ada"))).await;
     assert_eq!(client.json().await["type"], "refreshed");
 }

@@ -1,4 +1,4 @@
-//! What is there again after a restart.
+//! The store: posts, chats and channels after a restart.
 
 use std::path::Path;
 

@@ -30,13 +30,13 @@ pub(crate) async fn serve_with(arguments: &[&str]) -> Server {
     serve_at("127.0.0.1:0", arguments).await
 }
 
-/// The same at an address.
+/// A server at an address.
 pub(crate) async fn serve_at(address: &str, arguments: &[&str]) -> Server {
     let app = app(&config(arguments)).await.unwrap();
     app.listen(address).start().await.unwrap()
 }
 
-/// What a command line says.
+/// The configuration of a command line.
 pub(crate) fn config(arguments: &[&str]) -> Config {
     let cli = Cli::parse_from(["nextrush"].iter().chain(arguments));
     Config::new(cli).unwrap()
@@ -87,7 +87,7 @@ impl<'a> Http<'a> {
             .await
     }
 
-    /// Calls with a header of its own, which replaces one of the same name.
+    /// Calls with a further header, which replaces one of the same name.
     pub(crate) async fn call_with(
         &self,
         (name, value): (&'static str, &str),

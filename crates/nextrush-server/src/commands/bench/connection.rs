@@ -1,4 +1,4 @@
-//! One connection of a load test.
+//! A connection of a load test.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use super::stamp::{Clock, Stamp};
 use super::tally::{Heard, Tally};
 use crate::commands::client::{self, Target};
 
-/// Stands in a message for the numbers.
+/// The placeholder of the numbers in a message.
 pub(super) const PAYLOAD: &str = "{payload}";
-/// How long the endpoint may take for its part of closing.
+/// The time that the endpoint may take for its part of the close handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const READ_BUFFER: usize = 16 * 1024;
 const MESSAGE_LIMIT: usize = 64 * 1024 * 1024;
@@ -34,20 +34,20 @@ pub(super) struct Connection {
     stream: TokioIo<Upgraded>,
 }
 
-/// What a connection does in a test.
+/// The part of a connection in a test.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) number: u32,
-    /// When it sends its first message.
+    /// The time of its first message.
     pub(super) start: Instant,
     pub(super) interval: Duration,
-    /// From here on it sends no more.
+    /// The time at which it stops sending.
     pub(super) end: Instant,
     pub(super) size: usize,
     pub(super) message: String,
 }
 
-/// Why a connection is over before the test is.
+/// The end of a connection before that of the test.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
     #[error("closed by the endpoint with {code}{reason}")]
@@ -89,10 +89,10 @@ impl Connection {
                     tally.lock().lost(lost.to_string());
                     drop(close);
                 }
-                // Also when the test is given up.
+                // An abandoned test ends it too.
                 _ = finish.changed() => {
                     drop(close);
-                    // The other side's close frame ends it; what else does is as good.
+                    // The other side's close frame ends it, or any other end of the connection.
                     let _ = time::timeout(CLOSE_TIMEOUT, listening).await;
                 }
             }
@@ -107,7 +107,7 @@ impl Connection {
     }
 }
 
-/// Sends what the plan says when it says, and answers pings; at last a close frame.
+/// Sends the messages of the plan at their times, answers pings, and ends with a close frame.
 async fn write(
     mut writer: WriteHalf<TokioIo<Upgraded>>,
     plan: &Plan,
@@ -129,7 +129,7 @@ async fn write(
                     due: clock.at(due),
                 };
                 let message = plan.message.replace(PAYLOAD, &clock.write(stamp, plan.size));
-                // Noted before it can be heard.
+                // Counted before anybody can receive it.
                 tally.lock().sent(plan.number);
                 encode_masked(Opcode::Text, message.as_bytes(), rand::random(), &mut out);
                 sequence += 1;
@@ -138,7 +138,7 @@ async fn write(
             Some(ping) = to_answer.recv() => {
                 encode_masked(Opcode::Pong, &ping, rand::random(), &mut out);
             }
-            // Nothing is ever sent: it ends when the other half lets go.
+            // Nothing is ever sent: it ends when the other half drops its end.
             _ = &mut closed => {
                 let code = CloseCode::NORMAL.as_u16().to_be_bytes();
                 encode_masked(Opcode::Close, &code, rand::random(), &mut out);
@@ -149,7 +149,7 @@ async fn write(
     }
 }
 
-/// Notes what comes. Returns when nothing can come any more.
+/// Counts messages until the connection ends.
 async fn listen(
     mut reader: ReadHalf<TokioIo<Upgraded>>,
     clock: Clock,

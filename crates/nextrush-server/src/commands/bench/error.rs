@@ -1,8 +1,8 @@
-//! Why a load test could not be made.
+//! Errors of a load test.
 
 use crate::commands::client::ClientError;
 
-/// Why a load test could not be made.
+/// A load test that could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchError {
@@ -14,20 +14,20 @@ pub enum BenchError {
     Task(#[source] tokio::task::JoinError),
 }
 
-/// Why a number or a text of a load test is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// An option of a load test that is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidMessage {
-    /// The rate is no number in its bounds.
+    /// The rate is not a number within its bounds.
     #[error("a rate is a number from 0.001 to 1000000")]
     Rate,
-    /// The size is no number in its bounds.
+    /// The size is not a number within its bounds.
     #[error("a size is a number of bytes from 49 to 16777216")]
     Size,
     /// The duration is not understood.
     #[error("a duration looks like 10s, 500ms or 2m, and is a day at most")]
     Duration,
-    /// The message has no place for the numbers.
+    /// The message has no placeholder for the numbers.
     #[error("the message has to hold {{payload}}")]
     NoPayload,
 }

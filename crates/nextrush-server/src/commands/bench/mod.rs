@@ -1,5 +1,5 @@
-//! `nextrush bench`: a load test of any WebSocket endpoint that repeats what it is told, to
-//! the sender or to a room.
+//! `nextrush bench`: a load test of any WebSocket endpoint that sends messages back, or on to a
+//! room.
 
 mod connection;
 mod error;
@@ -25,19 +25,19 @@ use crate::commands::client::{self, Target};
 
 /// Connections that are opened at a time.
 const OPENING: usize = 64;
-/// After the last message, what comes within this time of the one before still counts.
+/// The pause after which no further message is expected, once all are sent.
 const QUIET: Duration = Duration::from_millis(500);
-/// However much still comes, the test ends this long after the last message was sent.
+/// The time after the last message at which the test ends, however much still comes.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Load-tests a WebSocket endpoint.
 ///
 /// Each connection sends numbered messages at a steady rate and listens. The endpoint may
-/// send them back, or on to others, with whatever it likes around them; what comes is timed
-/// from the moment at which it should have been sent. The program fails if a connection
-/// was lost, or a message came twice, out of
-/// order, or not to somebody who had heard earlier ones of its sender.
-#[derive(Clone, Debug, Args)]
+/// send them back, or on to others, with any text around them; the latency counts from the
+/// moment at which a message should have been sent. The program fails if a connection was
+/// lost, or if a message came twice, out of order, or not at all to a connection that had
+/// received earlier ones of its sender.
+#[derive(Args, Clone, Debug)]
 pub struct Bench {
     /// The endpoint, as ws://host:port/path.
     ///
@@ -56,7 +56,7 @@ pub struct Bench {
     #[arg(long, short, default_value_t = 64, value_parser = size)]
     pub size: usize,
 
-    /// How long messages are sent.
+    /// The time during which messages are sent.
     #[arg(long, short, default_value = "10s", value_parser = duration)]
     pub duration: Duration,
 
@@ -67,7 +67,7 @@ pub struct Bench {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub rooms: Option<u32>,
 
-    /// What is sent; `{payload}` stands for the numbered message.
+    /// The text of a message; `{payload}` stands for its numbers.
     ///
     /// For a chat: '{"type":"chat","text":"{payload}"}'
     #[arg(long, default_value = "{payload}", value_parser = message)]
@@ -79,11 +79,11 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Runs the test; says on standard error how far it is, if that is a terminal.
+    /// Runs the test, and shows its progress on standard error if that is a terminal.
     ///
     /// # Errors
     ///
-    /// If a connection cannot be opened. One that is lost later is in the report.
+    /// If a connection cannot be opened. A connection that is lost later is in the report.
     pub async fn run(&self) -> Result<BenchReport, BenchError> {
         let progress = progress();
         let tally = Arc::new(Mutex::new(Tally::default()));
@@ -146,7 +146,7 @@ impl Bench {
         Ok(open.into_iter().map(|(_, connection)| connection).collect())
     }
 
-    /// When a connection sends its first message: not all at the same moment.
+    /// The delay of a connection's first message: the connections take turns.
     fn stagger(&self, number: u32) -> Duration {
         Duration::from_secs_f64(f64::from(number) / f64::from(self.connections) / self.rate)
     }
@@ -163,7 +163,7 @@ impl Bench {
     }
 }
 
-/// Waits until nothing comes any more.
+/// Waits until no further message comes.
 async fn drained(tally: &Mutex<Tally>, sent: Instant) {
     let mut before = None;
     while sent.elapsed() < DRAIN {
@@ -204,7 +204,7 @@ fn message(text: &str) -> Result<String, InvalidMessage> {
     }
 }
 
-/// `10s`, `500ms`, `2m`, or seconds without a unit.
+/// Parses `10s`, `500ms`, `2m`, or seconds without a unit.
 fn duration(text: &str) -> Result<Duration, InvalidMessage> {
     let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
     let seconds = match &text[digits.len()..] {

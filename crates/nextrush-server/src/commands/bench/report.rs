@@ -1,4 +1,4 @@
-//! What a load test has found.
+//! The report of a load test.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::tally::{Tally, Totals};
 /// The width of the longest bar of the histogram.
 const BAR: usize = 40;
 
-/// What a load test has found. Its display is what the program prints.
+/// The results of a load test. The program prints its `Display`.
 #[derive(Debug)]
 pub struct BenchReport {
     connections: u32,
@@ -35,19 +35,19 @@ impl BenchReport {
         self.totals.sent
     }
 
-    /// Messages received by all connections, each counted once for each that heard it.
+    /// Messages received by all connections, each counted for each receiver.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.totals.received
     }
 
-    /// Messages that did not come to somebody who had heard earlier ones of the same sender.
+    /// Messages that did not come to a connection that had received earlier ones of the sender.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.totals.missed
     }
 
-    /// Messages that came to the same connection once more.
+    /// Messages that came to the same connection again.
     #[must_use]
     pub fn repeated(&self) -> u64 {
         self.totals.repeated
@@ -65,14 +65,14 @@ impl BenchReport {
         &self.totals.lost
     }
 
-    /// The latency that this part (0 to 1) of the received messages did not exceed, to a
+    /// The latency that this share (0 to 1) of the received messages did not exceed, to a
     /// tenth of a percent; zero if nothing was received.
     #[must_use]
     pub fn latency(&self, part: f64) -> Duration {
         Duration::from_micros(self.totals.latency.value_at_quantile(part))
     }
 
-    /// Whether something was received, and all of it as it should be.
+    /// True if messages were received, each once and in order, and no connection was lost.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let Totals {
@@ -171,7 +171,7 @@ fn histogram(f: &mut fmt::Formatter<'_>, latency: &Histogram<u64>) -> fmt::Resul
         .max(1);
     for (limit, count) in counts {
         let part = count as f64 / most as f64;
-        // What is there is seen.
+        // Even a single message has a bar.
         let length = ((part * BAR as f64).round() as usize).max(usize::from(count > 0));
         writeln!(
             f,

@@ -1,12 +1,13 @@
-//! The numbers in a message: whose it is, which of theirs, and when it should have been sent.
+//! The numbers in a message: its sender, its place in their sequence, and its due time.
 
 use std::time::{Duration, Instant};
 
 use rand::RngCore;
 
-/// The text before the numbers, and the one thing that an endpoint has to leave as it is.
+/// The text before the numbers. An endpoint must leave both as they are.
 const MARK: &[u8] = b"nextrush:";
-/// Run, sender and sequence with 8 hexadecimal digits each, the time with 16.
+/// The length of the numbers: run, sender and sequence with 8 hexadecimal digits each, the
+/// time with 16.
 const DIGITS: usize = 8 + 8 + 8 + 16;
 
 /// The shortest message in bytes.
@@ -16,18 +17,18 @@ pub(super) const SHORTEST: usize = MARK.len() + DIGITS;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     start: Instant,
-    /// Tells the messages of this test from those that another test has left in a room.
+    /// The number of the test, which tells its messages from those of another in the same room.
     run: u32,
 }
 
 /// The numbers of one message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Stamp {
     /// The number of the connection that sent it.
     pub(super) sender: u32,
-    /// Counts its messages from 0.
+    /// The number of the message among those of its sender, from 0.
     pub(super) sequence: u32,
-    /// When it should have been sent, on the test's clock.
+    /// The time at which it should have been sent, on the test's clock.
     pub(super) due: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What has been sent, and what has come of it.
+//! Counts of messages that were sent and received.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use super::stamp::Stamp;
 
-/// The longest latency that is told apart, in microseconds: a minute.
+/// The longest latency that is recorded, in microseconds: a minute.
 const LONGEST: u64 = 60_000_000;
 
 /// The counts of all connections.
@@ -24,22 +24,22 @@ pub(super) struct Tally {
     lost: BTreeMap<String, u32>,
 }
 
-/// What one connection has heard of each sender.
+/// The messages that a connection has received, by sender.
 #[derive(Debug, Default)]
 pub(super) struct Heard(HashMap<u32, Sequence>);
 
-/// What has come of one sender.
+/// The messages that have come from a sender.
 #[derive(Debug)]
 struct Sequence {
-    /// The first one that came: what was sent before, the connection may have been too late
-    /// for, as an endpoint may let it into a room only after the handshake.
+    /// The lowest number received. Lower ones are not missed: the connection may have joined
+    /// later, as an endpoint may let it into a room only after the handshake.
     first: u32,
     next: u32,
-    /// What was passed over and may still come.
+    /// Numbers that were passed over and may still come.
     missing: Vec<u32>,
 }
 
-/// Everything that a report tells.
+/// The figures of a report.
 #[derive(Debug)]
 pub(super) struct Totals {
     pub(super) sent: u64,
@@ -93,13 +93,13 @@ impl Tally {
             .saturating_record(u64::try_from(latency).unwrap_or(LONGEST));
     }
 
-    /// A connection came to an end that the test did not want.
+    /// Counts a connection that ended before the test.
     pub(super) fn lost(&mut self, reason: String) {
         *self.lost.entry(reason).or_default() += 1;
     }
 
-    /// Closes a connection's account: who has heard one message of a sender should have
-    /// heard all that followed.
+    /// Counts the messages that a closed connection has missed: after the first message of a
+    /// sender it should have received all further ones.
     pub(super) fn close(&mut self, heard: Heard) {
         for (sender, sequence) in heard.0 {
             let sent = self.sent.get(&sender).copied().unwrap_or_default();

@@ -19,9 +19,9 @@ use super::error::ClientError;
 use super::target::Target;
 use super::tls;
 
-/// How long a server may take for its answer.
+/// The time that a server may take for its answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// What is read of an answer, in bytes.
+/// The part of an answer that is read, in bytes.
 const BODY_LIMIT: usize = 4096;
 
 /// Opens a WebSocket.
@@ -46,7 +46,7 @@ pub(crate) async fn open(
     .await
 }
 
-/// Calls of one server, over one connection as long as that stays open.
+/// The calls of one server, over one connection as long as that stays open.
 pub(crate) struct Call {
     client: Option<SendRequest<Full<Bytes>>>,
 }
@@ -56,9 +56,9 @@ impl Call {
         Self { client: None }
     }
 
-    /// Posts a request that may be sent twice: where a connection breaks that was used before,
-    /// which a server may close at any time, it is made again on a fresh one. Returns the
-    /// beginning of the answer.
+    /// Posts a request and returns the beginning of the answer. The request must be safe to
+    /// repeat: a server may close an idle connection at any time, so if a connection breaks
+    /// that was used before, the request is sent again on a new one.
     pub(crate) async fn post(
         &mut self,
         target: &Target,
@@ -108,12 +108,12 @@ async fn in_time<T>(
     target: &Target,
     asked: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
-    let answered = time::timeout(TIMEOUT, asked).await;
-    answered.unwrap_or_else(|_| {
-        Err(ClientError::Timeout {
+    match time::timeout(TIMEOUT, asked).await {
+        Ok(answered) => answered,
+        Err(_) => Err(ClientError::Timeout {
             authority: target.authority(),
-        })
-    })
+        }),
+    }
 }
 
 async fn connect(target: &Target) -> Result<SendRequest<Full<Bytes>>, ClientError> {
@@ -139,7 +139,7 @@ async fn shake_hands(
 ) -> Result<SendRequest<Full<Bytes>>, ClientError> {
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (client, connection) = handshake.map_err(http_error(target))?;
-    // Its errors come out of the request as well.
+    // The request reports its errors.
     tokio::spawn(connection.with_upgrades());
     Ok(client)
 }
@@ -152,7 +152,7 @@ async fn send(
     let host = HeaderValue::from_str(&target.authority());
     let host = host.expect("an authority of a URL is visible ASCII");
     *request.uri_mut() = target.path().parse().expect("a path of a URL is a URI");
-    // Unless another one was asked for.
+    // The caller may have set another one.
     request.headers_mut().entry(HOST).or_insert(host);
     client
         .send_request(request)
@@ -165,7 +165,7 @@ fn http_error(target: &Target) -> impl FnOnce(hyper::Error) -> ClientError + use
     |source| ClientError::Http { authority, source }
 }
 
-/// What a server says for a refusal, as far as it can be shown.
+/// The refusal that a response is, with the beginning of its body.
 async fn refused(response: Response<Incoming>) -> ClientError {
     let status = response.status();
     let body = match Limited::new(response.into_body(), BODY_LIMIT)

@@ -1,16 +1,16 @@
-//! Why a server could not be reached.
+//! Errors of the client.
 
 use std::io;
 
 use http::StatusCode;
 use nextrush_protocol::handshake::AnswerError;
 
-/// Why a server could not be reached, or did not do what it was asked for.
+/// A failed request or handshake.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The host's name leads nowhere, or nobody listens there, or its certificate is not
-    /// trusted, or this process is out of files (`ulimit -n`).
+    /// The host is unknown, nobody listens there, its certificate is not trusted, or this
+    /// process is out of files (`ulimit -n`).
     #[error("cannot connect to {authority}")]
     Connect {
         /// Host and port.
@@ -24,7 +24,7 @@ pub enum ClientError {
         /// Host and port.
         authority: String,
     },
-    /// What answered does not speak HTTP/1.1, or broke off.
+    /// The peer does not speak HTTP/1.1, or broke off.
     #[error("{authority} gave no answer in HTTP")]
     Http {
         /// Host and port.
@@ -37,7 +37,7 @@ pub enum ClientError {
     Refused {
         /// The status of its answer.
         status: StatusCode,
-        /// The beginning of what it said.
+        /// The beginning of its body.
         body: String,
     },
     /// The answer is no valid opening handshake (RFC 6455 §4.2.2).
@@ -45,31 +45,31 @@ pub enum ClientError {
     Handshake(#[from] AnswerError),
 }
 
-/// Why a URL or a header is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// A URL or header that is refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTarget {
-    /// It is no URL.
+    /// The text is no URL.
     #[error("this is no URL; one looks like {example}")]
     Url {
-        /// One that is.
+        /// A URL of the right form.
         example: &'static str,
     },
-    /// Another scheme than the one that is spoken.
+    /// The scheme is not supported.
     #[error("{found}:// is not supported, only {}:// and {}:// are", supported[0], supported[1])]
     Scheme {
-        /// The one that was given.
+        /// The scheme of the URL.
         found: String,
-        /// Those that can be, without TLS and with it.
+        /// The supported schemes, without TLS and with it.
         supported: [&'static str; 2],
     },
-    /// No host after the scheme.
+    /// The URL has no host.
     #[error("the URL names no host")]
     Host,
-    /// A path where the server itself is meant.
+    /// The URL has a path, where only a server is meant.
     #[error("the URL of a server ends with its host and port")]
     Path,
-    /// Not of the form `Name: value`.
+    /// The header is not of the form `Name: value`.
     #[error("a header looks like 'Name: value'")]
     Header,
 }

@@ -1,4 +1,4 @@
-//! The other side: how the subcommands reach a server.
+//! The client with which the commands reach a server.
 
 mod connect;
 mod error;

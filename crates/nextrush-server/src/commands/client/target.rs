@@ -1,4 +1,4 @@
-//! Where a server is.
+//! The addresses of servers and their endpoints.
 
 use std::str::FromStr;
 
@@ -8,11 +8,11 @@ use http::{HeaderName, HeaderValue, Uri};
 use super::error::InvalidTarget;
 
 const ROOM: &str = "{room}";
-/// What stands for [`ROOM`] while the URL is parsed, which braces would not survive.
+/// The replacement of [`ROOM`] while the URL is parsed: a URL may not contain braces.
 const ROOM_ESCAPED: &str = "%7Broom%7D";
 
 /// An endpoint: `ws://host[:port]/path`, or `wss://` with TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
     is_tls: bool,
     host: String,
@@ -37,7 +37,7 @@ impl Target {
         self.is_tls
     }
 
-    /// What to connect to. An IPv6 address stands without its brackets.
+    /// The host and port to connect to. An IPv6 address is without its brackets.
     pub(super) fn address(&self) -> (&str, u16) {
         let host = self.host.strip_prefix('[');
         let host = host.and_then(|host| host.strip_suffix(']'));
@@ -98,11 +98,11 @@ impl FromStr for Target {
 }
 
 /// A server of this program: `http://host[:port]`, or `https://` with TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerUrl(Target);
 
 impl ServerUrl {
-    /// One of its routes.
+    /// A route of this server.
     pub(crate) fn at(&self, path: &str) -> Target {
         Target {
             path: path.to_owned(),
@@ -123,7 +123,7 @@ impl FromStr for ServerUrl {
     }
 }
 
-/// `Name: value`.
+/// Parses a header of the form `Name: value`.
 pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), InvalidTarget> {
     let (name, value) = text.split_once(':').ok_or(InvalidTarget::Header)?;
     let name = name.trim().parse().map_err(|_| InvalidTarget::Header)?;

@@ -1,4 +1,4 @@
-//! TLS to a server, whose certificate the system's authorities vouch for.
+//! TLS to a server whose certificate an authority of the system has signed.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -13,11 +13,11 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// Shakes hands as a client of the server of this name.
 pub(super) async fn connect(stream: TcpStream, host: &str) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let connector = TlsConnector::from(config()?);
-    connector.connect(name, stream).await
+    TlsConnector::from(config()?).connect(name, stream).await
 }
 
-/// Reading the system's authorities takes a while, and a load test has many connections.
+/// The configuration that trusts the system's authorities. It is made once: reading them
+/// takes a while, and a load test has many connections.
 fn config() -> io::Result<Arc<ClientConfig>> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {

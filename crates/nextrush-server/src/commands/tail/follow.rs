@@ -1,4 +1,4 @@
-//! Where in a channel one is, and what is to be printed.
+//! The position in a followed channel, and the lines to print.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,17 +9,18 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Since, TailError};
+use super::TailError;
+use crate::commands::position::Position;
 
-/// How far a channel has been followed.
+/// The state of a followed channel, kept across connections.
 pub(super) struct Follow {
     channel: String,
-    /// Up to where it is known; `None` before the first answer.
-    position: Option<Since>,
-    /// Only the newest update matters: those in between are no gap.
+    /// The last known publication; `None` before the first answer.
+    position: Option<Position>,
+    /// True if only the newest update matters: missing ones are no gap.
     latest: bool,
     is_subscribed: bool,
-    /// When the server wants this client back.
+    /// The time after which the server wants this client back.
     wait: Option<Duration>,
 }
 
@@ -35,7 +36,7 @@ pub(super) struct Incoming<'a> {
     reason: Option<String>,
     #[serde(default)]
     latest: bool,
-    /// Also `null`, which is data like any other.
+    /// Any JSON; `Some` for `null` too.
     #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
     timestamp: Option<String>,
@@ -51,7 +52,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Something to be printed.
+/// A line to print.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(super) enum Line<'a> {
@@ -62,11 +63,11 @@ pub(super) enum Line<'a> {
         timestamp: Option<String>,
         data: &'a RawValue,
     },
-    /// What was published and will not come.
+    /// Publications that are lost to this client.
     Gap {
         channel: String,
         from: u64,
-        /// Absent where nobody knows: the channel began anew.
+        /// `None` if the end is unknown, as the channel was restarted.
         #[serde(skip_serializing_if = "Option::is_none")]
         to: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,7 +76,7 @@ pub(super) enum Line<'a> {
 }
 
 impl Follow {
-    pub(super) fn new(channel: &str, since: Option<Since>) -> Self {
+    pub(super) fn new(channel: &str, since: Option<Position>) -> Self {
         Self {
             channel: channel.to_owned(),
             position: since,
@@ -85,14 +86,12 @@ impl Follow {
         }
     }
 
-    /// What a new connection begins with.
+    /// The first message of a new connection.
     pub(super) fn subscribe(&self) -> String {
-        let since = self.position.as_ref();
-        let since = since.map(|since| json!({ "epoch": since.epoch, "offset": since.offset }));
-        json!({ "type": "subscribe", "channel": self.channel, "since": since }).to_string()
+        json!({ "type": "subscribe", "channel": self.channel, "since": self.position }).to_string()
     }
 
-    /// Whether the last connection got so far as to be subscribed.
+    /// True if the last connection was subscribed.
     pub(super) fn take_is_subscribed(&mut self) -> bool {
         std::mem::take(&mut self.is_subscribed)
     }
@@ -102,8 +101,8 @@ impl Follow {
         self.wait.take()
     }
 
-    /// Takes a message; returns what it brings, a gap before an update, or `None` if the server
-    /// cannot read the channel for now.
+    /// Takes a message and returns the lines to print: at most a gap and an update. `None` if
+    /// the server cannot read the channel for now.
     pub(super) fn take<'a>(
         &mut self,
         message: Incoming<'a>,
@@ -112,7 +111,7 @@ impl Follow {
             ("subscribed", Some(epoch), Some(offset)) => {
                 self.is_subscribed = true;
                 self.latest = message.latest;
-                let top = Since { epoch, offset };
+                let top = Position { epoch, offset };
                 self.enter(top, message.recovered, message.reason)
             }
             ("update", _, Some(offset)) => match message.data {
@@ -120,17 +119,17 @@ impl Follow {
                 None => Vec::new(),
             },
             ("gap", Some(epoch), _) => match (message.from, message.to) {
-                // One that tells nothing new.
+                // The client has passed this gap.
                 (_, Some(to)) if self.has_seen(&epoch, to) => Vec::new(),
                 (Some(from), Some(to)) => {
-                    self.position = Some(Since { epoch, offset: to });
+                    self.position = Some(Position { epoch, offset: to });
                     vec![self.gap(from, Some(to), None)]
                 }
                 _ => Vec::new(),
             },
             ("error", _, _) => {
                 let code = message.code.unwrap_or_default();
-                // Its store fails, which may be over when this client comes back.
+                // The store of the server fails, which may be over when this client comes back.
                 if code == ErrorCode::Unavailable.as_str() {
                     return Ok(None);
                 }
@@ -144,7 +143,7 @@ impl Follow {
                 self.wait = message.after_ms.map(Duration::from_millis);
                 Vec::new()
             }
-            // Nothing that concerns one that only listens.
+            // Messages for clients that do more than listen.
             _ => Vec::new(),
         };
         Ok(Some(lines))
@@ -157,12 +156,12 @@ impl Follow {
 
     fn enter(
         &mut self,
-        top: Since,
+        top: Position,
         recovered: Option<bool>,
         reason: Option<String>,
     ) -> Vec<Line<'static>> {
         match &self.position {
-            // What was missed follows.
+            // The missed updates follow.
             Some(_) if recovered == Some(true) => Vec::new(),
             Some(known) => {
                 let from = known.offset.saturating_add(1);
@@ -220,7 +219,7 @@ impl Line<'_> {
     }
 }
 
-/// For people.
+/// Writes the line for people.
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -234,7 +233,7 @@ impl fmt::Display for Line<'_> {
                 }
                 f.write_str(" is missing")?;
                 match reason.as_deref() {
-                    Some("epoch") => f.write_str(", as the channel began anew"),
+                    Some("epoch") => f.write_str(", as the channel was restarted"),
                     Some("history") => f.write_str(", as the history does not reach back so far"),
                     Some("ahead") => f.write_str(", as the channel was never so far"),
                     _ => Ok(()),
@@ -250,7 +249,7 @@ mod tests {
 
     const EPOCH: &str = "018bcfe5-6800-7abc-8def-0123456789ab";
 
-    /// What is printed with `--json`.
+    /// Takes a message; the lines as people get them.
     fn take(follow: &mut Follow, message: &serde_json::Value) -> Vec<String> {
         let text = message.to_string();
         let message = serde_json::from_str(&text).unwrap();
@@ -305,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_position_at_the_end_of_all_numbers_does_no_harm() {
-        let since = Since {
+        let since = Position {
             epoch: EPOCH.to_owned(),
             offset: u64::MAX,
         };
@@ -350,7 +349,7 @@ mod tests {
         anew["epoch"] = json!("018bcfe5-6800-7abc-8def-ffffffffffff");
         assert_eq!(
             take(&mut follow, &anew),
-            ["a gap: what was published from 16 is missing, as the channel began anew"]
+            ["a gap: what was published from 16 is missing, as the channel was restarted"]
         );
         assert_eq!(take(&mut follow, &update(2)), ["2"]);
     }

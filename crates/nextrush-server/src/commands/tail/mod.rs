@@ -1,10 +1,9 @@
-//! `nextrush tail`: what is published in a channel, line by line.
+//! `nextrush tail`: the updates of a channel, line by line.
 
 mod follow;
 mod socket;
 
 use std::io::{self, ErrorKind, Write};
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
@@ -15,20 +14,22 @@ use tokio::time;
 use self::follow::{Follow, Incoming, Line};
 use self::socket::{Ended, Socket};
 use crate::commands::client::{ClientError, ServerUrl};
+use crate::commands::position::Position;
 use crate::secret::Secret;
 
-/// A client that comes back waits for a random part of this time, and of twice as long each
-/// time that fails.
+/// The longest wait before the first attempt to come back, doubled with each that fails. The
+/// client waits for a random part of it.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// But never longer than so.
+/// The longest wait of all.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
-/// Prints what is published in a channel of live updates, until it is stopped.
+/// Prints the updates of a channel until it is stopped.
 ///
-/// A line for each update: its data. After a lost connection it comes back and goes on where
-/// it was, without a gap as far as the channel's history reaches; what is missing is said on
-/// standard error. Fails if the server refuses, or cannot be reached in the beginning.
-#[derive(Clone, Debug, Args)]
+/// Prints a line for each update: its data. After a lost connection it comes back and goes on
+/// from its position, without a gap as far as the channel's history reaches; it reports
+/// missing updates on standard error. Fails if the server refuses, or cannot be reached at the
+/// start.
+#[derive(Args, Clone, Debug)]
 pub struct Tail {
     /// The channel.
     pub channel: String,
@@ -50,43 +51,16 @@ pub struct Tail {
     #[arg(long, env = "NEXTRUSH_API_KEY", hide_env_values = true)]
     pub api_key: Option<Secret>,
 
-    /// Begins behind this position, if the channel's history reaches back so far.
+    /// Starts after this position, if the channel's history reaches back so far.
     #[arg(long, value_name = "EPOCH:OFFSET")]
-    pub since: Option<Since>,
+    pub since: Option<Position>,
 
     /// Prints whole updates as JSON, with position and time, and gaps among them.
     #[arg(long)]
     pub json: bool,
 }
 
-/// A position in a channel, as `nextrush publish` prints it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Since {
-    /// The life of the channel.
-    pub epoch: String,
-    /// The last publication that is known.
-    pub offset: u64,
-}
-
-/// A text that is no position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a position looks like 018bcfe5-6800-7abc-8def-0123456789ab:7")]
-pub struct InvalidPosition;
-
-impl FromStr for Since {
-    type Err = InvalidPosition;
-
-    fn from_str(text: &str) -> Result<Self, InvalidPosition> {
-        let (epoch, offset) = text.split_once(':').ok_or(InvalidPosition)?;
-        let epoch: nextrush::Epoch = epoch.parse().map_err(|_| InvalidPosition)?;
-        Ok(Self {
-            epoch: epoch.to_string(),
-            offset: offset.parse().map_err(|_| InvalidPosition)?,
-        })
-    }
-}
-
-/// Why nothing more can be followed.
+/// The end of following a channel.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TailError {
@@ -96,19 +70,19 @@ pub enum TailError {
     /// The server does not let this client subscribe.
     #[error("{message}{}{}", if details.is_some() { ": " } else { "" }, details.as_deref().unwrap_or_default())]
     Refused {
-        /// What it says.
+        /// The server's message.
         message: String,
-        /// What exactly is wrong.
+        /// The exact cause.
         details: Option<String>,
         /// The code of the error, for programs.
         code: String,
     },
-    /// The server closed, and does not want this client back.
+    /// The server closed the connection, and does not want this client back.
     #[error("closed by the server with {code}: {reason}")]
     Closed {
-        /// Why.
+        /// The close code.
         code: CloseCode,
-        /// What it says.
+        /// The server's message.
         reason: String,
     },
     /// The server does not speak the protocol.
@@ -122,7 +96,7 @@ pub enum TailError {
     Output(#[source] io::Error),
 }
 
-/// Nobody reads any more, or it went wrong.
+/// The reason to stop: nobody reads the output, or an error.
 enum Stop {
     Unread,
     Failed(TailError),
@@ -135,8 +109,8 @@ impl<E: Into<TailError>> From<E> for Stop {
 }
 
 impl Tail {
-    /// Follows the channel; returns when nobody reads `output` any more. Gaps and lost
-    /// connections are told to `notes`.
+    /// Follows the channel until nobody reads `output` any more. Reports gaps and lost
+    /// connections to `notes`.
     ///
     /// # Errors
     ///
@@ -165,7 +139,7 @@ impl Tail {
                 .read(&mut socket, &mut follow, &mut output, &mut notes)
                 .await?;
             let mut retry = ended.retry()?;
-            // If this fails, nobody reads it.
+            // It fails if nobody reads it.
             let _ = writeln!(notes, "nextrush: {ended}; coming back");
             if follow.take_is_subscribed() {
                 failures = 0;
@@ -184,7 +158,7 @@ impl Tail {
         }
     }
 
-    /// Prints what comes until the connection ends.
+    /// Prints updates until the connection ends.
     async fn read(
         &self,
         socket: &mut Socket,
@@ -200,7 +174,7 @@ impl Tail {
                 Ok(text) => text,
                 Err(ended) => return Ok(ended),
             };
-            // What is no message of this protocol is none of ours.
+            // Anything but a message of this protocol is ignored.
             let Ok(message) = serde_json::from_str::<Incoming<'_>>(&text) else {
                 continue;
             };
@@ -225,7 +199,7 @@ impl Tail {
             _ if self.json => writeln!(output, "{}", line.to_json()),
             Line::Update { data, .. } => writeln!(output, "{data}"),
             Line::Gap { .. } => {
-                // If this fails, nobody reads it.
+                // It fails if nobody reads it.
                 let _ = writeln!(notes, "nextrush: {line}");
                 Ok(())
             }
@@ -238,10 +212,10 @@ impl Tail {
     }
 }
 
-/// When to try again after an attempt to come back that failed.
+/// The time to try again after a failed attempt to come back.
 fn retry_after(error: &ClientError) -> Retry {
     match error {
-        // So many came back at once that the server puts them off.
+        // Too many clients came back at once.
         ClientError::Refused { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => {
             Retry::Later
         }
@@ -250,7 +224,7 @@ fn retry_after(error: &ClientError) -> Retry {
     }
 }
 
-/// How long to wait with the next try.
+/// The time until the next attempt.
 fn wait(retry: Retry, failures: u32) -> Duration {
     let failures = match retry {
         Retry::Later => failures + 3,
@@ -265,23 +239,6 @@ fn wait(retry: Retry, failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_position_has_an_epoch_and_an_offset() {
-        let epoch = "018bcfe5-6800-7abc-8def-0123456789ab";
-        let since: Since = format!("{epoch}:7").parse().unwrap();
-        assert_eq!((&*since.epoch, since.offset), (epoch, 7));
-        for text in [
-            "",
-            "7",
-            ":7",
-            &format!("{epoch}:"),
-            &format!("{epoch}:-1"),
-            "x:1",
-        ] {
-            assert_eq!(text.parse::<Since>(), Err(InvalidPosition), "{text}");
-        }
-    }
 
     #[test]
     fn who_is_refused_does_not_come_back_and_who_is_put_off_does() {

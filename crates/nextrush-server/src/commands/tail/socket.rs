@@ -1,4 +1,4 @@
-//! One connection that is listened to.
+//! A connection that listens to a channel.
 
 use std::fmt;
 use std::io;
@@ -18,10 +18,9 @@ use tokio::time;
 use super::TailError;
 use crate::commands::client::{self, ClientError, Target};
 
-/// The server pings a client that is silent after 25 s; one of which nothing is heard for so
-/// long is gone.
+/// The silence after which a server counts as gone: it pings a silent client after 25 s.
 const SILENCE: Duration = Duration::from_secs(60);
-/// As much as an update may have, and what is around it.
+/// The longest message in bytes, far longer than an update.
 const MESSAGE_LIMIT: usize = 16 * 1024 * 1024;
 const READ_BUFFER: usize = 16 * 1024;
 
@@ -31,7 +30,7 @@ pub(super) struct Socket {
     buffer: BytesMut,
 }
 
-/// How a connection ended.
+/// The end of a connection.
 #[derive(Debug)]
 pub(super) enum Ended {
     Closed {
@@ -42,7 +41,7 @@ pub(super) enum Ended {
     Silent,
     Io(io::Error),
     Protocol(ProtocolError),
-    /// It lasts, but the server cannot read the channel now.
+    /// The connection is open, but the server cannot read the channel for now.
     Unavailable,
 }
 
@@ -59,7 +58,7 @@ impl Socket {
         self.write(Opcode::Text, text.as_bytes()).await
     }
 
-    /// The next text message. Pings are answered.
+    /// Reads the next text message, and answers pings.
     pub(super) async fn next(&mut self) -> Result<String, Ended> {
         loop {
             let mut input = &mut self.buffer[..];
@@ -99,7 +98,7 @@ impl Socket {
         let code = frame.as_ref().map(CloseFrame::code);
         let payload = code.map(|code| code.as_u16().to_be_bytes());
         let payload = payload.as_ref().map_or(&[][..], |payload| payload);
-        // The server may have gone; the connection is over either way.
+        // The server may be gone; the connection ends in any case.
         let _ = self.write(Opcode::Close, payload).await;
         Ended::Closed {
             code: code.unwrap_or(CloseCode::NO_STATUS),
@@ -109,7 +108,7 @@ impl Socket {
 }
 
 impl Ended {
-    /// When to come back, if the server would have it.
+    /// The time to come back, or the error if the server does not want this client back.
     pub(super) fn retry(&self) -> Result<Retry, TailError> {
         match self {
             Self::Closed { code, reason } => match code.retry() {

@@ -1,8 +1,8 @@
 //! The guide's endpoints, as the program serves them.
 //!
-//! They say on the wire what the programs in `examples/` say, which teach them without what a
-//! public server needs beside: rate limits, tokens that can be refreshed, rooms of their own.
-//! One suite, `crates/nextrush/tests/guide`, runs against both.
+//! The programs in `examples/` teach the same endpoints, without the needs of a public server:
+//! rate limits, refreshed tokens, rooms apart from those of other endpoints. The suite
+//! `crates/nextrush/tests/guide` runs against both.
 
 mod chat;
 mod live;
@@ -15,7 +15,7 @@ use nextrush::{
     App, Authenticated, ChatServer, Jwt, LiveUpdates, Socket, TokenBucket, User, rate_limit,
 };
 
-/// Adds the endpoints. `jwt` checks the tokens that open sockets are refreshed with.
+/// Adds the endpoints. `jwt` checks the new tokens of open sockets.
 pub(crate) fn add(app: &mut App, chat: ChatServer, live: LiveUpdates, jwt: &Jwt) {
     plain::add(app);
     private::add(app, jwt.clone());

@@ -20,7 +20,7 @@ const MESSAGES: usize = 60;
 const WINDOW: Duration = Duration::from_secs(60);
 
 pub(super) fn add(app: &mut App) {
-    // It pings on its own schedule and ends before a heartbeat would matter.
+    // The endpoint pings by itself, and its connections end before a heartbeat would matter.
     let options = SocketOptions::default().heartbeat(None);
     app.route("/robust-chat/:roomId", ws(enter).layer(Extension(options)));
 }

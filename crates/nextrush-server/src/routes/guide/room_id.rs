@@ -3,11 +3,11 @@
 use nextrush::RoomName;
 use serde::Deserialize;
 
-/// The id of a room of one endpoint.
+/// The id of a room of an endpoint.
 ///
-/// Sockets join it as `<endpoint>/<id>`, so that endpoints do not share their rooms. As
-/// that has to be a room's name too, the id is shorter than one: with a longer one
-/// `Path<RoomId>` refuses before the upgrade, where joining would fail after it.
+/// Sockets join the room `<endpoint>/<id>`, so that endpoints do not share their rooms. The id
+/// is short enough for that name to be valid: `Path<RoomId>` refuses a longer one before the
+/// upgrade, where joining would fail after it.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "RoomName")]
 pub(super) struct RoomId(RoomName);

@@ -1,22 +1,22 @@
-//! Who is connected.
+//! The list of connections.
 
 use nextrush::{ConnectionId, Handle, InvalidConnectionId, Socket, Timestamp, User, UserId};
 use serde::{Deserialize, Serialize};
 
-/// How many connections are listed unless fewer are asked for.
+/// The number of connections in a list by default.
 const LIMIT: usize = 100;
-/// The most that can be asked for.
+/// The highest number of connections in a list.
 const MOST: usize = 1000;
 
-/// Which connections are asked for.
+/// A query for connections.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct List {
-    /// Those of this user only.
+    /// The id of the user whose connections are listed; all users without it.
     user: Option<String>,
-    /// Those that come behind this one only.
+    /// The id of the connection after which the list begins.
     after: Option<String>,
     limit: Option<usize>,
-    /// Those for which the most waits come first; else by id.
+    /// Sorts by the bytes that wait for a connection, the most first; otherwise by id.
     #[serde(default)]
     slow: bool,
 }
@@ -24,7 +24,7 @@ pub(super) struct List {
 #[derive(Debug, Serialize)]
 pub(super) struct Listed {
     connections: Vec<Connection>,
-    /// How many there are in all.
+    /// The number of all that match.
     total: usize,
 }
 
@@ -41,7 +41,7 @@ struct Connection {
 }
 
 impl List {
-    /// Looks at all connections for those that are asked for, and closer at these only.
+    /// Lists the connections that match. Only those of the list are described in full.
     pub(super) fn of(&self, app: &Handle) -> Result<Listed, InvalidConnectionId> {
         let sockets = match &self.user {
             Some(user) => of_user(app, user),
@@ -74,8 +74,8 @@ impl List {
         })
     }
 
-    /// Where to go on. One that is gone by now leaves its place, unless the order is that of
-    /// what waits, where nothing tells the place: then from the beginning.
+    /// The index at which the list begins. A connection that is gone still has a place in the
+    /// order of ids, but none in that of waiting bytes: that list starts at the beginning.
     fn start_after(&self, sockets: &[(usize, ConnectionId, Socket)], after: ConnectionId) -> usize {
         let found = sockets.iter().position(|(_, id, _)| *id == after);
         match found {
@@ -86,7 +86,7 @@ impl List {
     }
 }
 
-/// A user's id in a query is a number or a text: both are meant.
+/// The sockets of a user. An id in a query may be a number or a text, so both are looked up.
 fn of_user(app: &Handle, user: &str) -> Vec<Socket> {
     let mut sockets = app.user(&user.into()).local_members();
     if let Ok(number) = serde_json::from_str::<UserId>(user) {

@@ -1,4 +1,4 @@
-//! What operators see: live figures, who is connected, and a way to disconnect them.
+//! The operators' view: live figures, the connections, and a way to end them.
 
 mod connections;
 mod sample;
@@ -31,19 +31,19 @@ use super::loopback::only_this_machine;
 use super::refusal::Refusal;
 use crate::secret::Secret;
 
-/// How many rooms and channels are listed.
+/// The most rooms and channels that are listed.
 const LISTED: usize = 1000;
 
-/// Who may look.
+/// The right to look.
 #[derive(Clone, Debug)]
 pub(crate) enum Access {
-    /// Whoever is on this machine, in development mode.
+    /// Everybody on this machine, in development mode.
     Open,
-    /// Whoever has the key.
+    /// Everybody with the key.
     Key(Secret),
 }
 
-/// What is looked at.
+/// The parts of an application that the view shows.
 #[derive(Clone)]
 pub(crate) struct Inspected {
     pub(crate) app: Handle,
@@ -51,7 +51,7 @@ pub(crate) struct Inspected {
     pub(crate) live: LiveUpdates,
 }
 
-/// The view as its routes have it.
+/// The state of the routes.
 #[derive(Clone)]
 struct View {
     inspected: Inspected,
@@ -60,8 +60,8 @@ struct View {
     sampler: Arc<Sampler>,
 }
 
-/// Adds the routes below `/api/inspect` and the sockets of `/inspect`, and takes a sample
-/// each second from now on, while the application is there.
+/// Adds the routes below `/api/inspect` and the sockets of `/inspect`, and samples the
+/// application each second from now on.
 pub(crate) fn add(app: &mut App, inspected: Inspected, access: Access) {
     let tickets = Tickets::new();
     let metrics = LiveUpdates::builder()
@@ -103,7 +103,8 @@ fn only(channel: &str) -> ChannelPolicies {
         .refuse_others()
 }
 
-/// The sockets speak the protocol of live updates, about two sets of channels.
+/// Adds the sockets, which speak the protocol of live updates: one for the samples and one for
+/// the application's channels.
 fn add_sockets(app: &mut App, live: &LiveUpdates, metrics: &LiveUpdates, tickets: &Tickets) {
     for (path, channels) in [("/inspect", metrics), ("/inspect/tail", live)] {
         let channels = channels.clone();
@@ -222,11 +223,11 @@ async fn channels(State(View { inspected, .. }): State<View>) -> Json<ChannelLis
     )
 }
 
-/// How often somebody was too slow.
+/// Counts of slow readers since the start.
 #[derive(Serialize)]
 struct SlowReaders {
     chat: SlowReaderCounts,
-    /// By pattern.
+    /// The channels' counts by pattern.
     channels: Vec<OfPattern>,
 }
 
@@ -249,7 +250,7 @@ async fn slow_readers(State(View { inspected, .. }): State<View>) -> Json<SlowRe
     })
 }
 
-/// Those with the most, then by name.
+/// The names with the highest counts; equal ones in the order of their names.
 fn largest<N: Ord>(mut counts: Vec<(N, usize)>) -> Vec<(N, usize)> {
     counts.sort_unstable_by(|(one, more), (other, less)| less.cmp(more).then(one.cmp(other)));
     counts.truncate(LISTED);

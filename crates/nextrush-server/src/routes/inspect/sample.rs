@@ -1,4 +1,4 @@
-//! Figures of each second.
+//! A sample of the application's figures each second.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -11,14 +11,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::Inspected;
 
-/// Where each sample is published.
+/// The channel of the samples.
 pub(super) const CHANNEL: &str = "metrics";
-/// How often there is a new one.
+/// The time between two samples.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How many are kept: those of five minutes.
+/// The number of samples that are kept: those of five minutes.
 const KEPT: usize = 300;
 
-/// What an application did within a second, and what it held at its end.
+/// The work of an application within a second, and its state at the end.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Sample {
@@ -38,16 +38,16 @@ pub(super) struct Sample {
 
 #[derive(Clone, Debug, Serialize)]
 struct SlowReaders {
-    /// Connections for which something waits that the kernel does not take.
+    /// Connections with messages that the kernel does not take.
     waiting: u64,
-    /// Connections that get nothing of one channel or room at least until they have taken what
-    /// waits.
+    /// Connections that are skipped in a channel or room until they have taken what waits for
+    /// them.
     lagging: u64,
-    /// Since the start.
+    /// Connections closed as too slow since the start.
     closed: u64,
 }
 
-/// How long the shards' turns took, in microseconds; 0 without any.
+/// Durations of the shards' turns in microseconds; 0 without any turn.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Turn {
@@ -56,7 +56,7 @@ struct Turn {
     max_us: u64,
 }
 
-/// Takes samples, keeps them, and publishes them to those who look.
+/// Takes samples, keeps them, and publishes them.
 pub(super) struct Sampler {
     inspected: Inspected,
     metrics: LiveUpdates,
@@ -64,7 +64,7 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// Takes a sample each second as long as somebody holds what this returns.
+    /// Takes a sample each second until the returned sampler is dropped.
     pub(super) fn start(inspected: Inspected, metrics: LiveUpdates) -> Arc<Self> {
         let sampler = Arc::new(Self {
             inspected,
@@ -75,7 +75,7 @@ impl Sampler {
         sampler
     }
 
-    /// The samples of the last minutes, oldest first.
+    /// The kept samples, oldest first.
     pub(super) fn samples(&self) -> Vec<Sample> {
         self.kept.lock().iter().cloned().collect()
     }
@@ -88,7 +88,7 @@ impl Sampler {
         kept.push_back(sample);
     }
 
-    /// All that was counted up to now, without the samples' own publications.
+    /// The counts up to now, without the `own` publications of the samples.
     fn total(&self, own: u64) -> Total {
         let metrics = self.inspected.app.metrics();
         Total {
@@ -128,7 +128,7 @@ impl Sampler {
         }
     }
 
-    /// Publishes a sample if somebody wants it; returns how many publications that was.
+    /// Publishes a sample if there are subscribers; returns the number of publications.
     async fn publish(&self, sample: &Sample) -> u64 {
         // Without subscribers a durable broker would write for nobody.
         if self.metrics.local_subscribers(CHANNEL) == 0 {
@@ -144,7 +144,7 @@ impl Sampler {
     }
 }
 
-/// All that was counted up to some moment.
+/// The counts up to some moment.
 struct Total {
     shards: ShardMetrics,
     published: u64,
@@ -153,7 +153,7 @@ struct Total {
 async fn run(sampler: Weak<Sampler>) {
     let mut own = 0;
     let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
-    // After a stall there is one longer sample, and not several without anything.
+    // A stall makes one longer sample, not several empty ones.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let Some(mut before) = sampler.upgrade().map(|sampler| sampler.total(own)) else {
         return;

@@ -1,4 +1,4 @@
-//! What lets an operator's page in, for a while.
+//! Tickets: the short-lived tokens of the operators' view.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::random_secret;
 
-/// How long a ticket is valid.
+/// The lifetime of a ticket.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
-/// Tickets of this process: tokens that its own random key signs, so that no user's token is
-/// a ticket, and none outlives the process.
+/// The tickets of this process. Its own random key signs them, so that no user's token is a
+/// ticket, and no ticket outlives the process.
 #[derive(Clone)]
 pub(super) struct Tickets(Jwt);
 
-/// What a ticket says: nothing but that it is one.
-#[derive(Debug, Serialize, Deserialize)]
+/// The claims of a ticket: none beside its expiry.
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Ticket {}
 
 impl Tickets {
@@ -26,20 +26,21 @@ impl Tickets {
         Self(Jwt::hs256(random_secret()))
     }
 
-    /// A new ticket, and when it expires.
+    /// Mints a ticket; returns its expiry too.
     pub(super) fn mint(&self) -> Result<(String, Timestamp), SignError> {
         let expires_ms = (Timestamp::now().unix_ms() / 1000 + LIFETIME.as_secs()) * 1000;
         let ticket = self.0.sign_for(&Ticket {}, LIFETIME)?;
         Ok((ticket, Timestamp::from_unix_ms(expires_ms)))
     }
 
-    /// The ticket of a request.
+    /// Checks the ticket of a request.
     pub(super) fn check(&self, request: &Parts) -> Result<Authenticated<Ticket>, AuthRejection> {
-        let ticket = self.0.authenticate(request)?;
-        ticket.ok_or(AuthRejection::MissingToken)
+        self.0
+            .authenticate(request)?
+            .ok_or(AuthRejection::MissingToken)
     }
 
-    /// Lets an open socket have a new one.
+    /// The filter that takes a new ticket for an open socket.
     pub(super) fn refresh(&self) -> impl Fn(&Socket, &Message) -> ControlFlow<()> + use<> {
         self.0.refresh_if(|_: &Socket, _: &Ticket| true)
     }
