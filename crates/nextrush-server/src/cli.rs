@@ -12,6 +12,7 @@ use crate::secret::Secret;
 
 /// NextRush: chat and live updates over WebSockets.
 #[derive(Clone, Debug, Parser)]
+#[non_exhaustive]
 #[command(name = "nextrush", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// The command to run instead of serving.
@@ -91,6 +92,10 @@ pub struct Cli {
 
 /// A command beside serving.
 #[derive(Clone, Debug, Subcommand)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the program has to run every command"
+)]
 pub enum Command {
     #[expect(
         missing_docs,

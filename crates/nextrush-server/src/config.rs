@@ -12,6 +12,7 @@ use crate::secret::{SECRET_BYTES, Secret, random_secret};
 
 /// A valid configuration of the server.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Config {
     /// The address to listen on.
     pub addr: SocketAddr,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A position in a channel, written as `epoch:offset`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Position {
     /// The life of the channel.
     pub epoch: String,
@@ -18,6 +19,7 @@ pub struct Position {
 /// A text that is no position.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a position looks like 018bcfe5-6800-7abc-8def-0123456789ab:7")]
+#[non_exhaustive]
 pub struct InvalidPosition;
 
 impl FromStr for Position {

@@ -20,6 +20,7 @@ const STANDARD_INPUT: &str = "-";
 /// Prints the position of each publication, as `epoch:offset`. Needs a server with an API key.
 /// Fails at the first publication that is refused.
 #[derive(Args, Clone, Debug)]
+#[non_exhaustive]
 pub struct Publish {
     /// The channel.
     pub channel: String,

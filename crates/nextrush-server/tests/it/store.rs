@@ -3,21 +3,14 @@
 use std::path::Path;
 
 use nextrush::Server;
-use nextrush_server::{Config, Store, app};
+use nextrush_server::{Store, app};
 use serde_json::{Value, json};
 
-use crate::support::{Http, config, serve, token};
+use crate::support::{Http, SECRET, config, serve, token};
 
 async fn serve_from(store: Store) -> Server {
-    let config = Config {
-        store,
-        ..config(&[
-            "--dev",
-            "--no-store",
-            "--jwt-secret",
-            crate::support::SECRET,
-        ])
-    };
+    let mut config = config(&["--dev", "--no-store", "--jwt-secret", SECRET]);
+    config.store = store;
     let app = app(&config).await.unwrap();
     app.listen("127.0.0.1:0").start().await.unwrap()
 }
@@ -82,10 +75,8 @@ async fn a_server_that_was_told_its_store_does_not_start_without_it() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::Directory(directory.path().to_owned());
     let _first = serve_from(store.clone()).await;
-    let config = Config {
-        store,
-        ..config(&["--dev", "--no-store"])
-    };
+    let mut config = config(&["--dev", "--no-store"]);
+    config.store = store;
     let refused = app(&config).await.unwrap_err();
     let source = std::error::Error::source(&refused).unwrap().to_string();
     assert_eq!(source, "the store is in use by another process");

@@ -38,6 +38,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// lost, or if a message came twice, out of order, or not at all to a connection that had
 /// received earlier ones of its sender.
 #[derive(Args, Clone, Debug)]
+#[non_exhaustive]
 pub struct Bench {
     /// The endpoint, as ws://host:port/path.
     ///

@@ -30,6 +30,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// missing updates on standard error. Fails if the server refuses, or cannot be reached at the
 /// start.
 #[derive(Args, Clone, Debug)]
+#[non_exhaustive]
 pub struct Tail {
     /// The channel.
     pub channel: String,
