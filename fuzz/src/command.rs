@@ -49,8 +49,7 @@ pub fn command(input: &[u8]) {
                 Refusal::InvalidFormat => ("Invalid message format", "invalid-format"),
                 Refusal::UnknownType => ("Unknown message type", "unknown-type"),
             };
-            let expected =
-                serde_json::json!({ "type": "error", "message": message, "code": code });
+            let expected = serde_json::json!({ "type": "error", "message": message, "code": code });
             assert_eq!(answer, expected);
         }
     }
