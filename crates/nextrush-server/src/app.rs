@@ -43,12 +43,11 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
 
     guide::add(&mut app, chat.clone(), live.clone(), &config.jwt);
     if let Some(key) = &config.api_key {
-        let api = Api {
+        app.merge(api::router(Api {
             app: app.handle().clone(),
             live: live.clone(),
             key: key.clone(),
-        };
-        api::add(&mut app, api);
+        }));
     }
     let posts = Posts::load(is_kept.then_some(records)).await?;
     app.merge(posts::router(posts, live.clone()));
@@ -61,7 +60,7 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
             chat,
             live,
         };
-        inspect::add(&mut app, inspected, access);
+        app.merge(inspect::router(inspected, access));
     }
     app.merge(health::router(app.handle().clone()));
     app.merge(page::router());

@@ -12,8 +12,8 @@ use axum::{Json, Router};
 use nextrush::live::PresenceSnapshot;
 use nextrush::topic::PublishError;
 use nextrush::{
-    App, CommandKey, ErrorCode, ErrorMessage, Handle, HistoryQuery, LiveUpdates, Position,
-    Publication, Published, Socket, Timestamp, UserId,
+    CommandKey, ErrorCode, ErrorMessage, Handle, HistoryQuery, LiveUpdates, Position, Publication,
+    Published, Socket, Timestamp, UserId, ws,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -49,25 +49,8 @@ pub(crate) struct Api {
     pub(crate) key: Secret,
 }
 
-/// Adds the routes below `/api/v1`, which need the key.
-pub(crate) fn add(app: &mut App, api: Api) {
-    add_socket(app, api.clone());
-    app.merge(router(api));
-}
-
-/// Adds the socket that speaks the protocol of live updates without a user.
-fn add_socket(app: &mut App, Api { live, key, .. }: Api) {
-    app.ws("/api/v1/live", move |socket: Socket, headers: HeaderMap| {
-        if key.is_bearer_of(&headers) {
-            live.connect(&socket);
-        } else {
-            socket.send(ErrorMessage::new(ErrorCode::InvalidToken, WRONG_KEY));
-            socket.close(1008, WRONG_KEY);
-        }
-    });
-}
-
-fn router(api: Api) -> Router {
+/// The routes below `/api/v1`, which need the key.
+pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route("/api/v1/publish", post(publish))
         .route("/api/v1/broadcast", post(broadcast))
@@ -77,8 +60,19 @@ fn router(api: Api) -> Router {
         .route("/api/v1/disconnect", post(disconnect_user))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn_with_state(api.clone(), only_with_key))
+        .route("/api/v1/live", ws(follow))
         .route("/api/v1/openapi.json", get(openapi))
         .with_state(api)
+}
+
+/// Speaks the protocol of live updates without a user.
+fn follow(socket: Socket, State(Api { live, key, .. }): State<Api>, headers: HeaderMap) {
+    if key.is_bearer_of(&headers) {
+        live.connect(&socket);
+    } else {
+        socket.send(ErrorMessage::new(ErrorCode::InvalidToken, WRONG_KEY));
+        socket.close(1008, WRONG_KEY);
+    }
 }
 
 async fn openapi() -> impl IntoResponse {

@@ -17,8 +17,8 @@ use axum::{Json, Router};
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::topic::SlowReaderCounts;
 use nextrush::{
-    App, AuthRejection, ChatServer, ConnectionId, ErrorCode, Handle, InvalidConnectionId,
-    LiveUpdates, RoomName, Socket, Timestamp, UserId,
+    AuthRejection, ChatServer, ConnectionId, ErrorCode, Handle, InvalidConnectionId, LiveUpdates,
+    RoomName, Socket, Timestamp, UserId, ws,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,26 +57,23 @@ struct View {
     inspected: Inspected,
     access: Access,
     tickets: Tickets,
+    metrics: LiveUpdates,
     sampler: Arc<Sampler>,
 }
 
-/// Adds the routes below `/api/inspect` and the sockets of `/inspect`, and samples the
-/// application each second from now on.
-pub(crate) fn add(app: &mut App, inspected: Inspected, access: Access) {
-    let tickets = Tickets::new();
+/// The routes below `/api/inspect` and the sockets of `/inspect`. They sample the application
+/// each second from now on.
+pub(crate) fn router(inspected: Inspected, access: Access) -> Router {
     let metrics = LiveUpdates::builder()
         .policies(only(sample::CHANNEL))
         .build(&inspected.app, "inspect");
-    add_sockets(app, &inspected.live, &metrics, &tickets);
-    app.merge(router(View {
-        sampler: Sampler::start(inspected.clone(), metrics),
+    let view = View {
+        sampler: Sampler::start(inspected.clone(), metrics.clone()),
+        metrics,
         inspected,
         access,
-        tickets,
-    }));
-}
-
-fn router(view: View) -> Router {
+        tickets: Tickets::new(),
+    };
     let router = Router::new()
         .route("/api/inspect/metrics", get(latest))
         .route("/api/inspect/connections", get(connections))
@@ -94,7 +91,10 @@ fn router(view: View) -> Router {
         Access::Open => router.layer(middleware::from_fn(only_this_machine)),
         Access::Key(_) => router,
     };
-    router.with_state(view)
+    router
+        .route("/inspect", ws(follow_metrics))
+        .route("/inspect/tail", ws(follow_channels))
+        .with_state(view)
 }
 
 fn only(channel: &str) -> ChannelPolicies {
@@ -103,22 +103,25 @@ fn only(channel: &str) -> ChannelPolicies {
         .refuse_others()
 }
 
-/// Adds the sockets, which speak the protocol of live updates: one for the samples and one for
-/// the application's channels.
-fn add_sockets(app: &mut App, live: &LiveUpdates, metrics: &LiveUpdates, tickets: &Tickets) {
-    for (path, channels) in [("/inspect", metrics), ("/inspect/tail", live)] {
-        let channels = channels.clone();
-        let tickets = tickets.clone();
-        app.ws(path, move |socket: Socket, request: Parts| {
-            match tickets.check(&request) {
-                Ok(ticket) => {
-                    ticket.limit(&socket);
-                    socket.filter(tickets.refresh());
-                    channels.connect(&socket);
-                }
-                Err(rejection) => rejection.reject(&socket),
+fn follow_metrics(socket: Socket, State(view): State<View>, request: Parts) {
+    view.connect(&socket, &request, &view.metrics);
+}
+
+fn follow_channels(socket: Socket, State(view): State<View>, request: Parts) {
+    view.connect(&socket, &request, &view.inspected.live);
+}
+
+impl View {
+    /// Speaks the protocol of live updates about these channels, if the request has a ticket.
+    fn connect(&self, socket: &Socket, request: &Parts, channels: &LiveUpdates) {
+        match self.tickets.check(request) {
+            Ok(ticket) => {
+                ticket.limit(socket);
+                socket.filter(self.tickets.refresh());
+                channels.connect(socket);
             }
-        });
+            Err(rejection) => rejection.reject(socket),
+        }
     }
 }
 
