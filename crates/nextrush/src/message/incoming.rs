@@ -10,6 +10,10 @@ use serde::de::DeserializeOwned;
 ///
 /// Its size is bounded by the endpoint's `limits.message` (64 KiB by default).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "RFC 6455 has two kinds of messages"
+)]
 pub enum Message {
     /// A text message; the protocol guarantees UTF-8 (RFC 6455 §5.6).
     Text(String),

@@ -54,6 +54,7 @@ pub struct UserId(Repr);
 /// A number cannot be an id, because its neighbours could not be told from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a user id must be a text, a 64-bit integer or a number within ±2^53")]
+#[non_exhaustive]
 pub struct InvalidUserId;
 
 #[derive(Clone, PartialEq, Eq, Hash, Serialize)]

@@ -105,6 +105,7 @@ impl Handle {
     ///         RoomEvent::Created(name) => println!("{name} has its first member"),
     ///         RoomEvent::Emptied(name) => println!("{name} is empty"),
     ///         RoomEvent::Missed(count) => println!("{count} events were missed"),
+    ///         _ => {}
     ///     }
     /// }
     /// # }
@@ -249,6 +250,7 @@ impl<S: Sync> FromRequestParts<S> for Handle {
 /// The request is served by no [`App`](crate::App): 500.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("no NextRush application serves this route")]
+#[non_exhaustive]
 pub struct MissingHandle;
 
 impl IntoResponse for MissingHandle {

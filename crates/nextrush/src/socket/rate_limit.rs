@@ -4,7 +4,6 @@
 //! nothing is shared, nothing runs in the background, and tests need no clock.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -17,12 +16,19 @@ use crate::socket::Socket;
 /// Over the limit: what was counted is to be dropped, and the client told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("rate limit exceeded")]
+#[non_exhaustive]
 pub struct Exceeded {
     /// How long nothing more will be let through.
     pub retry_after: Duration,
 }
 
 impl Exceeded {
+    /// A refusal of everything for this time.
+    #[must_use]
+    pub fn new(retry_after: Duration) -> Self {
+        Self { retry_after }
+    }
+
     /// [`retry_after`](Self::retry_after) in whole milliseconds, rounded up so that
     /// waiting that long is enough.
     #[must_use]
@@ -106,11 +112,11 @@ pub struct SlidingWindow {
 }
 
 impl SlidingWindow {
-    /// No event has been counted yet. A `limit` of 0 lets nothing through.
+    /// A window without events. A `limit` of 0 lets nothing through.
     #[must_use]
-    pub fn new(limit: usize, window: Duration) -> Self {
+    pub fn new(limit: u32, window: Duration) -> Self {
         Self {
-            limit,
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
             window,
             allowed: VecDeque::new(),
         }
@@ -162,12 +168,10 @@ impl SlidingWindow {
 /// games send, and far below what floods.
 ///
 /// ```
-/// use std::num::NonZeroU32;
 /// use std::time::{Duration, Instant};
 /// use nextrush::TokenBucket;
 ///
-/// let two = NonZeroU32::new(2).expect("2 is not 0");
-/// let mut messages = TokenBucket::new(two, two);
+/// let mut messages = TokenBucket::new(2, 2);
 /// let start = Instant::now();
 /// assert!(messages.allow(start).is_ok());
 /// assert!(messages.allow(start).is_ok());
@@ -181,17 +185,18 @@ impl SlidingWindow {
 // here one moment and two numbers per socket are enough.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
-    rate: NonZeroU32,
-    burst: NonZeroU32,
+    rate: u32,
+    burst: u32,
     /// When the bucket will be full again, had nothing more been taken out: all that
     /// there is to know about its level. `None` is a bucket never used.
     full_at: Option<Instant>,
 }
 
 impl TokenBucket {
-    /// A full bucket. `rate` is per second, up to a thousand million.
+    /// A full bucket. `rate` is per second, up to a thousand million. A `rate` or `burst` of 0
+    /// lets nothing through.
     #[must_use]
-    pub fn new(rate: NonZeroU32, burst: NonZeroU32) -> Self {
+    pub fn new(rate: u32, burst: u32) -> Self {
         Self {
             rate,
             burst,
@@ -205,10 +210,12 @@ impl TokenBucket {
     ///
     /// Refuses the event, which then takes no token, when the bucket is empty.
     pub fn allow(&mut self, now: Instant) -> Result<(), Exceeded> {
-        let per_token = Duration::from_secs(1) / self.rate.get();
+        let Some(per_token) = Duration::from_secs(1).checked_div(self.rate) else {
+            return Err(Exceeded::new(Duration::from_secs(1)));
+        };
         let from = self.full_at.map_or(now, |full_at| full_at.max(now));
         let full_at = from + per_token;
-        let capacity = per_token * self.burst.get();
+        let capacity = per_token * self.burst;
         match full_at.duration_since(now).checked_sub(capacity) {
             None | Some(Duration::ZERO) => {
                 self.full_at = Some(full_at);
@@ -221,9 +228,7 @@ impl TokenBucket {
 
 impl Default for TokenBucket {
     fn default() -> Self {
-        const RATE: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 0");
-        const BURST: NonZeroU32 = NonZeroU32::new(200).expect("200 is not 0");
-        Self::new(RATE, BURST)
+        Self::new(100, 200)
     }
 }
 
@@ -236,11 +241,6 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
     const MINUTE: Duration = Duration::from_secs(60);
-
-    fn bucket(rate: u32, burst: u32) -> TokenBucket {
-        let number = |number| NonZeroU32::new(number).unwrap();
-        TokenBucket::new(number(rate), number(burst))
-    }
 
     #[test]
     fn the_sixty_first_message_of_a_minute_is_refused() {
@@ -296,6 +296,14 @@ mod tests {
             })
         );
         assert_eq!(messages.allowed.capacity(), 0);
+        for (rate, burst) in [(0, 0), (0, 7), (7, 0)] {
+            let mut messages = TokenBucket::new(rate, burst);
+            let start = Instant::now();
+            for second in 0..100 {
+                let now = start + Duration::from_secs(second);
+                assert!(messages.allow(now).is_err(), "{rate} {burst}");
+            }
+        }
     }
 
     #[test]
@@ -305,13 +313,13 @@ mod tests {
             let mut messages = SlidingWindow::new(limit, MINUTE);
             assert_eq!(messages.allowed.capacity(), 0);
             assert!(messages.allow(start).is_ok());
-            assert!(messages.allowed.capacity() <= limit.min(4));
+            assert!(messages.allowed.capacity() <= limit.min(4) as usize);
             for ms in 0..100_000 {
                 let _ = messages.allow(start + ms * MS);
             }
-            assert_eq!(messages.allowed.capacity(), limit);
+            assert_eq!(messages.allowed.capacity(), limit as usize);
         }
-        let mut huge = SlidingWindow::new(usize::MAX, MINUTE);
+        let mut huge = SlidingWindow::new(u32::MAX, MINUTE);
         assert!(huge.allow(start).is_ok());
         assert_eq!(huge.allowed.capacity(), 4);
     }
@@ -330,7 +338,7 @@ mod tests {
             })
         );
 
-        let mut messages = bucket(1, 1);
+        let mut messages = TokenBucket::new(1, 1);
         assert!(messages.allow(start).is_ok());
         let refused = messages.allow(start - MINUTE);
         assert_eq!(
@@ -343,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_bucket_gives_its_burst_at_once_and_then_its_rate() {
-        let mut messages = bucket(10, 5);
+        let mut messages = TokenBucket::new(10, 5);
         let start = Instant::now();
         for _ in 0..5 {
             assert!(messages.allow(start).is_ok());
@@ -363,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_rested_bucket_holds_no_more_than_its_burst() {
-        let mut messages = bucket(10, 5);
+        let mut messages = TokenBucket::new(10, 5);
         let start = Instant::now();
         assert!(messages.allow(start).is_ok());
         let later = start + Duration::from_secs(3600);
@@ -390,7 +398,7 @@ mod tests {
     fn extreme_rates_neither_panic_nor_overflow() {
         let start = Instant::now();
         for (rate, burst) in [(1, u32::MAX), (u32::MAX, 1), (u32::MAX, u32::MAX), (1, 1)] {
-            let mut messages = bucket(rate, burst);
+            let mut messages = TokenBucket::new(rate, burst);
             for second in 0..100 {
                 let _ = messages.allow(start + Duration::from_secs(second));
             }
@@ -458,7 +466,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_window_agrees_with_the_naive_count(
-            limit in 1_usize..10,
+            limit in 1_u32..10,
             window in 1_u32..200,
             times in times(60),
         ) {
@@ -468,7 +476,7 @@ mod tests {
                 .iter()
                 .map(|ms| counter.allow(start + *ms * MS))
                 .collect();
-            let expected: Vec<_> = naive_window(limit, window, &times)
+            let expected: Vec<_> = naive_window(limit as usize, window, &times)
                 .into_iter()
                 .map(|result| result.map_err(|ms| Exceeded { retry_after: ms * MS }))
                 .collect();
@@ -483,7 +491,7 @@ mod tests {
             times in times(300),
         ) {
             let start = Instant::now();
-            let mut bucket = bucket(rate, burst);
+            let mut bucket = TokenBucket::new(rate, burst);
             let results: Vec<_> = times
                 .iter()
                 .map(|ms| bucket.allow(start + *ms * MS).is_ok())
@@ -495,11 +503,11 @@ mod tests {
         fn who_waits_as_told_gets_through(
             rate in 1_u32..2000,
             burst in 1_u32..20,
-            limit in 1_usize..20,
+            limit in 1_u32..20,
             times in times(50),
         ) {
             let start = Instant::now();
-            let mut bucket = bucket(rate, burst);
+            let mut bucket = TokenBucket::new(rate, burst);
             let mut window = SlidingWindow::new(limit, Duration::from_secs(1));
             for ms in times {
                 let now = start + ms * MS;

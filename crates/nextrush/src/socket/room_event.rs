@@ -8,6 +8,7 @@ use crate::socket::room_name::RoomName;
 
 /// A change of a room: it came to have members, or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RoomEvent {
     /// The first member joined.
     Created(RoomName),

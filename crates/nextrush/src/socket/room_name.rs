@@ -89,6 +89,7 @@ impl From<RoomName> for String {
 /// A room name that is empty, too long, or holds control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a room name has 1 to {NAME_LIMIT} bytes and no control characters")]
+#[non_exhaustive]
 pub struct InvalidRoomName;
 
 #[cfg(test)]

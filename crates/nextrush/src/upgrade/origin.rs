@@ -30,6 +30,7 @@ use crate::message::ErrorCode;
 /// # Ok::<(), nextrush::InvalidOrigin>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OriginPolicy {
     /// Pages from the server's own host and port, as the `Host` header has them.
     ///
@@ -142,6 +143,7 @@ pub struct Origin {
 /// A text is no origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an origin such as https://example.com, without a path")]
+#[non_exhaustive]
 pub struct InvalidOrigin;
 
 impl FromStr for Origin {

@@ -61,7 +61,7 @@ async fn a_socket_joins_and_leaves_rooms() {
         ask(&mut ada, "+").await,
         format!(
             "{:?}",
-            Err::<bool, _>(JoinError::from(nextrush::InvalidRoomName))
+            Err::<bool, _>(JoinError::from(RoomName::new("").unwrap_err()))
         )
     );
 }

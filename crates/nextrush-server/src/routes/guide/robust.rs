@@ -16,7 +16,7 @@ use super::room_id::RoomId;
 
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 const PING_PERIOD: Duration = Duration::from_secs(30);
-const MESSAGES: usize = 60;
+const MESSAGES: u32 = 60;
 const WINDOW: Duration = Duration::from_secs(60);
 
 pub(super) fn add(app: &mut App) {

@@ -39,12 +39,22 @@ use crate::message::User;
 /// Other claims than the guide's are read into a type of your own,
 /// `Authenticated<MyClaims>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Authenticated<C = User> {
     /// What the token says.
     pub claims: C,
     /// The token's `exp`, in seconds since 1970: the connection should end then.
     /// `None` only where [`Jwt::require_expiry`] was turned off.
     pub expires: Option<u64>,
+}
+
+impl<C> Authenticated<C> {
+    /// Claims that were checked by other means than a [`Jwt`], and when they end, in seconds
+    /// since 1970.
+    #[must_use]
+    pub fn new(claims: C, expires: Option<u64>) -> Self {
+        Self { claims, expires }
+    }
 }
 
 impl<C: DeserializeOwned, S: Sync> FromRequestParts<S> for Authenticated<C> {
