@@ -83,6 +83,14 @@ impl<T: DeserializeOwned> Request<T> {
     }
 }
 
+/// The answer to a message that cannot be read, with the message's id where it has one.
+pub(crate) fn refusal(message: &Message, error: ErrorMessage) -> Outgoing {
+    let text = String::from_utf8_lossy(message.as_bytes());
+    // An id of another form is the application's own field, and no id to answer by.
+    let id = CommandId::find(&text).ok().flatten();
+    Answer::new(error, id.as_ref()).into()
+}
+
 impl CommandId {
     fn find(text: &str) -> Result<Option<Self>, ErrorMessage> {
         #[derive(Deserialize)]

@@ -38,6 +38,7 @@ use crate::message::Outgoing;
 use crate::message::Timestamp;
 use crate::message::User;
 use crate::message::command;
+use crate::message::request;
 use crate::socket::handle::Handle;
 use crate::socket::handler::{Callback, EventHandler, Outcome};
 use crate::socket::identity::Identity;
@@ -148,10 +149,11 @@ impl Socket {
     /// Calls `handler` for each message that parses as a `T`: a serde enum
     /// tagged by `type`.
     ///
-    /// What does not parse is answered before the handler runs, with
-    /// `{"type":"error","message":"Invalid message format"}`, or
-    /// `"Unknown message type"` where it is an object whose `type` is none of
-    /// `T`'s.
+    /// The client is told of one that does not parse, and the handler is not called:
+    /// `{"type":"error","message":"Invalid message format","code":"invalid-format"}`, or
+    /// `"Unknown message type"` with the code `unknown-type` where it is an object whose
+    /// `type` is none of `T`'s. An `id` of the message, a text of 1 to 64 bytes, comes back
+    /// with that.
     ///
     /// ```
     /// # use nextrush::Socket;
@@ -176,7 +178,7 @@ impl Socket {
             match command::decode::<T>(&String::from_utf8_lossy(message.as_bytes())) {
                 Ok(command) => callback.call(socket, command),
                 Err(error) => {
-                    socket.send(error.to_message());
+                    socket.send(request::refusal(&message, error.to_message()));
                     None
                 }
             }

@@ -6,7 +6,7 @@ use nextrush::{App, CloseReason, ConnectionState, Message as Received, Server, S
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Client, serve, within};
+use crate::support::{Client, error, serve, within};
 
 async fn echo() -> Server {
     let mut app = App::new();
@@ -452,4 +452,40 @@ async fn closing_the_server_says_going_away_to_every_socket() {
         while client.next().await.is_some() {}
     }
     within(closing).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_command_is_answered_with_the_id_that_it_has() {
+    #[derive(serde::Deserialize)]
+    #[serde(tag = "type", rename_all = "kebab-case")]
+    enum Command {
+        Move { id: u32 },
+    }
+
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        socket.on_command(|socket: Socket, command: Command| match command {
+            Command::Move { id } => socket.send(format!("moved {id}")),
+        });
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    // An application's own `id` is no business of ours.
+    client.send(r#"{"type":"move","id":7}"#).await;
+    assert_eq!(client.text().await, "moved 7");
+    let unknown = error("unknown-type", "Unknown message type");
+    let invalid = error("invalid-format", "Invalid message format");
+    for (sent, id, expected) in [
+        (r#"{"type":"dance","id":"a"}"#, Some("a"), &unknown),
+        (r#"{"type":"move","id":"b"}"#, Some("b"), &invalid),
+        (r#"{"type":"dance","id":7}"#, None, &unknown),
+        (r#"{"type":"dance"}"#, None, &unknown),
+        ("{no json", None, &invalid),
+    ] {
+        client.send(sent).await;
+        let mut answer = client.json().await;
+        let found = answer.as_object_mut().unwrap().remove("id");
+        assert_eq!(found, id.map(serde_json::Value::from), "{sent}");
+        assert_eq!(answer, *expected, "{sent}");
+    }
 }
