@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nextrush_broker::{
-    Broker, Bytes, EmbeddedBroker, HistoryQuery, MemoryBroker, Publish, Retention, Topic,
+    Broker, Bytes, EmbeddedBroker, HistoryQuery, MemoryBroker, Publish, Retention, TopicName,
 };
 
 const ROOMS: usize = 1000;
@@ -157,8 +157,8 @@ fn noise(mut seed: u64) -> Vec<u8> {
     letters.take(DATA).collect()
 }
 
-fn topic(number: usize) -> Outcome<Topic> {
-    Ok(Topic::try_from(format!("room-{}", number % ROOMS))?)
+fn topic(number: usize) -> Outcome<TopicName> {
+    Ok(TopicName::try_from(format!("room-{}", number % ROOMS))?)
 }
 
 fn median(turns: &[Turn], figure: impl Fn(&Turn) -> f64) -> f64 {

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::answer::CommandKey;
 use crate::clock::whole_ms;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The approximate cost of an answer beside its text.
 const OVERHEAD: usize = 256;
@@ -30,7 +30,7 @@ struct State {
 
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct Key {
-    topic: Option<Topic>,
+    topic: Option<TopicName>,
     key: CommandKey,
 }
 
@@ -44,7 +44,7 @@ impl Answers {
 
     pub(crate) fn recall(
         &self,
-        topic: Option<&Topic>,
+        topic: Option<&TopicName>,
         key: &CommandKey,
         now_ms: u64,
     ) -> Option<Bytes> {
@@ -56,7 +56,7 @@ impl Answers {
     /// Remembers an answer unless the key has one; returns the answer that is in force.
     pub(crate) fn remember(
         &self,
-        topic: Option<&Topic>,
+        topic: Option<&TopicName>,
         key: &CommandKey,
         data: Bytes,
         window: Duration,
@@ -105,7 +105,7 @@ fn cost(key: &Key, data: &Bytes) -> usize {
 }
 
 impl Key {
-    fn new(topic: Option<&Topic>, key: &CommandKey) -> Self {
+    fn new(topic: Option<&TopicName>, key: &CommandKey) -> Self {
         Self {
             topic: topic.cloned(),
             key: key.clone(),

@@ -10,7 +10,7 @@ use crate::answer::CommandKey;
 use crate::history::{History, HistoryQuery};
 use crate::position::Epoch;
 use crate::publication::{Publication, Publish, Published};
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// Numbers, remembers and delivers the publications of topics.
 ///
@@ -56,7 +56,7 @@ pub trait Broker: Send + Sync + 'static {
     /// not have happened.
     fn publish(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         publish: Publish,
     ) -> BoxFuture<'_, Result<Published, BrokerError>>;
 
@@ -70,7 +70,7 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`] if the history could not be read.
     fn history(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         query: HistoryQuery,
     ) -> BoxFuture<'_, Result<History, BrokerError>>;
 
@@ -82,8 +82,8 @@ pub trait Broker: Send + Sync + 'static {
     /// default, which resolves with none.
     ///
     /// ```
-    /// # use nextrush_broker::{Broker, BrokerError, Topic};
-    /// async fn all(broker: &dyn Broker) -> Result<Vec<Topic>, BrokerError> {
+    /// # use nextrush_broker::{Broker, BrokerError, TopicName};
+    /// async fn all(broker: &dyn Broker) -> Result<Vec<TopicName>, BrokerError> {
     ///     let mut all = Vec::new();
     ///     loop {
     ///         let page = broker.topics(all.last(), 1000).await?;
@@ -100,9 +100,9 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`] if the names could not be read.
     fn topics(
         &self,
-        after: Option<&Topic>,
+        after: Option<&TopicName>,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Topic>, BrokerError>> {
+    ) -> BoxFuture<'_, Result<Vec<TopicName>, BrokerError>> {
         let _ = (after, limit);
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
@@ -116,7 +116,7 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`BrokerError`] if the subscription failed; it does not count then.
-    fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>>;
+    fn subscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>>;
 
     /// Takes back one subscription of this node to `topic`. With the last one, the sinks get
     /// no more publications of the topic once this has resolved.
@@ -127,7 +127,7 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// [`BrokerError`] if the broker could not be told. The subscription counts as taken
     /// back, though publications may arrive for a while.
-    fn unsubscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>>;
+    fn unsubscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>>;
 
     /// Remembers the answer to a command for `window`, in whole milliseconds. Resolves with
     /// the answer in force: if the command has one already, that one stays.
@@ -158,7 +158,7 @@ pub trait Sink: Send + Sync + 'static {
     /// The publisher and all others at the topic wait for this: return quickly, and never
     /// wait for the broker, whose locks may be held. A sink that has to publish or read in
     /// response starts a task.
-    fn deliver(&self, topic: &Topic, epoch: Epoch, publication: &Arc<Publication>);
+    fn deliver(&self, topic: &TopicName, epoch: Epoch, publication: &Arc<Publication>);
 }
 
 /// The error of a broker.

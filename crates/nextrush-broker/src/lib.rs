@@ -1,8 +1,9 @@
 //! Topics that remember.
 //!
-//! A [`Topic`] is a stream of [`Publication`]s, numbered 1, 2, 3, … within an [`Epoch`] that
-//! lasts as long as the stream does. A reader who knows a [`Position`] can come back later
-//! and ask the [`Broker`] for the publications since; the numbers tell whether any were lost.
+//! A topic, named by a [`TopicName`], is a stream of [`Publication`]s, numbered 1, 2, 3, …
+//! within an [`Epoch`] that lasts as long as the stream does. A reader who knows a [`Position`]
+//! can come back later and ask the [`Broker`] for the publications since; the numbers tell
+//! whether any were lost.
 //!
 //! This crate has the [`Broker`] trait, the [`MemoryBroker`], with the feature `embedded` the
 //! `EmbeddedBroker`, which keeps topics on disk, and the [`conformance`] suite for every
@@ -10,12 +11,12 @@
 //! them through a [`Sink`].
 //!
 //! ```
-//! use nextrush_broker::{Broker, HistoryQuery, MemoryBroker, Publish, Retention, Topic};
+//! use nextrush_broker::{Broker, HistoryQuery, MemoryBroker, Publish, Retention, TopicName};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let broker = MemoryBroker::new();
-//! let posts = Topic::try_from("posts")?;
+//! let posts = TopicName::try_from("posts")?;
 //!
 //! let kept = Retention::count(100);
 //! let first = broker.publish(&posts, Publish::new("hello").retain(kept)).await?;
@@ -39,7 +40,7 @@ mod history;
 mod position;
 mod publication;
 mod retention;
-mod topic;
+mod topic_name;
 
 #[cfg(feature = "embedded")]
 mod embedded;
@@ -62,7 +63,7 @@ pub use memory::{MemoryBroker, MemoryBuilder, MemoryLimits};
 pub use position::{Epoch, EpochError, Position, PositionError};
 pub use publication::{Publication, Publish, Published};
 pub use retention::Retention;
-pub use topic::{Topic, TopicError};
+pub use topic_name::{TopicName, TopicNameError};
 
 /// The type of published data, from `bytes`.
 pub use bytes::Bytes;

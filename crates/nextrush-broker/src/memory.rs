@@ -17,7 +17,7 @@ use crate::position::{self, Position};
 use crate::publication::{Publish, Published};
 use crate::stream::Stream;
 use crate::table::{Table, TableLimits};
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The broker of a single process that keeps everything in memory and forgets it with the
 /// process.
@@ -192,7 +192,7 @@ impl MemoryBroker {
         self.topics.bytes()
     }
 
-    fn append(&self, topic: &Topic, publish: Publish) -> Published {
+    fn append(&self, topic: &TopicName, publish: Publish) -> Published {
         self.topics.enter(topic, |stream, now_ms| {
             if let Some(position) = self.earlier(topic, publish.once.as_ref(), now_ms) {
                 return Published::repeat(position);
@@ -217,7 +217,7 @@ impl MemoryBroker {
     }
 
     /// The position of the publication that this one would repeat.
-    fn earlier(&self, topic: &Topic, once: Option<&Once>, now_ms: u64) -> Option<Position> {
+    fn earlier(&self, topic: &TopicName, once: Option<&Once>, now_ms: u64) -> Option<Position> {
         let answer = self.answers.recall(Some(topic), &once?.key, now_ms)?;
         position::from_bytes(&answer)
     }
@@ -231,7 +231,7 @@ impl Broker for MemoryBroker {
 
     fn publish(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         publish: Publish,
     ) -> BoxFuture<'_, Result<Published, BrokerError>> {
         let topic = topic.clone();
@@ -240,7 +240,7 @@ impl Broker for MemoryBroker {
 
     fn history(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         query: HistoryQuery,
     ) -> BoxFuture<'_, Result<History, BrokerError>> {
         let topic = topic.clone();
@@ -253,9 +253,9 @@ impl Broker for MemoryBroker {
 
     fn topics(
         &self,
-        after: Option<&Topic>,
+        after: Option<&TopicName>,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Topic>, BrokerError>> {
+    ) -> BoxFuture<'_, Result<Vec<TopicName>, BrokerError>> {
         let after = after.cloned();
         Box::pin(async move {
             let has_begun = |stream: &Stream| stream.position().offset > 0;
@@ -264,7 +264,7 @@ impl Broker for MemoryBroker {
         })
     }
 
-    fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+    fn subscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move {
             self.topics.enter(&topic, Stream::subscribe);
@@ -272,7 +272,7 @@ impl Broker for MemoryBroker {
         })
     }
 
-    fn unsubscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+    fn unsubscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move {
             self.topics.enter_existing(&topic, Stream::unsubscribe);

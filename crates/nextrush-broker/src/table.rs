@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Clock;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The number of maps. Topics are spread over them, so that a map that is locked for a change
 /// or a sweep blocks few other topics.
@@ -79,7 +79,7 @@ pub(crate) struct Table<S> {
     next_swept: AtomicUsize,
 }
 
-type Shard<S> = RwLock<HashMap<Topic, Arc<Mutex<S>>>>;
+type Shard<S> = RwLock<HashMap<TopicName, Arc<Mutex<S>>>>;
 
 impl<S: Entry> Table<S> {
     pub(crate) fn new(limits: TableLimits, clock: Box<dyn Clock>) -> Self {
@@ -112,7 +112,7 @@ impl<S: Entry> Table<S> {
 
     /// Runs `act` on the topic's entry under its lock, with the time. Begins the entry if
     /// there is none.
-    pub(crate) fn enter<R>(&self, topic: &Topic, act: impl FnOnce(&mut S, u64) -> R) -> R {
+    pub(crate) fn enter<R>(&self, topic: &TopicName, act: impl FnOnce(&mut S, u64) -> R) -> R {
         let now_ms = self.sweep();
         let mut began = false;
         let result = loop {
@@ -138,7 +138,7 @@ impl<S: Entry> Table<S> {
     #[cfg(feature = "embedded")]
     pub(crate) fn try_enter<R>(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         act: impl FnOnce(&mut S, u64) -> R,
     ) -> Option<R> {
         let now_ms = self.sweep();
@@ -151,7 +151,7 @@ impl<S: Entry> Table<S> {
     }
 
     /// Does the same only if the entry exists.
-    pub(crate) fn enter_existing(&self, topic: &Topic, act: impl FnOnce(&mut S, u64)) {
+    pub(crate) fn enter_existing(&self, topic: &TopicName, act: impl FnOnce(&mut S, u64)) {
         if let Some(entry) = self.find(topic) {
             let mut entry = entry.lock();
             if !entry.is_forgotten() {
@@ -163,10 +163,10 @@ impl<S: Entry> Table<S> {
     /// The first `limit` topics whose names come after `after`, of those that are `wanted`.
     pub(crate) fn topics(
         &self,
-        after: Option<&Topic>,
+        after: Option<&TopicName>,
         limit: usize,
         wanted: impl Fn(&S) -> bool,
-    ) -> BTreeSet<Topic> {
+    ) -> BTreeSet<TopicName> {
         let mut found = BTreeSet::new();
         for shard in &self.shards {
             let entries: Vec<_> = shard
@@ -209,11 +209,11 @@ impl<S: Entry> Table<S> {
         change(&mut *counted.0)
     }
 
-    fn find(&self, topic: &Topic) -> Option<Arc<Mutex<S>>> {
+    fn find(&self, topic: &TopicName) -> Option<Arc<Mutex<S>>> {
         self.shard(topic).read().get(topic).cloned()
     }
 
-    fn begin(&self, topic: &Topic) -> Arc<Mutex<S>> {
+    fn begin(&self, topic: &TopicName) -> Arc<Mutex<S>> {
         match self.shard(topic).write().entry(topic.clone()) {
             // Another thread was faster.
             Place::Occupied(entry) => Arc::clone(entry.get()),
@@ -225,13 +225,13 @@ impl<S: Entry> Table<S> {
         }
     }
 
-    fn shard(&self, topic: &Topic) -> &Shard<S> {
+    fn shard(&self, topic: &TopicName) -> &Shard<S> {
         let hash = self.hasher.hash_one(topic);
         &self.shards[(hash % SHARDS as u64) as usize]
     }
 
     /// Forgets topics if there are too many, but never `newest`.
-    fn make_room(&self, newest: &Topic) {
+    fn make_room(&self, newest: &TopicName) {
         if self.count() <= self.evict_above.load(Ordering::Relaxed) {
             return;
         }
@@ -347,7 +347,7 @@ impl<S: Entry> Table<S> {
     }
 
     /// Forgets the topic unless it is locked or `still` no longer holds.
-    fn forget(&self, topic: &Topic, still: impl Fn(&S) -> bool) {
+    fn forget(&self, topic: &TopicName, still: impl Fn(&S) -> bool) {
         let mut shard = self.shard(topic).write();
         if let Place::Occupied(place) = shard.entry(topic.clone()) {
             let Some(mut entry) = place.get().try_lock() else {
@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn who_waits_for_an_entry_while_it_is_forgotten_gets_the_next_one() {
-        let topic = Topic::try_from("a").unwrap();
+        let topic = TopicName::try_from("a").unwrap();
         // The scheduler decides whether the second thread is waiting by then, hence the
         // rounds.
         for _ in 0..200 {

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use nextrush_broker::conformance::conformance;
 use nextrush_broker::{
     BoxFuture, Broker, BrokerError, CommandKey, Epoch, History, HistoryQuery, MemoryBroker, Once,
-    Position, Publication, Publish, Published, Retention, Sink, Topic,
+    Position, Publication, Publish, Published, Retention, Sink, TopicName,
 };
 use parking_lot::Mutex;
 
@@ -164,10 +164,10 @@ struct Plain {
 
 #[derive(Default)]
 struct State {
-    streams: HashMap<Topic, Stream>,
-    interests: HashMap<Topic, usize>,
+    streams: HashMap<TopicName, Stream>,
+    interests: HashMap<TopicName, usize>,
     sinks: Vec<Arc<dyn Sink>>,
-    published: HashMap<(Topic, CommandKey), Appended>,
+    published: HashMap<(TopicName, CommandKey), Appended>,
     answers: HashMap<CommandKey, Bytes>,
 }
 
@@ -190,7 +190,7 @@ impl Plain {
     }
 
     /// The publication that this one would repeat.
-    fn earlier(&self, topic: &Topic, once: &Once) -> Option<Appended> {
+    fn earlier(&self, topic: &TopicName, once: &Once) -> Option<Appended> {
         let state = self.state.lock();
         let is_known = state.answers.contains_key(&once.key);
         let key = (self.scope(topic), once.key.clone());
@@ -210,7 +210,7 @@ impl Plain {
         earlier.filter(|_| !self.lies(Fault::RepeatsPublish))
     }
 
-    fn note(&self, topic: &Topic, once: Once, appended: &Appended) {
+    fn note(&self, topic: &TopicName, once: Once, appended: &Appended) {
         if once.window.is_zero() && !self.lies(Fault::NoWindow) {
             return;
         }
@@ -219,9 +219,9 @@ impl Plain {
         state.published.insert(key, appended.clone());
     }
 
-    fn scope(&self, topic: &Topic) -> Topic {
+    fn scope(&self, topic: &TopicName) -> TopicName {
         if self.lies(Fault::KeysOfAllTopics) {
-            Topic::try_from("all").expect("a valid name")
+            TopicName::try_from("all").expect("a valid name")
         } else {
             topic.clone()
         }
@@ -235,7 +235,7 @@ impl Plain {
         }
     }
 
-    fn append(&self, topic: &Topic, mut data: Bytes, retention: Retention) -> Appended {
+    fn append(&self, topic: &TopicName, mut data: Bytes, retention: Retention) -> Appended {
         let mut state = self.state.lock();
         let stream = self.stream(&mut state, topic);
         if self.lies(Fault::EpochPerPublication) {
@@ -306,7 +306,7 @@ impl Plain {
         }
     }
 
-    fn read(&self, topic: &Topic, query: HistoryQuery) -> History {
+    fn read(&self, topic: &TopicName, query: HistoryQuery) -> History {
         let mut state = self.state.lock();
         let stream = self.stream(&mut state, topic);
         let mut publications = stream.kept.clone();
@@ -340,13 +340,13 @@ impl Plain {
         History::new(Position::new(epoch, stream.top), publications)
     }
 
-    fn stream<'a>(&self, state: &'a mut State, topic: &Topic) -> &'a mut Stream {
+    fn stream<'a>(&self, state: &'a mut State, topic: &TopicName) -> &'a mut Stream {
         let key = if self.lies(Fault::OneStreamForAll) {
             "all"
         } else {
             topic.as_str()
         };
-        let key = Topic::try_from(key).expect("a valid name");
+        let key = TopicName::try_from(key).expect("a valid name");
         let begin = || Stream {
             epoch: Epoch::begin(0),
             top: 0,
@@ -358,7 +358,7 @@ impl Plain {
 
 #[derive(Clone)]
 struct Appended {
-    topic: Topic,
+    topic: TopicName,
     epoch: Epoch,
     publication: Arc<Publication>,
 }
@@ -370,7 +370,7 @@ impl Broker for Plain {
 
     fn publish(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         publish: Publish,
     ) -> BoxFuture<'_, Result<Published, BrokerError>> {
         let topic = topic.clone();
@@ -413,7 +413,7 @@ impl Broker for Plain {
 
     fn history(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         query: HistoryQuery,
     ) -> BoxFuture<'_, Result<History, BrokerError>> {
         let topic = topic.clone();
@@ -422,14 +422,14 @@ impl Broker for Plain {
 
     fn topics(
         &self,
-        after: Option<&Topic>,
+        after: Option<&TopicName>,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Topic>, BrokerError>> {
+    ) -> BoxFuture<'_, Result<Vec<TopicName>, BrokerError>> {
         let after = after.cloned();
         Box::pin(async move {
             let state = self.state.lock();
             let begun = state.streams.iter().filter(|(_, stream)| stream.top > 0);
-            let mut topics: Vec<Topic> = begun
+            let mut topics: Vec<TopicName> = begun
                 .map(|(topic, _)| topic.clone())
                 .filter(|topic| after.as_ref().is_none_or(|after| topic > after))
                 .collect();
@@ -447,7 +447,7 @@ impl Broker for Plain {
         })
     }
 
-    fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+    fn subscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move {
             let mut state = self.state.lock();
@@ -461,7 +461,7 @@ impl Broker for Plain {
         })
     }
 
-    fn unsubscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+    fn unsubscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move {
             let mut state = self.state.lock();

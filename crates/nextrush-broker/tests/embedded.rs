@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use nextrush_broker::conformance::conformance;
 use nextrush_broker::{
     Broker, Bytes, CommandKey, EmbeddedBroker, EmbeddedOptions, Epoch, History, HistoryQuery,
-    ManualClock, OpenError, Position, Publication, Publish, Published, Retention, Sink, Topic,
+    ManualClock, OpenError, Position, Publication, Publish, Published, Retention, Sink, TopicName,
 };
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -75,8 +75,8 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn topic(name: &str) -> Topic {
-    Topic::try_from(name).unwrap()
+fn topic(name: &str) -> TopicName {
+    TopicName::try_from(name).unwrap()
 }
 
 fn key(text: &str) -> CommandKey {
@@ -355,7 +355,7 @@ async fn a_byte_that_fell_over_in_the_journal_is_reported_and_stays_so() {
 struct Recorder(Mutex<Vec<u64>>);
 
 impl Sink for Recorder {
-    fn deliver(&self, _: &Topic, _: Epoch, publication: &Arc<Publication>) {
+    fn deliver(&self, _: &TopicName, _: Epoch, publication: &Arc<Publication>) {
         self.0.lock().push(publication.offset);
     }
 }
@@ -364,7 +364,7 @@ impl Sink for Recorder {
 struct Moody;
 
 impl Sink for Moody {
-    fn deliver(&self, _: &Topic, _: Epoch, _: &Arc<Publication>) {
+    fn deliver(&self, _: &TopicName, _: Epoch, _: &Arc<Publication>) {
         panic!("not in the mood");
     }
 }

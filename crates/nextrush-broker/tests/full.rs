@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nextrush_broker::{
     Broker, BrokerError, EmbeddedBroker, Epoch, HistoryQuery, Publication, Publish, Retention,
-    Sink, Topic,
+    Sink, TopicName,
 };
 use parking_lot::Mutex;
 
@@ -24,7 +24,7 @@ const KEEP: Retention = Retention::count(1_000_000);
 struct Recorder(Mutex<Vec<u64>>);
 
 impl Sink for Recorder {
-    fn deliver(&self, _: &Topic, _: Epoch, publication: &Arc<Publication>) {
+    fn deliver(&self, _: &TopicName, _: Epoch, publication: &Arc<Publication>) {
         self.0.lock().push(publication.offset);
     }
 }
@@ -37,7 +37,7 @@ fn child() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let topic = Topic::try_from("a").unwrap();
+        let topic = TopicName::try_from("a").unwrap();
         let broker = EmbeddedBroker::open(directory).unwrap();
         let recorder = Arc::new(Recorder::default());
         broker.attach(recorder.clone());

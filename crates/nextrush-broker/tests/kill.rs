@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nextrush_broker::{
-    Broker, CommandKey, EmbeddedBroker, Epoch, HistoryQuery, Publish, Retention, Topic,
+    Broker, CommandKey, EmbeddedBroker, Epoch, HistoryQuery, Publish, Retention, TopicName,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -24,8 +24,8 @@ const TOPICS: usize = 4;
 const PUBLISHERS: usize = 8;
 const WINDOW: Duration = Duration::from_secs(3600);
 
-fn topic(number: usize) -> Topic {
-    Topic::try_from(format!("topic-{number}")).unwrap()
+fn topic(number: usize) -> TopicName {
+    TopicName::try_from(format!("topic-{number}")).unwrap()
 }
 
 /// The process that is killed; does nothing when it runs as a test.

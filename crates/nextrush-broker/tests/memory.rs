@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use nextrush_broker::{
     BoxFuture, Broker, BrokerError, CommandKey, Epoch, History, HistoryQuery, ManualClock,
-    MemoryBroker, MemoryLimits, Position, Publication, Publish, Retention, Sink, Topic,
+    MemoryBroker, MemoryLimits, Position, Publication, Publish, Retention, Sink, TopicName,
 };
 use parking_lot::Mutex;
 
@@ -70,8 +70,8 @@ fn done<T>(future: BoxFuture<'_, Result<T, BrokerError>>) -> T {
         .expect("the memory broker never fails")
 }
 
-fn topic(name: &str) -> Topic {
-    Topic::try_from(name).expect("a valid name")
+fn topic(name: &str) -> TopicName {
+    TopicName::try_from(name).expect("a valid name")
 }
 
 #[test]
@@ -444,7 +444,7 @@ struct Gate {
 }
 
 impl Sink for Gate {
-    fn deliver(&self, topic: &Topic, _: Epoch, _: &Arc<Publication>) {
+    fn deliver(&self, topic: &TopicName, _: Epoch, _: &Arc<Publication>) {
         if topic.as_str() == "slow" {
             self.entered.send(()).expect("the test is waiting");
             self.leave.lock().recv().expect("the test lets go");
@@ -481,7 +481,7 @@ fn a_sink_that_is_slow_at_one_topic_holds_up_no_other() {
 struct Moody(Mutex<Vec<u64>>);
 
 impl Sink for Moody {
-    fn deliver(&self, _: &Topic, _: Epoch, publication: &Arc<Publication>) {
+    fn deliver(&self, _: &TopicName, _: Epoch, publication: &Arc<Publication>) {
         assert_ne!(publication.offset, 1, "not in the mood");
         self.0.lock().push(publication.offset);
     }
@@ -522,7 +522,7 @@ fn the_broker_lets_go_of_its_sinks_when_it_is_dropped() {
 struct Last(Mutex<Option<Position>>);
 
 impl Sink for Last {
-    fn deliver(&self, _: &Topic, epoch: Epoch, publication: &Arc<Publication>) {
+    fn deliver(&self, _: &TopicName, epoch: Epoch, publication: &Arc<Publication>) {
         let offset = publication.offset;
         *self.0.lock() = Some(Position::new(epoch, offset));
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use nextrush_broker::{
     Broker, CommandKey, EmbeddedBroker, EmbeddedBuilder, HistoryQuery, ManualClock, Migration,
-    OpenError, Publish, Retention, Topic,
+    OpenError, Publish, Retention, TopicName,
 };
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -67,8 +67,8 @@ fn builder(directory: &Path) -> EmbeddedBuilder {
     EmbeddedBroker::builder(directory).clock(Arc::new(ManualClock::new(START_MS + 7)))
 }
 
-fn topic(name: &str) -> Topic {
-    Topic::try_from(name).unwrap()
+fn topic(name: &str) -> TopicName {
+    TopicName::try_from(name).unwrap()
 }
 
 fn key(text: &str) -> CommandKey {
@@ -91,7 +91,7 @@ fn renamed(name: &str) -> Option<String> {
 struct Names;
 
 impl Migration for Names {
-    fn topic(&self, from: u32, name: &Topic) -> Option<Topic> {
+    fn topic(&self, from: u32, name: &TopicName) -> Option<TopicName> {
         assert_eq!(from, 2);
         renamed(name.as_str()).map(|name| topic(&name))
     }
@@ -117,7 +117,7 @@ impl Abort {
 }
 
 impl Migration for Abort {
-    fn topic(&self, from: u32, topic: &Topic) -> Option<Topic> {
+    fn topic(&self, from: u32, topic: &TopicName) -> Option<TopicName> {
         self.count();
         Names.topic(from, topic)
     }
@@ -132,7 +132,7 @@ impl Migration for Abort {
 struct Never;
 
 impl Migration for Never {
-    fn topic(&self, _: u32, topic: &Topic) -> Option<Topic> {
+    fn topic(&self, _: u32, topic: &TopicName) -> Option<TopicName> {
         panic!("asked for {topic}");
     }
 }
@@ -371,7 +371,7 @@ struct Same {
 }
 
 impl Migration for Same {
-    fn topic(&self, from: u32, name: &Topic) -> Option<Topic> {
+    fn topic(&self, from: u32, name: &TopicName) -> Option<TopicName> {
         if self.topics {
             Some(topic("same"))
         } else {
@@ -401,7 +401,7 @@ async fn a_migration_to_one_name_is_refused_and_changes_nothing() {
 struct Noted(Arc<Mutex<Vec<String>>>);
 
 impl Migration for Noted {
-    fn topic(&self, _: u32, topic: &Topic) -> Option<Topic> {
+    fn topic(&self, _: u32, topic: &TopicName) -> Option<TopicName> {
         self.0.lock().push(topic.to_string());
         None
     }
@@ -469,7 +469,7 @@ async fn topics_are_listed_page_by_page_wherever_they_are() {
             .history(&topic("01/silent"), HistoryQuery::Latest(1))
             .await
             .unwrap();
-        let mut listed: Vec<Topic> = Vec::new();
+        let mut listed: Vec<TopicName> = Vec::new();
         loop {
             let page = broker.topics(listed.last(), 7).await.unwrap();
             assert!(page.len() <= 7);

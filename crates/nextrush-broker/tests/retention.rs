@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use nextrush_broker::{Broker, HistoryQuery, ManualClock, MemoryBroker, Publish, Retention, Topic};
+use nextrush_broker::{
+    Broker, HistoryQuery, ManualClock, MemoryBroker, Publish, Retention, TopicName,
+};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -106,7 +108,7 @@ proptest! {
     fn history_is_what_a_plain_model_keeps(steps in prop::collection::vec(step(), 1..60)) {
         let clock = Arc::new(ManualClock::new(0));
         let broker = MemoryBroker::builder().clock(clock.clone()).build();
-        let topic = Topic::try_from("model").unwrap();
+        let topic = TopicName::try_from("model").unwrap();
         let mut model = Model::default();
         let mut epoch = None;
 

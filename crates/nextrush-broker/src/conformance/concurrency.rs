@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::recorder::Recorder;
 use super::{ALL, KEEP, LONG, fresh, fresh_key, history, publish, publish_once, subscribe};
 use crate::broker::Broker;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 const TASKS: u64 = 16;
 const EACH: u64 = 100;
@@ -101,7 +101,7 @@ pub(super) async fn concurrent_repeats_publish_once(broker: Arc<impl Broker>) {
 }
 
 pub(super) async fn concurrent_topics_keep_their_order(broker: Arc<impl Broker>) {
-    let topics: Vec<Topic> = (0..TASKS).map(|_| fresh("parallel")).collect();
+    let topics: Vec<TopicName> = (0..TASKS).map(|_| fresh("parallel")).collect();
     let recorder = Recorder::attach(&*broker);
     let tasks: Vec<_> = topics
         .iter()

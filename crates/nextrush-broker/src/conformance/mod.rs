@@ -26,7 +26,7 @@ use crate::history::{History, HistoryQuery};
 use crate::position::{Epoch, Position};
 use crate::publication::{Publication, Publish, Published};
 use crate::retention::Retention;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// Checks the promises of [`Broker`] on brokers made by `make`, one for each promise.
 ///
@@ -65,9 +65,10 @@ const KEEP: Retention = Retention::count(10_000);
 const ALL: HistoryQuery = HistoryQuery::Latest(usize::MAX);
 
 /// A topic that is new to every broker, however old its store is.
-fn fresh(name: &str) -> Topic {
+fn fresh(name: &str) -> TopicName {
     let unique = Epoch::begin(0);
-    Topic::try_from(format!("conformance/{name}/{unique}")).expect("the name is short and plain")
+    TopicName::try_from(format!("conformance/{name}/{unique}"))
+        .expect("the name is short and plain")
 }
 
 /// A key that is new to every broker.
@@ -78,7 +79,7 @@ fn fresh_key(name: &str) -> CommandKey {
 
 async fn publish(
     broker: &impl Broker,
-    topic: &Topic,
+    topic: &TopicName,
     text: &str,
     retention: Retention,
 ) -> Position {
@@ -91,7 +92,7 @@ async fn publish(
 
 async fn publish_once(
     broker: &impl Broker,
-    topic: &Topic,
+    topic: &TopicName,
     text: &str,
     key: &CommandKey,
     window: Duration,
@@ -103,21 +104,21 @@ async fn publish_once(
         .expect("publish resolves without an error")
 }
 
-async fn history(broker: &impl Broker, topic: &Topic, query: HistoryQuery) -> History {
+async fn history(broker: &impl Broker, topic: &TopicName, query: HistoryQuery) -> History {
     broker
         .history(topic, query)
         .await
         .expect("history resolves without an error")
 }
 
-async fn subscribe(broker: &impl Broker, topic: &Topic) {
+async fn subscribe(broker: &impl Broker, topic: &TopicName) {
     broker
         .subscribe(topic)
         .await
         .expect("subscribe resolves without an error");
 }
 
-async fn unsubscribe(broker: &impl Broker, topic: &Topic) {
+async fn unsubscribe(broker: &impl Broker, topic: &TopicName) {
     broker
         .unsubscribe(topic)
         .await

@@ -5,7 +5,7 @@ use crate::broker::Broker;
 use crate::history::HistoryQuery;
 use crate::position::Position;
 use crate::retention::Retention;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 pub(super) async fn offsets_count_from_one(broker: &impl Broker) {
     let topic = fresh("offsets");
@@ -74,7 +74,7 @@ pub(super) async fn topics_are_listed_in_order(broker: &impl Broker) {
     for topic in &expected {
         publish(broker, topic, "x", Retention::NOTHING).await;
     }
-    let mut listed: Vec<Topic> = Vec::new();
+    let mut listed: Vec<TopicName> = Vec::new();
     loop {
         let page = broker
             .topics(listed.last(), 2)

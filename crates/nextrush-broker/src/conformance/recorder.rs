@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 use crate::broker::{Broker, Sink};
 use crate::position::{Epoch, Position};
 use crate::publication::Publication;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// A sink that keeps all its publications.
 #[derive(Default)]
-pub(super) struct Recorder(Mutex<Vec<(Topic, Epoch, Arc<Publication>)>>);
+pub(super) struct Recorder(Mutex<Vec<(TopicName, Epoch, Arc<Publication>)>>);
 
 impl Recorder {
     pub(super) fn attach(broker: &impl Broker) -> Arc<Self> {
@@ -20,7 +20,7 @@ impl Recorder {
         recorder
     }
 
-    pub(super) fn of(&self, wanted: &Topic) -> Vec<(Epoch, Arc<Publication>)> {
+    pub(super) fn of(&self, wanted: &TopicName) -> Vec<(Epoch, Arc<Publication>)> {
         let all = self.0.lock();
         all.iter()
             .filter(|(topic, ..)| topic == wanted)
@@ -28,14 +28,14 @@ impl Recorder {
             .collect()
     }
 
-    pub(super) fn offsets(&self, topic: &Topic) -> Vec<u64> {
+    pub(super) fn offsets(&self, topic: &TopicName) -> Vec<u64> {
         self.of(topic)
             .iter()
             .map(|(_, publication)| publication.offset)
             .collect()
     }
 
-    pub(super) fn has(&self, topic: &Topic, position: Position, text: &str) -> bool {
+    pub(super) fn has(&self, topic: &TopicName, position: Position, text: &str) -> bool {
         self.0.lock().iter().rev().any(|(of, epoch, publication)| {
             of == topic
                 && *epoch == position.epoch
@@ -46,7 +46,7 @@ impl Recorder {
 }
 
 impl Sink for Recorder {
-    fn deliver(&self, topic: &Topic, epoch: Epoch, publication: &Arc<Publication>) {
+    fn deliver(&self, topic: &TopicName, epoch: Epoch, publication: &Arc<Publication>) {
         self.0
             .lock()
             .push((topic.clone(), epoch, publication.clone()));

@@ -28,7 +28,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::history::{History, HistoryQuery};
 use crate::publication::{Publish, Published};
 use crate::table::{Table, TableLimits};
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The broker of a single process that keeps topics on disk: everything acknowledged survives
 /// a restart, `kill -9` and a power failure.
@@ -273,7 +273,7 @@ impl Broker for EmbeddedBroker {
 
     fn publish(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         publish: Publish,
     ) -> BoxFuture<'_, Result<Published, BrokerError>> {
         let topic = topic.clone();
@@ -289,7 +289,7 @@ impl Broker for EmbeddedBroker {
 
     fn history(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         query: HistoryQuery,
     ) -> BoxFuture<'_, Result<History, BrokerError>> {
         let topic = topic.clone();
@@ -310,9 +310,9 @@ impl Broker for EmbeddedBroker {
 
     fn topics(
         &self,
-        after: Option<&Topic>,
+        after: Option<&TopicName>,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Topic>, BrokerError>> {
+    ) -> BoxFuture<'_, Result<Vec<TopicName>, BrokerError>> {
         let after = after.cloned();
         let shared = Arc::clone(&self.shared);
         Box::pin(blocking(move || {
@@ -329,7 +329,7 @@ impl Broker for EmbeddedBroker {
         }))
     }
 
-    fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+    fn subscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move {
             if self
@@ -349,7 +349,7 @@ impl Broker for EmbeddedBroker {
         })
     }
 
-    fn unsubscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+    fn unsubscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move {
             if self

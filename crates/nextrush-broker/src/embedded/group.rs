@@ -20,7 +20,7 @@ use crate::clock::whole_ms;
 use crate::position::{self, Epoch, Position};
 use crate::publication::{Publication, Publish, Published};
 use crate::retention::Retention;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The approximate cost of a publication or an answer of the log in memory, beside its bytes.
 const OVERHEAD: usize = 256;
@@ -43,7 +43,7 @@ pub(super) struct Group<'a> {
 }
 
 struct Pending {
-    topic: Topic,
+    topic: TopicName,
     epoch: Epoch,
     publication: Arc<Publication>,
     retention: Retention,
@@ -61,7 +61,7 @@ pub(super) struct Logged {
     /// The cost in memory until they are moved, in bytes.
     pub(super) weight: usize,
     /// The topics whose tables were up to date before this group.
-    pub(super) topics: Vec<Topic>,
+    pub(super) topics: Vec<TopicName>,
     /// The answers with the times at which they end.
     pub(super) answers: Vec<(AnswerKey, u64)>,
 }
@@ -120,7 +120,11 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn add_publication(&mut self, topic: &Topic, publish: Publish) -> Result<Added, BrokerError> {
+    fn add_publication(
+        &mut self,
+        topic: &TopicName,
+        publish: Publish,
+    ) -> Result<Added, BrokerError> {
         let Publish {
             data,
             mut retention,
@@ -244,7 +248,7 @@ impl<'a> Group<'a> {
 
     /// Fails every request: whether the group reached the disk is unknown. Returns its
     /// topics, each with the last offset known to be durable.
-    pub(super) fn fail(self, failure: &Failure) -> BTreeMap<Topic, u64> {
+    pub(super) fn fail(self, failure: &Failure) -> BTreeMap<TopicName, u64> {
         let mut doubtful = BTreeMap::new();
         for pending in self.published {
             self.shared
@@ -269,7 +273,7 @@ impl<'a> Group<'a> {
 pub(super) fn deliver(
     shared: &Shared,
     cached: &Cached,
-    topic: &Topic,
+    topic: &TopicName,
     epoch: Epoch,
     publication: &Arc<Publication>,
 ) {

@@ -4,7 +4,7 @@ use bytes::{Buf, BufMut};
 
 use super::error::Contradiction;
 use super::record::{self, Answer, AnswerKey, TopicRecord};
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The first byte of every value.
 const VERSION: u8 = 1;
@@ -28,7 +28,7 @@ impl Encoder {
     }
 
     /// Adds a publication, with the record that its topic has from then on.
-    pub(super) fn publication(&mut self, topic: &Topic, record: &TopicRecord, data: &[u8]) {
+    pub(super) fn publication(&mut self, topic: &TopicName, record: &TopicRecord, data: &[u8]) {
         self.0.put_u8(PUBLICATION);
         self.put(topic.as_str().as_bytes());
         record.put(&mut self.0);
@@ -142,7 +142,7 @@ mod tests {
     fn group() -> Vec<u8> {
         let mut group = Encoder::new();
         assert!(group.is_empty());
-        let topic = Topic::try_from("a").unwrap();
+        let topic = TopicName::try_from("a").unwrap();
         group.publication(&topic, &record(), b"hello");
         let nothing = TopicRecord {
             first: 13,

@@ -6,7 +6,7 @@ use super::error::{Contradiction, OpenError};
 use super::record::{Answer, AnswerKey};
 use crate::answer::CommandKey;
 use crate::broker::BrokerError;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The new names of the topics and commands in a store of an older format.
 ///
@@ -21,7 +21,7 @@ pub trait Migration: Send + Sync + 'static {
     /// The new name of a topic in a store of the format `from`; `None` if it keeps its name.
     ///
     /// Two topics must not get the same name.
-    fn topic(&self, from: u32, topic: &Topic) -> Option<Topic>;
+    fn topic(&self, from: u32, topic: &TopicName) -> Option<TopicName>;
 
     /// The new key of a command with a remembered answer, or of a publication that happens
     /// [once](crate::Publish::once); `None` if it keeps its key. By default all do.
@@ -117,9 +117,9 @@ impl Named {
 }
 
 /// The topic whose name is a key.
-pub(super) fn topic(name: &[u8]) -> Result<Topic, BrokerError> {
+pub(super) fn topic(name: &[u8]) -> Result<TopicName, BrokerError> {
     str::from_utf8(name)
         .ok()
-        .and_then(|name| Topic::try_from(name).ok())
+        .and_then(|name| TopicName::try_from(name).ok())
         .ok_or_else(|| Contradiction("the name of a topic cannot be read".to_owned()).into())
 }

@@ -9,7 +9,7 @@ use super::error::Failure;
 use super::record::AnswerKey;
 use crate::broker::BrokerError;
 use crate::publication::{Publish, Published};
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// A request and its share of the queue.
 pub(super) struct Request {
@@ -19,7 +19,7 @@ pub(super) struct Request {
 
 pub(super) enum Task {
     Publish {
-        topic: Topic,
+        topic: TopicName,
         publish: Publish,
         reply: Reply<Published>,
     },

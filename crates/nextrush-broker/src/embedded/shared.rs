@@ -17,7 +17,7 @@ use super::unborn::Unborn;
 use crate::broker::{BrokerError, Sink};
 use crate::clock::Clock;
 use crate::table::Table;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The state that the callers of the broker and its writer share.
 pub(super) struct Shared {
@@ -40,7 +40,7 @@ impl Shared {
     /// Runs `act` on a topic whose history is in memory, after reading it if necessary.
     pub(super) fn enter_loaded<R>(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         act: impl FnOnce(&mut Cached, u64) -> R,
     ) -> Result<R, BrokerError> {
         self.enter_reading(topic, |cached| !cached.is_loaded(), act)
@@ -49,7 +49,7 @@ impl Shared {
     /// Runs `act` on a topic, after reading it from the disk if `need` says so.
     pub(super) fn enter_reading<R>(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         need: impl FnOnce(&Cached) -> bool,
         act: impl FnOnce(&mut Cached, u64) -> R,
     ) -> Result<R, BrokerError> {
@@ -92,6 +92,6 @@ impl Shared {
 }
 
 /// An error that does not occur, as loading a topic makes it loaded.
-pub(super) fn unreachable_unloaded(topic: &Topic) -> BrokerError {
+pub(super) fn unreachable_unloaded(topic: &TopicName) -> BrokerError {
     BrokerError::Unavailable(format!("the topic {topic} was not read").into())
 }

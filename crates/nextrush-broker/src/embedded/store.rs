@@ -24,7 +24,7 @@ use super::record::{self, Answer, AnswerKey, Run, TopicRecord};
 use crate::broker::BrokerError;
 use crate::clock::Clock;
 use crate::position::Epoch;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The directory of fjall's files.
 const DATA: &str = "data";
@@ -162,7 +162,7 @@ impl Store {
     }
 
     /// Reads a topic from the tables.
-    pub(super) fn load(&self, topic: &Topic) -> Result<Option<Found>, BrokerError> {
+    pub(super) fn load(&self, topic: &TopicName) -> Result<Option<Found>, BrokerError> {
         // From one snapshot, as the writer may be changing the topic.
         let snapshot = self.db.snapshot();
         let Some(bytes) = snapshot.get(&self.named.topics, topic.as_str())? else {
@@ -201,8 +201,8 @@ impl Store {
     /// records, in the order of their names.
     pub(super) fn topics(
         &self,
-        after: Option<&Topic>,
-    ) -> impl Iterator<Item = Result<(Topic, fjall::UserValue), BrokerError>> + use<> {
+        after: Option<&TopicName>,
+    ) -> impl Iterator<Item = Result<(TopicName, fjall::UserValue), BrokerError>> + use<> {
         let from = match after {
             Some(after) => Bound::Excluded(after.as_str().to_owned()),
             None => Bound::Unbounded,

@@ -11,7 +11,7 @@ use super::shared::Shared;
 use super::store::{Change, Store};
 use crate::broker::BrokerError;
 use crate::clock::whole_ms;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The size above which the log is shortened. The log is in memory too, and opening the store
 /// moves all of it. With a longer log more publications of a topic come together in a run:
@@ -39,14 +39,14 @@ pub(super) struct Transfer {
     log: VecDeque<(u64, usize)>,
     weight: usize,
     /// The topics whose tables are behind the log, with the first group that they lack.
-    topics: VecDeque<(u64, Topic)>,
+    topics: VecDeque<(u64, TopicName)>,
     /// The answers that are only in the log, with their groups and ends.
     answers: VecDeque<(u64, AnswerKey, u64)>,
     /// The topics with expired runs in the tables.
-    surplus: BTreeSet<Topic>,
+    surplus: BTreeSet<TopicName>,
     swept: Instant,
     /// The topic at which the last sweep ended; `None` to start from the first.
-    last: Option<Topic>,
+    last: Option<TopicName>,
 }
 
 impl Default for Transfer {
@@ -80,7 +80,7 @@ impl Transfer {
 
     /// Notes that the store was opened again, which has moved the log. Returns the topics
     /// that have to be read again.
-    pub(super) fn reset(&mut self) -> Vec<Topic> {
+    pub(super) fn reset(&mut self) -> Vec<TopicName> {
         self.log.clear();
         self.weight = 0;
         self.answers.clear();
@@ -202,7 +202,7 @@ struct Piece<'a> {
     left: usize,
     now_ms: u64,
     /// The topics in it. Each is there once, as a key may be in a change only once.
-    topics: BTreeMap<Topic, Moved>,
+    topics: BTreeMap<TopicName, Moved>,
     answers: Vec<(AnswerKey, u64)>,
 }
 
@@ -230,7 +230,7 @@ impl<'a> Piece<'a> {
     }
 
     /// Adds the update of a topic. Returns whether more runs have to be removed.
-    fn move_topic(&mut self, topic: &Topic) -> bool {
+    fn move_topic(&mut self, topic: &TopicName) -> bool {
         if self.topics.contains_key(topic) {
             return false;
         }
@@ -275,7 +275,7 @@ impl<'a> Piece<'a> {
     }
 
     /// Forgets a topic unless it is in use. Returns whether runs have to be removed first.
-    fn forget(&mut self, topic: &Topic) -> Result<bool, BrokerError> {
+    fn forget(&mut self, topic: &TopicName) -> Result<bool, BrokerError> {
         let (in_use, is_bare) = self
             .shared
             .enter_loaded(topic, |cached, _| (cached.has_interest(), cached.is_bare()))?;
@@ -288,7 +288,7 @@ impl<'a> Piece<'a> {
 
     /// Writes the change and makes the notes. If that fails, returns the topics whose state
     /// in the tables is unknown.
-    fn commit(mut self) -> Result<(), (Failure, Vec<Topic>)> {
+    fn commit(mut self) -> Result<(), (Failure, Vec<TopicName>)> {
         let forgets = |moved: &Moved| matches!(moved, Moved::Forgotten);
         if self.topics.values().any(forgets) {
             // Before anybody can find the topics missing in the tables.

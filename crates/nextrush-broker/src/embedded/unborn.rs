@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::position::Epoch;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The epochs of topics without publications, or without any since they were forgotten. Such
 /// a topic is not on disk: its epoch is derived from its name and from an epoch that the
@@ -16,7 +16,7 @@ impl Unborn {
         Self(Mutex::new(kept))
     }
 
-    pub(super) fn of(&self, topic: &Topic) -> Epoch {
+    pub(super) fn of(&self, topic: &TopicName) -> Epoch {
         self.0.lock().with_key(xxh3_128(topic.as_str().as_bytes()))
     }
 

@@ -17,7 +17,7 @@ use super::store::Store;
 use super::transfer::Transfer;
 use crate::broker::BrokerError;
 use crate::history::HistoryQuery;
-use crate::topic::Topic;
+use crate::topic_name::TopicName;
 
 /// The most requests in one group.
 const GROUP_REQUESTS: usize = 8192;
@@ -41,7 +41,7 @@ pub(super) struct Writer {
     /// The last failure of the disk and the time of the last attempt, until one succeeds.
     failed: Option<(Failure, Instant)>,
     /// The topics whose state on disk is unknown, each with its last durable offset.
-    doubtful: BTreeMap<Topic, u64>,
+    doubtful: BTreeMap<TopicName, u64>,
 }
 
 impl Writer {
@@ -146,7 +146,7 @@ impl Writer {
         }
     }
 
-    fn fail(&mut self, failure: Failure, doubtful: impl IntoIterator<Item = (Topic, u64)>) {
+    fn fail(&mut self, failure: Failure, doubtful: impl IntoIterator<Item = (TopicName, u64)>) {
         self.failed = Some((failure, Instant::now()));
         for (topic, certain) in doubtful {
             // The first failure has the right offset, as nothing was written since.
@@ -211,7 +211,7 @@ fn numbers(shared: &Shared) -> Result<(u64, u64), BrokerError> {
 }
 
 /// Reads a topic again and delivers its publications after the last durable one.
-fn deliver_after(shared: &Shared, topic: &Topic, certain: u64) -> Result<(), BrokerError> {
+fn deliver_after(shared: &Shared, topic: &TopicName, certain: u64) -> Result<(), BrokerError> {
     shared.topics.enter(topic, |cached, _| cached.unload());
     shared.enter_loaded(topic, |cached, now_ms| {
         let after = HistoryQuery::After {

@@ -23,7 +23,7 @@ pub(crate) fn of_part(kind: &str, part: &str, user: &UserId) -> String {
 }
 
 /// The subscribers of a topic.
-pub(crate) fn of_topic(topic: &nextrush_broker::Topic) -> String {
+pub(crate) fn of_topic(topic: &nextrush_broker::TopicName) -> String {
     format!("{TOPIC}{topic}")
 }
 

@@ -1,6 +1,6 @@
 //! Topics in the store that no part of the application claims.
 
-use nextrush_broker::{BrokerError, Topic as TopicName};
+use nextrush_broker::{BrokerError, TopicName};
 
 use super::name::{PLAIN, TopicPath};
 use crate::socket::handle::Handle;

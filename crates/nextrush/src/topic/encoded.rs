@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use nextrush_broker::{Epoch, Topic as TopicName};
+use nextrush_broker::{Epoch, TopicName};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use nextrush_broker::{BrokerError, CommandKey, CommandKeyError, Topic as TopicName};
+use nextrush_broker::{BrokerError, CommandKey, CommandKeyError, TopicName};
 use nextrush_engine::CloseReason;
 use parking_lot::Mutex;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use nextrush_broker::{
     BrokerError, CommandKey, History, HistoryQuery, Position, Publish, Published, Retention,
-    Topic as TopicName,
+    TopicName,
 };
 use nextrush_engine::CloseReason;
 use serde::Serialize;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use nextrush_broker::{
-    Broker, BrokerError, Epoch, Position, Publication, Publish, Published, Sink, Topic as TopicName,
+    Broker, BrokerError, Epoch, Position, Publication, Publish, Published, Sink, TopicName,
 };
 use nextrush_engine::{CloseReason, ConnectionId, Engine, Room};
 use nextrush_protocol::Frame;

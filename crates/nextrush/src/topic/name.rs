@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nextrush_broker::Topic as TopicName;
+use nextrush_broker::TopicName;
 
 use crate::socket::room_name::RoomName;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nextrush_broker::Topic as TopicName;
+use nextrush_broker::TopicName;
 use nextrush_engine::ConnectionId;
 use parking_lot::Mutex;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nextrush_broker::{
     BoxFuture, Broker, BrokerError, Bytes, CommandKey, History, HistoryQuery, Publish, Published,
-    Sink, Topic,
+    Sink, TopicName,
 };
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -35,7 +35,7 @@ pub struct Process {
 }
 
 impl Hesitant {
-    async fn hesitate(&self, topic: &Topic) {
+    async fn hesitate(&self, topic: &TopicName) {
         self.times.hesitate(topic.as_str()).await;
         if self.process.has_ended.load(Ordering::Relaxed) {
             pending::<()>().await;
@@ -102,7 +102,7 @@ impl Broker for Hesitant {
 
     fn publish(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         publish: Publish,
     ) -> BoxFuture<'_, Result<Published, BrokerError>> {
         let topic = topic.clone();
@@ -123,7 +123,7 @@ impl Broker for Hesitant {
 
     fn history(
         &self,
-        topic: &Topic,
+        topic: &TopicName,
         query: HistoryQuery,
     ) -> BoxFuture<'_, Result<History, BrokerError>> {
         let topic = topic.clone();
@@ -138,7 +138,15 @@ impl Broker for Hesitant {
         })
     }
 
-    fn subscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+    fn topics(
+        &self,
+        after: Option<&TopicName>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<TopicName>, BrokerError>> {
+        self.inner.topics(after, limit)
+    }
+
+    fn subscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move {
             self.hesitate(&topic).await;
@@ -149,7 +157,7 @@ impl Broker for Hesitant {
         })
     }
 
-    fn unsubscribe(&self, topic: &Topic) -> BoxFuture<'_, Result<(), BrokerError>> {
+    fn unsubscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move {
             self.hesitate(&topic).await;

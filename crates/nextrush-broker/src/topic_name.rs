@@ -9,17 +9,17 @@ use std::sync::Arc;
 /// A clone counts a reference and copies nothing.
 ///
 /// ```
-/// use nextrush_broker::{Topic, TopicError};
+/// use nextrush_broker::{TopicName, TopicNameError};
 ///
-/// let topic = Topic::try_from("post-42")?;
+/// let topic = TopicName::try_from("post-42")?;
 /// assert_eq!(topic.as_str(), "post-42");
-/// assert_eq!(Topic::try_from("a\nb"), Err(TopicError::ControlCharacter { at: 1 }));
-/// # Ok::<(), TopicError>(())
+/// assert_eq!(TopicName::try_from("a\nb"), Err(TopicNameError::ControlCharacter { at: 1 }));
+/// # Ok::<(), TopicNameError>(())
 /// ```
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Topic(Arc<str>);
+pub struct TopicName(Arc<str>);
 
-impl Topic {
+impl TopicName {
     /// The longest name in bytes: 255 for a channel, and as many again for prefixes of the
     /// layers above.
     pub const MAX_BYTES: usize = 512;
@@ -34,12 +34,12 @@ impl Topic {
 /// The reason why a text is not the name of a topic.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TopicError {
+pub enum TopicNameError {
     /// The name is empty.
     #[error("a topic name must not be empty")]
     Empty,
-    /// The name is longer than [`Topic::MAX_BYTES`].
-    #[error("a topic name has at most {max} bytes, this one has {bytes}", max = Topic::MAX_BYTES)]
+    /// The name is longer than [`TopicName::MAX_BYTES`].
+    #[error("a topic name has at most {max} bytes, this one has {bytes}", max = TopicName::MAX_BYTES)]
     TooLong {
         /// The length of the name in bytes.
         bytes: usize,
@@ -52,60 +52,60 @@ pub enum TopicError {
     },
 }
 
-fn check(name: &str) -> Result<(), TopicError> {
+fn check(name: &str) -> Result<(), TopicNameError> {
     if name.is_empty() {
-        return Err(TopicError::Empty);
+        return Err(TopicNameError::Empty);
     }
-    if name.len() > Topic::MAX_BYTES {
-        return Err(TopicError::TooLong { bytes: name.len() });
+    if name.len() > TopicName::MAX_BYTES {
+        return Err(TopicNameError::TooLong { bytes: name.len() });
     }
     match name.char_indices().find(|(_, char)| char.is_control()) {
-        Some((at, _)) => Err(TopicError::ControlCharacter { at }),
+        Some((at, _)) => Err(TopicNameError::ControlCharacter { at }),
         None => Ok(()),
     }
 }
 
-impl TryFrom<&str> for Topic {
-    type Error = TopicError;
+impl TryFrom<&str> for TopicName {
+    type Error = TopicNameError;
 
-    fn try_from(name: &str) -> Result<Self, TopicError> {
+    fn try_from(name: &str) -> Result<Self, TopicNameError> {
         check(name)?;
         Ok(Self(name.into()))
     }
 }
 
-impl TryFrom<String> for Topic {
-    type Error = TopicError;
+impl TryFrom<String> for TopicName {
+    type Error = TopicNameError;
 
-    fn try_from(name: String) -> Result<Self, TopicError> {
+    fn try_from(name: String) -> Result<Self, TopicNameError> {
         check(&name)?;
         Ok(Self(name.into()))
     }
 }
 
-impl FromStr for Topic {
-    type Err = TopicError;
+impl FromStr for TopicName {
+    type Err = TopicNameError;
 
-    fn from_str(name: &str) -> Result<Self, TopicError> {
+    fn from_str(name: &str) -> Result<Self, TopicNameError> {
         Self::try_from(name)
     }
 }
 
-impl AsRef<str> for Topic {
+impl AsRef<str> for TopicName {
     fn as_ref(&self) -> &str {
         self.as_str()
     }
 }
 
-impl fmt::Display for Topic {
+impl fmt::Display for TopicName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl fmt::Debug for Topic {
+impl fmt::Debug for TopicName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Topic({:?})", self.as_str())
+        write!(f, "TopicName({:?})", self.as_str())
     }
 }
 
@@ -115,31 +115,37 @@ mod tests {
 
     #[test]
     fn a_name_is_one_to_512_bytes_without_control_characters() {
-        let cases: [(&str, Result<(), TopicError>); 9] = [
+        let cases: [(&str, Result<(), TopicNameError>); 9] = [
             ("a", Ok(())),
             ("post-:id", Ok(())),
             ("Zürich 🦀", Ok(())),
             (&"x".repeat(512), Ok(())),
-            ("", Err(TopicError::Empty)),
-            (&"x".repeat(513), Err(TopicError::TooLong { bytes: 513 })),
+            ("", Err(TopicNameError::Empty)),
+            (
+                &"x".repeat(513),
+                Err(TopicNameError::TooLong { bytes: 513 }),
+            ),
             // There are 128 characters, but bytes count.
-            (&"é".repeat(257), Err(TopicError::TooLong { bytes: 514 })),
-            ("ä\0b", Err(TopicError::ControlCharacter { at: 2 })),
-            ("a\u{85}", Err(TopicError::ControlCharacter { at: 1 })),
+            (
+                &"é".repeat(257),
+                Err(TopicNameError::TooLong { bytes: 514 }),
+            ),
+            ("ä\0b", Err(TopicNameError::ControlCharacter { at: 2 })),
+            ("a\u{85}", Err(TopicNameError::ControlCharacter { at: 1 })),
         ];
         for (name, expected) in cases {
-            let borrowed = Topic::try_from(name);
+            let borrowed = TopicName::try_from(name);
             assert_eq!(borrowed.clone().map(drop), expected, "{name:?}");
-            assert_eq!(Topic::try_from(name.to_owned()), borrowed, "{name:?}");
+            assert_eq!(TopicName::try_from(name.to_owned()), borrowed, "{name:?}");
             assert_eq!(name.parse(), borrowed, "{name:?}");
         }
     }
 
     #[test]
     fn a_topic_shows_its_name() {
-        let topic = Topic::try_from("lobby").unwrap();
+        let topic = TopicName::try_from("lobby").unwrap();
         assert_eq!(topic.to_string(), "lobby");
         assert_eq!(topic.as_ref(), "lobby");
-        assert_eq!(format!("{topic:?}"), r#"Topic("lobby")"#);
+        assert_eq!(format!("{topic:?}"), r#"TopicName("lobby")"#);
     }
 }
