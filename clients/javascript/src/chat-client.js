@@ -81,12 +81,12 @@ export class ChatClient extends Client {
   roomId;
 
   #members = new Members();
-  /** How far the room was read, and which room. */
+  /** The position in the room that was entered last. */
   #position = new Position();
   #positionRoom = '';
   #typing;
   #typingRepeatMs;
-  /** When the room was last told that this user types. @type {number | null} */
+  /** The time at which the room was last told that this user types. @type {number | null} */
   #typingSentAt = null;
 
   /**
@@ -324,7 +324,7 @@ export class ChatClient extends Client {
     return url.href;
   }
 
-  /** What was told, either way, ended with the connection. */
+  /** Forgets who types: what was told, either way, ended with the connection. */
   #forgetTyping() {
     this.#typingSentAt = null;
     this.#typing.clear();

@@ -42,7 +42,7 @@ import { expiryOf, refreshDelay } from './token.js';
  */
 
 /**
- * What happens to the client itself.
+ * Events of the client itself.
  *
  * @typedef {object} OwnEvents
  * @property {WireMessage} message Every message, before its own type's listeners.
@@ -89,9 +89,9 @@ export class Client extends Connection {
   #answerTimeoutMs;
   /** The end of the patience with an open connection that does not answer. */
   #patience;
-  /** When the token is to be replaced. */
+  /** The time to replace the token. */
   #renewal;
-  /** When the server, which dropped messages because there were too many, takes them again. */
+  /** The end of a wait that the server imposed because there were too many messages. */
   #pause;
   /** The last message that only asks whether the connection lives. @type {string | null} */
   #probe = null;

@@ -1,5 +1,5 @@
 /**
- * What a close code (RFC 6455 §7.4, IANA's registry for the others) means for the client.
+ * Close codes (RFC 6455 §7.4, IANA's registry for the others) and their meaning for the client.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 /** @import { Reason } from './states.js' */
 
 /**
- * Why a connection ended, where the code tells.
+ * The reasons for the end of a connection, by code.
  *
  * @type {Readonly<Record<number, Reason>>}
  */
@@ -32,7 +32,7 @@ const REASONS = {
 };
 
 /**
- * What to make of it that the server, or the network, closed the connection with `code`.
+ * The reason for the end of a connection that the server or the network closed with `code`.
  *
  * @param {number} code
  * @returns {Reason} `unauthorized` where coming back with the same token is of no use.

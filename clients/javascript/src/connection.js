@@ -67,7 +67,7 @@ import { watchPlatform } from './wake.js';
  */
 
 /**
- * What happens to the connection.
+ * Events of the connection.
  *
  * @typedef {object} ConnectionEvents
  * @property {StateChange} state Every change of state.
@@ -129,14 +129,14 @@ export class Connection extends Emitter {
   #attempt = 0;
   /** Failures in a row, where a connection that broke at once is one: the backoff's exponent. */
   #failures = 0;
-  /** When it was opened, in milliseconds since 1970; `Infinity`: not yet. */
+  /** The time at which the connection was opened; `Infinity`: not yet. */
   #openedAt = Infinity;
   #offline = false;
-  /** How long the server wants this client to stay away, in milliseconds. @type {number | null} */
+  /** The server's wish for the next wait, in milliseconds. @type {number | null} */
   #advice = null;
-  /** Whether the present wait is the server's wish. */
+  /** True while the present wait is the server's wish. */
   #advised = false;
-  /** Whether a token was refused, so that one more was asked for. */
+  /** True after a refused token, while the function has its second chance. */
   #tokenRefused = false;
   /** @type {() => void} */
   #unwatch = () => {};
@@ -179,7 +179,7 @@ export class Connection extends Emitter {
   }
 
   /**
-   * Why the client is in its state.
+   * The reason for the present state.
    *
    * @returns {Reason}
    */
@@ -462,7 +462,7 @@ export class Connection extends Emitter {
     this.emit('state', { state, previous, reason, ...details });
   }
 
-  /** Whether the client is to come back by itself. */
+  /** True while the client is to come back by itself. */
   get #waiting() {
     return this.#state === 'disconnected' || this.#state === 'suspended';
   }

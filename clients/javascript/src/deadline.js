@@ -22,7 +22,7 @@ export class Deadline {
     this.#timers = timers;
   }
 
-  /** Whether it is waited for. */
+  /** True while the timer runs. */
   get set() {
     return this.#timer !== null;
   }

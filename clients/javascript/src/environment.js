@@ -1,5 +1,5 @@
 /**
- * What the client needs from the platform, each part replaceable.
+ * The parts of the platform that the client uses, each replaceable.
  *
  * @module
  */
@@ -28,13 +28,13 @@ import { ClientError } from './errors.js';
  */
 
 /**
- * Where `online` and `offline` events come from.
+ * The source of `online` and `offline` events.
  *
  * @typedef {Pick<EventTarget, 'addEventListener' | 'removeEventListener'>} Network
  */
 
 /**
- * What becomes visible and hidden, as a `document` does.
+ * A page that becomes visible and hidden, as a `document` does.
  *
  * @typedef {Network & { readonly visibilityState: string }} Page
  */

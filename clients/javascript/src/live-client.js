@@ -186,7 +186,7 @@ export class LiveClient extends Client {
   }
 
   /**
-   * Whom an answer of the server concerns: by its `id` or, where it has none, the first that was
+   * The subscription that an answer concerns: by its `id` or, where it has none, the first that was
    * asked for.
    *
    * @param {WireMessage} answer

@@ -1,5 +1,5 @@
 /**
- * Who is in a room.
+ * The members of a room.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * How far a stream has been read.
+ * Positions in streams.
  *
  * @module
  */
@@ -25,7 +25,7 @@
  */
 
 /**
- * Why there is a gap. `epoch`: the server lost the stream and began a new one. `history`: it does
+ * The reason for a gap. `epoch`: the server lost the stream and began a new one. `history`: it does
  * not remember, or not hand out, so many. `ahead`: the position is later than the stream.
  * `slow`: it could not send fast enough. `skipped`: offsets were left out without a word.
  * `unknown`: the server keeps no positions.
@@ -34,7 +34,7 @@
  */
 
 /**
- * What the server says about a position when it lets a client in.
+ * The answer of the server to a position, when it lets a client in.
  *
  * @typedef {object} Answer
  * @property {unknown} [epoch]
@@ -45,15 +45,15 @@
  */
 
 /**
- * How far a stream has been read, across connections.
+ * The position of a reader in a stream, across connections.
  */
 export class Position {
   /** @type {Since | null} */
   #since;
-  /** Whether an earlier connection was let in. */
+  /** True after the first connection that was let in. */
   #again;
   /**
-   * Whether offsets may be left out: only the newest matters.
+   * True where offsets may be left out, as only the newest matters.
    *
    * @type {any}
    */
@@ -68,7 +68,7 @@ export class Position {
   }
 
   /**
-   * Where the next connection goes on, if the server has told.
+   * The position at which the next connection goes on, if the server has told.
    *
    * @returns {Since | null}
    */

@@ -1,11 +1,11 @@
 /**
- * Who is in a channel.
+ * Presence in a channel.
  *
  * @module
  */
 
 import { Emitter } from './emitter.js';
-import { PresenceList } from './presence-list.js';
+import { PresenceState } from './presence-state.js';
 
 /** @import { ClientError } from './errors.js' */
 /** @import { LiveClient } from './live-client.js' */
@@ -18,7 +18,7 @@ import { PresenceList } from './presence-list.js';
  */
 
 /**
- * Who is in a channel, with their devices: a list that stays true across lost connections.
+ * The members of a channel with their devices: a list that stays true across lost connections.
  *
  * @example
  * const presence = new Presence(live, 'presence-room-7');
@@ -30,8 +30,8 @@ import { PresenceList } from './presence-list.js';
 export class Presence extends Emitter {
   #live;
   #subscription;
-  #list = new PresenceList();
-  /** What this device tells about itself, to be told again on each connection. @type {unknown} */
+  #list = new PresenceState();
+  /** The data of this device, told again on each connection. @type {unknown} */
   #data;
   /** @type {(() => void)[]} */
   #stops;
@@ -106,7 +106,7 @@ export class Presence extends Emitter {
   }
 
   /**
-   * What it misses with a lost connection, it does again on the next one.
+   * Asks the server. A question that is lost with the connection is repeated on the next one.
    *
    * @param {object} message
    */

@@ -38,7 +38,7 @@ export function useClient(make) {
 }
 
 /**
- * Where a client stands.
+ * The state of a client, and the reason for it.
  *
  * @param {Client<any>} client
  * @returns {{ state: State, reason: Reason }}
@@ -88,7 +88,7 @@ export function useSubscription(live, channel, listeners = {}) {
 }
 
 /**
- * Who is in a channel. Subscribes to it while the component is there.
+ * The members of a channel. Subscribes to it while the component is there.
  *
  * @param {LiveClient} live
  * @param {string} channel

@@ -66,7 +66,7 @@ import { randomId } from './random-id.js';
  */
 export class Requests {
   /**
-   * Whether the server answers by `id`; `null` until it has shown either.
+   * True if the server answers by `id`; `null` until it has shown either.
    *
    * @type {boolean | null}
    */
@@ -76,7 +76,7 @@ export class Requests {
   #options;
   #prefix = randomId();
   #made = 0;
-  /** Whether there may be something in the store that is not known here. */
+  /** True while there may be something in the store that is not known here. */
   #unread;
   /** While the store is read, nothing goes out: what is in there is older. */
   #loading = false;
@@ -91,7 +91,7 @@ export class Requests {
     return this.#supported;
   }
 
-  /** Whether an answer is due on the present connection. */
+  /** True while an answer is due. */
   get waiting() {
     for (const { stored } of this.#pending.values()) if (stored.sentAt !== undefined) return true;
     return false;

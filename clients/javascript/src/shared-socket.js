@@ -1,5 +1,5 @@
 /**
- * One connection for all tabs of a site.
+ * A connection for all tabs of a site.
  *
  * @module
  */

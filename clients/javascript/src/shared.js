@@ -1,5 +1,5 @@
 /**
- * What several users share.
+ * Resources with several users.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Where a client stands, and why.
+ * The states of a client, and the reasons for them.
  *
  * @module
  */
@@ -29,7 +29,7 @@ export const State = /* @__PURE__ */ Object.freeze({
 /** @typedef {(typeof State)[keyof typeof State]} State */
 
 /**
- * Why a client is in its state. The comment names the state it leads to.
+ * The reasons for a state. The comment names the state that each leads to.
  */
 export const Reason = /* @__PURE__ */ Object.freeze({
   /** Closed: `connect()` was never called. */

@@ -45,7 +45,7 @@ export const SubscriptionState = /* @__PURE__ */ Object.freeze({
  */
 
 /**
- * How the owner of a subscription drives it.
+ * The controls of a subscription, for its owner.
  *
  * @typedef {object} SubscriptionControl
  * @property {() => void} wait There is no confirmation, or none any more.
@@ -56,7 +56,7 @@ export const SubscriptionState = /* @__PURE__ */ Object.freeze({
  * @property {(message: GapMessage) => void} skip
  */
 
-/** How many updates an iteration keeps for a reader that does not keep up. */
+/** The number of updates that an iteration keeps for a slow reader. */
 const KEPT = 1_000;
 
 /**
@@ -129,8 +129,8 @@ export class Subscription extends Emitter {
   }
 
   /**
-   * How far the channel was received, if the server keeps positions: where another subscription
-   * can go on, also that of another page.
+   * The position up to which the channel was received, if the server keeps positions: another
+   * subscription can go on there, also that of another page.
    *
    * @returns {Since | null}
    */

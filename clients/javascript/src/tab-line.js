@@ -12,7 +12,7 @@ import { parseMessage } from './message.js';
 /** @import { TabMessage } from './tab.js' */
 
 /**
- * Who listens to a channel, and how far it came on the shared connection.
+ * The listeners of a channel, and its position on the shared connection.
  *
  * @typedef {object} Channel
  * @property {Set<string>} sockets Those that are subscribed.
@@ -30,7 +30,7 @@ import { parseMessage } from './message.js';
 const REMEMBERED = 10_000;
 
 /**
- * One connection, and the sockets of tabs that it stands for.
+ * A connection to the server, and the sockets of tabs that it stands for.
  *
  * To the server it looks like one client: channels are subscribed once, and left with the last
  * tab that listens. A tab that comes with a position of its own makes the hub subscribe anew from
@@ -44,7 +44,7 @@ export class TabLine {
   #ended;
   /** @type {Map<string, Channel>} */
   #channels = new Map();
-  /** Which socket sent the message with this id. @type {Map<string, string>} */
+  /** The sockets that sent messages, by the ids of these. @type {Map<string, string>} */
   #senders = new Map();
 
   /**

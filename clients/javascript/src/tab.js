@@ -1,5 +1,5 @@
 /**
- * One of the tabs that share a connection.
+ * A tab among those that share a connection.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { TabHub } from './tab-hub.js';
 /** @import { SharedSocket } from './shared-socket.js' */
 
 /**
- * What tabs say to each other. `to` is absent where it concerns everybody.
+ * A message between tabs. `to` is absent where it concerns everybody.
  *
  * @typedef {object} TabMessage
  * @property {'open' | 'send' | 'close' | 'opened' | 'message' | 'closed' | 'error' | 'leader'} kind
@@ -32,7 +32,7 @@ export class Tab {
   #sockets = new Map();
   #channel;
   #opened = 0;
-  /** What is to be said as soon as the lock is held. @type {TabMessage[] | null} */
+  /** Messages that wait until the lock is held. @type {TabMessage[] | null} */
   #unsaid = [];
 
   /**

@@ -14,7 +14,7 @@
  */
 
 /**
- * When a JSON Web Token expires (`exp`, RFC 7519 §4.1.4), in milliseconds since 1970.
+ * The expiry of a JSON Web Token (`exp`, RFC 7519 §4.1.4), in milliseconds since 1970.
  *
  * @param {MaybeToken} token
  * @returns {number} `NaN` for one that does not tell.
@@ -30,7 +30,7 @@ export function expiryOf(token) {
 }
 
 /**
- * How long to wait with the refresh of a token that lives so much longer: until its last fifth,
+ * The wait before the refresh of a token that lives so much longer: until its last fifth,
  * or its last minute. Ten seconds at least, because where the clock is wrong every token looks
  * old.
  *

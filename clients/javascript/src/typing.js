@@ -1,5 +1,5 @@
 /**
- * Who is typing.
+ * Users who are typing.
  *
  * @module
  */

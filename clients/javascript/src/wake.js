@@ -1,5 +1,5 @@
 /**
- * What the platform tells: the network comes and goes, pages sleep, machines too.
+ * Events of the platform: the network comes and goes, pages sleep, machines too.
  *
  * @module
  */
@@ -16,7 +16,7 @@
  *   certain that time was missed.
  */
 
-/** How often the clock is looked at, in milliseconds. */
+/** The interval at which the clock is read, in milliseconds. */
 const TICK_MS = 30_000;
 
 /**

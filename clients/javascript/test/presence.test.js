@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { LiveClient, Presence } from '../src/index.js';
-import { PresenceList } from '../src/presence-list.js';
+import { PresenceState } from '../src/presence-state.js';
 import { ContractServer } from './kit/contract-server.js';
 import { linkedWorld } from './kit/linked-world.js';
 import { record, settled, world } from './kit/world.js';
@@ -16,7 +16,7 @@ const snapshot = (version, ...members) => ({ type: 'presence', channel: 'c', ver
 
 describe('a list of members', () => {
   test('is the snapshot, changed by what comes after it', () => {
-    const list = new PresenceList();
+    const list = new PresenceState();
     assert.ok(list.snapshot(snapshot(3, on(ada, 'a1'))));
     assert.ok(list.diff(diff(4, { joined: [on(bob, 'b1'), on(ada, 'a2')] })));
     assert.deepEqual(list.list, [on(ada, 'a1', 'a2'), on(bob, 'b1')]);
@@ -27,7 +27,7 @@ describe('a list of members', () => {
   });
 
   test('takes changes that come before their snapshot, and drops those that are in it', () => {
-    const list = new PresenceList();
+    const list = new PresenceState();
     list.diff(diff(2, { joined: [on(bob, 'b1')] }));
     list.diff(diff(3, { joined: [on(bob, 'b2')] }));
     list.diff(diff(4, { left: [{ user: ada, device: 'a1' }] }));
@@ -39,7 +39,7 @@ describe('a list of members', () => {
   });
 
   test('asks for a snapshot when a change is missing, and stays as it was until then', () => {
-    const list = new PresenceList();
+    const list = new PresenceState();
     list.snapshot(snapshot(1, on(ada, 'a1')));
     assert.equal(list.diff(diff(3, { joined: [on(bob, 'b1')] })), false);
     assert.deepEqual(list.list, [on(ada, 'a1')]);
@@ -49,7 +49,7 @@ describe('a list of members', () => {
   });
 
   test('stays the same array while nothing changes, and cannot be changed from outside', () => {
-    const list = new PresenceList();
+    const list = new PresenceState();
     list.snapshot(snapshot(1, on(ada, 'a1')));
     const before = list.list;
     list.diff(diff(1, { left: [{ user: ada, device: 'a1' }] }));
@@ -58,7 +58,7 @@ describe('a list of members', () => {
   });
 
   test('survives one who leaves twice, and lists that are none', () => {
-    const list = new PresenceList();
+    const list = new PresenceState();
     list.snapshot({ type: 'presence', channel: 'c', version: 1 });
     assert.ok(list.diff({ type: 'presence-diff', channel: 'c', version: 2, left: [{ user: bob, device: 'b1' }] }));
     assert.deepEqual(list.list, []);

@@ -86,7 +86,7 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
  * @property {Promise<WireMessage>} reply
  */
 /**
- * What happens to the client itself.
+ * Events of the client itself.
  *
  * @typedef {object} OwnEvents
  * @property {WireMessage} message Every message, before its own type's listeners.

@@ -123,7 +123,7 @@ export type ConnectionEvents = {
  * @property {number} delayMs
  */
 /**
- * What happens to the connection.
+ * Events of the connection.
  *
  * @typedef {object} ConnectionEvents
  * @property {StateChange} state Every change of state.
@@ -171,7 +171,7 @@ export declare class Connection<Events extends object = {}> extends Emitter<Conn
      */
     get state(): State;
     /**
-     * Why the client is in its state.
+     * The reason for the present state.
      *
      * @returns {Reason}
      */

@@ -11,7 +11,7 @@ export declare class Deadline {
     #private;
     /** @param {Timers} timers */
     constructor(timers: Timers);
-    /** Whether it is waited for. */
+    /** True while the timer runs. */
     get set(): boolean;
     /**
      * Waits; a wait that was under way ends without a call.

@@ -1,5 +1,5 @@
 /**
- * What the client needs from the platform, each part replaceable.
+ * The parts of the platform that the client uses, each replaceable.
  *
  * @module
  */
@@ -68,12 +68,12 @@ export type Environment = Required<EnvironmentOptions>;
  * @property {(timer: any) => void} clearTimeout
  */
 /**
- * Where `online` and `offline` events come from.
+ * The source of `online` and `offline` events.
  *
  * @typedef {Pick<EventTarget, 'addEventListener' | 'removeEventListener'>} Network
  */
 /**
- * What becomes visible and hidden, as a `document` does.
+ * A page that becomes visible and hidden, as a `document` does.
  *
  * @typedef {Network & { readonly visibilityState: string }} Page
  */

@@ -1,5 +1,5 @@
 /**
- * What can go wrong on the client's side.
+ * Errors, on the client's side and on the wire.
  *
  * @module
  */

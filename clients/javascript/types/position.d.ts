@@ -1,5 +1,5 @@
 /**
- * How far a stream has been read.
+ * Positions in streams.
  *
  * @module
  */
@@ -47,7 +47,7 @@ export type Answer = {
  * @property {number} [to] Offset of the last.
  */
 /**
- * Why there is a gap. `epoch`: the server lost the stream and began a new one. `history`: it does
+ * The reason for a gap. `epoch`: the server lost the stream and began a new one. `history`: it does
  * not remember, or not hand out, so many. `ahead`: the position is later than the stream.
  * `slow`: it could not send fast enough. `skipped`: offsets were left out without a word.
  * `unknown`: the server keeps no positions.
@@ -55,7 +55,7 @@ export type Answer = {
  * @typedef {'epoch' | 'history' | 'ahead' | 'slow' | 'skipped' | 'unknown'} GapReason
  */
 /**
- * What the server says about a position when it lets a client in.
+ * The answer of the server to a position, when it lets a client in.
  *
  * @typedef {object} Answer
  * @property {unknown} [epoch]
@@ -65,7 +65,7 @@ export type Answer = {
  * @property {unknown} [latest]
  */
 /**
- * How far a stream has been read, across connections.
+ * The position of a reader in a stream, across connections.
  */
 export declare class Position {
     #private;
@@ -74,7 +74,7 @@ export declare class Position {
      */
     constructor(since?: Since | null);
     /**
-     * Where the next connection goes on, if the server has told.
+     * The position at which the next connection goes on, if the server has told.
      *
      * @returns {Since | null}
      */

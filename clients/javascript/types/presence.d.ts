@@ -1,5 +1,5 @@
 /**
- * Who is in a channel.
+ * Presence in a channel.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export type PresenceEvents = {
  * @property {ClientError} refused The server refuses, as for a channel that has no presence.
  */
 /**
- * Who is in a channel, with their devices: a list that stays true across lost connections.
+ * The members of a channel with their devices: a list that stays true across lost connections.
  *
  * @example
  * const presence = new Presence(live, 'presence-room-7');

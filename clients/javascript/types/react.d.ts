@@ -33,7 +33,7 @@ import type { ChatMessage, PresenceMember, Update, User } from './wire.js';
  */
 export declare function useClient<C extends Client<any>>(make: () => C): C;
 /**
- * Where a client stands.
+ * The state of a client, and the reason for it.
  *
  * @param {Client<any>} client
  * @returns {{ state: State, reason: Reason }}
@@ -65,7 +65,7 @@ export declare function useSubscription(live: LiveClient, channel: string, liste
     state: SubscriptionState;
 };
 /**
- * Who is in a channel. Subscribes to it while the component is there.
+ * The members of a channel. Subscribes to it while the component is there.
  *
  * @param {LiveClient} live
  * @param {string} channel

@@ -117,7 +117,7 @@ export declare class Requests {
     /** @param {RequestsOptions} options */
     constructor(options: RequestsOptions);
     get supported(): boolean | null;
-    /** Whether an answer is due on the present connection. */
+    /** True while an answer is due. */
     get waiting(): boolean;
     /** A name for a message that no other has. */
     newId(): string;

@@ -1,5 +1,5 @@
 /**
- * Where a client stands, and why.
+ * The states of a client, and the reasons for them.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export declare const State: Readonly<{
 export type State = (typeof State)[keyof typeof State];
 /** @typedef {(typeof State)[keyof typeof State]} State */
 /**
- * Why a client is in its state. The comment names the state it leads to.
+ * The reasons for a state. The comment names the state that each leads to.
  */
 export declare const Reason: Readonly<{
     /** Closed: `connect()` was never called. */

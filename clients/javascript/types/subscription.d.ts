@@ -102,8 +102,8 @@ export declare class Subscription extends Emitter<SubscriptionEvents> {
      */
     get state(): SubscriptionState;
     /**
-     * How far the channel was received, if the server keeps positions: where another subscription
-     * can go on, also that of another page.
+     * The position up to which the channel was received, if the server keeps positions: another
+     * subscription can go on there, also that of another page.
      *
      * @returns {Since | null}
      */

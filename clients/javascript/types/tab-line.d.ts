@@ -29,7 +29,7 @@ export type Request = {
     cancelled?: boolean;
 };
 /**
- * One connection, and the sockets of tabs that it stands for.
+ * A connection to the server, and the sockets of tabs that it stands for.
  *
  * To the server it looks like one client: channels are subscribed once, and left with the last
  * tab that listens. A tab that comes with a position of its own makes the hub subscribe anew from

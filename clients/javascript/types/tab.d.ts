@@ -1,5 +1,5 @@
 /**
- * One of the tabs that share a connection.
+ * A tab among those that share a connection.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export type TabMessage = {
 /** @import { WebSocketConstructor } from './environment.js' */
 /** @import { SharedSocket } from './shared-socket.js' */
 /**
- * What tabs say to each other. `to` is absent where it concerns everybody.
+ * A message between tabs. `to` is absent where it concerns everybody.
  *
  * @typedef {object} TabMessage
  * @property {'open' | 'send' | 'close' | 'opened' | 'message' | 'closed' | 'error' | 'leader'} kind

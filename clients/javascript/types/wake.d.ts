@@ -1,5 +1,5 @@
 /**
- * What the platform tells: the network comes and goes, pages sleep, machines too.
+ * Events of the platform: the network comes and goes, pages sleep, machines too.
  *
  * @module
  */

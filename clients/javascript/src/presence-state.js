@@ -1,5 +1,5 @@
 /**
- * Who is there: a snapshot, and the changes since.
+ * The state of presence: a snapshot, and the changes since.
  *
  * @module
  */
@@ -13,7 +13,7 @@ const HELD = 1_000;
  * The members of a channel, put together from what the server sends, in whichever order it
  * comes: changes that are older than the snapshot are left out, newer ones wait for it.
  */
-export class PresenceList {
+export class PresenceState {
   /** @type {Map<UserId, PresenceMember>} */
   #members = new Map();
   /** The version of what is known; `null` while a snapshot is waited for. @type {number | null} */
@@ -32,7 +32,7 @@ export class PresenceList {
     return this.#list;
   }
 
-  /** What is known may be old: the next snapshot replaces it. */
+  /** Marks the list as old: the next snapshot replaces it. */
   forget() {
     this.#version = null;
     this.#held = [];

@@ -1,5 +1,5 @@
 /**
- * Who is there: a snapshot, and the changes since.
+ * The state of presence: a snapshot, and the changes since.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { PresenceDiff, PresenceMember, PresenceSnapshot } from './wire.js';
  * The members of a channel, put together from what the server sends, in whichever order it
  * comes: changes that are older than the snapshot are left out, newer ones wait for it.
  */
-export declare class PresenceList {
+export declare class PresenceState {
     #private;
     /**
      * The members, in the order in which they came. The same array until something changes.
@@ -16,7 +16,7 @@ export declare class PresenceList {
      * @returns {readonly PresenceMember[]}
      */
     get list(): readonly PresenceMember[];
-    /** What is known may be old: the next snapshot replaces it. */
+    /** Marks the list as old: the next snapshot replaces it. */
     forget(): void;
     /**
      * @param {PresenceSnapshot} snapshot
