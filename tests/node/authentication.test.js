@@ -34,14 +34,14 @@ for (const endpoint of ['/private-chat/den', '/chat/den', '/live']) {
   describe(endpoint, () => {
     test('a client without a token is told so and closed with 1008', async () => {
       const socket = await Socket.connect(server.ws(endpoint));
-      assert.deepEqual(await socket.json(), { type: 'error', message: 'Authentication required' });
+      assert.deepEqual(await socket.json(), { type: 'error', code: 'authentication-required', message: 'Authentication required' });
       assert.deepEqual(await socket.closed(), { code: 1008, reason: 'Authentication required' });
     });
 
     for (const [name, bad] of Object.entries(BAD_TOKENS)) {
       test(`a token ${name} is told to be invalid and its client closed with 1008`, async () => {
         const socket = await Socket.connect(`${server.ws(endpoint)}?token=${bad}`);
-        assert.deepEqual(await socket.json(), { type: 'error', message: 'Invalid token' });
+        assert.deepEqual(await socket.json(), { type: 'error', code: 'invalid-token', message: 'Invalid token' });
         assert.deepEqual(await socket.closed(), { code: 1008, reason: 'Invalid token' });
       });
     }
@@ -61,7 +61,7 @@ test('the token may come in the header, and the one in the query goes first', as
   const badHeader = await Socket.connect(server.ws('/private-chat/header'), {
     headers: { authorization: 'Bearer nonsense' },
   });
-  assert.deepEqual(await badHeader.json(), { type: 'error', message: 'Invalid token' });
+  assert.deepEqual(await badHeader.json(), { type: 'error', code: 'invalid-token', message: 'Invalid token' });
 });
 
 test('the members of a private room see who says what, who comes and who goes', async () => {
@@ -87,7 +87,7 @@ test('the members of a private room see who says what, who comes and who goes', 
   }
 
   bob.send('no json');
-  assert.deepEqual(await bob.json(), { type: 'error', message: 'Invalid message format' });
+  assert.deepEqual(await bob.json(), { type: 'error', code: 'invalid-format', message: 'Invalid message format' });
 
   const left = { type: 'user-left', message: 'User left room lounge', userCount: 1 };
   await bob.close();

@@ -147,7 +147,7 @@ test('a private message finds a user whose id is a number', async () => {
   assert.deepEqual(await ada.json(), { type: 'private-message-sent', to: 2, text: 'psst' });
   // As in the guide, a number and its text are two ids.
   ada.send({ type: 'private', targetUserId: '2', text: 'psst' });
-  assert.deepEqual(await ada.json(), { type: 'error', message: 'User not found or offline' });
+  assert.deepEqual(await ada.json(), { type: 'error', code: 'user-offline', message: 'User not found or offline' });
 });
 
 test('a private message to somebody who is not connected is an error', async () => {
@@ -158,29 +158,32 @@ test('a private message to somebody who is not connected is an error', async () 
   assert.equal((await ada.json()).type, 'user-left');
   for (const targetUserId of ['zoe', 'nobody']) {
     ada.send({ type: 'private', targetUserId, text: 'hello?' });
-    assert.deepEqual(await ada.json(), { type: 'error', message: 'User not found or offline' });
+    assert.deepEqual(await ada.json(), { type: 'error', code: 'user-offline', message: 'User not found or offline' });
   }
 });
 
 test('what cannot be understood is answered to the sender, who stays', async () => {
   const { ada, bob } = await pair('babel');
+  const UNKNOWN = { type: 'error', code: 'unknown-type', message: 'Unknown message type' };
+  const INVALID = { type: 'error', code: 'invalid-format', message: 'Invalid message format' };
+  /** @type {[string, object][]} */
   const cases = [
-    ['{"type":"dance"}', 'Unknown message type'],
-    ['{"type":"Chat","text":"x"}', 'Unknown message type'],
-    ['{"text":"no type"}', 'Unknown message type'],
-    ['{"type":7}', 'Unknown message type'],
-    ['{no json', 'Invalid message format'],
-    ['', 'Invalid message format'],
-    ['null', 'Invalid message format'],
-    ['7', 'Invalid message format'],
-    ['[{"type":"chat","text":"x"}]', 'Invalid message format'],
-    ['"chat"', 'Invalid message format'],
-    ['{"type":"chat"}', 'Invalid message format'],
-    ['{"type":"chat","text":7}', 'Invalid message format'],
+    ['{"type":"dance"}', UNKNOWN],
+    ['{"type":"Chat","text":"x"}', UNKNOWN],
+    ['{"text":"no type"}', UNKNOWN],
+    ['{"type":7}', UNKNOWN],
+    ['{no json', INVALID],
+    ['', INVALID],
+    ['null', INVALID],
+    ['7', INVALID],
+    ['[{"type":"chat","text":"x"}]', INVALID],
+    ['"chat"', INVALID],
+    ['{"type":"chat"}', INVALID],
+    ['{"type":"chat","text":7}', INVALID],
   ];
-  for (const [sent, message] of cases) {
+  for (const [sent, refusal] of cases) {
     ada.send(sent);
-    assert.deepEqual(await ada.json(), { type: 'error', message }, sent);
+    assert.deepEqual(await ada.json(), refusal, sent);
   }
   ada.send({ type: 'chat', text: 'still here' });
   assert.equal((await bob.json()).text, 'still here');
@@ -194,12 +197,12 @@ test('a flood of messages is refused in part, and the connection stays', async (
   }
   // Nobody else is there to see her type: what comes is the refusals, then the answer to this.
   const { retryAfterMs, ...refusal } = await socket.json();
-  assert.deepEqual(refusal, { type: 'error', message: 'Rate limit exceeded' });
+  assert.deepEqual(refusal, { type: 'error', code: 'rate-limited', message: 'Rate limit exceeded' });
   assert.ok(retryAfterMs > 0 && retryAfterMs <= 1000, `${retryAfterMs}`);
   for (;;) {
     socket.send(JSON.stringify({ type: 'chat', text: 'still here' }));
     const answer = await socket.json();
     if (answer.type === 'chat-message') break;
-    assert.equal(answer.message, 'Rate limit exceeded');
+    assert.equal(answer.code, 'rate-limited');
   }
 });

@@ -93,7 +93,7 @@ test('a private message is delivered and confirmed, or refused', async () => {
     text: 'psst',
   });
   ada.sendPrivate('nobody', '?');
-  assert.deepEqual(await errors.next(), { type: 'error', message: 'User not found or offline' });
+  assert.deepEqual(await errors.next(), { type: 'error', code: 'user-offline', message: 'User not found or offline' });
   ada.disconnect();
   bob.disconnect();
 });
@@ -221,6 +221,7 @@ test('what is said while the connection breaks is confirmed, and said once', asy
 
   await assert.rejects(chat.request({ type: 'private', targetUserId: 'nobody', text: 'psst' }), {
     code: 'refused',
+    refusal: 'user-offline',
     message: 'User not found or offline',
   });
   chat.disconnect();
@@ -238,7 +239,7 @@ test('what is dropped, as it is too much at once, is said once all the same, and
   ada.connect();
   const texts = Array.from({ length: 260 }, (_, i) => `n ${i + 1}`);
   await Promise.all(texts.map((text) => ada.say(text)));
-  assert.equal((await errors.next()).message, 'Rate limit exceeded');
+  assert.equal((await errors.next()).code, 'rate-limited');
   assert.deepEqual(said.map(({ text }) => text).sort(), [...texts].sort());
 
   const { messages, more } = await ada.history(said[200].offset, 20);

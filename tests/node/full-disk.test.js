@@ -84,8 +84,8 @@ test('on a full disk publishing fails, and nothing else', LINUX_ONLY, async () =
 
   limitFiles('4096');
   for (const text of ['not stored', 'not stored either']) {
-    const { type, message } = await say(ada, text);
-    assert.deepEqual([type, message], ['error', 'Message could not be stored']);
+    const { type, code } = await say(ada, text);
+    assert.deepEqual([type, code], ['error', 'not-stored']);
   }
   const { status, body } = await publish('second');
   assert.equal(status, 503, JSON.stringify(body));

@@ -152,16 +152,19 @@ test('unsubscribing from what was never subscribed to is confirmed too', async (
 
 test('what cannot be understood is answered', async () => {
   const socket = await connect();
+  const UNKNOWN = { type: 'error', code: 'unknown-type', message: 'Unknown message type' };
+  const INVALID = { type: 'error', code: 'invalid-format', message: 'Invalid message format' };
+  /** @type {[string, object][]} */
   const cases = [
-    ['{"type":"publish","channel":"posts"}', 'Unknown message type'],
-    ['{}', 'Unknown message type'],
-    ['{no json', 'Invalid message format'],
-    ['[]', 'Invalid message format'],
-    ['{"type":"subscribe"}', 'Invalid message format'],
+    ['{"type":"publish","channel":"posts"}', UNKNOWN],
+    ['{}', UNKNOWN],
+    ['{no json', INVALID],
+    ['[]', INVALID],
+    ['{"type":"subscribe"}', INVALID],
   ];
-  for (const [sent, message] of cases) {
+  for (const [sent, refusal] of cases) {
     socket.send(sent);
-    assert.deepEqual(await socket.json(), { type: 'error', message }, sent);
+    assert.deepEqual(await socket.json(), refusal, sent);
   }
 });
 
@@ -183,10 +186,10 @@ test('the API asks for a token and takes none that is bad', async () => {
   for (const [method, path, body] of requests) {
     const without = await server.request(method, path, { body });
     assert.equal(without.status, 401, `${method} ${path}`);
-    assert.deepEqual(without.body, { type: 'error', message: 'Authentication required' });
+    assert.deepEqual(without.body, { type: 'error', code: 'authentication-required', message: 'Authentication required' });
     const bad = await server.request(method, path, { body, token: 'your-jwt-token' });
     assert.equal(bad.status, 401, `${method} ${path}`);
-    assert.deepEqual(bad.body, { type: 'error', message: 'Invalid token' });
+    assert.deepEqual(bad.body, { type: 'error', code: 'invalid-token', message: 'Invalid token' });
   }
 });
 

@@ -12,6 +12,7 @@ after(() => server.stop());
 
 const INVALID_TYPE = {
   type: 'error',
+  code: 'invalid-format',
   message: 'Invalid message format',
   details: 'Invalid message type',
 };
@@ -42,7 +43,7 @@ test('what is no JSON is answered with what the parser said', async () => {
   for (const sent of ['{no json', '', '{"type":"x"']) {
     socket.send(sent);
     const { details, ...answer } = await socket.json();
-    assert.deepEqual(answer, { type: 'error', message: 'Invalid message format' }, sent);
+    assert.deepEqual(answer, { type: 'error', code: 'invalid-format', message: 'Invalid message format' }, sent);
     assert.equal(typeof details, 'string', sent);
     assert.notEqual(details, 'Invalid message type', sent);
   }
@@ -51,7 +52,7 @@ test('what is no JSON is answered with what the parser said', async () => {
 /** @param {Socket} socket */
 async function assertRefused(socket) {
   const { retryAfterMs, ...answer } = await socket.json();
-  assert.deepEqual(answer, { type: 'error', message: 'Rate limit exceeded' });
+  assert.deepEqual(answer, { type: 'error', code: 'rate-limited', message: 'Rate limit exceeded' });
   // The first of the 60 was just now.
   assert.ok(Number.isInteger(retryAfterMs) && retryAfterMs > 30_000 && retryAfterMs <= 60_000, `${retryAfterMs}`);
 }

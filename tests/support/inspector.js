@@ -69,16 +69,16 @@ export class Inspector {
     this.requests.push(`${request.method()} ${pathname}`);
     const json = (/** @type {unknown} */ body, status = 200) => route.fulfill({ status, json: body });
     if (access === 'none') return route.fulfill({ status: 404 });
-    if (this.failing !== 0) return json({ message: 'the broker failed' }, this.failing);
+    if (this.failing !== 0) return json({ code: 'unavailable', message: 'the broker failed' }, this.failing);
     const bearer = (await request.headerValue('authorization'))?.replace('Bearer ', '');
     if (pathname === '/api/inspect') return json({ access });
     if (pathname === '/api/inspect/token') {
-      if (access === 'key' && bearer !== ADMIN_KEY) return json({ message: 'Invalid key' }, 401);
+      if (access === 'key' && bearer !== ADMIN_KEY) return json({ code: 'invalid-token', message: 'Invalid key' }, 401);
       const token = `ticket-${(this.#tickets += 1)}`;
       this.#valid.add(token);
       return json({ token, expiresAt: new Date(Date.now() + lifetimeMs).toISOString() }, 201);
     }
-    if (!this.#valid.has(bearer ?? '')) return json({ message: 'Invalid token' }, 401);
+    if (!this.#valid.has(bearer ?? '')) return json({ code: 'invalid-token', message: 'Invalid token' }, 401);
     switch (pathname) {
       case '/api/inspect/metrics':
         return json({ samples });
@@ -108,7 +108,7 @@ export class Inspector {
   #accept(socket) {
     const { pathname, searchParams } = new URL(socket.url());
     if (!this.#valid.has(searchParams.get('token') ?? '')) {
-      socket.send(JSON.stringify({ type: 'error', message: 'Invalid token' }));
+      socket.send(JSON.stringify({ type: 'error', code: 'invalid-token', message: 'Invalid token' }));
       void socket.close({ code: 1008, reason: 'Invalid token' });
       return;
     }

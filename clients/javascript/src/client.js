@@ -320,8 +320,8 @@ export class Client extends Connection {
       if (current()) this.#renewAt(Date.parse(expiresAt) || expiryOf(token));
     } catch (error) {
       if (!current()) return;
-      const { code, message } = /** @type {Partial<ClientError>} */ (error ?? {});
-      if (code === 'unauthorized' || message === 'Invalid token') {
+      const { code, refusal } = /** @type {Partial<ClientError>} */ (error ?? {});
+      if (code === 'unauthorized' || refusal === 'invalid-token') {
         this.fail('unauthorized', { error: /** @type {ClientError} */ (error) });
       } else if (code !== 'refused') {
         this.#renewAt(expiry);

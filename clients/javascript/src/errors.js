@@ -5,7 +5,9 @@
  */
 
 /**
- * The values of `ClientError.code`.
+ * The codes of errors: first the client's own, which are those of `ClientError.code`, then the
+ * server's, which are those of `ErrorMessage.code`, of HTTP answers and of `ClientError.refusal`. A
+ * newer server may send further ones, an older one none.
  */
 export const ErrorCode = /* @__PURE__ */ Object.freeze({
   /** The platform has no WebSocket and none was passed in. */
@@ -18,7 +20,7 @@ export const ErrorCode = /* @__PURE__ */ Object.freeze({
   InvalidMessage: 'invalid-message',
   /** The transport reported an error; `cause` holds it where the platform tells. */
   Transport: 'transport',
-  /** The server refuses a request; `cause` is its answer. */
+  /** The server refuses a request; `refusal` is its code, `cause` its answer. */
   Refused: 'refused',
   /** No answer to a request in time. Whether it was executed is not known, if it went out. */
   Timeout: 'timeout',
@@ -40,9 +42,62 @@ export const ErrorCode = /* @__PURE__ */ Object.freeze({
    * client for good: its state becomes `failed` with the reason `unauthorized`.
    */
   Unauthorized: 'unauthorized',
+
+  /** The server: there was no token. */
+  AuthenticationRequired: 'authentication-required',
+  /** The server does not accept the token. */
+  InvalidToken: 'invalid-token',
+  /** The server: the token has expired. */
+  TokenExpired: 'token-expired',
+  /** The server: no JSON object, or fields that do not fit. */
+  InvalidFormat: 'invalid-format',
+  /** The server does not know a message of this type. */
+  UnknownType: 'unknown-type',
+  /** The server: a name that no channel or room can have. */
+  InvalidName: 'invalid-name',
+  /** The server: this connection has as many channels as it may have. */
+  TooManyChannels: 'too-many-channels',
+  /** The server: this user may not subscribe to the channel. */
+  SubscribeRefused: 'subscribe-refused',
+  /** The server: this user may not publish in the channel. */
+  PublishRefused: 'publish-refused',
+  /** The server: only subscribers may do this. */
+  NotSubscribed: 'not-subscribed',
+  /** The server: the channel has no presence. */
+  NoPresence: 'no-presence',
+  /** The server: too many bytes. */
+  TooLarge: 'too-large',
+  /** The server: too many messages; again after `retryAfterMs`. */
+  RateLimited: 'rate-limited',
+  /** The server: another request had this `id`. */
+  IdReused: 'id-reused',
+  /** The server: a number that JavaScript cannot represent exactly, as an id. */
+  IdNotExact: 'id-not-exact',
+  /** The server: the recipient is not connected. */
+  UserOffline: 'user-offline',
+  /** The server could not keep the message; it was not executed. */
+  NotStored: 'not-stored',
+  /** The server cannot do it now. */
+  Unavailable: 'unavailable',
+  /** The server does not know whether it was executed. */
+  InDoubt: 'in-doubt',
+  /** The server: an operator ended the connection. */
+  Disconnected: 'disconnected',
+  /** The server: there is no such thing. */
+  NotFound: 'not-found',
+  /** The server: not for this user. */
+  Forbidden: 'forbidden',
+  /** The server failed. */
+  Internal: 'internal',
 });
 
 /** @typedef {(typeof ErrorCode)[keyof typeof ErrorCode]} ErrorCode */
+
+/**
+ * A code of the server; newer servers may have further ones.
+ *
+ * @typedef {ErrorCode | (string & {})} WireCode
+ */
 
 /**
  * @param {boolean} valid
@@ -59,7 +114,7 @@ export class ClientError extends Error {
   /**
    * @param {ErrorCode} code
    * @param {string} message
-   * @param {{ cause?: unknown }} [options]
+   * @param {{ cause?: any }} [options]
    */
   constructor(code, message, options) {
     super(message, options);
@@ -71,5 +126,12 @@ export class ClientError extends Error {
      * @type {ErrorCode}
      */
     this.code = code;
+    /**
+     * The code of the server, where it refuses a request and tells one.
+     *
+     * @readonly
+     * @type {WireCode | undefined}
+     */
+    this.refusal = code === 'refused' ? options?.cause?.code : undefined;
   }
 }

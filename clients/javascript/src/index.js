@@ -23,6 +23,7 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./connection.js').StateChange} StateChange */
 /** @typedef {import('./environment.js').WebSocketConstructor} WebSocketConstructor */
 /** @typedef {import('./environment.js').WebSocketLike} WebSocketLike */
+/** @typedef {import('./errors.js').WireCode} WireCode */
 /** @typedef {import('./live-client.js').LiveClientOptions} LiveClientOptions */
 /** @typedef {import('./message.js').WireMessage} WireMessage */
 /** @typedef {import('./position.js').Gap} Gap */

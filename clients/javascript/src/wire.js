@@ -4,6 +4,8 @@
  * @module
  */
 
+/** @import { WireCode } from './errors.js' */
+
 /**
  * @typedef {string | number} UserId As in the user's token.
  */
@@ -93,8 +95,11 @@
  *
  * @typedef {object} ErrorMessage
  * @property {'error'} type
- * @property {string} message
+ * @property {string} message In English, for people.
+ * @property {WireCode} [code] For programs. Older servers tell none.
  * @property {string} [details]
+ * @property {number} [retryAfterMs] The time after which it may be tried again.
+ * @property {string} [id] That of the refused message.
  */
 
 /**

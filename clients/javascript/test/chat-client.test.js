@@ -86,7 +86,7 @@ describe('the interface of the guide', () => {
     w.socket.receive(said(1, ada, 'hello'));
     w.socket.receive({ type: 'user-joined', user: bob, userCount: 2 });
     w.socket.receive({ type: 'user-left', user: bob, userCount: 1 });
-    w.socket.receive({ type: 'error', message: 'Unknown message type' });
+    w.socket.receive({ type: 'error', code: 'unknown-type', message: 'Unknown message type' });
     w.socket.receive({ type: 'typing', user: bob, isTyping: true });
     assert.deepEqual(displayed, [
       ['message', said(1, ada, 'hello')],

@@ -297,7 +297,7 @@ describe('positions', () => {
     const secret = live.subscribe('secret');
     const other = live.subscribe('other');
     const refusals = record(secret, 'refused');
-    w.socket.receive({ type: 'error', message: 'Forbidden channel', id: w.socket.sent[0].id });
+    w.socket.receive({ type: 'error', code: 'subscribe-refused', message: 'Forbidden channel', id: w.socket.sent[0].id });
     assert.equal(secret.state, 'refused');
     assert.equal(other.state, 'subscribing');
     assert.deepEqual(refusals.map(({ code, message }) => [code, message]), [['refused', 'Forbidden channel']]);
@@ -308,8 +308,8 @@ describe('positions', () => {
   test('an error that answers no subscription refuses none', () => {
     const { w, live } = connected();
     const posts = live.subscribe('posts');
-    w.socket.receive({ type: 'error', message: 'Unknown message type' });
-    w.socket.receive({ type: 'error', message: 'Unknown message type', id: 'foreign' });
+    w.socket.receive({ type: 'error', code: 'unknown-type', message: 'Unknown message type' });
+    w.socket.receive({ type: 'error', code: 'unknown-type', message: 'Unknown message type', id: 'foreign' });
     assert.equal(posts.state, 'subscribing');
   });
 

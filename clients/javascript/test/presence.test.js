@@ -127,7 +127,7 @@ describe('presence', () => {
     const refusals = record(posts, 'refused');
     const errors = record(live, 'error');
     w.socket.receive({ type: 'subscribed', channel: 'posts', id: w.socket.sent[0].id, epoch: 'e', offset: 0 });
-    w.socket.receive({ type: 'error', message: 'No presence in this channel', id: w.socket.sent[1].id });
+    w.socket.receive({ type: 'error', code: 'no-presence', message: 'No presence in this channel', id: w.socket.sent[1].id });
     await settled();
     assert.deepEqual(refusals.map(({ message }) => message), ['No presence in this channel']);
     assert.deepEqual(errors, []);

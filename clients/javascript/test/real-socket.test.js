@@ -106,14 +106,14 @@ test('a connection cut without a close frame is noticed, and made again', async 
 
 test('a refused token is final', async () => {
   server.on('connection', (socket) => {
-    socket.send(JSON.stringify({ type: 'error', message: 'Invalid token' }));
+    socket.send(JSON.stringify({ type: 'error', code: 'invalid-token', message: 'Invalid token' }));
     socket.close(1008, 'Invalid token');
   });
   const client = new Client(address(), fast);
   const error = next(client, 'error');
   const failed = reaches(client, State.Failed);
   start(client);
-  assert.deepEqual(await error, { type: 'error', message: 'Invalid token' });
+  assert.deepEqual(await error, { type: 'error', code: 'invalid-token', message: 'Invalid token' });
   assert.deepEqual(await failed, {
     state: 'failed',
     previous: 'connected',

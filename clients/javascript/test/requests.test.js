@@ -54,9 +54,9 @@ describe('a request', () => {
     const errors = record(client, 'error');
     const messages = record(client, 'message');
     const request = client.request({ type: 'a' });
-    const answer = { type: 'error', id: w.socket.sent[0].id, message: 'No such thing', retryAfterMs: 7 };
+    const answer = { type: 'error', id: w.socket.sent[0].id, code: 'not-found', message: 'No such thing' };
     w.socket.receive(answer);
-    await assert.rejects(request, { code: 'refused', message: 'No such thing', cause: answer });
+    await assert.rejects(request, { code: 'refused', refusal: 'not-found', message: 'No such thing', cause: answer });
     assert.deepEqual(errors, []);
     assert.deepEqual(messages, [answer]);
   });
@@ -136,7 +136,7 @@ describe('a request', () => {
     const [{ id: a }, { id: b }] = w.socket.sent;
     w.socket.receive({ type: 'ack', id: a });
     await first;
-    w.socket.receive({ type: 'error', message: 'Rate limit exceeded', retryAfterMs: 700 });
+    w.socket.receive({ type: 'error', code: 'rate-limited', message: 'Rate limit exceeded', retryAfterMs: 700 });
     w.clock.advance(699);
     assert.equal(w.socket.sent.length, 3);
     w.clock.advance(1);
@@ -144,7 +144,7 @@ describe('a request', () => {
     assert.equal(await outcome(question), 'open');
 
     // What is lost with the connection is a matter of the next one.
-    w.socket.receive({ type: 'error', message: 'Rate limit exceeded', retryAfterMs: 700 });
+    w.socket.receive({ type: 'error', code: 'rate-limited', message: 'Rate limit exceeded', retryAfterMs: 700 });
     w.socket.end(1006);
     w.clock.advance(700);
     assert.equal(w.sockets[0].sent.length, 4);

@@ -109,16 +109,29 @@ describe('a token function', () => {
     const { w, live } = await connected();
     w.clock.advance(540_000);
     await settled();
-    w.socket.receive({ type: 'error', id: refreshes(w)[0].id, message: 'Invalid token' });
+    w.socket.receive({ type: 'error', id: refreshes(w)[0].id, code: 'invalid-token', message: 'Invalid token' });
     await settled();
     assert.equal(live.reason, 'unauthorized');
+  });
+
+  test('whose token is refused without a code goes on until the server ends the connection', async () => {
+    const { w, live, made } = await connected();
+    w.clock.advance(540_000);
+    await settled();
+    w.socket.receive({ type: 'error', id: refreshes(w)[0].id, message: 'Invalid token' });
+    await settled();
+    assert.equal(live.state, 'connected');
+    w.socket.end(1008, 'Token expired');
+    w.clock.advance(500);
+    assert.equal(made.length, 3);
+    assert.equal(live.state, 'connecting');
   });
 
   test('whose token a server cannot take on an open connection is asked for the next one', async () => {
     const { w, live, made } = await connected();
     w.clock.advance(540_000);
     await settled();
-    w.socket.receive({ type: 'error', id: refreshes(w)[0].id, message: 'Unknown message type' });
+    w.socket.receive({ type: 'error', id: refreshes(w)[0].id, code: 'unknown-type', message: 'Unknown message type' });
     await settled();
     w.clock.advance(60_000);
     await settled();

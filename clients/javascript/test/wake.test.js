@@ -44,7 +44,7 @@ describe('a page that is shown again', () => {
     w.show(true);
     const { type, id } = w.socket.sent.at(-1);
     assert.equal(type, 'ping');
-    w.socket.receive({ type: 'error', id, message: 'Unknown message type' });
+    w.socket.receive({ type: 'error', id, code: 'unknown-type', message: 'Unknown message type' });
     w.clock.advance(20_000);
     assert.equal(client.state, 'connected');
     assert.deepEqual(errors, [], 'the answer is nobody’s error');

@@ -4,7 +4,9 @@
  * @module
  */
 /**
- * The values of `ClientError.code`.
+ * The codes of errors: first the client's own, which are those of `ClientError.code`, then the
+ * server's, which are those of `ErrorMessage.code`, of HTTP answers and of `ClientError.refusal`. A
+ * newer server may send further ones, an older one none.
  */
 export declare const ErrorCode: Readonly<{
     /** The platform has no WebSocket and none was passed in. */
@@ -17,7 +19,7 @@ export declare const ErrorCode: Readonly<{
     InvalidMessage: "invalid-message";
     /** The transport reported an error; `cause` holds it where the platform tells. */
     Transport: "transport";
-    /** The server refuses a request; `cause` is its answer. */
+    /** The server refuses a request; `refusal` is its code, `cause` its answer. */
     Refused: "refused";
     /** No answer to a request in time. Whether it was executed is not known, if it went out. */
     Timeout: "timeout";
@@ -39,9 +41,61 @@ export declare const ErrorCode: Readonly<{
      * client for good: its state becomes `failed` with the reason `unauthorized`.
      */
     Unauthorized: "unauthorized";
+    /** The server: there was no token. */
+    AuthenticationRequired: "authentication-required";
+    /** The server does not accept the token. */
+    InvalidToken: "invalid-token";
+    /** The server: the token has expired. */
+    TokenExpired: "token-expired";
+    /** The server: no JSON object, or fields that do not fit. */
+    InvalidFormat: "invalid-format";
+    /** The server does not know a message of this type. */
+    UnknownType: "unknown-type";
+    /** The server: a name that no channel or room can have. */
+    InvalidName: "invalid-name";
+    /** The server: this connection has as many channels as it may have. */
+    TooManyChannels: "too-many-channels";
+    /** The server: this user may not subscribe to the channel. */
+    SubscribeRefused: "subscribe-refused";
+    /** The server: this user may not publish in the channel. */
+    PublishRefused: "publish-refused";
+    /** The server: only subscribers may do this. */
+    NotSubscribed: "not-subscribed";
+    /** The server: the channel has no presence. */
+    NoPresence: "no-presence";
+    /** The server: too many bytes. */
+    TooLarge: "too-large";
+    /** The server: too many messages; again after `retryAfterMs`. */
+    RateLimited: "rate-limited";
+    /** The server: another request had this `id`. */
+    IdReused: "id-reused";
+    /** The server: a number that JavaScript cannot represent exactly, as an id. */
+    IdNotExact: "id-not-exact";
+    /** The server: the recipient is not connected. */
+    UserOffline: "user-offline";
+    /** The server could not keep the message; it was not executed. */
+    NotStored: "not-stored";
+    /** The server cannot do it now. */
+    Unavailable: "unavailable";
+    /** The server does not know whether it was executed. */
+    InDoubt: "in-doubt";
+    /** The server: an operator ended the connection. */
+    Disconnected: "disconnected";
+    /** The server: there is no such thing. */
+    NotFound: "not-found";
+    /** The server: not for this user. */
+    Forbidden: "forbidden";
+    /** The server failed. */
+    Internal: "internal";
 }>;
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
+export type WireCode = ErrorCode | (string & {});
 /** @typedef {(typeof ErrorCode)[keyof typeof ErrorCode]} ErrorCode */
+/**
+ * A code of the server; newer servers may have further ones.
+ *
+ * @typedef {ErrorCode | (string & {})} WireCode
+ */
 /**
  * @param {boolean} valid
  * @throws {ClientError} `invalid-option`
@@ -59,11 +113,18 @@ export declare class ClientError extends Error {
      */
     code: ErrorCode;
     /**
+     * The code of the server, where it refuses a request and tells one.
+     *
+     * @readonly
+     * @type {WireCode | undefined}
+     */
+    refusal: WireCode | undefined;
+    /**
      * @param {ErrorCode} code
      * @param {string} message
-     * @param {{ cause?: unknown }} [options]
+     * @param {{ cause?: any }} [options]
      */
     constructor(code: ErrorCode, message: string, options?: {
-        cause?: unknown;
+        cause?: any;
     });
 }

@@ -21,6 +21,7 @@ export type Retry = import('./connection.js').Retry;
 export type StateChange = import('./connection.js').StateChange;
 export type WebSocketConstructor = import('./environment.js').WebSocketConstructor;
 export type WebSocketLike = import('./environment.js').WebSocketLike;
+export type WireCode = import('./errors.js').WireCode;
 export type LiveClientOptions = import('./live-client.js').LiveClientOptions;
 export type WireMessage = import('./message.js').WireMessage;
 export type Gap = import('./position.js').Gap;
@@ -53,6 +54,7 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./connection.js').StateChange} StateChange */
 /** @typedef {import('./environment.js').WebSocketConstructor} WebSocketConstructor */
 /** @typedef {import('./environment.js').WebSocketLike} WebSocketLike */
+/** @typedef {import('./errors.js').WireCode} WireCode */
 /** @typedef {import('./live-client.js').LiveClientOptions} LiveClientOptions */
 /** @typedef {import('./message.js').WireMessage} WireMessage */
 /** @typedef {import('./position.js').Gap} Gap */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { WireCode } from './errors.js';
 export type UserId = string | number;
 export type User = {
     id: UserId;
@@ -105,8 +106,23 @@ export type PrivateMessageSent = {
 };
 export type ErrorMessage = {
     type: 'error';
+    /**
+     * In English, for people.
+     */
     message: string;
+    /**
+     * For programs. Older servers tell none.
+     */
+    code?: WireCode;
     details?: string;
+    /**
+     * The time after which it may be tried again.
+     */
+    retryAfterMs?: number;
+    /**
+     * That of the refused message.
+     */
+    id?: string;
 };
 export type ChatMessages = {
     "chat-message": ChatMessage;
@@ -217,6 +233,7 @@ export type LiveMessages = {
     "presence-diff": PresenceDiff;
     error: ErrorMessage;
 };
+/** @import { WireCode } from './errors.js' */
 /**
  * @typedef {string | number} UserId As in the user's token.
  */
@@ -296,8 +313,11 @@ export type LiveMessages = {
  *
  * @typedef {object} ErrorMessage
  * @property {'error'} type
- * @property {string} message
+ * @property {string} message In English, for people.
+ * @property {WireCode} [code] For programs. Older servers tell none.
  * @property {string} [details]
+ * @property {number} [retryAfterMs] The time after which it may be tried again.
+ * @property {string} [id] That of the refused message.
  */
 /**
  * @typedef {object} ChatMessages

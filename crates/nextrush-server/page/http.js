@@ -2,7 +2,7 @@
 export const HttpErrorCode = Object.freeze({
   /** The server could not be reached. */
   Unreachable: 'unreachable',
-  /** The token is missing or no longer accepted (401, 403). */
+  /** The token is missing or no longer accepted (401). */
   Unauthorized: 'unauthorized',
   /** The server refused the request; the message says why. */
   Refused: 'refused',
@@ -13,12 +13,13 @@ export class HttpError extends Error {
   /**
    * @param {string} code one of {@link HttpErrorCode}
    * @param {string} message
-   * @param {ErrorOptions} [options]
+   * @param {ErrorOptions & { refusal?: string }} [options] `refusal`: the server's own code, where it tells one
    */
   constructor(code, message, options) {
     super(message, options);
     this.name = 'HttpError';
     this.code = code;
+    this.refusal = options?.refusal;
   }
 }
 
@@ -43,9 +44,9 @@ export async function requestJson(method, path, { token, body } = {}) {
   }
   const answer = await response.json().catch(() => null);
   if (response.ok && answer !== null) return answer;
-  const denied = response.status === 401 || response.status === 403;
-  const code = denied ? HttpErrorCode.Unauthorized : HttpErrorCode.Refused;
-  throw new HttpError(code, reason(answer) ?? `The server answered ${response.status}.`);
+  // 403 is said to somebody who is known, and may not do this.
+  const code = response.status === 401 ? HttpErrorCode.Unauthorized : HttpErrorCode.Refused;
+  throw new HttpError(code, reason(answer) ?? `The server answered ${response.status}.`, { refusal: answer?.code });
 }
 
 /**

@@ -6,6 +6,7 @@ import { el, loadIcons, part, setAttribute } from './dom.js';
 import { InspectView } from './inspect-view.js';
 import { LiveView } from './live-view.js';
 import { PostsApi } from './posts-api.js';
+import { isOfToken, refusalWords } from './refusal.js';
 import { DEFAULT_ROOM, formatRoute, parseRoute } from './route.js';
 import { Session } from './session.js';
 import { SignInView } from './sign-in-view.js';
@@ -97,15 +98,12 @@ function follow(user) {
     if (reason === Reason.TokenRefused) session.refused();
     if (state === State.Failed && reason === Reason.Unauthorized) signedOut();
   });
-  client.on('error', ({ message, details }) => {
-    // The refusal of the token is followed by a close, and that signs out with a word.
-    if (!REFUSED_TOKEN.includes(message)) toasts.error(details ? `${message}: ${details}` : message);
+  client.on('error', (refusal) => {
+    if (!isOfToken(refusal)) toasts.error(refusalWords(refusal));
   });
   client.connect();
   return client;
 }
-
-const REFUSED_TOKEN = ['Authentication required', 'Invalid token', 'Token expired'];
 
 function signedOut() {
   if (!session.identity) return;

@@ -1,4 +1,5 @@
 import { ChatClient, Outbox, Presence, Reason, State } from '/client/index.js';
+import { failureWords, isOfToken, refusalWords } from './refusal.js';
 import { Roster } from './roster.js';
 import { Timeline } from './timeline.js';
 import { Unsent } from './unsent.js';
@@ -207,10 +208,8 @@ export class Room {
     });
     client.on('typing-users', (users) => events.typing(this, users.filter(({ id }) => !sameUser(id, this.#self.id))));
     client.on('restored', ({ message, reply }) => this.#restored(message, reply));
-    client.on('error', ({ message, details }) => {
-      // The refusal of the token is followed by a close, and that signs out with a word.
-      if (message === 'Authentication required' || message === 'Invalid token' || message === 'Token expired') return;
-      events.failed(this, details ? `${message}: ${details}` : message);
+    client.on('error', (refusal) => {
+      if (!isOfToken(refusal)) events.failed(this, refusalWords(refusal));
     });
     client.on('state', ({ state }) => {
       if (state !== State.Connected) this.#wasJoined = false;
@@ -301,23 +300,6 @@ export function gapWords({ from, to, reason }) {
   if (reason === 'epoch') return 'The server began anew here: what was said before it did may be missing';
   if (from === undefined || to === undefined) return 'Messages may be missing here';
   return to === from ? 'One message was missed here' : `${to - from + 1} messages were missed here`;
-}
-
-/**
- * @param {{ code?: string, message: string }} error
- */
-function failureWords({ code, message }) {
-  switch (code) {
-    case 'refused':
-      return message === 'User not found or offline' ? 'Not delivered: the recipient is not here' : `Not sent: ${message}`;
-    case 'unconfirmed':
-    case 'timeout':
-      return 'Perhaps sent: the server did not confirm it in time';
-    case 'overflow':
-      return 'Not sent: too many messages wait already';
-    default:
-      return 'Not sent: this server does not confirm messages';
-  }
 }
 
 /** What the others are told about this device. */

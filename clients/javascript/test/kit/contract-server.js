@@ -31,7 +31,7 @@ export class ContractServer {
     const { pathname, searchParams } = new URL(url, 'ws://server');
     const token = searchParams.get('token');
     if (!token || token === 'bad') {
-      connection.send({ type: 'error', message: 'Invalid token' });
+      connection.send({ type: 'error', code: 'invalid-token', message: 'Invalid token' });
       connection.close(1008, 'Invalid token');
       return { receive() {}, ended() {} };
     }
@@ -193,17 +193,17 @@ export class ContractServer {
         this.#changed(channel, { updated: [session.member] });
         return {};
       case 'refresh':
-        if (message.token === 'bad') return { natural: { type: 'error', message: 'Invalid token' } };
+        if (message.token === 'bad') return { natural: { type: 'error', code: 'invalid-token', message: 'Invalid token' } };
         session.refreshed = message.token;
         return { natural: { type: 'refreshed', expiresAt: new Date(message.token === 'short' ? 0 : LATE).toISOString() } };
       default:
-        return { natural: { type: 'error', message: 'Unknown message type' } };
+        return { natural: { type: 'error', code: 'unknown-type', message: 'Unknown message type' } };
     }
   }
 
   #subscribe(session, channel, since) {
     if (channel === 'secret') {
-      return { natural: { type: 'error', message: 'Forbidden channel' } };
+      return { natural: { type: 'error', code: 'subscribe-refused', message: 'Forbidden channel' } };
     }
     if (session.channels.has(channel)) {
       return { natural: { type: 'error', message: 'Already subscribed' } };

@@ -92,6 +92,9 @@ chat.on('recovered', ({ missed, users }) => missed + users.length);
 
 const stop = new ClientError(ErrorCode.Unauthorized, 'log in again', { cause: 1 });
 
+chat.say('psst').catch(({ refusal }: ClientError) => refusal === ErrorCode.UserOffline || refusal === 'of-a-later-version');
+chat.on('error', ({ code }) => code === ErrorCode.RateLimited);
+
 // @ts-expect-error: no such state
 client.state === 'open';
 // @ts-expect-error: read-only
