@@ -93,7 +93,7 @@ export class ChatClient extends Client {
    * @param {string | number} roomId
    * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt.
    * @param {ChatClientOptions} [options]
-   * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
+   * @throws {ClientError} `invalid-address`, `invalid-option`
    */
   constructor(roomId, token, options = {}) {
     const {

@@ -99,7 +99,7 @@ export class Client extends Connection {
   /**
    * @param {Address} address
    * @param {ClientOptions} [options]
-   * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
+   * @throws {ClientError} `invalid-address`, `invalid-option`
    */
   constructor(address, options = {}) {
     super(address, options);

@@ -9,12 +9,12 @@ import { backoffDelay, backoffOptions } from './backoff.js';
 import { closeReason } from './close-codes.js';
 import { Deadline } from './deadline.js';
 import { Emitter } from './emitter.js';
-import { resolveEnvironment } from './environment.js';
+import { findWebSocket, resolveEnvironment } from './environment.js';
 import { ClientError, checkOptions } from './errors.js';
 import { watchPlatform } from './wake.js';
 
 /** @import { BackoffOptions } from './backoff.js' */
-/** @import { Environment, EnvironmentOptions, WebSocketLike } from './environment.js' */
+/** @import { Environment, EnvironmentOptions, WebSocketConstructor, WebSocketLike } from './environment.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
 /** @import { Reason, State } from './states.js' */
 
@@ -110,6 +110,8 @@ export class Connection extends Emitter {
 
   /** @type {(token: MaybeToken) => string | Promise<string>} */
   #address;
+  /** @type {WebSocketConstructor | undefined} */
+  #WebSocket;
   /** @type {string[] | undefined} */
   #protocols;
   /** @type {Required<BackoffOptions>} */
@@ -144,7 +146,7 @@ export class Connection extends Emitter {
   /**
    * @param {Address} address
    * @param {ConnectionOptions} [options]
-   * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
+   * @throws {ClientError} `invalid-address`, `invalid-option`
    */
   constructor(address, options = {}) {
     super();
@@ -167,6 +169,7 @@ export class Connection extends Emitter {
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#minUptimeMs = minUptimeMs;
     this.maxReconnectAttempts = maxReconnectAttempts;
+    this.#WebSocket = options.WebSocket;
     this.environment = resolveEnvironment(options);
     this.#timer = new Deadline(this.environment.timers);
   }
@@ -199,9 +202,12 @@ export class Connection extends Emitter {
   /**
    * Connects; while waiting for the next attempt, tries at once. Without effect while
    * connecting or connected.
+   *
+   * @throws {ClientError} `no-websocket`
    */
   connect() {
     if (this.#state === 'connecting' || this.#state === 'connected') return;
+    this.#WebSocket = findWebSocket(this.#WebSocket);
     if (!this.#waiting) {
       this.reconnectAttempts = 0;
       this.#failures = 0;
@@ -361,7 +367,8 @@ export class Connection extends Emitter {
     /** @type {WebSocketLike} */
     let socket;
     try {
-      socket = new this.environment.WebSocket(webSocketAddress(address), this.#protocols);
+      const Socket = /** @type {WebSocketConstructor} */ (this.#WebSocket);
+      socket = new Socket(webSocketAddress(address), this.#protocols);
     } catch (error) {
       this.fail('misconfigured', { error: asError(error) });
       return;

@@ -53,27 +53,35 @@ import { ClientError } from './errors.js';
  *   else none. `null`: none.
  */
 
-/** @typedef {Required<EnvironmentOptions>} Environment */
+/** @typedef {Required<Omit<EnvironmentOptions, 'WebSocket'>>} Environment */
 
 /**
  * Fills in what the platform has.
  *
  * @param {EnvironmentOptions} [options]
  * @returns {Environment}
- * @throws {ClientError} `no-websocket`
  */
 export function resolveEnvironment({
-  WebSocket = globalThis.WebSocket ?? installedWebSocket(),
   timers = platformTimers,
   now = Date.now,
   random = Math.random,
   network = platformNetwork(),
   page = globalThis.document ?? null,
 } = {}) {
-  if (typeof WebSocket !== 'function') {
-    throw new ClientError('no-websocket', "no WebSocket: pass { WebSocket } of 'ws'");
-  }
-  return { WebSocket, timers, now, random, network, page };
+  return { timers, now, random, network, page };
+}
+
+/**
+ * The WebSocket to connect with. It is looked for when somebody connects, and not before: a page
+ * that is rendered on a server makes clients there that never connect.
+ *
+ * @param {WebSocketConstructor} [given]
+ * @returns {WebSocketConstructor}
+ * @throws {ClientError} `no-websocket`
+ */
+export function findWebSocket(given = globalThis.WebSocket ?? installedWebSocket()) {
+  if (typeof given === 'function') return given;
+  throw new ClientError('no-websocket', "no WebSocket: pass { WebSocket } of 'ws'");
 }
 
 // Looked up at each call, and called as plain functions: browsers refuse `setTimeout` as a

@@ -57,7 +57,7 @@ export class LiveClient extends Client {
    * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
    *   before the present one expires.
    * @param {LiveClientOptions} [options]
-   * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
+   * @throws {ClientError} `invalid-address`, `invalid-option`
    */
   constructor(token, options = {}) {
     const { server = defaultServer(), path = 'live' } = options;

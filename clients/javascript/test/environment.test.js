@@ -3,7 +3,8 @@ import { afterEach, test } from 'node:test';
 
 import ws from 'ws';
 
-import { resolveEnvironment } from '../src/environment.js';
+import { findWebSocket, resolveEnvironment } from '../src/environment.js';
+import { ChatClient, LiveClient } from '../src/index.js';
 
 // Newer versions of Node have a WebSocket; these tests decide themselves.
 const platformWebSocket = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket');
@@ -20,25 +21,30 @@ afterEach(() => {
 
 test('where the platform has no WebSocket, that of an installed `ws` is found', () => {
   setPlatformWebSocket(undefined);
-  assert.equal(resolveEnvironment().WebSocket, ws);
+  assert.equal(findWebSocket(), ws);
 });
 
-test('without any WebSocket the error says what to pass', (t) => {
+test('without any WebSocket clients can be made, and connecting says what to pass', (t) => {
   setPlatformWebSocket(undefined);
   t.mock.method(process, 'getBuiltinModule', () => undefined);
-  assert.throws(() => resolveEnvironment(), {
+  const chat = new ChatClient('lobby', 'jwt');
+  assert.equal(chat.state, 'closed');
+  const live = new LiveClient('jwt');
+  live.subscribe('posts');
+  assert.throws(() => live.connect(), {
     name: 'ClientError',
     code: 'no-websocket',
     message: /\{ WebSocket \}.*'ws'/,
   });
+  assert.equal(live.state, 'closed');
 });
 
 test("the platform's WebSocket is used, and one that is passed in comes first", () => {
   class Platform {}
   class Passed {}
   setPlatformWebSocket(Platform);
-  assert.equal(resolveEnvironment().WebSocket, Platform);
-  assert.equal(resolveEnvironment({ WebSocket: Passed }).WebSocket, Passed);
+  assert.equal(findWebSocket(), Platform);
+  assert.equal(findWebSocket(Passed), Passed);
 });
 
 test('the network is the page where it has events, and can be switched off', () => {

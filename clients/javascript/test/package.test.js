@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -108,6 +108,42 @@ function run(tool, ...args) {
   });
   assert.equal(status, 0, `${stdout}${stderr}`);
 }
+
+test('the packed package holds all that it exports, and works where it is unpacked', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nextrush-client-pack-'));
+  try {
+    const call = (command, args, cwd) => {
+      const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
+      assert.equal(status, 0, stderr);
+      return stdout;
+    };
+    const [{ filename }] = JSON.parse(call('npm', ['pack', '--json', '--pack-destination', folder], root));
+    const unpacked = join(folder, 'node_modules', 'nextrush-client');
+    mkdirSync(unpacked, { recursive: true });
+    call('tar', ['-xzf', join(folder, filename), '-C', unpacked, '--strip-components=1'], folder);
+    assert.deepEqual(Object.keys(texts(join(unpacked, 'src'))), Object.keys(texts(join(root, 'src'))));
+    assert.deepEqual(Object.keys(texts(join(unpacked, 'types'))), Object.keys(texts(join(root, 'types'))));
+    const { exports } = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8'));
+    for (const paths of Object.values(exports)) {
+      for (const path of Object.values(typeof paths === 'string' ? { paths } : paths)) {
+        readFileSync(join(unpacked, path));
+      }
+    }
+    const program = `
+      const { LiveClient } = await import('nextrush-client');
+      const { sharedWebSocket } = await import('nextrush-client/tabs');
+      const live = new LiveClient('jwt', { WebSocket: sharedWebSocket('live of 7') });
+      console.log(live.state, live.subscribe('posts').state);
+    `;
+    assert.equal(call(process.execPath, ['--input-type=module', '-e', program], folder), 'closed subscribing\n');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('the hooks are marked as those of a client component', () => {
+  assert.match(readFileSync(join(root, 'src/react.js'), 'utf8'), /^'use client';\n/);
+});
 
 test('the package can be published as it is (publint)', () => run('publint', 'run', '--strict'));
 

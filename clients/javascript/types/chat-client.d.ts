@@ -123,7 +123,7 @@ export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
      * @param {string | number} roomId
      * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt.
      * @param {ChatClientOptions} [options]
-     * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
+     * @throws {ClientError} `invalid-address`, `invalid-option`
      */
     constructor(roomId: string | number, token?: TokenSource, options?: ChatClientOptions);
     /**

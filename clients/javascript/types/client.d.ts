@@ -130,7 +130,7 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
     /**
      * @param {Address} address
      * @param {ClientOptions} [options]
-     * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
+     * @throws {ClientError} `invalid-address`, `invalid-option`
      */
     constructor(address: Address, options?: ClientOptions);
     /** @override */

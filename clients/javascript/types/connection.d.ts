@@ -77,7 +77,7 @@ export type ConnectionEvents = {
     retry: Retry;
 };
 /** @import { BackoffOptions } from './backoff.js' */
-/** @import { Environment, EnvironmentOptions, WebSocketLike } from './environment.js' */
+/** @import { Environment, EnvironmentOptions, WebSocketConstructor, WebSocketLike } from './environment.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
 /** @import { Reason, State } from './states.js' */
 /**
@@ -163,7 +163,7 @@ export declare class Connection<Events extends object = {}> extends Emitter<Conn
     /**
      * @param {Address} address
      * @param {ConnectionOptions} [options]
-     * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
+     * @throws {ClientError} `invalid-address`, `invalid-option`
      */
     constructor(address: Address, options?: ConnectionOptions);
     /**
@@ -185,6 +185,8 @@ export declare class Connection<Events extends object = {}> extends Emitter<Conn
     /**
      * Connects; while waiting for the next attempt, tries at once. Without effect while
      * connecting or connected.
+     *
+     * @throws {ClientError} `no-websocket`
      */
     connect(): void;
     /**

@@ -48,7 +48,7 @@ export type EnvironmentOptions = {
      */
     network?: Network | null;
 };
-export type Environment = Required<EnvironmentOptions>;
+export type Environment = Required<Omit<EnvironmentOptions, 'WebSocket'>>;
 /**
  * The part of a WebSocket that the client uses: the browsers', Node's and that of the npm
  * package `ws` all have it.
@@ -90,14 +90,22 @@ export type Environment = Required<EnvironmentOptions>;
  * @property {Network | null} [network] Default: the page or worker itself where it has events,
  *   else none. `null`: none.
  */
-/** @typedef {Required<EnvironmentOptions>} Environment */
+/** @typedef {Required<Omit<EnvironmentOptions, 'WebSocket'>>} Environment */
 /**
  * Fills in what the platform has.
  *
  * @param {EnvironmentOptions} [options]
  * @returns {Environment}
+ */
+export declare function resolveEnvironment({ timers, now, random, network, page, }?: EnvironmentOptions): Environment;
+/**
+ * The WebSocket to connect with. It is looked for when somebody connects, and not before: a page
+ * that is rendered on a server makes clients there that never connect.
+ *
+ * @param {WebSocketConstructor} [given]
+ * @returns {WebSocketConstructor}
  * @throws {ClientError} `no-websocket`
  */
-export declare function resolveEnvironment({ WebSocket, timers, now, random, network, page, }?: EnvironmentOptions): Environment;
+export declare function findWebSocket(given?: WebSocketConstructor): WebSocketConstructor;
 /** @type {Timers} */
 export declare const platformTimers: Timers;

@@ -62,7 +62,7 @@ export declare class LiveClient extends Client<LiveMessages> {
      * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
      *   before the present one expires.
      * @param {LiveClientOptions} [options]
-     * @throws {ClientError} `invalid-address`, `invalid-option`, `no-websocket`
+     * @throws {ClientError} `invalid-address`, `invalid-option`
      */
     constructor(token?: TokenSource, options?: LiveClientOptions);
     /**

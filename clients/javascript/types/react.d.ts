@@ -1,11 +1,3 @@
-/**
- * Hooks for React 18 and newer.
- *
- * Clients and subscriptions are shared by all components that use them, and end when the last one
- * is gone; in Strict Mode, where React mounts everything twice, they are made once.
- *
- * @module
- */
 import type { ChatClient } from './chat-client.js';
 import type { Client } from './client.js';
 import type { LiveClient } from './live-client.js';
