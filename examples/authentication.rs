@@ -6,9 +6,10 @@
 //! the claims `id`, `email` and `exp`.
 
 use axum::extract::Path;
+use nextrush::message::Timestamp;
 use nextrush::{
     App, AuthRejection, Authenticated, BoxError, ErrorMessage, Jwt, Message, Outgoing, RoomManager,
-    RoomName, Socket, Timestamp, User,
+    RoomName, Socket, User,
 };
 use serde::Serialize;
 use serde_json::Value;

@@ -9,11 +9,10 @@ use std::path::PathBuf;
 
 use axum::extract::{Path, Query};
 use clap::Parser;
-use nextrush::{
-    App, BoxError, ChatServer, DeflateConfig, EngineConfig, JoinError, Message, RoomName, Socket,
-    SocketOptions, User,
-};
-use nextrush_broker::{EmbeddedBroker, OpenError};
+use nextrush::broker::{EmbeddedBroker, OpenError};
+use nextrush::limits::{DeflateConfig, EngineConfig};
+use nextrush::room::JoinError;
+use nextrush::{App, BoxError, ChatServer, Message, RoomName, Socket, SocketOptions, User};
 use serde::Deserialize;
 
 /// Serves /echo, /room/{id}, /rooms/{first}/{count}, /chat/{id}?user={n} and /idle.

@@ -6,10 +6,8 @@
 //! in the Autobahn suite.
 
 use clap::Parser;
-use nextrush::{
-    App, Backlog, BoxError, DeflateConfig, Limits, Message, Origin, OriginPolicy, Socket,
-    SocketOptions,
-};
+use nextrush::limits::{Backlog, DeflateConfig, Limits, Origin};
+use nextrush::{App, BoxError, Message, OriginPolicy, Socket, SocketOptions};
 
 /// Echoes every WebSocket message at /echo.
 #[derive(Debug, Parser)]

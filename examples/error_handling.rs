@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use axum::extract::Path;
 use bytes::Bytes;
-use nextrush::{
-    App, ConnectionError, ErrorMessage, JoinError, Message, RoomName, SlidingWindow, Socket,
-    rate_limit,
-};
+use nextrush::limits::{SlidingWindow, rate_limit};
+use nextrush::room::JoinError;
+use nextrush::{App, ConnectionError, ErrorMessage, Message, RoomName, Socket};
 
 /// The endpoint's times, so that a test need not wait a minute.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@
 //! to `ws://localhost:3000/chat/lobby` and send `{"text":"hello"}`.
 
 use axum::extract::Path;
-use nextrush::Timestamp;
+use nextrush::message::Timestamp;
 use nextrush::{App, BoxError, ErrorMessage, Message, Outgoing, RoomManager, RoomName, Socket};
 use serde::Serialize;
 use serde_json::Value;

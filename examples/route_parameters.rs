@@ -35,7 +35,7 @@ async fn room(
     Path(room): Path<RoomName>,
     Query(query): Query<RoomQuery>,
     headers: HeaderMap,
-) -> Result<(), nextrush::JoinError> {
+) -> Result<(), nextrush::room::JoinError> {
     println!("Client joined room: {room}");
 
     // Access request parameters

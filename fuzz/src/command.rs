@@ -1,6 +1,6 @@
 use std::fmt;
 
-use nextrush::{CommandError, decode_command};
+use nextrush::message::{CommandError, decode_command};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;

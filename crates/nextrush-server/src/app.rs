@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use nextrush::broker::{EmbeddedBroker, OpenError};
+use nextrush::limits::EngineConfig;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
-use nextrush::{App, ChatServer, EmbeddedBroker, EngineConfig, LiveUpdates, OpenError};
+use nextrush::{App, ChatServer, LiveUpdates};
 
 use crate::config::{Config, Store};
 use crate::error::StartError;

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use nextrush::Origin;
+use nextrush::limits::Origin;
 
 use crate::commands::{Bench, Publish, Tail};
 use crate::secret::Secret;

@@ -1,6 +1,6 @@
 //! Errors of the server's start.
 
-use nextrush::OpenError;
+use nextrush::broker::OpenError;
 use nextrush::topic::PublishError;
 
 /// A failure to build the server's application.

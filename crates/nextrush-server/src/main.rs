@@ -4,7 +4,8 @@ use std::io::{stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use nextrush::{BoxError, TlsConfig};
+use nextrush::BoxError;
+use nextrush::server::TlsConfig;
 use nextrush_server::{Bench, Cli, Command, Config, app};
 use tracing_subscriber::EnvFilter;
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use axum::extract::Path;
 use clap::Parser;
 use http::HeaderMap;
-use nextrush::{App, JoinError, Message, Server, Socket};
+use nextrush::room::JoinError;
+use nextrush::{App, Message, Server, Socket};
 use nextrush_server::{Bench, BenchError, BenchReport, Cli, ClientError};
 use tokio::net::TcpListener;
 

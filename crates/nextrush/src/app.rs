@@ -74,7 +74,8 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     /// Chooses the engine's configuration and the broker of an application.
     ///
     /// ```
-    /// use nextrush::{App, EngineConfig};
+    /// use nextrush::App;
+    /// use nextrush::limits::EngineConfig;
     ///
     /// let engine = EngineConfig::default().connections(10_000);
     /// let app: App = App::builder().engine(engine).build();
@@ -89,7 +90,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     }
 
     /// Adds a WebSocket route: `app.route(pattern, ws(handler))`, with the pattern as it is
-    /// written here as the endpoint's name. See [`ws`] for refusals and settings, and
+    /// written here as the endpoint's name. See [`ws`](crate::ws()) for refusals and settings, and
     /// [`Endpoint`] for what a handler may be.
     ///
     /// # Panics
@@ -102,7 +103,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
 
     /// Sets the limits and times of all WebSocket routes of the application: message size,
     /// heartbeat, backlog and so on. An `Extension(options)` layer around a route holds for
-    /// that alone; see [`ws`](ws#settings).
+    /// that alone; see [`ws`](crate::ws#settings).
     pub fn options(&mut self, options: SocketOptions) -> &mut Self {
         self.options = Some(options);
         self
@@ -110,7 +111,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
 
     /// Sets which web pages may open the application's WebSocket routes: by default those of
     /// the same origin. An `Extension(origins)` layer around a route holds for that alone; see
-    /// [`ws`](ws#settings).
+    /// [`ws`](crate::ws#settings).
     pub fn origins(&mut self, origins: OriginPolicy) -> &mut Self {
         self.origins = Some(origins);
         self

@@ -19,83 +19,85 @@
 //! }
 //! ```
 //!
-//! - [`App`]: routes, and how to serve them.
-//! - [`Socket`]: one connected client; [`Endpoint`] and [`EventHandler`] say what
-//!   functions may handle it.
-//! - [`Handle`] and [`Audience`]: sending to many, from anywhere.
-//! - [`ChatServer`], [`LiveUpdates`], [`RoomManager`]: whole features to mount.
-//! - [`Jwt`] and [`Authenticated`]: who a client is.
-//! - [`SocketOptions`], [`OriginPolicy`], [`rate_limit()`]: what a client may do.
-//! - `testing`, with the feature of that name: tests without sockets, in virtual time.
+//! An [`App`] is an axum router that also has WebSocket routes. A [`Socket`] is one connected
+//! client; a [`Handle`] reaches all of them, from anywhere. [`ChatServer`], [`LiveUpdates`] and
+//! [`RoomManager`] are whole features to mount. The guide, `docs/guide` in the repository, shows
+//! each with a program.
+//!
+//! | module | |
+//! |---|---|
+//! | [`auth`] | tokens, users, and the extractor that demands one |
+//! | [`broker`] | where topics are kept: in memory, on disk, or in a broker of your own |
+//! | [`chat`] | a chat with rooms, history and private messages |
+//! | [`limits`] | what clients may do: sizes, times, rates, origins |
+//! | [`live`] | channels that clients subscribe to, with presence and recovery |
+//! | [`message`] | messages in and out, typed commands, errors |
+//! | [`metrics`] | figures of a running application |
+//! | [`room`] | rooms, and the audience of a message |
+//! | [`server`] | addresses, TLS, an orderly end |
+//! | [`socket`] | one client, its events and timers |
+//! | [`topic`] | topics that remember, for protocols of your own |
+//! | `testing` | an application on a simulated network, in virtual time |
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `embedded`: the broker that keeps topics on disk, `broker::EmbeddedBroker`.
+//! - `tls`: TLS without a proxy, `Listen::tls`. Its cryptography needs a C compiler.
+//! - `testing`: the module of that name; for tests.
 
-// From the front door inwards: an application, its endpoints, their sockets.
+// From the front door inwards: an application, its server, what comes in over HTTP.
 mod app;
 mod error;
-mod server;
-
-// One client, as long as it speaks HTTP.
 mod http;
-
+pub mod server;
 mod upgrade;
 
-mod message;
-mod socket;
+// One client, and many of them.
+pub mod message;
+pub mod room;
+pub mod socket;
 
-// What sockets have in common.
-mod metrics;
+pub mod auth;
+pub mod limits;
+pub mod metrics;
 
-// Topics that remember: subscribing, coming back, doing things once.
-pub mod topic;
-
-// The guide's features on top.
-mod auth;
+// What is remembered, and the guide's features on top.
+pub mod broker;
 pub mod chat;
 pub mod live;
-mod room;
+pub mod topic;
 
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use app::{App, AppBuilder};
-pub use auth::{AuthError, AuthRejection, Authenticated, Jwt, KeyError, SignError};
-pub use chat::ChatServer;
 pub use error::{BoxError, Error, Result};
-#[cfg(feature = "tls")]
-pub use http::tls::{TlsConfig, TlsError};
-pub use live::LiveUpdates;
-pub use message::command::decode as decode_command;
-pub use message::request::{Answer, CommandId, Request};
-pub use message::{
-    CommandError, ErrorCode, ErrorMessage, InvalidTimestamp, InvalidUserId, Message, Outgoing,
-    Timestamp, User, UserId,
-};
-pub use metrics::Metrics;
-pub use room::manager::RoomManager;
-pub use server::{Listen, ListenAddr, Server, ToAddr};
-pub use socket::audience::Audience;
-pub use socket::handle::{Handle, MissingHandle};
-pub use socket::handler::{EventHandler, Outcome};
-pub use socket::join::JoinError;
-pub use socket::offload::{blocking, offload};
-pub use socket::rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
-pub use socket::room_event::{RoomEvent, RoomEvents};
-pub use socket::room_name::{InvalidRoomName, RoomName};
-pub use socket::{Socket, Timer};
-pub use topic::Since;
 pub use upgrade::endpoint::Endpoint;
-pub use upgrade::origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use upgrade::place::place_by;
 pub use upgrade::ws::ws;
 
-pub use nextrush_broker::{
-    Broker, BrokerError, CommandKey, CommandKeyError, Epoch, History, HistoryQuery, MemoryBroker,
-    MemoryLimits, Position, Publication, Published,
+#[doc(inline)]
+pub use auth::{AuthRejection, Authenticated, Jwt, User, UserId};
+#[doc(inline)]
+pub use broker::Position;
+#[doc(inline)]
+pub use chat::ChatServer;
+#[doc(inline)]
+pub use limits::{OriginPolicy, SocketOptions};
+#[doc(inline)]
+pub use live::LiveUpdates;
+#[doc(inline)]
+pub use message::{ErrorCode, ErrorMessage, Message, Outgoing};
+#[doc(inline)]
+pub use room::{Audience, RoomManager, RoomName};
+#[doc(inline)]
+pub use server::{Listen, Server};
+#[doc(inline)]
+pub use socket::{
+    CloseCode, CloseReason, ConnectionError, EventHandler, Handle, Outcome, Socket, blocking,
+    offload,
 };
-#[cfg(feature = "embedded")]
-pub use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
-pub use nextrush_engine::{
-    Backlog, CloseReason, ConnectionError, ConnectionId, ConnectionState, Counts, EngineConfig,
-    EngineMetrics, Heartbeat, InvalidConnectionId, PingLimit, ShardMetrics, SocketOptions,
-    TurnTimes,
-};
-pub use nextrush_protocol::{CloseCode, DeflateConfig, Limits, Retry};
+#[doc(inline)]
+pub use topic::Since;

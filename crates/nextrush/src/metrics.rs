@@ -1,10 +1,13 @@
-//! What an application has done, and what it holds.
+//! Figures of an application: what it has done since its start, and what it holds.
+//!
+//! [`Handle::metrics`](crate::Handle::metrics) takes them.
 
-use nextrush_engine::EngineMetrics;
+pub use nextrush_engine::{Counts, EngineMetrics, ShardMetrics, TurnTimes};
 
 use crate::socket::handle::Handle;
 
-/// What an application has done since its start, and what it holds, on this node.
+/// Figures of an application in this process: what it has done since its start, and what it
+/// holds.
 ///
 /// Cheap to take, once a second and more. Rates are differences of two of them.
 ///

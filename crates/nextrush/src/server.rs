@@ -1,4 +1,7 @@
-//! Listening: the accept loop, and an orderly end.
+//! Serving an application: addresses, TLS, the accept loop, and an orderly end.
+//!
+//! [`App::listen`](crate::App::listen) gives a [`Listen`]; awaiting that serves until the process
+//! is told to stop, [`Listen::start`] gives a [`Server`] to be closed by hand.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -18,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::http::address::Addresses;
 use crate::http::connection::{Client, Http};
 #[cfg(feature = "tls")]
-use crate::http::tls::TlsConfig;
+pub use crate::http::tls::{TlsConfig, TlsError};
 use crate::socket::handle::Handle;
 
 /// How long a client may take to send the head of a request.

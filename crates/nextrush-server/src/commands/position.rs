@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use nextrush::Epoch;
+use nextrush::broker::Epoch;
 use serde::{Deserialize, Serialize};
 
 /// A position in a channel, written as `epoch:offset`.

@@ -9,12 +9,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use nextrush::broker::{CommandKey, HistoryQuery, Publication, Published};
 use nextrush::live::PresenceSnapshot;
+use nextrush::message::Timestamp;
 use nextrush::topic::PublishError;
-use nextrush::{
-    CommandKey, ErrorCode, ErrorMessage, Handle, HistoryQuery, LiveUpdates, Position, Publication,
-    Published, Socket, Timestamp, UserId, ws,
-};
+use nextrush::{ErrorCode, ErrorMessage, Handle, LiveUpdates, Position, Socket, UserId, ws};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 

@@ -11,9 +11,11 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
+use nextrush::broker::HistoryQuery;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::message::Timestamp;
 use nextrush::topic::PublishError;
-use nextrush::{Authenticated, ErrorCode, Handle, HistoryQuery, LiveUpdates, Timestamp, User};
+use nextrush::{Authenticated, ErrorCode, Handle, LiveUpdates, User};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 

@@ -120,7 +120,7 @@ async fn a_user_may_follow_too_and_see_whole_updates() {
         .unwrap()
         .as_str()
         .unwrap()
-        .parse::<nextrush::Timestamp>();
+        .parse::<nextrush::message::Timestamp>();
     assert!(timestamp.is_ok());
     let expected = json!({
         "type": "update", "channel": CHANNEL, "epoch": epoch, "offset": 1, "data": [1],

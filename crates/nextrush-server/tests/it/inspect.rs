@@ -244,7 +244,7 @@ async fn what_is_published_in_a_channel_can_be_looked_at() {
 async fn connections_are_listed_with_their_users() {
     let server = with_key().await;
     let http = Http::with(&server, &ticket(&server).await);
-    let before = nextrush::Timestamp::now().unix_ms() / 1000 * 1000;
+    let before = nextrush::message::Timestamp::now().unix_ms() / 1000 * 1000;
     let mut sockets = Vec::new();
     for (path, user) in [
         ("/chat/lobby", "ada"),
@@ -308,7 +308,7 @@ async fn connections_are_listed_with_their_users() {
     for each in connections {
         assert_eq!(each["address"], "127.0.0.1");
         let since = each["connectedAt"].as_str().unwrap();
-        let since: nextrush::Timestamp = since.parse().unwrap();
+        let since: nextrush::message::Timestamp = since.parse().unwrap();
         assert!(
             (before..=before + 60_000).contains(&since.unix_ms()),
             "{each}"

@@ -31,7 +31,7 @@ async fn every_authenticated_socket_takes_a_new_token() {
         let mut client = enter(&server, path, &token("ada")).await;
         client.send(refresh(&token_until("ada", expires))).await;
         let answer = client.json().await;
-        let expires_at = nextrush::Timestamp::from_unix_ms(expires * 1000).to_string();
+        let expires_at = nextrush::message::Timestamp::from_unix_ms(expires * 1000).to_string();
         let expected = json!({ "type": "refreshed", "expiresAt": expires_at, "id": "r" });
         assert_eq!(answer, expected, "{path}");
         client.close().await;

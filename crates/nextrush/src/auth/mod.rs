@@ -1,4 +1,8 @@
-//! Who is there: tokens, what they say, and the extractor that demands one.
+//! The identity of clients: tokens, their claims, and the extractor that demands one.
+//!
+//! [`App::jwt`](crate::App::jwt) sets the key. An endpoint that takes [`Authenticated`] is for
+//! clients with a valid token; [`Authenticated::admit`] makes the socket its user's, and
+//! [`Socket::identify`](crate::Socket::identify) does so for users without a token.
 
 mod authenticated;
 mod error;
@@ -13,3 +17,5 @@ pub use authenticated::Authenticated;
 pub use error::{AuthError, KeyError, SignError};
 pub use jwt::Jwt;
 pub use rejection::AuthRejection;
+
+pub use crate::message::{InvalidUserId, User, UserId};

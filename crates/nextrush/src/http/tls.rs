@@ -17,7 +17,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 ///
 /// ```no_run
 /// # async fn example() -> nextrush::Result {
-/// use nextrush::{App, TlsConfig};
+/// use nextrush::App;
+/// use nextrush::server::TlsConfig;
 ///
 /// let tls = TlsConfig::from_pem_files("certificate.pem", "key.pem")?;
 /// App::new().listen(443).tls(tls).await

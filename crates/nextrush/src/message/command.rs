@@ -13,7 +13,7 @@ use crate::message::{ErrorCode, ErrorMessage};
 /// `#[serde(tag = "type")]`.
 ///
 /// ```
-/// use nextrush::{CommandError, decode_command};
+/// use nextrush::message::{CommandError, decode_command};
 ///
 /// #[derive(Debug, PartialEq, serde::Deserialize)]
 /// #[serde(tag = "type", rename_all = "kebab-case")]

@@ -1,4 +1,8 @@
-//! Messages: what comes in, what goes out, and what they are about.
+//! Messages: what comes in, what goes out, and the parts that both share.
+//!
+//! [`Message`] is what a client sent and [`Outgoing`] what is sent to clients. Messages tagged by
+//! `type` are read with [`Socket::on_command`](crate::Socket::on_command) or, by hand, with
+//! [`decode_command`]; an [`ErrorMessage`] tells a client of an [`ErrorCode`].
 
 mod code;
 pub(crate) mod command;
@@ -10,9 +14,10 @@ mod timestamp;
 mod user;
 
 pub use code::ErrorCode;
-pub use command::CommandError;
+pub use command::{CommandError, decode as decode_command};
 pub use error::ErrorMessage;
 pub use incoming::Message;
 pub use outgoing::Outgoing;
+pub use request::{Answer, CommandId, Request};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use user::{InvalidUserId, User, UserId};

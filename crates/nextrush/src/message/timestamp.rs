@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// `Date.prototype.toISOString` does.
 ///
 /// ```
-/// use nextrush::Timestamp;
+/// use nextrush::message::Timestamp;
 ///
 /// let time = Timestamp::from_unix_ms(1_769_850_307_123);
 /// assert_eq!(time.to_string(), "2026-01-31T09:05:07.123Z");

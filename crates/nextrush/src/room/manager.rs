@@ -30,7 +30,7 @@ use crate::socket::room_name::RoomName;
 /// app.ws("/rooms/:room", async move |socket: Socket, Path(room): Path<RoomName>| {
 ///     rooms.join_room(room.as_str(), &socket).await?;
 ///     rooms.broadcast_to_room(room.as_str(), "hello, everyone", None);
-///     Ok::<(), nextrush::JoinError>(())
+///     Ok::<(), nextrush::room::JoinError>(())
 /// });
 /// # let _: axum::Router = app.into_router();
 /// ```

@@ -97,7 +97,7 @@ impl Handle {
     ///
     /// ```
     /// # async fn example(app: &nextrush::Handle) {
-    /// use nextrush::RoomEvent;
+    /// use nextrush::room::RoomEvent;
     ///
     /// let mut events = app.local_room_events();
     /// while let Some(event) = events.next().await {

@@ -1,4 +1,7 @@
-//! The handle of one connected client.
+//! Connected clients, the functions that handle their events, and the application around them.
+//!
+//! A [`Socket`] is one client and a [`Handle`] the whole application; [`EventHandler`] says what
+//! functions [`Socket::on_message`] and the like take.
 
 pub(crate) mod audience;
 pub(crate) mod drain;
@@ -24,14 +27,21 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nextrush_engine::{CloseReason, Connection, ConnectionError, ConnectionId, ConnectionState};
-use nextrush_protocol::{CloseCode, CloseFrame, Frame};
+use nextrush_engine::Connection;
+pub use nextrush_engine::{
+    CloseReason, ConnectionError, ConnectionId, ConnectionState, InvalidConnectionId,
+};
+pub use nextrush_protocol::{CloseCode, Retry};
+use nextrush_protocol::{CloseFrame, Frame};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::events::{SocketEvents, call_endpoint};
+pub use self::handle::{Handle, MissingHandle};
+pub use self::handler::{EventHandler, Outcome};
 use self::kept::Content;
 use self::listeners::Listeners;
+pub use self::offload::{Offloaded, blocking, offload};
 pub use self::timer::Timer;
 use crate::message::Message;
 use crate::message::Outgoing;
@@ -39,8 +49,7 @@ use crate::message::Timestamp;
 use crate::message::User;
 use crate::message::command;
 use crate::message::request;
-use crate::socket::handle::Handle;
-use crate::socket::handler::{Callback, EventHandler, Outcome};
+use crate::socket::handler::Callback;
 use crate::socket::identity::Identity;
 use crate::socket::join::JoinError;
 use crate::socket::room_name::RoomName;
@@ -315,7 +324,8 @@ impl Socket {
     /// For an identity of your own, such as that of a session cookie:
     ///
     /// ```
-    /// use nextrush::{JoinError, Socket, User};
+    /// use nextrush::{Socket, User};
+    /// use nextrush::room::JoinError;
     ///
     /// fn connected(socket: Socket) -> Result<(), JoinError> {
     ///     socket.identify(User::new("ada", "ada@example.com"))

@@ -66,7 +66,8 @@ impl RateLimit for TokenBucket {
 ///
 /// ```
 /// # use std::time::Duration;
-/// use nextrush::{SlidingWindow, Socket, rate_limit};
+/// use nextrush::Socket;
+/// use nextrush::limits::{SlidingWindow, rate_limit};
 ///
 /// fn connected(socket: Socket) {
 ///     socket.filter(rate_limit(SlidingWindow::new(60, Duration::from_secs(60))));
@@ -92,7 +93,7 @@ pub fn rate_limit(limit: impl RateLimit) -> impl Fn(&Socket, &Message) -> Contro
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use nextrush::SlidingWindow;
+/// use nextrush::limits::SlidingWindow;
 ///
 /// let mut messages = SlidingWindow::new(60, Duration::from_secs(60));
 /// let start = Instant::now();
@@ -169,7 +170,7 @@ impl SlidingWindow {
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use nextrush::TokenBucket;
+/// use nextrush::limits::TokenBucket;
 ///
 /// let mut messages = TokenBucket::new(2, 2);
 /// let start = Instant::now();

@@ -19,7 +19,7 @@ const NAME_LIMIT: usize = 255;
 ///
 /// assert_eq!(RoomName::new("lobby")?.as_str(), "lobby");
 /// assert!(RoomName::new("").is_err());
-/// # Ok::<(), nextrush::InvalidRoomName>(())
+/// # Ok::<(), nextrush::room::InvalidRoomName>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

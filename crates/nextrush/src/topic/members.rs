@@ -16,7 +16,7 @@ use crate::socket::Socket;
 /// use nextrush::User;
 /// use nextrush::topic::Profile;
 ///
-/// let ada = User { id: 7.into(), email: "ada@example.com".into() };
+/// let ada = User::new(7, "ada@example.com");
 /// assert_eq!(Profile::from(&ada).as_json(), r#"{"id":7,"email":"ada@example.com"}"#);
 ///
 /// let named = Profile::new(&serde_json::json!({ "id": 7, "name": "Ada" }))?;

@@ -12,7 +12,8 @@ use nextrush_broker::Retention;
 ///
 /// ```
 /// use std::time::Duration;
-/// use nextrush::{ChannelPolicy, SlowReaders};
+/// use nextrush::live::ChannelPolicy;
+/// use nextrush::topic::SlowReaders;
 ///
 /// let hour = Duration::from_secs(3600);
 /// let posts = ChannelPolicy::new().history(300, hour); // heals
@@ -28,7 +29,7 @@ pub enum SlowReaders {
     /// back, it is told so by a message `gap`. The default for channels with a history.
     Heal,
     /// As long as anything waits for it, the subscriber is sent no updates. When it has taken
-    /// that, it gets the newest: one, or with a [key](crate::ChannelPolicy::key) one for each
+    /// that, it gets the newest: one, or with a [key](crate::live::ChannelPolicy::key) one for each
     /// of the up to 1,000 newest keys.
     Latest,
     /// With more than 64 KiB waiting for it the subscriber misses what is published. When it

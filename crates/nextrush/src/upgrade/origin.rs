@@ -27,7 +27,7 @@ use crate::message::ErrorCode;
 ///
 /// let mut app: App = App::new();
 /// app.origins(OriginPolicy::list(["https://example.com".parse()?]));
-/// # Ok::<(), nextrush::InvalidOrigin>(())
+/// # Ok::<(), nextrush::limits::InvalidOrigin>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -125,12 +125,12 @@ fn forwarded_scheme(value: &HeaderValue) -> Option<&'static str> {
 /// may be left out.
 ///
 /// ```
-/// use nextrush::Origin;
+/// use nextrush::limits::Origin;
 ///
 /// let origin: Origin = "https://Example.com:443".parse()?;
 /// assert_eq!(origin.to_string(), "https://example.com");
 /// assert!("example.com".parse::<Origin>().is_err());
-/// # Ok::<(), nextrush::InvalidOrigin>(())
+/// # Ok::<(), nextrush::limits::InvalidOrigin>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {

@@ -30,7 +30,8 @@ use crate::upgrade::transport;
 ///
 /// ```
 /// use axum::{Extension, Router};
-/// use nextrush::{App, Limits, Socket, SocketOptions, ws};
+/// use nextrush::{App, Socket, SocketOptions, ws};
+/// use nextrush::limits::Limits;
 ///
 /// fn uploads() -> Router {
 ///     let options = SocketOptions::default().limits(Limits::message(1024 * 1024));

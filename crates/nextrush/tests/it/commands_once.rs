@@ -1,8 +1,8 @@
 //! Commands with an id are executed once.
 
 use axum::extract::Path;
+use nextrush::broker::{Broker, EmbeddedBroker, MemoryBroker};
 use nextrush::{App, Authenticated, ChatServer, Jwt, LiveUpdates, RoomName, Server, Socket};
-use nextrush_broker::{Broker, EmbeddedBroker, MemoryBroker};
 use serde_json::{Value, json};
 
 use crate::support::{Client, SECRET, serve, token, without_timestamp};

@@ -8,9 +8,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nextrush::broker::{EmbeddedBroker, EmbeddedOptions, ManualClock};
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::{App, LiveUpdates, Server, Socket};
-use nextrush_broker::{EmbeddedBroker, EmbeddedOptions, ManualClock};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};

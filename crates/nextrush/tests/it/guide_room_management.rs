@@ -115,7 +115,7 @@ async fn managers_of_one_application_have_rooms_of_their_own() {
         }
         managers[1].leave_room(&socket).await;
         socket.send("in");
-        Ok::<(), nextrush::JoinError>(())
+        Ok::<(), nextrush::room::JoinError>(())
     });
     let server = serve(app).await;
     let mut client = Client::connect(&server, "/").await;

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-use nextrush::{App, EngineConfig, Message, Server, Socket, blocking, offload, place_by};
+use nextrush::limits::EngineConfig;
+use nextrush::{App, Message, Server, Socket, blocking, offload, place_by};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracing_subscriber::fmt::MakeWriter;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use nextrush::broker::EmbeddedBroker;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::{App, Authenticated, Jwt, LiveUpdates, Server, Socket};
-use nextrush_broker::EmbeddedBroker;
 use serde_json::{Value, json};
 
 use crate::support::{Client, SECRET, serve, token};

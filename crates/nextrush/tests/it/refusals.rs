@@ -307,7 +307,7 @@ async fn a_head_beyond_sixteen_kilobytes_is_refused() {
 
 #[tokio::test]
 async fn a_full_server_refuses_before_the_upgrade() {
-    use nextrush::EngineConfig;
+    use nextrush::limits::EngineConfig;
 
     let config = EngineConfig::default().connections(1);
     let mut app: App = App::builder().engine(config).build();

@@ -1,7 +1,6 @@
 use axum::extract::Path;
-use nextrush::{
-    App, Handle, JoinError, Message, RoomEvent, RoomName, Server, Socket, User, UserId,
-};
+use nextrush::room::{JoinError, RoomEvent};
+use nextrush::{App, Handle, Message, RoomName, Server, Socket, User, UserId};
 
 use crate::support::{Client, serve, within};
 

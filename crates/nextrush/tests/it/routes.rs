@@ -3,7 +3,8 @@
 use axum::routing::get;
 use axum::{Extension, Router};
 use http::StatusCode;
-use nextrush::{App, Limits, Message, OriginPolicy, Server, Socket, SocketOptions, ws};
+use nextrush::limits::Limits;
+use nextrush::{App, Message, OriginPolicy, Server, Socket, SocketOptions, ws};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::support::{Client, serve, url, within};

@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use nextrush::{App, CloseReason, ConnectionState, Message as Received, Server, Socket};
+use nextrush::socket::ConnectionState;
+use nextrush::{App, CloseReason, Message as Received, Server, Socket};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Message;
 

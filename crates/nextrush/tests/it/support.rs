@@ -69,7 +69,13 @@ pub fn without_position(mut message: Value) -> Value {
     let offset = fields.remove("offset");
     assert!(offset.is_some_and(|offset| offset.is_u64()), "no offset");
     if let Some(epoch) = fields.remove("epoch") {
-        assert!(epoch.as_str().unwrap().parse::<nextrush::Epoch>().is_ok());
+        assert!(
+            epoch
+                .as_str()
+                .unwrap()
+                .parse::<nextrush::broker::Epoch>()
+                .is_ok()
+        );
     }
     message
 }

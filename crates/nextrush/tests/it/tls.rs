@@ -4,7 +4,8 @@ use std::io;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use nextrush::{App, Message, Socket, TlsConfig, TlsError};
+use nextrush::server::{TlsConfig, TlsError};
+use nextrush::{App, Message, Socket};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

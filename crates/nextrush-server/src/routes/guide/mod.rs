@@ -11,9 +11,8 @@ mod private;
 mod robust;
 mod room_id;
 
-use nextrush::{
-    App, Authenticated, ChatServer, Jwt, LiveUpdates, Socket, TokenBucket, User, rate_limit,
-};
+use nextrush::limits::{TokenBucket, rate_limit};
+use nextrush::{App, Authenticated, ChatServer, Jwt, LiveUpdates, Socket, User};
 
 /// Adds the endpoints. `jwt` checks the new tokens of open sockets.
 pub(crate) fn add(app: &mut App, chat: ChatServer, live: LiveUpdates, jwt: &Jwt) {

@@ -2,7 +2,8 @@
 //! two endpoints with parameters. None needs a token.
 
 use axum::extract::Path;
-use nextrush::{App, JoinError, Message, Socket};
+use nextrush::room::JoinError;
+use nextrush::{App, Message, Socket};
 use serde::{Deserialize, Serialize};
 
 use super::room_id::RoomId;

@@ -1,9 +1,10 @@
 //! The guide's "Authentication & Authorization": a plain room for those with a token.
 
 use axum::extract::Path;
+use nextrush::message::Timestamp;
 use nextrush::{
     App, AuthRejection, Authenticated, BoxError, ErrorCode, ErrorMessage, Jwt, Message, Outgoing,
-    RoomManager, RoomName, Socket, Timestamp, User,
+    RoomManager, RoomName, Socket, User,
 };
 use serde::Serialize;
 use serde_json::Value;

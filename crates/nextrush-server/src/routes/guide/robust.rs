@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::Path;
-use nextrush::{
-    App, ConnectionError, ErrorCode, ErrorMessage, JoinError, Message, SlidingWindow, Socket,
-    SocketOptions, rate_limit, ws,
-};
+use nextrush::limits::{SlidingWindow, rate_limit};
+use nextrush::room::JoinError;
+use nextrush::{App, ConnectionError, ErrorCode, ErrorMessage, Message, Socket, SocketOptions, ws};
 use serde_json::Value;
 
 use super::room_id::RoomId;

@@ -1,6 +1,8 @@
 //! The list of connections.
 
-use nextrush::{ConnectionId, Handle, InvalidConnectionId, Socket, Timestamp, User, UserId};
+use nextrush::message::Timestamp;
+use nextrush::socket::{ConnectionId, InvalidConnectionId};
+use nextrush::{Handle, Socket, User, UserId};
 use serde::{Deserialize, Serialize};
 
 /// The number of connections in a list by default.

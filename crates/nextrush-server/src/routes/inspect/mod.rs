@@ -15,10 +15,11 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::message::Timestamp;
+use nextrush::socket::{ConnectionId, InvalidConnectionId};
 use nextrush::topic::SlowReaderCounts;
 use nextrush::{
-    AuthRejection, ChatServer, ConnectionId, ErrorCode, Handle, InvalidConnectionId, LiveUpdates,
-    RoomName, Socket, Timestamp, UserId, ws,
+    AuthRejection, ChatServer, ErrorCode, Handle, LiveUpdates, RoomName, Socket, UserId, ws,
 };
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use nextrush::{LiveUpdates, ShardMetrics, Timestamp};
+use nextrush::LiveUpdates;
+use nextrush::message::Timestamp;
+use nextrush::metrics::ShardMetrics;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};

@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use axum::http::request::Parts;
-use nextrush::{AuthRejection, Authenticated, Jwt, Message, SignError, Socket, Timestamp};
+use nextrush::auth::SignError;
+use nextrush::message::Timestamp;
+use nextrush::{AuthRejection, Authenticated, Jwt, Message, Socket};
 use serde::{Deserialize, Serialize};
 
 use crate::secret::random_secret;

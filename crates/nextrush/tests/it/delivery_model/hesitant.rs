@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::time::Duration;
 
-use nextrush_broker::{
+use nextrush::broker::{
     BoxFuture, Broker, BrokerError, Bytes, CommandKey, History, HistoryQuery, Publish, Published,
     Sink, TopicName,
 };

@@ -22,13 +22,14 @@ use std::thread;
 use std::time::Duration;
 
 use axum::extract::{Path, Query};
+use nextrush::broker::{
+    Broker, EmbeddedBroker, EmbeddedOptions, ManualClock, MemoryBroker, MemoryLimits, OpenError,
+};
+use nextrush::limits::EngineConfig;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::testing::Network;
 use nextrush::topic::SlowReaders;
-use nextrush::{App, ChatServer, EngineConfig, LiveUpdates, RoomName, Since, Socket, User};
-use nextrush_broker::{
-    Broker, EmbeddedBroker, EmbeddedOptions, ManualClock, MemoryBroker, MemoryLimits, OpenError,
-};
+use nextrush::{App, ChatServer, LiveUpdates, RoomName, Since, Socket, User};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};

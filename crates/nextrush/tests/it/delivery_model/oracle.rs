@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nextrush_broker::{Clock, ManualClock, Position, Retention};
+use nextrush::broker::{Clock, ManualClock, Position, Retention};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 

@@ -1,0 +1,12 @@
+//! Bounds on what clients may do, and what they cost.
+//!
+//! [`SocketOptions`] bounds messages, silence and backlog of a WebSocket route, [`rate_limit`]
+//! the messages of a socket, an [`OriginPolicy`] the pages that may connect, and an
+//! [`EngineConfig`] the application as a whole. The guide's page *Limits and defaults* lists
+//! them all.
+
+pub use nextrush_engine::{Backlog, EngineConfig, Heartbeat, PingLimit, SocketOptions};
+pub use nextrush_protocol::{DeflateConfig, Limits};
+
+pub use crate::socket::rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
+pub use crate::upgrade::origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
