@@ -4,7 +4,8 @@
 //! fuzzer found are kept beside these, and not touched.
 
 use std::path::Path;
-use std::{fs, io};
+use std::fs;
+use std::io;
 
 const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 

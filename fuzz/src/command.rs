@@ -55,7 +55,7 @@ pub fn command(input: &[u8]) {
     }
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
 #[serde(
     tag = "type",
     rename_all = "kebab-case",
@@ -69,7 +69,7 @@ enum Command {
     Ping,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Refusal {
     InvalidFormat,
     UnknownType,

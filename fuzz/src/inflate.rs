@@ -11,7 +11,7 @@ const END: [u8; 6] = [0x00, 0x00, 0xFF, 0xFF, 0x03, 0x00];
 const MAX_FINAL_BLOCKS: usize = 256;
 
 /// What a compressed message is judged by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'w> {
     pub(crate) is_text: bool,
     pub(crate) limit: usize,

@@ -8,7 +8,7 @@ const OVERHEAD: usize = 128 + 256;
 const LEAST_ROOM: usize = 256;
 
 /// What a stream of bytes says: its events, and the error that ended it, if one did.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Said {
     pub(crate) events: Vec<Event<'static>>,
     pub(crate) error: Option<ProtocolError>,

@@ -10,7 +10,7 @@ use crate::work::{Coding, Direction, Work};
 pub struct Job(Box<dyn FnMut(usize)>);
 
 /// A codec that a program picks at run time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Named {
     /// [`Codec::NAME`].
     pub name: &'static str,

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress};
 
 /// What a message holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// A text message, all ASCII.
     Text,
@@ -23,7 +23,7 @@ impl Kind {
 }
 
 /// A message's payload.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Sample {
     kind: Kind,
     payload: Bytes,

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use crate::sample::Kind;
 
 /// What is to be done with one message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Work {
     /// Who does what.
     pub direction: Direction,
@@ -19,7 +19,7 @@ pub struct Work {
 }
 
 /// Who does what; it decides about masking (RFC 6455 §5.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Direction {
     /// A server decodes masked frames.
     ServerReceives,
@@ -32,7 +32,7 @@ pub enum Direction {
 }
 
 /// How the bytes to decode come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Arrival {
     /// Each read gets as much as it has room for.
     Bulk,
@@ -41,7 +41,7 @@ pub enum Arrival {
 }
 
 /// What goes over the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Coding {
     /// The payload as it is.
     Plain,

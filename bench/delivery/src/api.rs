@@ -15,14 +15,14 @@ pub(crate) const KEY: &str = "a key for measurements, of 32 bytes and more";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection to the API that is kept.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Api {
     agent: Agent,
     url: String,
 }
 
 /// Where a publication is.
-#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub(crate) struct Position {
     pub(crate) epoch: String,
     pub(crate) offset: u64,

@@ -28,7 +28,7 @@ const AT_ONCE: usize = 256;
 const BIN: Duration = Duration::from_millis(500);
 
 /// What may be asked.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Settings {
     /// The clients.
     #[arg(long, default_value_t = 5_000)]

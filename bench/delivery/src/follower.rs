@@ -62,7 +62,7 @@ impl<'a> Message<'a> {
 }
 
 /// Up to where a client has seen its channel or room.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Follower {
     pub(crate) position: Option<Position>,
     /// Its subscription was answered on this connection.
@@ -70,7 +70,7 @@ pub(crate) struct Follower {
 }
 
 /// What became of all messages.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) received: u64,
     pub(crate) doubled: u64,

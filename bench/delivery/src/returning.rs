@@ -19,7 +19,7 @@ const AFTERWARDS: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 256;
 
 /// What may be asked.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Settings {
     /// The clients.
     #[arg(long, default_value_t = 10_000)]

@@ -25,7 +25,7 @@ const SAMPLE: Duration = Duration::from_secs(5);
 const RECEIVE_BUFFER: usize = 4096;
 
 /// What may be asked.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Settings {
     /// The readers that read at once.
     #[arg(long, default_value_t = 100)]
@@ -44,7 +44,7 @@ pub(crate) struct Settings {
     share: f64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Data {
     /// Nanoseconds from the begin.
     sent: u64,

@@ -6,7 +6,7 @@ use nextrush_protocol::handshake::client::Opening;
 use serde::Deserialize;
 
 /// What goes on top of WebSocket messages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dialect {
     /// Nothing: a message is what is measured.
@@ -18,7 +18,7 @@ pub enum Dialect {
 }
 
 /// What a server said.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 pub enum Heard<'a> {
     /// Something for the application.
     Message,

@@ -21,7 +21,7 @@ pub struct Ledger {
 }
 
 /// Messages that a server did not deliver once and in order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Faults {
     /// Sent and never received.
     pub lost: u64,

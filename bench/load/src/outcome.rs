@@ -2,14 +2,14 @@
 
 /// Figures in the order in which they are shown. A name that begins with spaces belongs to
 /// the figure above it.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// All of them.
     pub figures: Vec<Figure>,
 }
 
 /// One figure.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// What it is of.
     pub name: String,

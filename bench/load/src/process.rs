@@ -11,7 +11,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use crate::error::Error;
 
 /// CPU time that a process has used.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Cpu {
     /// All of it, to the nanosecond, from the scheduler's own accounts.
     pub total: Duration,

@@ -31,7 +31,7 @@ pub struct Failure {
 }
 
 /// One of the servers.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Side {
     /// Its name in `servers.toml`.
     pub name: String,

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
-use std::{env, fs, thread};
+use std::env;
+use std::fs;
+use std::thread;
 
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -21,7 +23,7 @@ const STORE: &str = "{store}";
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 
 /// How a server is built and started.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// One line on what it is.
@@ -51,7 +53,7 @@ pub struct Server {
 }
 
 /// A server to be measured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// Where it listens.
     pub addr: SocketAddr,

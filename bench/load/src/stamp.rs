@@ -12,7 +12,7 @@ const STAMP: usize = MARK.len() + DIGITS + 3 + DIGITS + 1;
 const SENDER_SHIFT: u32 = 40;
 
 /// The mark of one message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Stamp {
     /// Which of the senders that a receiver hears, from 0.
     pub sender: u32,

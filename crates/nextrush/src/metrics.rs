@@ -20,7 +20,7 @@ use crate::socket::handle::Handle;
 /// println!("the longest turn took {:?}", total.turns.max());
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Metrics {
     /// The connections and the shards that serve them.
@@ -31,7 +31,7 @@ pub struct Metrics {
 }
 
 impl Handle {
-    /// What the application has done since its start, and what it holds.
+    /// Counts since the start of the application, and what it holds now.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         Metrics {

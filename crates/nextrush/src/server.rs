@@ -48,7 +48,7 @@ pub trait ToAddr {
 }
 
 /// An address to listen on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ListenAddr {
     /// This port on every interface, for IPv6 and IPv4. 0 picks a free one.

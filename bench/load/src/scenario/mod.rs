@@ -26,7 +26,7 @@ use crate::server::Target;
 use crate::stamp::Stamp;
 
 /// A scenario's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Scenario {
     /// 200 sockets, each sends 64 bytes and waits for them to come back.
     Echo,
@@ -56,7 +56,7 @@ pub enum Scenario {
 }
 
 /// What may be asked of a scenario.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Settings {
     /// How long a figure is measured.
     #[arg(long, default_value_t = 3.0)]

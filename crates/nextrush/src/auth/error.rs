@@ -72,7 +72,7 @@ impl From<Error> for AuthError {
 }
 
 /// Why a key cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
     /// No PEM, or not a public key for the algorithm.

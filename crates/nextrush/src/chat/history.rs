@@ -14,8 +14,8 @@ use crate::topic::{Since, newest_within};
 pub(super) struct Older {
     /// The offset of the oldest message that it has.
     before: u64,
-    /// How many, at most; no more than the room keeps. As many as somebody who joins gets by
-    /// default.
+    /// The most messages wanted; a room has no more than it keeps. By default as many as
+    /// somebody who joins gets.
     limit: Option<usize>,
 }
 
@@ -26,7 +26,7 @@ struct Page<'a> {
     messages: Vec<ChatMessage<'a>>,
     /// The epoch that the offsets belong to: the room may have a new one meanwhile.
     epoch: Epoch,
-    /// Whether there are older ones still.
+    /// `true` if there are older ones still.
     more: bool,
 }
 

@@ -1,4 +1,4 @@
-//! One socket in one room of a chat.
+//! A socket in a room of a chat.
 
 use nextrush_broker::{BrokerError, CommandKey, HistoryQuery, Position};
 
@@ -9,7 +9,7 @@ use crate::message::{ErrorCode, ErrorMessage, Timestamp, User, UserId};
 use crate::socket::Socket;
 use crate::topic::{Profile, PublishError, Since, SubscribeError, Topic, newest_within};
 
-/// One socket in one room.
+/// A socket in a room.
 pub(super) struct Member {
     pub(super) topic: Topic<Chat>,
     pub(super) user: User,

@@ -72,7 +72,6 @@ impl ChatServer {
     ///     .build(&app, "support");
     /// # drop(support);
     /// ```
-    #[must_use]
     pub fn builder() -> ChatBuilder {
         ChatBuilder(Chat::default())
     }
@@ -98,7 +97,7 @@ impl ChatServer {
         }
     }
 
-    /// How often members of rooms lagged. They are given later what they missed, as
+    /// The counts of members that lagged. They are given later what they missed, as
     /// in channels with [`SlowReaders::Heal`](crate::topic::SlowReaders): in a further
     /// `room-history`.
     #[must_use]

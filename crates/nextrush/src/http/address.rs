@@ -15,7 +15,7 @@ pub(crate) struct Addresses {
 
 /// Where a client is: an IPv4 address, or the first half of one of IPv6, as a customer
 /// usually gets all addresses of such a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Address {
     V4([u8; 4]),
     V6([u8; 8]),

@@ -129,7 +129,7 @@ impl Dialect for Live {
     }
 }
 
-/// Whether a client has closed its socket because it wanted to.
+/// Tells a close that the client wanted from a lost connection.
 fn is_deliberate(reason: &CloseReason) -> bool {
     // A browser closes with 1001 when its page is left, and without a code when told so.
     let own = [

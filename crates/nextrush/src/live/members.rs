@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::LiveUpdates;
 use super::dialect::{Live, announce};
 use super::messages::{Event, refusal};
 use super::roster::DATA_BYTES;
@@ -9,8 +10,6 @@ use crate::message::request::{Answer, CommandId};
 use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 use crate::topic::{SubscribeError, Topic};
-
-use super::LiveUpdates;
 
 impl LiveUpdates {
     /// The topic of a channel with presence that the socket is subscribed to.

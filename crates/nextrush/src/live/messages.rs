@@ -42,7 +42,7 @@ pub(super) enum Event<'a> {
         position: Position,
         #[serde(flatten)]
         recovered: Recovered,
-        /// Whether offsets may be left out, as only the newest update matters.
+        /// `true` if offsets may be left out, as only the newest update matters.
         #[serde(skip_serializing_if = "is_false")]
         latest: bool,
     },

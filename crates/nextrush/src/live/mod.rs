@@ -71,7 +71,6 @@ impl LiveUpdates {
     }
 
     /// Options for live updates: [policies](ChannelPolicies) and what is shown of users.
-    #[must_use]
     pub fn builder() -> LiveBuilder {
         LiveBuilder::default()
     }
@@ -148,8 +147,8 @@ impl LiveUpdates {
         self.0.topic(channel)?.publish(data).await
     }
 
-    /// As [`publish`](Self::publish), but a repeat with the same key within 2 minutes
-    /// publishes nothing and resolves with the position of the first.
+    /// Publishes as [`publish`](Self::publish) does, but only once for each key: a repeat
+    /// within 2 minutes publishes nothing and resolves with the position of the first.
     ///
     /// # Errors
     ///
@@ -201,7 +200,7 @@ impl LiveUpdates {
         topic.map_or(0, |topic| topic.local_subscribers())
     }
 
-    /// How often subscribers lagged, for each pattern of the [policies](ChannelPolicies).
+    /// The counts of subscribers that lagged, by pattern of the [policies](ChannelPolicies).
     #[must_use]
     pub fn slow_readers(&self) -> Vec<(String, SlowReaderCounts)> {
         self.live().policies.slow_reader_counts()

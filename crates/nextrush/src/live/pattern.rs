@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A text that is no pattern of channels.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{pattern:?} is no pattern: {problem}")]
 pub struct InvalidPattern {
     pattern: String,

@@ -202,7 +202,7 @@ impl fmt::Debug for ChannelPolicy {
 #[derive(Clone, Debug, Default)]
 pub struct ChannelPolicies {
     policies: Vec<(Arc<Pattern>, ChannelPolicy)>,
-    /// That of channels that no pattern fits.
+    /// The policy of channels that no pattern fits.
     others: ChannelPolicy,
     refuse_others: bool,
 }
@@ -229,7 +229,7 @@ impl ChannelPolicies {
         }
     }
 
-    /// As [`policy`](Self::policy), for patterns from outside.
+    /// Adds a policy as [`policy`](Self::policy) does, for patterns from outside.
     ///
     /// # Errors
     ///
@@ -258,8 +258,8 @@ impl ChannelPolicies {
     }
 
     pub(super) fn retention(&self, name: &str) -> Retention {
-        let found = self.find(name);
-        found.map_or(Retention::NOTHING, |(_, policy)| policy.retention)
+        self.find(name)
+            .map_or(Retention::NOTHING, |(_, policy)| policy.retention)
     }
 
     /// Asks whether a client may subscribe.
@@ -286,7 +286,7 @@ impl ChannelPolicies {
         rule.judge(context).await
     }
 
-    /// Whether any policy lets clients publish.
+    /// `true` if any policy lets clients publish.
     pub(super) fn have_publishing_clients(&self) -> bool {
         self.policies
             .iter()
@@ -317,8 +317,9 @@ impl ChannelPolicies {
     }
 
     pub(super) fn slow_readers(&self, name: &str) -> SlowReaderPolicy {
-        let found = self.find(name).map(|(_, policy)| policy);
-        found.unwrap_or(&self.others).slow_policy()
+        self.find(name)
+            .map_or(&self.others, |(_, policy)| policy)
+            .slow_policy()
     }
 
     /// The value that a new subscriber is given at once: whether any, and its key.
@@ -327,7 +328,7 @@ impl ChannelPolicies {
         Some(policy.key.as_deref())
     }
 
-    /// Whether offsets may be left out, as only the newest publication matters.
+    /// `true` if offsets may be left out, as only the newest publication matters.
     pub(super) fn is_latest(&self, name: &str) -> bool {
         self.latest_value(name).is_some()
             || self.slow_readers(name).slow_readers() == SlowReaders::Latest

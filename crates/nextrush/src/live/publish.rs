@@ -51,12 +51,14 @@ impl LiveUpdates {
             .0
             .topic(channel)
             .map_err(|error| refusal(channel, &error.into()))?;
-        let asked = policies.ask_to_publish(socket, user, channel, data).await;
-        asked.map_err(|refusal| {
-            refusal.unwrap_or_else(|| {
-                ErrorMessage::new(ErrorCode::PublishRefused, "Publishing refused")
-            })
-        })?;
+        policies
+            .ask_to_publish(socket, user, channel, data)
+            .await
+            .map_err(|refusal| {
+                refusal.unwrap_or_else(|| {
+                    ErrorMessage::new(ErrorCode::PublishRefused, "Publishing refused")
+                })
+            })?;
         let key = match (user, id) {
             (Some(user), Some(id)) => Some(
                 self.0

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::message::{Timestamp, UserId};
 use crate::topic::Profile;
 
-/// How long a lost device is waited for.
+/// The time for which a lost device is waited for.
 pub(super) const GRACE: Duration = Duration::from_secs(15);
 /// The most devices of a channel. Who comes after them is there without being shown.
 const DEVICES: usize = 1000;
@@ -50,7 +50,7 @@ struct Device<C> {
     place: Place<C>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Place<C> {
     At(C),
     /// Its connection is lost, and it is waited for until then, in milliseconds.
@@ -94,7 +94,7 @@ pub struct PresenceSnapshot {
     version: u64,
 }
 
-/// What has changed from one version to the next.
+/// The changes from one version to the next.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Diff {
     version: u64,
@@ -133,7 +133,7 @@ impl<C> Presence<C> {
 }
 
 impl<C: Copy + Eq> Presence<C> {
-    /// Somebody has subscribed. A device of the same user that is waited for is the same
+    /// Adds the device of a user who has subscribed. A device of the same user that is waited for is the same
     /// one again, and then nothing has changed.
     pub(super) fn join(&self, channel: &str, user: &Person, id: C) -> Option<Diff> {
         let mut channels = self.channels.lock();
@@ -165,7 +165,7 @@ impl<C: Copy + Eq> Presence<C> {
         }))
     }
 
-    /// Somebody has left.
+    /// Removes the device of a user who has left.
     pub(super) fn leave(&self, channel: &str, id: C) -> Option<Diff> {
         let mut channels = self.channels.lock();
         let members = channels.get_mut(channel)?;
@@ -174,7 +174,7 @@ impl<C: Copy + Eq> Presence<C> {
         diff
     }
 
-    /// Somebody's connection is lost. Returns whether it has to be waited for.
+    /// Marks the device of a lost connection. Returns whether it has to be waited for.
     pub(super) fn lose(&self, channel: &str, id: C, now_ms: u64) -> bool {
         let mut channels = self.channels.lock();
         let devices = channels
@@ -189,7 +189,7 @@ impl<C: Copy + Eq> Presence<C> {
         is_there
     }
 
-    /// Those have left who were waited for until now.
+    /// Removes the devices that were waited for until now.
     pub(super) fn expire(&self, channel: &str, now_ms: u64) -> Option<Diff> {
         let mut channels = self.channels.lock();
         let members = channels.get_mut(channel)?;
@@ -200,7 +200,7 @@ impl<C: Copy + Eq> Presence<C> {
         diff
     }
 
-    /// Somebody says something about itself.
+    /// Sets the data of a device.
     pub(super) fn update(&self, channel: &str, id: C, data: Value) -> Option<Diff> {
         let mut channels = self.channels.lock();
         let members = channels.get_mut(channel)?;
@@ -279,7 +279,7 @@ impl<C: Copy + Eq> Presence<C> {
     }
 }
 
-/// Those who were in a channel when a process ended, as the next one reads it.
+/// The devices of a channel when a process ended, as the next one reads them.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct LeftBehind {
     version: u64,

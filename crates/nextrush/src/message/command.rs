@@ -50,7 +50,7 @@ pub fn decode<T: DeserializeOwned>(text: &str) -> Result<T, CommandError> {
 }
 
 /// Why a message is no command.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
     /// No JSON object, or not the fields that its `type` needs.
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::message::UserId;
 
-    #[derive(Debug, PartialEq, Deserialize)]
+    #[derive(Debug, Deserialize, PartialEq)]
     #[serde(
         tag = "type",
         rename_all = "kebab-case",
@@ -168,13 +168,13 @@ mod tests {
         Leave(Leave),
     }
 
-    #[derive(Debug, PartialEq, Deserialize)]
+    #[derive(Debug, Deserialize, PartialEq)]
     #[serde(rename_all = "lowercase")]
     enum Mood {
         Good,
     }
 
-    #[derive(Debug, PartialEq, Deserialize)]
+    #[derive(Debug, Deserialize, PartialEq)]
     struct Leave {
         #[serde(default)]
         reason: String,

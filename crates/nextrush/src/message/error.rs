@@ -20,7 +20,7 @@ use crate::message::Outgoing;
 ///     socket.send(ErrorMessage::new("board-full", "The board is full"));
 /// }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename = "error")]
 pub struct ErrorMessage {
     message: Cow<'static, str>,

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 /// A whole text or binary message from a client; fragments are already joined.
 ///
 /// Its size is bounded by the endpoint's `limits.message` (64 KiB by default).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[allow(
     clippy::exhaustive_enums,
     reason = "RFC 6455 has two kinds of messages"

@@ -25,7 +25,7 @@ pub struct Request<T> {
 }
 
 /// The name that a client gives one of its commands: a text of 1 to 64 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct CommandId(String);
 

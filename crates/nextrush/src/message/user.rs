@@ -19,7 +19,7 @@ use serde_json::Number;
 /// assert_eq!(serde_json::to_string(&user)?, r#"{"id":7,"email":"ada@example.com"}"#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct User {
     /// The id, which tells users apart.
@@ -47,17 +47,17 @@ impl User {
 /// A number that is no integer of 64 bits must lie within ±2⁵³: beyond that a
 /// floating-point number cannot be told from its neighbours, and two users could
 /// share one id.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(try_from = "Wire")]
 pub struct UserId(Repr);
 
 /// A number cannot be an id, because its neighbours could not be told from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a user id must be a text, a 64-bit integer or a number within ±2^53")]
 #[non_exhaustive]
 pub struct InvalidUserId;
 
-#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Eq, Hash, PartialEq, Serialize)]
 #[serde(untagged)]
 enum Repr {
     /// An integer wherever its value is one.

@@ -9,7 +9,7 @@ use crate::socket::room_name::InvalidRoomName;
 pub(super) const ROOMS_PER_SOCKET: usize = 100;
 
 /// Why a socket could not join a room.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
     /// The name is invalid.

@@ -14,7 +14,7 @@ use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 
 /// Over the limit: what was counted is to be dropped, and the client told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("rate limit exceeded")]
 #[non_exhaustive]
 pub struct Exceeded {

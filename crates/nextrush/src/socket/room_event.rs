@@ -7,7 +7,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::socket::room_name::RoomName;
 
 /// A change of a room: it came to have members, or ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RoomEvent {
     /// The first member joined.

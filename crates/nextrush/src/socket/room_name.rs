@@ -21,7 +21,7 @@ const NAME_LIMIT: usize = 255;
 /// assert!(RoomName::new("").is_err());
 /// # Ok::<(), nextrush::room::InvalidRoomName>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RoomName(Arc<str>);
 
@@ -87,7 +87,7 @@ impl From<RoomName> for String {
 }
 
 /// A room name that is empty, too long, or holds control characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a room name has 1 to {NAME_LIMIT} bytes and no control characters")]
 #[non_exhaustive]
 pub struct InvalidRoomName;

@@ -1,3 +1,5 @@
+//! Clients of a simulated network.
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,10 +20,10 @@ use tokio::time::timeout;
 use super::network::Network;
 use crate::message::Message;
 
-/// How long something is waited for. More than any answer takes, and less than a client
+/// The time for which something is waited for. More than any answer takes, and less than a client
 /// may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// It need not be unpredictable here, only different from zero.
+/// The mask of frames. Here it need not be unpredictable, only different from zero.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// A client on the simulated [`Network`].
@@ -71,8 +73,10 @@ impl Client {
     pub async fn recv(&mut self) -> Option<Message> {
         let reader = &self.reader;
         let next = poll_fn(|context| reader.borrow_mut().poll_next(context));
-        let received = self.network.run_until(timeout(PATIENCE, next)).await;
-        received.expect("a message or the end within 10 s")
+        self.network
+            .run_until(timeout(PATIENCE, next))
+            .await
+            .expect("a message or the end within 10 s")
     }
 
     /// The next message if it has come already; it lets nothing happen.
@@ -121,7 +125,7 @@ impl Client {
         self.close_frame()
     }
 
-    /// Whether the server has closed or broken the connection, as far as it was read.
+    /// `true` if the server has closed or broken the connection, as far as it was read.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.reader.borrow().end.is_some()
@@ -166,7 +170,7 @@ impl Client {
         self.reader.borrow_mut().read(bytes)
     }
 
-    /// How many bytes may be on the way to the client before it reads them: what the
+    /// Sets how many bytes may be on the way to the client before it reads them: what the
     /// kernels of both sides take. Default: 256 KiB.
     pub fn set_window(&self, bytes: usize) {
         self.reader.borrow().pipe.set_window(bytes);
@@ -196,7 +200,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// What of a client runs by itself.
+/// The part of a client that runs by itself.
 pub(super) struct Reader {
     pipe: sim::Client,
     decoder: Decoder,

@@ -1,3 +1,5 @@
+//! The simulated network that an application is tested on.
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
@@ -23,12 +25,12 @@ use crate::app::App;
 use crate::socket::handle::Handle;
 use crate::upgrade::simulated;
 
-/// What may be on the way to a client, in bytes: about as much as the kernels of both sides
+/// The bytes that may be on the way to a client: about as much as the kernels of both sides
 /// take.
 const WINDOW: usize = 256 * 1024;
-/// Of a refusal, in bytes.
+/// The longest body of a refusal in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
-/// As fine as tokio's timers are.
+/// The resolution of tokio's timers.
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// An application on a simulated network.
@@ -48,7 +50,7 @@ struct Inner {
 }
 
 /// The answer to a handshake was no upgrade.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("refused with {status}: {body}")]
 #[non_exhaustive]
 pub struct Refused {
@@ -129,8 +131,9 @@ impl Network {
                 body: text_of(response).await,
             });
         }
-        let agreed = opening.verify(response.status(), response.headers());
-        agreed.expect("the server answers a handshake as RFC 6455 says");
+        opening
+            .verify(response.status(), response.headers())
+            .expect("the server answers a handshake as RFC 6455 says");
         let reader = Rc::new(RefCell::new(Reader::new(client)));
         self.0.readers.borrow_mut().push(Rc::downgrade(&reader));
         // The endpoint's handler has begun when this returns.

@@ -26,7 +26,7 @@ impl Handle {
         }
     }
 
-    /// One topic of each part that the store has and the application has not.
+    /// A topic of each part that the store has and the application has not.
     async fn unclaimed(&self) -> Result<Vec<TopicName>, BrokerError> {
         let mut unclaimed = Vec::new();
         let mut after: Option<TopicName> = None;

@@ -63,7 +63,7 @@ pub trait Dialect: Send + Sync + 'static {
     /// The message that tells of a publication.
     fn publication(&self, topic: &str, position: Position, publication: &Publication) -> Outgoing;
 
-    /// How much a topic remembers of what is published from now on. By default nothing.
+    /// The amount that a topic remembers of what is published from now on. By default nothing.
     fn retention(&self, topic: &str) -> Retention {
         let _ = topic;
         Retention::NOTHING
@@ -119,9 +119,9 @@ pub trait Dialect: Send + Sync + 'static {
 pub struct Leaver<'a> {
     /// The subscriber.
     pub socket: &'a Socket,
-    /// What others saw of it, if it was [seated](super::Entry::seat).
+    /// The profile that others saw, if it was [seated](super::Entry::seat).
     pub profile: Option<Profile>,
-    /// How its socket ended, if that is why it left; `None` if it was unsubscribed.
+    /// The end of its socket, if that is why it left; `None` if it was unsubscribed.
     pub closed: Option<&'a CloseReason>,
 }
 
@@ -153,7 +153,7 @@ impl Gap {
         (self.to + 1).saturating_sub(self.from)
     }
 
-    /// Whether only the epoch is new.
+    /// `true` if only the epoch is new.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -166,8 +166,8 @@ impl Gap {
 pub struct Arrival {
     /// The topic's position: what is published next has one more.
     pub position: Position,
-    /// Whether it gets all that it missed; `None` for one that gave no position, or that was
-    /// subscribed already.
+    /// `Ok` if it gets all that it missed; `None` for a socket that gave no position, or that
+    /// was subscribed already.
     pub recovered: Option<Result<(), Unrecovered>>,
 }
 
@@ -183,13 +183,13 @@ impl Arrival {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct CatchUp<'a> {
-    /// What it will not get.
+    /// The publications that it will not get.
     pub gap: Option<Gap>,
-    /// What it gets now.
+    /// The publications that it gets now.
     pub publications: &'a [Arc<Publication>],
     /// The last publication that it has been told of once it has these messages.
     pub position: Position,
-    /// Whether it gets what is published from now on. Volatile messages to the topic's
+    /// `true` if it gets what is published from now on. Volatile messages to the topic's
     /// subscribers have passed it by meanwhile.
     pub is_last: bool,
 }

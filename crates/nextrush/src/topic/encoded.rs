@@ -12,11 +12,11 @@ use quick_cache::sync::Cache;
 
 use crate::message::Outgoing;
 
-/// How much is kept, in bytes, whatever the number of channels.
+/// The bytes that are kept, whatever the number of topics.
 const BYTES: u64 = 8 * 1024 * 1024;
-/// How many updates of usual length that is.
+/// The number of messages of usual length that this is.
 const UPDATES: usize = 16 * 1024;
-/// What keeping one takes beside its bytes.
+/// The bytes that keeping a message takes beside its own.
 const OVERHEAD: u64 = 200;
 
 /// The updates that were sent to somebody who had missed them, the latest and most wanted.

@@ -30,8 +30,8 @@ use crate::socket::join::JoinError;
 pub struct Wish<'a, D: Dialect> {
     topic: &'a Topic<D>,
     socket: &'a Socket,
-    /// Whether the subscription is struck off when the wish is given up. One that was there
-    /// before stays, whatever comes of the wish.
+    /// `true` if the subscription is struck off when the wish is given up. A subscription that
+    /// was there before stays, whatever comes of the wish.
     is_new: bool,
     is_admitted: Cell<bool>,
     waiting: Option<(Arc<LocalTopic>, Ticket)>,
@@ -140,7 +140,7 @@ pub struct Entry<'a, D: Dialect> {
 }
 
 impl<D: Dialect> Entry<'_, D> {
-    /// Whether the socket was no member before. One that was misses nothing.
+    /// `true` if the socket was no member before. A member misses nothing.
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.is_new
@@ -234,8 +234,7 @@ impl<D: Dialect> Entry<'_, D> {
             frames.extend(held.filter_map(|(offset, frame)| (offset > top).then_some(frame)));
         }
         if rest.is_some() || !frames.is_empty() {
-            let room = &self.local.room;
-            room.give(self.socket.connection(), frames, rest);
+            self.local.room.give(self.socket.connection(), frames, rest);
         }
     }
 }

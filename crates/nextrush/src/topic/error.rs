@@ -10,7 +10,7 @@ use crate::socket::join::JoinError;
 #[error("a topic's name has 1 to 255 bytes and no control characters")]
 pub struct InvalidTopicName;
 
-/// Why something could not be published.
+/// The reason why something could not be published.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -31,7 +31,7 @@ impl From<InvalidTopicName> for PublishError {
     }
 }
 
-/// Why a socket could not subscribe.
+/// The reason why a socket could not subscribe.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {

@@ -93,7 +93,7 @@ impl<D: Dialect> Topics<D> {
         }))
     }
 
-    /// One of the topics. It need not exist: it comes into being when it is used.
+    /// A topic of the family. It need not exist: it comes into being when it is used.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! One topic: publishing to it, subscribing sockets, reading its history.
+//! A topic: publishing to it, subscribing sockets, reading its history.
 
 use std::fmt;
 
@@ -53,7 +53,7 @@ impl Handle {
         }
     }
 
-    /// As [`topic`](Self::topic), for names from outside.
+    /// Gives a topic as [`topic`](Self::topic) does, for names from outside.
     ///
     /// # Errors
     ///
@@ -95,8 +95,8 @@ impl<D: Dialect> Topic<D> {
         &self.topics
     }
 
-    /// Has what is published with this handle remembered so, instead of as the
-    /// [dialect](Dialect::retention) says.
+    /// Sets how much is remembered of what is published with this handle, in place of the
+    /// dialect's [retention](Dialect::retention).
     #[must_use]
     pub fn retain(self, retention: Retention) -> Self {
         let retention = Some(retention);
@@ -115,8 +115,8 @@ impl<D: Dialect> Topic<D> {
         Ok(published.position)
     }
 
-    /// As [`publish`](Self::publish), but a repeat with the same key within two minutes
-    /// publishes nothing and resolves with the position of the first.
+    /// Publishes as [`publish`](Self::publish) does, but only once for each key: a repeat
+    /// within two minutes publishes nothing and resolves with the position of the first.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl<D: Dialect> Topic<D> {
         self.publish_json(data, Some(key)).await
     }
 
-    /// As [`publish_once`](Self::publish_once), with a key or without.
+    /// Publishes once for a key, or without one each time.
     pub(crate) async fn publish_json<T: Serialize + ?Sized>(
         &self,
         data: &T,
@@ -253,19 +253,28 @@ impl<D: Dialect> Topic<D> {
             topics.user(&user).dismiss(socket);
         }
         let dialect = topics.dyn_dialect();
-        let local = &topics.0.local;
-        local.leave(&self.topic, &dialect, socket, None).await?;
+        topics
+            .0
+            .local
+            .leave(&self.topic, &dialect, socket, None)
+            .await?;
         Ok(true)
     }
 
-    /// Whether a socket is subscribed, or about to be.
+    /// `true` if a socket is subscribed, or about to be.
     #[must_use]
     pub fn is_subscribed(&self, socket: &Socket) -> bool {
-        let subscriptions = &self.topics.0.subscriptions;
-        subscriptions.contains(&self.topic, socket.id())
+        self.topics
+            .0
+            .subscriptions
+            .contains(&self.topic, socket.id())
     }
 
     /// The members that were [seated](super::Entry::seat), in the order in which they came.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is not general enough over the lifetime of the view"
+    )]
     pub async fn members(&self) -> Vec<Profile> {
         self.locked(|topic| topic.members()).unwrap_or_default()
     }

@@ -13,11 +13,11 @@ use super::local::{LocalTopic, LocalTopics, State, Waiting};
 use super::slow_readers::SlowReaders;
 use crate::message::Outgoing;
 
-/// How much may wait for a subscriber before it falls behind, and how much of the history it
-/// is then given at once, in bytes.
+/// The bytes that may wait for a subscriber before it lags, and the bytes of history that it
+/// is then given at once.
 pub(crate) const PART: usize = 64 * 1024;
 
-/// How many publications are read at once for one that has fallen behind.
+/// The number of publications that are read at once for a subscriber that lags.
 const PUBLICATIONS: usize = 256;
 
 /// A topic between two losses of its history, as its subscribers on this node see it.
@@ -78,7 +78,7 @@ impl Refill for Stream {
     }
 }
 
-/// One that has fallen behind.
+/// A subscriber that lags.
 struct Subscriber<'a> {
     stream: &'a Stream,
     local: &'a Arc<LocalTopic>,
@@ -195,13 +195,16 @@ impl Subscriber<'_> {
         self.lag.fill(frames);
     }
 
-    /// How much it is given at once, in bytes.
+    /// The bytes that it is given at once.
     fn part(&self) -> usize {
         PART.min(self.lag.capacity() / 2)
     }
 
     fn frames(&self, state: &MutexGuard<'_, State>, behind: &CatchUp<'_>) -> Vec<Frame> {
-        let messages = self.dialect.catch_up(&self.local.locked(state), behind);
-        messages.into_iter().map(Outgoing::into_frame).collect()
+        self.dialect
+            .catch_up(&self.local.locked(state), behind)
+            .into_iter()
+            .map(Outgoing::into_frame)
+            .collect()
     }
 }

@@ -10,7 +10,7 @@ use super::name::PLAIN;
 use super::since::Recovered;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};
 
-/// How many publications a plain topic remembers.
+/// The number of publications that a plain topic remembers.
 const KEPT: usize = 100;
 
 /// The dialect of [`Handle::topic`](crate::Handle::topic): JSON objects that name the topic.

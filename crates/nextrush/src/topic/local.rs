@@ -445,7 +445,7 @@ impl fmt::Debug for Locked<'_> {
 /// The state of a topic that changes as sockets come and go and as something is published.
 #[derive(Default)]
 pub(super) struct State {
-    /// Those whose history is being read, by ticket.
+    /// The subscribers whose history is being read, by ticket.
     waiting: HashMap<u64, Waiting>,
     next_ticket: u64,
     /// The present one, once anything is known of it.
@@ -465,7 +465,7 @@ impl State {
         waiting.map_or_else(Vec::new, |waiting| waiting.held)
     }
 
-    /// Whether the present stream has another epoch.
+    /// `true` if the present stream has another epoch.
     pub(super) fn is_of_another(&self, epoch: Epoch) -> bool {
         let is_other = |stream: &Arc<Stream>| stream.epoch() != epoch;
         self.stream.as_ref().is_some_and(is_other)
@@ -500,7 +500,7 @@ impl State {
 pub(super) struct Waiting {
     /// The publications since it began to wait.
     held: Vec<(u64, Frame)>,
-    /// Whether it is a member that lags. If it leaves, nobody waits any more.
+    /// `true` for a member that lags. If it leaves, nobody waits any more.
     is_member: bool,
 }
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::message::User;
 use crate::socket::Socket;
 
-/// What others see of a user: any JSON value, by default exactly `{"id":…,"email":…}`.
+/// The form in which others see a user: any JSON value, by default exactly `{"id":…,"email":…}`.
 ///
 /// A cheap handle that is written as the JSON it holds.
 ///

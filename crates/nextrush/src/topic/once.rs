@@ -46,7 +46,7 @@ impl Repeats {
     }
 }
 
-/// One who waits for a command to be executed, or executes it.
+/// A caller that waits for a command to be executed, or executes it.
 struct Turn<'a> {
     repeats: &'a Repeats,
     key: CommandKey,

@@ -1,12 +1,13 @@
 //! Coming back: what a client says it has seen, and whether it can have the rest.
 
+use std::sync::Arc;
+
 use axum::extract::{OptionalFromRequestParts, Query};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 use nextrush_broker::{History, HistoryQuery, Position, Publication};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 use crate::message::{ErrorCode, ErrorMessage};
 
@@ -25,7 +26,7 @@ use crate::message::{ErrorCode, ErrorMessage};
 /// assert!(serde_json::from_str::<Since>(r#"{"epoch":"e","offset":-1}"#).is_err());
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Since {
     /// The epoch as it was sent to the client. Any other text is that of no stream.
     pub epoch: String,
@@ -87,7 +88,7 @@ fn bytes(publications: &[Arc<Publication>]) -> usize {
     publications.iter().map(|kept| kept.data.len()).sum()
 }
 
-/// Why a client that came back cannot have what it missed.
+/// The reason why a client that came back cannot have what it missed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 #[serde(rename_all = "lowercase")]
@@ -96,7 +97,7 @@ pub enum Unrecovered {
     Epoch,
     /// The history does not reach back so far, or what was missed is more than is sent.
     History,
-    /// It claims to have seen what was not published yet.
+    /// The client claims to have seen what was not published yet.
     Ahead,
 }
 

@@ -1,11 +1,11 @@
-//! What becomes of subscribers that read more slowly than a topic publishes.
+//! Subscribers that read more slowly than a topic publishes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nextrush_broker::Retention;
 
-/// What becomes of a subscriber that reads more slowly than its channel publishes.
+/// The treatment of a subscriber that reads more slowly than its topic publishes.
 ///
 /// It is slow when the kernel does not take what it is sent. Whatever the policy, its other
 /// channels and what it is sent directly go on.
@@ -20,7 +20,7 @@ use nextrush_broker::Retention;
 /// let prices = ChannelPolicy::new().slow_readers(SlowReaders::Latest).key("/symbol");
 /// # drop((posts, prices));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SlowReaders {
     /// With more than 64 KiB waiting for it the subscriber is sent no more updates. When it
@@ -28,7 +28,7 @@ pub enum SlowReaders {
     /// everything once and in order, on the same socket. Where the history does not reach
     /// back, it is told so by a message `gap`. The default for channels with a history.
     Heal,
-    /// As long as anything waits for it, the subscriber is sent no updates. When it has taken
+    /// The subscriber is sent no updates as long as anything waits for it. When it has taken
     /// that, it gets the newest: one, or with a [key](crate::live::ChannelPolicy::key) one for each
     /// of the up to 1,000 newest keys.
     Latest,
@@ -41,15 +41,15 @@ pub enum SlowReaders {
     Close,
 }
 
-/// How often subscribers have been too slow, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+/// Counts of subscribers that lagged, since the start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SlowReaderCounts {
-    /// How often a subscriber that had been sent no updates became live again.
+    /// The times that a subscriber which had been sent no updates became live again.
     pub recovered: u64,
-    /// How many updates subscribers got later, from the history or as the newest.
+    /// The updates that subscribers got later, from the history or as the newest.
     pub sent_later: u64,
-    /// How many updates subscribers did not get, and were told so.
+    /// The updates that subscribers did not get, and were told so.
     pub missed: u64,
 }
 
@@ -82,7 +82,7 @@ impl SlowReaderPolicy {
         })
     }
 
-    /// Has [`SlowReaders::Latest`] keep the newest of each key: a JSON pointer (RFC 6901) into
+    /// Sets the key of which [`SlowReaders::Latest`] keeps the newest: a JSON pointer (RFC 6901) into
     /// the publications' data.
     #[must_use]
     pub fn key(self, pointer: impl Into<Arc<str>>) -> Self {

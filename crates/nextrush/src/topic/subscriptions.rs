@@ -35,11 +35,11 @@ impl OfSocket {
 /// The effect of noting a subscription.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Noted {
-    /// It is there already.
+    /// The subscription is there already.
     Before,
-    /// It is new, and so is the socket: its close event has to be waited for.
+    /// The subscription is new, and so is the socket: its close event has to be waited for.
     First,
-    /// It is new.
+    /// The subscription is new.
     Further,
 }
 

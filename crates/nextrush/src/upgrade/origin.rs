@@ -29,7 +29,7 @@ use crate::message::ErrorCode;
 /// app.origins(OriginPolicy::list(["https://example.com".parse()?]));
 /// # Ok::<(), nextrush::limits::InvalidOrigin>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OriginPolicy {
     /// Pages from the server's own host and port, as the `Host` header has them.
@@ -132,7 +132,7 @@ fn forwarded_scheme(value: &HeaderValue) -> Option<&'static str> {
 /// assert!("example.com".parse::<Origin>().is_err());
 /// # Ok::<(), nextrush::limits::InvalidOrigin>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Origin {
     scheme: String,
     host: String,
@@ -141,7 +141,7 @@ pub struct Origin {
 }
 
 /// A text is no origin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("expected an origin such as https://example.com, without a path")]
 #[non_exhaustive]
 pub struct InvalidOrigin;
@@ -222,7 +222,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Single<'a> {
 
 /// Why a request's origin was refused. As a response: 403 with
 /// `{"type":"error","message":"Origin not allowed","code":"origin-refused"}`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OriginError {
     /// A page from an origin that the policy does not let through.

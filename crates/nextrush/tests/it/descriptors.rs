@@ -3,12 +3,12 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
+use futures_util::{SinkExt, StreamExt};
 use nextrush::{App, Message, Socket};
 use tokio::net::TcpStream;
 use tokio_tungstenite::connect_async;
 
 use crate::support::within;
-use futures_util::{SinkExt, StreamExt};
 
 const IN_CHILD: &str = "NEXTRUSH_TEST_FEW_DESCRIPTORS";
 const NAME: &str = "descriptors::a_server_without_descriptors_goes_on_when_it_has_some_again";

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
 use nextrush::server::{TlsConfig, TlsError};
 use nextrush::{App, Message, Socket};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -18,7 +19,6 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::support::within;
-use futures_util::{SinkExt, StreamExt};
 
 /// A certificate for localhost, and clients that trust it.
 pub struct Certified {

@@ -38,7 +38,7 @@ use crate::message::User;
 ///
 /// Other claims than the guide's are read into a type of your own,
 /// `Authenticated<MyClaims>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Authenticated<C = User> {
     /// What the token says.

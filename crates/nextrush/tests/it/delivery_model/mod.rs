@@ -195,7 +195,7 @@ impl Drop for Named {
 }
 
 /// What happened to all clients.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Eq, PartialEq)]
 pub struct Tally {
     delivered: u64,
     recovered: u64,

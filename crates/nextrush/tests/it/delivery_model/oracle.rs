@@ -44,7 +44,7 @@ struct Published {
 }
 
 /// A position as a client knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Seen {
     pub epoch: String,
     pub offset: u64,
