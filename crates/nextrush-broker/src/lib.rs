@@ -33,6 +33,12 @@
 //! # }
 //! ```
 
+#![warn(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::must_use_candidate
+)]
+
 mod broker;
 
 mod answer;

@@ -72,6 +72,12 @@
 //! a shard's inbox. Those of the room directory and of a shard's free slots come last: nothing
 //! else is locked under them. The user's code is called under no lock.
 
+#![warn(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::must_use_candidate
+)]
+
 mod chunked;
 mod close_reason;
 mod config;

@@ -34,6 +34,12 @@
 //! [`Frame`] ([`Frame::deflated`]), and a client compresses with a [`DeflateContext`]. The
 //! large states, [`Inflater`] and [`Deflater`], belong to threads and not to connections.
 
+#![warn(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::must_use_candidate
+)]
+
 mod close;
 mod close_code;
 mod decoder;

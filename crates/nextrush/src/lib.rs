@@ -47,6 +47,12 @@
 //! - `tls`: TLS without a proxy, `Listen::tls`. Its cryptography needs a C compiler.
 //! - `testing`: the module of that name; for tests.
 
+#![warn(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::must_use_candidate
+)]
+
 // From the front door inwards: an application, its server, what comes in over HTTP.
 mod app;
 mod error;

@@ -17,6 +17,7 @@ const ID_BYTES: usize = 64;
 
 /// A command of a client, with the id of the message.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Request<T> {
     /// The command.
     pub command: T,

@@ -55,10 +55,12 @@ impl<E: Into<BoxError>> Outcome for Result<(), E> {
 
 #[doc(hidden)]
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SyncMarker;
 
 #[doc(hidden)]
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct AsyncMarker;
 
 /// An endpoint's handler with its extractors filled in, to be called with its socket.

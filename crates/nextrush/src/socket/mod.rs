@@ -38,18 +38,16 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use self::events::{SocketEvents, call_endpoint};
 pub use self::handle::{Handle, MissingHandle};
+#[doc(hidden)]
+pub use self::handler::{AsyncMarker, Callback, SyncMarker};
 pub use self::handler::{EventHandler, Outcome};
 use self::kept::Content;
 use self::listeners::Listeners;
+#[doc(hidden)]
+pub use self::offload::OffloadedMarker;
 pub use self::offload::{Offloaded, blocking, offload};
 pub use self::timer::Timer;
-use crate::message::Message;
-use crate::message::Outgoing;
-use crate::message::Timestamp;
-use crate::message::User;
-use crate::message::command;
-use crate::message::request;
-use crate::socket::handler::Callback;
+use crate::message::{Message, Outgoing, Timestamp, User, command, request};
 use crate::socket::identity::Identity;
 use crate::socket::join::JoinError;
 use crate::socket::room_name::RoomName;
@@ -183,15 +181,16 @@ impl Socket {
         T: DeserializeOwned + 'static,
     {
         let callback = handler.into_callback();
-        let parse = Callback::from_work(move |socket: Socket, message: Message| {
-            match command::decode::<T>(&String::from_utf8_lossy(message.as_bytes())) {
-                Ok(command) => callback.call(socket, command),
-                Err(error) => {
-                    socket.send(request::refusal(&message, error.to_message()));
-                    None
+        let parse =
+            Callback::from_work(move |socket: Self, message: Message| {
+                match command::decode::<T>(&String::from_utf8_lossy(message.as_bytes())) {
+                    Ok(command) => callback.call(socket, command),
+                    Err(error) => {
+                        socket.send(request::refusal(&message, error.to_message()));
+                        None
+                    }
                 }
-            }
-        });
+            });
         self.set_message(parse);
     }
 
@@ -253,7 +252,7 @@ impl Socket {
     /// ```
     pub fn filter<F>(&self, filter: F)
     where
-        F: Fn(&Socket, &Message) -> ControlFlow<()> + Send + Sync + 'static,
+        F: Fn(&Self, &Message) -> ControlFlow<()> + Send + Sync + 'static,
     {
         let refused = self.listeners(|all| all.add_filter(Arc::new(filter)));
         drop(refused);

@@ -75,6 +75,7 @@ pub struct Offloaded<E>(Callback<E>);
 
 #[doc(hidden)]
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OffloadedMarker;
 
 impl<E: 'static> EventHandler<E, OffloadedMarker> for Offloaded<E> {

@@ -166,6 +166,7 @@ impl Client {
 
     /// Reads so many bytes, if they are there, although it is stalled; returns how many it
     /// was.
+    #[must_use]
     pub fn read(&self, bytes: usize) -> usize {
         self.reader.borrow_mut().read(bytes)
     }

@@ -8,6 +8,7 @@ use crate::socket::join::JoinError;
 /// A name that no topic can have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a topic's name has 1 to 255 bytes and no control characters")]
+#[non_exhaustive]
 pub struct InvalidTopicName;
 
 /// The reason why something could not be published.

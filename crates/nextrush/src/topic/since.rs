@@ -27,6 +27,7 @@ use crate::message::{ErrorCode, ErrorMessage};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Since {
     /// The epoch as it was sent to the client. Any other text is that of no stream.
     pub epoch: String,
@@ -35,6 +36,14 @@ pub struct Since {
 }
 
 impl Since {
+    /// The position that a client has seen everything up to.
+    pub fn new(epoch: impl Into<String>, offset: u64) -> Self {
+        Self {
+            epoch: epoch.into(),
+            offset,
+        }
+    }
+
     /// The most publications that a client gets after coming back.
     pub const MAX_PUBLICATIONS: usize = 300;
 
@@ -122,6 +131,7 @@ impl From<Option<Result<(), Unrecovered>>> for Recovered {
 /// A query with half a position, or with one that is none: 400.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("a position is an epoch (text) and an offset (a whole number from 0)")]
+#[non_exhaustive]
 pub struct InvalidSince;
 
 impl IntoResponse for InvalidSince {

@@ -44,6 +44,7 @@ pub enum SlowReaders {
 /// Counts of subscribers that lagged, since the start.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct SlowReaderCounts {
     /// The times that a subscriber which had been sent no updates became live again.
     pub recovered: u64,

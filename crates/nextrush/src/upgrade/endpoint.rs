@@ -60,7 +60,11 @@ macro_rules! endpoint {
             R: Outcome + 'static,
             $($extractor: FromRequestParts<S> + Send + 'static,)*
         {
-            #[allow(non_snake_case, unused_variables)]
+            #[allow(
+                non_snake_case,
+                unused_variables,
+                reason = "the extractors are named after their types, and there may be none"
+            )]
             async fn extract(self: Arc<Self>, parts: &mut Parts, state: &S) -> Result<Open, Response> {
                 $(let $extractor = extract::<$extractor, S>(parts, state).await?;)*
                 Ok(Box::new(move |socket: Socket| {
@@ -78,7 +82,11 @@ macro_rules! endpoint {
             R: Outcome + 'static,
             $($extractor: FromRequestParts<S> + Send + 'static,)*
         {
-            #[allow(non_snake_case, unused_variables)]
+            #[allow(
+                non_snake_case,
+                unused_variables,
+                reason = "the extractors are named after their types, and there may be none"
+            )]
             async fn extract(self: Arc<Self>, parts: &mut Parts, state: &S) -> Result<Open, Response> {
                 $(let $extractor = extract::<$extractor, S>(parts, state).await?;)*
                 Ok(Box::new(move |socket: Socket| {

@@ -90,7 +90,10 @@ async fn state_layers_merged_and_nested_routes_work_as_in_axum() {
 
 /// A stream that is not TCP, as that of a TLS server, and that tells by its end that the
 /// server has let go of it.
-struct Stream(DuplexStream, #[allow(dead_code)] mpsc::UnboundedSender<()>);
+struct Stream(
+    DuplexStream,
+    #[allow(dead_code, reason = "its end is what is watched")] mpsc::UnboundedSender<()>,
+);
 
 impl AsyncRead for Stream {
     fn poll_read(

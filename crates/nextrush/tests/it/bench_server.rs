@@ -5,7 +5,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::support::{Client, serve};
 
 #[path = "../../../../examples/bench_server.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a test uses a part of the example")]
 mod example;
 
 async fn bench_server() -> Server {

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use crate::support::{Client, serve, url};
 
 #[path = "../../../../examples/echo.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a test uses a part of the example")]
 mod example;
 
 async fn echo(arguments: &[&str]) -> Server {

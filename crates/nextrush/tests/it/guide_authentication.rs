@@ -5,7 +5,7 @@ use nextrush::{Jwt, Server};
 use crate::support::{SECRET, serve};
 
 #[path = "../../../../examples/authentication.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a test uses a part of the example")]
 mod example;
 
 #[path = "../guide/authentication.rs"]

@@ -5,7 +5,7 @@ use nextrush::Server;
 use crate::support::serve;
 
 #[path = "../../../../examples/basic_usage.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a test uses a part of the example")]
 mod example;
 
 #[path = "../guide/basic_usage.rs"]

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::support::{Client, serve};
 
 #[path = "../../../../examples/error_handling.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a test uses a part of the example")]
 mod example;
 
 #[path = "../guide/error_handling.rs"]

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{SECRET, serve};
 
 #[path = "../../../../examples/live_chat.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a test uses a part of the example")]
 mod example;
 
 #[path = "../guide/live_chat.rs"]

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{Client, SECRET, serve, within};
 
 #[path = "../../../../examples/live_updates.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a test uses a part of the example")]
 mod example;
 
 #[path = "../guide/live_updates.rs"]

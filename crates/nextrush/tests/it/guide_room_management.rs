@@ -3,7 +3,7 @@ use serde_json::json;
 use crate::support::{Client, error, serve, without_timestamp};
 
 #[path = "../../../../examples/room_management.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a test uses a part of the example")]
 mod example;
 
 #[tokio::test]

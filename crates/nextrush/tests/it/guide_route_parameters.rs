@@ -5,7 +5,7 @@ use nextrush::Server;
 use crate::support::serve;
 
 #[path = "../../../../examples/route_parameters.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a test uses a part of the example")]
 mod example;
 
 #[path = "../guide/route_parameters.rs"]

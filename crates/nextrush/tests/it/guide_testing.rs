@@ -1,7 +1,7 @@
 use crate::support::{Client, serve};
 
 #[path = "../../../../examples/testing.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a test uses a part of the example")]
 mod example;
 
 #[tokio::test]

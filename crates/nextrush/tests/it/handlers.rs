@@ -81,7 +81,7 @@ async fn a_panic_away_from_the_socket_closes_it_with_1011() {
 async fn sockets_of_one_key_share_a_thread_and_others_are_spread() {
     let mut app = app_of_shards(4);
     app.ws("/games/:gameId", |socket: Socket| {
-        socket.send(thread_name())
+        socket.send(thread_name());
     });
     app.layer(place_by(|request| request.uri().path().to_owned()));
     app.ws("/spread", |socket: Socket| socket.send(thread_name()));

@@ -34,7 +34,7 @@ async fn server() -> Server {
     let closed = LiveUpdates::new(&app, "closed");
     app.ws("/closed", move |socket: Socket| closed.connect(&socket));
     app.ws("/anonymous", move |socket: Socket| {
-        anonymous.connect(&socket)
+        anonymous.connect(&socket);
     });
     serve(app).await
 }

@@ -20,7 +20,7 @@ async fn server() -> Server {
         socket.on_message(|socket: Socket, message: Message| socket.send(message));
     });
     app.ws("/number/:n", |socket: Socket, Path(n): Path<u32>| {
-        socket.send(n.to_string())
+        socket.send(n.to_string());
     });
     app.ws(
         "/room/:room",
@@ -31,7 +31,7 @@ async fn server() -> Server {
     app.ws(
         "/query",
         |socket: Socket, Query(query): Query<HashMap<String, u32>>| {
-            socket.send(query["n"].to_string())
+            socket.send(query["n"].to_string());
         },
     );
     app.get("/page", async || "a page");
@@ -179,7 +179,7 @@ async fn a_handshake_that_breaks_a_rule_never_upgrades() {
     type Spoil = fn(&mut HeaderMap);
     let spoil: [(&str, Spoil); 10] = [
         ("no version", |headers| {
-            drop(headers.remove(SEC_WEBSOCKET_VERSION))
+            drop(headers.remove(SEC_WEBSOCKET_VERSION));
         }),
         ("no key", |headers| drop(headers.remove(SEC_WEBSOCKET_KEY))),
         ("an empty key", |headers| {

@@ -221,7 +221,7 @@ async fn an_http_handler_takes_the_handle() {
         socket.send("in");
     });
     app.post("/announce", async |app: Handle, text: String| {
-        app.room("news").send(text)
+        app.room("news").send(text);
     });
     let server = serve(app).await;
     let mut client = Client::connect(&server, "/").await;

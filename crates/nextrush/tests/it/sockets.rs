@@ -266,7 +266,7 @@ async fn a_close_function_that_another_one_registers_runs_too() {
 }
 
 /// Tells by its end that what holds it has been dropped.
-struct Held(#[allow(dead_code)] mpsc::UnboundedSender<()>);
+struct Held(#[allow(dead_code, reason = "its end is what is watched")] mpsc::UnboundedSender<()>);
 
 #[tokio::test]
 async fn nothing_is_kept_of_a_socket_that_is_gone() {
@@ -291,7 +291,7 @@ async fn nothing_is_kept_of_a_socket_that_is_gone() {
         });
         let one = held();
         socket.every(Duration::from_secs(3600), move |_: Socket, ()| {
-            drop(one.clone())
+            drop(one.clone());
         });
         late.send((socket.clone(), held().1)).unwrap();
         socket.send("open");
@@ -359,11 +359,11 @@ async fn a_cancelled_timer_does_not_run() {
     let mut app = App::new();
     app.ws("/", |socket: Socket| {
         let early = socket.after(Duration::from_millis(1), |socket: Socket, ()| {
-            socket.send("early")
+            socket.send("early");
         });
         early.cancel();
         let every = socket.every(Duration::from_millis(1), |socket: Socket, ()| {
-            socket.send("tick")
+            socket.send("tick");
         });
         socket.after(Duration::from_millis(30), move |socket: Socket, ()| {
             every.cancel();
@@ -408,7 +408,7 @@ async fn a_repeating_timer_that_is_cancelled_while_it_runs_does_not_go_on() {
     // last word is that of a timer, which comes after all that were due before it.
     let settled = async |client: &mut Client| {
         socket.after(Duration::from_millis(2), |socket: Socket, ()| {
-            socket.send("settled")
+            socket.send("settled");
         });
         assert_eq!(client.text().await, "settled");
         ticks.load(Ordering::Relaxed)

@@ -181,7 +181,7 @@ async fn a_reader_at_a_hundredth_of_the_speed_stays_and_has_everything_in_the_en
             live.publish("busy", &padding).await.unwrap();
         }
         network.advance(Duration::from_millis(100)).await;
-        slow.read(131);
+        assert_eq!(slow.read(131), 131);
         assert!(!slow.is_closed(), "after {step} steps");
     }
     slow.resume();
