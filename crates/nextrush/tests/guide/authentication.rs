@@ -1,4 +1,4 @@
-//! What the guide's "Authentication & Authorization" says on the wire.
+//! The guide's "Authentication & Authorization", as clients see it on the wire.
 
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};

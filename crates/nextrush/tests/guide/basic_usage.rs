@@ -1,4 +1,4 @@
-//! What the guide's "Basic WebSocket Usage" says on the wire.
+//! The guide's "Basic WebSocket Usage", as clients see it on the wire.
 
 use tokio_tungstenite::tungstenite::Message;
 

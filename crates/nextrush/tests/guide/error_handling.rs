@@ -1,4 +1,4 @@
-//! What the guide's "Error Handling & Reconnection" says on the wire.
+//! The guide's "Error Handling & Reconnection", as clients see it on the wire.
 
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;

@@ -1,4 +1,4 @@
-//! What the guide's "Live Chat Application" says on the wire.
+//! The guide's "Live Chat Application", as clients see it on the wire.
 
 use nextrush::Server;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What the guide's "Live Updates & Notifications" says on the wire.
+//! The guide's "Live Updates & Notifications", as clients see it on the wire.
 
 use axum::body::Body;
 use http::{Request, StatusCode};

@@ -1,4 +1,4 @@
-//! What the guide's "WebSocket with Route Parameters" says on the wire.
+//! The guide's "WebSocket with Route Parameters", as clients see it on the wire.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! How many connections one client address may have.
+//! The limit on connections from one client address.
 
 use http::StatusCode;
 use nextrush::{App, Server, Socket};

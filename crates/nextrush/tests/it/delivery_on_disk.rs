@@ -28,9 +28,9 @@ struct World {
     clock: Arc<ManualClock>,
     node: Node,
     subscribers: Vec<Subscriber>,
-    /// How many were published to each channel; the data is the number.
+    /// The number of publications to each channel; each publication has its number as data.
     published: [u64; 3],
-    /// What can be recovered from at least, as the retention has it.
+    /// The subscriptions that recovered everything; `refused` counts those that could not.
     recovered: u64,
     refused: u64,
 }
@@ -230,7 +230,8 @@ impl World {
 }
 
 impl Node {
-    /// What stands in while there is none.
+    /// A node without the store: it stands in while one node has ended and the next has not
+    /// started.
     async fn nowhere() -> Self {
         let app = App::new();
         let live = LiveUpdates::new(&app, "live");

@@ -1,4 +1,4 @@
-//! Where handlers run: on the thread of their socket, or away from it.
+//! The threads that handlers run on: that of their socket, or others.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, mpsc};
@@ -139,7 +139,7 @@ async fn a_handler_that_blocks_is_named_in_the_log_and_the_other_threads_go_on()
     assert_eq!(slow.text().await, "done");
 }
 
-/// What this process logs, as warnings.
+/// The warnings that this process logs.
 struct Log(UnboundedReceiver<String>);
 
 impl Log {

@@ -50,7 +50,7 @@ pub fn frames(mut received: &[u8]) -> impl Iterator<Item = Frame<'_>> {
     })
 }
 
-/// What a client says first, with empty settings.
+/// The connection preface of a client (RFC 9113 §3.4), with empty settings.
 pub fn preface() -> Vec<u8> {
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     [&preface[..], &frame(SETTINGS, 0, 0, &[])].concat()

@@ -1,4 +1,4 @@
-//! Who is in a channel.
+//! Presence: the members of a channel.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What never becomes a socket.
+//! Requests that never become a socket.
 
 use std::collections::HashMap;
 

@@ -17,7 +17,7 @@ fn echo(socket: Socket) {
     socket.on_message(|socket: Socket, message: Message| socket.send(message));
 }
 
-/// Whether the route takes a message of 20 bytes; it takes shorter ones in any case.
+/// Returns whether the route takes a message of 20 bytes. Asserts that it takes a shorter one.
 async fn takes_twenty(server: &Server, path: &str) -> bool {
     let mut client = Client::connect(server, path).await;
     client.send("short").await;

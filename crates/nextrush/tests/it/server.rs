@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::support::{serve, within};
 
-/// What the server does at the end of a connection; a reset is an end as well.
+/// Reads what the server sends until it ends the connection; a reset is an end as well.
 async fn end_of(stream: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
     // An error says that the connection was reset.

@@ -200,7 +200,7 @@ async fn a_close_function_registered_after_the_end_still_runs() {
     within(second_ran).await.unwrap();
 }
 
-/// As `panic!`, but of a type that a handler may return.
+/// Panics as `panic!` does, but returns a type that a handler may return.
 fn fail(message: &str) {
     panic!("{message}");
 }

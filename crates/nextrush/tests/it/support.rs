@@ -45,7 +45,7 @@ pub fn sign(claims: &Value, secret: &str) -> String {
     encode(&Header::default(), claims, &key).unwrap()
 }
 
-/// Whether `text` is a time as `Date.prototype.toISOString` prints it.
+/// Returns whether a value is a time as `Date.prototype.toISOString` prints it.
 pub fn is_timestamp(value: &Value) -> bool {
     let text = value.as_str().unwrap_or_default();
     let shape: String = text
@@ -96,7 +96,7 @@ impl Client {
             .unwrap()
     }
 
-    /// One whose kernel takes little that it has not read.
+    /// Connects a client whose kernel buffers few bytes that the client has not read.
     pub async fn connect_narrow(server: &Server, path: &str) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(8 * 1024).unwrap();

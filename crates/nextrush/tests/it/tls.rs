@@ -59,7 +59,7 @@ impl Certified {
             .await
     }
 
-    /// As somebody else's server has it.
+    /// A TLS configuration with this certificate, made with rustls alone.
     pub fn server_config(&self) -> ServerConfig {
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let mut config = ServerConfig::builder()

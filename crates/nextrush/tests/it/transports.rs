@@ -178,7 +178,8 @@ async fn a_frame_right_behind_the_handshake_is_not_lost() {
     }
 }
 
-/// Whether what was received, without the frames of HTTP/2 around it, ends like this.
+/// Returns whether the received bytes, without the frames of HTTP/2 around them, end with the
+/// expected ones.
 fn ends_with(received: &[u8], http: Http, expected: &[u8]) -> bool {
     match http {
         Http::One => received.ends_with(expected),

@@ -25,12 +25,12 @@ pub struct Hesitant {
     pub process: Arc<Process>,
 }
 
-/// What the broker's process is doing.
+/// The state of the broker's process.
 #[derive(Default)]
 pub struct Process {
     /// Nothing more happens in it.
     pub has_ended: AtomicBool,
-    /// What other threads, on which the broker may do its work, have not done yet.
+    /// The number of broker operations that other threads have not finished yet.
     pub under_way: AtomicUsize,
 }
 
@@ -61,7 +61,8 @@ impl Hesitant {
     }
 }
 
-/// How long each topic's steps take. By topic, as different ones may come in any order.
+/// The durations of steps. Each topic has random numbers of its own, as the steps of different
+/// topics may come in any order.
 #[derive(Clone)]
 pub struct Times {
     seed: u64,

@@ -14,12 +14,13 @@ pub struct Link {
     /// Something may wait for it that the server cannot leave out.
     pub is_exposed: bool,
     is_slow: bool,
-    /// When it has stopped reading, or read a little the last time.
+    /// The moment when the client stopped reading or, since then, last read a little; `None`
+    /// while it reads.
     stalled_at: Option<Instant>,
     longest_stall: Duration,
     window: usize,
-    /// How much more than its window may be on the way to it: until it has read this the
-    /// server sees nothing of it.
+    /// Bytes that may be on the way to the client beyond its window: until the client has read
+    /// these, the server does not notice that it reads.
     unseen: usize,
 }
 
@@ -36,7 +37,7 @@ impl Link {
         };
     }
 
-    /// Whether its messages have waited for it since it connected.
+    /// Returns whether messages have waited for the client since it connected.
     pub fn is_slow(&self) -> bool {
         self.is_slow
     }
@@ -92,7 +93,8 @@ impl Link {
         self.client.as_ref().is_some_and(Client::is_closed)
     }
 
-    /// Whether it was closed, with nothing left to take. It must have had its reason.
+    /// Returns whether the server closed the connection and nothing is left to take. Asserts
+    /// that the server had a reason to.
     pub fn has_ended(&mut self, tally: &mut Tally) -> bool {
         if !self.is_closed() {
             return false;

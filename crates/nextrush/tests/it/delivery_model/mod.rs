@@ -50,12 +50,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Longer than the broker ever takes.
 const CALM: Duration = Duration::from_secs(2);
 
-/// What clients that are not slow take at once: more than they ever get.
+/// The window of clients that are not slow, in bytes: more than they ever get.
 const WINDOW: usize = 256 * 1024;
 
 struct Channel {
     name: &'static str,
-    /// How many publications it keeps, and for how long.
+    /// The number and the age of the publications that the channel keeps; `None` if it keeps
+    /// none.
     kept: Option<(usize, Duration)>,
     slow_readers: SlowReaders,
 }
@@ -91,7 +92,7 @@ const KEPT_LONG: usize = 0;
 const KEPT_SHORT: usize = 1;
 /// A long message, in bytes: 25 of them are more than may wait for a slow reader.
 const MUCH: usize = 3000;
-/// Who takes nothing for so long is closed: the default of endpoints.
+/// The time after which a client that takes nothing is closed: the default of endpoints.
 const AGE: Duration = Duration::from_secs(10);
 const SUBSCRIBERS: usize = 3;
 const ROOMS: usize = 2;
@@ -176,7 +177,7 @@ fn run_schedule(seed: u64, storage: Storage) -> Tally {
     })
 }
 
-/// Where the broker keeps what it remembers.
+/// The place where the broker keeps what it remembers.
 #[derive(Clone, Copy)]
 enum Storage {
     Memory,
@@ -194,8 +195,8 @@ impl Drop for Named {
     }
 }
 
-/// What happened to all clients.
-#[derive(Debug, Default, Eq, PartialEq)]
+/// Counts of what happened to all clients.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     delivered: u64,
     recovered: u64,
@@ -208,7 +209,7 @@ pub struct Tally {
     closed: u64,
     /// The server is ending just now.
     is_ending: bool,
-    /// Of everything that was received.
+    /// A hash of everything that was received.
     transcript: u64,
 }
 
@@ -252,7 +253,7 @@ struct World {
     oracle: Oracle,
     times: Times,
     broker: Arc<dyn Broker>,
-    /// Where the broker keeps things; `None`: in memory.
+    /// The directory of the broker's files; `None` if the broker keeps all in memory.
     directory: Option<TempDir>,
     shards: NonZeroUsize,
     node: Node,
@@ -419,7 +420,7 @@ impl World {
         self.node.network.advance(Duration::from_millis(ms)).await;
     }
 
-    /// Whoever has got something may handle it now, or later.
+    /// Lets each client, at random, handle its messages now or keep them for later.
     async fn handle_some(&mut self) {
         self.wait_for_broker().await;
         for subscriber in &mut self.subscribers {
@@ -444,7 +445,8 @@ impl World {
         }
     }
 
-    /// What clients get to know, the oracle knows then.
+    /// Waits until the broker has finished its work, so that the oracle knows all that clients
+    /// are told.
     async fn wait_for_broker(&self) {
         while self.node.process.under_way.load(Ordering::Relaxed) > 0 {
             self.node.network.settle().await;

@@ -1,4 +1,4 @@
-//! What was published, and what can be known of it.
+//! A record of what was published, and the checks of what clients are told against it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct Oracle {
 
 #[derive(Default)]
 struct Topic {
-    /// One after the other; the last one goes on.
+    /// The topic's lives, one after the other; only the last one may go on.
     lives: Vec<Life>,
     /// The broker may have lost everything since its last answer.
     is_lost: bool,
@@ -117,7 +117,7 @@ impl Oracle {
         })
     }
 
-    /// What is at a position.
+    /// The data of the publication at a position.
     pub fn data(&self, topic: &str, at: &Seen) -> Value {
         let topics = self.topics();
         let lives = &topics[topic].lives;

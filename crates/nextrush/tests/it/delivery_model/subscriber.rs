@@ -18,11 +18,11 @@ const RECOVERY_LIMIT: usize = 300;
 pub struct Subscriber {
     pub link: Link,
     views: [View; CHANNELS.len()],
-    /// What it has not been answered yet, the oldest first.
+    /// The requests that were not answered yet, the oldest first.
     asked: VecDeque<Asked>,
 }
 
-/// What it knows of a channel.
+/// A channel as the client knows it.
 #[derive(Clone, Default)]
 struct View {
     is_subscribed: bool,
@@ -41,7 +41,7 @@ impl Subscriber {
         }
     }
 
-    /// Those that it is subscribed to, as far as it knows.
+    /// The channels that the client is subscribed to, as far as it knows.
     pub fn channels(&self) -> Vec<usize> {
         let views = self.views.iter().enumerate();
         views

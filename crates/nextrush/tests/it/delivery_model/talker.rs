@@ -13,14 +13,14 @@ use super::{MUCH, Tally, topic_of_room};
 
 /// The messages that a room keeps.
 const KEPT: usize = 100;
-/// Those that a client gets which comes without a position, or cannot recover.
+/// The messages that a client gets if it comes without a position, or cannot recover.
 const LAST: u64 = 50;
 
 pub struct Talker {
     name: String,
     room: usize,
     pub link: Link,
-    /// Whether the history has come that a connection begins with.
+    /// True if the history with which a connection begins has come.
     is_in: bool,
     since: Option<Seen>,
     seen: Option<Seen>,
