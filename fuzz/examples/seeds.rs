@@ -3,9 +3,9 @@
 //! How an input is laid out is said in `src/`, at the target's function. Inputs that a
 //! fuzzer found are kept beside these, and not touched.
 
-use std::path::Path;
 use std::fs;
 use std::io;
+use std::path::Path;
 
 const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 

@@ -1,4 +1,4 @@
-//! How a store grows, and how long it takes to open.
+//! The growth of a store, and the time that it takes to open.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::{Outcome, ROOMS, noise, size, topic};
 const KEPT: Retention = Retention::count(300);
 const TASKS: u64 = 4096;
 const STEPS: u64 = 10;
-/// As the chat asks for.
+/// The time for which a key is remembered, as the chat asks for.
 const WINDOW: Duration = Duration::from_secs(120);
 
 /// Publishes so many, each once by a key of its own.

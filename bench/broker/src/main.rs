@@ -1,4 +1,4 @@
-//! What a durable publish costs beside one in memory.
+//! The cost of a durable publish beside that of one in memory.
 //!
 //! Tasks publish as fast as they are acknowledged, to many rooms that keep the last 100
 //! messages of 220 bytes. The two brokers take turns, so that whatever else the machine
@@ -135,7 +135,7 @@ async fn measure(broker: &Arc<dyn Broker>, tasks: usize) -> Outcome<Turn> {
     })
 }
 
-/// What this process has used of all processors.
+/// The CPU time that this process has used, on all processors.
 fn cpu_time() -> Outcome<Duration> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     // The name before may hold spaces; from the state on these are fields 3, 4, ...
@@ -181,7 +181,8 @@ fn size(directory: &Path) -> std::io::Result<u64> {
     Ok(total)
 }
 
-/// What a file takes on the disk: journals are as long as they may become from the start.
+/// The bytes that a file takes on the disk. Its length is no measure: journals are as long as
+/// they may become from the start.
 #[cfg(unix)]
 fn blocks(metadata: &std::fs::Metadata) -> u64 {
     use std::os::unix::fs::MetadataExt;

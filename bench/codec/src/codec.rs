@@ -17,7 +17,7 @@ pub trait Codec {
     fn connect(work: &Work, socket: Socket) -> Self::Connection;
 }
 
-/// One end of an open connection.
+/// A codec's end of an open connection.
 pub trait Connection {
     /// A message as the codec likes to be given it. Making it is not measured.
     type Outgoing;

@@ -14,7 +14,7 @@ pub struct Job(Box<dyn FnMut(usize)>);
 pub struct Named {
     /// [`Codec::NAME`].
     pub name: &'static str,
-    /// Whether this is ours.
+    /// True if the codec is ours, false if it is a peer's.
     pub is_ours: bool,
     /// [`Job::new`] of it.
     pub job: fn(&Work) -> Job,

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress};
 
-/// What a message holds.
+/// The content of a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// A text message, all ASCII.
@@ -16,7 +16,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether it is a text message on the wire.
+    /// Returns whether the message is a text message on the wire.
     pub fn is_text(self) -> bool {
         self != Self::Binary
     }
@@ -44,7 +44,7 @@ impl Sample {
         Self { kind, payload }
     }
 
-    /// What it holds.
+    /// The kind of content.
     pub fn kind(&self) -> Kind {
         self.kind
     }

@@ -22,7 +22,8 @@ pub struct Socket {
 
 /// Long enough that a decoder does not meet the same bytes in its nearest cache.
 const INCOMING: usize = 256 * 1024;
-/// As much as Linux lets a socket hold before it grows.
+/// The bytes that are kept of what is sent here: as many as Linux lets a socket hold before it
+/// grows.
 const OUTGOING: usize = 256 * 1024;
 
 impl Socket {
@@ -55,7 +56,7 @@ impl Socket {
         }
     }
 
-    /// What it was told of late.
+    /// The bytes that were sent here last.
     pub fn outgoing(&self) -> &[u8] {
         &self.outgoing
     }

@@ -3,22 +3,23 @@ use std::str::FromStr;
 
 use crate::sample::Kind;
 
-/// What is to be done with one message.
+/// The work to be done with one message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Work {
-    /// Who does what.
+    /// The side that acts, and whether it sends or receives.
     pub direction: Direction,
-    /// What the message holds.
+    /// The content of the message.
     pub kind: Kind,
     /// The payload's length in bytes.
     pub size: usize,
-    /// How the bytes come in.
+    /// The size of the pieces in which the bytes come in.
     pub arrival: Arrival,
-    /// Whether it is compressed.
+    /// The form of the payload on the wire.
     pub coding: Coding,
 }
 
-/// Who does what; it decides about masking (RFC 6455 §5.1).
+/// The side that acts, and whether it sends or receives: both decide about masking (RFC 6455
+/// §5.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Direction {
     /// A server decodes masked frames.
@@ -31,7 +32,7 @@ pub enum Direction {
     ClientSends,
 }
 
-/// How the bytes to decode come in.
+/// The size of the pieces in which the bytes to decode come in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Arrival {
     /// Each read gets as much as it has room for.
@@ -40,7 +41,7 @@ pub enum Arrival {
     OneByOne,
 }
 
-/// What goes over the wire.
+/// The form of the payload on the wire.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Coding {
     /// The payload as it is.
@@ -112,7 +113,7 @@ impl Work {
         all
     }
 
-    /// How many messages to handle at a time, so that reading a clock does not count.
+    /// The number of messages to handle at a time, so that reading a clock does not count.
     pub fn batch(&self) -> usize {
         (256 * 1024 / self.size).clamp(1, 1000)
     }

@@ -21,7 +21,7 @@ pub(crate) struct Api {
     url: String,
 }
 
-/// Where a publication is.
+/// The position of a publication in its channel or room.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub(crate) struct Position {
     pub(crate) epoch: String,

@@ -17,7 +17,7 @@ use crate::error::Error;
 /// Below the number that the server lets one address have.
 const PER_ADDRESS: usize = 5_000;
 const BUFFER: usize = 64 * 1024;
-/// It need not be unpredictable here.
+/// The mask of all frames; it need not be unpredictable here.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// The clients, by number.
@@ -30,7 +30,7 @@ pub(crate) struct Clients {
     buffer: Box<[u8]>,
 }
 
-/// What a client hears.
+/// An event that a client hears of.
 #[derive(Debug)]
 pub(crate) enum Heard<'a> {
     /// The upgrade.
@@ -45,7 +45,7 @@ pub(crate) enum Heard<'a> {
 pub(crate) struct Link {
     stream: TcpStream,
     decoder: Decoder,
-    /// What the kernel has not taken yet.
+    /// Bytes that the kernel has not taken yet.
     unsent: Vec<u8>,
     /// Until the handshake is done.
     opening: Option<Box<(Opening, Vec<u8>)>>,
@@ -124,7 +124,7 @@ impl Clients {
         }
     }
 
-    /// Has a client read what is there, at most so many bytes; how many it was.
+    /// Reads what has come for a client, at most `most` bytes, and returns how many it was.
     pub(crate) fn read(
         &mut self,
         client: usize,

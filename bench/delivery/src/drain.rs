@@ -24,10 +24,10 @@ const RETRY: Duration = Duration::from_millis(200);
 const GRACE: Duration = Duration::from_secs(17);
 const BEFORE: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 256;
-/// Of the histogram.
+/// The width of the histogram's bins.
 const BIN: Duration = Duration::from_millis(500);
 
-/// What may be asked.
+/// The options of this scenario.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Settings {
     /// The clients.
@@ -110,20 +110,20 @@ struct Crowd<'a> {
     tally: Tally,
     presence: Presence,
     stopped: Option<Instant>,
-    /// Who connects next, and when.
+    /// The clients that are to connect, each with its time; the earliest first.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
     told_ms: Vec<Option<u64>>,
     came_back: Vec<Duration>,
     refused: u64,
 }
 
-/// What clients hear of each other.
+/// The news that clients get of each other.
 #[derive(Debug, Default)]
 struct Presence {
     /// Diffs since the server was told to stop.
     left: u64,
     joined: u64,
-    /// Of each client that came back: the members that it saw right then.
+    /// The number of members that each client saw right when it came back.
     members: Vec<usize>,
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use nextrush_protocol::ProtocolError;
 use nextrush_protocol::handshake::AnswerError;
 
-/// Why a scenario has not come to its end, or to a bad one.
+/// The reason why a scenario did not come to its end, or came to a bad one.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The operating system refused something.
@@ -31,7 +31,7 @@ pub(crate) enum Error {
     },
     #[error("nothing happened for a long time while {0}")]
     Silence(&'static str),
-    /// What is promised did not hold.
+    /// A promise did not hold.
     #[error("{0}")]
     Broken(String),
 }

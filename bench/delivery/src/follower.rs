@@ -69,7 +69,7 @@ pub(crate) struct Follower {
     pub(crate) is_in: bool,
 }
 
-/// What became of all messages.
+/// Counts of what became of all messages.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) received: u64,
@@ -85,7 +85,7 @@ pub(crate) struct Tally {
 }
 
 impl Follower {
-    /// What it says to follow a channel, from where it stands.
+    /// The message that subscribes to a channel, with the client's position if it has one.
     pub(crate) fn subscribe(&self, channel: &str) -> String {
         let mut message = json!({ "type": "subscribe", "channel": channel });
         if let Some(Position { epoch, offset }) = &self.position {

@@ -29,7 +29,7 @@ struct Cli {
     /// The server program; built from this repository if absent.
     #[arg(long, global = true)]
     server: Option<PathBuf>,
-    /// Whether it keeps what is published on disk, in a directory of its own.
+    /// Keeps what is published on disk, in a directory of its own.
     #[arg(long, global = true)]
     store: bool,
     /// The core that the server has to itself.
@@ -48,7 +48,7 @@ enum Scenario {
     /// The server is told to stop while messages are published; another one takes over, and
     /// the clients come when they were told to.
     Drain(drain::Settings),
-    /// One reader among many reads a hundredth of what it is sent, for a minute.
+    /// A reader among many reads a hundredth of what it is sent, for a minute.
     Throttled(throttled::Settings),
 }
 

@@ -1,4 +1,5 @@
-//! What the operating system says of a process, and does for it.
+//! The operating system's side of a process: its CPU time, its memory, its core and its
+//! limits.
 
 use std::fs;
 use std::io;

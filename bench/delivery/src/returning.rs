@@ -18,13 +18,13 @@ const AFTERWARDS: Duration = Duration::from_millis(500);
 /// While the clients get in the first time.
 const AT_ONCE: usize = 256;
 
-/// What may be asked.
+/// The options of this scenario.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Settings {
     /// The clients.
     #[arg(long, default_value_t = 10_000)]
     clients: usize,
-    /// What each of them misses.
+    /// The publications that each client misses.
     #[arg(long, default_value_t = 100)]
     missed: u64,
     /// The channels that they are spread over.
@@ -82,10 +82,10 @@ struct Crowd<'a> {
     followers: Vec<Follower>,
     tokens: Vec<String>,
     tally: Tally,
-    /// What each has to see until it has everything.
+    /// The offset at which a client has everything.
     top: u64,
     connected_in: Duration,
-    /// When each had everything, from the begin.
+    /// The time that each client took until it had everything, in the order of their ends.
     done: Vec<Duration>,
 }
 

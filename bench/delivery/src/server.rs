@@ -51,7 +51,7 @@ impl Program {
         })
     }
 
-    /// Whether what is published outlives the process.
+    /// Returns whether what is published outlives the process.
     pub(crate) fn keeps(&self) -> bool {
         self.store.is_some()
     }
@@ -101,7 +101,7 @@ impl Server {
             .map_err(|error| Error::io("telling the server to stop")(error.into()))
     }
 
-    /// How it has ended, if it has.
+    /// The exit status of the process, if it has ended.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>, Error> {
         self.child.try_wait().map_err(Error::io("the server's end"))
     }

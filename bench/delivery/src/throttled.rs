@@ -1,4 +1,4 @@
-//! One reader among many is slow.
+//! A slow reader among many.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,17 +14,17 @@ use crate::process;
 use crate::server::{Program, Server};
 use crate::token;
 
-/// It remembers 300 publications.
+/// The channel of all readers. The server remembers 300 publications of it.
 const CHANNEL: &str = "post-1";
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the slow one reads.
+/// The time between two reads of the slow reader.
 const STEP: Duration = Duration::from_millis(100);
-/// How often memory is looked at.
+/// The time between two looks at the server's memory.
 const SAMPLE: Duration = Duration::from_secs(5);
-/// What the kernel takes for the slow one, before it doubles it.
+/// The bytes that the slow reader's kernel is told to take for it; the kernel doubles them.
 const RECEIVE_BUFFER: usize = 4096;
 
-/// What may be asked.
+/// The options of this scenario.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Settings {
     /// The readers that read at once.
@@ -33,13 +33,13 @@ pub(crate) struct Settings {
     /// Publications a second.
     #[arg(long, default_value_t = 4.0)]
     rate: f64,
-    /// The size of one in bytes.
+    /// The size of a publication in bytes.
     #[arg(long, default_value_t = 32 * 1024)]
     size: usize,
-    /// For how long the slow one is slow, in seconds.
+    /// The time for which the slow reader is slow, in seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// How much the slow one reads, of what it should.
+    /// The share that the slow reader reads of what it is sent.
     #[arg(long, default_value_t = 0.01)]
     share: f64,
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 
-/// What the server is told to check tokens with.
+/// The secret that the server checks tokens with.
 pub(crate) const SECRET: &str = "a secret for measurements, of 32 bytes and more";
 
 /// In the year 2100.

@@ -13,12 +13,12 @@ use crate::server::{self, Entry};
 /// A comparison to be made.
 #[derive(Debug, clap::Args)]
 pub struct Comparison {
-    /// What is measured.
+    /// The scenario to measure.
     scenario: Scenario,
-    /// Who takes part, by their names in servers.toml; ratios are to the first.
+    /// The servers to compare, by their names in servers.toml; ratios are to the first.
     #[arg(long, value_delimiter = ',', required = true)]
     servers: Vec<String>,
-    /// How often each has its turn.
+    /// The number of turns that each server has.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// The core of the servers.

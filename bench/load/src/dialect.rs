@@ -1,11 +1,11 @@
-//! How a server wants to be spoken to.
+//! The dialects that servers speak.
 
 use std::net::SocketAddr;
 
 use nextrush_protocol::handshake::client::Opening;
 use serde::Deserialize;
 
-/// What goes on top of WebSocket messages.
+/// The protocol on top of WebSocket messages.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dialect {
@@ -17,7 +17,7 @@ pub enum Dialect {
     SocketIo,
 }
 
-/// What a server said.
+/// The meaning of a message from a server.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Heard<'a> {
     /// Something for the application.
@@ -46,7 +46,7 @@ impl Dialect {
         request
     }
 
-    /// Whether a connection is ready only after a greeting.
+    /// Returns whether a connection is ready only after a greeting.
     pub fn greets(self) -> bool {
         self == Self::SocketIo
     }
@@ -59,7 +59,7 @@ impl Dialect {
         }
     }
 
-    /// What a message from the server is.
+    /// The meaning of a message from the server.
     pub fn hear(self, message: &[u8]) -> Heard<'static> {
         match (self, message) {
             (Self::Plain, _) => Heard::Message,

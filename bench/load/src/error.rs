@@ -8,14 +8,14 @@ use nextrush_protocol::handshake::AnswerError;
 
 use crate::ledger::Faults;
 
-/// Why there is no figure.
+/// The reason why there is no figure.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused something.
     #[error("{doing}")]
     Io {
-        /// What was tried.
+        /// The action that was refused.
         doing: String,
         /// The refusal.
         source: io::Error,
@@ -39,9 +39,9 @@ pub enum Error {
     Command {
         /// The command line.
         command: String,
-        /// How it ended.
+        /// The command's exit status.
         status: ExitStatus,
-        /// What it printed.
+        /// The command's error output.
         output: String,
     },
     /// A server ended or said something else before it said where it listens.

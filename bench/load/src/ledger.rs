@@ -1,4 +1,4 @@
-//! What should have arrived, and what did.
+//! An account of the messages that should have arrived, and of those that did.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +13,7 @@ pub struct Ledger {
     senders: usize,
     /// The next sequence, by receiver and sender.
     expected: Vec<u64>,
-    /// What was passed over and may still come: receiver and sender, sequence.
+    /// Messages that were passed over and may still come: receiver and sender, sequence.
     missing: HashSet<(usize, u64)>,
     received: u64,
     doubled: u64,
@@ -74,7 +74,7 @@ impl Ledger {
         self.received
     }
 
-    /// What went wrong if `sent` should have been received by now.
+    /// The faults, if `sent` messages should have been received by now.
     pub fn faults(&self, sent: u64) -> Faults {
         Faults {
             lost: sent.saturating_sub(self.received),
@@ -85,7 +85,7 @@ impl Ledger {
 }
 
 impl Faults {
-    /// Whether everything was delivered once and in order.
+    /// Returns whether everything was delivered once and in order.
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }

@@ -37,9 +37,9 @@ enum Command {
     Compare(Comparison),
     /// Measures a server that runs already, for instance under a profiler.
     Measure {
-        /// What is measured.
+        /// The scenario to measure.
         scenario: Scenario,
-        /// Where the server listens.
+        /// The address that the server listens on.
         addr: SocketAddr,
         /// Its process, for CPU time and memory.
         #[arg(long)]

@@ -1,4 +1,4 @@
-//! What one run of a scenario found.
+//! The figures that one run of a scenario gives.
 
 /// Figures in the order in which they are shown. A name that begins with spaces belongs to
 /// the figure above it.
@@ -8,10 +8,10 @@ pub struct Outcome {
     pub figures: Vec<Figure>,
 }
 
-/// One figure.
+/// A named figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// What it is of.
+    /// The name of what was measured.
     pub name: String,
     /// Its unit.
     pub unit: &'static str,

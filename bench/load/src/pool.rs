@@ -55,7 +55,7 @@ struct Inbox {
     partial: Vec<u8>,
     /// Until the handshake is done.
     opening: Option<Box<Begun>>,
-    /// Where compression was agreed on.
+    /// The decoder of compressed messages, if compression was agreed on.
     decoder: Option<Box<Decoder>>,
 }
 
@@ -71,7 +71,7 @@ struct Begun {
 pub struct Outbox {
     stream: TcpStream,
     dialect: Dialect,
-    /// What the kernel has not taken yet.
+    /// Bytes that the kernel has not taken yet.
     unsent: Vec<u8>,
     scratch: Vec<u8>,
 }

@@ -1,4 +1,4 @@
-//! What the operating system says of a process: CPU time, memory, and where it may run.
+//! The operating system's side of a process: its CPU time, its memory, and where it may run.
 
 use std::fs;
 use std::io;

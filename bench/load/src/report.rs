@@ -9,9 +9,9 @@ use crate::outcome::Outcome;
 /// A comparison.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// What was measured.
+    /// The name of the scenario.
     pub scenario: &'static str,
-    /// Who took part; ratios are to the first.
+    /// The servers that took part; ratios are to the first.
     pub servers: Vec<Side>,
     /// The figures.
     pub rows: Vec<Row>,
@@ -26,23 +26,23 @@ pub struct Failure {
     pub server: String,
     /// The round, from 1.
     pub round: usize,
-    /// What went wrong.
+    /// The error, with its causes.
     pub reason: String,
 }
 
-/// One of the servers.
+/// A server that took part.
 #[derive(Clone, Debug, Serialize)]
 pub struct Side {
     /// Its name in `servers.toml`.
     pub name: String,
-    /// What its entry calls its version.
+    /// The server's version, as its entry gives it.
     pub version: Option<String>,
 }
 
-/// One figure of all servers.
+/// A figure of all servers.
 #[derive(Debug, Serialize)]
 pub struct Row {
-    /// What it is of.
+    /// The name of what was measured.
     pub figure: String,
     /// Its unit.
     pub unit: &'static str,
@@ -50,7 +50,7 @@ pub struct Row {
     pub servers: Vec<Option<Cell>>,
 }
 
-/// One figure of one server.
+/// A figure of one server.
 #[derive(Debug, Serialize)]
 pub struct Cell {
     /// The middle of the rounds.

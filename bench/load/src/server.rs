@@ -1,15 +1,15 @@
 //! The servers of `servers.toml`: building them, starting and ending them.
 
 use std::collections::BTreeMap;
+use std::env;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
-use std::env;
-use std::fs;
 use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -22,11 +22,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 const STORE: &str = "{store}";
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 
-/// How a server is built and started.
+/// An entry of `servers.toml`: the commands that build and start a server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// One line on what it is.
+    /// A line that describes the server.
     pub about: String,
     /// The command that builds it, if it needs any.
     #[serde(default)]
@@ -36,7 +36,7 @@ pub struct Entry {
     /// A command that prints its version.
     #[serde(default)]
     version: Vec<String>,
-    /// How it is spoken to.
+    /// The dialect that the server speaks.
     #[serde(default)]
     dialect: Dialect,
     /// The scenarios that it takes part in.
@@ -55,11 +55,11 @@ pub struct Server {
 /// A server to be measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Where it listens.
+    /// The address that the server listens on.
     pub addr: SocketAddr,
     /// Its process; `None` if it is not known, and then neither is its CPU time.
     pub pid: Option<u32>,
-    /// How it is spoken to.
+    /// The dialect that the server speaks.
     pub dialect: Dialect,
 }
 
@@ -146,7 +146,7 @@ impl Entry {
 }
 
 impl Server {
-    /// Where and what it is.
+    /// The server's address, process and dialect.
     pub fn target(&self) -> Target {
         self.target
     }

@@ -1,4 +1,5 @@
-//! What a measured message says: who sent it, which of its messages it is, and when.
+//! The mark of a measured message: its sender, its number among the sender's messages, and the
+//! time.
 
 use memchr::memmem;
 
@@ -14,7 +15,7 @@ const SENDER_SHIFT: u32 = 40;
 /// The mark of one message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Stamp {
-    /// Which of the senders that a receiver hears, from 0.
+    /// The sender's number among those that a receiver hears, from 0.
     pub sender: u32,
     /// Counts the messages of a sender from 0.
     pub sequence: u64,

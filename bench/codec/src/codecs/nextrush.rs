@@ -21,7 +21,8 @@ pub struct NextRush;
 #[derive(Debug)]
 pub struct NextRushOwned;
 
-/// As much as the engine reads at once; there all connections of a thread share one.
+/// The length of the read buffer, as in the engine, where all connections of a thread share
+/// one.
 const READ_BUFFER: usize = 64 * 1024;
 /// The peers' default, so that nobody refuses anything.
 const LIMIT: usize = 64 * 1024 * 1024;
@@ -32,17 +33,17 @@ pub struct NextRushConnection<const OWNED: bool> {
     socket: Socket,
     decoder: Decoder,
     read_buffer: Box<[u8]>,
-    /// What of the read buffer is still to be decoded.
+    /// The start of what is still to be decoded in the read buffer.
     start: usize,
     end: usize,
     is_client: bool,
     write_buffer: Vec<u8>,
     inflater: Inflater,
-    /// If compression has been agreed on.
+    /// The compression, if it has been agreed on.
     deflate: Option<Deflate>,
 }
 
-/// What a server and what a client compresses with.
+/// The compressors of a server and of a client, and the parameters of both.
 #[derive(Debug)]
 struct Deflate {
     params: DeflateParams,
@@ -147,9 +148,9 @@ impl<const OWNED: bool> NextRushConnection<OWNED> {
 /// A message as an application has it.
 #[derive(Debug)]
 pub enum Payload {
-    /// Of a text message.
+    /// The payload of a text message.
     Text(String),
-    /// Of a binary message.
+    /// The payload of a binary message.
     Binary(Vec<u8>),
 }
 

@@ -15,7 +15,7 @@ use crate::stamp::Stamp;
 
 const SIZE: usize = 64;
 const WARM_UP: Duration = Duration::from_secs(1);
-/// How many members of each room speak.
+/// The numbers of members that speak in each room, measured in turn.
 const SPEAKERS: [usize; 2] = [1, MEMBERS];
 
 pub(super) fn run(run: &mut Run<'_>) -> Result<(), Error> {
@@ -66,20 +66,20 @@ pub(super) fn run(run: &mut Run<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// What was said, heard and acknowledged.
+/// The record of what was said, heard and acknowledged.
 struct Talk {
     ledger: Ledger,
-    /// How many messages each socket has sent.
+    /// The number of messages that each socket has sent.
     said: Vec<u64>,
-    /// When it sent the last one.
+    /// The time at which each socket sent its last message.
     sent: Vec<u64>,
     acknowledged: u64,
-    /// Of the acknowledgements.
+    /// The latency of the acknowledgements.
     latency: Histogram<u64>,
 }
 
 impl Talk {
-    /// What a socket says next.
+    /// Makes the next message of a socket, and notes that it is sent now.
     fn next(&mut self, socket: usize, now: u64) -> Vec<u8> {
         let sequence = self.said[socket];
         self.said[socket] += 1;

@@ -1,4 +1,4 @@
-//! What is measured. Each scenario runs against one server that has just been started.
+//! The scenarios to measure. Each runs against one server that has just been started.
 
 mod chat;
 mod commands;
@@ -30,11 +30,12 @@ use crate::stamp::Stamp;
 pub enum Scenario {
     /// 200 sockets, each sends 64 bytes and waits for them to come back.
     Echo,
-    /// One room of 1,000; one member publishes K messages of 64 bytes every 25 ms.
+    /// A room of 1,000; one member publishes K messages of 64 bytes every 25 ms.
     Fanout,
     /// 200 rooms of 10; every 25 ms one member of each room says 64 bytes.
     ManyRooms,
-    /// As many-rooms, through a chat that parses what is said, and stores it if it can.
+    /// The same as many-rooms, through a chat that parses what is said, and stores it if it
+    /// can.
     Chat,
     /// 200 rooms of 10; members say 64 bytes with an id, and the next when that was
     /// acknowledged.
@@ -45,9 +46,9 @@ pub enum Scenario {
     RoomIdle,
     /// CPU time per accepted upgrade.
     Upgrade,
-    /// One room of 1,000; 1 KiB of JSON every 25 ms, without and with permessage-deflate.
+    /// A room of 1,000; 1 KiB of JSON every 25 ms, without and with permessage-deflate.
     Deflate,
-    /// What the kernel holds for a member who stopped reading.
+    /// The bytes that the kernel holds for a member who stopped reading.
     Stalled,
     /// The cost of a delivery beside 1 to 100,000 other rooms.
     RoomsTable,
@@ -55,13 +56,13 @@ pub enum Scenario {
     IdleTable,
 }
 
-/// What may be asked of a scenario.
+/// The options of a scenario.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Settings {
-    /// How long a figure is measured.
+    /// The time for which a figure is measured, in seconds.
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
-    /// How many messages are published at once (fanout).
+    /// The numbers of messages that are published at once (fanout).
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8])]
     pub per_turn: Vec<usize>,
     /// The numbers of sockets at which memory is read (idle, room-idle).
@@ -123,7 +124,7 @@ impl Scenario {
     }
 }
 
-/// One scenario against one server.
+/// A run of one scenario against one server.
 struct Run<'a> {
     pool: &'a mut Pool,
     target: Target,
@@ -131,25 +132,25 @@ struct Run<'a> {
     outcome: Outcome,
 }
 
-/// How often something is published.
+/// The time between two publications.
 const TICK: Duration = Duration::from_millis(25);
-/// How long the last member may take to join after its upgrade.
+/// The time that the last member may take to join after its upgrade.
 const SETTLE: Duration = Duration::from_millis(500);
-/// What is still under way counts as lost when nothing has come for so long.
+/// The silence after which messages that are still under way count as lost.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Who says what to whom in a [ticking](Run::tick) scenario.
+/// The speakers, their messages and their receivers in a [ticking](Run::tick) scenario.
 struct Talk<'a> {
     /// Added to the names of the figures.
     label: &'a str,
-    /// What is sent at one tick: by which sockets, and as which of the senders that their
+    /// The sockets that send at each tick, each with its number among the senders that its
     /// receivers hear.
     speakers: Vec<Speaker>,
     /// Messages that each speaker sends at once.
     at_once: usize,
-    /// The senders that a receiver hears.
+    /// The number of senders that a receiver hears.
     senders: usize,
-    /// Those who hear each message.
+    /// The number of sockets that hear each message.
     receivers: usize,
     /// Makes a message.
     encode: &'a dyn Fn(Stamp) -> Vec<u8>,

@@ -12,7 +12,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Result<(), Error> {
     talk(run, &|stamp| stamp.to_json(SIZE))
 }
 
-/// One member of each room speaks. The sockets of a room follow each other.
+/// Lets one member of each room speak. The sockets of a room follow each other.
 pub(super) fn talk(run: &mut Run<'_>, encode: &dyn Fn(Stamp) -> Vec<u8>) -> Result<(), Error> {
     run.tick(&Talk {
         label: "",

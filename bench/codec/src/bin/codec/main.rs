@@ -35,18 +35,18 @@ enum Command {
         /// Only work whose name contains this.
         #[arg(long, default_value = "")]
         only: String,
-        /// How often each codec has its turn.
+        /// The number of turns that each codec has.
         #[arg(long, default_value_t = 25)]
         repetitions: usize,
     },
     /// Do some work with one codec, to watch it with a profiler.
     Run {
-        /// Who does it.
+        /// The codec that does the work.
         #[arg(value_parser = codec)]
         codec: Named,
-        /// What is to be done.
+        /// The work, by its name.
         work: Work,
-        /// How many messages.
+        /// The number of messages.
         count: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! What the peers on tokio have in common: listening, a runtime, and rooms of channels.
+//! The common parts of the peers on tokio: listening, a runtime, and rooms of channels.
 
 use std::collections::HashMap;
 use std::future::Future;

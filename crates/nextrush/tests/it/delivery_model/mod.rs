@@ -196,7 +196,7 @@ impl Drop for Named {
 }
 
 /// Counts of what happened to all clients.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Eq, PartialEq)]
 pub struct Tally {
     delivered: u64,
     recovered: u64,
