@@ -36,7 +36,7 @@ pub(crate) fn encode(fin: bool, opcode: u8, mask: Option<[u8; 4]>, payload: &[u8
     bytes
 }
 
-/// What `stream` says to an endpoint of this role.
+/// Reads what `stream` says to an endpoint of this role.
 pub(crate) fn decode(role: Role, limits: Limits, stream: &[u8]) -> Said {
     let mut reader = Reader {
         role,
@@ -68,7 +68,7 @@ struct Reader<'s> {
 struct Message {
     is_text: bool,
     payload: Vec<u8>,
-    /// So many bytes are known to be whole characters.
+    /// The number of leading bytes that are known to be whole characters.
     whole: usize,
 }
 
@@ -268,7 +268,7 @@ fn masked(payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
     octets.map(|(i, octet)| octet ^ mask[i % 4]).collect()
 }
 
-/// As `Limits` documents it: limits end at 4 GiB - 1 byte.
+/// Caps a limit at 4 GiB - 1 byte, as `Limits` documents it.
 fn stored(limit: usize) -> usize {
     limit.min(u32::MAX as usize)
 }

@@ -12,10 +12,10 @@ use crate::said::{Said, cut};
 const RSV1: u8 = 0x40;
 const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
-/// What an inflater takes while a message is not complete.
+/// The most bytes that an inflater takes while a message is not complete.
 const INFLATER: usize = 48 * 1024;
 
-/// How often a payload is repeated that is to be long.
+/// The number of repetitions that make a payload long.
 const REPEATED: usize = 300;
 
 /// A stream of more bytes than this is cut into pieces that are as much longer.
@@ -123,7 +123,7 @@ impl Message<'_> {
         }
     }
 
-    /// What it holds, whether it was compressed or not.
+    /// The message's content, whether it was compressed or not.
     fn read(&self, rules: Rules<'_>) -> Result<Vec<u8>, ProtocolError> {
         let mut payload: Vec<u8> = Vec::new();
         for fragment in &self.fragments {
@@ -343,7 +343,7 @@ fn payload_of(frame: &[u8]) -> &[u8] {
     }
 }
 
-/// What two sides agree on.
+/// The parameters that two sides agree on.
 fn agreed(server: &DeflateConfig, client: &DeflateConfig) -> DeflateParams {
     let opening = Opening::new([7; 16]).deflate(*client);
     let mut request = opening.headers();

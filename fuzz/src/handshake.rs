@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use nextrush_protocol::handshake::client::Opening;
 use nextrush_protocol::handshake::{AnswerError, HandshakeError, server};
 
-/// What `server::accept` says that it takes.
+/// The most subprotocols that `server::accept` says it takes.
 const MAX_PROTOCOLS: usize = 64;
 
 /// The nonce of RFC 6455 §1.3, and the answer to it.

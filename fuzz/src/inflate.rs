@@ -3,14 +3,14 @@
 
 use nextrush_protocol::ProtocolError;
 
-/// What a message leaves out at its end, and an empty final block: with it behind the
-/// payload everything has to come to an end.
+/// The bytes that a message leaves out at its end, and an empty final block: with these behind
+/// the payload everything has to come to an end.
 const END: [u8; 6] = [0x00, 0x00, 0xFF, 0xFF, 0x03, 0x00];
 
 /// Blocks marked as final that a message may have and go on.
 const MAX_FINAL_BLOCKS: usize = 256;
 
-/// What a compressed message is judged by.
+/// The rules by which a compressed message is judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'w> {
     pub(crate) is_text: bool,
@@ -19,7 +19,7 @@ pub(crate) struct Rules<'w> {
     pub(crate) window: &'w [u8],
 }
 
-/// What a compressed message holds.
+/// The content of a compressed message.
 #[derive(Debug, Default)]
 pub(crate) struct Inflated {
     pub(crate) bytes: Vec<u8>,
@@ -38,7 +38,7 @@ pub(crate) fn whole(payload: &[u8], rules: Rules<'_>) -> Result<Inflated, Protoc
     }
 }
 
-/// Whether the beginning of a payload is already wrong.
+/// Fails if the beginning of a payload is already wrong.
 pub(crate) fn beginning(payload: &[u8], rules: Rules<'_>) -> Result<(), ProtocolError> {
     match Reader::new(payload, payload.len(), rules).message() {
         Ok(()) | Err(Stop::OutOfBits) => Ok(()),
@@ -60,11 +60,11 @@ struct Reader<'b> {
     bytes: &'b [u8],
     /// The next bit.
     position: usize,
-    /// How many of the bytes have been sent; nothing may come out of the others.
+    /// The number of bytes that have been sent; nothing may come out of the others.
     sent: usize,
     rules: Rules<'b>,
     out: Inflated,
-    /// So many bytes are known to be whole characters.
+    /// The number of bytes in `out` that are known to be whole characters.
     characters: usize,
 }
 
@@ -100,7 +100,7 @@ impl<'b> Reader<'b> {
         Ok(())
     }
 
-    /// Whether it was marked as the final one (RFC 1951 §3.2.3).
+    /// Reads a block, and returns whether it was marked as the final one (RFC 1951 §3.2.3).
     fn block(&mut self) -> Result<bool, Stop> {
         let is_final = self.take(1)? == 1;
         match self.take(2)? {

@@ -1,9 +1,9 @@
-//! What must hold for any bytes from outside.
+//! Promises that must hold for any bytes from outside.
 //!
 //! Each target is a function that takes an input and panics if a promise is broken. It is
 //! run twice: by libFuzzer, which invents inputs (`targets/`), and by `cargo test`, which
-//! replays the committed ones (`tests/seeds.rs`). How an input is laid out is said at
-//! each function, so that one can be written by hand.
+//! replays the committed ones (`tests/seeds.rs`). Each function documents the layout of its
+//! input, so that one can be written by hand.
 
 #![forbid(unsafe_code)]
 

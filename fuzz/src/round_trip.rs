@@ -6,8 +6,8 @@ use nextrush_protocol::{
 use crate::by_the_book;
 use crate::said::{Said, cut};
 
-/// How often a payload is repeated that is to be long: 85 bytes become 65535, the most
-/// that a length of 16 bits can say.
+/// The number of repetitions that make a payload long: 85 bytes become 65535, the most that a
+/// length of 16 bits can say.
 const REPEATED: usize = 771;
 
 /// A stream of more bytes than this is cut into pieces that are as much longer.
@@ -144,7 +144,8 @@ impl Script {
         self.control(opcode, take(list, length));
     }
 
-    /// One that is too long is what the encoder must refuse; it is left out.
+    /// Adds a ping or a pong. If its payload is too long, the encoder must refuse it, and it
+    /// is left out.
     fn control(&mut self, opcode: Opcode, payload: &[u8]) {
         if payload.len() > MAX_CONTROL {
             assert_eq!(

@@ -7,7 +7,7 @@ const OVERHEAD: usize = 128 + 256;
 /// The room that a message gets at its first byte.
 const LEAST_ROOM: usize = 256;
 
-/// What a stream of bytes says: its events, and the error that ended it, if one did.
+/// The events in a stream of bytes, and the error that ended it, if one did.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Said {
     pub(crate) events: Vec<Event<'static>>,
@@ -15,7 +15,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// What a decoder's bookkeeping takes, at most.
+    /// The most bytes that a decoder's bookkeeping takes.
     pub(crate) const OVERHEAD: usize = OVERHEAD;
 
     /// Feeds a new decoder with `pieces`, and checks what holds at every call.

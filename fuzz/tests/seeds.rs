@@ -67,7 +67,7 @@ fn every_seed_with_one_byte_changed_keeps_the_promises() {
     }
 }
 
-/// What is linear takes milliseconds here, what is quadratic minutes.
+/// Tells linear work from quadratic work: here the first takes milliseconds, the other minutes.
 #[test]
 fn headers_of_a_megabyte_are_judged_at_once() {
     let began = Instant::now();
