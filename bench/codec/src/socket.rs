@@ -20,10 +20,10 @@ pub struct Socket {
     outgoing: Vec<u8>,
 }
 
-/// Long enough that a decoder does not meet the same bytes in its nearest cache.
+/// The bytes that are read before they repeat: so many that a decoder does not meet the same
+/// ones in its nearest cache.
 const INCOMING: usize = 256 * 1024;
-/// The bytes that are kept of what is sent here: as many as Linux lets a socket hold before it
-/// grows.
+/// The room for sent bytes: as much as Linux lets a socket hold before it grows.
 const OUTGOING: usize = 256 * 1024;
 
 impl Socket {

@@ -75,10 +75,11 @@ const KINDS: [(&str, Kind); 4] = [
 const ONE_BY_ONE: &str = "one-by-one";
 const DEFLATE: &str = "deflate";
 
-/// Below this many bytes compressing does not pay.
+/// The smallest payload, in bytes, that pays to be compressed.
 const LEAST_DEFLATED: usize = 1024;
 
-/// Above this many bytes one by one and in bulk come to the same.
+/// The largest payload, in bytes, that is measured one by one too; above it that comes to the
+/// same as in bulk.
 const LARGEST_ONE_BY_ONE: usize = 1024;
 
 impl Work {

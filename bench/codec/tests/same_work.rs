@@ -11,7 +11,7 @@ fn works(coding: Coding, wanted: &[Direction]) -> Vec<Work> {
     works
 }
 
-/// More messages than the socket has in store, so that it begins again.
+/// A number of messages that is larger than the socket has in store, so that it repeats them.
 fn enough(work: &Work) -> usize {
     2 * (256 * 1024 / work.size) + 3
 }

@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::Error;
 
-/// Below the number that the server lets one address have.
+/// The clients that connect from one address: fewer than the server allows.
 const PER_ADDRESS: usize = 5_000;
 const BUFFER: usize = 64 * 1024;
 /// The mask of all frames; it need not be unpredictable here.
@@ -47,9 +47,9 @@ pub(crate) struct Link {
     decoder: Decoder,
     /// Bytes that the kernel has not taken yet.
     unsent: Vec<u8>,
-    /// Until the handshake is done.
+    /// The handshake, and what has come of its answer; `None` when it is done.
     opening: Option<Box<(Opening, Vec<u8>)>>,
-    /// Read only when asked to.
+    /// True if the client reads only when asked to.
     is_paced: bool,
 }
 
@@ -117,7 +117,7 @@ impl Clients {
         self.links[client] = None;
     }
 
-    /// From now on a client reads only with [`read`](Self::read), or again as the others.
+    /// Lets a client read only with [`read`](Self::read) from now on, or again as the others.
     pub(crate) fn pace(&mut self, client: usize, is_paced: bool) {
         if let Some(link) = &mut self.links[client] {
             link.is_paced = is_paced;

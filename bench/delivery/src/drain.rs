@@ -18,9 +18,10 @@ use crate::server::{Program, Server};
 use crate::token;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two attempts of a client that was refused.
+/// The time between two attempts of a client that was refused.
 const RETRY: Duration = Duration::from_millis(200);
-/// Somebody who does not come back has left after 15 s.
+/// The time to listen when all are back: after 15 s the server would say that a client has
+/// left.
 const GRACE: Duration = Duration::from_secs(17);
 const BEFORE: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 256;

@@ -61,7 +61,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Up to where a client has seen its channel or room.
+/// The position up to which a client has seen its channel or room.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Follower {
     pub(crate) position: Option<Position>,
@@ -74,13 +74,13 @@ pub(crate) struct Follower {
 pub(crate) struct Tally {
     pub(crate) received: u64,
     pub(crate) doubled: u64,
-    /// Missed without a word.
+    /// Messages that were missed without a word.
     pub(crate) lost: u64,
-    /// Missed, and the client was told so.
+    /// Messages that were missed, and the client was told so.
     pub(crate) told: u64,
-    /// Came back and got everything.
+    /// Clients that came back and got everything.
     pub(crate) recovered: u64,
-    /// Came back and was told that it cannot have everything.
+    /// Clients that came back and were told that they cannot have everything.
     pub(crate) refused: u64,
 }
 
@@ -104,7 +104,7 @@ impl Follower {
         }
     }
 
-    /// Up to where it has seen everything, or was told what it has not.
+    /// The offset up to which the client has seen everything, or was told what it has not.
     pub(crate) fn offset(&self) -> u64 {
         self.position.as_ref().map_or(0, |seen| seen.offset)
     }

@@ -13,9 +13,9 @@ use crate::server::{Program, Server};
 use crate::token;
 
 const PATIENCE: Duration = Duration::from_secs(120);
-/// For something that should not come.
+/// The time to wait for something that should not come.
 const AFTERWARDS: Duration = Duration::from_millis(500);
-/// While the clients get in the first time.
+/// The clients that connect at a time when they come for the first time.
 const AT_ONCE: usize = 256;
 
 /// The options of this scenario.
@@ -85,7 +85,7 @@ struct Crowd<'a> {
     /// The offset at which a client has everything.
     top: u64,
     connected_in: Duration,
-    /// The time that each client took until it had everything, in the order of their ends.
+    /// The times that the clients took until they had everything.
     done: Vec<Duration>,
 }
 
@@ -214,7 +214,7 @@ impl<'a> Crowd<'a> {
         Ok(())
     }
 
-    /// In each room somebody says all that is missed, once nobody else is there.
+    /// Lets somebody in each room say all that is missed, once nobody else is there.
     fn talk(&mut self) -> Result<(), Error> {
         let first = self.settings.clients;
         let rooms = self.settings.channels;

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(100);
 /// The time between two looks at the server's memory.
 const SAMPLE: Duration = Duration::from_secs(5);
-/// The bytes that the slow reader's kernel is told to take for it; the kernel doubles them.
+/// The receive buffer that the slow reader asks its kernel for, in bytes; the kernel doubles it.
 const RECEIVE_BUFFER: usize = 4096;
 
 /// The options of this scenario.

@@ -8,7 +8,7 @@ use crate::error::Error;
 /// The secret that the server checks tokens with.
 pub(crate) const SECRET: &str = "a secret for measurements, of 32 bytes and more";
 
-/// In the year 2100.
+/// A time in the year 2100.
 const EXPIRES: u64 = 4_102_444_800;
 
 #[derive(Serialize)]

@@ -32,7 +32,7 @@ pub struct Faults {
 }
 
 impl Ledger {
-    /// For `receivers` that each hear `senders`.
+    /// An account for `receivers` that each hear `senders`.
     pub fn new(receivers: usize, senders: usize) -> Self {
         Self {
             senders,

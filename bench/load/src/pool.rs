@@ -19,12 +19,13 @@ use nextrush_protocol::{
 use crate::dialect::{Dialect, Heard};
 use crate::error::Error;
 
-/// After this long without anything a server counts as hung.
+/// The silence after which a server counts as hung.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Opening handshakes under way at a time: below the accept queue of any server.
 const AT_ONCE: usize = 64;
 const BUFFER: usize = 256 * 1024;
-/// Not zero, so that a server has to unmask. It need not be unpredictable here.
+/// The mask of all frames. It is not zero, so that a server has to unmask; it need not be
+/// unpredictable here.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// The sockets, and the means to wait for them.
@@ -53,7 +54,7 @@ struct Socket {
 struct Inbox {
     /// The beginning of what is not whole yet.
     partial: Vec<u8>,
-    /// Until the handshake is done.
+    /// The state of the handshake; `None` when it is done.
     opening: Option<Box<Begun>>,
     /// The decoder of compressed messages, if compression was agreed on.
     decoder: Option<Box<Decoder>>,
@@ -77,8 +78,8 @@ pub struct Outbox {
 }
 
 impl Pool {
-    /// No sockets yet. One that `spins` asks the kernel again and again and never sleeps: its
-    /// core is busy all the time, and the server need not wake it.
+    /// A pool without sockets yet. A pool that `spins` asks the kernel again and again and
+    /// never sleeps: its core is busy all the time, and the server need not wake it.
     ///
     /// # Errors
     ///

@@ -53,7 +53,7 @@ struct Deflate {
 }
 
 impl Deflate {
-    /// By the defaults: each message by itself, at level 1.
+    /// The compressors by the defaults: each message by itself, at level 1.
     fn new() -> Self {
         let config = DeflateConfig::default();
         let params = agreed(config);

@@ -6,7 +6,7 @@ use crate::process;
 use crate::stamp::Stamp;
 
 const SIZE: usize = 1024;
-/// More than any kernel holds for one socket by default.
+/// The messages that are sent: more than any kernel holds for one socket by default.
 const MESSAGES: u64 = 12 * 1024;
 const AT_ONCE: u64 = 32;
 

@@ -6,7 +6,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::table;
 
-/// Long against the reading of a clock, short against a turn of the scheduler.
+/// The least length of a turn in nanoseconds: long against the reading of a clock, short
+/// against a turn of the scheduler.
 const TURN: f64 = 1_000_000.0;
 
 /// Prints the nanoseconds per message for each of `works`: medians, and the ratios with
@@ -33,8 +34,8 @@ pub(crate) fn print(
     Ok(())
 }
 
-/// For each repetition what each codec took. They take turns, each time another one
-/// first, so that what disturbs the machine for a while disturbs them all.
+/// The time that each codec took for a message, by repetition. The codecs take turns, each
+/// time another one first, so that what disturbs the machine for a while disturbs them all.
 fn measure(codecs: &[Named], work: &Work, repetitions: usize) -> Vec<Vec<f64>> {
     let mut jobs: Vec<Job> = codecs.iter().map(|codec| (codec.job)(work)).collect();
     let mut batches = 1;
