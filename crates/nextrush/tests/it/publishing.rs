@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, SECRET, error, serve, token, without_timestamp};
 
-/// In `notes-:id` a user may publish to its own channel, in `wall` everybody; nobody else.
+/// A server where a user may publish to its own channel in `notes-:id`, everybody in `wall`,
+/// and nobody elsewhere.
 async fn server() -> Server {
     let own = ChannelPolicy::new().may_publish(async |context: PublishContext| {
         let user = context.user.map(|user| user.id.to_string());

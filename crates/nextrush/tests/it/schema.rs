@@ -12,7 +12,7 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../../../../docs/schema/messages.json")).unwrap()
 });
 
-/// By direction and type, as `out/update`.
+/// The validators by direction and type, as `out/update`.
 static VALIDATORS: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
     let names = SCHEMA["$defs"].as_object().unwrap().keys();
     let messages = names.filter(|name| name.contains('/'));

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
-/// After this long without an answer a test fails; no test waits for it.
+/// The time without an answer after which a test fails; no test waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const SECRET: &str = "a secret of tests, thirty-two bytes and more";

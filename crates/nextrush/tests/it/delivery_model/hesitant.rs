@@ -28,7 +28,7 @@ pub struct Hesitant {
 /// The state of the broker's process.
 #[derive(Default)]
 pub struct Process {
-    /// Nothing more happens in it.
+    /// True if the process has ended: nothing more happens in it.
     pub has_ended: AtomicBool,
     /// The number of broker operations that other threads have not finished yet.
     pub under_way: AtomicUsize,

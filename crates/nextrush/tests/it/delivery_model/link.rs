@@ -42,7 +42,7 @@ impl Link {
         self.is_slow
     }
 
-    /// Its messages wait for it from now on, or are taken in small pieces.
+    /// Makes messages wait for the client from now on, or arrive in small pieces.
     pub fn slow_down(&mut self, window: usize, stalls: bool) {
         let Some(client) = &self.client else { return };
         self.is_slow = true;

@@ -47,7 +47,7 @@ use self::talker::Talker;
 const SCHEDULES: u64 = 1000;
 const STEPS: usize = 100;
 const MINUTE: Duration = Duration::from_secs(60);
-/// Longer than the broker ever takes.
+/// A time that is longer than the broker ever takes.
 const CALM: Duration = Duration::from_secs(2);
 
 /// The window of clients that are not slow, in bytes: more than they ever get.

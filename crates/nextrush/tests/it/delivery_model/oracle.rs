@@ -8,7 +8,7 @@ use nextrush::broker::{Clock, ManualClock, Position, Retention};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
-/// After this long without a use the broker may forget a topic.
+/// The time without a use after which the broker may forget a topic.
 pub const IDLE: Duration = Duration::from_secs(600);
 
 /// A client that missed more bytes than these does not recover.
@@ -128,7 +128,7 @@ impl Oracle {
         published.expect("it was acknowledged").data.clone()
     }
 
-    /// Nothing was published twice within `window`, by what `key` makes of it.
+    /// Asserts that nothing was published twice within `window`, by what `key` makes of it.
     pub fn check_once(&self, topic: &str, window: Duration, key: impl Fn(&Value) -> String) {
         let topics = self.topics();
         for life in topics.get(topic).into_iter().flat_map(|topic| &topic.lives) {

@@ -180,7 +180,7 @@ impl Subscriber {
         view.seen = Some(now);
     }
 
-    /// In the end it has everything, and waits for nothing.
+    /// Asserts that, in the end, the client has everything and waits for nothing.
     pub fn check_done(&self, oracle: &Oracle) {
         assert!(self.asked.is_empty(), "it was not answered");
         for (channel, view) in self.views.iter().enumerate() {

@@ -25,7 +25,7 @@ pub struct Talker {
     since: Option<Seen>,
     seen: Option<Seen>,
     said: u32,
-    /// By id: the texts that were not acknowledged.
+    /// The texts that were not acknowledged, by id.
     unanswered: BTreeMap<String, String>,
 }
 
