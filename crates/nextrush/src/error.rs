@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 /// Any error of the user's own, as handlers may return it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What an application's `main` returns.
+/// The result of an application's `main`.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
-/// Why an application could not be served.
+/// The reason why an application could not be served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,7 +18,7 @@ pub enum Error {
     Bind {
         /// The address that was asked for.
         addr: SocketAddr,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The text given to `listen` names no address.

@@ -24,20 +24,20 @@ use crate::http::connection::{Client, Http};
 pub use crate::http::tls::{TlsConfig, TlsError};
 use crate::socket::handle::Handle;
 
-/// How long a client may take to send the head of a request.
+/// The longest time that a client may take for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many connections one client address may have.
+/// The most connections of one client address.
 const CONNECTIONS_PER_ADDRESS: usize = 10_000;
-/// How long a server that is being closed waits for its clients.
+/// The time that a closing server waits for its clients.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Over which time the clients of a server that was told to stop come back.
+/// The time over which the clients of a server that was told to stop come back.
 const DRAIN_WINDOW: Duration = Duration::from_secs(5);
-/// How long the accept loop rests when the process is out of descriptors.
+/// The pause of the accept loop when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that the kernel may hold until they are accepted.
 const ACCEPT_QUEUE: u32 = 4096;
 
-/// Where to listen: a port on every interface, an address, or its text.
+/// A place to listen on: a port on every interface, an address, or its text.
 pub trait ToAddr {
     /// The address.
     ///
@@ -125,18 +125,18 @@ impl Listen {
         self
     }
 
-    /// How long a client may take from connecting to the end of the head of its first
-    /// request, the TLS handshake included, and how long it may do nothing between
-    /// requests (over HTTP/2 up to three times as long); then it is cut. Default: 10 s.
+    /// Sets the time from connecting to the end of the head of the first request, the TLS
+    /// handshake included, and the longest pause between requests (over HTTP/2 up to three
+    /// times as long); a slower client is cut. Default: 10 s.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = timeout;
         self
     }
 
-    /// How many connections one client address may have at once; sockets count until they
-    /// have ended, those over HTTP/2 one by one beside the connection that carries them.
-    /// One more is answered with 429; beyond twice the limit connections are dropped
-    /// unanswered. For IPv6 the first 64 bits are the address. Default: 10,000.
+    /// Sets the most connections of one client address; sockets count until they have ended,
+    /// those over HTTP/2 one by one beside the connection that carries them. A further one
+    /// is answered with 429, and beyond twice the limit connections are dropped unanswered.
+    /// For IPv6 the first 64 bits are the address. Default: 10,000.
     ///
     /// Behind a proxy all clients have the proxy's address: raise the limit there.
     pub fn connections_per_address(mut self, limit: usize) -> Self {
@@ -181,10 +181,7 @@ impl IntoFuture for Listen {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let server = self.start().await?;
-            server.run_until_signal().await
-        })
+        Box::pin(async move { self.start().await?.run_until_signal().await })
     }
 }
 
@@ -231,8 +228,8 @@ impl Server {
             .await;
     }
 
-    /// As [`close`](Self::close), but before a restart: every client is told its own time
-    /// to come back, spread over `window`; see [`Handle::drain`].
+    /// Closes before a restart: as [`close`](Self::close), but every client is told its own
+    /// time to come back, spread over `window`; see [`Handle::drain`].
     pub async fn drain(self, window: Duration) {
         let handle = self.handle.clone();
         self.end(handle.drain(window)).await;

@@ -1,10 +1,10 @@
-//! What can be wrong with a token or a key.
+//! Errors of tokens and keys.
 //!
 //! No message holds the token, so that all of them can be logged.
 
 use jsonwebtoken::errors::{Error, ErrorKind};
 
-/// Why a token is not accepted. Clients are told none of this, only
+/// The reason why a token is not accepted. Clients are told none of this, only
 /// [`AuthRejection::InvalidToken`](crate::AuthRejection::InvalidToken).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -71,7 +71,7 @@ impl From<Error> for AuthError {
     }
 }
 
-/// Why a key cannot be used.
+/// The reason why a key cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -83,7 +83,7 @@ pub enum KeyError {
     Short(usize),
 }
 
-/// Why a token cannot be made.
+/// The reason why a token cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignError {

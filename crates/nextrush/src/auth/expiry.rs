@@ -8,8 +8,8 @@ use crate::message::Timestamp;
 use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 
-/// Has the socket end when its token expires, in place of what was set before. `expires` in
-/// seconds since 1970; `None`: never.
+/// Sets the timer that ends the socket when its token expires, and cancels the one before.
+/// `expires` is in seconds since 1970; `None` is never.
 pub(super) fn expire(socket: &Socket, expires: Option<u64>) {
     let end = expires.map(|expires| {
         let now = Timestamp::now().unix_ms();

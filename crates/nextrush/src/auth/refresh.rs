@@ -15,14 +15,14 @@ use crate::message::request::{Answer, Request};
 use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 
-/// What a client may send.
+/// A message of a client.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Command {
     Refresh { token: String },
 }
 
-/// What a client gets.
+/// The answer to a new token.
 #[derive(Serialize)]
 #[serde(
     tag = "type",
@@ -127,7 +127,7 @@ impl Jwt {
     }
 }
 
-/// Whether a message is meant to be one, also if it is no good one.
+/// Returns whether a message has the type of a refresh, whatever else is in it.
 fn is_refresh(message: &Message) -> bool {
     #[derive(Deserialize)]
     struct Typed<'a> {

@@ -1,4 +1,4 @@
-//! How a request without a valid token is refused.
+//! The refusal of a request without a valid token.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -7,11 +7,11 @@ use http::{HeaderValue, StatusCode, header};
 use super::error::AuthError;
 use crate::message::{ErrorCode, ErrorMessage};
 
-/// Why [`Authenticated`](crate::Authenticated) refused a request.
+/// The reason why [`Authenticated`](crate::Authenticated) refused a request.
 ///
 /// As a response: `{"type":"error","message":…,"code":…}` with 401 and `WWW-Authenticate`
-/// (RFC 6750 §3), or 500 for [`NotConfigured`](Self::NotConfigured). Neither it nor
-/// its `Debug` form holds the token.
+/// (RFC 6750 §3), or 500 for [`NotConfigured`](Self::NotConfigured). Neither the response nor
+/// the `Debug` form holds the token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthRejection {

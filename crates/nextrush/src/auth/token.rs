@@ -1,4 +1,4 @@
-//! Where in a request the token is.
+//! The token in a request: in its query or its headers.
 
 use std::borrow::Cow;
 
@@ -35,7 +35,7 @@ fn in_headers(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
     Ok(is_token.then_some(token))
 }
 
-/// Of two tokens a proxy may have checked the one and we the other.
+/// The only token. Two are refused: a proxy may have checked the one and we the other.
 fn only<T>(mut tokens: impl Iterator<Item = T>) -> Result<Option<T>, AuthError> {
     let first = tokens.next();
     match tokens.next() {

@@ -1,4 +1,4 @@
-//! How many connections one client address may have.
+//! The limit on connections per client address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ pub(crate) struct Addresses {
     open: Mutex<HashMap<Address, Arc<Open>>>,
 }
 
-/// Where a client is: an IPv4 address, or the first half of one of IPv6, as a customer
+/// A client's address: an IPv4 address, or the first half of one of IPv6, as a customer
 /// usually gets all addresses of such a network.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Address {
@@ -21,7 +21,7 @@ enum Address {
     V6([u8; 8]),
 }
 
-/// One address with connections.
+/// The connections of an address.
 #[derive(Debug)]
 struct Open {
     addresses: Arc<Addresses>,
@@ -29,11 +29,11 @@ struct Open {
     count: Mutex<usize>,
 }
 
-/// What becomes of a new connection.
+/// The decision on a new connection.
 #[derive(Debug)]
 pub(crate) enum Admission {
     Granted(Permit),
-    /// One too many, which is to be told so.
+    /// Too many: the client is told so.
     Refused(#[expect(dead_code, reason = "it is counted until it is dropped")] Permit),
 }
 

@@ -1,4 +1,4 @@
-//! One connection to the server, as long as it speaks HTTP.
+//! A connection to the server, as long as it speaks HTTP.
 
 use std::convert::Infallible;
 use std::io;
@@ -30,11 +30,11 @@ use crate::http::version::Version;
 use crate::http::{http1, http2};
 use crate::message::ErrorCode;
 
-/// What all connections of a server have in common.
+/// The settings that all connections of a server share.
 pub(crate) struct Http {
     pub(crate) router: Router,
-    /// How long a client may take from connecting to the end of its first request's head,
-    /// and how long it may do nothing after that.
+    /// The time from connecting to the end of the first request's head, and the longest pause
+    /// after that.
     pub(crate) head_timeout: Duration,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
@@ -159,11 +159,11 @@ impl Http {
     }
 }
 
-/// What is the same for all requests of a connection.
+/// The parts that all requests of a connection share.
 struct Exchange {
     peer: SocketAddr,
     admission: Arc<Admission>,
-    /// When the head of the first request has to be there.
+    /// The time by which the head of the first request has to be there.
     deadline: Instant,
     traffic: Arc<Traffic>,
     is_tls: bool,
@@ -231,7 +231,7 @@ impl Exchange {
     }
 }
 
-/// That a request came over a connection that is counted.
+/// The admission of the request's connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Admitted(Arc<Admission>);
 
@@ -249,7 +249,7 @@ impl Admitted {
     }
 }
 
-/// Why a connection ended other than by itself.
+/// The reason why the server ended a connection.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
     #[error(transparent)]

@@ -5,16 +5,16 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::http::HEAD_LIMIT;
 
-/// requests and sockets that one connection may have open at once.
+/// The most requests and sockets that one connection has open at once.
 const STREAMS: u32 = 128;
-/// what a client may send of one stream before somebody reads it, in bytes.
+/// The most bytes of one stream that a client sends before they are read.
 const STREAM_WINDOW: u32 = 64 * 1024;
-/// the same of all streams together.
+/// The same of all streams together.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// what is kept of one stream that its client does not read, in bytes.
+/// The most bytes kept of one stream that its client does not read.
 const STREAM_SEND_BUFFER: usize = 64 * 1024;
-/// streams that a client may reset before they were looked at, and those that were
-/// Reset as it broke the rules. One more ends the connection (CVE-2023-44487).
+/// The most streams that a client resets before they were looked at, and the most that are
+/// reset because it broke the rules. The next one ends the connection (CVE-2023-44487).
 const RESET_STREAMS: usize = 20;
 
 /// Connections with bounded streams, windows and buffers.

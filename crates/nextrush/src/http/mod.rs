@@ -1,4 +1,4 @@
-//! One client, as long as it speaks HTTP.
+//! A client, as long as it speaks HTTP.
 
 pub(crate) mod address;
 pub(crate) mod connection;

@@ -60,8 +60,9 @@ pub(crate) async fn as_json(rejection: Response) -> Response {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
 }
 
 /// A refusal that ends its connection, where one connection is one request after the
@@ -69,8 +70,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// follows.
 pub(crate) fn ending_connection(mut response: Response, version: Version) -> Response {
     if version < Version::HTTP_2 {
-        let connection = response.headers_mut().entry(header::CONNECTION);
-        connection.or_insert(HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .entry(header::CONNECTION)
+            .or_insert(HeaderValue::from_static("close"));
     }
     response
 }

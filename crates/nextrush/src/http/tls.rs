@@ -9,11 +9,12 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// How a server speaks TLS; for [`Listen::tls`](crate::Listen::tls).
+/// The certificate and settings of a server that speaks TLS; for
+/// [`Listen::tls`](crate::Listen::tls).
 ///
 /// TLS 1.2 and 1.3 by rustls. Clients may choose between HTTP/2 and HTTP/1.1 (ALPN). Made
-/// of an `Arc<rustls::ServerConfig>`, that is used as it is, with its own list of protocols:
-/// HTTP/2 is spoken only if it names `h2`.
+/// from an `Arc<rustls::ServerConfig>`, it uses that as it is, with its own list of protocols:
+/// HTTP/2 is spoken only if the list names `h2`.
 ///
 /// ```no_run
 /// # async fn example() -> nextrush::Result {
@@ -48,7 +49,7 @@ impl TlsConfig {
         Self::from_pem(read(certificates.as_ref())?, read(key.as_ref())?)
     }
 
-    /// As [`from_pem_files`](Self::from_pem_files), of what stands in such files.
+    /// Reads the contents of such files; see [`from_pem_files`](Self::from_pem_files).
     ///
     /// # Errors
     ///
@@ -89,16 +90,16 @@ impl fmt::Debug for TlsConfig {
     }
 }
 
-/// Why no [`TlsConfig`] could be made.
+/// The reason why no [`TlsConfig`] could be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     File {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// There is no certificate, or one is malformed.

@@ -1,4 +1,4 @@
-//! Whether anything is going on in an HTTP connection.
+//! The requests of an HTTP connection that are being answered.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,12 +23,12 @@ impl Traffic {
         Busy(Arc::clone(self))
     }
 
-    /// How many there have been.
+    /// The number of requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Whether all of them are done with.
+    /// Returns whether all requests are answered.
     pub(crate) fn is_idle(&self) -> bool {
         self.open.load(Ordering::Relaxed) == 0
     }

@@ -49,14 +49,14 @@ pub fn decode<T: DeserializeOwned>(text: &str) -> Result<T, CommandError> {
     serde_json::from_str(text).map_err(|error| explain::<T>(text, &error))
 }
 
-/// Why a message is no command.
+/// The reason why a message is no command.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
     /// No JSON object, or not the fields that its `type` needs.
     #[error("Invalid message format")]
     InvalidFormat {
-        /// What the parser said. It may quote the message.
+        /// The parser's error, which may quote the message.
         details: String,
     },
     /// An object whose `type` is none of those that are understood.
@@ -81,7 +81,7 @@ impl CommandError {
     }
 }
 
-/// Which of the two it is. Only a message that failed pays for the second look.
+/// Tells the two errors apart. Only a message that failed pays for the second look.
 fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> CommandError {
     let invalid_format = || CommandError::InvalidFormat {
         details: error.to_string(),

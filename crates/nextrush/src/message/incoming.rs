@@ -1,4 +1,4 @@
-//! What comes in: a whole message.
+//! A whole message that came in.
 
 use std::fmt;
 
@@ -46,7 +46,7 @@ impl Message {
         self.as_bytes().len()
     }
 
-    /// Whether the payload is empty.
+    /// Returns whether the payload is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

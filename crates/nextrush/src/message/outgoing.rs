@@ -1,4 +1,4 @@
-//! What goes out: a message encoded once.
+//! A message on its way out, encoded once.
 
 use bytes::Bytes;
 use nextrush_protocol::Frame;
@@ -41,7 +41,7 @@ impl Outgoing {
         Self(self.0.uncompressed())
     }
 
-    /// How long it is on the wire, in bytes.
+    /// The length on the wire in bytes.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -53,7 +53,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// As it is written.
+/// The same as `Display`.
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -72,8 +72,9 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
         let time: jiff::Timestamp = text.parse().map_err(InvalidTimestamp)?;
-        let whole = jiff::Timestamp::from_millisecond(time.as_millisecond());
-        whole.map(Self).map_err(InvalidTimestamp)
+        jiff::Timestamp::from_millisecond(time.as_millisecond())
+            .map(Self)
+            .map_err(InvalidTimestamp)
     }
 }
 
@@ -85,8 +86,9 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
+        std::borrow::Cow::<'de, str>::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
 

@@ -138,7 +138,7 @@ impl fmt::Display for UserId {
     }
 }
 
-/// As JSON, which shows a number and a text apart.
+/// The JSON form, which shows a number and a text apart.
 impl fmt::Debug for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

@@ -84,13 +84,13 @@ impl Audience {
         }
     }
 
-    /// Whether this process has a member.
+    /// Returns whether this process has a member.
     #[must_use]
     pub fn has_local_members(&self) -> bool {
         self.connections().next().is_some()
     }
 
-    /// Whether `socket` is a member.
+    /// Returns whether `socket` is a member.
     #[must_use]
     pub fn contains(&self, socket: &Socket) -> bool {
         !self.except.contains(&socket.id())
@@ -157,7 +157,7 @@ impl Audience {
             })
     }
 
-    /// Whether a member of the room at `index` is in none before it, and no
+    /// Returns whether a member of the room at `index` is in no earlier room, and no
     /// exception.
     fn is_first_room_of(&self, id: ConnectionId, index: usize) -> bool {
         !self.except.contains(&id) && !self.rooms[..index].iter().any(|room| room.contains(id))

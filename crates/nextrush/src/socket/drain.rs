@@ -20,9 +20,9 @@ struct Reconnect {
 }
 
 impl Socket {
-    /// Has the client told when to come back by a message,
-    /// `{"type":"reconnect","afterMs":…}`, before a [drain](crate::Handle::drain) closes the
-    /// socket, and not only by the reason of the close frame.
+    /// Announces the time to come back in a message as well, `{"type":"reconnect","afterMs":…}`,
+    /// before a [drain](crate::Handle::drain) closes the socket; without this it is in the
+    /// reason of the close frame alone.
     pub fn tell_reconnect(&self) {
         self.set_data(IsTold);
     }

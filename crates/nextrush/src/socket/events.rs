@@ -18,13 +18,13 @@ use crate::message::Timestamp;
 use crate::socket::handle::Handle;
 use crate::socket::handler::Open;
 
-/// What the engine calls for one connection, and what it keeps for the socket.
+/// The engine's handler of one connection, and what it keeps for the socket.
 pub(crate) struct SocketEvents {
     app: Handle,
     kept: Kept,
     /// Counts the socket among those of its client's address.
     permit: Option<Permit>,
-    /// When the socket was opened, in seconds since 1970: there is place for four bytes.
+    /// The time when the socket was opened, in seconds since 1970: four bytes fit into a gap.
     since: u32,
 }
 
@@ -92,8 +92,9 @@ impl Handler for SocketEvents {
     }
 
     fn error(&self, connection: &Connection, error: &ConnectionError) -> Work {
-        let callback = self.kept.look(|kept| kept.listeners()?.error.clone())??;
-        callback.call(Socket::new(connection.clone()), error.clone())
+        self.kept
+            .look(|kept| kept.listeners()?.error.clone())??
+            .call(Socket::new(connection.clone()), error.clone())
     }
 
     fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {

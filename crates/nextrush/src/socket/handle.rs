@@ -26,7 +26,7 @@ use crate::socket::room_event::RoomEvents;
 use crate::socket::room_key;
 use crate::socket::room_name::RoomName;
 
-/// How long sockets get to end when all are closed.
+/// The time that sockets get to end when all are closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The application's live side: its rooms, its users and its sockets.
@@ -85,8 +85,9 @@ impl Handle {
     /// The names of all rooms that have members in this process.
     #[must_use]
     pub fn local_room_names(&self) -> Vec<RoomName> {
-        let rooms = self.0.engine.rooms();
-        rooms
+        self.0
+            .engine
+            .rooms()
             .iter()
             .filter_map(|room| RoomName::new(room.name()).ok())
             .collect()
@@ -166,7 +167,7 @@ impl Handle {
             .await;
     }
 
-    /// Whether the clients are being sent away: a sign for whoever distributes new ones.
+    /// Returns whether the clients are being sent away, so that a balancer sends no new ones.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.0.is_draining.load(Ordering::Relaxed)

@@ -35,7 +35,7 @@ pub trait EventHandler<E, Marker>: Send + Sync + 'static {
     fn into_callback(self) -> Callback<E>;
 }
 
-/// What a handler may return.
+/// A return value of handlers: nothing, or a `Result` whose error closes the socket.
 pub trait Outcome {
     #[doc(hidden)]
     fn into_result(self) -> Result<(), BoxError>;

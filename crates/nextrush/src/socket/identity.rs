@@ -1,10 +1,10 @@
-//! Who the client behind a socket is.
+//! The identity of the client behind a socket.
 
 use nextrush_engine::TimerId;
 
 use crate::message::User;
 
-/// Who a client is, as long as its token says so.
+/// The user of a socket, and the end of its token.
 #[derive(Default)]
 pub(crate) struct Identity {
     pub(crate) user: Option<User>,

@@ -8,7 +8,7 @@ use crate::socket::room_name::InvalidRoomName;
 /// The most rooms one socket can be in.
 pub(super) const ROOMS_PER_SOCKET: usize = 100;
 
-/// Why a socket could not join a room.
+/// The reason why a socket could not join a room.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {

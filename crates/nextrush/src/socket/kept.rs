@@ -1,4 +1,4 @@
-//! What a socket keeps: in steps, as most sockets need little of it.
+//! The content of a socket, allocated in steps, as most sockets need little of it.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::message::Message;
 use crate::socket::handler::Callback;
 use crate::socket::identity::Identity;
 
-/// What a socket's functions and its endpoint's handler have left with it.
+/// The functions and values that an endpoint's handler has left with its socket.
 ///
 /// Empty for a socket whose endpoint's handler has returned and has left nothing: it
 /// only listens to rooms, as most of a million may.
@@ -21,9 +21,9 @@ pub(super) struct Content {
     pub(super) message: Option<Callback<Message>>,
     /// Values of the user's own.
     pub(super) data: http::Extensions,
-    /// Who the client is; boxed, as most don't say.
+    /// The client's identity; boxed, as most have none.
     pub(super) identity: Option<Box<Identity>>,
-    /// `None`: they are [idle](Listeners::idle).
+    /// `None` while they are [idle](Listeners::idle).
     listeners: Option<Box<Listeners>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a socket does with its events.
+//! The functions for a socket's events.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -32,7 +32,7 @@ pub(super) struct Listeners {
     closed: bool,
     finished: bool,
     opened: bool,
-    /// Of the task that runs the close event.
+    /// The waker of the task that runs the close event.
     close_waker: Option<Waker>,
 }
 
@@ -43,7 +43,7 @@ struct Queue {
 }
 
 impl Listeners {
-    /// Those of a socket whose endpoint's handler has returned and has left nothing.
+    /// The listeners of a socket whose endpoint's handler has returned and has left nothing.
     pub(super) fn idle() -> Self {
         Self {
             opened: true,
@@ -51,7 +51,7 @@ impl Listeners {
         }
     }
 
-    /// Whether they are [such](Self::idle).
+    /// Returns whether these are [idle](Self::idle) listeners.
     pub(super) fn is_idle(&self) -> bool {
         let Self {
             filters,
@@ -127,7 +127,7 @@ impl Listeners {
         }
     }
 
-    /// Whether the close event is over.
+    /// Returns whether the close event is over.
     pub(super) fn is_finished(&self) -> bool {
         self.finished
     }
@@ -177,7 +177,7 @@ impl Listeners {
         mem::replace(self, forgotten)
     }
 
-    /// Whether the endpoint's handler has returned.
+    /// Notes whether the endpoint's handler has returned.
     pub(super) fn set_opened(&mut self, opened: bool) {
         self.opened = opened;
         self.wake_close();

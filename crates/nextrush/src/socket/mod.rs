@@ -52,7 +52,7 @@ use crate::socket::identity::Identity;
 use crate::socket::join::JoinError;
 use crate::socket::room_name::RoomName;
 
-/// One connected client.
+/// A connected client.
 ///
 /// A cheap handle: clones refer to the same client, it may be kept and used from
 /// any thread, and it is harmless once the client is gone (sends are ignored).
@@ -87,7 +87,7 @@ impl Socket {
         self.0.id()
     }
 
-    /// Whether the socket is open, closing or closed.
+    /// The state: open, closing or closed.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
         self.0.state()
@@ -205,12 +205,11 @@ impl Socket {
         self.try_on_close(handler);
     }
 
-    /// As [`on_close`](Self::on_close); `false` if it is too late and `handler`
-    /// will not be called.
+    /// Adds a function for the close event; `false` if it is too late and `handler` will not
+    /// be called.
     pub(crate) fn try_on_close<M>(&self, handler: impl EventHandler<CloseReason, M>) -> bool {
         let callback = handler.into_callback();
-        let added = self.listeners(|all| all.add_close(callback));
-        added.is_ok()
+        self.listeners(|all| all.add_close(callback)).is_ok()
     }
 
     /// Calls `handler` for each pong, asked for or not, with its payload; a
@@ -363,15 +362,15 @@ impl Socket {
         self.0.endpoint().unwrap_or_default()
     }
 
-    /// When the socket was opened, to the second.
+    /// The time when the socket was opened, to the second.
     #[must_use]
     pub fn connected_at(&self) -> Timestamp {
         self.events().connected_at()
     }
 
-    /// Where the client is: an IPv4 address, or the first half of one of IPv6. Behind a proxy
-    /// that of the proxy; `None` where another server than [`App::listen`](crate::App::listen)
-    /// serves the application.
+    /// The client's address: an IPv4 address, or the first half of one of IPv6. Behind a proxy
+    /// the address is the proxy's; `None` where another server than
+    /// [`App::listen`](crate::App::listen) serves the application.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.events().address()
@@ -380,11 +379,11 @@ impl Socket {
     /// The number of rooms, chat rooms and channels that the socket is a member of.
     #[must_use]
     pub fn membership_count(&self) -> usize {
-        let rooms = self.0.rooms();
-        let joined = rooms
+        self.0
+            .rooms()
             .iter()
-            .filter(|room| room_key::is_joined_by_name(room.name()));
-        joined.count()
+            .filter(|room| room_key::is_joined_by_name(room.name()))
+            .count()
     }
 
     /// Keeps a value of a type of your own with the socket and returns the one of

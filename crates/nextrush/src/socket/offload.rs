@@ -84,7 +84,7 @@ impl<E: 'static> EventHandler<E, OffloadedMarker> for Offloaded<E> {
     }
 }
 
-/// What is left on the socket's thread: to wait, and to close the socket if it failed.
+/// The rest on the socket's thread: waits, and closes the socket if the handler failed.
 fn finish<R: Outcome + 'static>(
     socket: Socket,
     running: impl Future<Output = Result<R, JoinError>> + 'static,

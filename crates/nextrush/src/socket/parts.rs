@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 type Part = Arc<dyn Any + Send + Sync>;
 
-/// One value of each type, made when it is first asked for.
+/// A value of each type, made when it is first asked for.
 #[derive(Default)]
 pub(super) struct AppParts(Mutex<HashMap<TypeId, Part>>);
 
@@ -34,7 +34,7 @@ const NAME_LIMIT: usize = 32;
 #[derive(Default)]
 pub(super) struct PartNames(Mutex<HashMap<Box<str>, &'static str>>);
 
-/// Whether a text can name a part of an application: 1 to 32 of `a-z`, `0-9` and `-`.
+/// Returns whether a text can name a part of an application: 1 to 32 of `a-z`, `0-9` and `-`.
 pub(crate) fn is_part_name(name: &str) -> bool {
     let is_allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     (1..=NAME_LIMIT).contains(&name.len()) && name.bytes().all(is_allowed)

@@ -1,4 +1,4 @@
-//! How much one socket may send.
+//! Limits on the messages of one socket.
 //!
 //! Both counters are plain values that belong to one socket and are told the time:
 //! nothing is shared, nothing runs in the background, and tests need no clock.
@@ -13,12 +13,12 @@ use crate::message::Message;
 use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 
-/// Over the limit: what was counted is to be dropped, and the client told.
+/// The refusal of a message over the limit, which is to be dropped and its client told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("rate limit exceeded")]
 #[non_exhaustive]
 pub struct Exceeded {
-    /// How long nothing more will be let through.
+    /// The time in which nothing more will be let through.
     pub retry_after: Duration,
 }
 
@@ -108,7 +108,7 @@ pub fn rate_limit(limit: impl RateLimit) -> impl Fn(&Socket, &Message) -> Contro
 pub struct SlidingWindow {
     limit: usize,
     window: Duration,
-    /// When the events that still count were let through, oldest first.
+    /// The times of the events that still count, oldest first.
     allowed: VecDeque<Instant>,
 }
 
@@ -188,8 +188,8 @@ impl SlidingWindow {
 pub struct TokenBucket {
     rate: u32,
     burst: u32,
-    /// When the bucket will be full again, had nothing more been taken out: all that
-    /// there is to know about its level. `None` is a bucket never used.
+    /// The time when the bucket will be full again if nothing more is taken out, from which
+    /// its level follows. `None` is a bucket never used.
     full_at: Option<Instant>,
 }
 

@@ -1,13 +1,13 @@
 //! Names of the rooms that the framework keeps for itself.
 //!
-//! They begin with a NUL, which a [`RoomName`](crate::RoomName) cannot hold: an
+//! Such a name begins with a NUL, which a [`RoomName`](crate::RoomName) cannot hold: an
 //! application's room never meets one of these.
 
 use std::fmt;
 
 use crate::message::UserId;
 
-/// Every socket of one user. The id is written as JSON, so that 1 and "1" differ.
+/// The room of a user's sockets. The id is written as JSON, so that 1 and "1" differ.
 pub(crate) fn of_user(user: &UserId) -> String {
     format!("\0user/{}", serde_json::json!(user))
 }
@@ -27,8 +27,7 @@ pub(crate) fn of_topic(topic: &nextrush_broker::TopicName) -> String {
     format!("{TOPIC}{topic}")
 }
 
-/// Whether this is a room that a client would say it is in: the application's own ones, and
-/// those of topics.
+/// Returns whether a room is the application's own or a topic's, which clients join by name.
 pub(crate) fn is_joined_by_name(room: &str) -> bool {
     !room.starts_with('\0') || room.starts_with(TOPIC)
 }

@@ -1,9 +1,9 @@
-//! Which web pages may connect.
+//! The check of the web page that connects.
 //!
 //! A browser lets any page open a WebSocket to any server and sends the server's
-//! cookies along; the `Origin` header is how the server finds out (RFC 6455 §10.2).
-//! Whoever is not a browser can write whatever it likes there, so this protects the
-//! users of browsers and nobody else.
+//! cookies along; the `Origin` header tells the server which page it is (RFC 6455 §10.2).
+//! Other clients write into that header what they like, so the check protects the users of
+//! browsers and nobody else.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,10 +17,10 @@ use crate::http::FORWARDED_PROTO;
 use crate::http::refusal;
 use crate::message::ErrorCode;
 
-/// Which web pages may open WebSockets.
+/// The web pages that may open WebSockets.
 ///
 /// A request without `Origin` comes from no browser and is let through by every
-/// policy; tokens are what keeps those out.
+/// policy; only tokens keep such clients out.
 ///
 /// ```
 /// use nextrush::{App, OriginPolicy};
@@ -220,7 +220,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Single<'a> {
     }
 }
 
-/// Why a request's origin was refused. As a response: 403 with
+/// The reason why a request's origin was refused. As a response: 403 with
 /// `{"type":"error","message":"Origin not allowed","code":"origin-refused"}`.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Which shard thread a socket is served by.
+//! The choice of the thread that serves a socket.
 
 use std::hash::Hash;
 
@@ -9,10 +9,10 @@ use tower::util::MapRequestLayer;
 
 /// A layer that has all sockets with the same key served by one thread.
 ///
-/// Sockets are spread over all threads else, which uses all cores for a room of any
-/// size. Where many small groups talk among themselves it is cheaper to keep each
-/// group on one core: no message has to cross to another one. A key with most of the
-/// sockets would load one core alone, so choose one with many values.
+/// Without it sockets are spread over all threads, which uses all cores for a room of any
+/// size. Where many small groups talk among themselves it is cheaper to keep each group on
+/// one core: no message has to cross to another core. A key that most of the sockets share
+/// would load one core alone, so choose one with many values.
 ///
 /// ```
 /// use nextrush::{App, Socket, place_by};
@@ -32,7 +32,7 @@ pub fn place_by<K: Hash>(
     })
 }
 
-/// What the layer has said of a request.
+/// The placement that the layer chose for a request.
 pub(crate) fn of(extensions: &Extensions) -> Placement {
     extensions.get().copied().unwrap_or_default()
 }

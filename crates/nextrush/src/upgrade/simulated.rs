@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 #[derive(Clone)]
 struct Waiting(Arc<Mutex<Option<sim::Pipe>>>);
 
-/// Has the request upgrade to this connection.
+/// Makes this pipe the connection that the request upgrades to.
 pub(crate) fn offer(pipe: sim::Pipe, extensions: &mut Extensions) {
     extensions.insert(Waiting(Arc::new(Mutex::new(Some(pipe)))));
 }

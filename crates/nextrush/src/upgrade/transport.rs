@@ -53,8 +53,11 @@ pub(super) fn start(
             .open(|connection| call_endpoint(connection, open))
             .deflate(deflate)
             .placement(placement);
-        let accepted = app.engine().accept(transport, handover, options, events);
-        return accepted.map(drop).map_err(|_| UpgradeError::Full);
+        return app
+            .engine()
+            .accept(transport, handover, options, events)
+            .map(drop)
+            .map_err(|_| UpgradeError::Full);
     }
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     let upgrade = upgrade.ok_or(UpgradeError::NotUpgradable)?;
@@ -95,13 +98,13 @@ pub(super) fn start(
     Ok(())
 }
 
-/// Why a valid opening handshake does not lead to a socket.
+/// The reason why a valid opening handshake does not lead to a socket.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(super) enum UpgradeError {
-    /// Whoever serves the router does not let connections be upgraded.
+    /// The server that serves the router does not let connections be upgraded.
     #[error("this connection cannot be upgraded")]
     NotUpgradable,
-    /// There are as many connections as may be, or the application is closing.
+    /// The application has as many connections as it may, or is closing.
     #[error("no more connections are accepted")]
     Full,
     /// The client's address has as many connections as it may.

@@ -128,8 +128,9 @@ where
     fn call(self, request: Request, state: S) -> Self::Future {
         Box::pin(async move {
             let (mut parts, _) = request.into_parts();
-            let answer = answer(self.endpoint, &self.options, &mut parts, &state).await;
-            answer.unwrap_or_else(|refused| refusal::ending_connection(refused, parts.version))
+            answer(self.endpoint, &self.options, &mut parts, &state)
+                .await
+                .unwrap_or_else(|refused| refusal::ending_connection(refused, parts.version))
         })
     }
 }
@@ -153,8 +154,10 @@ where
     };
     let app = parts.extensions.get::<Handle>().cloned();
     let app = app.ok_or_else(|| MissingHandle.into_response())?;
-    let origins = parts.extensions.get().unwrap_or(&OriginPolicy::SameOrigin);
-    origins
+    parts
+        .extensions
+        .get()
+        .unwrap_or(&OriginPolicy::SameOrigin)
         .check(&parts.headers)
         .map_err(IntoResponse::into_response)?;
     let options = options.of_request(&parts.extensions);

@@ -41,7 +41,7 @@ use crate::message::User;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Authenticated<C = User> {
-    /// What the token says.
+    /// The token's claims.
     pub claims: C,
     /// The token's `exp`, in seconds since 1970: the connection should end then.
     /// `None` only where [`Jwt::require_expiry`] was turned off.

@@ -131,7 +131,7 @@ impl Jwt {
         }))
     }
 
-    /// How far the clocks of issuer and server may differ, in whole seconds: 5
+    /// Sets by how much the clocks of issuer and server may differ, in whole seconds: 5
     /// by default, at most 300.
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
@@ -162,8 +162,8 @@ impl Jwt {
         self
     }
 
-    /// Whether a token needs an `exp`; by default it does. One that is there is
-    /// enforced either way.
+    /// Sets whether a token needs an `exp`; by default it does. An `exp` that is there is
+    /// enforced in both cases.
     #[must_use]
     pub fn require_expiry(mut self, required: bool) -> Self {
         let claims = &mut self.validation().required_spec_claims;
