@@ -40,6 +40,16 @@ pub(crate) fn is_part_name(name: &str) -> bool {
     (1..=NAME_LIMIT).contains(&name.len()) && name.bytes().all(is_allowed)
 }
 
+/// Panics when a text cannot name a part of this kind.
+#[track_caller]
+pub(crate) fn assert_part_name(kind: &str, name: &str) {
+    assert!(
+        is_part_name(name),
+        "a {kind} cannot be named {name:?}: a name has 1 to {NAME_LIMIT} characters of a-z, 0-9 \
+         and -"
+    );
+}
+
 impl PartNames {
     /// Takes a name.
     ///
@@ -48,11 +58,7 @@ impl PartNames {
     /// Panics when the name is taken, and when it is no name.
     #[track_caller]
     pub(super) fn claim(&self, kind: &'static str, name: &str) {
-        assert!(
-            is_part_name(name),
-            "a {kind} cannot be named {name:?}: a name has 1 to {NAME_LIMIT} characters of a-z, \
-             0-9 and -"
-        );
+        assert_part_name(kind, name);
         let taken = match self.0.lock().entry(name.into()) {
             Entry::Vacant(free) => {
                 free.insert(kind);

@@ -17,6 +17,8 @@ mod handle;
 mod json;
 mod members;
 mod name;
+#[cfg(feature = "embedded")]
+mod numbered_parts;
 mod since;
 mod slow_readers;
 
@@ -40,5 +42,7 @@ pub use json::Json;
 pub use local::Locked;
 pub use members::{Profile, ShowUser, show_user};
 pub use newest::newest_by_key;
+#[cfg(feature = "embedded")]
+pub use numbered_parts::NumberedParts;
 pub use since::{InvalidSince, Recovered, Since, Unrecovered};
 pub use slow_readers::{SlowReaderCounts, SlowReaderPolicy, SlowReaders};
