@@ -5,6 +5,7 @@ use std::time::Duration;
 use nextrush::broker::{EmbeddedBroker, OpenError};
 use nextrush::limits::EngineConfig;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::topic::NumberedParts;
 use nextrush::{App, ChatServer, LiveUpdates};
 
 use crate::config::{Config, Store};
@@ -40,8 +41,9 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     let live = LiveUpdates::builder()
         .policies(channels())
         .build(&app, "live");
-    // Always the third: what is on disk goes by the order.
     let records = Records::new(app.handle());
+    // Made even without the operators' view: the store may have topics of an earlier start.
+    let metrics = inspect::metrics(app.handle());
 
     guide::add(&mut app, chat.clone(), live.clone(), &config.jwt);
     if let Some(key) = &config.api_key {
@@ -62,7 +64,7 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
             chat,
             live,
         };
-        app.merge(inspect::router(inspected, access));
+        app.merge(inspect::router(inspected, metrics, access));
     }
     app.merge(health::router(app.handle().clone()));
     app.merge(page::router());
@@ -77,7 +79,10 @@ fn open(store: &Store) -> Result<Option<EmbeddedBroker>, OpenError> {
         Store::DirectoryIfFree(directory) => (directory, true),
     };
     let directory_shown = directory.display();
-    match EmbeddedBroker::open(directory) {
+    let opened = EmbeddedBroker::builder(directory)
+        .migration(numbered_parts())
+        .open();
+    match opened {
         Ok(broker) => {
             tracing::info!("chats, channels and posts are kept in {directory_shown}");
             Ok(Some(broker))
@@ -91,6 +96,16 @@ fn open(store: &Store) -> Result<Option<EmbeddedBroker>, OpenError> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// The parts of this program in a store in which they have numbers.
+fn numbered_parts() -> NumberedParts {
+    NumberedParts::new()
+        .chat(0, "chat")
+        .live(1, "live")
+        .live(2, "posts")
+        // The number 3 was a room manager's, which has no topics.
+        .live(4, "inspect")
 }
 
 /// The access to the operators' view; `None` without that view.
@@ -107,4 +122,90 @@ fn channels() -> ChannelPolicies {
         .policy("posts", policy.clone())
         .policy("post-:id", policy.clone())
         .policy("presence-:name", policy.presence())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use nextrush::{Broker, HistoryQuery};
+    use nextrush_broker::ManualClock;
+
+    use super::*;
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let from = entry.unwrap().path();
+            let to = to.join(from.file_name().unwrap());
+            if from.is_dir() {
+                copy(&from, &to);
+            } else {
+                fs::copy(&from, &to).unwrap();
+            }
+        }
+    }
+
+    /// `tests/it/migration.rs` says what the fixture is.
+    #[tokio::test]
+    async fn every_topic_of_a_store_with_numbers_gets_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-2");
+        copy(&fixture, directory.path());
+        // Some seconds after the last publication.
+        let clock = Arc::new(ManualClock::new(1_795_873_200_000));
+        let broker = EmbeddedBroker::builder(directory.path())
+            .clock(clock)
+            .migration(numbered_parts())
+            .open()
+            .unwrap();
+        let expected = [
+            (
+                "chat/chat/den",
+                "01a22262-4c5c-77bb-a8b3-9fbf0ac9bd6f",
+                1,
+                1,
+            ),
+            (
+                "chat/chat/lobby",
+                "01a22262-4c5c-77d3-b782-0ab03036d308",
+                5,
+                5,
+            ),
+            (
+                "live/live/post-1",
+                "01a22262-4c5c-75db-ae50-4457fd44c730",
+                1,
+                1,
+            ),
+            (
+                "live/live/posts",
+                "01a22262-4c5c-7fd2-b25e-5720d521a1bf",
+                3,
+                3,
+            ),
+            (
+                "live/live/presence-desk",
+                "01a22262-4c5c-7c4a-bda9-ddf1c2074444",
+                3,
+                3,
+            ),
+        ];
+        let topics = broker.topics(None, 100).await.unwrap();
+        let names: Vec<_> = topics.iter().map(|topic| topic.as_str()).collect();
+        let posts = ["live/posts/1", "live/posts/2"];
+        assert_eq!(names[..5], expected.map(|(name, ..)| name));
+        assert_eq!(names[5..], posts);
+        for (topic, (name, epoch, offset, kept)) in topics.iter().zip(expected) {
+            let history = broker
+                .history(topic, HistoryQuery::Latest(100))
+                .await
+                .unwrap();
+            assert_eq!(history.position.epoch.to_string(), epoch, "{name}");
+            assert_eq!(history.position.offset, offset, "{name}");
+            assert_eq!(history.publications.len(), kept, "{name}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod api;
 mod command_line;
 mod development;
 mod inspect;
+mod migration;
 mod posts;
 mod refresh;
 mod store;

@@ -62,12 +62,16 @@ struct View {
     sampler: Arc<Sampler>,
 }
 
+/// The live updates to which the view publishes its samples.
+pub(crate) fn metrics(app: &Handle) -> LiveUpdates {
+    LiveUpdates::builder()
+        .policies(only(sample::CHANNEL))
+        .build(app, "inspect")
+}
+
 /// The routes below `/api/inspect` and the sockets of `/inspect`. They sample the application
 /// each second from now on.
-pub(crate) fn router(inspected: Inspected, access: Access) -> Router {
-    let metrics = LiveUpdates::builder()
-        .policies(only(sample::CHANNEL))
-        .build(&inspected.app, "inspect");
+pub(crate) fn router(inspected: Inspected, metrics: LiveUpdates, access: Access) -> Router {
     let view = View {
         sampler: Sampler::start(inspected.clone(), metrics.clone()),
         metrics,
