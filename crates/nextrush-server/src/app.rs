@@ -130,7 +130,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use nextrush::{Broker, HistoryQuery};
+    use nextrush::broker::{Broker, HistoryQuery};
     use nextrush_broker::ManualClock;
 
     use super::*;

@@ -1,8 +1,11 @@
 //! Errors of topics.
 
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use nextrush_broker::BrokerError;
 
-use crate::message::ErrorMessage;
+use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::join::JoinError;
 
 /// A name that no topic can have.
@@ -12,6 +15,9 @@ use crate::socket::join::JoinError;
 pub struct InvalidTopicName;
 
 /// The reason why something could not be published.
+///
+/// As the answer to a request it is an error message with a code: 400 for an invalid name, 507
+/// when the store is full, 503 when the broker fails otherwise, and 500 for data that is no JSON.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -29,6 +35,24 @@ pub enum PublishError {
 impl From<InvalidTopicName> for PublishError {
     fn from(_: InvalidTopicName) -> Self {
         Self::InvalidName
+    }
+}
+
+impl IntoResponse for PublishError {
+    fn into_response(self) -> Response {
+        let (status, code) = match &self {
+            Self::InvalidName => (StatusCode::BAD_REQUEST, ErrorCode::InvalidName),
+            Self::Data(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
+            Self::Broker(BrokerError::Full(_)) => {
+                (StatusCode::INSUFFICIENT_STORAGE, ErrorCode::NotStored)
+            }
+            Self::Broker(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
+        };
+        let text = self.to_string();
+        if status.is_server_error() {
+            tracing::error!(error = &self as &dyn std::error::Error, "cannot publish");
+        }
+        (status, Json(ErrorMessage::new(code, text))).into_response()
     }
 }
 
@@ -63,5 +87,26 @@ pub enum SubscribeError {
 impl From<InvalidTopicName> for SubscribeError {
     fn from(_: InvalidTopicName) -> Self {
         Self::InvalidName
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_publication_is_answered_with_its_status() {
+        let data = serde_json::from_str::<()>("no json").unwrap_err();
+        let full = BrokerError::Full("no space left".into());
+        let lost = BrokerError::Unavailable("connection lost".into());
+        for (error, status) in [
+            (PublishError::InvalidName, 400),
+            (PublishError::Data(data), 500),
+            (PublishError::Broker(full), 507),
+            (PublishError::Broker(lost), 503),
+        ] {
+            let text = error.to_string();
+            assert_eq!(error.into_response().status(), status, "{text}");
+        }
     }
 }

@@ -17,7 +17,8 @@ const NUMBERED: u32 = 2;
 ///
 /// ```
 /// use nextrush::topic::NumberedParts;
-/// use nextrush::{App, ChatServer, EmbeddedBroker, LiveUpdates};
+/// use nextrush::broker::EmbeddedBroker;
+/// use nextrush::{App, ChatServer, LiveUpdates};
 ///
 /// # fn example(directory: &std::path::Path) -> Result<(), nextrush::OpenError> {
 /// let parts = NumberedParts::new().chat(0, "support").live(1, "news");
