@@ -8,7 +8,7 @@ use crate::message::Message;
 
 /// A message in its wire form, encoded once and ready for any number of sockets.
 ///
-/// Everything that sends takes `impl Into<Outgoing>`, so strings, bytes and
+/// Everything that sends takes `impl Into<Outgoing>`, so strings, bytes, JSON values and
 /// [`Message`]s can be given directly. Make an `Outgoing` yourself to send one
 /// message to several rooms: cloning it copies a reference count, not the bytes.
 ///
@@ -16,8 +16,8 @@ use crate::message::Message;
 /// use nextrush::Outgoing;
 ///
 /// let text: Outgoing = "hello".into();
-/// let json = Outgoing::json(&serde_json::json!({ "type": "tick", "n": 1 }))?;
-/// # Ok::<(), serde_json::Error>(())
+/// let json: Outgoing = serde_json::json!({ "type": "tick", "n": 1 }).into();
+/// # drop((text, json));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Outgoing(Frame);
@@ -84,6 +84,13 @@ impl From<Vec<u8>> for Outgoing {
 impl From<Bytes> for Outgoing {
     fn from(data: Bytes) -> Self {
         Self::from(data.as_ref())
+    }
+}
+
+/// A text message with the JSON form of the value.
+impl From<serde_json::Value> for Outgoing {
+    fn from(value: serde_json::Value) -> Self {
+        Self::from(value.to_string())
     }
 }
 
