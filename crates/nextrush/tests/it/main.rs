@@ -18,6 +18,8 @@ mod delivery_model;
 mod delivery_on_disk;
 #[cfg(target_os = "linux")]
 mod descriptors;
+#[cfg(feature = "testing")]
+mod dialect;
 mod drain;
 mod echo;
 mod guide_authentication;
