@@ -16,11 +16,11 @@ const NUMBERED: u32 = 2;
 /// part, by its old number, the name that the application gives it now:
 ///
 /// ```
-/// use nextrush::topic::NumberedParts;
 /// use nextrush::broker::EmbeddedBroker;
+/// use nextrush::topic::NumberedParts;
 /// use nextrush::{App, ChatServer, LiveUpdates};
 ///
-/// # fn example(directory: &std::path::Path) -> Result<(), nextrush::OpenError> {
+/// # fn example(directory: &std::path::Path) -> Result<(), nextrush::broker::OpenError> {
 /// let parts = NumberedParts::new().chat(0, "support").live(1, "news");
 /// let broker = EmbeddedBroker::builder(directory).migration(parts).open()?;
 ///
@@ -42,7 +42,7 @@ pub struct NumberedParts(Vec<Part>);
 #[derive(Clone, Debug)]
 struct Part {
     kind: &'static str,
-    /// As in the names of topics.
+    /// The number, as it is in the names of topics.
     number: String,
     name: String,
 }
