@@ -298,7 +298,7 @@ export class Client extends Connection {
   /** @param {number} expiry Of the present token, in milliseconds since 1970, or `NaN`. */
   #renewAt(expiry) {
     if (typeof this.token !== 'function' || Number.isNaN(expiry)) return;
-    const delay = refreshDelay(expiry - this.environment.now());
+    const delay = refreshDelay(expiry - this.environment.date());
     this.#renewal.start(delay, () => void this.#renew(expiry));
   }
 

@@ -44,8 +44,9 @@ import { ClientError } from './errors.js';
  * @property {WebSocketConstructor} [WebSocket] Default: the platform's own; in Node without one,
  *   that of the package `ws`, where it is installed.
  * @property {Timers} [timers] Default: the platform's own.
- * @property {() => number} [now] The time in milliseconds; only differences matter. Default:
- *   `Date.now`.
+ * @property {() => number} [now] A time in milliseconds that only rises, also where the clock is
+ *   set: for durations. Default: `performance.now`.
+ * @property {() => number} [date] The time in milliseconds since 1970. Default: `Date.now`.
  * @property {() => number} [random] Uniform in [0, 1). Default: `Math.random`.
  * @property {Page | null} [page] What becomes visible and hidden. Default: the document, where
  *   there is one. `null`: none.
@@ -63,12 +64,13 @@ import { ClientError } from './errors.js';
  */
 export function resolveEnvironment({
   timers = platformTimers,
-  now = Date.now,
+  now = () => performance.now(),
+  date = Date.now,
   random = Math.random,
   network = platformNetwork(),
   page = globalThis.document ?? null,
 } = {}) {
-  return { timers, now, random, network, page };
+  return { timers, now, date, random, network, page };
 }
 
 /**

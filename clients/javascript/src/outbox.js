@@ -48,6 +48,8 @@ export class Outbox {
       .sort((a, b) => a.order - b.order)
       .map(({ order, ...request }) => {
         this.#orders.set(request.id, order);
+        // The clock may have been set back: what is made now comes behind all the same.
+        this.#last = Math.max(this.#last, order);
         return request;
       });
   }

@@ -46,13 +46,15 @@ import { randomId } from './random-id.js';
  * @property {Deadline} expiry
  * @property {RequestStore | null} store
  * @property {boolean} repeat
+ * @property {number} [sentAt] When it first went out, by the time that only rises.
  */
 
 /**
  * @typedef {object} RequestsOptions
  * @property {(message: object) => boolean} send
  * @property {Timers} timers
- * @property {() => number} now
+ * @property {() => number} now A time that only rises.
+ * @property {() => number} date
  * @property {number} limit How many may wait for their answers.
  * @property {number} timeoutMs
  * @property {number} windowMs How long the server remembers answers.
@@ -152,10 +154,10 @@ export class Requests {
 
   /** There is a connection: everything goes out that has no answer yet. */
   flush() {
-    const { now, windowMs } = this.#options;
+    const { windowMs } = this.#options;
     for (const pending of this.#pending.values()) {
       const { id, sentAt } = pending.stored;
-      if (sentAt !== undefined && !(pending.repeat && now() - sentAt < windowMs)) {
+      if (sentAt !== undefined && !(pending.repeat && this.#age(pending) < windowMs)) {
         this.#settle(id)?.reject(new ClientError('unconfirmed', 'perhaps executed'));
       } else {
         this.#dispatch(pending);
@@ -243,13 +245,28 @@ export class Requests {
    */
   #dispatch(pending) {
     const { stored } = pending;
-    const { send, now } = this.#options;
+    const { send, now, date } = this.#options;
     if (this.#loading || !send({ ...stored.message, id: stored.id })) return false;
     if (stored.sentAt === undefined) {
-      stored.sentAt = now();
+      pending.sentAt = now();
+      stored.sentAt = date();
       save(pending);
     }
     return true;
+  }
+
+  /**
+   * The time since a request first went out: the longer one of what two clocks say. The one that
+   * only rises may stand still while the machine sleeps, and the other may be set.
+   *
+   * @param {Pending} pending
+   */
+  #age({ stored, sentAt }) {
+    const { now, date } = this.#options;
+    const byDate = date() - /** @type {number} */ (stored.sentAt);
+    if (sentAt !== undefined) return Math.max(now() - sentAt, byDate);
+    // Of an earlier page. If that was in the future, the clock was set, and nobody knows.
+    return byDate < 0 ? Infinity : byDate;
   }
 
   /** @param {string} id */

@@ -28,11 +28,11 @@ const SLEPT_MS = 150_000;
 /**
  * Tells `listener` what happens, until the function that is returned is called.
  *
- * @param {Pick<Environment, 'network' | 'page' | 'timers' | 'now'>} environment
+ * @param {Pick<Environment, 'network' | 'page' | 'timers' | 'now' | 'date'>} environment
  * @param {PlatformListener} listener
  * @returns {() => void}
  */
-export function watchPlatform({ network, page, timers, now }, { online, offline, asleep, awake }) {
+export function watchPlatform({ network, page, timers, now, date }, { online, offline, asleep, awake }) {
   /** @type {[Pick<EventTarget, 'addEventListener' | 'removeEventListener'> | null, string, (event: any) => void][]} */
   const listeners = [
     [network, 'online', online],
@@ -45,12 +45,18 @@ export function watchPlatform({ network, page, timers, now }, { online, offline,
   ];
   for (const [target, type, listener] of listeners) target?.addEventListener(type, listener);
 
+  const late = (/** @type {number} */ ms) => ms > TICK_MS + SLEPT_MS;
   let last = now();
+  let lastDate = date();
   const tick = () => {
-    const slept = now() - last > TICK_MS + SLEPT_MS;
+    const slept = late(now() - last);
+    // On some platforms the time that only rises stands still in sleep. But the clock may have been
+    // set as well, and then no time was missed.
+    const perhaps = late(date() - lastDate);
     last = now();
+    lastDate = date();
     timer = timers.setTimeout(tick, TICK_MS);
-    if (slept) awake(true);
+    if (slept || perhaps) awake(slept);
   };
   let timer = timers.setTimeout(tick, TICK_MS);
   return () => {

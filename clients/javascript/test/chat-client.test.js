@@ -242,6 +242,18 @@ describe('members', () => {
 });
 
 describe('typing', () => {
+  test('is announced again after three seconds, also when the clock is set back meanwhile', () => {
+    const { w, chat } = inRoom();
+    chat.sendTyping(true);
+    w.clock.set(-3_600_000);
+    w.clock.advance(2_999);
+    chat.sendTyping(true);
+    assert.equal(w.socket.sent.length, 1);
+    w.clock.advance(1);
+    chat.sendTyping(true);
+    assert.equal(w.socket.sent.length, 2);
+  });
+
   test('the others are listed until they stop, speak, leave or fall silent', () => {
     const { w, chat } = inRoom();
     const typing = record(chat, 'typing-users');

@@ -88,6 +88,33 @@ describe('a request', () => {
     assert.deepEqual(w.socket.sent, []);
   });
 
+  for (const [how, pass] of [
+    ['is set back by an hour', (clock) => (clock.set(-3_600_000), clock.advance(110_000))],
+    ['stands still while the machine sleeps, and the date does not', (clock) => clock.set(110_000)],
+  ]) {
+    test(`is not repeated after the window when the clock ${how}`, async () => {
+      const { w, client } = connected({ requestTimeoutMs: Infinity });
+      const sent = client.request({ type: 'sent' });
+      w.network.dispatchEvent(new Event('offline'));
+      pass(w.clock);
+      w.network.dispatchEvent(new Event('online'));
+      w.socket.open();
+      assert.equal(await outcome(sent), 'unconfirmed');
+      assert.deepEqual(w.socket.sent, []);
+    });
+  }
+
+  test('is repeated within the window when the clock is set back by an hour', async () => {
+    const { w, client } = connected({ requestTimeoutMs: Infinity });
+    const sent = client.request({ type: 'sent' });
+    w.socket.end(1006);
+    w.clock.set(-3_600_000);
+    w.clock.advance(250);
+    w.socket.open();
+    assert.deepEqual(w.socket.sent.map(({ type }) => type), ['sent']);
+    assert.equal(await outcome(sent), 'open');
+  });
+
   test('is not repeated when the server may have forgotten it', async () => {
     const { w, client } = connected({ requestTimeoutMs: Infinity });
     const sent = client.request({ type: 'sent' });
@@ -234,7 +261,7 @@ describe('the outbox', () => {
     await settled();
     void client.request({ type: 'a' });
     const { id } = w.socket.sent[0];
-    assert.deepEqual([...store.stored.values()], [{ id, message: { type: 'a' }, sentAt: w.clock.now() }]);
+    assert.deepEqual([...store.stored.values()], [{ id, message: { type: 'a' }, sentAt: w.clock.date() }]);
     w.socket.receive({ type: 'ack', id });
     assert.equal(store.stored.size, 0);
   });
@@ -302,6 +329,18 @@ describe('the outbox', () => {
     assert.deepEqual(w.socket.sent, [{ type: 'fresh', id: 'fresh' }]);
     assert.equal(await outcome(restored[0].reply), 'unconfirmed');
     assert.deepEqual([...store.stored.keys()], ['fresh']);
+  });
+
+  test('does not repeat what went out in the future, as the clock was set back meanwhile', async () => {
+    const w = world();
+    const store = memoryStore([{ id: 'old', message: { type: 'old' }, sentAt: w.clock.date() + 1 }]);
+    const client = new Client(ADDRESS, { ...w.options, outbox: store });
+    const restored = record(client, 'restored');
+    client.connect();
+    await settled();
+    w.socket.open();
+    assert.deepEqual(w.socket.sent, []);
+    assert.equal(await outcome(restored[0].reply), 'unconfirmed');
   });
 
   test('that cannot be read is a fault, and the client goes on without it', async () => {

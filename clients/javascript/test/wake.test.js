@@ -88,6 +88,15 @@ describe('a machine that slept', () => {
     assert.equal(w.socket.sent.at(-1).type, 'ping');
   });
 
+  for (const hours of [1, -1]) {
+    test(`is not mistaken for one whose clock is set by ${hours} hours`, () => {
+      const { w, client } = connected();
+      w.clock.set(hours * 3_600_000);
+      w.clock.advance(60_000);
+      assert.equal(client.state, 'connected');
+    });
+  }
+
   test('is not mistaken for a tab in the background, whose timers are called once a minute', () => {
     const { w, client } = connected();
     for (let minutes = 0; minutes < 30; minutes += 1) {

@@ -29,10 +29,14 @@ export type EnvironmentOptions = {
      */
     timers?: Timers;
     /**
-     * The time in milliseconds; only differences matter. Default:
-     * `Date.now`.
+     * A time in milliseconds that only rises, also where the clock is
+     * set: for durations. Default: `performance.now`.
      */
     now?: () => number;
+    /**
+     * The time in milliseconds since 1970. Default: `Date.now`.
+     */
+    date?: () => number;
     /**
      * Uniform in [0, 1). Default: `Math.random`.
      */
@@ -82,8 +86,9 @@ export type Environment = Required<Omit<EnvironmentOptions, 'WebSocket'>>;
  * @property {WebSocketConstructor} [WebSocket] Default: the platform's own; in Node without one,
  *   that of the package `ws`, where it is installed.
  * @property {Timers} [timers] Default: the platform's own.
- * @property {() => number} [now] The time in milliseconds; only differences matter. Default:
- *   `Date.now`.
+ * @property {() => number} [now] A time in milliseconds that only rises, also where the clock is
+ *   set: for durations. Default: `performance.now`.
+ * @property {() => number} [date] The time in milliseconds since 1970. Default: `Date.now`.
  * @property {() => number} [random] Uniform in [0, 1). Default: `Math.random`.
  * @property {Page | null} [page] What becomes visible and hidden. Default: the document, where
  *   there is one. `null`: none.
@@ -97,7 +102,7 @@ export type Environment = Required<Omit<EnvironmentOptions, 'WebSocket'>>;
  * @param {EnvironmentOptions} [options]
  * @returns {Environment}
  */
-export declare function resolveEnvironment({ timers, now, random, network, page, }?: EnvironmentOptions): Environment;
+export declare function resolveEnvironment({ timers, now, date, random, network, page, }?: EnvironmentOptions): Environment;
 /**
  * The WebSocket to connect with. It is looked for when somebody connects, and not before: a page
  * that is rendered on a server makes clients there that never connect.

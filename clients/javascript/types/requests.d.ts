@@ -46,11 +46,19 @@ export type Pending = {
     expiry: Deadline;
     store: RequestStore | null;
     repeat: boolean;
+    /**
+     * When it first went out, by the time that only rises.
+     */
+    sentAt?: number;
 };
 export type RequestsOptions = {
     send: (message: object) => boolean;
     timers: Timers;
+    /**
+     * A time that only rises.
+     */
     now: () => number;
+    date: () => number;
     /**
      * How many may wait for their answers.
      */
@@ -96,12 +104,14 @@ export type RequestsOptions = {
  * @property {Deadline} expiry
  * @property {RequestStore | null} store
  * @property {boolean} repeat
+ * @property {number} [sentAt] When it first went out, by the time that only rises.
  */
 /**
  * @typedef {object} RequestsOptions
  * @property {(message: object) => boolean} send
  * @property {Timers} timers
- * @property {() => number} now
+ * @property {() => number} now A time that only rises.
+ * @property {() => number} date
  * @property {number} limit How many may wait for their answers.
  * @property {number} timeoutMs
  * @property {number} windowMs How long the server remembers answers.

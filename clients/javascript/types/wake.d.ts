@@ -21,8 +21,8 @@ export type PlatformListener = {
 /**
  * Tells `listener` what happens, until the function that is returned is called.
  *
- * @param {Pick<Environment, 'network' | 'page' | 'timers' | 'now'>} environment
+ * @param {Pick<Environment, 'network' | 'page' | 'timers' | 'now' | 'date'>} environment
  * @param {PlatformListener} listener
  * @returns {() => void}
  */
-export declare function watchPlatform({ network, page, timers, now }: Pick<Environment, 'network' | 'page' | 'timers' | 'now'>, { online, offline, asleep, awake }: PlatformListener): () => void;
+export declare function watchPlatform({ network, page, timers, now, date }: Pick<Environment, 'network' | 'page' | 'timers' | 'now' | 'date'>, { online, offline, asleep, awake }: PlatformListener): () => void;

@@ -6,7 +6,18 @@ export class VirtualClock {
   #nextId = 1;
   #timers = new Map();
 
+  #offset = 0;
+
+  /** The time that only rises. */
   now = () => this.#now;
+
+  /** The time of day. */
+  date = () => this.#now + this.#offset;
+
+  /** Sets the clock, by so many milliseconds. */
+  set(ms) {
+    this.#offset += ms;
+  }
 
   timers = {
     setTimeout: (callback, ms) => {

@@ -33,6 +33,7 @@ export function world() {
       WebSocket,
       timers: clock.timers,
       now: clock.now,
+      date: clock.date,
       random: () => 0.5,
       network,
       page,
