@@ -114,7 +114,10 @@ export class Inspector {
     }
     socket.onMessage((text) => {
       const { type, channel, id } = JSON.parse(String(text));
-      if (type !== 'subscribe') return;
+      if (type !== 'subscribe') {
+        if (id !== undefined) socket.send(JSON.stringify({ type: 'error', code: 'unknown-type', message: 'Unknown message type', id }));
+        return;
+      }
       if (pathname.endsWith('/tail')) this.#tails.set(socket, channel);
       else this.#metrics.add(socket);
       socket.send(JSON.stringify({ type: 'subscribed', channel, id, epoch: '018bcfe5-6800-7abc-8def-0123456789ab', offset: 0 }));

@@ -8,6 +8,7 @@ import { Connection } from './connection.js';
 import { Deadline } from './deadline.js';
 import { ClientError, checkOptions } from './errors.js';
 import { parseMessage } from './message.js';
+import { Pulse } from './pulse.js';
 import { Requests } from './requests.js';
 import { expiryOf, refreshDelay } from './token.js';
 
@@ -86,15 +87,24 @@ export class Client extends Connection {
    */
   requests;
 
+  /**
+   * @protected
+   * @readonly
+   * @type {Pulse}
+   */
+  pulse;
+
   #answerTimeoutMs;
-  /** The end of the patience with an open connection that does not answer. */
-  #patience;
   /** The time to replace the token. */
   #renewal;
   /** The end of a wait that the server imposed because there were too many messages. */
   #pause;
   /** The last message that only asks whether the connection lives. @type {string | null} */
   #probe = null;
+  /** The question about the server, while it has no answer. @type {string | null} */
+  #hello = null;
+  /** True when the server was asked about itself, on this connection. */
+  #greeted = false;
 
   /**
    * @param {Address} address
@@ -114,14 +124,21 @@ export class Client extends Connection {
       requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && repeatWindowMs >= 0,
     );
     this.#answerTimeoutMs = answerTimeoutMs;
-    this.#patience = new Deadline(this.environment.timers);
+    this.pulse = new Pulse({
+      environment: this.environment,
+      answerMs: answerTimeoutMs,
+      ask: () => this.#ask(),
+      waiting: () => this.requests.waiting || this.#probe !== null,
+      lost: () => this.lose('no-answer'),
+    });
     this.#renewal = new Deadline(this.environment.timers);
     this.#pause = new Deadline(this.environment.timers);
     this.requests = new Requests({
       ...this.environment,
       send: (message) => {
         const sent = this.send(message);
-        if (sent) this.#expectAnswer();
+        // A server that never answers says nothing about its connection by that.
+        if (sent && this.requests.supported) this.pulse.expect();
         return sent;
       },
       limit: requestLimit,
@@ -207,6 +224,19 @@ export class Client extends Connection {
    */
   opened() {
     this.requests.flush();
+    if (this.requests.supported) this.#begin();
+  }
+
+  /**
+   * Asks the server about itself: who this is to it, and what it expects. Servers that answer by
+   * `id` answer this too, if only by not knowing it.
+   *
+   * @protected
+   */
+  greet() {
+    this.#greeted = true;
+    this.#hello = this.requests.newId();
+    this.send({ type: 'hello', id: this.#hello });
   }
 
   /**
@@ -214,9 +244,12 @@ export class Client extends Connection {
    * @protected
    */
   released() {
-    this.#patience.clear();
+    this.pulse.stop();
     this.#renewal.clear();
     this.#pause.clear();
+    this.#hello = null;
+    this.#probe = null;
+    this.#greeted = false;
   }
 
   /**
@@ -225,7 +258,7 @@ export class Client extends Connection {
    * @param {unknown} data
    */
   received(data) {
-    this.#patience.clear();
+    this.pulse.heard();
     const message = parseMessage(data);
     if (!message) {
       this.emit('fault', new ClientError('invalid-message', 'no JSON object'));
@@ -233,14 +266,16 @@ export class Client extends Connection {
     }
     // The close frame that follows says the same, but intermediaries may swallow it.
     if (message.type === 'reconnect') this.advise(message['afterMs']);
-    const answered = this.requests.answer(message) || message['id'] === this.#probe;
-    if (this.requests.waiting) this.#expectAnswer();
+    if (this.#ownAnswer(message)) return;
+    const answered = this.requests.answer(message);
     // Which one was dropped it does not say.
     if (!answered && message['retryAfterMs'] >= 0) {
       const pause = Math.max(message['retryAfterMs'], LEAST_PAUSE_MS);
       this.#pause.start(pause, () => this.requests.repeat());
     }
-    if (!this.accept(message) || this.state !== 'connected') return;
+    const news = this.accept(message);
+    if (this.requests.supported && !this.#greeted) this.#begin();
+    if (!news || this.state !== 'connected') return;
     // A refused request is its sender's affair.
     if (answered && message.type === 'error') this.emit('message', message);
     else this.deliver(message);
@@ -253,10 +288,8 @@ export class Client extends Connection {
    */
   awake(slept) {
     if (this.requests.supported) {
-      // Whatever the answer is, it shows that the connection lives.
-      this.#probe = this.requests.newId();
-      this.send({ type: 'ping', id: this.#probe });
-      this.#expectAnswer(Math.min(PROBE_MS, this.#answerTimeoutMs));
+      this.#ask();
+      this.pulse.expect(Math.min(PROBE_MS, this.#answerTimeoutMs));
     } else if (slept) {
       this.lose('no-answer');
     }
@@ -281,10 +314,58 @@ export class Client extends Connection {
     super.fail(reason, details);
   }
 
-  #expectAnswer(ms = this.#answerTimeoutMs) {
-    // A server that never answers says nothing about its connection by that.
-    if (!this.requests.supported || this.#patience.set) return;
-    this.#patience.start(ms, () => this.lose('no-answer'));
+  /** The server answers by `id`: it can be asked. */
+  #begin() {
+    this.pulse.start();
+    if (!this.#greeted) this.greet();
+  }
+
+  /** @returns {boolean} Whether the server is known to answer. */
+  #ask() {
+    if (this.requests.supported) {
+      // Whatever the answer is, it shows that the connection lives.
+      this.#probe = this.requests.newId();
+      this.send({ type: 'ping', id: this.#probe });
+    } else if (this.requests.supported === null) {
+      this.greet();
+    }
+    return !!this.requests.supported;
+  }
+
+  /**
+   * Takes the answers to what the client asks for itself, which are nobody else's affair.
+   *
+   * @param {WireMessage} message
+   * @returns {boolean} Whether it is one.
+   */
+  #ownAnswer(message) {
+    const { id, type } = message;
+    // A server without ids does not know such questions, and says so without one.
+    const unknown = this.#hello !== null && this.requests.supported === null && id === undefined && type === 'error';
+    if (unknown) {
+      this.#hello = null;
+      this.requests.support(false);
+      return !message['code'];
+    }
+    if (typeof id !== 'string' || (id !== this.#hello && id !== this.#probe)) return false;
+    this.requests.support(true);
+    if (id === this.#probe) this.#probe = null;
+    else {
+      this.#hello = null;
+      if (type === 'hello') this.welcomed(message);
+    }
+    this.#begin();
+    return true;
+  }
+
+  /**
+   * The server has told about itself.
+   *
+   * @protected
+   * @param {WireMessage} hello
+   */
+  welcomed(hello) {
+    this.pulse.intervalMs = hello['pingIntervalMs'];
   }
 
   async #restore() {

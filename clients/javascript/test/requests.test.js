@@ -46,7 +46,7 @@ describe('a request', () => {
     w.socket.receive({ type: 'ack', id: a, n: 1 });
     assert.equal((await first).n, 1);
     assert.equal((await second).n, 2);
-    assert.equal(w.clock.pending, 1, 'only the look at the clock is left');
+    assert.equal(w.clock.pending, 2, 'only the look at the clock and the next ping are left');
   });
 
   test('that the server refuses rejects with its words, and is nobody else’s error', async () => {
@@ -89,8 +89,8 @@ describe('a request', () => {
   });
 
   for (const [how, pass] of [
-    ['is set back by an hour', (clock) => (clock.set(-3_600_000), clock.advance(110_000))],
-    ['stands still while the machine sleeps, and the date does not', (clock) => clock.set(110_000)],
+    ['is set back by an hour', (clock) => (clock.adjust(-3_600_000), clock.advance(110_000))],
+    ['stands still while the machine sleeps, and the date does not', (clock) => clock.adjust(110_000)],
   ]) {
     test(`is not repeated after the window when the clock ${how}`, async () => {
       const { w, client } = connected({ requestTimeoutMs: Infinity });
@@ -108,7 +108,7 @@ describe('a request', () => {
     const { w, client } = connected({ requestTimeoutMs: Infinity });
     const sent = client.request({ type: 'sent' });
     w.socket.end(1006);
-    w.clock.set(-3_600_000);
+    w.clock.adjust(-3_600_000);
     w.clock.advance(250);
     w.socket.open();
     assert.deepEqual(w.socket.sent.map(({ type }) => type), ['sent']);
@@ -240,9 +240,14 @@ describe('an open connection that is silent', () => {
     assert.equal(client.state, 'connected');
   });
 
-  test('may stay silent when nothing is asked', async () => {
+  test('may stay silent when nothing is asked, but for its answers to pings', async () => {
     const { w, client } = await answered();
-    w.clock.advance(3_600_000);
+    for (let i = 0; i < 180; i += 1) {
+      w.clock.advance(20_000);
+      const { type, id } = w.socket.sent.at(-1);
+      assert.equal(type, 'ping');
+      w.socket.receive({ type: 'pong', id });
+    }
     assert.equal(client.state, 'connected');
   });
 

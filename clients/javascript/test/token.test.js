@@ -29,6 +29,7 @@ describe('a token function', () => {
   /** A connected client whose tokens live for so many seconds, and whose server answers. */
   async function connected(next, seconds = 600) {
     const w = world();
+    w.server.answersPings = true;
     const made = [];
     const token = () => {
       const result = made.length === 0 ? undefined : next?.(made.length);

@@ -5,6 +5,7 @@
  */
 import { Connection } from './connection.js';
 import { ClientError } from './errors.js';
+import { Pulse } from './pulse.js';
 import { Requests } from './requests.js';
 import type { Address, ConnectionEvents, ConnectionOptions } from './connection.js';
 import type { WireMessage } from './message.js';
@@ -128,6 +129,12 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      */
     protected readonly requests: Requests;
     /**
+     * @protected
+     * @readonly
+     * @type {Pulse}
+     */
+    protected readonly pulse: Pulse;
+    /**
      * @param {Address} address
      * @param {ClientOptions} [options]
      * @throws {ClientError} `invalid-address`, `invalid-option`
@@ -177,6 +184,13 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      */
     protected opened(): void;
     /**
+     * Asks the server about itself: who this is to it, and what it expects. Servers that answer by
+     * `id` answer this too, if only by not knowing it.
+     *
+     * @protected
+     */
+    protected greet(): void;
+    /**
      * @override
      * @protected
      */
@@ -199,4 +213,11 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      * @param {MaybeToken} token
      */
     protected tokenTaken(token: MaybeToken): void;
+    /**
+     * The server has told about itself.
+     *
+     * @protected
+     * @param {WireMessage} hello
+     */
+    protected welcomed(hello: WireMessage): void;
 }

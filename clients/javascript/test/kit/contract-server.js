@@ -20,7 +20,14 @@ export class ContractServer {
   /** How often each text was said: what the application on the server executed. */
   executed = new Map();
 
-  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300 } = {}) {
+  /** True for a server that knows neither `hello` nor `ping`. */
+  #old;
+  /** What it tells about itself. */
+  #told;
+
+  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, told = {} } = {}) {
+    this.#old = old;
+    this.#told = { maxMessageBytes: 65_536, pingIntervalMs: 25_000, windowMs: 120_000, ...told };
     this.#epoch = epoch;
     this.#history = history;
     this.#recoveryLimit = recoveryLimit;
@@ -192,12 +199,16 @@ export class ContractServer {
         session.data = message.data;
         this.#changed(channel, { updated: [session.member] });
         return {};
+      case 'hello':
+        return this.#old ? UNKNOWN : { natural: { type: 'hello', user: session.user, version: '1', time: NOW, ...this.#told } };
+      case 'ping':
+        return this.#old ? UNKNOWN : { natural: { type: 'pong' } };
       case 'refresh':
         if (message.token === 'bad') return { natural: { type: 'error', code: 'invalid-token', message: 'Invalid token' } };
         session.refreshed = message.token;
         return { natural: { type: 'refreshed', expiresAt: new Date(message.token === 'short' ? 0 : LATE).toISOString() } };
       default:
-        return { natural: { type: 'error', code: 'unknown-type', message: 'Unknown message type' } };
+        return UNKNOWN;
     }
   }
 
@@ -263,6 +274,7 @@ export class ContractServer {
 }
 
 const NOW = '2026-01-31T09:05:07.123Z';
+const UNKNOWN = { natural: { type: 'error', code: 'unknown-type', message: 'Unknown message type' } };
 const LATE = Date.parse('2100-01-01');
 
 class Session {

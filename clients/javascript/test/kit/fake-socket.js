@@ -5,6 +5,8 @@ export class FakeSocket extends EventTarget {
   readyState = 0;
   /** What the client sent, parsed. */
   sent = [];
+  /** Its questions about the server itself, which are not among these. */
+  hellos = [];
   /** The code the client closed with. */
   closedWith = null;
 
@@ -16,7 +18,8 @@ export class FakeSocket extends EventTarget {
 
   send(data) {
     if (this.readyState === 0) throw new Error('InvalidStateError: still connecting');
-    this.sent.push(JSON.parse(data));
+    const message = JSON.parse(data);
+    (message.type === 'hello' ? this.hellos : this.sent).push(message);
   }
 
   close(code) {

@@ -7,6 +7,12 @@ export class VirtualClock {
   #timers = new Map();
 
   #offset = 0;
+  /** How many timers led to the present call, each set by the one before. */
+  #chain = 0;
+  /** How many were ever set. */
+  set = 0;
+  /** True while the page is hidden for long: chains of timers are called once a minute. */
+  throttled = false;
 
   /** The time that only rises. */
   now = () => this.#now;
@@ -15,14 +21,19 @@ export class VirtualClock {
   date = () => this.#now + this.#offset;
 
   /** Sets the clock, by so many milliseconds. */
-  set(ms) {
+  adjust(ms) {
     this.#offset += ms;
   }
 
   timers = {
     setTimeout: (callback, ms) => {
       const id = this.#nextId++;
-      this.#timers.set(id, { callback, due: this.#now + ms });
+      const chain = this.#chain + 1;
+      // As in Chromium's "intensive throttling".
+      const late = this.throttled && chain >= 5;
+      const due = late ? Math.ceil((this.#now + ms) / 60_000) * 60_000 : this.#now + ms;
+      this.#timers.set(id, { callback, due, chain });
+      this.set += 1;
       return id;
     },
     clearTimeout: (id) => {
@@ -46,10 +57,12 @@ export class VirtualClock {
     for (;;) {
       const next = [...this.#timers].sort(([, a], [, b]) => a.due - b.due)[0];
       if (!next || next[1].due > end) break;
-      const [id, { callback, due }] = next;
+      const [id, { callback, due, chain }] = next;
       this.#timers.delete(id);
       this.#now = Math.max(this.#now, due);
+      this.#chain = chain;
       callback();
+      this.#chain = 0;
     }
     this.#now = end;
   }

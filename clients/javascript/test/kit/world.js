@@ -10,15 +10,23 @@ export function world() {
   const network = new EventTarget();
   const page = Object.assign(new EventTarget(), { visibilityState: 'visible' });
   const sockets = [];
+  /** Whether the server answers pings, so that a test is not disturbed by them. */
+  const server = { answersPings: false };
   class WebSocket extends FakeSocket {
     constructor(...args) {
       super(...args);
       sockets.push(this);
     }
+    send(data) {
+      super.send(data);
+      const { type, id } = this.sent.at(-1) ?? {};
+      if (server.answersPings && type === 'ping') this.receive({ type: 'pong', id });
+    }
   }
   return {
     clock,
     network,
+    server,
     /** Hides the page, or shows it. */
     show(visible) {
       page.visibilityState = visible ? 'visible' : 'hidden';
