@@ -135,8 +135,8 @@ export class Client extends Connection {
     this.#pause = new Deadline(this.environment.timers);
     this.requests = new Requests({
       ...this.environment,
-      send: (message) => {
-        const sent = this.send(message);
+      send: (text) => {
+        const sent = this.#sendText(text);
         // A server that never answers says nothing about its connection by that.
         if (sent && this.requests.supported) this.pulse.expect();
         return sent;
@@ -168,9 +168,14 @@ export class Client extends Connection {
    * @returns {boolean} Whether it went out. Whether it arrived, only an answer can tell.
    */
   send(message) {
+    return this.#sendText(JSON.stringify(message));
+  }
+
+  /** @param {string} text */
+  #sendText(text) {
     // The state lags behind the socket while a close is under way.
     if (this.state !== 'connected' || this.socket?.readyState !== OPEN) return false;
-    this.socket.send(JSON.stringify(message));
+    this.socket.send(text);
     return true;
   }
 
@@ -181,7 +186,7 @@ export class Client extends Connection {
    * @param {object} message Gets a field `id`.
    * @param {RequestOptions} [options]
    * @returns {Promise<WireMessage>} The answer. Rejects with a `ClientError`: `refused` with the
-   *   server's error as its `cause`, `timeout`, `overflow`, `unconfirmed`, `unsupported`,
+   *   server's error as its `cause`, `invalid-message` for what JSON cannot say, `timeout`, `overflow`, `unconfirmed`, `unsupported`,
    *   `closed`.
    */
   request(message, options) {

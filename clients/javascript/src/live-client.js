@@ -89,7 +89,8 @@ export class LiveClient extends Client {
    * @param {string} channel
    * @param {SubscribeOptions} [options] Of the first call for the channel.
    * @returns {Subscription}
-   * @throws {ClientError} `invalid-address` for an empty name.
+   * @throws {ClientError} `invalid-address` for an empty name, `invalid-option` for a position that
+   *   is none.
    */
   subscribe(channel, options) {
     if (typeof channel !== 'string' || channel === '') {

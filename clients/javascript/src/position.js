@@ -4,6 +4,8 @@
  * @module
  */
 
+import { checkOptions } from './errors.js';
+
 /**
  * A place in a stream: which stream (`epoch`, new when the server lost the old one), and the
  * offset of the last publication that was received.
@@ -61,8 +63,10 @@ export class Position {
 
   /**
    * @param {Since | null} [since] Where to begin. Default: with what is published from now on.
+   * @throws {import('./errors.js').ClientError} `invalid-option`
    */
   constructor(since = null) {
+    checkOptions(!since || (typeof since.epoch === 'string' && isOffset(since.offset)));
     this.#since = since && { ...since };
     this.#again = !!since;
   }

@@ -113,7 +113,7 @@ export class Presence extends Emitter {
   #request(message) {
     const { channel } = this.#subscription;
     this.#live.request({ ...message, channel }, { repeat: false }).catch((error) => {
-      if (error.code === 'refused') this.emit('refused', error);
+      if (['refused', 'invalid-message'].includes(error.code)) this.emit('refused', error);
     });
   }
 }

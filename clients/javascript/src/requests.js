@@ -41,6 +41,7 @@ import { randomId } from './random-id.js';
 /**
  * @typedef {object} Pending
  * @property {StoredRequest} stored
+ * @property {string} text As it goes out.
  * @property {(reply: WireMessage) => void} resolve
  * @property {(error: ClientError) => void} reject
  * @property {Deadline} expiry
@@ -51,7 +52,7 @@ import { randomId } from './random-id.js';
 
 /**
  * @typedef {object} RequestsOptions
- * @property {(message: object) => boolean} send
+ * @property {(text: string) => boolean} send
  * @property {Timers} timers
  * @property {() => number} now A time that only rises.
  * @property {() => number} date
@@ -110,13 +111,17 @@ export class Requests {
    * @returns {Promise<WireMessage>}
    */
   add(message, { timeoutMs = this.#options.timeoutMs, repeat = true } = {}) {
-    const { limit } = this.#options;
+    const { limit, store } = this.#options;
     if (this.#supported === false) return Promise.reject(unsupported());
     if (this.#pending.size >= limit) {
       return Promise.reject(new ClientError('overflow', 'too many requests wait'));
     }
-    const stored = { id: this.newId(), message };
-    const { pending, reply } = this.#wait(stored, timeoutMs, repeat);
+    const id = this.newId();
+    const text = requestText(id, message);
+    if (typeof text !== 'string') return Promise.reject(text);
+    // As it stands now, whatever becomes of the objects, and as a store can keep it.
+    const stored = { id, message: repeat && store ? withoutId(JSON.parse(text)) : message };
+    const { pending, reply } = this.#wait(stored, text, timeoutMs, repeat);
     if (!this.#dispatch(pending)) save(pending);
     return reply;
   }
@@ -139,9 +144,11 @@ export class Requests {
       const restored = loaded
         .filter(({ id }) => !younger.has(id))
         .map((stored) => {
-          const { reply } = this.#wait(stored, Infinity, true);
+          const text = requestText(stored.id, stored.message);
+          const { reply } = this.#wait(stored, String(text), Infinity, true);
           // The application need not listen; it is told by the event.
           reply.catch(forget);
+          if (typeof text !== 'string') this.#settle(stored.id)?.reject(text);
           return { id: stored.id, message: stored.message, reply };
         });
       for (const [id, pending] of younger) this.#pending.set(id, pending);
@@ -217,10 +224,11 @@ export class Requests {
 
   /**
    * @param {StoredRequest} stored
+   * @param {string} text
    * @param {number} timeoutMs
    * @param {boolean} repeat
    */
-  #wait(stored, timeoutMs, repeat) {
+  #wait(stored, text, timeoutMs, repeat) {
     const expiry = new Deadline(this.#options.timers);
     if (timeoutMs < Infinity) {
       expiry.start(timeoutMs, () =>
@@ -229,6 +237,7 @@ export class Requests {
     }
     const pending = /** @type {Pending} */ ({
       stored,
+      text,
       expiry,
       repeat,
       store: repeat ? this.#options.store : null,
@@ -246,7 +255,7 @@ export class Requests {
   #dispatch(pending) {
     const { stored } = pending;
     const { send, now, date } = this.#options;
-    if (this.#loading || !send({ ...stored.message, id: stored.id })) return false;
+    if (this.#loading || !send(pending.text)) return false;
     if (stored.sentAt === undefined) {
       pending.sentAt = now();
       stored.sentAt = date();
@@ -278,6 +287,24 @@ export class Requests {
     pending.store?.remove(id).catch(forget);
     return pending;
   }
+}
+
+/**
+ * @param {string} id
+ * @param {object} message
+ * @returns {string | ClientError} The error, if JSON cannot say it.
+ */
+function requestText(id, message) {
+  try {
+    return JSON.stringify({ ...message, id });
+  } catch (cause) {
+    return new ClientError('invalid-message', 'JSON cannot say this', { cause });
+  }
+}
+
+/** @param {{ id: string }} message */
+function withoutId({ id, ...message }) {
+  return message;
 }
 
 function unsupported() {

@@ -159,6 +159,14 @@ for (const channel of ['', undefined, 7]) {
   });
 }
 
+for (const since of [{ epoch: 'e', offset: 1n }, { epoch: 'e' }, { offset: 1 }, { epoch: 'e', offset: -1 }, 7]) {
+  test(`a subscription cannot begin at ${typeof since === 'object' ? Object.entries(since).join(' ') : since}`, () => {
+    const { live } = connected();
+    assert.throws(() => live.subscribe('posts', { since }), { code: 'invalid-option' });
+    assert.deepEqual(live.subscriptions, []);
+  });
+}
+
 describe('positions', () => {
   /** A subscription that the server has confirmed, and what it tells. */
   function subscribed(answer = { epoch: 'e', offset: 5 }, options = undefined) {

@@ -133,6 +133,17 @@ describe('presence', () => {
     assert.deepEqual(errors, []);
   });
 
+  test('data that JSON cannot say is refused, and everything else goes on', async () => {
+    const w = linkedWorld(new ContractServer());
+    const one = enter(w, 'ada');
+    const refusals = record(one.presence, 'refused');
+    one.presence.update({ n: 1n });
+    await settled();
+    assert.deepEqual(refusals.map(({ code }) => code), ['invalid-message']);
+    w.settle();
+    assert.deepEqual(one.names(), ['ada 1']);
+  });
+
   test('of a server that knows nothing of it is empty, and no error', () => {
     const w = world();
     const live = new LiveClient('jwt', w.options);

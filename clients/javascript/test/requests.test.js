@@ -49,6 +49,42 @@ describe('a request', () => {
     assert.equal(w.clock.pending, 2, 'only the look at the clock and the next ping are left');
   });
 
+  for (const [what, value] of [
+    ['a BigInt', 1n],
+    ['a cycle', (() => { const cycle = {}; cycle.self = cycle; return cycle; })()],
+    ['a value whose toJSON throws', { toJSON() { throw new Error('no'); } }],
+  ]) {
+    test(`with ${what}, which JSON cannot say, rejects alone`, async () => {
+      const w = world();
+      const store = memoryStore();
+      const client = new Client(ADDRESS, { ...w.options, outbox: store });
+      const before = client.request({ type: 'a' });
+      const bad = client.request({ type: 'bad', value });
+      const behind = client.request({ type: 'b' });
+      assert.equal(await outcome(bad), 'invalid-message');
+      const states = record(client, 'state');
+      client.connect();
+      await settled();
+      w.socket.open();
+      assert.equal(states.at(-1).state, 'connected');
+      assert.deepEqual(w.socket.sent.map(({ type }) => type), ['a', 'b']);
+      assert.deepEqual([...store.stored.values()].map(({ message }) => message.type), ['a', 'b']);
+      assert.equal(await outcome(client.request({ value })), 'invalid-message', 'connected too');
+      assert.deepEqual([await outcome(before), await outcome(behind)], ['open', 'open']);
+    });
+  }
+
+  test('is what it was when it was made, whatever becomes of its objects', () => {
+    const w = world();
+    const client = new Client(ADDRESS, w.options);
+    const message = { type: 'a', list: [1] };
+    void client.request(message);
+    message.list.push(1n);
+    client.connect();
+    w.socket.open();
+    assert.deepEqual(w.socket.sent.map(({ list }) => list), [[1]]);
+  });
+
   test('that the server refuses rejects with its words, and is nobody else’s error', async () => {
     const { w, client } = connected();
     const errors = record(client, 'error');
@@ -346,6 +382,22 @@ describe('the outbox', () => {
     w.socket.open();
     assert.deepEqual(w.socket.sent, []);
     assert.equal(await outcome(restored[0].reply), 'unconfirmed');
+  });
+
+  test('hands back what an earlier page kept and JSON cannot say, and sends the rest', async () => {
+    const w = world();
+    const store = memoryStore([
+      { id: 'bad', message: { type: 'bad', n: 1n } },
+      { id: 'good', message: { type: 'good' } },
+    ]);
+    const client = new Client(ADDRESS, { ...w.options, outbox: store });
+    const restored = record(client, 'restored');
+    client.connect();
+    await settled();
+    w.socket.open();
+    assert.deepEqual(w.socket.sent.map(({ type }) => type), ['good']);
+    assert.equal(await outcome(restored[0].reply), 'invalid-message');
+    assert.deepEqual([...store.stored.keys()], ['good']);
   });
 
   test('that cannot be read is a fault, and the client goes on without it', async () => {

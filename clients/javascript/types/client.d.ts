@@ -159,7 +159,7 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      * @param {object} message Gets a field `id`.
      * @param {RequestOptions} [options]
      * @returns {Promise<WireMessage>} The answer. Rejects with a `ClientError`: `refused` with the
-     *   server's error as its `cause`, `timeout`, `overflow`, `unconfirmed`, `unsupported`,
+     *   server's error as its `cause`, `invalid-message` for what JSON cannot say, `timeout`, `overflow`, `unconfirmed`, `unsupported`,
      *   `closed`.
      */
     request(message: object, options?: RequestOptions): Promise<WireMessage>;

@@ -15,7 +15,7 @@ export declare const ErrorCode: Readonly<{
     InvalidAddress: "invalid-address";
     /** An option outside its range. */
     InvalidOption: "invalid-option";
-    /** The server sent something that is not a JSON object in a text message. */
+    /** Not a JSON object: what the server sent, or a request with a value that JSON cannot say. */
     InvalidMessage: "invalid-message";
     /** The transport reported an error; `cause` holds it where the platform tells. */
     Transport: "transport";

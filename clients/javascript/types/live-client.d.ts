@@ -78,7 +78,8 @@ export declare class LiveClient extends Client<LiveMessages> {
      * @param {string} channel
      * @param {SubscribeOptions} [options] Of the first call for the channel.
      * @returns {Subscription}
-     * @throws {ClientError} `invalid-address` for an empty name.
+     * @throws {ClientError} `invalid-address` for an empty name, `invalid-option` for a position that
+     *   is none.
      */
     subscribe(channel: string, options?: SubscribeOptions): Subscription;
     /**

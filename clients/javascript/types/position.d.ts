@@ -71,6 +71,7 @@ export declare class Position {
     #private;
     /**
      * @param {Since | null} [since] Where to begin. Default: with what is published from now on.
+     * @throws {import('./errors.js').ClientError} `invalid-option`
      */
     constructor(since?: Since | null);
     /**

@@ -41,6 +41,10 @@ export type RequestOptions = {
 };
 export type Pending = {
     stored: StoredRequest;
+    /**
+     * As it goes out.
+     */
+    text: string;
     resolve: (reply: WireMessage) => void;
     reject: (error: ClientError) => void;
     expiry: Deadline;
@@ -52,7 +56,7 @@ export type Pending = {
     sentAt?: number;
 };
 export type RequestsOptions = {
-    send: (message: object) => boolean;
+    send: (text: string) => boolean;
     timers: Timers;
     /**
      * A time that only rises.
@@ -99,6 +103,7 @@ export type RequestsOptions = {
 /**
  * @typedef {object} Pending
  * @property {StoredRequest} stored
+ * @property {string} text As it goes out.
  * @property {(reply: WireMessage) => void} resolve
  * @property {(error: ClientError) => void} reject
  * @property {Deadline} expiry
@@ -108,7 +113,7 @@ export type RequestsOptions = {
  */
 /**
  * @typedef {object} RequestsOptions
- * @property {(message: object) => boolean} send
+ * @property {(text: string) => boolean} send
  * @property {Timers} timers
  * @property {() => number} now A time that only rises.
  * @property {() => number} date
