@@ -6,10 +6,11 @@
 
 import { Connection } from './connection.js';
 import { Deadline } from './deadline.js';
-import { ClientError, checkOptions } from './errors.js';
+import { ClientError, checkOptions, tooLarge } from './errors.js';
 import { parseMessage } from './message.js';
 import { Pulse } from './pulse.js';
 import { Requests } from './requests.js';
+import { SizeLimit } from './size-limit.js';
 import { expiryOf, refreshDelay } from './token.js';
 
 /** @import { Address, ConnectionEvents, ConnectionOptions } from './connection.js' */
@@ -48,7 +49,7 @@ import { expiryOf, refreshDelay } from './token.js';
  * @typedef {object} OwnEvents
  * @property {WireMessage} message Every message, before its own type's listeners.
  * @property {ClientError} fault The server sent what is not a JSON object, and it was dropped; or
- *   the outbox could not be read.
+ *   the outbox could not be read; or a message was not sent, as it is larger than the server takes.
  * @property {Restored} restored A request of an earlier page, out of the outbox.
  */
 
@@ -95,6 +96,8 @@ export class Client extends Connection {
   pulse;
 
   #answerTimeoutMs;
+  /** The longest message that the server takes. */
+  #size = new SizeLimit();
   /** The time to replace the token. */
   #renewal;
   /** The end of a wait that the server imposed because there were too many messages. */
@@ -141,6 +144,7 @@ export class Client extends Connection {
         if (sent && this.requests.supported) this.pulse.expect();
         return sent;
       },
+      fits: (text) => this.#size.fits(text),
       limit: requestLimit,
       timeoutMs: requestTimeoutMs,
       windowMs: repeatWindowMs,
@@ -165,16 +169,31 @@ export class Client extends Connection {
    * out is the caller's to repeat.
    *
    * @param {object} message Anything that `JSON.stringify` turns into a JSON object.
-   * @returns {boolean} Whether it went out. Whether it arrived, only an answer can tell.
+   * @returns {boolean} Whether it went out. Whether it arrived, only an answer can tell. One that is
+   *   larger than the server takes does not go out, and is told by the event `fault`.
    */
   send(message) {
-    return this.#sendText(JSON.stringify(message));
+    const text = JSON.stringify(message);
+    if (this.#size.fits(text)) return this.#sendText(text);
+    this.emit('fault', tooLarge());
+    return false;
+  }
+
+  /**
+   * Tells whether the server takes a message of this size, as far as it is known.
+   *
+   * @protected
+   * @param {object} message
+   */
+  fits(message) {
+    return this.#size.fits(JSON.stringify(message));
   }
 
   /** @param {string} text */
   #sendText(text) {
     // The state lags behind the socket while a close is under way.
     if (this.state !== 'connected' || this.socket?.readyState !== OPEN) return false;
+    this.#size.sent(text);
     this.socket.send(text);
     return true;
   }
@@ -186,7 +205,7 @@ export class Client extends Connection {
    * @param {object} message Gets a field `id`.
    * @param {RequestOptions} [options]
    * @returns {Promise<WireMessage>} The answer. Rejects with a `ClientError`: `refused` with the
-   *   server's error as its `cause`, `invalid-message` for what JSON cannot say, `timeout`, `overflow`, `unconfirmed`, `unsupported`,
+   *   server's error as its `cause`, `invalid-message` for what JSON cannot say, `too-large`, `timeout`, `overflow`, `unconfirmed`, `unsupported`,
    *   `closed`.
    */
   request(message, options) {
@@ -228,6 +247,7 @@ export class Client extends Connection {
    * @protected
    */
   opened() {
+    this.#size.opened();
     this.requests.flush();
     if (this.requests.supported) this.#begin();
   }
@@ -312,6 +332,19 @@ export class Client extends Connection {
   /**
    * @override
    * @protected
+   * @type {Connection['lose']}
+   */
+  lose(reason, details) {
+    if (details?.code === TOO_BIG) {
+      this.#size.exceeded();
+      this.requests.refuseTooLarge();
+    }
+    super.lose(reason, details);
+  }
+
+  /**
+   * @override
+   * @protected
    * @type {Connection['fail']}
    */
   fail(reason, details) {
@@ -371,6 +404,8 @@ export class Client extends Connection {
    */
   welcomed(hello) {
     this.pulse.intervalMs = hello['pingIntervalMs'];
+    this.#size.told(hello['maxMessageBytes']);
+    this.requests.refuseTooLarge();
   }
 
   async #restore() {
@@ -422,6 +457,9 @@ const LEAST_PAUSE_MS = 250;
 
 /** Somebody looks at a page that was hidden: they are not to wait for long. */
 const PROBE_MS = 5_000;
+
+/** "Message Too Big" (RFC 6455 §7.4.1). */
+const TOO_BIG = 1009;
 
 /** `WebSocket.OPEN`, which not every stand-in for a WebSocket has. */
 const OPEN = 1;

@@ -65,7 +65,7 @@ export const ErrorCode = /* @__PURE__ */ Object.freeze({
   NotSubscribed: 'not-subscribed',
   /** The server: the channel has no presence. */
   NoPresence: 'no-presence',
-  /** The server: too many bytes. */
+  /** Too many bytes: the server refuses it, or the client does not send it for that reason. */
   TooLarge: 'too-large',
   /** The server: too many messages; again after `retryAfterMs`. */
   RateLimited: 'rate-limited',
@@ -105,6 +105,11 @@ export const ErrorCode = /* @__PURE__ */ Object.freeze({
  */
 export function checkOptions(valid) {
   if (!valid) throw new ClientError('invalid-option', 'option out of range');
+}
+
+/** @returns {ClientError} */
+export function tooLarge() {
+  return new ClientError('too-large', 'larger than the server takes');
 }
 
 /**

@@ -6,14 +6,14 @@
 
 import { defaultServer, endpointAddress } from './address.js';
 import { Client } from './client.js';
-import { ClientError } from './errors.js';
+import { ClientError, tooLarge } from './errors.js';
 import { Subscription } from './subscription.js';
 
 /** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { SubscribeOptions, SubscriptionControl } from './subscription.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
-/** @import { ErrorMessage, GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
+/** @import { GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
 
 /**
  * @typedef {object} OwnLiveOptions
@@ -28,6 +28,7 @@ import { Subscription } from './subscription.js';
  * @typedef {object} Entry
  * @property {Subscription} subscription
  * @property {SubscriptionControl} control
+ * @property {boolean} asked Whether the server was asked for it, on this connection.
  */
 
 /**
@@ -110,7 +111,7 @@ export class LiveClient extends Client {
       (given) => (control = given),
       options,
     );
-    const entry = { subscription, control: /** @type {SubscriptionControl} */ (control) };
+    const entry = { subscription, control: /** @type {SubscriptionControl} */ (control), asked: false };
     this.#entries.set(channel, entry);
     this.#ask(channel, entry);
     return subscription;
@@ -125,7 +126,8 @@ export class LiveClient extends Client {
     const entry = this.#entries.get(channel);
     if (!entry) return;
     this.#entries.delete(channel);
-    this.send({ type: 'unsubscribe', channel });
+    // One that the server was not asked for, it does not have.
+    if (entry.asked) this.send({ type: 'unsubscribe', channel });
     entry.control.end();
   }
 
@@ -148,6 +150,7 @@ export class LiveClient extends Client {
   released() {
     super.released();
     this.#owed = [];
+    for (const entry of this.#entries.values()) entry.asked = false;
   }
 
   /**
@@ -164,7 +167,9 @@ export class LiveClient extends Client {
         break;
       case 'error':
         if (message['id'] !== undefined) {
-          this.#settle(message)?.refuse(/** @type {ErrorMessage} */ (message));
+          this.#settle(message)?.refuse(
+            new ClientError('refused', String(message['message']), { cause: message }),
+          );
         }
         break;
       case 'update':
@@ -183,7 +188,10 @@ export class LiveClient extends Client {
   #ask(channel, entry) {
     const id = this.requests.newId();
     const since = entry.subscription.position;
-    if (this.send({ type: 'subscribe', channel, id, ...(since && { since }) })) {
+    const message = { type: 'subscribe', channel, id, ...(since && { since }) };
+    if (!this.fits(message)) entry.control.refuse(tooLarge());
+    else if (this.send(message)) {
+      entry.asked = true;
       this.#owed.push({ id, channel, entry });
     }
   }

@@ -102,18 +102,25 @@ export class Presence extends Emitter {
   }
 
   #tell() {
-    this.#request({ type: 'presence-update', data: this.#data });
+    const data = this.#data;
+    this.#request({ type: 'presence-update', data }, () => {
+      // Nor is it told again on the next connection.
+      if (this.#data === data) this.#data = undefined;
+    });
   }
 
   /**
    * Asks the server. A question that is lost with the connection is repeated on the next one.
    *
    * @param {object} message
+   * @param {() => void} [unsayable] Called when it can never be sent.
    */
-  #request(message) {
+  #request(message, unsayable = () => {}) {
     const { channel } = this.#subscription;
     this.#live.request({ ...message, channel }, { repeat: false }).catch((error) => {
-      if (['refused', 'invalid-message'].includes(error.code)) this.emit('refused', error);
+      const never = [error.code, error.refusal].some((code) => code === 'too-large' || code === 'invalid-message');
+      if (never) unsayable();
+      if (never || error.code === 'refused') this.emit('refused', error);
     });
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { Deadline } from './deadline.js';
-import { ClientError } from './errors.js';
+import { ClientError, tooLarge } from './errors.js';
 import { randomId } from './random-id.js';
 
 /** @import { Timers } from './environment.js' */
@@ -53,6 +53,7 @@ import { randomId } from './random-id.js';
 /**
  * @typedef {object} RequestsOptions
  * @property {(text: string) => boolean} send
+ * @property {(text: string) => boolean} fits Tells whether the server takes so much.
  * @property {Timers} timers
  * @property {() => number} now A time that only rises.
  * @property {() => number} date
@@ -119,6 +120,7 @@ export class Requests {
     const id = this.newId();
     const text = requestText(id, message);
     if (typeof text !== 'string') return Promise.reject(text);
+    if (!this.#options.fits(text)) return Promise.reject(tooLarge());
     // As it stands now, whatever becomes of the objects, and as a store can keep it.
     const stored = { id, message: repeat && store ? withoutId(JSON.parse(text)) : message };
     const { pending, reply } = this.#wait(stored, text, timeoutMs, repeat);
@@ -169,6 +171,13 @@ export class Requests {
       } else {
         this.#dispatch(pending);
       }
+    }
+  }
+
+  /** The limit of the server is known better: what is larger is not sent, or not again. */
+  refuseTooLarge() {
+    for (const { stored, text } of this.#pending.values()) {
+      if (!this.#options.fits(text)) this.#settle(stored.id)?.reject(tooLarge());
     }
   }
 

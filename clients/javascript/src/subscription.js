@@ -9,7 +9,7 @@ import { ClientError } from './errors.js';
 import { Position } from './position.js';
 
 /** @import { Gap, Since } from './position.js' */
-/** @import { ErrorMessage, GapMessage, Subscribed, Update } from './wire.js' */
+/** @import { GapMessage, Subscribed, Update } from './wire.js' */
 
 /**
  * The states of a subscription.
@@ -50,7 +50,7 @@ export const SubscriptionState = /* @__PURE__ */ Object.freeze({
  * @typedef {object} SubscriptionControl
  * @property {() => void} wait There is no confirmation, or none any more.
  * @property {(answer: Subscribed) => void} confirm
- * @property {(error: ErrorMessage) => void} refuse
+ * @property {(error: ClientError) => void} refuse
  * @property {() => void} end
  * @property {(update: Update) => boolean} take Returns whether it is new.
  * @property {(message: GapMessage) => void} skip
@@ -103,7 +103,7 @@ export class Subscription extends Emitter {
       },
       refuse: (error) => {
         this.#change('refused');
-        this.emit('refused', new ClientError('refused', error.message, { cause: error }));
+        this.emit('refused', error);
       },
       end: () => this.#change('unsubscribed'),
       take: (update) => {

@@ -175,5 +175,5 @@ test('useChat has the messages, members and limits of a room', async () => {
   for (const text of ['a', 'b', 'c']) void bob.say(text);
   bob.connect();
   await settle();
-  assert.equal(page.text(), 'b c / ada');
+  assert.equal(page.text(), 'b c / ada bob');
 });

@@ -51,7 +51,7 @@ export type OwnEvents = {
     message: WireMessage;
     /**
      * The server sent what is not a JSON object, and it was dropped; or
-     * the outbox could not be read.
+     * the outbox could not be read; or a message was not sent, as it is larger than the server takes.
      */
     fault: ClientError;
     /**
@@ -92,7 +92,7 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
  * @typedef {object} OwnEvents
  * @property {WireMessage} message Every message, before its own type's listeners.
  * @property {ClientError} fault The server sent what is not a JSON object, and it was dropped; or
- *   the outbox could not be read.
+ *   the outbox could not be read; or a message was not sent, as it is larger than the server takes.
  * @property {Restored} restored A request of an earlier page, out of the outbox.
  */
 /** @typedef {ConnectionEvents & OwnEvents} LocalEvents */
@@ -149,9 +149,17 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      * out is the caller's to repeat.
      *
      * @param {object} message Anything that `JSON.stringify` turns into a JSON object.
-     * @returns {boolean} Whether it went out. Whether it arrived, only an answer can tell.
+     * @returns {boolean} Whether it went out. Whether it arrived, only an answer can tell. One that is
+     *   larger than the server takes does not go out, and is told by the event `fault`.
      */
     send(message: object): boolean;
+    /**
+     * Tells whether the server takes a message of this size, as far as it is known.
+     *
+     * @protected
+     * @param {object} message
+     */
+    protected fits(message: object): boolean;
     /**
      * Sends a message that the server answers, and executes once: now or as soon as there is a
      * connection, and again on the next one if the connection is lost before the answer comes.
@@ -159,7 +167,7 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      * @param {object} message Gets a field `id`.
      * @param {RequestOptions} [options]
      * @returns {Promise<WireMessage>} The answer. Rejects with a `ClientError`: `refused` with the
-     *   server's error as its `cause`, `invalid-message` for what JSON cannot say, `timeout`, `overflow`, `unconfirmed`, `unsupported`,
+     *   server's error as its `cause`, `invalid-message` for what JSON cannot say, `too-large`, `timeout`, `overflow`, `unconfirmed`, `unsupported`,
      *   `closed`.
      */
     request(message: object, options?: RequestOptions): Promise<WireMessage>;

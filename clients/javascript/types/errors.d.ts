@@ -63,7 +63,7 @@ export declare const ErrorCode: Readonly<{
     NotSubscribed: "not-subscribed";
     /** The server: the channel has no presence. */
     NoPresence: "no-presence";
-    /** The server: too many bytes. */
+    /** Too many bytes: the server refuses it, or the client does not send it for that reason. */
     TooLarge: "too-large";
     /** The server: too many messages; again after `retryAfterMs`. */
     RateLimited: "rate-limited";
@@ -101,6 +101,8 @@ export type WireCode = ErrorCode | (string & {});
  * @throws {ClientError} `invalid-option`
  */
 export declare function checkOptions(valid: boolean): void;
+/** @returns {ClientError} */
+export declare function tooLarge(): ClientError;
 /**
  * An error of this package; `code` says which.
  */

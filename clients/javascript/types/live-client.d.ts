@@ -25,12 +25,16 @@ export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
 export type Entry = {
     subscription: Subscription;
     control: SubscriptionControl;
+    /**
+     * Whether the server was asked for it, on this connection.
+     */
+    asked: boolean;
 };
 /** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { SubscribeOptions, SubscriptionControl } from './subscription.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
-/** @import { ErrorMessage, GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
+/** @import { GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
 /**
  * @typedef {object} OwnLiveOptions
  * @property {string} [server] Address of the server. Default: where the page came from;
@@ -42,6 +46,7 @@ export type Entry = {
  * @typedef {object} Entry
  * @property {Subscription} subscription
  * @property {SubscriptionControl} control
+ * @property {boolean} asked Whether the server was asked for it, on this connection.
  */
 /**
  * Live updates of any number of channels over one connection, at `/live` of the server or where

@@ -57,6 +57,10 @@ export type Pending = {
 };
 export type RequestsOptions = {
     send: (text: string) => boolean;
+    /**
+     * Tells whether the server takes so much.
+     */
+    fits: (text: string) => boolean;
     timers: Timers;
     /**
      * A time that only rises.
@@ -114,6 +118,7 @@ export type RequestsOptions = {
 /**
  * @typedef {object} RequestsOptions
  * @property {(text: string) => boolean} send
+ * @property {(text: string) => boolean} fits Tells whether the server takes so much.
  * @property {Timers} timers
  * @property {() => number} now A time that only rises.
  * @property {() => number} date
@@ -155,6 +160,8 @@ export declare class Requests {
     }[]>;
     /** There is a connection: everything goes out that has no answer yet. */
     flush(): void;
+    /** The limit of the server is known better: what is larger is not sent, or not again. */
+    refuseTooLarge(): void;
     /** Some were dropped on the way: what has no answer goes out again, on the same connection. */
     repeat(): void;
     /**

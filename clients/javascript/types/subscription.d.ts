@@ -6,9 +6,9 @@
 import { Emitter } from './emitter.js';
 import { ClientError } from './errors.js';
 import type { Gap, Since } from './position.js';
-import type { ErrorMessage, GapMessage, Subscribed, Update } from './wire.js';
+import type { GapMessage, Subscribed, Update } from './wire.js';
 /** @import { Gap, Since } from './position.js' */
-/** @import { ErrorMessage, GapMessage, Subscribed, Update } from './wire.js' */
+/** @import { GapMessage, Subscribed, Update } from './wire.js' */
 /**
  * The states of a subscription.
  */
@@ -62,7 +62,7 @@ export type SubscriptionControl = {
      */
     wait: () => void;
     confirm: (answer: Subscribed) => void;
-    refuse: (error: ErrorMessage) => void;
+    refuse: (error: ClientError) => void;
     end: () => void;
     /**
      * Returns whether it is new.

@@ -22,12 +22,15 @@ export class ContractServer {
 
   /** True for a server that knows neither `hello` nor `ping`. */
   #old;
+  /** The longest message that it takes, in bytes. */
+  #limit;
   /** What it tells about itself. */
   #told;
 
-  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, told = {} } = {}) {
+  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {} } = {}) {
+    this.#limit = limit;
     this.#old = old;
-    this.#told = { maxMessageBytes: 65_536, pingIntervalMs: 25_000, windowMs: 120_000, ...told };
+    this.#told = { maxMessageBytes: limit, pingIntervalMs: 25_000, windowMs: 120_000, ...told };
     this.#epoch = epoch;
     this.#history = history;
     this.#recoveryLimit = recoveryLimit;
@@ -120,6 +123,7 @@ export class ContractServer {
 
   #enter(session, room, query) {
     session.room = `room:${room}`;
+    this.#toRoom(session, 'user-joined');
     const stream = this.#stream(session.room);
     const position = { epoch: stream.epoch, offset: stream.offset };
     const users = [...this.#sessions].filter(({ room }) => room === session.room).map(({ user }) => user);
@@ -138,8 +142,15 @@ export class ContractServer {
     }
   }
 
+  #toRoom({ room, user, ...me }, type) {
+    const others = [...this.#sessions].filter((other) => other.room === room && other.device !== me.device);
+    const userCount = others.length + (type === 'user-joined' ? 1 : 0);
+    for (const other of others) other.send({ type, user, userCount });
+  }
+
   #leave(session) {
     if (!this.#sessions.delete(session)) return;
+    if (session.room) this.#toRoom(session, 'user-left');
     for (const channel of session.channels) {
       this.#changed(channel, { left: [{ user: session.user, device: session.device }] });
     }
@@ -147,6 +158,11 @@ export class ContractServer {
 
   #receive(session, message) {
     if (!this.#sessions.has(session)) return;
+    if (Buffer.byteLength(JSON.stringify(message)) > this.#limit) {
+      this.#leave(session);
+      session.close(1009, '');
+      return;
+    }
     const { id } = message;
     const key = `${session.token} ${id}`;
     const known = id === undefined ? undefined : this.#answers.get(key);
@@ -196,6 +212,9 @@ export class ContractServer {
           },
         };
       case 'presence-update':
+        if (JSON.stringify(message.data).length > 4_096) {
+          return { natural: { type: 'error', code: 'too-large', message: 'Presence data too large' } };
+        }
         session.data = message.data;
         this.#changed(channel, { updated: [session.member] });
         return {};

@@ -1,0 +1,54 @@
+/**
+ * The size of messages.
+ *
+ * @module
+ */
+
+const UTF8 = /* @__PURE__ */ new TextEncoder();
+
+/** No server takes less than this; a smaller message is not the cause of a 1009. */
+const LEAST_BYTES = 512;
+
+/**
+ * The longest message that a server takes: told by itself, or learned when it closed the connection
+ * with 1009 for a longer one.
+ */
+export class SizeLimit {
+  #bytes = Infinity;
+  /** The size of the longest message on this connection. */
+  #longest = 0;
+
+  /** @param {string} text */
+  fits(text) {
+    return fitsIn(text, this.#bytes);
+  }
+
+  /** @param {string} text What goes out. */
+  sent(text) {
+    if (!fitsIn(text, this.#longest)) this.#longest = UTF8.encode(text).length;
+  }
+
+  /** There is a new connection. */
+  opened() {
+    this.#longest = 0;
+  }
+
+  /** @param {unknown} bytes What the server says. */
+  told(bytes) {
+    if (Number(bytes) >= LEAST_BYTES) this.#bytes = Number(bytes);
+  }
+
+  /** Something was too long for the server. Whatever it was, the longest message is. */
+  exceeded() {
+    if (this.#longest > LEAST_BYTES) this.#bytes = Math.min(this.#bytes, this.#longest - 1);
+  }
+}
+
+/**
+ * @param {string} text
+ * @param {number} bytes
+ */
+function fitsIn(text, bytes) {
+  // A unit of UTF-16 is three bytes of UTF-8 at most: most texts need not be measured.
+  return text.length * 3 <= bytes || UTF8.encode(text).length <= bytes;
+}
