@@ -56,6 +56,20 @@ export function withToken(address, token) {
 }
 
 /**
+ * The place that an address leads to: server, endpoint and room, without what is another one at each
+ * attempt, the token and the position.
+ *
+ * @param {string} address
+ * @returns {string}
+ * @throws {ClientError} `invalid-address`
+ */
+export function placeOf(address) {
+  const url = new URL(webSocketAddress(address));
+  for (const name of ['token', 'epoch', 'offset']) url.searchParams.delete(name);
+  return url.href;
+}
+
+/**
  * The server that the page came from; where there is no page, as in Node,
  * `ws://localhost:3000`.
  *

@@ -84,6 +84,7 @@ export class ChatClient extends Client {
   /** The position in the room that was entered last. */
   #position = new Position();
   #positionRoom = '';
+  #server;
   #typing;
   #typingRepeatMs;
   /** The time at which the room was last told that this user types. @type {number | null} */
@@ -107,9 +108,11 @@ export class ChatClient extends Client {
       { ...options, maxReconnectAttempts, token },
     );
     checkOptions(typingExpiryMs > 0 && typingRepeatMs >= 0);
+    this.introduces = true;
     this.roomId = String(roomId);
+    this.#server = server;
     // A room or server that cannot be addressed is told here, and not first by a state.
-    endpointAddress(server, ['chat', this.roomId], null);
+    this.place();
 
     this.#typing = new TypingUsers({
       timers: this.environment.timers,
@@ -259,6 +262,14 @@ export class ChatClient extends Client {
    */
   displayError(error) {
     console.error(`Error: ${error}`);
+  }
+
+  /**
+   * @override
+   * @protected
+   */
+  place() {
+    return endpointAddress(this.#server, ['chat', String(this.roomId)], null);
   }
 
   /**

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { placeOf } from './address.js';
 import { Connection } from './connection.js';
 import { Deadline } from './deadline.js';
 import { ClientError, checkOptions, tooLarge } from './errors.js';
@@ -11,12 +12,13 @@ import { parseMessage } from './message.js';
 import { Pulse } from './pulse.js';
 import { Requests } from './requests.js';
 import { SizeLimit } from './size-limit.js';
-import { expiryOf, refreshDelay } from './token.js';
+import { expiryOf, refreshDelay, userKey, userOf } from './token.js';
 
 /** @import { Address, ConnectionEvents, ConnectionOptions } from './connection.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { RequestOptions, RequestStore } from './requests.js' */
-/** @import { MaybeToken } from './token.js' */
+/** @import { MaybeToken, TokenSource } from './token.js' */
+/** @import { UserId } from './wire.js' */
 
 /**
  * @typedef {object} OwnOptions
@@ -28,6 +30,8 @@ import { expiryOf, refreshDelay } from './token.js';
  * @property {number} [repeatWindowMs] How long after it first went out a request may be
  *   repeated, in milliseconds. Shorter than the server remembers answers, which is two minutes.
  *   Default 110,000.
+ * @property {UserId} [user] The id of the user whose requests these are. Default: as the token says
+ *   (its claim `id` or `sub`), or else the server.
  * @property {RequestStore} [outbox] Where requests outlive the page, as `new Outbox(name)`.
  *   Default: nowhere.
  */
@@ -100,6 +104,13 @@ export class Client extends Connection {
   #size = new SizeLimit();
   /** The time to replace the token. */
   #renewal;
+  /** @type {string | undefined} */
+  #user;
+  /** The user of the present token, and where that token came from. */
+  #tokenUser = /** @type {string | undefined} */ (undefined);
+  #tokenSource = /** @type {TokenSource} */ (undefined);
+  /** The place of a fixed address. @type {string | undefined} */
+  #place;
   /** The end of a wait that the server imposed because there were too many messages. */
   #pause;
   /** The last message that only asks whether the connection lives. @type {string | null} */
@@ -126,6 +137,8 @@ export class Client extends Connection {
     checkOptions(
       requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && repeatWindowMs >= 0,
     );
+    this.#user = userKey(options.user);
+    if (typeof address === 'string') this.#place = placeOf(address);
     this.#answerTimeoutMs = answerTimeoutMs;
     this.pulse = new Pulse({
       environment: this.environment,
@@ -149,13 +162,11 @@ export class Client extends Connection {
       timeoutMs: requestTimeoutMs,
       windowMs: repeatWindowMs,
       store: outbox,
+      restored: (restored) => this.emit('restored', restored),
+      unidentified: () => this.#askWho(),
+      storeFailed: (cause) =>
+        this.emit('fault', new ClientError('store', 'the outbox cannot be read', { cause })),
     });
-  }
-
-  /** @override */
-  connect() {
-    void this.#restore();
-    super.connect();
   }
 
   /** @override */
@@ -209,7 +220,26 @@ export class Client extends Connection {
    *   `closed`.
    */
   request(message, options) {
-    return this.requests.add(message, options);
+    const scope = this.state === 'connected' ? this.requests.scope : this.#nextScope();
+    return this.requests.add(message, scope, options);
+  }
+
+  /**
+   * The place that the next attempt to connect leads to, as far as it is known.
+   *
+   * @protected
+   * @returns {string | undefined}
+   */
+  place() {
+    return this.#place ?? this.requests.scope.place;
+  }
+
+  #nextScope() {
+    const { token } = this;
+    const user = typeof token === 'string' ? userOf(token) : undefined;
+    // A function is expected to go on with the same user, until it does not.
+    const last = token === this.#tokenSource ? this.requests.scope.user : undefined;
+    return { place: this.place(), user: this.#user ?? user ?? last };
   }
 
   /**
@@ -247,10 +277,25 @@ export class Client extends Connection {
    * @protected
    */
   opened() {
+    const { requests } = this;
     this.#size.opened();
-    this.requests.flush();
-    if (this.requests.supported) this.#begin();
+    requests.opened();
+    if (requests.supported) this.#begin();
+    else if (requests.held) this.#askWho();
   }
+
+  #askWho() {
+    if (this.state !== 'connected' || this.#hello !== null) return;
+    if (this.requests.supported === null && this.introduces) this.greet();
+    else this.requests.identify();
+  }
+
+  /**
+   * True at endpoints of NextRush, where the question who this is disturbs nobody.
+   *
+   * @protected
+   */
+  introduces = false;
 
   /**
    * Asks the server about itself: who this is to it, and what it expects. Servers that answer by
@@ -296,7 +341,7 @@ export class Client extends Connection {
     // Which one was dropped it does not say.
     if (!answered && message['retryAfterMs'] >= 0) {
       const pause = Math.max(message['retryAfterMs'], LEAST_PAUSE_MS);
-      this.#pause.start(pause, () => this.requests.repeat());
+      this.#pause.start(pause, () => this.resumed());
     }
     const news = this.accept(message);
     if (this.requests.supported && !this.#greeted) this.#begin();
@@ -326,7 +371,18 @@ export class Client extends Connection {
    * @param {MaybeToken} token
    */
   tokenTaken(token) {
+    this.#tokenSource = this.token;
+    this.#tokenUser = userOf(token);
     this.#renewAt(expiryOf(token));
+  }
+
+  /**
+   * @override
+   * @protected
+   * @param {string} address
+   */
+  addressTaken(address) {
+    this.requests.enter({ place: placeOf(address), user: this.#user ?? this.#tokenUser });
   }
 
   /**
@@ -383,6 +439,7 @@ export class Client extends Connection {
     if (unknown) {
       this.#hello = null;
       this.requests.support(false);
+      this.requests.identify();
       return !message['code'];
     }
     if (typeof id !== 'string' || (id !== this.#hello && id !== this.#probe)) return false;
@@ -391,9 +448,20 @@ export class Client extends Connection {
     else {
       this.#hello = null;
       if (type === 'hello') this.welcomed(message);
+      this.requests.identify(type === 'hello' ? userKey(message['user']?.id) : undefined);
     }
     this.#begin();
     return true;
+  }
+
+  /**
+   * The server takes messages again, after it has dropped some.
+   *
+   * @protected
+   */
+  resumed() {
+    if (this.#hello !== null) this.send({ type: 'hello', id: this.#hello });
+    this.requests.repeat();
   }
 
   /**
@@ -406,14 +474,6 @@ export class Client extends Connection {
     this.pulse.intervalMs = hello['pingIntervalMs'];
     this.#size.told(hello['maxMessageBytes']);
     this.requests.refuseTooLarge();
-  }
-
-  async #restore() {
-    try {
-      for (const restored of await this.requests.load()) this.emit('restored', restored);
-    } catch (cause) {
-      this.emit('fault', new ClientError('store', 'the outbox cannot be read', { cause }));
-    }
   }
 
   /** @param {number} expiry Of the present token, in milliseconds since 1970, or `NaN`. */

@@ -281,6 +281,14 @@ export class Connection extends Emitter {
   tokenTaken(_token) {}
 
   /**
+   * This is the address of the attempt that begins.
+   *
+   * @protected
+   * @param {string} _address
+   */
+  addressTaken(_address) {}
+
+  /**
    * @protected
    * @returns {MaybeToken | Promise<MaybeToken>}
    */
@@ -367,6 +375,9 @@ export class Connection extends Emitter {
     /** @type {WebSocketLike} */
     let socket;
     try {
+      const attempt = this.#attempt;
+      this.addressTaken(address);
+      if (attempt !== this.#attempt) return;
       const Socket = /** @type {WebSocketConstructor} */ (this.#WebSocket);
       socket = new Socket(webSocketAddress(address), this.#protocols);
     } catch (error) {

@@ -53,6 +53,7 @@ export class LiveClient extends Client {
    * @type {{ id: string, channel: string, entry: Entry }[]}
    */
   #owed = [];
+  #place;
 
   /**
    * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
@@ -65,8 +66,9 @@ export class LiveClient extends Client {
     const address = (/** @type {MaybeToken} */ present) =>
       endpointAddress(server, path.split('/'), present);
     super(address, { ...options, token });
+    this.introduces = true;
     // A server that cannot be addressed is told here, and not first by a state.
-    address(null);
+    this.#place = address(null);
 
     this.on('state', ({ state }) => {
       if (state === 'connected') return;
@@ -129,6 +131,14 @@ export class LiveClient extends Client {
     // One that the server was not asked for, it does not have.
     if (entry.asked) this.send({ type: 'unsubscribe', channel });
     entry.control.end();
+  }
+
+  /**
+   * @override
+   * @protected
+   */
+  place() {
+    return this.#place;
   }
 
   /**

@@ -17,7 +17,17 @@ import { randomId } from './random-id.js';
  * @typedef {object} StoredRequest
  * @property {string} id
  * @property {object} message
+ * @property {string} [place] The address that it is for: server, endpoint and room.
+ * @property {string} [user] The user that it is of, as JSON of the id, if that is known.
  * @property {number} [sentAt] When it first went out, in milliseconds since 1970.
+ */
+
+/**
+ * Where requests go, and whose they are.
+ *
+ * @typedef {object} Scope
+ * @property {string | undefined} place
+ * @property {string | undefined} user
  */
 
 /**
@@ -47,6 +57,8 @@ import { randomId } from './random-id.js';
  * @property {Deadline} expiry
  * @property {RequestStore | null} store
  * @property {boolean} repeat
+ * @property {boolean} restored Whether it is of an earlier page.
+ * @property {number} [sentOn] The connection on which it last went out.
  * @property {number} [sentAt] When it first went out, by the time that only rises.
  */
 
@@ -61,12 +73,18 @@ import { randomId } from './random-id.js';
  * @property {number} timeoutMs
  * @property {number} windowMs How long the server remembers answers.
  * @property {RequestStore | null} store
+ * @property {(request: { id: string, message: object, reply: Promise<WireMessage> }) => void} restored
+ *   Told each request that was in the store.
+ * @property {(cause: unknown) => void} storeFailed
+ * @property {() => void} unidentified Only the server knows who this is, and is to be asked.
  */
 
 /**
  * The requests that wait for their answers, in the order in which they were made. They go out
  * as soon as there is a connection, and again on the next one if it was lost meanwhile: the
  * server answers a repeat from memory, as long as it remembers.
+ *
+ * A request is for one place and of one user. It goes nowhere else, and in nobody else's name.
  */
 export class Requests {
   /**
@@ -80,15 +98,32 @@ export class Requests {
   #options;
   #prefix = randomId();
   #made = 0;
-  /** True while there may be something in the store that is not known here. */
-  #unread;
-  /** While the store is read, nothing goes out: what is in there is older. */
-  #loading = false;
+  /** Where the present attempt or connection leads. @type {Scope} */
+  #scope = { place: undefined, user: undefined };
+  /** Where the store was last read for. @type {Scope | null} */
+  #read = null;
+  /** The reading that is under way. While there is one, nothing goes out: what it finds is older. */
+  #reading = 0;
+  #readings = 0;
+  /** The number of the present connection. */
+  #connection = 0;
+  /** True when the server has told who this is, or cannot. */
+  #identified = false;
 
   /** @param {RequestsOptions} options */
   constructor(options) {
     this.#options = options;
-    this.#unread = options.store !== null;
+  }
+
+  /** @returns {Scope} Where the present attempt or connection leads. */
+  get scope() {
+    return this.#scope;
+  }
+
+  /** True while the server is to tell who this is, before anything goes out. */
+  get held() {
+    if (this.#identified || this.#scope.user !== undefined) return false;
+    return [...this.#pending.values()].some(({ stored, restored }) => restored || stored.user !== undefined);
   }
 
   get supported() {
@@ -108,10 +143,11 @@ export class Requests {
 
   /**
    * @param {object} message
+   * @param {Scope} scope
    * @param {RequestOptions} [options]
    * @returns {Promise<WireMessage>}
    */
-  add(message, { timeoutMs = this.#options.timeoutMs, repeat = true } = {}) {
+  add(message, scope, { timeoutMs = this.#options.timeoutMs, repeat = true } = {}) {
     const { limit, store } = this.#options;
     if (this.#supported === false) return Promise.reject(unsupported());
     if (this.#pending.size >= limit) {
@@ -122,50 +158,137 @@ export class Requests {
     if (typeof text !== 'string') return Promise.reject(text);
     if (!this.#options.fits(text)) return Promise.reject(tooLarge());
     // As it stands now, whatever becomes of the objects, and as a store can keep it.
-    const stored = { id, message: repeat && store ? withoutId(JSON.parse(text)) : message };
-    const { pending, reply } = this.#wait(stored, text, timeoutMs, repeat);
+    const stored = {
+      id,
+      message: repeat && store ? withoutId(JSON.parse(text)) : message,
+      ...known(scope),
+    };
+    const { pending, reply } = this.#wait(stored, text, { timeoutMs, repeat, restored: false });
     if (!this.#dispatch(pending)) save(pending);
     return reply;
   }
 
   /**
-   * Reads the store, if there is one and it was not read yet. What is in there goes out before
-   * everything else.
+   * An attempt to connect begins. What waits for another place or user is given up; what is in the
+   * store for this one goes out before everything else.
    *
-   * @returns {Promise<{ id: string, message: object, reply: Promise<WireMessage> }[]>}
+   * @param {Scope} scope `user` is absent where only the server knows.
    */
-  async load() {
-    const { store } = this.#options;
-    if (!store || !this.#unread) return [];
-    this.#unread = false;
-    this.#loading = true;
-    try {
-      const loaded = await store.load();
-      const younger = this.#pending;
-      this.#pending = new Map();
-      const restored = loaded
-        .filter(({ id }) => !younger.has(id))
-        .map((stored) => {
-          const text = requestText(stored.id, stored.message);
-          const { reply } = this.#wait(stored, String(text), Infinity, true);
-          // The application need not listen; it is told by the event.
-          reply.catch(forget);
-          if (typeof text !== 'string') this.#settle(stored.id)?.reject(text);
-          return { id: stored.id, message: stored.message, reply };
-        });
-      for (const [id, pending] of younger) this.#pending.set(id, pending);
-      return restored;
-    } finally {
-      this.#loading = false;
-      this.flush();
+  enter(scope) {
+    this.#scope = scope;
+    this.#identified = false;
+    for (const { stored } of this.#pending.values()) {
+      if (!fits(stored, scope)) this.#giveUp(stored);
+    }
+    this.#adopt();
+    this.#load();
+  }
+
+  /**
+   * The server has told who this is, or cannot.
+   *
+   * @param {string} [user]
+   */
+  identify(user) {
+    this.#identified = true;
+    if (user !== undefined && this.#scope.user === undefined) {
+      this.#scope = { ...this.#scope, user };
+      for (const { stored, restored } of this.#pending.values()) {
+        if (!fits(stored, this.#scope) || (restored && stored.user === undefined)) this.#giveUp(stored);
+      }
+      this.#adopt();
+      this.#load();
+    } else if (this.#scope.user === undefined) {
+      // Those of a known user, and nobody knows who this is.
+      for (const { stored } of this.#pending.values()) {
+        if (stored.user !== undefined) this.#giveUp(stored);
+      }
+    }
+    this.#flush();
+  }
+
+  /** What was made before it was known where it goes, goes here. */
+  #adopt() {
+    const { place, user } = this.#scope;
+    for (const pending of this.#pending.values()) {
+      const { stored, restored } = pending;
+      const before = { ...stored };
+      if (restored) continue;
+      Object.assign(stored, known({ place: stored.place ?? place, user: stored.user ?? user }));
+      if (before.place !== stored.place || before.user !== stored.user) save(pending);
     }
   }
 
+  /** @param {StoredRequest} stored */
+  #giveUp({ id, sentAt }) {
+    this.#settle(id)?.reject(unsent(sentAt));
+  }
+
+  /** Reads the store, if there is one and it was not read yet for this place and user. */
+  #load() {
+    const { store, storeFailed } = this.#options;
+    const read = this.#read;
+    const { place, user } = this.#scope;
+    if (!store || (read && read.place === place && read.user === user)) return;
+    this.#read = this.#scope;
+    const reading = (this.#reading = this.#readings += 1);
+    void (async () => {
+      try {
+        const loaded = await store.load();
+        if (reading === this.#reading) this.#restore(loaded);
+      } catch (cause) {
+        if (reading === this.#reading) storeFailed(cause);
+      }
+      if (reading !== this.#reading) return;
+      this.#reading = 0;
+      if (this.held) this.#options.unidentified();
+      this.#flush();
+    })();
+  }
+
+  /** @param {StoredRequest[]} loaded */
+  #restore(loaded) {
+    const { place, user } = this.#scope;
+    const younger = this.#pending;
+    this.#pending = new Map();
+    const restored = loaded
+      .filter((stored) => {
+        if (younger.has(stored.id)) return false;
+        // What an older client kept is for nobody knows which place: it is handed back.
+        if (stored.place === undefined) return true;
+        return stored.place === place && (stored.user === undefined || stored.user === user);
+      })
+      .map((stored) => {
+        const { id, message } = stored;
+        const text = requestText(id, message);
+        const { reply } = this.#wait({ ...stored }, String(text), {
+          timeoutMs: Infinity,
+          repeat: true,
+          restored: true,
+        });
+        // The application need not listen; it is told by the event.
+        reply.catch(forget);
+        if (stored.place === undefined || stored.user !== user) this.#giveUp(stored);
+        else if (typeof text !== 'string') this.#settle(id)?.reject(text);
+        return { id, message, reply };
+      });
+    for (const [id, pending] of younger) this.#pending.set(id, pending);
+    for (const request of restored) this.#options.restored(request);
+  }
+
   /** There is a connection: everything goes out that has no answer yet. */
-  flush() {
+  opened() {
+    this.#connection += 1;
+    this.#flush();
+  }
+
+  /** Sends what was not sent on this connection. */
+  #flush() {
+    if (this.#reading || this.held) return;
     const { windowMs } = this.#options;
     for (const pending of this.#pending.values()) {
       const { id, sentAt } = pending.stored;
+      if (pending.sentOn === this.#connection) continue;
       if (sentAt !== undefined && !(pending.repeat && this.#age(pending) < windowMs)) {
         this.#settle(id)?.reject(new ClientError('unconfirmed', 'perhaps executed'));
       } else {
@@ -228,16 +351,16 @@ export class Requests {
       reject(new ClientError('closed', 'the client ended'));
     }
     this.#pending.clear();
-    this.#unread = this.#options.store !== null;
+    this.#read = null;
+    this.#reading = 0;
   }
 
   /**
    * @param {StoredRequest} stored
    * @param {string} text
-   * @param {number} timeoutMs
-   * @param {boolean} repeat
+   * @param {{ timeoutMs: number, repeat: boolean, restored: boolean }} how
    */
-  #wait(stored, text, timeoutMs, repeat) {
+  #wait(stored, text, { timeoutMs, repeat, restored }) {
     const expiry = new Deadline(this.#options.timers);
     if (timeoutMs < Infinity) {
       expiry.start(timeoutMs, () =>
@@ -249,6 +372,7 @@ export class Requests {
       text,
       expiry,
       repeat,
+      restored,
       store: repeat ? this.#options.store : null,
     });
     /** @type {Promise<WireMessage>} */
@@ -264,7 +388,8 @@ export class Requests {
   #dispatch(pending) {
     const { stored } = pending;
     const { send, now, date } = this.#options;
-    if (this.#loading || !send(pending.text)) return false;
+    if (this.#reading || this.held || !fits(stored, this.#scope) || !send(pending.text)) return false;
+    pending.sentOn = this.#connection;
     if (stored.sentAt === undefined) {
       pending.sentAt = now();
       stored.sentAt = date();
@@ -309,6 +434,32 @@ function requestText(id, message) {
   } catch (cause) {
     return new ClientError('invalid-message', 'JSON cannot say this', { cause });
   }
+}
+
+/**
+ * @param {Scope} scope
+ * @returns {Partial<{ place: string, user: string }>} What is known of it.
+ */
+function known({ place, user }) {
+  return { ...(place !== undefined && { place }), ...(user !== undefined && { user }) };
+}
+
+/**
+ * @param {StoredRequest} stored
+ * @param {Scope} scope
+ * @returns {boolean} Whether nothing speaks against its going there.
+ */
+function fits(stored, scope) {
+  const same = (/** @type {'place' | 'user'} */ key) =>
+    stored[key] === undefined || scope[key] === undefined || stored[key] === scope[key];
+  return same('place') && same('user');
+}
+
+/** @param {number | undefined} sentAt */
+function unsent(sentAt) {
+  return sentAt === undefined
+    ? new ClientError('unsent', 'made for another room, server or user')
+    : new ClientError('unconfirmed', 'perhaps executed');
 }
 
 /** @param {{ id: string }} message */

@@ -20,12 +20,43 @@
  * @returns {number} `NaN` for one that does not tell.
  */
 export function expiryOf(token) {
+  return claimsOf(token).exp * 1000;
+}
+
+/**
+ * The user that a JSON Web Token names.
+ *
+ * @param {MaybeToken} token
+ * @returns {string | undefined} As `userKey` makes it; none for a token that does not tell.
+ */
+export function userOf(token) {
+  const { id, sub } = claimsOf(token);
+  return userKey(id ?? sub);
+}
+
+/**
+ * A name for a user's id that tells the number 1 from the text "1".
+ *
+ * @param {unknown} id
+ * @returns {string | undefined}
+ */
+export function userKey(id) {
+  return typeof id === 'string' || typeof id === 'number' ? JSON.stringify(id) : undefined;
+}
+
+/**
+ * @param {MaybeToken} token
+ * @returns {Record<string, any>}
+ */
+function claimsOf(token) {
   try {
-    const claims = String(token).split('.')[1] ?? '';
-    return JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/'))).exp * 1000;
+    const base64 = String(token).split('.')[1] ?? '';
+    const text = atob(base64.replaceAll('-', '+').replaceAll('_', '/'));
+    const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
+    return Object(JSON.parse(new TextDecoder().decode(bytes)));
   } catch {
     // The server judges tokens; what is none here may be one there.
-    return NaN;
+    return {};
   }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { Client } from '../src/index.js';
+import { memoryStore } from './kit/memory-store.js';
 import { record, settled, world } from './kit/world.js';
 
 const ADDRESS = 'ws://server.example/chat/lobby';
@@ -20,17 +21,6 @@ async function outcome(promise) {
   promise.then((value) => (result = value), ({ code }) => (result = code));
   await settled();
   return result;
-}
-
-/** A store in memory. */
-function memoryStore(requests = []) {
-  const stored = new Map(requests.map((request) => [request.id, request]));
-  return {
-    stored,
-    load: async () => [...stored.values()],
-    put: async (request) => void stored.set(request.id, { ...request }),
-    remove: async (id) => void stored.delete(id),
-  };
 }
 
 describe('a request', () => {
@@ -302,7 +292,7 @@ describe('the outbox', () => {
     await settled();
     void client.request({ type: 'a' });
     const { id } = w.socket.sent[0];
-    assert.deepEqual([...store.stored.values()], [{ id, message: { type: 'a' }, sentAt: w.clock.date() }]);
+    assert.deepEqual([...store.stored.values()], [{ id, message: { type: 'a' }, place: ADDRESS, sentAt: w.clock.date() }]);
     w.socket.receive({ type: 'ack', id });
     assert.equal(store.stored.size, 0);
   });
@@ -359,8 +349,8 @@ describe('the outbox', () => {
   test('does not repeat what went out too long ago, and says so', async () => {
     const w = world();
     const store = memoryStore([
-      { id: 'old', message: { type: 'old' }, sentAt: w.clock.now() - 110_000 },
-      { id: 'fresh', message: { type: 'fresh' }, sentAt: w.clock.now() - 109_999 },
+      { id: 'old', message: { type: 'old' }, place: ADDRESS, sentAt: w.clock.now() - 110_000 },
+      { id: 'fresh', message: { type: 'fresh' }, place: ADDRESS, sentAt: w.clock.now() - 109_999 },
     ]);
     const client = new Client(ADDRESS, { ...w.options, outbox: store });
     const restored = record(client, 'restored');
@@ -374,7 +364,7 @@ describe('the outbox', () => {
 
   test('does not repeat what went out in the future, as the clock was set back meanwhile', async () => {
     const w = world();
-    const store = memoryStore([{ id: 'old', message: { type: 'old' }, sentAt: w.clock.date() + 1 }]);
+    const store = memoryStore([{ id: 'old', message: { type: 'old' }, place: ADDRESS, sentAt: w.clock.date() + 1 }]);
     const client = new Client(ADDRESS, { ...w.options, outbox: store });
     const restored = record(client, 'restored');
     client.connect();
@@ -387,8 +377,8 @@ describe('the outbox', () => {
   test('hands back what an earlier page kept and JSON cannot say, and sends the rest', async () => {
     const w = world();
     const store = memoryStore([
-      { id: 'bad', message: { type: 'bad', n: 1n } },
-      { id: 'good', message: { type: 'good' } },
+      { id: 'bad', message: { type: 'bad', n: 1n }, place: ADDRESS },
+      { id: 'good', message: { type: 'good' }, place: ADDRESS },
     ]);
     const client = new Client(ADDRESS, { ...w.options, outbox: store });
     const restored = record(client, 'restored');

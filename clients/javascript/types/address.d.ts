@@ -32,6 +32,15 @@ export declare function endpointAddress(server: string, segments: string[], toke
  */
 export declare function withToken(address: string, token: MaybeToken): string;
 /**
+ * The place that an address leads to: server, endpoint and room, without what is another one at each
+ * attempt, the token and the position.
+ *
+ * @param {string} address
+ * @returns {string}
+ * @throws {ClientError} `invalid-address`
+ */
+export declare function placeOf(address: string): string;
+/**
  * The server that the page came from; where there is no page, as in Node,
  * `ws://localhost:3000`.
  *

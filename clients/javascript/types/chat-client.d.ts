@@ -207,6 +207,11 @@ export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
     /**
      * @override
      * @protected
+     */
+    protected place(): string;
+    /**
+     * @override
+     * @protected
      * @param {WireMessage} message
      */
     protected accept(message: WireMessage): boolean;

@@ -11,6 +11,7 @@ import type { Address, ConnectionEvents, ConnectionOptions } from './connection.
 import type { WireMessage } from './message.js';
 import type { RequestOptions, RequestStore } from './requests.js';
 import type { MaybeToken } from './token.js';
+import type { UserId } from './wire.js';
 export type OwnOptions = {
     /**
      * How long the answer to a request may take, waiting for a
@@ -32,6 +33,11 @@ export type OwnOptions = {
      * Default 110,000.
      */
     repeatWindowMs?: number;
+    /**
+     * The id of the user whose requests these are. Default: as the token says
+     * (its claim `id` or `sub`), or else the server.
+     */
+    user?: UserId;
     /**
      * Where requests outlive the page, as `new Outbox(name)`.
      * Default: nowhere.
@@ -63,7 +69,8 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
 /** @import { Address, ConnectionEvents, ConnectionOptions } from './connection.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { RequestOptions, RequestStore } from './requests.js' */
-/** @import { MaybeToken } from './token.js' */
+/** @import { MaybeToken, TokenSource } from './token.js' */
+/** @import { UserId } from './wire.js' */
 /**
  * @typedef {object} OwnOptions
  * @property {number} [requestTimeoutMs] How long the answer to a request may take, waiting for a
@@ -74,6 +81,8 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
  * @property {number} [repeatWindowMs] How long after it first went out a request may be
  *   repeated, in milliseconds. Shorter than the server remembers answers, which is two minutes.
  *   Default 110,000.
+ * @property {UserId} [user] The id of the user whose requests these are. Default: as the token says
+ *   (its claim `id` or `sub`), or else the server.
  * @property {RequestStore} [outbox] Where requests outlive the page, as `new Outbox(name)`.
  *   Default: nowhere.
  */
@@ -141,8 +150,6 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      */
     constructor(address: Address, options?: ClientOptions);
     /** @override */
-    connect(): void;
-    /** @override */
     close(): void;
     /**
      * Sends a message, if the connection is open. Nothing is kept for later: what could not go
@@ -172,6 +179,13 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      */
     request(message: object, options?: RequestOptions): Promise<WireMessage>;
     /**
+     * The place that the next attempt to connect leads to, as far as it is known.
+     *
+     * @protected
+     * @returns {string | undefined}
+     */
+    protected place(): string | undefined;
+    /**
      * Looks at a message before anybody else.
      *
      * @protected
@@ -191,6 +205,12 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      * @protected
      */
     protected opened(): void;
+    /**
+     * True at endpoints of NextRush, where the question who this is disturbs nobody.
+     *
+     * @protected
+     */
+    protected introduces: boolean;
     /**
      * Asks the server about itself: who this is to it, and what it expects. Servers that answer by
      * `id` answer this too, if only by not knowing it.
@@ -221,6 +241,18 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      * @param {MaybeToken} token
      */
     protected tokenTaken(token: MaybeToken): void;
+    /**
+     * @override
+     * @protected
+     * @param {string} address
+     */
+    protected addressTaken(address: string): void;
+    /**
+     * The server takes messages again, after it has dropped some.
+     *
+     * @protected
+     */
+    protected resumed(): void;
     /**
      * The server has told about itself.
      *

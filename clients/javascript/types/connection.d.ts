@@ -225,6 +225,13 @@ export declare class Connection<Events extends object = {}> extends Emitter<Conn
      */
     protected tokenTaken(_token: MaybeToken): void;
     /**
+     * This is the address of the attempt that begins.
+     *
+     * @protected
+     * @param {string} _address
+     */
+    protected addressTaken(_address: string): void;
+    /**
      * @protected
      * @returns {MaybeToken | Promise<MaybeToken>}
      */

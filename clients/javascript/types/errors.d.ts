@@ -21,6 +21,11 @@ export declare const ErrorCode: Readonly<{
     Transport: "transport";
     /** The server refuses a request; `refusal` is its code, `cause` its answer. */
     Refused: "refused";
+    /**
+     * A request was not sent, and will not be: it was made for another room, server or user than the
+     * client has now, or nobody knows for which.
+     */
+    Unsent: "unsent";
     /** No answer to a request in time. Whether it was executed is not known, if it went out. */
     Timeout: "timeout";
     /**

@@ -97,6 +97,11 @@ export declare class LiveClient extends Client<LiveMessages> {
      * @override
      * @protected
      */
+    protected place(): string;
+    /**
+     * @override
+     * @protected
+     */
     protected opened(): void;
     /**
      * @override

@@ -8,10 +8,10 @@ import type { RequestStore, StoredRequest } from './requests.js';
  * Keeps requests in the browser (IndexedDB) until they are answered: what was written without a
  * connection, or just before the page was reloaded, goes out all the same.
  *
- * The name should hold that of the user, so that nobody sends what another has written.
+ * Rooms and users can share one: each request goes where it was meant to, and nowhere else.
  *
  * @example
- * const chat = new ChatClient('lobby', token, { outbox: new Outbox(`chat of ${user.id}`) });
+ * const chat = new ChatClient('lobby', token, { outbox: new Outbox('chat') });
  *
  * @implements {RequestStore}
  */

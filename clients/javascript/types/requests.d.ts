@@ -11,9 +11,21 @@ export type StoredRequest = {
     id: string;
     message: object;
     /**
+     * The address that it is for: server, endpoint and room.
+     */
+    place?: string;
+    /**
+     * The user that it is of, as JSON of the id, if that is known.
+     */
+    user?: string;
+    /**
      * When it first went out, in milliseconds since 1970.
      */
     sentAt?: number;
+};
+export type Scope = {
+    place: string | undefined;
+    user: string | undefined;
 };
 export type RequestStore = {
     /**
@@ -51,6 +63,14 @@ export type Pending = {
     store: RequestStore | null;
     repeat: boolean;
     /**
+     * Whether it is of an earlier page.
+     */
+    restored: boolean;
+    /**
+     * The connection on which it last went out.
+     */
+    sentOn?: number;
+    /**
      * When it first went out, by the time that only rises.
      */
     sentAt?: number;
@@ -77,6 +97,19 @@ export type RequestsOptions = {
      */
     windowMs: number;
     store: RequestStore | null;
+    /**
+     *   Told each request that was in the store.
+     */
+    restored: (request: {
+        id: string;
+        message: object;
+        reply: Promise<WireMessage>;
+    }) => void;
+    storeFailed: (cause: unknown) => void;
+    /**
+     * Only the server knows who this is, and is to be asked.
+     */
+    unidentified: () => void;
 };
 /** @import { Timers } from './environment.js' */
 /** @import { WireMessage } from './message.js' */
@@ -86,7 +119,16 @@ export type RequestsOptions = {
  * @typedef {object} StoredRequest
  * @property {string} id
  * @property {object} message
+ * @property {string} [place] The address that it is for: server, endpoint and room.
+ * @property {string} [user] The user that it is of, as JSON of the id, if that is known.
  * @property {number} [sentAt] When it first went out, in milliseconds since 1970.
+ */
+/**
+ * Where requests go, and whose they are.
+ *
+ * @typedef {object} Scope
+ * @property {string | undefined} place
+ * @property {string | undefined} user
  */
 /**
  * A place where requests outlive the page. `Outbox` is one.
@@ -113,6 +155,8 @@ export type RequestsOptions = {
  * @property {Deadline} expiry
  * @property {RequestStore | null} store
  * @property {boolean} repeat
+ * @property {boolean} restored Whether it is of an earlier page.
+ * @property {number} [sentOn] The connection on which it last went out.
  * @property {number} [sentAt] When it first went out, by the time that only rises.
  */
 /**
@@ -126,16 +170,26 @@ export type RequestsOptions = {
  * @property {number} timeoutMs
  * @property {number} windowMs How long the server remembers answers.
  * @property {RequestStore | null} store
+ * @property {(request: { id: string, message: object, reply: Promise<WireMessage> }) => void} restored
+ *   Told each request that was in the store.
+ * @property {(cause: unknown) => void} storeFailed
+ * @property {() => void} unidentified Only the server knows who this is, and is to be asked.
  */
 /**
  * The requests that wait for their answers, in the order in which they were made. They go out
  * as soon as there is a connection, and again on the next one if it was lost meanwhile: the
  * server answers a repeat from memory, as long as it remembers.
+ *
+ * A request is for one place and of one user. It goes nowhere else, and in nobody else's name.
  */
 export declare class Requests {
     #private;
     /** @param {RequestsOptions} options */
     constructor(options: RequestsOptions);
+    /** @returns {Scope} Where the present attempt or connection leads. */
+    get scope(): Scope;
+    /** True while the server is to tell who this is, before anything goes out. */
+    get held(): boolean;
     get supported(): boolean | null;
     /** True while an answer is due. */
     get waiting(): boolean;
@@ -143,23 +197,26 @@ export declare class Requests {
     newId(): string;
     /**
      * @param {object} message
+     * @param {Scope} scope
      * @param {RequestOptions} [options]
      * @returns {Promise<WireMessage>}
      */
-    add(message: object, { timeoutMs, repeat }?: RequestOptions): Promise<WireMessage>;
+    add(message: object, scope: Scope, { timeoutMs, repeat }?: RequestOptions): Promise<WireMessage>;
     /**
-     * Reads the store, if there is one and it was not read yet. What is in there goes out before
-     * everything else.
+     * An attempt to connect begins. What waits for another place or user is given up; what is in the
+     * store for this one goes out before everything else.
      *
-     * @returns {Promise<{ id: string, message: object, reply: Promise<WireMessage> }[]>}
+     * @param {Scope} scope `user` is absent where only the server knows.
      */
-    load(): Promise<{
-        id: string;
-        message: object;
-        reply: Promise<WireMessage>;
-    }[]>;
+    enter(scope: Scope): void;
+    /**
+     * The server has told who this is, or cannot.
+     *
+     * @param {string} [user]
+     */
+    identify(user?: string): void;
     /** There is a connection: everything goes out that has no answer yet. */
-    flush(): void;
+    opened(): void;
     /** The limit of the server is known better: what is larger is not sent, or not again. */
     refuseTooLarge(): void;
     /** Some were dropped on the way: what has no answer goes out again, on the same connection. */

@@ -21,6 +21,20 @@ export type TokenSource = MaybeToken | (() => MaybeToken | Promise<MaybeToken>);
  */
 export declare function expiryOf(token: MaybeToken): number;
 /**
+ * The user that a JSON Web Token names.
+ *
+ * @param {MaybeToken} token
+ * @returns {string | undefined} As `userKey` makes it; none for a token that does not tell.
+ */
+export declare function userOf(token: MaybeToken): string | undefined;
+/**
+ * A name for a user's id that tells the number 1 from the text "1".
+ *
+ * @param {unknown} id
+ * @returns {string | undefined}
+ */
+export declare function userKey(id: unknown): string | undefined;
+/**
  * The wait before the refresh of a token that lives so much longer: until its last fifth,
  * or its last minute. Ten seconds at least, because where the clock is wrong every token looks
  * old.

@@ -24,10 +24,12 @@ export class ContractServer {
   #old;
   /** The longest message that it takes, in bytes. */
   #limit;
+  #userOfToken;
   /** What it tells about itself. */
   #told;
 
-  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {} } = {}) {
+  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {}, userOfToken = idOf } = {}) {
+    this.#userOfToken = userOfToken;
     this.#limit = limit;
     this.#old = old;
     this.#told = { maxMessageBytes: limit, pingIntervalMs: 25_000, windowMs: 120_000, ...told };
@@ -45,7 +47,7 @@ export class ContractServer {
       connection.close(1008, 'Invalid token');
       return { receive() {}, ended() {} };
     }
-    const session = new Session(connection, token, `d${(this.#devices += 1)}`);
+    const session = new Session(connection, token, this.#userOfToken(token), `d${(this.#devices += 1)}`);
     this.#sessions.add(session);
     const room = /^\/chat\/(.+)$/.exec(pathname)?.[1];
     if (room) this.#enter(session, room, searchParams);
@@ -164,7 +166,7 @@ export class ContractServer {
       return;
     }
     const { id } = message;
-    const key = `${session.token} ${id}`;
+    const key = `${JSON.stringify(session.user.id)} ${id}`;
     const known = id === undefined ? undefined : this.#answers.get(key);
     if (known) {
       session.send(known);
@@ -296,18 +298,25 @@ const NOW = '2026-01-31T09:05:07.123Z';
 const UNKNOWN = { natural: { type: 'error', code: 'unknown-type', message: 'Unknown message type' } };
 const LATE = Date.parse('2100-01-01');
 
+/** The user of a token: as its claims say or, without claims, the part before a dot. */
+function idOf(token) {
+  try {
+    return JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString()).id ?? token;
+  } catch {
+    return token.split('.')[0];
+  }
+}
+
 class Session {
   channels = new Set();
   room = null;
   data = undefined;
   refreshed = null;
 
-  constructor(connection, token, device) {
+  constructor(connection, token, id, device) {
     this.connection = connection;
     this.token = token;
     this.device = device;
-    // Tests have no tokens with claims: the part before a dot is the user.
-    const id = token.split('.')[0];
     this.user = { id, email: `${id}@example.org` };
   }
 
