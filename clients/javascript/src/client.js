@@ -152,7 +152,7 @@ export class Client extends Connection {
     this.requests = new Requests({
       ...this.environment,
       send: (text) => {
-        const sent = this.#sendText(text);
+        const sent = !this.paused && this.#sendText(text);
         // A server that never answers says nothing about its connection by that.
         if (sent && this.requests.supported) this.pulse.expect();
         return sent;
@@ -336,13 +336,12 @@ export class Client extends Connection {
     }
     // The close frame that follows says the same, but intermediaries may swallow it.
     if (message.type === 'reconnect') this.advise(message['afterMs']);
-    if (this.#ownAnswer(message)) return;
-    const answered = this.requests.answer(message);
-    // Which one was dropped it does not say.
-    if (!answered && message['retryAfterMs'] >= 0) {
-      const pause = Math.max(message['retryAfterMs'], LEAST_PAUSE_MS);
-      this.#pause.start(pause, () => this.resumed());
-    }
+    const { id, retryAfterMs } = message;
+    const later = message.type === 'error' && retryAfterMs >= 0;
+    // Not executed. Which one was dropped it may not say: all that have no answer are sent again.
+    if (later) this.#pause.start(Math.max(retryAfterMs, LEAST_PAUSE_MS), () => this.resumed());
+    if (later ? this.#isOwn(id) : this.#ownAnswer(message)) return;
+    const answered = later ? this.requests.has(id) : this.requests.answer(message);
     const news = this.accept(message);
     if (this.requests.supported && !this.#greeted) this.#begin();
     if (!news || this.state !== 'connected') return;
@@ -426,6 +425,20 @@ export class Client extends Connection {
     return !!this.requests.supported;
   }
 
+  /** @param {unknown} id */
+  #isOwn(id) {
+    return typeof id === 'string' && (id === this.#hello || id === this.#probe);
+  }
+
+  /**
+   * True while the server takes no messages, as there were too many.
+   *
+   * @protected
+   */
+  get paused() {
+    return this.#pause.set;
+  }
+
   /**
    * Takes the answers to what the client asks for itself, which are nobody else's affair.
    *
@@ -442,7 +455,7 @@ export class Client extends Connection {
       this.requests.identify();
       return !message['code'];
     }
-    if (typeof id !== 'string' || (id !== this.#hello && id !== this.#probe)) return false;
+    if (!this.#isOwn(id)) return false;
     this.requests.support(true);
     if (id === this.#probe) this.#probe = null;
     else {

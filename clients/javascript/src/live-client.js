@@ -53,6 +53,10 @@ export class LiveClient extends Client {
    * @type {{ id: string, channel: string, entry: Entry }[]}
    */
   #owed = [];
+  /** The channels that were left, and the server has not confirmed it, with the ids of the messages. @type {Map<string, string>} */
+  #leaving = new Map();
+  /** The subscriptions that were refused while others were being left. @type {Set<Entry>} */
+  #refused = new Set();
   #place;
 
   /**
@@ -129,8 +133,17 @@ export class LiveClient extends Client {
     if (!entry) return;
     this.#entries.delete(channel);
     // One that the server was not asked for, it does not have.
-    if (entry.asked) this.send({ type: 'unsubscribe', channel });
+    if (entry.asked) this.#leave(channel, this.requests.newId());
     entry.control.end();
+  }
+
+  /**
+   * @param {string} channel
+   * @param {string} id
+   */
+  #leave(channel, id) {
+    this.#leaving.set(channel, id);
+    if (!this.paused) this.send({ type: 'unsubscribe', channel, id });
   }
 
   /**
@@ -160,6 +173,8 @@ export class LiveClient extends Client {
   released() {
     super.released();
     this.#owed = [];
+    this.#leaving.clear();
+    this.#refused.clear();
     for (const entry of this.#entries.values()) entry.asked = false;
   }
 
@@ -173,14 +188,16 @@ export class LiveClient extends Client {
     switch (message.type) {
       case 'subscribed':
         this.requests.support(typeof message['epoch'] === 'string');
-        this.#settle(message)?.confirm(/** @type {Subscribed} */ (message));
+        this.#settle(message)?.control.confirm(/** @type {Subscribed} */ (message));
+        break;
+      case 'unsubscribed':
+        if (message['id'] === undefined || message['id'] === this.#leaving.get(message['channel'])) {
+          this.#leaving.delete(message['channel']);
+        }
+        if (this.#leaving.size === 0) this.#askAgain();
         break;
       case 'error':
-        if (message['id'] !== undefined) {
-          this.#settle(message)?.refuse(
-            new ClientError('refused', String(message['message']), { cause: message }),
-          );
-        }
+        if (message['id'] !== undefined && !(message['retryAfterMs'] >= 0)) this.#refuse(message);
         break;
       case 'update':
         return control?.take(/** @type {Update} */ (message)) ?? true;
@@ -192,11 +209,57 @@ export class LiveClient extends Client {
   }
 
   /**
+   * What the server has is made to be what is wanted: messages either way may have been dropped.
+   *
+   * @override
+   * @protected
+   */
+  resumed() {
+    for (const [channel, id] of [...this.#leaving]) {
+      if (this.#entries.has(channel)) this.#leaving.delete(channel);
+      else this.#leave(channel, id);
+    }
+    const owed = new Map(this.#owed.map(({ id, entry }) => [entry, id]));
+    this.#owed = [];
+    for (const [channel, entry] of this.#entries) {
+      const { state } = entry.subscription;
+      if (state === 'subscribing' && !this.#refused.has(entry)) this.#ask(channel, entry, owed.get(entry));
+    }
+    super.resumed();
+  }
+
+  /** Asks for what was refused while others were being left: there may be room now. */
+  #askAgain() {
+    const again = [...this.#refused];
+    this.#refused.clear();
+    for (const entry of again) {
+      const { channel } = entry.subscription;
+      if (this.#entries.get(channel) === entry) this.#ask(channel, entry);
+    }
+  }
+
+  /** @param {WireMessage} answer */
+  #refuse(answer) {
+    const entry = this.#settle(answer);
+    if (!entry) return;
+    const { code } = answer;
+    // An older server does not say why.
+    if (this.#leaving.size > 0 && (code === undefined || code === 'too-many-channels')) {
+      this.#refused.add(entry);
+      return;
+    }
+    entry.asked = false;
+    entry.control.refuse(new ClientError('refused', String(answer['message']), { cause: answer }));
+  }
+
+  /**
    * @param {string} channel
    * @param {Entry} entry
+   * @param {string} [id] That of an earlier message, which was perhaps dropped.
    */
-  #ask(channel, entry) {
-    const id = this.requests.newId();
+  #ask(channel, entry, id = this.requests.newId()) {
+    // At the end of the pause everything that is wanted is asked for.
+    if (this.paused) return;
     const since = entry.subscription.position;
     const message = { type: 'subscribe', channel, id, ...(since && { since }) };
     if (!this.fits(message)) entry.control.refuse(tooLarge());
@@ -211,13 +274,13 @@ export class LiveClient extends Client {
    * asked for.
    *
    * @param {WireMessage} answer
-   * @returns {SubscriptionControl | undefined} None, if the subscription was ended meanwhile.
+   * @returns {Entry | undefined} None, if the subscription was ended meanwhile.
    */
   #settle({ id, channel }) {
     const place = this.#owed.findIndex((owed) =>
       id === undefined ? owed.channel === channel : owed.id === id,
     );
     const [owed] = place < 0 ? [] : this.#owed.splice(place, 1);
-    return owed && this.#entries.get(owed.channel) === owed.entry ? owed.entry.control : undefined;
+    return owed && this.#entries.get(owed.channel) === owed.entry ? owed.entry : undefined;
   }
 }

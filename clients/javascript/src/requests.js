@@ -306,7 +306,12 @@ export class Requests {
 
   /** Some were dropped on the way: what has no answer goes out again, on the same connection. */
   repeat() {
-    for (const pending of this.#pending.values()) if (pending.repeat) this.#dispatch(pending);
+    for (const pending of this.#pending.values()) this.#dispatch(pending);
+  }
+
+  /** @param {unknown} id */
+  has(id) {
+    return typeof id === 'string' && this.#pending.has(id);
   }
 
   /**

@@ -186,21 +186,38 @@ describe('a request', () => {
     const first = client.request({ type: 'a' });
     client.request({ type: 'b' });
     const question = client.request({ type: 'c' }, { repeat: false });
-    const [{ id: a }, { id: b }] = w.socket.sent;
+    const [{ id: a }, { id: b }, { id: c }] = w.socket.sent;
     w.socket.receive({ type: 'ack', id: a });
     await first;
     w.socket.receive({ type: 'error', code: 'rate-limited', message: 'Rate limit exceeded', retryAfterMs: 700 });
     w.clock.advance(699);
     assert.equal(w.socket.sent.length, 3);
     w.clock.advance(1);
-    assert.deepEqual(w.socket.sent.slice(3), [{ type: 'b', id: b }]);
+    assert.deepEqual(w.socket.sent.slice(3), [{ type: 'b', id: b }, { type: 'c', id: c }]);
     assert.equal(await outcome(question), 'open');
 
     // What is lost with the connection is a matter of the next one.
     w.socket.receive({ type: 'error', code: 'rate-limited', message: 'Rate limit exceeded', retryAfterMs: 700 });
     w.socket.end(1006);
     w.clock.advance(700);
-    assert.equal(w.sockets[0].sent.length, 4);
+    assert.equal(w.sockets[0].sent.length, 5);
+  });
+
+  test('that the server puts off by its id is not refused, and goes out again in its time', async () => {
+    const { w, client } = connected();
+    const errors = record(client, 'error');
+    const request = client.request({ type: 'a' }, { repeat: false });
+    const { id } = w.socket.sent[0];
+    w.socket.receive({ type: 'error', id, code: 'rate-limited', message: 'Rate limit exceeded', retryAfterMs: 700 });
+    const later = client.request({ type: 'b' });
+    w.clock.advance(699);
+    assert.equal(w.socket.sent.length, 1, 'meanwhile nothing goes out');
+    w.clock.advance(1);
+    assert.deepEqual(w.socket.sent.slice(1).map(({ type }) => type), ['a', 'b']);
+    w.socket.receive({ type: 'ack', id });
+    assert.equal((await request).type, 'ack');
+    assert.equal(await outcome(later), 'open');
+    assert.deepEqual(errors, []);
   });
 
   test('is refused when too many wait', async () => {

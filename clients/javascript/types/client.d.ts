@@ -248,6 +248,12 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      */
     protected addressTaken(address: string): void;
     /**
+     * True while the server takes no messages, as there were too many.
+     *
+     * @protected
+     */
+    protected get paused(): boolean;
+    /**
      * The server takes messages again, after it has dropped some.
      *
      * @protected

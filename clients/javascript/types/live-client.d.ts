@@ -114,4 +114,11 @@ export declare class LiveClient extends Client<LiveMessages> {
      * @param {WireMessage} message
      */
     protected accept(message: WireMessage): boolean;
+    /**
+     * What the server has is made to be what is wanted: messages either way may have been dropped.
+     *
+     * @override
+     * @protected
+     */
+    protected resumed(): void;
 }

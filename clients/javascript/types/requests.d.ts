@@ -221,6 +221,8 @@ export declare class Requests {
     refuseTooLarge(): void;
     /** Some were dropped on the way: what has no answer goes out again, on the same connection. */
     repeat(): void;
+    /** @param {unknown} id */
+    has(id: unknown): boolean;
     /**
      * Takes the answer out of what the server sends.
      *

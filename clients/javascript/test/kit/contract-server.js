@@ -25,10 +25,19 @@ export class ContractServer {
   /** The longest message that it takes, in bytes. */
   #limit;
   #userOfToken;
+  /** False for a server whose errors have no codes. */
+  #codes;
+  /** How many channels a connection may have. */
+  #channelLimit;
+  /** Tells of each message how long its sender is to wait before it is taken, in milliseconds. */
+  #busy;
   /** What it tells about itself. */
   #told;
 
-  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {}, userOfToken = idOf } = {}) {
+  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {}, userOfToken = idOf, channelLimit = 100, busy = null, codes = true } = {}) {
+    this.#codes = codes;
+    this.#channelLimit = channelLimit;
+    this.#busy = busy;
     this.#userOfToken = userOfToken;
     this.#limit = limit;
     this.#old = old;
@@ -64,6 +73,12 @@ export class ContractServer {
   /** How many of them listen to a channel. */
   subscribers(channel) {
     return [...this.#sessions].filter(({ channels }) => channels.has(channel)).length;
+  }
+
+  /** The channels that a connection has, of which there is only one. */
+  get channels() {
+    const [session] = this.#sessions;
+    return [...(session?.channels ?? [])];
   }
 
   publish(channel, data) {
@@ -160,6 +175,12 @@ export class ContractServer {
 
   #receive(session, message) {
     if (!this.#sessions.has(session)) return;
+    const wait = this.#busy?.(session) ?? 0;
+    if (wait > 0) {
+      // Dropped before anybody read it: so the refusal has no id.
+      session.send(this.#coded({ type: 'error', code: 'rate-limited', message: 'Rate limit exceeded', retryAfterMs: wait }));
+      return;
+    }
     if (Buffer.byteLength(JSON.stringify(message)) > this.#limit) {
       this.#leave(session);
       session.close(1009, '');
@@ -176,12 +197,18 @@ export class ContractServer {
     if (id === undefined) {
       if (answer?.natural) session.send(answer.natural);
     } else {
-      const reply = { ...(answer?.natural ?? { type: 'ack', ...answer?.ack }), id };
+      const reply = { ...(this.#coded(answer?.natural) ?? { type: 'ack', ...answer?.ack }), id };
       // What belongs to a connection is asked for again on the next one, under another name.
       if (!answer?.natural) this.#answers.set(key, reply);
       session.send(reply);
     }
     for (const later of answer?.after ?? []) session.send(later);
+  }
+
+  #coded(message) {
+    if (this.#codes || !message) return message;
+    const { code, ...rest } = message;
+    return rest;
   }
 
   #execute(session, message) {
@@ -200,6 +227,11 @@ export class ContractServer {
         for (const other of this.#sessions) if (other.room === room) other.send(said);
         const { epoch } = this.#stream(room);
         return { ack: { epoch, offset: said.offset, messageId: said.id } };
+      }
+      case 'history': {
+        const { epoch, messages } = this.#stream(session.room);
+        const older = messages.filter(({ offset }) => offset < message.before).slice(-(message.limit ?? 50));
+        return { natural: { type: 'history', messages: older, epoch, more: false } };
       }
       case 'publish':
         this.executed.set(message.data, (this.executed.get(message.data) ?? 0) + 1);
@@ -237,11 +269,14 @@ export class ContractServer {
     if (channel === 'secret') {
       return { natural: { type: 'error', code: 'subscribe-refused', message: 'Forbidden channel' } };
     }
+    const stream = this.#stream(channel);
     if (session.channels.has(channel)) {
-      return { natural: { type: 'error', message: 'Already subscribed' } };
+      return { natural: { type: 'subscribed', channel, epoch: stream.epoch, offset: stream.offset } };
+    }
+    if (session.channels.size >= this.#channelLimit) {
+      return { natural: { type: 'error', code: 'too-many-channels', message: 'Too many channels' } };
     }
     session.channels.add(channel);
-    const stream = this.#stream(channel);
     const natural = { type: 'subscribed', channel, epoch: stream.epoch, offset: stream.offset };
     this.#changed(channel, { joined: [session.member] }, session);
     if (!since) return { natural };
@@ -305,6 +340,25 @@ function idOf(token) {
   } catch {
     return token.split('.')[0];
   }
+}
+
+/**
+ * Lets a connection send so many messages at once, and so many a second from then on.
+ *
+ * @param {{ now: () => number }} clock
+ */
+export function tokenBucket(clock, burst, perSecond) {
+  const buckets = new WeakMap();
+  return (session) => {
+    const bucket = buckets.get(session) ?? { tokens: burst, at: clock.now() };
+    buckets.set(session, bucket);
+    const now = clock.now();
+    bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) * perSecond) / 1000);
+    bucket.at = now;
+    if (bucket.tokens < 1) return Math.ceil(((1 - bucket.tokens) * 1000) / perSecond);
+    bucket.tokens -= 1;
+    return 0;
+  };
 }
 
 class Session {
