@@ -12,7 +12,7 @@ import { parseMessage } from './message.js';
 import { Pulse } from './pulse.js';
 import { Requests } from './requests.js';
 import { SizeLimit } from './size-limit.js';
-import { expiryOf, refreshDelay, userKey, userOf } from './token.js';
+import { expiryOf, lifetimeOf, refreshDelay, userKey, userOf } from './token.js';
 
 /** @import { Address, ConnectionEvents, ConnectionOptions } from './connection.js' */
 /** @import { WireMessage } from './message.js' */
@@ -109,6 +109,11 @@ export class Client extends Connection {
   /** The user of the present token, and where that token came from. */
   #tokenUser = /** @type {string | undefined} */ (undefined);
   #tokenSource = /** @type {TokenSource} */ (undefined);
+  /** The present token, as it was last renewed, and its end. @type {MaybeToken} */
+  #renewed;
+  #expiry = NaN;
+  /** By how much this machine's clock is fast, as far as the server has told, in milliseconds. */
+  #clockError = 0;
   /** The place of a fixed address. @type {string | undefined} */
   #place;
   /** The end of a wait that the server imposed because there were too many messages. */
@@ -334,6 +339,7 @@ export class Client extends Connection {
       this.emit('fault', new ClientError('invalid-message', 'no JSON object'));
       return;
     }
+    if (message.type !== 'error') this.admitted = true;
     // The close frame that follows says the same, but intermediaries may swallow it.
     if (message.type === 'reconnect') this.advise(message['afterMs']);
     const { id, retryAfterMs } = message;
@@ -372,7 +378,7 @@ export class Client extends Connection {
   tokenTaken(token) {
     this.#tokenSource = this.token;
     this.#tokenUser = userOf(token);
-    this.#renewAt(expiryOf(token));
+    this.#renewAt(token);
   }
 
   /**
@@ -484,24 +490,32 @@ export class Client extends Connection {
    * @param {WireMessage} hello
    */
   welcomed(hello) {
+    const time = Date.parse(hello['time']);
+    if (!Number.isNaN(time)) {
+      this.#clockError = this.environment.date() - time;
+      this.#renewAt(this.#renewed, this.#expiry);
+    }
     this.pulse.intervalMs = hello['pingIntervalMs'];
     this.#size.told(hello['maxMessageBytes']);
     this.requests.refuseTooLarge();
   }
 
-  /** @param {number} expiry Of the present token, in milliseconds since 1970, or `NaN`. */
-  #renewAt(expiry) {
+  /**
+   * @param {MaybeToken} token
+   * @param {number} [expiry] In milliseconds since 1970, or `NaN`.
+   */
+  #renewAt(token, expiry = expiryOf(token)) {
+    this.#renewed = token;
+    this.#expiry = expiry;
     if (typeof this.token !== 'function' || Number.isNaN(expiry)) return;
-    const delay = refreshDelay(expiry - this.environment.date());
-    this.#renewal.start(delay, () => void this.#renew(expiry));
+    const left = expiry - (this.environment.date() - this.#clockError);
+    // By a clock that is slow, it would seem to live for longer than it was made for.
+    const delay = refreshDelay(Math.min(left, lifetimeOf(token)));
+    this.#renewal.start(delay, () => void this.#renew());
   }
 
-  /**
-   * Replaces the token on the open connection.
-   *
-   * @param {number} expiry Of the present one.
-   */
-  async #renew(expiry) {
+  /** Replaces the token on the open connection. */
+  async #renew() {
     const { socket } = this;
     // Otherwise the server ends the connection in its time, and the next one gets a new token.
     if (!socket || !this.requests.supported) return;
@@ -511,14 +525,15 @@ export class Client extends Connection {
       if (!current()) return;
       const options = { timeoutMs: this.#answerTimeoutMs, repeat: false };
       const { expiresAt } = await this.request({ type: 'refresh', token }, options);
-      if (current()) this.#renewAt(Date.parse(expiresAt) || expiryOf(token));
+      if (current()) this.#renewAt(token, Date.parse(expiresAt) || expiryOf(token));
     } catch (error) {
       if (!current()) return;
       const { code, refusal } = /** @type {Partial<ClientError>} */ (error ?? {});
-      if (code === 'unauthorized' || refusal === 'invalid-token') {
+      if (code === 'unauthorized') {
         this.fail('unauthorized', { error: /** @type {ClientError} */ (error) });
-      } else if (code !== 'refused') {
-        this.#renewAt(expiry);
+      } else if (code !== 'refused' || refusal === 'invalid-token' || refusal === 'token-expired') {
+        // The present one is as good as before; perhaps the function has a better one in a while.
+        this.#renewAt(this.#renewed, this.#expiry);
       }
       // Refused for another reason: this server cannot do it, and ends the connection in time.
     }

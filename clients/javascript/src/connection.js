@@ -140,6 +140,16 @@ export class Connection extends Emitter {
   #advised = false;
   /** True after a refused token, while the function has its second chance. */
   #tokenRefused = false;
+  /** @type {MaybeToken} */
+  #token;
+  /** The token with which the server last ended a connection. @type {MaybeToken} */
+  #endedToken;
+  /**
+   * True when the server has shown on this connection that it accepted the token.
+   *
+   * @protected
+   */
+  admitted = false;
   /** @type {() => void} */
   #unwatch = () => {};
 
@@ -323,9 +333,9 @@ export class Connection extends Emitter {
   lose(reason, details) {
     // Not when the connection opens: a server that accepts and closes at once would be called
     // twice a second by each of its clients.
-    if (this.environment.now() - this.#openedAt >= this.#minUptimeMs) {
+    if (this.#lasted) {
       this.#failures = 0;
-      this.#tokenRefused &&= reason === 'token-refused';
+      this.#tokenRefused = false;
     }
     this.#release();
     const suspended = this.#offline || reason === 'asleep';
@@ -361,6 +371,7 @@ export class Connection extends Emitter {
     // Nothing is awaited that is there already: `socket` is then set when `connect` returns.
     soon(this.askToken, failed, (token) => {
       if (!current()) return;
+      this.#token = token;
       this.tokenTaken(token);
       soon(() => this.#address(token), failed, (address) => {
         if (current()) this.#dial(address);
@@ -425,13 +436,35 @@ export class Connection extends Emitter {
     this.advise(/reconnect after (\d+) ms/.exec(text)?.[1]);
     if (reason !== 'unauthorized') {
       this.lose(this.#state === 'connecting' ? 'connect-failed' : reason, details);
-    } else if (typeof this.token === 'function' && !this.#tokenRefused) {
-      // It may have expired on the way; a second refusal is meant.
-      this.#tokenRefused = true;
-      this.lose('token-refused', details);
     } else {
-      this.fail(reason, details);
+      this.#tokenEnded(reason, details);
     }
+  }
+
+  /**
+   * The server ended the connection because of its token, or its user.
+   *
+   * @param {Reason} reason
+   * @param {Details} details
+   */
+  #tokenEnded(reason, details) {
+    // A token that was accepted has expired, or an operator ended the connection: that is no refusal,
+    // however often it happens, unless the function has nothing new to give.
+    const stale = this.#token === this.#endedToken && !this.#lasted;
+    const refused = !(this.#lasted || this.admitted) || stale;
+    this.#endedToken = this.#token;
+    if (typeof this.token !== 'function' || (refused && this.#tokenRefused)) {
+      this.fail(reason, details);
+      return;
+    }
+    // It may have expired on the way; a second refusal in a row is meant.
+    this.lose('token-refused', details);
+    this.#tokenRefused = refused;
+  }
+
+  /** True if the connection is no short one. */
+  get #lasted() {
+    return this.environment.now() - this.#openedAt >= this.#minUptimeMs;
   }
 
   /**
@@ -461,6 +494,7 @@ export class Connection extends Emitter {
     this.#timer.clear();
     this.#attempt += 1;
     this.#openedAt = Infinity;
+    this.admitted = false;
     const socket = this.#socket;
     this.#socket = null;
     socket?.close(1000);

@@ -24,6 +24,17 @@ export function expiryOf(token) {
 }
 
 /**
+ * The time that a JSON Web Token was made for (`iat` to `exp`), in milliseconds.
+ *
+ * @param {MaybeToken} token
+ * @returns {number} `Infinity` for one that does not tell.
+ */
+export function lifetimeOf(token) {
+  const { iat, exp } = claimsOf(token);
+  return (exp - iat) * 1000 || Infinity;
+}
+
+/**
  * The user that a JSON Web Token names.
  *
  * @param {MaybeToken} token

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 
 import { ClientError, LiveClient } from '../src/index.js';
 import { expiryOf, refreshDelay } from '../src/token.js';
-import { recordStates, settled, world } from './kit/world.js';
+import { record, recordStates, settled, world } from './kit/world.js';
 
 /** A token with claims, unsigned: the client does not judge it. */
 const jwt = (claims) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
@@ -106,13 +106,23 @@ describe('a token function', () => {
     assert.equal(w.clock.pending, 0);
   });
 
-  test('whose token the server refuses ends the client', async () => {
-    const { w, live } = await connected();
+  test('whose token the server refuses on an open connection is asked again, and the connection goes on', async () => {
+    const { w, live, made } = await connected();
     w.clock.advance(540_000);
     await settled();
     w.socket.receive({ type: 'error', id: refreshes(w)[0].id, code: 'invalid-token', message: 'Invalid token' });
     await settled();
-    assert.equal(live.reason, 'unauthorized');
+    assert.equal(live.state, 'connected');
+    w.clock.advance(48_000);
+    await settled();
+    assert.equal(refreshes(w)[1].token, made[2]);
+    const expiresAt = new Date(w.clock.date() + 600_000).toISOString();
+    w.socket.receive({ type: 'refreshed', id: refreshes(w)[1].id, expiresAt });
+    await settled();
+    w.clock.advance(539_000);
+    await settled();
+    assert.equal(live.state, 'connected');
+    assert.equal(refreshes(w).length, 2);
   });
 
   test('whose token is refused without a code goes on until the server ends the connection', async () => {
@@ -169,6 +179,27 @@ describe('a token function', () => {
   });
 
   test('gets one more chance after a refusal (1008), and not two in a row', async () => {
+    const w = world();
+    const live = new LiveClient(() => jwt({ n: w.sockets.length }), w.options);
+    const states = recordStates(live);
+    live.connect();
+    for (let i = 0; i < 2; i += 1) {
+      w.socket.open();
+      w.socket.receive({ type: 'error', code: 'invalid-token', message: 'Invalid token' });
+      w.socket.end(1008, 'Invalid token');
+      w.clock.advance(250);
+    }
+    assert.deepEqual(states, [
+      'connecting: connect',
+      'connected: opened',
+      'disconnected: token-refused',
+      'connecting: retry',
+      'connected: opened',
+      'failed: unauthorized',
+    ]);
+  });
+
+  test('gets one more chance after a refusal that follows an expiry, and not two', async () => {
     const { w, live, made } = await connected();
     const states = recordStates(live);
     w.clock.advance(60_000);
@@ -177,13 +208,100 @@ describe('a token function', () => {
     assert.equal(made.length, 2);
     w.socket.open();
     w.socket.end(1008, 'Invalid token');
+    w.clock.advance(500);
+    w.socket.open();
+    w.socket.end(1008, 'Invalid token');
     assert.deepEqual(states, [
+      'disconnected: token-refused',
+      'connecting: retry',
+      'connected: opened',
       'disconnected: token-refused',
       'connecting: retry',
       'connected: opened',
       'failed: unauthorized',
     ]);
   });
+
+  test('that works is asked at each expiry, however many there are in a row', async () => {
+    // Tokens of eight seconds, at an endpoint where they cannot be replaced.
+    const { w, live, made } = await connected(undefined, 8);
+    for (let i = 0; i < 10; i += 1) {
+      w.clock.advance(8_000);
+      await settled();
+      w.socket.end(1008, 'Token expired');
+      w.clock.advance(250);
+      await settled();
+      w.socket.open();
+      assert.equal(live.state, 'connected', `after the expiry no. ${i + 1}`);
+    }
+    assert.ok(made.length > 10);
+  });
+
+  test('is asked after each disconnect by an operator, also at once after the one before', async () => {
+    const { w, live } = await connected();
+    const retries = record(live, 'retry');
+    for (let i = 0; i < 5; i += 1) {
+      w.socket.receive({ type: 'subscribed', channel: 'posts', id: w.socket.sent[0].id, epoch: 'e', offset: 0 });
+      w.socket.receive({ type: 'error', code: 'disconnected', message: 'Disconnected' });
+      w.socket.end(1008, 'Disconnected');
+      w.clock.advance(retries.at(-1).delayMs);
+      await settled();
+      w.socket.open();
+      assert.equal(live.state, 'connected');
+    }
+  });
+
+  test('that has only the token with which the server ends each connection at once ends the client', async () => {
+    const w = world();
+    const live = new LiveClient(() => 'stale', w.options);
+    live.subscribe('posts');
+    live.connect();
+    const retries = record(live, 'retry');
+    let ends = 0;
+    for (; live.state !== 'failed'; ends += 1) {
+      w.socket.open();
+      w.socket.receive({ type: 'subscribed', channel: 'posts', id: w.socket.sent[0].id, epoch: 'e', offset: 0 });
+      w.socket.end(1008, 'Token expired');
+      w.clock.advance(retries.at(-1).delayMs);
+    }
+    assert.equal(ends, 3);
+    assert.equal(live.reason, 'unauthorized');
+  });
+
+  for (const minutes of [-2, 2]) {
+    for (const told of [true, false]) {
+      test(`is asked in time where the clock is ${minutes} minutes off, and the server ${told ? 'tells its time' : 'does not'}`, async () => {
+        const w = world();
+        w.server.answersPings = true;
+        const serverTime = () => w.clock.now();
+        w.clock.adjust(minutes * 60_000);
+        const token = () => {
+          const iat = serverTime() / 1000;
+          return jwt(told ? { exp: iat + 600 } : { iat, exp: iat + 600 });
+        };
+        const live = new LiveClient(async () => token(), w.options);
+        live.subscribe('posts');
+        live.connect();
+        await settled();
+        w.socket.open();
+        w.socket.receive({ type: 'subscribed', channel: 'posts', id: w.socket.sent[0].id, epoch: 'e', offset: 0 });
+        if (told) {
+          const time = new Date(serverTime()).toISOString();
+          w.socket.receive({ type: 'hello', id: w.socket.hellos[0].id, time });
+        }
+        let asked = 0;
+        for (let second = 0; second < 599; second += 1) {
+          w.clock.advance(1_000);
+          await settled();
+          if (asked === 0 && refreshes(w).length > 0) asked = second + 1;
+        }
+        // Too early does no harm.
+        assert.ok(asked > 0 && asked <= 540, `after ${asked} s`);
+        assert.ok(told || minutes > 0 ? true : asked === 540, `after ${asked} s`);
+        if (told) assert.equal(asked, 540);
+      });
+    }
+  }
 
   test('gets another chance after a connection that lasted', async () => {
     const { w, live } = await connected();

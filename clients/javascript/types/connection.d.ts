@@ -161,6 +161,12 @@ export declare class Connection<Events extends object = {}> extends Emitter<Conn
      */
     protected readonly environment: Environment;
     /**
+     * True when the server has shown on this connection that it accepted the token.
+     *
+     * @protected
+     */
+    protected admitted: boolean;
+    /**
      * @param {Address} address
      * @param {ConnectionOptions} [options]
      * @throws {ClientError} `invalid-address`, `invalid-option`

@@ -54,7 +54,7 @@ export declare const Reason: Readonly<{
     ConnectionLost: "connection-lost";
     /** Disconnected: the connection is open but nothing was heard on it any more. */
     NoAnswer: "no-answer";
-    /** Disconnected: the server refused the token (1008, 3000, 3003), and the token function gets one more. */
+    /** Disconnected: the server refused the token, or ended the connection of an expired one (1008, 3000, 3003), and the token function is asked. */
     TokenRefused: "token-refused";
     /** Suspended: the platform reports that the network is gone. */
     Offline: "offline";

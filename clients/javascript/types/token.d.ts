@@ -21,6 +21,13 @@ export type TokenSource = MaybeToken | (() => MaybeToken | Promise<MaybeToken>);
  */
 export declare function expiryOf(token: MaybeToken): number;
 /**
+ * The time that a JSON Web Token was made for (`iat` to `exp`), in milliseconds.
+ *
+ * @param {MaybeToken} token
+ * @returns {number} `Infinity` for one that does not tell.
+ */
+export declare function lifetimeOf(token: MaybeToken): number;
+/**
  * The user that a JSON Web Token names.
  *
  * @param {MaybeToken} token
