@@ -76,7 +76,11 @@ export class LiveClient extends Client {
 
     this.on('state', ({ state }) => {
       if (state === 'connected') return;
-      for (const { control } of this.#entries.values()) control.wait();
+      const gaveUp = state === 'failed' ? new ClientError('closed', 'the client gave up') : undefined;
+      for (const { control } of this.#entries.values()) {
+        if (state === 'closed' || gaveUp) control.stop(gaveUp);
+        else control.wait();
+      }
     });
   }
 

@@ -49,6 +49,7 @@ export const SubscriptionState = /* @__PURE__ */ Object.freeze({
  *
  * @typedef {object} SubscriptionControl
  * @property {() => void} wait There is no confirmation, or none any more.
+ * @property {(error?: ClientError) => void} stop The client ended; with an error, if it gave up.
  * @property {(answer: Subscribed) => void} confirm
  * @property {(error: ClientError) => void} refuse
  * @property {() => void} end
@@ -76,6 +77,10 @@ export class Subscription extends Emitter {
   #state = 'subscribing';
   #position;
   #end;
+  /** The end of iterations: why nothing more comes for now. @type {{ error?: ClientError | undefined } | null} */
+  #over = null;
+  /** Wakes the iterations. @type {Set<() => void>} */
+  #readers = new Set();
 
   /**
    * @param {string} channel
@@ -94,7 +99,14 @@ export class Subscription extends Emitter {
     this.#end = end;
     this.#position = new Position(since);
     control({
-      wait: () => this.#change('subscribing'),
+      wait: () => {
+        this.#over = null;
+        this.#change('subscribing');
+      },
+      stop: (error) => {
+        this.#change('subscribing');
+        this.#finish(error);
+      },
       confirm: (answer) => {
         const missed = this.#position.resume(answer);
         this.#change('subscribed');
@@ -103,9 +115,13 @@ export class Subscription extends Emitter {
       },
       refuse: (error) => {
         this.#change('refused');
+        this.#finish(error);
         this.emit('refused', error);
       },
-      end: () => this.#change('unsubscribed'),
+      end: () => {
+        this.#change('unsubscribed');
+        this.#finish();
+      },
       take: (update) => {
         // Before the confirmation comes what belongs to a predecessor.
         if (this.#state !== 'subscribed') return false;
@@ -146,10 +162,11 @@ export class Subscription extends Emitter {
   }
 
   /**
-   * The updates from now on, with the gaps between them, until the subscription ends. Leaving
-   * the loop leaves the subscription as it is.
+   * The updates from now on, with the gaps between them, until the subscription ends or the client
+   * is closed. Leaving the loop leaves the subscription as it is.
    *
-   * A reader who is 1,000 behind gets a `ClientError` with the code `overflow`.
+   * Throws a `ClientError`, after what has come: `refused` when the server refuses the channel,
+   * `closed` when the client gives up (state `failed`), `overflow` for a reader who is 1,000 behind.
    *
    * @returns {AsyncGenerator<Update | Gap, void, undefined>}
    */
@@ -164,14 +181,18 @@ export class Subscription extends Emitter {
       else overflow = true;
       wake();
     };
-    const stops = [this.on('update', push), this.on('gap', push), this.on('state', () => wake())];
-    const ended = () => this.#state === 'unsubscribed';
+    const read = () => wake();
+    this.#readers.add(read);
+    const stops = [this.on('update', push), this.on('gap', push), () => this.#readers.delete(read)];
+    const end = () => this.#over;
     return (async function* () {
       try {
         for (;;) {
           for (let event = queue.shift(); event; event = queue.shift()) yield event;
           if (overflow) throw new ClientError('overflow', 'updates wait');
-          if (ended()) return;
+          const over = end();
+          if (over?.error) throw over.error;
+          if (over) return;
           /** @type {Promise<void>} */
           const news = new Promise((resolve) => (wake = resolve));
           await news;
@@ -180,6 +201,12 @@ export class Subscription extends Emitter {
         for (const stop of stops) stop();
       }
     })();
+  }
+
+  /** @param {ClientError} [error] */
+  #finish(error) {
+    this.#over = { error };
+    for (const read of this.#readers) read();
   }
 
   /** @param {SubscriptionState} state */

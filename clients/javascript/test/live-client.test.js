@@ -340,8 +340,62 @@ describe('iteration', () => {
     const posts = live.subscribe('posts');
     w.socket.receive({ type: 'subscribed', channel: 'posts', epoch: 'e', offset: 0 });
     const send = (offset) => w.socket.receive({ ...update('posts', offset), offset });
-    return { w, posts, send, iterator: posts[Symbol.asyncIterator]() };
+    return { w, live, posts, send, iterator: posts[Symbol.asyncIterator]() };
   }
+
+  /** What a loop over a subscription sees, and how it ends. */
+  function loop(iterable) {
+    const seen = [];
+    const done = (async () => {
+      for await (const { offset } of iterable) seen.push(offset);
+      return 'done';
+    })().catch(({ code }) => code);
+    return { seen, done: Promise.race([done, settled().then(settled).then(() => 'goes on')]) };
+  }
+
+  for (const [how, end, wanted] of [
+    ['is closed', ({ live }) => live.close(), 'done'],
+    ['fails', ({ w }) => w.socket.end(1008), 'closed'],
+    ['is refused the channel', ({ w }) => {
+      w.socket.end(1006);
+      w.clock.advance(250);
+      w.socket.open();
+      w.socket.receive({ type: 'error', id: w.socket.sent[0].id, code: 'subscribe-refused', message: 'No' });
+    }, 'refused'],
+  ]) {
+    test(`ends with the client that ${how}, after what has come`, async () => {
+      const world = iterating();
+      const { seen, done } = loop(world.iterator);
+      world.send(1);
+      world.send(2);
+      end(world);
+      assert.equal(await done, wanted);
+      assert.deepEqual(seen, [1, 2]);
+      assert.equal(await loop(world.posts).done, wanted, 'one that begins afterwards ends too');
+    });
+  }
+
+  test('goes on while the connection is lost, and before the first one', async () => {
+    const { w, posts } = iterating();
+    const one = loop(posts);
+    w.socket.end(1006);
+    assert.equal(await one.done, 'goes on');
+    const fresh = new LiveClient('jwt', world().options);
+    assert.equal(await loop(fresh.subscribe('posts')).done, 'goes on');
+  });
+
+  test('can begin again with a client that is connected again', async () => {
+    const { w, live, posts } = iterating();
+    live.close();
+    live.connect();
+    const again = loop(posts);
+    assert.equal(await again.done, 'goes on');
+    w.socket.open();
+    w.socket.receive({ type: 'subscribed', channel: 'posts', id: w.socket.sent[0].id, epoch: 'e', offset: 0, recovered: true });
+    w.socket.receive({ ...update('posts', 1), offset: 1 });
+    await settled();
+    assert.deepEqual(again.seen, [1]);
+  });
 
   test('gives the updates and the gaps in order, and ends with the subscription', async () => {
     const { posts, send, iterator } = iterating();

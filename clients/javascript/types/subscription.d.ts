@@ -61,6 +61,10 @@ export type SubscriptionControl = {
      * There is no confirmation, or none any more.
      */
     wait: () => void;
+    /**
+     * The client ended; with an error, if it gave up.
+     */
+    stop: (error?: ClientError) => void;
     confirm: (answer: Subscribed) => void;
     refuse: (error: ClientError) => void;
     end: () => void;
@@ -113,10 +117,11 @@ export declare class Subscription extends Emitter<SubscriptionEvents> {
      */
     unsubscribe(): void;
     /**
-     * The updates from now on, with the gaps between them, until the subscription ends. Leaving
-     * the loop leaves the subscription as it is.
+     * The updates from now on, with the gaps between them, until the subscription ends or the client
+     * is closed. Leaving the loop leaves the subscription as it is.
      *
-     * A reader who is 1,000 behind gets a `ClientError` with the code `overflow`.
+     * Throws a `ClientError`, after what has come: `refused` when the server refuses the channel,
+     * `closed` when the client gives up (state `failed`), `overflow` for a reader who is 1,000 behind.
      *
      * @returns {AsyncGenerator<Update | Gap, void, undefined>}
      */
