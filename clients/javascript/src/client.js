@@ -53,7 +53,7 @@ import { expiryOf, lifetimeOf, refreshDelay, userKey, userOf } from './token.js'
  * @typedef {object} OwnEvents
  * @property {WireMessage} message Every message, before its own type's listeners.
  * @property {ClientError} fault The server sent what is not a JSON object, and it was dropped; or
- *   the outbox could not be read; or a message was not sent, as it is larger than the server takes.
+ *   the outbox failed, and requests go on in memory; or a message was not sent, as it is larger than the server takes.
  * @property {Restored} restored A request of an earlier page, out of the outbox.
  */
 
@@ -170,7 +170,7 @@ export class Client extends Connection {
       restored: (restored) => this.emit('restored', restored),
       unidentified: () => this.#askWho(),
       storeFailed: (cause) =>
-        this.emit('fault', new ClientError('store', 'the outbox cannot be read', { cause })),
+        this.emit('fault', new ClientError('store', 'the outbox fails', { cause })),
     });
   }
 

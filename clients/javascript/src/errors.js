@@ -36,7 +36,7 @@ export const ErrorCode = /* @__PURE__ */ Object.freeze({
   Unconfirmed: 'unconfirmed',
   /** The server does not answer requests by their `id`. */
   Unsupported: 'unsupported',
-  /** The outbox could not be read; `cause` holds the error. */
+  /** The outbox failed; `cause` holds the error. Requests go on in memory. */
   Store: 'store',
   /** Too many requests wait for their answers, or too many updates for their reader. */
   Overflow: 'overflow',

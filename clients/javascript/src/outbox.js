@@ -22,6 +22,8 @@ const TABLE = 'requests';
  */
 export class Outbox {
   #open;
+  /** @type {Promise<IDBDatabase> | null} */
+  #opened = null;
   /** The places of those that are kept, by their ids. @type {Map<string, number>} */
   #orders = new Map();
   #last = 0;
@@ -31,11 +33,18 @@ export class Outbox {
    * @param {{ indexedDB?: IDBFactory }} [options] Default: the platform's own.
    */
   constructor(name, { indexedDB = globalThis.indexedDB } = {}) {
-    this.#open = once(() => {
+    this.#open = async () => {
       const opening = indexedDB.open(`nextrush-outbox:${name}`, 1);
       opening.onupgradeneeded = () => opening.result.createObjectStore(TABLE, { keyPath: 'id' });
-      return done(opening);
-    });
+      const database = await done(opening);
+      database.onclose = () => this.#forget();
+      // Somebody deletes it, and waits until it is closed.
+      database.onversionchange = () => {
+        database.close();
+        this.#forget();
+      };
+      return database;
+    };
   }
 
   /**
@@ -81,11 +90,40 @@ export class Outbox {
   }
 
   /**
+   * Begins a transaction. The browser may have closed the database, also without a word; then it is
+   * opened again.
+   *
+   * @param {IDBTransactionMode} mode
+   */
+  async #begin(mode) {
+    const known = this.#opened;
+    try {
+      return (await this.#database()).transaction(TABLE, mode);
+    } catch (error) {
+      if (!known) throw error;
+      this.#forget();
+      return (await this.#database()).transaction(TABLE, mode);
+    }
+  }
+
+  #database() {
+    this.#opened ??= this.#open().catch((error) => {
+      this.#forget();
+      throw error;
+    });
+    return this.#opened;
+  }
+
+  #forget() {
+    this.#opened = null;
+  }
+
+  /**
    * @param {IDBTransactionMode} mode
    * @param {(table: IDBObjectStore) => IDBRequest} work
    */
   async #do(mode, work) {
-    const transaction = (await this.#open()).transaction(TABLE, mode);
+    const transaction = await this.#begin(mode);
     const request = work(transaction.objectStore(TABLE));
     // A transaction that is not told to commit is aborted when the page goes.
     transaction.commit();
@@ -107,23 +145,4 @@ function done(request) {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
-}
-
-/**
- * @template T
- * @param {() => Promise<T>} make
- * @returns {() => Promise<T>} Makes it at the first call, and again after a failure.
- */
-function once(make) {
-  /** @type {Promise<T> | null} */
-  let made = null;
-  return () => {
-    made ??= Promise.resolve()
-      .then(make)
-      .catch((error) => {
-        made = null;
-        throw error;
-      });
-    return made;
-  };
 }

@@ -6,6 +6,7 @@
 
 import { Deadline } from './deadline.js';
 import { ClientError, tooLarge } from './errors.js';
+import { guardedStore } from './guarded-store.js';
 import { randomId } from './random-id.js';
 
 /** @import { Timers } from './environment.js' */
@@ -75,7 +76,7 @@ import { randomId } from './random-id.js';
  * @property {RequestStore | null} store
  * @property {(request: { id: string, message: object, reply: Promise<WireMessage> }) => void} restored
  *   Told each request that was in the store.
- * @property {(cause: unknown) => void} storeFailed
+ * @property {(cause: unknown) => void} storeFailed Told the first failure of the store.
  * @property {() => void} unidentified Only the server knows who this is, and is to be asked.
  */
 
@@ -112,7 +113,11 @@ export class Requests {
 
   /** @param {RequestsOptions} options */
   constructor(options) {
-    this.#options = options;
+    const { store, timers, storeFailed } = options;
+    this.#options = {
+      ...options,
+      store: store && guardedStore(store, { timers, failed: storeFailed }),
+    };
   }
 
   /** @returns {Scope} Where the present attempt or connection leads. */
@@ -226,20 +231,17 @@ export class Requests {
 
   /** Reads the store, if there is one and it was not read yet for this place and user. */
   #load() {
-    const { store, storeFailed } = this.#options;
+    const { store } = this.#options;
     const read = this.#read;
     const { place, user } = this.#scope;
     if (!store || (read && read.place === place && read.user === user)) return;
     this.#read = this.#scope;
     const reading = (this.#reading = this.#readings += 1);
     void (async () => {
-      try {
-        const loaded = await store.load();
-        if (reading === this.#reading) this.#restore(loaded);
-      } catch (cause) {
-        if (reading === this.#reading) storeFailed(cause);
-      }
+      // Without the store, what is in memory goes on.
+      const loaded = await store.load().catch(() => []);
       if (reading !== this.#reading) return;
+      this.#restore(loaded);
       this.#reading = 0;
       if (this.held) this.#options.unidentified();
       this.#flush();

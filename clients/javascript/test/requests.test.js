@@ -419,7 +419,7 @@ describe('the outbox', () => {
     client.connect();
     w.socket.open();
     await settled();
-    assert.deepEqual(faults.map(({ code, cause }) => [code, cause.message]), [['store', 'quota']]);
+    assert.deepEqual(faults.map(({ code, cause }) => [code, cause.message]), [['store', 'quota']], 'once');
     w.socket.receive({ type: 'ack', id: w.socket.sent[0].id });
     assert.equal((await request).type, 'ack');
   });
@@ -430,6 +430,7 @@ describe('the outbox', () => {
     assert.equal(await outcome(request), 'open');
     const w = world();
     void new Client(ADDRESS, { ...w.options, outbox: memoryStore() }).request({});
+    await settled();
     assert.equal(w.clock.pending, 0);
   });
 });

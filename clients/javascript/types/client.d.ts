@@ -57,7 +57,7 @@ export type OwnEvents = {
     message: WireMessage;
     /**
      * The server sent what is not a JSON object, and it was dropped; or
-     * the outbox could not be read; or a message was not sent, as it is larger than the server takes.
+     * the outbox failed, and requests go on in memory; or a message was not sent, as it is larger than the server takes.
      */
     fault: ClientError;
     /**
@@ -101,7 +101,7 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
  * @typedef {object} OwnEvents
  * @property {WireMessage} message Every message, before its own type's listeners.
  * @property {ClientError} fault The server sent what is not a JSON object, and it was dropped; or
- *   the outbox could not be read; or a message was not sent, as it is larger than the server takes.
+ *   the outbox failed, and requests go on in memory; or a message was not sent, as it is larger than the server takes.
  * @property {Restored} restored A request of an earlier page, out of the outbox.
  */
 /** @typedef {ConnectionEvents & OwnEvents} LocalEvents */

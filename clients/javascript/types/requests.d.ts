@@ -105,6 +105,9 @@ export type RequestsOptions = {
         message: object;
         reply: Promise<WireMessage>;
     }) => void;
+    /**
+     * Told the first failure of the store.
+     */
     storeFailed: (cause: unknown) => void;
     /**
      * Only the server knows who this is, and is to be asked.
@@ -172,7 +175,7 @@ export type RequestsOptions = {
  * @property {RequestStore | null} store
  * @property {(request: { id: string, message: object, reply: Promise<WireMessage> }) => void} restored
  *   Told each request that was in the store.
- * @property {(cause: unknown) => void} storeFailed
+ * @property {(cause: unknown) => void} storeFailed Told the first failure of the store.
  * @property {() => void} unidentified Only the server knows who this is, and is to be asked.
  */
 /**
