@@ -4,9 +4,10 @@
  * @module
  */
 
+import { platformTimers } from './environment.js';
 import { Tab } from './tab.js';
 
-/** @import { WebSocketConstructor, WebSocketLike } from './environment.js' */
+/** @import { Timers, WebSocketConstructor, WebSocketLike } from './environment.js' */
 /** @import { TabMessage } from './tab.js' */
 
 /**
@@ -14,6 +15,8 @@ import { Tab } from './tab.js';
  * @property {WebSocketConstructor} [WebSocket]
  * @property {LockManager} [locks]
  * @property {typeof BroadcastChannel} [BroadcastChannel]
+ * @property {Timers} [timers]
+ * @property {() => number} [now]
  */
 
 /**
@@ -38,6 +41,8 @@ export function sharedWebSocket(
     WebSocket = globalThis.WebSocket,
     locks = globalThis.navigator?.locks,
     BroadcastChannel = globalThis.BroadcastChannel,
+    timers = platformTimers,
+    now = () => performance.now(),
   } = {},
 ) {
   if (!locks || !BroadcastChannel) return WebSocket;
@@ -54,7 +59,7 @@ export function sharedWebSocket(
         return /** @type {any} */ (new WebSocket(url, protocols));
       }
       // Not before somebody connects: a tab that only could is not to hold locks.
-      tab ??= new Tab(`nextrush-tabs:${name}`, WebSocket, locks, BroadcastChannel);
+      tab ??= new Tab(`nextrush-tabs:${name}`, WebSocket, locks, BroadcastChannel, { timers, now });
       super(tab, url, protocols);
     }
   });

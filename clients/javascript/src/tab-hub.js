@@ -7,13 +7,15 @@
 import { randomId } from './random-id.js';
 import { TabLine } from './tab-line.js';
 
-/** @import { WebSocketConstructor } from './environment.js' */
+/** @import { Timers, WebSocketConstructor } from './environment.js' */
 /** @import { TabMessage } from './tab.js' */
 
 /**
  * @typedef {object} HubOptions
  * @property {WebSocketConstructor} WebSocket
  * @property {(message: TabMessage) => void} tell Reaches every tab, this one included.
+ * @property {Timers} timers
+ * @property {() => number} now
  * @property {(tab: string, callback: () => void) => void} gone Calls back when a tab is closed.
  */
 
@@ -25,6 +27,8 @@ export class TabHub {
   #id = randomId();
   /** @type {Map<string, TabLine>} */
   #lines = new Map();
+  /** The newest address of each line, with its token. @type {Map<string, string>} */
+  #urls = new Map();
   /** @type {Set<string>} */
   #tabs = new Set();
 
@@ -73,10 +77,13 @@ export class TabHub {
     // Each tab may have a token of its own; they are all of one user.
     const address = new URL(url);
     address.searchParams.delete('token');
+    // A further socket is opened with the token that came last.
+    this.#urls.set(address.href, url);
     const known = this.#lines.get(address.href);
     if (known) return known;
     const line = new TabLine({
-      socket: new this.#options.WebSocket(url, protocols),
+      ...this.#options,
+      open: () => new this.#options.WebSocket(this.#urls.get(address.href) ?? url, protocols),
       tell: (message) => this.#tell(message),
       ended: () => {
         // One that was given up may end late, when it has a successor.

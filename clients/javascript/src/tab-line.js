@@ -5,8 +5,9 @@
  */
 
 import { parseMessage } from './message.js';
+import { TabLane } from './tab-lane.js';
 
-/** @import { WebSocketLike } from './environment.js' */
+/** @import { Timers, WebSocketLike } from './environment.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { Since } from './position.js' */
 /** @import { TabMessage } from './tab.js' */
@@ -20,11 +21,15 @@ import { parseMessage } from './message.js';
  * @property {Since | null} since Where the shared connection stands; `null`: not subscribed, or
  *   no positions.
  * @property {boolean} subscribed
+ * @property {TabLane} lane The socket that has it.
  */
 
 /**
  * @typedef {{ socket: string, message: WireMessage, cancelled?: boolean }} Request
  */
+
+/** A tab that gives up after this time, in milliseconds, does so because it was not answered. */
+const IMPATIENCE_MS = 4_000;
 
 /** Messages whose answers find their way back, at most. */
 const REMEMBERED = 10_000;
@@ -33,54 +38,109 @@ const REMEMBERED = 10_000;
  * A connection to the server, and the sockets of tabs that it stands for.
  *
  * To the server it looks like one client: channels are subscribed once, and left with the last
- * tab that listens. A tab that comes with a position of its own makes the hub subscribe anew from
+ * tab that listens. When one socket has as many channels as it may have, another one is opened for
+ * more. A tab that comes with a position of its own makes the hub subscribe anew from
  * there; the others drop by offset what they have already.
  */
 export class TabLine {
   /** @type {Set<string>} */
   sockets = new Set();
-  #socket;
-  #tell;
-  #ended;
+  #options;
+  /** The first one is for everything that belongs to no channel. @type {TabLane[]} */
+  #lanes = [];
+  #ended = false;
   /** @type {Map<string, Channel>} */
   #channels = new Map();
-  /** The sockets that sent messages, by the ids of these. @type {Map<string, string>} */
+  /** The senders of the messages that are to be answered, by the ids of these. @type {Map<string, { socket: string, lane: TabLane }>} */
   #senders = new Map();
 
   /**
    * @param {object} options
-   * @param {WebSocketLike} options.socket
+   * @param {() => WebSocketLike} options.open Opens a socket.
    * @param {(message: Omit<TabMessage, 'from'>) => void} options.tell
    * @param {() => void} options.ended
+   * @param {Timers} options.timers
+   * @param {() => number} options.now
    */
-  constructor({ socket, tell, ended }) {
-    this.#socket = socket;
-    this.#tell = tell;
-    this.#ended = ended;
-    socket.addEventListener('open', () => this.#broadcast({ kind: 'opened' }));
-    socket.addEventListener('message', ({ data }) => this.#receive(data));
-    socket.addEventListener('error', () => this.#broadcast({ kind: 'error' }));
-    socket.addEventListener('close', ({ code, reason }) => {
-      this.#ended();
-      this.#broadcast({ kind: 'closed', code, reason });
-      this.sockets.clear();
-    });
+  constructor(options) {
+    this.#options = options;
+    this.#open();
   }
 
   /** @param {string} socket */
   join(socket) {
     if (this.sockets.has(socket)) return;
     this.sockets.add(socket);
-    if (this.#socket.readyState === 1) this.#tell({ kind: 'opened', to: [socket] });
+    if (this.#main.isOpen) this.#options.tell({ kind: 'opened', to: [socket] });
   }
 
   /** @param {string} socket */
   leave(socket) {
     this.sockets.delete(socket);
     for (const channel of [...this.#channels.keys()]) this.#unsubscribe(socket, channel);
-    if (this.sockets.size > 0) return;
-    this.#ended();
-    this.#socket.close(1000);
+    // A tab that was not answered gives up. The others are not to find out one after the other, while
+    // those that come back are given the dead line again.
+    const isDead = this.#lanes.some((lane) => lane.isSilentFor(IMPATIENCE_MS));
+    if (this.sockets.size === 0 || isDead) this.#end({ code: 1006, reason: '' });
+  }
+
+  get #main() {
+    return /** @type {TabLane} */ (this.#lanes[0]);
+  }
+
+  /** @returns {TabLane} */
+  #open() {
+    const socket = this.#options.open();
+    const lane = new TabLane(socket, this.#options);
+    this.#lanes.push(lane);
+    let opened = false;
+    socket.addEventListener('open', () => {
+      opened = true;
+      if (lane === this.#main) this.#broadcast({ kind: 'opened' });
+    });
+    socket.addEventListener('message', ({ data }) => this.#receive(data, lane));
+    socket.addEventListener('error', () => {
+      if (lane === this.#main) this.#broadcast({ kind: 'error' });
+    });
+    socket.addEventListener('close', ({ code, reason }) => {
+      if (opened || lane === this.#main) this.#end({ code, reason });
+      else this.#drop(lane);
+    });
+    return lane;
+  }
+
+  /**
+   * @param {{ code: number, reason: string }} how
+   */
+  #end({ code, reason }) {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#options.ended();
+    this.#broadcast({ kind: 'closed', code, reason });
+    this.sockets.clear();
+    for (const lane of this.#lanes) lane.close();
+  }
+
+  /**
+   * There is no further socket to be had: its channels are refused.
+   *
+   * @param {TabLane} lane
+   */
+  #drop(lane) {
+    if (this.#ended) return;
+    this.#lanes = this.#lanes.filter((other) => other !== lane);
+    for (const channel of [...this.#channels.values()]) {
+      if (channel.lane !== lane) continue;
+      for (const { message } of channel.waiting) {
+        const { id } = message;
+        this.#settle({ type: 'error', id, code: 'too-many-channels', message: 'Too many channels' });
+      }
+    }
+  }
+
+  /** A socket that can have another channel. */
+  #laneWithRoom() {
+    return this.#lanes.find(({ hasRoom }) => hasRoom) ?? this.#open();
   }
 
   /**
@@ -89,21 +149,31 @@ export class TabLine {
    */
   send(socket, data) {
     const message = parseMessage(data);
-    if (!message || this.#socket.readyState !== 1) return;
-    if (message.type === 'subscribe') this.#subscribe({ socket, message });
-    else if (message.type === 'unsubscribe') this.#unsubscribe(socket, message['channel']);
-    else {
-      if (typeof message['id'] === 'string') this.#remember(message['id'], socket);
-      this.#socket.send(data);
+    if (!message || !this.#main.isOpen) return;
+    const { type, id, channel } = message;
+    if (type === 'subscribe') this.#subscribe({ socket, message });
+    else if (type === 'unsubscribe') {
+      this.#unsubscribe(socket, channel);
+      this.#answer([socket], { type: 'unsubscribed', channel, ...(id !== undefined && { id }) });
+    } else {
+      // While the tabs ask for signs of life, all sockets are asked, and one that is dead is found.
+      if (type === 'ping' && !this.#lanes.map((lane) => lane.ping(lane === this.#main)).every(Boolean)) {
+        return this.#end({ code: 1006, reason: '' });
+      }
+      // The token is that of all sockets.
+      if (type === 'refresh') for (const lane of this.#lanes.slice(1)) lane.send(data);
+      const lane = this.#channels.get(channel)?.lane ?? this.#main;
+      if (typeof id === 'string') this.#remember(id, { socket, lane });
+      lane.send(data);
     }
   }
 
   /**
    * @param {string} id
-   * @param {string} socket
+   * @param {{ socket: string, lane: TabLane }} sender
    */
-  #remember(id, socket) {
-    this.#senders.set(id, socket);
+  #remember(id, sender) {
+    this.#senders.set(id, sender);
     const [oldest] = this.#senders.keys();
     if (this.#senders.size > REMEMBERED && oldest !== undefined) this.#senders.delete(oldest);
   }
@@ -116,8 +186,12 @@ export class TabLine {
       waiting: [],
       since: null,
       subscribed: false,
+      lane: this.#laneWithRoom(),
     };
     this.#channels.set(name, channel);
+    // A tab asks again when messages were dropped. So does this line, for all.
+    const { id } = request.message;
+    if (id !== undefined && channel.waiting.some(({ message }) => message['id'] === id)) return;
     channel.waiting.push(request);
     if (channel.waiting.length === 1) this.#ask(channel);
   }
@@ -134,8 +208,8 @@ export class TabLine {
       const at = channel.since;
       const here = at && since && since.epoch === at.epoch && since.offset === at.offset;
       if (!channel.subscribed || (since && at && !here)) {
-        if (channel.subscribed) this.#sendUnsubscribe(message['channel']);
-        this.#socket.send(JSON.stringify(message));
+        if (channel.subscribed) channel.lane.unsubscribe(message['channel']);
+        channel.lane.subscribe(message);
         return;
       }
       channel.waiting.shift();
@@ -166,28 +240,29 @@ export class TabLine {
     channel.sockets.delete(socket);
     if (channel.sockets.size > 0 || channel.waiting.length > 0) return;
     this.#channels.delete(name);
-    this.#sendUnsubscribe(name);
+    channel.lane.unsubscribe(name);
   }
 
-  /** @param {string} channel */
-  #sendUnsubscribe(channel) {
-    if (this.#socket.readyState === 1) {
-      this.#socket.send(JSON.stringify({ type: 'unsubscribe', channel }));
-    }
-  }
-
-  /** @param {unknown} data */
-  #receive(data) {
+  /**
+   * @param {unknown} data
+   * @param {TabLane} lane
+   */
+  #receive(data, lane) {
+    if (this.#ended) return;
     const message = parseMessage(data);
     const text = /** @type {string} */ (data);
+    lane.heard(message, () => this.#resume(lane));
     if (!message) {
       this.#pass([...this.sockets], text);
       return;
     }
     const { type, id } = message;
-    const channel = this.#channels.get(message['channel']);
+    const found = this.#channels.get(message['channel']);
+    // One that has moved to another socket may still be heard on the old one.
+    const channel = found?.lane === lane ? found : undefined;
+    const later = type === 'error' && message['retryAfterMs'] >= 0;
     if (type === 'subscribed' || (type === 'error' && this.#asked(id))) {
-      this.#settle(message);
+      if (!later && !this.#move(message)) this.#settle(message);
     } else if (channel && (type === 'update' || type === 'gap')) {
       const offset = type === 'gap' ? message['to'] : message['offset'];
       if (channel.since && offset > channel.since.offset) channel.since.offset = offset;
@@ -195,11 +270,45 @@ export class TabLine {
     } else if (channel && type === 'presence-diff') {
       this.#pass([...channel.sockets], text);
     } else if (typeof id === 'string' && this.#senders.has(id)) {
-      this.#pass([/** @type {string} */ (this.#senders.get(id))], text);
-      this.#senders.delete(id);
-    } else if (type !== 'unsubscribed') {
+      const sender = /** @type {{ socket: string, lane: TabLane }} */ (this.#senders.get(id));
+      if (sender.lane !== lane) return;
+      this.#pass([sender.socket], text);
+      if (!later) this.#senders.delete(id);
+    } else if (type !== 'unsubscribed' && (lane === this.#main || later || channel)) {
       this.#pass([...this.sockets], text);
     }
+  }
+
+  /**
+   * The server takes messages again, after it has dropped some.
+   *
+   * @param {TabLane} lane
+   */
+  #resume(lane) {
+    for (const channel of this.#channels.values()) {
+      const [first] = channel.waiting;
+      if (channel.lane === lane && first) lane.subscribe(first.message);
+    }
+  }
+
+  /**
+   * Asks for a channel on another socket, if this one has as many as it may have.
+   *
+   * @param {WireMessage} answer
+   * @returns {boolean} Whether it does.
+   */
+  #move({ id, code }) {
+    const channel = code === 'too-many-channels' && this.#channels.get(this.#asked(id)?.message['channel']);
+    if (!channel || !channel.waiting[0]) return false;
+    const { lane } = channel;
+    const { message } = channel.waiting[0];
+    lane.channels.delete(message['channel']);
+    lane.capacity = Math.min(lane.capacity, lane.channels.size);
+    // A socket that may have none at all is no matter of how many.
+    if (lane.capacity === 0) return false;
+    channel.lane = this.#laneWithRoom();
+    channel.lane.subscribe(message);
+    return true;
   }
 
   /**
@@ -223,9 +332,10 @@ export class TabLine {
     if (!channel || !first || (answer['id'] ?? first.message['id']) !== first.message['id']) return;
     channel.waiting.shift();
     channel.subscribed = answer.type === 'subscribed';
+    if (!channel.subscribed) channel.lane.channels.delete(name);
     if (!channel.subscribed && channel.sockets.size > 0) {
       // Others had the channel, and were left for the sake of this one: each asks for itself.
-      this.#socket.close(1000);
+      this.#end({ code: 1000, reason: '' });
       return;
     }
     if (channel.subscribed && !first.cancelled) channel.sockets.add(first.socket);
@@ -237,7 +347,7 @@ export class TabLine {
     this.#ask(channel);
     if (channel.sockets.size === 0 && channel.waiting.length === 0) {
       this.#channels.delete(name);
-      if (channel.subscribed) this.#sendUnsubscribe(name);
+      if (channel.subscribed) channel.lane.unsubscribe(name);
     }
   }
 
@@ -254,11 +364,11 @@ export class TabLine {
    * @param {string} data
    */
   #pass(to, data) {
-    if (to.length > 0) this.#tell({ kind: 'message', to, data });
+    if (to.length > 0) this.#options.tell({ kind: 'message', to, data });
   }
 
   /** @param {Omit<TabMessage, 'from' | 'to'>} message */
   #broadcast(message) {
-    if (this.sockets.size > 0) this.#tell({ ...message, to: [...this.sockets] });
+    if (this.sockets.size > 0) this.#options.tell({ ...message, to: [...this.sockets] });
   }
 }

@@ -7,7 +7,7 @@
 import { randomId } from './random-id.js';
 import { TabHub } from './tab-hub.js';
 
-/** @import { WebSocketConstructor } from './environment.js' */
+/** @import { Timers, WebSocketConstructor } from './environment.js' */
 /** @import { SharedSocket } from './shared-socket.js' */
 
 /**
@@ -40,8 +40,9 @@ export class Tab {
    * @param {WebSocketConstructor} WebSocket
    * @param {LockManager} locks
    * @param {typeof BroadcastChannel} Channel
+   * @param {{ timers: Timers, now: () => number }} clock
    */
-  constructor(name, WebSocket, locks, Channel) {
+  constructor(name, WebSocket, locks, Channel, clock) {
     this.#channel = new Channel(name);
     this.#channel.onmessage = ({ data }) => this.#hear(data);
     // Held until the tab is gone, however it goes: that is how the leader learns of it. A leader
@@ -54,6 +55,7 @@ export class Tab {
     void locks.request(`${name}:leader`, () => {
       const channel = new Channel(name);
       const hub = new TabHub({
+        ...clock,
         WebSocket,
         tell: (message) => {
           channel.postMessage(message);

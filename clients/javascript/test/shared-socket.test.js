@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { LiveClient } from '../src/index.js';
+import { LiveClient, Presence } from '../src/index.js';
 import { sharedWebSocket } from '../src/shared-socket.js';
-import { ContractServer } from './kit/contract-server.js';
+import { ContractServer, tokenBucket } from './kit/contract-server.js';
 import { linkedWorld } from './kit/linked-world.js';
 import { Reader } from './kit/reader.js';
 import { seeded } from './kit/schedule.js';
@@ -11,8 +11,7 @@ import { Browser } from './kit/tabs.js';
 import { record, settled, withoutIds } from './kit/world.js';
 
 /** A browser whose tabs lead to one server. */
-function tabs(server = new ContractServer()) {
-  const w = linkedWorld(server);
+function tabs(server = new ContractServer(), w = linkedWorld(server)) {
   const browser = new Browser();
   const settle = async () => {
     do {
@@ -24,7 +23,8 @@ function tabs(server = new ContractServer()) {
   /** A tab with a client that has a subscription. */
   const open = (token = 'ada', channel = 'news', options = {}) => {
     const tab = browser.open(w.options.WebSocket);
-    const WebSocket = sharedWebSocket('live', tab.platform);
+    const clock = { timers: w.clock.timers, now: w.clock.now };
+    const WebSocket = sharedWebSocket('live', { ...tab.platform, ...clock });
     const live = new LiveClient(token, { ...w.options, ...options, WebSocket });
     const subscription = live.subscribe(channel);
     const updates = record(subscription, 'update');
@@ -167,6 +167,175 @@ describe('tabs that share a connection', () => {
       assert.equal(sharedWebSocket('live', { ...platform, [missing]: null }), platform.WebSocket);
     }
   });
+});
+
+describe('tabs that listen to more channels than one connection may have', () => {
+  const names = (prefix, n) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
+  const states = (subscriptions) => [...new Set(subscriptions.map(({ state }) => state))];
+
+  for (const [how, server, each, lanes] of [
+    ['a hundred', () => new ContractServer({ codes: false }), 60, 2],
+    ['as many as the server says', () => new ContractServer({ channelLimit: 7 }), 10, 3],
+  ]) {
+    test(`share as many connections as it takes, for ${how} each`, async () => {
+      const world = tabs(server());
+      const { settle } = world;
+      const [one, two] = [world.open('ada', 'a0'), world.open('ada', 'b0')];
+      await settle();
+      const all = [
+        ...names('a', each).map((name) => one.live.subscribe(name)),
+        ...names('b', each).map((name) => two.live.subscribe(name)),
+      ];
+      const heard = all.map((subscription) => record(subscription, 'update'));
+      await settle();
+      assert.deepEqual(states(all), ['subscribed']);
+      assert.equal(world.server.connections, lanes);
+      for (const { channel } of all) world.server.publish(channel, channel);
+      await settle();
+      assert.deepEqual(heard.map((updates) => updates.map(({ data }) => data)), all.map(({ channel }) => [channel]));
+
+      // What belongs to a channel goes to the connection that has it.
+      const presence = new Presence(two.live, `b${each - 1}`);
+      await settle();
+      presence.update({ here: true });
+      await settle();
+      assert.deepEqual(presence.members[0].devices.map(({ data }) => data), [{ here: true }]);
+
+      for (const subscription of all.slice(0, -1)) subscription.unsubscribe();
+      const others = names('c', each).map((name) => one.live.subscribe(name));
+      await settle();
+      assert.deepEqual(states(others), ['subscribed']);
+      assert.equal(world.server.connections, lanes, 'room that became free is used');
+
+      // When one of the connections is lost, all come back from where they stood.
+      world.w.alive().at(-1).break();
+      world.server.publish('c0', 'missed');
+      const missed = record(others[0], 'update');
+      for (let i = 0; i < 5; i += 1) {
+        await settle();
+        world.w.clock.advance(1_000);
+      }
+      await settle();
+      assert.deepEqual(states(others), ['subscribed']);
+      assert.deepEqual(missed.map(({ data }) => data), ['missed']);
+    });
+  }
+
+  test('are told that it is too many where no further connection is to be had', async () => {
+    const server = new ContractServer({ channelLimit: 2 });
+    const w = linkedWorld(server);
+    const { WebSocket } = w.options;
+    let opened = 0;
+    w.options.WebSocket = class extends WebSocket {
+      constructor(...args) {
+        super(...args);
+        opened += 1;
+        this.refused = opened > 1;
+      }
+      open() {
+        if (this.refused) this.break();
+        else super.open();
+      }
+    };
+    const world = tabs(server, w);
+    const tab = world.open('ada', 'a');
+    await world.settle();
+    const more = ['b', 'c'].map((name) => tab.live.subscribe(name));
+    const refused = record(more[1], 'refused');
+    await world.settle();
+    assert.deepEqual(more.map(({ state }) => state), ['subscribed', 'refused']);
+    assert.equal(refused[0].refusal, 'too-many-channels');
+    assert.equal(tab.live.state, 'connected');
+  });
+
+  test('take a new token to all of them', async () => {
+    const world = tabs(new ContractServer({ channelLimit: 1 }));
+    const tab = world.open('ada', 'a');
+    await world.settle();
+    tab.live.subscribe('b');
+    await world.settle();
+    const heard = record(tab.live, 'message');
+    const reply = tab.live.request({ type: 'refresh', token: 'ada.2' });
+    await world.settle();
+    assert.equal((await reply).type, 'refreshed');
+    assert.deepEqual(world.w.links.map(({ sent }) => sent.filter(({ type }) => type === 'refresh').length), [1, 1]);
+    assert.equal(heard.length, 1);
+  });
+});
+
+describe('a line that tabs share and that dies silently', () => {
+  /** Lets a minute pass, in which nothing arrives over some of the connections. */
+  async function pass(world, seconds, silent) {
+    for (let second = 0; second < seconds; second += 1) {
+      world.w.clock.advance(1_000);
+      do {
+        for (const link of world.w.links) {
+          if (!silent(link)) for (const wire of link.wires()) wire();
+        }
+        await settled();
+      } while (world.browser.step() || world.w.links.some((link) => !silent(link) && link.wires().length > 0));
+    }
+  }
+
+  test('is left by all within a minute, and none comes back to it', async () => {
+    const world = tabs();
+    const [one, two] = [world.open(), world.open()];
+    await world.settle();
+    // They do not ask at the same moment.
+    await pass(world, 7, () => false);
+    two.live.close();
+    two.live.connect();
+    await pass(world, 3, () => false);
+    const [dead] = world.w.links;
+    const states = [one, two].map(({ live }) => record(live, 'state'));
+    await pass(world, 60, (link) => link === dead);
+    for (const [index, { live }] of [one, two].entries()) {
+      assert.notEqual(states[index].length, 0);
+      assert.equal(live.state, 'connected');
+    }
+    world.server.publish('news', 'on the new line');
+    await pass(world, 1, (link) => link === dead);
+    assert.deepEqual([one, two].map(({ data }) => data().at(-1)), ['on the new line', 'on the new line']);
+  });
+
+  test('and is a further one is found within a minute', async () => {
+    const world = tabs(new ContractServer({ channelLimit: 1 }));
+    const tab = world.open('ada', 'a');
+    await world.settle();
+    const further = tab.live.subscribe('b');
+    const heard = record(further, 'update');
+    await world.settle();
+    const [, dead] = world.w.links;
+    await pass(world, 60, (link) => link === dead);
+    world.server.publish('b', 1);
+    await pass(world, 1, (link) => link === dead);
+    assert.equal(heard.length, 1);
+  });
+});
+
+test('tabs whose messages are dropped, as there are too many, have what they want in the end', async () => {
+  const clock = { now: () => 0 };
+  const server = new ContractServer({ busy: tokenBucket({ now: () => clock.now() }, 20, 100) });
+  const world = tabs(server);
+  clock.now = world.w.clock.now;
+  const rest = async () => {
+    for (let i = 0; i < 300; i += 1) {
+      await world.settle();
+      world.w.clock.advance(100);
+    }
+    await world.settle();
+  };
+  const [one, two] = [world.open('ada', 'x'), world.open('ada', 'y')];
+  await rest();
+  const channels = (prefix) => Array.from({ length: 45 }, (_, i) => `${prefix}${i}`);
+  for (const name of channels('old')) [one, two].forEach(({ live }) => live.subscribe(name));
+  await rest();
+  for (const name of channels('old')) [one, two].forEach(({ live }) => live.unsubscribe(name));
+  const wanted = channels('new').map((name) => one.live.subscribe(name));
+  two.kill();
+  await rest();
+  assert.deepEqual([...new Set(wanted.map(({ state }) => state))], ['subscribed']);
+  assert.deepEqual(server.channels.sort(), [...channels('new'), 'x'].sort());
 });
 
 const SEEDS = process.env.SEED ? [Number(process.env.SEED)] : Array.from({ length: 300 }, (_, i) => i + 1);

@@ -4,20 +4,24 @@
  * @module
  */
 import { Tab } from './tab.js';
-import type { WebSocketConstructor, WebSocketLike } from './environment.js';
+import type { Timers, WebSocketConstructor, WebSocketLike } from './environment.js';
 import type { TabMessage } from './tab.js';
 export type Platform = {
     WebSocket?: WebSocketConstructor;
     locks?: LockManager;
     BroadcastChannel?: typeof BroadcastChannel;
+    timers?: Timers;
+    now?: () => number;
 };
-/** @import { WebSocketConstructor, WebSocketLike } from './environment.js' */
+/** @import { Timers, WebSocketConstructor, WebSocketLike } from './environment.js' */
 /** @import { TabMessage } from './tab.js' */
 /**
  * @typedef {object} Platform
  * @property {WebSocketConstructor} [WebSocket]
  * @property {LockManager} [locks]
  * @property {typeof BroadcastChannel} [BroadcastChannel]
+ * @property {Timers} [timers]
+ * @property {() => number} [now]
  */
 /**
  * A `WebSocket` for `LiveClient` that all tabs share: one of them, the leader, holds the only
@@ -35,7 +39,7 @@ export type Platform = {
  * @param {Platform} [platform] Default: the platform's own.
  * @returns {WebSocketConstructor}
  */
-export declare function sharedWebSocket(name: string, { WebSocket, locks, BroadcastChannel, }?: Platform): WebSocketConstructor;
+export declare function sharedWebSocket(name: string, { WebSocket, locks, BroadcastChannel, timers, now, }?: Platform): WebSocketConstructor;
 /**
  * Looks like a WebSocket, and is a conversation with the leader.
  *

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { WebSocketConstructor } from './environment.js';
+import type { Timers, WebSocketConstructor } from './environment.js';
 import type { TabMessage } from './tab.js';
 export type HubOptions = {
     WebSocket: WebSocketConstructor;
@@ -11,17 +11,21 @@ export type HubOptions = {
      * Reaches every tab, this one included.
      */
     tell: (message: TabMessage) => void;
+    timers: Timers;
+    now: () => number;
     /**
      * Calls back when a tab is closed.
      */
     gone: (tab: string, callback: () => void) => void;
 };
-/** @import { WebSocketConstructor } from './environment.js' */
+/** @import { Timers, WebSocketConstructor } from './environment.js' */
 /** @import { TabMessage } from './tab.js' */
 /**
  * @typedef {object} HubOptions
  * @property {WebSocketConstructor} WebSocket
  * @property {(message: TabMessage) => void} tell Reaches every tab, this one included.
+ * @property {Timers} timers
+ * @property {() => number} now
  * @property {(tab: string, callback: () => void) => void} gone Calls back when a tab is closed.
  */
 /**

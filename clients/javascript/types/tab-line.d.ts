@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { WebSocketLike } from './environment.js';
+import { TabLane } from './tab-lane.js';
+import type { Timers, WebSocketLike } from './environment.js';
 import type { WireMessage } from './message.js';
 import type { Since } from './position.js';
 import type { TabMessage } from './tab.js';
@@ -22,6 +23,10 @@ export type Channel = {
      */
     since: Since | null;
     subscribed: boolean;
+    /**
+     * The socket that has it.
+     */
+    lane: TabLane;
 };
 export type Request = {
     socket: string;
@@ -32,7 +37,8 @@ export type Request = {
  * A connection to the server, and the sockets of tabs that it stands for.
  *
  * To the server it looks like one client: channels are subscribed once, and left with the last
- * tab that listens. A tab that comes with a position of its own makes the hub subscribe anew from
+ * tab that listens. When one socket has as many channels as it may have, another one is opened for
+ * more. A tab that comes with a position of its own makes the hub subscribe anew from
  * there; the others drop by offset what they have already.
  */
 export declare class TabLine {
@@ -41,14 +47,18 @@ export declare class TabLine {
     sockets: Set<string>;
     /**
      * @param {object} options
-     * @param {WebSocketLike} options.socket
+     * @param {() => WebSocketLike} options.open Opens a socket.
      * @param {(message: Omit<TabMessage, 'from'>) => void} options.tell
      * @param {() => void} options.ended
+     * @param {Timers} options.timers
+     * @param {() => number} options.now
      */
-    constructor({ socket, tell, ended }: {
-        socket: WebSocketLike;
+    constructor(options: {
+        open: () => WebSocketLike;
         tell: (message: Omit<TabMessage, 'from'>) => void;
         ended: () => void;
+        timers: Timers;
+        now: () => number;
     });
     /** @param {string} socket */
     join(socket: string): void;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { WebSocketConstructor } from './environment.js';
+import type { Timers, WebSocketConstructor } from './environment.js';
 import type { SharedSocket } from './shared-socket.js';
 export type TabMessage = {
     kind: 'open' | 'send' | 'close' | 'opened' | 'message' | 'closed' | 'error' | 'leader';
@@ -25,7 +25,7 @@ export type TabMessage = {
     code?: number;
     reason?: string;
 };
-/** @import { WebSocketConstructor } from './environment.js' */
+/** @import { Timers, WebSocketConstructor } from './environment.js' */
 /** @import { SharedSocket } from './shared-socket.js' */
 /**
  * A message between tabs. `to` is absent where it concerns everybody.
@@ -50,8 +50,12 @@ export declare class Tab {
      * @param {WebSocketConstructor} WebSocket
      * @param {LockManager} locks
      * @param {typeof BroadcastChannel} Channel
+     * @param {{ timers: Timers, now: () => number }} clock
      */
-    constructor(name: string, WebSocket: WebSocketConstructor, locks: LockManager, Channel: typeof BroadcastChannel);
+    constructor(name: string, WebSocket: WebSocketConstructor, locks: LockManager, Channel: typeof BroadcastChannel, clock: {
+        timers: Timers;
+        now: () => number;
+    });
     /**
      * @param {SharedSocket} socket
      * @returns {string}

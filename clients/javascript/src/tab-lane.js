@@ -1,0 +1,128 @@
+/**
+ * A socket to the server that tabs share.
+ *
+ * @module
+ */
+
+import { Deadline } from './deadline.js';
+import { randomId } from './random-id.js';
+
+/** @import { Timers, WebSocketLike } from './environment.js' */
+/** @import { WireMessage } from './message.js' */
+
+/** The channels that a server allows to one connection. */
+const CHANNELS = 100;
+
+/** A line that says nothing for so long after a question is dead, in milliseconds. */
+const SILENT_MS = 15_000;
+
+/** The shortest pause after messages were dropped, in milliseconds. */
+const LEAST_PAUSE_MS = 250;
+
+/**
+ * One of the sockets of a shared connection: it has some of the channels.
+ */
+export class TabLane {
+  /** The channels that it has, or was asked for. @type {Set<string>} */
+  channels = new Set();
+  /** How many it can have. */
+  capacity = CHANNELS;
+  #socket;
+  #now;
+  /** What waits until it is open. @type {string[]} */
+  #unsent = [];
+  /** Those that were left, and the server has not confirmed it. @type {Set<string>} */
+  #leaving = new Set();
+  #pause;
+  /** When it was asked for a sign of life that has not come. @type {number | null} */
+  #pingedAt = null;
+
+  /**
+   * @param {WebSocketLike} socket
+   * @param {{ timers: Timers, now: () => number }} options
+   */
+  constructor(socket, { timers, now }) {
+    this.#socket = socket;
+    this.#now = now;
+    this.#pause = new Deadline(timers);
+    socket.addEventListener('open', () => {
+      for (const text of this.#unsent.splice(0)) socket.send(text);
+    });
+  }
+
+  get isOpen() {
+    return this.#socket.readyState === 1;
+  }
+
+  /** Whether another channel may be asked for. */
+  get hasRoom() {
+    return this.channels.size + this.#leaving.size < this.capacity;
+  }
+
+  /** @param {string} text */
+  send(text) {
+    if (this.isOpen) this.#socket.send(text);
+    else if (this.#socket.readyState === 0) this.#unsent.push(text);
+  }
+
+  /** @param {WireMessage} request */
+  subscribe(request) {
+    this.channels.add(request['channel']);
+    this.send(JSON.stringify(request));
+  }
+
+  /** @param {string} channel */
+  unsubscribe(channel) {
+    this.channels.delete(channel);
+    this.#leaving.add(channel);
+    this.send(JSON.stringify({ type: 'unsubscribe', channel }));
+  }
+
+  /**
+   * Asks for a sign of life.
+   *
+   * @param {boolean} byTab Whether a tab asks on this socket anyway.
+   * @returns {boolean} Whether there was one since it was last asked, as far as one was due.
+   */
+  ping(byTab) {
+    if (this.isSilentFor(SILENT_MS)) return false;
+    if (this.#pingedAt === null && this.isOpen) {
+      this.#pingedAt = this.#now();
+      if (!byTab) this.send(JSON.stringify({ type: 'ping', id: randomId() }));
+    }
+    return true;
+  }
+
+  /**
+   * Whether nothing was heard for so long after a question.
+   *
+   * @param {number} ms
+   */
+  isSilentFor(ms) {
+    return this.#pingedAt !== null && this.#now() - this.#pingedAt >= ms;
+  }
+
+  /**
+   * Something came.
+   *
+   * @param {WireMessage | null} message
+   * @param {() => void} resumed Called when the server takes messages again, after it has dropped some.
+   */
+  heard(message, resumed) {
+    this.#pingedAt = null;
+    if (message?.type === 'unsubscribed') this.#leaving.delete(message['channel']);
+    if (message?.type !== 'error' || !(message['retryAfterMs'] >= 0)) return;
+    this.#pause.start(Math.max(message['retryAfterMs'], LEAST_PAUSE_MS), () => {
+      for (const channel of [...this.#leaving]) {
+        if (this.channels.has(channel)) this.#leaving.delete(channel);
+        else this.unsubscribe(channel);
+      }
+      resumed();
+    });
+  }
+
+  close() {
+    this.#pause.clear();
+    this.#socket.close(1000);
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * A socket to the server that tabs share.
+ *
+ * @module
+ */
+import type { Timers, WebSocketLike } from './environment.js';
+import type { WireMessage } from './message.js';
+/**
+ * One of the sockets of a shared connection: it has some of the channels.
+ */
+export declare class TabLane {
+    #private;
+    /** The channels that it has, or was asked for. @type {Set<string>} */
+    channels: Set<string>;
+    /** How many it can have. */
+    capacity: number;
+    /**
+     * @param {WebSocketLike} socket
+     * @param {{ timers: Timers, now: () => number }} options
+     */
+    constructor(socket: WebSocketLike, { timers, now }: {
+        timers: Timers;
+        now: () => number;
+    });
+    get isOpen(): boolean;
+    /** Whether another channel may be asked for. */
+    get hasRoom(): boolean;
+    /** @param {string} text */
+    send(text: string): void;
+    /** @param {WireMessage} request */
+    subscribe(request: WireMessage): void;
+    /** @param {string} channel */
+    unsubscribe(channel: string): void;
+    /**
+     * Asks for a sign of life.
+     *
+     * @param {boolean} byTab Whether a tab asks on this socket anyway.
+     * @returns {boolean} Whether there was one since it was last asked, as far as one was due.
+     */
+    ping(byTab: boolean): boolean;
+    /**
+     * Whether nothing was heard for so long after a question.
+     *
+     * @param {number} ms
+     */
+    isSilentFor(ms: number): boolean;
+    /**
+     * Something came.
+     *
+     * @param {WireMessage | null} message
+     * @param {() => void} resumed Called when the server takes messages again, after it has dropped some.
+     */
+    heard(message: WireMessage | null, resumed: () => void): void;
+    close(): void;
+}
