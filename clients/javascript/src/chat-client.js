@@ -23,6 +23,8 @@ import { TypingUsers } from './typing.js';
  * @property {string} [server] Address of the server. Default: where the page came from;
  *   without a page, `ws://localhost:3000`.
  * @property {number} [maxReconnectAttempts] Default 5.
+ * @property {number} [patienceMs] How long attempts go on at least, in milliseconds: the five are spread
+ *   over this time. Default 22,000.
  * @property {number} [typingExpiryMs] How long a user counts as typing after last saying so,
  *   in milliseconds. Default 6,000.
  * @property {number} [typingRepeatMs] How often, in milliseconds, `sendTyping(true)` repeats
@@ -102,10 +104,12 @@ export class ChatClient extends Client {
       typingExpiryMs = 6_000,
       typingRepeatMs = 3_000,
       maxReconnectAttempts = 5,
+      // The guide's own class tries for 15 seconds, and a deploy may take 20.
+      patienceMs = 22_000,
     } = options;
     super(
       (present) => this.#since(endpointAddress(server, ['chat', this.roomId], present)),
-      { ...options, maxReconnectAttempts, token },
+      { ...options, maxReconnectAttempts, patienceMs, token },
     );
     checkOptions(typingExpiryMs > 0 && typingRepeatMs >= 0);
     this.introduces = true;

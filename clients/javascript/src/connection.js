@@ -11,6 +11,7 @@ import { Deadline } from './deadline.js';
 import { Emitter } from './emitter.js';
 import { findWebSocket, resolveEnvironment } from './environment.js';
 import { ClientError, checkOptions } from './errors.js';
+import { refusalOf } from './handshake.js';
 import { watchPlatform } from './wake.js';
 
 /** @import { BackoffOptions } from './backoff.js' */
@@ -36,6 +37,8 @@ import { watchPlatform } from './wake.js';
  * @property {string | string[]} [protocols] Subprotocols to offer. Default: none.
  * @property {number} [maxReconnectAttempts] Attempts in a row that may fail before the client
  *   gives up. Default: `Infinity`.
+ * @property {number} [patienceMs] How long attempts go on at least, in milliseconds, where their
+ *   number is limited: they are spread over this time. Default 0; `ChatClient` 22,000.
  * @property {BackoffOptions} [backoff] Waits between attempts.
  * @property {number} [connectTimeoutMs] How long one attempt may take, the function that gives
  *   the address included, in milliseconds. Default 10,000.
@@ -118,6 +121,7 @@ export class Connection extends Emitter {
   #backoff;
   #connectTimeoutMs;
   #minUptimeMs;
+  #patienceMs;
 
   /** @type {State} */
   #state = 'closed';
@@ -133,7 +137,13 @@ export class Connection extends Emitter {
   #failures = 0;
   /** The time at which the connection was opened; `Infinity`: not yet. */
   #openedAt = Infinity;
+  /** The address of the present attempt. */
+  #dialled = '';
   #offline = false;
+  /** The time of the first failure of those that are counted. */
+  #lostAt = 0;
+  /** The question why a handshake failed. @type {AbortController | null} */
+  #inquiry = null;
   /** The server's wish for the next wait, in milliseconds. @type {number | null} */
   #advice = null;
   /** True while the present wait is the server's wish. */
@@ -165,8 +175,11 @@ export class Connection extends Emitter {
       maxReconnectAttempts = Infinity,
       connectTimeoutMs = 10_000,
       minUptimeMs = 5_000,
+      patienceMs = 0,
     } = options;
-    checkOptions(maxReconnectAttempts >= 0 && connectTimeoutMs > 0 && minUptimeMs >= 0);
+    checkOptions(
+      maxReconnectAttempts >= 0 && connectTimeoutMs > 0 && minUptimeMs >= 0 && patienceMs >= 0,
+    );
     if (typeof address === 'function') {
       this.#address = address;
     } else {
@@ -178,6 +191,7 @@ export class Connection extends Emitter {
     this.#backoff = backoffOptions(options.backoff);
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#minUptimeMs = minUptimeMs;
+    this.#patienceMs = patienceMs;
     this.maxReconnectAttempts = maxReconnectAttempts;
     this.#WebSocket = options.WebSocket;
     this.environment = resolveEnvironment(options);
@@ -242,22 +256,44 @@ export class Connection extends Emitter {
    */
   attemptReconnect() {
     if (!this.#waiting || this.#timer.set) return;
+    const { random, now } = this.environment;
+    const advice = this.#advice;
     // A user on a train should not use up the attempts in a tunnel. They do go on: the
-    // platform may be wrong, and a server on this machine needs no network.
-    if (!this.#offline) {
-      if (this.reconnectAttempts >= this.maxReconnectAttempts) {
+    // platform may be wrong, and a server on this machine needs no network. And a server that says
+    // when to come back is there.
+    const counts = !this.#offline && advice === null;
+    if (counts) {
+      if (this.reconnectAttempts === 0) this.#lostAt = now();
+      const max = this.maxReconnectAttempts;
+      const isPatient = max > 0 && now() - this.#lostAt < this.#patienceMs;
+      if (this.reconnectAttempts >= max && !isPatient) {
         this.fail('attempts-exhausted');
         return;
       }
-      this.reconnectAttempts += 1;
+      this.reconnectAttempts = Math.min(this.reconnectAttempts + 1, max);
     }
-    const advice = this.#advice;
     this.#advice = null;
     this.#advised = advice !== null;
     const delayMs =
-      advice ?? backoffDelay(this.#failures++, this.#backoff, this.environment.random);
+      advice ??
+      Math.max(
+        backoffDelay(this.#failures++, this.#backoff, random),
+        counts ? this.#patientDelay() : 0,
+      );
     this.#timer.start(delayMs, () => this.#open('retry'));
     this.emit('retry', { attempt: this.reconnectAttempts, delayMs });
+  }
+
+  /**
+   * The wait with which the last attempt does not come too early, if there are only so many. The
+   * first ones come soon: most losses are short.
+   */
+  #patientDelay() {
+    const { random, now } = this.environment;
+    const share = this.reconnectAttempts / this.maxReconnectAttempts;
+    // Not all clients at the same moment.
+    const due = this.#patienceMs * share ** 3 * (1 + random() / 4);
+    return this.#lostAt + due - now();
   }
 
   /**
@@ -387,10 +423,11 @@ export class Connection extends Emitter {
     let socket;
     try {
       const attempt = this.#attempt;
+      this.#dialled = webSocketAddress(address);
       this.addressTaken(address);
       if (attempt !== this.#attempt) return;
       const Socket = /** @type {WebSocketConstructor} */ (this.#WebSocket);
-      socket = new Socket(webSocketAddress(address), this.#protocols);
+      socket = new Socket(this.#dialled, this.#protocols);
     } catch (error) {
       this.fail('misconfigured', { error: asError(error) });
       return;
@@ -434,10 +471,45 @@ export class Connection extends Emitter {
     /** @type {Details} */
     const details = { code, closeReason: text, ...(error && { error }) };
     this.advise(/reconnect after (\d+) ms/.exec(text)?.[1]);
-    if (reason !== 'unauthorized') {
-      this.lose(this.#state === 'connecting' ? 'connect-failed' : reason, details);
-    } else {
+    if (reason === 'unauthorized') {
       this.#tokenEnded(reason, details);
+    } else if (this.#state === 'connecting') {
+      this.lose('connect-failed', details);
+      void this.#inquire();
+    } else {
+      this.lose(reason, details);
+    }
+  }
+
+  /** Asks why the handshake failed, and heeds the answer while the next attempt is waited for. */
+  async #inquire() {
+    const { fetch } = this.environment;
+    const failures = this.#failures;
+    // Ever less often: where it is the line, there is nothing to be learnt.
+    if (!fetch || !this.#waiting || this.#offline || (failures & (failures - 1)) !== 0) return;
+    const attempt = this.#attempt;
+    this.#inquiry = new AbortController();
+    const refusal = await refusalOf(fetch, this.#dialled, this.#inquiry.signal);
+    if (!refusal || attempt !== this.#attempt || !this.#waiting) return;
+    const { code, message, retryAfterMs } = refusal;
+    const error = new ClientError('refused', String(message), { cause: refusal });
+    if (TOKEN_CODES.has(code)) {
+      if (typeof this.token !== 'function' || this.#tokenRefused) this.fail('unauthorized', { error });
+      else {
+        this.#tokenRefused = true;
+        this.#change(this.#state, 'token-refused', { error });
+      }
+    } else if (FINAL_CODES.has(code)) {
+      this.fail('refused', { error });
+    } else {
+      this.#change(this.#state, 'refused', { error });
+      if (retryAfterMs === undefined || attempt !== this.#attempt || !this.#waiting) return;
+      // The server is there: the attempt that it prescribes is none of those that are counted.
+      this.advise(retryAfterMs);
+      this.reconnectAttempts = Math.max(0, this.reconnectAttempts - 1);
+      this.#failures -= 1;
+      this.#timer.clear();
+      this.attemptReconnect();
     }
   }
 
@@ -493,6 +565,7 @@ export class Connection extends Emitter {
   #release() {
     this.#timer.clear();
     this.#attempt += 1;
+    this.#inquiry?.abort();
     this.#openedAt = Infinity;
     this.admitted = false;
     const socket = this.#socket;
@@ -557,6 +630,12 @@ export class Connection extends Emitter {
     if (this.#state === 'connecting' || this.#state === 'connected') this.lose(reason);
   }
 }
+
+/** @type {ReadonlySet<unknown>} */
+const TOKEN_CODES = new Set(['authentication-required', 'invalid-token', 'token-expired']);
+
+/** Refusals that coming back does not change. @type {ReadonlySet<unknown>} */
+const FINAL_CODES = new Set(['forbidden', 'invalid-name', 'not-found']);
 
 /** No server may keep its clients away for longer than this. */
 const LONGEST_ADVICE_MS = 300_000;

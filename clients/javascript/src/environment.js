@@ -47,6 +47,8 @@ import { ClientError } from './errors.js';
  * @property {() => number} [now] A time in milliseconds that only rises, also where the clock is
  *   set: for durations. Default: `performance.now`.
  * @property {() => number} [date] The time in milliseconds since 1970. Default: `Date.now`.
+ * @property {typeof globalThis.fetch | null} [fetch] Asks the server why a handshake failed. Default: the
+ *   platform's own. `null`: nobody asks.
  * @property {() => number} [random] Uniform in [0, 1). Default: `Math.random`.
  * @property {Page | null} [page] What becomes visible and hidden. Default: the document, where
  *   there is one. `null`: none.
@@ -67,10 +69,12 @@ export function resolveEnvironment({
   now = () => performance.now(),
   date = Date.now,
   random = Math.random,
+  // Browsers refuse it as a method of another object.
+  fetch = globalThis.fetch ? (...args) => globalThis.fetch(...args) : null,
   network = platformNetwork(),
   page = globalThis.document ?? null,
 } = {}) {
-  return { timers, now, date, random, network, page };
+  return { timers, now, date, random, fetch, network, page };
 }
 
 /**

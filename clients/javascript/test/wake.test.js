@@ -141,7 +141,7 @@ describe('a server that says when to come back', () => {
       const { w, client } = connected();
       const retries = record(client, 'retry');
       tell(w.socket);
-      assert.deepEqual(retries, [{ attempt: 1, delayMs: 7_000 }]);
+      assert.deepEqual(retries, [{ attempt: 0, delayMs: 7_000 }]);
       w.clock.advance(6_999);
       assert.equal(w.sockets.length, 1);
       w.clock.advance(1);

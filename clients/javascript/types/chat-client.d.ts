@@ -21,6 +21,11 @@ export type OwnChatOptions = {
      */
     maxReconnectAttempts?: number;
     /**
+     * How long attempts go on at least, in milliseconds: the five are spread
+     * over this time. Default 22,000.
+     */
+    patienceMs?: number;
+    /**
      * How long a user counts as typing after last saying so,
      * in milliseconds. Default 6,000.
      */
@@ -73,6 +78,8 @@ export type Recovered = {
  * @property {string} [server] Address of the server. Default: where the page came from;
  *   without a page, `ws://localhost:3000`.
  * @property {number} [maxReconnectAttempts] Default 5.
+ * @property {number} [patienceMs] How long attempts go on at least, in milliseconds: the five are spread
+ *   over this time. Default 22,000.
  * @property {number} [typingExpiryMs] How long a user counts as typing after last saying so,
  *   in milliseconds. Default 6,000.
  * @property {number} [typingRepeatMs] How often, in milliseconds, `sendTyping(true)` repeats

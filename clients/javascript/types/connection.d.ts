@@ -25,6 +25,11 @@ export type OwnOptions = {
      */
     maxReconnectAttempts?: number;
     /**
+     * How long attempts go on at least, in milliseconds, where their
+     * number is limited: they are spread over this time. Default 0; `ChatClient` 22,000.
+     */
+    patienceMs?: number;
+    /**
      * Waits between attempts.
      */
     backoff?: BackoffOptions;
@@ -97,6 +102,8 @@ export type ConnectionEvents = {
  * @property {string | string[]} [protocols] Subprotocols to offer. Default: none.
  * @property {number} [maxReconnectAttempts] Attempts in a row that may fail before the client
  *   gives up. Default: `Infinity`.
+ * @property {number} [patienceMs] How long attempts go on at least, in milliseconds, where their
+ *   number is limited: they are spread over this time. Default 0; `ChatClient` 22,000.
  * @property {BackoffOptions} [backoff] Waits between attempts.
  * @property {number} [connectTimeoutMs] How long one attempt may take, the function that gives
  *   the address included, in milliseconds. Default 10,000.

@@ -38,6 +38,11 @@ export type EnvironmentOptions = {
      */
     date?: () => number;
     /**
+     * Asks the server why a handshake failed. Default: the
+     * platform's own. `null`: nobody asks.
+     */
+    fetch?: typeof globalThis.fetch | null;
+    /**
      * Uniform in [0, 1). Default: `Math.random`.
      */
     random?: () => number;
@@ -89,6 +94,8 @@ export type Environment = Required<Omit<EnvironmentOptions, 'WebSocket'>>;
  * @property {() => number} [now] A time in milliseconds that only rises, also where the clock is
  *   set: for durations. Default: `performance.now`.
  * @property {() => number} [date] The time in milliseconds since 1970. Default: `Date.now`.
+ * @property {typeof globalThis.fetch | null} [fetch] Asks the server why a handshake failed. Default: the
+ *   platform's own. `null`: nobody asks.
  * @property {() => number} [random] Uniform in [0, 1). Default: `Math.random`.
  * @property {Page | null} [page] What becomes visible and hidden. Default: the document, where
  *   there is one. `null`: none.
@@ -102,7 +109,7 @@ export type Environment = Required<Omit<EnvironmentOptions, 'WebSocket'>>;
  * @param {EnvironmentOptions} [options]
  * @returns {Environment}
  */
-export declare function resolveEnvironment({ timers, now, date, random, network, page, }?: EnvironmentOptions): Environment;
+export declare function resolveEnvironment({ timers, now, date, random, fetch, network, page, }?: EnvironmentOptions): Environment;
 /**
  * The WebSocket to connect with. It is looked for when somebody connects, and not before: a page
  * that is rendered on a server makes clients there that never connect.

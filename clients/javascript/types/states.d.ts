@@ -46,6 +46,8 @@ export declare const Reason: Readonly<{
     CloseCalled: "close-called";
     /** Disconnected: the connection could not be opened. */
     ConnectFailed: "connect-failed";
+    /** Disconnected or failed: the server refuses the handshake; the `error` says why. */
+    Refused: "refused";
     /** Disconnected: the connection did not open in time. */
     ConnectTimeout: "connect-timeout";
     /** Disconnected: the function that gives the address failed. */

@@ -39,6 +39,7 @@ const WORDS = Object.freeze({
   [Reason.Offline]: 'This device has no network.',
   [Reason.Asleep]: 'This page was asleep.',
   [Reason.ConnectFailed]: 'The server cannot be reached.',
+  [Reason.Refused]: 'The server refuses this connection.',
   [Reason.ConnectTimeout]: 'The server does not answer.',
   [Reason.NoAnswer]: 'The server does not answer.',
   [Reason.NoAddress]: 'There is no way to sign in at the moment.',
