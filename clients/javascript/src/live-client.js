@@ -68,7 +68,7 @@ export class LiveClient extends Client {
   constructor(token, options = {}) {
     const { server = defaultServer(), path = 'live' } = options;
     const address = (/** @type {MaybeToken} */ present) =>
-      endpointAddress(server, path.split('/'), present);
+      endpointAddress(server, path.replace(/^\/+|\/+$/g, '').split('/'), present);
     super(address, { ...options, token });
     this.introduces = true;
     // A server that cannot be addressed is told here, and not first by a state.

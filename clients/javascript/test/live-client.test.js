@@ -27,6 +27,10 @@ test('it connects to another endpoint where it is told so', () => {
   const w = world();
   new LiveClient('jwt', { ...w.options, path: 'inspect/tail' }).connect();
   assert.equal(w.socket.url, 'ws://localhost:3000/inspect/tail?token=jwt');
+  for (const path of ['/inspect/tail', 'inspect/tail/', '/inspect/tail/']) {
+    new LiveClient('jwt', { ...w.options, path }).connect();
+    assert.equal(w.socket.url, 'ws://localhost:3000/inspect/tail?token=jwt');
+  }
   assert.throws(() => new LiveClient('jwt', { ...w.options, path: '/' }), { code: 'invalid-address' });
 });
 
