@@ -83,6 +83,8 @@ export class ChatClient extends Client {
   roomId;
 
   #members = new Members();
+  /** @type {ChatMessage[]} */
+  #messages = [];
   /** The position in the room that was entered last. */
   #position = new Position();
   #positionRoom = '';
@@ -136,6 +138,16 @@ export class ChatClient extends Client {
    */
   get users() {
     return this.#members.list();
+  }
+
+  /**
+   * The newest messages that came, oldest first: those of the last `room-history` and what was said
+   * since, 500 at most.
+   *
+   * @returns {ChatMessage[]}
+   */
+  get recentMessages() {
+    return [...this.#messages];
   }
 
   /**
@@ -306,12 +318,13 @@ export class ChatClient extends Client {
     const missed = this.#position.resume(/** @type {any} */ (history));
     this.requests.support(this.#position.since !== null);
     this.#track(history);
+    const messages = Array.isArray(history['messages']) ? history['messages'] : [];
     if (typeof missed !== 'number') {
+      this.#messages = messages.slice(-KEPT);
       this.#tell(missed);
       return true;
     }
     this.emit('recovered', { missed, users: this.users });
-    const messages = Array.isArray(history['messages']) ? history['messages'] : [];
     for (const message of messages) {
       if (message?.type === 'chat-message' && this.accept(message)) this.deliver(message);
     }
@@ -329,7 +342,10 @@ export class ChatClient extends Client {
    * @param {string} address
    */
   #since(address) {
-    if (this.#positionRoom !== this.roomId) this.#position = new Position();
+    if (this.#positionRoom !== this.roomId) {
+      this.#position = new Position();
+      this.#messages = [];
+    }
     this.#positionRoom = this.roomId;
     const { since } = this.#position;
     if (!since) return address;
@@ -369,11 +385,16 @@ export class ChatClient extends Client {
         else if (user) this.#typing.stop(user);
         break;
       case 'chat-message':
+        this.#messages.push(/** @type {ChatMessage} */ (message));
+        if (this.#messages.length > KEPT) this.#messages.shift();
         if (user) this.#typing.stop(user);
         break;
     }
   }
 }
+
+/** The number of messages that are kept for who looks later. */
+const KEPT = 500;
 
 /**
  * @param {unknown} users

@@ -116,17 +116,23 @@ export function usePresence(live, channel) {
  * A room: its messages, its members, and who is typing.
  *
  * @param {ChatClient} chat
- * @param {{ limit?: number }} [options] `limit`: how many messages are kept. Default 500.
+ * @param {{ limit?: number }} [options] `limit`: how many messages are shown. Default 500, which is
+ *   the most.
  * @returns {{ messages: readonly ChatMessage[], users: readonly User[], typing: readonly User[] }}
  */
 export function useChat(chat, { limit = 500 } = {}) {
-  const [messages, setMessages] = useState(/** @type {readonly ChatMessage[]} */ ([]));
+  const [messages, setMessages] = useState(/** @type {readonly ChatMessage[]} */ (chat.recentMessages.slice(-limit)));
   const [users, setUsers] = useState(/** @type {readonly User[]} */ (chat.users));
   const [typing, setTyping] = useState(/** @type {readonly User[]} */ (chat.typingUsers));
   useEffect(() => {
+    // What came before this component did, and between its rendering and this.
+    const show = () => setMessages(chat.recentMessages.slice(-limit));
+    show();
+    setUsers(chat.users);
+    setTyping(chat.typingUsers);
     const stops = [
-      chat.on('room-history', (history) => setMessages(history.messages.slice(-limit))),
-      chat.on('chat-message', (message) => setMessages((before) => [...before, message].slice(-limit))),
+      chat.on('room-history', show),
+      chat.on('chat-message', show),
       chat.on('users', setUsers),
       chat.on('typing-users', setTyping),
     ];

@@ -241,6 +241,40 @@ describe('members', () => {
   }
 });
 
+describe('the messages that came', () => {
+  test('are those of the history and what was said since, 500 at most', () => {
+    const { w, chat } = inRoom();
+    assert.deepEqual(chat.recentMessages, []);
+    w.socket.receive({ type: 'room-history', messages: [said(1, ada, 'a')], users: [ada], epoch: 'e', offset: 1 });
+    w.socket.receive({ ...said(2, bob, 'b'), offset: 2 });
+    w.socket.receive({ ...said(2, bob, 'b'), offset: 2 });
+    assert.deepEqual(chat.recentMessages.map(({ text }) => text), ['a', 'b']);
+    chat.recentMessages.push('mine');
+    w.socket.end(1006);
+    w.clock.advance(250);
+    w.socket.open();
+    const missed = [{ ...said(3, ada, 'c'), offset: 3 }];
+    w.socket.receive({ type: 'room-history', messages: missed, users: [ada], epoch: 'e', offset: 3, recovered: true });
+    assert.deepEqual(chat.recentMessages.map(({ text }) => text), ['a', 'b', 'c']);
+    for (let n = 4; n <= 600; n += 1) w.socket.receive({ ...said(n, ada, `n${n}`), offset: n });
+    assert.deepEqual([chat.recentMessages.length, chat.recentMessages[0].id, chat.recentMessages.at(-1).id], [500, 101, 600]);
+  });
+
+  test('are replaced by a history that replaces what is shown, and forgotten with the room', () => {
+    const { w, chat } = inRoom();
+    w.socket.receive({ type: 'room-history', messages: [said(1, ada, 'a')], users: [ada], epoch: 'e', offset: 1 });
+    w.socket.end(1006);
+    w.clock.advance(250);
+    w.socket.open();
+    w.socket.receive({ type: 'room-history', messages: [said(9, ada, 'z')], users: [ada], epoch: 'f', offset: 9, recovered: false, reason: 'epoch' });
+    assert.deepEqual(chat.recentMessages.map(({ text }) => text), ['z']);
+    chat.disconnect();
+    chat.roomId = 'other';
+    chat.connect();
+    assert.deepEqual(chat.recentMessages, []);
+  });
+});
+
 describe('typing', () => {
   test('is announced again after three seconds, also when the clock is set back meanwhile', () => {
     const { w, chat } = inRoom();

@@ -157,6 +157,24 @@ test('usePresence lists who is there', async () => {
   assert.equal(page.text(), 'ada');
 });
 
+test('useChat has what came before its component did', async () => {
+  const { w, settle } = setting();
+  const chat = new ChatClient('hall', 'ada', w.options);
+  chat.handleMessage = () => {};
+  chat.connect();
+  await settle();
+  void chat.say('early');
+  await settle();
+  const page = await render(() => {
+    const { messages, users } = useChat(chat);
+    return `${messages.map(({ text }) => text).join(' ')} / ${users.map(({ id }) => id).join(' ')}`;
+  });
+  assert.equal(page.text(), 'early / ada');
+  void chat.say('late');
+  await settle();
+  assert.equal(page.text(), 'early late / ada');
+});
+
 test('useChat has the messages, members and limits of a room', async () => {
   const { w, settle } = setting();
   const page = await render(() => {

@@ -141,6 +141,13 @@ export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
      */
     get users(): User[];
     /**
+     * The newest messages that came, oldest first: those of the last `room-history` and what was said
+     * since, 500 at most.
+     *
+     * @returns {ChatMessage[]}
+     */
+    get recentMessages(): ChatMessage[];
+    /**
      * The others who are typing.
      *
      * @returns {User[]}

@@ -68,7 +68,8 @@ export declare function usePresence(live: LiveClient, channel: string): readonly
  * A room: its messages, its members, and who is typing.
  *
  * @param {ChatClient} chat
- * @param {{ limit?: number }} [options] `limit`: how many messages are kept. Default 500.
+ * @param {{ limit?: number }} [options] `limit`: how many messages are shown. Default 500, which is
+ *   the most.
  * @returns {{ messages: readonly ChatMessage[], users: readonly User[], typing: readonly User[] }}
  */
 export declare function useChat(chat: ChatClient, { limit }?: {
