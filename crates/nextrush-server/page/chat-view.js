@@ -9,7 +9,7 @@ import { ReadMarks } from './read-marks.js';
 import { Room } from './room.js';
 import { RoomList } from './rooms.js';
 import { DEFAULT_ROOM, formatRoute } from './route.js';
-import { displayName, sameUser, userKey } from './user.js';
+import { displayName, onRename, sameUser, userKey } from './user.js';
 
 /**
  * @typedef {import('./user.js').User} User
@@ -63,6 +63,7 @@ export class ChatView {
   /** How many of them came while nobody was looking. */
   #unreadPrivates = 0;
   #isDrawingMembers = false;
+  #isRenaming = false;
 
   /**
    * @param {HTMLElement} root
@@ -108,6 +109,7 @@ export class ChatView {
         }),
     );
     document.addEventListener('visibilitychange', () => this.look());
+    onRename(() => this.#renamed());
     // Another tab has read something.
     addEventListener('storage', () => this.#showUnread());
   }
@@ -317,6 +319,20 @@ export class ChatView {
   /** @param {Room} room */
   #showEmpty(room) {
     this.#messages.showEmpty(room.timeline.items.length === 0 && room.unsent.drafts.length === 0);
+  }
+
+  /** Somebody who is shown has another name from now on. */
+  #renamed() {
+    if (this.#isRenaming) return;
+    this.#isRenaming = true;
+    // What is being drawn just now is finished first.
+    requestAnimationFrame(() => {
+      this.#isRenaming = false;
+      if (!this.#room) return;
+      this.#messages.grow(this.#room.timeline.items);
+      this.#showMembers(this.#room);
+      this.#showTyping(this.#room.client.typingUsers);
+    });
   }
 
   /** Many may come at once, as after a restart: the list is drawn once for all of them. */

@@ -6,7 +6,7 @@ import { Change, PostBoard } from './post-board.js';
 import { PostCard } from './post-card.js';
 import { PostForm } from './post-form.js';
 import { formatRoute } from './route.js';
-import { displayName } from './user.js';
+import { displayName, onRename } from './user.js';
 
 /**
  * @typedef {import('./posts-api.js').Post} Post
@@ -56,6 +56,11 @@ export class LiveView {
     this.#empty = part(root, 'posts-empty');
     this.#announcement = part(root, 'live-announcement');
     this.#form = new PostForm(part(root, 'post-form'), 'post', (draft) => this.#create(draft));
+    onRename(() =>
+      requestAnimationFrame(() => {
+        for (const card of this.#cards.values()) card.renamed();
+      }),
+    );
   }
 
   /**

@@ -85,6 +85,11 @@ export class PostCard {
     if (this.#editing && post.version > this.#editing.version) this.#warn(post);
   }
 
+  /** Its author has another name from now on. */
+  renamed() {
+    this.#render();
+  }
+
   /** Lights the card up for a moment. */
   highlight() {
     delete this.element.dataset.fresh;

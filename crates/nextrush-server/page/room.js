@@ -1,4 +1,5 @@
 import { ChatClient, Outbox, Presence, Reason, State } from '/client/index.js';
+import { presenceChannel } from './presence-channel.js';
 import { failureWords, isOfToken, refusalWords } from './refusal.js';
 import { Roster } from './roster.js';
 import { Timeline } from './timeline.js';
@@ -75,8 +76,7 @@ export class Room {
       maxReconnectAttempts: Infinity,
       outbox: new Outbox(`${userKey(self.id)} in ${name}`),
     });
-    // An encoded name has no separators, which channels with presence cannot have.
-    this.#presence = new Presence(live, `presence-${encodeURIComponent(name)}`);
+    this.#presence = new Presence(live, presenceChannel(name));
     this.#listen();
   }
 

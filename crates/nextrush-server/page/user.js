@@ -1,3 +1,5 @@
+import { Names } from './names.js';
+
 /**
  * Who somebody is, as the server says it, and how the page shows it.
  *
@@ -25,16 +27,30 @@ export function sameUser(a, b) {
   return userKey(a) === userKey(b);
 }
 
+/** Those who want to know that somebody is called by another name than before. @type {Set<() => void>} */
+const listeners = new Set();
+
+const names = new Names(() => {
+  for (const listener of listeners) listener();
+});
+
 /**
- * The name to show: what stands before the `@`, since nobody calls a colleague
- * by a whole address. The address stays available as a tooltip.
+ * The name to show, by which nobody is taken for somebody else that the page has shown. The address
+ * stays available as a tooltip.
  *
  * @param {User} user
  */
 export function displayName(user) {
-  const email = user.email ?? '';
-  const name = email.split('@', 1)[0]?.trim();
-  return name || String(user.id);
+  return names.of(user);
+}
+
+/**
+ * Calls back when somebody that was shown is called by another name from now on.
+ *
+ * @param {() => void} listener
+ */
+export function onRename(listener) {
+  listeners.add(listener);
 }
 
 /**
