@@ -8,6 +8,7 @@ import { MessageList } from './messages.js';
 import { ReadMarks } from './read-marks.js';
 import { Room } from './room.js';
 import { RoomList } from './rooms.js';
+import { countWords } from './roster.js';
 import { DEFAULT_ROOM, formatRoute } from './route.js';
 import { displayName, onRename, sameUser, userKey } from './user.js';
 
@@ -347,9 +348,8 @@ export class ChatView {
 
   /** @param {Room} room */
   #showMembers(room) {
-    const { size } = room.roster;
-    this.#members.show(room.people, this.#self);
-    setText(this.#memberCount, size === 0 ? '' : size === 1 ? '1 member' : `${size} members`);
+    this.#members.show(room.people, this.#self, room.isJoined);
+    setText(this.#memberCount, countWords(room.roster.size, room.isJoined));
   }
 
   /** @param {User[]} users */

@@ -1,5 +1,5 @@
 import { avatar } from './avatar.js';
-import { el, icon } from './dom.js';
+import { el, icon, setAttribute } from './dom.js';
 import { dayAndTime } from './time.js';
 import { displayName, sameUser } from './user.js';
 
@@ -20,8 +20,11 @@ export class MemberList {
   /**
    * @param {import('./roster.js').Person[]} people
    * @param {import('./user.js').User} self
+   * @param {boolean} isCurrent whether they are those who are there, and not those of a lost connection
    */
-  show(people, self) {
+  show(people, self, isCurrent) {
+    this.#list.toggleAttribute('data-stale', !isCurrent);
+    setAttribute(this.#list, 'aria-label', !isCurrent && 'Members when the connection was lost');
     const focused = this.#list.querySelector('button:focus')?.closest('li')?.dataset.userId;
     this.#list.replaceChildren(...people.map((person) => this.#entry(person, self)));
     // Somebody who walks the list by keyboard keeps the place when another one comes in.

@@ -96,6 +96,11 @@ export class Room {
     return this.roster.withDevices(this.#presence.members);
   }
 
+  /** Whether the connection stands, and the members are those who are there. */
+  get isJoined() {
+    return this.#wasJoined;
+  }
+
   /** How many messages of others were said since the room was last read. */
   get unread() {
     const mark = this.#marks.get(this.name);
@@ -212,7 +217,10 @@ export class Room {
       if (!isOfToken(refusal)) events.failed(this, refusalWords(refusal));
     });
     client.on('state', ({ state }) => {
-      if (state !== State.Connected) this.#wasJoined = false;
+      if (state === State.Connected || !this.#wasJoined) return;
+      this.#wasJoined = false;
+      // Who is there now, nobody knows.
+      events.members(this);
     });
     this.#presence.on('change', () => events.members(this));
   }

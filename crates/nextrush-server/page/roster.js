@@ -89,6 +89,18 @@ export class Roster {
 }
 
 /**
+ * How many members there are, in words. Without a connection nobody knows.
+ *
+ * @param {number} size
+ * @param {boolean} isCurrent whether the list is that of the present connection
+ */
+export function countWords(size, isCurrent) {
+  if (size === 0) return '';
+  if (!isCurrent) return 'Members unknown';
+  return size === 1 ? '1 member' : `${size} members`;
+}
+
+/**
  * @param {import('/client/index.js').PresenceMember['devices'][number]} device
  * @returns {KnownDevice}
  */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Roster } from '../../page/roster.js';
+import { Roster, countWords } from '../../page/roster.js';
 import { ada, grace } from './people.js';
 
 test('a person with two sockets is one person with two devices', () => {
@@ -60,4 +60,12 @@ test('people are listed by name, wherever they came', () => {
   const roster = new Roster();
   roster.reset([grace, ada]);
   assert.deepEqual(roster.withDevices().map(({ user }) => user), [ada, grace]);
+});
+
+test('members are counted while there is a connection, and nobody is called present without one', () => {
+  assert.equal(countWords(0, true), '');
+  assert.equal(countWords(1, true), '1 member');
+  assert.equal(countWords(7, true), '7 members');
+  assert.equal(countWords(7, false), 'Members unknown');
+  assert.equal(countWords(0, false), '');
 });
