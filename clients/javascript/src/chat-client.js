@@ -284,6 +284,15 @@ export class ChatClient extends Client {
    * @override
    * @protected
    */
+  get expectant() {
+    // The history comes unasked.
+    return true;
+  }
+
+  /**
+   * @override
+   * @protected
+   */
   place() {
     return endpointAddress(this.#server, ['chat', String(this.roomId)], null);
   }

@@ -287,6 +287,8 @@ export class Client extends Connection {
     requests.opened();
     if (requests.supported) this.#begin();
     else if (requests.held) this.#askWho();
+    // Perhaps nothing will come by which the server would show what it can do: it is asked then.
+    if (this.introduces && requests.supported === null) this.pulse.start();
   }
 
   #askWho() {
@@ -425,10 +427,19 @@ export class Client extends Connection {
       // Whatever the answer is, it shows that the connection lives.
       this.#probe = this.requests.newId();
       this.send({ type: 'ping', id: this.#probe });
-    } else if (this.requests.supported === null) {
+    } else if (this.requests.supported === null && !this.#greeted) {
       this.greet();
     }
-    return !!this.requests.supported;
+    return this.requests.supported ?? this.expectant;
+  }
+
+  /**
+   * True while something is to come from any server, whether or not it answers by `id`.
+   *
+   * @protected
+   */
+  get expectant() {
+    return false;
   }
 
   /** @param {unknown} id */

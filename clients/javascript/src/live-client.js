@@ -166,8 +166,14 @@ export class LiveClient extends Client {
     // Before the requests, whose effects may be heard on these channels.
     for (const [channel, entry] of this.#entries) this.#ask(channel, entry);
     super.opened();
-    // Perhaps nothing will come by which the server would show what it can do: it is asked then.
-    if (this.requests.supported === null) this.pulse.start();
+  }
+
+  /**
+   * @override
+   * @protected
+   */
+  get expectant() {
+    return this.#owed.length > 0;
   }
 
   /**

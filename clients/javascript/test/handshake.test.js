@@ -162,7 +162,7 @@ describe('a chat client without a server', () => {
     chat.handleMessage = () => {};
     chat.connect();
     w.socket.open();
-    w.clock.advance(60_000);
+    w.clock.advance(10_000);
     const lost = w.clock.now();
     w.socket.end(1006);
     const times = [];
@@ -207,7 +207,7 @@ describe('a chat client without a server', () => {
     chat.handleMessage = () => {};
     chat.connect();
     w.socket.open();
-    w.clock.advance(60_000);
+    w.clock.advance(10_000);
     w.socket.receive({ type: 'reconnect', afterMs: 4_000 });
     w.socket.end(1012);
     assert.equal(chat.reconnectAttempts, 0);

@@ -95,6 +95,21 @@ describe('a line that dies silently', () => {
     assert.equal(pings() - before, 3);
   });
 
+  test('before anything came over it is left too', () => {
+    const w = linkedWorld(new ContractServer());
+    const live = new LiveClient('ada', w.options);
+    live.subscribe('news');
+    const chat = new ChatClient('hall', 'ada', w.options);
+    chat.handleMessage = () => {};
+    live.connect();
+    chat.connect();
+    for (const socket of w.links) socket.open();
+    assert.deepEqual([live.state, chat.state], ['connected', 'connected']);
+    w.clock.advance(60_000);
+    assert.notEqual(live.reason, 'opened');
+    assert.notEqual(chat.reason, 'opened');
+  });
+
   test('of a client that is subscribed to nothing is left too', () => {
     const w = linkedWorld(new ContractServer());
     const live = new LiveClient('ada', w.options);

@@ -222,6 +222,11 @@ export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
      * @override
      * @protected
      */
+    protected get expectant(): boolean;
+    /**
+     * @override
+     * @protected
+     */
     protected place(): string;
     /**
      * @override

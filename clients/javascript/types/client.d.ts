@@ -248,6 +248,12 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      */
     protected addressTaken(address: string): void;
     /**
+     * True while something is to come from any server, whether or not it answers by `id`.
+     *
+     * @protected
+     */
+    protected get expectant(): boolean;
+    /**
      * True while the server takes no messages, as there were too many.
      *
      * @protected

@@ -107,6 +107,11 @@ export declare class LiveClient extends Client<LiveMessages> {
      * @override
      * @protected
      */
+    protected get expectant(): boolean;
+    /**
+     * @override
+     * @protected
+     */
     protected released(): void;
     /**
      * @override
