@@ -28,8 +28,8 @@ import { expiryOf, lifetimeOf, refreshDelay, userKey, userOf } from './token.js'
  *   is due, in milliseconds; then it counts as lost. Default 15,000.
  * @property {number} [requestLimit] How many requests may wait for their answers. Default 100.
  * @property {number} [repeatWindowMs] How long after it first went out a request may be
- *   repeated, in milliseconds. Shorter than the server remembers answers, which is two minutes.
- *   Default 110,000.
+ *   repeated, in milliseconds. Shorter than the server remembers answers. Default: ten seconds less
+ *   than the server says, or 110,000.
  * @property {UserId} [user] The id of the user whose requests these are. Default: as the token says
  *   (its claim `id` or `sub`), or else the server.
  * @property {RequestStore} [outbox] Where requests outlive the page, as `new Outbox(name)`.
@@ -100,6 +100,7 @@ export class Client extends Connection {
   pulse;
 
   #answerTimeoutMs;
+  #repeatWindowMs;
   /** The longest message that the server takes. */
   #size = new SizeLimit();
   /** The time to replace the token. */
@@ -137,14 +138,15 @@ export class Client extends Connection {
       requestTimeoutMs = outbox ? Infinity : 30_000,
       answerTimeoutMs = 15_000,
       requestLimit = 100,
-      repeatWindowMs = 110_000,
+      repeatWindowMs,
     } = options;
     checkOptions(
-      requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && repeatWindowMs >= 0,
+      requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && (repeatWindowMs ?? 0) >= 0,
     );
     this.#user = userKey(options.user);
     if (typeof address === 'string') this.#place = placeOf(address);
     this.#answerTimeoutMs = answerTimeoutMs;
+    this.#repeatWindowMs = repeatWindowMs;
     this.pulse = new Pulse({
       environment: this.environment,
       answerMs: answerTimeoutMs,
@@ -165,7 +167,7 @@ export class Client extends Connection {
       fits: (text) => this.#size.fits(text),
       limit: requestLimit,
       timeoutMs: requestTimeoutMs,
-      windowMs: repeatWindowMs,
+      windowMs: repeatWindowMs ?? 110_000,
       store: outbox,
       restored: (restored) => this.emit('restored', restored),
       unidentified: () => this.#askWho(),
@@ -244,7 +246,7 @@ export class Client extends Connection {
     const user = typeof token === 'string' ? userOf(token) : undefined;
     // A function is expected to go on with the same user, until it does not.
     const last = token === this.#tokenSource ? this.requests.scope.user : undefined;
-    return { place: this.place(), user: this.#user ?? user ?? last };
+    return { place: this.place(), user: this.#user ?? user ?? last, source: token };
   }
 
   /**
@@ -341,7 +343,7 @@ export class Client extends Connection {
       this.emit('fault', new ClientError('invalid-message', 'no JSON object'));
       return;
     }
-    if (message.type !== 'error') this.admitted = true;
+    if (message.type !== 'error' || ACCEPTED.has(message['code'])) this.admitted = true;
     // The close frame that follows says the same, but intermediaries may swallow it.
     if (message.type === 'reconnect') this.advise(message['afterMs']);
     const { id, retryAfterMs } = message;
@@ -389,7 +391,11 @@ export class Client extends Connection {
    * @param {string} address
    */
   addressTaken(address) {
-    this.requests.enter({ place: placeOf(address), user: this.#user ?? this.#tokenUser });
+    this.requests.enter({
+      place: placeOf(address),
+      user: this.#user ?? this.#tokenUser,
+      source: this.#tokenSource,
+    });
   }
 
   /**
@@ -421,7 +427,7 @@ export class Client extends Connection {
     if (!this.#greeted) this.greet();
   }
 
-  /** @returns {boolean} Whether the server is known to answer. */
+  /** @returns {boolean | null} Whether something is to come; `null`: the server answers nobody. */
   #ask() {
     if (this.requests.supported) {
       // Whatever the answer is, it shows that the connection lives.
@@ -430,7 +436,7 @@ export class Client extends Connection {
     } else if (this.requests.supported === null && !this.#greeted) {
       this.greet();
     }
-    return this.requests.supported ?? this.expectant;
+    return this.requests.supported === false ? null : this.requests.supported || this.expectant;
   }
 
   /**
@@ -508,6 +514,7 @@ export class Client extends Connection {
     }
     this.pulse.intervalMs = hello['pingIntervalMs'];
     this.#size.told(hello['maxMessageBytes']);
+    this.requests.remembers(hello['windowMs'], this.#repeatWindowMs);
     this.requests.refuseTooLarge();
   }
 
@@ -550,6 +557,9 @@ export class Client extends Connection {
     }
   }
 }
+
+/** The ends of connections whose tokens were accepted. @type {ReadonlySet<unknown>} */
+const ACCEPTED = new Set(['token-expired', 'disconnected']);
 
 /** The server's time is that for one message; more than one may be due. */
 const LEAST_PAUSE_MS = 250;

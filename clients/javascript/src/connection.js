@@ -152,6 +152,8 @@ export class Connection extends Emitter {
   #tokenRefused = false;
   /** @type {MaybeToken} */
   #token;
+  /** When it was given, by both clocks: either may not count sleep. */
+  #tokenTimes = [0, 0];
   /** The token with which the server last ended a connection. @type {MaybeToken} */
   #endedToken;
   /**
@@ -405,14 +407,21 @@ export class Connection extends Emitter {
       if (current()) this.#withoutAddress(error);
     };
     // Nothing is awaited that is there already: `socket` is then set when `connect` returns.
-    soon(this.askToken, failed, (token) => {
-      if (!current()) return;
-      this.#token = token;
-      this.tokenTaken(token);
-      soon(() => this.#address(token), failed, (address) => {
-        if (current()) this.#dial(address);
+    const ask = () => {
+      const source = this.token;
+      soon(this.askToken, failed, (token) => {
+        if (!current()) return;
+        // It was replaced meanwhile, perhaps by that of somebody else.
+        if (this.token !== source) return ask();
+        this.#token = token;
+        this.#tokenTimes = this.#times;
+        this.tokenTaken(token);
+        soon(() => this.#address(token), failed, (address) => {
+          if (current()) this.#dial(address);
+        });
       });
-    });
+    };
+    ask();
   }
 
   /**
@@ -523,7 +532,9 @@ export class Connection extends Emitter {
     // A token that was accepted has expired, or an operator ended the connection: that is no refusal,
     // however often it happens, unless the function has nothing new to give.
     const stale = this.#token === this.#endedToken && !this.#lasted;
-    const refused = !(this.#lasted || this.admitted) || stale;
+    // Asleep during a handshake, a machine comes with a token that has expired on the way.
+    const late = this.#times.some((time, i) => time - Number(this.#tokenTimes[i]) > FRESH_MS);
+    const refused = !(this.#lasted || this.admitted || late) || stale;
     this.#endedToken = this.#token;
     if (typeof this.token !== 'function' || (refused && this.#tokenRefused)) {
       this.fail(reason, details);
@@ -532,6 +543,11 @@ export class Connection extends Emitter {
     // It may have expired on the way; a second refusal in a row is meant.
     this.lose('token-refused', details);
     this.#tokenRefused = refused;
+  }
+
+  get #times() {
+    const { now, date } = this.environment;
+    return [now(), date()];
   }
 
   /** True if the connection is no short one. */
@@ -636,6 +652,9 @@ const TOKEN_CODES = new Set(['authentication-required', 'invalid-token', 'token-
 
 /** Refusals that coming back does not change. @type {ReadonlySet<unknown>} */
 const FINAL_CODES = new Set(['forbidden', 'invalid-name', 'not-found']);
+
+/** A token that was given longer ago may have expired before it was used. */
+const FRESH_MS = 15_000;
 
 /** No server may keep its clients away for longer than this. */
 const LONGEST_ADVICE_MS = 300_000;

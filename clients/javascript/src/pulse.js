@@ -12,8 +12,8 @@ import { Deadline } from './deadline.js';
  * @typedef {object} PulseOptions
  * @property {Pick<Environment, 'timers' | 'now' | 'page'>} environment
  * @property {number} answerMs How long the other side may be silent while an answer is due.
- * @property {() => boolean} ask Sends a question, and tells whether the other side is known to
- *   answer.
+ * @property {() => boolean | null} ask Sends a question, and tells whether something is to come;
+ *   `null`: never, as the other side does not answer.
  * @property {() => boolean} waiting Tells whether an answer is due.
  * @property {() => void} lost Called when the other side was silent for too long.
  */
@@ -89,7 +89,9 @@ export class Pulse {
     if (silentMs < this.#quietMs && environment.page?.visibilityState !== 'hidden') {
       this.#beat.start(this.#quietMs - silentMs, () => this.#ask());
     } else {
-      if (ask()) this.expect();
+      const due = ask();
+      if (due) this.expect();
+      else if (due !== null) this.start();
     }
   }
 

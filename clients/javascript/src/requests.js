@@ -29,6 +29,7 @@ import { randomId } from './random-id.js';
  * @typedef {object} Scope
  * @property {string | undefined} place
  * @property {string | undefined} user
+ * @property {unknown} [source] Where the token comes from, which tells users apart before they are known.
  */
 
 /**
@@ -58,6 +59,7 @@ import { randomId } from './random-id.js';
  * @property {Deadline} expiry
  * @property {RequestStore | null} store
  * @property {boolean} repeat
+ * @property {unknown} [source] Where the token came from when the request was made.
  * @property {boolean} restored Whether it is of an earlier page.
  * @property {number} [sentOn] The connection on which it last went out.
  * @property {number} [sentAt] When it first went out, by the time that only rises.
@@ -169,6 +171,7 @@ export class Requests {
       ...known(scope),
     };
     const { pending, reply } = this.#wait(stored, text, { timeoutMs, repeat, restored: false });
+    pending.source = scope.source;
     if (!this.#dispatch(pending)) save(pending);
     return reply;
   }
@@ -182,8 +185,9 @@ export class Requests {
   enter(scope) {
     this.#scope = scope;
     this.#identified = false;
-    for (const { stored } of this.#pending.values()) {
-      if (!fits(stored, scope)) this.#giveUp(stored);
+    for (const { stored, restored, source } of this.#pending.values()) {
+      const isOthers = !restored && stored.user === undefined && source !== scope.source;
+      if (isOthers || !fits(stored, scope)) this.#giveUp(stored);
     }
     this.#adopt();
     this.#load();
@@ -287,16 +291,20 @@ export class Requests {
   /** Sends what was not sent on this connection. */
   #flush() {
     if (this.#reading || this.held) return;
-    const { windowMs } = this.#options;
     for (const pending of this.#pending.values()) {
-      const { id, sentAt } = pending.stored;
-      if (pending.sentOn === this.#connection) continue;
-      if (sentAt !== undefined && !(pending.repeat && this.#age(pending) < windowMs)) {
-        this.#settle(id)?.reject(new ClientError('unconfirmed', 'perhaps executed'));
-      } else {
-        this.#dispatch(pending);
-      }
+      if (pending.sentOn !== this.#connection) this.#resend(pending, pending.repeat);
     }
+  }
+
+  /**
+   * The server has told for how long it remembers answers.
+   *
+   * @param {unknown} ms
+   * @param {number} [wantedMs] What the application wants.
+   */
+  remembers(ms, wantedMs = Infinity) {
+    // What is sent takes its time to arrive.
+    if (Number(ms) > 0) this.#options.windowMs = Math.min(wantedMs, Number(ms) - UNDER_WAY_MS);
   }
 
   /** The limit of the server is known better: what is larger is not sent, or not again. */
@@ -308,7 +316,22 @@ export class Requests {
 
   /** Some were dropped on the way: what has no answer goes out again, on the same connection. */
   repeat() {
-    for (const pending of this.#pending.values()) this.#dispatch(pending);
+    for (const pending of this.#pending.values()) this.#resend(pending);
+  }
+
+  /**
+   * Sends a request, unless the server may have forgotten that it was sent before.
+   *
+   * @param {Pending} pending
+   * @param {boolean} [repeat] Whether one that was sent may be sent again.
+   */
+  #resend(pending, repeat = true) {
+    const { id, sentAt } = pending.stored;
+    if (sentAt === undefined || (repeat && this.#age(pending) < this.#options.windowMs)) {
+      this.#dispatch(pending);
+    } else {
+      this.#settle(id)?.reject(unsent(sentAt));
+    }
   }
 
   /** @param {unknown} id */
@@ -443,6 +466,9 @@ function requestText(id, message) {
   }
 }
 
+/** How long a message may be under way. */
+const UNDER_WAY_MS = 10_000;
+
 /**
  * @param {Scope} scope
  * @returns {Partial<{ place: string, user: string }>} What is known of it.
@@ -480,7 +506,8 @@ function unsupported() {
 
 /** @param {Pending} pending */
 function save({ store, stored }) {
-  store?.put(stored).catch(forget);
+  // What a store does not know to have gone out, it must not have: it would be repeated as new.
+  store?.put(stored).catch(() => store.remove(stored.id).catch(forget));
 }
 
 /** A store that fails makes a request forgettable, not impossible. */

@@ -110,6 +110,18 @@ describe('a line that dies silently', () => {
     assert.notEqual(chat.reason, 'opened');
   });
 
+  test('is left within a minute after something is asked for, where nothing was before', () => {
+    const w = linkedWorld(new ContractServer());
+    const live = new LiveClient('ada', w.options);
+    live.connect();
+    w.links[0].open();
+    w.clock.advance(300_000);
+    assert.equal(live.state, 'connected', 'perhaps the server has nothing to say');
+    live.subscribe('news');
+    w.clock.advance(60_000);
+    assert.notEqual(live.reason, 'opened');
+  });
+
   test('of a client that is subscribed to nothing is left too', () => {
     const w = linkedWorld(new ContractServer());
     const live = new LiveClient('ada', w.options);

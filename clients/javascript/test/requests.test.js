@@ -141,6 +141,36 @@ describe('a request', () => {
     assert.equal(await outcome(sent), 'open');
   });
 
+  test('is not repeated after a pause either, when the server may have forgotten it', async () => {
+    const { w, client } = connected({ requestTimeoutMs: Infinity });
+    const sent = client.request({ type: 'sent' });
+    w.socket.receive({ type: 'error', code: 'rate-limited', message: 'Rate limit exceeded', retryAfterMs: 110_000 });
+    w.clock.advance(110_000);
+    assert.equal(await outcome(sent), 'unconfirmed');
+    assert.equal(w.socket.sent.length, 1);
+  });
+
+  for (const [told, wanted, window] of [[60_000, undefined, 50_000], [600_000, undefined, 590_000], [600_000, 20_000, 20_000], ['long', undefined, 110_000]]) {
+    test(`is repeated for ${window} ms by a server that remembers for ${told}${wanted ? `, and an application that wants ${wanted}` : ''}`, async () => {
+      const options = { requestTimeoutMs: Infinity, ...(wanted && { repeatWindowMs: wanted }) };
+      const { w, client } = connected(options);
+      client.request({ type: 'first' });
+      w.socket.receive({ type: 'ack', id: w.socket.sent[0].id });
+      w.socket.receive({ type: 'hello', id: w.socket.hellos[0].id, windowMs: told });
+      const early = client.request({ type: 'early' });
+      w.network.dispatchEvent(new Event('offline'));
+      w.clock.advance(window - 1);
+      w.network.dispatchEvent(new Event('online'));
+      w.socket.open();
+      assert.equal(await outcome(early), 'open');
+      w.network.dispatchEvent(new Event('offline'));
+      w.clock.advance(1);
+      w.network.dispatchEvent(new Event('online'));
+      w.socket.open();
+      assert.equal(await outcome(early), 'unconfirmed');
+    });
+  }
+
   test('is not repeated when the server may have forgotten it', async () => {
     const { w, client } = connected({ requestTimeoutMs: Infinity });
     const sent = client.request({ type: 'sent' });
@@ -405,6 +435,24 @@ describe('the outbox', () => {
     assert.deepEqual(w.socket.sent.map(({ type }) => type), ['good']);
     assert.equal(await outcome(restored[0].reply), 'invalid-message');
     assert.deepEqual([...store.stored.keys()], ['good']);
+  });
+
+  test('forgets a request of which it could not keep that it went out, lest it is repeated as new', async () => {
+    const store = memoryStore();
+    const w = world();
+    const client = new Client(ADDRESS, { ...w.options, outbox: store });
+    client.request({ type: 'a' }).catch(() => {});
+    await settled();
+    assert.equal(store.stored.size, 1);
+    store.put = async () => {
+      throw new Error('full');
+    };
+    client.connect();
+    await settled();
+    w.socket.open();
+    await settled();
+    assert.equal(w.socket.sent.length, 1);
+    assert.equal(store.stored.size, 0);
   });
 
   test('that cannot be read is a fault, and the client goes on without it', async () => {

@@ -201,6 +201,19 @@ describe('without an outbox, what waits', () => {
     assert.deepEqual([...server.executed.keys()], ['of bob']);
   });
 
+  test('for a user whom only the token function knows is not said by that of another function', async () => {
+    const { server, settle, room, fate } = setting();
+    const chat = room('hall', async () => jwt({ id: 'ada' }));
+    const said = kept(chat.say('of ada'));
+    chat.connect();
+    const meanwhile = kept(chat.say('of ada too'));
+    chat.token = async () => jwt({ id: 'bob' });
+    await settle();
+    assert.deepEqual([await fate(said), await fate(meanwhile)], ['unsent', 'unsent']);
+    assert.equal(await fate(chat.say('of bob')), 'done');
+    assert.deepEqual(server.said.map(({ text, by }) => [text, by]), [['of bob', 'bob']]);
+  });
+
   test('and went out is unconfirmed when the user is another one', async () => {
     const { w, settle, room, fate } = setting();
     const chat = room('hall', jwt({ id: 'ada' }));

@@ -251,6 +251,47 @@ describe('a token function', () => {
     }
   });
 
+  test('is asked after each end that shows that its token was accepted, also before anything else came', async () => {
+    const w = world();
+    const live = new LiveClient(() => jwt({ n: w.sockets.length }), w.options);
+    const retries = record(live, 'retry');
+    live.connect();
+    for (const code of ['disconnected', 'token-expired', 'disconnected', 'token-expired']) {
+      w.socket.open();
+      w.socket.receive({ type: 'error', code, message: 'Gone' });
+      w.socket.end(1008, 'Gone');
+      assert.equal(live.reason, 'token-refused');
+      w.clock.advance(retries.at(-1).delayMs);
+    }
+  });
+
+  for (const [how, sleep] of [
+    ['and its clocks go on', (clock) => clock.sleep(600_000)],
+    ['and one of its clocks stands still', (clock) => clock.doze(600_000)],
+  ]) {
+    test(`is asked again for a machine that slept during its handshakes, ${how}`, () => {
+      const w = world();
+      const live = new LiveClient(() => jwt({ n: w.sockets.length }), w.options);
+      live.connect();
+      for (let i = 0; i < 4; i += 1) {
+        sleep(w.clock);
+        w.socket.open();
+        w.socket.end(1008, 'Invalid token');
+        assert.equal(live.reason, 'token-refused');
+        live.connect();
+      }
+    });
+  }
+
+  test('that was replaced while it was asked is not used', async () => {
+    const w = world();
+    const live = new LiveClient(async () => 'old', w.options);
+    live.connect();
+    live.token = async () => 'new';
+    await settled();
+    assert.deepEqual(w.sockets.map(({ url }) => new URL(url).searchParams.get('token')), ['new']);
+  });
+
   test('that has only the token with which the server ends each connection at once ends the client', async () => {
     const w = world();
     const live = new LiveClient(() => 'stale', w.options);

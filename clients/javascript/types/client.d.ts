@@ -29,8 +29,8 @@ export type OwnOptions = {
     requestLimit?: number;
     /**
      * How long after it first went out a request may be
-     * repeated, in milliseconds. Shorter than the server remembers answers, which is two minutes.
-     * Default 110,000.
+     * repeated, in milliseconds. Shorter than the server remembers answers. Default: ten seconds less
+     * than the server says, or 110,000.
      */
     repeatWindowMs?: number;
     /**
@@ -79,8 +79,8 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
  *   is due, in milliseconds; then it counts as lost. Default 15,000.
  * @property {number} [requestLimit] How many requests may wait for their answers. Default 100.
  * @property {number} [repeatWindowMs] How long after it first went out a request may be
- *   repeated, in milliseconds. Shorter than the server remembers answers, which is two minutes.
- *   Default 110,000.
+ *   repeated, in milliseconds. Shorter than the server remembers answers. Default: ten seconds less
+ *   than the server says, or 110,000.
  * @property {UserId} [user] The id of the user whose requests these are. Default: as the token says
  *   (its claim `id` or `sub`), or else the server.
  * @property {RequestStore} [outbox] Where requests outlive the page, as `new Outbox(name)`.

@@ -11,10 +11,10 @@ export type PulseOptions = {
      */
     answerMs: number;
     /**
-     * Sends a question, and tells whether the other side is known to
-     * answer.
+     * Sends a question, and tells whether something is to come;
+     * `null`: never, as the other side does not answer.
      */
-    ask: () => boolean;
+    ask: () => boolean | null;
     /**
      * Tells whether an answer is due.
      */
@@ -29,8 +29,8 @@ export type PulseOptions = {
  * @typedef {object} PulseOptions
  * @property {Pick<Environment, 'timers' | 'now' | 'page'>} environment
  * @property {number} answerMs How long the other side may be silent while an answer is due.
- * @property {() => boolean} ask Sends a question, and tells whether the other side is known to
- *   answer.
+ * @property {() => boolean | null} ask Sends a question, and tells whether something is to come;
+ *   `null`: never, as the other side does not answer.
  * @property {() => boolean} waiting Tells whether an answer is due.
  * @property {() => void} lost Called when the other side was silent for too long.
  */

@@ -26,6 +26,10 @@ export type StoredRequest = {
 export type Scope = {
     place: string | undefined;
     user: string | undefined;
+    /**
+     * Where the token comes from, which tells users apart before they are known.
+     */
+    source?: unknown;
 };
 export type RequestStore = {
     /**
@@ -62,6 +66,10 @@ export type Pending = {
     expiry: Deadline;
     store: RequestStore | null;
     repeat: boolean;
+    /**
+     * Where the token came from when the request was made.
+     */
+    source?: unknown;
     /**
      * Whether it is of an earlier page.
      */
@@ -132,6 +140,7 @@ export type RequestsOptions = {
  * @typedef {object} Scope
  * @property {string | undefined} place
  * @property {string | undefined} user
+ * @property {unknown} [source] Where the token comes from, which tells users apart before they are known.
  */
 /**
  * A place where requests outlive the page. `Outbox` is one.
@@ -158,6 +167,7 @@ export type RequestsOptions = {
  * @property {Deadline} expiry
  * @property {RequestStore | null} store
  * @property {boolean} repeat
+ * @property {unknown} [source] Where the token came from when the request was made.
  * @property {boolean} restored Whether it is of an earlier page.
  * @property {number} [sentOn] The connection on which it last went out.
  * @property {number} [sentAt] When it first went out, by the time that only rises.
@@ -220,6 +230,13 @@ export declare class Requests {
     identify(user?: string): void;
     /** There is a connection: everything goes out that has no answer yet. */
     opened(): void;
+    /**
+     * The server has told for how long it remembers answers.
+     *
+     * @param {unknown} ms
+     * @param {number} [wantedMs] What the application wants.
+     */
+    remembers(ms: unknown, wantedMs?: number): void;
     /** The limit of the server is known better: what is larger is not sent, or not again. */
     refuseTooLarge(): void;
     /** Some were dropped on the way: what has no answer goes out again, on the same connection. */

@@ -19,12 +19,17 @@ export class ContractServer {
   #devices = 0;
   /** How often each text was said: what the application on the server executed. */
   executed = new Map();
+  /** What was said, with by whom and where. */
+  said = [];
+  /** How many connections were ended for a message that was too long. */
+  tooBig = 0;
 
   /** True for a server that knows neither `hello` nor `ping`. */
   #old;
   /** The longest message that it takes, in bytes. */
   #limit;
   #userOfToken;
+  #now;
   /** False for a server whose errors have no codes. */
   #codes;
   /** How many channels a connection may have. */
@@ -34,7 +39,8 @@ export class ContractServer {
   /** What it tells about itself. */
   #told;
 
-  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {}, userOfToken = idOf, channelLimit = 100, busy = null, codes = true } = {}) {
+  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {}, userOfToken = idOf, channelLimit = 100, busy = null, codes = true, now = () => 0 } = {}) {
+    this.#now = now;
     this.#codes = codes;
     this.#channelLimit = channelLimit;
     this.#busy = busy;
@@ -51,8 +57,8 @@ export class ContractServer {
   connect(url, connection) {
     const { pathname, searchParams } = new URL(url, 'ws://server');
     const token = searchParams.get('token');
-    if (!token || token === 'bad') {
-      connection.send({ type: 'error', code: 'invalid-token', message: 'Invalid token' });
+    if (!token || token === 'bad' || expiryOf(token) <= this.#now()) {
+      connection.send(this.#coded({ type: 'error', code: 'invalid-token', message: 'Invalid token' }));
       connection.close(1008, 'Invalid token');
       return { receive() {}, ended() {} };
     }
@@ -79,6 +85,12 @@ export class ContractServer {
   get channels() {
     const [session] = this.#sessions;
     return [...(session?.channels ?? [])];
+  }
+
+  /** The channels that the connections of a user have which are in no room, or in that one. */
+  channelsOf(id, room) {
+    const theirs = [...this.#sessions].filter(({ user, room: other }) => user.id === id && other === room);
+    return theirs.flatMap(({ channels }) => [...channels]);
   }
 
   publish(channel, data) {
@@ -126,6 +138,22 @@ export class ContractServer {
       this.#leave(session);
       session.close(code, reason);
     }
+  }
+
+  /** Ends the connections whose tokens have expired. */
+  expire() {
+    for (const session of [...this.#sessions]) if (expiryOf(session.token) <= this.#now()) this.#refuse(session, 'token-expired', 'Token expired');
+  }
+
+  /** An operator ends all connections of somebody. */
+  disconnect(id) {
+    for (const session of [...this.#sessions]) if (session.user.id === id) this.#refuse(session, 'disconnected', 'Disconnected');
+  }
+
+  #refuse(session, code, message) {
+    session.send(this.#coded({ type: 'error', code, message }));
+    this.#leave(session);
+    session.close(1008, message);
   }
 
   /** Each client is told its own time to come back. */
@@ -182,6 +210,7 @@ export class ContractServer {
       return;
     }
     if (Buffer.byteLength(JSON.stringify(message)) > this.#limit) {
+      this.tooBig += 1;
       this.#leave(session);
       session.close(1009, '');
       return;
@@ -189,8 +218,8 @@ export class ContractServer {
     const { id } = message;
     const key = `${JSON.stringify(session.user.id)} ${id}`;
     const known = id === undefined ? undefined : this.#answers.get(key);
-    if (known) {
-      session.send(known);
+    if (known && this.#now() - known.at <= REMEMBERED_MS) {
+      session.send(known.reply);
       return;
     }
     const answer = this.#execute(session, message);
@@ -199,7 +228,7 @@ export class ContractServer {
     } else {
       const reply = { ...(this.#coded(answer?.natural) ?? { type: 'ack', ...answer?.ack }), id };
       // What belongs to a connection is asked for again on the next one, under another name.
-      if (!answer?.natural) this.#answers.set(key, reply);
+      if (!answer?.natural) this.#answers.set(key, { reply, at: this.#now() });
       session.send(reply);
     }
     for (const later of answer?.after ?? []) session.send(later);
@@ -222,6 +251,7 @@ export class ContractServer {
       case 'chat': {
         this.executed.set(message.text, (this.executed.get(message.text) ?? 0) + 1);
         const { room, user } = session;
+        this.said.push({ text: message.text, by: user.id, room });
         const said = this.#append(room, { type: 'chat-message', text: message.text, user, timestamp: NOW });
         said.id = said.offset;
         for (const other of this.#sessions) if (other.room === room) other.send(said);
@@ -253,13 +283,16 @@ export class ContractServer {
         this.#changed(channel, { updated: [session.member] });
         return {};
       case 'hello':
-        return this.#old ? UNKNOWN : { natural: { type: 'hello', user: session.user, version: '1', time: NOW, ...this.#told } };
+        return this.#old ? UNKNOWN : { natural: { type: 'hello', user: session.user, version: '1', time: new Date(this.#now()).toISOString(), ...this.#told } };
       case 'ping':
         return this.#old ? UNKNOWN : { natural: { type: 'pong' } };
       case 'refresh':
         if (message.token === 'bad') return { natural: { type: 'error', code: 'invalid-token', message: 'Invalid token' } };
-        session.refreshed = message.token;
-        return { natural: { type: 'refreshed', expiresAt: new Date(message.token === 'short' ? 0 : LATE).toISOString() } };
+        if (expiryOf(message.token) <= this.#now()) {
+          return { natural: { type: 'error', code: 'invalid-token', message: 'Invalid token' } };
+        }
+        session.token = message.token;
+        return { natural: { type: 'refreshed', expiresAt: new Date(Math.min(LATE, expiryOf(message.token))).toISOString() } };
       default:
         return UNKNOWN;
     }
@@ -329,6 +362,18 @@ export class ContractServer {
   }
 }
 
+/** The server answers repeats for so long. */
+const REMEMBERED_MS = 120_000;
+
+/** When a token expires, in milliseconds; those without claims never do. */
+function expiryOf(token) {
+  try {
+    return JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString()).exp * 1000 || Infinity;
+  } catch {
+    return Infinity;
+  }
+}
+
 const NOW = '2026-01-31T09:05:07.123Z';
 const UNKNOWN = { natural: { type: 'error', code: 'unknown-type', message: 'Unknown message type' } };
 const LATE = Date.parse('2100-01-01');
@@ -365,7 +410,6 @@ class Session {
   channels = new Set();
   room = null;
   data = undefined;
-  refreshed = null;
 
   constructor(connection, token, id, device) {
     this.connection = connection;

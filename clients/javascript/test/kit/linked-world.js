@@ -39,6 +39,9 @@ export function linkedWorld(server) {
 }
 
 class LinkedSocket extends FakeSocket {
+  /** True when nothing is delivered any more, and neither end is told. */
+  silent = false;
+
   /** What lies on the wire, as functions that deliver it. */
   #up = [];
   #down = [];
@@ -82,6 +85,7 @@ class LinkedSocket extends FakeSocket {
   }
 
   wires() {
+    if (this.silent) return [];
     return [this.#up, this.#down]
       .filter((wire) => wire.length > 0)
       .map((wire) => () => wire.shift()());

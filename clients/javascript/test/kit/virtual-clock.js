@@ -7,6 +7,7 @@ export class VirtualClock {
   #timers = new Map();
 
   #offset = 0;
+  #dozed = 0;
   /** How many timers led to the present call, each set by the one before. */
   #chain = 0;
   /** How many were ever set. */
@@ -45,6 +46,15 @@ export class VirtualClock {
   get pending() {
     return this.#timers.size;
   }
+
+  /** Lets the machine sleep, and the time that only rises stand still, as on some platforms. */
+  doze(ms) {
+    this.#offset += ms;
+    this.#dozed += ms;
+  }
+
+  /** The time of everybody else, by which the clock may be wrong. */
+  real = () => this.#now + this.#dozed;
 
   /** Lets time pass without a call, as a machine does that sleeps: all is called late. */
   sleep(ms) {
