@@ -33,6 +33,8 @@ export class TabLane {
   #unsent = [];
   /** Those that were left, and the server has not confirmed it. @type {Set<string>} */
   #leaving = new Set();
+  /** What is asked for when they were. @type {Map<string, WireMessage>} */
+  #next = new Map();
   #pause;
   /** When it was asked for a sign of life that has not come. @type {number | null} */
   #pingedAt = null;
@@ -59,21 +61,39 @@ export class TabLane {
     return this.channels.size + this.#leaving.size < this.capacity;
   }
 
+  /** Whether it has no channel any more. */
+  get isIdle() {
+    return this.channels.size + this.#leaving.size === 0;
+  }
+
   /** @param {string} text */
   send(text) {
     if (this.isOpen) this.#socket.send(text);
     else if (this.#socket.readyState === 0) this.#unsent.push(text);
   }
 
-  /** @param {WireMessage} request */
+  /**
+   * Asks for a channel. One that is just being left is asked for when that is confirmed: otherwise, if
+   * the leaving was dropped, the server would take it for had already and ignore the position.
+   *
+   * @param {WireMessage} request
+   */
   subscribe(request) {
-    this.channels.add(request['channel']);
-    this.send(JSON.stringify(request));
+    const channel = request['channel'];
+    this.channels.add(channel);
+    if (this.#leaving.has(channel)) this.#next.set(channel, request);
+    else this.send(JSON.stringify(request));
   }
 
   /** @param {string} channel */
   unsubscribe(channel) {
     this.channels.delete(channel);
+    this.#next.delete(channel);
+    this.#leave(channel);
+  }
+
+  /** @param {string} channel */
+  #leave(channel) {
     this.#leaving.add(channel);
     this.send(JSON.stringify({ type: 'unsubscribe', channel }));
   }
@@ -110,15 +130,20 @@ export class TabLane {
    */
   heard(message, resumed) {
     this.#pingedAt = null;
-    if (message?.type === 'unsubscribed') this.#leaving.delete(message['channel']);
+    if (message?.type === 'unsubscribed') this.#left(message['channel']);
     if (message?.type !== 'error' || !(message['retryAfterMs'] >= 0)) return;
     this.#pause.start(Math.max(message['retryAfterMs'], LEAST_PAUSE_MS), () => {
-      for (const channel of [...this.#leaving]) {
-        if (this.channels.has(channel)) this.#leaving.delete(channel);
-        else this.unsubscribe(channel);
-      }
+      for (const channel of this.#leaving) this.#leave(channel);
       resumed();
     });
+  }
+
+  /** @param {string} channel */
+  #left(channel) {
+    this.#leaving.delete(channel);
+    const request = this.#next.get(channel);
+    this.#next.delete(channel);
+    if (request) this.subscribe(request);
   }
 
   close() {

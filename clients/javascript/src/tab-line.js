@@ -103,6 +103,7 @@ export class TabLine {
       if (lane === this.#main) this.#broadcast({ kind: 'error' });
     });
     socket.addEventListener('close', ({ code, reason }) => {
+      if (!this.#lanes.includes(lane)) return;
       if (opened || lane === this.#main) this.#end({ code, reason });
       else this.#drop(lane);
     });
@@ -157,7 +158,7 @@ export class TabLine {
       this.#answer([socket], { type: 'unsubscribed', channel, ...(id !== undefined && { id }) });
     } else {
       // While the tabs ask for signs of life, all sockets are asked, and one that is dead is found.
-      if (type === 'ping' && !this.#lanes.map((lane) => lane.ping(lane === this.#main)).every(Boolean)) {
+      if ((type === 'ping' || type === 'hello') && !this.#lanes.map((lane) => lane.ping(lane === this.#main)).every(Boolean)) {
         return this.#end({ code: 1006, reason: '' });
       }
       // The token is that of all sockets.
@@ -252,6 +253,12 @@ export class TabLine {
     const message = parseMessage(data);
     const text = /** @type {string} */ (data);
     lane.heard(message, () => this.#resume(lane));
+    // A further socket is there for its channels alone.
+    if (message?.type === 'unsubscribed' && lane !== this.#main && lane.isIdle) {
+      this.#lanes = this.#lanes.filter((other) => other !== lane);
+      lane.close();
+      return;
+    }
     if (!message) {
       this.#pass([...this.sockets], text);
       return;

@@ -205,7 +205,7 @@ describe('tabs that listen to more channels than one connection may have', () =>
       const others = names('c', each).map((name) => one.live.subscribe(name));
       await settle();
       assert.deepEqual(states(others), ['subscribed']);
-      assert.equal(world.server.connections, lanes, 'room that became free is used');
+      assert.ok(world.server.connections <= lanes, 'room that became free is used');
 
       // When one of the connections is lost, all come back from where they stood.
       world.w.alive().at(-1).break();
@@ -246,6 +246,19 @@ describe('tabs that listen to more channels than one connection may have', () =>
     assert.deepEqual(more.map(({ state }) => state), ['subscribed', 'refused']);
     assert.equal(refused[0].refusal, 'too-many-channels');
     assert.equal(tab.live.state, 'connected');
+  });
+
+  test('close the further connections of which nothing is wanted any more', async () => {
+    const world = tabs(new ContractServer({ channelLimit: 1 }));
+    const tab = world.open('ada', 'a');
+    await world.settle();
+    const more = ['b', 'c'].map((name) => tab.live.subscribe(name));
+    await world.settle();
+    assert.equal(world.server.connections, 3);
+    more[0].unsubscribe();
+    await world.settle();
+    assert.equal(world.server.connections, 2);
+    assert.deepEqual([tab.live.state, more[1].state], ['connected', 'subscribed']);
   });
 
   test('take a new token to all of them', async () => {
@@ -338,11 +351,21 @@ test('tabs whose messages are dropped, as there are too many, have what they wan
   assert.deepEqual(server.channels.sort(), [...channels('new'), 'x'].sort());
 });
 
-const SEEDS = process.env.SEED ? [Number(process.env.SEED)] : Array.from({ length: 300 }, (_, i) => i + 1);
+const SEEDS = process.env.SEED ? [Number(process.env.SEED)] : Array.from({ length: Number(process.env.SEEDS ?? 300) }, (_, i) => i + 1);
 
 async function play(seed) {
   const { random, below, pick } = seeded(seed);
-  const { server, w, browser, settle, open } = tabs(new ContractServer({ history: 1 + below(30), recoveryLimit: 1 + below(20) }));
+  const has = { channels: below(2) === 0, silence: below(2) === 0, drops: below(3) === 0 };
+  const clock = { now: () => 0 };
+  const server0 = new ContractServer({
+    history: 1 + below(30),
+    recoveryLimit: 1 + below(20),
+    channelLimit: has.channels ? 2 + below(2) : 100,
+    busy: has.drops ? tokenBucket({ now: () => clock.now() }, 10 + below(10), 100) : null,
+  });
+  const { server, w, browser, settle, open } = tabs(server0);
+  clock.now = w.clock.now;
+  const muted = new Set();
   let top = 0;
   let all = [];
   const enter = () => {
@@ -354,7 +377,7 @@ async function play(seed) {
       // they are told.
       reader.gap(gap.reason === 'skipped' ? { ...gap, reason: 'slow' } : gap);
     });
-    all.push({ ...tab, reader });
+    all.push({ ...tab, reader, more: new Map() });
   };
   const actions = {
     enter: () => all.length < 5 && enter(),
@@ -368,6 +391,38 @@ async function play(seed) {
     publish: () => server.publish('news', `e1/${(top += 1)}`),
     cut: () => pick(w.alive())?.break(),
     restart: () => server.cut(),
+    ...(has.channels && {
+      more: () => {
+        const { live, more } = pick(all);
+        const name = `c${below(5)}`;
+        if (more.has(name)) return;
+        const subscription = live.subscribe(name);
+        more.set(name, { subscription, updates: record(subscription, 'update') });
+      },
+      less: () => {
+        const { live, more } = pick(all);
+        const [name] = more.keys();
+        live.unsubscribe(name);
+        more.delete(name);
+      },
+    }),
+    ...(has.silence && {
+      mute: () => {
+        const link = pick(w.alive().filter(({ readyState }) => readyState === 1));
+        if (!link || muted.size > 2) return;
+        link.silent = true;
+        muted.add(link);
+      },
+      minute: async () => {
+        // A tab that is just connecting has a minute from then on.
+        for (let second = 0; second < 75; second += 1) {
+          w.clock.advance(1_000);
+          await settle();
+        }
+        // Nobody is on a line that was silent for so long.
+        for (const link of muted) assert.notEqual(link.readyState, 1, 'a silent line is held to be alive');
+      },
+    }),
     trim: () => server.trim('news', below(3)),
     wait: () => w.clock.advance(below(2_000)),
     wires: () => {
@@ -380,17 +435,30 @@ async function play(seed) {
   const names = [...Object.keys(actions), 'publish', 'publish', 'wires', 'wires', 'channels', 'channels', 'wait'];
   enter();
   for (let step = 0; step < 150; step += 1) {
-    actions[pick(names)]();
+    await actions[pick(names)]();
     await settled();
   }
-  for (let calm = 0; calm < 30; calm += 1) {
+  for (let calm = 0; calm < (has.silence ? 120 : 30); calm += 1) {
     await settle();
     w.clock.advance(1_000);
   }
   await settle();
+  // What was silent is found by the server too.
+  for (const link of muted) Object.assign(link, { silent: false }).break();
+  await settle();
   actions.publish();
   await settle();
-  assert.equal(server.connections, 1, 'the tabs share a connection');
+  const channels = new Set(['news', ...all.flatMap(({ more }) => [...more.keys()])]);
+  if (has.channels) assert.ok(server.connections <= channels.size, 'the tabs share their connections');
+  else assert.equal(server.connections, 1, 'the tabs share a connection');
+  const heard = all.flatMap(({ more }) => [...more].map(([name, { subscription, updates }]) => ({ name, subscription, before: updates.length, updates })));
+  for (const name of channels) if (name !== 'news') server.publish(name, name);
+  await settle();
+  for (const { name, subscription, before, updates } of heard) {
+    assert.equal(subscription.state, 'subscribed', `${name} is ${subscription.state}`);
+    assert.deepEqual(updates.slice(before).map(({ data }) => data), [name]);
+  }
+  assert.deepEqual(server.channelsOf('ada', null).sort(), [...channels].sort());
   for (const { subscription, reader } of all) {
     assert.equal(subscription.state, 'subscribed');
     reader.whole(subscription.position, top);
@@ -398,12 +466,16 @@ async function play(seed) {
 }
 
 test(`tabs come and go in ${SEEDS.length} schedules, and lose nothing and double nothing`, async () => {
+  const failed = [];
   for (const seed of SEEDS) {
     try {
       await play(seed);
     } catch (error) {
       error.message = `SEED=${seed} replays it: ${error.message}`;
-      throw error;
+      // To see how many find a fault, and not the first one alone.
+      if (!process.env.HUNT) throw error;
+      failed.push(`${seed}: ${error.message.split('\n')[0].split('replays it: ')[1]}`);
     }
   }
+  assert.deepEqual(failed, []);
 });

@@ -25,9 +25,16 @@ export declare class TabLane {
     get isOpen(): boolean;
     /** Whether another channel may be asked for. */
     get hasRoom(): boolean;
+    /** Whether it has no channel any more. */
+    get isIdle(): boolean;
     /** @param {string} text */
     send(text: string): void;
-    /** @param {WireMessage} request */
+    /**
+     * Asks for a channel. One that is just being left is asked for when that is confirmed: otherwise, if
+     * the leaving was dropped, the server would take it for had already and ignore the position.
+     *
+     * @param {WireMessage} request
+     */
     subscribe(request: WireMessage): void;
     /** @param {string} channel */
     unsubscribe(channel: string): void;
