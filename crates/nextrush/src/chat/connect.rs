@@ -82,10 +82,10 @@ impl<'a> Connect<'a> {
             since,
         } = self;
         socket.tell_reconnect();
-        let topic = match chat.0.topic(room.as_str()) {
-            Ok(topic) => topic,
-            Err(error) => return socket.conclude(Err(error)),
-        };
+        let topic = chat
+            .0
+            .topic(room.as_str())
+            .expect("a topic may have any name that a room may have");
         let profile = (chat.0.dialect().show_user)(socket, &user);
         let member = Arc::new(Member {
             topic,

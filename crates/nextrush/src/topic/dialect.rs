@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use nextrush_broker::{Epoch, Position, Publication, Retention};
 use nextrush_engine::CloseReason;
 
-use super::local::Locked;
+use super::locked::Locked;
 use super::members::Profile;
 use super::since::{Recovered, Unrecovered};
 use super::slow_readers::SlowReaderPolicy;

@@ -14,7 +14,7 @@ use super::entry::Wish;
 use super::error::{InvalidTopicName, PublishError, SubscribeError};
 use super::family::{Topics, plain};
 use super::json::Json;
-use super::local::Locked;
+use super::locked::Locked;
 use super::members::Profile;
 use super::name::own_name;
 use super::once;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::dialect::{Arrival, Dialect, Gap};
-use super::local::Locked;
+use super::locked::Locked;
 use super::name::PLAIN;
 use super::since::Recovered;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};

@@ -6,7 +6,6 @@ use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use indexmap::IndexMap;
 use nextrush_broker::{
@@ -19,11 +18,11 @@ use parking_lot::{Mutex, MutexGuard};
 use super::dialect::{CatchUp, Dialect, Leaver};
 use super::encoded::Encoded;
 use super::heal::{PART, Stream};
+use super::locked::Locked;
 use super::members::Profile;
 use super::name::own_name;
 use super::newest::{Newest, key_of};
 use super::slow_readers::{SlowReaderPolicy, SlowReaders};
-use crate::message::Outgoing;
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::room_key;
@@ -34,7 +33,7 @@ pub(crate) struct LocalTopics {
     engine: Engine,
     own: Weak<Self>,
     topics: Mutex<HashMap<TopicName, Arc<LocalTopic>>>,
-    encoded: Encoded,
+    pub(super) encoded: Encoded,
     published: AtomicU64,
 }
 
@@ -151,7 +150,7 @@ impl LocalTopics {
         self.find(topic).map_or(0, |local| local.room.len())
     }
 
-    fn find(&self, topic: &TopicName) -> Option<Arc<LocalTopic>> {
+    pub(super) fn find(&self, topic: &TopicName) -> Option<Arc<LocalTopic>> {
         self.topics.lock().get(topic).cloned()
     }
 
@@ -316,7 +315,7 @@ pub(super) struct LocalTopic {
 
 impl LocalTopic {
     /// The topic's own name.
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         own_name(&self.topic)
     }
 
@@ -348,7 +347,7 @@ impl LocalTopic {
     }
 
     pub(super) fn locked<'a>(&'a self, state: &'a MutexGuard<'_, State>) -> Locked<'a> {
-        Locked { local: self, state }
+        Locked::new(self, state)
     }
 }
 
@@ -357,89 +356,6 @@ enum Interest {
     New,
     Subscribed,
     Retired,
-}
-
-/// A topic while nothing else happens in it.
-pub struct Locked<'a> {
-    local: &'a LocalTopic,
-    state: &'a State,
-}
-
-impl Locked<'_> {
-    /// The topic's own name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.local.name()
-    }
-
-    /// Sends a volatile message to all subscribers. It comes after everything that was
-    /// published before, and after all that a new subscriber is sent.
-    pub fn announce(&self, message: impl Into<Outgoing>) {
-        self.local.room.publish(message.into().into_frame());
-    }
-
-    /// Sends a volatile message to all subscribers but one.
-    pub fn announce_except(&self, message: impl Into<Outgoing>, except: &Socket) {
-        let frame = message.into().into_frame();
-        self.local.room.publish_except(frame, &[except.id()]);
-    }
-
-    /// The members that were [seated](super::Entry::seat), in the order in which they came.
-    #[must_use]
-    pub fn members(&self) -> Vec<Profile> {
-        self.state.members.values().cloned().collect()
-    }
-
-    /// The number of members that were seated.
-    #[must_use]
-    pub fn member_count(&self) -> usize {
-        self.state.members.len()
-    }
-
-    /// Runs `act` after a while, when nothing else happens in the topic; it is given `None` if
-    /// nobody is subscribed to it on this node then. Needs a tokio runtime, as the threads of
-    /// sockets have.
-    pub fn later(&self, after: Duration, act: impl FnOnce(Option<&Locked<'_>>) + Send + 'static) {
-        let topics = Weak::clone(&self.local.topics);
-        let topic = self.local.topic.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(after).await;
-            let local = topics.upgrade().and_then(|topics| topics.find(&topic));
-            match local {
-                Some(local) => act(Some(&local.locked(&local.state.lock()))),
-                None => act(None),
-            }
-        });
-    }
-
-    /// The message that tells of a publication of this epoch, encoded once for all who missed
-    /// it.
-    #[must_use]
-    pub fn encoded(&self, epoch: Epoch, publication: &Publication) -> Outgoing {
-        let encode = || {
-            let dialect = self.local.dialect.upgrade();
-            let dialect = dialect.expect("the dialect is asked, or has a subscriber");
-            let offset = publication.offset;
-            dialect.publication(self.name(), Position { epoch, offset }, publication)
-        };
-        match self.local.topics.upgrade() {
-            Some(topics) => {
-                let topic = &self.local.topic;
-                topics
-                    .encoded
-                    .get_or(topic, epoch, publication.offset, encode)
-            }
-            None => encode(),
-        }
-    }
-}
-
-impl fmt::Debug for Locked<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Locked")
-            .field("topic", &self.local.topic)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The state of a topic that changes as sockets come and go and as something is published.

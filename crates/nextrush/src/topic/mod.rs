@@ -28,6 +28,7 @@ mod claims;
 mod encoded;
 mod heal;
 mod local;
+mod locked;
 mod newest;
 mod once;
 mod subscriptions;
@@ -39,7 +40,7 @@ pub use error::{InvalidTopicName, PublishError, SubscribeError};
 pub use family::Topics;
 pub use handle::Topic;
 pub use json::Json;
-pub use local::Locked;
+pub use locked::Locked;
 pub use members::{Profile, ShowUser, show_user};
 pub use newest::newest_by_key;
 #[cfg(feature = "embedded")]

@@ -10,7 +10,7 @@ use nextrush::{App, ChatServer, LiveUpdates, RoomName, Socket, User};
 use serde_json::{Value, json};
 
 #[path = "../../../../examples/order_book.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a test uses a part of the example")]
 mod example;
 
 async fn set(network: &Network, price: u64, size: u64) {

@@ -1,0 +1,99 @@
+//! A topic while nothing else happens in it.
+
+use std::fmt;
+use std::sync::Weak;
+use std::time::Duration;
+
+use nextrush_broker::{Epoch, Position, Publication};
+
+use super::local::{LocalTopic, State};
+use super::members::Profile;
+use crate::message::Outgoing;
+use crate::socket::Socket;
+
+/// A topic while nothing else happens in it.
+pub struct Locked<'a> {
+    local: &'a LocalTopic,
+    state: &'a State,
+}
+
+impl<'a> Locked<'a> {
+    pub(super) fn new(local: &'a LocalTopic, state: &'a State) -> Self {
+        Self { local, state }
+    }
+
+    /// The topic's own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.local.name()
+    }
+
+    /// Sends a volatile message to all subscribers. It comes after everything that was
+    /// published before, and after all that a new subscriber is sent.
+    pub fn announce(&self, message: impl Into<Outgoing>) {
+        self.local.room.publish(message.into().into_frame());
+    }
+
+    /// Sends a volatile message to all subscribers but one.
+    pub fn announce_except(&self, message: impl Into<Outgoing>, except: &Socket) {
+        let frame = message.into().into_frame();
+        self.local.room.publish_except(frame, &[except.id()]);
+    }
+
+    /// The members that were [seated](super::Entry::seat), in the order in which they came.
+    #[must_use]
+    pub fn members(&self) -> Vec<Profile> {
+        self.state.members.values().cloned().collect()
+    }
+
+    /// The number of members that were seated.
+    #[must_use]
+    pub fn member_count(&self) -> usize {
+        self.state.members.len()
+    }
+
+    /// Runs `act` after a while, when nothing else happens in the topic; it is given `None` if
+    /// nobody is subscribed to it on this node then. Needs a tokio runtime, as the threads of
+    /// sockets have.
+    pub fn later(&self, after: Duration, act: impl FnOnce(Option<&Locked<'_>>) + Send + 'static) {
+        let topics = Weak::clone(&self.local.topics);
+        let topic = self.local.topic.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            let local = topics.upgrade().and_then(|topics| topics.find(&topic));
+            match local {
+                Some(local) => act(Some(&local.locked(&local.state.lock()))),
+                None => act(None),
+            }
+        });
+    }
+
+    /// The message that tells of a publication of this epoch, encoded once for all who missed
+    /// it.
+    #[must_use]
+    pub fn encoded(&self, epoch: Epoch, publication: &Publication) -> Outgoing {
+        let encode = || {
+            let dialect = self.local.dialect.upgrade();
+            let dialect = dialect.expect("the dialect is asked, or has a subscriber");
+            let offset = publication.offset;
+            dialect.publication(self.name(), Position { epoch, offset }, publication)
+        };
+        match self.local.topics.upgrade() {
+            Some(topics) => {
+                let topic = &self.local.topic;
+                topics
+                    .encoded
+                    .get_or(topic, epoch, publication.offset, encode)
+            }
+            None => encode(),
+        }
+    }
+}
+
+impl fmt::Debug for Locked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locked")
+            .field("topic", &self.local.topic)
+            .finish_non_exhaustive()
+    }
+}
