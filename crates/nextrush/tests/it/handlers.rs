@@ -6,10 +6,9 @@ use std::thread;
 
 use nextrush::limits::EngineConfig;
 use nextrush::{App, Message, Server, Socket, blocking, offload, place_by};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{Client, serve, within};
+use crate::log::Log;
+use crate::support::{Client, serve};
 
 fn app_of_shards(shards: usize) -> App {
     let config = EngineConfig::default().shards(NonZeroUsize::new(shards).unwrap());
@@ -137,60 +136,4 @@ async fn a_handler_that_blocks_is_named_in_the_log_and_the_other_threads_go_on()
     assert_eq!(other.text().await, "still here");
     release.send(()).unwrap();
     assert_eq!(slow.text().await, "done");
-}
-
-/// The warnings that this process logs.
-struct Log(UnboundedReceiver<String>);
-
-impl Log {
-    fn capture() -> Self {
-        let (sender, lines) = unbounded_channel();
-        let writer = move || Line(sender.clone(), Vec::new());
-        tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-            .with_writer(Lines(writer))
-            .init();
-        Self(lines)
-    }
-
-    async fn line_with(&mut self, text: &str) -> String {
-        loop {
-            let line = within(self.0.recv()).await.unwrap();
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-}
-
-struct Lines<F>(F);
-
-impl<'a, F: Fn() -> Line> MakeWriter<'a> for Lines<F> {
-    type Writer = Line;
-
-    fn make_writer(&'a self) -> Line {
-        (self.0)()
-    }
-}
-
-struct Line(tokio::sync::mpsc::UnboundedSender<String>, Vec<u8>);
-
-impl std::io::Write for Line {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.1.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        let line = String::from_utf8_lossy(&self.1).into_owned();
-        // Nobody listens any more after the one test that does.
-        let _ = self.0.send(line);
-    }
 }

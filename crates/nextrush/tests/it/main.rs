@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "the examples are programs of their own")]
 
+mod log;
 mod schema;
 mod support;
 #[cfg(unix)]
