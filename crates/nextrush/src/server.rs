@@ -166,12 +166,13 @@ impl Listen {
         let accepting = accept_loop(listener, Arc::new(http), addresses, stopped);
         let accepting = tokio::spawn(accepting);
         let handle = self.handle.clone();
-        tokio::spawn(async move { handle.warn_of_unclaimed_topics().await });
+        let warning = tokio::spawn(async move { handle.warn_of_unclaimed_topics().await });
         Ok(Server {
             address,
             handle: self.handle,
             stop,
             accepting,
+            warning,
         })
     }
 }
@@ -204,6 +205,8 @@ pub struct Server {
     handle: Handle,
     stop: watch::Sender<()>,
     accepting: JoinHandle<()>,
+    /// Ends by itself, but uses the broker, which must be free when the server has closed.
+    warning: JoinHandle<()>,
 }
 
 impl Server {
@@ -242,9 +245,15 @@ impl Server {
                 tracing::error!(%error, "the accept loop failed");
             }
         };
-        let all = async { tokio::join!(requests, sockets) };
+        let warning = async {
+            if let Err(error) = (&mut self.warning).await {
+                tracing::error!(%error, "the topics of the store could not be checked");
+            }
+        };
+        let all = async { tokio::join!(requests, sockets, warning) };
         if tokio::time::timeout(CLOSE_TIMEOUT, all).await.is_err() {
             self.accepting.abort();
+            self.warning.abort();
             tracing::warn!("some connections did not end in time and were cut");
         }
     }

@@ -78,6 +78,7 @@ impl RoomManager {
     /// Panics when the application has a manager of this name already, as axum does for a
     /// route, and when the name is not 1 to 32 characters of `a-z`, `0-9` and `-`.
     #[must_use]
+    #[track_caller]
     pub fn new(app: &impl AsRef<Handle>, name: &str) -> Self {
         let app = app.as_ref();
         app.claim("room manager", name);

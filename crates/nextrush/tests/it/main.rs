@@ -22,6 +22,7 @@ mod descriptors;
 #[cfg(feature = "testing")]
 mod dialect;
 mod drain;
+mod durable_names;
 mod echo;
 mod guide_authentication;
 mod guide_basic_usage;
