@@ -131,7 +131,7 @@ mod tests {
     use std::sync::Arc;
 
     use nextrush::broker::{Broker, HistoryQuery};
-    use nextrush_broker::ManualClock;
+    use nextrush_broker::{ManualClock, TopicName};
 
     use super::*;
 
@@ -194,7 +194,7 @@ mod tests {
             ),
         ];
         let topics = broker.topics(None, 100).await.unwrap();
-        let names: Vec<_> = topics.iter().map(|topic| topic.as_str()).collect();
+        let names: Vec<_> = topics.iter().map(TopicName::as_str).collect();
         let posts = ["live/posts/1", "live/posts/2"];
         assert_eq!(names[..5], expected.map(|(name, ..)| name));
         assert_eq!(names[5..], posts);

@@ -11,7 +11,7 @@ use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::{
     App, ChatServer, Handle, HistoryQuery, LiveUpdates, RoomManager, RoomName, Server, Socket, User,
 };
-use nextrush_broker::{EmbeddedBroker, History, MemoryBroker};
+use nextrush_broker::{EmbeddedBroker, History, MemoryBroker, TopicName};
 use serde_json::{Value, json};
 
 use crate::log::Log;
@@ -194,7 +194,7 @@ async fn parts_that_were_left_out_or_renamed_are_named_in_a_warning() {
     let _live = live(&app, "live");
     let server = serve(app).await;
     let unclaimed = server.handle().unclaimed_topics().await.unwrap();
-    let unclaimed: Vec<_> = unclaimed.iter().map(|topic| topic.as_str()).collect();
+    let unclaimed: Vec<_> = unclaimed.iter().map(TopicName::as_str).collect();
     assert_eq!(unclaimed, ["chat/a/lobby", "live/posts/7"]);
     server.close().await;
     let warnings = log.lines_with(WARNING);
@@ -328,7 +328,8 @@ async fn a_name_that_is_taken_or_none_panics_at_the_place_of_the_caller() {
     let invalid = |kind: &str| {
         format!("a {kind} cannot be named \"A\": a name has 1 to 32 characters of a-z, 0-9 and -")
     };
-    let cases: [(fn(&App), String); 10] = [
+    type Make = fn(&App);
+    let cases: [(Make, String); 10] = [
         (|app| drop(ChatServer::new(app, "a")), taken("chat", "a")),
         (|app| drop(LiveUpdates::new(app, "a")), taken("chat", "a")),
         (|app| drop(RoomManager::new(app, "a")), taken("chat", "a")),
