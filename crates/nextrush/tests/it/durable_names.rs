@@ -7,10 +7,9 @@ use std::sync::Once;
 use std::time::Duration;
 
 use axum::extract::Path as Parameters;
+use nextrush::broker::HistoryQuery;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
-use nextrush::{
-    App, ChatServer, Handle, HistoryQuery, LiveUpdates, RoomManager, RoomName, Server, Socket, User,
-};
+use nextrush::{App, ChatServer, Handle, LiveUpdates, RoomManager, RoomName, Server, Socket, User};
 use nextrush_broker::{EmbeddedBroker, History, MemoryBroker, TopicName};
 use serde_json::{Value, json};
 
