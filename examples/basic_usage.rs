@@ -1,7 +1,8 @@
 //! The guide's "Basic WebSocket Usage": a greeting and an echo.
 //!
 //! `cargo run -p nextrush --example basic_usage`, then connect to
-//! `ws://localhost:3000/chat`. The program `nextrush` has it in `routes/guide/plain.rs`.
+//! `ws://localhost:3000/chat`. The program `nextrush` has it in `routes/guide/plain.rs`
+//! and serves it with `--open-endpoints`.
 
 use nextrush::{App, CloseReason, ConnectionError, Message, Socket};
 

@@ -1,5 +1,6 @@
 //! The guide's "Error Handling & Reconnection": a time limit, pings, validation
-//! and a rate limit. The program `nextrush` has it in `routes/guide/robust.rs`.
+//! and a rate limit. The program `nextrush` has it in
+//! `routes/guide/robust.rs` and serves it with `--open-endpoints`.
 //!
 //! `cargo run -p nextrush --example error_handling`, then connect to
 //! `ws://localhost:3000/robust-chat/lobby` and send `{"type":"hello"}`.

@@ -1,5 +1,6 @@
 //! The guide's "WebSocket with Route Parameters": one parameter and several, the
-//! query and the headers. The program `nextrush` has it in `routes/guide/plain.rs`.
+//! query and the headers. The program `nextrush` has it in `routes/guide/plain.rs`
+//! and serves it with `--open-endpoints`.
 //!
 //! `cargo run -p nextrush --example route_parameters`, then connect to
 //! `ws://localhost:3000/rooms/lobby?userId=7` or

@@ -1,6 +1,7 @@
 import { Program, built } from './program.js';
 import { SECRET, token } from './token.js';
 
+const ENV = { JWT_SECRET: SECRET, NEXTRUSH_OPEN_ENDPOINTS: '1' };
 const LOOPBACK = '127.0.0.1';
 
 /** The server program, running. */
@@ -22,13 +23,13 @@ export class Server {
   }
 
   /**
-   * A server that checks tokens with {@link SECRET}, on a free port.
+   * A server that checks tokens with {@link SECRET}, on a free port, with the open endpoints.
    *
    * @param {{ args?: string[], env?: Record<string, string>, through?: string[] }} [options]
    *   `through` is a command that becomes the program
    */
   static async start({ args = [], env = {}, through } = {}) {
-    const server = new Server({ args, env: { JWT_SECRET: SECRET, ...env }, through });
+    const server = new Server({ args, env: { ...ENV, ...env }, through });
     await server.run();
     return server;
   }

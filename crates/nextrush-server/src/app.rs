@@ -46,6 +46,14 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     let metrics = inspect::metrics(app.handle());
 
     guide::add(&mut app, chat.clone(), live.clone(), &config.jwt);
+    if config.open_endpoints {
+        guide::add_open(&mut app);
+    } else {
+        tracing::info!(
+            "/chat, /rooms, /games and /robust-chat need no token and are not served: \
+             --open-endpoints or NEXTRUSH_OPEN_ENDPOINTS=1 serves them"
+        );
+    }
     if let Some(key) = &config.api_key {
         app.merge(api::router(Api {
             app: app.handle().clone(),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 use nextrush::limits::Origin;
 
@@ -40,6 +41,13 @@ pub struct Cli {
     /// listed origins.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub allow_origin: Vec<Origin>,
+
+    /// Serves the guide's endpoints that need no token: /chat, /rooms, /games and
+    /// /robust-chat.
+    ///
+    /// Without it they exist in development mode only. The variable turns them on with `1`.
+    #[arg(long, env = "NEXTRUSH_OPEN_ENDPOINTS", value_parser = FalseyValueParser::new())]
+    pub open_endpoints: bool,
 
     /// The key of the HTTP API for other servers, 32 bytes or more.
     ///

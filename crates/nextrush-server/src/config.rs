@@ -20,6 +20,8 @@ pub struct Config {
     pub jwt: Jwt,
     /// True if the server mints a token for anybody who asks.
     pub development: bool,
+    /// True if the guide's endpoints that need no token are served.
+    pub open_endpoints: bool,
     /// The web pages that may connect.
     pub origins: OriginPolicy,
     /// The key of the HTTP API; `None` turns that API off.
@@ -119,6 +121,7 @@ impl Config {
             addr: cli.listen,
             jwt,
             development,
+            open_endpoints: cli.open_endpoints || development,
             origins,
             api_key,
             admin_key,
@@ -180,6 +183,18 @@ mod tests {
         assert!(config(&["--dev"], false).unwrap().development);
         let secret = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
         assert!(!config(&secret, true).unwrap().development);
+    }
+
+    #[test]
+    fn open_endpoints_are_asked_for_outside_development_mode() {
+        let secret = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
+        let is_open = |more: &[&str]| {
+            let config = config(&[&secret, more].concat(), false);
+            config.unwrap().open_endpoints
+        };
+        assert!(!is_open(&[]));
+        assert!(is_open(&["--open-endpoints"]));
+        assert!(is_open(&["--dev"]));
     }
 
     #[test]

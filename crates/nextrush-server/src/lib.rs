@@ -8,8 +8,8 @@
 //! | `/chat/:roomId` | chat: history, members, typing, private messages |
 //! | `/live` | live updates: channels to subscribe to |
 //! | `/private-chat/:roomId` | a plain room for those with a token |
-//! | `/robust-chat/:roomId` | a room with a time limit, pings, validation, a rate limit |
-//! | `/rooms/:roomId`, `/games/:gameId/players/:playerId`, `/chat` | route parameters and an echo |
+//! | `/robust-chat/:roomId` | with `--open-endpoints`: a room with a time limit, pings, validation, a rate limit |
+//! | `/rooms/:roomId`, `/games/:gameId/players/:playerId`, `/chat` | with `--open-endpoints`: route parameters and an echo |
 //! | `/api/posts` | posts, published to `/live` |
 //! | `/api/v1` | publishing from outside, with a key |
 //! | `/api/inspect`, `/inspect` | the operators' view, with a key or in development mode |

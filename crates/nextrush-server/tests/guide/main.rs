@@ -28,7 +28,12 @@ use nextrush::Server;
 use nextrush_server::{Cli, Config, app};
 
 async fn server() -> Server {
-    let cli = Cli::parse_from(["nextrush", "--jwt-secret", support::SECRET]);
+    let cli = Cli::parse_from([
+        "nextrush",
+        "--open-endpoints",
+        "--jwt-secret",
+        support::SECRET,
+    ]);
     let app = app(&Config::new(cli).unwrap()).await.unwrap();
     support::serve(app).await
 }

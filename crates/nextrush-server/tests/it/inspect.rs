@@ -260,12 +260,14 @@ async fn connections_are_listed_with_their_users() {
     sockets[1]
         .send(json!({ "type": "subscribe", "channel": "b" }))
         .await;
-    sockets.push(Client::connect(&server, "/chat").await);
+    let path = format!("/private-chat/den?token={}", token("cyd"));
+    sockets.push(Client::connect(&server, &path).await);
     for (client, kind) in [
         (0, "room-history"),
         (1, "subscribed"),
         (1, "subscribed"),
         (2, "room-history"),
+        (3, "authenticated"),
     ] {
         sockets[client].json_of(kind).await;
     }
@@ -299,10 +301,10 @@ async fn connections_are_listed_with_their_users() {
         .collect();
     shown.sort_unstable();
     let expected = [
-        ("/chat", None, 0),
         ("/chat/:roomId", Some("ada"), 1),
         ("/chat/:roomId", Some("bob"), 1),
         ("/live", Some("ada"), 2),
+        ("/private-chat/:roomId", Some("cyd"), 0),
     ];
     assert_eq!(shown, expected);
     for each in connections {

@@ -132,8 +132,12 @@ impl Client {
     }
 
     pub(crate) async fn send(&mut self, message: Value) {
-        let message = Message::text(message.to_string());
-        self.0.send(message).await.unwrap();
+        self.say(&message.to_string()).await;
+    }
+
+    /// Sends a text as it is.
+    pub(crate) async fn say(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.unwrap();
     }
 
     async fn next(&mut self) -> Message {
@@ -143,9 +147,14 @@ impl Client {
 
     /// The next message.
     pub(crate) async fn json(&mut self) -> Value {
+        serde_json::from_str(&self.text().await).unwrap()
+    }
+
+    /// The text of the next message.
+    pub(crate) async fn text(&mut self) -> String {
         loop {
             match self.next().await {
-                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Text(text) => return text.to_string(),
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => panic!("expected a message, got {other:?}"),
             }

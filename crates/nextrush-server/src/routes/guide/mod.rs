@@ -14,13 +14,17 @@ mod room_id;
 use nextrush::limits::{TokenBucket, rate_limit};
 use nextrush::{App, Authenticated, ChatServer, Jwt, LiveUpdates, Socket, User};
 
-/// Adds the endpoints. `jwt` checks the new tokens of open sockets.
+/// Adds the endpoints that need a token. `jwt` checks the new tokens of open sockets.
 pub(crate) fn add(app: &mut App, chat: ChatServer, live: LiveUpdates, jwt: &Jwt) {
-    plain::add(app);
     private::add(app, jwt.clone());
-    robust::add(app);
     chat::add(app, chat, jwt.clone());
     live::add(app, live, jwt.clone());
+}
+
+/// Adds the endpoints that anybody may use, without a token.
+pub(crate) fn add_open(app: &mut App) {
+    plain::add(app);
+    robust::add(app);
 }
 
 /// Lets a client in: within its rate, and until its token or a newer one expires.

@@ -1,0 +1,11 @@
+//! The server program under input that means it no good: bytes, counts and amplification.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what the tests share fails by panicking, as they do"
+)]
+
+mod open_endpoints;
+#[allow(dead_code, reason = "other tests use more")]
+#[path = "../it/support.rs"]
+mod support;
