@@ -90,7 +90,7 @@ test('with a secret nobody is given a token', async () => {
   }
 });
 
-for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT'])) {
+for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT', 'SIGQUIT'])) {
   test(`${signal} sends every client away with 1012 and ends the program with success`, async () => {
     const server = await Server.start();
     const sockets = await Promise.all([

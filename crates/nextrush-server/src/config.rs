@@ -58,6 +58,12 @@ pub enum ConfigError {
          or try the server with --dev"
     )]
     NoSecret,
+    /// A key of the tokens that could be guessed.
+    #[error(
+        "JWT_SECRET is shorter than {SECRET_BYTES} bytes and could be guessed: make one with \
+         `openssl rand -base64 32`"
+    )]
+    ShortSecret,
     /// A key of the HTTP API that could be guessed.
     #[error("NEXTRUSH_API_KEY is shorter than {SECRET_BYTES} bytes")]
     ShortApiKey,
@@ -77,7 +83,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Refuses a server without a secret outside development mode, and
+    /// Refuses a server without a secret or with a short one outside development mode, and
     /// development mode on an address that is not loopback.
     pub fn new(cli: Cli) -> Result<Self, ConfigError> {
         Self::with(cli, is_cargo_run(), data_directory)
@@ -94,6 +100,9 @@ impl Config {
         let jwt = match secret {
             Some(secret) => {
                 if secret.len() < SECRET_BYTES {
+                    if !development {
+                        return Err(ConfigError::ShortSecret);
+                    }
                     tracing::warn!("JWT_SECRET is shorter than {SECRET_BYTES} bytes");
                 }
                 Jwt::hs256(secret)
@@ -175,6 +184,16 @@ mod tests {
             config(&["--jwt-secret", ""], false).unwrap_err(),
             ConfigError::NoSecret
         );
+    }
+
+    #[test]
+    fn a_short_secret_is_refused_outside_development_mode() {
+        let short = ["--jwt-secret", "0123456789abcdef0123456789abcde"];
+        assert_eq!(config(&short, false).unwrap_err(), ConfigError::ShortSecret);
+        assert_eq!(config(&short, true).unwrap_err(), ConfigError::ShortSecret);
+        assert!(config(&[&short[..], &["--dev"]].concat(), false).is_ok());
+        let long = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
+        assert!(config(&long, false).is_ok());
     }
 
     #[test]

@@ -54,14 +54,32 @@ async fn load_test(bench: &Bench) -> Result<ExitCode, BoxError> {
 }
 
 async fn serve(cli: Cli) -> Result<(), BoxError> {
+    ignore_hangup()?;
     let config = Config::new(cli)?;
     let mut listen = app(&config).await?.listen(config.addr);
     if let Some((certificates, key)) = &config.tls {
         listen = listen.tls(TlsConfig::from_pem_files(certificates, key)?);
     }
     let server = listen.start().await?;
-    announce(&config, server.address().port());
-    server.run_until_signal().await?;
+    let port = server.address().port();
+    // Signals are caught by now: whoever reads the address may send one.
+    let running = server.run_until_signal();
+    announce(&config, port);
+    running.await?;
+    Ok(())
+}
+
+/// Keeps SIGHUP from ending the process, also while the store is read.
+#[cfg(unix)]
+fn ignore_hangup() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    // Its default action is gone for the life of the process.
+    signal(SignalKind::hangup()).map(drop)
+}
+
+#[cfg(not(unix))]
+fn ignore_hangup() -> std::io::Result<()> {
     Ok(())
 }
 

@@ -14,6 +14,8 @@ use std::time::Duration;
 use axum::Router;
 use nextrush_protocol::CloseCode;
 use tokio::net::{TcpListener, TcpSocket};
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -85,7 +87,7 @@ impl ToAddr for &str {
 
 /// An application that is about to listen; made by [`App::listen`](crate::App::listen).
 ///
-/// Awaiting it serves until Ctrl-C or SIGTERM. Nothing happens before.
+/// Awaiting it serves until Ctrl-C, SIGTERM or SIGQUIT, and ignores SIGHUP. Nothing happens before.
 ///
 /// Clients may speak HTTP/1.1 or HTTP/2, the latter without TLS if they know that it is
 /// understood; WebSocket connections come over either (RFC 6455, RFC 8441). The head of a
@@ -258,17 +260,29 @@ impl Server {
         }
     }
 
-    /// Serves until the process is told to stop (Ctrl-C or SIGTERM), then
-    /// [drains](Self::drain) over 5 s.
+    /// Serves until the process is told to stop (Ctrl-C, SIGTERM or SIGQUIT), then
+    /// [drains](Self::drain) over 5 s. From now on SIGHUP, as when a terminal is closed, does not
+    /// end the process.
+    ///
+    /// Signals are caught from the call on, not only once the future is polled.
     ///
     /// # Errors
     ///
     /// Fails when the signals cannot be waited for.
-    pub async fn run_until_signal(self) -> Result<()> {
-        let signalled = signal().await;
-        tracing::info!("closing");
-        self.drain(DRAIN_WINDOW).await;
-        signalled
+    pub fn run_until_signal(self) -> impl Future<Output = Result<()>> + Send {
+        let signals = Signals::listen();
+        async move {
+            let signalled = match signals {
+                Ok(signals) => {
+                    signals.end().await;
+                    Ok(())
+                }
+                Err(error) => Err(Error::Signals(error)),
+            };
+            tracing::info!("closing");
+            self.drain(DRAIN_WINDOW).await;
+            signalled
+        }
     }
 }
 
@@ -345,18 +359,55 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// The signals that end a server, and the one that does not.
 #[cfg(unix)]
-async fn signal() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
+struct Signals {
+    ending: [Signal; 3],
+    hangup: Signal,
+}
 
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Error::Signals),
-        _ = terminate.recv() => Ok(()),
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            ending: [
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::quit())?,
+            ],
+            // Once it is listened to, its default action is gone for the life of the process.
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal that ends the server.
+    async fn end(mut self) {
+        let [interrupt, terminate, quit] = &mut self.ending;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return,
+                _ = terminate.recv() => return,
+                _ = quit.recv() => return,
+                _ = self.hangup.recv() => tracing::info!("SIGHUP does not end the server"),
+            }
+        }
     }
 }
 
+/// Ctrl-C, which ends a server.
 #[cfg(not(unix))]
-async fn signal() -> Result<()> {
-    tokio::signal::ctrl_c().await.map_err(Error::Signals)
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn end(self) {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "Ctrl-C cannot be waited for");
+            std::future::pending::<()>().await;
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod inspect;
 mod migration;
 mod posts;
 mod refresh;
+mod signals;
 mod store;
 mod support;
 mod tls;

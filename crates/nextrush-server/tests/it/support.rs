@@ -12,6 +12,7 @@ use nextrush::{Jwt, Server};
 use nextrush_server::{Cli, Config, app};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -197,6 +198,14 @@ impl Client {
         self.0.close(None).await.unwrap();
         while within(self.0.next()).await.is_some_and(|next| next.is_ok()) {}
     }
+}
+
+/// Sends a signal to a program.
+pub(crate) async fn signal(program: &Child, name: &str) {
+    let id = program.id().unwrap();
+    let kill = format!("kill -{name} {id}");
+    let sent = Command::new("/bin/sh").args(["-c", &kill]).status().await;
+    assert!(sent.unwrap().success());
 }
 
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::sync::Arc;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd, generate_simple_self_signed};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::support::within;
+use crate::support::{signal, within};
 
 fn program(arguments: &[&str]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_nextrush"));
@@ -95,5 +95,44 @@ async fn half_of_what_tls_needs_is_refused() {
         assert!(!output.status.success());
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(errors.contains(expected), "{errors}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_valid_now_is_an_error_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    for (from, until, expected) in [
+        (2000, 2001, Some("THE CERTIFICATE HAS EXPIRED")),
+        (4000, 4001, Some("THE CERTIFICATE IS NOT YET VALID")),
+        (2000, 4001, None),
+    ] {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let file = |name: &str, content: String| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let certificate = file("certificate.pem", certificate.pem());
+        let key = file("key.pem", key.serialize_pem());
+        let mut server = program(&["--tls-cert", &certificate, "--tls-key", &key])
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        // It is served all the same. Nothing is read behind the first line.
+        within(lines.next_line()).await.unwrap().unwrap();
+        signal(&server, "TERM").await;
+        let _unread = lines;
+        let output = within(server.wait_with_output()).await.unwrap();
+        assert!(output.status.success());
+        let log = String::from_utf8(output.stderr).unwrap();
+        let said = log.lines().find(|line| line.contains("THE CERTIFICATE"));
+        assert_eq!(said.is_some(), expected.is_some(), "{log}");
+        if let (Some(said), Some(expected)) = (said, expected) {
+            assert!(said.contains("ERROR") && said.contains(expected), "{said}");
+        }
     }
 }

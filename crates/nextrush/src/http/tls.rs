@@ -3,11 +3,17 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::parse_x509_certificate;
+use x509_parser::time::ASN1Time;
+
+/// The time before the end of a certificate from which on its end is logged at the start.
+const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The certificate and settings of a server that speaks TLS; for
 /// [`Listen::tls`](crate::Listen::tls).
@@ -64,6 +70,7 @@ impl TlsConfig {
         if chain.is_empty() {
             return Err(TlsError::Certificate(pem::Error::NoItemsFound));
         }
+        chain.iter().for_each(warn_of_dates);
         let key = PrivateKeyDer::from_pem_slice(key.as_ref()).map_err(TlsError::Key)?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
@@ -75,6 +82,32 @@ impl TlsConfig {
 
     pub(crate) fn into_acceptor(self) -> tokio_rustls::TlsAcceptor {
         self.0.into()
+    }
+}
+
+/// Logs that a certificate is not valid now, or will soon not be. It is served all the same:
+/// the clock of this machine may be wrong.
+fn warn_of_dates(certificate: &CertificateDer<'_>) {
+    // rustls refuses what it cannot read.
+    let Ok((_, certificate)) = parse_x509_certificate(certificate) else {
+        return;
+    };
+    let subject = certificate.subject();
+    let validity = certificate.validity();
+    let now = ASN1Time::now();
+    let (from, until) = (validity.not_before, validity.not_after);
+    if now > until {
+        tracing::error!(
+            "THE CERTIFICATE HAS EXPIRED: that of {subject} was valid until {until}, and clients \
+             refuse it"
+        );
+    } else if now < from {
+        tracing::error!(
+            "THE CERTIFICATE IS NOT YET VALID: that of {subject} is valid from {from}, and clients \
+             refuse it"
+        );
+    } else if until.timestamp() - now.timestamp() < EXPIRES_SOON.as_secs() as i64 {
+        tracing::warn!("the certificate of {subject} expires soon: it is valid until {until}");
     }
 }
 
