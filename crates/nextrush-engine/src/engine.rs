@@ -81,7 +81,7 @@ impl Engine {
         handler: impl Handler,
     ) -> Result<ConnectionId, AcceptError> {
         let shared = &self.0.shared;
-        if shared.is_shutting_down() {
+        if shared.is_shutting_down() || shared.failure().is_some() {
             return Err(AcceptError::ShuttingDown);
         }
         self.start()?;
@@ -136,7 +136,8 @@ impl Engine {
     #[must_use]
     pub fn has_capacity(&self) -> bool {
         let shared = &self.0.shared;
-        !shared.is_shutting_down() && shared.connections() < shared.limit()
+        let is_serving = !shared.is_shutting_down() && shared.failure().is_none();
+        is_serving && shared.connections() < shared.limit()
     }
 
     /// The room of this name. Makes it if there is none; a room without members and handles
@@ -179,6 +180,31 @@ impl Engine {
         EngineMetrics {
             shards: links.map(|link| link.board.read()).collect(),
         }
+    }
+
+    /// The part of the process that has ended although nobody told it to, if there is one: a
+    /// shard's thread, or what was [noted](Self::fail). New connections are refused from then
+    /// on; the process has to be ended.
+    #[must_use]
+    pub fn failure(&self) -> Option<&'static str> {
+        self.0.shared.failure()
+    }
+
+    /// Waits for a [failure](Self::failure).
+    pub async fn failed(&self) -> &'static str {
+        self.0.shared.failed().await
+    }
+
+    /// Notes that a part without which the process cannot serve has ended. The first one counts.
+    pub fn fail(&self, part: &'static str) {
+        self.0.shared.fail(part);
+    }
+
+    /// Ends the thread of the first shard by a panic; for tests.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn end_shard(&self) {
+        self.0.shared.links[0].inbox.push(Command::Panic);
     }
 
     /// Closes every connection with `frame`, and refuses new ones. Resolves when all

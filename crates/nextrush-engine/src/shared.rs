@@ -20,6 +20,10 @@ pub(crate) struct Shared {
     shutting_down: AtomicBool,
     /// The number of shards that run.
     running: watch::Sender<usize>,
+    /// The part that has ended without having been told to; see [`Engine::fail`].
+    ///
+    /// [`Engine::fail`]: crate::Engine::fail
+    failed: watch::Sender<Option<&'static str>>,
 }
 
 impl Shared {
@@ -35,6 +39,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             shutting_down: AtomicBool::new(false),
             running: watch::Sender::new(0),
+            failed: watch::Sender::new(None),
         }
     }
 
@@ -81,6 +86,28 @@ impl Shared {
 
     pub(crate) fn begin_shutdown(&self) {
         self.shutting_down.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn fail(&self, part: &'static str) {
+        self.failed
+            .send_modify(|failed| *failed = failed.or(Some(part)));
+    }
+
+    pub(crate) fn failure(&self) -> Option<&'static str> {
+        *self.failed.borrow()
+    }
+
+    /// Waits for a failure.
+    pub(crate) async fn failed(&self) -> &'static str {
+        let mut failed = self.failed.subscribe();
+        loop {
+            if let Some(part) = *failed.borrow_and_update() {
+                return part;
+            }
+            if failed.changed().await.is_err() {
+                unreachable!("`self` has the sender");
+            }
+        }
     }
 
     /// Counts one more shard, until the returned guard is dropped.

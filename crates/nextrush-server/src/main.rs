@@ -1,22 +1,21 @@
 //! The program `nextrush`.
 
-use std::io::{stderr, stdin, stdout};
+mod log;
+
+use std::io::{ErrorKind, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
 use nextrush::BoxError;
 use nextrush::server::TlsConfig;
 use nextrush_server::{Bench, Cli, Command, Config, app};
-use tracing_subscriber::EnvFilter;
+
+use self::log::Log;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(stderr)
-        .init();
-    match run(Cli::parse()).await {
+    let log = Log::start(stderr());
+    let code = match run(Cli::parse()).await {
         Ok(code) => code,
         Err(error) => {
             let mut message = error.to_string();
@@ -25,10 +24,18 @@ async fn main() -> ExitCode {
                 message = format!("{message}: {cause}");
                 source = cause.source();
             }
-            eprintln!("nextrush: {message}");
-            ExitCode::FAILURE
+            if let Ok(log) = &log {
+                log.flush();
+            }
+            // It fails if nobody reads it; the exit code tells the same.
+            let _ = writeln!(stderr(), "nextrush: {message}");
+            return ExitCode::FAILURE;
         }
+    };
+    if let Ok(log) = log {
+        log.flush();
     }
+    code
 }
 
 async fn run(mut cli: Cli) -> Result<ExitCode, BoxError> {
@@ -45,7 +52,11 @@ async fn run(mut cli: Cli) -> Result<ExitCode, BoxError> {
 /// sound.
 async fn load_test(bench: &Bench) -> Result<ExitCode, BoxError> {
     let report = bench.run().await?;
-    print!("{report}");
+    match write!(stdout(), "{report}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error.into()),
+        // Nobody reads the report any more.
+        _ => {}
+    }
     Ok(if report.is_sound() {
         ExitCode::SUCCESS
     } else {
@@ -85,21 +96,27 @@ fn ignore_hangup() -> std::io::Result<()> {
 
 /// Prints the address of the page, and a warning if anybody can get a token.
 fn announce(config: &Config, port: u16) {
+    let mut text = String::new();
     if config.development {
-        println!("DEVELOPMENT MODE: anybody on this machine can mint a token for any name.");
-        println!("Set JWT_SECRET to serve for real.");
-        println!();
+        text.push_str(
+            "DEVELOPMENT MODE: anybody on this machine can mint a token for any name.\n\
+             Set JWT_SECRET to serve for real.\n\n",
+        );
     }
     let host = match config.addr.ip() {
         ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
         ip if ip.is_ipv6() => format!("[{ip}]"),
         ip => ip.to_string(),
     };
-    println!("NextRush is listening on {}", config.addr.ip());
     let scheme = if config.tls.is_some() {
         "https"
     } else {
         "http"
     };
-    println!("Open {scheme}://{host}:{port}/");
+    let ip = config.addr.ip();
+    text = format!("{text}NextRush is listening on {ip}\nOpen {scheme}://{host}:{port}/\n");
+    // A server whose output nobody reads serves all the same.
+    let _ = stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout().flush());
 }

@@ -28,6 +28,9 @@ pub enum Error {
     #[cfg(feature = "tls")]
     #[error(transparent)]
     Tls(#[from] crate::http::tls::TlsError),
+    /// A part of the process that it cannot serve without has ended.
+    #[error("{0} has ended")]
+    Ended(&'static str),
     /// The process cannot be told about its termination signals.
     #[error("cannot wait for termination signals")]
     Signals(#[source] io::Error),

@@ -166,7 +166,15 @@ impl Listen {
         };
         let addresses = Addresses::new(self.connections_per_address);
         let accepting = accept_loop(listener, Arc::new(http), addresses, stopped);
-        let accepting = tokio::spawn(accepting);
+        let handle = self.handle.clone();
+        let accepting = tokio::spawn(async move {
+            let mut alarm = Alarm(Some(&handle));
+            tokio::select! {
+                () = accepting => {}
+                () = handle.accept_loop_ends() => panic!("ended on purpose"),
+            }
+            alarm.0 = None;
+        });
         let handle = self.handle.clone();
         let warning = tokio::spawn(async move { handle.warn_of_unclaimed_topics().await });
         Ok(Server {
@@ -264,24 +272,30 @@ impl Server {
     /// [drains](Self::drain) over 5 s. From now on SIGHUP, as when a terminal is closed, does not
     /// end the process.
     ///
+    /// Does the same when a part without which it cannot serve has ended, a shard's thread or the
+    /// accept loop, so that whoever watches the process starts it again.
+    ///
     /// Signals are caught from the call on, not only once the future is polled.
     ///
     /// # Errors
     ///
-    /// Fails when the signals cannot be waited for.
+    /// Fails when the signals cannot be waited for, and with [`Error::Ended`].
     pub fn run_until_signal(self) -> impl Future<Output = Result<()>> + Send {
         let signals = Signals::listen();
         async move {
-            let signalled = match signals {
-                Ok(signals) => {
-                    signals.end().await;
-                    Ok(())
-                }
+            let ended = match signals {
+                Ok(signals) => tokio::select! {
+                    () = signals.end() => Ok(()),
+                    part = self.handle.failed() => Err(Error::Ended(part)),
+                },
                 Err(error) => Err(Error::Signals(error)),
             };
-            tracing::info!("closing");
+            match &ended {
+                Ok(()) => tracing::info!("closing"),
+                Err(error) => tracing::error!("closing: {error}"),
+            }
             self.drain(DRAIN_WINDOW).await;
-            signalled
+            ended
         }
     }
 }
@@ -348,6 +362,17 @@ async fn accept_loop(
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+/// Notes that the accept loop has failed, unless it was disarmed.
+struct Alarm<'a>(Option<&'a Handle>);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if let Some(handle) = self.0 {
+            handle.engine().fail("the accept loop");
+        }
+    }
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

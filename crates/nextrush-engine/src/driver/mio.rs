@@ -57,9 +57,12 @@ pub(crate) fn start(shared: &Arc<Shared>, runtime: &runtime::Handle) -> io::Resu
         let unfinished_registry = poll.registry().try_clone()?;
         let running = Shared::count_shard(shared);
         let (link, runtime) = (Arc::clone(link), runtime.clone());
+        let alarm = Alarm(Arc::clone(shared));
         thread::Builder::new()
             .name(format!("nextrush-shard-{}", link.index()))
             .spawn(move || {
+                // Dropped last, when the shard has told its connections of their end.
+                let _alarm = alarm;
                 let _runtime = runtime.enter();
                 #[cfg(feature = "tls")]
                 let unfinished = Rc::new(Unfinished::new(unfinished_registry));
@@ -80,6 +83,18 @@ pub(crate) fn start(shared: &Arc<Shared>, runtime: &runtime::Handle) -> io::Resu
             })?;
     }
     watchdog::start(shared)
+}
+
+/// Tells the engine when a shard's thread ends without having been told to: by a panic, or as
+/// its sockets cannot be polled.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if !self.0.is_shutting_down() {
+            self.0.fail("a shard's thread");
+        }
+    }
 }
 
 fn run(

@@ -35,6 +35,9 @@ pub(crate) enum Command {
     },
     /// Cut every connection and stop.
     Stop,
+    /// End the shard's thread by a panic; for tests.
+    #[cfg(feature = "sim")]
+    Panic,
 }
 
 /// A connection on its way to its shard.

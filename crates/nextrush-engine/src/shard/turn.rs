@@ -108,6 +108,8 @@ impl<I: Io> Shard<I> {
             Command::Wake { task } => self.resume_task(task),
             Command::Shutdown { frame, deadline } => self.begin_shutdown(frame, deadline),
             Command::Stop => self.stop(),
+            #[cfg(feature = "sim")]
+            Command::Panic => panic!("ended on purpose"),
         }
     }
 

@@ -7,7 +7,8 @@ use axum::{Json, Router};
 use nextrush::Handle;
 use serde::Serialize;
 
-/// The route `/healthz`: 200, or 503 once the application closes.
+/// The route `/healthz`: 200, or 503 once the application closes or a part of it has
+/// failed.
 pub(crate) fn router(app: Handle) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
@@ -20,9 +21,10 @@ struct Health {
 }
 
 async fn healthz(State(app): State<Handle>) -> (StatusCode, Json<Health>) {
-    if app.is_draining() {
-        let draining = Health { status: "draining" };
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(draining));
-    }
-    (StatusCode::OK, Json(Health { status: "ok" }))
+    let status = match app.failure() {
+        Some(_) => "failed",
+        None if app.is_draining() => "draining",
+        None => return (StatusCode::OK, Json(Health { status: "ok" })),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status }))
 }

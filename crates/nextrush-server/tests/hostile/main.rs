@@ -5,7 +5,9 @@
     reason = "what the tests share fails by panicking, as they do"
 )]
 
+mod logs;
 mod open_endpoints;
 #[allow(dead_code, reason = "other tests use more")]
 #[path = "../it/support.rs"]
 mod support;
+mod threads;

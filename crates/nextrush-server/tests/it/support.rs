@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use nextrush::{Jwt, Server};
 use nextrush_server::{Cli, Config, app};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio_tungstenite::tungstenite::Message;
@@ -118,16 +119,40 @@ impl<'a> Http<'a> {
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
+    /// The status of an opening handshake.
+    pub(crate) async fn upgrade(&self, path: &str) -> u16 {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            self.host()
+        );
+        status_of(self.server, request.as_bytes()).await
+    }
+
     fn host(&self) -> String {
         format!("localhost:{}", self.server.address().port())
     }
+}
+
+/// The status of the answer to a request, byte for byte.
+pub(crate) async fn status_of(server: &Server, request: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = [0; 12];
+    within(stream.read_exact(&mut answer)).await.unwrap();
+    let answer = str::from_utf8(&answer).unwrap();
+    answer.strip_prefix("HTTP/1.1 ").unwrap().parse().unwrap()
 }
 
 pub(crate) struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
     pub(crate) async fn connect(server: &Server, path: &str) -> Self {
-        let url = format!("ws://localhost:{}{path}", server.address().port());
+        Self::connect_to(server.address().port(), path).await
+    }
+
+    pub(crate) async fn connect_to(port: u16, path: &str) -> Self {
+        let url = format!("ws://localhost:{port}{path}");
         let (stream, _) = within(connect_async(url)).await.unwrap();
         Self(stream)
     }

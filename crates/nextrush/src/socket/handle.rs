@@ -52,6 +52,8 @@ struct Inner {
     parts: AppParts,
     names: PartNames,
     is_draining: AtomicBool,
+    #[cfg(feature = "testing")]
+    end_accept_loop: tokio::sync::Notify,
 }
 
 impl Handle {
@@ -62,6 +64,8 @@ impl Handle {
             parts: AppParts::default(),
             names: PartNames::default(),
             is_draining: AtomicBool::new(false),
+            #[cfg(feature = "testing")]
+            end_accept_loop: tokio::sync::Notify::new(),
         }))
     }
 
@@ -171,6 +175,41 @@ impl Handle {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.0.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// The part of the process that has ended although nobody told it to, if there is one: a
+    /// shard's thread or the accept loop. The process has to be ended then, as
+    /// [`Server::run_until_signal`](crate::Server::run_until_signal) does.
+    #[must_use]
+    pub fn failure(&self) -> Option<&'static str> {
+        self.0.engine.failure()
+    }
+
+    /// Waits for a [failure](Self::failure).
+    pub async fn failed(&self) -> &'static str {
+        self.0.engine.failed().await
+    }
+
+    /// Ends the thread of the first shard by a panic; for tests.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn end_shard(&self) {
+        self.0.engine.end_shard();
+    }
+
+    /// Ends the accept loop by a panic; for tests.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn end_accept_loop(&self) {
+        self.0.end_accept_loop.notify_one();
+    }
+
+    /// Resolves when a test ends the accept loop.
+    pub(crate) async fn accept_loop_ends(&self) {
+        #[cfg(feature = "testing")]
+        self.0.end_accept_loop.notified().await;
+        #[cfg(not(feature = "testing"))]
+        std::future::pending::<()>().await;
     }
 
     pub(crate) fn engine(&self) -> &Engine {
