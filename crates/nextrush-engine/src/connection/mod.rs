@@ -240,7 +240,9 @@ impl Connection {
         &self.0.handler
     }
 
-    pub(crate) fn options(&self) -> &SocketOptions {
+    /// The settings of the connection's endpoint.
+    #[must_use]
+    pub fn options(&self) -> &SocketOptions {
         &self.0.options
     }
 

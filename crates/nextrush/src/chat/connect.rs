@@ -9,7 +9,6 @@ use nextrush_protocol::CloseCode;
 
 use super::ChatServer;
 use super::member::Member;
-use super::messages::Command;
 use crate::message::request::Request;
 use crate::message::{ErrorCode, ErrorMessage, Message, User};
 use crate::socket::Socket;
@@ -103,9 +102,8 @@ impl<'a> Connect<'a> {
             }
         }
         socket.on_message(async move |socket: Socket, message: Message| {
-            match Request::<Command>::read(&message) {
-                Ok(request) => member.handle(&socket, request).await,
-                Err(refusal) => socket.send(refusal),
+            if let Some(request) = Request::receive(&socket, &message, &member.profile) {
+                member.handle(&socket, request).await;
             }
         });
     }

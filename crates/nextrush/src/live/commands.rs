@@ -28,9 +28,9 @@ impl Client {
     }
 
     pub(super) async fn handle(&self, socket: &Socket, message: Message) {
-        let request = match Request::<Command>::read(&message) {
-            Ok(request) => request,
-            Err(refusal) => return socket.send(refusal),
+        let seen_as = self.user.as_ref().map(|(_, person)| &person.profile);
+        let Some(request) = Request::receive(socket, &message, &seen_as) else {
+            return;
         };
         let id = request.id.as_ref();
         let live = &self.live;

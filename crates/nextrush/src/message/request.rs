@@ -1,5 +1,7 @@
 //! Commands with an id, and answers that carry it.
 
+use std::time::Duration;
+
 use nextrush_broker::{CommandKey, CommandKeyError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,8 @@ use super::incoming::Message;
 use super::outgoing::Outgoing;
 use super::user::UserId;
 
+/// How long the repeat of a command is recognised.
+pub(crate) const REPEAT_WINDOW: Duration = Duration::from_secs(120);
 /// The longest id in bytes.
 const ID_BYTES: usize = 64;
 

@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use nextrush_broker::{Broker, BrokerError, CommandKey};
 use parking_lot::Mutex;
 
-/// For how long a repeat is recognised.
-pub(super) const WINDOW: Duration = Duration::from_secs(120);
+use crate::message::request::REPEAT_WINDOW;
 
 /// Commands that are being executed, so that the same one is not begun twice.
 #[derive(Debug, Default)]
@@ -39,7 +37,7 @@ impl Repeats {
             Some(answer) => answer,
             None => {
                 let answer = Bytes::from(execute());
-                broker.remember(&turn.key, answer, WINDOW).await?
+                broker.remember(&turn.key, answer, REPEAT_WINDOW).await?
             }
         };
         Ok(String::from_utf8_lossy(&answer).into_owned())

@@ -53,8 +53,8 @@ async fn the_sixty_first_message_of_a_minute_is_refused_and_the_connection_stays
         assert_eq!(other.json().await["number"], number);
     }
     // Still there, and still hears others; the message above the limit is gone.
-    other.send_json(json!({ "type": "hello" })).await;
-    assert_eq!(client.json().await, json!({ "type": "hello" }));
+    other.send_json(json!({ "type": "greeting" })).await;
+    assert_eq!(client.json().await, json!({ "type": "greeting" }));
     client.close().await;
 }
 

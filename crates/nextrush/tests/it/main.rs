@@ -33,6 +33,7 @@ mod guide_room_management;
 mod guide_route_parameters;
 mod guide_testing;
 mod handlers;
+mod hello;
 mod hostile;
 #[cfg(unix)]
 mod http2;

@@ -46,7 +46,7 @@ fn is_valid(name: &str, message: &Value) -> bool {
 #[test]
 fn the_schema_is_one() {
     assert!(jsonschema::meta::is_valid(&SCHEMA));
-    assert_eq!(VALIDATORS.len(), 30);
+    assert_eq!(VALIDATORS.len(), 34);
 }
 
 #[test]
@@ -81,6 +81,16 @@ fn what_clients_send_is_as_the_schema_says() {
             "in/refresh",
             json!({ "type": "refresh", "token": "a.b.c", "id": "r" }),
             json!({ "type": "refresh", "id": "r" }),
+        ),
+        (
+            "in/hello",
+            json!({ "type": "hello", "id": "h" }),
+            json!({ "type": "hello", "id": 7 }),
+        ),
+        (
+            "in/ping",
+            json!({ "type": "ping" }),
+            json!({ "type": "ping", "id": "" }),
         ),
         (
             "in/chat",
