@@ -33,7 +33,7 @@ pub struct Arguments {
 
 #[derive(Deserialize)]
 struct Member {
-    user: u64,
+    user: u32,
 }
 
 /// The application, to be served or tested.

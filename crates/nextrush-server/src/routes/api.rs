@@ -9,6 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use nextrush::auth::GivenUserId;
 use nextrush::broker::{CommandKey, HistoryQuery, Publication, Published};
 use nextrush::live::PresenceSnapshot;
 use nextrush::message::Timestamp;
@@ -320,7 +321,7 @@ async fn channels(State(Api { live, .. }): State<Api>) -> Json<ChannelList> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Disconnect {
-    user_id: UserId,
+    user_id: GivenUserId,
 }
 
 async fn disconnect_user(
@@ -328,5 +329,6 @@ async fn disconnect_user(
     body: Result<Json<Disconnect>, JsonRejection>,
 ) -> Result<Json<Disconnected>, Refusal> {
     let Json(Disconnect { user_id }) = body?;
-    Ok(Json(disconnect(&app.user(&user_id).local_members())))
+    let user = UserId::try_from(user_id)?;
+    Ok(Json(disconnect(&app.user(&user).local_members())))
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use nextrush::{BoxError, ErrorCode, ErrorMessage};
+use nextrush::{BoxError, ErrorCode, ErrorMessage, InvalidUserId};
 
 /// A refused request: a status, and `{"type":"error","message":…,"code":…}` as the body.
 #[derive(Debug)]
@@ -64,6 +64,13 @@ impl From<JsonRejection> for Refusal {
             _ => ErrorCode::InvalidFormat,
         };
         Self::new(rejection.status(), code, rejection.to_string())
+    }
+}
+
+impl From<InvalidUserId> for Refusal {
+    fn from(error: InvalidUserId) -> Self {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self::new(status, ErrorCode::IdNotExact, error.to_string())
     }
 }
 

@@ -160,6 +160,11 @@ async fn what_does_not_fit_is_refused() {
         let code = refusal["code"].as_str().unwrap();
         assert_eq!((status, code), expected, "{path} {refusal}");
     }
+    let user = json!({ "userId": 9_007_199_254_740_993_u64 });
+    let (status, refusal) = Http::with(&server, KEY)
+        .post("/api/v1/disconnect", user)
+        .await;
+    assert_eq!((status, &refusal["code"]), (422, &json!("id-not-exact")));
     let user = json!({ "userId": "nobody" });
     let done = Http::with(&server, KEY)
         .post("/api/v1/disconnect", user)

@@ -377,6 +377,7 @@ async fn users_and_single_connections_are_disconnected() {
         (json!({ "userId": "a", "connectionId": "0-0-0" }), 422),
         (json!({ "connectionId": "x" }), 400),
         (json!({ "userId": [] }), 422),
+        (json!({ "userId": 9_007_199_254_740_993_u64 }), 422),
     ] {
         assert_eq!(disconnect(body.clone()).await.0, status, "{body}");
     }

@@ -4,7 +4,10 @@
 
 use jsonwebtoken::errors::{Error, ErrorKind};
 
-/// The reason why a token is not accepted. Clients are told none of this, only
+use crate::message::{ErrorCode, InvalidUserId};
+
+/// The reason why a token is not accepted. Clients are told none of this but the
+/// [code](Self::code), only
 /// [`AuthRejection::InvalidToken`](crate::AuthRejection::InvalidToken).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -48,9 +51,24 @@ pub enum AuthError {
     /// A registered claim is required and absent, or not of its type.
     #[error("the claim `{0}` is missing or malformed")]
     Claim(String),
+    /// The token is valid, but its `id` is a number that is no
+    /// [`UserId`](crate::UserId): fractional, or beyond ±(2⁵³ − 1).
+    #[error(transparent)]
+    InexactId(#[from] InvalidUserId),
     /// The token is valid, but its claims are not what the application expects.
     #[error("the token's claims do not fit")]
     Claims(#[source] serde_json::Error),
+}
+
+impl AuthError {
+    /// The code that the client is told.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::InexactId(_) => ErrorCode::IdNotExact,
+            _ => ErrorCode::InvalidToken,
+        }
+    }
 }
 
 impl From<Error> for AuthError {

@@ -18,4 +18,4 @@ pub use error::{AuthError, KeyError, SignError};
 pub use jwt::Jwt;
 pub use rejection::AuthRejection;
 
-pub use crate::message::{InvalidUserId, User, UserId};
+pub use crate::message::{GivenUserId, InvalidUserId, User, UserId};

@@ -88,9 +88,9 @@ impl Jwt {
                     let Command::Refresh { token } = command;
                     let refreshed = jwt.check_refresh(socket, &token, &is_same);
                     match refreshed {
-                        Some(event) => socket.send(Answer::new(event, id.as_ref())),
-                        None => {
-                            let error = ErrorMessage::new(ErrorCode::InvalidToken, "Invalid token");
+                        Ok(event) => socket.send(Answer::new(event, id.as_ref())),
+                        Err(code) => {
+                            let error = ErrorMessage::new(code, "Invalid token");
                             socket.send(Answer::new(error, id.as_ref()));
                         }
                     }
@@ -106,22 +106,22 @@ impl Jwt {
         socket: &Socket,
         token: &str,
         is_same: impl Fn(&Socket, &C) -> bool,
-    ) -> Option<Event> {
+    ) -> Result<Event, ErrorCode> {
         let verified = match self.verify::<C>(token) {
             Ok(verified) => verified,
             Err(error) => {
                 let source = std::error::Error::source(&error);
                 tracing::debug!(socket = %socket.id(), %error, source, "a new token was refused");
-                return None;
+                return Err(error.code());
             }
         };
         if !is_same(socket, &verified.claims) {
             tracing::debug!(socket = %socket.id(), "a new token names somebody else");
-            return None;
+            return Err(ErrorCode::InvalidToken);
         }
         expiry::expire(socket, verified.expires);
         let expires_ms = verified.expires.map(|seconds| seconds.saturating_mul(1000));
-        Some(Event::Refreshed {
+        Ok(Event::Refreshed {
             expires_at: expires_ms.map(Timestamp::from_unix_ms),
         })
     }

@@ -32,7 +32,7 @@ impl AuthRejection {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::MissingToken => ErrorCode::AuthenticationRequired,
-            Self::InvalidToken(_) => ErrorCode::InvalidToken,
+            Self::InvalidToken(error) => error.code(),
             Self::NotConfigured => ErrorCode::Internal,
         }
     }

@@ -88,6 +88,14 @@ impl Member {
                 target_user_id,
                 text,
             } => {
+                let target_user_id = match UserId::try_from(target_user_id) {
+                    Ok(id) => id,
+                    Err(error) => {
+                        let refusal = "Invalid message format";
+                        let refusal = ErrorMessage::new(ErrorCode::IdNotExact, refusal);
+                        return refuse(refusal.details(error.to_string()));
+                    }
+                };
                 let whisper = || self.whisper(&target_user_id, &text, id);
                 match topics.once(key, whisper).await {
                     Ok(answer) => socket.send(answer),

@@ -7,7 +7,7 @@ use nextrush_broker::{Epoch, Position, Publication};
 use serde::{Deserialize, Serialize};
 
 use super::history::Older;
-use crate::message::{Outgoing, Timestamp, UserId};
+use crate::message::{GivenUserId, Outgoing, Timestamp, UserId};
 use crate::topic::{Profile, Recovered};
 
 /// A message from a client.
@@ -25,7 +25,7 @@ pub(super) enum Command {
         is_typing: bool,
     },
     Private {
-        target_user_id: UserId,
+        target_user_id: GivenUserId,
         text: String,
     },
     History(Older),

@@ -20,4 +20,4 @@ pub use incoming::Message;
 pub use outgoing::Outgoing;
 pub use request::{Answer, CommandId, Request};
 pub use timestamp::{InvalidTimestamp, Timestamp};
-pub use user::{InvalidUserId, User, UserId};
+pub use user::{GivenUserId, InvalidUserId, User, UserId};

@@ -44,63 +44,90 @@ impl User {
 /// 1 and 1.0 are the same id, 1 and `"1"` are not. An id has one JSON form, so
 /// that the form can serve as a key.
 ///
-/// A number that is no integer of 64 bits must lie within ±2⁵³: beyond that a
-/// floating-point number cannot be told from its neighbours, and two users could
-/// share one id.
+/// A number must be an integer within ±(2⁵³ − 1), which every program reads alike: in
+/// JavaScript 9007199254740993 is 9007199254740992, and two users would share one id. Larger
+/// ids are texts.
 #[derive(Clone, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(try_from = "Wire")]
+#[serde(try_from = "GivenUserId")]
 pub struct UserId(Repr);
 
-/// A number cannot be an id, because its neighbours could not be told from it.
+/// A number that is no id: it is fractional, or its neighbours could not be told from it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a user id must be a text, a 64-bit integer or a number within ±2^53")]
+#[error("a user id is a text or an integer within ±(2^53 - 1); a larger one must be a text")]
 #[non_exhaustive]
 pub struct InvalidUserId;
 
 #[derive(Clone, Eq, Hash, PartialEq, Serialize)]
 #[serde(untagged)]
 enum Repr {
-    /// An integer wherever its value is one.
-    Number(Number),
+    Number(i64),
     Text(Box<str>),
 }
 
-#[derive(Deserialize)]
+/// A user's id as a message or request gives it: any number or text. Which numbers are ids is
+/// asked with [`UserId::try_from`], so that a refusal can say what is wrong.
+///
+/// ```
+/// use nextrush::{GivenUserId, InvalidUserId, UserId};
+///
+/// let given: GivenUserId = serde_json::from_str("9007199254740993")?;
+/// assert_eq!(UserId::try_from(given), Err(InvalidUserId));
+/// let given: GivenUserId = serde_json::from_str("7.0")?;
+/// assert_eq!(UserId::try_from(given), Ok(7.into()));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, expecting = "expected a number or a text")]
-enum Wire {
+#[non_exhaustive]
+pub enum GivenUserId {
+    /// A number, which may be no id.
     Number(Number),
+    /// A text.
     Text(Box<str>),
 }
 
-/// 2⁵³, up to which a `f64` holds every integer.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+/// 2⁵³ − 1, up to which no two integers are the same `f64`.
+const MAX_EXACT: i64 = (1 << 53) - 1;
 
-impl TryFrom<Wire> for UserId {
+impl TryFrom<GivenUserId> for UserId {
     type Error = InvalidUserId;
 
-    fn try_from(wire: Wire) -> Result<Self, InvalidUserId> {
-        let number = match wire {
-            Wire::Text(text) => return Ok(Self(Repr::Text(text))),
-            Wire::Number(number) => number,
+    fn try_from(given: GivenUserId) -> Result<Self, InvalidUserId> {
+        let number = match given {
+            GivenUserId::Text(text) => return Ok(Self(Repr::Text(text))),
+            GivenUserId::Number(number) => number,
         };
-        if number.is_i64() || number.is_u64() {
-            return Ok(Self(Repr::Number(number)));
+        if let Some(integer) = number.as_i64() {
+            return Self::try_from(integer);
         }
-        match number.as_f64() {
-            Some(float) if float.abs() <= EXACT => Ok(Self(Repr::Number(canonical(float, number)))),
-            _ => Err(InvalidUserId),
+        let float = number.as_f64().ok_or(InvalidUserId)?;
+        // Saturates, and `-0.0` is 0.
+        let integer = float as i64;
+        if integer as f64 == float {
+            Self::try_from(integer)
+        } else {
+            Err(InvalidUserId)
         }
     }
 }
 
-/// The integer that a float within ±2⁵³ stands for, or else the number as it was.
-fn canonical(float: f64, number: Number) -> Number {
-    // No bit is lost: the caller has checked the range, and `-0.0` is 0.
-    let integer = float as i64;
-    if integer as f64 == float {
-        integer.into()
-    } else {
-        number
+impl TryFrom<i64> for UserId {
+    type Error = InvalidUserId;
+
+    fn try_from(number: i64) -> Result<Self, InvalidUserId> {
+        if (-MAX_EXACT..=MAX_EXACT).contains(&number) {
+            Ok(Self(Repr::Number(number)))
+        } else {
+            Err(InvalidUserId)
+        }
+    }
+}
+
+impl TryFrom<u64> for UserId {
+    type Error = InvalidUserId;
+
+    fn try_from(number: u64) -> Result<Self, InvalidUserId> {
+        i64::try_from(number).map_err(|_| InvalidUserId)?.try_into()
     }
 }
 
@@ -126,7 +153,7 @@ macro_rules! from_integer {
     };
 }
 
-from_integer!(i32, u32, i64, u64);
+from_integer!(i32, u32);
 
 /// The number or the text as it is.
 impl fmt::Display for UserId {
@@ -164,9 +191,8 @@ mod tests {
             "0",
             "1",
             "-1",
-            "1.5",
-            "18446744073709551615",
-            "-9223372036854775808",
+            "9007199254740991",
+            "-9007199254740991",
             r#""""#,
             r#""1""#,
             r#""a b""#,
@@ -182,8 +208,7 @@ mod tests {
             ("1", "10e-1"),
             ("0", "-0.0"),
             ("-3", "-3.0"),
-            ("9007199254740992", "9007199254740992.0"),
-            ("0.5", "5e-1"),
+            ("9007199254740991", "9007199254740991.0"),
         ] {
             assert_eq!(id(one), id(other), "{one} {other}");
             let set = HashSet::from([id(one), id(other)]);
@@ -199,7 +224,8 @@ mod tests {
     fn a_number_and_its_text_are_two_ids() {
         assert_ne!(id("1"), id(r#""1""#));
         assert_ne!(id("1"), id("2"));
-        assert_ne!(id("9007199254740993"), id("9007199254740992"));
+        assert_ne!(id("9007199254740991"), id("9007199254740990"));
+        assert_ne!(id(r#""9007199254740993""#), id(r#""9007199254740992""#));
         assert_eq!(format!("{:?} {:?}", id("1"), id(r#""1""#)), r#"1 "1""#);
     }
 
@@ -212,7 +238,16 @@ mod tests {
     #[test]
     fn ids_made_in_code_equal_those_of_tokens() {
         assert_eq!(UserId::from(1), id("1"));
-        assert_eq!(UserId::from(u64::MAX), id("18446744073709551615"));
+        assert_eq!(
+            UserId::try_from(9_007_199_254_740_991_u64),
+            Ok(id("9007199254740991"))
+        );
+        assert_eq!(
+            UserId::try_from(9_007_199_254_740_992_u64),
+            Err(InvalidUserId)
+        );
+        assert_eq!(UserId::try_from(u64::MAX), Err(InvalidUserId));
+        assert_eq!(UserId::try_from(i64::MIN), Err(InvalidUserId));
         assert_eq!(UserId::from("ada"), id(r#""ada""#));
         assert_eq!(UserId::from(String::from("ada")), id(r#""ada""#));
     }
@@ -220,8 +255,14 @@ mod tests {
     #[test]
     fn numbers_that_two_users_could_share_and_other_types_are_refused() {
         for json in [
+            "9007199254740992",
+            "9007199254740993",
+            "-9007199254740992",
+            "18446744073709551615",
             "18446744073709551616",
-            "9007199254740994.0",
+            "9007199254740992.0",
+            "1.5",
+            "1e-300",
             "-1e300",
             "1e400",
             "null",

@@ -17,9 +17,9 @@ use super::json::Json;
 use super::locked::Locked;
 use super::members::Profile;
 use super::name::own_name;
-use super::once;
 use super::since::Since;
 use super::subscriptions::Noted;
+use crate::message::request::REPEAT_WINDOW;
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::join::JoinError;
@@ -141,7 +141,7 @@ impl<D: Dialect> Topic<D> {
             .unwrap_or_else(|| self.topics.dialect().retention(self.name()));
         let mut publish = Publish::new(data).retain(retention);
         if let Some(key) = key {
-            publish = publish.once(key, once::WINDOW);
+            publish = publish.once(key, REPEAT_WINDOW);
         }
         Ok(self.topics.0.local.publish(&self.topic, publish).await?)
     }

@@ -90,6 +90,20 @@ async fn a_repeated_private_message_reaches_its_target_once() {
 }
 
 #[tokio::test]
+async fn a_private_message_to_an_id_that_two_users_could_share_reaches_nobody() {
+    let server = server(MemoryBroker::new()).await;
+    let mut ada = join(&server, "ada").await;
+    // JavaScript writes 9007199254740993 so.
+    for to in [json!(9_007_199_254_740_992_i64), json!(1.5)] {
+        let whisper = json!({ "type": "private", "targetUserId": to, "text": "psst", "id": "p" });
+        ada.send_json(whisper).await;
+        let refusal = next(&mut ada, "error").await;
+        assert_eq!(refusal["code"], "id-not-exact", "{to}");
+        assert_eq!(refusal["id"], "p");
+    }
+}
+
+#[tokio::test]
 async fn commands_without_an_answer_of_their_own_are_acknowledged() {
     let server = server(MemoryBroker::new()).await;
     let mut ada = join(&server, "ada").await;

@@ -14,6 +14,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use nextrush::auth::GivenUserId;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::message::Timestamp;
 use nextrush::socket::{ConnectionId, InvalidConnectionId};
@@ -268,7 +269,7 @@ fn largest<N: Ord>(mut counts: Vec<(N, usize)>) -> Vec<(N, usize)> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Disconnect {
-    user_id: Option<UserId>,
+    user_id: Option<GivenUserId>,
     connection_id: Option<String>,
 }
 
@@ -281,7 +282,10 @@ async fn disconnect_some(
         connection_id,
     }) = body?;
     let sockets = match (user_id, connection_id) {
-        (Some(user), None) => inspected.app.user(&user).local_members(),
+        (Some(user), None) => {
+            let user = UserId::try_from(user)?;
+            inspected.app.user(&user).local_members()
+        }
         (None, Some(id)) => inspected
             .app
             .local_socket(id.parse::<ConnectionId>()?)

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::authenticated::Authenticated;
 use super::error::{AuthError, KeyError, SignError};
+use crate::message::{GivenUserId, UserId};
 
 /// The key and the rules by which tokens are accepted. A cheap handle.
 ///
@@ -206,7 +207,7 @@ impl Jwt {
         let claims = token.claims.get();
         Ok(Authenticated {
             expires: expiry(claims)?,
-            claims: serde_json::from_str(claims).map_err(AuthError::Claims)?,
+            claims: serde_json::from_str(claims).map_err(|error| unfit(claims, error))?,
         })
     }
 
@@ -274,6 +275,20 @@ impl Jwt {
             iss: iss.iter().flatten().next(),
             aud: aud.iter().flatten().next(),
         })
+    }
+}
+
+/// The error of claims that do not fit: one of its own for the user's id.
+fn unfit(claims: &str, error: serde_json::Error) -> AuthError {
+    #[derive(Deserialize)]
+    struct Identified {
+        id: GivenUserId,
+    }
+
+    let id = serde_json::from_str(claims).map(|Identified { id }| UserId::try_from(id));
+    match id {
+        Ok(Err(inexact)) => inexact.into(),
+        Ok(Ok(_)) | Err(_) => AuthError::Claims(error),
     }
 }
 

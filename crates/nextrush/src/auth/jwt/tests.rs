@@ -3,7 +3,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::message::User;
+use crate::message::{ErrorCode, User};
 
 const SECRET: &str = "a secret of thirty-two bytes, no less";
 
@@ -480,6 +480,22 @@ fn claims_that_do_not_fit_are_refused() {
             "{payload}: {refused:?}"
         );
     }
+}
+
+#[test]
+fn an_id_that_two_users_could_share_is_refused_by_its_name() {
+    for id in ["9007199254740992", "9007199254740993", "-1e300", "1.5"] {
+        let payload = format!(r#"{{"id":{id},"email":"e","exp":4102444800}}"#);
+        let refused = verify(&Jwt::hs256(SECRET), &with_payload(&payload)).unwrap_err();
+        assert!(
+            matches!(refused, AuthError::InexactId(_)),
+            "{id}: {refused:?}"
+        );
+        assert_eq!(refused.code(), ErrorCode::IdNotExact);
+    }
+    let exact = with_payload(r#"{"id":9007199254740991,"email":"e","exp":4102444800}"#);
+    let user = verify(&Jwt::hs256(SECRET), &exact).unwrap().claims;
+    assert_eq!(user.id.to_string(), "9007199254740991");
 }
 
 #[test]
