@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use nextrush::{BoxError, ErrorCode, ErrorMessage, InvalidUserId};
+use nextrush::auth::InvalidUserId;
+use nextrush::{BoxError, ErrorCode, ErrorMessage};
 
 /// A refused request: a status, and `{"type":"error","message":…,"code":…}` as the body.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::extract::Path;
+use nextrush::limits::{Heartbeat, Limits};
 use nextrush::{
-    App, Authenticated, ChatServer, Heartbeat, Jwt, Limits, LiveUpdates, RoomName, Server, Socket,
-    SocketOptions, User,
+    App, Authenticated, ChatServer, Jwt, LiveUpdates, RoomName, Server, Socket, SocketOptions, User,
 };
 use serde_json::{Value, json};
 
