@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use nextrush::topic::PublishError;
+use axum::response::Result;
 use nextrush::{App, AuthRejection, Authenticated, BoxError, Jwt, LiveUpdates, Socket};
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ async fn create(
     State(blog): State<Blog>,
     _user: Authenticated,
     Json(post): Json<Post>,
-) -> Result<Json<Saved>, Failure> {
+) -> Result<Json<Saved>> {
     let post = blog.create(post);
 
     // Notify subscribers
@@ -85,7 +85,7 @@ async fn update(
     _user: Authenticated,
     Path(id): Path<u64>,
     Json(post): Json<Post>,
-) -> Result<Json<Saved>, Failure> {
+) -> Result<Json<Saved>> {
     let post = blog.update(id, post).ok_or(StatusCode::NOT_FOUND)?;
 
     // Notify subscribers
@@ -100,27 +100,6 @@ async fn update(
         success: true,
         post,
     }))
-}
-
-struct Failure(StatusCode);
-
-impl From<StatusCode> for Failure {
-    fn from(status: StatusCode) -> Self {
-        Self(status)
-    }
-}
-
-impl From<PublishError> for Failure {
-    fn from(error: PublishError) -> Self {
-        eprintln!("cannot publish: {error}");
-        Self(StatusCode::SERVICE_UNAVAILABLE)
-    }
-}
-
-impl axum::response::IntoResponse for Failure {
-    fn into_response(self) -> axum::response::Response {
-        self.0.into_response()
-    }
 }
 
 /// The application, to be served or tested.

@@ -17,7 +17,7 @@ const STEPS: u64 = 10;
 /// The time for which a key is remembered, as the chat asks for.
 const WINDOW: Duration = Duration::from_secs(120);
 
-/// Publishes so many, each once by a key of its own.
+/// Publishes `count` times, each publication once by its own key.
 pub async fn run(directory: &Path, count: u64) -> Outcome<()> {
     let broker = Arc::new(EmbeddedBroker::open(directory)?);
     println!(

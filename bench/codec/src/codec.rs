@@ -35,7 +35,7 @@ pub trait Connection {
     fn into_socket(self) -> Option<Socket>;
 }
 
-/// Runs what never waits, as nothing does that talks to a [`Socket`].
+/// Runs a future that never waits, as those on a [`Socket`] do.
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

@@ -2,8 +2,8 @@
 //! frames that come out of memory and hand out the messages, or turn messages into bytes
 //! for the wire.
 //!
-//! [`Work`] is what is to be done, a [`Codec`] is who does it, and a [`Job`] is the two
-//! together on a [`Socket`] that is memory. README.md says what each way includes.
+//! A [`Work`] is done by a [`Codec`]; a [`Job`] is the two together on a [`Socket`] that is
+//! memory. README.md says what each way includes.
 
 mod codec;
 mod job;

@@ -1,5 +1,5 @@
-//! Many clients on one thread, as lean as they can be: between messages one is a socket, a
-//! decoder of a few bytes, and a place in a table.
+//! Many lean clients on one thread: between messages a client is a socket, a decoder of a few
+//! bytes, and a place in a table.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -117,7 +117,7 @@ impl Clients {
         self.links[client] = None;
     }
 
-    /// Lets a client read only with [`read`](Self::read) from now on, or again as the others.
+    /// Sets whether a client reads only when [`read`](Self::read) is called.
     pub(crate) fn pace(&mut self, client: usize, is_paced: bool) {
         if let Some(link) = &mut self.links[client] {
             link.is_paced = is_paced;

@@ -191,7 +191,7 @@ impl<'a> Crowd<'a> {
         Ok(())
     }
 
-    /// Lets clients hear something, at most until then, and connects those that are due.
+    /// Hands out what clients receive, at most until `until`, and connects those that are due.
     fn turn(&mut self, until: Instant) -> Result<(), Error> {
         let next = self.due.peek().map(|Reverse((due, _))| *due);
         let until = next.map_or(until, |next| until.min(next));
@@ -309,7 +309,7 @@ fn channel(number: usize) -> String {
     format!("presence-{number}")
 }
 
-/// Publishes all the time, each publication until it is acknowledged.
+/// Publishes without a pause, and repeats each publication until it is acknowledged.
 struct Publisher {
     has_to_stop: Arc<AtomicBool>,
     running: JoinHandle<Result<Vec<u64>, Error>>,

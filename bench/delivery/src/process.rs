@@ -25,7 +25,7 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration, Error> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// Counts the most memory of a process anew from here on.
+/// Resets the peak of a process's memory.
 pub(crate) fn forget_peak(pid: u32) -> Result<(), Error> {
     let path = format!("/proc/{pid}/clear_refs");
     fs::write(&path, "5").map_err(Error::io(path))

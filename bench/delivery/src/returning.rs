@@ -105,7 +105,7 @@ impl<'a> Crowd<'a> {
         })
     }
 
-    /// All of them connect, so many at a time, and get what they have missed.
+    /// Connects all clients, `at_once` at a time, and waits until each has what it missed.
     fn come(&mut self, at_once: usize) -> Result<(), Error> {
         let begun = Instant::now();
         let count = self.settings.clients;
@@ -181,7 +181,7 @@ impl<'a> Crowd<'a> {
         }
     }
 
-    /// All of them lose their connections, and the server has noticed.
+    /// Cuts all connections, and waits until the server has noticed.
     fn go(&mut self, server: &Server) -> Result<(), Error> {
         for client in 0..self.settings.clients {
             self.clients.cut(client);
@@ -214,7 +214,7 @@ impl<'a> Crowd<'a> {
         Ok(())
     }
 
-    /// Lets somebody in each room say all that is missed, once nobody else is there.
+    /// Fills each empty room with the messages that its members will miss.
     fn talk(&mut self) -> Result<(), Error> {
         let first = self.settings.clients;
         let rooms = self.settings.channels;
@@ -269,7 +269,7 @@ impl<'a> Crowd<'a> {
         Ok(())
     }
 
-    /// Waits for what would be too much.
+    /// Waits for messages that should not come.
     fn hear_nothing_more(&mut self) -> Result<(), Error> {
         let begun = Instant::now();
         let until = begun + AFTERWARDS;

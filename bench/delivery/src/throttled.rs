@@ -46,7 +46,7 @@ pub(crate) struct Settings {
 
 #[derive(Deserialize, Serialize)]
 struct Data {
-    /// Nanoseconds from the begin.
+    /// Nanoseconds since the start.
     sent: u64,
     padding: String,
 }
@@ -113,8 +113,8 @@ impl Audience {
         self.clients.connect(client, &path, buffer)
     }
 
-    /// Hears all that is published in the time, the slow one only a little of it; then the
-    /// slow one reads as the others, and everybody has to have everything.
+    /// Runs all readers while the slow one reads only its share; then the slow one reads as
+    /// the others, and every reader has to get every publication.
     fn listen(&mut self, server: &Server, settings: &Settings) -> Result<(), Error> {
         self.begun = Instant::now();
         let end = self.begun + Duration::from_secs(settings.seconds);

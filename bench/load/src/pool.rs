@@ -52,7 +52,7 @@ struct Socket {
 
 #[derive(Debug)]
 struct Inbox {
-    /// The beginning of what is not whole yet.
+    /// The beginning of a frame that has not come as a whole.
     partial: Vec<u8>,
     /// The state of the handshake; `None` when it is done.
     opening: Option<Box<Begun>>,

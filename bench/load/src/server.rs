@@ -48,7 +48,7 @@ pub struct Entry {
 pub struct Server {
     child: Child,
     target: Target,
-    /// Removed with it.
+    /// The server's own directory, removed with it.
     _store: Option<TempDir>,
 }
 

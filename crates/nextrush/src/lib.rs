@@ -78,6 +78,9 @@ pub mod topic;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(all(doctest, feature = "embedded", feature = "testing", feature = "tls"))]
+mod guide;
+
 pub use app::{App, AppBuilder};
 pub use error::{BoxError, Error, Result};
 pub use upgrade::endpoint::Endpoint;

@@ -262,7 +262,7 @@ impl Run<'_> {
         self.drain(sent * talk.receivers as u64, ledger, latency)
     }
 
-    /// Waits for what is under way.
+    /// Waits for the messages under way.
     fn drain(
         &mut self,
         expected: u64,

@@ -68,7 +68,7 @@ enum Repr {
 /// asked with [`UserId::try_from`], so that a refusal can say what is wrong.
 ///
 /// ```
-/// use nextrush::{GivenUserId, InvalidUserId, UserId};
+/// use nextrush::auth::{GivenUserId, InvalidUserId, UserId};
 ///
 /// let given: GivenUserId = serde_json::from_str("9007199254740993")?;
 /// assert_eq!(UserId::try_from(given), Err(InvalidUserId));

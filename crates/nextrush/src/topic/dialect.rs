@@ -22,8 +22,10 @@ use crate::socket::Socket;
 /// [`ChatServer`](crate::ChatServer) and [`LiveUpdates`](crate::LiveUpdates) are dialects;
 /// the guide's page *A dialect of your own* writes another one.
 ///
-/// Every method but `emptied` is called while nothing else happens in the topic, mostly on
-/// the thread that publishes: return quickly, and call nothing of the same topic.
+/// Every method but `publication` and `emptied` is called while nothing else happens in the
+/// topic, mostly on the thread that publishes: return quickly, and call nothing of the same
+/// topic. `publication` depends on its arguments alone, as several threads may ask for one at a
+/// time, and again for a client that missed it.
 ///
 /// ```
 /// use nextrush::topic::{Dialect, Gap, Topics};

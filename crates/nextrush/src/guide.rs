@@ -1,0 +1,38 @@
+//! The code of the README and of the guide's pages, as doc tests. Blocks that include a file of
+//! `examples/` are left to that.
+
+#[doc = include_str!("../../../README.md")]
+mod readme {}
+
+#[doc = include_str!("../../../docs/guide/src/getting-started.md")]
+mod getting_started {}
+
+#[doc = include_str!("../../../docs/guide/src/room-management.md")]
+mod room_management {}
+
+#[doc = include_str!("../../../docs/guide/src/authentication.md")]
+mod authentication {}
+
+#[doc = include_str!("../../../docs/guide/src/live-chat.md")]
+mod live_chat {}
+
+#[doc = include_str!("../../../docs/guide/src/live-updates.md")]
+mod live_updates {}
+
+#[doc = include_str!("../../../docs/guide/src/testing.md")]
+mod testing {}
+
+#[doc = include_str!("../../../docs/guide/src/handlers-and-sockets.md")]
+mod handlers_and_sockets {}
+
+#[doc = include_str!("../../../docs/guide/src/rooms.md")]
+mod rooms {}
+
+#[doc = include_str!("../../../docs/guide/src/topics.md")]
+mod topics {}
+
+#[doc = include_str!("../../../docs/guide/src/compression-and-close-codes.md")]
+mod compression_and_close_codes {}
+
+#[doc = include_str!("../../../docs/guide/src/limits.md")]
+mod limits {}
