@@ -361,7 +361,7 @@ async function play(seed) {
     history: 1 + below(30),
     recoveryLimit: 1 + below(20),
     channelLimit: has.channels ? 2 + below(2) : 100,
-    busy: has.drops ? tokenBucket({ now: () => clock.now() }, 10 + below(10), 100) : null,
+    busy: has.drops ? tokenBucket({ now: () => clock.now() }, 4 + below(10), 20 + below(80)) : null,
   });
   const { server, w, browser, settle, open } = tabs(server0);
   clock.now = w.clock.now;

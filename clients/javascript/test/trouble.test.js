@@ -149,6 +149,11 @@ async function play(seed) {
     }
   };
 
+  /** What was sent on open lines arrives: it is not under way while a machine sleeps. */
+  const arrive = () => {
+    for (const link of w.alive()) if (link.readyState !== 0) link.arrive();
+  };
+
   const actions = {
     say: () => {
       const chat = pick(page.rooms);
@@ -234,12 +239,17 @@ async function play(seed) {
       refuse: async () => {
         state = 'refusing';
         for (const link of w.alive()) link.break();
+        // One that has a single attempt does not use it up while the server says that it is too much.
+        const guest = room('hall', { maxReconnectAttempts: 1, patienceMs: 0 });
+        guest.connect();
         for (let n = 0; n < 6; n += 1) {
           pass(1_000);
           w.settle();
           await settled();
         }
         state = 'up';
+        assert.notEqual(guest.state, 'failed', 'a server that says when to come back was given up');
+        guest.close();
       },
       // Without codes, an end before anything else was heard may be a refusal.
       expel: () => codes && server.disconnect(pick(USERS)),
@@ -248,17 +258,48 @@ async function play(seed) {
     ...(has.clocks && {
       set: () => !dozes && w.clock.adjust(pick([-3_600_000, -180_000, 180_000, 3_600_000])),
       doze: () => {
-        w.settle();
+        arrive();
         if (dozes) w.clock.doze(below(200_000));
       },
       sleep: () => {
-        w.settle();
+        arrive();
         const ms = below(600_000);
         w.clock.sleep(ms);
         for (const [link, since] of silent) silent.set(link, since + ms);
       },
     }),
+    ...(has.clocks && {
+      // It is said, the answer is lost, and the machine sleeps.
+      nod: () => {
+        const chat = pick(page.rooms);
+        if (chat.state !== 'connected') return;
+        say(chat, page.user);
+        arrive();
+        if (dozes) w.clock.doze(130_000);
+        else w.clock.adjust(-3_600_000);
+        chat.socket?.break();
+      },
+    }),
     ...(has.stores && {
+      // What was written without a connection goes out, and the store cannot keep that.
+      strand: async () => {
+        if (store.mode !== 'good') return;
+        for (const link of w.alive()) link.break();
+        const chat = pick(page.rooms);
+        say(chat, page.user);
+        await settled();
+        store.mode = 'full';
+        for (let n = 0; n < 40 && chat.state !== 'connected'; n += 1) {
+          pass(500);
+          await settled();
+          while (chat.state !== 'connected' && w.step());
+        }
+        arrive();
+        await settled();
+        for (const link of w.alive()) link.break();
+        pass(130_000);
+        actions.reload();
+      },
       failStore: () => store.mode === 'good' && (store.mode = 'full'),
       mendStore: () => store.mode === 'full' && (store.mode = 'good'),
     }),
@@ -314,7 +355,16 @@ async function play(seed) {
   // The world comes to rest: what was silent is found by the server too.
   store.mode = 'good';
   life = 1_000_000;
-  for (let calm = 0; calm < 150; calm += 1) {
+  const asked = [];
+  for (let calm = 0; calm < 200; calm += 1) {
+    // Once more everything at once, over lines that are good.
+    if (calm === 150) {
+      actions.exchange();
+      actions.exchange();
+      const before = fates.length;
+      for (let n = 0; n < 12; n += 1) actions.ask();
+      asked.push(...fates.slice(before));
+    }
     w.settle();
     await settled();
     pass(1_000);
@@ -327,6 +377,8 @@ async function play(seed) {
   for (const [name, { state }] of wanted) assert.equal(state, 'subscribed', `${name} is ${state}`);
   const channels = server.channelsOf('ada', null);
   assert.deepEqual(channels.sort(), [...wanted.keys()].sort(), 'the server has other channels than those that are wanted');
+
+  for (const { fate } of asked) assert.equal(fate, 'done', `a question over a good line is ${fate}`);
 
   for (const { text, by, room } of server.said) {
     const [, author, place] = /^(\w+)@(\w+)#/.exec(text) ?? [];

@@ -79,6 +79,11 @@ class LinkedSocket extends FakeSocket {
     this.#up.push(() => this.#end(code, ''));
   }
 
+  /** What was sent arrives at the server. */
+  arrive() {
+    while (!this.silent && this.#up.length > 0) this.#up.shift()();
+  }
+
   /** Each end notices at once, and what lies on the wire is lost. */
   break() {
     this.#end(1006, '');
