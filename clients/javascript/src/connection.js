@@ -152,7 +152,7 @@ export class Connection extends Emitter {
   #tokenRefused = false;
   /** @type {MaybeToken} */
   #token;
-  /** When it was given, by both clocks: either may not count sleep. */
+  /** The times, by both clocks, at which it was given: either may not count sleep. */
   #tokenTimes = [0, 0];
   /** The token with which the server last ended a connection. @type {MaybeToken} */
   #endedToken;

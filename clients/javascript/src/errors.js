@@ -130,7 +130,7 @@ export class ClientError extends Error {
     super(message, options);
     this.name = 'ClientError';
     /**
-     * Which error it is.
+     * The code of the error.
      *
      * @readonly
      * @type {ErrorCode}

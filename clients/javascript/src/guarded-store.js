@@ -9,7 +9,7 @@ import { Deadline } from './deadline.js';
 /** @import { Timers } from './environment.js' */
 /** @import { RequestStore } from './requests.js' */
 
-/** How long a store may take, in milliseconds; some take twice of that. */
+/** The time that a store has for an answer, in milliseconds; at most it gets twice of that. */
 const ANSWER_MS = 5_000;
 
 /**
@@ -23,9 +23,9 @@ const ANSWER_MS = 5_000;
 export function guardedStore(store, { timers, failed }) {
   let told = false;
   const deadline = new Deadline(timers);
-  /** Those that began after the deadline was set. @type {Set<(cause: unknown) => void>} */
+  /** The calls that began after the deadline was set. @type {Set<(cause: unknown) => void>} */
   let young = new Set();
-  /** Those that it is for. @type {Set<(cause: unknown) => void>} */
+  /** The calls that the deadline is for. @type {Set<(cause: unknown) => void>} */
   let old = new Set();
 
   const judge = () => {

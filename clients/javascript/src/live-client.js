@@ -219,7 +219,7 @@ export class LiveClient extends Client {
   }
 
   /**
-   * What the server has is made to be what is wanted: messages either way may have been dropped.
+   * Makes the server's subscriptions those that are wanted: messages either way may have been dropped.
    *
    * @override
    * @protected

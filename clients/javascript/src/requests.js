@@ -24,7 +24,7 @@ import { randomId } from './random-id.js';
  */
 
 /**
- * Where requests go, and whose they are.
+ * The place that requests go to, and their user.
  *
  * @typedef {object} Scope
  * @property {string | undefined} place
@@ -101,9 +101,9 @@ export class Requests {
   #options;
   #prefix = randomId();
   #made = 0;
-  /** Where the present attempt or connection leads. @type {Scope} */
+  /** The scope of the present attempt or connection. @type {Scope} */
   #scope = { place: undefined, user: undefined };
-  /** Where the store was last read for. @type {Scope | null} */
+  /** The scope for which the store was last read. @type {Scope | null} */
   #read = null;
   /** The reading that is under way. While there is one, nothing goes out: what it finds is older. */
   #reading = 0;
@@ -216,7 +216,7 @@ export class Requests {
     this.#flush();
   }
 
-  /** What was made before it was known where it goes, goes here. */
+  /** Gives the present scope to requests that were made before it was known. */
   #adopt() {
     const { place, user } = this.#scope;
     for (const pending of this.#pending.values()) {
@@ -466,7 +466,7 @@ function requestText(id, message) {
   }
 }
 
-/** How long a message may be under way. */
+/** The time that a message may be under way, in milliseconds. */
 const UNDER_WAY_MS = 10_000;
 
 /**

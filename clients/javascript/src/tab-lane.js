@@ -20,23 +20,23 @@ const SILENT_MS = 15_000;
 const LEAST_PAUSE_MS = 250;
 
 /**
- * One of the sockets of a shared connection: it has some of the channels.
+ * A socket of a shared connection, with some of the channels.
  */
 export class TabLane {
   /** The channels that it has, or was asked for. @type {Set<string>} */
   channels = new Set();
-  /** How many it can have. */
+  /** The number of channels that it can have. */
   capacity = CHANNELS;
   #socket;
   #now;
-  /** What waits until it is open. @type {string[]} */
+  /** Texts that wait until it is open. @type {string[]} */
   #unsent = [];
-  /** Those that were left, and the server has not confirmed it. @type {Set<string>} */
+  /** Channels that were left, and the server has not confirmed it. @type {Set<string>} */
   #leaving = new Set();
-  /** What is asked for when they were. @type {Map<string, WireMessage>} */
+  /** Requests that wait until their channels were left. @type {Map<string, WireMessage>} */
   #next = new Map();
   #pause;
-  /** When it was asked for a sign of life that has not come. @type {number | null} */
+  /** The time at which it was asked for a sign of life that has not come. @type {number | null} */
   #pingedAt = null;
 
   /**
@@ -56,12 +56,12 @@ export class TabLane {
     return this.#socket.readyState === 1;
   }
 
-  /** Whether another channel may be asked for. */
+  /** True if another channel may be asked for. */
   get hasRoom() {
     return this.channels.size + this.#leaving.size < this.capacity;
   }
 
-  /** Whether it has no channel any more. */
+  /** True if it has no channel any more. */
   get isIdle() {
     return this.channels.size + this.#leaving.size === 0;
   }
@@ -114,7 +114,7 @@ export class TabLane {
   }
 
   /**
-   * Whether nothing was heard for so long after a question.
+   * Tells whether nothing was heard for so long after a question.
    *
    * @param {number} ms
    */

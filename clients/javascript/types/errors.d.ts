@@ -113,7 +113,7 @@ export declare function tooLarge(): ClientError;
  */
 export declare class ClientError extends Error {
     /**
-     * Which error it is.
+     * The code of the error.
      *
      * @readonly
      * @type {ErrorCode}

@@ -120,7 +120,7 @@ export declare class LiveClient extends Client<LiveMessages> {
      */
     protected accept(message: WireMessage): boolean;
     /**
-     * What the server has is made to be what is wanted: messages either way may have been dropped.
+     * Makes the server's subscriptions those that are wanted: messages either way may have been dropped.
      *
      * @override
      * @protected

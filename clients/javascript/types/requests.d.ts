@@ -135,7 +135,7 @@ export type RequestsOptions = {
  * @property {number} [sentAt] When it first went out, in milliseconds since 1970.
  */
 /**
- * Where requests go, and whose they are.
+ * The place that requests go to, and their user.
  *
  * @typedef {object} Scope
  * @property {string | undefined} place

@@ -6,13 +6,13 @@
 import type { Timers, WebSocketLike } from './environment.js';
 import type { WireMessage } from './message.js';
 /**
- * One of the sockets of a shared connection: it has some of the channels.
+ * A socket of a shared connection, with some of the channels.
  */
 export declare class TabLane {
     #private;
     /** The channels that it has, or was asked for. @type {Set<string>} */
     channels: Set<string>;
-    /** How many it can have. */
+    /** The number of channels that it can have. */
     capacity: number;
     /**
      * @param {WebSocketLike} socket
@@ -23,9 +23,9 @@ export declare class TabLane {
         now: () => number;
     });
     get isOpen(): boolean;
-    /** Whether another channel may be asked for. */
+    /** True if another channel may be asked for. */
     get hasRoom(): boolean;
-    /** Whether it has no channel any more. */
+    /** True if it has no channel any more. */
     get isIdle(): boolean;
     /** @param {string} text */
     send(text: string): void;
@@ -46,7 +46,7 @@ export declare class TabLane {
      */
     ping(byTab: boolean): boolean;
     /**
-     * Whether nothing was heard for so long after a question.
+     * Tells whether nothing was heard for so long after a question.
      *
      * @param {number} ms
      */

@@ -1,7 +1,7 @@
 /** The longest name of a channel that the server takes, in bytes of UTF-8. */
 const CHANNEL_BYTES = 255;
 
-/** How much of a long room's name is left in that of its channel, in characters. */
+/** The characters of a long room's name that are left in that of its channel. */
 const KEPT = 40;
 
 /**

@@ -10,7 +10,7 @@ import { ErrorCode } from '/client/index.js';
 const OF_THE_TOKEN = [ErrorCode.AuthenticationRequired, ErrorCode.InvalidToken, ErrorCode.TokenExpired];
 
 /**
- * Whether a refusal is that of a token. It is followed by a close, and that signs out with a word.
+ * Tells whether a refusal is that of a token. It is followed by a close, and that signs out with a word.
  *
  * @param {Refusal} refusal
  */
