@@ -95,6 +95,11 @@ const stop = new ClientError(ErrorCode.Unauthorized, 'log in again', { cause: 1 
 chat.say('psst').catch(({ refusal }: ClientError) => refusal === ErrorCode.UserOffline || refusal === 'of-a-later-version');
 chat.on('error', ({ code }) => code === ErrorCode.RateLimited);
 
+const careful = new ChatClient('lobby', 'opaque', { user: 7, patienceMs: 0, fetch: null, now: () => performance.now(), date: Date.now });
+const texts: string[] = careful.recentMessages.map(({ text }) => text);
+careful.on('state', ({ reason, error }) => reason === Reason.Refused && (error as ClientError).refusal === ErrorCode.Forbidden);
+void texts;
+
 // @ts-expect-error: no such state
 client.state === 'open';
 // @ts-expect-error: read-only
