@@ -651,7 +651,7 @@ export class Connection extends Emitter {
 const TOKEN_CODES = new Set(['authentication-required', 'invalid-token', 'token-expired']);
 
 /** Refusals that coming back does not change. @type {ReadonlySet<unknown>} */
-const FINAL_CODES = new Set(['forbidden', 'invalid-name', 'not-found']);
+const FINAL_CODES = new Set(['forbidden', 'invalid-name', 'not-found', 'origin-refused']);
 
 /** A token that was given longer ago may have expired before it was used. */
 const FRESH_MS = 15_000;

@@ -35,7 +35,7 @@ function refused(answer, make = (options) => new Client('wss://server.example/li
 const body = (code, more) => ({ type: 'error', code, message: 'No', ...more });
 
 describe('a handshake that the server refuses', () => {
-  for (const [status, code] of [[403, 'forbidden'], [400, 'invalid-name'], [404, 'not-found']]) {
+  for (const [status, code] of [[403, 'forbidden'], [403, 'origin-refused'], [400, 'invalid-name'], [404, 'not-found']]) {
     test(`for good (${status} ${code}) ends the client, which says why`, async () => {
       const r = refused({ status, body: body(code) });
       await r.fail();
@@ -89,6 +89,7 @@ describe('a handshake that the server refuses', () => {
 
   for (const [what, answer] of [
     ['a server that wants an upgrade', { status: 426, body: body('invalid-format') }],
+    ['too many connections', { status: 429, body: body('too-many-connections') }],
     ['a code of a later version', { status: 400, body: body('brand-new') }],
     ['no code', { status: 403, body: { type: 'error', message: 'Origin not allowed' } }],
     ['a page of a proxy', { status: 404, body: '<h1>no</h1>' }],

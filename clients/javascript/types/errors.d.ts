@@ -58,6 +58,8 @@ export declare const ErrorCode: Readonly<{
     UnknownType: "unknown-type";
     /** The server: a name that no channel or room can have. */
     InvalidName: "invalid-name";
+    /** The server: a position that is none. */
+    InvalidPosition: "invalid-position";
     /** The server: this connection has as many channels as it may have. */
     TooManyChannels: "too-many-channels";
     /** The server: this user may not subscribe to the channel. */
@@ -72,6 +74,8 @@ export declare const ErrorCode: Readonly<{
     TooLarge: "too-large";
     /** The server: too many messages; again after `retryAfterMs`. */
     RateLimited: "rate-limited";
+    /** The server: this address has as many connections as it may have. */
+    TooManyConnections: "too-many-connections";
     /** The server: another request had this `id`. */
     IdReused: "id-reused";
     /** The server: a number that JavaScript cannot represent exactly, as an id. */
@@ -90,6 +94,12 @@ export declare const ErrorCode: Readonly<{
     NotFound: "not-found";
     /** The server: not for this user. */
     Forbidden: "forbidden";
+    /** The server: pages of this origin may not connect. */
+    OriginRefused: "origin-refused";
+    /** The server: no opening handshake of a WebSocket. */
+    InvalidHandshake: "invalid-handshake";
+    /** The server refuses a request over HTTP for the reason that its text tells. */
+    BadRequest: "bad-request";
     /** The server failed. */
     Internal: "internal";
 }>;
