@@ -138,8 +138,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use nextrush::broker::{Broker, HistoryQuery};
-    use nextrush_broker::{ManualClock, TopicName};
+    use nextrush::broker::{Broker, HistoryQuery, ManualClock, TopicName};
 
     use super::*;
 

@@ -15,7 +15,7 @@ impl Handle {
     /// Most likely a part was renamed or left out. A [server](crate::Listen::start) warns of
     /// these topics when it starts; call this where the application is served otherwise, when
     /// all its parts are made. A broker that cannot
-    /// [list](nextrush_broker::Broker::topics) its topics has none here.
+    /// [list](crate::broker::Broker::topics) its topics has none here.
     ///
     /// ```
     /// # async fn example() -> Result<(), nextrush::BoxError> {
