@@ -14,5 +14,6 @@ mod posts;
 mod refresh;
 mod signals;
 mod store;
+#[allow(dead_code, reason = "other tests use more")]
 mod support;
 mod tls;
