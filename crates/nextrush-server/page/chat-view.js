@@ -29,7 +29,7 @@ import { displayName, onRename, sameUser, userKey } from './user.js';
  * @property {() => void} onSignedOut there is no token that is accepted
  */
 
-/** How many private messages are kept for the rooms that are entered later. */
+/** The most private messages that are kept for the rooms that are entered later. */
 const PRIVATES_KEPT = 200;
 
 /** In how many rooms one is at a time; each is a connection. The others wait to be opened. */
@@ -61,7 +61,7 @@ export class ChatView {
   #drafts = new Map();
   /** Private messages go to a person and not to a room: every room shows them. @type {PrivateMessage[]} */
   #privates = [];
-  /** How many of them came while nobody was looking. */
+  /** The number of private messages that came while nobody was looking. */
   #unreadPrivates = 0;
   #isDrawingMembers = false;
   #isRenaming = false;
@@ -159,7 +159,7 @@ export class ChatView {
     return this.#room?.name ?? DEFAULT_ROOM;
   }
 
-  /** What is shown may have come into sight. */
+  /** Marks what is shown as read if it has come into sight. */
   look() {
     if (this.#isSeen()) {
       this.#room?.markRead();

@@ -1,7 +1,7 @@
 import { part, setText } from './dom.js';
 import { displayName } from './user.js';
 
-/** How long after the last key stroke typing counts as stopped. */
+/** The time after the last key stroke when typing counts as stopped. */
 const IDLE_MS = 3_000;
 
 /**
@@ -55,7 +55,7 @@ export class Composer {
     this.#render();
   }
 
-  /** What is written and not yet sent. */
+  /** The text that is written and not yet sent. */
   get draft() {
     return this.#input.value;
   }

@@ -2,7 +2,7 @@ import { Reason, State } from '/client/index.js';
 import { part, setText } from './dom.js';
 
 /**
- * What is said about a connection. `state` is one of `connecting`, `connected`,
+ * The description of a connection for people. `state` is one of `connecting`, `connected`,
  * `reconnecting`, `offline`, `failed` and `signed-out`.
  *
  * @typedef {{ state: string, label: string, canRetry: boolean }} Description
@@ -34,7 +34,7 @@ export function describe({ state, reason, reconnectAttempts }) {
   }
 }
 
-/** Why there is no connection, for people. @type {Readonly<Record<string, string>>} */
+/** The reasons why there is no connection, in words for people. @type {Readonly<Record<string, string>>} */
 const WORDS = Object.freeze({
   [Reason.Offline]: 'This device has no network.',
   [Reason.Asleep]: 'This page was asleep.',
@@ -79,9 +79,9 @@ export class ConnectionStatus {
   #listeners = [];
   /** @type {number | undefined} */
   #ticker;
-  /** When the next attempt begins, in the time of `performance.now()`. */
+  /** The time of the next attempt, by `performance.now()`. */
   #nextAttempt = 0;
-  /** Whether there was a loss that was not made good yet. */
+  /** True while a loss of the connection is not made good. */
   #isLost = false;
 
   /**

@@ -36,7 +36,7 @@ export function setAttribute(element, name, value) {
 }
 
 /**
- * One of the drawings in `icons.svg`, decorative: its button carries the label.
+ * A drawing of `icons.svg`, decorative: its button carries the label.
  *
  * @param {string} name
  */

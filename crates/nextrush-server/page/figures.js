@@ -1,11 +1,11 @@
-/** Which of a sample's figures the inspector shows, and how. */
+/** The figures of a sample that the inspector shows, as tiles and plots. */
 
 import { Plot } from './plot.js';
 import { bytes, count, duration } from './units.js';
 
 /** @typedef {import('./inspect-api.js').Sample} Sample */
 
-/** What every tile shows. @type {{ id: string, value: (sample: Sample) => string, isWarning?: (sample: Sample) => boolean }[]} */
+/** The tiles, each with the figure that it shows. @type {{ id: string, value: (sample: Sample) => string, isWarning?: (sample: Sample) => boolean }[]} */
 export const TILES = [
   { id: 'connections', value: (sample) => count(sample.connections) },
   { id: 'in', value: (sample) => count(sample.messagesIn) },

@@ -3,7 +3,7 @@ import { HttpError, HttpErrorCode, requestJson } from './http.js';
 import { ofThisTab } from './storage.js';
 
 /**
- * What a server did in a second.
+ * The figures of a server for one second.
  *
  * @typedef {object} Sample
  * @property {string} at
@@ -31,7 +31,7 @@ import { ofThisTab } from './storage.js';
  * @typedef {{ token: string, expiresAt: number }} Ticket
  */
 
-/** How one gets in: `none` where the server has no inspector. @typedef {'open' | 'key' | 'none'} Access */
+/** The way into the inspector; `none` where the server has no inspector. @typedef {'open' | 'key' | 'none'} Access */
 
 /** A ticket that ends sooner is replaced, where that is possible. */
 const SOON_MS = 60_000;
@@ -80,7 +80,7 @@ export class InspectApi {
     }
   }
 
-  /** Whether there is a ticket, or a way to get one without asking anybody. */
+  /** True if there is a ticket, or a way to get one without asking anybody. */
   get canEnter() {
     return this.#access === 'open' || this.#key !== null || this.#isValid;
   }

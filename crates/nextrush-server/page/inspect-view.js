@@ -18,16 +18,16 @@ import { displayName } from './user.js';
  * @typedef {import('./inspect-api.js').ConnectionRow} ConnectionRow
  */
 
-/** How often the tables are asked for, in milliseconds; the figures come each second by themselves. */
+/** The interval at which the tables are asked for, in milliseconds; the figures come each second by themselves. */
 const REFRESH_MS = 2_000;
 
-/** How many connections are shown, and how many more each time that somebody asks for more. */
+/** The number of connections that are shown at first; it doubles each time that somebody asks for more. */
 const PAGE = 100;
 
 /** At most so many are shown: beyond that a filter helps more. */
 const MOST = 1_000;
 
-/** What the server does at this moment, for those who run it. */
+/** The view of what the server does at this moment, for those who run it. */
 export class InspectView {
   #root;
   #toasts;
@@ -79,7 +79,7 @@ export class InspectView {
   }
 
   /**
-   * Whether the server has an inspector at all.
+   * Tells whether the server has an inspector at all.
    *
    * @returns {Promise<boolean>}
    */

@@ -38,7 +38,7 @@ export class LiveView {
   #open = null;
   /** Before the first list has come, everything in it is old. */
   #loaded = false;
-  /** Whether the list is to be loaded, as soon as there is a connection. */
+  /** True if the list is to be loaded as soon as there is a connection. */
   #stale = true;
 
   /**

@@ -34,7 +34,7 @@ const inspect = new InspectView(part(document, 'inspect-view'), { toasts });
 /** The one connection for posts and presence, shared by all tabs of this user. @type {LiveClient | null} */
 let updates = null;
 
-/** Why somebody who was signed in is not any more. */
+/** The reason why the user is no longer signed in, for the sign-in form; empty if there is none. */
 let farewell = '';
 
 /** Shows what the address says. */

@@ -19,13 +19,13 @@ import { displayName, sameUser } from './user.js';
  * @property {() => void} seen the reader is at the end
  */
 
-/** How far from its end the log still counts as read to the end, in pixels. */
+/** The distance from its end at which the log still counts as read to the end, in pixels. */
 const NEAR_END = 48;
 
-/** How near to its begin older messages are fetched, in pixels. */
+/** The distance from the log's begin at which older messages are fetched, in pixels. */
 const NEAR_BEGIN = 160;
 
-/** How many entries the page shows; a log that is open for weeks must not grow without end. */
+/** The most entries that the page shows; a log that is open for weeks must not grow without end. */
 const SHOWN = 1_000;
 
 /** The log of a room. It follows new messages while its reader is at its end, and waits otherwise. */
@@ -44,9 +44,9 @@ export class MessageList {
   #self = null;
   /** @type {Item | null} */
   #last = null;
-  /** Whether the reader is at the end. */
+  /** True while the reader is at the end. */
   #following = true;
-  /** Where the reader is otherwise, in pixels from the top. */
+  /** The scroll position of a reader who is not at the end, in pixels from the top. */
   #position = 0;
   #unseen = 0;
   /** The message before which it says that what follows is new. @type {number | null} */
@@ -87,7 +87,7 @@ export class MessageList {
     for (const element of this.#log.children) content.observe(element);
   }
 
-  /** Whether the newest message is in sight, as far as the log is. */
+  /** True while the end of the log is in sight, if the log itself is. */
   get isAtEnd() {
     return this.#following;
   }
@@ -167,7 +167,7 @@ export class MessageList {
   }
 
   /**
-   * What stands above the log.
+   * Sets what is above the log: the button for older messages, the note of its begin, or nothing.
    *
    * @param {'none' | 'more' | 'loading' | 'begin'} state
    */

@@ -1,6 +1,6 @@
 /** @typedef {import('./posts-api.js').Post} Post */
 
-/** What became of a post that was put on the board. */
+/** The outcomes of putting a post on the board. */
 export const Change = Object.freeze({
   Added: 'added',
   Changed: 'changed',

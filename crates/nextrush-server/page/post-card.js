@@ -8,14 +8,14 @@ import { displayName } from './user.js';
 /** @typedef {import('./posts-api.js').Post} Post */
 
 /**
- * What somebody does with a post.
+ * The actions of a user on a post.
  *
  * @typedef {object} PostActions
  * @property {(post: Post, open: boolean) => void} toggle opens or closes it
  * @property {(post: Post, draft: import('./posts-api.js').Draft) => Promise<void>} save
  */
 
-/** One post of the list, in which it is opened and edited. */
+/** A post in the list, where it is opened and edited. */
 export class PostCard {
   /** The list item. */
   element;

@@ -1,6 +1,6 @@
 import { lasting } from './storage.js';
 
-/** How many rooms have a mark; the one that was read longest ago goes. */
+/** The most rooms that have a mark; the one that was read longest ago loses its mark. */
 const LIMIT = 50;
 
 /**

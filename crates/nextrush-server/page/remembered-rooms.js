@@ -1,7 +1,7 @@
 import { DEFAULT_ROOM, roomName } from './route.js';
 import { lasting } from './storage.js';
 
-/** How many rooms are remembered beside the default one. */
+/** The most rooms that are remembered beside the default one. */
 const LIMIT = 50;
 
 /** The rooms this browser has been to, which outlive the tab. */

@@ -34,7 +34,7 @@ import { displayName, sameUser, userKey } from './user.js';
  * @property {() => void} signedOut there is no token that is
  */
 
-/** How many messages are asked for at a time. */
+/** The number of messages that are asked for at a time. */
 const PAGE = 50;
 
 /** In a larger crowd nobody wants to read who comes and goes. */
@@ -47,7 +47,7 @@ export class Room {
   timeline = new Timeline();
   roster = new Roster();
   unsent = new Unsent();
-  /** Whether the server keeps older messages than those that are here. */
+  /** True if the server keeps older messages than those that are here. */
   hasOlder = false;
   #self;
   #marks;
@@ -96,12 +96,12 @@ export class Room {
     return this.roster.withDevices(this.#presence.members);
   }
 
-  /** Whether the connection stands, and the members are those who are there. */
+  /** True while the room is connected and its list of members is current. */
   get isJoined() {
     return this.#wasJoined;
   }
 
-  /** How many messages of others were said since the room was last read. */
+  /** The number of messages of others since the room was last read. */
   get unread() {
     const mark = this.#marks.get(this.name);
     return mark === null ? 0 : this.timeline.since(mark, this.#self).length;
@@ -253,7 +253,7 @@ export class Room {
   }
 
   /**
-   * What an earlier page did not get out.
+   * Takes up a message that an earlier page did not get out.
    *
    * @param {{ type: string, text: string, targetUserId?: User['id'] }} message
    * @param {Promise<any>} reply
@@ -310,7 +310,7 @@ export function gapWords({ from, to, reason }) {
   return to === from ? 'One message was missed here' : `${to - from + 1} messages were missed here`;
 }
 
-/** What the others are told about this device. */
+/** The description of this device that the others get. */
 function thisDevice() {
   const agent = navigator.userAgent;
   const browser = ['Firefox', 'Edg', 'OPR', 'Chrome', 'Safari'].find((name) => agent.includes(`${name}/`));

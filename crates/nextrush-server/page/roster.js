@@ -12,7 +12,7 @@ import { displayName, userKey } from './user.js';
 const NAME_LENGTH = 60;
 
 /**
- * Who is in a room. The server counts sockets; people are counted here, so that
+ * The people in a room. The server counts sockets; people are counted here, so that
  * a second window of somebody is a second device and not a second person.
  */
 export class Roster {
@@ -89,7 +89,7 @@ export class Roster {
 }
 
 /**
- * How many members there are, in words. Without a connection nobody knows.
+ * The number of members, in words. Without a connection nobody knows it.
  *
  * @param {number} size
  * @param {boolean} isCurrent whether the list is that of the present connection

@@ -54,7 +54,7 @@ export function formatRoute(route) {
 }
 
 /**
- * What somebody typed, as a room's name; `null` when the server would refuse it:
+ * Turns typed text into a room's name; `null` when the server would refuse it:
  * empty, longer than 255 bytes, or with control characters.
  *
  * @param {string} input

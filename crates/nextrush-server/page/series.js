@@ -1,6 +1,6 @@
 /** @typedef {import('./inspect-api.js').Sample} Sample */
 
-/** How far back is shown, in seconds. */
+/** The span of time that is shown, in seconds. */
 export const WINDOW_S = 300;
 
 /**

@@ -7,7 +7,7 @@ import { readToken } from './token.js';
 const SOON_MS = 2 * 60_000;
 
 /**
- * Who is signed in in this tab. Fires `change` when that changes.
+ * The user who is signed in in this tab. Fires `change` when that changes.
  */
 export class Session extends EventTarget {
   /** @type {import('./token.js').Identity | null} */
@@ -15,7 +15,7 @@ export class Session extends EventTarget {
   #store;
   #now;
   #mint;
-  /** Whether the present token is known to be refused. */
+  /** True if the server is known to refuse the present token. */
   #isRefused = false;
   /** @type {Promise<string> | null} */
   #renewal = null;
@@ -153,7 +153,7 @@ async function mintedByServer(name) {
 }
 
 /**
- * Whether the server hands out tokens to anybody who asks.
+ * Tells whether the server hands out tokens to anybody who asks.
  *
  * @returns {Promise<boolean>}
  */

@@ -29,8 +29,8 @@ export function keyValue(storage) {
   };
 }
 
-/** What outlives the tab: the theme, the rooms. */
+/** The storage that outlives the tab: the theme, the rooms. */
 export const lasting = keyValue(() => localStorage);
 
-/** What belongs to this tab alone: the token, so that two tabs can be two users. */
+/** The storage of this tab alone: the token, so that two tabs can be two users. */
 export const ofThisTab = keyValue(() => sessionStorage);

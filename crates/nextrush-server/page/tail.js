@@ -2,21 +2,21 @@ import { LiveClient, SubscriptionState } from '/client/index.js';
 import { el, part, setText } from './dom.js';
 import { bytes, count } from './units.js';
 
-/** How many publications are kept on the screen. */
+/** The most publications that are kept on the screen. */
 const KEPT = 500;
 
-/** How much of a publication is shown before it is opened, in characters. */
+/** The most that is shown of a publication before it is opened, in characters. */
 const PREVIEW = 400;
 
-/** How much of one is shown at all, in characters. */
+/** The most that is shown of a publication when it is open, in characters. */
 const SHOWN = 65_536;
 
-/** How near to its end the log counts as read to the end, in pixels. */
+/** The distance from its end at which the log still counts as read to the end, in pixels. */
 const NEAR_END = 24;
 
 const time = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3, hour12: false });
 
-/** What is published in one channel, as it happens. */
+/** The publications of one channel, as they come. */
 export class Tail {
   #form;
   /** @type {HTMLInputElement} */
@@ -32,7 +32,7 @@ export class Tail {
   #channel = '';
   #seen = 0;
   #isPaused = false;
-  /** What came while it was paused. @type {HTMLElement[]} */
+  /** The entries that came while the tail was paused. @type {HTMLElement[]} */
   #held = [];
 
   /**

@@ -2,7 +2,7 @@ import { sameUser } from './user.js';
 import { sameDay } from './time.js';
 
 /**
- * What a room's log shows, in the order it is shown.
+ * The items of a room's log, in the order in which they are shown.
  *
  * @typedef {import('./user.js').User} User
  * @typedef {{ kind: 'message', id: number, offset: number, user: User, text: string, at: Date }} Message
@@ -18,7 +18,7 @@ import { sameDay } from './time.js';
 /** Messages of one author closer than this stand together under one name. */
 const GROUP_MS = 5 * 60_000;
 
-/** How many items a room keeps in memory. */
+/** The most items that a room keeps in memory. */
 const KEPT = 1_000;
 
 /**
@@ -93,7 +93,7 @@ export class Timeline {
   }
 
   /**
-   * What others have said after a message.
+   * The messages of others after a message.
    *
    * @param {number} id of the message
    * @param {User} self
@@ -120,7 +120,7 @@ export class Timeline {
 }
 
 /**
- * Who wrote an item; nobody for a notice.
+ * The author of an item; `null` for a notice or a gap.
  *
  * @param {Item} item
  */
@@ -130,7 +130,7 @@ export function author(item) {
 }
 
 /**
- * Whether an item belongs under the same name as the one before it.
+ * Tells whether an item belongs under the same name as the one before it.
  *
  * @param {Item | null} before
  * @param {Item} item

@@ -1,9 +1,9 @@
 import { el, icon } from './dom.js';
 
-/** How long a toast stays: time to read it twice. */
+/** The time that a toast stays: enough to read it twice. */
 const SHOWN_MS = 7_000;
 
-/** How many are shown at once; the oldest makes room. */
+/** The most toasts that are shown at once; the oldest makes room. */
 const LIMIT = 3;
 
 /** Short messages that come and go, read out by screen readers as they come. */

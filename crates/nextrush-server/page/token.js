@@ -1,5 +1,5 @@
 /**
- * Who a token says its bearer is.
+ * The bearer of a token, as the token says.
  *
  * @typedef {{ token: string, user: import('./user.js').User, expiresAt: number | null }} Identity
  * `expiresAt` in milliseconds since 1970; `null` for a token without an end.

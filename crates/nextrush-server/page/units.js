@@ -37,7 +37,7 @@ export function duration(us) {
 }
 
 /**
- * How long ago something began, in its two largest units.
+ * The time since something began, in its two largest units.
  *
  * @param {number} ms
  */

@@ -1,5 +1,5 @@
 /**
- * What became of a message that this user wrote. `open`: under way, or waiting for a connection.
+ * The fate of a message that this user wrote. `open`: under way, or waiting for a connection.
  * `sent`: confirmed, and not seen in the room yet.
  *
  * @typedef {'open' | 'sent' | 'failed'} Fate
@@ -25,11 +25,11 @@
 export class Unsent {
   /** @type {Draft[]} */
   #drafts = [];
-  /** Those whose message is in the log, by a guess. @type {Set<Draft>} */
+  /** The drafts whose message is in the log, by a guess. @type {Set<Draft>} */
   #seen = new Set();
   #made = 0;
 
-  /** Those to be shown after the log. */
+  /** The drafts to be shown after the log. */
   get drafts() {
     return this.#drafts.filter((draft) => !this.#seen.has(draft));
   }

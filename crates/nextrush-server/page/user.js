@@ -1,12 +1,12 @@
 import { Names } from './names.js';
 
 /**
- * Who somebody is, as the server says it, and how the page shows it.
+ * The identity of a user, as the server gives it and as the page shows it.
  *
  * @typedef {{ id: string | number, email: string }} User
  */
 
-/** How many avatar colours the style sheet has. */
+/** The number of avatar colours in the style sheet. */
 const HUES = 8;
 
 /**
@@ -27,7 +27,7 @@ export function sameUser(a, b) {
   return userKey(a) === userKey(b);
 }
 
-/** Those who want to know that somebody is called by another name than before. @type {Set<() => void>} */
+/** The listeners for somebody who is called by another name than before. @type {Set<() => void>} */
 const listeners = new Set();
 
 const names = new Names(() => {
