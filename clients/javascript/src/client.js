@@ -110,6 +110,12 @@ export class Client extends Connection {
   /** The user of the present token, and where that token came from. */
   #tokenUser = /** @type {string | undefined} */ (undefined);
   #tokenSource = /** @type {TokenSource} */ (undefined);
+  /**
+   * The user that the server last named, and the token that it was for.
+   *
+   * @type {{ source: TokenSource, user: string } | null}
+   */
+  #told = null;
   /** The present token, as it was last renewed, and its end. @type {MaybeToken} */
   #renewed;
   #expiry = NaN;
@@ -244,8 +250,9 @@ export class Client extends Connection {
   #nextScope() {
     const { token } = this;
     const user = typeof token === 'string' ? userOf(token) : undefined;
-    // A function is expected to go on with the same user, until it does not.
-    const last = token === this.#tokenSource ? this.requests.scope.user : undefined;
+    // A token that says nothing of its user is expected to go on with the same one, until the
+    // server says otherwise.
+    const last = this.#told && this.#told.source === token ? this.#told.user : undefined;
     return { place: this.place(), user: this.#user ?? user ?? last, source: token };
   }
 
@@ -484,7 +491,9 @@ export class Client extends Connection {
     else {
       this.#hello = null;
       if (type === 'hello') this.welcomed(message);
-      this.requests.identify(type === 'hello' ? userKey(message['user']?.id) : undefined);
+      const user = type === 'hello' ? userKey(message['user']?.id) : undefined;
+      if (user !== undefined) this.#told = { source: this.#tokenSource, user };
+      this.requests.identify(user);
     }
     this.#begin();
     return true;
