@@ -12,7 +12,7 @@ import { SECRET, token } from '../support/token.js';
 
 const API_KEY = 'a key of tests, thirty-two bytes and more';
 /** What the browser itself says about connections that were lost or refused. */
-const LOST = /^WebSocket connection to|ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INTERNET_DISCONNECTED/;
+const LOST = /^WebSocket connection to|ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INTERNET_DISCONNECTED|status of 426/;
 
 /** @type {Server} */
 let server;

@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, get};
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderValue, Version};
+use http::{HeaderValue, StatusCode, Version};
 use nextrush_protocol::handshake;
 
 use crate::http::refusal;
@@ -144,13 +144,19 @@ async fn answer<F, M, S>(
 where
     F: Endpoint<S, M>,
 {
-    let mut accepted = if parts.version < Version::HTTP_2 {
+    let accepted = if parts.version < Version::HTTP_2 {
         handshake::server::accept(&parts.method, parts.version, &parts.headers)
-            .map_err(refusal::of_handshake)?
+            .map_err(refusal::of_handshake)
     } else {
         name_host(parts);
         let protocol = parts.extensions.get().map(hyper::ext::Protocol::as_str);
-        handshake::server::accept_connect(parts, protocol).map_err(refusal::of_connect)?
+        handshake::server::accept_connect(parts, protocol).map_err(refusal::of_connect)
+    };
+    // A page is not told why its handshake was refused, and may ask with a plain request: that
+    // is answered with the reason, if there is another than that it is no handshake.
+    let accepted = match accepted {
+        Err(refused) if refused.status() != StatusCode::UPGRADE_REQUIRED => return Err(refused),
+        accepted => accepted,
     };
     let app = parts.extensions.get::<Handle>().cloned();
     let app = app.ok_or_else(|| MissingHandle.into_response())?;
@@ -162,6 +168,7 @@ where
         .map_err(IntoResponse::into_response)?;
     let options = options.of_request(&parts.extensions);
     let open = endpoint.extract(parts, state).await?;
+    let mut accepted = accepted?;
     let deflate = options.deflate.as_ref();
     let deflate = deflate.and_then(|config| accepted.negotiate_deflate(config));
     transport::start(parts, &app, options, deflate, open).map_err(IntoResponse::into_response)?;

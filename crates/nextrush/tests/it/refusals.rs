@@ -320,3 +320,25 @@ async fn a_full_server_refuses_before_the_upgrade() {
         StatusCode::SERVICE_UNAVAILABLE
     );
 }
+
+#[tokio::test]
+async fn a_plain_request_is_told_why_the_handshake_would_be_refused() {
+    let server = server().await;
+    let host = server.address();
+    for (path, status, code) in [
+        ("/number/x", 400, "bad-request"),
+        ("/room/%00", 400, "bad-request"),
+        ("/echo", 426, "invalid-handshake"),
+        ("/number/7", 426, "invalid-handshake"),
+    ] {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let (answered, _, body) = raw(&server, &head).await;
+        assert_eq!(answered, status, "{path}");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["code"], code, "{path}");
+    }
+    let head = format!("GET /echo HTTP/1.1\r\nHost: {host}\r\nOrigin: http://evil.example\r\n\r\n");
+    let (answered, _, body) = raw(&server, &head).await;
+    assert_eq!(answered, 403);
+    assert!(body.contains("origin-refused"), "{body}");
+}
