@@ -22,6 +22,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::error::{Error, Result};
 use crate::http::address::Addresses;
 use crate::http::connection::{Client, Http};
+use crate::http::request_body::BodyTimes;
 #[cfg(feature = "tls")]
 pub use crate::http::tls::{TlsConfig, TlsError};
 use crate::socket::handle::Handle;
@@ -99,6 +100,7 @@ pub struct Listen {
     handle: Handle,
     addr: Result<ListenAddr>,
     head_timeout: Duration,
+    body_times: BodyTimes,
     connections_per_address: usize,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
@@ -111,6 +113,7 @@ impl Listen {
             handle,
             addr,
             head_timeout: HEAD_TIMEOUT,
+            body_times: BodyTimes::default(),
             connections_per_address: CONNECTIONS_PER_ADDRESS,
             #[cfg(feature = "tls")]
             tls: None,
@@ -132,6 +135,14 @@ impl Listen {
     /// times as long); a slower client is cut. Default: 10 s.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = timeout;
+        self
+    }
+
+    /// Sets the time that a client may take for the body of a request while a handler waits for it:
+    /// `progress` without a byte, and `whole` in all. A slower one is answered with 408. Default:
+    /// 10 s and 30 s; an application that takes large uploads needs more.
+    pub fn body_timeouts(mut self, progress: Duration, whole: Duration) -> Self {
+        self.body_times = BodyTimes { progress, whole };
         self
     }
 
@@ -161,6 +172,7 @@ impl Listen {
         let http = Http {
             router: self.router,
             head_timeout: self.head_timeout,
+            body_times: self.body_times,
             #[cfg(feature = "tls")]
             tls: self.tls.map(TlsConfig::into_acceptor),
         };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::{get, post};
@@ -16,6 +16,8 @@ use super::refusal::Refusal;
 
 /// The lifetime of a minted token.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+/// The largest body of a request.
+const REQUEST_BYTES: usize = 4 * 1024;
 /// The longest name in characters.
 const NAME: usize = 40;
 
@@ -24,6 +26,7 @@ pub(crate) fn router(jwt: Jwt) -> Router {
     Router::new()
         .route("/api/dev", get(status))
         .route("/api/dev/token", post(mint))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
         .layer(middleware::from_fn(only_this_machine))
         .with_state(jwt)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
@@ -28,6 +28,8 @@ const CHANNEL: &str = "posts";
 const POSTS: u64 = 10_000;
 /// The number of posts that are listed, the newest: all could be hundreds of megabytes.
 const LISTED: usize = 100;
+/// The largest body of a request: the longest post in any script, and more.
+const REQUEST_BYTES: usize = 64 * 1024;
 /// The longest title in characters.
 const TITLE: usize = 200;
 /// The longest body in characters.
@@ -38,6 +40,7 @@ pub(crate) fn router(posts: Posts, live: LiveUpdates) -> Router {
     Router::new()
         .route("/api/posts", get(list).post(create))
         .route("/api/posts/{id}", put(update))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
         .with_state(Blog { posts, live })
 }
 

@@ -1,23 +1,19 @@
 //! Logs that cannot be written: a full disk, a reader that is gone, a pipe that is full.
 
 use std::fs::OpenOptions;
-use std::net::TcpListener;
 use std::process::Stdio;
 
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::support::{Client, SECRET, signal, within};
+use crate::support::{Client, SECRET, free_port, signal, within};
 
 /// More connections than a pipe of 64 KiB has room for in what `RUST_LOG=trace` says of them.
 const CONNECTIONS: usize = 200;
 
 /// Starts the program at a free port, in whose standard output nobody is interested.
 async fn start(log: Stdio) -> (Child, u16) {
-    let port = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    let port = free_port();
     let mut server = Command::new(env!("CARGO_BIN_EXE_nextrush"))
         .args(["--open-endpoints", "--listen", &format!("127.0.0.1:{port}")])
         .env_clear()

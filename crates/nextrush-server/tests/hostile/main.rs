@@ -5,6 +5,8 @@
     reason = "what the tests share fails by panicking, as they do"
 )]
 
+mod bodies;
+mod hosts;
 mod logs;
 mod open_endpoints;
 #[allow(dead_code, reason = "other tests use more")]

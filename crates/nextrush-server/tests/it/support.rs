@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use clap::Parser;
 use futures_util::{SinkExt, StreamExt};
-use http::{Request, header};
+use http::{HeaderMap, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use nextrush::{Jwt, Server};
@@ -97,6 +97,28 @@ impl<'a> Http<'a> {
         path: &str,
         body: &Value,
     ) -> (u16, Value) {
+        let (status, _, body) = self.exchange((name, value), method, path, body).await;
+        (status, body)
+    }
+
+    /// The status, the headers and the body of an answer.
+    pub(crate) async fn full(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> (u16, HeaderMap, Value) {
+        self.exchange(("host", &self.host()), method, path, body)
+            .await
+    }
+
+    async fn exchange(
+        &self,
+        (name, value): (&'static str, &str),
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> (u16, HeaderMap, Value) {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -114,9 +136,10 @@ impl<'a> Http<'a> {
         let (mut sender, connection) = handshake.await.unwrap();
         tokio::spawn(connection);
         let response = within(sender.send_request(request.unwrap())).await.unwrap();
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, serde_json::from_slice(&body).unwrap_or_default())
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        (parts.status.as_u16(), parts.headers, body)
     }
 
     /// The status of an opening handshake.
@@ -223,6 +246,12 @@ impl Client {
         self.0.close(None).await.unwrap();
         while within(self.0.next()).await.is_some_and(|next| next.is_ok()) {}
     }
+}
+
+/// A port that nobody listens at.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// Sends a signal to a program.

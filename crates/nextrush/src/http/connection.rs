@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode};
@@ -25,9 +24,10 @@ use crate::http::FORWARDED_PROTO;
 use crate::http::address::{Admission, Permit};
 use crate::http::read_ahead::ReadAhead;
 use crate::http::refusal;
+use crate::http::request_body::{BodyTimes, Late, RequestBody};
 use crate::http::traffic::{Answer, Traffic};
 use crate::http::version::Version;
-use crate::http::{http1, http2};
+use crate::http::{host, http1, http2};
 use crate::message::ErrorCode;
 
 /// The settings that all connections of a server share.
@@ -36,6 +36,8 @@ pub(crate) struct Http {
     /// The time from connecting to the end of the first request's head, and the longest pause
     /// after that.
     pub(crate) head_timeout: Duration,
+    /// How long a client may take to send the body of a request.
+    pub(crate) body_times: BodyTimes,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
 }
@@ -73,6 +75,7 @@ impl Http {
             peer,
             admission: Arc::new(admission),
             deadline: Instant::now() + self.head_timeout,
+            body_times: self.body_times,
             traffic: Arc::default(),
             #[cfg(feature = "tls")]
             is_tls: self.tls.is_some(),
@@ -165,6 +168,7 @@ struct Exchange {
     admission: Arc<Admission>,
     /// The time by which the head of the first request has to be there.
     deadline: Instant,
+    body_times: BodyTimes,
     traffic: Arc<Traffic>,
     is_tls: bool,
 }
@@ -193,6 +197,7 @@ impl Exchange {
     > + use<> {
         let peer = self.peer;
         let is_tls = self.is_tls;
+        let body_times = self.body_times;
         let admission = Arc::clone(&self.admission);
         let traffic = Arc::clone(&self.traffic);
         service_fn(move |request: Request<Incoming>| {
@@ -200,7 +205,14 @@ impl Exchange {
             let admission = Arc::clone(&admission);
             let busy = traffic.begin();
             async move {
-                let mut request = request.map(Body::new);
+                let version = request.version();
+                let mut late = Late::default();
+                let mut request = request.map(|body| {
+                    let (body, is_late) = RequestBody::watch(body, body_times);
+                    late = is_late;
+                    body
+                });
+                let is_host_clear = host::settle(&mut request);
                 if is_tls {
                     // Who asks for the scheme, as the check of the origin does, need not
                     // know whether a proxy or this server ends TLS.
@@ -208,12 +220,26 @@ impl Exchange {
                     request.headers_mut().insert(FORWARDED_PROTO, https);
                 }
                 let response = match &*admission {
+                    Admission::Granted(_) if !is_host_clear => {
+                        let message = "A request has exactly one Host";
+                        let status = StatusCode::BAD_REQUEST;
+                        let response = refusal::new(status, ErrorCode::BadRequest, message);
+                        refusal::ending_connection(response, version)
+                    }
                     Admission::Granted(_) => {
                         let extensions = request.extensions_mut();
                         extensions.insert(ConnectInfo(peer));
                         extensions.insert(Admitted(admission));
                         extensions.insert(busy.clone());
-                        router.oneshot(request).await?
+                        let response = router.oneshot(request).await?;
+                        if late.is_late() {
+                            let message = "The body did not come in time";
+                            let status = StatusCode::REQUEST_TIMEOUT;
+                            let response = refusal::new(status, ErrorCode::BadRequest, message);
+                            refusal::ending_connection(response, version)
+                        } else {
+                            response
+                        }
                     }
                     Admission::Refused(_) => {
                         let message = "Too many connections from this address";
@@ -222,7 +248,7 @@ impl Exchange {
                             ErrorCode::TooManyConnections,
                             message,
                         );
-                        refusal::ending_connection(response, request.version())
+                        refusal::ending_connection(response, version)
                     }
                 };
                 Ok(response.map(|body| Answer { body, _busy: busy }))

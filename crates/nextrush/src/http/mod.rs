@@ -2,10 +2,12 @@
 
 pub(crate) mod address;
 pub(crate) mod connection;
+mod host;
 mod http1;
 mod http2;
 pub(crate) mod read_ahead;
 pub(crate) mod refusal;
+pub(crate) mod request_body;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 pub(crate) mod traffic;

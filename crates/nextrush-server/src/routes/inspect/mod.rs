@@ -7,7 +7,7 @@ mod ticket;
 use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
@@ -33,6 +33,8 @@ use super::loopback::only_this_machine;
 use super::refusal::Refusal;
 use crate::secret::Secret;
 
+/// The largest body of a request.
+const REQUEST_BYTES: usize = 4 * 1024;
 /// The most rooms and channels that are listed.
 const LISTED: usize = 1000;
 
@@ -87,6 +89,7 @@ pub(crate) fn router(inspected: Inspected, metrics: LiveUpdates, access: Access)
         .route("/api/inspect/channels", get(channels))
         .route("/api/inspect/slow-readers", get(slow_readers))
         .route("/api/inspect/disconnect", post(disconnect_some))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
         .layer(middleware::from_fn_with_state(
             view.clone(),
             only_with_ticket,
