@@ -64,7 +64,7 @@ test('a changed post is answered and published to posts and to its own channel',
   assert.equal(reader.offset, 0, 'nothing was published there');
 
   const { status, body: answer } = await server.request('PUT', `/api/posts/${old.id}`, {
-    token: token('bob'),
+    token: ADA,
     body: { title: 'Final', body: 'Two.' },
   });
   assert.equal(status, 200);
@@ -202,7 +202,7 @@ test('a bad request is refused in JSON, and nothing is published', async () => {
     ['POST', '/api/posts', { body: 'no title' }, 422],
     ['POST', '/api/posts', '{no json', 400],
     ['PUT', '/api/posts/987654321', { title: 'x' }, 404],
-    ['PUT', '/api/posts/first', { title: 'x' }, 400],
+    ['PUT', '/api/posts/first', { title: 'x' }, 404],
   ];
   for (const [method, path, body, expected] of cases) {
     const { status, body: answer } = await server.request(method, path, { token: ADA, body });

@@ -8,5 +8,6 @@
 pub use nextrush_engine::{Backlog, EngineConfig, Heartbeat, PingLimit, SocketOptions};
 pub use nextrush_protocol::{DeflateConfig, Limits};
 
+pub use crate::socket::keyed_limit::KeyedLimit;
 pub use crate::socket::rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
 pub use crate::upgrade::origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};

@@ -1,10 +1,10 @@
 //! Posts: a small HTTP API whose changes are published to `/live`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -12,10 +12,11 @@ use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use nextrush::broker::HistoryQuery;
+use nextrush::limits::{Exceeded, KeyedLimit, SlidingWindow};
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::message::Timestamp;
 use nextrush::topic::PublishError;
-use nextrush::{Authenticated, ErrorCode, Handle, LiveUpdates, User};
+use nextrush::{Authenticated, ErrorCode, Handle, LiveUpdates, User, UserId};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +25,16 @@ use crate::error::StartError;
 
 /// The channel to which every change of a post is published.
 const CHANNEL: &str = "posts";
-/// The highest number of posts.
+/// The highest number of posts; the oldest go.
 const POSTS: u64 = 10_000;
+/// The highest number of posts of one user.
+const POSTS_OF_USER: usize = 1_000;
+/// The time after which a user with so many posts may ask again: others' posts may have taken the
+/// place of the oldest by then.
+const POSTS_RETRY: Duration = Duration::from_secs(60 * 60);
+/// The writes of one user in a minute.
+const WRITES: u32 = 60;
+const WRITES_WINDOW: Duration = Duration::from_secs(60);
 /// The number of posts that are listed, the newest: all could be hundreds of megabytes.
 const LISTED: usize = 100;
 /// The largest body of a request: the longest post in any script, and more.
@@ -41,13 +50,27 @@ pub(crate) fn router(posts: Posts, live: LiveUpdates) -> Router {
         .route("/api/posts", get(list).post(create))
         .route("/api/posts/{id}", put(update))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
-        .with_state(Blog { posts, live })
+        .with_state(Blog {
+            posts,
+            live,
+            writes: KeyedLimit::new(SlidingWindow::new(WRITES, WRITES_WINDOW)),
+        })
 }
 
 #[derive(Clone)]
 struct Blog {
     posts: Posts,
     live: LiveUpdates,
+    /// The writes of each user.
+    writes: KeyedLimit<UserId, SlidingWindow>,
+}
+
+impl Blog {
+    /// Counts a write of a user.
+    fn allow(&self, user: &User) -> Result<(), Refusal> {
+        let allowed = self.writes.allow(&user.id, Instant::now());
+        allowed.map_err(|exceeded| Refusal::later("Rate limit exceeded", exceeded))
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -112,10 +135,12 @@ async fn list(State(Blog { posts, .. }): State<Blog>, _: Authenticated) -> Json<
 }
 
 async fn create(
-    State(Blog { posts, live }): State<Blog>,
+    State(blog): State<Blog>,
     Authenticated { claims: author, .. }: Authenticated,
     post: Result<Json<NewPost>, JsonRejection>,
 ) -> Result<Json<Saved>, Refusal> {
+    blog.allow(&author)?;
+    let Blog { posts, live, .. } = blog;
     let Json(NewPost { title, body }) = post?;
     check(Some(&title), Some(&body))?;
     whole(async move {
@@ -129,15 +154,19 @@ async fn create(
 }
 
 async fn update(
-    State(Blog { posts, live }): State<Blog>,
-    _: Authenticated,
-    id: Result<Path<u64>, PathRejection>,
+    State(blog): State<Blog>,
+    Authenticated { claims: user, .. }: Authenticated,
+    id: Result<Path<String>, PathRejection>,
     change: Result<Json<PostChange>, JsonRejection>,
 ) -> Result<Json<Saved>, Refusal> {
-    let (Path(id), Json(change)) = (id?, change?);
+    blog.allow(&user)?;
+    let Blog { posts, live, .. } = blog;
+    let id = id.ok().and_then(|Path(id)| id.parse().ok());
+    let id: u64 = id.ok_or_else(no_post)?;
+    let Json(change) = change?;
     check(change.title.as_deref(), change.body.as_deref())?;
     whole(async move {
-        let post = posts.update(id, change).await?;
+        let post = posts.update(id, &user, change).await?;
         live.publish(CHANNEL, &Change::PostUpdated { post: &post })
             .await
             .map_err(not_published)?;
@@ -162,6 +191,11 @@ async fn whole<T: Send + 'static>(
             Err(_) => pending().await,
         },
     }
+}
+
+fn no_post() -> Refusal {
+    let message = "no post has this id";
+    Refusal::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, message)
 }
 
 fn not_saved(error: PublishError) -> Refusal {
@@ -202,50 +236,80 @@ pub(crate) struct Posts(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    posts: Mutex<BTreeMap<u64, Post>>,
+    kept: Mutex<Kept>,
     records: Option<Records>,
     /// The lock of whoever writes a change, so that ids have no holes and no change is lost.
     writing: tokio::sync::Mutex<()>,
 }
 
+/// The newest posts.
+#[derive(Debug, Default)]
+struct Kept {
+    posts: BTreeMap<u64, Post>,
+    /// The number of posts of each author.
+    counts: HashMap<UserId, usize>,
+}
+
+impl Kept {
+    /// Adds or changes a post, in place of the oldest if there are too many.
+    fn insert(&mut self, post: Post) {
+        let author = post.author.id.clone();
+        if self.posts.insert(post.id, post).is_none() {
+            *self.counts.entry(author).or_default() += 1;
+        }
+        while self.posts.len() as u64 > POSTS
+            && let Some((_, oldest)) = self.posts.pop_first()
+        {
+            let count = self.counts.get_mut(&oldest.author.id);
+            if let Some(count) = count.filter(|count| **count > 1) {
+                *count -= 1;
+            } else {
+                self.counts.remove(&oldest.author.id);
+            }
+        }
+    }
+
+    fn count_of(&self, author: &UserId) -> usize {
+        self.counts.get(author).copied().unwrap_or_default()
+    }
+}
+
 impl Posts {
     /// Reads the posts on disk.
     pub(crate) async fn load(records: Option<Records>) -> Result<Self, StartError> {
-        let mut posts = BTreeMap::new();
+        let mut kept = Kept::default();
         if let Some(records) = &records {
-            for id in 1.. {
-                let read = records.read(id).await;
-                match read.map_err(|source| StartError::Post { id, source })? {
-                    Some(post) => posts.insert(id, post),
+            for place in 1..=POSTS {
+                let read = records.read(place).await;
+                match read.map_err(|source| StartError::Post { id: place, source })? {
+                    Some(post) => kept.insert(post),
                     None => break,
-                };
+                }
             }
         }
         Ok(Self(Arc::new(Inner {
-            posts: Mutex::new(posts),
+            kept: Mutex::new(kept),
             records,
             writing: tokio::sync::Mutex::default(),
         })))
     }
 
     fn newest_first(&self) -> Vec<Post> {
-        let posts = self.0.posts.lock();
-        posts.values().rev().take(LISTED).cloned().collect()
+        let kept = self.0.kept.lock();
+        kept.posts.values().rev().take(LISTED).cloned().collect()
     }
 
     async fn create(&self, title: String, body: String, author: User) -> Result<Post, Refusal> {
         let _writing = self.0.writing.lock().await;
-        let last = self
-            .0
-            .posts
-            .lock()
-            .last_key_value()
-            .map_or(0, |(id, _)| *id);
-        // Ids count from 1, and no post is ever removed.
-        if last >= POSTS {
-            let status = StatusCode::INSUFFICIENT_STORAGE;
-            return Err(Refusal::new(status, ErrorCode::NotStored, "too many posts"));
-        }
+        let last = {
+            let kept = self.0.kept.lock();
+            if kept.count_of(&author.id) >= POSTS_OF_USER {
+                let message = format!("A user has at most {POSTS_OF_USER} posts");
+                return Err(Refusal::later(message, Exceeded::new(POSTS_RETRY)));
+            }
+            kept.posts.last_key_value().map_or(0, |(id, _)| *id)
+        };
+        // Ids count from 1.
         let now = Timestamp::now();
         let post = Post {
             id: last + 1,
@@ -259,12 +323,16 @@ impl Posts {
         self.keep(post).await
     }
 
-    async fn update(&self, id: u64, change: PostChange) -> Result<Post, Refusal> {
+    /// Changes a post, for its author only.
+    async fn update(&self, id: u64, user: &User, change: PostChange) -> Result<Post, Refusal> {
         let _writing = self.0.writing.lock().await;
-        let mut post = self.0.posts.lock().get(&id).cloned().ok_or_else(|| {
-            let message = format!("no post has the id {id}");
-            Refusal::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, message)
-        })?;
+        let post = self.0.kept.lock().posts.get(&id).cloned();
+        let mut post = post.ok_or_else(no_post)?;
+        if post.author.id != user.id {
+            let message = "only its author changes a post";
+            let status = StatusCode::FORBIDDEN;
+            return Err(Refusal::new(status, ErrorCode::Forbidden, message));
+        }
         if let Some(title) = change.title {
             post.title = title;
         }
@@ -281,13 +349,13 @@ impl Posts {
         if let Some(records) = &self.0.records {
             records.write(&post).await.map_err(not_saved)?;
         }
-        self.0.posts.lock().insert(post.id, post.clone());
+        self.0.kept.lock().insert(post.clone());
         Ok(post)
     }
 }
 
-/// The posts on disk. Each is the last publication of a channel of its own, to which no client
-/// can subscribe.
+/// The posts on disk. Each is the last publication of one of [`POSTS`] channels, to which no
+/// client can subscribe; a new post takes the channel of the oldest.
 #[derive(Clone, Debug)]
 pub(crate) struct Records(LiveUpdates);
 
@@ -302,10 +370,10 @@ impl Records {
         )
     }
 
-    async fn read(&self, id: u64) -> Result<Option<Post>, PublishError> {
+    async fn read(&self, place: u64) -> Result<Option<Post>, PublishError> {
         let history = self
             .0
-            .history(&id.to_string(), HistoryQuery::Latest(1))
+            .history(&place.to_string(), HistoryQuery::Latest(1))
             .await?;
         let newest = history.publications.last();
         let post = newest.map(|newest| serde_json::from_slice(&newest.data));
@@ -313,7 +381,8 @@ impl Records {
     }
 
     async fn write(&self, post: &Post) -> Result<(), PublishError> {
-        self.0.publish(&post.id.to_string(), post).await?;
+        let place = (post.id - 1) % POSTS + 1;
+        self.0.publish(&place.to_string(), post).await?;
         Ok(())
     }
 }
@@ -345,6 +414,55 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_the_author_changes_a_post() {
+        let posts = Posts::default();
+        let post = create(&posts, "mine").await;
+        let change = || PostChange {
+            title: Some("yours".into()),
+            body: None,
+        };
+        let other = User::new("1", "ada@example.com");
+        let refused = posts.update(post.id, &other, change()).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::Forbidden);
+        assert_eq!(posts.newest_first()[0].title, "mine");
+        assert!(posts.update(post.id, &author(), change()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_user_has_a_thousand_posts_and_beyond_ten_thousand_the_oldest_go() {
+        let app: App = App::new();
+        let records = Records::new(app.handle());
+        let posts = Posts::load(Some(records.clone())).await.unwrap();
+        let by = async |user: u64| {
+            let author = User::new(user, "a@example.com");
+            posts.create("a".into(), String::new(), author).await
+        };
+        for user in 0..10 {
+            for _ in 0..1_000 {
+                by(user).await.unwrap();
+            }
+            assert_eq!(by(user).await.unwrap_err().code(), ErrorCode::RateLimited);
+        }
+        // Others' posts take the place of the first user's oldest, who may write again then.
+        assert_eq!(by(10).await.unwrap().id, 10_001);
+        assert_eq!(by(0).await.unwrap().id, 10_002);
+        let ids =
+            |posts: &Posts| -> Vec<u64> { posts.0.kept.lock().posts.keys().copied().collect() };
+        assert_eq!(ids(&posts), (3..=10_002).collect::<Vec<_>>());
+        let first = User::new(0, "a@example.com");
+        let nothing = PostChange {
+            title: None,
+            body: None,
+        };
+        let gone = posts.update(2, &first, nothing);
+        assert_eq!(gone.await.unwrap_err().code(), ErrorCode::NotFound);
+
+        let again = Posts::load(Some(records)).await.unwrap();
+        assert_eq!(ids(&again), ids(&posts));
+        assert_eq!(again.0.kept.lock().counts, posts.0.kept.lock().counts);
+    }
+
+    #[tokio::test]
     async fn recorded_posts_are_there_again_with_their_last_change() {
         let app: App = App::new();
         let records = Records::new(app.handle());
@@ -355,7 +473,7 @@ mod tests {
             title: Some("changed".into()),
             body: None,
         };
-        let changed = posts.update(second.id, change).await.unwrap();
+        let changed = posts.update(second.id, &author(), change).await.unwrap();
         assert_eq!((&*changed.title, changed.version), ("changed", 2));
 
         let again = Posts::load(Some(records)).await.unwrap();

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::http::StatusCode;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nextrush::auth::InvalidUserId;
+use nextrush::limits::Exceeded;
 use nextrush::{BoxError, ErrorCode, ErrorMessage};
 
 /// A refused request: a status, and `{"type":"error","message":…,"code":…}` as the body.
@@ -15,6 +16,8 @@ pub(super) struct Refusal {
     status: StatusCode,
     code: ErrorCode,
     message: Cow<'static, str>,
+    /// The time after which the request may be made again.
+    later: Option<Exceeded>,
     /// The cause of a failure of the server, for the log only.
     cause: Option<BoxError>,
 }
@@ -29,7 +32,17 @@ impl Refusal {
             status,
             code,
             message: message.into(),
+            later: None,
             cause: None,
+        }
+    }
+
+    /// Refuses a request that is one too many for now.
+    pub(super) fn later(message: impl Into<Cow<'static, str>>, exceeded: Exceeded) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self {
+            later: Some(exceeded),
+            ..Self::new(status, ErrorCode::RateLimited, message)
         }
     }
 
@@ -75,13 +88,6 @@ impl From<InvalidUserId> for Refusal {
     }
 }
 
-impl From<PathRejection> for Refusal {
-    fn from(rejection: PathRejection) -> Self {
-        let code = ErrorCode::of_status(rejection.status());
-        Self::new(rejection.status(), code, rejection.to_string())
-    }
-}
-
 impl From<QueryRejection> for Refusal {
     fn from(rejection: QueryRejection) -> Self {
         let code = ErrorCode::of_status(rejection.status());
@@ -95,6 +101,12 @@ impl IntoResponse for Refusal {
             tracing::error!(%error, "{}", self.message);
         }
         let body = ErrorMessage::new(self.code, self.message);
-        (self.status, Json(body)).into_response()
+        let Some(exceeded) = self.later else {
+            return (self.status, Json(body)).into_response();
+        };
+        let ms = exceeded.retry_after_ms();
+        let seconds = HeaderValue::from(ms.div_ceil(1000));
+        let headers = [(header::RETRY_AFTER, seconds)];
+        (self.status, headers, Json(body.retry_after_ms(ms))).into_response()
     }
 }

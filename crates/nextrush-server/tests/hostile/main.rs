@@ -9,6 +9,7 @@ mod bodies;
 mod hosts;
 mod logs;
 mod open_endpoints;
+mod posts;
 #[allow(dead_code, reason = "other tests use more")]
 #[path = "../it/support.rs"]
 mod support;

@@ -31,7 +31,8 @@ async fn a_refused_post_says_why() {
             (413, "too-large"),
         ),
         ("POST", "/api/posts", json!({}), (422, "invalid-format")),
-        ("PUT", "/api/posts/x", json!({}), (400, "bad-request")),
+        ("PUT", "/api/posts/x", json!({}), (404, "not-found")),
+        ("PUT", "/api/posts/-1", json!({}), (404, "not-found")),
         ("PUT", "/api/posts/2", json!({}), (404, "not-found")),
         (
             "PUT",

@@ -35,7 +35,7 @@ async fn posts_are_there_again_and_ids_go_on() {
     create(&server, "first").await;
     create(&server, "second").await;
     let change = json!({ "body": "changed" });
-    let http = Http::with(&server, &token("bob"));
+    let http = Http::with(&server, &token("ada"));
     assert_eq!(http.call("PUT", "/api/posts/1", &change).await.0, 200);
     let before = posts(&server).await;
     assert_eq!(before[1]["body"], "changed");

@@ -12,6 +12,7 @@ mod hello;
 pub(crate) mod identity;
 pub(crate) mod join;
 mod kept;
+pub(crate) mod keyed_limit;
 mod listeners;
 pub(crate) mod offload;
 pub(crate) mod parts;
