@@ -98,6 +98,8 @@ pub(super) struct Extra {
     pub(super) timers: Vec<TimerKey>,
     /// The timer by which the peer has to do its part of closing.
     pub(super) deadline: Option<TimerKey>,
+    /// The bytes that the peer has sent since closing began.
+    pub(super) unwanted: usize,
 }
 
 /// Bytes of which the first `start` are decoded.
@@ -263,6 +265,7 @@ impl Extra {
             lags,
             timers,
             deadline,
+            unwanted,
         } = self;
         decoder.is_none()
             && unfinished.is_none()
@@ -273,6 +276,7 @@ impl Extra {
             && lags.is_empty()
             && timers.is_empty()
             && deadline.is_none()
+            && *unwanted == 0
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading: from the transport through the decoder to the handler.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::mem;
 
 use nextrush_protocol::{Decoder, Event, Frame};
@@ -16,6 +16,10 @@ use crate::transport::Io;
 
 /// The bytes that a turn reads of one connection; the rest waits for the next turn.
 const READ_BUDGET: usize = READ_BUFFER;
+
+/// The bytes of the peer that are thrown away while its connection closes: more than can be on the
+/// way from a client that stops once it reads our close frame. Then the transport is cut.
+const UNWANTED: usize = 16 << 20;
 
 impl<I: Io> Shard<I> {
     /// Reads from all connections that have something, each up to its budget.
@@ -90,6 +94,11 @@ impl<I: Io> Peer<'_, I> {
                     self.parts.free_ping = self.parts.ticks.alive(self.slot) > 1;
                     self.parts.counts.bytes_in += count as u64;
                     budget -= count;
+                    if !self.live.is_open() && self.is_flooded(count) {
+                        let error = io::Error::other("too many bytes while closing");
+                        self.live.flags.remove(Flags::READABLE);
+                        return self.post_end(Ending::Failed(error.into()));
+                    }
                     let left = self.decode(&mut buffer[..count]);
                     self.live.stash_bytes(&buffer[count - left..count]);
                 }
@@ -104,6 +113,14 @@ impl<I: Io> Peer<'_, I> {
                 }
             }
         }
+    }
+
+    /// Counts bytes that came although the connection is closing. Returns whether they are too
+    /// many: nothing but the peer's close frame is of interest any more.
+    fn is_flooded(&mut self, count: usize) -> bool {
+        let extra = self.live.need_extra();
+        extra.unwanted += count;
+        extra.unwanted > UNWANTED
     }
 
     /// Hands the events in `input` to the handler. Returns how many bytes at its end are left

@@ -332,3 +332,30 @@ fn stale_handles_are_harmless() {
     assert_eq!(next.connection.state(), ConnectionState::Open);
     assert_eq!(gone.log.take(), ["open", "close 1006 '' unclean"]);
 }
+
+#[test]
+fn a_client_that_only_sends_while_its_close_lingers_is_cut_after_16_mib() {
+    let flood = masked(Opcode::Binary, &vec![0; 60_000]);
+    // Closed by us, by the client, and by its violation of the protocol.
+    type End = fn(&mut World, &mut crate::support::Peer);
+    let ends: [End; 3] = [
+        |_, peer| peer.connection.close(None),
+        |_, peer| peer.close(1000, ""),
+        |_, peer| peer.client.send(&[0xff; 10]),
+    ];
+    for (number, end) in ends.into_iter().enumerate() {
+        let mut world = world(1);
+        let mut peer = world.connect();
+        end(&mut world, &mut peer);
+        world.run();
+        let mut sent = 0;
+        while !peer.client.is_closed() {
+            assert!(sent < 20 << 20, "{number}: {sent} bytes");
+            peer.client.send(&flood);
+            world.run();
+            sent += flood.len();
+        }
+        assert!(sent > 15 << 20, "{number}: {sent} bytes");
+        assert_gone(&world);
+    }
+}
