@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use nextrush_protocol::{DeflateConfig, Limits};
 
+use crate::memory;
+
 /// The settings of an [`Engine`](crate::Engine).
 ///
 /// ```
@@ -24,6 +26,11 @@ pub struct EngineConfig {
     /// refused with [`AcceptError::TooManyConnections`](crate::AcceptError). Default:
     /// 100,000.
     pub connections: usize,
+    /// The bytes that may wait for all slow readers together; see [`Backlog`]. A publication is
+    /// one buffer for all and does not count. Above it those
+    /// with the largest are closed with 1013. Default: a quarter of the memory of the
+    /// machine or of the container.
+    pub backlog_total: usize,
 }
 
 impl EngineConfig {
@@ -40,6 +47,13 @@ impl EngineConfig {
         self.connections = connections;
         self
     }
+
+    /// Sets [`backlog_total`](Self::backlog_total).
+    #[must_use]
+    pub fn backlog_total(mut self, backlog_total: usize) -> Self {
+        self.backlog_total = backlog_total;
+        self
+    }
 }
 
 impl Default for EngineConfig {
@@ -47,6 +61,7 @@ impl Default for EngineConfig {
         Self {
             shards: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             connections: 100_000,
+            backlog_total: memory::available() / 4,
         }
     }
 }

@@ -87,6 +87,7 @@ mod engine;
 mod error;
 mod id;
 mod link;
+mod memory;
 mod metrics;
 mod moment;
 mod room;

@@ -236,6 +236,8 @@ fn end_of(step: usize) -> Duration {
 pub(crate) struct Board {
     counts: Shown,
     turns: Steps,
+    /// The bytes of all backlogs that single clients alone are sent.
+    own_bytes: AtomicU64,
 }
 
 struct Steps([AtomicU64; STEPS]);
@@ -257,6 +259,15 @@ impl Board {
         let count = &self.turns.0[step_of(took)];
         // No other thread writes: what was read is still there.
         count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Shows the bytes of all backlogs that single clients alone are sent.
+    pub(crate) fn show_own_bytes(&self, bytes: u64) {
+        self.own_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn own_bytes(&self) -> u64 {
+        self.own_bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn read(&self) -> ShardMetrics {

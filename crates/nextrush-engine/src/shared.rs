@@ -16,6 +16,8 @@ pub(crate) struct Shared {
     pub(crate) links: Box<[Arc<Link>]>,
     pub(crate) rooms: Arc<RoomDirectory>,
     limit: usize,
+    /// The bytes that may wait for all connections together.
+    backlog_total: usize,
     connections: AtomicUsize,
     shutting_down: AtomicBool,
     /// The number of shards that run.
@@ -36,6 +38,7 @@ impl Shared {
             rooms: Arc::new(RoomDirectory::new(links.clone())),
             links,
             limit: config.connections,
+            backlog_total: config.backlog_total,
             connections: AtomicUsize::new(0),
             shutting_down: AtomicBool::new(false),
             running: watch::Sender::new(0),
@@ -61,6 +64,10 @@ impl Shared {
 
     pub(crate) fn limit(&self) -> usize {
         self.limit
+    }
+
+    pub(crate) fn backlog_total(&self) -> usize {
+        self.backlog_total
     }
 
     pub(crate) fn connections(&self) -> usize {

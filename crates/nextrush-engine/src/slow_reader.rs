@@ -5,9 +5,12 @@
 //! and by a timer for the age. Frames that can be skipped do not close a connection: the member
 //! lags instead.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::config::Backlog;
+use crate::error::ConnectionError;
+use crate::shared::Shared;
 
 /// The weight of the largest [`Backlog::bytes`].
 const MOST: u32 = 1 << 30;
@@ -38,5 +41,32 @@ impl Backlog {
     /// cannot be skipped.
     pub(crate) fn skippable_share(&self) -> usize {
         self.bytes / 2
+    }
+}
+
+impl Shared {
+    /// Returns whether more waits for all connections together than may wait.
+    pub(crate) fn has_too_large_backlogs(&self) -> bool {
+        let waiting: u64 = self.links.iter().map(|link| link.board.own_bytes()).sum();
+        waiting > self.backlog_total() as u64
+    }
+
+    /// Closes the connections with the largest backlogs until the others are within the bound of
+    /// all together. Those that are closing do not count: their backlogs are about to be dropped.
+    pub(crate) fn close_largest_backlogs(&self) {
+        let mut waiting = Vec::new();
+        for link in &self.links {
+            link.all_waiting(&mut waiting);
+        }
+        let total: usize = waiting.iter().map(|(bytes, _)| bytes).sum();
+        let mut excess = total.saturating_sub(self.backlog_total());
+        waiting.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));
+        for (bytes, connection) in waiting {
+            if excess == 0 {
+                return;
+            }
+            connection.fail(ConnectionError::SlowReader);
+            excess = excess.saturating_sub(bytes);
+        }
     }
 }

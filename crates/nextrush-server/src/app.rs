@@ -29,6 +29,9 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     if let Some(shards) = config.shards {
         engine.shards = shards;
     }
+    if let Some(bytes) = config.backlog_total {
+        engine.backlog_total = bytes;
+    }
     let builder = App::builder().engine(engine);
     let (mut app, is_kept) = match open(&config.store)? {
         Some(broker) => (builder.broker(broker).build(), true),

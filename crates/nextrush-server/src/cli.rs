@@ -10,6 +10,7 @@ use nextrush::limits::Origin;
 
 use crate::commands::{Bench, Publish, Tail};
 use crate::secret::Secret;
+use crate::size::Size;
 
 /// NextRush: chat and live updates over WebSockets.
 #[derive(Clone, Debug, Parser)]
@@ -92,6 +93,11 @@ pub struct Cli {
         requires = "tls_cert"
     )]
     pub tls_key: Option<PathBuf>,
+
+    /// The bytes that may wait for all slow readers together, as 500M or 2G; above it those for
+    /// whom most waits are cut off. A quarter of the memory by default.
+    #[arg(long, env = "NEXTRUSH_BACKLOG_TOTAL", value_name = "SIZE")]
+    pub backlog_total: Option<Size>,
 
     /// The number of threads that serve sockets; one per core by default.
     #[arg(long)]

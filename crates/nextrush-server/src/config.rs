@@ -9,6 +9,7 @@ use nextrush::{Jwt, OriginPolicy};
 
 use crate::cli::Cli;
 use crate::secret::{SECRET_BYTES, Secret, random_secret};
+use crate::size::Size;
 
 /// A valid configuration of the server.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub store: Store,
     /// The certificate and the private key for TLS; `None` for plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// The bytes that may wait for all slow readers together; `None` for a quarter of the memory.
+    pub backlog_total: Option<usize>,
     /// The number of shard threads; `None` for one per core.
     pub shards: Option<NonZeroUsize>,
 }
@@ -136,6 +139,7 @@ impl Config {
             admin_key,
             store,
             tls: cli.tls_cert.zip(cli.tls_key),
+            backlog_total: cli.backlog_total.map(Size::bytes),
             shards: cli.shards,
         })
     }

@@ -29,6 +29,7 @@ mod config;
 mod error;
 mod routes;
 mod secret;
+mod size;
 
 pub use app::app;
 pub use cli::{Cli, Command};
@@ -39,3 +40,4 @@ pub use commands::{
 pub use config::{Config, ConfigError, Store};
 pub use error::StartError;
 pub use secret::Secret;
+pub use size::{InvalidSize, Size};

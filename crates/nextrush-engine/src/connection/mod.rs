@@ -44,6 +44,8 @@ struct Inner<H: ?Sized> {
     /// The bytes that were sent and that the kernel has not taken. Direct sends are added at
     /// once, publications when the shard has tried to write them.
     buffered: AtomicU32,
+    /// The bytes of the backlog that this client alone is sent.
+    own_backlog: AtomicU32,
     link: Arc<Link>,
     options: Arc<SocketOptions>,
     /// The rooms that the connection is in; empty once it is not open any more.
@@ -228,6 +230,7 @@ impl Connection {
             reading: AtomicBool::new(false),
             deflate,
             buffered: AtomicU32::new(0),
+            own_backlog: AtomicU32::new(0),
             link,
             options,
             rooms: Mutex::default(),
@@ -284,6 +287,17 @@ impl Connection {
     pub(crate) fn mark_closed(&self) {
         self.begin_closing();
         self.0.state.store(CLOSED, Ordering::Release);
+    }
+
+    /// The bytes of the backlog that this client alone is sent: publications are one buffer for
+    /// all.
+    pub(crate) fn own_backlog(&self) -> usize {
+        self.0.own_backlog.load(Ordering::Relaxed) as usize
+    }
+
+    pub(crate) fn show_own_backlog(&self, bytes: u64) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.0.own_backlog.store(bytes, Ordering::Relaxed);
     }
 
     /// Counts frames as buffered that the shard is about to get.

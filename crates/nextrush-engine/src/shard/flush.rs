@@ -63,6 +63,7 @@ impl<I> Parts<I> {
             frame,
             queued_at: self.now,
             order: self.order,
+            is_own: false,
         }
     }
 
@@ -71,6 +72,7 @@ impl<I> Parts<I> {
             frame,
             queued_at: self.now,
             order,
+            is_own: false,
         }
     }
 }
@@ -175,6 +177,9 @@ impl<I: Io> Peer<'_, I> {
         self.live.connection.update_buffered(before, now);
         let (before, now) = outbox.show();
         parts.counts.backlog_bytes = parts.counts.backlog_bytes - before + now;
+        let (before, now) = outbox.show_own();
+        parts.own_bytes = parts.own_bytes - before + now;
+        self.live.connection.show_own_backlog(now);
         let (bytes, frames) = (outbox.len(), outbox.frames());
         if self.live.options().backlog.is_exceeded(bytes, frames) {
             // Has no effect once the connection closes: the time for that is bounded.
@@ -258,6 +263,11 @@ impl<I: Io> Peer<'_, I> {
         outbox.clear();
         let (before, now) = outbox.recount();
         self.live.connection.update_buffered(before, now);
+        let (before, now) = outbox.show_own();
+        if before > 0 {
+            parts.own_bytes = parts.own_bytes - before + now;
+            self.live.connection.show_own_backlog(now);
+        }
         parts.outboxes.give_back(outbox);
     }
 

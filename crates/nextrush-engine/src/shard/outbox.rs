@@ -37,6 +37,10 @@ pub(super) struct Outbox {
     counted: u32,
     /// The part of `bytes` that the shard's metrics show.
     shown: u64,
+    /// The bytes of the frames that this client alone gets: they take memory for it.
+    own: usize,
+    /// The part of `own` that the bound of all backlogs knows.
+    own_shown: u64,
     /// The answer to the newest ping that came while the transport was watched
     /// (RFC 6455 §5.5.3: no other needs one).
     pong: Option<Frame>,
@@ -61,6 +65,15 @@ pub(super) struct Sent {
     /// Its place in the order of all sends and publications of the shard. A publication comes
     /// into the outbox at the end of the turn, behind later sends, but goes out before them.
     pub(super) order: u64,
+    /// `true` if the frame was sent to this client alone. A publication is one buffer for all.
+    pub(super) is_own: bool,
+}
+
+impl Sent {
+    /// The bytes that it takes for this client alone.
+    fn own(&self) -> usize {
+        if self.is_own { self.frame.len() } else { 0 }
+    }
 }
 
 /// The place ahead of everything.
@@ -73,6 +86,7 @@ impl Outbox {
     /// Adds a frame at its place.
     pub(super) fn push(&mut self, sent: Sent) {
         self.bytes += sent.frame.len();
+        self.own += sent.own();
         let later = self
             .frames
             .iter()
@@ -88,7 +102,10 @@ impl Outbox {
     /// before compression.
     pub(super) fn push_counted(&mut self, sent: Sent, counted: u32) {
         self.counted = self.counted.wrapping_add(counted);
-        self.push(sent);
+        self.push(Sent {
+            is_own: true,
+            ..sent
+        });
     }
 
     /// Adds a close frame, which nothing may follow.
@@ -123,6 +140,7 @@ impl Outbox {
                     frame,
                     queued_at: now,
                     order: FIRST,
+                    is_own: true,
                 });
             }
             let Some(chunk) = self.next_chunk(scratch) else {
@@ -175,6 +193,7 @@ impl Outbox {
                 break;
             }
             self.written -= length;
+            self.own -= first.own();
             self.frames.pop_front();
         }
     }
@@ -240,6 +259,12 @@ impl Outbox {
         (mem::replace(&mut self.shown, now), now)
     }
 
+    /// Shows the bytes of this client alone. Returns the figure before and the one now.
+    pub(super) fn show_own(&mut self) -> (u64, u64) {
+        let now = self.own as u64;
+        (mem::replace(&mut self.own_shown, now), now)
+    }
+
     /// The bytes that the metrics show.
     pub(super) fn shown(&self) -> u64 {
         self.shown
@@ -253,6 +278,7 @@ impl Outbox {
             .frames
             .front()
             .map_or(0, |first| first.frame.len() - self.written);
+        self.own = self.frames.front().map_or(0, Sent::own);
     }
 
     /// Drops everything.
@@ -262,6 +288,7 @@ impl Outbox {
         *self = Self {
             frames: mem::take(&mut self.frames),
             counted: self.counted,
+            own_shown: self.own_shown,
             ..Self::default()
         };
     }

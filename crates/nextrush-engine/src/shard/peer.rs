@@ -45,6 +45,10 @@ pub(super) struct Parts<I> {
     pub(super) outboxes: Outboxes,
     /// Shown to other threads at the end of the turn.
     pub(super) counts: Counts,
+    /// The bytes of all backlogs that single clients alone are sent.
+    pub(super) own_bytes: u64,
+    /// The same at the end of the last turn.
+    pub(super) own_bytes_before: u64,
     /// The number of frames sent or published so far.
     pub(super) order: u64,
     /// Slots that may have something to read.
@@ -113,6 +117,8 @@ impl<I: Io> Parts<I> {
             ticks: Ticks::default(),
             outboxes: Outboxes::default(),
             counts: Counts::default(),
+            own_bytes: 0,
+            own_bytes_before: 0,
             order: 0,
             readable: Vec::new(),
             dirty: VecDeque::new(),

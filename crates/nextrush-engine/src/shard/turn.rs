@@ -35,10 +35,25 @@ impl<I: Io> Shard<I> {
         self.follow_inbox();
         self.flush();
         self.refill_drained();
+        self.bound_backlogs();
         if self.shutdown.is_some() && self.slab.is_empty() && self.parts.tasks.is_empty() {
             self.stop();
         }
         self.show_counts();
+    }
+
+    /// Closes the largest backlogs of the process if this turn has added to them and there is
+    /// too much of them.
+    fn bound_backlogs(&mut self) {
+        let parts = &mut self.parts;
+        let now = parts.own_bytes;
+        let before = mem::replace(&mut parts.own_bytes_before, now);
+        if now != before {
+            parts.link.board.show_own_bytes(now);
+        }
+        if now > before && self.shared.has_too_large_backlogs() {
+            self.shared.close_largest_backlogs();
+        }
     }
 
     /// Shows the counts to other threads.

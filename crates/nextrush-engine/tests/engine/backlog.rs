@@ -1,11 +1,12 @@
 //! Clients that read more slowly than they are sent to.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use nextrush_engine::{Backlog, ConnectionState};
+use nextrush_engine::{Backlog, ConnectionState, EngineConfig};
 use nextrush_protocol::Frame;
 
-use crate::support::{Script, world};
+use crate::support::{Peer, Script, World, world};
 
 const NOTHING: [&str; 0] = [];
 
@@ -247,5 +248,53 @@ fn a_slow_member_of_a_busy_room_is_dropped_with_1013_and_the_others_miss_nothing
         let received = members[0].received();
         assert!(received.last().unwrap().starts_with("close 1013"));
         assert!(received.len() < 100);
+    }
+}
+
+#[test]
+fn over_the_bound_of_all_together_the_largest_backlogs_are_closed_first() {
+    for shards in [1, 3] {
+        let config = EngineConfig::default()
+            .shards(NonZeroUsize::new(shards).unwrap())
+            .backlog_total(10_000);
+        let mut world = World::of(&config);
+        let mut peers: Vec<_> = (1..=4)
+            .map(|size| {
+                let peer = world.connect_to(bounded(1 << 20, 10));
+                peer.client.set_window(0);
+                (size, peer)
+            })
+            .collect();
+        // 1,000 to 4,000 bytes: 10,000 in all.
+        for (size, peer) in &peers {
+            peer.connection.send(frame_of(size * 1_000));
+        }
+        world.run();
+        let open = |peers: &[(usize, Peer)]| -> Vec<usize> {
+            peers
+                .iter()
+                .filter(|(_, peer)| peer.connection.state() == ConnectionState::Open)
+                .map(|(size, _)| *size)
+                .collect()
+        };
+        assert_eq!(open(&peers), [1, 2, 3, 4], "{shards} shards");
+
+        peers[0].1.connection.send(frame_of(100));
+        world.run();
+        assert_eq!(open(&peers), [1, 2, 3], "{shards} shards");
+        let (_, largest) = peers.last_mut().unwrap();
+        largest.client.set_window(1 << 20);
+        world.run();
+        assert_eq!(largest.received(), ["close 1013 client reads too slowly"]);
+
+        // 3,900 bytes more than are free: the next one is enough.
+        peers[1].1.connection.send(frame_of(7_000));
+        world.run();
+        assert_eq!(open(&peers), [1, 3], "{shards} shards");
+        let waiting: usize = peers
+            .iter()
+            .map(|(_, peer)| peer.connection.buffered())
+            .sum();
+        assert_eq!(waiting, 1_100 + 3_000, "{shards} shards");
     }
 }

@@ -23,13 +23,17 @@ pub(crate) struct World {
 
 /// A network whose engine has so many shards.
 pub(crate) fn world(shards: usize) -> World {
-    let config = EngineConfig::default().shards(NonZeroUsize::new(shards).unwrap());
-    World {
-        network: Network::new(&config),
-    }
+    World::of(&EngineConfig::default().shards(NonZeroUsize::new(shards).unwrap()))
 }
 
 impl World {
+    /// A network whose engine has these settings.
+    pub(crate) fn of(config: &EngineConfig) -> Self {
+        Self {
+            network: Network::new(config),
+        }
+    }
+
     /// Connects a client whose handler only writes its calls down.
     pub(crate) fn connect(&mut self) -> Peer {
         self.connect_to(Script::default())
