@@ -9,12 +9,14 @@ const UNKNOWN: usize = 2 << 30;
 /// The bytes of memory that the process may use: that of the machine, or less if its container has
 /// a limit (cgroup v1 and v2).
 pub(crate) fn available() -> usize {
-    let machine = machine(Path::new("/proc/meminfo"));
     let limits = limit_files().into_iter().filter_map(|file| number(&file));
-    let least = machine.into_iter().chain(limits).min();
-    least.map_or(UNKNOWN, |bytes| {
-        usize::try_from(bytes).unwrap_or(usize::MAX)
-    })
+    machine(Path::new("/proc/meminfo"))
+        .into_iter()
+        .chain(limits)
+        .min()
+        .map_or(UNKNOWN, |bytes| {
+            usize::try_from(bytes).unwrap_or(usize::MAX)
+        })
 }
 
 fn machine(file: &Path) -> Option<u64> {

@@ -13,7 +13,7 @@ use crate::error::StartError;
 use crate::routes::api::Api;
 use crate::routes::inspect::{Access, Inspected};
 use crate::routes::posts::{Posts, Records};
-use crate::routes::{api, development, guide, health, inspect, page, posts};
+use crate::routes::{api, cors, development, guide, health, inspect, page, posts};
 
 /// The updates that a channel of posts remembers: as many as a client that comes back gets.
 const UPDATES: usize = 300;
@@ -79,6 +79,9 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     }
     app.merge(health::router(app.handle().clone()));
     app.merge(page::router());
+    if let Some(cors) = cors::layer(&config.origins) {
+        app.layer(cors);
+    }
     Ok(app)
 }
 

@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
                 log.flush();
             }
             // It fails if nobody reads it; the exit code tells the same.
-            let _ = writeln!(stderr(), "nextrush: {message}");
+            let _ = writeln!(stderr(), "nextrush: {}", without_controls(&message));
             return ExitCode::FAILURE;
         }
     };
@@ -36,6 +36,12 @@ async fn main() -> ExitCode {
         log.flush();
     }
     code
+}
+
+/// The text without control characters: a server's words in an error must not act on a terminal.
+fn without_controls(text: &str) -> String {
+    let is_active = |character: char| character.is_control() && character != '\n';
+    text.replace(is_active, "\u{fffd}")
 }
 
 async fn run(mut cli: Cli) -> Result<ExitCode, BoxError> {

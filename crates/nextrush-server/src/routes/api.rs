@@ -13,6 +13,7 @@ use nextrush::auth::GivenUserId;
 use nextrush::broker::{CommandKey, HistoryQuery, Publication, Published};
 use nextrush::live::PresenceSnapshot;
 use nextrush::message::Timestamp;
+use nextrush::room::RoomName;
 use nextrush::topic::PublishError;
 use nextrush::{ErrorCode, ErrorMessage, Handle, LiveUpdates, Position, Socket, UserId, ws};
 use serde::{Deserialize, Serialize};
@@ -311,6 +312,9 @@ async fn presence(
     query: Result<Query<PresenceOf>, QueryRejection>,
 ) -> Result<Json<PresenceSnapshot>, Refusal> {
     let Query(PresenceOf { channel }) = query?;
+    if RoomName::new(&channel).is_err() {
+        return Err(PublishError::InvalidName.into());
+    }
     Ok(Json(live.members(&channel).await))
 }
 

@@ -6,12 +6,14 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::middleware;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nextrush::{ErrorCode, Jwt, User};
 use serde::{Deserialize, Serialize};
 
 use super::loopback::only_this_machine;
+use super::no_store::NO_STORE;
 use super::refusal::Refusal;
 
 /// The lifetime of a minted token.
@@ -54,11 +56,11 @@ struct Minted {
 async fn mint(
     State(jwt): State<Jwt>,
     name: Result<Json<Name>, JsonRejection>,
-) -> Result<(StatusCode, Json<Minted>), Refusal> {
+) -> Result<impl IntoResponse, Refusal> {
     let Json(Name { name }) = name?;
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > NAME || name.chars().any(char::is_control) {
-        let message = format!("a name has 1 to {NAME} characters");
+    if name.is_empty() || name.chars().count() > NAME || name.chars().any(is_unseen) {
+        let message = format!("a name has 1 to {NAME} characters, all of which can be seen");
         return Err(Refusal::invalid(message));
     }
     // A name is one user, in any spelling of case and spaces.
@@ -73,5 +75,53 @@ async fn mint(
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Refusal::new(status, ErrorCode::Internal, "a token could not be signed").because(error)
     })?;
-    Ok((StatusCode::CREATED, Json(Minted { token, user })))
+    Ok((StatusCode::CREATED, NO_STORE, Json(Minted { token, user })))
+}
+
+/// Returns whether nobody sees a character, or whether it moves the others: two names with and
+/// without it look the same. The joiners of scripts and emoji are let through.
+fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'
+                | '\u{200e}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_that_nobody_sees_are_told_from_those_of_names() {
+        for name in [
+            "Ada",
+            "Zoë",
+            "محمد",
+            "नमस्ते",
+            "می\u{200c}خواهم",
+            "👩\u{200d}🔬",
+            "李 小龙",
+        ] {
+            assert!(!name.chars().any(is_unseen), "{name}");
+        }
+        for unseen in "\0\n\u{7f}\u{9b}\u{200b}\u{202e}\u{2066}\u{feff}\u{e0041}\u{3164}".chars() {
+            assert!(is_unseen(unseen), "{unseen:?}");
+        }
+    }
 }

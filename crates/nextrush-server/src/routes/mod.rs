@@ -5,12 +5,14 @@
 
 pub(crate) mod api;
 mod channels;
+pub(crate) mod cors;
 pub(crate) mod development;
 mod disconnect;
 pub(crate) mod guide;
 pub(crate) mod health;
 pub(crate) mod inspect;
 mod loopback;
+mod no_store;
 pub(crate) mod page;
 pub(crate) mod posts;
 mod refusal;

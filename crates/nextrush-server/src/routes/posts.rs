@@ -68,8 +68,9 @@ struct Blog {
 impl Blog {
     /// Counts a write of a user.
     fn allow(&self, user: &User) -> Result<(), Refusal> {
-        let allowed = self.writes.allow(&user.id, Instant::now());
-        allowed.map_err(|exceeded| Refusal::later("Rate limit exceeded", exceeded))
+        self.writes
+            .allow(&user.id, Instant::now())
+            .map_err(|exceeded| Refusal::later("Rate limit exceeded", exceeded))
     }
 }
 

@@ -14,3 +14,4 @@ mod posts;
 #[path = "../it/support.rs"]
 mod support;
 mod threads;
+mod tokens;

@@ -173,6 +173,24 @@ async fn what_does_not_fit_is_refused() {
 }
 
 #[tokio::test]
+async fn presence_and_history_of_an_invalid_channel_are_refused() {
+    let server = server().await;
+    let http = Http::with(&server, KEY);
+    let too_long = "x".repeat(256);
+    for channel in ["", "a%00b", "a%0Ab", &too_long] {
+        for what in ["presence", "history"] {
+            let path = format!("/api/v1/{what}?channel={channel}");
+            let (status, refusal) = http.get(&path).await;
+            assert_eq!(
+                (status, &refusal["code"]),
+                (400, &json!("invalid-name")),
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_description_names_every_route() {
     let server = server().await;
     let (status, description) = Http::of(&server).get("/api/v1/openapi.json").await;

@@ -112,6 +112,13 @@ impl<'a> Http<'a> {
             .await
     }
 
+    /// The headers of the answer to a page of an origin.
+    pub(crate) async fn headers_for(&self, origin: &str, method: &str, path: &str) -> HeaderMap {
+        self.exchange(("origin", origin), method, path, &Value::Null)
+            .await
+            .1
+    }
+
     async fn exchange(
         &self,
         (name, value): (&'static str, &str),

@@ -1,4 +1,4 @@
-//! How much one user, or one address, may do over all its sockets and requests.
+//! Rate limits of one user or address over all its sockets and requests.
 
 use std::fmt;
 use std::hash::Hash;

@@ -3,6 +3,7 @@
 mod follow;
 mod socket;
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
@@ -197,8 +198,8 @@ impl Tail {
         notes: &mut impl Write,
     ) -> Result<(), Stop> {
         let printed = match line {
-            _ if self.json => writeln!(output, "{}", line.to_json()),
-            Line::Update { data, .. } => writeln!(output, "{data}"),
+            _ if self.json => writeln!(output, "{}", harmless(&line.to_json())),
+            Line::Update { data, .. } => writeln!(output, "{}", harmless(data.get())),
             Line::Gap { .. } => {
                 // It fails if nobody reads it.
                 let _ = writeln!(notes, "nextrush: {line}");
@@ -211,6 +212,33 @@ impl Tail {
             Err(error) => Err(TailError::Output(error).into()),
         }
     }
+}
+
+/// The same JSON without characters that act on a terminal: JSON has to escape the control
+/// characters of ASCII only, and neither those of C1, such as CSI, nor those that turn text around.
+fn harmless(json: &str) -> Cow<'_, str> {
+    if !json.chars().any(is_active) {
+        return json.into();
+    }
+    let mut escaped = String::with_capacity(json.len() + 64);
+    for character in json.chars() {
+        if is_active(character) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped.into()
+}
+
+/// Returns whether a character acts on a terminal. White space between the values of JSON does not.
+fn is_active(character: char) -> bool {
+    let is_space = matches!(character, ' ' | '\t' | '\n' | '\r');
+    let is_turning = matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    (character.is_control() && !is_space) || is_turning
 }
 
 /// The time to try again after a failed attempt to come back.
@@ -240,6 +268,16 @@ fn wait(retry: Retry, failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn characters_that_act_on_a_terminal_are_escaped_in_the_same_json() {
+        let json = "{\t\"a\":\"\u{9b}31m\u{7f}\u{202e}é\"}";
+        let escaped = harmless(json);
+        assert_eq!(escaped, "{\t\"a\":\"\\u009b31m\\u007f\\u202eé\"}");
+        let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(parse(&escaped), parse(json));
+        assert!(matches!(harmless("{\"a\":\"é\"}"), Cow::Borrowed(_)));
+    }
 
     #[test]
     fn who_is_refused_does_not_come_back_and_who_is_put_off_does() {

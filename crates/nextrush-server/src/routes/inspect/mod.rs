@@ -11,7 +11,7 @@ use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nextrush::auth::GivenUserId;
@@ -30,6 +30,7 @@ use self::ticket::Tickets;
 use super::channels::ChannelList;
 use super::disconnect::{Disconnected, disconnect};
 use super::loopback::only_this_machine;
+use super::no_store::NO_STORE;
 use super::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -169,7 +170,7 @@ async fn mint(
         access, tickets, ..
     }): State<View>,
     request: Parts,
-) -> Result<(StatusCode, Json<Minted>), Refusal> {
+) -> Result<impl IntoResponse, Refusal> {
     if let Access::Key(key) = &access
         && !key.is_bearer_of(&request.headers)
     {
@@ -179,7 +180,8 @@ async fn mint(
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Refusal::new(status, ErrorCode::Internal, "a ticket could not be signed").because(error)
     })?;
-    Ok((StatusCode::CREATED, Json(Minted { token, expires_at })))
+    let minted = Json(Minted { token, expires_at });
+    Ok((StatusCode::CREATED, NO_STORE, minted))
 }
 
 impl From<InvalidConnectionId> for Refusal {
