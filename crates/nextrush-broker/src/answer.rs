@@ -4,6 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::broker::BrokerError;
+use crate::position::{self, Position};
+
 /// The name of a command, by which its repeat is recognised: 1 to 1024 bytes, usually the
 /// user and the id that the user gave the command.
 ///
@@ -55,6 +61,41 @@ impl fmt::Debug for CommandKey {
     }
 }
 
+/// A hash of what a command says, by which a repeat is told from another command with the same
+/// key.
+///
+/// ```
+/// use nextrush_broker::Fingerprint;
+///
+/// assert_eq!(Fingerprint::of(b"hello"), Fingerprint::of(b"hello"));
+/// assert_ne!(Fingerprint::of(b"hello"), Fingerprint::of(b"bye"));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// The length of [`to_bytes`](Self::to_bytes).
+    pub const BYTES: usize = 8;
+
+    /// The fingerprint of a body. The same on every machine and in every version.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        Self(xxh3_64(body))
+    }
+
+    /// The form in which it is kept.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; Self::BYTES] {
+        self.0.to_be_bytes()
+    }
+
+    /// Reads [`to_bytes`](Self::to_bytes).
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        Self(u64::from_be_bytes(bytes))
+    }
+}
+
 /// The key and window within which a publication happens once.
 ///
 /// A key counts within its topic. The first publication with a key is published; each other
@@ -76,12 +117,52 @@ pub struct Once {
     /// The time from the publication on within which a repeat is recognised, in whole
     /// milliseconds.
     pub window: Duration,
+    /// The fingerprint of what is published. The key with another one is
+    /// [refused](crate::BrokerError::Reused). Without one, on either side, everything with the
+    /// key is a repeat.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl Once {
     /// Combines a key and a window.
     #[must_use]
     pub const fn new(key: CommandKey, window: Duration) -> Self {
-        Self { key, window }
+        Self {
+            key,
+            window,
+            fingerprint: None,
+        }
+    }
+
+    /// Sets [`fingerprint`](Self::fingerprint).
+    #[must_use]
+    pub fn fingerprint(self, fingerprint: Fingerprint) -> Self {
+        Self {
+            fingerprint: Some(fingerprint),
+            ..self
+        }
+    }
+
+    /// The publication in `earlier`, the kept bytes of [`kept`](Self::kept), that this one would
+    /// repeat.
+    pub(crate) fn repeated(&self, earlier: &[u8]) -> Result<Option<Position>, BrokerError> {
+        let Some((position, fingerprint)) = earlier.split_at_checked(position::BYTES) else {
+            return Ok(None);
+        };
+        // Older stores have no fingerprints.
+        let before = fingerprint.try_into().ok().map(Fingerprint::from_bytes);
+        match (self.fingerprint, before) {
+            (Some(now), Some(before)) if now != before => Err(BrokerError::Reused),
+            _ => Ok(position::from_bytes(position)),
+        }
+    }
+
+    /// The record of a publication that happens once.
+    pub(crate) fn kept(&self, position: Position) -> Bytes {
+        let mut kept = position::to_array(position).to_vec();
+        if let Some(fingerprint) = self.fingerprint {
+            kept.extend(fingerprint.to_bytes());
+        }
+        kept.into()
     }
 }

@@ -29,6 +29,7 @@ use crate::topic_name::TopicName;
 /// - Topics don't affect each other.
 /// - Until its window ends, a publication that is to happen [once](Publish::once) does, and a
 ///   command has one [remembered](Self::remember) answer.
+/// - A key whose [fingerprint](crate::Once::fingerprint) is another one publishes nothing.
 ///
 /// # Subscribing without a gap
 ///
@@ -52,7 +53,8 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] if the broker did not acknowledge the publication, which may or may
+    /// [`BrokerError::Reused`] if the key belongs to a publication with another fingerprint:
+    /// nothing was published. Another [`BrokerError`] if the broker did not acknowledge the publication, which may or may
     /// not have happened.
     fn publish(
         &self,
@@ -163,7 +165,8 @@ pub trait Sink: Send + Sync + 'static {
 
 /// The error of a broker.
 ///
-/// The [`MemoryBroker`](crate::MemoryBroker) never fails.
+/// The [`MemoryBroker`](crate::MemoryBroker) refuses [reused](Self::Reused) keys and fails in no
+/// other way.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {
@@ -178,4 +181,7 @@ pub enum BrokerError {
     /// The store is full. Everything acknowledged before can be read.
     #[error("the store of the broker is full")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The key belongs to another publication or command, of which nothing has changed.
+    #[error("the key belongs to another command")]
+    Reused,
 }

@@ -59,7 +59,7 @@ mod table;
 
 pub mod conformance;
 
-pub use answer::{CommandKey, CommandKeyError, Once};
+pub use answer::{CommandKey, CommandKeyError, Fingerprint, Once};
 pub use broker::{Broker, BrokerError, Sink};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "embedded")]

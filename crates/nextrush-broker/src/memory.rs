@@ -13,7 +13,7 @@ use crate::answers::Answers;
 use crate::broker::{Broker, BrokerError, Sink};
 use crate::clock::{Clock, SystemClock};
 use crate::history::{History, HistoryQuery};
-use crate::position::{self, Position};
+use crate::position::Position;
 use crate::publication::{Publish, Published};
 use crate::stream::Stream;
 use crate::table::{Table, TableLimits};
@@ -22,7 +22,7 @@ use crate::topic_name::TopicName;
 /// The broker of a single process that keeps everything in memory and forgets it with the
 /// process.
 ///
-/// It never fails, and its futures are ready the first time they are polled. Publishers of
+/// It refuses [reused](BrokerError::Reused) keys and fails in no other way, and its futures are ready the first time they are polled. Publishers of
 /// the same topic wait for each other, publishers of different topics don't.
 ///
 /// # Bounds
@@ -192,17 +192,17 @@ impl MemoryBroker {
         self.topics.bytes()
     }
 
-    fn append(&self, topic: &TopicName, publish: Publish) -> Published {
+    fn append(&self, topic: &TopicName, publish: Publish) -> Result<Published, BrokerError> {
         self.topics.enter(topic, |stream, now_ms| {
-            if let Some(position) = self.earlier(topic, publish.once.as_ref(), now_ms) {
-                return Published::repeat(position);
+            if let Some(position) = self.earlier(topic, publish.once.as_ref(), now_ms)? {
+                return Ok(Published::repeat(position));
             }
             let publication = stream.append(publish.data, publish.retention, now_ms);
             let position = stream.position();
-            if let Some(Once { key, window }) = publish.once {
-                let answer = position::to_bytes(position);
+            if let Some(once) = publish.once {
+                let answer = once.kept(position);
                 self.answers
-                    .remember(Some(topic), &key, answer, window, now_ms);
+                    .remember(Some(topic), &once.key, answer, once.window, now_ms);
             }
             // Under the topic's lock, so that publications are delivered in the order of
             // their offsets.
@@ -212,14 +212,24 @@ impl MemoryBroker {
                     sink.deliver(topic, stream.epoch(), &publication);
                 }
             }
-            Published::new(position)
+            Ok(Published::new(position))
         })
     }
 
     /// The position of the publication that this one would repeat.
-    fn earlier(&self, topic: &TopicName, once: Option<&Once>, now_ms: u64) -> Option<Position> {
-        let answer = self.answers.recall(Some(topic), &once?.key, now_ms)?;
-        position::from_bytes(&answer)
+    fn earlier(
+        &self,
+        topic: &TopicName,
+        once: Option<&Once>,
+        now_ms: u64,
+    ) -> Result<Option<Position>, BrokerError> {
+        let Some(once) = once else {
+            return Ok(None);
+        };
+        match self.answers.recall(Some(topic), &once.key, now_ms) {
+            Some(answer) => once.repeated(&answer),
+            None => Ok(None),
+        }
     }
 }
 
@@ -235,7 +245,7 @@ impl Broker for MemoryBroker {
         publish: Publish,
     ) -> BoxFuture<'_, Result<Published, BrokerError>> {
         let topic = topic.clone();
-        Box::pin(async move { Ok(self.append(&topic, publish)) })
+        Box::pin(async move { self.append(&topic, publish) })
     }
 
     fn history(

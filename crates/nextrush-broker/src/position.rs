@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bytes::Bytes;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::{NoContext, Timestamp, Uuid};
@@ -131,17 +130,15 @@ impl Epoch {
     }
 }
 
-/// The 24 bytes of a position on disk: the epoch, then the offset.
-pub(crate) fn to_array(position: Position) -> [u8; 24] {
-    let mut bytes = [0; 24];
+/// The length of a position on disk.
+pub(crate) const BYTES: usize = 24;
+
+/// The bytes of a position on disk: the epoch, then the offset.
+pub(crate) fn to_array(position: Position) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
     bytes[..16].copy_from_slice(position.epoch.0.as_bytes());
     bytes[16..].copy_from_slice(&position.offset.to_be_bytes());
     bytes
-}
-
-/// The bytes of [`to_array`], shared.
-pub(crate) fn to_bytes(position: Position) -> Bytes {
-    Bytes::copy_from_slice(&to_array(position))
 }
 
 /// Reads the bytes of [`to_array`].
@@ -238,7 +235,7 @@ mod tests {
     #[test]
     fn a_position_survives_being_kept() {
         let position = Position::new(Epoch::begin(1_700_000_000_000), u64::MAX - 1);
-        let bytes = to_bytes(position);
+        let bytes = to_array(position);
         assert_eq!(from_bytes(&bytes), Some(position));
         for wrong in [&bytes[..0], &bytes[..16], &bytes[..23], &[0; 25]] {
             assert_eq!(from_bytes(wrong), None);

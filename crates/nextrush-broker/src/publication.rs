@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::answer::{CommandKey, Once};
+use crate::answer::{CommandKey, Fingerprint, Once};
 use crate::position::Position;
 use crate::retention::Retention;
 
@@ -81,6 +81,13 @@ impl Publish {
     #[must_use]
     pub fn once(self, key: CommandKey, window: Duration) -> Self {
         let once = Some(Once::new(key, window));
+        Self { once, ..self }
+    }
+
+    /// Sets the [fingerprint](Once::fingerprint) of a publication that happens once.
+    #[must_use]
+    pub fn fingerprint(self, fingerprint: Fingerprint) -> Self {
+        let once = self.once.map(|once| once.fingerprint(fingerprint));
         Self { once, ..self }
     }
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use nextrush_broker::conformance::conformance;
 use nextrush_broker::{
-    BoxFuture, Broker, BrokerError, CommandKey, Epoch, History, HistoryQuery, MemoryBroker, Once,
-    Position, Publication, Publish, Published, Retention, Sink, TopicName,
+    BoxFuture, Broker, BrokerError, CommandKey, Epoch, Fingerprint, History, HistoryQuery,
+    MemoryBroker, Once, Position, Publication, Publish, Published, Retention, Sink, TopicName,
 };
 use parking_lot::Mutex;
 
@@ -86,6 +86,10 @@ async fn the_suite_says_which_promise_a_broker_breaks() {
         ),
         (Fault::RepeatsAreDelivered, "a repeat is not delivered"),
         (
+            Fault::FingerprintsIgnored,
+            "another fingerprint is another publication",
+        ),
+        (
             Fault::KeysOfAllTopics,
             "the same key in another topic is no repeat",
         ),
@@ -145,6 +149,7 @@ enum Fault {
     BytesIgnored,
     RepeatsPublish,
     RepeatsAreDelivered,
+    FingerprintsIgnored,
     KeysOfAllTopics,
     NoWindow,
     LateRepeats,
@@ -168,6 +173,7 @@ struct State {
     interests: HashMap<TopicName, usize>,
     sinks: Vec<Arc<dyn Sink>>,
     published: HashMap<(TopicName, CommandKey), Appended>,
+    fingerprints: HashMap<(TopicName, CommandKey), Fingerprint>,
     answers: HashMap<CommandKey, Bytes>,
 }
 
@@ -210,12 +216,26 @@ impl Plain {
         earlier.filter(|_| !self.lies(Fault::RepeatsPublish))
     }
 
+    /// Returns whether the key belongs to a publication with another fingerprint.
+    fn is_reused(&self, topic: &TopicName, once: &Once) -> bool {
+        let key = (self.scope(topic), once.key.clone());
+        let before = self.state.lock().fingerprints.get(&key).copied();
+        let differs = once
+            .fingerprint
+            .zip(before)
+            .is_some_and(|(now, before)| now != before);
+        differs && !self.lies(Fault::FingerprintsIgnored)
+    }
+
     fn note(&self, topic: &TopicName, once: Once, appended: &Appended) {
         if once.window.is_zero() && !self.lies(Fault::NoWindow) {
             return;
         }
         let mut state = self.state.lock();
         let key = (self.scope(topic), once.key);
+        if let Some(fingerprint) = once.fingerprint {
+            state.fingerprints.insert(key.clone(), fingerprint);
+        }
         state.published.insert(key, appended.clone());
     }
 
@@ -383,6 +403,11 @@ impl Broker for Plain {
         Box::pin(async move {
             if self.lies(Fault::Unavailable) {
                 return Err(BrokerError::Unavailable("no disk".into()));
+            }
+            if let Some(once) = &once
+                && self.is_reused(&topic, once)
+            {
+                return Err(BrokerError::Reused);
             }
             let earlier = once.as_ref().and_then(|once| self.earlier(&topic, once));
             if earlier.is_none() && self.lies(Fault::LateRepeats) {

@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::recorder::Recorder;
 use super::{ALL, KEEP, LONG, fresh, fresh_key, history, publish, publish_once, subscribe, texts};
-use crate::answer::CommandKey;
-use crate::broker::Broker;
-use crate::publication::Published;
+use crate::answer::{CommandKey, Fingerprint};
+use crate::broker::{Broker, BrokerError};
+use crate::publication::{Publish, Published};
 
 pub(super) async fn a_publication_happens_once_per_key(broker: &impl Broker) {
     let topic = fresh("once");
@@ -43,6 +43,49 @@ pub(super) async fn a_publication_happens_once_per_key(broker: &impl Broker) {
         recorder.offsets(&topic),
         [1, 2, 3],
         "a repeat is not delivered"
+    );
+}
+
+pub(super) async fn a_key_with_another_fingerprint_is_refused(broker: &impl Broker) {
+    let topic = fresh("fingerprint");
+    let key = fresh_key("fingerprint");
+    let say = |text: &'static str, body: Option<&str>| {
+        let publish = Publish::new(text).retain(KEEP).once(key.clone(), LONG);
+        let publish = match body {
+            Some(body) => publish.fingerprint(Fingerprint::of(body.as_bytes())),
+            None => publish,
+        };
+        broker.publish(&topic, publish)
+    };
+    let first = say("a", Some("body"))
+        .await
+        .expect("publish resolves without an error");
+    for (text, body) in [("a", Some("body")), ("b", Some("body")), ("a", None)] {
+        let repeat = say(text, body).await.expect("a repeat is no error");
+        assert!(
+            repeat.is_repeat && repeat.position == first.position,
+            "the same fingerprint, or none, makes a repeat: {repeat:?}"
+        );
+    }
+    let refused = say("a", Some("another body")).await;
+    assert!(
+        matches!(refused, Err(BrokerError::Reused)),
+        "another fingerprint is another publication: {refused:?}"
+    );
+    assert_eq!(
+        texts(&history(broker, &topic, ALL).await),
+        ["a"],
+        "a key that is reused publishes nothing"
+    );
+
+    let key = fresh_key("fingerprint");
+    publish_once(broker, &topic, "c", &key, LONG).await;
+    let publish = Publish::new("d").retain(KEEP).once(key, LONG);
+    let repeat = publish.fingerprint(Fingerprint::of(b"body"));
+    let repeat = broker.publish(&topic, repeat).await;
+    assert!(
+        repeat.is_ok_and(|repeat| repeat.is_repeat),
+        "one that was published without a fingerprint has any"
     );
 }
 

@@ -54,6 +54,7 @@ pub async fn conformance<B: Broker>(make: impl AsyncFn() -> B) {
     concurrency::concurrent_publishers_share_one_order(Arc::new(make().await)).await;
     concurrency::concurrent_topics_keep_their_order(Arc::new(make().await)).await;
     answers::a_publication_happens_once_per_key(&make().await).await;
+    answers::a_key_with_another_fingerprint_is_refused(&make().await).await;
     answers::a_key_counts_within_its_topic_and_window(&make().await).await;
     answers::the_first_answer_to_a_command_stays(&make().await).await;
     concurrency::concurrent_repeats_publish_once(Arc::new(make().await)).await;

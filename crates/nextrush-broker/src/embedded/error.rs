@@ -79,6 +79,8 @@ impl From<BrokerError> for OpenError {
         match error {
             BrokerError::Damaged(cause) => Self::Damaged(cause.to_string()),
             BrokerError::Full(cause) | BrokerError::Unavailable(cause) => Self::Store(cause),
+            // The fault of a request: opening makes none.
+            error @ BrokerError::Reused => Self::Store(error.into()),
         }
     }
 }
@@ -119,6 +121,8 @@ impl From<BrokerError> for Failure {
             BrokerError::Unavailable(cause) => (Kind::Unavailable, cause),
             BrokerError::Damaged(cause) => (Kind::Damaged, cause),
             BrokerError::Full(cause) => (Kind::Full, cause),
+            // The fault of one request, and no failure of the store.
+            BrokerError::Reused => (Kind::Unavailable, BrokerError::Reused.into()),
         };
         Self {
             kind,

@@ -17,7 +17,7 @@ use super::store::Store;
 use crate::answer::Once;
 use crate::broker::BrokerError;
 use crate::clock::whole_ms;
-use crate::position::{self, Epoch, Position};
+use crate::position::{Epoch, Position};
 use crate::publication::{Publication, Publish, Published};
 use crate::retention::Retention;
 use crate::topic_name::TopicName;
@@ -148,9 +148,9 @@ impl<'a> Group<'a> {
                     self.next_topic += 1;
                 }
                 self.entries.publication(topic, &record, &data);
-                if let Some(Once { key, window }) = &once {
-                    let key = AnswerKey::of_publication(record.id, key);
-                    self.insert_answer(key, position::to_bytes(record.position()), *window);
+                if let Some(once) = &once {
+                    let key = AnswerKey::of_publication(record.id, &once.key);
+                    self.insert_answer(key, once.kept(record.position()), once.window);
                 }
                 let publication = Arc::new(Publication {
                     offset: record.top,
@@ -164,8 +164,10 @@ impl<'a> Group<'a> {
     /// The position of the publication that this one would repeat.
     fn earlier(&self, topic: u64, once: &Once) -> Result<Option<Position>, BrokerError> {
         let key = AnswerKey::of_publication(topic, &once.key);
-        let answer = self.answer(&key)?;
-        Ok(answer.and_then(|answer| position::from_bytes(&answer)))
+        match self.answer(&key)? {
+            Some(answer) => once.repeated(&answer),
+            None => Ok(None),
+        }
     }
 
     fn add_answer(

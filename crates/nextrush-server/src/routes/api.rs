@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nextrush::auth::GivenUserId;
-use nextrush::broker::{CommandKey, HistoryQuery, Publication, Published};
+use nextrush::broker::{BrokerError, CommandKey, HistoryQuery, Publication, Published};
 use nextrush::live::PresenceSnapshot;
 use nextrush::message::Timestamp;
 use nextrush::room::RoomName;
@@ -100,6 +100,11 @@ impl From<PublishError> for Refusal {
                 Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidName, message)
             }
             PublishError::Data(_) => Self::invalid(message),
+            PublishError::Broker(BrokerError::Reused) => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                let message = "the idempotency key belongs to a publication with other data";
+                Self::new(status, ErrorCode::IdReused, message)
+            }
             error => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 Self::new(status, ErrorCode::Unavailable, message).because(error)

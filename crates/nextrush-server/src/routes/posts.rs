@@ -434,7 +434,7 @@ mod tests {
         let app: App = App::new();
         let records = Records::new(app.handle());
         let posts = Posts::load(Some(records.clone())).await.unwrap();
-        let by = async |user: u64| {
+        let by = async |user: u32| {
             let author = User::new(user, "a@example.com");
             posts.create("a".into(), String::new(), author).await
         };

@@ -54,6 +54,11 @@ async fn a_request_with_the_same_idempotency_key_publishes_once() {
     let (_, again) = publish("a").await;
     assert_eq!(again["repeated"], true);
     assert_eq!(again["offset"], first["offset"]);
+    let other = json!({ "channel": CHANNEL, "data": 2 });
+    let (status, refusal) = Http::with(&server, KEY)
+        .call_with(("idempotency-key", "a"), "POST", "/api/v1/publish", &other)
+        .await;
+    assert_eq!((status, &refusal["code"]), (422, &json!("id-reused")));
     assert_eq!(publish("b").await.1["offset"], 2);
     for key in ["", &"x".repeat(256)] {
         let (status, refusal) = publish(key).await;

@@ -78,6 +78,7 @@ impl Member {
                 Ok(position) => answer(Event::Ack {
                     said: Some(position.into()),
                 }),
+                Err(PublishError::Broker(BrokerError::Reused)) => refuse(id_reused()),
                 Err(error) => refuse(self.not_stored(&error)),
             },
             Command::Typing { is_typing } => {
@@ -97,8 +98,10 @@ impl Member {
                     }
                 };
                 let whisper = || self.whisper(&target_user_id, &text, id);
-                match topics.once(key, whisper).await {
+                let body = serde_json::json!([target_user_id, text]).to_string();
+                match topics.once(key, body.as_bytes(), whisper).await {
                     Ok(answer) => socket.send(answer),
+                    Err(BrokerError::Reused) => refuse(id_reused()),
                     Err(error) => refuse(self.not_stored(&error)),
                 }
             }
@@ -130,7 +133,12 @@ impl Member {
             user: self.profile.clone(),
         };
         let published = match key {
-            Some(key) => self.topic.publish_once(&post, key).await?.position,
+            Some(key) => {
+                self.topic
+                    .publish_command(&post, key, text.as_bytes())
+                    .await?
+                    .position
+            }
             None => self.topic.publish(&post).await?,
         };
         Ok(published)
@@ -159,4 +167,8 @@ impl Member {
         });
         Answer::new(Event::PrivateMessageSent { to, text }, id).to_json()
     }
+}
+
+fn id_reused() -> ErrorMessage {
+    ErrorMessage::new(ErrorCode::IdReused, "Id used for another message")
 }

@@ -152,7 +152,8 @@ impl LiveUpdates {
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish).
+    /// As [`publish`](Self::publish); and [`BrokerError::Reused`] where other data was published
+    /// with the key.
     pub async fn publish_once<T: Serialize + ?Sized>(
         &self,
         channel: &str,

@@ -1,6 +1,6 @@
 //! Publishing by clients, where the channel's policy lets them.
 
-use nextrush_broker::Position;
+use nextrush_broker::{BrokerError, Position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -88,6 +88,9 @@ struct Fields<'a> {
 fn refusal(channel: &str, error: &PublishError) -> ErrorMessage {
     let (code, message) = match error {
         PublishError::InvalidName => (ErrorCode::InvalidName, "Invalid channel name"),
+        PublishError::Broker(BrokerError::Reused) => {
+            (ErrorCode::IdReused, "Id used for another message")
+        }
         PublishError::Data(_) | PublishError::Broker(_) => {
             tracing::error!(%error, channel, "a client's publication failed");
             (ErrorCode::Unavailable, "Channel unavailable")

@@ -109,15 +109,18 @@ impl CommandId {
         if !text.contains("\"id\"") {
             return Ok(None);
         }
-        let Ok(WithId { id: Some(id) }) = serde_json::from_str(text) else {
-            return Ok(None);
+        let invalid = |details| {
+            ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format").details(details)
+        };
+        let id = match serde_json::from_str(text) {
+            Ok(WithId { id: Some(id) }) => id,
+            Ok(WithId { id: None }) => return Ok(None),
+            // No object, or one with two ids, of which an answer could have one only.
+            Err(error) => return Err(invalid(error.to_string())),
         };
         match serde_json::from_str::<String>(id.get()) {
             Ok(id) if (1..=ID_BYTES).contains(&id.len()) => Ok(Some(Self(id))),
-            _ => Err(
-                ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format")
-                    .details(format!("an id is a text of 1 to {ID_BYTES} bytes")),
-            ),
+            _ => Err(invalid(format!("an id is a text of 1 to {ID_BYTES} bytes"))),
         }
     }
 
@@ -145,6 +148,9 @@ mod tests {
         let longest = "x".repeat(64);
         let text = format!(r#"{{"id":"{longest}"}}"#);
         assert_eq!(id(&text), Ok(Some(longest)));
+        for twice in [r#"{"id":"a","id":"a"}"#, r#"{"id":"a","\u0069d":"b"}"#] {
+            assert!(id(twice).is_err(), "{twice}");
+        }
         for wrong in ["7", "\"\"", "{}", "[\"a\"]", "true"] {
             assert!(id(&format!(r#"{{"id":{wrong}}}"#)).is_err(), "{wrong}");
         }

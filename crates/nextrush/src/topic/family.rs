@@ -155,19 +155,22 @@ impl<D: Dialect> Topics<D> {
 
     /// Executes a command unless it is a repeat within two minutes; the answer to it: the
     /// remembered one, or what `execute` gives. A command without a key is always executed.
+    /// `body` is what the command says, by which a repeat is told from another command.
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] when it is uncertain whether the answer is remembered; the command may
+    /// [`BrokerError::Reused`] when the key belongs to a command with another body; this one is
+    /// not executed. Another [`BrokerError`] when it is uncertain whether the answer is remembered; the command may
     /// have been executed.
     pub async fn once(
         &self,
         key: Option<CommandKey>,
+        body: &[u8],
         execute: impl FnOnce() -> String,
     ) -> Result<String, BrokerError> {
         let Family { repeats, local, .. } = &*self.0;
         match key {
-            Some(key) => repeats.answer(local.broker(), key, execute).await,
+            Some(key) => repeats.answer(local.broker(), key, body, execute).await,
             None => Ok(execute()),
         }
     }

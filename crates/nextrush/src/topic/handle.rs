@@ -3,8 +3,8 @@
 use std::fmt;
 
 use nextrush_broker::{
-    BrokerError, CommandKey, History, HistoryQuery, Position, Publish, Published, Retention,
-    TopicName,
+    BrokerError, CommandKey, Fingerprint, History, HistoryQuery, Position, Publish, Published,
+    Retention, TopicName,
 };
 use nextrush_engine::CloseReason;
 use serde::Serialize;
@@ -111,7 +111,7 @@ impl<D: Dialect> Topic<D> {
     /// Fails, and publishes nothing, when `data` cannot be written as JSON; fails when the
     /// broker does.
     pub async fn publish<T: Serialize + ?Sized>(&self, data: &T) -> Result<Position, PublishError> {
-        let published = self.publish_json(data, None).await?;
+        let published = self.publish_json(serde_json::to_vec(data)?, None).await?;
         Ok(published.position)
     }
 
@@ -120,28 +120,46 @@ impl<D: Dialect> Topic<D> {
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish).
+    /// As [`publish`](Self::publish); and [`BrokerError::Reused`] where other data was published
+    /// with the key.
     pub async fn publish_once<T: Serialize + ?Sized>(
         &self,
         data: &T,
         key: CommandKey,
     ) -> Result<Published, PublishError> {
-        self.publish_json(data, Some(key)).await
+        let data = serde_json::to_vec(data)?;
+        let body = Fingerprint::of(&data);
+        self.publish_json(data, Some((key, body))).await
     }
 
-    /// Publishes once for a key, or without one each time.
-    pub(crate) async fn publish_json<T: Serialize + ?Sized>(
+    /// Publishes as [`publish_once`](Self::publish_once) does, for data that has more in it than
+    /// the command said: `body` must be the same in a repeat.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish_once`](Self::publish_once).
+    pub async fn publish_command<T: Serialize + ?Sized>(
         &self,
         data: &T,
-        key: Option<CommandKey>,
+        key: CommandKey,
+        body: &[u8],
     ) -> Result<Published, PublishError> {
         let data = serde_json::to_vec(data)?;
+        let body = Fingerprint::of(body);
+        self.publish_json(data, Some((key, body))).await
+    }
+
+    async fn publish_json(
+        &self,
+        data: Vec<u8>,
+        once: Option<(CommandKey, Fingerprint)>,
+    ) -> Result<Published, PublishError> {
         let retention = self
             .retention
             .unwrap_or_else(|| self.topics.dialect().retention(self.name()));
         let mut publish = Publish::new(data).retain(retention);
-        if let Some(key) = key {
-            publish = publish.once(key, REPEAT_WINDOW);
+        if let Some((key, body)) = once {
+            publish = publish.once(key, REPEAT_WINDOW).fingerprint(body);
         }
         Ok(self.topics.0.local.publish(&self.topic, publish).await?)
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nextrush_broker::{Broker, BrokerError, CommandKey};
+use nextrush_broker::{Broker, BrokerError, CommandKey, Fingerprint};
 use parking_lot::Mutex;
 
 use crate::message::request::REPEAT_WINDOW;
@@ -15,11 +15,13 @@ pub(super) struct Repeats(Mutex<HashMap<CommandKey, Arc<tokio::sync::Mutex<()>>>
 
 impl Repeats {
     /// The answer to a command: the one that is remembered, or what `execute` gives, which
-    /// is remembered from then on.
+    /// is remembered from then on. A command that says something else than the one with its
+    /// key is refused.
     pub(super) async fn answer(
         &self,
         broker: &dyn Broker,
         key: CommandKey,
+        body: &[u8],
         execute: impl FnOnce() -> String,
     ) -> Result<String, BrokerError> {
         let turn = {
@@ -33,14 +35,41 @@ impl Repeats {
             turn,
         };
         let _alone = turn.turn.lock().await;
+        let fingerprint = Fingerprint::of(body);
         let answer = match broker.recall(&turn.key).await? {
             Some(answer) => answer,
             None => {
-                let answer = Bytes::from(execute());
+                let answer = remembered(fingerprint, &execute());
                 broker.remember(&turn.key, answer, REPEAT_WINDOW).await?
             }
         };
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        let (before, answer) = read(&answer);
+        if before.is_some_and(|before| before != fingerprint) {
+            return Err(BrokerError::Reused);
+        }
+        Ok(String::from_utf8_lossy(answer).into_owned())
+    }
+}
+
+/// The first byte of an answer with a fingerprint. JSON does not begin so, and answers of
+/// earlier programs are JSON alone.
+const MARK: u8 = 1;
+
+/// An answer as it is remembered: mark, fingerprint, JSON.
+fn remembered(fingerprint: Fingerprint, answer: &str) -> Bytes {
+    let mut bytes = Vec::with_capacity(1 + Fingerprint::BYTES + answer.len());
+    bytes.push(MARK);
+    bytes.extend(fingerprint.to_bytes());
+    bytes.extend(answer.as_bytes());
+    bytes.into()
+}
+
+/// Reads [`remembered`] answers, and those of earlier programs.
+fn read(answer: &[u8]) -> (Option<Fingerprint>, &[u8]) {
+    let marked = answer.strip_prefix(&[MARK]);
+    match marked.and_then(<[u8]>::split_first_chunk) {
+        Some((fingerprint, json)) => (Some(Fingerprint::from_bytes(*fingerprint)), json),
+        None => (None, answer),
     }
 }
 
@@ -58,5 +87,21 @@ impl Drop for Turn<'_> {
         if Arc::strong_count(&self.turn) <= 2 {
             running.remove(&self.key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_with_its_fingerprint_or_as_earlier_programs_kept_it() {
+        let fingerprint = Fingerprint::of(b"body");
+        let kept = remembered(fingerprint, "{}");
+        assert_eq!(read(&kept), (Some(fingerprint), &b"{}"[..]));
+        assert_eq!(
+            read(b"{\"type\":\"ack\"}"),
+            (None, &b"{\"type\":\"ack\"}"[..])
+        );
     }
 }

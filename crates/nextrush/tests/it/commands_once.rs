@@ -90,6 +90,48 @@ async fn a_repeated_private_message_reaches_its_target_once() {
 }
 
 #[tokio::test]
+async fn an_id_with_another_body_is_refused_and_nothing_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let embedded = EmbeddedBroker::open(directory.path()).unwrap();
+    for server in [server(MemoryBroker::new()).await, server(embedded).await] {
+        let mut ada = join(&server, "ada").await;
+        let say = |text: &str| json!({ "type": "chat", "text": text, "id": "c" });
+        ada.send_json(say("one")).await;
+        let first = next(&mut ada, "ack").await;
+        ada.send_json(say("two")).await;
+        let refusal = next(&mut ada, "error").await;
+        assert_eq!(
+            (&refusal["code"], &refusal["id"]),
+            (&json!("id-reused"), &json!("c"))
+        );
+        ada.send_json(say("one")).await;
+        assert_eq!(next(&mut ada, "ack").await, first);
+        let whisper = |to: &str, text: &str| json!({ "type": "private", "targetUserId": to, "text": text, "id": "p" });
+        ada.send_json(whisper("ada", "psst")).await;
+        next(&mut ada, "private-message-sent").await;
+        for other in [whisper("ada", "hush"), whisper("bob", "psst")] {
+            ada.send_json(other).await;
+            assert_eq!(next(&mut ada, "error").await["code"], "id-reused");
+        }
+        let last = json!({ "type": "chat", "text": "three", "id": "d" });
+        ada.send_json(last).await;
+        assert_eq!(next(&mut ada, "ack").await["offset"], 2);
+    }
+}
+
+#[tokio::test]
+async fn a_message_with_two_ids_is_refused_and_not_said() {
+    let server = server(MemoryBroker::new()).await;
+    let mut ada = join(&server, "ada").await;
+    ada.send(r#"{"type":"chat","text":"hello","id":"a","id":"b"}"#)
+        .await;
+    assert_eq!(ada.json().await["code"], "invalid-format");
+    ada.send_json(json!({ "type": "chat", "text": "once", "id": "c" }))
+        .await;
+    assert_eq!(next(&mut ada, "ack").await["offset"], 1);
+}
+
+#[tokio::test]
 async fn a_private_message_to_an_id_that_two_users_could_share_reaches_nobody() {
     let server = server(MemoryBroker::new()).await;
     let mut ada = join(&server, "ada").await;
