@@ -135,9 +135,11 @@ fn is_refresh(message: &Message) -> bool {
         r#type: Cow<'a, str>,
     }
 
-    let text = String::from_utf8_lossy(message.as_bytes());
+    let Ok(text) = message.to_utf8() else {
+        return false;
+    };
     // Most messages are none, and are not read for it. An escaped type is one that no client
     // writes.
     text.contains("\"refresh\"")
-        && serde_json::from_str::<Typed<'_>>(&text).is_ok_and(|typed| typed.r#type == "refresh")
+        && serde_json::from_str::<Typed<'_>>(text).is_ok_and(|typed| typed.r#type == "refresh")
 }

@@ -44,8 +44,8 @@ impl LiveUpdates {
         }
         let invalid = || ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format");
         // From the text: what is only passed on is not read into values and written anew.
-        let text = String::from_utf8_lossy(message.as_bytes());
-        let Fields { channel, data } = serde_json::from_str(&text).map_err(|_| invalid())?;
+        let text = message.to_utf8().map_err(|_| invalid())?;
+        let Fields { channel, data } = serde_json::from_str(text).map_err(|_| invalid())?;
         let channel = &*channel;
         let topic = self
             .0

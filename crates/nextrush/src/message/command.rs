@@ -7,7 +7,7 @@ use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::message::{ErrorCode, ErrorMessage};
+use crate::message::{ErrorCode, ErrorMessage, Message};
 
 /// Reads a message as one of the variants of `T`, an enum with
 /// `#[serde(tag = "type")]`.
@@ -47,6 +47,15 @@ pub fn decode<T: DeserializeOwned>(text: &str) -> Result<T, CommandError> {
         return Err(CommandError::InvalidFormat { details });
     }
     serde_json::from_str(text).map_err(|error| explain::<T>(text, &error))
+}
+
+/// The text of a message that may be a command.
+pub(crate) fn text_of(message: &Message) -> Result<&str, CommandError> {
+    message
+        .to_utf8()
+        .map_err(|error| CommandError::InvalidFormat {
+            details: error.to_string(),
+        })
 }
 
 /// The reason why a message is no command.

@@ -31,6 +31,19 @@ impl Message {
         }
     }
 
+    /// The payload as text, whichever kind the message is: JSON is UTF-8 (RFC 8259 §8.1) in a
+    /// binary message too.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a binary message is not UTF-8.
+    pub fn to_utf8(&self) -> Result<&str, std::str::Utf8Error> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Binary(data) => std::str::from_utf8(data),
+        }
+    }
+
     /// The payload, whichever kind the message is.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -57,9 +70,9 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// Fails when the payload is no JSON or does not fit `T`.
+    /// Fails when the payload is no JSON, which is UTF-8, or does not fit `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(self.as_bytes())
+        serde_json::from_str(self.to_utf8().map_err(serde::de::Error::custom)?)
     }
 }
 
@@ -102,5 +115,9 @@ mod tests {
         for message in [text, binary] {
             assert_eq!(message.json::<serde_json::Value>().unwrap()["n"], 1);
         }
+        // Also in what is passed over.
+        let broken = Message::Binary(Bytes::from_static(b"{\"n\":1,\"more\":\"\xff\"}"));
+        let ignored = broken.json::<serde::de::IgnoredAny>();
+        assert!(ignored.is_err());
     }
 }

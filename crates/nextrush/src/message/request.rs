@@ -74,9 +74,9 @@ impl<T: DeserializeOwned> Request<T> {
     ///
     /// The answer to a client whose message is no such command.
     pub fn read(message: &Message) -> Result<Self, Outgoing> {
-        let text = String::from_utf8_lossy(message.as_bytes());
-        let command = command::decode::<T>(&text).map_err(|error| error.to_message());
-        let id = match CommandId::find(&text) {
+        let text = command::text_of(message).map_err(|error| error.to_message())?;
+        let command = command::decode::<T>(text).map_err(|error| error.to_message());
+        let id = match CommandId::find(text) {
             Ok(id) => id,
             // What is no command at all is said first.
             Err(error) => return Err(command.err().unwrap_or(error).into()),
@@ -90,9 +90,11 @@ impl<T: DeserializeOwned> Request<T> {
 
 /// The answer to a message that cannot be read, with the message's id where it has one.
 pub(crate) fn refusal(message: &Message, error: ErrorMessage) -> Outgoing {
-    let text = String::from_utf8_lossy(message.as_bytes());
     // An id of another form is the application's own field, and no id to answer by.
-    let id = CommandId::find(&text).ok().flatten();
+    let id = message
+        .to_utf8()
+        .ok()
+        .and_then(|text| CommandId::find(text).ok().flatten());
     Answer::new(error, id.as_ref()).into()
 }
 

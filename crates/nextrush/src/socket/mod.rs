@@ -183,16 +183,15 @@ impl Socket {
         T: DeserializeOwned + 'static,
     {
         let callback = handler.into_callback();
-        let parse =
-            Callback::from_work(move |socket: Self, message: Message| {
-                match command::decode::<T>(&String::from_utf8_lossy(message.as_bytes())) {
-                    Ok(command) => callback.call(socket, command),
-                    Err(error) => {
-                        socket.send(request::refusal(&message, error.to_message()));
-                        None
-                    }
+        let parse = Callback::from_work(move |socket: Self, message: Message| {
+            match command::text_of(&message).and_then(command::decode::<T>) {
+                Ok(command) => callback.call(socket, command),
+                Err(error) => {
+                    socket.send(request::refusal(&message, error.to_message()));
+                    None
                 }
-            });
+            }
+        });
         self.set_message(parse);
     }
 

@@ -4,6 +4,7 @@ use axum::extract::Path;
 use nextrush::broker::{Broker, EmbeddedBroker, MemoryBroker};
 use nextrush::{App, Authenticated, ChatServer, Jwt, LiveUpdates, RoomName, Server, Socket};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Client, SECRET, serve, token, without_timestamp};
 
@@ -128,6 +129,24 @@ async fn a_message_with_two_ids_is_refused_and_not_said() {
     assert_eq!(ada.json().await["code"], "invalid-format");
     ada.send_json(json!({ "type": "chat", "text": "once", "id": "c" }))
         .await;
+    assert_eq!(next(&mut ada, "ack").await["offset"], 1);
+}
+
+#[tokio::test]
+async fn binary_json_that_is_not_utf_8_is_refused_and_not_said() {
+    let server = server(MemoryBroker::new()).await;
+    let mut ada = join(&server, "ada").await;
+    for broken in [
+        &b"{\"type\":\"chat\",\"text\":\"a\xff\",\"id\":\"c\"}"[..],
+        b"{\"type\":\"chat\",\"text\":\"a\",\"more\":\"\xff\"}",
+        b"{\"type\":\"refresh\",\"token\":\"\xff\"}",
+    ] {
+        let broken = Message::binary(broken.to_vec());
+        ada.send_message(broken).await;
+        assert_eq!(ada.json().await["code"], "invalid-format");
+    }
+    let whole = Message::binary("{\"type\":\"chat\",\"text\":\"ä\",\"id\":\"c\"}");
+    ada.send_message(whole).await;
     assert_eq!(next(&mut ada, "ack").await["offset"], 1);
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use nextrush::live::{ChannelPolicies, ChannelPolicy, PublishContext};
 use nextrush::{App, Authenticated, Jwt, LiveUpdates, Server, Socket};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Client, SECRET, error, serve, token, without_timestamp};
 
@@ -161,4 +162,38 @@ async fn where_no_policy_lets_clients_publish_the_message_is_unknown() {
         let unknown = error("unknown-type", "Unknown message type");
         assert_eq!(client.json().await, unknown, "{message}");
     }
+}
+
+#[tokio::test]
+async fn binary_data_that_is_not_utf_8_is_refused_and_not_published() {
+    let server = server().await;
+    let mut ada = enter(&server, "ada").await;
+    subscribe(&mut ada, "wall").await;
+    let broken = b"{\"type\":\"publish\",\"channel\":\"wall\",\"data\":\"\xff\"}";
+    ada.send_message(Message::binary(broken.to_vec())).await;
+    assert_eq!(ada.json().await["code"], "invalid-format");
+    ada.send_json(json!({ "type": "publish", "channel": "wall", "data": 1 }))
+        .await;
+    assert_eq!(ada.json().await["offset"], 1);
+}
+
+#[tokio::test]
+async fn a_command_that_is_not_utf_8_does_not_reach_its_handler() {
+    #[derive(serde::Deserialize)]
+    #[serde(tag = "type", rename_all = "kebab-case")]
+    enum Command {
+        Say { text: String },
+    }
+
+    let mut app: App = App::new();
+    app.ws("/say", |socket: Socket| {
+        socket.on_command(|socket: Socket, command: Command| match command {
+            Command::Say { text } => socket.send(text),
+        });
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/say").await;
+    let broken = b"{\"type\":\"say\",\"text\":\"\xff\"}".to_vec();
+    client.send_message(Message::binary(broken)).await;
+    assert_eq!(client.json().await["code"], "invalid-format");
 }
