@@ -49,14 +49,39 @@ async fn a_socket_ends_with_its_newest_token_and_not_before() {
     let expected = json!({ "type": "error", "message": "Token expired", "code": "token-expired" });
     assert_eq!(left_alone.json().await, expected);
     assert_eq!(left_alone.closed().await, (1008, "Token expired".into()));
+    refreshed.send(json!({ "type": "ping" })).await;
+    assert_eq!(refreshed.json().await["type"], "pong");
+}
 
-    // An expired token, within the leeway for clocks.
-    refreshed
-        .send(refresh(&token_until("ada", unix_seconds() - 1)))
-        .await;
-    assert_eq!(refreshed.json().await["type"], "refreshed");
-    assert_eq!(refreshed.json().await, expected);
-    assert_eq!(refreshed.closed().await, (1008, "Token expired".into()));
+#[tokio::test]
+async fn a_refresh_with_a_token_that_ends_sooner_does_not_end_a_good_connection() {
+    let server = serve(&[]).await;
+    let expires = unix_seconds() + 600;
+    let mut client = enter(&server, "/live", &token_until("ada", expires)).await;
+    // An expired token, within the leeway for clocks, and one that would end at once.
+    for seconds in [-2, 1] {
+        let soon = unix_seconds().saturating_add_signed(seconds);
+        client.send(refresh(&token_until("ada", soon))).await;
+        let expires_at = nextrush::Timestamp::from_unix_ms(expires * 1000).to_string();
+        let expected = json!({ "type": "refreshed", "expiresAt": expires_at, "id": "r" });
+        assert_eq!(client.json().await, expected);
+    }
+    client.send(json!({ "type": "ping" })).await;
+    assert_eq!(client.json().await["type"], "pong");
+}
+
+#[tokio::test]
+async fn a_token_within_the_leeway_is_good_until_the_leeway_ends() {
+    let server = serve(&[]).await;
+    let expires = unix_seconds() - 2;
+    let mut client = enter(&server, "/live", &token_until("ada", expires)).await;
+    assert_eq!(client.json().await["code"], "token-expired");
+    assert_eq!(client.closed().await, (1008, "Token expired".into()));
+    assert!(
+        unix_seconds() >= expires + 5,
+        "{}",
+        unix_seconds() - expires
+    );
 }
 
 #[tokio::test]

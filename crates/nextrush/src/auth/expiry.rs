@@ -7,13 +7,14 @@ use nextrush_protocol::CloseCode;
 use crate::message::Timestamp;
 use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
+use crate::socket::identity::Expiry;
 
-/// Sets the timer that ends the socket when its token expires, and cancels the one before.
-/// `expires` is in seconds since 1970; `None` is never.
-pub(super) fn expire(socket: &Socket, expires: Option<u64>) {
-    let end = expires.map(|expires| {
+/// Sets the timer that ends the socket when its token is no longer valid, and cancels the one
+/// before. `valid_until` is in seconds since 1970; `None` is never.
+pub(super) fn expire(socket: &Socket, valid_until: Option<u64>) {
+    let end = valid_until.map(|valid_until| {
         let now = Timestamp::now().unix_ms();
-        let left = expires.saturating_mul(1000).saturating_sub(now);
+        let left = valid_until.saturating_mul(1000).saturating_sub(now);
         let expired = socket.clone();
         let run = move || {
             expired.send(ErrorMessage::new(ErrorCode::TokenExpired, "Token expired"));
@@ -21,10 +22,25 @@ pub(super) fn expire(socket: &Socket, expires: Option<u64>) {
             None
         };
         let left = Duration::from_millis(left);
-        socket.connection().set_timer(left, Box::new(run))
+        Expiry {
+            timer: socket.connection().set_timer(left, Box::new(run)),
+            valid_until,
+        }
     });
     let before = socket.change_identity(|identity| std::mem::replace(&mut identity.expiry, end));
     if let Some(before) = before {
-        socket.connection().cancel_timer(before);
+        socket.connection().cancel_timer(before.timer);
+    }
+}
+
+/// As [`expire`], but never earlier than what was set before. Returns the end in force.
+pub(super) fn extend(socket: &Socket, valid_until: Option<u64>) -> Option<u64> {
+    let before = socket.change_identity(|identity| identity.expiry);
+    match (before, valid_until) {
+        (Some(before), Some(until)) if until < before.valid_until => Some(before.valid_until),
+        _ => {
+            expire(socket, valid_until);
+            valid_until
+        }
     }
 }

@@ -41,7 +41,8 @@ impl Jwt {
     /// A [filter](Socket::filter) that takes the messages by which a client gives a new token
     /// before the one that it came with expires, and keeps the connection:
     /// `{"type":"refresh","token":…}`. The answer is `{"type":"refreshed","expiresAt":…}`, and
-    /// the socket ends when the new token does.
+    /// the socket ends when the new token is no longer valid, or with the token before where that
+    /// one lasts longer.
     ///
     /// The token must name the user that the socket was
     /// [admitted](crate::Authenticated::admit) as. Any other is answered with
@@ -119,8 +120,9 @@ impl Jwt {
             tracing::debug!(socket = %socket.id(), "a new token names somebody else");
             return Err(ErrorCode::InvalidToken);
         }
-        expiry::expire(socket, verified.expires);
-        let expires_ms = verified.expires.map(|seconds| seconds.saturating_mul(1000));
+        let valid_until = expiry::extend(socket, verified.valid_until());
+        let expires_ms =
+            valid_until.map(|seconds| seconds.saturating_sub(verified.leeway).saturating_mul(1000));
         Ok(Event::Refreshed {
             expires_at: expires_ms.map(Timestamp::from_unix_ms),
         })

@@ -19,7 +19,7 @@ impl AuthRejection {
 
 impl Authenticated<User> {
     /// [Identifies](Socket::identify) the socket as the user's, and closes it with 1008
-    /// `Token expired` when the token expires, unless it is
+    /// `Token expired` when the token is no longer [valid](Self::valid_until), unless it is
     /// [refreshed](crate::Jwt::refresh).
     pub fn admit(self, socket: &Socket) -> User {
         // Fails only when the socket is closed, and then nobody needs to reach it.
@@ -32,9 +32,10 @@ impl Authenticated<User> {
 }
 
 impl<C> Authenticated<C> {
-    /// Closes the socket with 1008 `Token expired` when the token expires: a part of
+    /// Closes the socket with 1008 `Token expired` when the token is no longer
+    /// [valid](Self::valid_until): a part of
     /// [`admit`](Self::admit), for claims of your own. Replaces the time that was set before.
     pub fn limit(&self, socket: &Socket) {
-        expiry::expire(socket, self.expires);
+        expiry::expire(socket, self.valid_until());
     }
 }

@@ -8,6 +8,14 @@ use crate::message::User;
 #[derive(Default)]
 pub(crate) struct Identity {
     pub(crate) user: Option<User>,
-    /// Ends the socket when the token expires.
-    pub(crate) expiry: Option<TimerId>,
+    /// The end of the socket with its token.
+    pub(crate) expiry: Option<Expiry>,
+}
+
+/// The end of a socket when its token is no longer valid.
+#[derive(Clone, Copy)]
+pub(crate) struct Expiry {
+    pub(crate) timer: TimerId,
+    /// When that is, in seconds since 1970.
+    pub(crate) valid_until: u64,
 }

@@ -43,9 +43,11 @@ use crate::message::User;
 pub struct Authenticated<C = User> {
     /// The token's claims.
     pub claims: C,
-    /// The token's `exp`, in seconds since 1970: the connection should end then.
-    /// `None` only where [`Jwt::require_expiry`] was turned off.
+    /// The token's `exp`, in seconds since 1970. `None` only where [`Jwt::require_expiry`] was
+    /// turned off.
     pub expires: Option<u64>,
+    /// How far the clocks of issuer and server may differ, in seconds.
+    pub(super) leeway: u64,
 }
 
 impl<C> Authenticated<C> {
@@ -53,7 +55,20 @@ impl<C> Authenticated<C> {
     /// since 1970.
     #[must_use]
     pub fn new(claims: C, expires: Option<u64>) -> Self {
-        Self { claims, expires }
+        Self {
+            claims,
+            expires,
+            leeway: 0,
+        }
+    }
+
+    /// When the token is no longer accepted, in seconds since 1970: its `exp`, and the
+    /// [leeway](Jwt::leeway) for clocks. The same for a request, for a socket that is opened with
+    /// the token and for one that is open.
+    #[must_use]
+    pub fn valid_until(&self) -> Option<u64> {
+        let expires = self.expires?;
+        Some(expires.saturating_add(self.leeway))
     }
 }
 

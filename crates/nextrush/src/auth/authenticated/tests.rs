@@ -34,7 +34,11 @@ fn router() -> Router {
     struct Mail {
         email: String,
     }
-    async fn own(Authenticated { claims, expires }: Authenticated<Mail>) -> String {
+    async fn own(
+        Authenticated {
+            claims, expires, ..
+        }: Authenticated<Mail>,
+    ) -> String {
         format!("{} {}", claims.email, expires.unwrap())
     }
     Router::new()

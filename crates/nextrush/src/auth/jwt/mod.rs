@@ -207,6 +207,7 @@ impl Jwt {
         let claims = token.claims.get();
         Ok(Authenticated {
             expires: expiry(claims)?,
+            leeway: validation.leeway,
             claims: serde_json::from_str(claims).map_err(|error| unfit(claims, error))?,
         })
     }
