@@ -22,16 +22,38 @@ use crate::position::{self, Position};
 /// # Ok::<(), CommandKeyError>(())
 /// ```
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct CommandKey(Arc<str>);
+pub struct CommandKey {
+    text: Arc<str>,
+    /// The length of the owner's part.
+    owner: usize,
+}
 
 impl CommandKey {
     /// The longest key in bytes.
     pub const MAX_BYTES: usize = 1024;
 
+    /// The key `<owner>/<id>`.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandKeyError`] if that is too long.
+    pub fn owned(owner: &str, id: &str) -> Result<Self, CommandKeyError> {
+        let key = Self::try_from(&*format!("{owner}/{id}"))?;
+        let owner = owner.len();
+        Ok(Self { owner, ..key })
+    }
+
+    /// Whose command it is, usually a user's: what is remembered for one owner takes no room from
+    /// that of another. Empty for a key that was made from its text.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.text[..self.owner]
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -49,7 +71,10 @@ impl TryFrom<&str> for CommandKey {
 
     fn try_from(text: &str) -> Result<Self, CommandKeyError> {
         match text.len() {
-            1..=Self::MAX_BYTES => Ok(Self(text.into())),
+            1..=Self::MAX_BYTES => Ok(Self {
+                text: text.into(),
+                owner: 0,
+            }),
             bytes => Err(CommandKeyError { bytes }),
         }
     }
@@ -57,7 +82,7 @@ impl TryFrom<&str> for CommandKey {
 
 impl fmt::Debug for CommandKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.text.fmt(f)
     }
 }
 

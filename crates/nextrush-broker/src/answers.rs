@@ -7,6 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::answer::CommandKey;
+use crate::broker::BrokerError;
 use crate::clock::whole_ms;
 use crate::topic_name::TopicName;
 
@@ -25,6 +26,16 @@ struct State {
     answers: HashMap<Key, Bytes>,
     bytes: usize,
     /// The same keys by the time at which they end, so that the first to go is found at once.
+    ends: BTreeSet<(u64, Key)>,
+    shares: HashMap<Box<str>, Share>,
+    /// The owners by their bytes, so that the largest share is found at once.
+    by_bytes: BTreeSet<(usize, Box<str>)>,
+}
+
+/// The part of one owner.
+#[derive(Default)]
+struct Share {
+    bytes: usize,
     ends: BTreeSet<(u64, Key)>,
 }
 
@@ -53,7 +64,8 @@ impl Answers {
         state.answers.get(&Key::new(topic, key)).cloned()
     }
 
-    /// Remembers an answer unless the key has one; returns the answer that is in force.
+    /// Remembers an answer unless the key has one; returns the answer that is in force. There has
+    /// to be [room](Self::make_room) for it.
     pub(crate) fn remember(
         &self,
         topic: Option<&TopicName>,
@@ -69,39 +81,94 @@ impl Answers {
             return answer.clone();
         }
         let ends_ms = now_ms.saturating_add(whole_ms(window));
-        let cost = cost(&key, &data);
-        if ends_ms > now_ms && cost <= self.limit {
-            while state.bytes + cost > self.limit {
-                state.forget_first();
-            }
-            state.bytes += cost;
-            state.ends.insert((ends_ms, key.clone()));
-            let data = data.clone();
-            state.answers.insert(key, data);
+        if ends_ms > now_ms {
+            state.insert(key, ends_ms, data.clone());
         }
         data
+    }
+
+    /// Makes room for an answer of so many bytes. The owner with the largest share is refused;
+    /// for any other that one's first to end are forgotten.
+    pub(crate) fn make_room(
+        &self,
+        topic: Option<&TopicName>,
+        key: &CommandKey,
+        bytes: usize,
+        now_ms: u64,
+    ) -> Result<(), BrokerError> {
+        let mut state = self.state.lock();
+        state.forget_until(now_ms);
+        let key = Key::new(topic, key);
+        if state.answers.contains_key(&key) {
+            return Ok(());
+        }
+        let cost = cost(&key, bytes);
+        let owner = key.key.owner();
+        let own = state.shares.get(owner).map_or(0, |share| share.bytes);
+        while state.bytes + cost > self.limit {
+            let largest = state.by_bytes.last();
+            let first = largest
+                .filter(|(bytes, _)| *bytes > own + cost)
+                .and_then(|(_, owner)| state.shares.get(owner)?.ends.first().cloned());
+            let Some((ends_ms, key)) = first else {
+                let full = "the answers that are remembered leave no room for another one";
+                return Err(BrokerError::Unavailable(full.into()));
+            };
+            state.forget(ends_ms, &key);
+        }
+        Ok(())
     }
 }
 
 impl State {
     fn forget_until(&mut self, now_ms: u64) {
-        while self.ends.first().is_some_and(|(ends, _)| *ends <= now_ms) {
-            self.forget_first();
+        while let Some((ends_ms, key)) = self.ends.first()
+            && *ends_ms <= now_ms
+        {
+            let (ends_ms, key) = (*ends_ms, key.clone());
+            self.forget(ends_ms, &key);
         }
     }
 
-    fn forget_first(&mut self) {
-        if let Some((_, key)) = self.ends.pop_first()
-            && let Some(answer) = self.answers.remove(&key)
-        {
-            self.bytes -= cost(&key, &answer);
+    fn insert(&mut self, key: Key, ends_ms: u64, data: Bytes) {
+        let cost = cost(&key, data.len());
+        self.bytes += cost;
+        self.ends.insert((ends_ms, key.clone()));
+        self.change_share(key.key.owner(), |share| {
+            share.bytes += cost;
+            share.ends.insert((ends_ms, key.clone()));
+        });
+        self.answers.insert(key, data);
+    }
+
+    fn forget(&mut self, ends_ms: u64, key: &Key) {
+        let place = (ends_ms, key.clone());
+        self.ends.remove(&place);
+        let Some(answer) = self.answers.remove(key) else {
+            return;
+        };
+        let cost = cost(key, answer.len());
+        self.bytes -= cost;
+        self.change_share(key.key.owner(), |share| {
+            share.bytes -= cost;
+            share.ends.remove(&place);
+        });
+    }
+
+    fn change_share(&mut self, owner: &str, change: impl FnOnce(&mut Share)) {
+        let mut share = self.shares.remove(owner).unwrap_or_default();
+        self.by_bytes.remove(&(share.bytes, owner.into()));
+        change(&mut share);
+        if share.bytes > 0 {
+            self.by_bytes.insert((share.bytes, owner.into()));
+            self.shares.insert(owner.into(), share);
         }
     }
 }
 
-fn cost(key: &Key, data: &Bytes) -> usize {
-    // The maps hold the key twice, and share its texts.
-    OVERHEAD + key.key.as_str().len() + data.len()
+fn cost(key: &Key, bytes: usize) -> usize {
+    // The maps hold the key several times, and share its texts.
+    OVERHEAD + key.key.as_str().len() + bytes
 }
 
 impl Key {

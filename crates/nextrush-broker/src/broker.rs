@@ -144,6 +144,13 @@ pub trait Broker: Send + Sync + 'static {
         window: Duration,
     ) -> BoxFuture<'_, Result<Bytes, BrokerError>>;
 
+    /// Whether an answer of so many bytes would be remembered now, which is asked before a command
+    /// is executed. Brokers that remember on a disk keep the default.
+    fn has_room_for(&self, key: &CommandKey, bytes: usize) -> bool {
+        let _ = (key, bytes);
+        true
+    }
+
     /// Looks up the remembered answer to a command.
     ///
     /// # Errors
@@ -165,8 +172,9 @@ pub trait Sink: Send + Sync + 'static {
 
 /// The error of a broker.
 ///
-/// The [`MemoryBroker`](crate::MemoryBroker) refuses [reused](Self::Reused) keys and fails in no
-/// other way.
+/// The [`MemoryBroker`](crate::MemoryBroker) refuses [reused](Self::Reused) keys and, with
+/// [`Unavailable`](Self::Unavailable), to remember more answers than it may; it fails in no other
+/// way.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {

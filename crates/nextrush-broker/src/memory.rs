@@ -16,13 +16,14 @@ use crate::history::{History, HistoryQuery};
 use crate::position::Position;
 use crate::publication::{Publish, Published};
 use crate::stream::Stream;
-use crate::table::{Table, TableLimits};
+use crate::table::{Shed, Table, TableLimits};
 use crate::topic_name::TopicName;
 
 /// The broker of a single process that keeps everything in memory and forgets it with the
 /// process.
 ///
-/// It refuses [reused](BrokerError::Reused) keys and fails in no other way, and its futures are ready the first time they are polled. Publishers of
+/// It refuses [reused](BrokerError::Reused) keys, and to remember more answers than it may; it
+/// fails in no other way, and its futures are ready the first time they are polled. Publishers of
 /// the same topic wait for each other, publishers of different topics don't.
 ///
 /// # Bounds
@@ -60,11 +61,13 @@ pub struct MemoryLimits {
     /// expired. Default 1 hour.
     pub idle: Duration,
     /// The most bytes of all histories, with about 100 for each publication beside its data.
-    /// Beyond that the oldest publications of the longest unused topics are forgotten, with
-    /// subscribers or without; positions stay. Default 256 MiB.
+    /// Beyond that the oldest publications of the topics with the most bytes are forgotten, with
+    /// subscribers or without; positions stay, and so do small histories. Default 256 MiB.
     pub history_bytes: usize,
     /// The most bytes of answers to commands and of the keys of publications that happen
-    /// once, with about 256 for each beside its texts. Beyond that the first to end are
+    /// once, with about 256 for each beside its texts. Beyond that the
+    /// [owner](crate::CommandKey::owner) with the most bytes is refused with
+    /// [`BrokerError::Unavailable`]; for another one the first of that owner's to end are
     /// forgotten early. Default 32 MiB.
     pub answer_bytes: usize,
 }
@@ -140,6 +143,7 @@ impl MemoryBuilder {
             topics: self.limits.topics,
             bytes: self.limits.history_bytes,
             idle: self.limits.idle,
+            shed: Shed::Largest,
         };
         MemoryBroker {
             topics: Table::new(limits, self.clock),
@@ -196,6 +200,11 @@ impl MemoryBroker {
         self.topics.enter(topic, |stream, now_ms| {
             if let Some(position) = self.earlier(topic, publish.once.as_ref(), now_ms)? {
                 return Ok(Published::repeat(position));
+            }
+            if let Some(once) = &publish.once {
+                let bytes = once.kept(stream.position()).len();
+                self.answers
+                    .make_room(Some(topic), &once.key, bytes, now_ms)?;
             }
             let publication = stream.append(publish.data, publish.retention, now_ms);
             let position = stream.position();
@@ -299,8 +308,15 @@ impl Broker for MemoryBroker {
         let key = key.clone();
         Box::pin(async move {
             let now_ms = self.topics.now_ms();
+            self.answers.make_room(None, &key, answer.len(), now_ms)?;
             Ok(self.answers.remember(None, &key, answer, window, now_ms))
         })
+    }
+
+    fn has_room_for(&self, key: &CommandKey, bytes: usize) -> bool {
+        self.answers
+            .make_room(None, key, bytes, self.topics.now_ms())
+            .is_ok()
     }
 
     fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {

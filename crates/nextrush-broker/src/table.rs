@@ -56,6 +56,17 @@ pub(crate) struct TableLimits {
     pub(crate) topics: usize,
     pub(crate) bytes: usize,
     pub(crate) idle: Duration,
+    pub(crate) shed: Shed,
+}
+
+/// The histories that are forgotten first when there are too many bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Shed {
+    /// Those of the longest unused topics, where they can be read again.
+    #[cfg(feature = "embedded")]
+    LongestUnused,
+    /// The largest, so that whoever fills the memory takes it from itself and not from others.
+    Largest,
 }
 
 /// The topics of a process by name.
@@ -272,8 +283,7 @@ impl<S: Entry> Table<S> {
         self.evict_above.store(above, Ordering::Relaxed);
     }
 
-    /// Forgets history of the longest unused topics first, down to a sixteenth below the
-    /// limit.
+    /// Forgets history, down to a sixteenth below the limit.
     fn make_space(&self) {
         let _one_at_a_time = self.evicting.lock();
         let enough = self.limits.bytes - self.limits.bytes / FREED_PART;
@@ -286,17 +296,28 @@ impl<S: Entry> Table<S> {
                 if let Some(entry) = entry.try_lock()
                     && entry.cost() > 0
                 {
-                    candidates.push((entry.used_ms(), topic.clone()));
+                    candidates.push((entry.used_ms(), entry.cost(), topic.clone()));
                 }
             }
         }
         candidates.sort_unstable();
-        for (_, topic) in candidates {
+        let level = match self.limits.shed {
+            #[cfg(feature = "embedded")]
+            Shed::LongestUnused => 0,
+            Shed::Largest => {
+                let costs: Vec<usize> = candidates.iter().map(|(_, cost, _)| *cost).collect();
+                let in_use = self.bytes().saturating_sub(costs.iter().sum());
+                level(costs, enough.saturating_sub(in_use))
+            }
+        };
+        for (_, cost, topic) in candidates {
             let surplus = self.bytes().saturating_sub(enough);
             if surplus == 0 {
                 break;
             }
-            if let Some(entry) = self.find(&topic)
+            let surplus = surplus.min(cost.saturating_sub(level));
+            if surplus > 0
+                && let Some(entry) = self.find(&topic)
                 && let Some(mut entry) = entry.try_lock()
                 && !entry.is_forgotten()
             {
@@ -369,6 +390,20 @@ impl<S: Entry> Table<S> {
     }
 }
 
+/// The height at which all costs have to be cut off so that no more than `enough` is left.
+fn level(mut costs: Vec<usize>, enough: usize) -> usize {
+    costs.sort_unstable();
+    let mut left = enough;
+    for (index, cost) in costs.iter().enumerate() {
+        let even = left / (costs.len() - index);
+        if *cost > even {
+            return even;
+        }
+        left -= cost;
+    }
+    usize::MAX
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Barrier;
@@ -377,6 +412,20 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::stream::Stream;
+
+    #[test]
+    fn the_level_cuts_off_the_largest_only() {
+        for (costs, enough, expected) in [
+            (vec![], 10, usize::MAX),
+            (vec![10, 20, 70], 100, usize::MAX),
+            (vec![70, 10, 20], 60, 30),
+            (vec![5, 50, 50], 65, 30),
+            (vec![9, 9, 9], 6, 2),
+            (vec![9], 0, 0),
+        ] {
+            assert_eq!(level(costs.clone(), enough), expected, "{costs:?} {enough}");
+        }
+    }
 
     #[test]
     fn who_waits_for_an_entry_while_it_is_forgotten_gets_the_next_one() {
@@ -388,6 +437,7 @@ mod tests {
                 topics: 10,
                 bytes: 10,
                 idle: Duration::from_secs(1),
+                shed: Shed::Largest,
             };
             let topics = Table::<Stream>::new(limits, Box::new(SystemClock));
             let both = Barrier::new(2);

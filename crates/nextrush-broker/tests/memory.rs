@@ -302,18 +302,29 @@ fn histories_stay_within_the_bytes_and_positions_stay_with_them() {
 }
 
 #[test]
-fn the_history_that_was_not_used_for_the_longest_time_goes_first() {
-    let fixture = Fixture::with(MemoryLimits::default().history_bytes(100_000));
+fn the_largest_histories_are_cut_first_and_small_ones_stay() {
+    let fixture = Fixture::with(MemoryLimits::default());
     let retention = Retention::count(usize::MAX);
-    for name in ["old", "read", "new"] {
-        fixture.say(name, vec![0; 30_000], retention);
-        fixture.clock.advance(Duration::from_millis(1));
+    for _ in 0..100 {
+        fixture.say("small", vec![0; 1000], retention);
     }
-    fixture.history("old");
-    fixture.say("new", vec![0; 30_000], retention);
-    assert_eq!(fixture.history("read").publications.len(), 0);
-    assert_eq!(fixture.history("old").publications.len(), 1);
-    assert_eq!(fixture.history("new").publications.len(), 2);
+    // 310 MiB in 50 rooms, where 256 are kept; in memory they share the bytes.
+    let data = Bytes::from(vec![0; 1 << 16]);
+    for round in 0..100 {
+        fixture.clock.advance(Duration::from_millis(1));
+        for number in 0..50 {
+            fixture.say(&format!("large-{number}"), data.clone(), retention);
+        }
+        assert_eq!(fixture.history("small").publications.len(), 100, "{round}");
+    }
+    for number in 0..50 {
+        let kept = fixture
+            .history(&format!("large-{number}"))
+            .publications
+            .len();
+        assert!((70..100).contains(&kept), "{kept}");
+    }
+    assert!(fixture.broker.history_bytes() <= 256 << 20);
 }
 
 #[test]
@@ -362,37 +373,51 @@ fn an_answer_is_remembered_until_its_window_ends() {
 }
 
 #[test]
-fn a_flood_of_answers_pushes_out_those_that_would_go_first() {
-    let fixture = Fixture::with(MemoryLimits::default().answer_bytes(100_000));
-    let remember = |number: u64, window| {
-        let key = CommandKey::try_from(&*format!("flood-{number}")).unwrap();
-        done(
-            fixture
-                .broker
-                .remember(&key, Bytes::from(vec![0; 100]), window),
-        );
-        key
+fn a_flood_of_one_owners_answers_is_refused_and_pushes_out_nobodys() {
+    let fixture = Fixture::with(MemoryLimits::default());
+    let window = Duration::from_secs(120);
+    let remember = |key: &CommandKey, bytes: usize| {
+        let answer = Bytes::from(vec![0; bytes]);
+        let remembered = fixture.broker.remember(key, answer, window);
+        remembered.now_or_never().unwrap().is_ok()
     };
-    let long = remember(0, Duration::from_secs(1000));
-    let short: Vec<_> = (1..=1000)
-        .map(|number| remember(number, Duration::from_secs(10)))
-        .collect();
-    let remembered = |key| done(fixture.broker.recall(key)).is_some();
-    assert!(remembered(&long));
-    assert!(!remembered(&short[0]));
-    // An answer of 100 bytes costs between 250 and 400.
-    let kept = short.iter().filter(|key| remembered(key)).count();
-    assert!((250..=400).contains(&kept), "{kept} answers");
-    // An answer that is too large by itself is not remembered and pushes out nothing.
-    let large = CommandKey::try_from("large").unwrap();
-    let answer = Bytes::from(vec![0; 200_000]);
-    done(
-        fixture
-            .broker
-            .remember(&large, answer, Duration::from_secs(10)),
-    );
-    assert!(!remembered(&large));
-    assert!(remembered(&long));
+    let is_remembered = |key: &CommandKey| done(fixture.broker.recall(key)).is_some();
+    let key = |owner: &str, number: usize| CommandKey::owned(owner, &number.to_string()).unwrap();
+    assert!(remember(&key("carol", 0), 100));
+    fixture.clock.advance(Duration::from_secs(1));
+    // 38 MiB where 32 are kept.
+    let flood: Vec<_> = (0..608).map(|number| key("eve", number)).collect();
+    let kept: Vec<_> = flood.iter().map(|key| remember(key, 64 << 10)).collect();
+    assert!((500..=512).contains(&kept.iter().filter(|kept| **kept).count()));
+    for (key, kept) in flood.iter().zip(&kept) {
+        assert_eq!(is_remembered(key), *kept, "what was promised is kept");
+        assert_eq!(fixture.broker.has_room_for(key, 64 << 10), *kept);
+    }
+    assert!(is_remembered(&key("carol", 0)));
+    // There is room for others, at the flood's expense.
+    for number in 0..10 {
+        assert!(remember(&key("bob", number), 64 << 10));
+    }
+    assert!((0..10).all(|number| is_remembered(&key("bob", number))));
+    assert!(is_remembered(&key("carol", 0)));
+    assert!(!is_remembered(&flood[0]));
+    // A publication that is to happen once is refused before it is published.
+    let topic = topic("a");
+    let publish = |owner, number| {
+        let once = Publish::new("x").once(key(owner, number), window);
+        fixture.broker.publish(&topic, once).now_or_never().unwrap()
+    };
+    for number in 1000..2000 {
+        remember(&key("eve", number), 1);
+    }
+    assert!(matches!(
+        publish("eve", 9999),
+        Err(BrokerError::Unavailable(_))
+    ));
+    assert_eq!(publish("carol", 1).unwrap().position.offset, 1);
+    // What ends makes room.
+    fixture.clock.advance(window);
+    assert!(remember(&flood[0], 64 << 10));
 }
 
 #[test]

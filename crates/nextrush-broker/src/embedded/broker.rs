@@ -27,7 +27,7 @@ use crate::broker::{Broker, BrokerError, Sink};
 use crate::clock::{Clock, SystemClock};
 use crate::history::{History, HistoryQuery};
 use crate::publication::{Publish, Published};
-use crate::table::{Table, TableLimits};
+use crate::table::{Shed, Table, TableLimits};
 use crate::topic_name::TopicName;
 
 /// The broker of a single process that keeps topics on disk: everything acknowledged survives
@@ -189,6 +189,7 @@ impl EmbeddedBroker {
                     topics: options.cached_topics,
                     bytes: options.cache_bytes,
                     idle: CACHED,
+                    shed: Shed::LongestUnused,
                 },
                 Box::new(Arc::clone(&clock)),
             ),

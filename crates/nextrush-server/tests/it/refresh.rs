@@ -62,7 +62,7 @@ async fn a_refresh_with_a_token_that_ends_sooner_does_not_end_a_good_connection(
     for seconds in [-2, 1] {
         let soon = unix_seconds().saturating_add_signed(seconds);
         client.send(refresh(&token_until("ada", soon))).await;
-        let expires_at = nextrush::Timestamp::from_unix_ms(expires * 1000).to_string();
+        let expires_at = nextrush::message::Timestamp::from_unix_ms(expires * 1000).to_string();
         let expected = json!({ "type": "refreshed", "expiresAt": expires_at, "id": "r" });
         assert_eq!(client.json().await, expected);
     }

@@ -130,7 +130,7 @@ impl CommandId {
     pub(crate) fn key(&self, scope: &str, user: &UserId) -> Result<CommandKey, CommandKeyError> {
         // The end of the user's JSON can be told, so no two pairs share a key.
         let user = serde_json::json!(user);
-        CommandKey::try_from(&*format!("{scope}/{user}/{}", self.0))
+        CommandKey::owned(&format!("{scope}/{user}"), &self.0)
     }
 }
 

@@ -38,6 +38,11 @@ impl Repeats {
         let fingerprint = Fingerprint::of(body);
         let answer = match broker.recall(&turn.key).await? {
             Some(answer) => answer,
+            // Before it is executed: a repeat of what was not remembered would be again.
+            None if !broker.has_room_for(&turn.key, body.len() + AROUND) => {
+                let full = "the answer to this command could not be remembered";
+                return Err(BrokerError::Unavailable(full.into()));
+            }
             None => {
                 let answer = remembered(fingerprint, &execute());
                 broker.remember(&turn.key, answer, REPEAT_WINDOW).await?
@@ -50,6 +55,9 @@ impl Repeats {
         Ok(String::from_utf8_lossy(answer).into_owned())
     }
 }
+
+/// About what an answer has beside the text that it repeats, in bytes.
+const AROUND: usize = 256;
 
 /// The first byte of an answer with a fingerprint. JSON does not begin so, and answers of
 /// earlier programs are JSON alone.

@@ -1,7 +1,7 @@
 //! Commands with an id are executed once.
 
 use axum::extract::Path;
-use nextrush::broker::{Broker, EmbeddedBroker, MemoryBroker};
+use nextrush::broker::{Broker, EmbeddedBroker, MemoryBroker, MemoryLimits};
 use nextrush::{App, Authenticated, ChatServer, Jwt, LiveUpdates, RoomName, Server, Socket};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -161,6 +161,33 @@ async fn a_private_message_to_an_id_that_two_users_could_share_reaches_nobody() 
         let refusal = next(&mut ada, "error").await;
         assert_eq!(refusal["code"], "id-not-exact", "{to}");
         assert_eq!(refusal["id"], "p");
+    }
+}
+
+#[tokio::test]
+async fn a_private_message_whose_answer_could_not_be_remembered_is_not_sent() {
+    let limits = MemoryLimits::default().answer_bytes(20_000);
+    let server = server(MemoryBroker::builder().limits(limits).build()).await;
+    let mut ada = join(&server, "ada").await;
+    let mut bob = join(&server, "bob").await;
+    let whisper = |number: usize| {
+        let text = format!("{number} {}", "x".repeat(5000));
+        json!({ "type": "private", "targetUserId": "bob", "text": text, "id": number.to_string() })
+    };
+    for number in 0..3 {
+        ada.send_json(whisper(number)).await;
+        next(&mut ada, "private-message-sent").await;
+    }
+    ada.send_json(whisper(3)).await;
+    assert_eq!(next(&mut ada, "error").await["code"], "not-stored");
+    // The repeat is recognised, and there is room for somebody else.
+    ada.send_json(whisper(0)).await;
+    next(&mut ada, "private-message-sent").await;
+    let other = json!({ "type": "private", "targetUserId": "bob", "text": "last", "id": "0" });
+    bob.send_json(other).await;
+    for start in ["0 ", "1 ", "2 ", "last"] {
+        let text = next(&mut bob, "private-message").await["text"].clone();
+        assert!(text.as_str().unwrap().starts_with(start), "{text}");
     }
 }
 
