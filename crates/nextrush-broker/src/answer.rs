@@ -43,7 +43,7 @@ impl CommandKey {
         Ok(Self { owner, ..key })
     }
 
-    /// Whose command it is, usually a user's: what is remembered for one owner takes no room from
+    /// The owner of the command, usually a user: what is remembered for one owner takes no room from
     /// that of another. Empty for a key that was made from its text.
     #[must_use]
     pub fn owner(&self) -> &str {

@@ -144,7 +144,7 @@ pub trait Broker: Send + Sync + 'static {
         window: Duration,
     ) -> BoxFuture<'_, Result<Bytes, BrokerError>>;
 
-    /// Whether an answer of so many bytes would be remembered now, which is asked before a command
+    /// Returns whether an answer of so many bytes would be remembered now, which is asked before a command
     /// is executed. Brokers that remember on a disk keep the default.
     fn has_room_for(&self, key: &CommandKey, bytes: usize) -> bool {
         let _ = (key, bytes);

@@ -33,7 +33,7 @@ pub(super) fn expire(socket: &Socket, valid_until: Option<u64>) {
     }
 }
 
-/// As [`expire`], but never earlier than what was set before. Returns the end in force.
+/// Sets the end as [`expire`] does, but never to an earlier one. Returns the end in force.
 pub(super) fn extend(socket: &Socket, valid_until: Option<u64>) -> Option<u64> {
     let before = socket.change_identity(|identity| identity.expiry);
     match (before, valid_until) {

@@ -36,7 +36,7 @@ pub(crate) struct Http {
     /// The time from connecting to the end of the first request's head, and the longest pause
     /// after that.
     pub(crate) head_timeout: Duration,
-    /// How long a client may take to send the body of a request.
+    /// The time that a client may take to send the body of a request.
     pub(crate) body_times: BodyTimes,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,

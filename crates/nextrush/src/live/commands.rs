@@ -3,6 +3,7 @@
 use nextrush_broker::HistoryQuery;
 
 use super::LiveUpdates;
+use super::device::DeviceName;
 use super::dialect::announce;
 use super::messages::{Command, Event, refusal};
 use super::roster::Person;
@@ -35,8 +36,13 @@ impl Client {
         let id = request.id.as_ref();
         let live = &self.live;
         match request.command {
-            Command::Subscribe { channel, since } => {
-                match self.subscribe(socket, &channel, since.as_ref(), id).await {
+            Command::Subscribe {
+                channel,
+                since,
+                device,
+            } => {
+                let subscribed = self.subscribe(socket, &channel, since.as_ref(), device, id);
+                match subscribed.await {
                     Ok(()) | Err(SubscribeError::Join(JoinError::Closed)) => {}
                     Err(error) => socket.send(Answer::new(refusal(&channel, error), id)),
                 }
@@ -54,8 +60,8 @@ impl Client {
                     socket.send(Answer::new(refusal, id));
                 }
             }
-            Command::PresenceUpdate { channel, data } => {
-                match live.update_presence(socket, &channel, data) {
+            Command::PresenceUpdate { channel } => {
+                match live.update_presence(socket, &channel, &message) {
                     Ok(()) if id.is_some() => {
                         socket.send(Answer::new(Event::Ack { published: None }, id));
                     }
@@ -71,6 +77,7 @@ impl Client {
         socket: &Socket,
         channel: &str,
         since: Option<&Since>,
+        device: Option<DeviceName>,
         id: Option<&CommandId>,
     ) -> Result<(), SubscribeError> {
         let live = self.live.live();
@@ -123,7 +130,7 @@ impl Client {
             && entry.is_new()
             && has_presence
         {
-            let joined = live.presence.join(channel, person, socket.id());
+            let joined = live.presence.join(channel, person, device, socket.id());
             announce(&entry.topic(), joined);
         }
         if newest.is_empty() {

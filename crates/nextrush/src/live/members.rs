@@ -1,13 +1,14 @@
 //! The members of a channel, for its subscribers.
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::LiveUpdates;
+use super::device::Data;
 use super::dialect::{Live, announce};
 use super::messages::{Event, refusal};
-use super::roster::DATA_BYTES;
 use crate::message::request::{Answer, CommandId};
-use crate::message::{ErrorCode, ErrorMessage};
+use crate::message::{ErrorCode, ErrorMessage, Message};
 use crate::socket::Socket;
 use crate::topic::{SubscribeError, Topic};
 
@@ -53,14 +54,27 @@ impl LiveUpdates {
         &self,
         socket: &Socket,
         channel: &str,
-        data: Value,
+        message: &Message,
     ) -> Result<(), ErrorMessage> {
-        let topic = self.with_presence(socket, channel)?;
-        if data.to_string().len() > DATA_BYTES {
-            let details = format!("at most {DATA_BYTES} bytes of JSON");
-            let error = ErrorMessage::new(ErrorCode::TooLarge, "Presence data too large");
-            return Err(error.details(details));
+        #[derive(Deserialize)]
+        struct Fields<'a> {
+            #[serde(borrow)]
+            data: &'a RawValue,
         }
+
+        let invalid = |details: String| {
+            ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format").details(details)
+        };
+        let text = message
+            .to_utf8()
+            .map_err(|error| invalid(error.to_string()))?;
+        let Fields { data } =
+            serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let topic = self.with_presence(socket, channel)?;
+        let data = Data::new(data).map_err(|error| {
+            ErrorMessage::new(ErrorCode::TooLarge, "Presence data too large")
+                .details(error.to_string())
+        })?;
         topic.locked(|locked| {
             let updated = self.live().presence.update(channel, socket.id(), data);
             announce(locked, updated);

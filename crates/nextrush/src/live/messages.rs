@@ -2,9 +2,9 @@
 
 use nextrush_broker::{Epoch, Position};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::device::DeviceName;
 use super::roster::{Diff, PresenceSnapshot};
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};
 use crate::topic::{Recovered, Since, SubscribeError};
@@ -16,6 +16,8 @@ pub(super) enum Command {
     Subscribe {
         channel: String,
         since: Option<Since>,
+        /// By which a lost device is known again.
+        device: Option<DeviceName>,
     },
     Unsubscribe {
         channel: String,
@@ -25,9 +27,9 @@ pub(super) enum Command {
     Presence {
         channel: String,
     },
+    /// Its data is taken from the text of the message.
     PresenceUpdate {
         channel: String,
-        data: Value,
     },
 }
 

@@ -3,6 +3,7 @@
 //! A dialect of [topics](crate::topic), written on their public interface alone.
 
 mod commands;
+mod device;
 mod dialect;
 mod members;
 mod messages;
@@ -88,7 +89,8 @@ impl LiveUpdates {
     /// lost without a close is waited for, 15 s, and if the user comes back by then nobody is
     /// told. So is everybody after a [drain](crate::Handle::drain), also by the next process
     /// if its broker is the same and it begins within 15 s. After a crash of the process
-    /// nobody is a member who has not subscribed again. A channel shows 1,000 sockets at most.
+    /// nobody is a member who has not subscribed again. A channel shows 1,000 sockets at most,
+    /// and 20 of a user.
     pub fn connect(&self, socket: &Socket) {
         socket.tell_reconnect();
         let show = |user: User| {

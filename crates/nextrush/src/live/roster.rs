@@ -13,8 +13,9 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::device::{Data, DeviceName};
 use crate::message::{Timestamp, UserId};
 use crate::topic::Profile;
 
@@ -22,8 +23,8 @@ use crate::topic::Profile;
 pub(super) const GRACE: Duration = Duration::from_secs(15);
 /// The most devices of a channel. Who comes after them is there without being shown.
 const DEVICES: usize = 1000;
-/// The longest data of a device, in bytes of JSON.
-pub(super) const DATA_BYTES: usize = 4096;
+/// The most devices of one user in a channel, so that nobody crowds out the others.
+const DEVICES_PER_USER: usize = 20;
 
 /// The channels in which somebody is, or was a moment ago. `C` names a connection.
 #[derive(Debug)]
@@ -45,8 +46,10 @@ struct Members<C> {
 #[derive(Debug)]
 struct Device<C> {
     user: Person,
+    /// The name that its client keeps for it.
+    name: Option<DeviceName>,
     since: Timestamp,
-    data: Option<Value>,
+    data: Option<Data>,
     place: Place<C>,
 }
 
@@ -76,7 +79,7 @@ struct Shown {
     id: String,
     since: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
+    data: Option<Data>,
 }
 
 /// A device that has left.
@@ -133,25 +136,40 @@ impl<C> Presence<C> {
 }
 
 impl<C: Copy + Eq> Presence<C> {
-    /// Adds the device of a user who has subscribed. A device of the same user that is waited for is the same
-    /// one again, and then nothing has changed.
-    pub(super) fn join(&self, channel: &str, user: &Person, id: C) -> Option<Diff> {
+    /// Adds the device of a user who has subscribed. A lost device of the same user and name that
+    /// is waited for is this one again, and then nothing has changed; a device without a name is
+    /// the user's only lost one again.
+    pub(super) fn join(
+        &self,
+        channel: &str,
+        user: &Person,
+        name: Option<DeviceName>,
+        id: C,
+    ) -> Option<Diff> {
         let mut channels = self.channels.lock();
         let members = channels
             .entry(channel.to_owned())
             .or_insert_with(|| self.begin());
-        let is_waited_for = |device: &&mut Device<C>| {
+        let is_lost = |device: &&mut Device<C>| {
             matches!(device.place, Place::LostUntil(_)) && device.user.id == user.id
         };
-        if let Some(device) = members.devices.values_mut().find(is_waited_for) {
+        let mut lost = members.devices.values_mut().filter(is_lost);
+        let same = match &name {
+            Some(_) => lost.find(|device| device.name == name),
+            None => lost.next().filter(|_| lost.next().is_none()),
+        };
+        if let Some(device) = same.filter(|device| device.name == name) {
             device.place = Place::At(id);
             return None;
         }
-        if members.devices.len() >= DEVICES {
+        let all = members.devices.values();
+        let own = all.filter(|device| device.user.id == user.id).count();
+        if members.devices.len() >= DEVICES || own >= DEVICES_PER_USER {
             return None;
         }
         let device = Device {
             user: user.clone(),
+            name,
             since: Timestamp::now(),
             data: None,
             place: Place::At(id),
@@ -201,7 +219,7 @@ impl<C: Copy + Eq> Presence<C> {
     }
 
     /// Sets the data of a device.
-    pub(super) fn update(&self, channel: &str, id: C, data: Value) -> Option<Diff> {
+    pub(super) fn update(&self, channel: &str, id: C, data: Data) -> Option<Diff> {
         let mut channels = self.channels.lock();
         let members = channels.get_mut(channel)?;
         let mut devices = members.devices.iter_mut();
@@ -226,11 +244,20 @@ impl<C: Copy + Eq> Presence<C> {
         }
         members.version = members.version.max(before.version);
         for kept in before.devices {
+            // Each by itself: one that cannot be read costs nobody else its place.
+            let kept: KeptDevice = match serde_json::from_str(kept.get()) {
+                Ok(kept) => kept,
+                Err(error) => {
+                    tracing::error!(channel, %error, "a member that was left behind cannot be read");
+                    continue;
+                }
+            };
             // New names come after those that are in use.
             let number = kept.name.parse().map_or(0, |number: u64| number + 1);
             self.devices.fetch_max(number, Ordering::Relaxed);
             let device = Device {
                 user: kept.user,
+                name: kept.device,
                 since: kept.since,
                 data: kept.data,
                 place: Place::LostUntil(until_ms),
@@ -244,15 +271,22 @@ impl<C: Copy + Eq> Presence<C> {
     pub(super) fn leave_behind(&self, channel: &str) -> Option<LeftBehind> {
         let channels = self.channels.lock();
         let members = channels.get(channel)?;
-        let kept = |(name, device): (&String, &Device<C>)| KeptDevice {
-            name: name.clone(),
-            user: device.user.clone(),
-            since: device.since,
-            data: device.data.clone(),
+        let kept = |(name, device): (&String, &Device<C>)| {
+            serde_json::value::to_raw_value(&KeptDevice {
+                name: name.clone(),
+                user: device.user.clone(),
+                device: device.name.clone(),
+                since: device.since,
+                data: device.data.clone(),
+            })
         };
         Some(LeftBehind {
             version: members.version,
-            devices: members.devices.iter().map(kept).collect(),
+            devices: members
+                .devices
+                .iter()
+                .filter_map(|device| kept(device).ok())
+                .collect(),
         })
     }
 
@@ -283,15 +317,17 @@ impl<C: Copy + Eq> Presence<C> {
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct LeftBehind {
     version: u64,
-    devices: Vec<KeptDevice>,
+    devices: Vec<Box<RawValue>>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
 struct KeptDevice {
     name: String,
     user: Person,
+    #[serde(default)]
+    device: Option<DeviceName>,
     since: Timestamp,
-    data: Option<Value>,
+    data: Option<Data>,
 }
 
 impl<C> Members<C> {
@@ -384,10 +420,10 @@ mod tests {
     #[test]
     fn a_member_is_a_user_with_all_its_devices() {
         let presence = Presence::default();
-        let joined = presence.join(CHANNEL, &user("ada"), 1).unwrap();
+        let joined = presence.join(CHANNEL, &user("ada"), None, 1).unwrap();
         assert_eq!((joined.version, joined.joined.len()), (1, 1));
-        presence.join(CHANNEL, &user("bob"), 2).unwrap();
-        presence.join(CHANNEL, &user("ada"), 3).unwrap();
+        presence.join(CHANNEL, &user("bob"), None, 2).unwrap();
+        presence.join(CHANNEL, &user("ada"), None, 3).unwrap();
         assert_eq!(names(&presence), is_there(&[("ada", 2), ("bob", 1)]));
         let left = presence.leave(CHANNEL, 1).unwrap();
         assert_eq!((left.version, left.left.len()), (4, 1));
@@ -401,12 +437,12 @@ mod tests {
     #[test]
     fn whoever_comes_back_within_the_grace_period_was_never_gone() {
         let presence = Presence::default();
-        presence.join(CHANNEL, &user("ada"), 1).unwrap();
+        presence.join(CHANNEL, &user("ada"), None, 1).unwrap();
         let before = presence.snapshot(CHANNEL);
         assert!(presence.lose(CHANNEL, 1, 100));
         assert_eq!(presence.snapshot(CHANNEL), before);
         assert_eq!(presence.expire(CHANNEL, 99 + GRACE_MS), None);
-        assert_eq!(presence.join(CHANNEL, &user("ada"), 2), None);
+        assert_eq!(presence.join(CHANNEL, &user("ada"), None, 2), None);
         assert_eq!(presence.expire(CHANNEL, 200 + GRACE_MS), None);
         assert_eq!(presence.snapshot(CHANNEL), before);
         // The old connection has nothing to say any more.
@@ -417,11 +453,11 @@ mod tests {
     #[test]
     fn whoever_does_not_come_back_has_left_when_the_grace_period_ends() {
         let presence = Presence::default();
-        presence.join(CHANNEL, &user("ada"), 1).unwrap();
-        presence.join(CHANNEL, &user("bob"), 2).unwrap();
+        presence.join(CHANNEL, &user("ada"), None, 1).unwrap();
+        presence.join(CHANNEL, &user("bob"), None, 2).unwrap();
         presence.lose(CHANNEL, 1, 100);
         // Somebody else does not take the place.
-        presence.join(CHANNEL, &user("carol"), 3).unwrap();
+        presence.join(CHANNEL, &user("carol"), None, 3).unwrap();
         let left = presence.expire(CHANNEL, 100 + GRACE_MS).unwrap();
         assert_eq!(left.left[0].user, user("ada").profile);
         assert_eq!(names(&presence), is_there(&[("bob", 1), ("carol", 1)]));
@@ -431,24 +467,135 @@ mod tests {
     #[test]
     fn what_a_device_says_of_itself_is_shown() {
         let presence = Presence::default();
-        presence.join(CHANNEL, &user("ada"), 1).unwrap();
+        presence.join(CHANNEL, &user("ada"), None, 1).unwrap();
         let updated = presence
-            .update(CHANNEL, 1, json!({ "mood": "good" }))
+            .update(CHANNEL, 1, data(r#"{ "mood": "good" }"#))
             .unwrap();
         assert_eq!(updated.version, 2);
         assert_eq!(updated.updated, presence.snapshot(CHANNEL).members);
         let shown = serde_json::to_value(&updated.updated).unwrap();
         assert_eq!(shown[0]["devices"][0]["data"], json!({ "mood": "good" }));
-        assert_eq!(presence.update(CHANNEL, 2, json!(1)), None);
+        assert_eq!(presence.update(CHANNEL, 2, data("1")), None);
     }
 
     #[test]
     fn a_channel_shows_a_bounded_number_of_devices() {
         let presence = Presence::default();
         for id in 0..1100 {
-            let joined = presence.join(CHANNEL, &user("ada"), id);
+            let joined = presence.join(CHANNEL, &user(&format!("user-{}", id / 2)), None, id);
             assert_eq!(joined.is_some(), id < 1000);
         }
-        assert_eq!(names(&presence), is_there(&[("ada", 1000)]));
+        assert_eq!(names(&presence).len(), 500);
+    }
+
+    #[test]
+    fn one_users_sockets_do_not_crowd_out_the_others() {
+        let presence = Presence::default();
+        for id in 0..1000 {
+            let joined = presence.join(CHANNEL, &user("ada"), None, id);
+            assert_eq!(joined.is_some(), id < 20);
+        }
+        presence.join(CHANNEL, &user("bob"), None, 1000).unwrap();
+        assert_eq!(names(&presence), is_there(&[("ada", 20), ("bob", 1)]));
+    }
+
+    fn named(name: &str) -> Option<DeviceName> {
+        Some(name.to_owned().try_into().unwrap())
+    }
+
+    #[test]
+    fn a_lost_device_is_known_again_by_the_name_that_its_client_keeps() {
+        let presence = Presence::default();
+        let ada = user("ada");
+        presence.join(CHANNEL, &ada, named("phone"), 1).unwrap();
+        presence.join(CHANNEL, &ada, named("desk"), 2).unwrap();
+        presence.update(CHANNEL, 1, data("1")).unwrap();
+        presence.update(CHANNEL, 2, data("2")).unwrap();
+        let before = presence.snapshot(CHANNEL);
+        presence.lose(CHANNEL, 1, 0);
+        presence.lose(CHANNEL, 2, 0);
+        // In the other order, and somebody else of the same name.
+        presence
+            .join(CHANNEL, &user("bob"), named("desk"), 3)
+            .unwrap();
+        presence.leave(CHANNEL, 3).unwrap();
+        assert_eq!(presence.join(CHANNEL, &ada, named("desk"), 4), None);
+        assert_eq!(presence.join(CHANNEL, &ada, named("phone"), 5), None);
+        assert_eq!(presence.snapshot(CHANNEL).members, before.members);
+        presence.update(CHANNEL, 4, data("3")).unwrap();
+        let shown = serde_json::to_value(presence.snapshot(CHANNEL)).unwrap();
+        let devices = &shown["members"][0]["devices"];
+        assert_eq!(
+            (&devices[0]["data"], &devices[1]["data"]),
+            (&json!(1), &json!(3))
+        );
+    }
+
+    #[test]
+    fn a_live_device_is_not_taken_over_by_its_duplicate() {
+        let presence = Presence::default();
+        presence
+            .join(CHANNEL, &user("ada"), named("tab"), 1)
+            .unwrap();
+        presence
+            .join(CHANNEL, &user("ada"), named("tab"), 2)
+            .unwrap();
+        assert_eq!(names(&presence), is_there(&[("ada", 2)]));
+    }
+
+    #[test]
+    fn without_a_name_only_the_users_only_lost_device_is_the_same_again() {
+        let presence = Presence::default();
+        for id in 1..=2 {
+            presence.join(CHANNEL, &user("ada"), None, id).unwrap();
+        }
+        presence.lose(CHANNEL, 1, 0);
+        presence.lose(CHANNEL, 2, 0);
+        // Which of the two it is cannot be known.
+        presence.join(CHANNEL, &user("ada"), None, 3).unwrap();
+        presence.leave(CHANNEL, 3).unwrap();
+        let left = presence.expire(CHANNEL, GRACE_MS).unwrap();
+        assert_eq!(left.left.len(), 2);
+        presence.join(CHANNEL, &user("ada"), None, 4).unwrap();
+        presence.lose(CHANNEL, 4, 0);
+        presence
+            .join(CHANNEL, &user("ada"), named("new"), 5)
+            .unwrap();
+        assert_eq!(presence.join(CHANNEL, &user("ada"), None, 6), None);
+    }
+
+    #[test]
+    fn names_of_devices_and_deep_data_survive_a_restart_and_nobodys_costs_the_others() {
+        let presence = Presence::default();
+        let deep = "[".repeat(64) + &"]".repeat(64);
+        presence
+            .join(CHANNEL, &user("ada"), named("phone"), 1)
+            .unwrap();
+        presence
+            .join(CHANNEL, &user("ada"), named("desk"), 2)
+            .unwrap();
+        presence.join(CHANNEL, &user("bob"), None, 3).unwrap();
+        presence.update(CHANNEL, 1, data(&deep)).unwrap();
+        let before = presence.snapshot(CHANNEL);
+        let kept = serde_json::to_vec(&presence.leave_behind(CHANNEL).unwrap()).unwrap();
+
+        let next = Presence::default();
+        next.take_over(CHANNEL, serde_json::from_slice(&kept).unwrap(), GRACE_MS);
+        assert_eq!(next.snapshot(CHANNEL), before);
+        assert_eq!(next.join(CHANNEL, &user("ada"), named("desk"), 5), None);
+        assert_eq!(next.join(CHANNEL, &user("ada"), named("phone"), 6), None);
+        assert_eq!(next.snapshot(CHANNEL), before);
+
+        // One that cannot be read.
+        let mut kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+        kept["devices"][0]["user"] = json!(7);
+        let next: Presence<u32> = Presence::default();
+        next.take_over(CHANNEL, serde_json::from_value(kept).unwrap(), GRACE_MS);
+        assert_eq!(names(&next), is_there(&[("ada", 1), ("bob", 1)]));
+    }
+
+    fn data(json: &str) -> Data {
+        let json = RawValue::from_string(json.to_owned()).unwrap();
+        Data::new(&json).unwrap()
     }
 }

@@ -187,3 +187,54 @@ async fn a_restart_with_a_drain_is_heard_of_by_nobody() {
         before["members"][0]["devices"][0]["id"]
     );
 }
+
+#[tokio::test]
+async fn a_lost_device_that_comes_back_has_its_own_place_and_not_anothers() {
+    let server = server().await;
+    let subscribe =
+        |device: Value| json!({ "type": "subscribe", "channel": "team", "device": device });
+    let update = |data: &str| json!({ "type": "presence-update", "channel": "team", "data": data, "id": "u" });
+    let mut eve = join(&server, "eve").await;
+    let mut returned = Vec::new();
+    let mut clients = Vec::new();
+    for device in ["phone", "desk"] {
+        let mut ada = connect(&server, "ada").await;
+        ada.send_json(subscribe(device.into())).await;
+        assert_eq!(ada.json().await["type"], "subscribed");
+        ada.send_json(update(device)).await;
+        while ada.json().await["type"] != "ack" {}
+        clients.push(ada);
+    }
+    let sockets = server.handle().user(&"ada".into()).local_members();
+    let ids: Vec<_> = sockets.iter().map(Socket::id).collect();
+    drop(sockets);
+    for _ in 0..5 {
+        diff(&mut eve).await;
+    }
+    let before = snapshot(&mut eve).await;
+    clients.into_iter().for_each(Client::cut);
+    while ids
+        .iter()
+        .any(|id| server.handle().local_socket(*id).is_some())
+    {
+        tokio::task::yield_now().await;
+    }
+    // The one that was lost last comes first, and nobody hears of it.
+    for device in ["desk", "phone"] {
+        let mut ada = connect(&server, "ada").await;
+        ada.send_json(subscribe(device.into())).await;
+        assert_eq!(ada.json().await["type"], "subscribed");
+        assert_eq!(snapshot(&mut ada).await, before);
+        returned.push(ada);
+    }
+    returned[0].send_json(update("here")).await;
+    let updated = diff(&mut eve).await;
+    let desk = &before["members"][1]["devices"][1];
+    assert_eq!(desk["data"], "desk");
+    assert_eq!(updated["updated"][0]["devices"][0]["id"], desk["id"]);
+    for wrong in [json!(""), json!("x".repeat(65)), json!(7)] {
+        let mut ada = connect(&server, "ada").await;
+        ada.send_json(subscribe(wrong)).await;
+        assert_eq!(ada.json().await["code"], "invalid-format");
+    }
+}

@@ -54,7 +54,7 @@ fn what_clients_send_is_as_the_schema_says() {
     for (name, good, bad) in [
         (
             "in/subscribe",
-            json!({ "type": "subscribe", "channel": "a", "since": { "epoch": "e", "offset": 1 } }),
+            json!({ "type": "subscribe", "channel": "a", "device": "tab", "since": { "epoch": "e", "offset": 1 } }),
             json!({ "type": "subscribe", "channel": "a", "since": { "epoch": "e", "offset": -1 } }),
         ),
         (
