@@ -62,7 +62,7 @@ pub(crate) struct TableLimits {
 /// The histories that are forgotten first when there are too many bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Shed {
-    /// The bytes of the longest unused topics, where they can be read again.
+    /// The histories of the longest unused topics, where they can be read again.
     #[cfg(feature = "embedded")]
     LongestUnused,
     /// The largest, so that whoever fills the memory takes it from itself and not from others.

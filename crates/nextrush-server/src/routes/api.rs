@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 
 use super::channels::ChannelList;
 use super::disconnect::{Disconnected, disconnect};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, code_of_wrong_key};
 use crate::secret::Secret;
 
 /// The largest body of a request: the data of a publication, and as much again around it.
@@ -71,7 +71,7 @@ fn follow(socket: Socket, State(Api { live, key, .. }): State<Api>, headers: Hea
     if key.is_bearer_of(&headers) {
         live.connect(&socket);
     } else {
-        socket.send(ErrorMessage::new(ErrorCode::InvalidToken, WRONG_KEY));
+        socket.send(ErrorMessage::new(code_of_wrong_key(&headers), WRONG_KEY));
         socket.close(1008, WRONG_KEY);
     }
 }
@@ -88,7 +88,7 @@ async fn only_with_key(
     if api.key.is_bearer_of(request.headers()) {
         Ok(next.run(request).await)
     } else {
-        Err(Refusal::wrong_key(WRONG_KEY))
+        Err(Refusal::wrong_key(request.headers(), WRONG_KEY))
     }
 }
 
@@ -113,7 +113,9 @@ impl From<PublishError> for Refusal {
     }
 }
 
+// The name is in answers to bodies that are no object.
 #[derive(Deserialize)]
+#[serde(rename = "Publication")]
 struct Publish {
     channel: String,
     data: Box<RawValue>,

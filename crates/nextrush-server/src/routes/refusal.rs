@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nextrush::auth::InvalidUserId;
 use nextrush::limits::Exceeded;
@@ -52,8 +52,12 @@ impl Refusal {
     }
 
     /// Refuses a request without the right key.
-    pub(super) fn wrong_key(message: &'static str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, ErrorCode::InvalidToken, message)
+    pub(super) fn wrong_key(headers: &HeaderMap, message: &'static str) -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            code_of_wrong_key(headers),
+            message,
+        )
     }
 
     /// Adds the cause of a failure, for the log.
@@ -68,6 +72,14 @@ impl Refusal {
 
     pub(super) fn into_message(self) -> Cow<'static, str> {
         self.message
+    }
+}
+
+/// The code of a refusal without the right key.
+pub(super) fn code_of_wrong_key(headers: &HeaderMap) -> ErrorCode {
+    match headers.contains_key(header::AUTHORIZATION) {
+        true => ErrorCode::InvalidToken,
+        false => ErrorCode::AuthenticationRequired,
     }
 }
 

@@ -64,7 +64,7 @@ impl Dialect for Chat {
         };
         let history = Event::RoomHistory {
             messages: messages(behind.position.epoch, behind.publications),
-            users: &room.members(),
+            users: &room.local_members(),
             position: behind.position,
             recovered: Some(recovered).into(),
         };
@@ -75,7 +75,7 @@ impl Dialect for Chat {
         if let Some(user) = &leaver.profile {
             room.announce(Event::UserLeft {
                 user,
-                user_count: room.member_count(),
+                user_count: room.local_member_count(),
             });
         }
     }

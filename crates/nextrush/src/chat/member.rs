@@ -30,7 +30,7 @@ impl Member {
         let history = self.topic.history(query).await?;
         let mut entry = wish.admit(&history)?;
         entry.seat(&self.user.id, self.profile.clone());
-        let users = entry.topic().members();
+        let users = entry.topic().local_members();
         let missed = since.map(|since| since.missed(&history));
         let publications = match missed {
             Some(Ok(missed)) => missed,

@@ -17,13 +17,13 @@ use super::policy::ChannelPolicies;
 use super::roster::{Diff, GRACE, Presence};
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};
 use crate::socket::handle::Handle;
-use crate::topic::{CatchUp, Dialect, Gap, Leaver, Locked, ShowUser, SlowReaderPolicy};
+use crate::topic::{CatchUp, Dialect, Gap, Leaver, Locked, ShowUser, SlowReaderPolicy, Topics};
 
 /// The policies of live channels, their presence, and their wire form.
 pub(super) struct Live {
     pub(super) app: Handle,
-    /// The name of the live updates.
-    pub(super) name: String,
+    /// The members of channels, from one process to the next.
+    pub(super) records: Topics,
     pub(super) policies: ChannelPolicies,
     pub(super) show_user: ShowUser,
     pub(super) presence: Arc<Presence<ConnectionId>>,
@@ -143,7 +143,7 @@ fn is_deliberate(reason: &CloseReason) -> bool {
 impl fmt::Debug for Live {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Live")
-            .field("name", &self.name)
+            .field("records", &self.records)
             .field("policies", &self.policies)
             .finish_non_exhaustive()
     }

@@ -252,7 +252,7 @@ impl LiveBuilder {
     pub fn build(self, app: &impl AsRef<Handle>, name: &str) -> LiveUpdates {
         let live = Live {
             app: app.as_ref().clone(),
-            name: name.to_owned(),
+            records: Topics::records(app, name),
             policies: self.policies,
             show_user: self.show_user,
             presence: Arc::new(Presence::default()),

@@ -70,8 +70,7 @@ impl Live {
 
     /// The topic that keeps who was in a channel.
     fn left_behind(&self, channel: &str) -> Result<Topic, InvalidTopicName> {
-        let name = format!("presence/{}/{channel}", self.name);
-        self.app.try_topic(&name)
+        self.records.topic(channel)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use nextrush_broker::{BrokerError, TopicName};
 
-use super::name::{PLAIN, TopicPath};
+use super::name::{PLAIN, RECORDS, TopicPath};
 use crate::socket::handle::Handle;
 
 /// The most topics that are listed.
@@ -64,8 +64,10 @@ impl Handle {
     }
 
     fn has_part_of(&self, topic: &TopicName) -> bool {
-        TopicPath::read(topic).is_some_and(|path| {
-            path.kind == PLAIN || self.kind_of_part(path.part) == Some(path.kind)
+        TopicPath::read(topic).is_some_and(|path| match path.kind {
+            PLAIN => true,
+            RECORDS => self.kind_of_part(path.part).is_some(),
+            kind => self.kind_of_part(path.part) == Some(kind),
         })
     }
 }

@@ -170,7 +170,7 @@ impl<D: Dialect> Entry<'_, D> {
         self.topic().announce_except(message, self.socket);
     }
 
-    /// Makes the socket a [member](Locked::members) whom others see, and from when it goes
+    /// Makes the socket a [member](Locked::local_members) whom others see, and from when it goes
     /// live a socket of this [user](super::Topics::user) in the topic's family, until it leaves.
     pub fn seat(&mut self, user: &UserId, profile: Profile) {
         self.state.members.insert(self.socket.id(), profile);

@@ -12,7 +12,7 @@ use super::error::InvalidTopicName;
 use super::handle::Topic;
 use super::json::Json;
 use super::local::LocalTopics;
-use super::name::{PLAIN, TopicPath, own_name};
+use super::name::{PLAIN, RECORDS, TopicPath, own_name};
 use super::once::Repeats;
 use super::subscriptions::Subscriptions;
 use crate::message::UserId;
@@ -20,7 +20,7 @@ use crate::message::request::CommandId;
 use crate::socket::Socket;
 use crate::socket::audience::Audience;
 use crate::socket::handle::Handle;
-use crate::socket::parts::is_part_name;
+use crate::socket::parts::{assert_part_name, is_part_name};
 use crate::socket::room_key;
 
 /// A family of topics that speak one dialect: a part of an application, with a name.
@@ -67,8 +67,9 @@ impl<D: Dialect> Topics<D> {
         let app = app.as_ref();
         let kind = dialect.kind();
         assert!(
-            is_part_name(kind) && kind != PLAIN,
-            "{kind:?} is no kind of topics: it has 1 to 32 of a-z, 0-9 and -, and is not {PLAIN:?}"
+            is_part_name(kind) && ![PLAIN, RECORDS].contains(&kind),
+            "{kind:?} is no kind of topics: it has 1 to 32 of a-z, 0-9 and -, and is neither \
+             {PLAIN:?} nor {RECORDS:?}"
         );
         app.claim(kind, name);
         Self::of(app, kind, name, dialect, limit)
@@ -218,6 +219,21 @@ impl<D: Dialect> Topics<D> {
         if let Err(error) = left.await {
             tracing::warn!(%error, %topic, "the broker could not be told that a topic is unused");
         }
+    }
+}
+
+impl Topics {
+    /// The records of a part of the application: plain topics for what it keeps beside its own,
+    /// which meet those of no other part, nor those of [`Handle::topic`].
+    ///
+    /// # Panics
+    ///
+    /// Panics when `part` is not 1 to 32 of `a-z`, `0-9` and `-`.
+    #[must_use]
+    #[track_caller]
+    pub fn records(app: &impl AsRef<Handle>, part: &str) -> Self {
+        assert_part_name("part", part);
+        Self::of(app.as_ref(), RECORDS, part, Json, usize::MAX)
     }
 }
 

@@ -185,6 +185,7 @@ impl<D: Dialect> Topic<D> {
     /// The socket is sent what the dialect [answers](Dialect::subscribed), what it missed
     /// since the position, and then what is published: each once and in order. Where it cannot
     /// have all that it missed, the answer says so and it gets what is published from now on.
+    /// A socket with a [user](Socket::user) is a [member](Self::members) until it leaves.
     ///
     /// # Errors
     ///
@@ -198,7 +199,10 @@ impl<D: Dialect> Topic<D> {
         let wish = self.wish(socket).await?;
         let query = since.map_or(HistoryQuery::Latest(0), Since::query);
         let history = self.history(query).await?;
-        let entry = wish.admit(&history)?;
+        let mut entry = wish.admit(&history)?;
+        if let Some(user) = socket.user() {
+            entry.seat(&user.id, Profile::from(&user));
+        }
         let missed = since
             .filter(|_| entry.is_new())
             .map(|since| since.missed(&history));
@@ -288,13 +292,15 @@ impl<D: Dialect> Topic<D> {
             .contains(&self.topic, socket.id())
     }
 
-    /// The members that were [seated](super::Entry::seat), in the order in which they came.
+    /// The members in the order in which they came: the users of subscribed sockets, one entry
+    /// for each socket, or who was [seated](super::Entry::seat).
     #[expect(
         clippy::redundant_closure_for_method_calls,
         reason = "the method itself is not general enough over the lifetime of the view"
     )]
     pub async fn members(&self) -> Vec<Profile> {
-        self.locked(|topic| topic.members()).unwrap_or_default()
+        self.locked(|topic| topic.local_members())
+            .unwrap_or_default()
     }
 
     /// The number of sockets subscribed on this node.

@@ -42,13 +42,13 @@ impl<'a> Locked<'a> {
 
     /// The members that were [seated](super::Entry::seat), in the order in which they came.
     #[must_use]
-    pub fn members(&self) -> Vec<Profile> {
+    pub fn local_members(&self) -> Vec<Profile> {
         self.state.members.values().cloned().collect()
     }
 
     /// The number of members that were seated.
     #[must_use]
-    pub fn member_count(&self) -> usize {
+    pub fn local_member_count(&self) -> usize {
         self.state.members.len()
     }
 

@@ -23,6 +23,9 @@ pub(crate) struct TopicPath<'a> {
 /// The kind of the topics that belong to no part.
 pub(crate) const PLAIN: &str = "topic";
 
+/// The kind of the topics that a part keeps for itself.
+pub(crate) const RECORDS: &str = "records";
+
 impl<'a> TopicPath<'a> {
     /// Reads a topic's name; `None` if the framework did not make it.
     pub(crate) fn read(topic: &'a TopicName) -> Option<Self> {

@@ -2,7 +2,7 @@
 
 use nextrush_broker::{CommandKey, Migration, TopicName};
 
-use super::name::{PLAIN, TopicPath};
+use super::name::{RECORDS, TopicPath};
 use crate::socket::parts::assert_part_name;
 
 /// The last format of a store in which parts have numbers.
@@ -106,9 +106,9 @@ impl Migration for NumberedParts {
         if let Some(channel) = topic.as_str().strip_prefix("presence/") {
             let (part, channel) = self.find(channel)?;
             let path = TopicPath {
-                kind: PLAIN,
-                part: "",
-                name: &format!("presence/{}/{channel}", part.name),
+                kind: RECORDS,
+                part: &part.name,
+                name: channel,
             };
             return path.topic();
         }
@@ -161,7 +161,7 @@ mod tests {
             ("chat/0/live/1/a", Some("chat/support/live/1/a")),
             ("live/1/presence-desk", Some("live/news/presence-desk")),
             ("live/12/7", Some("live/posts/7")),
-            ("presence/live/1/desk/2", Some("topic/presence/news/desk/2")),
+            ("presence/live/1/desk/2", Some("records/news/desk/2")),
             // Of parts without a name here, or of none.
             ("live/0/lobby", None),
             ("chat/1/lobby", None),

@@ -345,7 +345,7 @@ async fn a_name_that_is_taken_or_none_panics_at_the_place_of_the_caller() {
             taken("room manager", "c"),
         ),
         (|app| drop(ChatServer::new(app, "A")), invalid("chat")),
-        (|app| drop(LiveUpdates::new(app, "A")), invalid("live")),
+        (|app| drop(LiveUpdates::new(app, "A")), invalid("part")),
         (
             |app| drop(RoomManager::new(app, "A")),
             invalid("room manager"),

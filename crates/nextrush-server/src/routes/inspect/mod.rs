@@ -174,7 +174,7 @@ async fn mint(
     if let Access::Key(key) = &access
         && !key.is_bearer_of(&request.headers)
     {
-        return Err(Refusal::wrong_key("Invalid admin key"));
+        return Err(Refusal::wrong_key(&request.headers, "Invalid admin key"));
     }
     let (token, expires_at) = tickets.mint().map_err(|error| {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
