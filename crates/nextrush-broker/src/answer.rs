@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::broker::BrokerError;
 use crate::position::{self, Position};
 
 /// The name of a command, by which its repeat is recognised: 1 to 1024 bytes, usually the
@@ -148,6 +147,10 @@ pub struct Once {
     pub fingerprint: Option<Fingerprint>,
 }
 
+/// The key belongs to something with another fingerprint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reused;
+
 impl Once {
     /// Combines a key and a window.
     #[must_use]
@@ -170,19 +173,19 @@ impl Once {
 
     /// The publication in `earlier`, the kept bytes of [`kept`](Self::kept), that this one would
     /// repeat.
-    pub(crate) fn repeated(&self, earlier: &[u8]) -> Result<Option<Position>, BrokerError> {
+    pub(crate) fn repeated(&self, earlier: &[u8]) -> Result<Option<Position>, Reused> {
         let Some((position, fingerprint)) = earlier.split_at_checked(position::BYTES) else {
             return Ok(None);
         };
         // Older stores have no fingerprints.
         let before = fingerprint.try_into().ok().map(Fingerprint::from_bytes);
         match (self.fingerprint, before) {
-            (Some(now), Some(before)) if now != before => Err(BrokerError::Reused),
+            (Some(now), Some(before)) if now != before => Err(Reused),
             _ => Ok(position::from_bytes(position)),
         }
     }
 
-    /// The record of a publication that happens once.
+    /// The bytes that are kept of a publication that happens once.
     pub(crate) fn kept(&self, position: Position) -> Bytes {
         let mut kept = position::to_array(position).to_vec();
         if let Some(fingerprint) = self.fingerprint {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::answer::CommandKey;
+use crate::answer::{CommandKey, Reused};
 use crate::history::{History, HistoryQuery};
 use crate::position::Epoch;
 use crate::publication::{Publication, Publish, Published};
@@ -144,8 +144,8 @@ pub trait Broker: Send + Sync + 'static {
         window: Duration,
     ) -> BoxFuture<'_, Result<Bytes, BrokerError>>;
 
-    /// Returns whether an answer of so many bytes would be remembered now, which is asked before a command
-    /// is executed. Brokers that remember on a disk keep the default.
+    /// Returns `true` if an answer of so many bytes would be remembered now, which is asked before
+    /// a command is executed. Brokers that remember on a disk keep the default.
     fn has_room_for(&self, key: &CommandKey, bytes: usize) -> bool {
         let _ = (key, bytes);
         true
@@ -157,6 +157,12 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// [`BrokerError`] if the lookup failed.
     fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>>;
+}
+
+impl From<Reused> for BrokerError {
+    fn from(Reused: Reused) -> Self {
+        Self::Reused
+    }
 }
 
 /// A receiver of the publications of the topics that this node is subscribed to.

@@ -236,7 +236,7 @@ impl MemoryBroker {
             return Ok(None);
         };
         match self.answers.recall(Some(topic), &once.key, now_ms) {
-            Some(answer) => once.repeated(&answer),
+            Some(answer) => Ok(once.repeated(&answer)?),
             None => Ok(None),
         }
     }

@@ -165,7 +165,7 @@ impl<'a> Group<'a> {
     fn earlier(&self, topic: u64, once: &Once) -> Result<Option<Position>, BrokerError> {
         let key = AnswerKey::of_publication(topic, &once.key);
         match self.answer(&key)? {
-            Some(answer) => once.repeated(&answer),
+            Some(answer) => Ok(once.repeated(&answer)?),
             None => Ok(None),
         }
     }

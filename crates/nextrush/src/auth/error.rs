@@ -6,7 +6,7 @@ use jsonwebtoken::errors::{Error, ErrorKind};
 
 use crate::message::{ErrorCode, InvalidUserId};
 
-/// The reason why a token is not accepted. Clients are told none of this but the
+/// The reason for which a token is not accepted. Clients are told none of this but the
 /// [code](Self::code), only
 /// [`AuthRejection::InvalidToken`](crate::AuthRejection::InvalidToken).
 #[derive(Debug, thiserror::Error)]

@@ -9,8 +9,8 @@ use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 use crate::socket::identity::Expiry;
 
-/// Sets the timer that ends the socket when its token is no longer valid, and cancels the one
-/// before. `valid_until` is in seconds since 1970; `None` is never.
+/// Ends the socket when its token is no longer valid, instead of at the time that was set before.
+/// `valid_until` in seconds since 1970; `None`: never.
 pub(super) fn expire(socket: &Socket, valid_until: Option<u64>) {
     let end = valid_until.map(|valid_until| {
         let now = Timestamp::now().unix_ms();
@@ -33,7 +33,7 @@ pub(super) fn expire(socket: &Socket, valid_until: Option<u64>) {
     }
 }
 
-/// Sets the end as [`expire`] does, but never to an earlier one. Returns the end in force.
+/// Does what [`expire`] does unless the end that was set before is later. Returns the end in force.
 pub(super) fn extend(socket: &Socket, valid_until: Option<u64>) -> Option<u64> {
     let before = socket.change_identity(|identity| identity.expiry);
     match (before, valid_until) {

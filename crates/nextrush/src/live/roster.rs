@@ -1,6 +1,6 @@
 //! The users in each channel, with their devices.
 //!
-//! Whoever loses its connection is still there for a grace period, and if the same user
+//! A user whose connection is lost is still there for a grace period, and if the same user
 //! comes back within it nobody hears of the interruption. Whoever closes or unsubscribes
 //! leaves at once. All of it is in memory: when the process ends, nobody is there any more,
 //! unless what was there is [taken over](Presence::take_over) by the next one.

@@ -14,7 +14,7 @@ use super::incoming::Message;
 use super::outgoing::Outgoing;
 use super::user::UserId;
 
-/// The time within which the repeat of a command is recognised.
+/// The time for which the repeat of a command is recognised.
 pub(crate) const REPEAT_WINDOW: Duration = Duration::from_secs(120);
 /// The longest id in bytes.
 const ID_BYTES: usize = 64;

@@ -16,6 +16,6 @@ pub(crate) struct Identity {
 #[derive(Clone, Copy)]
 pub(crate) struct Expiry {
     pub(crate) timer: TimerId,
-    /// The moment, in seconds since 1970.
+    /// The time of that, in seconds since 1970.
     pub(crate) valid_until: u64,
 }

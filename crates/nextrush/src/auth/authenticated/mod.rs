@@ -46,7 +46,7 @@ pub struct Authenticated<C = User> {
     /// The token's `exp`, in seconds since 1970. `None` only where [`Jwt::require_expiry`] was
     /// turned off.
     pub expires: Option<u64>,
-    /// The seconds by which the clocks of issuer and server may differ.
+    /// The most by which the clocks of issuer and server may differ, in seconds.
     pub(super) leeway: u64,
 }
 
@@ -62,7 +62,7 @@ impl<C> Authenticated<C> {
         }
     }
 
-    /// The end of the token, in seconds since 1970: its `exp`, and the
+    /// The time from which the token is no longer accepted, in seconds since 1970: its `exp`, and the
     /// [leeway](Jwt::leeway) for clocks. The same for a request, for a socket that is opened with
     /// the token and for one that is open.
     #[must_use]
