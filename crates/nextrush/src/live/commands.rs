@@ -6,7 +6,7 @@ use super::LiveUpdates;
 use super::device::DeviceName;
 use super::dialect::announce;
 use super::messages::{Command, Event, refusal};
-use super::roster::Person;
+use super::roster::{Joined, Person};
 use crate::message::request::{Answer, CommandId, Request};
 use crate::message::{Message, User};
 use crate::socket::Socket;
@@ -119,20 +119,23 @@ impl Client {
             // The updates that follow are those after this one.
             position.offset = first.offset - 1;
         }
+        let joined = match &self.user {
+            Some((_, person)) if entry.is_new() && has_presence => {
+                Some(live.presence.join(channel, person, device, socket.id()))
+            }
+            _ => None,
+        };
         let subscribed = Event::Subscribed {
             channel,
             position,
             recovered: missed.map(|missed| missed.map(drop)).into(),
             latest: live.policies.is_latest(channel),
+            shown: joined
+                .as_ref()
+                .and_then(|joined| (!joined.is_shown()).then_some(false)),
         };
         entry.send(Answer::new(subscribed, id));
-        if let Some((_, person)) = &self.user
-            && entry.is_new()
-            && has_presence
-        {
-            let joined = live.presence.join(channel, person, device, socket.id());
-            announce(&entry.topic(), joined);
-        }
+        announce(&entry.topic(), joined.and_then(Joined::into_diff));
         if newest.is_empty() {
             entry.go_live(missed.and_then(Result::ok).unwrap_or_default());
         } else {

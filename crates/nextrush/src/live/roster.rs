@@ -21,7 +21,7 @@ use crate::topic::Profile;
 
 /// The time for which a lost device is waited for.
 pub(super) const GRACE: Duration = Duration::from_secs(15);
-/// The most devices of a channel. Who comes after them is there without being shown.
+/// The most devices of a channel. Later ones wait until there is room.
 const DEVICES: usize = 1000;
 /// The most devices of one user in a channel, so that nobody crowds out the others.
 const DEVICES_PER_USER: usize = 20;
@@ -41,6 +41,8 @@ struct Members<C> {
     /// Rises with each change.
     version: u64,
     devices: IndexMap<String, Device<C>>,
+    /// The devices that are not shown, in the order in which they came; all of them connected.
+    waiting: Vec<Device<C>>,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,29 @@ pub(super) struct Diff {
     updated: Vec<Member>,
 }
 
+/// The effect of a subscription.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Joined {
+    /// A device that was waited for is there again: nothing has changed.
+    Again,
+    New(Diff),
+    /// There is no room; it is shown when there is.
+    Waits,
+}
+
+impl Joined {
+    pub(super) fn is_shown(&self) -> bool {
+        !matches!(self, Self::Waits)
+    }
+
+    pub(super) fn into_diff(self) -> Option<Diff> {
+        match self {
+            Self::New(diff) => Some(diff),
+            Self::Again | Self::Waits => None,
+        }
+    }
+}
+
 impl<C> Default for Presence<C> {
     fn default() -> Self {
         Self {
@@ -122,6 +147,7 @@ impl<C> Presence<C> {
         Members {
             version: self.version.load(Ordering::Relaxed),
             devices: IndexMap::new(),
+            waiting: Vec::new(),
         }
     }
 
@@ -138,14 +164,14 @@ impl<C> Presence<C> {
 impl<C: Copy + Eq> Presence<C> {
     /// Adds the device of a user who has subscribed. A lost device of the same user and name that
     /// is waited for is this one again, and then nothing has changed; a device without a name is
-    /// the user's only lost one again.
+    /// the user's only lost one again. A device for which there is no room waits.
     pub(super) fn join(
         &self,
         channel: &str,
         user: &Person,
         name: Option<DeviceName>,
         id: C,
-    ) -> Option<Diff> {
+    ) -> Joined {
         let mut channels = self.channels.lock();
         let members = channels
             .entry(channel.to_owned())
@@ -160,12 +186,7 @@ impl<C: Copy + Eq> Presence<C> {
         };
         if let Some(device) = same.filter(|device| device.name == name) {
             device.place = Place::At(id);
-            return None;
-        }
-        let all = members.devices.values();
-        let own = all.filter(|device| device.user.id == user.id).count();
-        if members.devices.len() >= DEVICES || own >= DEVICES_PER_USER {
-            return None;
+            return Joined::Again;
         }
         let device = Device {
             user: user.clone(),
@@ -174,20 +195,22 @@ impl<C: Copy + Eq> Presence<C> {
             data: None,
             place: Place::At(id),
         };
-        let name = self.devices.fetch_add(1, Ordering::Relaxed).to_string();
-        let joined = vec![device.shown(&name)];
-        members.devices.insert(name, device);
-        Some(members.changed(Diff {
-            joined,
-            ..Diff::default()
-        }))
+        members.waiting.push(device);
+        let joined = members.admit(&self.devices);
+        match joined.is_empty() {
+            true => Joined::Waits,
+            false => Joined::New(members.changed(Diff {
+                joined,
+                ..Diff::default()
+            })),
+        }
     }
 
     /// Removes the device of a user who has left.
     pub(super) fn leave(&self, channel: &str, id: C) -> Option<Diff> {
         let mut channels = self.channels.lock();
         let members = channels.get_mut(channel)?;
-        let diff = members.remove(|device| device.place == Place::At(id));
+        let diff = members.remove(&self.devices, |device| device.place == Place::At(id));
         self.forget_if_empty(&mut channels, channel);
         diff
     }
@@ -195,11 +218,14 @@ impl<C: Copy + Eq> Presence<C> {
     /// Marks the device of a lost connection. Returns whether it has to be waited for.
     pub(super) fn lose(&self, channel: &str, id: C, now_ms: u64) -> bool {
         let mut channels = self.channels.lock();
-        let devices = channels
-            .get_mut(channel)
-            .into_iter()
-            .flat_map(|members| members.devices.values_mut());
+        let Some(members) = channels.get_mut(channel) else {
+            return false;
+        };
+        members
+            .waiting
+            .retain(|device| device.place != Place::At(id));
         let mut is_there = false;
+        let devices = members.devices.values_mut();
         for device in devices.filter(|device| device.place == Place::At(id)) {
             device.place = Place::LostUntil(now_ms.saturating_add(grace_ms()));
             is_there = true;
@@ -213,7 +239,7 @@ impl<C: Copy + Eq> Presence<C> {
         let members = channels.get_mut(channel)?;
         let is_over =
             |device: &Device<C>| matches!(device.place, Place::LostUntil(end) if end <= now_ms);
-        let diff = members.remove(is_over);
+        let diff = members.remove(&self.devices, is_over);
         self.forget_if_empty(&mut channels, channel);
         diff
     }
@@ -222,6 +248,14 @@ impl<C: Copy + Eq> Presence<C> {
     pub(super) fn update(&self, channel: &str, id: C, data: Data) -> Option<Diff> {
         let mut channels = self.channels.lock();
         let members = channels.get_mut(channel)?;
+        if let Some(device) = members
+            .waiting
+            .iter_mut()
+            .find(|device| device.place == Place::At(id))
+        {
+            device.data = Some(data);
+            return None;
+        }
         let mut devices = members.devices.iter_mut();
         let (name, device) = devices.find(|(_, device)| device.place == Place::At(id))?;
         device.data = Some(data);
@@ -331,8 +365,9 @@ struct KeptDevice {
 }
 
 impl<C> Members<C> {
-    fn remove(&mut self, which: impl Fn(&Device<C>) -> bool) -> Option<Diff> {
+    fn remove(&mut self, names: &AtomicU64, which: impl Fn(&Device<C>) -> bool) -> Option<Diff> {
         let mut left = Vec::new();
+        self.waiting.retain(|device| !which(device));
         self.devices.retain(|name, device| {
             let goes = which(device);
             if goes {
@@ -346,10 +381,38 @@ impl<C> Members<C> {
         if left.is_empty() {
             return None;
         }
+        let joined = self.admit(names);
         Some(self.changed(Diff {
             left,
+            joined,
             ..Diff::default()
         }))
+    }
+
+    /// Shows those that wait, as far as there is room.
+    fn admit(&mut self, names: &AtomicU64) -> Vec<Member> {
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
+        let mut shown: HashMap<UserId, usize> = HashMap::new();
+        for device in self.devices.values() {
+            *shown.entry(device.user.id.clone()).or_default() += 1;
+        }
+        let mut joined = Vec::new();
+        let mut waiting = Vec::new();
+        for device in self.waiting.drain(..) {
+            let own = shown.entry(device.user.id.clone()).or_default();
+            if self.devices.len() >= DEVICES || *own >= DEVICES_PER_USER {
+                waiting.push(device);
+                continue;
+            }
+            *own += 1;
+            let name = names.fetch_add(1, Ordering::Relaxed).to_string();
+            joined.push(device.shown(&name));
+            self.devices.insert(name, device);
+        }
+        self.waiting = waiting;
+        joined
     }
 
     fn changed(&mut self, diff: Diff) -> Diff {
@@ -395,6 +458,15 @@ mod tests {
         }
     }
 
+    fn join(
+        presence: &Presence<u32>,
+        user: &Person,
+        name: Option<DeviceName>,
+        id: u32,
+    ) -> Option<Diff> {
+        presence.join(CHANNEL, user, name, id).into_diff()
+    }
+
     fn names(presence: &Presence<u32>) -> Vec<(String, usize)> {
         let name = |member: &Member| {
             (
@@ -420,10 +492,10 @@ mod tests {
     #[test]
     fn a_member_is_a_user_with_all_its_devices() {
         let presence = Presence::default();
-        let joined = presence.join(CHANNEL, &user("ada"), None, 1).unwrap();
+        let joined = join(&presence, &user("ada"), None, 1).unwrap();
         assert_eq!((joined.version, joined.joined.len()), (1, 1));
-        presence.join(CHANNEL, &user("bob"), None, 2).unwrap();
-        presence.join(CHANNEL, &user("ada"), None, 3).unwrap();
+        join(&presence, &user("bob"), None, 2).unwrap();
+        join(&presence, &user("ada"), None, 3).unwrap();
         assert_eq!(names(&presence), is_there(&[("ada", 2), ("bob", 1)]));
         let left = presence.leave(CHANNEL, 1).unwrap();
         assert_eq!((left.version, left.left.len()), (4, 1));
@@ -437,12 +509,12 @@ mod tests {
     #[test]
     fn whoever_comes_back_within_the_grace_period_was_never_gone() {
         let presence = Presence::default();
-        presence.join(CHANNEL, &user("ada"), None, 1).unwrap();
+        join(&presence, &user("ada"), None, 1).unwrap();
         let before = presence.snapshot(CHANNEL);
         assert!(presence.lose(CHANNEL, 1, 100));
         assert_eq!(presence.snapshot(CHANNEL), before);
         assert_eq!(presence.expire(CHANNEL, 99 + GRACE_MS), None);
-        assert_eq!(presence.join(CHANNEL, &user("ada"), None, 2), None);
+        assert_eq!(join(&presence, &user("ada"), None, 2), None);
         assert_eq!(presence.expire(CHANNEL, 200 + GRACE_MS), None);
         assert_eq!(presence.snapshot(CHANNEL), before);
         // The old connection has nothing to say any more.
@@ -453,11 +525,11 @@ mod tests {
     #[test]
     fn whoever_does_not_come_back_has_left_when_the_grace_period_ends() {
         let presence = Presence::default();
-        presence.join(CHANNEL, &user("ada"), None, 1).unwrap();
-        presence.join(CHANNEL, &user("bob"), None, 2).unwrap();
+        join(&presence, &user("ada"), None, 1).unwrap();
+        join(&presence, &user("bob"), None, 2).unwrap();
         presence.lose(CHANNEL, 1, 100);
         // Somebody else does not take the place.
-        presence.join(CHANNEL, &user("carol"), None, 3).unwrap();
+        join(&presence, &user("carol"), None, 3).unwrap();
         let left = presence.expire(CHANNEL, 100 + GRACE_MS).unwrap();
         assert_eq!(left.left[0].user, user("ada").profile);
         assert_eq!(names(&presence), is_there(&[("bob", 1), ("carol", 1)]));
@@ -467,7 +539,7 @@ mod tests {
     #[test]
     fn what_a_device_says_of_itself_is_shown() {
         let presence = Presence::default();
-        presence.join(CHANNEL, &user("ada"), None, 1).unwrap();
+        join(&presence, &user("ada"), None, 1).unwrap();
         let updated = presence
             .update(CHANNEL, 1, data(r#"{ "mood": "good" }"#))
             .unwrap();
@@ -482,7 +554,7 @@ mod tests {
     fn a_channel_shows_a_bounded_number_of_devices() {
         let presence = Presence::default();
         for id in 0..1100 {
-            let joined = presence.join(CHANNEL, &user(&format!("user-{}", id / 2)), None, id);
+            let joined = join(&presence, &user(&format!("user-{}", id / 2)), None, id);
             assert_eq!(joined.is_some(), id < 1000);
         }
         assert_eq!(names(&presence).len(), 500);
@@ -492,11 +564,39 @@ mod tests {
     fn one_users_sockets_do_not_crowd_out_the_others() {
         let presence = Presence::default();
         for id in 0..1000 {
-            let joined = presence.join(CHANNEL, &user("ada"), None, id);
+            let joined = join(&presence, &user("ada"), None, id);
             assert_eq!(joined.is_some(), id < 20);
         }
-        presence.join(CHANNEL, &user("bob"), None, 1000).unwrap();
+        join(&presence, &user("bob"), None, 1000).unwrap();
         assert_eq!(names(&presence), is_there(&[("ada", 20), ("bob", 1)]));
+    }
+
+    #[test]
+    fn whoever_is_not_shown_is_told_and_shown_when_there_is_room() {
+        let presence = Presence::default();
+        for id in 0..20 {
+            assert!(presence.join(CHANNEL, &user("ada"), None, id).is_shown());
+        }
+        for id in 20..23 {
+            assert_eq!(
+                presence.join(CHANNEL, &user("ada"), None, id),
+                Joined::Waits
+            );
+        }
+        assert_eq!(presence.update(CHANNEL, 21, data("7")), None);
+        // One that waits and goes is no change.
+        assert_eq!(presence.leave(CHANNEL, 20), None);
+        let changed = presence.leave(CHANNEL, 3).unwrap();
+        assert_eq!((changed.left.len(), changed.joined.len()), (1, 1));
+        let shown = serde_json::to_value(&changed.joined).unwrap();
+        assert_eq!(shown[0]["devices"][0]["data"], 7);
+        // One that is lost while it waits is not waited for.
+        assert!(!presence.lose(CHANNEL, 22, 0));
+        let changed = presence.leave(CHANNEL, 4).unwrap();
+        assert_eq!((changed.left.len(), changed.joined.len()), (1, 0));
+        assert_eq!(names(&presence), is_there(&[("ada", 19)]));
+        let left = presence.leave(CHANNEL, 21).unwrap();
+        assert_eq!(left.left.len(), 1);
     }
 
     fn named(name: &str) -> Option<DeviceName> {
@@ -507,20 +607,18 @@ mod tests {
     fn a_lost_device_is_known_again_by_the_name_that_its_client_keeps() {
         let presence = Presence::default();
         let ada = user("ada");
-        presence.join(CHANNEL, &ada, named("phone"), 1).unwrap();
-        presence.join(CHANNEL, &ada, named("desk"), 2).unwrap();
+        join(&presence, &ada, named("phone"), 1).unwrap();
+        join(&presence, &ada, named("desk"), 2).unwrap();
         presence.update(CHANNEL, 1, data("1")).unwrap();
         presence.update(CHANNEL, 2, data("2")).unwrap();
         let before = presence.snapshot(CHANNEL);
         presence.lose(CHANNEL, 1, 0);
         presence.lose(CHANNEL, 2, 0);
         // In the other order, and somebody else of the same name.
-        presence
-            .join(CHANNEL, &user("bob"), named("desk"), 3)
-            .unwrap();
+        join(&presence, &user("bob"), named("desk"), 3).unwrap();
         presence.leave(CHANNEL, 3).unwrap();
-        assert_eq!(presence.join(CHANNEL, &ada, named("desk"), 4), None);
-        assert_eq!(presence.join(CHANNEL, &ada, named("phone"), 5), None);
+        assert_eq!(join(&presence, &ada, named("desk"), 4), None);
+        assert_eq!(join(&presence, &ada, named("phone"), 5), None);
         assert_eq!(presence.snapshot(CHANNEL).members, before.members);
         presence.update(CHANNEL, 4, data("3")).unwrap();
         let shown = serde_json::to_value(presence.snapshot(CHANNEL)).unwrap();
@@ -534,12 +632,8 @@ mod tests {
     #[test]
     fn a_live_device_is_not_taken_over_by_its_duplicate() {
         let presence = Presence::default();
-        presence
-            .join(CHANNEL, &user("ada"), named("tab"), 1)
-            .unwrap();
-        presence
-            .join(CHANNEL, &user("ada"), named("tab"), 2)
-            .unwrap();
+        join(&presence, &user("ada"), named("tab"), 1).unwrap();
+        join(&presence, &user("ada"), named("tab"), 2).unwrap();
         assert_eq!(names(&presence), is_there(&[("ada", 2)]));
     }
 
@@ -547,34 +641,28 @@ mod tests {
     fn without_a_name_only_the_users_only_lost_device_is_the_same_again() {
         let presence = Presence::default();
         for id in 1..=2 {
-            presence.join(CHANNEL, &user("ada"), None, id).unwrap();
+            join(&presence, &user("ada"), None, id).unwrap();
         }
         presence.lose(CHANNEL, 1, 0);
         presence.lose(CHANNEL, 2, 0);
         // Which of the two it is cannot be known.
-        presence.join(CHANNEL, &user("ada"), None, 3).unwrap();
+        join(&presence, &user("ada"), None, 3).unwrap();
         presence.leave(CHANNEL, 3).unwrap();
         let left = presence.expire(CHANNEL, GRACE_MS).unwrap();
         assert_eq!(left.left.len(), 2);
-        presence.join(CHANNEL, &user("ada"), None, 4).unwrap();
+        join(&presence, &user("ada"), None, 4).unwrap();
         presence.lose(CHANNEL, 4, 0);
-        presence
-            .join(CHANNEL, &user("ada"), named("new"), 5)
-            .unwrap();
-        assert_eq!(presence.join(CHANNEL, &user("ada"), None, 6), None);
+        join(&presence, &user("ada"), named("new"), 5).unwrap();
+        assert_eq!(join(&presence, &user("ada"), None, 6), None);
     }
 
     #[test]
     fn names_of_devices_and_deep_data_survive_a_restart_and_nobodys_costs_the_others() {
         let presence = Presence::default();
         let deep = "[".repeat(64) + &"]".repeat(64);
-        presence
-            .join(CHANNEL, &user("ada"), named("phone"), 1)
-            .unwrap();
-        presence
-            .join(CHANNEL, &user("ada"), named("desk"), 2)
-            .unwrap();
-        presence.join(CHANNEL, &user("bob"), None, 3).unwrap();
+        join(&presence, &user("ada"), named("phone"), 1).unwrap();
+        join(&presence, &user("ada"), named("desk"), 2).unwrap();
+        join(&presence, &user("bob"), None, 3).unwrap();
         presence.update(CHANNEL, 1, data(&deep)).unwrap();
         let before = presence.snapshot(CHANNEL);
         let kept = serde_json::to_vec(&presence.leave_behind(CHANNEL).unwrap()).unwrap();
@@ -582,8 +670,8 @@ mod tests {
         let next = Presence::default();
         next.take_over(CHANNEL, serde_json::from_slice(&kept).unwrap(), GRACE_MS);
         assert_eq!(next.snapshot(CHANNEL), before);
-        assert_eq!(next.join(CHANNEL, &user("ada"), named("desk"), 5), None);
-        assert_eq!(next.join(CHANNEL, &user("ada"), named("phone"), 6), None);
+        assert_eq!(join(&next, &user("ada"), named("desk"), 5), None);
+        assert_eq!(join(&next, &user("ada"), named("phone"), 6), None);
         assert_eq!(next.snapshot(CHANNEL), before);
 
         // One that cannot be read.
