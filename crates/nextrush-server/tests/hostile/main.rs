@@ -10,6 +10,7 @@ mod hosts;
 mod logs;
 mod open_endpoints;
 mod posts;
+mod rooms;
 #[allow(dead_code, reason = "other tests use more")]
 #[path = "../it/support.rs"]
 mod support;

@@ -85,6 +85,14 @@ impl<'a> Connect<'a> {
             .0
             .topic(room.as_str())
             .expect("a topic may have any name that a room may have");
+        let allowed = chat
+            .0
+            .dialect()
+            .allow_join(&user.id, topic.local_subscribers());
+        if let Err(exceeded) = allowed {
+            socket.send(exceeded.to_message());
+            return socket.close(CloseCode::TRY_AGAIN_LATER, "Rate limit exceeded");
+        }
         let profile = (chat.0.dialect().show_user)(socket, &user);
         let member = Arc::new(Member {
             topic,

@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use nextrush_broker::{Position, Publication, Retention};
 
 use super::messages::{ChatMessage, Event, messages};
-use crate::message::{ErrorCode, ErrorMessage, Outgoing};
+use crate::message::{ErrorCode, ErrorMessage, Outgoing, UserId};
+use crate::socket::keyed_limit::KeyedLimit;
+use crate::socket::rate_limit::{Exceeded, TokenBucket};
 use crate::topic::{
     CatchUp, Dialect, Leaver, Locked, ShowUser, SlowReaderPolicy, SlowReaders, Unrecovered,
 };
@@ -18,6 +21,37 @@ pub(super) struct Chat {
     pub(super) text_bytes: usize,
     pub(super) show_user: ShowUser,
     pub(super) slow_readers: SlowReaderPolicy,
+    /// The work that each user makes by joins and private messages, in deliveries of up to 1 KiB.
+    pub(super) work: KeyedLimit<UserId, TokenBucket>,
+}
+
+/// The work of a user in a second.
+const WORK: u32 = 10_000;
+/// The work of a user at once.
+const WORK_AT_ONCE: u32 = 50_000;
+/// The least work of a join, which reads the history.
+const JOIN: usize = 20;
+
+impl Chat {
+    /// Counts a join to a room with so many sockets, each of which is told.
+    pub(super) fn allow_join(&self, user: &UserId, sockets: usize) -> Result<(), Exceeded> {
+        self.allow(user, sockets.max(JOIN))
+    }
+
+    /// Counts a private message to a user with so many sockets.
+    pub(super) fn allow_private(
+        &self,
+        user: &UserId,
+        text: &str,
+        sockets: usize,
+    ) -> Result<(), Exceeded> {
+        self.allow(user, (1 + text.len() / 1024).saturating_mul(sockets.max(1)))
+    }
+
+    fn allow(&self, user: &UserId, work: usize) -> Result<(), Exceeded> {
+        let work = u32::try_from(work).unwrap_or(u32::MAX);
+        self.work.take(user, work, Instant::now())
+    }
 }
 
 impl Default for Chat {
@@ -28,6 +62,7 @@ impl Default for Chat {
             text_bytes: usize::MAX,
             show_user: Arc::new(|_, user| user.into()),
             slow_readers: SlowReaderPolicy::new(SlowReaders::Heal),
+            work: KeyedLimit::new(TokenBucket::new(WORK, WORK_AT_ONCE)),
         }
     }
 }

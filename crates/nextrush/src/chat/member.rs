@@ -97,6 +97,13 @@ impl Member {
                         return refuse(refusal.details(error.to_string()));
                     }
                 };
+                let sockets = topics.user(&target_user_id).local_len();
+                let allowed = topics
+                    .dialect()
+                    .allow_private(&self.user.id, &text, sockets);
+                if let Err(exceeded) = allowed {
+                    return refuse(exceeded.to_message());
+                }
                 let whisper = || self.whisper(&target_user_id, &text, id);
                 let body = serde_json::json!([target_user_id, text]).to_string();
                 match topics.once(key, body.as_bytes(), whisper).await {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 
-use super::rate_limit::{Exceeded, RateLimit};
+use super::rate_limit::{Exceeded, RateLimit, TokenBucket};
 
 /// The keys that are counted at once.
 const KEYS: usize = 100_000;
@@ -56,11 +56,24 @@ impl<K: Clone + Eq + Hash, L: Clone + RateLimit> KeyedLimit<K, L> {
     ///
     /// Refuses the event when it is over the key's limit.
     pub fn allow(&self, key: &K, now: Instant) -> Result<(), Exceeded> {
+        self.of(key)?.lock().allow(now)
+    }
+
+    /// The limit of one key. Never fails: the cache asks for a `Result`.
+    fn of(&self, key: &K) -> Result<Arc<Mutex<L>>, Exceeded> {
         let Inner { fresh, used } = &*self.0;
-        let made = used.get_or_insert_with(key, || {
-            Ok::<_, Exceeded>(Arc::new(Mutex::new(fresh.clone())))
-        });
-        made?.lock().allow(now)
+        used.get_or_insert_with(key, || Ok(Arc::new(Mutex::new(fresh.clone()))))
+    }
+}
+
+impl<K: Clone + Eq + Hash> KeyedLimit<K, TokenBucket> {
+    /// Takes as many tokens of a key as an event at `now` costs; see [`TokenBucket::take`].
+    ///
+    /// # Errors
+    ///
+    /// Refuses the event when the key has too few.
+    pub fn take(&self, key: &K, tokens: u32, now: Instant) -> Result<(), Exceeded> {
+        self.of(key)?.lock().take(tokens, now)
     }
 }
 
@@ -91,6 +104,24 @@ mod tests {
             assert!(limit.allow(&key, now).is_ok());
         }
         assert!(limit.0.used.len() <= 1_000, "{}", limit.0.used.len());
+    }
+
+    #[test]
+    fn an_event_takes_what_it_costs_and_at_most_a_full_bucket() {
+        let limit = KeyedLimit::new(TokenBucket::new(10, 100));
+        let now = Instant::now();
+        assert!(limit.take(&1, 60, now).is_ok());
+        let exceeded = limit.take(&1, 60, now).unwrap_err();
+        assert_eq!(exceeded.retry_after, Duration::from_secs(2));
+        assert!(limit.take(&1, 40, now).is_ok());
+        let later = now + Duration::from_secs(10);
+        assert!(limit.take(&1, 1_000, later).is_ok());
+        assert!(limit.take(&1, 1, later).is_err());
+        assert!(
+            KeyedLimit::new(TokenBucket::new(10, 0))
+                .take(&1, 1, now)
+                .is_err()
+        );
     }
 
     #[test]

@@ -36,6 +36,12 @@ impl Exceeded {
         let ms = self.retry_after.as_nanos().div_ceil(1_000_000);
         u64::try_from(ms).unwrap_or(u64::MAX)
     }
+
+    /// The error that a client is told.
+    pub(crate) fn to_message(self) -> ErrorMessage {
+        ErrorMessage::new(ErrorCode::RateLimited, "Rate limit exceeded")
+            .retry_after_ms(self.retry_after_ms())
+    }
 }
 
 /// A counter of one socket's messages.
@@ -78,8 +84,7 @@ pub fn rate_limit(limit: impl RateLimit) -> impl Fn(&Socket, &Message) -> Contro
     move |socket, _| match limit.lock().allow(Instant::now()) {
         Ok(()) => ControlFlow::Continue(()),
         Err(exceeded) => {
-            let error = ErrorMessage::new(ErrorCode::RateLimited, "Rate limit exceeded");
-            socket.send(error.retry_after_ms(exceeded.retry_after_ms()));
+            socket.send(exceeded.to_message());
             ControlFlow::Break(())
         }
     }
@@ -211,11 +216,21 @@ impl TokenBucket {
     ///
     /// Refuses the event, which then takes no token, when the bucket is empty.
     pub fn allow(&mut self, now: Instant) -> Result<(), Exceeded> {
+        self.take(1, now)
+    }
+
+    /// Takes as many tokens as an event at `now` costs; a full bucket if it costs more than that.
+    ///
+    /// # Errors
+    ///
+    /// Refuses the event, which then takes no token, when there are too few.
+    pub fn take(&mut self, tokens: u32, now: Instant) -> Result<(), Exceeded> {
+        let tokens = tokens.min(self.burst.max(1));
         let Some(per_token) = Duration::from_secs(1).checked_div(self.rate) else {
             return Err(Exceeded::new(Duration::from_secs(1)));
         };
         let from = self.full_at.map_or(now, |full_at| full_at.max(now));
-        let full_at = from + per_token;
+        let full_at = from + per_token * tokens;
         let capacity = per_token * self.burst;
         match full_at.duration_since(now).checked_sub(capacity) {
             None | Some(Duration::ZERO) => {
