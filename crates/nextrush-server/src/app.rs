@@ -1,5 +1,8 @@
 //! The server's application, as its configuration says.
 
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use nextrush::broker::{EmbeddedBroker, OpenError};
@@ -98,6 +101,7 @@ fn open(store: &Store) -> Result<Option<EmbeddedBroker>, OpenError> {
         .open();
     match opened {
         Ok(broker) => {
+            close_to_others(directory)?;
             tracing::info!("chats, channels and posts are kept in {directory_shown}");
             Ok(Some(broker))
         }
@@ -120,6 +124,27 @@ fn numbered_parts() -> NumberedParts {
         .live(2, "posts")
         // The number 3 was a room manager's, which has no topics.
         .live(4, "inspect")
+}
+
+/// Closes the directory of a store to other users, whatever the files in it allow.
+#[cfg(unix)]
+fn close_to_others(directory: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mode = fs::metadata(directory)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    tracing::info!(
+        "{} was open to other users and is closed to them",
+        directory.display()
+    );
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn close_to_others(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// The access to the operators' view; `None` without that view.

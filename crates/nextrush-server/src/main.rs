@@ -72,6 +72,7 @@ async fn load_test(bench: &Bench) -> Result<ExitCode, BoxError> {
 
 async fn serve(cli: Cli) -> Result<(), BoxError> {
     ignore_hangup()?;
+    keep_files_private();
     let config = Config::new(cli)?;
     let mut listen = app(&config).await?.listen(config.addr);
     if let Some((certificates, key)) = &config.tls {
@@ -99,6 +100,17 @@ fn ignore_hangup() -> std::io::Result<()> {
 fn ignore_hangup() -> std::io::Result<()> {
     Ok(())
 }
+
+/// Makes the files of the store readable by this user alone: 0600, and 0700 for directories.
+#[cfg(unix)]
+fn keep_files_private() {
+    use rustix::fs::Mode;
+
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+#[cfg(not(unix))]
+fn keep_files_private() {}
 
 /// Prints the address of the page, and a warning if anybody can get a token.
 fn announce(config: &Config, port: u16) {

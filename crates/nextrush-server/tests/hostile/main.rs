@@ -6,6 +6,7 @@
 )]
 
 mod bodies;
+mod files;
 mod hosts;
 mod logs;
 mod open_endpoints;
