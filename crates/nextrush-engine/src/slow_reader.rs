@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::config::Backlog;
+use crate::connection::ConnectionState;
 use crate::error::ConnectionError;
 use crate::shared::Shared;
 
@@ -45,21 +46,28 @@ impl Backlog {
 }
 
 impl Shared {
-    /// Returns whether more waits for all connections together than may wait.
-    pub(crate) fn has_too_large_backlogs(&self) -> bool {
-        let waiting: u64 = self.links.iter().map(|link| link.board.own_bytes()).sum();
-        waiting > self.backlog_total() as u64
+    /// The bytes that wait for single clients above the bound of all together.
+    pub(crate) fn backlog_excess(&self) -> usize {
+        let waiting = self.links.iter().map(|link| link.board.own_bytes());
+        usize::try_from(waiting.sum::<u64>())
+            .unwrap_or(usize::MAX)
+            .saturating_sub(self.backlog_total())
     }
 
-    /// Closes the connections with the largest backlogs until the others are within the bound of
-    /// all together. Those that are closing do not count: their backlogs are about to be dropped.
-    pub(crate) fn close_largest_backlogs(&self) {
+    /// Closes the connections with the largest backlogs until so many bytes are on the way out,
+    /// those of connections that are closing already included.
+    pub(crate) fn close_largest_backlogs(&self, mut excess: usize) {
         let mut waiting = Vec::new();
         for link in &self.links {
             link.all_waiting(&mut waiting);
         }
-        let total: usize = waiting.iter().map(|(bytes, _)| bytes).sum();
-        let mut excess = total.saturating_sub(self.backlog_total());
+        waiting.retain(|(bytes, connection)| {
+            let is_open = connection.state() == ConnectionState::Open;
+            if !is_open {
+                excess = excess.saturating_sub(*bytes);
+            }
+            is_open
+        });
         waiting.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));
         for (bytes, connection) in waiting {
             if excess == 0 {

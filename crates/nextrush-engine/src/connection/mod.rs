@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 use nextrush_protocol::{CloseFrame, DeflateParams, Deflater, Frame};
@@ -44,14 +44,18 @@ struct Inner<H: ?Sized> {
     /// The bytes that were sent and that the kernel has not taken. Direct sends are added at
     /// once, publications when the shard has tried to write them.
     buffered: AtomicU32,
-    /// The bytes of the backlog that this client alone is sent.
-    own_backlog: AtomicU32,
+    /// The blocks of the backlog that this client alone is sent. In 16 bits, for which there is
+    /// room: a million connections pay for each further byte.
+    own_backlog: AtomicU16,
     link: Arc<Link>,
     options: Arc<SocketOptions>,
     /// The rooms that the connection is in; empty once it is not open any more.
     rooms: Mutex<Joined>,
     handler: H,
 }
+
+/// The unit in which a connection's own backlog is counted.
+const BLOCK: usize = 16 * 1024;
 
 const OPEN: u8 = 0;
 const CLOSING: u8 = 1;
@@ -230,7 +234,7 @@ impl Connection {
             reading: AtomicBool::new(false),
             deflate,
             buffered: AtomicU32::new(0),
-            own_backlog: AtomicU32::new(0),
+            own_backlog: AtomicU16::new(0),
             link,
             options,
             rooms: Mutex::default(),
@@ -289,15 +293,15 @@ impl Connection {
         self.0.state.store(CLOSED, Ordering::Release);
     }
 
-    /// The bytes of the backlog that this client alone is sent: publications are one buffer for
-    /// all.
+    /// The bytes of the backlog that this client alone is sent, rounded up to blocks of 16 KiB:
+    /// publications are one buffer for all.
     pub(crate) fn own_backlog(&self) -> usize {
-        self.0.own_backlog.load(Ordering::Relaxed) as usize
+        usize::from(self.0.own_backlog.load(Ordering::Relaxed)) * BLOCK
     }
 
     pub(crate) fn show_own_backlog(&self, bytes: u64) {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.0.own_backlog.store(bytes, Ordering::Relaxed);
+        let blocks = u16::try_from(bytes.div_ceil(BLOCK as u64)).unwrap_or(u16::MAX);
+        self.0.own_backlog.store(blocks, Ordering::Relaxed);
     }
 
     /// Counts frames as buffered that the shard is about to get.

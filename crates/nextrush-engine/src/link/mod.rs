@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 pub(crate) use self::command::{Accept, Command, Ending, Key, Order, SetTimer, TimerFn};
 pub(crate) use self::inbox::Inbox;
 use crate::chunked::Chunked;
-use crate::connection::{Connection, ConnectionState};
+use crate::connection::Connection;
 use crate::id::{ConnectionId, TimerId};
 use crate::metrics::Board;
 
@@ -96,12 +96,12 @@ impl Link {
         found.extend(self.slots.lock().connections.iter().flatten().cloned());
     }
 
-    /// Adds the open connections for which bytes of their own wait, each with their number.
+    /// Adds the connections for which bytes of their own wait, each with their number.
     pub(crate) fn all_waiting(&self, found: &mut Vec<(usize, Connection)>) {
         let slots = self.slots.lock();
         for connection in slots.connections.iter().flatten() {
             let bytes = connection.own_backlog();
-            if bytes > 0 && connection.state() == ConnectionState::Open {
+            if bytes > 0 {
                 found.push((bytes, connection.clone()));
             }
         }

@@ -51,8 +51,11 @@ impl<I: Io> Shard<I> {
         if now != before {
             parts.link.board.show_own_bytes(now);
         }
-        if now > before && self.shared.has_too_large_backlogs() {
-            self.shared.close_largest_backlogs();
+        if now > before {
+            match self.shared.backlog_excess() {
+                0 => {}
+                excess => self.shared.close_largest_backlogs(excess),
+            }
         }
     }
 

@@ -253,10 +253,11 @@ fn a_slow_member_of_a_busy_room_is_dropped_with_1013_and_the_others_miss_nothing
 
 #[test]
 fn over_the_bound_of_all_together_the_largest_backlogs_are_closed_first() {
+    const BLOCK: usize = 16 * 1024;
     for shards in [1, 3] {
         let config = EngineConfig::default()
             .shards(NonZeroUsize::new(shards).unwrap())
-            .backlog_total(10_000);
+            .backlog_total(10 * BLOCK);
         let mut world = World::of(&config);
         let mut peers: Vec<_> = (1..=4)
             .map(|size| {
@@ -265,9 +266,9 @@ fn over_the_bound_of_all_together_the_largest_backlogs_are_closed_first() {
                 (size, peer)
             })
             .collect();
-        // 1,000 to 4,000 bytes: 10,000 in all.
+        // One to four blocks: ten in all.
         for (size, peer) in &peers {
-            peer.connection.send(frame_of(size * 1_000));
+            peer.connection.send(frame_of(size * BLOCK));
         }
         world.run();
         let open = |peers: &[(usize, Peer)]| -> Vec<usize> {
@@ -287,14 +288,16 @@ fn over_the_bound_of_all_together_the_largest_backlogs_are_closed_first() {
         world.run();
         assert_eq!(largest.received(), ["close 1013 client reads too slowly"]);
 
-        // 3,900 bytes more than are free: the next one is enough.
-        peers[1].1.connection.send(frame_of(7_000));
+        // More than is free: the largest one is enough.
+        for blocks in [3, 4] {
+            peers[1].1.connection.send(frame_of(blocks * BLOCK));
+        }
         world.run();
         assert_eq!(open(&peers), [1, 3], "{shards} shards");
         let waiting: usize = peers
             .iter()
             .map(|(_, peer)| peer.connection.buffered())
             .sum();
-        assert_eq!(waiting, 1_100 + 3_000, "{shards} shards");
+        assert_eq!(waiting, 4 * BLOCK + 100, "{shards} shards");
     }
 }
