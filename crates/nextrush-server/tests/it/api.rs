@@ -98,8 +98,12 @@ async fn without_the_key_nothing_is_answered() {
                 server: &server,
                 bearer: bearer.map(str::to_owned),
             };
+            let code = match bearer {
+                None => "authentication-required",
+                Some(_) => "invalid-token",
+            };
             let refusal = json!({
-                "type": "error", "message": "Invalid API key", "code": "invalid-token",
+                "type": "error", "message": "Invalid API key", "code": code,
             });
             assert_eq!(http.get(path).await, (401, refusal), "{bearer:?}");
         }

@@ -47,7 +47,7 @@ pub(super) enum Event<'a> {
         /// `true` if offsets may be left out, as only the newest update matters.
         #[serde(skip_serializing_if = "is_false")]
         latest: bool,
-        /// Whether the client's device is among the members; `false` while there is no room.
+        /// `true` if the client's device is among the members; `false` while there is no room.
         #[serde(skip_serializing_if = "Option::is_none")]
         shown: Option<bool>,
     },
