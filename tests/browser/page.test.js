@@ -21,7 +21,7 @@ after(async () => {
 });
 
 /** What the browser itself says about a connection that was lost or refused. */
-const LOST_CONNECTION = /^WebSocket connection to|ERR_CONNECTION_REFUSED/;
+const LOST_CONNECTION = /^WebSocket connection to|ERR_CONNECTION_REFUSED|status of 426/;
 
 /** @type {Visitor[]} */
 let visitors = [];
