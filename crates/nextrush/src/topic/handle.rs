@@ -132,8 +132,8 @@ impl<D: Dialect> Topic<D> {
         self.publish_json(data, Some((key, body))).await
     }
 
-    /// Does what [`publish_once`](Self::publish_once) does, for data that has more in it than the command
-    /// said: `body` is what must be the same in a repeat.
+    /// Publishes as [`publish_once`](Self::publish_once) does, for data that has more in it than
+    /// the command said: `body` must be the same in a repeat.
     ///
     /// # Errors
     ///
