@@ -197,16 +197,19 @@ class Publisher {
     this.deeds = new Deeds(name);
   }
 
-  /** Publishes until the connection breaks. @param {Server} server @param {() => void} acknowledged */
+  /** Publishes until the server is gone. @param {Server} server @param {() => void} acknowledged */
   async publish(server, acknowledged) {
+    // A `fetch` may stay pending for ever when its connection breaks, and keeps no process alive.
+    const gone = server.program.exited.then(() => undefined);
     for (let text = this.deeds.first(); ; text = this.deeds.next()) {
-      const answer = await server
+      const request = server
         .request('POST', '/api/v1/publish', {
           token: API_KEY,
           body: { channel: CHANNEL, data: text },
           headers: { 'idempotency-key': text },
         })
-        .catch(() => undefined);
+        .catch(() => gone);
+      const answer = await Promise.race([request, gone]);
       if (!answer) return;
       assert.equal(answer.status, 200);
       if (this.stream.acknowledged.has(text)) assert.equal(answer.body.repeated, true);

@@ -1,3 +1,4 @@
+import { within } from './patience.js';
 import { Program, built } from './program.js';
 import { SECRET, token } from './token.js';
 
@@ -109,7 +110,7 @@ export class Server {
    * @param {{ token?: string, body?: unknown, headers?: Record<string, string> }} [options]
    */
   async request(method, path, { token: bearer, body, headers = {} } = {}) {
-    const response = await fetch(this.http(path), {
+    const asked = fetch(this.http(path), {
       method,
       headers: {
         ...(bearer && { authorization: `Bearer ${bearer}` }),
@@ -118,7 +119,10 @@ export class Server {
       },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
-    return { status: response.status, headers: response.headers, body: await response.json() };
+    // Bounded, since a `fetch` whose connection breaks may stay pending for ever.
+    const response = await within(asked, `an answer to ${method} ${path}`);
+    const answer = await within(response.json(), `the body of ${method} ${path}`);
+    return { status: response.status, headers: response.headers, body: answer };
   }
 }
 
