@@ -8,7 +8,7 @@ test('the codes of the server are those of the wire', () => {
   const codes =
     'authentication-required invalid-token token-expired invalid-format unknown-type invalid-name ' +
     'too-many-channels subscribe-refused publish-refused not-subscribed no-presence too-large ' +
-    'rate-limited id-reused id-not-exact user-offline not-stored unavailable in-doubt disconnected ' +
+    'rate-limited over-quota id-reused id-not-exact user-offline not-stored unavailable in-doubt disconnected ' +
     'not-found forbidden internal invalid-position too-many-connections origin-refused ' +
     'invalid-handshake bad-request';
   const known = new Set(Object.values(ErrorCode));

@@ -74,6 +74,8 @@ export declare const ErrorCode: Readonly<{
     TooLarge: "too-large";
     /** The server: too many messages; again after `retryAfterMs`. */
     RateLimited: "rate-limited";
+    /** The server: this user, or all together, keep as much as they may. */
+    OverQuota: "over-quota";
     /** The server: this address has as many connections as it may have. */
     TooManyConnections: "too-many-connections";
     /** The server: another request had this `id`. */

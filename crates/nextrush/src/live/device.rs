@@ -51,6 +51,7 @@ impl Data {
     const MAX_BYTES: usize = 4096;
     /// The deepest data: with a snapshot around it, usual parsers read it (128 levels).
     const MAX_DEPTH: usize = 64;
+    const OVERHEAD: usize = 64;
 
     pub(super) fn new(json: &RawValue) -> Result<Self, DataTooLarge> {
         let text = json.get();
@@ -58,6 +59,11 @@ impl Data {
             return Err(DataTooLarge);
         }
         Ok(Self(json.to_owned().into()))
+    }
+
+    /// The bytes that it counts: its text, and about as much as keeping any text takes.
+    pub(super) fn weight(&self) -> usize {
+        self.0.get().len() + Self::OVERHEAD
     }
 }
 

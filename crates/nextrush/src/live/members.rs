@@ -75,10 +75,13 @@ impl LiveUpdates {
             ErrorMessage::new(ErrorCode::TooLarge, "Presence data too large")
                 .details(error.to_string())
         })?;
-        topic.locked(|locked| {
+        let updated = topic.locked(|locked| {
             let updated = self.live().presence.update(channel, socket.id(), data);
-            announce(locked, updated);
+            updated.map(|updated| announce(locked, updated))
         });
-        Ok(())
+        updated.unwrap_or(Ok(())).map_err(|error| {
+            ErrorMessage::new(ErrorCode::OverQuota, "No room for presence data")
+                .details(error.to_string())
+        })
     }
 }

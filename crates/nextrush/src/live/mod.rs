@@ -2,6 +2,7 @@
 //!
 //! A dialect of [topics](crate::topic), written on their public interface alone.
 
+mod budget;
 mod commands;
 mod device;
 mod dialect;
@@ -22,6 +23,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::Instant;
 
+pub use self::budget::PresenceLimits;
 use self::commands::Client;
 use self::dialect::Live;
 pub use self::pattern::InvalidPattern;
@@ -219,6 +221,7 @@ impl LiveUpdates {
 pub struct LiveBuilder {
     policies: ChannelPolicies,
     show_user: ShowUser,
+    presence_limits: PresenceLimits,
 }
 
 impl LiveBuilder {
@@ -242,6 +245,15 @@ impl LiveBuilder {
         }
     }
 
+    /// Sets the bytes that devices may say of themselves. Default: 512 KiB of a user, 128 MiB in
+    /// all.
+    pub fn presence_limits(self, limits: PresenceLimits) -> Self {
+        Self {
+            presence_limits: limits,
+            ..self
+        }
+    }
+
     /// The live updates, under this name.
     ///
     /// # Panics
@@ -255,7 +267,7 @@ impl LiveBuilder {
             records: Topics::records(app, name),
             policies: self.policies,
             show_user: self.show_user,
-            presence: Arc::new(Presence::default()),
+            presence: Arc::new(Presence::new(self.presence_limits)),
             begun: Instant::now(),
             taken_over: Mutex::new(HashSet::new()),
         };
@@ -268,6 +280,7 @@ impl Default for LiveBuilder {
         Self {
             policies: ChannelPolicies::default(),
             show_user: Arc::new(|_, user| Profile::from(user)),
+            presence_limits: PresenceLimits::default(),
         }
     }
 }
@@ -276,6 +289,7 @@ impl std::fmt::Debug for LiveBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LiveBuilder")
             .field("policies", &self.policies)
+            .field("presence_limits", &self.presence_limits)
             .finish_non_exhaustive()
     }
 }

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::budget::{Budget, OverQuota, PresenceLimits, Share};
 use super::device::{Data, DeviceName};
 use crate::message::{Timestamp, UserId};
 use crate::topic::Profile;
@@ -34,6 +35,7 @@ pub(super) struct Presence<C> {
     /// The highest version of all channels: one that becomes empty and is forgotten must not
     /// begin with lower ones later.
     version: AtomicU64,
+    budget: Budget,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,8 @@ struct Device<C> {
     name: Option<DeviceName>,
     since: Timestamp,
     data: Option<Data>,
+    /// The part of the budget that the data takes.
+    share: Share,
     place: Place<C>,
 }
 
@@ -131,17 +135,16 @@ impl Joined {
     }
 }
 
-impl<C> Default for Presence<C> {
-    fn default() -> Self {
+impl<C> Presence<C> {
+    pub(super) fn new(limits: PresenceLimits) -> Self {
         Self {
             channels: Mutex::default(),
             devices: AtomicU64::new(1),
             version: AtomicU64::new(0),
+            budget: Budget::new(limits),
         }
     }
-}
 
-impl<C> Presence<C> {
     /// A channel in which nobody is yet.
     fn begin(&self) -> Members<C> {
         Members {
@@ -193,6 +196,7 @@ impl<C: Copy + Eq> Presence<C> {
             name,
             since: Timestamp::now(),
             data: None,
+            share: self.budget.share(&user.id),
             place: Place::At(id),
         };
         members.waiting.push(device);
@@ -245,25 +249,31 @@ impl<C: Copy + Eq> Presence<C> {
     }
 
     /// Sets the data of a device.
-    pub(super) fn update(&self, channel: &str, id: C, data: Data) -> Option<Diff> {
+    pub(super) fn update(
+        &self,
+        channel: &str,
+        id: C,
+        data: Data,
+    ) -> Result<Option<Diff>, OverQuota> {
         let mut channels = self.channels.lock();
-        let members = channels.get_mut(channel)?;
-        if let Some(device) = members
-            .waiting
-            .iter_mut()
-            .find(|device| device.place == Place::At(id))
-        {
-            device.data = Some(data);
-            return None;
+        let Some(members) = channels.get_mut(channel) else {
+            return Ok(None);
+        };
+        let is_own = |device: &Device<C>| device.place == Place::At(id);
+        if let Some(device) = members.waiting.iter_mut().find(|device| is_own(device)) {
+            device.say(data)?;
+            return Ok(None);
         }
         let mut devices = members.devices.iter_mut();
-        let (name, device) = devices.find(|(_, device)| device.place == Place::At(id))?;
-        device.data = Some(data);
+        let Some((name, device)) = devices.find(|(_, device)| is_own(device)) else {
+            return Ok(None);
+        };
+        device.say(data)?;
         let updated = vec![device.shown(name)];
-        Some(members.changed(Diff {
+        Ok(Some(members.changed(Diff {
             updated,
             ..Diff::default()
-        }))
+        })))
     }
 
     /// Waits for those who were there in an earlier process, until then. Nobody hears of it.
@@ -289,13 +299,19 @@ impl<C: Copy + Eq> Presence<C> {
             // New names come after those that are in use.
             let number = kept.name.parse().map_or(0, |number: u64| number + 1);
             self.devices.fetch_max(number, Ordering::Relaxed);
-            let device = Device {
+            let mut device = Device {
+                share: self.budget.share(&kept.user.id),
                 user: kept.user,
                 name: kept.device,
                 since: kept.since,
-                data: kept.data,
+                data: None,
                 place: Place::LostUntil(until_ms),
             };
+            if let Some(data) = kept.data
+                && let Err(error) = device.say(data)
+            {
+                tracing::warn!(channel, %error, "a member keeps its place without its data");
+            }
             members.devices.insert(kept.name, device);
         }
         self.forget_if_empty(&mut channels, channel);
@@ -425,6 +441,13 @@ impl<C> Members<C> {
 }
 
 impl<C> Device<C> {
+    /// Replaces the data.
+    fn say(&mut self, data: Data) -> Result<(), OverQuota> {
+        self.share.resize(data.weight())?;
+        self.data = Some(data);
+        Ok(())
+    }
+
     fn shown(&self, name: &str) -> Member {
         Member {
             user: self.user.profile.clone(),
@@ -450,6 +473,10 @@ mod tests {
     const GRACE_MS: u64 = 15_000;
 
     const CHANNEL: &str = "c";
+
+    fn nobody() -> Presence<u32> {
+        Presence::new(PresenceLimits::default())
+    }
 
     fn user(name: &str) -> Person {
         Person {
@@ -491,7 +518,7 @@ mod tests {
 
     #[test]
     fn a_member_is_a_user_with_all_its_devices() {
-        let presence = Presence::default();
+        let presence = nobody();
         let joined = join(&presence, &user("ada"), None, 1).unwrap();
         assert_eq!((joined.version, joined.joined.len()), (1, 1));
         join(&presence, &user("bob"), None, 2).unwrap();
@@ -508,7 +535,7 @@ mod tests {
 
     #[test]
     fn whoever_comes_back_within_the_grace_period_was_never_gone() {
-        let presence = Presence::default();
+        let presence = nobody();
         join(&presence, &user("ada"), None, 1).unwrap();
         let before = presence.snapshot(CHANNEL);
         assert!(presence.lose(CHANNEL, 1, 100));
@@ -524,7 +551,7 @@ mod tests {
 
     #[test]
     fn whoever_does_not_come_back_has_left_when_the_grace_period_ends() {
-        let presence = Presence::default();
+        let presence = nobody();
         join(&presence, &user("ada"), None, 1).unwrap();
         join(&presence, &user("bob"), None, 2).unwrap();
         presence.lose(CHANNEL, 1, 100);
@@ -538,21 +565,22 @@ mod tests {
 
     #[test]
     fn what_a_device_says_of_itself_is_shown() {
-        let presence = Presence::default();
+        let presence = nobody();
         join(&presence, &user("ada"), None, 1).unwrap();
         let updated = presence
             .update(CHANNEL, 1, data(r#"{ "mood": "good" }"#))
+            .unwrap()
             .unwrap();
         assert_eq!(updated.version, 2);
         assert_eq!(updated.updated, presence.snapshot(CHANNEL).members);
         let shown = serde_json::to_value(&updated.updated).unwrap();
         assert_eq!(shown[0]["devices"][0]["data"], json!({ "mood": "good" }));
-        assert_eq!(presence.update(CHANNEL, 2, data("1")), None);
+        assert_eq!(presence.update(CHANNEL, 2, data("1")), Ok(None));
     }
 
     #[test]
     fn a_channel_shows_a_bounded_number_of_devices() {
-        let presence = Presence::default();
+        let presence = nobody();
         for id in 0..1100 {
             let joined = join(&presence, &user(&format!("user-{}", id / 2)), None, id);
             assert_eq!(joined.is_some(), id < 1000);
@@ -562,7 +590,7 @@ mod tests {
 
     #[test]
     fn one_users_sockets_do_not_crowd_out_the_others() {
-        let presence = Presence::default();
+        let presence = nobody();
         for id in 0..1000 {
             let joined = join(&presence, &user("ada"), None, id);
             assert_eq!(joined.is_some(), id < 20);
@@ -573,7 +601,7 @@ mod tests {
 
     #[test]
     fn whoever_is_not_shown_is_told_and_shown_when_there_is_room() {
-        let presence = Presence::default();
+        let presence = nobody();
         for id in 0..20 {
             assert!(presence.join(CHANNEL, &user("ada"), None, id).is_shown());
         }
@@ -583,7 +611,7 @@ mod tests {
                 Joined::Waits
             );
         }
-        assert_eq!(presence.update(CHANNEL, 21, data("7")), None);
+        assert_eq!(presence.update(CHANNEL, 21, data("7")), Ok(None));
         // One that waits and goes is no change.
         assert_eq!(presence.leave(CHANNEL, 20), None);
         let changed = presence.leave(CHANNEL, 3).unwrap();
@@ -605,7 +633,7 @@ mod tests {
 
     #[test]
     fn a_lost_device_is_known_again_by_the_name_that_its_client_keeps() {
-        let presence = Presence::default();
+        let presence = nobody();
         let ada = user("ada");
         join(&presence, &ada, named("phone"), 1).unwrap();
         join(&presence, &ada, named("desk"), 2).unwrap();
@@ -631,7 +659,7 @@ mod tests {
 
     #[test]
     fn a_live_device_is_not_taken_over_by_its_duplicate() {
-        let presence = Presence::default();
+        let presence = nobody();
         join(&presence, &user("ada"), named("tab"), 1).unwrap();
         join(&presence, &user("ada"), named("tab"), 2).unwrap();
         assert_eq!(names(&presence), is_there(&[("ada", 2)]));
@@ -639,7 +667,7 @@ mod tests {
 
     #[test]
     fn without_a_name_only_the_users_only_lost_device_is_the_same_again() {
-        let presence = Presence::default();
+        let presence = nobody();
         for id in 1..=2 {
             join(&presence, &user("ada"), None, id).unwrap();
         }
@@ -658,7 +686,7 @@ mod tests {
 
     #[test]
     fn names_of_devices_and_deep_data_survive_a_restart_and_nobodys_costs_the_others() {
-        let presence = Presence::default();
+        let presence = nobody();
         let deep = "[".repeat(64) + &"]".repeat(64);
         join(&presence, &user("ada"), named("phone"), 1).unwrap();
         join(&presence, &user("ada"), named("desk"), 2).unwrap();
@@ -667,7 +695,7 @@ mod tests {
         let before = presence.snapshot(CHANNEL);
         let kept = serde_json::to_vec(&presence.leave_behind(CHANNEL).unwrap()).unwrap();
 
-        let next = Presence::default();
+        let next = nobody();
         next.take_over(CHANNEL, serde_json::from_slice(&kept).unwrap(), GRACE_MS);
         assert_eq!(next.snapshot(CHANNEL), before);
         assert_eq!(join(&next, &user("ada"), named("desk"), 5), None);
@@ -677,9 +705,46 @@ mod tests {
         // One that cannot be read.
         let mut kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
         kept["devices"][0]["user"] = json!(7);
-        let next: Presence<u32> = Presence::default();
+        let next = nobody();
         next.take_over(CHANNEL, serde_json::from_value(kept).unwrap(), GRACE_MS);
         assert_eq!(names(&next), is_there(&[("ada", 1), ("bob", 1)]));
+    }
+
+    #[test]
+    fn data_is_counted_while_its_device_is_there_and_not_a_moment_longer() {
+        let limits = PresenceLimits::default().bytes_per_user(300);
+        let presence = Presence::new(limits);
+        let ada = user("ada");
+        for id in 1..=22 {
+            presence.join(CHANNEL, &ada, None, id);
+        }
+        let used = || presence.budget.used().0;
+        let text = |bytes: usize| data(&format!("\"{}\"", "x".repeat(bytes - 2)));
+        presence.update(CHANNEL, 1, text(100)).unwrap();
+        // One that is not shown counts as well.
+        presence.update(CHANNEL, 21, text(50)).unwrap();
+        assert_eq!(used(), 100 + 64 + 50 + 64);
+        let before = presence.snapshot(CHANNEL);
+        for id in [1, 2, 22] {
+            let refused = presence.update(CHANNEL, id, text(150));
+            assert_eq!(refused, Err(OverQuota::User(300)));
+        }
+        assert_eq!(presence.snapshot(CHANNEL), before);
+        presence.update(CHANNEL, 1, text(10)).unwrap();
+        assert_eq!(used(), 10 + 64 + 50 + 64);
+        presence.leave(CHANNEL, 21);
+        assert_eq!(used(), 10 + 64);
+        // One that is waited for has its place, with its data.
+        presence.lose(CHANNEL, 1, 0);
+        assert_eq!(used(), 10 + 64);
+        let kept = presence.leave_behind(CHANNEL).unwrap();
+        presence.expire(CHANNEL, GRACE_MS).unwrap();
+        assert_eq!(used(), 0);
+        let next = Presence::<u32>::new(limits);
+        next.take_over(CHANNEL, kept, GRACE_MS);
+        assert_eq!(next.budget.used().0, 10 + 64);
+        next.expire(CHANNEL, GRACE_MS).unwrap();
+        assert_eq!(next.budget.used(), (0, 0));
     }
 
     fn data(json: &str) -> Data {

@@ -69,6 +69,8 @@ codes! {
     TooLarge "too-large",
     /// More was asked for than is allowed in this time; `retryAfterMs` says when to go on.
     RateLimited "rate-limited",
+    /// The user, or all users together, keep as much as they may.
+    OverQuota "over-quota",
     /// More connections are open than one address may have.
     TooManyConnections "too-many-connections",
     /// The id or key was used for another command.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nextrush::broker::EmbeddedBroker;
-use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::live::{ChannelPolicies, ChannelPolicy, PresenceLimits};
 use nextrush::{App, Authenticated, Jwt, LiveUpdates, Server, Socket};
 use serde_json::{Value, json};
 
@@ -13,11 +13,16 @@ async fn server() -> Server {
     serve(app(App::new())).await
 }
 
-fn app(mut app: App) -> App {
+fn app(app: App) -> App {
+    app_with(app, PresenceLimits::default())
+}
+
+fn app_with(mut app: App, limits: PresenceLimits) -> App {
     app.jwt(Jwt::hs256(SECRET));
     let channels = ChannelPolicies::new().policy("team", ChannelPolicy::new().presence());
     let live = LiveUpdates::builder()
         .policies(channels)
+        .presence_limits(limits)
         .build(&app, "live");
     app.ws("/live", move |socket: Socket, user: Authenticated| {
         user.admit(&socket);
@@ -144,6 +149,45 @@ async fn presence_is_for_subscribers_of_channels_that_have_it() {
     ada.send_json(json!({ "type": "presence-update", "channel": "team" }))
         .await;
     assert_eq!(ada.json().await["code"], "invalid-format");
+}
+
+#[tokio::test]
+async fn presence_data_beyond_the_users_share_is_refused_until_a_device_leaves() {
+    let limits = PresenceLimits::default().bytes_per_user(1000);
+    let server = serve(app_with(App::new(), limits)).await;
+    let say = |bytes: usize| json!({ "type": "presence-update", "channel": "team", "data": "x".repeat(bytes), "id": "u" });
+    let mut devices = Vec::new();
+    for _ in 0..2 {
+        let mut ada = join(&server, "ada").await;
+        diff(&mut ada).await;
+        devices.push(ada);
+    }
+    let [first, second] = &mut devices[..] else {
+        panic!("two devices");
+    };
+    diff(first).await;
+    first.send_json(say(800)).await;
+    let updated = diff(first).await;
+    assert_eq!(first.json().await["type"], "ack");
+    assert_eq!(diff(second).await, updated);
+    second.send_json(say(200)).await;
+    let refusal = second.json().await;
+    assert_eq!(refusal["code"], "over-quota");
+    assert_eq!(refusal["id"], "u");
+    // Others have shares of their own, and nobody lost what was there.
+    let mut bob = join(&server, "bob").await;
+    diff(&mut bob).await;
+    bob.send_json(say(800)).await;
+    diff(&mut bob).await;
+    assert_eq!(bob.json().await["type"], "ack");
+    let all = snapshot(&mut bob).await;
+    let data = &all["members"][0]["devices"][0]["data"];
+    assert_eq!(data.as_str().map(str::len), Some(800));
+    ask(first, "unsubscribe").await;
+    while second.json().await["left"][0]["user"]["id"] != "ada" {}
+    second.send_json(say(200)).await;
+    assert_eq!(diff(second).await["updated"][0]["user"]["id"], "ada");
+    assert_eq!(second.json().await["type"], "ack");
 }
 
 #[tokio::test]
