@@ -4,7 +4,7 @@
  * @module
  */
 
-import { defaultServer, endpointAddress } from './address.js';
+import { defaultServer, endpointAddress, placeOf } from './address.js';
 import { Client } from './client.js';
 import { checkOptions } from './errors.js';
 import { Members } from './members.js';
@@ -114,7 +114,6 @@ export class ChatClient extends Client {
       { ...options, maxReconnectAttempts, patienceMs, token },
     );
     checkOptions(typingExpiryMs > 0 && typingRepeatMs >= 0);
-    this.introduces = true;
     this.roomId = String(roomId);
     this.#server = server;
     // A room or server that cannot be addressed is told here, and not first by a state.
@@ -294,7 +293,7 @@ export class ChatClient extends Client {
    * @protected
    */
   place() {
-    return endpointAddress(this.#server, ['chat', String(this.roomId)], null);
+    return placeOf(endpointAddress(this.#server, ['chat', String(this.roomId)], null));
   }
 
   /**

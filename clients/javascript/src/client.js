@@ -16,8 +16,8 @@ import { expiryOf, lifetimeOf, refreshDelay, userKey, userOf } from './token.js'
 
 /** @import { Address, ConnectionEvents, ConnectionOptions } from './connection.js' */
 /** @import { WireMessage } from './message.js' */
-/** @import { RequestOptions, RequestStore } from './requests.js' */
-/** @import { MaybeToken, TokenSource } from './token.js' */
+/** @import { RequestOptions, RequestsOptions, Scope } from './requests.js' */
+/** @import { MaybeToken } from './token.js' */
 /** @import { UserId } from './wire.js' */
 
 /**
@@ -32,11 +32,18 @@ import { expiryOf, lifetimeOf, refreshDelay, userKey, userOf } from './token.js'
  *   than the server says, or 110,000.
  * @property {UserId} [user] The id of the user whose requests these are. Default: as the token says
  *   (its claim `id` or `sub`), or else the server.
- * @property {RequestStore} [outbox] Where requests outlive the page, as `new Outbox(name)`.
+ * @property {RequestKeeper} [outbox] Where requests outlive the page, as `new Outbox(name)`.
  *   Default: nowhere.
  */
 
 /** @typedef {OwnOptions & ConnectionOptions} ClientOptions */
+
+/**
+ * What makes requests outlive the page: an `Outbox`.
+ *
+ * @typedef {object} RequestKeeper
+ * @property {(options: RequestsOptions) => Requests} requests
+ */
 
 /**
  * A request of an earlier page, out of the outbox.
@@ -107,30 +114,19 @@ export class Client extends Connection {
   #renewal;
   /** @type {string | undefined} */
   #user;
-  /** The user of the present token, and where that token came from. */
-  #tokenUser = /** @type {string | undefined} */ (undefined);
-  #tokenSource = /** @type {TokenSource} */ (undefined);
-  /**
-   * The user that the server last named, and the token that it was for.
-   *
-   * @type {{ source: TokenSource, user: string } | null}
-   */
-  #told = null;
+  /** The user that the server last named, and where the token came from that it was for. @type {Scope} */
+  #told = {};
   /** The present token, as it was last renewed, and its end. @type {MaybeToken} */
   #renewed;
   #expiry = NaN;
   /** By how much this machine's clock is fast, as far as the server has told, in milliseconds. */
   #clockError = 0;
-  /** The place of a fixed address. @type {string | undefined} */
-  #place;
   /** The end of a wait that the server imposed because there were too many messages. */
   #pause;
-  /** The last message that only asks whether the connection lives. @type {string | null} */
-  #probe = null;
-  /** The question about the server, while it has no answer. @type {string | null} */
+  /** The last message that only asks whether the connection lives; '': it is answered. */
+  #probe = '';
+  /** The question about the server; '': it is answered, `null`: not asked on this connection. @type {string | null} */
   #hello = null;
-  /** True when the server was asked about itself, on this connection. */
-  #greeted = false;
 
   /**
    * @param {Address} address
@@ -150,20 +146,21 @@ export class Client extends Connection {
       requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && (repeatWindowMs ?? 0) >= 0,
     );
     this.#user = userKey(options.user);
-    if (typeof address === 'string') this.#place = placeOf(address);
     this.#answerTimeoutMs = answerTimeoutMs;
     this.#repeatWindowMs = repeatWindowMs;
+    const { environment } = this;
+    this.#renewal = new Deadline(environment.timers);
+    this.#pause = new Deadline(environment.timers);
     this.pulse = new Pulse({
-      environment: this.environment,
+      environment,
       answerMs: answerTimeoutMs,
       ask: () => this.#ask(),
-      waiting: () => this.requests.waiting || this.#probe !== null,
+      waiting: () => this.requests.waiting || this.#probe !== '',
       lost: () => this.lose('no-answer'),
     });
-    this.#renewal = new Deadline(this.environment.timers);
-    this.#pause = new Deadline(this.environment.timers);
-    this.requests = new Requests({
-      ...this.environment,
+    /** @type {RequestsOptions} */
+    const requestsOptions = {
+      ...environment,
       send: (text) => {
         const sent = !this.paused && this.#sendText(text);
         // A server that never answers says nothing about its connection by that.
@@ -173,19 +170,13 @@ export class Client extends Connection {
       fits: (text) => this.#size.fits(text),
       limit: requestLimit,
       timeoutMs: requestTimeoutMs,
-      windowMs: repeatWindowMs ?? 110_000,
-      store: outbox,
       restored: (restored) => this.emit('restored', restored),
       unidentified: () => this.#askWho(),
-      storeFailed: (cause) =>
-        this.emit('fault', new ClientError('store', 'the outbox fails', { cause })),
-    });
-  }
-
-  /** @override */
-  close() {
-    this.requests.end();
-    super.close();
+      failed: (cause) => this.emit('fault', new ClientError('store', 'the outbox fails', { cause })),
+    };
+    this.requests = outbox ? outbox.requests(requestsOptions) : new Requests(requestsOptions);
+    this.requests.windowMs = repeatWindowMs ?? 110_000;
+    if (typeof address === 'string') this.requests.scope.place = placeOf(address);
   }
 
   /**
@@ -244,16 +235,16 @@ export class Client extends Connection {
    * @returns {string | undefined}
    */
   place() {
-    return this.#place ?? this.requests.scope.place;
+    return this.requests.scope.place;
   }
 
+  /** @returns {Scope} */
   #nextScope() {
-    const { token } = this;
-    const user = typeof token === 'string' ? userOf(token) : undefined;
+    const source = this.token;
     // A token that says nothing of its user is expected to go on with the same one, until the
     // server says otherwise.
-    const last = this.#told && this.#told.source === token ? this.#told.user : undefined;
-    return { place: this.place(), user: this.#user ?? user ?? last, source: token };
+    const told = this.#told.source === source ? this.#told.user : undefined;
+    return { place: this.place(), user: this.#user ?? userOf(source) ?? told, source };
   }
 
   /**
@@ -297,45 +288,47 @@ export class Client extends Connection {
     if (requests.supported) this.#begin();
     else if (requests.held) this.#askWho();
     // Perhaps nothing will come by which the server would show what it can do: it is asked then.
-    if (this.introduces && requests.supported === null) this.pulse.start();
+    if (this.expectant !== null && requests.supported === null) this.pulse.start();
   }
 
+  /** Finds out who this is to the server. */
   #askWho() {
-    if (this.state !== 'connected' || this.#hello !== null) return;
-    if (this.requests.supported === null && this.introduces) this.greet();
+    const { supported } = this.requests;
+    if (this.state !== 'connected') return;
+    if (supported || (supported === null && this.expectant !== null)) this.#greet();
     else this.requests.identify();
   }
 
   /**
-   * True at endpoints of NextRush, where the question who this is disturbs nobody.
-   *
-   * @protected
+   * Asks the server about itself, once on each connection: who this is to it, and what it expects.
+   * Servers that answer by `id` answer this too, if only by not knowing it.
    */
-  introduces = false;
-
-  /**
-   * Asks the server about itself: who this is to it, and what it expects. Servers that answer by
-   * `id` answer this too, if only by not knowing it.
-   *
-   * @protected
-   */
-  greet() {
-    this.#greeted = true;
+  #greet() {
+    if (this.#hello !== null) return;
     this.#hello = this.requests.newId();
-    this.send({ type: 'hello', id: this.#hello });
+    this.#sayHello();
+  }
+
+  #sayHello() {
+    if (this.#hello) this.send({ type: 'hello', id: this.#hello });
   }
 
   /**
    * @override
    * @protected
+   * @type {Connection['released']}
    */
-  released() {
+  released(isEnd, code) {
     this.pulse.stop();
     this.#renewal.clear();
     this.#pause.clear();
     this.#hello = null;
-    this.#probe = null;
-    this.#greeted = false;
+    this.#probe = '';
+    if (code === TOO_BIG) {
+      this.#size.exceeded();
+      this.requests.refuseTooLarge();
+    }
+    if (isEnd) this.requests.end();
   }
 
   /**
@@ -360,7 +353,7 @@ export class Client extends Connection {
     if (later ? this.#isOwn(id) : this.#ownAnswer(message)) return;
     const answered = later ? this.requests.has(id) : this.requests.answer(message);
     const news = this.accept(message);
-    if (this.requests.supported && !this.#greeted) this.#begin();
+    if (this.requests.supported && this.#hello === null) this.#begin();
     if (!news || this.state !== 'connected') return;
     // A refused request is its sender's affair.
     if (answered && message.type === 'error') this.emit('message', message);
@@ -384,80 +377,46 @@ export class Client extends Connection {
   /**
    * @override
    * @protected
-   * @param {MaybeToken} token
+   * @type {Connection['dialling']}
    */
-  tokenTaken(token) {
-    this.#tokenSource = this.token;
-    this.#tokenUser = userOf(token);
+  dialling(address, token, source) {
     this.#renewAt(token);
-  }
-
-  /**
-   * @override
-   * @protected
-   * @param {string} address
-   */
-  addressTaken(address) {
-    this.requests.enter({
-      place: placeOf(address),
-      user: this.#user ?? this.#tokenUser,
-      source: this.#tokenSource,
-    });
-  }
-
-  /**
-   * @override
-   * @protected
-   * @type {Connection['lose']}
-   */
-  lose(reason, details) {
-    if (details?.code === TOO_BIG) {
-      this.#size.exceeded();
-      this.requests.refuseTooLarge();
-    }
-    super.lose(reason, details);
-  }
-
-  /**
-   * @override
-   * @protected
-   * @type {Connection['fail']}
-   */
-  fail(reason, details) {
-    this.requests.end();
-    super.fail(reason, details);
+    this.requests.enter({ place: placeOf(address), user: this.#user ?? userOf(token), source });
   }
 
   /** The server answers by `id`: it can be asked. */
   #begin() {
     this.pulse.start();
-    if (!this.#greeted) this.greet();
+    this.#greet();
   }
 
   /** @returns {boolean | null} Whether something is to come; `null`: the server answers nobody. */
   #ask() {
-    if (this.requests.supported) {
+    const { supported } = this.requests;
+    if (supported) {
       // Whatever the answer is, it shows that the connection lives.
       this.#probe = this.requests.newId();
       this.send({ type: 'ping', id: this.#probe });
-    } else if (this.requests.supported === null && !this.#greeted) {
-      this.greet();
+    } else if (supported === null) {
+      this.#greet();
     }
-    return this.requests.supported === false ? null : this.requests.supported || this.expectant;
+    return supported === false ? null : supported || this.expectant === true;
   }
 
   /**
-   * True while something is to come from any server, whether or not it answers by `id`.
+   * True while something is to come from any server, whether or not it answers by `id`; `null` at
+   * endpoints where the question who this is might disturb somebody.
    *
    * @protected
+   * @returns {boolean | null}
    */
   get expectant() {
-    return false;
+    return null;
   }
 
   /** @param {unknown} id */
   #isOwn(id) {
-    return typeof id === 'string' && (id === this.#hello || id === this.#probe);
+    return id && (id === this.#hello || id === this.#probe);
   }
 
   /**
@@ -476,24 +435,21 @@ export class Client extends Connection {
    * @returns {boolean} Whether it is one.
    */
   #ownAnswer(message) {
+    const { requests } = this;
     const { id, type } = message;
     // A server without ids does not know such questions, and says so without one.
-    const unknown = this.#hello !== null && this.requests.supported === null && id === undefined && type === 'error';
-    if (unknown) {
-      this.#hello = null;
-      this.requests.support(false);
-      this.requests.identify();
+    if (this.#hello && requests.supported === null && id === undefined && type === 'error') {
+      this.#hello = '';
+      requests.support(false);
+      requests.identify();
       return !message['code'];
     }
     if (!this.#isOwn(id)) return false;
-    this.requests.support(true);
-    if (id === this.#probe) this.#probe = null;
+    requests.supported = true;
+    if (id === this.#probe) this.#probe = '';
     else {
-      this.#hello = null;
-      if (type === 'hello') this.welcomed(message);
-      const user = type === 'hello' ? userKey(message['user']?.id) : undefined;
-      if (user !== undefined) this.#told = { source: this.#tokenSource, user };
-      this.requests.identify(user);
+      this.#hello = '';
+      requests.identify(type === 'hello' ? this.#welcomed(message) : undefined);
     }
     this.#begin();
     return true;
@@ -505,26 +461,28 @@ export class Client extends Connection {
    * @protected
    */
   resumed() {
-    if (this.#hello !== null) this.send({ type: 'hello', id: this.#hello });
+    this.#sayHello();
     this.requests.repeat();
   }
 
   /**
    * The server has told about itself.
    *
-   * @protected
    * @param {WireMessage} hello
+   * @returns {string | undefined} The user that this is to it.
    */
-  welcomed(hello) {
-    const time = Date.parse(hello['time']);
-    if (!Number.isNaN(time)) {
-      this.#clockError = this.environment.date() - time;
-      this.#renewAt(this.#renewed, this.#expiry);
-    }
-    this.pulse.intervalMs = hello['pingIntervalMs'];
-    this.#size.told(hello['maxMessageBytes']);
-    this.requests.remembers(hello['windowMs'], this.#repeatWindowMs);
-    this.requests.refuseTooLarge();
+  #welcomed({ user, time, pingIntervalMs, maxMessageBytes, windowMs }) {
+    const { requests } = this;
+    this.#clockError = this.environment.date() - Date.parse(time) || 0;
+    this.#renewAt(this.#renewed, this.#expiry);
+    this.pulse.intervalMs = pingIntervalMs;
+    this.#size.told(maxMessageBytes);
+    requests.refuseTooLarge();
+    // What is sent takes its time to arrive.
+    if (windowMs > 0) requests.windowMs = Math.min(this.#repeatWindowMs ?? Infinity, windowMs - UNDER_WAY_MS);
+    const key = userKey(user?.id);
+    if (key) this.#told = { source: requests.scope.source, user: key };
+    return key;
   }
 
   /**
@@ -534,7 +492,7 @@ export class Client extends Connection {
   #renewAt(token, expiry = expiryOf(token)) {
     this.#renewed = token;
     this.#expiry = expiry;
-    if (typeof this.token !== 'function' || Number.isNaN(expiry)) return;
+    if (typeof this.token !== 'function' || !expiry) return;
     const left = expiry - (this.environment.date() - this.#clockError);
     // By a clock that is slow, it would seem to live for longer than it was made for.
     const delay = refreshDelay(Math.min(left, lifetimeOf(token)));
@@ -572,6 +530,9 @@ const ACCEPTED = new Set(['token-expired', 'disconnected']);
 
 /** The server's time is that for one message; more than one may be due. */
 const LEAST_PAUSE_MS = 250;
+
+/** The time that a message may be under way, in milliseconds. */
+const UNDER_WAY_MS = 10_000;
 
 /** Somebody looks at a page that was hidden: they are not to wait for long. */
 const PROBE_MS = 5_000;

@@ -10,8 +10,7 @@ import { closeReason } from './close-codes.js';
 import { Deadline } from './deadline.js';
 import { Emitter } from './emitter.js';
 import { findWebSocket, resolveEnvironment } from './environment.js';
-import { ClientError, checkOptions } from './errors.js';
-import { refusalOf } from './handshake.js';
+import { ClientError, checkOptions, refused } from './errors.js';
 import { watchPlatform } from './wake.js';
 
 /** @import { BackoffOptions } from './backoff.js' */
@@ -247,9 +246,8 @@ export class Connection extends Emitter {
    * Ends the connection, and the wish for one. Events of the server stop at once.
    */
   close() {
-    if (this.#state === 'closed') return;
     this.#stop();
-    this.#change('closed', 'close-called');
+    if (this.#state !== 'closed') this.#change('closed', 'close-called');
   }
 
   /**
@@ -260,42 +258,28 @@ export class Connection extends Emitter {
     if (!this.#waiting || this.#timer.set) return;
     const { random, now } = this.environment;
     const advice = this.#advice;
+    this.#advice = null;
+    this.#advised = advice !== null;
+    let delayMs = advice ?? backoffDelay(this.#failures++, this.#backoff, random);
     // A user on a train should not use up the attempts in a tunnel. They do go on: the
     // platform may be wrong, and a server on this machine needs no network. And a server that says
     // when to come back is there.
-    const counts = !this.#offline && advice === null;
-    if (counts) {
-      if (this.reconnectAttempts === 0) this.#lostAt = now();
+    if (!this.#offline && advice === null) {
       const max = this.maxReconnectAttempts;
-      const isPatient = max > 0 && now() - this.#lostAt < this.#patienceMs;
-      if (this.reconnectAttempts >= max && !isPatient) {
+      if (this.reconnectAttempts === 0) this.#lostAt = now();
+      const lostMs = now() - this.#lostAt;
+      if (this.reconnectAttempts >= max && (max <= 0 || lostMs >= this.#patienceMs)) {
         this.fail('attempts-exhausted');
         return;
       }
       this.reconnectAttempts = Math.min(this.reconnectAttempts + 1, max);
+      // The last attempt is not to come too early, if there are only so many. The first ones come
+      // soon: most losses are short. And not all clients at the same moment.
+      const due = this.#patienceMs * (this.reconnectAttempts / max) ** 3 * (1 + random() / 4);
+      delayMs = Math.max(delayMs, due - lostMs);
     }
-    this.#advice = null;
-    this.#advised = advice !== null;
-    const delayMs =
-      advice ??
-      Math.max(
-        backoffDelay(this.#failures++, this.#backoff, random),
-        counts ? this.#patientDelay() : 0,
-      );
     this.#timer.start(delayMs, () => this.#open('retry'));
     this.emit('retry', { attempt: this.reconnectAttempts, delayMs });
-  }
-
-  /**
-   * The wait with which the last attempt does not come too early, if there are only so many. The
-   * first ones come soon: most losses are short.
-   */
-  #patientDelay() {
-    const { random, now } = this.environment;
-    const share = this.reconnectAttempts / this.maxReconnectAttempts;
-    // Not all clients at the same moment.
-    const due = this.#patienceMs * share ** 3 * (1 + random() / 4);
-    return this.#lostAt + due - now();
   }
 
   /**
@@ -317,24 +301,20 @@ export class Connection extends Emitter {
    * The connection, or the attempt, is over.
    *
    * @protected
+   * @param {boolean} _isEnd Whether the client will not come back by itself.
+   * @param {number} [_code] The close code.
    */
-  released() {}
+  released(_isEnd, _code) {}
 
   /**
-   * This is the token of the attempt that begins.
-   *
-   * @protected
-   * @param {MaybeToken} _token
-   */
-  tokenTaken(_token) {}
-
-  /**
-   * This is the address of the attempt that begins.
+   * An attempt goes to this address.
    *
    * @protected
    * @param {string} _address
+   * @param {MaybeToken} _token
+   * @param {TokenSource} _source Where the token came from.
    */
-  addressTaken(_address) {}
+  dialling(_address, _token, _source) {}
 
   /**
    * @protected
@@ -375,7 +355,7 @@ export class Connection extends Emitter {
       this.#failures = 0;
       this.#tokenRefused = false;
     }
-    this.#release();
+    this.#release(false, details?.code);
     const suspended = this.#offline || reason === 'asleep';
     this.#change(suspended ? 'suspended' : 'disconnected', reason, details);
     this.attemptReconnect();
@@ -413,11 +393,8 @@ export class Connection extends Emitter {
         if (!current()) return;
         // It was replaced meanwhile, perhaps by that of somebody else.
         if (this.token !== source) return ask();
-        this.#token = token;
-        this.#tokenTimes = this.#times;
-        this.tokenTaken(token);
         soon(() => this.#address(token), failed, (address) => {
-          if (current()) this.#dial(address);
+          if (current()) this.#dial(address, token, source);
         });
       });
     };
@@ -426,15 +403,17 @@ export class Connection extends Emitter {
 
   /**
    * @param {string} address
+   * @param {MaybeToken} token
+   * @param {TokenSource} source
    */
-  #dial(address) {
+  #dial(address, token, source) {
     /** @type {WebSocketLike} */
     let socket;
     try {
-      const attempt = this.#attempt;
       this.#dialled = webSocketAddress(address);
-      this.addressTaken(address);
-      if (attempt !== this.#attempt) return;
+      this.#token = token;
+      this.#tokenTimes = this.#times;
+      this.dialling(address, token, source);
       const Socket = /** @type {WebSocketConstructor} */ (this.#WebSocket);
       socket = new Socket(this.#dialled, this.#protocols);
     } catch (error) {
@@ -497,29 +476,29 @@ export class Connection extends Emitter {
     // Ever less often: where it is the line, there is nothing to be learnt.
     if (!fetch || !this.#waiting || this.#offline || (failures & (failures - 1)) !== 0) return;
     const attempt = this.#attempt;
-    this.#inquiry = new AbortController();
-    const refusal = await refusalOf(fetch, this.#dialled, this.#inquiry.signal);
-    if (!refusal || attempt !== this.#attempt || !this.#waiting) return;
-    const { code, message, retryAfterMs } = refusal;
-    const error = new ClientError('refused', String(message), { cause: refusal });
-    if (TOKEN_CODES.has(code)) {
-      if (typeof this.token !== 'function' || this.#tokenRefused) this.fail('unauthorized', { error });
-      else {
-        this.#tokenRefused = true;
-        this.#change(this.#state, 'token-refused', { error });
-      }
-    } else if (FINAL_CODES.has(code)) {
-      this.fail('refused', { error });
-    } else {
-      this.#change(this.#state, 'refused', { error });
-      if (retryAfterMs === undefined || attempt !== this.#attempt || !this.#waiting) return;
-      // The server is there: the attempt that it prescribes is none of those that are counted.
-      this.advise(retryAfterMs);
-      this.reconnectAttempts = Math.max(0, this.reconnectAttempts - 1);
-      this.#failures -= 1;
-      this.#timer.clear();
-      this.attemptReconnect();
+    const current = () => attempt === this.#attempt && this.#waiting;
+    const { signal } = (this.#inquiry = new AbortController());
+    // Loaded when a handshake fails: most never do.
+    const refusal = await import('./handshake.js')
+      .then(({ refusalOf }) => refusalOf(fetch, this.#dialled, signal))
+      .catch(() => null);
+    if (!refusal || !current()) return;
+    const { kind, answer } = refusal;
+    const details = { error: refused(answer) };
+    const again = kind === 'token' && typeof this.token === 'function' && !this.#tokenRefused;
+    if (kind && !again) {
+      this.fail(kind === 'token' ? 'unauthorized' : 'refused', details);
+      return;
     }
+    this.#tokenRefused ||= again;
+    this.#change(this.#state, again ? 'token-refused' : 'refused', details);
+    if (again || answer.retryAfterMs === undefined || !current()) return;
+    // The server is there: the attempt that it prescribes is none of those that are counted.
+    this.advise(answer.retryAfterMs);
+    this.reconnectAttempts = Math.max(0, this.reconnectAttempts - 1);
+    this.#failures -= 1;
+    this.#timer.clear();
+    this.attemptReconnect();
   }
 
   /**
@@ -534,15 +513,15 @@ export class Connection extends Emitter {
     const stale = this.#token === this.#endedToken && !this.#lasted;
     // Asleep during a handshake, a machine comes with a token that has expired on the way.
     const late = this.#times.some((time, i) => time - Number(this.#tokenTimes[i]) > FRESH_MS);
-    const refused = !(this.#lasted || this.admitted || late) || stale;
+    const isRefused = !(this.#lasted || this.admitted || late) || stale;
     this.#endedToken = this.#token;
-    if (typeof this.token !== 'function' || (refused && this.#tokenRefused)) {
+    if (typeof this.token !== 'function' || (isRefused && this.#tokenRefused)) {
       this.fail(reason, details);
       return;
     }
     // It may have expired on the way; a second refusal in a row is meant.
     this.lose('token-refused', details);
-    this.#tokenRefused = refused;
+    this.#tokenRefused = isRefused;
   }
 
   get #times() {
@@ -574,11 +553,16 @@ export class Connection extends Emitter {
   #stop() {
     this.#unwatch();
     this.#advice = null;
-    this.#release();
+    this.#release(true);
   }
 
-  /** Lets go of the socket, the timer and an address under way. */
-  #release() {
+  /**
+   * Lets go of the socket, the timer and an address under way.
+   *
+   * @param {boolean} isEnd
+   * @param {number} [code]
+   */
+  #release(isEnd, code) {
     this.#timer.clear();
     this.#attempt += 1;
     this.#inquiry?.abort();
@@ -587,7 +571,7 @@ export class Connection extends Emitter {
     const socket = this.#socket;
     this.#socket = null;
     socket?.close(1000);
-    this.released();
+    this.released(isEnd, code);
   }
 
   /**
@@ -646,12 +630,6 @@ export class Connection extends Emitter {
     if (this.#state === 'connecting' || this.#state === 'connected') this.lose(reason);
   }
 }
-
-/** @type {ReadonlySet<unknown>} */
-const TOKEN_CODES = new Set(['authentication-required', 'invalid-token', 'token-expired']);
-
-/** Refusals that coming back does not change. @type {ReadonlySet<unknown>} */
-const FINAL_CODES = new Set(['forbidden', 'invalid-name', 'not-found', 'origin-refused']);
 
 /** A token that was given longer ago may have expired before it was used. */
 const FRESH_MS = 15_000;

@@ -126,7 +126,15 @@ export function checkOptions(valid) {
 
 /** @returns {ClientError} */
 export function tooLarge() {
-  return new ClientError('too-large', 'larger than the server takes');
+  return new ClientError('too-large');
+}
+
+/**
+ * @param {{ [field: string]: any }} answer
+ * @returns {ClientError}
+ */
+export function refused(answer) {
+  return new ClientError('refused', String(answer['message']), { cause: answer });
 }
 
 /**
@@ -135,10 +143,10 @@ export function tooLarge() {
 export class ClientError extends Error {
   /**
    * @param {ErrorCode} code
-   * @param {string} message
+   * @param {string} [message] Default: the code.
    * @param {{ cause?: any }} [options]
    */
-  constructor(code, message, options) {
+  constructor(code, message = code, options) {
     super(message, options);
     this.name = 'ClientError';
     /**

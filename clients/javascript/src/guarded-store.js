@@ -7,9 +7,9 @@
 import { Deadline } from './deadline.js';
 
 /** @import { Timers } from './environment.js' */
-/** @import { RequestStore } from './requests.js' */
+/** @import { RequestStore } from './kept-requests.js' */
 
-/** The time that a store has for an answer, in milliseconds; at most it gets twice of that. */
+/** The time that a store has for an answer, in milliseconds. */
 const ANSWER_MS = 5_000;
 
 /**
@@ -22,31 +22,16 @@ const ANSWER_MS = 5_000;
  */
 export function guardedStore(store, { timers, failed }) {
   let told = false;
-  const deadline = new Deadline(timers);
-  /** The calls that began after the deadline was set. @type {Set<(cause: unknown) => void>} */
-  let young = new Set();
-  /** The calls that the deadline is for. @type {Set<(cause: unknown) => void>} */
-  let old = new Set();
-
-  const judge = () => {
-    for (const reject of old) reject(unanswered());
-    [young, old] = [new Set(), young];
-    if (old.size > 0) deadline.start(ANSWER_MS, judge);
-  };
-
   /**
    * @template T
    * @param {() => Promise<T>} work
    * @returns {Promise<T>}
    */
   const watch = async (work) => {
-    let settle = () => {};
+    const deadline = new Deadline(timers);
     try {
       return await new Promise((resolve, reject) => {
-        const among = deadline.set ? young : old;
-        among.add(reject);
-        settle = () => [young, old].forEach((set) => set.delete(reject));
-        if (!deadline.set) deadline.start(ANSWER_MS, judge);
+        deadline.start(ANSWER_MS, () => reject(new Error('the store does not answer')));
         work().then(resolve, reject);
       });
     } catch (cause) {
@@ -54,29 +39,12 @@ export function guardedStore(store, { timers, failed }) {
       told = true;
       throw cause;
     } finally {
-      settle();
-      if (young.size + old.size === 0) deadline.clear();
+      deadline.clear();
     }
   };
   return {
-    // Everything waits for this one.
-    load: () =>
-      watch(
-        () =>
-          new Promise((resolve, reject) => {
-            const limit = new Deadline(timers);
-            limit.start(ANSWER_MS, () => reject(unanswered()));
-            void store
-              .load()
-              .then(resolve, reject)
-              .finally(() => limit.clear());
-          }),
-      ),
+    load: () => watch(() => store.load()),
     put: (request) => watch(() => store.put(request)),
     remove: (id) => watch(() => store.remove(id)),
   };
-}
-
-function unanswered() {
-  return new Error('the store does not answer');
 }

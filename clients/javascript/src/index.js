@@ -17,6 +17,7 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./backoff.js').BackoffOptions} BackoffOptions */
 /** @typedef {import('./chat-client.js').ChatClientOptions} ChatClientOptions */
 /** @typedef {import('./client.js').ClientOptions} ClientOptions */
+/** @typedef {import('./client.js').RequestKeeper} RequestKeeper */
 /** @typedef {import('./client.js').Restored} Restored */
 /** @typedef {import('./connection.js').Address} Address */
 /** @typedef {import('./connection.js').Retry} Retry */
@@ -24,14 +25,14 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./environment.js').WebSocketConstructor} WebSocketConstructor */
 /** @typedef {import('./environment.js').WebSocketLike} WebSocketLike */
 /** @typedef {import('./errors.js').WireCode} WireCode */
+/** @typedef {import('./kept-requests.js').RequestStore} RequestStore */
+/** @typedef {import('./kept-requests.js').StoredRequest} StoredRequest */
 /** @typedef {import('./live-client.js').LiveClientOptions} LiveClientOptions */
 /** @typedef {import('./message.js').WireMessage} WireMessage */
 /** @typedef {import('./position.js').Gap} Gap */
 /** @typedef {import('./position.js').GapReason} GapReason */
 /** @typedef {import('./position.js').Since} Since */
 /** @typedef {import('./requests.js').RequestOptions} RequestOptions */
-/** @typedef {import('./requests.js').RequestStore} RequestStore */
-/** @typedef {import('./requests.js').StoredRequest} StoredRequest */
 /** @typedef {import('./subscription.js').SubscribeOptions} SubscribeOptions */
 /** @typedef {import('./token.js').TokenSource} TokenSource */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { defaultServer, endpointAddress } from './address.js';
+import { defaultServer, endpointAddress, placeOf } from './address.js';
 import { Client } from './client.js';
 import { ClientError, tooLarge } from './errors.js';
 import { Subscription } from './subscription.js';
@@ -57,7 +57,6 @@ export class LiveClient extends Client {
   #leaving = new Map();
   /** The subscriptions that were refused while others were being left. @type {Set<Entry>} */
   #refused = new Set();
-  #place;
 
   /**
    * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
@@ -70,9 +69,8 @@ export class LiveClient extends Client {
     const address = (/** @type {MaybeToken} */ present) =>
       endpointAddress(server, path.replace(/^\/+|\/+$/g, '').split('/'), present);
     super(address, { ...options, token });
-    this.introduces = true;
     // A server that cannot be addressed is told here, and not first by a state.
-    this.#place = address(null);
+    this.requests.scope.place = placeOf(address(null));
 
     this.on('state', ({ state }) => {
       if (state === 'connected') return;
@@ -154,14 +152,6 @@ export class LiveClient extends Client {
    * @override
    * @protected
    */
-  place() {
-    return this.#place;
-  }
-
-  /**
-   * @override
-   * @protected
-   */
   opened() {
     // Before the requests, whose effects may be heard on these channels.
     for (const [channel, entry] of this.#entries) this.#ask(channel, entry);
@@ -179,9 +169,10 @@ export class LiveClient extends Client {
   /**
    * @override
    * @protected
+   * @type {Client['released']}
    */
-  released() {
-    super.released();
+  released(isEnd, code) {
+    super.released(isEnd, code);
     this.#owed = [];
     this.#leaving.clear();
     this.#refused.clear();

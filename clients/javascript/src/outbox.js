@@ -4,145 +4,70 @@
  * @module
  */
 
-/** @import { RequestStore, StoredRequest } from './requests.js' */
+import { KeptRequests } from './kept-requests.js';
+import { RequestDatabase } from './request-database.js';
 
-/** The only table there is. */
-const TABLE = 'requests';
+/** @import { RequestKeeper } from './client.js' */
+/** @import { RequestStore, StoredRequest } from './kept-requests.js' */
+/** @import { RequestsOptions } from './requests.js' */
 
 /**
- * Keeps requests in the browser (IndexedDB) until they are answered: what was written without a
- * connection, or just before the page was reloaded, goes out all the same.
+ * Keeps requests until they are answered: what was written without a connection, or just before the
+ * page was reloaded, goes out all the same.
  *
  * Rooms and users can share one: each request goes where it was meant to, and nowhere else.
  *
  * @example
  * const chat = new ChatClient('lobby', token, { outbox: new Outbox('chat') });
  *
+ * @implements {RequestKeeper}
  * @implements {RequestStore}
  */
 export class Outbox {
-  #open;
-  /** @type {Promise<IDBDatabase> | null} */
-  #opened = null;
-  /** The places of those that are kept, by their ids. @type {Map<string, number>} */
-  #orders = new Map();
-  #last = 0;
+  #store;
 
   /**
-   * @param {string} name Of the database.
+   * @param {string | RequestStore} store The name of a database in the browser (IndexedDB), or a
+   *   store of your own.
    * @param {{ indexedDB?: IDBFactory }} [options] Default: the platform's own.
    */
-  constructor(name, { indexedDB = globalThis.indexedDB } = {}) {
-    this.#open = async () => {
-      const opening = indexedDB.open(`nextrush-outbox:${name}`, 1);
-      opening.onupgradeneeded = () => opening.result.createObjectStore(TABLE, { keyPath: 'id' });
-      const database = await done(opening);
-      database.onclose = () => this.#forget();
-      // Somebody deletes it, and waits until it is closed.
-      database.onversionchange = () => {
-        database.close();
-        this.#forget();
-      };
-      return database;
-    };
+  constructor(store, { indexedDB } = {}) {
+    this.#store =
+      typeof store === 'string' ? new RequestDatabase(`nextrush-outbox:${store}`, indexedDB) : store;
+  }
+
+  /**
+   * The requests of a client, which are kept here; for the client.
+   *
+   * @param {RequestsOptions} options
+   * @returns {KeptRequests}
+   */
+  requests(options) {
+    return new KeptRequests(this.#store, options);
   }
 
   /**
    * @returns {Promise<StoredRequest[]>} Oldest first.
    */
-  async load() {
-    /** @type {(StoredRequest & { order: number })[]} */
-    const rows = await this.#do('readonly', (table) => table.getAll());
-    return rows
-      .sort((a, b) => a.order - b.order)
-      .map(({ order, ...request }) => {
-        this.#orders.set(request.id, order);
-        // The clock may have been set back: what is made now comes behind all the same.
-        this.#last = Math.max(this.#last, order);
-        return request;
-      });
+  load() {
+    return this.#store.load();
   }
 
   /**
    * Adds a request, or replaces it in its place.
    *
-   * A page that goes before has lost the request, unless it was the only one on its way into an
-   * open database.
-   *
    * @param {StoredRequest} request
-   * @returns {Promise<void>} When it is kept.
+   * @returns {Promise<unknown>} When it is kept.
    */
-  async put(request) {
-    // Of those that are made in the same millisecond, each has a place of its own.
-    const order =
-      this.#orders.get(request.id) ?? (this.#last = Math.max(this.#last + 1, Date.now()));
-    this.#orders.set(request.id, order);
-    await this.#do('readwrite', (table) => table.put({ ...request, order }));
+  put(request) {
+    return this.#store.put(request);
   }
 
   /**
    * @param {string} id
-   * @returns {Promise<void>}
+   * @returns {Promise<unknown>}
    */
-  async remove(id) {
-    this.#orders.delete(id);
-    await this.#do('readwrite', (table) => table.delete(id));
+  remove(id) {
+    return this.#store.remove(id);
   }
-
-  /**
-   * Begins a transaction. The browser may have closed the database, also without a word; then it is
-   * opened again.
-   *
-   * @param {IDBTransactionMode} mode
-   */
-  async #begin(mode) {
-    const known = this.#opened;
-    try {
-      return (await this.#database()).transaction(TABLE, mode);
-    } catch (error) {
-      if (!known) throw error;
-      this.#forget();
-      return (await this.#database()).transaction(TABLE, mode);
-    }
-  }
-
-  #database() {
-    this.#opened ??= this.#open().catch((error) => {
-      this.#forget();
-      throw error;
-    });
-    return this.#opened;
-  }
-
-  #forget() {
-    this.#opened = null;
-  }
-
-  /**
-   * @param {IDBTransactionMode} mode
-   * @param {(table: IDBObjectStore) => IDBRequest} work
-   */
-  async #do(mode, work) {
-    const transaction = await this.#begin(mode);
-    const request = work(transaction.objectStore(TABLE));
-    // A transaction that is not told to commit is aborted when the page goes.
-    transaction.commit();
-    await new Promise((resolve, reject) => {
-      transaction.oncomplete = resolve;
-      transaction.onabort = () => reject(transaction.error);
-    });
-    return request.result;
-  }
-}
-
-/**
- * @template T
- * @param {IDBRequest<T>} request
- * @returns {Promise<T>}
- */
-function done(request) {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
 }

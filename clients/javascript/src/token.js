@@ -37,7 +37,7 @@ export function lifetimeOf(token) {
 /**
  * The user that a JSON Web Token names.
  *
- * @param {MaybeToken} token
+ * @param {TokenSource} token
  * @returns {string | undefined} As `userKey` makes it; none for a token that does not tell.
  */
 export function userOf(token) {
@@ -56,12 +56,13 @@ export function userKey(id) {
 }
 
 /**
- * @param {MaybeToken} token
+ * @param {TokenSource} token
  * @returns {Record<string, any>}
  */
 function claimsOf(token) {
   try {
-    const base64 = String(token).split('.')[1] ?? '';
+    // What is no text fails like what is no token.
+    const [, base64] = /** @type {any} */ (token).split('.');
     const text = atob(base64.replaceAll('-', '+').replaceAll('_', '/'));
     const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
     return Object(JSON.parse(new TextDecoder().decode(bytes)));

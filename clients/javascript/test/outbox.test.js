@@ -133,7 +133,7 @@ test('one slow answer among many others is told too', async () => {
   const quick = async () => {};
   let n = 0;
   const outbox = { load: async () => [], put: () => ((n += 1) === 1 ? new Promise(() => {}) : quick()), remove: quick };
-  const client = new Client(ADDRESS, { ...w.options, outbox });
+  const client = new Client(ADDRESS, { ...w.options, outbox: new Outbox(outbox) });
   const faults = record(client, 'fault');
   for (let i = 0; i < 12; i += 1) {
     client.request({ type: 'a' }).catch(() => {});

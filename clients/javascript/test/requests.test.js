@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { Client } from '../src/index.js';
+import { Client, Outbox } from '../src/index.js';
 import { memoryStore } from './kit/memory-store.js';
 import { record, settled, world } from './kit/world.js';
 
@@ -47,7 +47,7 @@ describe('a request', () => {
     test(`with ${what}, which JSON cannot say, rejects alone`, async () => {
       const w = world();
       const store = memoryStore();
-      const client = new Client(ADDRESS, { ...w.options, outbox: store });
+      const client = new Client(ADDRESS, { ...w.options, outbox: new Outbox(store) });
       const before = client.request({ type: 'a' });
       const bad = client.request({ type: 'bad', value });
       const behind = client.request({ type: 'b' });
@@ -335,7 +335,7 @@ describe('an open connection that is silent', () => {
 describe('the outbox', () => {
   test('holds a request until it is answered', async () => {
     const store = memoryStore();
-    const { w, client } = connected({ outbox: store });
+    const { w, client } = connected({ outbox: new Outbox(store) });
     await settled();
     void client.request({ type: 'a' });
     const { id } = w.socket.sent[0];
@@ -346,7 +346,7 @@ describe('the outbox', () => {
 
   test('holds what waits, but not what is not to be repeated', () => {
     const store = memoryStore();
-    const client = new Client(ADDRESS, { ...world().options, outbox: store });
+    const client = new Client(ADDRESS, { ...world().options, outbox: new Outbox(store) });
     void client.request({ type: 'a' });
     void client.request({ type: 'b' }, { repeat: false });
     assert.deepEqual([...store.stored.values()].map(({ message, sentAt }) => [message, sentAt]), [
@@ -357,12 +357,12 @@ describe('the outbox', () => {
   test('keeps what a client that is closed leaves behind, and the next one sends it first', async () => {
     const store = memoryStore();
     const w = world();
-    const first = new Client(ADDRESS, { ...w.options, outbox: store });
+    const first = new Client(ADDRESS, { ...w.options, outbox: new Outbox(store) });
     const left = first.request({ type: 'left' });
     first.close();
     assert.equal(await outcome(left), 'closed');
 
-    const second = new Client(ADDRESS, { ...w.options, outbox: store });
+    const second = new Client(ADDRESS, { ...w.options, outbox: new Outbox(store) });
     const restored = record(second, 'restored');
     void second.request({ type: 'new' });
     second.connect();
@@ -378,7 +378,7 @@ describe('the outbox', () => {
 
   test('is read again by a client that was closed and is connected anew', async () => {
     const w = world();
-    const client = new Client(ADDRESS, { ...w.options, outbox: memoryStore() });
+    const client = new Client(ADDRESS, { ...w.options, outbox: new Outbox(memoryStore()) });
     const restored = record(client, 'restored');
     client.connect();
     w.socket.open();
@@ -399,7 +399,7 @@ describe('the outbox', () => {
       { id: 'old', message: { type: 'old' }, place: ADDRESS, sentAt: w.clock.now() - 110_000 },
       { id: 'fresh', message: { type: 'fresh' }, place: ADDRESS, sentAt: w.clock.now() - 109_999 },
     ]);
-    const client = new Client(ADDRESS, { ...w.options, outbox: store });
+    const client = new Client(ADDRESS, { ...w.options, outbox: new Outbox(store) });
     const restored = record(client, 'restored');
     client.connect();
     await settled();
@@ -412,7 +412,7 @@ describe('the outbox', () => {
   test('does not repeat what went out in the future, as the clock was set back meanwhile', async () => {
     const w = world();
     const store = memoryStore([{ id: 'old', message: { type: 'old' }, place: ADDRESS, sentAt: w.clock.date() + 1 }]);
-    const client = new Client(ADDRESS, { ...w.options, outbox: store });
+    const client = new Client(ADDRESS, { ...w.options, outbox: new Outbox(store) });
     const restored = record(client, 'restored');
     client.connect();
     await settled();
@@ -427,7 +427,7 @@ describe('the outbox', () => {
       { id: 'bad', message: { type: 'bad', n: 1n }, place: ADDRESS },
       { id: 'good', message: { type: 'good' }, place: ADDRESS },
     ]);
-    const client = new Client(ADDRESS, { ...w.options, outbox: store });
+    const client = new Client(ADDRESS, { ...w.options, outbox: new Outbox(store) });
     const restored = record(client, 'restored');
     client.connect();
     await settled();
@@ -440,7 +440,7 @@ describe('the outbox', () => {
   test('forgets a request of which it could not keep that it went out, lest it is repeated as new', async () => {
     const store = memoryStore();
     const w = world();
-    const client = new Client(ADDRESS, { ...w.options, outbox: store });
+    const client = new Client(ADDRESS, { ...w.options, outbox: new Outbox(store) });
     client.request({ type: 'a' }).catch(() => {});
     await settled();
     assert.equal(store.stored.size, 1);
@@ -461,7 +461,7 @@ describe('the outbox', () => {
     };
     const w = world();
     const outbox = { load: broken, put: broken, remove: broken };
-    const client = new Client(ADDRESS, { ...w.options, outbox });
+    const client = new Client(ADDRESS, { ...w.options, outbox: new Outbox(outbox) });
     const faults = record(client, 'fault');
     const request = client.request({});
     client.connect();
@@ -473,11 +473,11 @@ describe('the outbox', () => {
   });
 
   test('gives requests all the time they need', async () => {
-    const client = new Client(ADDRESS, { ...world().options, outbox: memoryStore() });
+    const client = new Client(ADDRESS, { ...world().options, outbox: new Outbox(memoryStore()) });
     const request = client.request({});
     assert.equal(await outcome(request), 'open');
     const w = world();
-    void new Client(ADDRESS, { ...w.options, outbox: memoryStore() }).request({});
+    void new Client(ADDRESS, { ...w.options, outbox: new Outbox(memoryStore()) }).request({});
     await settled();
     assert.equal(w.clock.pending, 0);
   });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { ChatClient, Client, LiveClient } from '../src/index.js';
+import { ChatClient, Client, LiveClient, Outbox } from '../src/index.js';
 import { placeOf } from '../src/address.js';
 import { userKey, userOf } from '../src/token.js';
 import { ContractServer } from './kit/contract-server.js';
@@ -65,7 +65,7 @@ describe('what was said without a connection, in one of two rooms with one outbo
       const how = typeof token === 'string' ? 'a token' : 'a token function';
       test(`goes into that room alone, after a reload and with ${how} of the user ${JSON.stringify(user)}`, async () => {
         const { server, store, settle, room } = setting();
-        const page = [room('secret', token, { outbox: store }), room('public', token, { outbox: store })];
+        const page = [room('secret', token, { outbox: new Outbox(store) }), room('public', token, { outbox: new Outbox(store) })];
         page.forEach((chat) => chat.connect());
         await settle();
         server.cut(1006);
@@ -74,7 +74,7 @@ describe('what was said without a connection, in one of two rooms with one outbo
         await settled();
         page.forEach((chat) => chat.close());
 
-        const [secret, open] = [room('secret', token, { outbox: store }), room('public', token, { outbox: store })];
+        const [secret, open] = [room('secret', token, { outbox: new Outbox(store) }), room('public', token, { outbox: new Outbox(store) })];
         const heard = [record(secret, 'chat-message'), record(open, 'chat-message')];
         const restored = [record(secret, 'restored'), record(open, 'restored')];
         open.connect();
@@ -92,12 +92,12 @@ describe('what was said without a connection, in one of two rooms with one outbo
 
   test('is left alone by another user of the same room, and goes out when its author comes back', async () => {
     const { server, store, settle, room } = setting();
-    const ada = room('hall', jwt({ id: 'ada' }), { outbox: store });
+    const ada = room('hall', jwt({ id: 'ada' }), { outbox: new Outbox(store) });
     ada.say('of ada').catch(() => {});
     await settled();
     ada.close();
     for (const id of ['bob', 'ada']) {
-      const chat = room('hall', jwt({ id }), { outbox: store });
+      const chat = room('hall', jwt({ id }), { outbox: new Outbox(store) });
       const restored = record(chat, 'restored');
       chat.connect();
       await settle();
@@ -110,9 +110,9 @@ describe('what was said without a connection, in one of two rooms with one outbo
   test('is told from that of another server, and of another endpoint', async () => {
     const { w, store, settle } = setting();
     const make = [
-      () => new LiveClient(jwt({ id: 'ada' }), { ...w.options, outbox: store, server: 'ws://one.example' }),
-      () => new LiveClient(jwt({ id: 'ada' }), { ...w.options, outbox: store, server: 'ws://two.example' }),
-      () => new LiveClient(jwt({ id: 'ada' }), { ...w.options, outbox: store, server: 'ws://one.example', path: 'other' }),
+      () => new LiveClient(jwt({ id: 'ada' }), { ...w.options, outbox: new Outbox(store), server: 'ws://one.example' }),
+      () => new LiveClient(jwt({ id: 'ada' }), { ...w.options, outbox: new Outbox(store), server: 'ws://two.example' }),
+      () => new LiveClient(jwt({ id: 'ada' }), { ...w.options, outbox: new Outbox(store), server: 'ws://one.example', path: 'other' }),
     ];
     const first = make[0]();
     first.request({ type: 'publish', channel: 'x', data: 'once' }).catch(() => {});
@@ -132,7 +132,7 @@ describe('what was said without a connection, in one of two rooms with one outbo
     const { server, store, settle, room, fate } = setting();
     store.stored.set('a', { id: 'a', message: { type: 'chat', text: 'whither?' } });
     store.stored.set('b', { id: 'b', message: { type: 'chat', text: 'perhaps there' }, sentAt: 1 });
-    const chat = room('hall', undefined, { outbox: store });
+    const chat = room('hall', undefined, { outbox: new Outbox(store) });
     const restored = record(chat, 'restored');
     chat.connect();
     await settle();
@@ -145,11 +145,11 @@ describe('what was said without a connection, in one of two rooms with one outbo
   test('by nobody knows whom is handed back where the server tells who this is, and sent where it cannot', async () => {
     for (const old of [false, true]) {
       const { server, store, settle, room, fate } = setting({ old });
-      const page = room('hall', 'opaque', { outbox: store });
+      const page = room('hall', 'opaque', { outbox: new Outbox(store) });
       page.say('of whom?').catch(() => {});
       await settled();
       page.close();
-      const chat = room('hall', 'opaque', { outbox: store });
+      const chat = room('hall', 'opaque', { outbox: new Outbox(store) });
       const restored = record(chat, 'restored');
       chat.connect();
       await settle();
@@ -160,12 +160,12 @@ describe('what was said without a connection, in one of two rooms with one outbo
 
   test('by the user that the application names is that user’s, whatever the token is', async () => {
     const { server, store, settle, room } = setting();
-    const page = room('hall', 'opaque', { outbox: store, user: 'ada' });
+    const page = room('hall', 'opaque', { outbox: new Outbox(store), user: 'ada' });
     page.say('of ada').catch(() => {});
     await settled();
     page.close();
     for (const user of ['bob', 'ada']) {
-      const chat = room('hall', 'opaque', { outbox: store, user });
+      const chat = room('hall', 'opaque', { outbox: new Outbox(store), user });
       chat.connect();
       await settle();
       assert.equal(server.executed.get('of ada'), user === 'ada' ? 1 : undefined);

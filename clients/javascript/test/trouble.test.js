@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { ChatClient, LiveClient } from '../src/index.js';
+import { ChatClient, LiveClient, Outbox } from '../src/index.js';
 import { ContractServer, tokenBucket } from './kit/contract-server.js';
 import { linkedWorld } from './kit/linked-world.js';
 import { memoryStore } from './kit/memory-store.js';
@@ -105,7 +105,7 @@ async function play(seed) {
     return chat;
   };
   const open = () => {
-    page = { user, rooms: ROOMS.map((name) => room(name, { outbox: store })) };
+    page = { user, rooms: ROOMS.map((name) => room(name, { outbox: new Outbox(store) })) };
     for (const chat of page.rooms) {
       chat.on('restored', ({ message, reply }) => follow(reply, { text: message.text, restored: true }));
       chat.connect();

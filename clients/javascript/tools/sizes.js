@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
@@ -41,18 +41,30 @@ try {
   for (const [name, what, contents, at] of CASES) {
     const manifest = at ? join(at, 'package.json') : join(folder, 'node_modules', name, 'package.json');
     const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
-    const { outputFiles } = await build({
+    const { outputFiles, metafile } = await build({
       stdin: { contents, resolveDir: at ?? folder },
       bundle: true,
       minify: true,
+      splitting: true,
+      outdir: folder,
+      entryNames: 'entry',
       format: 'esm',
       platform: 'browser',
       define: { 'process.env.NODE_ENV': '"production"' },
       external: ['react'],
       logLevel: 'error',
+      metafile: true,
+      absWorkingDir: folder,
       write: false,
     });
-    const bytes = gzipSync(outputFiles[0].contents, { level: 9 }).length;
+    // What is loaded later, if at all, is no part of what a page pays at once.
+    const loaded = new Set(['entry.js']);
+    for (const output of loaded) {
+      for (const { path, kind } of metafile.outputs[output].imports) if (kind === 'import-statement') loaded.add(path);
+    }
+    const bytes = outputFiles
+      .filter(({ path }) => loaded.has(relative(folder, path)))
+      .reduce((sum, file) => sum + gzipSync(file.contents, { level: 9 }).length, 0);
     console.log(`${String(bytes).padStart(7)}  ${name} ${version}  ${what}`);
   }
 } finally {

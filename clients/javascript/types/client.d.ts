@@ -9,8 +9,7 @@ import { Pulse } from './pulse.js';
 import { Requests } from './requests.js';
 import type { Address, ConnectionEvents, ConnectionOptions } from './connection.js';
 import type { WireMessage } from './message.js';
-import type { RequestOptions, RequestStore } from './requests.js';
-import type { MaybeToken } from './token.js';
+import type { RequestOptions, RequestsOptions } from './requests.js';
 import type { UserId } from './wire.js';
 export type OwnOptions = {
     /**
@@ -42,9 +41,12 @@ export type OwnOptions = {
      * Where requests outlive the page, as `new Outbox(name)`.
      * Default: nowhere.
      */
-    outbox?: RequestStore;
+    outbox?: RequestKeeper;
 };
 export type ClientOptions = OwnOptions & ConnectionOptions;
+export type RequestKeeper = {
+    requests: (options: RequestsOptions) => Requests;
+};
 export type Restored = {
     id: string;
     message: any;
@@ -68,8 +70,8 @@ export type OwnEvents = {
 export type LocalEvents = ConnectionEvents & OwnEvents;
 /** @import { Address, ConnectionEvents, ConnectionOptions } from './connection.js' */
 /** @import { WireMessage } from './message.js' */
-/** @import { RequestOptions, RequestStore } from './requests.js' */
-/** @import { MaybeToken, TokenSource } from './token.js' */
+/** @import { RequestOptions, RequestsOptions, Scope } from './requests.js' */
+/** @import { MaybeToken } from './token.js' */
 /** @import { UserId } from './wire.js' */
 /**
  * @typedef {object} OwnOptions
@@ -83,10 +85,16 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
  *   than the server says, or 110,000.
  * @property {UserId} [user] The id of the user whose requests these are. Default: as the token says
  *   (its claim `id` or `sub`), or else the server.
- * @property {RequestStore} [outbox] Where requests outlive the page, as `new Outbox(name)`.
+ * @property {RequestKeeper} [outbox] Where requests outlive the page, as `new Outbox(name)`.
  *   Default: nowhere.
  */
 /** @typedef {OwnOptions & ConnectionOptions} ClientOptions */
+/**
+ * What makes requests outlive the page: an `Outbox`.
+ *
+ * @typedef {object} RequestKeeper
+ * @property {(options: RequestsOptions) => Requests} requests
+ */
 /**
  * A request of an earlier page, out of the outbox.
  *
@@ -149,8 +157,6 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      * @throws {ClientError} `invalid-address`, `invalid-option`
      */
     constructor(address: Address, options?: ClientOptions);
-    /** @override */
-    close(): void;
     /**
      * Sends a message, if the connection is open. Nothing is kept for later: what could not go
      * out is the caller's to repeat.
@@ -206,24 +212,6 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      */
     protected opened(): void;
     /**
-     * True at endpoints of NextRush, where the question who this is disturbs nobody.
-     *
-     * @protected
-     */
-    protected introduces: boolean;
-    /**
-     * Asks the server about itself: who this is to it, and what it expects. Servers that answer by
-     * `id` answer this too, if only by not knowing it.
-     *
-     * @protected
-     */
-    protected greet(): void;
-    /**
-     * @override
-     * @protected
-     */
-    protected released(): void;
-    /**
      * @override
      * @protected
      * @param {unknown} data
@@ -236,23 +224,13 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      */
     protected awake(slept: boolean): void;
     /**
-     * @override
-     * @protected
-     * @param {MaybeToken} token
-     */
-    protected tokenTaken(token: MaybeToken): void;
-    /**
-     * @override
-     * @protected
-     * @param {string} address
-     */
-    protected addressTaken(address: string): void;
-    /**
-     * True while something is to come from any server, whether or not it answers by `id`.
+     * True while something is to come from any server, whether or not it answers by `id`; `null` at
+     * endpoints where the question who this is might disturb somebody.
      *
      * @protected
+     * @returns {boolean | null}
      */
-    protected get expectant(): boolean;
+    protected get expectant(): boolean | null;
     /**
      * True while the server takes no messages, as there were too many.
      *
@@ -265,11 +243,4 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      * @protected
      */
     protected resumed(): void;
-    /**
-     * The server has told about itself.
-     *
-     * @protected
-     * @param {WireMessage} hello
-     */
-    protected welcomed(hello: WireMessage): void;
 }

@@ -228,22 +228,19 @@ export declare class Connection<Events extends object = {}> extends Emitter<Conn
      * The connection, or the attempt, is over.
      *
      * @protected
+     * @param {boolean} _isEnd Whether the client will not come back by itself.
+     * @param {number} [_code] The close code.
      */
-    protected released(): void;
+    protected released(_isEnd: boolean, _code?: number): void;
     /**
-     * This is the token of the attempt that begins.
-     *
-     * @protected
-     * @param {MaybeToken} _token
-     */
-    protected tokenTaken(_token: MaybeToken): void;
-    /**
-     * This is the address of the attempt that begins.
+     * An attempt goes to this address.
      *
      * @protected
      * @param {string} _address
+     * @param {MaybeToken} _token
+     * @param {TokenSource} _source Where the token came from.
      */
-    protected addressTaken(_address: string): void;
+    protected dialling(_address: string, _token: MaybeToken, _source: TokenSource): void;
     /**
      * @protected
      * @returns {MaybeToken | Promise<MaybeToken>}

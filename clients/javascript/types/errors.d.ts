@@ -121,6 +121,13 @@ export declare function checkOptions(valid: boolean): void;
 /** @returns {ClientError} */
 export declare function tooLarge(): ClientError;
 /**
+ * @param {{ [field: string]: any }} answer
+ * @returns {ClientError}
+ */
+export declare function refused(answer: {
+    [field: string]: any;
+}): ClientError;
+/**
  * An error of this package; `code` says which.
  */
 export declare class ClientError extends Error {
@@ -140,10 +147,10 @@ export declare class ClientError extends Error {
     refusal: WireCode | undefined;
     /**
      * @param {ErrorCode} code
-     * @param {string} message
+     * @param {string} [message] Default: the code.
      * @param {{ cause?: any }} [options]
      */
-    constructor(code: ErrorCode, message: string, options?: {
+    constructor(code: ErrorCode, message?: string, options?: {
         cause?: any;
     });
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Timers } from './environment.js';
-import type { RequestStore } from './requests.js';
+import type { RequestStore } from './kept-requests.js';
 /**
  * A store whose failures are told once and disturb nobody: it rejects, also when it never answers,
  * and the requests go on without it.

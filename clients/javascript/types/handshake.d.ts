@@ -1,10 +1,27 @@
 /**
  * Refused handshakes.
  *
+ * This module is loaded when a handshake fails. It imports nothing, so that bundlers can load it
+ * alone.
+ *
  * @module
  */
 import type { ErrorMessage } from './wire.js';
+export type Refusal = {
+    answer: ErrorMessage;
+    /**
+     * `token`: another token may be accepted. `final`:
+     * coming back does not change it.
+     */
+    kind: 'token' | 'final' | undefined;
+};
 /** @import { ErrorMessage } from './wire.js' */
+/**
+ * @typedef {object} Refusal
+ * @property {ErrorMessage} answer
+ * @property {'token' | 'final' | undefined} kind `token`: another token may be accepted. `final`:
+ *   coming back does not change it.
+ */
 /**
  * Asks over HTTP why a handshake failed: WebSockets do not tell, so that a refusal looks like a bad
  * line.
@@ -12,7 +29,8 @@ import type { ErrorMessage } from './wire.js';
  * @param {typeof globalThis.fetch} fetch
  * @param {string} address Of the WebSocket.
  * @param {AbortSignal} signal
- * @returns {Promise<ErrorMessage | null>} The refusal of the server; `null` where there is none, or
- *   nobody says so in our form.
+ * @returns {Promise<Refusal | null>} The refusal of the server; `null` where there is none, or
+ *   nobody says so in our form. Rejects where the server is not reached, or this page may not read
+ *   what it says.
  */
-export declare function refusalOf(fetch: typeof globalThis.fetch, address: string, signal: AbortSignal): Promise<ErrorMessage | null>;
+export declare function refusalOf(fetch: typeof globalThis.fetch, address: string, signal: AbortSignal): Promise<Refusal | null>;

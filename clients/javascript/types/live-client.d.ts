@@ -97,22 +97,12 @@ export declare class LiveClient extends Client<LiveMessages> {
      * @override
      * @protected
      */
-    protected place(): string;
-    /**
-     * @override
-     * @protected
-     */
     protected opened(): void;
     /**
      * @override
      * @protected
      */
     protected get expectant(): boolean;
-    /**
-     * @override
-     * @protected
-     */
-    protected released(): void;
     /**
      * @override
      * @protected

@@ -3,27 +3,42 @@
  *
  * @module
  */
-import type { RequestStore, StoredRequest } from './requests.js';
+import { KeptRequests } from './kept-requests.js';
+import type { RequestKeeper } from './client.js';
+import type { RequestStore, StoredRequest } from './kept-requests.js';
+import type { RequestsOptions } from './requests.js';
+/** @import { RequestKeeper } from './client.js' */
+/** @import { RequestStore, StoredRequest } from './kept-requests.js' */
+/** @import { RequestsOptions } from './requests.js' */
 /**
- * Keeps requests in the browser (IndexedDB) until they are answered: what was written without a
- * connection, or just before the page was reloaded, goes out all the same.
+ * Keeps requests until they are answered: what was written without a connection, or just before the
+ * page was reloaded, goes out all the same.
  *
  * Rooms and users can share one: each request goes where it was meant to, and nowhere else.
  *
  * @example
  * const chat = new ChatClient('lobby', token, { outbox: new Outbox('chat') });
  *
+ * @implements {RequestKeeper}
  * @implements {RequestStore}
  */
-export declare class Outbox implements RequestStore {
+export declare class Outbox implements RequestKeeper, RequestStore {
     #private;
     /**
-     * @param {string} name Of the database.
+     * @param {string | RequestStore} store The name of a database in the browser (IndexedDB), or a
+     *   store of your own.
      * @param {{ indexedDB?: IDBFactory }} [options] Default: the platform's own.
      */
-    constructor(name: string, { indexedDB }?: {
+    constructor(store: string | RequestStore, { indexedDB }?: {
         indexedDB?: IDBFactory;
     });
+    /**
+     * The requests of a client, which are kept here; for the client.
+     *
+     * @param {RequestsOptions} options
+     * @returns {KeptRequests}
+     */
+    requests(options: RequestsOptions): KeptRequests;
     /**
      * @returns {Promise<StoredRequest[]>} Oldest first.
      */
@@ -31,16 +46,13 @@ export declare class Outbox implements RequestStore {
     /**
      * Adds a request, or replaces it in its place.
      *
-     * A page that goes before has lost the request, unless it was the only one on its way into an
-     * open database.
-     *
      * @param {StoredRequest} request
-     * @returns {Promise<void>} When it is kept.
+     * @returns {Promise<unknown>} When it is kept.
      */
-    put(request: StoredRequest): Promise<void>;
+    put(request: StoredRequest): Promise<unknown>;
     /**
      * @param {string} id
-     * @returns {Promise<void>}
+     * @returns {Promise<unknown>}
      */
-    remove(id: string): Promise<void>;
+    remove(id: string): Promise<unknown>;
 }

@@ -7,40 +7,19 @@ import { Deadline } from './deadline.js';
 import { ClientError } from './errors.js';
 import type { Timers } from './environment.js';
 import type { WireMessage } from './message.js';
-export type StoredRequest = {
-    id: string;
-    message: object;
-    /**
-     * The address that it is for: server, endpoint and room.
-     */
-    place?: string;
-    /**
-     * The user that it is of, as JSON of the id, if that is known.
-     */
-    user?: string;
-    /**
-     * When it first went out, in milliseconds since 1970.
-     */
-    sentAt?: number;
-};
 export type Scope = {
-    place: string | undefined;
-    user: string | undefined;
+    /**
+     * The address: server, endpoint and room.
+     */
+    place?: string | undefined;
+    /**
+     * JSON of the user's id, if that is known.
+     */
+    user?: string | undefined;
     /**
      * Where the token comes from, which tells users apart before they are known.
      */
     source?: unknown;
-};
-export type RequestStore = {
-    /**
-     * Those that are there, oldest first.
-     */
-    load: () => Promise<StoredRequest[]>;
-    /**
-     * Adds or replaces one.
-     */
-    put: (request: StoredRequest) => Promise<unknown>;
-    remove: (id: string) => Promise<unknown>;
 };
 export type RequestOptions = {
     /**
@@ -55,8 +34,8 @@ export type RequestOptions = {
      */
     repeat?: boolean;
 };
-export type Pending = {
-    stored: StoredRequest;
+export type OwnPending = {
+    id: string;
     /**
      * As it goes out.
      */
@@ -64,25 +43,25 @@ export type Pending = {
     resolve: (reply: WireMessage) => void;
     reject: (error: ClientError) => void;
     expiry: Deadline;
-    store: RequestStore | null;
     repeat: boolean;
-    /**
-     * Where the token came from when the request was made.
-     */
-    source?: unknown;
     /**
      * Whether it is of an earlier page.
      */
-    restored: boolean;
+    restored?: boolean;
     /**
      * The connection on which it last went out.
      */
     sentOn?: number;
     /**
-     * When it first went out, by the time that only rises.
+     * When it first went out, in milliseconds since 1970.
      */
     sentAt?: number;
+    /**
+     * When it first went out, by the time that only rises.
+     */
+    since?: number;
 };
+export type Pending = OwnPending & Scope;
 export type RequestsOptions = {
     send: (text: string) => boolean;
     /**
@@ -101,12 +80,7 @@ export type RequestsOptions = {
     limit: number;
     timeoutMs: number;
     /**
-     * How long the server remembers answers.
-     */
-    windowMs: number;
-    store: RequestStore | null;
-    /**
-     *   Told each request that was in the store.
+     *   Told each request of an earlier page.
      */
     restored: (request: {
         id: string;
@@ -116,7 +90,7 @@ export type RequestsOptions = {
     /**
      * Told the first failure of the store.
      */
-    storeFailed: (cause: unknown) => void;
+    failed: (cause: unknown) => void;
     /**
      * Only the server knows who this is, and is to be asked.
      */
@@ -125,30 +99,12 @@ export type RequestsOptions = {
 /** @import { Timers } from './environment.js' */
 /** @import { WireMessage } from './message.js' */
 /**
- * A request as it is kept, also across a reload of the page.
- *
- * @typedef {object} StoredRequest
- * @property {string} id
- * @property {object} message
- * @property {string} [place] The address that it is for: server, endpoint and room.
- * @property {string} [user] The user that it is of, as JSON of the id, if that is known.
- * @property {number} [sentAt] When it first went out, in milliseconds since 1970.
- */
-/**
  * The place that requests go to, and their user.
  *
  * @typedef {object} Scope
- * @property {string | undefined} place
- * @property {string | undefined} user
+ * @property {string | undefined} [place] The address: server, endpoint and room.
+ * @property {string | undefined} [user] JSON of the user's id, if that is known.
  * @property {unknown} [source] Where the token comes from, which tells users apart before they are known.
- */
-/**
- * A place where requests outlive the page. `Outbox` is one.
- *
- * @typedef {object} RequestStore
- * @property {() => Promise<StoredRequest[]>} load Those that are there, oldest first.
- * @property {(request: StoredRequest) => Promise<unknown>} put Adds or replaces one.
- * @property {(id: string) => Promise<unknown>} remove
  */
 /**
  * @typedef {object} RequestOptions
@@ -159,19 +115,19 @@ export type RequestsOptions = {
  *   lost before the answer comes.
  */
 /**
- * @typedef {object} Pending
- * @property {StoredRequest} stored
+ * @typedef {object} OwnPending
+ * @property {string} id
  * @property {string} text As it goes out.
  * @property {(reply: WireMessage) => void} resolve
  * @property {(error: ClientError) => void} reject
  * @property {Deadline} expiry
- * @property {RequestStore | null} store
  * @property {boolean} repeat
- * @property {unknown} [source] Where the token came from when the request was made.
- * @property {boolean} restored Whether it is of an earlier page.
+ * @property {boolean} [restored] Whether it is of an earlier page.
  * @property {number} [sentOn] The connection on which it last went out.
- * @property {number} [sentAt] When it first went out, by the time that only rises.
+ * @property {number} [sentAt] When it first went out, in milliseconds since 1970.
+ * @property {number} [since] When it first went out, by the time that only rises.
  */
+/** @typedef {OwnPending & Scope} Pending */
 /**
  * @typedef {object} RequestsOptions
  * @property {(text: string) => boolean} send
@@ -181,11 +137,9 @@ export type RequestsOptions = {
  * @property {() => number} date
  * @property {number} limit How many may wait for their answers.
  * @property {number} timeoutMs
- * @property {number} windowMs How long the server remembers answers.
- * @property {RequestStore | null} store
  * @property {(request: { id: string, message: object, reply: Promise<WireMessage> }) => void} restored
- *   Told each request that was in the store.
- * @property {(cause: unknown) => void} storeFailed Told the first failure of the store.
+ *   Told each request of an earlier page.
+ * @property {(cause: unknown) => void} failed Told the first failure of the store.
  * @property {() => void} unidentified Only the server knows who this is, and is to be asked.
  */
 /**
@@ -197,13 +151,32 @@ export type RequestsOptions = {
  */
 export declare class Requests {
     #private;
+    /**
+     * True if the server answers by `id`; `null` until it has shown either.
+     *
+     * @type {boolean | null}
+     */
+    supported: boolean | null;
+    /** The scope of the present attempt or connection. @type {Scope} */
+    scope: Scope;
+    /** How long after it first went out a request may be repeated, in milliseconds. */
+    windowMs: number;
+    /** True while nothing may go out: what is being read is older. */
+    reading: boolean;
+    /**
+     * @protected
+     * @type {Map<string, Pending>}
+     */
+    protected pending: Map<string, Pending>;
+    /**
+     * @protected
+     * @readonly
+     */
+    protected readonly options: RequestsOptions;
     /** @param {RequestsOptions} options */
     constructor(options: RequestsOptions);
-    /** @returns {Scope} Where the present attempt or connection leads. */
-    get scope(): Scope;
     /** True while the server is to tell who this is, before anything goes out. */
     get held(): boolean;
-    get supported(): boolean | null;
     /** True while an answer is due. */
     get waiting(): boolean;
     /** A name for a message that no other has. */
@@ -216,8 +189,27 @@ export declare class Requests {
      */
     add(message: object, scope: Scope, { timeoutMs, repeat }?: RequestOptions): Promise<WireMessage>;
     /**
-     * An attempt to connect begins. What waits for another place or user is given up; what is in the
-     * store for this one goes out before everything else.
+     * Keeps a request for the next page, or keeps it up to date.
+     *
+     * @protected
+     * @param {Pending} _pending
+     */
+    protected keep(_pending: Pending): void;
+    /**
+     * Forgets a request that is over.
+     *
+     * @protected
+     * @param {Pending} _pending
+     */
+    protected forget(_pending: Pending): void;
+    /**
+     * The present scope is known better.
+     *
+     * @protected
+     */
+    protected entered(): void;
+    /**
+     * An attempt to connect begins. What waits for another place or user is given up.
      *
      * @param {Scope} scope `user` is absent where only the server knows.
      */
@@ -228,15 +220,17 @@ export declare class Requests {
      * @param {string} [user]
      */
     identify(user?: string): void;
+    /**
+     * Tells whether a request is for another place or of another user, as far as they are known.
+     *
+     * @protected
+     * @param {Pending} pending
+     */
+    protected isForeign({ place, user, source, restored }: Pending): boolean;
     /** There is a connection: everything goes out that has no answer yet. */
     opened(): void;
-    /**
-     * The server has told for how long it remembers answers.
-     *
-     * @param {unknown} ms
-     * @param {number} [wantedMs] What the application wants.
-     */
-    remembers(ms: unknown, wantedMs?: number): void;
+    /** Sends what was not sent on this connection. */
+    flush(): void;
     /** The limit of the server is known better: what is larger is not sent, or not again. */
     refuseTooLarge(): void;
     /** Some were dropped on the way: what has no answer goes out again, on the same connection. */
@@ -257,8 +251,28 @@ export declare class Requests {
      * @param {boolean} supported
      */
     support(supported: boolean): void;
-    /**
-     * Gives up on all of them. What is in the store stays there, to be read anew.
-     */
+    /** Gives up on all of them. */
     end(): void;
+    /**
+     * Rejects those that `test` picks.
+     *
+     * @protected
+     * @param {(pending: Pending) => ClientError} error
+     * @param {(pending: Pending) => unknown} [test]
+     */
+    protected drop(error: (pending: Pending) => ClientError, test?: (pending: Pending) => unknown): void;
+    /**
+     * @protected
+     * @param {any} id
+     */
+    protected settle(id: any): Pending | null;
 }
+/**
+ * @param {string} id
+ * @param {object} message
+ * @returns {string}
+ * @throws {ClientError} `invalid-message`
+ */
+export declare function requestText(id: string, message: object): string;
+/** @param {Pending} pending */
+export declare function unsent(pending: Pending): ClientError;

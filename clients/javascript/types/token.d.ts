@@ -30,10 +30,10 @@ export declare function lifetimeOf(token: MaybeToken): number;
 /**
  * The user that a JSON Web Token names.
  *
- * @param {MaybeToken} token
+ * @param {TokenSource} token
  * @returns {string | undefined} As `userKey` makes it; none for a token that does not tell.
  */
-export declare function userOf(token: MaybeToken): string | undefined;
+export declare function userOf(token: TokenSource): string | undefined;
 /**
  * A name for a user's id that tells the number 1 from the text "1".
  *

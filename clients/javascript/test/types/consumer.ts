@@ -80,8 +80,9 @@ async function read(): Promise<void> {
   }
 }
 
-const store: RequestStore = new Outbox('of ada');
-const patient = new LiveClient(async () => 'jwt', { outbox: store, requestTimeoutMs: 5_000 });
+const store: RequestStore = { load: async () => [], put: async () => {}, remove: async () => {} };
+const outbox = globalThis.indexedDB ? new Outbox('of ada') : new Outbox(store);
+const patient = new LiveClient(async () => 'jwt', { outbox, requestTimeoutMs: 5_000 });
 const reply: Promise<unknown> = patient.request({ type: 'x' }, { timeoutMs: 1, repeat: false });
 patient.on('restored', ({ id, message, reply }) => [id, message.text, reply.then()]);
 const presence = new Presence(live, 'posts');

@@ -1,0 +1,147 @@
+/**
+ * Requests that are kept in a store.
+ *
+ * @module
+ */
+
+import { Deadline } from './deadline.js';
+import { guardedStore } from './guarded-store.js';
+import { requestText, Requests, unsent } from './requests.js';
+
+/** @import { WireMessage } from './message.js' */
+/** @import { Pending, RequestsOptions, Scope } from './requests.js' */
+
+/**
+ * A request as it is kept, also across a reload of the page.
+ *
+ * @typedef {object} StoredRequest
+ * @property {string} id
+ * @property {object} message
+ * @property {string} [place] The address that it is for: server, endpoint and room.
+ * @property {string} [user] The user that it is of, as JSON of the id, if that is known.
+ * @property {number} [sentAt] When it first went out, in milliseconds since 1970.
+ */
+
+/**
+ * A place where requests outlive the page.
+ *
+ * @typedef {object} RequestStore
+ * @property {() => Promise<StoredRequest[]>} load Those that are there, oldest first.
+ * @property {(request: StoredRequest) => Promise<unknown>} put Adds or replaces one.
+ * @property {(id: string) => Promise<unknown>} remove
+ */
+
+/**
+ * Requests that outlive the page in a store. What is there for the present place and user goes out
+ * before everything else.
+ */
+export class KeptRequests extends Requests {
+  #store;
+  /** The scope for which the store was last read. @type {Scope | null} */
+  #read = null;
+
+  /**
+   * @param {RequestStore} store
+   * @param {RequestsOptions} options
+   */
+  constructor(store, options) {
+    super(options);
+    this.#store = guardedStore(store, options);
+  }
+
+  /**
+   * @override
+   * @protected
+   * @param {Pending} pending
+   */
+  keep({ id, text, place, user, sentAt, repeat }) {
+    if (!repeat) return;
+    const { id: _, ...message } = JSON.parse(text);
+    // Without what is not known, as a store may not be able to keep it.
+    const stored = JSON.parse(JSON.stringify({ id, message, place, user, sentAt }));
+    // What a store does not know to have gone out, it must not have: it would be repeated as new.
+    this.#store.put(stored).catch(() => this.#store.remove(id).catch(ignore));
+  }
+
+  /**
+   * @override
+   * @protected
+   * @param {Pending} pending
+   */
+  forget({ id, repeat }) {
+    // After the end, it stays there, to be read anew.
+    if (repeat && this.#read) this.#store.remove(id).catch(ignore);
+  }
+
+  /** @override */
+  end() {
+    this.#read = null;
+    this.reading = false;
+    super.end();
+  }
+
+  /**
+   * Reads the store, if it was not read yet for this place and user.
+   *
+   * @override
+   * @protected
+   */
+  entered() {
+    const { scope } = this;
+    if (this.#read && this.#read.place === scope.place && this.#read.user === scope.user) return;
+    this.#read = scope;
+    this.reading = true;
+    void (async () => {
+      // Without the store, what is in memory goes on.
+      const loaded = await this.#store.load().catch(() => []);
+      if (scope !== this.#read) return;
+      this.#restore(loaded);
+      this.reading = false;
+      if (this.held) this.options.unidentified();
+      this.flush();
+    })();
+  }
+
+  /** @param {StoredRequest[]} loaded */
+  #restore(loaded) {
+    const { place, user } = this.scope;
+    const younger = new Map(this.pending);
+    this.pending.clear();
+    const restored = loaded
+      .filter((stored) => {
+        if (younger.has(stored.id)) return false;
+        // What an older client kept is for nobody knows which place: it is handed back.
+        if (stored.place === undefined) return true;
+        return stored.place === place && (stored.user === undefined || stored.user === user);
+      })
+      .map((stored) => this.#adopt(stored));
+    for (const [id, pending] of younger) this.pending.set(id, pending);
+    for (const request of restored) this.options.restored(request);
+  }
+
+  /** @param {StoredRequest} stored */
+  #adopt({ message, ...stored }) {
+    const { id, sentAt } = stored;
+    const { now, date, timers } = this.options;
+    /** @type {Promise<WireMessage>} */
+    const reply = new Promise((resolve, reject) => {
+      // If it went out in the future, the clock was set, and nobody knows how long ago that was.
+      const since = sentAt !== undefined && date() < sentAt ? -Infinity : now();
+      const expiry = new Deadline(timers);
+      const pending = { ...stored, text: '', since, expiry, repeat: true, restored: true, resolve, reject };
+      this.pending.set(id, pending);
+      try {
+        pending.text = requestText(id, message);
+      } catch (error) {
+        this.settle(id)?.reject(/** @type {any} */ (error));
+      }
+      if (stored.place === undefined || this.isForeign(pending)) this.settle(id)?.reject(unsent(pending));
+    });
+    // The application need not listen; it is told by the event.
+    reply.catch(ignore);
+    return { id, message, reply };
+  }
+}
+
+/** A store that fails makes a request forgettable, not impossible. */
+function ignore() {}
