@@ -42,6 +42,8 @@ test('whoever joins gets the history first, and the others hear of it', async ()
     type: 'room-history',
     messages: [],
     users: [user('ada'), user('bob')],
+    userCount: 2,
+    usersVersion: 2,
     ...position,
   });
   const joined = { type: 'user-joined', user: user('bob'), userCount: 2 };

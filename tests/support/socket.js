@@ -146,12 +146,13 @@ export function timeless({ timestamp, ...rest }) {
 }
 
 /**
- * Takes the position in a stream out of an answer after checking its form, so that the rest can be
+ * Takes the position in a stream out of an answer after checking its form, and the counts that the guide
+ * does not have, so that the rest can be
  * compared as a whole.
  *
  * @param {Record<string, unknown>} message
  */
-export function positioned({ epoch, offset, ...rest }) {
+export function positioned({ epoch, offset, userCount, usersVersion, ...rest }) {
   assert.equal(typeof epoch, 'string');
   assert.notEqual(epoch, '');
   assert.ok(Number.isSafeInteger(offset) && Number(offset) >= 0, `${offset} is no offset`);

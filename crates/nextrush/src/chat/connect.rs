@@ -8,11 +8,12 @@ use std::sync::Arc;
 use nextrush_protocol::CloseCode;
 
 use super::ChatServer;
-use super::member::Member;
+use super::member::{Member, Unjoined};
 use crate::message::request::Request;
 use crate::message::{ErrorCode, ErrorMessage, Message, User};
 use crate::socket::Socket;
 use crate::socket::join::JoinError;
+use crate::socket::rate_limit::Exceeded;
 use crate::socket::room_name::RoomName;
 use crate::topic::{Since, SubscribeError};
 
@@ -90,8 +91,7 @@ impl<'a> Connect<'a> {
             .dialect()
             .allow_join(&user.id, topic.local_subscribers());
         if let Err(exceeded) = allowed {
-            socket.send(exceeded.to_message());
-            return socket.close(CloseCode::TRY_AGAIN_LATER, "Rate limit exceeded");
+            return send_away(socket, exceeded);
         }
         let profile = (chat.0.dialect().show_user)(socket, &user);
         let member = Arc::new(Member {
@@ -101,7 +101,8 @@ impl<'a> Connect<'a> {
         });
         match member.join(socket, since.as_ref()).await {
             Ok(()) => {}
-            Err(SubscribeError::Join(JoinError::Closed)) => return,
+            Err(Unjoined::Subscribe(SubscribeError::Join(JoinError::Closed))) => return,
+            Err(Unjoined::Exceeded(exceeded)) => return send_away(socket, exceeded),
             Err(error) => {
                 tracing::error!(%error, %room, "cannot join a chat room");
                 let error = ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable");
@@ -115,6 +116,11 @@ impl<'a> Connect<'a> {
             }
         });
     }
+}
+
+fn send_away(socket: &Socket, exceeded: Exceeded) {
+    socket.send(exceeded.to_message());
+    socket.close(CloseCode::TRY_AGAIN_LATER, "Rate limit exceeded");
 }
 
 impl<'a> IntoFuture for Connect<'a> {

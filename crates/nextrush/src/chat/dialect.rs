@@ -1,12 +1,16 @@
 //! The dialect of chat rooms.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use nextrush_broker::{Position, Publication, Retention};
+use nextrush_engine::ConnectionId;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::messages::{ChatMessage, Event, messages};
+use super::users::Users;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, UserId};
 use crate::socket::keyed_limit::KeyedLimit;
 use crate::socket::rate_limit::{Exceeded, TokenBucket};
@@ -18,24 +22,50 @@ use crate::topic::{
 pub(super) struct Chat {
     pub(super) kept: usize,
     pub(super) sent: usize,
+    pub(super) listed: usize,
     pub(super) text_bytes: usize,
     pub(super) show_user: ShowUser,
     pub(super) slow_readers: SlowReaderPolicy,
-    /// The work that each user makes by joins and private messages, in deliveries of up to 1 KiB.
+    /// The work that each user makes by joins, private messages and questions, in deliveries of
+    /// up to 1 KiB.
     pub(super) work: KeyedLimit<UserId, TokenBucket>,
+    /// The sockets that keep the list of members themselves.
+    pub(super) keepers: Mutex<HashSet<ConnectionId>>,
 }
 
 /// The work of a user in a second.
 const WORK: u32 = 10_000;
 /// The work of a user at once.
 const WORK_AT_ONCE: u32 = 50_000;
-/// The least work of a join, which reads the history.
-const JOIN: usize = 20;
+/// The least work of a join or question: the history or the members are read.
+const READ: usize = 20;
+/// The profiles of about 1 KiB.
+const PROFILES: usize = 16;
 
 impl Chat {
     /// Counts a join to a room with so many sockets, each of which is told.
     pub(super) fn allow_join(&self, user: &UserId, sockets: usize) -> Result<(), Exceeded> {
-        self.allow(user, sockets.max(JOIN))
+        self.allow(user, sockets.max(READ))
+    }
+
+    /// Counts a question, before it is known what the answer is.
+    pub(super) fn allow_question(&self, user: &UserId) -> Result<(), Exceeded> {
+        self.allow(user, READ)
+    }
+
+    /// Counts messages of the history that are sent to one socket.
+    pub(super) fn allow_history(
+        &self,
+        user: &UserId,
+        messages: &[Arc<Publication>],
+    ) -> Result<(), Exceeded> {
+        let bytes: usize = messages.iter().map(|message| message.data.len()).sum();
+        self.allow(user, bytes / 1024)
+    }
+
+    /// Counts a list of so many users.
+    pub(super) fn allow_list(&self, user: &UserId, users: usize) -> Result<(), Exceeded> {
+        self.allow(user, READ.max(users / PROFILES))
     }
 
     /// Counts a private message to a user with so many sockets.
@@ -50,7 +80,7 @@ impl Chat {
 
     fn allow(&self, user: &UserId, work: usize) -> Result<(), Exceeded> {
         let work = u32::try_from(work).unwrap_or(u32::MAX);
-        self.work.take(user, work, Instant::now())
+        self.work.take(user, work, Instant::now().into_std())
     }
 }
 
@@ -59,10 +89,12 @@ impl Default for Chat {
         Self {
             kept: 100,
             sent: 50,
+            listed: 1_000,
             text_bytes: usize::MAX,
             show_user: Arc::new(|_, user| user.into()),
             slow_readers: SlowReaderPolicy::new(SlowReaders::Heal),
             work: KeyedLimit::new(TokenBucket::new(WORK, WORK_AT_ONCE)),
+            keepers: Mutex::default(),
         }
     }
 }
@@ -97,9 +129,14 @@ impl Dialect for Chat {
             None => Ok(()),
             Some(_) => Err(Unrecovered::History),
         };
+        let keeps = |subscriber| self.keepers.lock().contains(&subscriber);
+        let users = match behind.subscriber {
+            Some(subscriber) if keeps(subscriber) => Users::counted(room, behind.is_last),
+            _ => Users::listed(room, self.listed),
+        };
         let history = Event::RoomHistory {
             messages: messages(behind.position.epoch, behind.publications),
-            users: &room.local_members(),
+            users,
             position: behind.position,
             recovered: Some(recovered).into(),
         };
@@ -107,6 +144,7 @@ impl Dialect for Chat {
     }
 
     fn left(&self, room: &Locked<'_>, leaver: &Leaver<'_>) {
+        self.keepers.lock().remove(&leaver.socket.id());
         if let Some(user) = &leaver.profile {
             room.announce(Event::UserLeft {
                 user,
@@ -121,6 +159,7 @@ impl fmt::Debug for Chat {
         f.debug_struct("Chat")
             .field("kept", &self.kept)
             .field("sent", &self.sent)
+            .field("listed", &self.listed)
             .field("text_bytes", &self.text_bytes)
             .finish_non_exhaustive()
     }

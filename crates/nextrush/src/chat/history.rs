@@ -1,9 +1,9 @@
 //! Going back in a room: messages older than those that a member has.
 
-use nextrush_broker::{BrokerError, Epoch, HistoryQuery};
+use nextrush_broker::{Epoch, HistoryQuery};
 use serde::{Deserialize, Serialize};
 
-use super::member::Member;
+use super::member::{Member, Unread};
 use super::messages::{ChatMessage, messages};
 use crate::message::Outgoing;
 use crate::message::request::{Answer, CommandId};
@@ -36,15 +36,17 @@ impl Member {
         &self,
         older: Older,
         id: Option<&CommandId>,
-    ) -> Result<Outgoing, BrokerError> {
+    ) -> Result<Outgoing, Unread> {
         // All that is kept: the query of the broker goes forward from an offset, and where
         // the history begins is known by reading it alone.
         let chat = self.topic.topics().dialect();
+        chat.allow_question(&self.user.id)?;
         let history = self.topic.history(HistoryQuery::Latest(chat.kept)).await?;
         let kept = &history.publications;
         let end = kept.partition_point(|publication| publication.offset < older.before);
         let limit = older.limit.unwrap_or(chat.sent);
         let page = newest_within(&kept[..end], limit, Since::MAX_BYTES);
+        chat.allow_history(&self.user.id, page)?;
         let epoch = history.position.epoch;
         let page = Page {
             messages: messages(epoch, page),

@@ -3,11 +3,32 @@
 use nextrush_broker::{BrokerError, CommandKey, HistoryQuery, Position};
 
 use super::dialect::Chat;
-use super::messages::{Command, Event, Post, messages};
+use super::messages::{Command, Event, Hello, Post, messages};
+use super::users::Users;
 use crate::message::request::{Answer, CommandId, Request};
 use crate::message::{ErrorCode, ErrorMessage, Timestamp, User, UserId};
 use crate::socket::Socket;
+use crate::socket::hello::hello;
+use crate::socket::rate_limit::Exceeded;
 use crate::topic::{Profile, PublishError, Since, SubscribeError, Topic, newest_within};
+
+/// The reason why a socket cannot join.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unjoined {
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
+}
+
+/// The reason why older messages cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unread {
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
 
 /// A socket in a room.
 pub(super) struct Member {
@@ -22,15 +43,16 @@ impl Member {
         &self,
         socket: &Socket,
         since: Option<&Since>,
-    ) -> Result<(), SubscribeError> {
+    ) -> Result<(), Unjoined> {
         let chat = self.topic.topics().dialect();
         // All that is kept, as the last messages are sent where recovery fails.
         let query = HistoryQuery::Latest(since.map_or(chat.sent, |_| chat.kept));
         let wish = self.topic.wish(socket).await?;
-        let history = self.topic.history(query).await?;
-        let mut entry = wish.admit(&history)?;
-        entry.seat(&self.user.id, self.profile.clone());
-        let users = entry.topic().local_members();
+        let history = self
+            .topic
+            .history(query)
+            .await
+            .map_err(SubscribeError::from)?;
         let missed = since.map(|since| since.missed(&history));
         let publications = match missed {
             Some(Ok(missed)) => missed,
@@ -38,15 +60,18 @@ impl Member {
                 newest_within(&history.publications, chat.sent, Since::MAX_BYTES)
             }
         };
+        chat.allow_history(&self.user.id, publications)?;
+        let mut entry = wish.admit(&history)?;
+        entry.seat(&self.user.id, self.profile.clone());
         entry.send(Event::RoomHistory {
             messages: messages(history.position.epoch, publications),
-            users: &users,
+            users: Users::listed(&entry.topic(), chat.listed),
             position: history.position,
             recovered: missed.map(|missed| missed.map(drop)).into(),
         });
         entry.announce(Event::UserJoined {
             user: &self.profile,
-            user_count: users.len(),
+            user_count: entry.topic().local_member_count(),
         });
         entry.go_live(&[]);
         Ok(())
@@ -114,8 +139,25 @@ impl Member {
             }
             Command::History(older) => match self.look_back(older, id).await {
                 Ok(answer) => socket.send(answer),
-                Err(error) => refuse(self.unavailable(&error)),
+                Err(Unread::Exceeded(exceeded)) => refuse(exceeded.to_message()),
+                Err(Unread::Broker(error)) => refuse(self.unavailable(&error)),
             },
+            Command::Members(after) => {
+                if let Err(exceeded) = self.send_members(socket, after, id) {
+                    refuse(exceeded.to_message());
+                }
+            }
+            Command::Hello(Hello { keeps_users }) => {
+                if keeps_users {
+                    // Within the room's lock, so that it is not noted behind its leave.
+                    self.topic.locked(|_| {
+                        if self.topic.is_subscribed(socket) {
+                            topics.dialect().keepers.lock().insert(socket.id());
+                        }
+                    });
+                }
+                socket.send(Answer::new(hello(socket, &self.profile), id));
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use nextrush_broker::{Epoch, Position, Publication};
 use serde::{Deserialize, Serialize};
 
 use super::history::Older;
+use super::users::{After, Users};
 use crate::message::{GivenUserId, Outgoing, Timestamp, UserId};
 use crate::topic::{Profile, Recovered};
 
@@ -29,6 +30,17 @@ pub(super) enum Command {
         text: String,
     },
     History(Older),
+    Members(After),
+    Hello(Hello),
+}
+
+/// A question about the connection, by a client that may keep the list of members itself.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Hello {
+    /// The client follows who joins and leaves, and needs no list with what it missed.
+    #[serde(default)]
+    pub(super) keeps_users: bool,
 }
 
 /// A message to a client.
@@ -41,7 +53,8 @@ pub(super) enum Command {
 pub(super) enum Event<'a> {
     RoomHistory {
         messages: Vec<ChatMessage<'a>>,
-        users: &'a [Profile],
+        #[serde(flatten)]
+        users: Users,
         /// Its offset is the top: the next message has one more.
         #[serde(flatten)]
         position: Position,

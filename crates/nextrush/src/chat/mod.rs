@@ -8,6 +8,7 @@ mod dialect;
 mod history;
 mod member;
 mod messages;
+mod users;
 
 pub use self::connect::Connect;
 use self::dialect::Chat;
@@ -20,6 +21,9 @@ use crate::topic::{Profile, SlowReaderCounts, Topics, show_user};
 /// A chat with rooms: members, a history of 100 messages per room of which the
 /// last 50 are sent to whoever joins (fewer if they are longer than 512 KiB together),
 /// typing announcements, and private messages to all sockets of a user.
+///
+/// What a user makes the chat send, by joins, private messages and questions, is bounded: 10,000
+/// deliveries of up to 1 KiB a second, and 50,000 at once, over all of the user's sockets.
 ///
 /// A cheap handle; clones are the same chat. See `examples/live_chat.rs`.
 ///
@@ -140,6 +144,15 @@ impl ChatBuilder {
     pub fn sent(self, messages: usize) -> Self {
         Self(Chat {
             sent: messages,
+            ..self.0
+        })
+    }
+
+    /// Sets the number of members that somebody who joins is told of at once; the rest is asked
+    /// for in pages of as many users. Default: 1,000.
+    pub fn listed(self, members: usize) -> Self {
+        Self(Chat {
+            listed: members,
             ..self.0
         })
     }

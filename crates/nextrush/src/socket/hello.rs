@@ -23,7 +23,7 @@ enum Question {
     rename_all = "kebab-case",
     rename_all_fields = "camelCase"
 )]
-enum Event<'a, U> {
+pub(crate) enum Event<'a, U> {
     Hello {
         /// The client's user as others see it; `null` where there is none.
         user: &'a U,
@@ -68,20 +68,23 @@ impl<T: DeserializeOwned> Request<T> {
 impl Question {
     fn answer<'a, U: Serialize>(&self, socket: &Socket, user: &'a U) -> Event<'a, U> {
         match self {
-            Self::Hello => {
-                let options = socket.connection().options();
-                let interval = options.heartbeat.map(|heartbeat| heartbeat.interval);
-                Event::Hello {
-                    user,
-                    max_message_bytes: options.limits.message,
-                    ping_interval_ms: interval.map(whole_ms),
-                    window_ms: whole_ms(REPEAT_WINDOW),
-                    version: env!("CARGO_PKG_VERSION"),
-                    time: Timestamp::now(),
-                }
-            }
+            Self::Hello => hello(socket, user),
             Self::Ping => Event::Pong,
         }
+    }
+}
+
+/// The answer to `hello`.
+pub(crate) fn hello<'a, U>(socket: &Socket, user: &'a U) -> Event<'a, U> {
+    let options = socket.connection().options();
+    let interval = options.heartbeat.map(|heartbeat| heartbeat.interval);
+    Event::Hello {
+        user,
+        max_message_bytes: options.limits.message,
+        ping_interval_ms: interval.map(whole_ms),
+        window_ms: whole_ms(REPEAT_WINDOW),
+        version: env!("CARGO_PKG_VERSION"),
+        time: Timestamp::now(),
     }
 }
 

@@ -8,7 +8,7 @@ pub(crate) mod drain;
 mod events;
 pub(crate) mod handle;
 pub(crate) mod handler;
-mod hello;
+pub(crate) mod hello;
 pub(crate) mod identity;
 pub(crate) mod join;
 mod kept;

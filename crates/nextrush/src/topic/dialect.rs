@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use nextrush_broker::{Epoch, Position, Publication, Retention};
-use nextrush_engine::CloseReason;
+use nextrush_engine::{CloseReason, ConnectionId};
 
 use super::locked::Locked;
 use super::members::Profile;
@@ -194,6 +194,8 @@ pub struct CatchUp<'a> {
     /// `true` if it gets what is published from now on. Volatile messages to the topic's
     /// subscribers have passed it by meanwhile.
     pub is_last: bool,
+    /// The subscriber; `None` where it is all of them.
+    pub subscriber: Option<ConnectionId>,
 }
 
 impl CatchUp<'_> {
@@ -207,6 +209,7 @@ impl CatchUp<'_> {
                 offset: *offsets.end(),
             },
             is_last: true,
+            subscriber: None,
         }
     }
 
@@ -217,6 +220,15 @@ impl CatchUp<'_> {
             publications: &[],
             position,
             is_last: true,
+            subscriber: None,
+        }
+    }
+
+    /// The same for one subscriber.
+    pub(super) fn of(self, subscriber: ConnectionId) -> Self {
+        Self {
+            subscriber: Some(subscriber),
+            ..self
         }
     }
 

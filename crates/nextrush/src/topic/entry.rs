@@ -173,7 +173,7 @@ impl<D: Dialect> Entry<'_, D> {
     /// Makes the socket a [member](Locked::local_members) whom others see, and from when it goes
     /// live a socket of this [user](super::Topics::user) in the topic's family, until it leaves.
     pub fn seat(&mut self, user: &UserId, profile: Profile) {
-        self.state.members.insert(self.socket.id(), profile);
+        self.state.members.seat(self.socket.id(), profile);
         self.user = Some(user.clone());
     }
 

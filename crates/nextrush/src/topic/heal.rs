@@ -127,8 +127,9 @@ impl Subscriber<'_> {
                 offset: last,
             },
             is_last,
+            subscriber: None,
         };
-        let mut frames = self.frames(&state, &behind);
+        let mut frames = self.frames(&state, behind);
         if is_last {
             counters.sent_later(held.len());
             counters.recovered();
@@ -164,7 +165,7 @@ impl Subscriber<'_> {
         }
         let offset = state.delivered;
         let behind = CatchUp::nothing(Position { epoch, offset });
-        frames.extend(self.frames(&state, &behind));
+        frames.extend(self.frames(&state, behind));
         counters.recovered();
         self.lag.fill(frames);
     }
@@ -182,7 +183,7 @@ impl Subscriber<'_> {
         let counters = &self.local.policy.counters;
         counters.missed(state.delivered + 1 - self.lag.first());
         counters.recovered();
-        let frames = self.frames(&state, &CatchUp::lost(current.epoch, &lost));
+        let frames = self.frames(&state, CatchUp::lost(current.epoch, &lost));
         self.lag.fill(frames);
     }
 
@@ -191,7 +192,7 @@ impl Subscriber<'_> {
         let counters = &self.local.policy.counters;
         counters.missed(offset);
         counters.recovered();
-        let frames = self.frames(state, &CatchUp::lost(epoch, &(1..=offset)));
+        let frames = self.frames(state, CatchUp::lost(epoch, &(1..=offset)));
         self.lag.fill(frames);
     }
 
@@ -200,9 +201,10 @@ impl Subscriber<'_> {
         PART.min(self.lag.capacity() / 2)
     }
 
-    fn frames(&self, state: &MutexGuard<'_, State>, behind: &CatchUp<'_>) -> Vec<Frame> {
+    fn frames(&self, state: &MutexGuard<'_, State>, behind: CatchUp<'_>) -> Vec<Frame> {
+        let behind = behind.of(self.lag.connection().id());
         self.dialect
-            .catch_up(&self.local.locked(state), behind)
+            .catch_up(&self.local.locked(state), &behind)
             .into_iter()
             .map(Outgoing::into_frame)
             .collect()

@@ -7,11 +7,10 @@ use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use indexmap::IndexMap;
 use nextrush_broker::{
     Broker, BrokerError, Epoch, Position, Publication, Publish, Published, Sink, TopicName,
 };
-use nextrush_engine::{CloseReason, ConnectionId, Engine, Room};
+use nextrush_engine::{CloseReason, Engine, Room};
 use nextrush_protocol::Frame;
 use parking_lot::{Mutex, MutexGuard};
 
@@ -19,9 +18,9 @@ use super::dialect::{CatchUp, Dialect, Leaver};
 use super::encoded::Encoded;
 use super::heal::{PART, Stream};
 use super::locked::Locked;
-use super::members::Profile;
 use super::name::own_name;
 use super::newest::{Newest, key_of};
+use super::seats::Seats;
 use super::slow_readers::{SlowReaderPolicy, SlowReaders};
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
@@ -105,7 +104,7 @@ impl LocalTopics {
                 socket.connection().leave(&local.room);
                 let leaver = Leaver {
                     socket,
-                    profile: state.members.shift_remove(&socket.id()),
+                    profile: state.members.unseat(socket.id()),
                     closed,
                 };
                 dialect.left(&local.locked(&state), &leaver);
@@ -370,8 +369,8 @@ pub(super) struct State {
     pub(super) delivered: u64,
     /// The newest publications, of topics whose slow readers get no other.
     pub(super) newest: Newest,
-    /// The profiles of the subscribers that were seated, in the order in which they came.
-    pub(super) members: IndexMap<ConnectionId, Profile>,
+    /// The subscribers that were seated.
+    pub(super) members: Seats,
 }
 
 impl State {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nextrush_broker::{Epoch, Position, Publication};
 
 use super::local::{LocalTopic, State};
-use super::members::Profile;
+use super::members::{Profile, UsersPage};
 use crate::message::Outgoing;
 use crate::socket::Socket;
 
@@ -40,10 +40,40 @@ impl<'a> Locked<'a> {
         self.local.room.publish_except(frame, &[except.id()]);
     }
 
+    /// Sends one subscriber a message behind all that was announced and published before.
+    pub fn tell(&self, socket: &Socket, message: impl Into<Outgoing>) {
+        let frames = vec![message.into().into_frame()];
+        self.local.room.give(socket.connection(), frames, None);
+    }
+
     /// The members that were [seated](super::Entry::seat), in the order in which they came.
     #[must_use]
     pub fn local_members(&self) -> Vec<Profile> {
-        self.state.members.values().cloned().collect()
+        self.first_local_members(usize::MAX)
+    }
+
+    /// The first of the [members](Self::local_members), so many at most.
+    #[must_use]
+    pub fn first_local_members(&self, count: usize) -> Vec<Profile> {
+        self.state.members.profiles().take(count).cloned().collect()
+    }
+
+    /// A page of the users among the members, each once: the first one with `after` 0, then
+    /// with the page's [`next`](UsersPage::next). At most `count` users whose profiles have so
+    /// many bytes together, but at least one.
+    ///
+    /// Users have the same `id` in their profile; where there is none, the same profile. Whoever
+    /// reads page by page, and takes each page for what is true of its users, misses nobody:
+    /// a user who comes gets a place behind all others.
+    #[must_use]
+    pub fn local_users(&self, after: u64, count: usize, bytes: usize) -> UsersPage {
+        self.state.members.page(after, count, bytes)
+    }
+
+    /// The number of members that have come and gone so far, since the topic has subscribers.
+    #[must_use]
+    pub fn local_members_version(&self) -> u64 {
+        self.state.members.version()
     }
 
     /// The number of members that were seated.

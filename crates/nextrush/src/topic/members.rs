@@ -44,6 +44,35 @@ impl Profile {
     }
 }
 
+/// A user among the members of a topic.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct UserSockets {
+    /// The profile of the newest of its sockets.
+    pub user: Profile,
+    /// The number of its sockets.
+    pub sockets: usize,
+}
+
+impl UserSockets {
+    pub(super) fn none_of(user: &Profile) -> Self {
+        Self {
+            user: user.clone(),
+            sockets: 0,
+        }
+    }
+}
+
+/// A page of the users of a topic; see [`Locked::local_users`](super::Locked::local_users).
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct UsersPage {
+    /// The users, each once.
+    pub users: Vec<UserSockets>,
+    /// The number after which the next page begins; `None` behind the last page.
+    pub next: Option<u64>,
+}
+
 /// A function that picks what others see of a user.
 pub type ShowUser = Arc<dyn Fn(&Socket, &User) -> Profile + Send + Sync>;
 

@@ -31,6 +31,7 @@ mod local;
 mod locked;
 mod newest;
 mod once;
+mod seats;
 mod subscriptions;
 
 pub use bounds::newest_within;
@@ -41,7 +42,7 @@ pub use family::Topics;
 pub use handle::Topic;
 pub use json::Json;
 pub use locked::Locked;
-pub use members::{Profile, ShowUser, show_user};
+pub use members::{Profile, ShowUser, UserSockets, UsersPage, show_user};
 pub use newest::newest_by_key;
 #[cfg(feature = "embedded")]
 pub use numbered_parts::NumberedParts;

@@ -41,6 +41,7 @@ mod presence;
 mod publishing;
 mod recovery;
 mod refusals;
+mod room_users;
 mod rooms;
 mod routes;
 mod server;

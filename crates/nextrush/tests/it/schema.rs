@@ -46,7 +46,7 @@ fn is_valid(name: &str, message: &Value) -> bool {
 #[test]
 fn the_schema_is_one() {
     assert!(jsonschema::meta::is_valid(&SCHEMA));
-    assert_eq!(VALIDATORS.len(), 34);
+    assert_eq!(VALIDATORS.len(), 36);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn what_clients_send_is_as_the_schema_says() {
         ),
         (
             "in/hello",
-            json!({ "type": "hello", "id": "h" }),
+            json!({ "type": "hello", "id": "h", "keepsUsers": true }),
             json!({ "type": "hello", "id": 7 }),
         ),
         (
@@ -111,6 +111,11 @@ fn what_clients_send_is_as_the_schema_says() {
             "in/history",
             json!({ "type": "history", "before": 51 }),
             json!({ "type": "history", "before": 51, "limit": -1 }),
+        ),
+        (
+            "in/members",
+            json!({ "type": "members", "after": 7, "id": "m" }),
+            json!({ "type": "members", "after": "7" }),
         ),
     ] {
         assert!(is_valid(name, &good), "{good}");
