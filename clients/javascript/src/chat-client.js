@@ -83,6 +83,12 @@ export class ChatClient extends Client {
   roomId;
 
   #members = new Members();
+  /** The joins and leaves in the room so far, as far as they came. */
+  #usersVersion = NaN;
+  /** True while the list of members is read page by page. */
+  #listing = false;
+  /** True when it has to be read again after that. */
+  #relist = false;
   /** @type {ChatMessage[]} */
   #messages = [];
   /** The position in the room that was entered last. */
@@ -114,6 +120,7 @@ export class ChatClient extends Client {
       { ...options, maxReconnectAttempts, patienceMs, token },
     );
     checkOptions(typingExpiryMs > 0 && typingRepeatMs >= 0);
+    this.introduction = { keepsUsers: true };
     this.roomId = String(roomId);
     this.#server = server;
     // A room or server that cannot be addressed is told here, and not first by a state.
@@ -131,7 +138,7 @@ export class ChatClient extends Client {
 
   /**
    * The members of the room, this user included, each once. While disconnected: those of the
-   * lost connection.
+   * lost connection. In a room of more than 1,000 they come page by page, with an event `users` for each.
    *
    * @returns {User[]}
    */
@@ -369,6 +376,53 @@ export class ChatClient extends Client {
     this.#typing.clear();
   }
 
+  /** @param {WireMessage} history */
+  #trackHistory(history) {
+    const { users, userCount, usersVersion } = history;
+    if (Array.isArray(users)) {
+      this.#members.replace(usersIn(users));
+      this.#usersVersion = Number(usersVersion);
+      this.emit('users', this.users);
+      if (userCount > users.length) void this.#list();
+      return;
+    }
+    // What was missed while the connection was slow: joins and leaves as well?
+    if (usersVersion !== undefined && usersVersion !== this.#usersVersion) {
+      this.#usersVersion = usersVersion;
+      void this.#list();
+    }
+    history['users'] = this.users;
+  }
+
+  /** @param {WireMessage} page */
+  #trackPage({ members, next }) {
+    for (const { user, sockets } of Array.isArray(members) ? members : []) {
+      if (isUser(user) && sockets > 0) this.#members.set(user, sockets);
+    }
+    if (next === undefined) this.#members.settle();
+    this.emit('users', this.users);
+  }
+
+  /** Reads the list of members, page by page. Each is taken as it comes, between joins and leaves. */
+  async #list() {
+    this.#relist = this.#listing;
+    if (this.#listing) return;
+    this.#listing = true;
+    this.#members.doubt();
+    const { socket } = this;
+    try {
+      let after = 0;
+      while (after !== undefined && socket === this.socket) {
+        const options = { repeat: false, timeoutMs: 15_000 };
+        after = (await this.request({ type: 'members', after }, options))['next'];
+      }
+    } catch {
+      // What is known stays, and is put right by the next list.
+    }
+    this.#listing = false;
+    if (this.#relist) void this.#list();
+  }
+
   /**
    * @param {WireMessage} message
    */
@@ -376,13 +430,17 @@ export class ChatClient extends Client {
     const user = isUser(message['user']) ? message['user'] : null;
     switch (message.type) {
       case 'room-history':
-        this.#members.replace(usersIn(message['users']));
-        this.emit('users', this.users);
+        this.#trackHistory(message);
+        break;
+      case 'members':
+        if (this.#listing) this.#trackPage(message);
         break;
       case 'user-joined':
+        this.#usersVersion += 1;
         if (user && this.#members.add(user)) this.emit('users', this.users);
         break;
       case 'user-left':
+        this.#usersVersion += 1;
         if (user && this.#members.remove(user)) {
           this.#typing.stop(user);
           this.emit('users', this.users);

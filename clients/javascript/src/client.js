@@ -310,8 +310,16 @@ export class Client extends Connection {
   }
 
   #sayHello() {
-    if (this.#hello) this.send({ type: 'hello', id: this.#hello });
+    if (this.#hello) this.send({ type: 'hello', id: this.#hello, ...this.introduction });
   }
+
+  /**
+   * Fields that go with the question about the server.
+   *
+   * @protected
+   * @type {object}
+   */
+  introduction = {};
 
   /**
    * @override

@@ -10,7 +10,11 @@
  * The members of a room, each user once however many connections they have.
  */
 export class Members {
-  /** @type {Map<UserId, { user: User, connections: number }>} */
+  /**
+   * `doubtful`: known from before something was missed, and not confirmed since.
+   *
+   * @type {Map<UserId, { user: User, connections: number, doubtful?: boolean }>}
+   */
   #members = new Map();
 
   /**
@@ -33,9 +37,28 @@ export class Members {
    * @returns {boolean} Whether they are new.
    */
   add(user) {
-    const connections = (this.#members.get(user.id)?.connections ?? 0) + 1;
-    this.#members.set(user.id, { user, connections });
+    const before = this.#members.get(user.id);
+    const connections = (before?.connections ?? 0) + 1;
+    this.#members.set(user.id, { ...before, user, connections });
     return connections === 1;
+  }
+
+  /** Some joins or leaves may be missing: who is there has to be confirmed by `set`. */
+  doubt() {
+    for (const member of this.#members.values()) member.doubtful = true;
+  }
+
+  /**
+   * @param {User} user
+   * @param {number} connections All of them, at this moment.
+   */
+  set(user, connections) {
+    this.#members.set(user.id, { user, connections });
+  }
+
+  /** Everybody who is there was confirmed. */
+  settle() {
+    for (const [id, { doubtful }] of this.#members) if (doubtful) this.#members.delete(id);
   }
 
   /**

@@ -35,7 +35,9 @@
  * @property {'room-history'} type
  * @property {ChatMessage[]} messages The last 50, oldest first; after a reconnect with a position
  *   that could be recovered, exactly those that were missed.
- * @property {User[]} users Every member, this one included; once per connection.
+ * @property {User[]} users The members, this one included; once per connection, the first 1,000.
+ * @property {number} [userCount] The connections in the room. Older servers tell none.
+ * @property {number} [usersVersion] The joins and leaves in the room so far.
  * @property {string} [epoch] The stream that offsets belong to.
  * @property {number} [offset] That of the newest message.
  * @property {boolean} [recovered] Whether nothing is missing, if a position was asked for.
@@ -50,6 +52,17 @@
  * @property {ChatMessage[]} messages Oldest first.
  * @property {string} epoch The stream that offsets belong to.
  * @property {boolean} more Whether older ones are kept.
+ */
+
+/**
+ * A page of the members of a room.
+ *
+ * @typedef {object} MembersPage
+ * @property {'members'} type
+ * @property {{ user: User, sockets: number }[]} members Each user once, with the number of their connections.
+ * @property {number} userCount The connections in the room.
+ * @property {number} usersVersion The joins and leaves in the room so far.
+ * @property {number} [next] What the next page is asked for with, as `after`; absent from the last one.
  */
 
 /**
@@ -107,6 +120,7 @@
  * @property {ChatMessage} chat-message
  * @property {RoomHistory} room-history
  * @property {OlderMessages} history
+ * @property {MembersPage} members
  * @property {UserJoined} user-joined
  * @property {UserLeft} user-left
  * @property {Typing} typing

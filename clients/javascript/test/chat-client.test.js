@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, mock, test } from 'node:test';
 
 import { ChatClient, State } from '../src/index.js';
-import { record, world } from './kit/world.js';
+import { record, settled, withoutIds, world } from './kit/world.js';
 
 const ada = { id: 1, email: 'ada@example.org' };
 const bob = { id: 'b', email: 'bob@example.org' };
@@ -207,6 +207,79 @@ describe('members', () => {
     w.socket.open();
     w.socket.receive({ type: 'room-history', messages: [], users: [ada] });
     assert.deepEqual(chat.users, [ada]);
+  });
+
+  const history = (fields) => ({ type: 'room-history', messages: [], epoch: 'e', offset: 0, ...fields });
+  const page = (w, members, fields) => {
+    const { id } = w.socket.sent.findLast(({ type }) => type === 'members');
+    w.socket.receive({ type: 'members', members, userCount: 0, usersVersion: 0, ...fields, id });
+    return settled();
+  };
+  const asked = (w) => withoutIds(w.socket.sent.filter(({ type }) => type === 'members'));
+
+  test('more than come with the history are asked for page by page, while people come and go', async () => {
+    const { w, chat } = inRoom();
+    w.socket.receive(history({ users: [ada, bob], userCount: 5, usersVersion: 5 }));
+    assert.equal(w.socket.hellos.at(-1).keepsUsers, true);
+    w.socket.receive({ type: 'user-joined', user: eve, userCount: 6 });
+    await page(w, [{ user: ada, sockets: 2 }, { user: bob, sockets: 1 }], { next: 2 });
+    // The second connection of Ada was in no list yet when the first page came.
+    w.socket.receive({ type: 'user-left', user: ada, userCount: 5 });
+    w.socket.receive({ type: 'user-left', user: eve, userCount: 4 });
+    await page(w, [{ user: eve, sockets: 2 }]);
+    assert.deepEqual(asked(w), [{ type: 'members', after: 0 }, { type: 'members', after: 2 }]);
+    assert.deepEqual(chat.users, [ada, bob, eve]);
+    for (const user of [eve, ada]) w.socket.receive({ type: 'user-left', user, userCount: 1 });
+    assert.deepEqual(chat.users, [bob, eve]);
+  });
+
+  test('a list with everybody is not asked for again, nor one of a server that counts nobody', () => {
+    const { w, chat } = inRoom();
+    for (const fields of [{ userCount: 2, usersVersion: 1 }, {}]) {
+      w.socket.receive(history({ users: [ada, ada], ...fields }));
+    }
+    assert.deepEqual(asked(w), []);
+    assert.deepEqual(chat.users, [ada]);
+  });
+
+  test('who was slow keeps the list, unless somebody joined or left unseen', async () => {
+    const { w, chat } = inRoom();
+    const histories = record(chat, 'room-history');
+    w.socket.receive(history({ users: [ada, bob], userCount: 2, usersVersion: 7 }));
+    w.socket.receive({ type: 'user-joined', user: ada, userCount: 3 });
+    w.socket.receive(history({ recovered: true, userCount: 3 }));
+    w.socket.receive(history({ recovered: false, reason: 'history', userCount: 3, usersVersion: 8 }));
+    assert.deepEqual(asked(w), []);
+    assert.deepEqual(histories.at(-1).users, [ada, bob]);
+    w.socket.receive(history({ recovered: true, userCount: 1, usersVersion: 12 }));
+    assert.deepEqual(chat.users, [ada, bob]);
+    await page(w, [{ user: eve, sockets: 1 }]);
+    assert.deepEqual(chat.users, [eve]);
+    w.socket.receive(history({ recovered: true, userCount: 1, usersVersion: 12 }));
+    assert.equal(asked(w).length, 1);
+  });
+
+  test('a list that is read when the next one is due is read again', async () => {
+    const { w, chat } = inRoom();
+    w.socket.receive(history({ users: [ada], userCount: 2, usersVersion: 2 }));
+    w.socket.receive(history({ userCount: 1, usersVersion: 5 }));
+    await page(w, [{ user: ada, sockets: 1 }, { user: bob, sockets: 1 }]);
+    assert.equal(asked(w).length, 2);
+    await page(w, [{ user: bob, sockets: 1 }]);
+    assert.deepEqual(chat.users, [bob]);
+  });
+
+  test('a lost connection ends the reading, and the next one begins it', async () => {
+    const { w, chat } = inRoom();
+    w.socket.receive(history({ users: [ada], userCount: 3, usersVersion: 3 }));
+    w.socket.end(1012);
+    w.clock.advance(250);
+    w.socket.open();
+    w.socket.receive(history({ users: [bob], userCount: 2, usersVersion: 1, recovered: true }));
+    await settled();
+    assert.deepEqual(asked(w), [{ type: 'members', after: 0 }]);
+    await page(w, [{ user: bob, sockets: 1 }, { user: eve, sockets: 1 }]);
+    assert.deepEqual(chat.users, [bob, eve]);
   });
 
   for (const message of [

@@ -27,6 +27,22 @@ test('replacing counts the connections anew', () => {
   assert.deepEqual(members.list(), [ada]);
 });
 
+test('who is not confirmed after something was missed is gone', () => {
+  const members = new Members();
+  members.replace([ada, ada, bob]);
+  members.doubt();
+  const eve = { id: 3, email: 'eve@example.org' };
+  members.add(eve);
+  members.set(ada, 1);
+  // Bob has left unseen and comes back behind the page that would have told.
+  members.add(bob);
+  members.settle();
+  members.add(bob);
+  assert.deepEqual(members.list(), [ada, eve, bob]);
+  assert.equal(members.remove(ada), true);
+  assert.equal(members.remove(bob), true);
+});
+
 test('removing a stranger changes nothing', () => {
   const members = new Members();
   members.add(ada);

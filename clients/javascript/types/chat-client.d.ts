@@ -118,6 +118,9 @@ export type Recovered = {
  */
 export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
     #private;
+    introduction: {
+        keepsUsers: boolean;
+    };
     /**
      * @override
      * @protected
@@ -135,7 +138,7 @@ export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
     constructor(roomId: string | number, token?: TokenSource, options?: ChatClientOptions);
     /**
      * The members of the room, this user included, each once. While disconnected: those of the
-     * lost connection.
+     * lost connection. In a room of more than 1,000 they come page by page, with an event `users` for each.
      *
      * @returns {User[]}
      */

@@ -212,6 +212,13 @@ export declare class Client<Messages extends object = {}> extends Connection<Own
      */
     protected opened(): void;
     /**
+     * Fields that go with the question about the server.
+     *
+     * @protected
+     * @type {object}
+     */
+    protected introduction: object;
+    /**
      * @override
      * @protected
      * @param {unknown} data

@@ -23,6 +23,15 @@ export declare class Members {
      * @returns {boolean} Whether they are new.
      */
     add(user: User): boolean;
+    /** Some joins or leaves may be missing: who is there has to be confirmed by `set`. */
+    doubt(): void;
+    /**
+     * @param {User} user
+     * @param {number} connections All of them, at this moment.
+     */
+    set(user: User, connections: number): void;
+    /** Everybody who is there was confirmed. */
+    settle(): void;
     /**
      * Takes one connection from a user.
      *

@@ -34,9 +34,17 @@ export type RoomHistory = {
      */
     messages: ChatMessage[];
     /**
-     * Every member, this one included; once per connection.
+     * The members, this one included; once per connection, the first 1,000.
      */
     users: User[];
+    /**
+     * The connections in the room. Older servers tell none.
+     */
+    userCount?: number;
+    /**
+     * The joins and leaves in the room so far.
+     */
+    usersVersion?: number;
     /**
      * The stream that offsets belong to.
      */
@@ -68,6 +76,28 @@ export type OlderMessages = {
      * Whether older ones are kept.
      */
     more: boolean;
+};
+export type MembersPage = {
+    type: 'members';
+    /**
+     * Each user once, with the number of their connections.
+     */
+    members: {
+        user: User;
+        sockets: number;
+    }[];
+    /**
+     * The connections in the room.
+     */
+    userCount: number;
+    /**
+     * The joins and leaves in the room so far.
+     */
+    usersVersion: number;
+    /**
+     * What the next page is asked for with, as `after`; absent from the last one.
+     */
+    next?: number;
 };
 export type UserJoined = {
     type: 'user-joined';
@@ -128,6 +158,7 @@ export type ChatMessages = {
     "chat-message": ChatMessage;
     "room-history": RoomHistory;
     history: OlderMessages;
+    members: MembersPage;
     "user-joined": UserJoined;
     "user-left": UserLeft;
     typing: Typing;
@@ -260,7 +291,9 @@ export type LiveMessages = {
  * @property {'room-history'} type
  * @property {ChatMessage[]} messages The last 50, oldest first; after a reconnect with a position
  *   that could be recovered, exactly those that were missed.
- * @property {User[]} users Every member, this one included; once per connection.
+ * @property {User[]} users The members, this one included; once per connection, the first 1,000.
+ * @property {number} [userCount] The connections in the room. Older servers tell none.
+ * @property {number} [usersVersion] The joins and leaves in the room so far.
  * @property {string} [epoch] The stream that offsets belong to.
  * @property {number} [offset] That of the newest message.
  * @property {boolean} [recovered] Whether nothing is missing, if a position was asked for.
@@ -274,6 +307,16 @@ export type LiveMessages = {
  * @property {ChatMessage[]} messages Oldest first.
  * @property {string} epoch The stream that offsets belong to.
  * @property {boolean} more Whether older ones are kept.
+ */
+/**
+ * A page of the members of a room.
+ *
+ * @typedef {object} MembersPage
+ * @property {'members'} type
+ * @property {{ user: User, sockets: number }[]} members Each user once, with the number of their connections.
+ * @property {number} userCount The connections in the room.
+ * @property {number} usersVersion The joins and leaves in the room so far.
+ * @property {number} [next] What the next page is asked for with, as `after`; absent from the last one.
  */
 /**
  * @typedef {object} UserJoined
@@ -324,6 +367,7 @@ export type LiveMessages = {
  * @property {ChatMessage} chat-message
  * @property {RoomHistory} room-history
  * @property {OlderMessages} history
+ * @property {MembersPage} members
  * @property {UserJoined} user-joined
  * @property {UserLeft} user-left
  * @property {Typing} typing
