@@ -283,7 +283,6 @@ export class Client extends Connection {
    */
   opened() {
     const { requests } = this;
-    this.#size.opened();
     requests.opened();
     if (requests.supported) this.#begin();
     else if (requests.held) this.#askWho();
@@ -336,6 +335,7 @@ export class Client extends Connection {
       this.#size.exceeded();
       this.requests.refuseTooLarge();
     }
+    this.#size.ended();
     if (isEnd) this.requests.end();
   }
 

@@ -28,8 +28,8 @@ export class SizeLimit {
     if (!fitsIn(text, this.#longest)) this.#longest = UTF8.encode(text).length;
   }
 
-  /** There is a new connection. */
-  opened() {
+  /** The connection is over. */
+  ended() {
     this.#longest = 0;
   }
 

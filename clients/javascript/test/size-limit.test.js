@@ -36,7 +36,7 @@ describe('the limit of a server', () => {
     limit.exceeded();
     assert.ok(limit.fits('a'.repeat(2_999)));
     assert.ok(!limit.fits('漢'.repeat(1_000)));
-    limit.opened();
+    limit.ended();
     limit.exceeded();
     assert.ok(limit.fits('a'.repeat(2_999)), 'a connection on which nothing long was sent teaches nothing');
   });
@@ -135,6 +135,17 @@ for (const old of [false, true]) {
     assert.equal(w.links.length, length);
   });
 }
+
+test('a channel over the limit that is asked for as the connection opens ends one connection, and no second', async () => {
+  const { w, rest } = setting(true);
+  const live = new LiveClient('ada', w.options);
+  const long = live.subscribe('x'.repeat(70_000));
+  const news = live.subscribe('news');
+  live.connect();
+  await rest();
+  assert.deepEqual([long.state, news.state, live.state], ['refused', 'subscribed', 'connected']);
+  assert.equal(w.links.length, 2);
+});
 
 test('what waits for a connection and is over the limit is refused as soon as that is known', async () => {
   const { w, rest } = setting(false);

@@ -46,13 +46,21 @@ async function play(seed) {
   const clock = { now: () => 0 };
   const real = () => clock.now();
   const codes = below(4) !== 0;
+  const old = below(4) === 0;
+  const bucket = has.drops ? tokenBucket({ now: real }, 8 + below(10), 20 + below(80)) : null;
+  /** The time until which the server takes nothing at all. */
+  let swampedUntil = 0;
+  /** The users of tokens that tell nothing, which only a server with `hello` names. */
+  const sessions = new Map();
+  const opaque = !old && below(3) === 0;
   const server = new ContractServer({
-    old: below(4) === 0,
+    old,
     codes,
     limit: LIMIT,
     channelLimit: CHANNELS,
-    busy: has.drops ? tokenBucket({ now: real }, 8 + below(10), 20 + below(80)) : null,
+    busy: bucket && ((session) => (real() < swampedUntil ? Math.min(20_000, swampedUntil - real()) : bucket(session))),
     now: real,
+    ...(opaque && { userOfToken: (token) => sessions.get(token) }),
   });
   const w = linkedWorld(server);
   clock.now = w.clock.real;
@@ -80,7 +88,19 @@ async function play(seed) {
 
   let tokens = 0;
   let life = has.expiries ? pick([15, 30, 700]) : 1_000_000;
-  const tokenOf = (user) => async () => jwt({ id: user, n: (tokens += 1), exp: real() / 1000 + life });
+  const mint = (user) => {
+    tokens += 1;
+    if (!opaque) return jwt({ id: user, n: tokens, exp: real() / 1000 + life });
+    sessions.set(`session-${tokens}`, user);
+    return `session-${tokens}`;
+  };
+  const tokenOf = (user) => async () => mint(user);
+  /** A function that takes its time, and gives whoever is signed in by then. */
+  const sessionOf = (session) => async () => {
+    const { user } = session;
+    await new Promise((resolve) => w.clock.timers.setTimeout(resolve, 1_500));
+    return mint(opaque ? session.user : user);
+  };
 
   const fates = [];
   const faults = [];
@@ -114,13 +134,20 @@ async function play(seed) {
   open();
   // A room that is left for another one by its field, without an outbox.
   const mover = room('hall');
-  mover.user = user;
+  const signIn = (user) => {
+    mover.user = user;
+    mover.session = { user };
+    mover.token = sessionOf(mover.session);
+  };
+  signIn(user);
   mover.connect();
   const live = new LiveClient(tokenOf('ada'), options);
   live.on('fault', (error) => faults.push({ chat: live, code: error.code }));
   live.connect();
   let subscribedAt = Infinity;
   const wanted = new Map();
+  /** Channels whose names are over the limit. */
+  const longs = [];
   const loops = [];
   const clients = () => [...page.rooms, mover, live];
 
@@ -132,10 +159,16 @@ async function play(seed) {
 
   /** When each line fell silent. */
   const silent = new Map();
+  /** When the page was first shown since then. */
+  const looked = new Map();
   const check = () => {
     for (const client of clients()) {
       const since = silent.get(client.socket);
       if (since === undefined || client.state !== 'connected') continue;
+      const seen = looked.get(client.socket);
+      if (seen !== undefined && client.requests.supported) {
+        assert.ok(w.clock.now() - seen <= 20_000, 'a silent line is held to be alive by a page that is looked at');
+      }
       // Of a server that has said nothing yet, and of which nothing is wanted, nothing is known.
       if (client === live && !live.requests.supported && w.clock.now() - subscribedAt <= 61_000) continue;
       assert.ok(w.clock.now() - since <= 61_000, 'a silent line is held to be alive');
@@ -217,11 +250,11 @@ async function play(seed) {
     ...(has.moves && {
       moveRoom: () => {
         say(mover, mover.user);
+        // Somebody else may sign in where the client cannot see it, once the server has told who this is.
+        const isTold = mover.state === 'connected' && mover.requests.scope.user !== undefined;
         mover.roomId = pick(ROOMS);
-        if (below(2)) {
-          mover.user = pick(USERS);
-          mover.token = tokenOf(mover.user);
-        }
+        if (below(2)) signIn(pick(USERS));
+        else if (opaque && isTold) mover.user = mover.session.user = pick(USERS);
         mover.socket?.break?.();
       },
     }),
@@ -233,7 +266,10 @@ async function play(seed) {
         silent.set(link, w.clock.now());
       },
       hide: () => w.show(false),
-      look: () => w.show(true),
+      look: () => {
+        w.show(true);
+        for (const link of silent.keys()) if (!looked.has(link)) looked.set(link, w.clock.now());
+      },
     }),
     ...(has.refusals && {
       refuse: async () => {
@@ -265,7 +301,7 @@ async function play(seed) {
         arrive();
         const ms = below(600_000);
         w.clock.sleep(ms);
-        for (const [link, since] of silent) silent.set(link, since + ms);
+        for (const times of [silent, looked]) for (const [link, since] of times) times.set(link, since + ms);
       },
     }),
     ...(has.clocks && {
@@ -303,6 +339,33 @@ async function play(seed) {
       failStore: () => store.mode === 'good' && (store.mode = 'full'),
       mendStore: () => store.mode === 'full' && (store.mode = 'good'),
     }),
+    ...(has.drops && {
+      // A leaving is dropped, and what is asked for instead comes before anybody knows.
+      swap: () => {
+        if (wanted.size < CHANNELS || live.state !== 'connected') return;
+        arrive();
+        swampedUntil = real() + 1;
+        actions.unsubscribe();
+        arrive();
+        pass(2);
+        actions.subscribe();
+        arrive();
+      },
+      // The answer is lost, and then the server takes nothing for longer than it remembers.
+      swamp: async () => {
+        const chat = pick(page.rooms);
+        if (chat.state !== 'connected') return;
+        say(chat, page.user);
+        arrive();
+        chat.socket?.break();
+        swampedUntil = real() + 125_000;
+        for (let n = 0; n < 140; n += 1) {
+          w.settle();
+          await settled();
+          pass(1_000);
+        }
+      },
+    }),
     ...(has.unsayable && {
       cannotSay: () => follow(pick(page.rooms).request({ type: 'chat', text: 1n }), { unsayable: true }),
     }),
@@ -312,6 +375,7 @@ async function play(seed) {
         known.add(text);
         follow(pick(page.rooms).say(text), { text, large: true });
       },
+      nameAtLength: () => longs.push(live.subscribe(`c${'x'.repeat(LIMIT + longs.length)}`)),
     }),
     ...(has.down && {
       down: async () => {
@@ -365,6 +429,18 @@ async function play(seed) {
       for (let n = 0; n < 12; n += 1) actions.ask();
       asked.push(...fates.slice(before));
     }
+    // By now each client was told what the server takes.
+    if (calm === 170 && !old) {
+      const { tooBig } = server;
+      const text = 'x'.repeat(LIMIT);
+      const refused = page.rooms.map((chat) => [chat.sendMessage(text), chat.say(text)]);
+      w.settle();
+      for (const [sent, said] of refused) {
+        assert.equal(sent, false, 'a message over the limit was sent');
+        await assert.rejects(Promise.race([said, settled()]), { code: 'too-large' });
+      }
+      assert.equal(server.tooBig, tooBig, 'a message over a limit that is known was sent');
+    }
     w.settle();
     await settled();
     pass(1_000);
@@ -375,6 +451,7 @@ async function play(seed) {
 
   for (const client of clients()) assert.equal(client.state, 'connected', `a client is ${client.state}: ${client.reason}`);
   for (const [name, { state }] of wanted) assert.equal(state, 'subscribed', `${name} is ${state}`);
+  for (const { state } of longs) assert.equal(state, 'refused', `a channel over the limit is ${state}`);
   const channels = server.channelsOf('ada', null);
   assert.deepEqual(channels.sort(), [...wanted.keys()].sort(), 'the server has other channels than those that are wanted');
 
@@ -398,7 +475,7 @@ async function play(seed) {
   }
   // One that is repeated because its line fell silent may arrive twice.
   const large = fates.filter(({ text }) => known.has(text)).length;
-  assert.ok(server.tooBig <= 2 * large, `${large} large messages ended ${server.tooBig} connections`);
+  assert.ok(server.tooBig <= 2 * (large + longs.length), `${large + longs.length} large messages ended ${server.tooBig} connections`);
   for (const client of clients()) {
     const told = faults.filter(({ chat, code }) => chat === client && code === 'store').length;
     assert.ok(told <= 1, `the store’s failure was told ${told} times`);
