@@ -16,14 +16,7 @@ import { ClientError } from './errors.js';
  * @throws {ClientError} `invalid-address`
  */
 export function webSocketAddress(address) {
-  const url = parse(address);
-  url.protocol = url.protocol.replace('http', 'ws');
-  if (!/^wss?:$/.test(url.protocol)) {
-    // The address may hold a token, so only its scheme is told.
-    throw new ClientError('invalid-address', `not for WebSocket: ${url.protocol}`);
-  }
-  url.hash = '';
-  return url.href;
+  return parse(address).href;
 }
 
 /** @import { MaybeToken } from './token.js' */
@@ -38,20 +31,20 @@ export function webSocketAddress(address) {
  * @throws {ClientError} `invalid-address`
  */
 export function endpointAddress(server, segments, token) {
-  const url = new URL(webSocketAddress(server));
+  const url = parse(server);
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/${segments.map(encodeSegment).join('/')}`;
   return withToken(url.href, token);
 }
 
 /**
- * @param {string} address An absolute one.
+ * @param {string} address
  * @param {MaybeToken} token
  * @returns {string}
+ * @throws {ClientError} `invalid-address`
  */
 export function withToken(address, token) {
-  if (!token) return address;
-  const url = new URL(address);
-  url.searchParams.set('token', token);
+  const url = parse(address);
+  if (token) url.searchParams.set('token', token);
   return url.href;
 }
 
@@ -64,7 +57,7 @@ export function withToken(address, token) {
  * @throws {ClientError} `invalid-address`
  */
 export function placeOf(address) {
-  const url = new URL(webSocketAddress(address));
+  const url = parse(address);
   for (const name of ['token', 'epoch', 'offset']) url.searchParams.delete(name);
   return url.href;
 }
@@ -100,10 +93,18 @@ function encodeSegment(segment) {
  * @returns {URL}
  */
 function parse(address) {
+  /** @type {URL} */
+  let url;
   try {
-    if (typeof address === 'string') return new URL(address, globalThis.location?.href);
+    if (typeof address !== 'string') throw address;
+    url = new URL(address, globalThis.location?.href);
   } catch {
     // The platform's own error quotes the address, and with it the token.
+    throw new ClientError('invalid-address', 'not an address');
   }
-  throw new ClientError('invalid-address', 'not an address');
+  url.protocol = url.protocol.replace('http', 'ws');
+  // The address may hold a token, so only its scheme is told.
+  if (!/^wss?:$/.test(url.protocol)) throw new ClientError('invalid-address', `not for WebSocket: ${url.protocol}`);
+  url.hash = '';
+  return url;
 }

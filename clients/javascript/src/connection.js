@@ -130,8 +130,8 @@ export class Connection extends Emitter {
   #socket = null;
   /** The end of an attempt while connecting, of the wait while disconnected. */
   #timer;
-  /** Tells an address that arrives late from the one that is waited for. */
-  #attempt = 0;
+  /** The present attempt, until it is given up or there is another one. */
+  #attempt = new AbortController();
   /** Failures in a row, where a connection that broke at once is one: the backoff's exponent. */
   #failures = 0;
   /** The time at which the connection was opened; `Infinity`: not yet. */
@@ -141,8 +141,6 @@ export class Connection extends Emitter {
   #offline = false;
   /** The time of the first failure of those that are counted. */
   #lostAt = 0;
-  /** The question why a handshake failed. @type {AbortController | null} */
-  #inquiry = null;
   /** The server's wish for the next wait, in milliseconds. @type {number | null} */
   #advice = null;
   /** True while the present wait is the server's wish. */
@@ -335,10 +333,13 @@ export class Connection extends Emitter {
    *
    * @protected
    * @param {unknown} ms
+   * @returns {boolean} Whether it does.
    */
   advise(ms) {
     const advice = Number(ms ?? NaN);
-    if (advice >= 0) this.#advice = Math.min(advice, LONGEST_ADVICE_MS);
+    if (!(advice >= 0)) return false;
+    this.#advice = Math.min(advice, LONGEST_ADVICE_MS);
+    return true;
   }
 
   /**
@@ -377,11 +378,11 @@ export class Connection extends Emitter {
    * @param {Reason} reason
    */
   #open(reason) {
-    const attempt = ++this.#attempt;
+    const signal = this.#next();
     this.#timer.start(this.#connectTimeoutMs, () => this.lose('connect-timeout'));
     this.#change('connecting', reason);
 
-    const current = () => attempt === this.#attempt;
+    const current = () => !signal.aborted;
     if (!current()) return;
     const failed = (/** @type {unknown} */ error) => {
       if (current()) this.#withoutAddress(error);
@@ -475,27 +476,24 @@ export class Connection extends Emitter {
     const failures = this.#failures;
     // Ever less often: where it is the line, there is nothing to be learnt.
     if (!fetch || !this.#waiting || this.#offline || (failures & (failures - 1)) !== 0) return;
-    const attempt = this.#attempt;
-    const current = () => attempt === this.#attempt && this.#waiting;
-    const { signal } = (this.#inquiry = new AbortController());
+    const { signal } = this.#attempt;
     // Loaded when a handshake fails: most never do.
     const refusal = await import('./handshake.js')
       .then(({ refusalOf }) => refusalOf(fetch, this.#dialled, signal))
       .catch(() => null);
-    if (!refusal || !current()) return;
-    const { kind, answer } = refusal;
+    if (!refusal || signal.aborted) return;
+    const { answer, verdict } = refusal;
     const details = { error: refused(answer) };
-    const again = kind === 'token' && typeof this.token === 'function' && !this.#tokenRefused;
-    if (kind && !again) {
-      this.fail(kind === 'token' ? 'unauthorized' : 'refused', details);
+    const isToken = verdict === 'unauthorized' && typeof this.token === 'function' && !this.#tokenRefused;
+    if (verdict && !isToken) {
+      this.fail(verdict, details);
       return;
     }
-    this.#tokenRefused ||= again;
-    this.#change(this.#state, again ? 'token-refused' : 'refused', details);
-    if (again || answer.retryAfterMs === undefined || !current()) return;
+    this.#tokenRefused ||= isToken;
+    this.#change(this.#state, isToken ? 'token-refused' : 'refused', details);
+    if (signal.aborted || !this.advise(answer.retryAfterMs)) return;
     // The server is there: the attempt that it prescribes is none of those that are counted.
-    this.advise(answer.retryAfterMs);
-    this.reconnectAttempts = Math.max(0, this.reconnectAttempts - 1);
+    if (this.reconnectAttempts > 0) this.reconnectAttempts -= 1;
     this.#failures -= 1;
     this.#timer.clear();
     this.attemptReconnect();
@@ -564,14 +562,20 @@ export class Connection extends Emitter {
    */
   #release(isEnd, code) {
     this.#timer.clear();
-    this.#attempt += 1;
-    this.#inquiry?.abort();
+    this.#next();
     this.#openedAt = Infinity;
     this.admitted = false;
     const socket = this.#socket;
     this.#socket = null;
     socket?.close(1000);
     this.released(isEnd, code);
+  }
+
+  /** Ends what belongs to the last attempt. @returns {AbortSignal} The end of the next one. */
+  #next() {
+    this.#attempt.abort();
+    this.#attempt = new AbortController();
+    return this.#attempt.signal;
   }
 
   /**

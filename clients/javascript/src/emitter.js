@@ -73,27 +73,18 @@ export class Emitter {
     if (this.#emitting) return;
     this.#emitting = true;
     for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
-      this.#deliver(...next);
-    }
-    this.#emitting = false;
-  }
-
-  /**
-   * @param {PropertyKey} type
-   * @param {unknown} event
-   */
-  #deliver(type, event) {
-    const listeners = this.#listeners.get(type);
-    if (!listeners) return;
-    for (const listener of [...listeners]) {
-      if (!listeners.has(listener)) continue;
-      try {
-        listener(event);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
+      const listeners = this.#listeners.get(next[0]);
+      for (const listener of [...(listeners ?? [])]) {
+        if (!listeners?.has(listener)) continue;
+        try {
+          listener(next[1]);
+        } catch (error) {
+          queueMicrotask(() => {
+            throw error;
+          });
+        }
       }
     }
+    this.#emitting = false;
   }
 }

@@ -70,8 +70,8 @@ export function resolveEnvironment({
   date = Date.now,
   random = Math.random,
   // Browsers refuse it as a method of another object.
-  fetch = globalThis.fetch ? (...args) => globalThis.fetch(...args) : null,
-  network = platformNetwork(),
+  fetch = (...args) => globalThis.fetch(...args),
+  network = typeof globalThis.addEventListener === 'function' ? globalThis : null,
   page = globalThis.document ?? null,
 } = {}) {
   return { timers, now, date, random, fetch, network, page };
@@ -85,7 +85,14 @@ export function resolveEnvironment({
  * @returns {WebSocketConstructor}
  * @throws {ClientError} `no-websocket`
  */
-export function findWebSocket(given = globalThis.WebSocket ?? installedWebSocket()) {
+export function findWebSocket(given = globalThis.WebSocket) {
+  try {
+    // The package `ws`, found without an `import` that browsers and bundlers would follow.
+    const { process } = /** @type {any} */ (globalThis);
+    given ??= process.getBuiltinModule('module').createRequire(import.meta.url)('ws');
+  } catch {
+    // No Node, or it is not installed.
+  }
   if (typeof given === 'function') return given;
   throw new ClientError('no-websocket', "no WebSocket: pass { WebSocket } of 'ws'");
 }
@@ -97,22 +104,3 @@ export const platformTimers = {
   setTimeout: (callback, ms) => setTimeout(callback, ms),
   clearTimeout: (timer) => clearTimeout(timer),
 };
-
-/**
- * The package `ws`, found without an `import` that browsers and bundlers would follow.
- *
- * @returns {WebSocketConstructor | undefined}
- */
-function installedWebSocket() {
-  const { process } = /** @type {any} */ (globalThis);
-  try {
-    return process.getBuiltinModule('module').createRequire(import.meta.url)('ws');
-  } catch {
-    return undefined;
-  }
-}
-
-/** @returns {Network | null} */
-function platformNetwork() {
-  return typeof globalThis.addEventListener === 'function' ? globalThis : null;
-}

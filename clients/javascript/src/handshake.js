@@ -12,8 +12,8 @@
 /**
  * @typedef {object} Refusal
  * @property {ErrorMessage} answer
- * @property {'token' | 'final' | undefined} kind `token`: another token may be accepted. `final`:
- *   coming back does not change it.
+ * @property {'unauthorized' | 'refused' | undefined} verdict The reason to give up: `unauthorized` for
+ *   the token, `refused` where coming back changes nothing.
  */
 
 /**
@@ -44,7 +44,7 @@ export async function refusalOf(fetch, address, signal) {
   const later = seconds >= 0 && { retryAfterMs: seconds * 1000 };
   return {
     answer: { message: `HTTP ${status}`, ...later, ...body, type: 'error', code },
-    kind: TOKEN_CODES.has(code) ? 'token' : FINAL_CODES.has(code) ? 'final' : undefined,
+    verdict: TOKEN_CODES.has(code) ? 'unauthorized' : FINAL_CODES.has(code) ? 'refused' : undefined,
   };
 }
 

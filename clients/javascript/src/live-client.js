@@ -6,12 +6,12 @@
 
 import { defaultServer, endpointAddress, placeOf } from './address.js';
 import { Client } from './client.js';
-import { ClientError, tooLarge } from './errors.js';
+import { ClientError, refused, tooLarge } from './errors.js';
 import { Subscription } from './subscription.js';
 
 /** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
-/** @import { SubscribeOptions, SubscriptionControl } from './subscription.js' */
+/** @import { SubscribeOptions } from './subscription.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
 /** @import { GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
 
@@ -23,13 +23,6 @@ import { Subscription } from './subscription.js';
  */
 
 /** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
-
-/**
- * @typedef {object} Entry
- * @property {Subscription} subscription
- * @property {SubscriptionControl} control
- * @property {boolean} asked Whether the server was asked for it, on this connection.
- */
 
 /**
  * Live updates of any number of channels over one connection, at `/live` of the server or where
@@ -45,17 +38,18 @@ import { Subscription } from './subscription.js';
  * @extends {Client<LiveMessages>}
  */
 export class LiveClient extends Client {
-  /** @type {Map<string, Entry>} */
-  #entries = new Map();
+  /** The subscriptions that are wanted. @type {Map<string, Subscription>} */
+  #wanted = new Map();
   /**
-   * The confirmations that this connection still owes, in the order in which they were asked for.
+   * The subscriptions whose confirmations this connection still owes, with the ids of the messages, in
+   * the order in which they were asked for.
    *
-   * @type {{ id: string, channel: string, entry: Entry }[]}
+   * @type {Map<Subscription, string>}
    */
-  #owed = [];
+  #owed = new Map();
   /** The channels that were left, and the server has not confirmed it, with the ids of the messages. @type {Map<string, string>} */
   #leaving = new Map();
-  /** The subscriptions that were refused while others were being left. @type {Set<Entry>} */
+  /** The subscriptions that were refused while others were being left. @type {Set<Subscription>} */
   #refused = new Set();
 
   /**
@@ -74,10 +68,9 @@ export class LiveClient extends Client {
 
     this.on('state', ({ state }) => {
       if (state === 'connected') return;
-      const gaveUp = state === 'failed' ? new ClientError('closed', 'the client gave up') : undefined;
-      for (const { control } of this.#entries.values()) {
-        if (state === 'closed' || gaveUp) control.stop(gaveUp);
-        else control.wait();
+      const error = state === 'failed' ? new ClientError('closed', 'the client gave up') : undefined;
+      for (const subscription of this.subscriptions) {
+        subscription.turn('subscribing', error || state === 'closed' ? { error } : null);
       }
     });
   }
@@ -88,7 +81,7 @@ export class LiveClient extends Client {
    * @returns {Subscription[]}
    */
   get subscriptions() {
-    return Array.from(this.#entries.values(), ({ subscription }) => subscription);
+    return [...this.#wanted.values()];
   }
 
   /**
@@ -105,24 +98,19 @@ export class LiveClient extends Client {
     if (typeof channel !== 'string' || channel === '') {
       throw new ClientError('invalid-address', 'no channel name');
     }
-    const known = this.#entries.get(channel);
-    if (known) return known.subscription;
-
-    /** @type {SubscriptionControl | undefined} */
-    let control;
-    const subscription = new Subscription(
-      channel,
-      () => {
-        // An old subscription must not end its successor.
-        if (this.#entries.get(channel)?.subscription === subscription) this.unsubscribe(channel);
-      },
-      (given) => (control = given),
-      options,
-    );
-    const entry = { subscription, control: /** @type {SubscriptionControl} */ (control), asked: false };
-    this.#entries.set(channel, entry);
-    this.#ask(channel, entry);
+    const known = this.#wanted.get(channel);
+    if (known) return known;
+    // An old subscription must not end its successor.
+    const leave = (/** @type {Subscription} */ old) => this.#isWanted(old) && this.unsubscribe(channel);
+    const subscription = new Subscription(channel, leave, options);
+    this.#wanted.set(channel, subscription);
+    this.#ask(subscription);
     return subscription;
+  }
+
+  /** @param {Subscription} subscription */
+  #isWanted(subscription) {
+    return this.#wanted.get(subscription.channel) === subscription;
   }
 
   /**
@@ -131,12 +119,14 @@ export class LiveClient extends Client {
    * @param {string} channel
    */
   unsubscribe(channel) {
-    const entry = this.#entries.get(channel);
-    if (!entry) return;
-    this.#entries.delete(channel);
+    const subscription = this.#wanted.get(channel);
+    if (!subscription) return;
+    this.#wanted.delete(channel);
     // One that the server was not asked for, it does not have.
-    if (entry.asked) this.#leave(channel, this.requests.newId());
-    entry.control.end();
+    if (subscription.state === 'subscribed' || this.#owed.has(subscription)) {
+      this.#leave(channel, this.requests.newId());
+    }
+    subscription.turn('unsubscribed', {});
   }
 
   /**
@@ -154,7 +144,7 @@ export class LiveClient extends Client {
    */
   opened() {
     // Before the requests, whose effects may be heard on these channels.
-    for (const [channel, entry] of this.#entries) this.#ask(channel, entry);
+    for (const subscription of this.subscriptions) this.#ask(subscription);
     super.opened();
   }
 
@@ -163,7 +153,7 @@ export class LiveClient extends Client {
    * @protected
    */
   get expectant() {
-    return this.#owed.length > 0;
+    return this.#owed.size > 0;
   }
 
   /**
@@ -173,10 +163,7 @@ export class LiveClient extends Client {
    */
   released(isEnd, code) {
     super.released(isEnd, code);
-    this.#owed = [];
-    this.#leaving.clear();
-    this.#refused.clear();
-    for (const entry of this.#entries.values()) entry.asked = false;
+    for (const known of [this.#owed, this.#leaving, this.#refused]) known.clear();
   }
 
   /**
@@ -185,25 +172,27 @@ export class LiveClient extends Client {
    * @param {WireMessage} message
    */
   accept(message) {
-    const control = this.#entries.get(message['channel'])?.control;
+    const { id, channel } = message;
+    const subscription = this.#wanted.get(channel);
     switch (message.type) {
       case 'subscribed':
         this.requests.support(typeof message['epoch'] === 'string');
-        this.#settle(message)?.control.confirm(/** @type {Subscribed} */ (message));
+        this.#settle(message)?.confirm(/** @type {Subscribed} */ (message));
         break;
       case 'unsubscribed':
-        if (message['id'] === undefined || message['id'] === this.#leaving.get(message['channel'])) {
-          this.#leaving.delete(message['channel']);
-        }
-        if (this.#leaving.size === 0) this.#askAgain();
+        if (id === undefined || id === this.#leaving.get(channel)) this.#leaving.delete(channel);
+        if (this.#leaving.size > 0) break;
+        // There may be room now for what was refused while others were being left.
+        for (const refused of this.#refused) if (this.#isWanted(refused)) this.#ask(refused);
+        this.#refused.clear();
         break;
       case 'error':
-        if (message['id'] !== undefined && !(message['retryAfterMs'] >= 0)) this.#refuse(message);
+        if (id !== undefined && !(message['retryAfterMs'] >= 0)) this.#refuse(message);
         break;
       case 'update':
-        return control?.take(/** @type {Update} */ (message)) ?? true;
+        return subscription?.take(/** @type {Update} */ (message)) ?? true;
       case 'gap':
-        control?.skip(/** @type {GapMessage} */ (message));
+        subscription?.skip(/** @type {GapMessage} */ (message));
         break;
     }
     return true;
@@ -217,57 +206,41 @@ export class LiveClient extends Client {
    */
   resumed() {
     for (const [channel, id] of [...this.#leaving]) {
-      if (this.#entries.has(channel)) this.#leaving.delete(channel);
+      if (this.#wanted.has(channel)) this.#leaving.delete(channel);
       else this.#leave(channel, id);
     }
-    const owed = new Map(this.#owed.map(({ id, entry }) => [entry, id]));
-    this.#owed = [];
-    for (const [channel, entry] of this.#entries) {
-      const { state } = entry.subscription;
-      if (state === 'subscribing' && !this.#refused.has(entry)) this.#ask(channel, entry, owed.get(entry));
+    for (const subscription of [...this.#owed.keys()]) {
+      if (!this.#isWanted(subscription)) this.#owed.delete(subscription);
+    }
+    for (const subscription of this.subscriptions) {
+      if (subscription.state === 'subscribing' && !this.#refused.has(subscription)) this.#ask(subscription);
     }
     super.resumed();
   }
 
-  /** Asks for what was refused while others were being left: there may be room now. */
-  #askAgain() {
-    const again = [...this.#refused];
-    this.#refused.clear();
-    for (const entry of again) {
-      const { channel } = entry.subscription;
-      if (this.#entries.get(channel) === entry) this.#ask(channel, entry);
-    }
-  }
-
   /** @param {WireMessage} answer */
   #refuse(answer) {
-    const entry = this.#settle(answer);
-    if (!entry) return;
+    const subscription = this.#settle(answer);
+    if (!subscription) return;
     const { code } = answer;
     // An older server does not say why.
     if (this.#leaving.size > 0 && (code === undefined || code === 'too-many-channels')) {
-      this.#refused.add(entry);
-      return;
+      this.#refused.add(subscription);
+    } else {
+      subscription.turn('refused', { error: refused(answer) });
     }
-    entry.asked = false;
-    entry.control.refuse(new ClientError('refused', String(answer['message']), { cause: answer }));
   }
 
-  /**
-   * @param {string} channel
-   * @param {Entry} entry
-   * @param {string} [id] That of an earlier message, which was perhaps dropped.
-   */
-  #ask(channel, entry, id = this.requests.newId()) {
+  /** @param {Subscription} subscription */
+  #ask(subscription) {
     // At the end of the pause everything that is wanted is asked for.
     if (this.paused) return;
-    const since = entry.subscription.position;
+    const { channel, position: since } = subscription;
+    // If an earlier message was perhaps dropped, that is repeated.
+    const id = this.#owed.get(subscription) ?? this.requests.newId();
     const message = { type: 'subscribe', channel, id, ...(since && { since }) };
-    if (!this.fits(message)) entry.control.refuse(tooLarge());
-    else if (this.send(message)) {
-      entry.asked = true;
-      this.#owed.push({ id, channel, entry });
-    }
+    if (!this.fits(message)) subscription.turn('refused', { error: tooLarge() });
+    else if (this.send(message)) this.#owed.set(subscription, id);
   }
 
   /**
@@ -275,13 +248,14 @@ export class LiveClient extends Client {
    * asked for.
    *
    * @param {WireMessage} answer
-   * @returns {Entry | undefined} None, if the subscription was ended meanwhile.
+   * @returns {Subscription | undefined} None, if the subscription was ended meanwhile.
    */
   #settle({ id, channel }) {
-    const place = this.#owed.findIndex((owed) =>
-      id === undefined ? owed.channel === channel : owed.id === id,
-    );
-    const [owed] = place < 0 ? [] : this.#owed.splice(place, 1);
-    return owed && this.#entries.get(owed.channel) === owed.entry ? owed.entry : undefined;
+    for (const [subscription, asked] of this.#owed) {
+      if (id === undefined ? subscription.channel !== channel : asked !== id) continue;
+      this.#owed.delete(subscription);
+      return this.#isWanted(subscription) ? subscription : undefined;
+    }
+    return undefined;
   }
 }

@@ -20,12 +20,12 @@ export class SizeLimit {
 
   /** @param {string} text */
   fits(text) {
-    return fitsIn(text, this.#bytes);
+    return sizeOf(text) <= this.#bytes;
   }
 
   /** @param {string} text What goes out. */
   sent(text) {
-    if (!fitsIn(text, this.#longest)) this.#longest = UTF8.encode(text).length;
+    this.#longest = Math.max(this.#longest, sizeOf(text));
   }
 
   /** The connection is over. */
@@ -44,11 +44,7 @@ export class SizeLimit {
   }
 }
 
-/**
- * @param {string} text
- * @param {number} bytes
- */
-function fitsIn(text, bytes) {
-  // A unit of UTF-16 is three bytes of UTF-8 at most: most texts need not be measured.
-  return text.length * 3 <= bytes || UTF8.encode(text).length <= bytes;
+/** @param {string} text */
+function sizeOf(text) {
+  return UTF8.encode(text).length;
 }

@@ -45,17 +45,13 @@ export const SubscriptionState = /* @__PURE__ */ Object.freeze({
  */
 
 /**
- * The controls of a subscription, for its owner.
+ * The end of an iteration: why nothing more comes for now.
  *
- * @typedef {object} SubscriptionControl
- * @property {() => void} wait There is no confirmation, or none any more.
- * @property {(error?: ClientError) => void} stop The client ended; with an error, if it gave up.
- * @property {(answer: Subscribed) => void} confirm
- * @property {(error: ClientError) => void} refuse
- * @property {() => void} end
- * @property {(update: Update) => boolean} take Returns whether it is new.
- * @property {(message: GapMessage) => void} skip
+ * @typedef {{ error?: ClientError | undefined }} End
  */
+
+/** The event of an end, which the iterations alone hear. */
+const END = /* @__PURE__ */ Symbol();
 
 /** The number of updates that an iteration keeps for a slow reader. */
 const KEPT = 1_000;
@@ -76,65 +72,24 @@ export class Subscription extends Emitter {
   /** @type {SubscriptionState} */
   #state = 'subscribing';
   #position;
-  #end;
-  /** The end of iterations: why nothing more comes for now. @type {{ error?: ClientError | undefined } | null} */
-  #over = null;
-  /** Wakes the iterations. @type {Set<() => void>} */
-  #readers = new Set();
+  #leave;
+  /** @type {End | null} */
+  #end = null;
 
   /**
    * @param {string} channel
-   * @param {() => void} end Ends the subscription at its owner.
-   * @param {(control: SubscriptionControl) => void} control Hands the owner what only the
-   *   owner may do.
+   * @param {(subscription: Subscription) => void} leave Ends the subscription at its owner.
    * @param {SubscribeOptions} [options]
    */
-  constructor(channel, end, control, { since } = {}) {
+  constructor(channel, leave, { since } = {}) {
     super();
     /**
      * @readonly
      * @type {string}
      */
     this.channel = channel;
-    this.#end = end;
+    this.#leave = leave;
     this.#position = new Position(since);
-    control({
-      wait: () => {
-        this.#over = null;
-        this.#change('subscribing');
-      },
-      stop: (error) => {
-        this.#change('subscribing');
-        this.#finish(error);
-      },
-      confirm: (answer) => {
-        const missed = this.#position.resume(answer);
-        this.#change('subscribed');
-        if (typeof missed === 'number') this.emit('recovered', { missed });
-        else if (missed) this.emit('gap', missed);
-      },
-      refuse: (error) => {
-        this.#change('refused');
-        this.#finish(error);
-        this.emit('refused', error);
-      },
-      end: () => {
-        this.#change('unsubscribed');
-        this.#finish();
-      },
-      take: (update) => {
-        // Before the confirmation comes what belongs to a predecessor.
-        if (this.#state !== 'subscribed') return false;
-        const news = this.#position.take(update.offset);
-        if (typeof news === 'object') this.emit('gap', news);
-        if (news) this.emit('update', update);
-        return news !== false;
-      },
-      skip: (message) => {
-        const gap = this.#position.skip(message);
-        if (gap) this.emit('gap', gap);
-      },
-    });
   }
 
   /**
@@ -158,7 +113,69 @@ export class Subscription extends Emitter {
    * Ends the subscription, for everybody who shares it.
    */
   unsubscribe() {
-    this.#end();
+    this.#leave(this);
+  }
+
+  /**
+   * Changes the state, for the owner.
+   *
+   * @internal
+   * @param {SubscriptionState} state
+   * @param {End | null} [end] Why nothing more comes for now, if so.
+   */
+  turn(state, end = null) {
+    this.#end = end;
+    if (state !== this.#state) {
+      this.#state = state;
+      this.emit('state', state);
+    }
+    if (end) this.emit(END, end);
+    if (state === 'refused') this.emit('refused', end?.error);
+  }
+
+  /**
+   * The server has confirmed the subscription.
+   *
+   * @internal
+   * @param {Subscribed} answer
+   */
+  confirm(answer) {
+    const missed = this.#position.resume(answer);
+    this.turn('subscribed');
+    if (typeof missed === 'number') this.emit('recovered', { missed });
+    else this.#tell(missed);
+  }
+
+  /**
+   * An update came.
+   *
+   * @internal
+   * @param {Update} update
+   * @returns {boolean} Whether it is new.
+   */
+  take(update) {
+    // Before the confirmation comes what belongs to a predecessor.
+    if (this.#state !== 'subscribed') return false;
+    const news = this.#position.take(update.offset);
+    if (!news) return false;
+    if (news !== true) this.#tell(news);
+    this.emit('update', update);
+    return true;
+  }
+
+  /**
+   * The server says that publications are lost.
+   *
+   * @internal
+   * @param {GapMessage} message
+   */
+  skip(message) {
+    this.#tell(this.#position.skip(message));
+  }
+
+  /** @param {Gap | null} gap */
+  #tell(gap) {
+    if (gap) this.emit('gap', gap);
   }
 
   /**
@@ -171,48 +188,28 @@ export class Subscription extends Emitter {
    * @returns {AsyncGenerator<Update | Gap, void, undefined>}
    */
   [Symbol.asyncIterator]() {
-    /** @type {(Update | Gap)[]} */
-    const queue = [];
-    let overflow = false;
+    /** @type {(Update | Gap | End)[]} */
+    const queue = this.#end ? [this.#end] : [];
     let wake = () => {};
-    /** @param {Update | Gap} event */
+    /** @param {Update | Gap | End} event */
     const push = (event) => {
       if (queue.length < KEPT) queue.push(event);
-      else overflow = true;
+      else queue[KEPT] = { error: new ClientError('overflow', 'updates wait') };
       wake();
     };
-    const read = () => wake();
-    this.#readers.add(read);
-    const stops = [this.on('update', push), this.on('gap', push), () => this.#readers.delete(read)];
-    const end = () => this.#over;
+    const stops = ['update', 'gap', END].map((type) => this.on(/** @type {any} */ (type), push));
     return (async function* () {
       try {
         for (;;) {
-          for (let event = queue.shift(); event; event = queue.shift()) yield event;
-          if (overflow) throw new ClientError('overflow', 'updates wait');
-          const over = end();
-          if (over?.error) throw over.error;
-          if (over) return;
-          /** @type {Promise<void>} */
-          const news = new Promise((resolve) => (wake = resolve));
-          await news;
+          const event = queue.shift();
+          if (!event) await new Promise((resolve) => (wake = () => resolve(null)));
+          else if ('type' in event) yield event;
+          else if (event.error) throw event.error;
+          else return;
         }
       } finally {
         for (const stop of stops) stop();
       }
     })();
-  }
-
-  /** @param {ClientError} [error] */
-  #finish(error) {
-    this.#over = { error };
-    for (const read of this.#readers) read();
-  }
-
-  /** @param {SubscriptionState} state */
-  #change(state) {
-    if (state === this.#state) return;
-    this.#state = state;
-    this.emit('state', state);
   }
 }

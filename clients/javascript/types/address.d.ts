@@ -26,9 +26,10 @@ import type { MaybeToken } from './token.js';
  */
 export declare function endpointAddress(server: string, segments: string[], token: MaybeToken): string;
 /**
- * @param {string} address An absolute one.
+ * @param {string} address
  * @param {MaybeToken} token
  * @returns {string}
+ * @throws {ClientError} `invalid-address`
  */
 export declare function withToken(address: string, token: MaybeToken): string;
 /**

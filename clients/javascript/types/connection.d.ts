@@ -258,8 +258,9 @@ export declare class Connection<Events extends object = {}> extends Emitter<Conn
      *
      * @protected
      * @param {unknown} ms
+     * @returns {boolean} Whether it does.
      */
-    protected advise(ms: unknown): void;
+    protected advise(ms: unknown): boolean;
     /**
      * The connection or the attempt is over, and the client will come back.
      *

@@ -10,17 +10,17 @@ import type { ErrorMessage } from './wire.js';
 export type Refusal = {
     answer: ErrorMessage;
     /**
-     * `token`: another token may be accepted. `final`:
-     * coming back does not change it.
+     * The reason to give up: `unauthorized` for
+     * the token, `refused` where coming back changes nothing.
      */
-    kind: 'token' | 'final' | undefined;
+    verdict: 'unauthorized' | 'refused' | undefined;
 };
 /** @import { ErrorMessage } from './wire.js' */
 /**
  * @typedef {object} Refusal
  * @property {ErrorMessage} answer
- * @property {'token' | 'final' | undefined} kind `token`: another token may be accepted. `final`:
- *   coming back does not change it.
+ * @property {'unauthorized' | 'refused' | undefined} verdict The reason to give up: `unauthorized` for
+ *   the token, `refused` where coming back changes nothing.
  */
 /**
  * Asks over HTTP why a handshake failed: WebSockets do not tell, so that a refusal looks like a bad

@@ -7,7 +7,7 @@ import { Client } from './client.js';
 import { Subscription } from './subscription.js';
 import type { ClientOptions } from './client.js';
 import type { WireMessage } from './message.js';
-import type { SubscribeOptions, SubscriptionControl } from './subscription.js';
+import type { SubscribeOptions } from './subscription.js';
 import type { TokenSource } from './token.js';
 import type { LiveMessages } from './wire.js';
 export type OwnLiveOptions = {
@@ -22,17 +22,9 @@ export type OwnLiveOptions = {
     path?: string;
 };
 export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
-export type Entry = {
-    subscription: Subscription;
-    control: SubscriptionControl;
-    /**
-     * Whether the server was asked for it, on this connection.
-     */
-    asked: boolean;
-};
 /** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
-/** @import { SubscribeOptions, SubscriptionControl } from './subscription.js' */
+/** @import { SubscribeOptions } from './subscription.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
 /** @import { GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
 /**
@@ -42,12 +34,6 @@ export type Entry = {
  * @property {string} [path] Where the server has live updates. Default `live`.
  */
 /** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
-/**
- * @typedef {object} Entry
- * @property {Subscription} subscription
- * @property {SubscriptionControl} control
- * @property {boolean} asked Whether the server was asked for it, on this connection.
- */
 /**
  * Live updates of any number of channels over one connection, at `/live` of the server or where
  * `path` says.

@@ -6,7 +6,7 @@
 import { Emitter } from './emitter.js';
 import { ClientError } from './errors.js';
 import type { Gap, Since } from './position.js';
-import type { GapMessage, Subscribed, Update } from './wire.js';
+import type { Update } from './wire.js';
 /** @import { Gap, Since } from './position.js' */
 /** @import { GapMessage, Subscribed, Update } from './wire.js' */
 /**
@@ -56,23 +56,8 @@ export type SubscribeOptions = {
      */
     since?: Since;
 };
-export type SubscriptionControl = {
-    /**
-     * There is no confirmation, or none any more.
-     */
-    wait: () => void;
-    /**
-     * The client ended; with an error, if it gave up.
-     */
-    stop: (error?: ClientError) => void;
-    confirm: (answer: Subscribed) => void;
-    refuse: (error: ClientError) => void;
-    end: () => void;
-    /**
-     * Returns whether it is new.
-     */
-    take: (update: Update) => boolean;
-    skip: (message: GapMessage) => void;
+export type End = {
+    error?: ClientError | undefined;
 };
 /**
  * A channel that is listened to; made by `LiveClient.subscribe`. It outlives connections: the
@@ -95,12 +80,10 @@ export declare class Subscription extends Emitter<SubscriptionEvents> {
     channel: string;
     /**
      * @param {string} channel
-     * @param {() => void} end Ends the subscription at its owner.
-     * @param {(control: SubscriptionControl) => void} control Hands the owner what only the
-     *   owner may do.
+     * @param {(subscription: Subscription) => void} leave Ends the subscription at its owner.
      * @param {SubscribeOptions} [options]
      */
-    constructor(channel: string, end: () => void, control: (control: SubscriptionControl) => void, { since }?: SubscribeOptions);
+    constructor(channel: string, leave: (subscription: Subscription) => void, { since }?: SubscribeOptions);
     /**
      * @returns {SubscriptionState}
      */
