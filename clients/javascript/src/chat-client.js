@@ -11,10 +11,10 @@ import { Members } from './members.js';
 import { Position } from './position.js';
 import { TypingUsers } from './typing.js';
 
-/** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { Gap } from './position.js' */
-/** @import { RequestOptions } from './requests.js' */
+/** @import { RequestOptions } from './questions.js' */
+/** @import { ClientOptions } from './session.js' */
 /** @import { TokenSource } from './token.js' */
 /** @import { ChatMessage, ChatMessages, OlderMessages, User, UserId } from './wire.js' */
 

@@ -1,70 +1,15 @@
 /**
- * Messages over a connection that comes back.
+ * Messages and requests over a connection that comes back.
  *
  * @module
  */
 
 import { placeOf } from './address.js';
-import { Connection } from './connection.js';
-import { Deadline } from './deadline.js';
-import { ClientError, checkOptions, tooLarge } from './errors.js';
-import { parseMessage } from './message.js';
-import { Pulse } from './pulse.js';
 import { Requests } from './requests.js';
-import { SizeLimit } from './size-limit.js';
-import { expiryOf, lifetimeOf, refreshDelay, userKey, userOf } from './token.js';
+import { Session } from './session.js';
 
-/** @import { Address, ConnectionEvents, ConnectionOptions } from './connection.js' */
-/** @import { WireMessage } from './message.js' */
-/** @import { RequestOptions, RequestsOptions, Scope } from './requests.js' */
-/** @import { MaybeToken } from './token.js' */
-/** @import { UserId } from './wire.js' */
-
-/**
- * @typedef {object} OwnOptions
- * @property {number} [requestTimeoutMs] How long the answer to a request may take, waiting for a
- *   connection included, in milliseconds. Default 30,000; with an outbox `Infinity`.
- * @property {number} [answerTimeoutMs] How long an open connection may be silent while an answer
- *   is due, in milliseconds; then it counts as lost. Default 15,000.
- * @property {number} [requestLimit] How many requests may wait for their answers. Default 100.
- * @property {number} [repeatWindowMs] How long after it first went out a request may be
- *   repeated, in milliseconds. Shorter than the server remembers answers. Default: ten seconds less
- *   than the server says, or 110,000.
- * @property {UserId} [user] The id of the user whose requests these are. Default: as the token says
- *   (its claim `id` or `sub`), or else the server.
- * @property {RequestKeeper} [outbox] Where requests outlive the page, as `new Outbox(name)`.
- *   Default: nowhere.
- */
-
-/** @typedef {OwnOptions & ConnectionOptions} ClientOptions */
-
-/**
- * What makes requests outlive the page: an `Outbox`.
- *
- * @typedef {object} RequestKeeper
- * @property {(options: RequestsOptions) => Requests} requests
- */
-
-/**
- * A request of an earlier page, out of the outbox.
- *
- * @typedef {object} Restored
- * @property {string} id
- * @property {any} message
- * @property {Promise<WireMessage>} reply
- */
-
-/**
- * Events of the client itself.
- *
- * @typedef {object} OwnEvents
- * @property {WireMessage} message Every message, before its own type's listeners.
- * @property {ClientError} fault The server sent what is not a JSON object, and it was dropped; or
- *   the outbox failed, and requests go on in memory; or a message was not sent, as it is larger than the server takes.
- * @property {Restored} restored A request of an earlier page, out of the outbox.
- */
-
-/** @typedef {ConnectionEvents & OwnEvents} LocalEvents */
+/** @import { Address } from './connection.js' */
+/** @import { ClientOptions, RequestKeeper } from './session.js' */
 
 /**
  * A connection to one endpoint that speaks JSON objects, and is opened again whenever it is
@@ -74,6 +19,9 @@ import { expiryOf, lifetimeOf, refreshDelay, userKey, userOf } from './token.js'
  * own events (`message`, `state`, `retry`, `fault`, `restored`). A message whose type is the
  * name of one of the client's own events arrives as `message` only.
  *
+ * A `request` waits for a connection, and goes out again on the next one if the connection is lost
+ * before the answer comes; the server executes it once.
+ *
  * @example
  * const client = new Client('/robust-chat/lobby');
  * client.on('state', ({ state, reason }) => console.log(state, reason));
@@ -81,472 +29,34 @@ import { expiryOf, lifetimeOf, refreshDelay, userKey, userOf } from './token.js'
  * client.connect();
  *
  * @template {object} [Messages={}] The messages by their `type`.
- * @extends {Connection<OwnEvents & Messages>}
+ * @extends {Session<Messages>}
  */
-export class Client extends Connection {
+export class Client extends Session {
   /**
-   * Events that do not come from the server, so that it cannot forge them.
-   *
-   * @protected
-   * @type {ReadonlySet<unknown>}
+   * @override
+   * @internal
+   * @type {RequestKeeper['requests']}
    */
-  static localEvents = new Set(['message', 'state', 'retry', 'fault', 'restored']);
+  static requests = (options) => new Requests(options);
 
-  /**
-   * @protected
-   * @readonly
-   * @type {Requests}
-   */
-  requests;
-
-  /**
-   * @protected
-   * @readonly
-   * @type {Pulse}
-   */
-  pulse;
-
-  #answerTimeoutMs;
-  #repeatWindowMs;
-  /** The longest message that the server takes. */
-  #size = new SizeLimit();
-  /** The time to replace the token. */
-  #renewal;
-  /** @type {string | undefined} */
-  #user;
-  /** The user that the server last named, and where the token came from that it was for. @type {Scope} */
-  #told = {};
-  /** The present token, as it was last renewed, and its end. @type {MaybeToken} */
-  #renewed;
-  #expiry = NaN;
-  /** By how much this machine's clock is fast, as far as the server has told, in milliseconds. */
-  #clockError = 0;
-  /** The end of a wait that the server imposed because there were too many messages. */
-  #pause;
-  /** The last message that only asks whether the connection lives; '': it is answered. */
-  #probe = '';
-  /** The question about the server; '': it is answered, `null`: not asked on this connection. @type {string | null} */
-  #hello = null;
+  /** The place of a fixed address. @type {string | undefined} */
+  #place;
 
   /**
    * @param {Address} address
    * @param {ClientOptions} [options]
    * @throws {ClientError} `invalid-address`, `invalid-option`
    */
-  constructor(address, options = {}) {
+  constructor(address, options) {
     super(address, options);
-    const {
-      outbox = null,
-      requestTimeoutMs = outbox ? Infinity : 30_000,
-      answerTimeoutMs = 15_000,
-      requestLimit = 100,
-      repeatWindowMs,
-    } = options;
-    checkOptions(
-      requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && (repeatWindowMs ?? 0) >= 0,
-    );
-    this.#user = userKey(options.user);
-    this.#answerTimeoutMs = answerTimeoutMs;
-    this.#repeatWindowMs = repeatWindowMs;
-    const { environment } = this;
-    this.#renewal = new Deadline(environment.timers);
-    this.#pause = new Deadline(environment.timers);
-    this.pulse = new Pulse({
-      environment,
-      answerMs: answerTimeoutMs,
-      ask: () => this.#ask(),
-      waiting: () => this.requests.waiting || this.#probe !== '',
-      lost: () => this.lose('no-answer'),
-    });
-    /** @type {RequestsOptions} */
-    const requestsOptions = {
-      ...environment,
-      send: (text) => {
-        const sent = !this.paused && this.#sendText(text);
-        // A server that never answers says nothing about its connection by that.
-        if (sent && this.requests.supported) this.pulse.expect();
-        return sent;
-      },
-      fits: (text) => this.#size.fits(text),
-      limit: requestLimit,
-      timeoutMs: requestTimeoutMs,
-      restored: (restored) => this.emit('restored', restored),
-      unidentified: () => this.#askWho(),
-      failed: (cause) => this.emit('fault', new ClientError('store', 'the outbox fails', { cause })),
-    };
-    this.requests = outbox ? outbox.requests(requestsOptions) : new Requests(requestsOptions);
-    this.requests.windowMs = repeatWindowMs ?? 110_000;
-    if (typeof address === 'string') this.requests.scope.place = placeOf(address);
+    if (typeof address === 'string') this.#place = placeOf(address);
   }
 
   /**
-   * Sends a message, if the connection is open. Nothing is kept for later: what could not go
-   * out is the caller's to repeat.
-   *
-   * @param {object} message Anything that `JSON.stringify` turns into a JSON object.
-   * @returns {boolean} Whether it went out. Whether it arrived, only an answer can tell. One that is
-   *   larger than the server takes does not go out, and is told by the event `fault`.
-   */
-  send(message) {
-    const text = JSON.stringify(message);
-    if (this.#size.fits(text)) return this.#sendText(text);
-    this.emit('fault', tooLarge());
-    return false;
-  }
-
-  /**
-   * Tells whether the server takes a message of this size, as far as it is known.
-   *
+   * @override
    * @protected
-   * @param {object} message
-   */
-  fits(message) {
-    return this.#size.fits(JSON.stringify(message));
-  }
-
-  /** @param {string} text */
-  #sendText(text) {
-    // The state lags behind the socket while a close is under way.
-    if (this.state !== 'connected' || this.socket?.readyState !== OPEN) return false;
-    this.#size.sent(text);
-    this.socket.send(text);
-    return true;
-  }
-
-  /**
-   * Sends a message that the server answers, and executes once: now or as soon as there is a
-   * connection, and again on the next one if the connection is lost before the answer comes.
-   *
-   * @param {object} message Gets a field `id`.
-   * @param {RequestOptions} [options]
-   * @returns {Promise<WireMessage>} The answer. Rejects with a `ClientError`: `refused` with the
-   *   server's error as its `cause`, `invalid-message` for what JSON cannot say, `too-large`, `timeout`, `overflow`, `unconfirmed`, `unsupported`,
-   *   `closed`.
-   */
-  request(message, options) {
-    const scope = this.state === 'connected' ? this.requests.scope : this.#nextScope();
-    return this.requests.add(message, scope, options);
-  }
-
-  /**
-   * The place that the next attempt to connect leads to, as far as it is known.
-   *
-   * @protected
-   * @returns {string | undefined}
    */
   place() {
-    return this.requests.scope.place;
-  }
-
-  /** @returns {Scope} */
-  #nextScope() {
-    const source = this.token;
-    // A token that says nothing of its user is expected to go on with the same one, until the
-    // server says otherwise.
-    const told = this.#told.source === source ? this.#told.user : undefined;
-    return { place: this.place(), user: this.#user ?? userOf(source) ?? told, source };
-  }
-
-  /**
-   * Looks at a message before anybody else.
-   *
-   * @protected
-   * @param {WireMessage} _message
-   * @returns {boolean} Whether the others are to see it.
-   */
-  accept(_message) {
-    return true;
-  }
-
-  /**
-   * Tells everybody about a message of the server.
-   *
-   * @protected
-   * @param {WireMessage} message
-   */
-  deliver(message) {
-    this.emit('message', message);
-    const { localEvents } = /** @type {typeof Client} */ (this.constructor);
-    // A listener may have closed the client, and after `close` there are no more messages.
-    if (
-      this.state === 'connected' &&
-      typeof message.type === 'string' &&
-      !localEvents.has(message.type)
-    ) {
-      this.emit(message.type, message);
-    }
-  }
-
-  /**
-   * @override
-   * @protected
-   */
-  opened() {
-    const { requests } = this;
-    requests.opened();
-    if (requests.supported) this.#begin();
-    else if (requests.held) this.#askWho();
-    // Perhaps nothing will come by which the server would show what it can do: it is asked then.
-    if (this.expectant !== null && requests.supported === null) this.pulse.start();
-  }
-
-  /** Finds out who this is to the server. */
-  #askWho() {
-    const { supported } = this.requests;
-    if (this.state !== 'connected') return;
-    if (supported || (supported === null && this.expectant !== null)) this.#greet();
-    else this.requests.identify();
-  }
-
-  /**
-   * Asks the server about itself, once on each connection: who this is to it, and what it expects.
-   * Servers that answer by `id` answer this too, if only by not knowing it.
-   */
-  #greet() {
-    if (this.#hello !== null) return;
-    this.#hello = this.requests.newId();
-    this.#sayHello();
-  }
-
-  #sayHello() {
-    if (this.#hello) this.send({ type: 'hello', id: this.#hello, ...this.introduction });
-  }
-
-  /**
-   * Fields that go with the question about the server.
-   *
-   * @protected
-   * @type {object}
-   */
-  introduction = {};
-
-  /**
-   * @override
-   * @protected
-   * @type {Connection['released']}
-   */
-  released(isEnd, code) {
-    this.pulse.stop();
-    this.#renewal.clear();
-    this.#pause.clear();
-    this.#hello = null;
-    this.#probe = '';
-    if (code === TOO_BIG) {
-      this.#size.exceeded();
-      this.requests.refuseTooLarge();
-    }
-    this.#size.ended();
-    if (isEnd) this.requests.end();
-  }
-
-  /**
-   * @override
-   * @protected
-   * @param {unknown} data
-   */
-  received(data) {
-    this.pulse.heard();
-    const message = parseMessage(data);
-    if (!message) {
-      this.emit('fault', new ClientError('invalid-message', 'no JSON object'));
-      return;
-    }
-    if (message.type !== 'error' || ACCEPTED.has(message['code'])) this.admitted = true;
-    // The close frame that follows says the same, but intermediaries may swallow it.
-    if (message.type === 'reconnect') this.advise(message['afterMs']);
-    const { id, retryAfterMs } = message;
-    const later = message.type === 'error' && retryAfterMs >= 0;
-    // Not executed. Which one was dropped it may not say: all that have no answer are sent again.
-    if (later) this.#pause.start(Math.max(retryAfterMs, LEAST_PAUSE_MS), () => this.resumed());
-    if (later ? this.#isOwn(id) : this.#ownAnswer(message)) return;
-    const answered = later ? this.requests.has(id) : this.requests.answer(message);
-    const news = this.accept(message);
-    if (this.requests.supported && this.#hello === null) this.#begin();
-    if (!news || this.state !== 'connected') return;
-    // A refused request is its sender's affair.
-    if (answered && message.type === 'error') this.emit('message', message);
-    else this.deliver(message);
-  }
-
-  /**
-   * @override
-   * @protected
-   * @param {boolean} slept
-   */
-  awake(slept) {
-    if (this.requests.supported) {
-      this.#ask();
-      this.pulse.expect(Math.min(PROBE_MS, this.#answerTimeoutMs));
-    } else if (slept) {
-      this.lose('no-answer');
-    }
-  }
-
-  /**
-   * @override
-   * @protected
-   * @type {Connection['dialling']}
-   */
-  dialling(address, token, source) {
-    this.#renewAt(token);
-    this.requests.enter({ place: placeOf(address), user: this.#user ?? userOf(token), source });
-  }
-
-  /** The server answers by `id`: it can be asked. */
-  #begin() {
-    this.pulse.start();
-    this.#greet();
-  }
-
-  /** @returns {boolean | null} Whether something is to come; `null`: the server answers nobody. */
-  #ask() {
-    const { supported } = this.requests;
-    if (supported) {
-      // Whatever the answer is, it shows that the connection lives.
-      this.#probe = this.requests.newId();
-      this.send({ type: 'ping', id: this.#probe });
-    } else if (supported === null) {
-      this.#greet();
-    }
-    return supported === false ? null : supported || this.expectant === true;
-  }
-
-  /**
-   * True while something is to come from any server, whether or not it answers by `id`; `null` at
-   * endpoints where the question who this is might disturb somebody.
-   *
-   * @protected
-   * @returns {boolean | null}
-   */
-  get expectant() {
-    return null;
-  }
-
-  /** @param {unknown} id */
-  #isOwn(id) {
-    return id && (id === this.#hello || id === this.#probe);
-  }
-
-  /**
-   * True while the server takes no messages, as there were too many.
-   *
-   * @protected
-   */
-  get paused() {
-    return this.#pause.set;
-  }
-
-  /**
-   * Takes the answers to what the client asks for itself, which are nobody else's affair.
-   *
-   * @param {WireMessage} message
-   * @returns {boolean} Whether it is one.
-   */
-  #ownAnswer(message) {
-    const { requests } = this;
-    const { id, type } = message;
-    // A server without ids does not know such questions, and says so without one.
-    if (this.#hello && requests.supported === null && id === undefined && type === 'error') {
-      this.#hello = '';
-      requests.support(false);
-      requests.identify();
-      return !message['code'];
-    }
-    if (!this.#isOwn(id)) return false;
-    requests.supported = true;
-    if (id === this.#probe) this.#probe = '';
-    else {
-      this.#hello = '';
-      requests.identify(type === 'hello' ? this.#welcomed(message) : undefined);
-    }
-    this.#begin();
-    return true;
-  }
-
-  /**
-   * The server takes messages again, after it has dropped some.
-   *
-   * @protected
-   */
-  resumed() {
-    this.#sayHello();
-    this.requests.repeat();
-  }
-
-  /**
-   * The server has told about itself.
-   *
-   * @param {WireMessage} hello
-   * @returns {string | undefined} The user that this is to it.
-   */
-  #welcomed({ user, time, pingIntervalMs, maxMessageBytes, windowMs }) {
-    const { requests } = this;
-    this.#clockError = this.environment.date() - Date.parse(time) || 0;
-    this.#renewAt(this.#renewed, this.#expiry);
-    this.pulse.intervalMs = pingIntervalMs;
-    this.#size.told(maxMessageBytes);
-    requests.refuseTooLarge();
-    // What is sent takes its time to arrive.
-    if (windowMs > 0) requests.windowMs = Math.min(this.#repeatWindowMs ?? Infinity, windowMs - UNDER_WAY_MS);
-    const key = userKey(user?.id);
-    if (key) this.#told = { source: requests.scope.source, user: key };
-    return key;
-  }
-
-  /**
-   * @param {MaybeToken} token
-   * @param {number} [expiry] In milliseconds since 1970, or `NaN`.
-   */
-  #renewAt(token, expiry = expiryOf(token)) {
-    this.#renewed = token;
-    this.#expiry = expiry;
-    if (typeof this.token !== 'function' || !expiry) return;
-    const left = expiry - (this.environment.date() - this.#clockError);
-    // By a clock that is slow, it would seem to live for longer than it was made for.
-    const delay = refreshDelay(Math.min(left, lifetimeOf(token)));
-    this.#renewal.start(delay, () => void this.#renew());
-  }
-
-  /** Replaces the token on the open connection. */
-  async #renew() {
-    const { socket } = this;
-    // Otherwise the server ends the connection in its time, and the next one gets a new token.
-    if (!socket || !this.requests.supported) return;
-    const current = () => socket === this.socket;
-    try {
-      const token = await this.askToken();
-      if (!current()) return;
-      const options = { timeoutMs: this.#answerTimeoutMs, repeat: false };
-      const { expiresAt } = await this.request({ type: 'refresh', token }, options);
-      if (current()) this.#renewAt(token, Date.parse(expiresAt) || expiryOf(token));
-    } catch (error) {
-      if (!current()) return;
-      const { code, refusal } = /** @type {Partial<ClientError>} */ (error ?? {});
-      if (code === 'unauthorized') {
-        this.fail('unauthorized', { error: /** @type {ClientError} */ (error) });
-      } else if (code !== 'refused' || refusal === 'invalid-token' || refusal === 'token-expired') {
-        // The present one is as good as before; perhaps the function has a better one in a while.
-        this.#renewAt(this.#renewed, this.#expiry);
-      }
-      // Refused for another reason: this server cannot do it, and ends the connection in time.
-    }
+    return this.#place;
   }
 }
-
-/** The ends of connections whose tokens were accepted. @type {ReadonlySet<unknown>} */
-const ACCEPTED = new Set(['token-expired', 'disconnected']);
-
-/** The server's time is that for one message; more than one may be due. */
-const LEAST_PAUSE_MS = 250;
-
-/** The time that a message may be under way, in milliseconds. */
-const UNDER_WAY_MS = 10_000;
-
-/** Somebody looks at a page that was hidden: they are not to wait for long. */
-const PROBE_MS = 5_000;
-
-/** "Message Too Big" (RFC 6455 §7.4.1). */
-const TOO_BIG = 1009;
-
-/** `WebSocket.OPEN`, which not every stand-in for a WebSocket has. */
-const OPEN = 1;

@@ -16,9 +16,6 @@ export { TypingUsers } from './typing.js';
 
 /** @typedef {import('./backoff.js').BackoffOptions} BackoffOptions */
 /** @typedef {import('./chat-client.js').ChatClientOptions} ChatClientOptions */
-/** @typedef {import('./client.js').ClientOptions} ClientOptions */
-/** @typedef {import('./client.js').RequestKeeper} RequestKeeper */
-/** @typedef {import('./client.js').Restored} Restored */
 /** @typedef {import('./connection.js').Address} Address */
 /** @typedef {import('./connection.js').Retry} Retry */
 /** @typedef {import('./connection.js').StateChange} StateChange */
@@ -32,7 +29,10 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./position.js').Gap} Gap */
 /** @typedef {import('./position.js').GapReason} GapReason */
 /** @typedef {import('./position.js').Since} Since */
-/** @typedef {import('./requests.js').RequestOptions} RequestOptions */
+/** @typedef {import('./questions.js').RequestOptions} RequestOptions */
+/** @typedef {import('./session.js').ClientOptions} ClientOptions */
+/** @typedef {import('./session.js').RequestKeeper} RequestKeeper */
+/** @typedef {import('./session.js').Restored} Restored */
 /** @typedef {import('./subscription.js').SubscribeOptions} SubscribeOptions */
 /** @typedef {import('./token.js').TokenSource} TokenSource */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */

@@ -5,11 +5,13 @@
  */
 
 import { Deadline } from './deadline.js';
+import { ClientError } from './errors.js';
 import { guardedStore } from './guarded-store.js';
-import { requestText, Requests, unsent } from './requests.js';
+import { requestText, unsent } from './questions.js';
+import { Requests } from './requests.js';
 
 /** @import { WireMessage } from './message.js' */
-/** @import { Pending, RequestsOptions, Scope } from './requests.js' */
+/** @import { Pending, QuestionsOptions, Scope } from './questions.js' */
 
 /**
  * A request as it is kept, also across a reload of the page.
@@ -42,11 +44,15 @@ export class KeptRequests extends Requests {
 
   /**
    * @param {RequestStore} store
-   * @param {RequestsOptions} options
+   * @param {QuestionsOptions} options
    */
   constructor(store, options) {
     super(options);
-    this.#store = guardedStore(store, options);
+    const { timers, client } = options;
+    this.#store = guardedStore(store, {
+      timers,
+      failed: (cause) => client.emit('fault', new ClientError('store', 'the outbox fails', { cause })),
+    });
   }
 
   /**
@@ -66,18 +72,25 @@ export class KeptRequests extends Requests {
   /**
    * @override
    * @protected
-   * @param {Pending} pending
+   * @param {any} id
    */
-  forget({ id, repeat }) {
+  settle(id) {
+    const pending = super.settle(id);
     // After the end, it stays there, to be read anew.
-    if (repeat && this.#read) this.#store.remove(id).catch(ignore);
+    if (pending?.repeat && this.#read) this.#store.remove(id).catch(ignore);
+    return pending;
   }
 
-  /** @override */
-  end() {
-    this.#read = null;
-    this.reading = false;
-    super.end();
+  /**
+   * @override
+   * @param {boolean} isEnd
+   */
+  released(isEnd) {
+    if (isEnd) {
+      this.#read = null;
+      this.reading = false;
+    }
+    super.released(isEnd);
   }
 
   /**
@@ -97,7 +110,6 @@ export class KeptRequests extends Requests {
       if (scope !== this.#read) return;
       this.#restore(loaded);
       this.reading = false;
-      if (this.held) this.options.unidentified();
       this.flush();
     })();
   }
@@ -116,7 +128,7 @@ export class KeptRequests extends Requests {
       })
       .map((stored) => this.#adopt(stored));
     for (const [id, pending] of younger) this.pending.set(id, pending);
-    for (const request of restored) this.options.restored(request);
+    for (const request of restored) this.options.client.emit('restored', request);
   }
 
   /** @param {StoredRequest} stored */

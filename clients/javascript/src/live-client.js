@@ -5,12 +5,12 @@
  */
 
 import { defaultServer, endpointAddress, placeOf } from './address.js';
-import { Client } from './client.js';
 import { ClientError, refused, tooLarge } from './errors.js';
+import { Session } from './session.js';
 import { Subscription } from './subscription.js';
 
-/** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
+/** @import { ClientOptions } from './session.js' */
 /** @import { SubscribeOptions } from './subscription.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
 /** @import { GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
@@ -35,9 +35,9 @@ import { Subscription } from './subscription.js';
  * posts.on('gap', () => reload());
  * live.connect();
  *
- * @extends {Client<LiveMessages>}
+ * @extends {Session<LiveMessages>}
  */
-export class LiveClient extends Client {
+export class LiveClient extends Session {
   /** The subscriptions that are wanted. @type {Map<string, Subscription>} */
   #wanted = new Map();
   /**
@@ -51,6 +51,7 @@ export class LiveClient extends Client {
   #leaving = new Map();
   /** The subscriptions that were refused while others were being left. @type {Set<Subscription>} */
   #refused = new Set();
+  #place;
 
   /**
    * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
@@ -64,7 +65,7 @@ export class LiveClient extends Client {
       endpointAddress(server, path.replace(/^\/+|\/+$/g, '').split('/'), present);
     super(address, { ...options, token });
     // A server that cannot be addressed is told here, and not first by a state.
-    this.requests.scope.place = placeOf(address(null));
+    this.#place = placeOf(address(null));
 
     this.on('state', ({ state }) => {
       if (state === 'connected') return;
@@ -142,6 +143,14 @@ export class LiveClient extends Client {
    * @override
    * @protected
    */
+  place() {
+    return this.#place;
+  }
+
+  /**
+   * @override
+   * @protected
+   */
   opened() {
     // Before the requests, whose effects may be heard on these channels.
     for (const subscription of this.subscriptions) this.#ask(subscription);
@@ -159,7 +168,7 @@ export class LiveClient extends Client {
   /**
    * @override
    * @protected
-   * @type {Client['released']}
+   * @type {Session['released']}
    */
   released(isEnd, code) {
     super.released(isEnd, code);
@@ -239,7 +248,7 @@ export class LiveClient extends Client {
     // If an earlier message was perhaps dropped, that is repeated.
     const id = this.#owed.get(subscription) ?? this.requests.newId();
     const message = { type: 'subscribe', channel, id, ...(since && { since }) };
-    if (!this.fits(message)) subscription.turn('refused', { error: tooLarge() });
+    if (!this.fits(JSON.stringify(message))) subscription.turn('refused', { error: tooLarge() });
     else if (this.send(message)) this.#owed.set(subscription, id);
   }
 

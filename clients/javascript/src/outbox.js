@@ -6,14 +6,16 @@
 
 import { KeptRequests } from './kept-requests.js';
 import { RequestDatabase } from './request-database.js';
+import { Requests } from './requests.js';
 
-/** @import { RequestKeeper } from './client.js' */
 /** @import { RequestStore, StoredRequest } from './kept-requests.js' */
-/** @import { RequestsOptions } from './requests.js' */
+/** @import { QuestionsOptions } from './questions.js' */
+/** @import { RequestKeeper } from './session.js' */
 
 /**
  * Keeps requests until they are answered: what was written without a connection, or just before the
- * page was reloaded, goes out all the same.
+ * page was reloaded, goes out all the same. Without a store, they wait in memory for as long as the
+ * page lives.
  *
  * Rooms and users can share one: each request goes where it was meant to, and nowhere else.
  *
@@ -27,8 +29,8 @@ export class Outbox {
   #store;
 
   /**
-   * @param {string | RequestStore} store The name of a database in the browser (IndexedDB), or a
-   *   store of your own.
+   * @param {string | RequestStore} [store] The name of a database in the browser (IndexedDB), or a
+   *   store of your own. Default: none.
    * @param {{ indexedDB?: IDBFactory }} [options] Default: the platform's own.
    */
   constructor(store, { indexedDB } = {}) {
@@ -39,18 +41,18 @@ export class Outbox {
   /**
    * The requests of a client, which are kept here; for the client.
    *
-   * @param {RequestsOptions} options
-   * @returns {KeptRequests}
+   * @param {QuestionsOptions} options
+   * @returns {Requests}
    */
   requests(options) {
-    return new KeptRequests(this.#store, options);
+    return this.#store ? new KeptRequests(this.#store, options) : new Requests(options);
   }
 
   /**
    * @returns {Promise<StoredRequest[]>} Oldest first.
    */
-  load() {
-    return this.#store.load();
+  async load() {
+    return this.#store?.load() ?? [];
   }
 
   /**
@@ -59,15 +61,15 @@ export class Outbox {
    * @param {StoredRequest} request
    * @returns {Promise<unknown>} When it is kept.
    */
-  put(request) {
-    return this.#store.put(request);
+  async put(request) {
+    return this.#store?.put(request);
   }
 
   /**
    * @param {string} id
    * @returns {Promise<unknown>}
    */
-  remove(id) {
-    return this.#store.remove(id);
+  async remove(id) {
+    return this.#store?.remove(id);
   }
 }

@@ -15,9 +15,9 @@ import { Presence } from './presence.js';
 import { shared } from './shared.js';
 
 /** @import { ChatClient } from './chat-client.js' */
-/** @import { Client } from './client.js' */
 /** @import { LiveClient } from './live-client.js' */
 /** @import { Gap } from './position.js' */
+/** @import { Session } from './session.js' */
 /** @import { Reason, State } from './states.js' */
 /** @import { SubscriptionState } from './subscription.js' */
 /** @import { ChatMessage, PresenceMember, Update, User } from './wire.js' */
@@ -28,7 +28,7 @@ import { shared } from './shared.js';
  * @example
  * const live = useClient(() => new LiveClient(token));
  *
- * @template {Client<any>} C
+ * @template {Session<any>} C
  * @param {() => C} make Called once in the life of the component; for another client, give the
  *   component another `key`.
  * @returns {C}
@@ -42,7 +42,7 @@ export function useClient(make) {
 /**
  * The state of a client, and the reason for it.
  *
- * @param {Client<any>} client
+ * @param {Session<any>} client
  * @returns {{ state: State, reason: Reason }}
  */
 export function useConnection(client) {
@@ -142,7 +142,7 @@ export function useChat(chat, { limit = 500 } = {}) {
 }
 
 /**
- * @param {Client<any>} client
+ * @param {Session<any>} client
  * @param {string} type
  */
 function useListener(client, type) {
@@ -153,7 +153,7 @@ function useListener(client, type) {
 }
 
 const connections = shared(
-  (/** @type {Client<any>} */ client) => client.connect(),
+  (/** @type {Session<any>} */ client) => client.connect(),
   (client) => client.close(),
 );
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { Client, Outbox } from '../src/index.js';
+import { Client, LiveClient, Outbox } from '../src/index.js';
 import { memoryStore } from './kit/memory-store.js';
 import { record, settled, world } from './kit/world.js';
 
@@ -495,3 +495,45 @@ for (const options of [
     });
   });
 }
+
+describe('the requests of a client that only listens', () => {
+  const live = (options) => {
+    const w = world();
+    const client = new LiveClient('jwt', { ...w.options, server: 'ws://server.example', ...options });
+    return { w, client };
+  };
+  const code = async (reply) => (await reply.catch((error) => error)).code;
+
+  test('live with the connection', async () => {
+    const { w, client } = live();
+    assert.equal(await code(client.request({ type: 'publish' })), 'unsent');
+    client.connect();
+    w.socket.open();
+    const answered = client.request({ type: 'publish' });
+    const { id } = w.socket.sent.at(-1);
+    w.socket.receive({ type: 'published', id });
+    assert.equal((await answered).type, 'published');
+    const lost = client.request({ type: 'publish' });
+    w.socket.break();
+    assert.equal(await code(lost), 'unconfirmed');
+    w.clock.advance(250);
+    w.socket.open();
+    assert.deepEqual(w.socket.sent.filter(({ type }) => type === 'publish'), []);
+  });
+
+  test('wait for a connection, and go out again on the next one, with an outbox in memory', async () => {
+    const { w, client } = live({ outbox: new Outbox() });
+    const reply = client.request({ type: 'publish' });
+    client.connect();
+    w.socket.open();
+    const [first] = w.socket.sent.filter(({ type }) => type === 'publish');
+    w.socket.break();
+    w.clock.advance(250);
+    w.socket.open();
+    const [second] = w.socket.sent.filter(({ type }) => type === 'publish');
+    assert.deepEqual(second, first);
+    w.socket.receive({ type: 'published', id: first.id });
+    assert.equal((await reply).type, 'published');
+    assert.deepEqual(await new Outbox().load(), []);
+  });
+});

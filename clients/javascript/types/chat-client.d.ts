@@ -4,10 +4,10 @@
  * @module
  */
 import { Client } from './client.js';
-import type { ClientOptions } from './client.js';
 import type { WireMessage } from './message.js';
 import type { Gap } from './position.js';
-import type { RequestOptions } from './requests.js';
+import type { RequestOptions } from './questions.js';
+import type { ClientOptions } from './session.js';
 import type { TokenSource } from './token.js';
 import type { ChatMessage, ChatMessages, OlderMessages, User, UserId } from './wire.js';
 export type OwnChatOptions = {
@@ -67,10 +67,10 @@ export type Recovered = {
      */
     users: User[];
 };
-/** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { Gap } from './position.js' */
-/** @import { RequestOptions } from './requests.js' */
+/** @import { RequestOptions } from './questions.js' */
+/** @import { ClientOptions } from './session.js' */
 /** @import { TokenSource } from './token.js' */
 /** @import { ChatMessage, ChatMessages, OlderMessages, User, UserId } from './wire.js' */
 /**

@@ -14,9 +14,6 @@ export { Subscription, SubscriptionState } from './subscription.js';
 export { TypingUsers } from './typing.js';
 export type BackoffOptions = import('./backoff.js').BackoffOptions;
 export type ChatClientOptions = import('./chat-client.js').ChatClientOptions;
-export type ClientOptions = import('./client.js').ClientOptions;
-export type RequestKeeper = import('./client.js').RequestKeeper;
-export type Restored = import('./client.js').Restored;
 export type Address = import('./connection.js').Address;
 export type Retry = import('./connection.js').Retry;
 export type StateChange = import('./connection.js').StateChange;
@@ -30,7 +27,10 @@ export type WireMessage = import('./message.js').WireMessage;
 export type Gap = import('./position.js').Gap;
 export type GapReason = import('./position.js').GapReason;
 export type Since = import('./position.js').Since;
-export type RequestOptions = import('./requests.js').RequestOptions;
+export type RequestOptions = import('./questions.js').RequestOptions;
+export type ClientOptions = import('./session.js').ClientOptions;
+export type RequestKeeper = import('./session.js').RequestKeeper;
+export type Restored = import('./session.js').Restored;
 export type SubscribeOptions = import('./subscription.js').SubscribeOptions;
 export type TokenSource = import('./token.js').TokenSource;
 export type ChatMessage = import('./wire.js').ChatMessage;
@@ -48,9 +48,6 @@ export type UserJoined = import('./wire.js').UserJoined;
 export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./backoff.js').BackoffOptions} BackoffOptions */
 /** @typedef {import('./chat-client.js').ChatClientOptions} ChatClientOptions */
-/** @typedef {import('./client.js').ClientOptions} ClientOptions */
-/** @typedef {import('./client.js').RequestKeeper} RequestKeeper */
-/** @typedef {import('./client.js').Restored} Restored */
 /** @typedef {import('./connection.js').Address} Address */
 /** @typedef {import('./connection.js').Retry} Retry */
 /** @typedef {import('./connection.js').StateChange} StateChange */
@@ -64,7 +61,10 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./position.js').Gap} Gap */
 /** @typedef {import('./position.js').GapReason} GapReason */
 /** @typedef {import('./position.js').Since} Since */
-/** @typedef {import('./requests.js').RequestOptions} RequestOptions */
+/** @typedef {import('./questions.js').RequestOptions} RequestOptions */
+/** @typedef {import('./session.js').ClientOptions} ClientOptions */
+/** @typedef {import('./session.js').RequestKeeper} RequestKeeper */
+/** @typedef {import('./session.js').Restored} Restored */
 /** @typedef {import('./subscription.js').SubscribeOptions} SubscribeOptions */
 /** @typedef {import('./token.js').TokenSource} TokenSource */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */

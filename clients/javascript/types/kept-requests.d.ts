@@ -4,7 +4,7 @@
  * @module
  */
 import { Requests } from './requests.js';
-import type { Pending, RequestsOptions } from './requests.js';
+import type { Pending, QuestionsOptions } from './questions.js';
 export type StoredRequest = {
     id: string;
     message: object;
@@ -33,7 +33,7 @@ export type RequestStore = {
     remove: (id: string) => Promise<unknown>;
 };
 /** @import { WireMessage } from './message.js' */
-/** @import { Pending, RequestsOptions, Scope } from './requests.js' */
+/** @import { Pending, QuestionsOptions, Scope } from './questions.js' */
 /**
  * A request as it is kept, also across a reload of the page.
  *
@@ -60,9 +60,9 @@ export declare class KeptRequests extends Requests {
     #private;
     /**
      * @param {RequestStore} store
-     * @param {RequestsOptions} options
+     * @param {QuestionsOptions} options
      */
-    constructor(store: RequestStore, options: RequestsOptions);
+    constructor(store: RequestStore, options: QuestionsOptions);
     /**
      * @override
      * @protected
@@ -72,11 +72,14 @@ export declare class KeptRequests extends Requests {
     /**
      * @override
      * @protected
-     * @param {Pending} pending
+     * @param {any} id
      */
-    protected forget({ id, repeat }: Pending): void;
-    /** @override */
-    end(): void;
+    protected settle(id: any): Pending | null;
+    /**
+     * @override
+     * @param {boolean} isEnd
+     */
+    released(isEnd: boolean): void;
     /**
      * Reads the store, if it was not read yet for this place and user.
      *

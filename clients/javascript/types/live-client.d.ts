@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { Client } from './client.js';
+import { Session } from './session.js';
 import { Subscription } from './subscription.js';
-import type { ClientOptions } from './client.js';
 import type { WireMessage } from './message.js';
+import type { ClientOptions } from './session.js';
 import type { SubscribeOptions } from './subscription.js';
 import type { TokenSource } from './token.js';
 import type { LiveMessages } from './wire.js';
@@ -22,8 +22,8 @@ export type OwnLiveOptions = {
     path?: string;
 };
 export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
-/** @import { ClientOptions } from './client.js' */
 /** @import { WireMessage } from './message.js' */
+/** @import { ClientOptions } from './session.js' */
 /** @import { SubscribeOptions } from './subscription.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
 /** @import { GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
@@ -45,9 +45,9 @@ export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
  * posts.on('gap', () => reload());
  * live.connect();
  *
- * @extends {Client<LiveMessages>}
+ * @extends {Session<LiveMessages>}
  */
-export declare class LiveClient extends Client<LiveMessages> {
+export declare class LiveClient extends Session<LiveMessages> {
     #private;
     /**
      * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
@@ -79,6 +79,11 @@ export declare class LiveClient extends Client<LiveMessages> {
      * @param {string} channel
      */
     unsubscribe(channel: string): void;
+    /**
+     * @override
+     * @protected
+     */
+    protected place(): string;
     /**
      * @override
      * @protected

@@ -3,16 +3,17 @@
  *
  * @module
  */
-import { KeptRequests } from './kept-requests.js';
-import type { RequestKeeper } from './client.js';
+import { Requests } from './requests.js';
 import type { RequestStore, StoredRequest } from './kept-requests.js';
-import type { RequestsOptions } from './requests.js';
-/** @import { RequestKeeper } from './client.js' */
+import type { QuestionsOptions } from './questions.js';
+import type { RequestKeeper } from './session.js';
 /** @import { RequestStore, StoredRequest } from './kept-requests.js' */
-/** @import { RequestsOptions } from './requests.js' */
+/** @import { QuestionsOptions } from './questions.js' */
+/** @import { RequestKeeper } from './session.js' */
 /**
  * Keeps requests until they are answered: what was written without a connection, or just before the
- * page was reloaded, goes out all the same.
+ * page was reloaded, goes out all the same. Without a store, they wait in memory for as long as the
+ * page lives.
  *
  * Rooms and users can share one: each request goes where it was meant to, and nowhere else.
  *
@@ -25,20 +26,20 @@ import type { RequestsOptions } from './requests.js';
 export declare class Outbox implements RequestKeeper, RequestStore {
     #private;
     /**
-     * @param {string | RequestStore} store The name of a database in the browser (IndexedDB), or a
-     *   store of your own.
+     * @param {string | RequestStore} [store] The name of a database in the browser (IndexedDB), or a
+     *   store of your own. Default: none.
      * @param {{ indexedDB?: IDBFactory }} [options] Default: the platform's own.
      */
-    constructor(store: string | RequestStore, { indexedDB }?: {
+    constructor(store?: string | RequestStore, { indexedDB }?: {
         indexedDB?: IDBFactory;
     });
     /**
      * The requests of a client, which are kept here; for the client.
      *
-     * @param {RequestsOptions} options
-     * @returns {KeptRequests}
+     * @param {QuestionsOptions} options
+     * @returns {Requests}
      */
-    requests(options: RequestsOptions): KeptRequests;
+    requests(options: QuestionsOptions): Requests;
     /**
      * @returns {Promise<StoredRequest[]>} Oldest first.
      */

@@ -1,14 +1,14 @@
 import type { ChatClient } from './chat-client.js';
-import type { Client } from './client.js';
 import type { LiveClient } from './live-client.js';
 import type { Gap } from './position.js';
+import type { Session } from './session.js';
 import type { Reason, State } from './states.js';
 import type { SubscriptionState } from './subscription.js';
 import type { ChatMessage, PresenceMember, Update, User } from './wire.js';
 /** @import { ChatClient } from './chat-client.js' */
-/** @import { Client } from './client.js' */
 /** @import { LiveClient } from './live-client.js' */
 /** @import { Gap } from './position.js' */
+/** @import { Session } from './session.js' */
 /** @import { Reason, State } from './states.js' */
 /** @import { SubscriptionState } from './subscription.js' */
 /** @import { ChatMessage, PresenceMember, Update, User } from './wire.js' */
@@ -18,19 +18,19 @@ import type { ChatMessage, PresenceMember, Update, User } from './wire.js';
  * @example
  * const live = useClient(() => new LiveClient(token));
  *
- * @template {Client<any>} C
+ * @template {Session<any>} C
  * @param {() => C} make Called once in the life of the component; for another client, give the
  *   component another `key`.
  * @returns {C}
  */
-export declare function useClient<C extends Client<any>>(make: () => C): C;
+export declare function useClient<C extends Session<any>>(make: () => C): C;
 /**
  * The state of a client, and the reason for it.
  *
- * @param {Client<any>} client
+ * @param {Session<any>} client
  * @returns {{ state: State, reason: Reason }}
  */
-export declare function useConnection(client: Client<any>): {
+export declare function useConnection(client: Session<any>): {
     state: State;
     reason: Reason;
 };

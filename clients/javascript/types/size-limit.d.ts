@@ -13,8 +13,8 @@ export declare class SizeLimit {
     fits(text: string): boolean;
     /** @param {string} text What goes out. */
     sent(text: string): void;
-    /** There is a new connection. */
-    opened(): void;
+    /** The connection is over. */
+    ended(): void;
     /** @param {unknown} bytes What the server says. */
     told(bytes: unknown): void;
     /** Something was too long for the server. Whatever it was, the longest message is. */
