@@ -109,6 +109,12 @@ pub trait Broker: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
+    /// Resolves when the broker has failed for good, with the name of the part that has ended:
+    /// the process has to be ended then. By default it never does.
+    fn failed(&self) -> BoxFuture<'_, &'static str> {
+        Box::pin(std::future::pending())
+    }
+
     /// Subscribes this node to `topic`: the sinks get the publications that are published
     /// after this resolves.
     ///

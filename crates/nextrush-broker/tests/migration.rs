@@ -204,7 +204,7 @@ async fn an_older_store_is_migrated_once() {
     let broker = builder(directory.path()).migration(Names).open().unwrap();
     check(&broker).await;
     drop(broker);
-    assert_eq!(format(directory.path()), "nextrush store 3");
+    assert_eq!(format(directory.path()), "nextrush store 4");
     let broker = builder(directory.path()).migration(Never).open().unwrap();
     check(&broker).await;
     drop(broker);
@@ -273,6 +273,16 @@ async fn a_migration_that_is_killed_is_done_again() {
     check(&broker).await;
 }
 
+/// Removes what the current format has and format 3 has not.
+fn make_format_3(directory: &Path) {
+    let path = directory.join("FORMAT");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("store 4", "store 3")).unwrap();
+    for name in ["EXTENT", "FILES"] {
+        fs::remove_file(directory.join(name)).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn tables_that_a_migration_leaves_behind_are_removed() {
     let directory = old_store();
@@ -287,7 +297,8 @@ async fn tables_that_a_migration_leaves_behind_are_removed() {
     let expected: BTreeSet<String> = expected.map(str::to_owned).into();
     assert_eq!(BTreeSet::from_iter(keyspaces()), expected);
     {
-        // The same as after a crash before they were removed.
+        // The same as after a crash before they were removed, of a program of format 3.
+        make_format_3(directory.path());
         let db = fjall::Database::builder(&data).open().unwrap();
         let topics = db.keyspace("topics", fjall::KeyspaceCreateOptions::default);
         topics.unwrap().insert("chat/0/lobby", "old").unwrap();
@@ -308,12 +319,12 @@ fn an_older_store_is_refused_where_there_is_no_migration() {
         error,
         OpenError::OlderFormat {
             found: 2,
-            current: 3,
+            current: 4,
             ..
         }
     ));
     let shown = format!(
-        "the store in {} has format 2: its topics need the names that they have in format 3, \
+        "the store in {} has format 2: its topics need the names that they have in format 4, \
          and no migration was given",
         directory.path().display()
     );
@@ -326,20 +337,20 @@ fn a_newer_store_is_refused_by_name() {
     let directory = old_store();
     let format = directory.path().join("FORMAT");
     let text = fs::read_to_string(&format).unwrap();
-    fs::write(&format, text.replace("store 2", "store 4")).unwrap();
+    fs::write(&format, text.replace("store 2", "store 5")).unwrap();
     let before = contents(directory.path());
     let error = builder(directory.path()).migration(Never).open();
     let error = error.unwrap_err();
     assert!(matches!(
         error,
         OpenError::NewerFormat {
-            found: 4,
-            known: 3,
+            found: 5,
+            known: 4,
             ..
         }
     ));
     let shown = format!(
-        "the store in {} has format 4, this program knows formats up to 3: it was written by a \
+        "the store in {} has format 5, this program knows formats up to 4: it was written by a \
          newer program",
         directory.path().display()
     );
@@ -480,4 +491,23 @@ async fn topics_are_listed_page_by_page_wherever_they_are() {
         }
         assert_eq!(listed, expected);
     }
+}
+
+#[tokio::test]
+async fn a_store_of_the_format_before_gets_the_current_one_and_keeps_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let publish = || Publish::new("x").retain(Retention::count(9));
+    {
+        let broker = builder(directory.path()).open().unwrap();
+        broker.publish(&topic("a"), publish()).await.unwrap();
+    }
+    make_format_3(directory.path());
+    let broker = builder(directory.path()).open().unwrap();
+    assert_eq!(format(directory.path()), "nextrush store 4");
+    let published = broker.publish(&topic("a"), publish()).await.unwrap();
+    assert_eq!(published.position.offset, 2);
+    drop(broker);
+    fs::remove_file(directory.path().join("FILES")).unwrap();
+    let refused = builder(directory.path()).open();
+    assert!(matches!(refused, Err(OpenError::Damaged(what)) if what == "FILES is missing"));
 }

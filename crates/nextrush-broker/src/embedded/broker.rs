@@ -1,6 +1,7 @@
 //! The broker itself, which opens the store and hands requests to the writer.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -9,9 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::RwLock;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::cached::Cached;
+use super::damage::Verify;
 use super::error::{OpenError, closed};
 use super::migration::Migration;
 use super::options::EmbeddedOptions;
@@ -120,7 +122,8 @@ impl EmbeddedBuilder {
     /// format, if the directory holds something else, or if the disk fails.
     pub fn open(mut self) -> Result<EmbeddedBroker, OpenError> {
         let migration = self.migration.take();
-        let store = Store::open(&self.directory, &self.clock, migration.as_deref())?;
+        let migration = migration.as_deref();
+        let store = Store::open(&self.directory, &self.clock, migration, Verify::New)?;
         EmbeddedBroker::new(store, self)
     }
 }
@@ -201,14 +204,19 @@ impl EmbeddedBroker {
                 options.queue_bytes.min(Semaphore::MAX_PERMITS),
             )),
             store: RwLock::new(Some(store)),
+            failed: watch::Sender::new(None),
             directory,
             options,
         });
         let (queue, requests) = mpsc::channel();
         let writer = Writer::new(Arc::clone(&shared), requests)?;
+        let alarm = Alarm(Arc::clone(&shared));
         let writer = thread::Builder::new()
             .name("nextrush-store".to_owned())
-            .spawn(move || writer.run())?;
+            .spawn(move || {
+                let _alarm = alarm;
+                writer.run();
+            })?;
         Ok(Self {
             shared,
             queue: Some(queue),
@@ -249,6 +257,17 @@ impl EmbeddedBroker {
             .send(request)
             .map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
+    }
+}
+
+/// Tells the broker when the writer's thread ends by a panic.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.fail("the store's writer");
+        }
     }
 }
 
@@ -328,6 +347,18 @@ impl Broker for EmbeddedBroker {
             })?;
             Ok(found.into_iter().take(limit).collect())
         }))
+    }
+
+    fn failed(&self) -> BoxFuture<'_, &'static str> {
+        let mut failed = self.shared.failed.subscribe();
+        Box::pin(async move {
+            let failed = failed.wait_for(Option::is_some).await;
+            match failed.ok().and_then(|part| *part) {
+                Some(part) => part,
+                // The broker is borrowed, and has the sender.
+                None => std::future::pending().await,
+            }
+        })
     }
 
     fn subscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
@@ -410,10 +441,17 @@ impl Broker for EmbeddedBroker {
 impl Drop for EmbeddedBroker {
     fn drop(&mut self) {
         drop(self.queue.take());
-        if let Some(writer) = self.writer.take() {
-            // Its panic has been reported, and the store recovers as after a crash.
-            let _ = writer.join();
-        }
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        // Its panic has been reported.
+        let has_ended_well = writer.join().is_ok();
+        let store = self.shared.store.write().take();
+        // fjall panics if one of its threads did. A store that is not closed as it should be
+        // recovers as after a crash.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            store.filter(|_| has_ended_well).map(Store::close)
+        }));
     }
 }
 

@@ -1,117 +1,183 @@
-//! The search for journals that end too early.
+//! Damage: what is checked before fjall opens its files, and what is kept of it.
 //!
-//! fjall takes the first entry of its journal that it cannot read for the end, because the
-//! last write before a crash may be torn, and cuts off the rest. A flipped bit in the middle
-//! would silently remove acknowledged groups, and their offsets would be given out again. So
-//! each group carries its number behind a mark that is nowhere else in the files, and the
-//! highest number in the journals is looked up before fjall opens them. A group is written
-//! only when the one before is on disk, so at most the last one may be missing afterwards.
+//! fjall makes good what a crash may have left: it cuts off, removes and begins anew. So each
+//! thing that it would take for that is looked at first, and nothing of the store is changed
+//! before everything is known to be there.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 
-use uuid::Uuid;
-
+use super::census::{self, Census, State, missing};
 use super::error::OpenError;
+use super::extent::{self, Extent};
 use super::file::write_whole;
+use super::format::Format;
+use super::journal;
 
-/// The file that records damage, because the next opening could not find it any more.
+/// The file that records damage which fjall found, because the next opening might not find it.
 const DAMAGED_FILE: &str = "DAMAGED";
-/// The size of the pieces in which journals are searched.
-const PIECE: usize = 1 << 20;
-/// The length of the mark, the number, and the number with all bits inverted.
-const MARKED: usize = 16 + 8 + 8;
 
-/// The bytes before the number of each group. They are random, so that no client can publish
-/// them.
-#[derive(Clone, Copy)]
-pub(super) struct Mark([u8; 16]);
+/// The tables that are read as a whole to be compared with their hashes. The blocks of all have
+/// checksums, which are compared whenever a block is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Verify {
+    /// Those that the list of files does not know.
+    New,
+    /// All, as something is wrong.
+    All,
+}
 
-impl Mark {
-    pub(super) fn new(uuid: Uuid) -> Self {
-        Self(*uuid.as_bytes())
+/// A store whose files may be opened.
+pub(super) struct Checked {
+    pub(super) extent: Extent,
+    /// The list of files as it is on the disk; `None` if the store is new.
+    pub(super) census: Option<Census>,
+    /// The batch and the group that must be found.
+    batch: u64,
+    group: u64,
+    /// The newest journal.
+    newest: u64,
+}
+
+/// Checks a store's files, and notes in the list of them that the store is open.
+pub(super) fn check(
+    directory: &Path,
+    format: Format,
+    verify: Verify,
+) -> Result<Checked, OpenError> {
+    refuse_known(directory)?;
+    let has_data = directory.join("data").exists();
+    let has_list = directory.join(census::FILE).exists();
+    let extent = match Extent::open(directory, format.id())? {
+        Some(extent) => extent,
+        None if format.has_extent() && (has_data || has_list) => {
+            return Err(missing(extent::FILE));
+        }
+        None => Extent::create(directory, format.id())?,
+    };
+    let mut earlier = None;
+    if format.has_extent() {
+        earlier = Census::read(directory)?;
+        if earlier.is_none() && extent.batch() > 0 {
+            return Err(missing(census::FILE));
+        }
+        if earlier.is_none() && has_data {
+            // It was being made when its process ended, and has acknowledged nothing. fjall
+            // does not go on with what it has begun.
+            fs::remove_dir_all(directory.join("data"))?;
+        }
+        if earlier.is_some() && !has_data {
+            return Err(missing("data"));
+        }
+    } else if has_data {
+        refuse_used(directory)?;
+    } else {
+        return Err(missing("data"));
+    }
+    let known = match &earlier {
+        Some(earlier) => earlier.batch.max(extent.batch()),
+        None => 0,
+    };
+    if !directory.join("data").exists() {
+        return Ok(Checked {
+            extent,
+            census: None,
+            batch: 0,
+            group: 0,
+            newest: 0,
+        });
     }
 
-    pub(super) fn of_group(self, group: u64) -> [u8; MARKED] {
-        let mut bytes = [0; MARKED];
-        bytes[..16].copy_from_slice(&self.0);
-        bytes[16..24].copy_from_slice(&group.to_be_bytes());
-        bytes[24..].copy_from_slice(&(!group).to_be_bytes());
-        bytes
+    let journals = census::read_journals(directory, format.mark())?;
+    let state = match &earlier {
+        Some(earlier) if earlier.state == State::Migrating => State::Migrating,
+        _ => State::Open,
+    };
+    let prints = journals
+        .iter()
+        .map(|journal| (journal.id, Some(journal.print)));
+    let mut census = Census::take(directory, state, known, prints)?;
+    let may_be_flushed = match &earlier {
+        Some(earlier) => earlier.compare(&census)?,
+        None => true,
+    };
+    journal::check(&journals, known, may_be_flushed)?;
+    match verify {
+        Verify::All => census.verify_tables(directory, None)?,
+        Verify::New if earlier.is_some() => census.verify_tables(directory, earlier.as_ref())?,
+        // An older format has no list, and reading everything may take minutes.
+        Verify::New => {}
     }
+    census.forget_journals();
+    census.write(directory)?;
+    extent.sync()?;
+    journal::cut_rest(directory, &journals)?;
+    let last = |chain: fn(&journal::Journal) -> journal::Chain| {
+        let last = journals.iter().filter_map(|journal| chain(journal).last());
+        last.max().unwrap_or(0)
+    };
+    Ok(Checked {
+        extent,
+        census: Some(census),
+        batch: last(|journal| journal.batches).max(known),
+        group: last(|journal| journal.groups),
+        newest: journals.last().map_or(0, |newest| newest.id),
+    })
+}
 
-    pub(super) fn group(self, bytes: &[u8]) -> Option<u64> {
-        let group: [u8; 8] = bytes.get(16..24)?.try_into().ok()?;
-        let group = u64::from_be_bytes(group);
-        (bytes == self.of_group(group)).then_some(group)
-    }
-
-    /// The highest number that follows a mark in `bytes`.
-    fn highest(self, bytes: &[u8]) -> Option<u64> {
-        let places = memchr::memmem::find_iter(bytes, &self.0);
-        let groups = places.filter_map(|at| self.group(bytes.get(at..at + MARKED)?));
-        groups.max()
+impl Checked {
+    /// Compares what must be found with what fjall has found.
+    pub(super) fn compare(&self, batch: u64, group: u64) -> Result<(), OpenError> {
+        if batch >= self.batch && group >= self.group {
+            return Ok(());
+        }
+        Err(OpenError::Damaged(format!(
+            "{} and the tables hold batch {batch} and group {group}, but batch {} and group {} \
+             were written",
+            journal::path(self.newest),
+            self.batch,
+            self.group
+        )))
     }
 }
 
 /// Refuses a store in which damage was found earlier.
-pub(super) fn refuse_known(directory: &Path) -> Result<(), OpenError> {
-    match fs::read_to_string(directory.join(DAMAGED_FILE)) {
-        Ok(what) => Err(OpenError::Damaged(what)),
+fn refuse_known(directory: &Path) -> Result<(), OpenError> {
+    match fs::read(directory.join(DAMAGED_FILE)) {
+        Ok(what) => {
+            let what = String::from_utf8_lossy(&what).into_owned();
+            Err(OpenError::Damaged(what))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The highest number of a group in the journals, or 0.
-pub(super) fn last_group(data: &Path, mark: Mark) -> io::Result<u64> {
-    let entries = match fs::read_dir(data) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
+/// Refuses a store that an older program has open, which does not lock `EXTENT`.
+fn refuse_used(directory: &Path) -> Result<(), OpenError> {
+    let path = "data/lock";
+    let file = File::open(directory.join(path));
+    let file = file.map_err(|error| census::named(path, error.into()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Finds the file because of which fjall failed, if that is a table: only reading all of them
+/// tells.
+pub(super) fn locate(directory: &Path, error: OpenError) -> OpenError {
+    let OpenError::Damaged(what) = error else {
+        return error;
     };
-    let mut highest = 0;
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "jnl") {
-            highest = highest.max(highest_in(File::open(path)?, mark)?);
-        }
+    let files = Census::take(directory, State::Open, 0, []);
+    match files.and_then(|census| census.verify_tables(directory, None)) {
+        Err(OpenError::Damaged(file)) => OpenError::Damaged(format!("{file}: {what}")),
+        // Whatever else is wrong, this is what the opening has failed at.
+        _ => OpenError::Damaged(what),
     }
-    Ok(highest)
-}
-
-fn highest_in(mut file: impl Read, mark: Mark) -> io::Result<u64> {
-    let mut highest = 0;
-    // A mark across two pieces is found with the second.
-    let mut kept = 0;
-    let mut piece = vec![0; PIECE];
-    loop {
-        let read = match file.read(&mut piece[kept..]) {
-            Ok(0) => return Ok(highest),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let filled = kept + read;
-        highest = highest.max(mark.highest(&piece[..filled]).unwrap_or_default());
-        kept = filled.min(MARKED - 1);
-        piece.copy_within(filled - kept..filled, 0);
-    }
-}
-
-/// Compares the last group found in the journals with the last group read from them.
-pub(super) fn compare(directory: &Path, in_journals: u64, read: u64) -> Result<(), OpenError> {
-    if in_journals <= read.saturating_add(1) {
-        return Ok(());
-    }
-    let what = format!(
-        "the journal cannot be read to its end: what was written last is group {in_journals}, \
-         what could be read is group {read}"
-    );
-    let error = OpenError::Damaged(what);
-    note(directory, &error);
-    Err(error)
 }
 
 /// Records damage for later openings.
@@ -125,34 +191,39 @@ pub(super) fn note(directory: &Path, error: &OpenError) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::EmbeddedBroker;
 
     #[test]
-    fn a_mark_is_found_wherever_it_is() {
-        let mark = Mark::new(Uuid::now_v7());
-        for at in [
-            0,
-            1,
-            PIECE - MARKED,
-            PIECE - 20,
-            PIECE - 1,
-            PIECE,
-            2 * PIECE + 5,
-        ] {
-            let mut bytes = vec![0; 3 * PIECE];
-            bytes[at..at + MARKED].copy_from_slice(&mark.of_group(258));
-            assert_eq!(highest_in(&*bytes, mark).unwrap(), 258, "{at}");
-            bytes[at + 30] ^= 1;
-            assert_eq!(highest_in(&*bytes, mark).unwrap(), 0, "{at}");
+    fn a_store_whose_making_was_interrupted_is_made_anew() {
+        for step in 0..4 {
+            let directory = tempfile::tempdir().unwrap();
+            let data = directory.path().join("data");
+            let format = Format::create(directory.path()).unwrap();
+            if step > 0 {
+                Extent::create(directory.path(), format.id()).unwrap();
+            }
+            if step > 1 {
+                fs::create_dir(&data).unwrap();
+                File::create(data.join("lock")).unwrap();
+            }
+            if step > 2 {
+                // fjall would not go on with it.
+                File::create(data.join("0.jnl")).unwrap();
+            }
+            EmbeddedBroker::open(directory.path()).unwrap();
+            EmbeddedBroker::open(directory.path()).unwrap();
         }
     }
 
     #[test]
-    fn the_highest_number_counts() {
-        let mark = Mark::new(Uuid::now_v7());
-        let bytes = [7, 9, 8].map(|group| mark.of_group(group)).concat();
-        assert_eq!(highest_in(&*bytes, mark).unwrap(), 9);
-        assert_eq!(highest_in(&[][..], mark).unwrap(), 0);
-        let other = Mark::new(Uuid::now_v7());
-        assert_eq!(highest_in(&*bytes, other).unwrap(), 0);
+    fn a_store_without_its_data_is_not_made_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        EmbeddedBroker::open(directory.path()).unwrap();
+        fs::remove_dir_all(directory.path().join("data")).unwrap();
+        let refused = EmbeddedBroker::open(directory.path());
+        let Err(OpenError::Damaged(what)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(what, "data is missing");
     }
 }

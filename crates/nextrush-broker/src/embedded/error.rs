@@ -111,6 +111,8 @@ pub(super) struct Failure {
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Unavailable,
+    /// fjall has stopped writing, for a reason that it has kept to itself.
+    Poisoned,
     Damaged,
     Full,
 }
@@ -133,7 +135,22 @@ impl From<BrokerError> for Failure {
 
 impl From<fjall::Error> for Failure {
     fn from(error: fjall::Error) -> Self {
-        BrokerError::from(error).into()
+        let is_poisoned = matches!(error, fjall::Error::Poisoned);
+        let failure = Self::from(BrokerError::from(error));
+        match is_poisoned {
+            true => Self {
+                kind: Kind::Poisoned,
+                ..failure
+            },
+            false => failure,
+        }
+    }
+}
+
+impl Failure {
+    /// Returns `true` if fjall has stopped writing, which it does at damage as well.
+    pub(super) fn is_poisoned(&self) -> bool {
+        matches!(self.kind, Kind::Poisoned)
     }
 }
 
@@ -142,7 +159,7 @@ impl From<Failure> for BrokerError {
         let kind = failure.kind;
         let cause = Box::new(Shared(failure.cause));
         match kind {
-            Kind::Unavailable => Self::Unavailable(cause),
+            Kind::Unavailable | Kind::Poisoned => Self::Unavailable(cause),
             Kind::Damaged => Self::Damaged(cause),
             Kind::Full => Self::Full(cause),
         }

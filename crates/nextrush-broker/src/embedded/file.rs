@@ -26,7 +26,7 @@ pub(super) fn sync_tree(directory: &Path) -> io::Result<()> {
 }
 
 /// Forces the names in a directory to the disk, where directories can be opened.
-fn sync_names(directory: &Path) -> io::Result<()> {
+pub(super) fn sync_names(directory: &Path) -> io::Result<()> {
     #[cfg(unix)]
     fs::File::open(directory)?.sync_all()?;
     #[cfg(not(unix))]

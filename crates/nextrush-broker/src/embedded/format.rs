@@ -5,6 +5,7 @@
 //! | 1 | each publication an entry of its own; no program reads it any more |
 //! | 2 | groups in a log; the names of topics are in `topics`, those of answers in `answers` |
 //! | 3 | as 2, with other names, in `topics-3` and `answers-3`; what is kept of a publication that happens once may end with a fingerprint |
+//! | 4 | as 3, with numbers for batches, and the files `EXTENT` and `FILES` that say what there must be |
 //!
 //! Every program so far compares the first line with its own, so each refuses the stores of
 //! formats that it does not know.
@@ -15,16 +16,21 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-use super::damage::Mark;
 use super::error::OpenError;
+use super::extent;
 use super::file::write_whole;
+use super::journal::Mark;
 
 const FILE: &str = "FORMAT";
 /// The first line, up to the number of the format.
 const TITLE: &str = "nextrush store ";
 
 /// The format of the stores that this program writes.
-pub(super) const CURRENT: u32 = 3;
+pub(super) const CURRENT: u32 = 4;
+/// The format since which topics and answers have the names that they have now.
+pub(super) const NAMES: u32 = 3;
+/// The format since which the store says what it must hold.
+const EXTENT: u32 = 4;
 /// The oldest format that can be migrated.
 pub(super) const OLDEST: u32 = 2;
 
@@ -42,11 +48,11 @@ impl Format {
     /// `data` is the path of the other files of a store.
     pub(super) fn read(directory: &Path, data: &Path) -> Result<Option<Self>, OpenError> {
         let path = directory.join(FILE);
-        match fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&text, directory).map(Some),
+        match fs::read(&path) {
+            Ok(text) => Self::parse(&String::from_utf8_lossy(&text), directory).map(Some),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-            Err(_) if data.exists() => {
-                let what = format!("{} is missing", path.display());
+            Err(_) if data.exists() || directory.join(extent::FILE).exists() => {
+                let what = format!("{FILE} is missing");
                 Err(OpenError::Damaged(what))
             }
             Err(_) => Ok(None),
@@ -74,6 +80,20 @@ impl Format {
 
     pub(super) fn mark(&self) -> Mark {
         Mark::new(self.id)
+    }
+
+    pub(super) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Returns `true` if the store has files that say what it must hold.
+    pub(super) fn has_extent(&self) -> bool {
+        self.version >= EXTENT
+    }
+
+    /// Returns `true` if topics and answers need other names.
+    pub(super) fn needs_names(&self) -> bool {
+        self.version < NAMES
     }
 
     fn parse(text: &str, directory: &Path) -> Result<Self, OpenError> {

@@ -5,11 +5,14 @@ mod migration;
 mod options;
 
 mod cached;
+mod census;
 mod damage;
 mod error;
+mod extent;
 mod file;
 mod format;
 mod group;
+mod journal;
 mod log;
 mod recent;
 mod record;
@@ -17,6 +20,7 @@ mod request;
 mod shared;
 mod store;
 mod transfer;
+mod tree;
 mod unborn;
 mod writer;
 

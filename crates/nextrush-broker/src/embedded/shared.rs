@@ -1,18 +1,19 @@
 //! The state that callers and the writer share.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::cached::Cached;
-use super::error::cut_off;
+use super::error::{Contradiction, cut_off};
 use super::options::EmbeddedOptions;
 use super::recent::Recent;
 use super::record::AnswerKey;
-use super::store::Store;
+use super::store::{Store, panicked};
 use super::unborn::Unborn;
 use crate::broker::{BrokerError, Sink};
 use crate::clock::Clock;
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) store: RwLock<Option<Store>>,
     /// The free bytes of the queue.
     pub(super) space: Arc<Semaphore>,
+    /// The part that has ended, although nobody told it to.
+    pub(super) failed: watch::Sender<Option<&'static str>>,
 }
 
 impl Shared {
@@ -80,14 +83,22 @@ impl Shared {
             .map(|answer| answer.data))
     }
 
+    /// Runs `act` on the store. fjall panics at some kinds of damage, which is an error here.
     pub(super) fn with_store<R>(
         &self,
         act: impl FnOnce(&Store) -> Result<R, BrokerError>,
     ) -> Result<R, BrokerError> {
         match &*self.store.read() {
-            Some(store) => act(store),
+            Some(store) => catch_unwind(AssertUnwindSafe(|| act(store)))
+                .unwrap_or_else(|_| Err(Contradiction(panicked().to_owned()).into())),
             None => Err(cut_off()),
         }
+    }
+
+    /// Notes that a part without which the broker cannot work has ended. The first one counts.
+    pub(super) fn fail(&self, part: &'static str) {
+        self.failed
+            .send_modify(|failed| *failed = failed.or(Some(part)));
     }
 }
 

@@ -4,20 +4,25 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
 use fjall::config::{BlockSizePolicy, PartitioningPolicy, PinningPolicy};
 use fjall::{
     CompressionType, Database, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
 };
+use parking_lot::Mutex;
 
 use super::cached::Found;
-use super::damage::{self, Mark};
+use super::census::{self, Census, Differs, State};
+use super::damage::{self, Checked, Verify};
 use super::error::{Contradiction, Failure, OpenError};
+use super::extent::Extent;
 use super::file;
 use super::format::{self, Format};
+use super::journal::Mark;
 use super::log;
 use super::migration::{self, Migration, Named};
 use super::record::{self, Answer, AnswerKey, Run, TopicRecord};
@@ -40,7 +45,9 @@ const LOG_MEMTABLE_BYTES: u64 = 32 << 20;
 const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The key in `state` whose value ends with the number of the newest group.
-const GROUP: &[u8] = b"group";
+pub(super) const GROUP: &[u8] = b"group";
+/// The key in `state` whose value ends with the number of the newest batch.
+pub(super) const BATCH: &[u8] = b"batch";
 /// The key in `state` of the epoch from which those of unborn topics are derived.
 const UNBORN: &[u8] = b"unborn";
 /// The key in `state` of the number of the next new topic.
@@ -60,6 +67,19 @@ pub(super) struct Store {
     runs: fjall::Keyspace,
     state: fjall::Keyspace,
     mark: Mark,
+    directory: PathBuf,
+    /// The number of the newest batch. One thread writes.
+    batch: AtomicU64,
+    known: Mutex<Known>,
+}
+
+/// What the files beside fjall's say of the store.
+struct Known {
+    extent: Extent,
+    /// `None` until it is written for the first time.
+    census: Option<Census>,
+    /// The state of an open store: keyspaces may be on their way out.
+    state: State,
 }
 
 impl Store {
@@ -69,6 +89,7 @@ impl Store {
         directory: &Path,
         clock: &Arc<dyn Clock>,
         migration: Option<&dyn Migration>,
+        verify: Verify,
     ) -> Result<Self, OpenError> {
         fs::create_dir_all(directory)?;
         let data = directory.join(DATA);
@@ -76,41 +97,67 @@ impl Store {
             Some(format) => format,
             None => Format::create(directory)?,
         };
-        if format.version < format::CURRENT && migration.is_none() {
+        if format.needs_names() && migration.is_none() {
             return Err(OpenError::OlderFormat {
                 directory: directory.to_owned(),
                 found: format.version,
                 current: format::CURRENT,
             });
         }
-        damage::refuse_known(directory)?;
-        let last_group = damage::last_group(&data, format.mark())?;
-
-        // fjall panics at some kinds of damage.
-        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_files(&data, format, clock)));
-        let store = opened.unwrap_or_else(|_| {
-            let what = "its files cannot be read (the reason has been printed)";
-            Err(OpenError::Damaged(what.to_owned()))
-        });
-        let mut store = store.inspect_err(|error| damage::note(directory, error))?;
+        let checked = damage::check(directory, format, verify)?;
         // Another process may have migrated the store before this one got the lock.
         if Format::read(directory, &data)? != Some(format) {
-            drop(store);
-            return Self::open(directory, clock, migration);
+            drop(checked);
+            return Self::open(directory, clock, migration, verify);
         }
-        damage::compare(directory, last_group, store.group()?)?;
+
+        // fjall panics at some kinds of damage.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            Self::open_checked(directory, format, clock, migration, checked)
+        }));
+        let opened = opened.unwrap_or_else(|_| Err(OpenError::Damaged(panicked().to_owned())));
+        opened.map_err(|error| {
+            let error = damage::locate(directory, error);
+            damage::note(directory, &error);
+            error
+        })
+    }
+
+    fn open_checked(
+        directory: &Path,
+        format: Format,
+        clock: &Arc<dyn Clock>,
+        migration: Option<&dyn Migration>,
+        checked: Checked,
+    ) -> Result<Self, OpenError> {
+        let mut store = Self::open_files(directory, format, clock, checked)?;
         store.move_log()?;
+        if store.known.get_mut().census.is_none() {
+            // Before anything is acknowledged.
+            store.list_files()?;
+        }
+        // The newest journal always has a batch that nothing acknowledged is behind.
+        store.write_batch()?;
         if let Some(migration) = migration
-            && format.version < format::CURRENT
+            && format.needs_names()
         {
             store.migrate(directory, format, migration, clock.now_ms())?;
+            return Ok(store);
+        }
+        if format.version < format::CURRENT {
+            format.make_current(directory)?;
         }
         Ok(store)
     }
 
-    fn open_files(data: &Path, format: Format, clock: &Arc<dyn Clock>) -> Result<Self, OpenError> {
+    fn open_files(
+        directory: &Path,
+        format: Format,
+        clock: &Arc<dyn Clock>,
+        checked: Checked,
+    ) -> Result<Self, OpenError> {
         let filter: Arc<dyn Factory> = Arc::new(EndedAnswers(AssertUnwindSafe(Arc::clone(clock))));
-        let db = Database::builder(data)
+        let db = Database::builder(directory.join(DATA))
             .cache_size(BLOCK_CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
             .manual_journal_persist(true)
@@ -122,20 +169,36 @@ impl Store {
                 (keyspace == answers).then(|| Arc::clone(&filter))
             }))
             .open()?;
-        if format.version == format::CURRENT {
+        if !format.needs_names() {
             // Left over from a crash at the end of a migration.
-            for version in format::OLDEST..format::CURRENT {
+            for version in format::OLDEST..format::NAMES {
                 Named::remove(&db, version)?;
             }
         }
         let log = || KeyspaceCreateOptions::default().max_memtable_size(LOG_MEMTABLE_BYTES);
+        let log = db.keyspace("log", log)?;
+        let named = Named::open(&db, format.version, small_options, answer_options)?;
+        let runs = db.keyspace("runs", large_options)?;
+        let state = db.keyspace("state", small_options)?;
+        let mark = format.mark();
+        let batch = number(state.get(BATCH)?, |value| mark.batch(value))?;
+        checked.compare(batch, number(state.get(GROUP)?, |value| mark.group(value))?)?;
+        let Checked { extent, census, .. } = checked;
+        let kept = census.as_ref().map(|census| census.state);
         Ok(Self {
-            log: db.keyspace("log", log)?,
-            named: Named::open(&db, format.version, small_options, answer_options)?,
-            runs: db.keyspace("runs", large_options)?,
-            state: db.keyspace("state", small_options)?,
             db,
-            mark: format.mark(),
+            log,
+            named,
+            runs,
+            state,
+            mark,
+            directory: directory.to_owned(),
+            batch: AtomicU64::new(batch),
+            known: Mutex::new(Known {
+                extent,
+                census,
+                state: kept.unwrap_or(State::Open),
+            }),
         })
     }
 
@@ -155,6 +218,9 @@ impl Store {
         self.db.persist(PersistMode::SyncAll)?;
         // fjall forces the contents of new keyspaces to the disk, but not their directories.
         file::sync_tree(&directory.join(DATA))?;
+        self.known.get_mut().state = State::Migrating;
+        self.write_batch()?;
+        self.list_files()?;
         // The moment of the migration: before it the store is unchanged.
         format.make_current(directory)?;
         self.named = named;
@@ -163,6 +229,15 @@ impl Store {
 
     /// Reads a topic from the tables.
     pub(super) fn load(&self, topic: &TopicName) -> Result<Option<Found>, BrokerError> {
+        self.read(topic).map_err(|error| match error {
+            BrokerError::Damaged(cause) => {
+                Contradiction(format!("the topic {topic} cannot be read: {cause}")).into()
+            }
+            error => error,
+        })
+    }
+
+    fn read(&self, topic: &TopicName) -> Result<Option<Found>, BrokerError> {
         // From one snapshot, as the writer may be changing the topic.
         let snapshot = self.db.snapshot();
         let Some(bytes) = snapshot.get(&self.named.topics, topic.as_str())? else {
@@ -181,8 +256,8 @@ impl Store {
         }
         let offsets = publications.iter().map(|kept| kept.offset);
         if !offsets.eq(record.first..=record.top) {
-            let what = format!("publications of {topic} are missing");
-            return Err(Contradiction(what).into());
+            let what = "publications are missing";
+            return Err(Contradiction(what.to_owned()).into());
         }
         Ok(Some(Found {
             record,
@@ -218,12 +293,7 @@ impl Store {
 
     /// The number of the newest group; 0 before the first.
     pub(super) fn group(&self) -> Result<u64, BrokerError> {
-        match self.state.get(GROUP)? {
-            None => Ok(0),
-            Some(value) => self.mark.group(&value).ok_or_else(|| {
-                Contradiction("the number of the newest group cannot be read".to_owned()).into()
-            }),
-        }
+        number(self.state.get(GROUP)?, |value| self.mark.group(value))
     }
 
     /// The number of the next new topic.
@@ -247,9 +317,9 @@ impl Store {
             });
         }
         let epoch = Epoch::begin(now_ms);
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
+        let mut batch = self.db.batch();
         batch.insert(&self.state, UNBORN, epoch.as_bytes());
-        batch.commit()?;
+        self.force(batch)?;
         Ok(epoch)
     }
 
@@ -261,11 +331,97 @@ impl Store {
         entries: log::Encoder,
         next_topic: u64,
     ) -> Result<(), Failure> {
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
+        let mut batch = self.db.batch();
         batch.insert(&self.log, group.to_be_bytes(), entries.finish());
         batch.insert(&self.state, NEXT_TOPIC, next_topic.to_be_bytes());
         batch.insert(&self.state, GROUP, self.mark.of_group(group));
-        Ok(batch.commit()?)
+        Ok(self.force(batch)?)
+    }
+
+    /// Writes a batch with nothing in it but its number, and forces it to the disk.
+    fn write_batch(&self) -> Result<(), fjall::Error> {
+        self.force(self.db.batch())
+    }
+
+    /// Writes a batch and forces it, and all before, to the disk.
+    fn force(&self, batch: OwnedWriteBatch) -> Result<(), fjall::Error> {
+        let number = self.write(batch.durability(Some(PersistMode::SyncData)))?;
+        // It is true without this as well, and says less.
+        let _ = self.known.lock().extent.write(number);
+        Ok(())
+    }
+
+    /// Writes a batch with its number, which is returned.
+    fn write(&self, mut batch: OwnedWriteBatch) -> Result<u64, fjall::Error> {
+        let number = self.batch.load(Ordering::Relaxed) + 1;
+        batch.insert(&self.state, BATCH, self.mark.of_batch(number));
+        batch.commit()?;
+        self.batch.store(number, Ordering::Relaxed);
+        Ok(number)
+    }
+
+    /// Notices what fjall has done in the background: notes new journals and tables, and fails
+    /// if fjall can write no more. To be called
+    /// often: until then a crash leaves a list of files that is older than they are.
+    pub(super) fn watch(&self) -> Result<(), Failure> {
+        self.db.persist(PersistMode::Buffer)?;
+        let differs = match &self.known.lock().census {
+            // fjall may be removing what is being read; the next look tells more.
+            Some(census) => census.differs(&self.directory).unwrap_or(Differs::Nothing),
+            None => Differs::Other,
+        };
+        match differs {
+            Differs::Nothing => return Ok(()),
+            // It must have a batch that nothing acknowledged is behind.
+            Differs::NewJournal => self.write_batch()?,
+            Differs::Other => {}
+        }
+        // A list that cannot be written now, as fjall is at work or the disk is full, is
+        // written later. Until then the old one allows more.
+        let _ = self.list_files();
+        Ok(())
+    }
+
+    /// Writes the list of the files as they are, while fjall works on them.
+    fn list_files(&self) -> Result<(), OpenError> {
+        let mut known = self.known.lock();
+        let journals = census::journals(&self.directory)?;
+        let census = Census::take(
+            &self.directory,
+            known.state,
+            known.extent.batch(),
+            journals.into_iter().map(|id| (id, None)),
+        )?;
+        census.write(&self.directory)?;
+        known.extent.sync()?;
+        known.census = Some(census);
+        Ok(())
+    }
+
+    /// Closes the store, and lists its files so that the next opening knows each of them.
+    pub(super) fn close(self) -> Result<(), OpenError> {
+        self.db.persist(PersistMode::SyncAll)?;
+        let batch = self.batch.load(Ordering::Relaxed);
+        let Self {
+            db,
+            log,
+            named,
+            runs,
+            state,
+            mark,
+            directory,
+            known,
+            ..
+        } = self;
+        drop((log, named, runs, state, db));
+        let Known { mut extent, .. } = known.into_inner();
+        let journals = census::read_journals(&directory, mark)?;
+        let prints = journals
+            .iter()
+            .map(|journal| (journal.id, Some(journal.print)));
+        Census::take(&directory, State::Closed, batch, prints)?.write(&directory)?;
+        extent.write(batch)?;
+        Ok(extent.sync()?)
     }
 
     /// A change of the tables. It reaches the disk with the next group; if a crash loses it,
@@ -445,8 +601,30 @@ impl Change<'_> {
 
     /// Makes the whole change visible to readers at once.
     pub(super) fn commit(self) -> Result<(), fjall::Error> {
-        self.batch.commit()
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.store.write(self.batch).map(drop)
     }
+}
+
+/// The number in a value of `state`; 0 if there is none.
+fn number(
+    value: Option<fjall::UserValue>,
+    read: impl FnOnce(&[u8]) -> Option<u64>,
+) -> Result<u64, BrokerError> {
+    match value {
+        None => Ok(0),
+        Some(value) => read(&value).ok_or_else(|| {
+            Contradiction("the number of the newest group or batch cannot be read".to_owned())
+                .into()
+        }),
+    }
+}
+
+/// The damage at which fjall panicked.
+pub(super) fn panicked() -> &'static str {
+    "its files cannot be read (the reason has been printed)"
 }
 
 fn small_options() -> KeyspaceCreateOptions {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::damage::Verify;
 use super::error::{Failure, OpenError};
 use super::group::{Group, deliver};
 use super::request::Request;
@@ -25,6 +27,8 @@ const GROUP_REQUESTS: usize = 8192;
 const GROUP_BYTES: usize = 8 << 20;
 /// The time between two attempts after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The time between two looks at what fjall has done in the background.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// The size of the test for free space.
 const PROBE_BYTES: usize = 1 << 20;
 
@@ -42,6 +46,7 @@ pub(super) struct Writer {
     failed: Option<(Failure, Instant)>,
     /// The topics whose state on disk is unknown, each with its last durable offset.
     doubtful: BTreeMap<TopicName, u64>,
+    watched: Instant,
 }
 
 impl Writer {
@@ -58,6 +63,7 @@ impl Writer {
             transfer: Transfer::default(),
             failed: None,
             doubtful: BTreeMap::new(),
+            watched: Instant::now(),
         })
     }
 
@@ -142,7 +148,13 @@ impl Writer {
             return;
         };
         if let Err(failure) = self.transfer.run(&shared, store, written) {
-            self.fail(failure, []);
+            return self.fail(failure, []);
+        }
+        if self.watched.elapsed() >= WATCH_EVERY {
+            self.watched = Instant::now();
+            if let Err(failure) = store.watch() {
+                self.fail(failure, []);
+            }
         }
     }
 
@@ -162,12 +174,21 @@ impl Writer {
         if tried.elapsed() < RETRY_AFTER {
             return Err(failure.clone());
         }
-        match self.reopen() {
+        // fjall stops writing when it finds damage while it merges tables, and says so only in
+        // its log.
+        let verify = match failure.is_poisoned() {
+            true => Verify::All,
+            false => Verify::New,
+        };
+        match self.reopen(verify) {
             Ok(()) => {
                 self.failed = None;
                 Ok(())
             }
             Err(error) => {
+                if let BrokerError::Damaged(_) = error {
+                    self.shared.fail("the store is damaged and");
+                }
                 let failure = Failure::from(error);
                 self.failed = Some((failure.clone(), Instant::now()));
                 Err(failure)
@@ -175,14 +196,16 @@ impl Writer {
         }
     }
 
-    fn reopen(&mut self) -> Result<(), BrokerError> {
+    fn reopen(&mut self, verify: Verify) -> Result<(), BrokerError> {
         let shared = Arc::clone(&self.shared);
         // While the disk is full the old store can read, and a new one could not be opened.
         probe(&shared.directory).map_err(fjall::Error::Io)?;
         {
             let mut store = shared.store.write();
-            *store = None;
-            let opened = Store::open(&shared.directory, &shared.clock, None)
+            // fjall panics if one of its threads did.
+            let closed = store.take();
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(closed)));
+            let opened = Store::open(&shared.directory, &shared.clock, None, verify)
                 .map_err(OpenError::into_broker_error)?;
             *store = Some(opened);
         }

@@ -129,7 +129,7 @@ async fn a_store_with_numbers_opens_with_everything_in_its_place_and_is_migrated
     check(&server).await;
     server.close().await;
 
-    assert_eq!(format(store.path()), "nextrush store 3");
+    assert_eq!(format(store.path()), "nextrush store 4");
     let migrated = || {
         fs::metadata(store.path().join("FORMAT"))
             .unwrap()
