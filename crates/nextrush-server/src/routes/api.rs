@@ -312,17 +312,22 @@ async fn history(
 #[derive(Deserialize)]
 struct PresenceOf {
     channel: String,
+    /// Where the page begins that is wanted; everybody without it.
+    after: Option<u64>,
 }
 
 async fn presence(
     State(Api { live, .. }): State<Api>,
     query: Result<Query<PresenceOf>, QueryRejection>,
 ) -> Result<Json<PresenceSnapshot>, Refusal> {
-    let Query(PresenceOf { channel }) = query?;
+    let Query(PresenceOf { channel, after }) = query?;
     if RoomName::new(&channel).is_err() {
         return Err(PublishError::InvalidName.into());
     }
-    Ok(Json(live.members(&channel).await))
+    Ok(Json(match after {
+        Some(device) => live.members_after(&channel, device).await,
+        None => live.members(&channel).await,
+    }))
 }
 
 async fn channels(State(Api { live, .. }): State<Api>) -> Json<ChannelList> {

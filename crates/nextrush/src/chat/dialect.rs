@@ -7,13 +7,12 @@ use std::sync::Arc;
 use nextrush_broker::{Position, Publication, Retention};
 use nextrush_engine::ConnectionId;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use super::messages::{ChatMessage, Event, messages};
 use super::users::Users;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, UserId};
-use crate::socket::keyed_limit::KeyedLimit;
-use crate::socket::rate_limit::{Exceeded, TokenBucket};
+use crate::socket::rate_limit::Exceeded;
+use crate::socket::work::{Maker, Work, deliveries};
 use crate::topic::{
     CatchUp, Dialect, Leaver, Locked, ShowUser, SlowReaderPolicy, SlowReaders, Unrecovered,
 };
@@ -26,17 +25,12 @@ pub(super) struct Chat {
     pub(super) text_bytes: usize,
     pub(super) show_user: ShowUser,
     pub(super) slow_readers: SlowReaderPolicy,
-    /// The work that each user makes by joins, private messages and questions, in deliveries of
-    /// up to 1 KiB.
-    pub(super) work: KeyedLimit<UserId, TokenBucket>,
+    /// The work that each user makes by joins, private messages and questions.
+    pub(super) work: Work,
     /// The sockets that keep the list of members themselves.
     pub(super) keepers: Mutex<HashSet<ConnectionId>>,
 }
 
-/// The work of a user in a second.
-const WORK: u32 = 10_000;
-/// The work of a user at once.
-const WORK_AT_ONCE: u32 = 50_000;
 /// The least work of a join or question: the history or the members are read.
 const READ: usize = 20;
 /// The profiles of about 1 KiB.
@@ -75,12 +69,11 @@ impl Chat {
         text: &str,
         sockets: usize,
     ) -> Result<(), Exceeded> {
-        self.allow(user, (1 + text.len() / 1024).saturating_mul(sockets.max(1)))
+        self.allow(user, deliveries(text.len(), sockets))
     }
 
     fn allow(&self, user: &UserId, work: usize) -> Result<(), Exceeded> {
-        let work = u32::try_from(work).unwrap_or(u32::MAX);
-        self.work.take(user, work, Instant::now().into_std())
+        self.work.allow(&Maker::User(user.clone()), work)
     }
 }
 
@@ -93,7 +86,7 @@ impl Default for Chat {
             text_bytes: usize::MAX,
             show_user: Arc::new(|_, user| user.into()),
             slow_readers: SlowReaderPolicy::new(SlowReaders::Heal),
-            work: KeyedLimit::new(TokenBucket::new(WORK, WORK_AT_ONCE)),
+            work: Work::default(),
             keepers: Mutex::default(),
         }
     }

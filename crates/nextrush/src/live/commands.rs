@@ -1,17 +1,21 @@
 //! The messages of a client, and their answers.
 
-use nextrush_broker::HistoryQuery;
+use std::sync::Arc;
+
+use nextrush_broker::{HistoryQuery, Publication};
 
 use super::LiveUpdates;
 use super::device::DeviceName;
-use super::dialect::announce;
+use super::dialect::{Live, announce};
 use super::messages::{Command, Event, refusal};
-use super::roster::{Joined, Person};
+use super::roster::Joined;
+use super::shown::{Person, device_bytes, user_bytes};
 use crate::message::request::{Answer, CommandId, Request};
 use crate::message::{Message, User};
 use crate::socket::Socket;
 use crate::socket::join::JoinError;
-use crate::topic::{Since, SubscribeError, newest_by_key};
+use crate::socket::work::{Maker, deliveries};
+use crate::topic::{Since, SubscribeError, Topic, newest_by_key};
 
 /// The most bytes of the newest updates that a new subscriber is given, with what waits for it.
 const NEWEST_BYTES: usize = 256 * 1024;
@@ -24,6 +28,14 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// The one for whom the work of this socket counts.
+    fn maker(&self, socket: &Socket) -> Maker {
+        match &self.user {
+            Some((user, _)) => Maker::User(user.id.clone()),
+            None => Maker::Socket(socket.id()),
+        }
+    }
+
     fn user(&self) -> Option<&User> {
         self.user.as_ref().map(|(user, _)| user)
     }
@@ -55,13 +67,14 @@ impl Client {
                 socket.send(Answer::new(Event::Unsubscribed { channel }, id));
             }
             Command::Publish => live.answer_publish(socket, self.user(), &message, id).await,
-            Command::Presence { channel } => {
-                if let Err(refusal) = live.answer_presence(socket, &channel, id) {
+            Command::Presence { channel, after } => {
+                let maker = self.maker(socket);
+                if let Err(refusal) = live.answer_presence(socket, &maker, &channel, after, id) {
                     socket.send(Answer::new(refusal, id));
                 }
             }
             Command::PresenceUpdate { channel } => {
-                match live.update_presence(socket, &channel, &message) {
+                match live.update_presence(socket, &self.maker(socket), &channel, &message) {
                     Ok(()) if id.is_some() => {
                         socket.send(Answer::new(Event::Ack { published: None }, id));
                     }
@@ -100,13 +113,30 @@ impl Client {
             (None, None) => HistoryQuery::Latest(0),
         };
 
+        let is_new = !topic.is_subscribed(socket);
         let wish = topic.wish(socket).await?;
         let history = topic.history(query).await?;
+        let missed = since.map(|since| since.missed(&history));
+        if is_new {
+            let history = match (missed, latest_value) {
+                (Some(Ok(missed)), _) => bytes(missed),
+                (_, Some(_)) => bytes(&history.publications).min(NEWEST_BYTES),
+                (_, None) => 0,
+            };
+            let told = match &self.user {
+                Some((_, person)) if has_presence => self.telling(&topic, person, device.as_ref()),
+                _ => 0,
+            };
+            let allowed = live
+                .work
+                .allow(&self.maker(socket), deliveries(history, 1) + told);
+            allowed.map_err(|exceeded| {
+                SubscribeError::Refused(Some(Box::new(exceeded.to_message())))
+            })?;
+        }
         let entry = wish.admit(&history)?;
         // A client that is subscribed already misses nothing.
-        let missed = since
-            .filter(|_| entry.is_new())
-            .map(|since| since.missed(&history));
+        let missed = missed.filter(|_| entry.is_new());
         let newest = match (latest_value, missed) {
             (Some(key), None | Some(Err(_))) if entry.is_new() => {
                 let bytes = NEWEST_BYTES.saturating_sub(socket.buffered());
@@ -135,7 +165,10 @@ impl Client {
                 .and_then(|joined| (!joined.is_shown()).then_some(false)),
         };
         entry.send(Answer::new(subscribed, id));
-        announce(&entry.topic(), joined.and_then(Joined::into_diff));
+        announce(
+            &entry.topic(),
+            joined.map(Joined::into_diffs).unwrap_or_default(),
+        );
         if newest.is_empty() {
             entry.go_live(missed.and_then(Result::ok).unwrap_or_default());
         } else {
@@ -147,4 +180,23 @@ impl Client {
         }
         Ok(())
     }
+
+    /// The work of telling a channel that a device has come, and in its time that it has left.
+    fn telling(
+        &self,
+        channel: &Topic<Live>,
+        person: &Person,
+        device: Option<&DeviceName>,
+    ) -> usize {
+        let presence = &self.live.live().presence;
+        if presence.is_waited_for(channel.name(), &person.id, device) {
+            return 0;
+        }
+        let bytes = user_bytes(&person.profile) + device_bytes(None);
+        2 * deliveries(bytes, channel.local_subscribers())
+    }
+}
+
+fn bytes(publications: &[Arc<Publication>]) -> usize {
+    publications.iter().map(|kept| kept.data.len()).sum()
 }

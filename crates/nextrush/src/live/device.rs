@@ -61,9 +61,14 @@ impl Data {
         Ok(Self(json.to_owned().into()))
     }
 
+    /// The bytes of its text.
+    pub(super) fn len(&self) -> usize {
+        self.0.get().len()
+    }
+
     /// The bytes that it counts: its text, and about as much as keeping any text takes.
     pub(super) fn weight(&self) -> usize {
-        self.0.get().len() + Self::OVERHEAD
+        self.len() + Self::OVERHEAD
     }
 }
 

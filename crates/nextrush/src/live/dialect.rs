@@ -14,9 +14,12 @@ use tokio::time::Instant;
 
 use super::messages::Event;
 use super::policy::ChannelPolicies;
-use super::roster::{Diff, GRACE, Presence};
+use super::roster::{GRACE, Presence};
+use super::shown::Diff;
+use super::snapshot::Part;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};
 use crate::socket::handle::Handle;
+use crate::socket::work::Work;
 use crate::topic::{CatchUp, Dialect, Gap, Leaver, Locked, ShowUser, SlowReaderPolicy, Topics};
 
 /// The policies of live channels, their presence, and their wire form.
@@ -27,6 +30,8 @@ pub(super) struct Live {
     pub(super) policies: ChannelPolicies,
     pub(super) show_user: ShowUser,
     pub(super) presence: Arc<Presence<ConnectionId>>,
+    /// The work that each user makes by subscriptions and presence.
+    pub(super) work: Work,
     /// The moment from which grace periods are counted.
     pub(super) begun: Instant,
     /// Channels whose members of before a restart have been looked for.
@@ -41,8 +46,8 @@ impl Live {
 
 /// Tells everybody in a channel what has changed, if anything has. Called while nothing else
 /// happens in the topic, so that everybody gets the versions in their order.
-pub(super) fn announce(channel: &Locked<'_>, diff: Option<Diff>) {
-    if let Some(diff) = diff {
+pub(super) fn announce(channel: &Locked<'_>, diffs: impl IntoIterator<Item = Diff>) {
+    for diff in diffs {
         channel.announce(Event::PresenceDiff {
             channel: channel.name(),
             diff,
@@ -97,13 +102,11 @@ impl Dialect for Live {
         let name = channel.name();
         let gap = behind.gap.as_ref().and_then(|gap| self.gap(name, gap));
         let has_presence = behind.is_last && self.policies.has_presence(name);
-        let presence = has_presence.then(|| Event::Presence {
-            channel: name,
-            snapshot: self.presence.snapshot(name),
-        });
+        let presence = || self.presence.snapshot(name, Part::First);
+        let presence = has_presence.then(|| presence().message(name, None));
         gap.into_iter()
             .chain(behind.messages(channel))
-            .chain(presence.map(Outgoing::from))
+            .chain(presence)
             .collect()
     }
 

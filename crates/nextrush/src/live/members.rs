@@ -6,10 +6,13 @@ use serde_json::value::RawValue;
 use super::LiveUpdates;
 use super::device::Data;
 use super::dialect::{Live, announce};
-use super::messages::{Event, refusal};
-use crate::message::request::{Answer, CommandId};
+use super::messages::refusal;
+use super::snapshot::Part;
+use crate::message::request::CommandId;
 use crate::message::{ErrorCode, ErrorMessage, Message};
 use crate::socket::Socket;
+use crate::socket::rate_limit::Exceeded;
+use crate::socket::work::{Maker, deliveries};
 use crate::topic::{SubscribeError, Topic};
 
 impl LiveUpdates {
@@ -34,25 +37,32 @@ impl LiveUpdates {
         Ok(topic)
     }
 
+    /// Sends the members, or a page of them.
     pub(super) fn answer_presence(
         &self,
         socket: &Socket,
+        maker: &Maker,
         channel: &str,
+        after: Option<u64>,
         id: Option<&CommandId>,
     ) -> Result<(), ErrorMessage> {
         let topic = self.with_presence(socket, channel)?;
+        let part = after.map_or(Part::First, Part::After);
+        let Live { presence, work, .. } = self.live();
         // While nothing else happens in the topic, so that the diffs that follow are those
         // after it.
-        topic.locked(|_| {
-            let snapshot = self.live().presence.snapshot(channel);
-            socket.send(Answer::new(Event::Presence { channel, snapshot }, id));
+        let answered = topic.locked(|_| {
+            work.allow(maker, deliveries(presence.bytes(channel, part), 1))?;
+            socket.send(presence.snapshot(channel, part).message(channel, id));
+            Ok(())
         });
-        Ok(())
+        answered.unwrap_or(Ok(())).map_err(Exceeded::to_message)
     }
 
     pub(super) fn update_presence(
         &self,
         socket: &Socket,
+        maker: &Maker,
         channel: &str,
         message: &Message,
     ) -> Result<(), ErrorMessage> {
@@ -75,6 +85,9 @@ impl LiveUpdates {
             ErrorMessage::new(ErrorCode::TooLarge, "Presence data too large")
                 .details(error.to_string())
         })?;
+        let work = deliveries(data.len(), topic.local_subscribers());
+        let allowed = self.live().work.allow(maker, work);
+        allowed.map_err(Exceeded::to_message)?;
         let updated = topic.locked(|locked| {
             let updated = self.live().presence.update(channel, socket.id(), data);
             updated.map(|updated| announce(locked, updated))

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::device::DeviceName;
-use super::roster::{Diff, PresenceSnapshot};
+use super::shown::Diff;
+use super::snapshot::PresenceSnapshot;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};
 use crate::topic::{Recovered, Since, SubscribeError};
 
@@ -26,6 +27,8 @@ pub(super) enum Command {
     Publish,
     Presence {
         channel: String,
+        /// Where the page begins that is wanted; clients that know no pages give nothing.
+        after: Option<u64>,
     },
     /// Its data is taken from the text of the message.
     PresenceUpdate {
@@ -70,7 +73,7 @@ pub(super) enum Event<'a> {
     Presence {
         channel: &'a str,
         #[serde(flatten)]
-        snapshot: PresenceSnapshot,
+        snapshot: &'a PresenceSnapshot,
     },
     PresenceDiff {
         channel: &'a str,

@@ -14,6 +14,8 @@ mod publish;
 mod restart;
 mod roster;
 mod rule;
+mod shown;
+mod snapshot;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,12 +30,15 @@ use self::commands::Client;
 use self::dialect::Live;
 pub use self::pattern::InvalidPattern;
 pub use self::policy::{ChannelPolicies, ChannelPolicy};
-pub use self::roster::PresenceSnapshot;
-use self::roster::{Person, Presence};
+use self::roster::Presence;
 pub use self::rule::{Channel, PublishContext, SubscribeContext, Verdict};
+use self::shown::Person;
+use self::snapshot::Part;
+pub use self::snapshot::PresenceSnapshot;
 use crate::message::{Message, User};
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
+use crate::socket::work::Work;
 use crate::topic::{
     Profile, PublishError, ShowUser, SlowReaderCounts, SubscribeError, Topics, show_user,
 };
@@ -93,6 +98,11 @@ impl LiveUpdates {
     /// if its broker is the same and it begins within 15 s. After a crash of the process
     /// nobody is a member who has not subscribed again. A channel shows 1,000 sockets at most,
     /// and 20 of a user.
+    ///
+    /// Subscriptions and presence count by the work that they make, 10,000 deliveries a second
+    /// and 50,000 at once of each user, or of each socket without one: what a socket gets and
+    /// what others are told of it, in KiB for each socket. Beyond that a message is refused as
+    /// [`RateLimited`](crate::ErrorCode::RateLimited).
     pub fn connect(&self, socket: &Socket) {
         socket.tell_reconnect();
         let show = |user: User| {
@@ -183,7 +193,17 @@ impl LiveUpdates {
     /// The members of a channel; nobody in one without
     /// [presence](ChannelPolicy::presence). Written as `members` and `version`.
     pub async fn members(&self, channel: &str) -> PresenceSnapshot {
-        self.live().presence.snapshot(channel)
+        self.live().presence.snapshot(channel, Part::All)
+    }
+
+    /// A page of the [members](Self::members) of a channel: those with the devices that came
+    /// after this one, 0 for the first page. It has 64 KiB of JSON at most, or one device, and
+    /// its [`next`](PresenceSnapshot::next) is where the next page begins.
+    ///
+    /// A member whose devices are on several pages is on each of them. Pages of one version are
+    /// one moment; between others members may have come, changed and left.
+    pub async fn members_after(&self, channel: &str, device: u64) -> PresenceSnapshot {
+        self.live().presence.snapshot(channel, Part::After(device))
     }
 
     /// The channels that have subscribers on this node, with the number of these, in no order.
@@ -268,6 +288,7 @@ impl LiveBuilder {
             policies: self.policies,
             show_user: self.show_user,
             presence: Arc::new(Presence::new(self.presence_limits)),
+            work: Work::default(),
             begun: Instant::now(),
             taken_over: Mutex::new(HashSet::new()),
         };

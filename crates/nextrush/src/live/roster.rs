@@ -5,7 +5,8 @@
 //! leaves at once. All of it is in memory: when the process ends, nobody is there any more,
 //! unless what was there is [taken over](Presence::take_over) by the next one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use serde_json::value::RawValue;
 
 use super::budget::{Budget, OverQuota, PresenceLimits, Share};
 use super::device::{Data, DeviceName};
+use super::shown::{Changes, Diff, Left, Member, Person, Shown, device_bytes, user_bytes};
+use super::snapshot::{Key, Part, PresenceSnapshot, Snapshots};
 use crate::message::{Timestamp, UserId};
-use crate::topic::Profile;
 
 /// The time for which a lost device is waited for.
 pub(super) const GRACE: Duration = Duration::from_secs(15);
@@ -36,13 +38,15 @@ pub(super) struct Presence<C> {
     /// begin with lower ones later.
     version: AtomicU64,
     budget: Budget,
+    snapshots: Snapshots,
 }
 
 #[derive(Debug)]
 struct Members<C> {
     /// Rises with each change.
     version: u64,
-    devices: IndexMap<String, Device<C>>,
+    /// By their ids, which is the order in which they came.
+    devices: BTreeMap<u64, Device<C>>,
     /// The devices that are not shown, in the order in which they came; all of them connected.
     waiting: Vec<Device<C>>,
 }
@@ -66,58 +70,12 @@ enum Place<C> {
     LostUntil(u64),
 }
 
-/// A user, and what others see of it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(super) struct Person {
-    pub(super) id: UserId,
-    pub(super) profile: Profile,
-}
-
-/// A user who is in a channel, as clients see it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Member {
-    user: Profile,
-    devices: Vec<Shown>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Shown {
-    id: String,
-    since: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Data>,
-}
-
-/// A device that has left.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Left {
-    user: Profile,
-    device: String,
-}
-
-/// Everybody in a channel at one moment, to be written as JSON: `members`, each a user
-/// with devices, and the `version`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct PresenceSnapshot {
-    members: Vec<Member>,
-    version: u64,
-}
-
-/// The changes from one version to the next.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(super) struct Diff {
-    version: u64,
-    joined: Vec<Member>,
-    left: Vec<Left>,
-    updated: Vec<Member>,
-}
-
 /// The effect of a subscription.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Joined {
     /// A device that was waited for is there again: nothing has changed.
     Again,
-    New(Diff),
+    New(Vec<Diff>),
     /// There is no room; it is shown when there is.
     Waits,
 }
@@ -127,10 +85,10 @@ impl Joined {
         !matches!(self, Self::Waits)
     }
 
-    pub(super) fn into_diff(self) -> Option<Diff> {
+    pub(super) fn into_diffs(self) -> Vec<Diff> {
         match self {
-            Self::New(diff) => Some(diff),
-            Self::Again | Self::Waits => None,
+            Self::New(diffs) => diffs,
+            Self::Again | Self::Waits => Vec::new(),
         }
     }
 }
@@ -142,6 +100,7 @@ impl<C> Presence<C> {
             devices: AtomicU64::new(1),
             version: AtomicU64::new(0),
             budget: Budget::new(limits),
+            snapshots: Snapshots::default(),
         }
     }
 
@@ -149,7 +108,7 @@ impl<C> Presence<C> {
     fn begin(&self) -> Members<C> {
         Members {
             version: self.version.load(Ordering::Relaxed),
-            devices: IndexMap::new(),
+            devices: BTreeMap::new(),
             waiting: Vec::new(),
         }
     }
@@ -161,6 +120,40 @@ impl<C> Presence<C> {
         {
             self.version.fetch_max(members.version, Ordering::Relaxed);
         }
+    }
+
+    /// The members of a channel, or a part of them. Written once for each version.
+    pub(super) fn snapshot(&self, channel: &str, part: Part) -> PresenceSnapshot {
+        let channels = self.channels.lock();
+        let Some(members) = channels.get(channel) else {
+            return PresenceSnapshot::new(&[], 0, part, None);
+        };
+        let key = Key::new(channel, members.version, part);
+        if let Some(kept) = self.snapshots.get(&key) {
+            return kept;
+        }
+        let version = members.version;
+        let Chosen { devices, next, .. } = members.choose(part);
+        let mut all: IndexMap<&UserId, Member> = IndexMap::new();
+        for (number, device) in devices {
+            match all.entry(&device.user.id) {
+                Entry::Occupied(mut member) => member.get_mut().devices.push(device.shown(number)),
+                Entry::Vacant(place) => drop(place.insert(device.member(number))),
+            }
+        }
+        let all: Vec<Member> = all.into_values().collect();
+        // What takes longest comes after the lock.
+        drop(channels);
+        let snapshot = PresenceSnapshot::new(&all, version, part, next);
+        self.snapshots.keep(key, snapshot.clone());
+        snapshot
+    }
+
+    /// About the bytes of a [snapshot](Self::snapshot), which is not made for it.
+    pub(super) fn bytes(&self, channel: &str, part: Part) -> usize {
+        let channels = self.channels.lock();
+        let members = channels.get(channel);
+        members.map_or(0, |members| members.choose(part).bytes)
     }
 }
 
@@ -179,15 +172,7 @@ impl<C: Copy + Eq> Presence<C> {
         let members = channels
             .entry(channel.to_owned())
             .or_insert_with(|| self.begin());
-        let is_lost = |device: &&mut Device<C>| {
-            matches!(device.place, Place::LostUntil(_)) && device.user.id == user.id
-        };
-        let mut lost = members.devices.values_mut().filter(is_lost);
-        let same = match &name {
-            Some(_) => lost.find(|device| device.name == name),
-            None => lost.next().filter(|_| lost.next().is_none()),
-        };
-        if let Some(device) = same.filter(|device| device.name == name) {
+        if let Some(device) = members.lost(&user.id, name.as_ref()) {
             device.place = Place::At(id);
             return Joined::Again;
         }
@@ -200,23 +185,30 @@ impl<C: Copy + Eq> Presence<C> {
             place: Place::At(id),
         };
         members.waiting.push(device);
-        let joined = members.admit(&self.devices);
-        match joined.is_empty() {
-            true => Joined::Waits,
-            false => Joined::New(members.changed(Diff {
-                joined,
-                ..Diff::default()
-            })),
+        let mut changes = Changes::default();
+        members.admit(&self.devices, &mut changes);
+        match changes.numbered(&mut members.version) {
+            diffs if diffs.is_empty() => Joined::Waits,
+            diffs => Joined::New(diffs),
         }
     }
 
-    /// Removes the device of a user who has left.
-    pub(super) fn leave(&self, channel: &str, id: C) -> Option<Diff> {
+    /// `true` if a device that subscribes would be one that is waited for, and nobody would hear
+    /// of it.
+    pub(super) fn is_waited_for(
+        &self,
+        channel: &str,
+        user: &UserId,
+        name: Option<&DeviceName>,
+    ) -> bool {
         let mut channels = self.channels.lock();
-        let members = channels.get_mut(channel)?;
-        let diff = members.remove(&self.devices, |device| device.place == Place::At(id));
-        self.forget_if_empty(&mut channels, channel);
-        diff
+        let members = channels.get_mut(channel);
+        members.is_some_and(|members| members.lost(user, name).is_some())
+    }
+
+    /// Removes the device of a user who has left.
+    pub(super) fn leave(&self, channel: &str, id: C) -> Vec<Diff> {
+        self.remove(channel, |device| device.place == Place::At(id))
     }
 
     /// Marks the device of a lost connection. Returns whether it has to be waited for.
@@ -238,14 +230,21 @@ impl<C: Copy + Eq> Presence<C> {
     }
 
     /// Removes the devices that were waited for until now.
-    pub(super) fn expire(&self, channel: &str, now_ms: u64) -> Option<Diff> {
+    pub(super) fn expire(&self, channel: &str, now_ms: u64) -> Vec<Diff> {
+        self.remove(
+            channel,
+            |device| matches!(device.place, Place::LostUntil(end) if end <= now_ms),
+        )
+    }
+
+    fn remove(&self, channel: &str, which: impl Fn(&Device<C>) -> bool) -> Vec<Diff> {
         let mut channels = self.channels.lock();
-        let members = channels.get_mut(channel)?;
-        let is_over =
-            |device: &Device<C>| matches!(device.place, Place::LostUntil(end) if end <= now_ms);
-        let diff = members.remove(&self.devices, is_over);
+        let Some(members) = channels.get_mut(channel) else {
+            return Vec::new();
+        };
+        let diffs = members.remove(&self.devices, which);
         self.forget_if_empty(&mut channels, channel);
-        diff
+        diffs
     }
 
     /// Sets the data of a device.
@@ -265,15 +264,17 @@ impl<C: Copy + Eq> Presence<C> {
             return Ok(None);
         }
         let mut devices = members.devices.iter_mut();
-        let Some((name, device)) = devices.find(|(_, device)| is_own(device)) else {
+        let Some((number, device)) = devices.find(|(_, device)| is_own(device)) else {
             return Ok(None);
         };
         device.say(data)?;
-        let updated = vec![device.shown(name)];
-        Ok(Some(members.changed(Diff {
+        let updated = vec![device.member(*number)];
+        members.version += 1;
+        Ok(Some(Diff {
+            version: members.version,
             updated,
             ..Diff::default()
-        })))
+        }))
     }
 
     /// Waits for those who were there in an earlier process, until then. Nobody hears of it.
@@ -289,7 +290,7 @@ impl<C: Copy + Eq> Presence<C> {
         members.version = members.version.max(before.version);
         for kept in before.devices {
             // Each by itself: one that cannot be read costs nobody else its place.
-            let kept: KeptDevice = match serde_json::from_str(kept.get()) {
+            let (number, kept) = match KeptDevice::read(&kept) {
                 Ok(kept) => kept,
                 Err(error) => {
                     tracing::error!(channel, %error, "a member that was left behind cannot be read");
@@ -297,8 +298,8 @@ impl<C: Copy + Eq> Presence<C> {
                 }
             };
             // New names come after those that are in use.
-            let number = kept.name.parse().map_or(0, |number: u64| number + 1);
-            self.devices.fetch_max(number, Ordering::Relaxed);
+            self.devices
+                .fetch_max(number.saturating_add(1), Ordering::Relaxed);
             let mut device = Device {
                 share: self.budget.share(&kept.user.id),
                 user: kept.user,
@@ -312,7 +313,7 @@ impl<C: Copy + Eq> Presence<C> {
             {
                 tracing::warn!(channel, %error, "a member keeps its place without its data");
             }
-            members.devices.insert(kept.name, device);
+            members.devices.insert(number, device);
         }
         self.forget_if_empty(&mut channels, channel);
     }
@@ -321,9 +322,9 @@ impl<C: Copy + Eq> Presence<C> {
     pub(super) fn leave_behind(&self, channel: &str) -> Option<LeftBehind> {
         let channels = self.channels.lock();
         let members = channels.get(channel)?;
-        let kept = |(name, device): (&String, &Device<C>)| {
+        let kept = |(number, device): (&u64, &Device<C>)| {
             serde_json::value::to_raw_value(&KeptDevice {
-                name: name.clone(),
+                name: number.to_string(),
                 user: device.user.clone(),
                 device: device.name.clone(),
                 since: device.since,
@@ -338,28 +339,6 @@ impl<C: Copy + Eq> Presence<C> {
                 .filter_map(|device| kept(device).ok())
                 .collect(),
         })
-    }
-
-    /// Everybody who is there.
-    pub(super) fn snapshot(&self, channel: &str) -> PresenceSnapshot {
-        let channels = self.channels.lock();
-        let Some(members) = channels.get(channel) else {
-            return PresenceSnapshot::default();
-        };
-        let mut all: IndexMap<&UserId, Member> = IndexMap::new();
-        for (name, device) in &members.devices {
-            let shown = device.shown(name);
-            match all.entry(&device.user.id) {
-                Entry::Occupied(mut member) => member.get_mut().devices.extend(shown.devices),
-                Entry::Vacant(place) => {
-                    place.insert(shown);
-                }
-            }
-        }
-        PresenceSnapshot {
-            members: all.into_values().collect(),
-            version: members.version,
-        }
     }
 }
 
@@ -380,41 +359,95 @@ struct KeptDevice {
     data: Option<Data>,
 }
 
+impl KeptDevice {
+    /// The device, and its number.
+    fn read(kept: &RawValue) -> serde_json::Result<(u64, Self)> {
+        let kept: Self = serde_json::from_str(kept.get())?;
+        let number = kept.name.parse().map_err(serde::de::Error::custom)?;
+        Ok((number, kept))
+    }
+}
+
+/// Some of a channel's devices.
+struct Chosen<'a, C> {
+    devices: Vec<(u64, &'a Device<C>)>,
+    /// About the bytes that they take as JSON.
+    bytes: usize,
+    /// The last of them, unless it is the channel's last.
+    next: Option<u64>,
+}
+
 impl<C> Members<C> {
-    fn remove(&mut self, names: &AtomicU64, which: impl Fn(&Device<C>) -> bool) -> Option<Diff> {
-        let mut left = Vec::new();
+    /// The devices of a part: as many as it has room for, but at least one.
+    fn choose(&self, part: Part) -> Chosen<'_, C> {
+        let mut chosen = Chosen {
+            devices: Vec::new(),
+            bytes: 0,
+            next: None,
+        };
+        let mut users = HashSet::new();
+        let after = (Bound::Excluded(part.after()), Bound::Unbounded);
+        for (&number, device) in self.devices.range(after) {
+            let user = match users.insert(&device.user.id) {
+                true => user_bytes(&device.user.profile),
+                false => 0,
+            };
+            let bytes = chosen.bytes + user + device_bytes(device.data.as_ref());
+            if bytes > part.max_bytes()
+                && let Some((last, _)) = chosen.devices.last()
+            {
+                chosen.next = Some(*last);
+                break;
+            }
+            chosen.bytes = bytes;
+            chosen.devices.push((number, device));
+        }
+        chosen
+    }
+
+    /// The lost device that one of this user and name is.
+    fn lost(&mut self, user: &UserId, name: Option<&DeviceName>) -> Option<&mut Device<C>> {
+        let is_lost = |device: &&mut Device<C>| {
+            matches!(device.place, Place::LostUntil(_)) && device.user.id == *user
+        };
+        let mut lost = self.devices.values_mut().filter(is_lost);
+        let same = match name {
+            Some(_) => lost.find(|device| device.name.as_ref() == name),
+            None => lost.next().filter(|_| lost.next().is_none()),
+        };
+        same.filter(|device| device.name.as_ref() == name)
+    }
+
+    fn remove(&mut self, numbers: &AtomicU64, which: impl Fn(&Device<C>) -> bool) -> Vec<Diff> {
+        let mut changes = Changes::default();
+        let mut is_changed = false;
         self.waiting.retain(|device| !which(device));
-        self.devices.retain(|name, device| {
+        self.devices.retain(|number, device| {
             let goes = which(device);
             if goes {
-                left.push(Left {
+                is_changed = true;
+                changes.left(Left {
                     user: device.user.profile.clone(),
-                    device: name.clone(),
+                    device: *number,
                 });
             }
             !goes
         });
-        if left.is_empty() {
-            return None;
+        if is_changed {
+            self.admit(numbers, &mut changes);
         }
-        let joined = self.admit(names);
-        Some(self.changed(Diff {
-            left,
-            joined,
-            ..Diff::default()
-        }))
+        changes.numbered(&mut self.version)
     }
 
     /// Shows those that wait, as far as there is room.
-    fn admit(&mut self, names: &AtomicU64) -> Vec<Member> {
+    fn admit(&mut self, numbers: &AtomicU64, changes: &mut Changes) {
         if self.waiting.is_empty() {
-            return Vec::new();
+            return;
         }
         let mut shown: HashMap<UserId, usize> = HashMap::new();
         for device in self.devices.values() {
             *shown.entry(device.user.id.clone()).or_default() += 1;
         }
-        let mut joined = Vec::new();
         let mut waiting = Vec::new();
         for device in self.waiting.drain(..) {
             let own = shown.entry(device.user.id.clone()).or_default();
@@ -423,20 +456,11 @@ impl<C> Members<C> {
                 continue;
             }
             *own += 1;
-            let name = names.fetch_add(1, Ordering::Relaxed).to_string();
-            joined.push(device.shown(&name));
-            self.devices.insert(name, device);
+            let number = numbers.fetch_add(1, Ordering::Relaxed);
+            changes.joined(device.member(number));
+            self.devices.insert(number, device);
         }
         self.waiting = waiting;
-        joined
-    }
-
-    fn changed(&mut self, diff: Diff) -> Diff {
-        self.version += 1;
-        Diff {
-            version: self.version,
-            ..diff
-        }
     }
 }
 
@@ -448,14 +472,19 @@ impl<C> Device<C> {
         Ok(())
     }
 
-    fn shown(&self, name: &str) -> Member {
+    /// The user with this device alone.
+    fn member(&self, number: u64) -> Member {
         Member {
             user: self.user.profile.clone(),
-            devices: vec![Shown {
-                id: name.to_owned(),
-                since: self.since,
-                data: self.data.clone(),
-            }],
+            devices: vec![self.shown(number)],
+        }
+    }
+
+    fn shown(&self, number: u64) -> Shown {
+        Shown {
+            id: number,
+            since: self.since,
+            data: self.data.clone(),
         }
     }
 }
@@ -466,9 +495,10 @@ fn grace_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::topic::Profile;
 
     const GRACE_MS: u64 = 15_000;
 
@@ -491,22 +521,47 @@ mod tests {
         name: Option<DeviceName>,
         id: u32,
     ) -> Option<Diff> {
-        presence.join(CHANNEL, user, name, id).into_diff()
+        only(presence.join(CHANNEL, user, name, id).into_diffs())
+    }
+
+    fn leave(presence: &Presence<u32>, id: u32) -> Option<Diff> {
+        only(presence.leave(CHANNEL, id))
+    }
+
+    fn expire(presence: &Presence<u32>, now_ms: u64) -> Option<Diff> {
+        only(presence.expire(CHANNEL, now_ms))
+    }
+
+    /// A change that is told in one message, if there is any.
+    fn only(mut diffs: Vec<Diff>) -> Option<Diff> {
+        assert!(diffs.len() <= 1, "{diffs:?}");
+        diffs.pop()
+    }
+
+    fn all(presence: &Presence<u32>) -> PresenceSnapshot {
+        presence.snapshot(CHANNEL, Part::All)
+    }
+
+    fn members(presence: &Presence<u32>) -> Vec<Value> {
+        let mut all = json(&all(presence));
+        all["members"].as_array_mut().map(std::mem::take).unwrap()
+    }
+
+    fn json(value: &impl Serialize) -> Value {
+        // Numbers and texts as they are on the wire.
+        serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
     }
 
     fn names(presence: &Presence<u32>) -> Vec<(String, usize)> {
-        let name = |member: &Member| {
-            (
-                member.user.as_json().trim_matches('"').to_owned(),
-                member.devices.len(),
-            )
+        named_in(&members(presence))
+    }
+
+    fn named_in(members: &[Value]) -> Vec<(String, usize)> {
+        let name = |member: &Value| {
+            let devices = member["devices"].as_array().unwrap();
+            (member["user"].as_str().unwrap().to_owned(), devices.len())
         };
-        presence
-            .snapshot(CHANNEL)
-            .members
-            .iter()
-            .map(name)
-            .collect()
+        members.iter().map(name).collect()
     }
 
     fn is_there(expected: &[(&str, usize)]) -> Vec<(String, usize)> {
@@ -524,29 +579,29 @@ mod tests {
         join(&presence, &user("bob"), None, 2).unwrap();
         join(&presence, &user("ada"), None, 3).unwrap();
         assert_eq!(names(&presence), is_there(&[("ada", 2), ("bob", 1)]));
-        let left = presence.leave(CHANNEL, 1).unwrap();
+        let left = leave(&presence, 1).unwrap();
         assert_eq!((left.version, left.left.len()), (4, 1));
         assert_eq!(names(&presence), is_there(&[("bob", 1), ("ada", 1)]));
-        assert_eq!(presence.leave(CHANNEL, 1), None);
-        presence.leave(CHANNEL, 2).unwrap();
-        presence.leave(CHANNEL, 3).unwrap();
-        assert_eq!(presence.snapshot(CHANNEL), PresenceSnapshot::default());
+        assert_eq!(leave(&presence, 1), None);
+        leave(&presence, 2).unwrap();
+        leave(&presence, 3).unwrap();
+        assert_eq!(all(&presence), PresenceSnapshot::default());
     }
 
     #[test]
     fn whoever_comes_back_within_the_grace_period_was_never_gone() {
         let presence = nobody();
         join(&presence, &user("ada"), None, 1).unwrap();
-        let before = presence.snapshot(CHANNEL);
+        let before = all(&presence);
         assert!(presence.lose(CHANNEL, 1, 100));
-        assert_eq!(presence.snapshot(CHANNEL), before);
-        assert_eq!(presence.expire(CHANNEL, 99 + GRACE_MS), None);
+        assert_eq!(all(&presence), before);
+        assert_eq!(expire(&presence, 99 + GRACE_MS), None);
         assert_eq!(join(&presence, &user("ada"), None, 2), None);
-        assert_eq!(presence.expire(CHANNEL, 200 + GRACE_MS), None);
-        assert_eq!(presence.snapshot(CHANNEL), before);
+        assert_eq!(expire(&presence, 200 + GRACE_MS), None);
+        assert_eq!(all(&presence), before);
         // The old connection has nothing to say any more.
-        assert_eq!(presence.leave(CHANNEL, 1), None);
-        presence.leave(CHANNEL, 2).unwrap();
+        assert_eq!(leave(&presence, 1), None);
+        leave(&presence, 2).unwrap();
     }
 
     #[test]
@@ -557,7 +612,7 @@ mod tests {
         presence.lose(CHANNEL, 1, 100);
         // Somebody else does not take the place.
         join(&presence, &user("carol"), None, 3).unwrap();
-        let left = presence.expire(CHANNEL, 100 + GRACE_MS).unwrap();
+        let left = expire(&presence, 100 + GRACE_MS).unwrap();
         assert_eq!(left.left[0].user, user("ada").profile);
         assert_eq!(names(&presence), is_there(&[("bob", 1), ("carol", 1)]));
         assert!(!presence.lose(CHANNEL, 9, 100));
@@ -572,7 +627,7 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(updated.version, 2);
-        assert_eq!(updated.updated, presence.snapshot(CHANNEL).members);
+        assert_eq!(json(&updated.updated), json(&members(&presence)));
         let shown = serde_json::to_value(&updated.updated).unwrap();
         assert_eq!(shown[0]["devices"][0]["data"], json!({ "mood": "good" }));
         assert_eq!(presence.update(CHANNEL, 2, data("1")), Ok(None));
@@ -613,18 +668,149 @@ mod tests {
         }
         assert_eq!(presence.update(CHANNEL, 21, data("7")), Ok(None));
         // One that waits and goes is no change.
-        assert_eq!(presence.leave(CHANNEL, 20), None);
-        let changed = presence.leave(CHANNEL, 3).unwrap();
+        assert_eq!(leave(&presence, 20), None);
+        let changed = leave(&presence, 3).unwrap();
         assert_eq!((changed.left.len(), changed.joined.len()), (1, 1));
         let shown = serde_json::to_value(&changed.joined).unwrap();
         assert_eq!(shown[0]["devices"][0]["data"], 7);
         // One that is lost while it waits is not waited for.
         assert!(!presence.lose(CHANNEL, 22, 0));
-        let changed = presence.leave(CHANNEL, 4).unwrap();
+        let changed = leave(&presence, 4).unwrap();
         assert_eq!((changed.left.len(), changed.joined.len()), (1, 0));
         assert_eq!(names(&presence), is_there(&[("ada", 19)]));
-        let left = presence.leave(CHANNEL, 21).unwrap();
+        let left = leave(&presence, 21).unwrap();
         assert_eq!(left.left.len(), 1);
+    }
+
+    /// A channel with 1,000 devices of 50 users, each with so many bytes of data.
+    fn crowd(bytes: usize) -> Presence<u32> {
+        let presence = Presence::new(PresenceLimits::default().bytes_per_user(usize::MAX));
+        let text = data(&format!("\"{}\"", "x".repeat(bytes - 2)));
+        for id in 0..1000 {
+            let user = user(&format!("user-{}", id % 50));
+            join(&presence, &user, None, id).unwrap();
+            presence.update(CHANNEL, id, text.clone()).unwrap().unwrap();
+        }
+        presence
+    }
+
+    #[test]
+    fn a_snapshot_is_written_once_for_each_version_and_again_after_a_change() {
+        let presence = crowd(100);
+        for part in [Part::All, Part::First, Part::After(0), Part::After(300)] {
+            let first = presence.snapshot(CHANNEL, part);
+            assert!(first.is_the_same(&presence.snapshot(CHANNEL, part)));
+            presence.update(CHANNEL, 1, data("1")).unwrap().unwrap();
+            assert!(!first.is_the_same(&presence.snapshot(CHANNEL, part)));
+        }
+        let other = presence.join("other", &user("ada"), None, 5000);
+        assert!(other.is_shown());
+        assert_eq!(
+            json(&presence.snapshot("other", Part::First))["members"][0]["user"],
+            "ada"
+        );
+    }
+
+    #[test]
+    fn pages_are_bounded_in_bytes_and_are_everybody_together() {
+        let presence = crowd(4096);
+        let (mut after, mut pages) = (0, 0);
+        let mut devices: HashMap<String, Vec<Value>> = HashMap::new();
+        loop {
+            let page = presence.snapshot(CHANNEL, Part::After(after));
+            let text = serde_json::to_string(&page).unwrap();
+            assert!(text.len() <= 63 * 1024, "{}", text.len());
+            let estimate = presence.bytes(CHANNEL, Part::After(after));
+            assert!(text.len() <= estimate + 100, "{} {estimate}", text.len());
+            let mut page_json = json(&page);
+            assert_eq!(page_json["after"], after);
+            for member in page_json["members"].as_array_mut().unwrap() {
+                let user = member["user"].as_str().unwrap().to_owned();
+                let shown = member["devices"].as_array_mut().unwrap();
+                devices.entry(user).or_default().append(shown);
+            }
+            pages += 1;
+            let Some(next) = page.next() else { break };
+            after = next;
+        }
+        // 4 MiB in pages of 15 devices.
+        assert_eq!(pages, 67);
+        for member in members(&presence) {
+            let expected = member["devices"].as_array().unwrap();
+            assert_eq!(&devices[member["user"].as_str().unwrap()], expected);
+        }
+    }
+
+    #[test]
+    fn a_page_goes_on_where_the_one_before_ended_whoever_has_left() {
+        let presence = crowd(4096);
+        let first = presence.snapshot(CHANNEL, Part::After(0));
+        let next = first.next().unwrap();
+        let second = |presence: &Presence<u32>| {
+            let page = json(&presence.snapshot(CHANNEL, Part::After(next)));
+            page["members"][0]["devices"][0]["id"].clone()
+        };
+        let before = second(&presence);
+        // The last of the page and the first of the next one.
+        for id in [14, 15] {
+            leave(&presence, id).unwrap();
+        }
+        assert_eq!(before, "16");
+        assert_eq!(second(&presence), "17");
+        let end = presence.snapshot(CHANNEL, Part::After(u64::MAX));
+        assert_eq!(
+            (
+                named_in(json(&end)["members"].as_array().unwrap()),
+                end.next()
+            ),
+            (vec![], None)
+        );
+    }
+
+    #[test]
+    fn a_client_that_knows_no_pages_is_told_everybody_up_to_a_bound() {
+        let presence = crowd(4096);
+        let first = presence.snapshot(CHANNEL, Part::First);
+        let text = serde_json::to_string(&first).unwrap();
+        assert!(
+            (500 * 1024..513 * 1024).contains(&text.len()),
+            "{}",
+            text.len()
+        );
+        assert!(first.next().is_some());
+        let presence = crowd(100);
+        let first = json(&presence.snapshot(CHANNEL, Part::First));
+        assert_eq!(first["members"], json(&all(&presence))["members"]);
+        assert_eq!(
+            (&first["next"], &first["after"]),
+            (&Value::Null, &Value::Null)
+        );
+    }
+
+    #[test]
+    fn many_changes_at_once_are_told_in_several_messages_one_after_the_other() {
+        let presence = crowd(4096);
+        for id in 1000..1200 {
+            let user = user(&format!("user-{}", id % 50 + 50));
+            assert_eq!(presence.join(CHANNEL, &user, None, id), Joined::Waits);
+            let text = data(&format!("\"{}\"", "x".repeat(4000)));
+            assert_eq!(presence.update(CHANNEL, id, text), Ok(None));
+        }
+        let mut version = json(&all(&presence))["version"].as_u64().unwrap();
+        for id in 0..1000 {
+            presence.lose(CHANNEL, id, 0);
+        }
+        let (mut left, mut joined) = (0, 0);
+        for diff in presence.expire(CHANNEL, GRACE_MS) {
+            version += 1;
+            assert_eq!(diff.version, version);
+            let text = serde_json::to_string(&diff).unwrap();
+            assert!(text.len() <= 63 * 1024, "{}", text.len());
+            left += diff.left.len();
+            joined += diff.joined.len();
+        }
+        assert_eq!((left, joined), (1000, 200));
+        assert_eq!(json(&all(&presence))["version"], version);
     }
 
     fn named(name: &str) -> Option<DeviceName> {
@@ -639,17 +825,17 @@ mod tests {
         join(&presence, &ada, named("desk"), 2).unwrap();
         presence.update(CHANNEL, 1, data("1")).unwrap();
         presence.update(CHANNEL, 2, data("2")).unwrap();
-        let before = presence.snapshot(CHANNEL);
+        let before = members(&presence);
         presence.lose(CHANNEL, 1, 0);
         presence.lose(CHANNEL, 2, 0);
         // In the other order, and somebody else of the same name.
         join(&presence, &user("bob"), named("desk"), 3).unwrap();
-        presence.leave(CHANNEL, 3).unwrap();
+        leave(&presence, 3).unwrap();
         assert_eq!(join(&presence, &ada, named("desk"), 4), None);
         assert_eq!(join(&presence, &ada, named("phone"), 5), None);
-        assert_eq!(presence.snapshot(CHANNEL).members, before.members);
+        assert_eq!(members(&presence), before);
         presence.update(CHANNEL, 4, data("3")).unwrap();
-        let shown = serde_json::to_value(presence.snapshot(CHANNEL)).unwrap();
+        let shown = serde_json::to_value(all(&presence)).unwrap();
         let devices = &shown["members"][0]["devices"];
         assert_eq!(
             (&devices[0]["data"], &devices[1]["data"]),
@@ -675,8 +861,8 @@ mod tests {
         presence.lose(CHANNEL, 2, 0);
         // Which of the two it is cannot be known.
         join(&presence, &user("ada"), None, 3).unwrap();
-        presence.leave(CHANNEL, 3).unwrap();
-        let left = presence.expire(CHANNEL, GRACE_MS).unwrap();
+        leave(&presence, 3).unwrap();
+        let left = expire(&presence, GRACE_MS).unwrap();
         assert_eq!(left.left.len(), 2);
         join(&presence, &user("ada"), None, 4).unwrap();
         presence.lose(CHANNEL, 4, 0);
@@ -692,18 +878,18 @@ mod tests {
         join(&presence, &user("ada"), named("desk"), 2).unwrap();
         join(&presence, &user("bob"), None, 3).unwrap();
         presence.update(CHANNEL, 1, data(&deep)).unwrap();
-        let before = presence.snapshot(CHANNEL);
+        let before = all(&presence);
         let kept = serde_json::to_vec(&presence.leave_behind(CHANNEL).unwrap()).unwrap();
 
         let next = nobody();
         next.take_over(CHANNEL, serde_json::from_slice(&kept).unwrap(), GRACE_MS);
-        assert_eq!(next.snapshot(CHANNEL), before);
+        assert_eq!(all(&next), before);
         assert_eq!(join(&next, &user("ada"), named("desk"), 5), None);
         assert_eq!(join(&next, &user("ada"), named("phone"), 6), None);
-        assert_eq!(next.snapshot(CHANNEL), before);
+        assert_eq!(all(&next), before);
 
         // One that cannot be read.
-        let mut kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+        let mut kept: Value = serde_json::from_slice(&kept).unwrap();
         kept["devices"][0]["user"] = json!(7);
         let next = nobody();
         next.take_over(CHANNEL, serde_json::from_value(kept).unwrap(), GRACE_MS);
@@ -724,26 +910,26 @@ mod tests {
         // One that is not shown counts as well.
         presence.update(CHANNEL, 21, text(50)).unwrap();
         assert_eq!(used(), 100 + 64 + 50 + 64);
-        let before = presence.snapshot(CHANNEL);
+        let before = all(&presence);
         for id in [1, 2, 22] {
             let refused = presence.update(CHANNEL, id, text(150));
             assert_eq!(refused, Err(OverQuota::User(300)));
         }
-        assert_eq!(presence.snapshot(CHANNEL), before);
+        assert_eq!(all(&presence), before);
         presence.update(CHANNEL, 1, text(10)).unwrap();
         assert_eq!(used(), 10 + 64 + 50 + 64);
-        presence.leave(CHANNEL, 21);
+        leave(&presence, 21);
         assert_eq!(used(), 10 + 64);
         // One that is waited for has its place, with its data.
         presence.lose(CHANNEL, 1, 0);
         assert_eq!(used(), 10 + 64);
         let kept = presence.leave_behind(CHANNEL).unwrap();
-        presence.expire(CHANNEL, GRACE_MS).unwrap();
+        expire(&presence, GRACE_MS).unwrap();
         assert_eq!(used(), 0);
         let next = Presence::<u32>::new(limits);
         next.take_over(CHANNEL, kept, GRACE_MS);
         assert_eq!(next.budget.used().0, 10 + 64);
-        next.expire(CHANNEL, GRACE_MS).unwrap();
+        expire(&next, GRACE_MS).unwrap();
         assert_eq!(next.budget.used(), (0, 0));
     }
 

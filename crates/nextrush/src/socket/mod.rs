@@ -21,6 +21,7 @@ pub(crate) mod room_event;
 pub(crate) mod room_key;
 pub(crate) mod room_name;
 mod timer;
+pub(crate) mod work;
 
 use std::any::Any;
 use std::fmt;

@@ -38,6 +38,7 @@ mod hostile;
 #[cfg(unix)]
 mod http2;
 mod presence;
+mod presence_work;
 mod publishing;
 mod recovery;
 mod refusals;

@@ -69,8 +69,8 @@ fn what_clients_send_is_as_the_schema_says() {
         ),
         (
             "in/presence",
-            json!({ "type": "presence", "channel": "a" }),
-            json!({ "type": "presence" }),
+            json!({ "type": "presence", "channel": "a", "after": 0 }),
+            json!({ "type": "presence", "channel": "a", "after": "b" }),
         ),
         (
             "in/presence-update",
