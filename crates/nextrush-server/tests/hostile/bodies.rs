@@ -13,10 +13,10 @@ use nextrush::Server;
 use nextrush_server::app;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::support::{SECRET, config, free_port, token, within};
+use crate::support::{SECRET, config, free_port, peak_bytes, token, within};
 
 /// The time without a byte and the whole time of these tests' servers.
 const PROGRESS: Duration = Duration::from_millis(500);
@@ -138,15 +138,6 @@ async fn a_body_is_refused_at_64_kib_and_150_of_2_mb_hold_no_memory() {
     // A body of up to 64 KiB in at most two copies, and the buffers of its connection.
     assert!(grown < 150 * 256 * 1024, "{grown} bytes");
     server.kill().await.unwrap();
-}
-
-/// The most memory that a program has had, in bytes.
-fn peak_bytes(program: &Child) -> u64 {
-    let status = format!("/proc/{}/status", program.id().unwrap());
-    let status = std::fs::read_to_string(status).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: u64 = peak.unwrap().trim_end_matches("kB").trim().parse().unwrap();
-    kib * 1024
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod hosts;
 mod logs;
 mod open_endpoints;
 mod posts;
+mod presence;
 mod rooms;
 #[allow(dead_code, reason = "other tests use more")]
 #[path = "../it/support.rs"]

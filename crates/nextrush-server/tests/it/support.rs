@@ -261,6 +261,15 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// The most memory that a program has had, in bytes.
+pub(crate) fn peak_bytes(program: &Child) -> u64 {
+    let status = format!("/proc/{}/status", program.id().unwrap());
+    let status = std::fs::read_to_string(status).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: u64 = peak.unwrap().trim_end_matches("kB").trim().parse().unwrap();
+    kib * 1024
+}
+
 /// Sends a signal to a program.
 pub(crate) async fn signal(program: &Child, name: &str) {
     let id = program.id().unwrap();
