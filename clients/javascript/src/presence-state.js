@@ -11,13 +11,16 @@ const HELD = 1_000;
 
 /**
  * The members of a channel, put together from what the server sends, in whichever order it
- * comes: changes that are older than the snapshot are left out, newer ones wait for it.
+ * comes: changes that are older than the snapshot are left out, newer ones wait for it. A snapshot
+ * may come in pages, and changes between them.
  */
 export class PresenceState {
   /** @type {Map<UserId, PresenceMember>} */
   #members = new Map();
   /** The version of what is known; `null` while a snapshot is waited for. @type {number | null} */
   #version = null;
+  /** Where the next page begins; `null` when there is none to come. @type {number | null} */
+  #next = null;
   /** @type {PresenceDiff[]} */
   #held = [];
   /** @type {readonly PresenceMember[]} */
@@ -35,23 +38,35 @@ export class PresenceState {
   /** Marks the list as old: the next snapshot replaces it. */
   forget() {
     this.#version = null;
+    this.#next = null;
     this.#held = [];
   }
 
   /**
+   * Takes a snapshot or a page of one. The list is replaced when the last page is there.
+   *
    * @param {PresenceSnapshot} snapshot
-   * @returns {boolean} Whether the changes that had come fit on it; if not, another snapshot is
-   *   needed.
+   * @returns {number | null} Where the page begins that is to be asked for; `null` if there is
+   *   none. 0 means that another snapshot is needed.
    */
-  snapshot({ members, version }) {
+  snapshot({ members, version, after = 0, next }) {
+    if (after > 0) {
+      // Somebody else's, who has read less or more of this channel.
+      if (after !== this.#next) return null;
+      if (version !== this.#version) return this.#restart();
+    } else {
+      // What is known already is not read a second time.
+      if (version === this.#version && (this.#next === null || next !== undefined)) return null;
+      this.#version = version;
+      this.#members.clear();
+    }
+    this.#next = next ?? null;
+    for (const member of asArray(members)) this.#put(member);
     const held = this.#held.filter((diff) => diff.version > version);
     this.#held = [];
-    this.#version = version;
-    this.#members.clear();
-    for (const member of asArray(members)) this.#put(member);
-    const whole = held.every((diff) => this.#apply(diff));
+    if (!held.every((diff) => this.#apply(diff))) return this.#restart();
     this.#publish();
-    return whole;
+    return this.#next;
   }
 
   /**
@@ -67,18 +82,23 @@ export class PresenceState {
     if (diff.version <= this.#version) return true;
     const whole = this.#apply(diff);
     if (whole) this.#publish();
-    else this.#held.push(diff);
+    else {
+      this.#restart();
+      this.#held.push(diff);
+    }
     return whole;
+  }
+
+  #restart() {
+    this.forget();
+    return 0;
   }
 
   /**
    * @param {PresenceDiff} diff
    */
   #apply({ version, joined, left, updated }) {
-    if (version !== /** @type {number} */ (this.#version) + 1) {
-      this.#version = null;
-      return false;
-    }
+    if (version !== /** @type {number} */ (this.#version) + 1) return false;
     this.#version = version;
     for (const { user, device } of asArray(left)) {
       const member = this.#members.get(user.id);
@@ -99,7 +119,7 @@ export class PresenceState {
   }
 
   #publish() {
-    this.#list = Object.freeze([...this.#members.values()]);
+    if (this.#next === null) this.#list = Object.freeze([...this.#members.values()]);
   }
 }
 

@@ -53,8 +53,10 @@ export class Presence extends Emitter {
       }),
       live.on('presence', (snapshot) => {
         if (snapshot.channel !== channel) return;
-        if (!this.#list.snapshot(snapshot)) this.#ask();
-        this.emit('change', this.members);
+        const before = this.members;
+        const wanted = this.#list.snapshot(snapshot);
+        if (wanted !== null) this.#ask(wanted);
+        if (this.members !== before) this.emit('change', this.members);
       }),
       live.on('presence-diff', (diff) => {
         if (diff.channel !== channel) return;
@@ -97,8 +99,11 @@ export class Presence extends Emitter {
     if (this.#data !== undefined) this.#tell();
   }
 
-  #ask() {
-    this.#request({ type: 'presence' });
+  /**
+   * @param {number} [after] Where the page begins that is wanted.
+   */
+  #ask(after = 0) {
+    this.#request({ type: 'presence', after });
   }
 
   #tell() {

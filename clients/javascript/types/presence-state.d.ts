@@ -6,7 +6,8 @@
 import type { PresenceDiff, PresenceMember, PresenceSnapshot } from './wire.js';
 /**
  * The members of a channel, put together from what the server sends, in whichever order it
- * comes: changes that are older than the snapshot are left out, newer ones wait for it.
+ * comes: changes that are older than the snapshot are left out, newer ones wait for it. A snapshot
+ * may come in pages, and changes between them.
  */
 export declare class PresenceState {
     #private;
@@ -19,11 +20,13 @@ export declare class PresenceState {
     /** Marks the list as old: the next snapshot replaces it. */
     forget(): void;
     /**
+     * Takes a snapshot or a page of one. The list is replaced when the last page is there.
+     *
      * @param {PresenceSnapshot} snapshot
-     * @returns {boolean} Whether the changes that had come fit on it; if not, another snapshot is
-     *   needed.
+     * @returns {number | null} Where the page begins that is to be asked for; `null` if there is
+     *   none. 0 means that another snapshot is needed.
      */
-    snapshot({ members, version }: PresenceSnapshot): boolean;
+    snapshot({ members, version, after, next }: PresenceSnapshot): number | null;
     /**
      * @param {PresenceDiff} diff
      * @returns {boolean} Whether it fits; if not, a snapshot is needed.

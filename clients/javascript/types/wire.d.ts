@@ -230,6 +230,14 @@ export type PresenceSnapshot = {
     channel: string;
     members: PresenceMember[];
     version: number;
+    /**
+     * Where the page begins, if it is one; 0 is the first.
+     */
+    after?: number;
+    /**
+     * The `after` of the next page, if there are more members.
+     */
+    next?: number;
 };
 export type PresenceDiff = {
     type: 'presence-diff';
@@ -424,6 +432,8 @@ export type LiveMessages = {
  * @property {string} channel
  * @property {PresenceMember[]} members
  * @property {number} version
+ * @property {number} [after] Where the page begins, if it is one; 0 is the first.
+ * @property {number} [next] The `after` of the next page, if there are more members.
  */
 /**
  * @typedef {object} PresenceDiff

@@ -36,10 +36,13 @@ export class ContractServer {
   #channelLimit;
   /** Tells of each message how long its sender is to wait before it is taken, in milliseconds. */
   #busy;
+  /** How many devices a page of presence has; `Infinity` for a server that knows no pages. */
+  #pageSize;
   /** What it tells about itself. */
   #told;
 
-  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {}, userOfToken = idOf, channelLimit = 100, busy = null, codes = true, now = () => 0 } = {}) {
+  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {}, userOfToken = idOf, channelLimit = 100, busy = null, codes = true, pageSize = Infinity, now = () => 0 } = {}) {
+    this.#pageSize = pageSize;
     this.#now = now;
     this.#codes = codes;
     this.#channelLimit = channelLimit;
@@ -267,14 +270,7 @@ export class ContractServer {
         this.executed.set(message.data, (this.executed.get(message.data) ?? 0) + 1);
         return { ack: { offset: this.publish(channel, message.data) } };
       case 'presence':
-        return {
-          natural: {
-            type: 'presence',
-            channel,
-            members: this.#members(channel),
-            version: this.#versions.get(channel) ?? 0,
-          },
-        };
+        return { natural: this.#presence(channel, message.after) };
       case 'presence-update':
         if (JSON.stringify(message.data).length > 4_096) {
           return { natural: { type: 'error', code: 'too-large', message: 'Presence data too large' } };
@@ -327,10 +323,20 @@ export class ContractServer {
       : { missed: null, reason: 'history' };
   }
 
-  #members(channel) {
+  #presence(channel, after) {
+    const version = this.#versions.get(channel) ?? 0;
+    const there = [...this.#sessions].filter(({ channels }) => channels.has(channel));
+    if (after === undefined || this.#pageSize === Infinity) return { type: 'presence', channel, members: this.#members(there), version };
+    const place = ({ device }) => Number(device.slice(1));
+    const rest = there.filter((session) => place(session) > after);
+    const page = rest.slice(0, this.#pageSize);
+    const next = rest.length > page.length && { next: place(page.at(-1)) };
+    return { type: 'presence', channel, members: this.#members(page), version, after, ...next };
+  }
+
+  #members(sessions) {
     const members = new Map();
-    for (const session of this.#sessions) {
-      if (!session.channels.has(channel)) continue;
+    for (const session of sessions) {
       const { user, devices } = session.member;
       members.set(user.id, { user, devices: [...(members.get(user.id)?.devices ?? []), ...devices] });
     }
