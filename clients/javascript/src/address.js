@@ -100,7 +100,7 @@ function parse(address) {
     url = new URL(address, globalThis.location?.href);
   } catch {
     // The platform's own error quotes the address, and with it the token.
-    throw new ClientError('invalid-address', 'not an address');
+    throw new ClientError('invalid-address');
   }
   url.protocol = url.protocol.replace('http', 'ws');
   // The address may hold a token, so only its scheme is told.

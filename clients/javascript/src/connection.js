@@ -435,7 +435,7 @@ export class Connection extends Emitter {
     listen('open', () => this.#opened());
     listen('message', ({ data }) => this.received(data));
     listen('error', (event) => {
-      error = new ClientError('transport', event.message || 'the connection failed', {
+      error = new ClientError('transport', event.message || undefined, {
         cause: event.error,
       });
     });

@@ -121,7 +121,7 @@ export const ErrorCode = /* @__PURE__ */ Object.freeze({
  * @throws {ClientError} `invalid-option`
  */
 export function checkOptions(valid) {
-  if (!valid) throw new ClientError('invalid-option', 'option out of range');
+  if (!valid) throw new ClientError('invalid-option');
 }
 
 /** @returns {ClientError} */

@@ -33,6 +33,12 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./session.js').ClientOptions} ClientOptions */
 /** @typedef {import('./session.js').RequestKeeper} RequestKeeper */
 /** @typedef {import('./session.js').Restored} Restored */
+/**
+ * What all clients have in common: `Client`, `ChatClient` and `LiveClient` are sessions.
+ *
+ * @template {object} [Messages={}]
+ * @typedef {import('./session.js').Session<Messages>} Session
+ */
 /** @typedef {import('./subscription.js').SubscribeOptions} SubscribeOptions */
 /** @typedef {import('./token.js').TokenSource} TokenSource */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */

@@ -69,7 +69,7 @@ export class LiveClient extends Session {
 
     this.on('state', ({ state }) => {
       if (state === 'connected') return;
-      const error = state === 'failed' ? new ClientError('closed', 'the client gave up') : undefined;
+      const error = state === 'failed' ? new ClientError('closed') : undefined;
       for (const subscription of this.subscriptions) {
         subscription.turn('subscribing', error || state === 'closed' ? { error } : null);
       }
@@ -97,7 +97,7 @@ export class LiveClient extends Session {
    */
   subscribe(channel, options) {
     if (typeof channel !== 'string' || channel === '') {
-      throw new ClientError('invalid-address', 'no channel name');
+      throw new ClientError('invalid-address');
     }
     const known = this.#wanted.get(channel);
     if (known) return known;

@@ -151,7 +151,7 @@ export class Questions {
    * @throws {ClientError} `unsent`
    */
   scopeOfNew() {
-    if (this.options.client.state !== 'connected') throw new ClientError('unsent', 'not connected');
+    if (this.options.client.state !== 'connected') throw new ClientError('unsent');
     return {};
   }
 
@@ -290,7 +290,7 @@ export function requestText(id, message) {
   try {
     return JSON.stringify({ ...message, id });
   } catch (cause) {
-    throw new ClientError('invalid-message', 'JSON cannot say this', { cause });
+    throw new ClientError('invalid-message', undefined, { cause });
   }
 }
 

@@ -336,7 +336,7 @@ export class Session extends Connection {
     this.pulse.heard();
     const message = parseMessage(data);
     if (!message) {
-      this.emit('fault', new ClientError('invalid-message', 'no JSON object'));
+      this.emit('fault', new ClientError('invalid-message'));
       return;
     }
     if (message.type !== 'error' || ACCEPTED.has(message['code'])) this.admitted = true;

@@ -194,7 +194,7 @@ export class Subscription extends Emitter {
     /** @param {Update | Gap | End} event */
     const push = (event) => {
       if (queue.length < KEPT) queue.push(event);
-      else queue[KEPT] = { error: new ClientError('overflow', 'updates wait') };
+      else queue[KEPT] = { error: new ClientError('overflow') };
       wake();
     };
     const stops = ['update', 'gap', END].map((type) => this.on(/** @type {any} */ (type), push));

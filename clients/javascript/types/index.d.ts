@@ -31,6 +31,7 @@ export type RequestOptions = import('./questions.js').RequestOptions;
 export type ClientOptions = import('./session.js').ClientOptions;
 export type RequestKeeper = import('./session.js').RequestKeeper;
 export type Restored = import('./session.js').Restored;
+export type Session<Messages extends object = {}> = import('./session.js').Session<Messages>;
 export type SubscribeOptions = import('./subscription.js').SubscribeOptions;
 export type TokenSource = import('./token.js').TokenSource;
 export type ChatMessage = import('./wire.js').ChatMessage;
@@ -65,6 +66,12 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./session.js').ClientOptions} ClientOptions */
 /** @typedef {import('./session.js').RequestKeeper} RequestKeeper */
 /** @typedef {import('./session.js').Restored} Restored */
+/**
+ * What all clients have in common: `Client`, `ChatClient` and `LiveClient` are sessions.
+ *
+ * @template {object} [Messages={}]
+ * @typedef {import('./session.js').Session<Messages>} Session
+ */
 /** @typedef {import('./subscription.js').SubscribeOptions} SubscribeOptions */
 /** @typedef {import('./token.js').TokenSource} TokenSource */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */

@@ -73,7 +73,7 @@ export class ConnectionStatus {
   #reason;
   #countdown;
   #retry;
-  /** @type {import('/client/index.js').Client<any> | null} */
+  /** @type {import('/client/index.js').Session<any> | null} */
   #client = null;
   /** @type {(() => void)[]} */
   #listeners = [];
@@ -99,7 +99,7 @@ export class ConnectionStatus {
   }
 
   /**
-   * @param {import('/client/index.js').Client<any>} client
+   * @param {import('/client/index.js').Session<any>} client
    */
   follow(client) {
     this.unfollow();

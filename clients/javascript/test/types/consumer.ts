@@ -16,6 +16,7 @@ import {
   type ChatMessage,
   type Gap,
   type RequestStore,
+  type Session,
   type Since,
   type StateChange,
   type Subscription,
@@ -80,6 +81,8 @@ async function read(): Promise<void> {
   }
 }
 
+const watch = (session: Session<any>) => session.on('state', ({ state }) => state);
+[client, chat, live].map(watch);
 const store: RequestStore = { load: async () => [], put: async () => {}, remove: async () => {} };
 const outbox = globalThis.indexedDB ? new Outbox('of ada') : new Outbox(store);
 const patient = new LiveClient(async () => 'jwt', { outbox, requestTimeoutMs: 5_000 });
