@@ -34,7 +34,7 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./session.js').RequestKeeper} RequestKeeper */
 /** @typedef {import('./session.js').Restored} Restored */
 /**
- * What all clients have in common: `Client`, `ChatClient` and `LiveClient` are sessions.
+ * The common base of `Client`, `ChatClient` and `LiveClient`.
  *
  * @template {object} [Messages={}]
  * @typedef {import('./session.js').Session<Messages>} Session

@@ -82,7 +82,7 @@ export class Questions {
    * @type {boolean | null}
    */
   supported = null;
-  /** How long after it first went out a request may be repeated, in milliseconds. */
+  /** The time after its first sending in which a request may be repeated, in milliseconds. */
   windowMs;
   /**
    * @protected

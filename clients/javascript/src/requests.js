@@ -153,7 +153,7 @@ export class Requests extends Questions {
   }
 
   /**
-   * What waits goes on to wait, unless this is the end.
+   * The connection is over. Requests wait for the next one, unless this is the end.
    *
    * @override
    * @param {boolean} isEnd

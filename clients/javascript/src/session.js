@@ -38,7 +38,7 @@ import { expiryOf, lifetimeOf, refreshDelay, userKey } from './token.js';
 /** @typedef {OwnOptions & ConnectionOptions} ClientOptions */
 
 /**
- * What makes requests outlive the page: an `Outbox`.
+ * A maker of requests that outlive the page, as `Outbox` is.
  *
  * @typedef {object} RequestKeeper
  * @property {(options: QuestionsOptions) => Questions} requests

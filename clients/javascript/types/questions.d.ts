@@ -171,7 +171,7 @@ export declare class Questions {
      * @type {boolean | null}
      */
     supported: boolean | null;
-    /** How long after it first went out a request may be repeated, in milliseconds. */
+    /** The time after its first sending in which a request may be repeated, in milliseconds. */
     windowMs: number;
     /**
      * @protected

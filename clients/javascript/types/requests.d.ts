@@ -83,7 +83,7 @@ export declare class Requests extends Questions {
      */
     opened(): void;
     /**
-     * What waits goes on to wait, unless this is the end.
+     * The connection is over. Requests wait for the next one, unless this is the end.
      *
      * @override
      * @param {boolean} isEnd

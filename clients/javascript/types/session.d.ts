@@ -90,7 +90,7 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
  */
 /** @typedef {OwnOptions & ConnectionOptions} ClientOptions */
 /**
- * What makes requests outlive the page: an `Outbox`.
+ * A maker of requests that outlive the page, as `Outbox` is.
  *
  * @typedef {object} RequestKeeper
  * @property {(options: QuestionsOptions) => Questions} requests
