@@ -414,7 +414,10 @@ export class Connection extends Emitter {
       this.#dialled = webSocketAddress(address);
       this.#token = token;
       this.#tokenTimes = this.#times;
+      const { signal } = this.#attempt;
       this.dialling(address, token, source);
+      // Whoever was told of it may have closed the client.
+      if (signal.aborted) return;
       const Socket = /** @type {WebSocketConstructor} */ (this.#WebSocket);
       socket = new Socket(this.#dialled, this.#protocols);
     } catch (error) {

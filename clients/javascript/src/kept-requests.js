@@ -41,6 +41,7 @@ export class KeptRequests extends Requests {
   #store;
   /** The scope for which the store was last read. @type {Scope | null} */
   #read = null;
+  #isEnding = false;
 
   /**
    * @param {RequestStore} store
@@ -76,8 +77,8 @@ export class KeptRequests extends Requests {
    */
   settle(id) {
     const pending = super.settle(id);
-    // After the end, it stays there, to be read anew.
-    if (pending?.repeat && this.#read) this.#store.remove(id).catch(ignore);
+    // At the end, it stays there, to be read anew.
+    if (pending?.repeat && !this.#isEnding) this.#store.remove(id).catch(ignore);
     return pending;
   }
 
@@ -90,7 +91,9 @@ export class KeptRequests extends Requests {
       this.#read = null;
       this.reading = false;
     }
+    this.#isEnding = isEnd;
     super.released(isEnd);
+    this.#isEnding = false;
   }
 
   /**

@@ -193,7 +193,7 @@ export class Subscription extends Emitter {
     let wake = () => {};
     /** @param {Update | Gap | End} event */
     const push = (event) => {
-      if (queue.length < KEPT) queue.push(event);
+      if (queue.length < KEPT || !('type' in event)) queue.push(event);
       else queue[KEPT] = { error: new ClientError('overflow') };
       wake();
     };

@@ -439,4 +439,16 @@ describe('iteration', () => {
     );
     assert.equal(seen, 1_000);
   });
+
+  test('whose reader has 1,000 updates to read when the client is closed ends after them', async () => {
+    const { w, live } = connected();
+    const posts = live.subscribe('posts');
+    w.socket.receive({ type: 'subscribed', channel: 'posts', id: w.socket.sent.at(-1).id });
+    const iterator = posts[Symbol.asyncIterator]();
+    for (let n = 0; n < 1_000; n += 1) w.socket.receive(update('posts', n));
+    live.close();
+    let seen = 0;
+    for await (const _ of iterator) seen += 1;
+    assert.equal(seen, 1_000);
+  });
 });

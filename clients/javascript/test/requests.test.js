@@ -496,6 +496,28 @@ for (const options of [
   });
 }
 
+test('a request that is given up before the first connection is not in the outbox any more', async () => {
+  const { options, clock } = world();
+  const store = memoryStore();
+  const client = new Client(ADDRESS, { ...options, outbox: new Outbox(store) });
+  const reply = client.request({ type: 'late' }, { timeoutMs: 5_000 }).catch(({ code }) => code);
+  await settled();
+  assert.equal(store.stored.size, 1);
+  clock.advance(5_000);
+  assert.equal(await reply, 'timeout');
+  await settled();
+  assert.equal(store.stored.size, 0);
+});
+
+test('a store that closes the client when it is asked leaves no connection behind', () => {
+  const w = world();
+  const store = { ...memoryStore(), load: () => (client.close(), Promise.resolve([])) };
+  const client = new Client(ADDRESS, { ...w.options, outbox: new Outbox(store) });
+  client.connect();
+  assert.equal(client.state, 'closed');
+  assert.equal(w.sockets.length, 0);
+});
+
 describe('the requests of a client that only listens', () => {
   const live = (options) => {
     const w = world();
