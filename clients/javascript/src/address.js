@@ -71,7 +71,7 @@ export function placeOf(address) {
 export function defaultServer() {
   const origin = String(globalThis.location?.origin);
   // Pages from files and data have the origin `null`.
-  return origin.startsWith('http') ? webSocketAddress(origin) : 'ws://localhost:3000';
+  return /^http/.test(origin) ? webSocketAddress(origin) : 'ws://localhost:3000';
 }
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { defaultServer, endpointAddress, placeOf } from './address.js';
+import { defaultServer, endpointAddress } from './address.js';
 import { Client } from './client.js';
 import { checkOptions } from './errors.js';
 import { Members } from './members.js';
@@ -300,7 +300,7 @@ export class ChatClient extends Client {
    * @protected
    */
   place() {
-    return placeOf(endpointAddress(this.#server, ['chat', String(this.roomId)], null));
+    return endpointAddress(this.#server, ['chat', String(this.roomId)], null);
   }
 
   /**

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { placeOf } from './address.js';
 import { Requests } from './requests.js';
 import { Session } from './session.js';
 
@@ -39,7 +38,7 @@ export class Client extends Session {
    */
   static requests = (options) => new Requests(options);
 
-  /** The place of a fixed address. @type {string | undefined} */
+  /** A fixed address. @type {string | undefined} */
   #place;
 
   /**
@@ -49,7 +48,7 @@ export class Client extends Session {
    */
   constructor(address, options) {
     super(address, options);
-    if (typeof address === 'string') this.#place = placeOf(address);
+    if (typeof address === 'string') this.#place = address;
   }
 
   /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { defaultServer, endpointAddress, placeOf } from './address.js';
+import { defaultServer, endpointAddress } from './address.js';
 import { ClientError, refused, tooLarge } from './errors.js';
 import { Session } from './session.js';
 import { Subscription } from './subscription.js';
@@ -65,7 +65,7 @@ export class LiveClient extends Session {
       endpointAddress(server, path.replace(/^\/+|\/+$/g, '').split('/'), present);
     super(address, { ...options, token });
     // A server that cannot be addressed is told here, and not first by a state.
-    this.#place = placeOf(address(null));
+    this.#place = address(null);
 
     this.on('state', ({ state }) => {
       if (state === 'connected') return;

@@ -11,6 +11,7 @@ import { randomId } from './random-id.js';
 /** @import { Timers } from './environment.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
+/** @import { UserId } from './wire.js' */
 
 /**
  * The place that requests go to, and their user.
@@ -52,7 +53,7 @@ import { randomId } from './random-id.js';
  * @typedef {object} Asking
  * @property {string} state
  * @property {TokenSource} token
- * @property {() => string | undefined} place The place that the next attempt to connect leads to.
+ * @property {() => string | undefined} place The address that the next attempt to connect leads to.
  * @property {(text: string) => boolean} sendRequest
  * @property {(text: string) => boolean} fits Tells whether the server takes so much.
  * @property {(type: string, event: unknown) => void} emit
@@ -68,7 +69,7 @@ import { randomId } from './random-id.js';
  * @property {number} limit How many may wait for their answers.
  * @property {number} timeoutMs
  * @property {number} windowMs How long after it first went out a request may be repeated.
- * @property {string | undefined} user JSON of the user's id, if the application tells.
+ * @property {UserId | undefined} user The user's id, if the application tells.
  */
 
 /**
@@ -175,7 +176,7 @@ export class Questions {
   /**
    * The server has told who this is, or cannot.
    *
-   * @param {string} [_user]
+   * @param {UserId} [_user]
    */
   identify(_user) {}
 

@@ -6,10 +6,11 @@
 
 import { placeOf } from './address.js';
 import { Questions, unsent, wentOut } from './questions.js';
-import { userOf } from './token.js';
+import { userKey, userOf } from './token.js';
 
 /** @import { Pending, Scope } from './questions.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
+/** @import { UserId } from './wire.js' */
 
 /**
  * The requests that wait for their answers, in the order in which they were made. They go out
@@ -60,7 +61,9 @@ export class Requests extends Questions {
     // A token that says nothing of its user is expected to go on with the same one, until the
     // server says otherwise.
     const told = this.#told.source === source ? this.#told.user : undefined;
-    return { place: client.place() ?? this.scope.place, user: user ?? userOf(source) ?? told, source };
+    const address = client.place();
+    const place = address === undefined ? this.scope.place : placeOf(address);
+    return { place, user: userKey(user) ?? userOf(source) ?? told, source };
   }
 
   /**
@@ -97,17 +100,18 @@ export class Requests extends Questions {
    */
   enter(address, token, source) {
     // Where neither tells the user, only the server knows.
-    this.scope = { place: placeOf(address), user: this.options.user ?? userOf(token), source };
+    this.scope = { place: placeOf(address), user: userKey(this.options.user) ?? userOf(token), source };
     this.#identified = false;
     this.#sift();
   }
 
   /**
    * @override
-   * @param {string} [user]
+   * @param {UserId} [id]
    */
-  identify(user) {
+  identify(id) {
     const { scope } = this;
+    const user = userKey(id);
     this.#identified = true;
     if (user !== undefined) this.#told = { source: scope.source, user };
     this.scope = { ...scope, user: scope.user ?? user };

@@ -11,7 +11,7 @@ import { parseMessage } from './message.js';
 import { Pulse } from './pulse.js';
 import { Questions } from './questions.js';
 import { SizeLimit } from './size-limit.js';
-import { expiryOf, lifetimeOf, refreshDelay, userKey } from './token.js';
+import { expiryOf, lifetimeOf, refreshDelay } from './token.js';
 
 /** @import { Address, ConnectionEvents, ConnectionOptions } from './connection.js' */
 /** @import { WireMessage } from './message.js' */
@@ -157,7 +157,7 @@ export class Session extends Connection {
       limit: requestLimit,
       timeoutMs: requestTimeoutMs,
       windowMs: repeatWindowMs ?? 110_000,
-      user: userKey(options.user),
+      user: options.user,
     });
   }
 
@@ -223,7 +223,7 @@ export class Session extends Connection {
   }
 
   /**
-   * The place that the next attempt to connect leads to, as far as it is known.
+   * The address that the next attempt to connect leads to, as far as it is known.
    *
    * @protected
    * @returns {string | undefined}
@@ -465,7 +465,7 @@ export class Session extends Connection {
    * The server has told about itself.
    *
    * @param {WireMessage} hello
-   * @returns {string | undefined} The user that this is to it.
+   * @returns {UserId | undefined} The user that this is to it.
    */
   #welcomed({ user, time, pingIntervalMs, maxMessageBytes, windowMs }) {
     const { requests } = this;
@@ -476,7 +476,7 @@ export class Session extends Connection {
     requests.refuseTooLarge();
     // What is sent takes its time to arrive.
     if (windowMs > 0) requests.windowMs = Math.min(this.#repeatWindowMs ?? Infinity, windowMs - UNDER_WAY_MS);
-    return userKey(user?.id);
+    return user?.id;
   }
 
   /**

@@ -8,6 +8,7 @@ import { ClientError } from './errors.js';
 import type { Timers } from './environment.js';
 import type { WireMessage } from './message.js';
 import type { MaybeToken, TokenSource } from './token.js';
+import type { UserId } from './wire.js';
 export type Scope = {
     /**
      * The address: server, endpoint and room.
@@ -67,7 +68,7 @@ export type Asking = {
     state: string;
     token: TokenSource;
     /**
-     * The place that the next attempt to connect leads to.
+     * The address that the next attempt to connect leads to.
      */
     place: () => string | undefined;
     sendRequest: (text: string) => boolean;
@@ -99,13 +100,14 @@ export type QuestionsOptions = {
      */
     windowMs: number;
     /**
-     * JSON of the user's id, if the application tells.
+     * The user's id, if the application tells.
      */
-    user: string | undefined;
+    user: UserId | undefined;
 };
 /** @import { Timers } from './environment.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
+/** @import { UserId } from './wire.js' */
 /**
  * The place that requests go to, and their user.
  *
@@ -142,7 +144,7 @@ export type QuestionsOptions = {
  * @typedef {object} Asking
  * @property {string} state
  * @property {TokenSource} token
- * @property {() => string | undefined} place The place that the next attempt to connect leads to.
+ * @property {() => string | undefined} place The address that the next attempt to connect leads to.
  * @property {(text: string) => boolean} sendRequest
  * @property {(text: string) => boolean} fits Tells whether the server takes so much.
  * @property {(type: string, event: unknown) => void} emit
@@ -157,7 +159,7 @@ export type QuestionsOptions = {
  * @property {number} limit How many may wait for their answers.
  * @property {number} timeoutMs
  * @property {number} windowMs How long after it first went out a request may be repeated.
- * @property {string | undefined} user JSON of the user's id, if the application tells.
+ * @property {UserId | undefined} user The user's id, if the application tells.
  */
 /**
  * The messages that wait for their answers, in the order in which they were made. They live with the
@@ -222,9 +224,9 @@ export declare class Questions {
     /**
      * The server has told who this is, or cannot.
      *
-     * @param {string} [_user]
+     * @param {UserId} [_user]
      */
-    identify(_user?: string): void;
+    identify(_user?: UserId): void;
     /** There is a connection. */
     opened(): void;
     /**

@@ -6,8 +6,10 @@
 import { Questions } from './questions.js';
 import type { Pending, Scope } from './questions.js';
 import type { MaybeToken, TokenSource } from './token.js';
+import type { UserId } from './wire.js';
 /** @import { Pending, Scope } from './questions.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
+/** @import { UserId } from './wire.js' */
 /**
  * The requests that wait for their answers, in the order in which they were made. They go out
  * as soon as there is a connection, and again on the next one if it was lost meanwhile: the
@@ -66,9 +68,9 @@ export declare class Requests extends Questions {
     enter(address: string, token: MaybeToken, source: TokenSource): void;
     /**
      * @override
-     * @param {string} [user]
+     * @param {UserId} [id]
      */
-    identify(user?: string): void;
+    identify(id?: UserId): void;
     /**
      * Tells whether a request is for another place or of another user, as far as they are known.
      *

@@ -182,7 +182,7 @@ export declare class Session<Messages extends object = {}> extends Connection<Ow
      */
     request(message: object, options?: RequestOptions): Promise<WireMessage>;
     /**
-     * The place that the next attempt to connect leads to, as far as it is known.
+     * The address that the next attempt to connect leads to, as far as it is known.
      *
      * @protected
      * @returns {string | undefined}
