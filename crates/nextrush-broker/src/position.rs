@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::{Builder, NoContext, Timestamp, Uuid};
 
 /// A place in a topic: a reader at this position has seen everything up to and including
 /// `offset`.
@@ -44,6 +44,35 @@ impl Position {
     pub const fn new(epoch: Epoch, offset: u64) -> Self {
         Self { epoch, offset }
     }
+
+    /// A number for the publication at this place, below 2^53, that is unique in its topic and
+    /// rises, also from one life to the next.
+    ///
+    /// It is the offset, counted from the microsecond in which the life began: the next life
+    /// begins higher up, unless the topic took more than a million publications a second on
+    /// average or the clock was set back in between. Epochs of earlier builds, UUIDs of version 7,
+    /// count from the millisecond, so that what they number keeps its numbers.
+    ///
+    /// ```
+    /// use nextrush_broker::{Epoch, Position};
+    ///
+    /// let last = Position::new(Epoch::begin(1_700_000_000_000), 6001);
+    /// let first = Position::new(Epoch::begin(1_700_000_000_700), 1);
+    /// assert!(last.serial() < first.serial());
+    /// let kept = "018bcfe5-6800-7abc-8def-0123456789ab:7".parse::<Position>()?;
+    /// assert_eq!(kept.serial(), 1_700_000_000_007);
+    /// # Ok::<(), nextrush_broker::PositionError>(())
+    /// ```
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        let Self { epoch, offset } = *self;
+        let began_ms = epoch.created_ms();
+        match epoch.0.get_version_num() {
+            TIME_SORTED => began_ms.saturating_add(offset),
+            // From the year 2255 on they would not be exact in JavaScript any more.
+            _ => (began_ms * 1000).min(LAST_BEGIN).saturating_add(offset),
+        }
+    }
 }
 
 impl fmt::Display for Position {
@@ -76,9 +105,10 @@ impl FromStr for Position {
 /// A life of a topic. A new one begins when the topic's publications were lost (a restart
 /// without a durable store, a topic that was forgotten); offsets then restart at 1.
 ///
-/// A UUID of version 7 (RFC 9562 §5.7): the time at which the life began, so that epochs sort
-/// by age, and 74 random bits, so that no two lives share an epoch. As text it has the
-/// hyphenated form of 36 characters.
+/// A UUID of version 8 (RFC 9562 §5.8) with the fields of version 7: the time at which the life
+/// began, so that epochs sort by age, and 74 random bits, so that no two lives share an epoch. As
+/// text it has the hyphenated form of 36 characters. Those of earlier builds are of version 7; see
+/// [`Position::serial`].
 ///
 /// ```
 /// use nextrush_broker::Epoch;
@@ -99,7 +129,8 @@ impl Epoch {
     pub fn begin(unix_ms: u64) -> Self {
         let nanos = u32::try_from(unix_ms % 1000).unwrap_or_default() * 1_000_000;
         let time = Timestamp::from_unix(NoContext, unix_ms / 1000, nanos);
-        Self(Uuid::new_v7(time))
+        let time_sorted = Uuid::new_v7(time);
+        Self(Builder::from_custom_bytes(time_sorted.into_bytes()).into_uuid())
     }
 
     /// Derives an epoch of the same time. Different keys give different epochs.
@@ -130,6 +161,14 @@ impl Epoch {
     }
 }
 
+/// The UUID version of epochs of earlier builds.
+const TIME_SORTED: usize = 7;
+/// The UUID version of epochs.
+const CUSTOM: usize = 8;
+
+/// The last number from which a life counts. It leaves room for a million million publications.
+const LAST_BEGIN: u64 = (1 << 53) - (1 << 40);
+
 /// The length of a position on disk.
 pub(crate) const BYTES: usize = 24;
 
@@ -152,7 +191,7 @@ pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Position> {
 
 /// The error of a text that is no [`Epoch`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("an epoch is a hyphenated UUID of version 7")]
+#[error("an epoch is a hyphenated UUID of version 7 or 8")]
 #[non_exhaustive]
 pub struct EpochError;
 
@@ -166,8 +205,8 @@ impl FromStr for Epoch {
             return Err(EpochError);
         }
         let uuid = Uuid::try_parse(text).map_err(|_| EpochError)?;
-        match uuid.get_version() {
-            Some(uuid::Version::SortRand) => Ok(Self(uuid)),
+        match uuid.get_version_num() {
+            TIME_SORTED | CUSTOM => Ok(Self(uuid)),
             _ => Err(EpochError),
         }
     }
@@ -311,12 +350,36 @@ mod tests {
     }
 
     #[test]
-    fn only_the_hyphenated_form_of_version_7_is_an_epoch() {
+    fn serials_rise_over_a_quick_restart_of_a_busy_topic() {
+        let serial = |began_ms, offset| Position::new(Epoch::begin(began_ms), offset).serial();
+        let began_ms = 1_795_876_000_000;
+        assert!(serial(began_ms, 6001) < serial(began_ms + 700, 1));
+        assert!(serial(began_ms, 999_000) < serial(began_ms + 1000, 1));
+        // Above all that earlier builds have given out.
+        let earlier: Epoch = "018bcfe5-6800-7abc-8def-0123456789ab".parse().unwrap();
+        assert!(Position::new(earlier, 1 << 40).serial() < serial(1_700_000_000_001, 1));
+        for began_ms in [0, began_ms, 9_007_199_254_740, (1 << 48) - 1] {
+            assert!(serial(began_ms, 1 << 32) < 1 << 53, "{began_ms}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_build_has_numbered_keeps_its_numbers() {
+        let position = Position::new(GOOD.parse().unwrap(), 6001);
+        assert_eq!(position.serial(), 1_700_000_006_001);
+        let read = from_bytes(&to_array(position)).unwrap();
+        assert_eq!(read.serial(), 1_700_000_006_001);
+    }
+
+    #[test]
+    fn only_the_hyphenated_form_of_versions_7_and_8_is_an_epoch() {
         assert_eq!(GOOD.parse::<Epoch>().unwrap().to_string(), GOOD);
         assert_eq!(
             GOOD.parse::<Epoch>().unwrap().created_ms(),
             1_700_000_000_000
         );
+        let newer = GOOD.replace("-7abc-", "-8abc-");
+        assert_eq!(newer.parse::<Epoch>().unwrap().to_string(), newer);
         for bad in [
             "",
             "018bcfe568007abc8def0123456789ab",

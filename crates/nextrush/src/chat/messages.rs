@@ -102,7 +102,7 @@ impl From<Position> for Said {
     fn from(position: Position) -> Self {
         Self {
             position,
-            message_id: message_id(position),
+            message_id: position.serial(),
         }
     }
 }
@@ -138,7 +138,7 @@ impl<'a> ChatMessage<'a> {
         publication: &'a Publication,
     ) -> Result<Self, serde_json::Error> {
         Ok(Self {
-            id: message_id(position),
+            id: position.serial(),
             r#type: "chat-message",
             post: serde_json::from_slice(&publication.data)?,
             timestamp: Timestamp::from_unix_ms(publication.time_ms),
@@ -158,10 +158,4 @@ pub(super) fn messages(epoch: Epoch, publications: &[Arc<Publication>]) -> Vec<C
                 .ok()
         })
         .collect()
-}
-
-/// The id of a message, rising in the room also when its history was lost: a later epoch
-/// begins at a later millisecond.
-fn message_id(Position { epoch, offset }: Position) -> u64 {
-    epoch.created_ms() + offset
 }
