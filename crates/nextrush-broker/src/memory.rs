@@ -39,8 +39,10 @@ use crate::topic_name::TopicName;
 ///
 /// # Time
 ///
-/// Ages are differences of the [`Clock`]'s readings. If the clock is set back, a topic's time
-/// stands still until the clock has caught up.
+/// Ages and windows are measured by the [`Clock`]'s steady time, whatever becomes of its time of day.
+/// The times of a topic's publications are those of the day. They do not fall where the clock is
+/// set back by a minute at most; where it is set back by more, it was wrong before, and times fall
+/// once.
 pub struct MemoryBroker {
     topics: Table<Stream>,
     answers: Answers,
@@ -197,7 +199,8 @@ impl MemoryBroker {
     }
 
     fn append(&self, topic: &TopicName, publish: Publish) -> Result<Published, BrokerError> {
-        self.topics.enter(topic, |stream, now_ms| {
+        self.topics.enter(topic, |stream, now| {
+            let now_ms = now.steady_ms;
             if let Some(position) = self.earlier(topic, publish.once.as_ref(), now_ms)? {
                 return Ok(Published::repeat(position));
             }
@@ -206,7 +209,7 @@ impl MemoryBroker {
                 self.answers
                     .make_room(Some(topic), &once.key, bytes, now_ms)?;
             }
-            let publication = stream.append(publish.data, publish.retention, now_ms);
+            let publication = stream.append(publish.data, publish.retention, now);
             let position = stream.position();
             if let Some(once) = publish.once {
                 let answer = once.kept(position);
@@ -266,7 +269,7 @@ impl Broker for MemoryBroker {
         Box::pin(async move {
             Ok(self
                 .topics
-                .enter(&topic, |stream, now_ms| stream.read(query, now_ms)))
+                .enter(&topic, |stream, now| stream.read(query, now)))
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::clock::whole_ms;
+use crate::clock::{Now, whole_ms};
 use crate::history::{History, HistoryQuery};
 use crate::position::{Epoch, Position};
 use crate::publication::Publication;
@@ -14,7 +14,13 @@ use crate::retention::Retention;
 use crate::table::Entry;
 
 /// The approximate cost of a publication in memory beside its data.
-const OVERHEAD: usize = 96;
+const OVERHEAD: usize = 104;
+
+/// A remembered publication, and the steady time from which its age counts.
+struct Kept {
+    publication: Arc<Publication>,
+    since_ms: u64,
+}
 
 /// A life of a topic: its newest publications and its subscribers.
 pub(crate) struct Stream {
@@ -22,37 +28,53 @@ pub(crate) struct Stream {
     /// The offset of the newest publication, 0 before the first.
     top: u64,
     /// The remembered publications: without a gap, up to the top.
-    kept: VecDeque<Arc<Publication>>,
+    kept: VecDeque<Kept>,
     /// The bytes of data in `kept`.
     kept_bytes: usize,
     /// The bounds that came with the newest publication.
     retention: Retention,
-    /// The time of the newest publication.
+    /// The time of the newest publication, as it is shown.
+    stamped_ms: u64,
+    /// The steady time of the newest publication.
     published_ms: u64,
-    /// The latest time of any use: the topic's own time, which never falls.
+    /// The steady time of the last use.
     used_ms: u64,
     interests: usize,
     forgotten: bool,
 }
 
 impl Stream {
-    /// Continues a life that was read from a store; `kept` ends at the top.
+    /// Continues a life that was read from a store; `kept` ends at the top, which was published
+    /// at `stamped_ms`.
     #[cfg(feature = "embedded")]
     pub(crate) fn restore(
         position: Position,
-        published_ms: u64,
+        stamped_ms: u64,
         retention: Retention,
         kept: Vec<Arc<Publication>>,
-        now_ms: u64,
+        now: Now,
     ) -> Self {
+        let published_ms = now.steady_at(stamped_ms);
+        let kept_bytes = kept.iter().map(|publication| publication.data.len()).sum();
+        // Times may have fallen between two of them, but the earlier one is the older one.
+        let mut since_ms = published_ms;
+        let mut dated: VecDeque<_> = VecDeque::with_capacity(kept.len());
+        for publication in kept.into_iter().rev() {
+            since_ms = since_ms.min(now.steady_at(publication.time_ms));
+            dated.push_front(Kept {
+                publication,
+                since_ms,
+            });
+        }
         Self {
             epoch: position.epoch,
             top: position.offset,
-            kept_bytes: kept.iter().map(|publication| publication.data.len()).sum(),
+            kept_bytes,
+            stamped_ms,
             published_ms,
-            kept: kept.into(),
+            kept: dated,
             retention,
-            ..Self::begin(now_ms)
+            ..Self::begin(now)
         }
     }
 
@@ -74,32 +96,43 @@ impl Stream {
         &mut self,
         data: Bytes,
         retention: Retention,
-        now_ms: u64,
+        now: Now,
     ) -> Arc<Publication> {
-        self.use_at(now_ms);
         let publication = Arc::new(Publication {
             offset: self.top + 1,
-            time_ms: self.used_ms,
+            time_ms: match self.top {
+                0 => now.day_ms,
+                _ => now.stamp(self.stamped_ms),
+            },
             data,
         });
-        self.push(Arc::clone(&publication), retention);
+        self.push(Arc::clone(&publication), retention, now.steady_ms);
         publication
     }
 
-    /// Appends a publication that has a number and a time.
-    pub(crate) fn push(&mut self, publication: Arc<Publication>, retention: Retention) {
+    /// Appends a publication that has a number and a time, at a steady time.
+    pub(crate) fn push(
+        &mut self,
+        publication: Arc<Publication>,
+        retention: Retention,
+        now_ms: u64,
+    ) {
         debug_assert_eq!(publication.offset, self.top + 1);
-        self.use_at(publication.time_ms);
+        self.use_at(now_ms);
         self.top = publication.offset;
-        self.published_ms = publication.time_ms;
+        self.stamped_ms = publication.time_ms;
+        self.published_ms = self.used_ms;
         self.kept_bytes += publication.data.len();
-        self.kept.push_back(publication);
+        self.kept.push_back(Kept {
+            publication,
+            since_ms: self.used_ms,
+        });
         self.retention = retention;
         self.trim(self.used_ms);
     }
 
-    pub(crate) fn read(&mut self, query: HistoryQuery, now_ms: u64) -> History {
-        self.use_at(now_ms);
+    pub(crate) fn read(&mut self, query: HistoryQuery, now: Now) -> History {
+        self.use_at(now.steady_ms);
         self.trim(self.used_ms);
         let kept = self.kept.len();
         let (skip, limit) = match query {
@@ -112,17 +145,22 @@ impl Stream {
         };
         History {
             position: self.position(),
-            publications: self.kept.range(skip..).take(limit).cloned().collect(),
+            publications: self
+                .kept
+                .range(skip..)
+                .take(limit)
+                .map(|kept| Arc::clone(&kept.publication))
+                .collect(),
         }
     }
 
-    pub(crate) fn subscribe(&mut self, now_ms: u64) {
-        self.use_at(now_ms);
+    pub(crate) fn subscribe(&mut self, now: Now) {
+        self.use_at(now.steady_ms);
         self.interests += 1;
     }
 
-    pub(crate) fn unsubscribe(&mut self, now_ms: u64) {
-        self.use_at(now_ms);
+    pub(crate) fn unsubscribe(&mut self, now: Now) {
+        self.use_at(now.steady_ms);
         self.interests = self.interests.saturating_sub(1);
     }
 
@@ -132,7 +170,7 @@ impl Stream {
 
     fn let_go_of_oldest(&mut self) {
         if let Some(oldest) = self.kept.pop_front() {
-            self.kept_bytes -= oldest.data.len();
+            self.kept_bytes -= oldest.publication.data.len();
         }
     }
 
@@ -142,15 +180,17 @@ impl Stream {
 }
 
 impl Entry for Stream {
-    fn begin(now_ms: u64) -> Self {
+    fn begin(now: Now) -> Self {
         Self {
-            epoch: Epoch::begin(now_ms),
+            // Of a process whose clock is set back, later lives still begin later.
+            epoch: Epoch::begin(now.steady_ms),
             top: 0,
             kept: VecDeque::new(),
             kept_bytes: 0,
             retention: Retention::NOTHING,
+            stamped_ms: 0,
             published_ms: 0,
-            used_ms: now_ms,
+            used_ms: now.steady_ms,
             interests: 0,
             forgotten: false,
         }
@@ -164,7 +204,7 @@ impl Entry for Stream {
         while let Some(oldest) = self.kept.front()
             && (self.kept.len() > count
                 || self.kept_bytes > bytes
-                || age_ms.is_some_and(|age_ms| oldest.time_ms.saturating_add(age_ms) <= now_ms))
+                || age_ms.is_some_and(|age_ms| oldest.since_ms.saturating_add(age_ms) <= now_ms))
         {
             self.let_go_of_oldest();
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::topic_name::TopicName;
 
 /// The number of maps. Topics are spread over them, so that a map that is locked for a change
@@ -30,15 +30,15 @@ const FREED_PART: usize = 16;
 /// The state that a table keeps of a topic.
 pub(crate) trait Entry {
     /// The state of a topic that was not in the table.
-    fn begin(now_ms: u64) -> Self;
-    /// Forgets publications that have expired at `now_ms`.
+    fn begin(now: Now) -> Self;
+    /// Forgets publications that have expired at the steady time `now_ms`.
     fn trim(&mut self, now_ms: u64);
-    /// Returns `true` if the topic can be forgotten unnoticed at `now_ms`: it has no
+    /// Returns `true` if the topic can be forgotten unnoticed at the steady time `now_ms`: it has no
     /// subscriber and no history, and has not been used for `idle` since its history expired.
     fn is_idle(&self, now_ms: u64, idle: Duration) -> bool;
     /// The value of the topic, to evict the least valuable first; `None` if it must stay.
     fn worth(&self) -> Option<(bool, u64)>;
-    /// The time of the last use.
+    /// The steady time of the last use.
     fn used_ms(&self) -> u64;
     /// The bytes of the history.
     fn cost(&self) -> usize;
@@ -102,7 +102,7 @@ impl<S: Entry> Table<S> {
             bytes: AtomicUsize::new(0),
             evict_above: AtomicUsize::new(limits.topics),
             evicting: Mutex::new(()),
-            swept_ms: AtomicU64::new(clock.now_ms()),
+            swept_ms: AtomicU64::new(clock.steady_ms()),
             next_swept: AtomicUsize::new(0),
             clock,
         }
@@ -117,14 +117,19 @@ impl<S: Entry> Table<S> {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn now(&self) -> Now {
+        Now::of(&*self.clock)
+    }
+
+    /// The steady time.
     pub(crate) fn now_ms(&self) -> u64 {
-        self.clock.now_ms()
+        self.clock.steady_ms()
     }
 
     /// Runs `act` on the topic's entry under its lock, with the time. Begins the entry if
     /// there is none.
-    pub(crate) fn enter<R>(&self, topic: &TopicName, act: impl FnOnce(&mut S, u64) -> R) -> R {
-        let now_ms = self.sweep();
+    pub(crate) fn enter<R>(&self, topic: &TopicName, act: impl FnOnce(&mut S, Now) -> R) -> R {
+        let now = self.sweep();
         let mut began = false;
         let result = loop {
             let entry = self.find(topic).unwrap_or_else(|| {
@@ -133,7 +138,7 @@ impl<S: Entry> Table<S> {
             });
             let mut entry = entry.lock();
             if !entry.is_forgotten() {
-                break self.change(&mut entry, |entry| act(entry, now_ms));
+                break self.change(&mut entry, |entry| act(entry, now));
             }
         };
         if began {
@@ -150,23 +155,23 @@ impl<S: Entry> Table<S> {
     pub(crate) fn try_enter<R>(
         &self,
         topic: &TopicName,
-        act: impl FnOnce(&mut S, u64) -> R,
+        act: impl FnOnce(&mut S, Now) -> R,
     ) -> Option<R> {
-        let now_ms = self.sweep();
+        let now = self.sweep();
         let entry = self.find(topic)?;
         let mut entry = entry.try_lock()?;
         if entry.is_forgotten() {
             return None;
         }
-        Some(self.change(&mut entry, |entry| act(entry, now_ms)))
+        Some(self.change(&mut entry, |entry| act(entry, now)))
     }
 
     /// Does the same only if the entry exists.
-    pub(crate) fn enter_existing(&self, topic: &TopicName, act: impl FnOnce(&mut S, u64)) {
+    pub(crate) fn enter_existing(&self, topic: &TopicName, act: impl FnOnce(&mut S, Now)) {
         if let Some(entry) = self.find(topic) {
             let mut entry = entry.lock();
             if !entry.is_forgotten() {
-                self.change(&mut entry, |entry| act(entry, self.clock.now_ms()));
+                self.change(&mut entry, |entry| act(entry, self.now()));
             }
         }
     }
@@ -229,7 +234,7 @@ impl<S: Entry> Table<S> {
             // Another thread was faster.
             Place::Occupied(entry) => Arc::clone(entry.get()),
             Place::Vacant(place) => {
-                let entry = Arc::new(Mutex::new(S::begin(self.clock.now_ms())));
+                let entry = Arc::new(Mutex::new(S::begin(self.now())));
                 self.count.fetch_add(1, Ordering::Relaxed);
                 Arc::clone(place.insert(entry))
             }
@@ -327,13 +332,14 @@ impl<S: Entry> Table<S> {
     }
 
     /// Frees expired publications in the shards that are due. Returns the time.
-    fn sweep(&self) -> u64 {
-        let now_ms = self.clock.now_ms();
+    fn sweep(&self) -> Now {
+        let now = self.now();
+        let now_ms = now.steady_ms;
         let swept_ms = self.swept_ms.load(Ordering::Relaxed);
         let (turns, next_ms) = match now_ms.checked_sub(swept_ms) {
-            // The clock was set back; count from there.
-            None => (0, now_ms),
-            Some(passed_ms) if passed_ms < SWEEP_EVERY_MS => return now_ms,
+            // Another thread has read the clock later.
+            None => return now,
+            Some(passed_ms) if passed_ms < SWEEP_EVERY_MS => return now,
             Some(passed_ms) => {
                 let turns = passed_ms / SWEEP_EVERY_MS;
                 (turns, swept_ms + turns * SWEEP_EVERY_MS)
@@ -348,7 +354,7 @@ impl<S: Entry> Table<S> {
                 self.sweep_shard(&self.shards[shard], now_ms);
             }
         }
-        now_ms
+        now
     }
 
     fn sweep_shard(&self, shard: &Shard<S>, now_ms: u64) {

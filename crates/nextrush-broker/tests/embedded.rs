@@ -214,19 +214,69 @@ async fn what_a_command_was_answered_is_remembered_across_a_restart() {
 }
 
 #[tokio::test]
-async fn times_never_fall_though_the_clock_does() {
+async fn times_fall_only_where_the_clock_was_wrong_by_more_than_a_minute() {
+    const DAY_MS: u64 = 86_400_000;
     let fixture = Fixture::new();
-    publish(&fixture.open(), "a", "1", Retention::count(9)).await;
-    fixture.clock.set(START_MS - 86_400_000);
-    let broker = fixture.open();
-    publish(&broker, "a", "2", Retention::count(9)).await;
-    let history = history(&broker, "a").await;
+    // It is a day ahead when it is set right.
+    for ms in [START_MS + DAY_MS, START_MS, START_MS - 60_000, START_MS + 5] {
+        fixture.clock.set(ms);
+        let broker = fixture.open();
+        publish(&broker, "a", "x", Retention::count(9)).await;
+        publish(&broker, "a", "x", Retention::count(9)).await;
+    }
+    let history = history(&fixture.open(), "a").await;
     let times: Vec<u64> = history
         .publications
         .iter()
         .map(|kept| kept.time_ms)
         .collect();
-    assert_eq!(times, [START_MS, START_MS]);
+    let [ahead, right, later] = [START_MS + DAY_MS, START_MS, START_MS + 5];
+    assert_eq!(
+        times,
+        [ahead, ahead, right, right, right, right, later, later]
+    );
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_changes_no_window_and_no_age_of_a_topic_in_use() {
+    for set_ms in [START_MS + 3_600_000, START_MS - 3_600_000] {
+        let fixture = Fixture::new();
+        let broker = fixture.open();
+        let retention = Retention::count(9).max_age(Duration::from_secs(5));
+        let again = || Publish::new("x").once(key("k"), WINDOW);
+        publish(&broker, "a", "1", retention).await;
+        broker.publish(&topic("once"), again()).await.unwrap();
+        let answer = Bytes::from("done");
+        broker.remember(&key("r"), answer, WINDOW).await.unwrap();
+        fixture.clock.set(set_ms);
+        publish(&broker, "a", "2", retention).await;
+        fixture.clock.advance(Duration::from_millis(4_999));
+        assert_eq!(history(&broker, "a").await.publications.len(), 2);
+        fixture.clock.advance(Duration::from_millis(1));
+        assert_eq!(history(&broker, "a").await.publications.len(), 0);
+        fixture.clock.advance(WINDOW - Duration::from_millis(5_001));
+        let repeat = broker.publish(&topic("once"), again()).await.unwrap();
+        assert!(repeat.is_repeat, "{set_ms}");
+        assert!(broker.recall(&key("r")).await.unwrap().is_some());
+        fixture.clock.advance(Duration::from_millis(1));
+        let next = broker.publish(&topic("once"), again()).await.unwrap();
+        assert!(!next.is_repeat, "{set_ms}");
+        assert!(broker.recall(&key("r")).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_history_from_before_the_clock_was_set_right_ends_in_its_time() {
+    let fixture = Fixture::new();
+    let retention = Retention::count(9).max_age(Duration::from_secs(5));
+    fixture.clock.set(START_MS + 86_400_000);
+    publish(&fixture.open(), "a", "ahead", retention).await;
+    fixture.clock.set(START_MS);
+    publish(&fixture.open(), "a", "right", retention).await;
+    let broker = fixture.open();
+    assert_eq!(history(&broker, "a").await.publications.len(), 2);
+    fixture.clock.advance(Duration::from_secs(5));
+    assert_eq!(history(&broker, "a").await.publications.len(), 0);
 }
 
 #[tokio::test]

@@ -428,24 +428,62 @@ fn unsubscribing_from_an_unknown_topic_leaves_no_trace() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_stops_a_topics_time_and_nothing_else() {
+fn times_fall_only_where_the_clock_was_wrong_by_more_than_a_minute() {
+    const DAY_MS: u64 = 86_400_000;
     let fixture = Fixture::new(10, Duration::from_secs(600));
-    let retention = Retention::count(10).max_age(Duration::from_secs(5));
-    fixture.publish("a", retention);
-    fixture.clock.set(START_MS - 86_400_000);
-    fixture.publish("a", retention);
+    let retention = Retention::count(10);
+    // It is a day ahead when it is set right.
+    for ms in [START_MS + DAY_MS, START_MS, START_MS - 60_000, START_MS + 5] {
+        fixture.clock.set(ms);
+        fixture.publish("a", retention);
+    }
     let times: Vec<u64> = fixture
         .history("a")
         .publications
         .iter()
         .map(|kept| kept.time_ms)
         .collect();
-    assert_eq!(times, [START_MS, START_MS]);
+    assert_eq!(times, [START_MS + DAY_MS, START_MS, START_MS, START_MS + 5]);
+}
 
-    // Newer topics can still be forgotten.
-    let before = fixture.publish("b", NOTHING);
-    fixture.clock.advance(Duration::from_secs(600) + A_ROUND);
-    assert_ne!(fixture.publish("b", NOTHING).epoch, before.epoch);
+#[test]
+fn a_clock_that_is_set_changes_no_age_and_no_window() {
+    const HOUR_MS: u64 = 3_600_000;
+    let window = Duration::from_secs(120);
+    for set_ms in [START_MS + HOUR_MS, START_MS - HOUR_MS] {
+        let fixture = Fixture::new(10, Duration::from_secs(600));
+        let retention = Retention::count(10).max_age(Duration::from_secs(5));
+        let key = CommandKey::try_from("k").unwrap();
+        let say = || Publish::new("x").once(key.clone(), window);
+        let publish = |name: &str, publish| {
+            let published = fixture.broker.publish(&topic(name), publish);
+            published.now_or_never().unwrap().unwrap()
+        };
+        let kept = |count: usize| {
+            let history = fixture.history("a");
+            assert_eq!(history.publications.len(), count, "{set_ms}");
+        };
+        fixture.publish("a", retention);
+        let idle = fixture.publish("idle", NOTHING);
+        publish("once", say());
+        fixture.clock.set(set_ms);
+        fixture.publish("a", retention);
+        fixture.clock.advance(Duration::from_millis(4_999));
+        kept(2);
+        fixture.clock.advance(Duration::from_millis(1));
+        kept(0);
+        assert_eq!(fixture.publish("idle", NOTHING).epoch, idle.epoch);
+        fixture.clock.advance(Duration::from_millis(114_999));
+        assert!(publish("once", say()).is_repeat, "{set_ms}");
+        fixture.clock.advance(Duration::from_millis(1));
+        assert!(!publish("once", say()).is_repeat, "{set_ms}");
+
+        // Unused topics are forgotten in their time, and begin later than before.
+        fixture.clock.advance(Duration::from_secs(600) + A_ROUND);
+        let next = fixture.publish("idle", NOTHING);
+        assert_ne!(next.epoch, idle.epoch);
+        assert!(next.serial() > idle.serial());
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use proptest::prelude::*;
 enum Step {
     Publish { retention: Retention },
     Read(HistoryQuery),
+    Pass(u64),
     SetClock(u64),
 }
 
@@ -36,7 +37,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => limit.clone().prop_map(|limit| Step::Read(HistoryQuery::Latest(limit))),
         2 => (offset, limit)
             .prop_map(|(offset, limit)| Step::Read(HistoryQuery::After { offset, limit })),
-        2 => (0..200u64).prop_map(Step::SetClock),
+        2 => (0..30u64).prop_map(Step::Pass),
+        // By little, and by more than a minute.
+        1 => prop_oneof![0..200u64, 0..200_000u64].prop_map(Step::SetClock),
     ]
 }
 
@@ -45,24 +48,32 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     all: Vec<Entry>,
     retention: Retention,
+    /// The time of day.
     clock_ms: u64,
-    now_ms: u64,
+    /// The time that has passed.
+    passed_ms: u64,
 }
 
 #[derive(Clone)]
 struct Entry {
     offset: u64,
     time_ms: u64,
+    since_ms: u64,
     gone: bool,
 }
 
 impl Model {
     fn publish(&mut self, retention: Retention) {
-        self.now_ms = self.now_ms.max(self.clock_ms);
         let offset = self.all.len() as u64 + 1;
+        let last_ms = self.all.last().map_or(0, |last| last.time_ms);
+        let is_little = self.clock_ms + 60_000 >= last_ms;
         self.all.push(Entry {
             offset,
-            time_ms: self.now_ms,
+            time_ms: match is_little {
+                true => self.clock_ms.max(last_ms),
+                false => self.clock_ms,
+            },
+            since_ms: self.passed_ms,
             gone: false,
         });
         self.retention = retention;
@@ -77,14 +88,13 @@ impl Model {
             bytes += entry.offset.to_string().len();
             entry.gone |= self.retention.bytes.is_some_and(|limit| bytes > limit);
             let newer = top - entry.offset;
-            let old = Duration::from_millis(self.now_ms - entry.time_ms);
+            let old = Duration::from_millis(self.passed_ms - entry.since_ms);
             entry.gone |= newer >= self.retention.count as u64
                 || self.retention.age.is_some_and(|age| old >= age);
         }
     }
 
     fn read(&mut self, query: HistoryQuery) -> Vec<(u64, u64)> {
-        self.now_ms = self.now_ms.max(self.clock_ms);
         self.age();
         let there = self.all.iter().filter(|entry| !entry.gone);
         let pair = |entry: &Entry| (entry.offset, entry.time_ms);
@@ -114,6 +124,11 @@ proptest! {
 
         for step in steps {
             match step {
+                Step::Pass(ms) => {
+                    clock.advance(Duration::from_millis(ms));
+                    model.clock_ms += ms;
+                    model.passed_ms += ms;
+                }
                 Step::SetClock(ms) => {
                     clock.set(ms);
                     model.clock_ms = ms;

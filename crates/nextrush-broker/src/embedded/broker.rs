@@ -185,7 +185,7 @@ impl EmbeddedBroker {
             clock,
             ..
         } = builder;
-        let unborn = Unborn::new(store.unborn(clock.now_ms())?);
+        let unborn = Unborn::new(store.unborn(clock.steady_ms())?);
         let shared = Arc::new(Shared {
             topics: Table::new(
                 TableLimits {
@@ -314,7 +314,7 @@ impl Broker for EmbeddedBroker {
     ) -> BoxFuture<'_, Result<History, BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move {
-            let read = move |cached: &mut Cached, now_ms| cached.read(query, now_ms);
+            let read = move |cached: &mut Cached, now| cached.read(query, now);
             if let Some(Some(history)) = self.shared.topics.try_enter(&topic, read) {
                 return Ok(history);
             }

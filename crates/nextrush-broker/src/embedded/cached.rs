@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::error::Contradiction;
 use super::record::{Run, TopicRecord};
-use crate::clock::whole_ms;
+use crate::clock::{Now, whole_ms};
 use crate::history::{History, HistoryQuery};
 use crate::position::{Epoch, Position};
 use crate::publication::Publication;
@@ -23,7 +23,10 @@ pub(super) struct Cached {
     stored: Option<Stored>,
     /// The publications that are being written.
     in_flight: u64,
+    /// The time of the newest publication that is being written, as it is shown.
+    stamped_ms: u64,
     interests: usize,
+    /// The steady time of the last use.
     used_ms: u64,
     forgotten: bool,
 }
@@ -89,9 +92,9 @@ impl Cached {
         &mut self,
         found: Option<Found>,
         unborn: Epoch,
-        now_ms: u64,
+        now: Now,
     ) -> Result<(), Contradiction> {
-        self.use_at(now_ms);
+        self.use_at(now.steady_ms);
         let (mut publications, tables_top) = match found {
             Some(found) => {
                 let top = found.record.top;
@@ -110,7 +113,7 @@ impl Cached {
         let Some(stored) = &mut self.stored else {
             let position = Position::new(unborn, 0);
             let nothing = Retention::NOTHING;
-            self.stream = Some(Stream::restore(position, 0, nothing, Vec::new(), now_ms));
+            self.stream = Some(Stream::restore(position, 0, nothing, Vec::new(), now));
             return Ok(());
         };
         let record = stored.record;
@@ -124,32 +127,30 @@ impl Cached {
             ));
         }
         stored.runs_unread = 2 * stored.runs.len() + RUNS_UNREAD;
-        // Times never fall within a topic, even if the clock was set back.
-        self.use_at(record.published_ms);
         self.stream = Some(Stream::restore(
             record.position(),
             record.published_ms,
             record.retention,
             publications,
-            self.used_ms,
+            now,
         ));
         self.trim(self.used_ms);
         Ok(())
     }
 
     /// Reads the history; `None` if it has to be read from the disk first.
-    pub(super) fn read(&mut self, query: HistoryQuery, now_ms: u64) -> Option<History> {
-        self.use_at(now_ms);
-        Some(self.stream.as_mut()?.read(query, now_ms))
+    pub(super) fn read(&mut self, query: HistoryQuery, now: Now) -> Option<History> {
+        self.use_at(now.steady_ms);
+        Some(self.stream.as_mut()?.read(query, now))
     }
 
-    pub(super) fn subscribe(&mut self, now_ms: u64) {
-        self.use_at(now_ms);
+    pub(super) fn subscribe(&mut self, now: Now) {
+        self.use_at(now.steady_ms);
         self.interests += 1;
     }
 
-    pub(super) fn unsubscribe(&mut self, now_ms: u64) {
-        self.use_at(now_ms);
+    pub(super) fn unsubscribe(&mut self, now: Now) {
+        self.use_at(now.steady_ms);
         self.interests = self.interests.saturating_sub(1);
     }
 
@@ -179,9 +180,9 @@ impl Cached {
         new_id: u64,
         retention: Retention,
         bytes: usize,
-        now_ms: u64,
+        now: Now,
     ) -> Option<TopicRecord> {
-        self.use_at(now_ms);
+        self.use_at(now.steady_ms);
         let Position { epoch, offset } = match (&self.stored, &self.stream) {
             (Some(stored), _) => stored.record.position(),
             (None, stream) => stream.as_ref()?.position(),
@@ -193,7 +194,7 @@ impl Cached {
                 epoch,
                 top: offset,
                 first: offset + 1,
-                published_ms: now_ms,
+                published_ms: now.day_ms,
                 retention,
             },
             tables_top: offset,
@@ -202,8 +203,11 @@ impl Cached {
             is_ahead: false,
             runs_unread: RUNS_UNREAD,
         });
-        // Times never fall within a topic, even if its history was not read.
-        self.used_ms = self.used_ms.max(stored.record.published_ms);
+        let last_ms = match self.in_flight {
+            1 => stored.record.published_ms,
+            _ => self.stamped_ms,
+        };
+        self.stamped_ms = now.stamp(last_ms);
         let top = offset + self.in_flight;
         Some(TopicRecord {
             top,
@@ -212,7 +216,7 @@ impl Cached {
             } else {
                 top + 1
             },
-            published_ms: self.used_ms,
+            published_ms: self.stamped_ms,
             retention,
             ..stored.record
         })
@@ -231,7 +235,7 @@ impl Cached {
         stored.tail.push_back(Arc::clone(publication));
         let first = match &mut self.stream {
             Some(stream) => {
-                stream.push(Arc::clone(publication), retention);
+                stream.push(Arc::clone(publication), retention, self.used_ms);
                 stream.first()
             }
             // The best that can be told without reading the history.
@@ -252,8 +256,8 @@ impl Cached {
 
     /// The change that brings the tables up to date, with at most `limit` runs removed;
     /// `None` if they are. [`confirm`](Self::confirm) it once it is written.
-    pub(super) fn update(&mut self, limit: usize, now_ms: u64) -> Option<Update> {
-        self.trim(now_ms);
+    pub(super) fn update(&mut self, limit: usize, now: Now) -> Option<Update> {
+        self.trim(now.steady_ms);
         let stored = self.stored.as_mut()?;
         let unneeded = stored.unneeded_runs();
         if !stored.is_ahead && unneeded == 0 {
@@ -332,13 +336,14 @@ impl Stored {
 }
 
 impl Entry for Cached {
-    fn begin(now_ms: u64) -> Self {
+    fn begin(now: Now) -> Self {
         Self {
             stream: None,
             stored: None,
             in_flight: 0,
+            stamped_ms: 0,
             interests: 0,
-            used_ms: now_ms,
+            used_ms: now.steady_ms,
             forgotten: false,
         }
     }

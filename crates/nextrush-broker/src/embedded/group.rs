@@ -134,7 +134,7 @@ impl<'a> Group<'a> {
         retention.bytes = Some(retention.bytes.map_or(limit, |bytes| bytes.min(limit)));
         let is_unknown = |cached: &Cached| !cached.is_known();
         self.shared
-            .enter_reading(topic, is_unknown, |cached, now_ms| {
+            .enter_reading(topic, is_unknown, |cached, now| {
                 if let Some(once) = &once
                     && let Some(id) = cached.id()
                     && let Some(position) = self.earlier(id, once)?
@@ -142,7 +142,7 @@ impl<'a> Group<'a> {
                     return Ok(Added::Repeat(position));
                 }
                 let is_new = cached.id().is_none();
-                let record = cached.reserve(self.next_topic, retention, data.len(), now_ms);
+                let record = cached.reserve(self.next_topic, retention, data.len(), now);
                 let record = record.ok_or_else(|| unreachable_unloaded(topic))?;
                 if is_new {
                     self.next_topic += 1;

@@ -16,7 +16,7 @@ use super::record::AnswerKey;
 use super::store::{Store, panicked};
 use super::unborn::Unborn;
 use crate::broker::{BrokerError, Sink};
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::table::Table;
 use crate::topic_name::TopicName;
 
@@ -44,7 +44,7 @@ impl Shared {
     pub(super) fn enter_loaded<R>(
         &self,
         topic: &TopicName,
-        act: impl FnOnce(&mut Cached, u64) -> R,
+        act: impl FnOnce(&mut Cached, Now) -> R,
     ) -> Result<R, BrokerError> {
         self.enter_reading(topic, |cached| !cached.is_loaded(), act)
     }
@@ -54,15 +54,15 @@ impl Shared {
         &self,
         topic: &TopicName,
         need: impl FnOnce(&Cached) -> bool,
-        act: impl FnOnce(&mut Cached, u64) -> R,
+        act: impl FnOnce(&mut Cached, Now) -> R,
     ) -> Result<R, BrokerError> {
-        self.topics.enter(topic, |cached, now_ms| {
+        self.topics.enter(topic, |cached, now| {
             if need(cached) {
                 let found = self.with_store(|store| store.load(topic))?;
                 // In this order: a topic that has just been forgotten has another epoch.
-                cached.load(found, self.unborn.of(topic), now_ms)?;
+                cached.load(found, self.unborn.of(topic), now)?;
             }
-            Ok(act(cached, now_ms))
+            Ok(act(cached, now))
         })
     }
 

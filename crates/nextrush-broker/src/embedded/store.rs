@@ -141,7 +141,7 @@ impl Store {
         if let Some(migration) = migration
             && format.needs_names()
         {
-            store.migrate(directory, format, migration, clock.now_ms())?;
+            store.migrate(directory, format, migration, clock.steady_ms())?;
             return Ok(store);
         }
         if format.version < format::CURRENT {
@@ -658,7 +658,7 @@ impl Factory for EndedAnswers {
     }
 
     fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
-        Box::new(EndedAt(self.0.now_ms()))
+        Box::new(EndedAt(self.0.steady_ms()))
     }
 }
 

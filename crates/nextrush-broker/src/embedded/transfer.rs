@@ -171,7 +171,8 @@ impl Transfer {
     /// Looks for expired topics among the next few.
     fn sweep(&mut self, piece: &mut Piece<'_>) -> Result<(), BrokerError> {
         let idle_ms = whole_ms(piece.shared.options.idle);
-        let now_ms = piece.now_ms;
+        // The times on disk are those of the day.
+        let now_ms = piece.shared.topics.now().day_ms;
         let last = self.last.take();
         for found in piece.store.topics(last.as_ref()).take(SWEPT) {
             let Ok((topic, record)) = found else {
@@ -234,7 +235,7 @@ impl<'a> Piece<'a> {
         if self.topics.contains_key(topic) {
             return false;
         }
-        let update = |cached: &mut Cached, now_ms| cached.update(STEP_RUNS, now_ms);
+        let update = |cached: &mut Cached, now| cached.update(STEP_RUNS, now);
         let read = self
             .shared
             .enter_reading(topic, Cached::needs_reading, update);

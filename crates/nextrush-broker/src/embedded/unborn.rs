@@ -22,9 +22,11 @@ impl Unborn {
 
     /// Replaces the epoch in memory, because topics are about to be forgotten and their next
     /// lives need other epochs. Returns the epoch for the store to keep.
+    ///
+    /// They begin later than the lives before, also where the clock was set back over a restart.
     pub(super) fn renew(&self, now_ms: u64) -> Epoch {
-        let epoch = Epoch::begin(now_ms);
-        *self.0.lock() = epoch;
-        epoch
+        let mut kept = self.0.lock();
+        *kept = Epoch::begin(now_ms.max(kept.created_ms()));
+        *kept
     }
 }

@@ -236,12 +236,12 @@ fn numbers(shared: &Shared) -> Result<(u64, u64), BrokerError> {
 /// Reads a topic again and delivers its publications after the last durable one.
 fn deliver_after(shared: &Shared, topic: &TopicName, certain: u64) -> Result<(), BrokerError> {
     shared.topics.enter(topic, |cached, _| cached.unload());
-    shared.enter_loaded(topic, |cached, now_ms| {
+    shared.enter_loaded(topic, |cached, now| {
         let after = HistoryQuery::After {
             offset: certain,
             limit: usize::MAX,
         };
-        let Some(history) = cached.read(after, now_ms) else {
+        let Some(history) = cached.read(after, now) else {
             return;
         };
         for publication in &history.publications {
