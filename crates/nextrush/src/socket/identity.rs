@@ -1,5 +1,7 @@
 //! The identity of the client behind a socket.
 
+use std::sync::Arc;
+
 use nextrush_engine::TimerId;
 
 use crate::message::User;
@@ -13,9 +15,11 @@ pub(crate) struct Identity {
 }
 
 /// The end of a socket when its token is no longer valid.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Expiry {
     pub(crate) timer: TimerId,
+    /// The one end that the timer, and those that follow it, are for.
+    pub(crate) mark: Arc<()>,
     /// The time of that, in seconds since 1970.
     pub(crate) valid_until: u64,
 }
