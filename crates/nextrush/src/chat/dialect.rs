@@ -9,6 +9,7 @@ use nextrush_engine::ConnectionId;
 use parking_lot::Mutex;
 
 use super::messages::{ChatMessage, Event, messages};
+use super::seldom::Seldom;
 use super::users::Users;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, UserId};
 use crate::socket::rate_limit::Exceeded;
@@ -29,6 +30,10 @@ pub(super) struct Chat {
     pub(super) work: Work,
     /// The sockets that keep the list of members themselves.
     pub(super) keepers: Mutex<HashSet<ConnectionId>>,
+    /// The last lines of the log, by what failed.
+    pub(super) not_stored: Seldom,
+    pub(super) not_accepted: Seldom,
+    pub(super) not_read: Seldom,
 }
 
 /// The least work of a join or question: the history or the members are read.
@@ -88,6 +93,9 @@ impl Default for Chat {
             slow_readers: SlowReaderPolicy::new(SlowReaders::Heal),
             work: Work::default(),
             keepers: Mutex::default(),
+            not_stored: Seldom::default(),
+            not_accepted: Seldom::default(),
+            not_read: Seldom::default(),
         }
     }
 }

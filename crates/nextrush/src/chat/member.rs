@@ -99,6 +99,9 @@ impl Member {
                 let limit = topics.dialect().text_bytes;
                 refuse(error.details(format!("at most {limit} bytes of text")));
             }
+            Command::Chat { text } if self.is_other(key.as_ref(), "chat", &text) => {
+                refuse(id_reused());
+            }
             Command::Chat { text } => match self.say(&text, key).await {
                 Ok(position) => answer(Event::Ack {
                     said: Some(position.into()),
@@ -131,10 +134,13 @@ impl Member {
                 }
                 let whisper = || self.whisper(&target_user_id, &text, id);
                 let body = serde_json::json!([target_user_id, text]).to_string();
+                if self.is_other(key.as_ref(), "private", &body) {
+                    return refuse(id_reused());
+                }
                 match topics.once(key, body.as_bytes(), whisper).await {
                     Ok(answer) => socket.send(answer),
                     Err(BrokerError::Reused) => refuse(id_reused()),
-                    Err(error) => refuse(self.not_stored(&error)),
+                    Err(error) => refuse(self.not_accepted(&error)),
                 }
             }
             Command::History(older) => match self.look_back(older, id).await {
@@ -161,17 +167,41 @@ impl Member {
         }
     }
 
+    /// Returns whether the client has given this id to another command, in whichever room: of
+    /// another kind, or to this one.
+    fn is_other(&self, key: Option<&CommandKey>, kind: &str, body: &str) -> bool {
+        let Some(key) = key else { return false };
+        let room = match kind {
+            "chat" => self.topic.name(),
+            // The same wherever it is said.
+            _ => "",
+        };
+        let command = serde_json::json!([kind, room, body]).to_string();
+        let topics = self.topic.topics();
+        topics.note_id(key, command.as_bytes()).is_err()
+    }
+
     fn not_stored(&self, error: &impl std::fmt::Display) -> ErrorMessage {
-        tracing::error!(
-            %error,
-            room = self.topic.name(),
-            "a chat message could not be stored"
-        );
+        let room = self.topic.name();
+        if self.topic.topics().dialect().not_stored.is_due() {
+            tracing::error!(%error, room, "a chat message could not be stored");
+        }
         ErrorMessage::new(ErrorCode::NotStored, "Message could not be stored")
     }
 
+    fn not_accepted(&self, error: &BrokerError) -> ErrorMessage {
+        let room = self.topic.name();
+        if self.topic.topics().dialect().not_accepted.is_due() {
+            tracing::error!(%error, room, "a private message could not be accepted");
+        }
+        ErrorMessage::new(ErrorCode::Unavailable, "Message could not be accepted")
+    }
+
     fn unavailable(&self, error: &BrokerError) -> ErrorMessage {
-        tracing::error!(%error, room = self.topic.name(), "a history could not be read");
+        let room = self.topic.name();
+        if self.topic.topics().dialect().not_read.is_due() {
+            tracing::error!(%error, room, "a history could not be read");
+        }
         ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable")
     }
 

@@ -8,6 +8,7 @@ mod dialect;
 mod history;
 mod member;
 mod messages;
+mod seldom;
 mod users;
 
 pub use self::connect::Connect;

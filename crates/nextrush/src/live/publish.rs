@@ -68,10 +68,14 @@ impl LiveUpdates {
             (None, _) | (_, None) => None,
         };
         let published = match key {
-            Some(key) => topic
-                .publish_once(data, key)
-                .await
-                .map(|once| once.position),
+            Some(key) => {
+                let command = serde_json::json!([channel, data]).to_string();
+                match self.0.note_id(&key, command.as_bytes()) {
+                    Ok(()) => topic.publish_once(data, key).await,
+                    Err(reused) => Err(reused.into()),
+                }
+                .map(|once| once.position)
+            }
             None => topic.publish(data).await,
         };
         published.map_err(|error| refusal(channel, &error))

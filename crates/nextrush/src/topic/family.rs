@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use nextrush_broker::{BrokerError, CommandKey, CommandKeyError, TopicName};
+use nextrush_broker::{BrokerError, CommandKey, CommandKeyError, Fingerprint, TopicName};
 use nextrush_engine::CloseReason;
 use parking_lot::Mutex;
 
@@ -15,6 +15,7 @@ use super::local::LocalTopics;
 use super::name::{PLAIN, RECORDS, TopicPath, own_name};
 use super::once::Repeats;
 use super::subscriptions::Subscriptions;
+use super::used_ids::UsedIds;
 use crate::message::UserId;
 use crate::message::request::CommandId;
 use crate::socket::Socket;
@@ -41,6 +42,7 @@ pub(super) struct Family<D> {
     limit: usize,
     pub(super) subscriptions: Subscriptions,
     repeats: Repeats,
+    used_ids: UsedIds,
 }
 
 impl<D: Dialect> Topics<D> {
@@ -91,6 +93,7 @@ impl<D: Dialect> Topics<D> {
             limit,
             subscriptions: Subscriptions::default(),
             repeats: Repeats::default(),
+            used_ids: UsedIds::default(),
         }))
     }
 
@@ -189,6 +192,17 @@ impl<D: Dialect> Topics<D> {
     ) -> Result<CommandKey, CommandKeyError> {
         let Family { kind, part, .. } = &*self.0;
         id.key(&format!("{kind}/{part}"), user)
+    }
+
+    /// Notes what the id of a command with this key is used for: `command` is its kind, its place and
+    /// what it says.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Reused`] when the id was used for another command within two minutes, as far
+    /// as this process knows.
+    pub fn note_id(&self, key: &CommandKey, command: &[u8]) -> Result<(), BrokerError> {
+        self.0.used_ids.note(key, Fingerprint::of(command))
     }
 
     fn prefix(&self) -> String {

@@ -33,6 +33,7 @@ mod newest;
 mod once;
 mod seats;
 mod subscriptions;
+mod used_ids;
 
 pub use bounds::newest_within;
 pub use dialect::{Arrival, CatchUp, Dialect, Gap, Leaver};

@@ -151,6 +151,36 @@ async fn binary_json_that_is_not_utf_8_is_refused_and_not_said() {
 }
 
 #[tokio::test]
+async fn an_id_stands_for_one_command_in_all_rooms_and_of_all_kinds() {
+    let server = server(MemoryBroker::new()).await;
+    let mut ada = join(&server, "ada").await;
+    let token = token("ada", "ada@example.com");
+    let mut elsewhere = Client::connect(&server, &format!("/chat/pantry?token={token}")).await;
+    let say = |id: &str| json!({ "type": "chat", "text": "hi", "id": id });
+    let whisper =
+        |id: &str| json!({ "type": "private", "targetUserId": "ada", "text": "hi", "id": id });
+    ada.send_json(say("a")).await;
+    let first = next(&mut ada, "ack").await;
+    ada.send_json(whisper("b")).await;
+    next(&mut ada, "private-message-sent").await;
+    for (is_elsewhere, other) in [(true, say("a")), (false, whisper("a")), (false, say("b"))] {
+        let client = match is_elsewhere {
+            true => &mut elsewhere,
+            false => &mut ada,
+        };
+        client.send_json(other.clone()).await;
+        assert_eq!(next(client, "error").await["code"], "id-reused", "{other}");
+    }
+    // Repeats are answered as before, private ones in every room.
+    ada.send_json(say("a")).await;
+    assert_eq!(next(&mut ada, "ack").await, first);
+    elsewhere.send_json(whisper("b")).await;
+    next(&mut elsewhere, "private-message-sent").await;
+    elsewhere.send_json(say("c")).await;
+    assert_eq!(next(&mut elsewhere, "ack").await["offset"], 1);
+}
+
+#[tokio::test]
 async fn a_private_message_to_an_id_that_two_users_could_share_reaches_nobody() {
     let server = server(MemoryBroker::new()).await;
     let mut ada = join(&server, "ada").await;
@@ -179,7 +209,7 @@ async fn a_private_message_whose_answer_could_not_be_remembered_is_not_sent() {
         next(&mut ada, "private-message-sent").await;
     }
     ada.send_json(whisper(3)).await;
-    assert_eq!(next(&mut ada, "error").await["code"], "not-stored");
+    assert_eq!(next(&mut ada, "error").await["code"], "unavailable");
     // The repeat is recognised, and there is room for somebody else.
     ada.send_json(whisper(0)).await;
     next(&mut ada, "private-message-sent").await;
