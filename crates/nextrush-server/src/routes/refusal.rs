@@ -96,7 +96,7 @@ impl From<JsonRejection> for Refusal {
 impl From<InvalidUserId> for Refusal {
     fn from(error: InvalidUserId) -> Self {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self::new(status, ErrorCode::IdNotExact, error.to_string())
+        Self::new(status, error.code(), error.to_string())
     }
 }
 

@@ -51,8 +51,8 @@ pub enum AuthError {
     /// A registered claim is required and absent, or not of its type.
     #[error("the claim `{0}` is missing or malformed")]
     Claim(String),
-    /// The token is valid, but its `id` is a number that is no
-    /// [`UserId`](crate::UserId): fractional, or beyond ±(2⁵³ − 1).
+    /// The token is valid, but its `id` is no [`UserId`](crate::UserId): a number that is
+    /// fractional or beyond ±(2⁵³ − 1), or a text with invisible characters.
     #[error(transparent)]
     InexactId(#[from] InvalidUserId),
     /// The token is valid, but its claims are not what the application expects.
@@ -65,7 +65,7 @@ impl AuthError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::InexactId(_) => ErrorCode::IdNotExact,
+            Self::InexactId(InvalidUserId::NotExact) => ErrorCode::IdNotExact,
             _ => ErrorCode::InvalidToken,
         }
     }

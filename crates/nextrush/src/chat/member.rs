@@ -121,7 +121,7 @@ impl Member {
                     Ok(id) => id,
                     Err(error) => {
                         let refusal = "Invalid message format";
-                        let refusal = ErrorMessage::new(ErrorCode::IdNotExact, refusal);
+                        let refusal = ErrorMessage::new(error.code(), refusal);
                         return refuse(refusal.details(error.to_string()));
                     }
                 };

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use nextrush_protocol::handshake::{ConnectError, HandshakeError};
 
+use crate::message::invisible::ROOM_NAME_RULE;
 use crate::message::{ErrorCode, ErrorMessage};
 
 /// Longer texts of rejections are not passed on.
@@ -50,7 +51,11 @@ pub(crate) async fn as_json(rejection: Response) -> Response {
             Ok(text) if !text.is_empty() => String::from_utf8_lossy(&text).into_owned(),
             _ => parts.status.to_string(),
         };
-        let code = ErrorCode::of_status(parts.status);
+        // An extractor's text is all that is left of why it refused.
+        let code = match text.contains(ROOM_NAME_RULE) {
+            true => ErrorCode::InvalidName,
+            false => ErrorCode::of_status(parts.status),
+        };
         let json = Json(ErrorMessage::new(code, text)).into_response();
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.extend(json.headers().clone());

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::message::invisible::has_invisible;
+
 /// The name that a client keeps for itself, by which a lost device is known again: 1 to 64 bytes.
 ///
 /// It counts among the devices of one user, and nobody else sees it.
@@ -12,9 +14,12 @@ use serde_json::value::RawValue;
 #[serde(try_from = "String")]
 pub(super) struct DeviceName(Box<str>);
 
-/// A device's name that is empty or too long.
+/// A device's name that is empty, too long, or holds invisible characters.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("a device has 1 to {} bytes", DeviceName::MAX_BYTES)]
+#[error(
+    "a device has 1 to {} bytes and no invisible characters",
+    DeviceName::MAX_BYTES
+)]
 pub(super) struct InvalidDeviceName;
 
 impl DeviceName {
@@ -26,7 +31,7 @@ impl TryFrom<String> for DeviceName {
 
     fn try_from(name: String) -> Result<Self, InvalidDeviceName> {
         match name.len() {
-            1..=Self::MAX_BYTES => Ok(Self(name.into())),
+            1..=Self::MAX_BYTES if !has_invisible(&name) => Ok(Self(name.into())),
             _ => Err(InvalidDeviceName),
         }
     }
@@ -124,6 +129,24 @@ mod tests {
             (r#"["\\",[]]"#, 2),
         ] {
             assert_eq!(depth(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_device_has_a_short_name_that_can_be_seen() {
+        for (name, is_taken) in [
+            ("tab-1".to_owned(), true),
+            ("x".repeat(64), true),
+            ("x".repeat(65), false),
+            (String::new(), false),
+            ("tab\0".to_owned(), false),
+            ("tab\u{200b}".to_owned(), false),
+        ] {
+            assert_eq!(
+                DeviceName::try_from(name.clone()).is_ok(),
+                is_taken,
+                "{name:?}"
+            );
         }
     }
 

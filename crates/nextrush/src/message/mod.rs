@@ -8,6 +8,7 @@ mod code;
 pub(crate) mod command;
 mod error;
 mod incoming;
+pub(crate) mod invisible;
 mod outgoing;
 pub(crate) mod request;
 mod timestamp;

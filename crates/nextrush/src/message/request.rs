@@ -11,6 +11,7 @@ use super::code::ErrorCode;
 use super::command;
 use super::error::ErrorMessage;
 use super::incoming::Message;
+use super::invisible::has_invisible;
 use super::outgoing::Outgoing;
 use super::user::UserId;
 
@@ -29,7 +30,8 @@ pub struct Request<T> {
     pub id: Option<CommandId>,
 }
 
-/// The name that a client gives one of its commands: a text of 1 to 64 bytes.
+/// The name that a client gives one of its commands: a text of 1 to 64 bytes, without invisible
+/// characters.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct CommandId(String);
@@ -121,8 +123,12 @@ impl CommandId {
             Err(error) => return Err(invalid(error.to_string())),
         };
         match serde_json::from_str::<String>(id.get()) {
-            Ok(id) if (1..=ID_BYTES).contains(&id.len()) => Ok(Some(Self(id))),
-            _ => Err(invalid(format!("an id is a text of 1 to {ID_BYTES} bytes"))),
+            Ok(id) if (1..=ID_BYTES).contains(&id.len()) && !has_invisible(&id) => {
+                Ok(Some(Self(id)))
+            }
+            _ => Err(invalid(format!(
+                "an id is a text of 1 to {ID_BYTES} bytes without invisible characters"
+            ))),
         }
     }
 
@@ -153,7 +159,15 @@ mod tests {
         for twice in [r#"{"id":"a","id":"a"}"#, r#"{"id":"a","\u0069d":"b"}"#] {
             assert!(id(twice).is_err(), "{twice}");
         }
-        for wrong in ["7", "\"\"", "{}", "[\"a\"]", "true"] {
+        for wrong in [
+            "7",
+            "\"\"",
+            "{}",
+            "[\"a\"]",
+            "true",
+            r#""a\u0000""#,
+            "\"\u{202e}\"",
+        ] {
             assert!(id(&format!(r#"{{"id":{wrong}}}"#)).is_err(), "{wrong}");
         }
         assert!(id(&format!(r#"{{"id":"{}"}}"#, "x".repeat(65))).is_err());

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Number;
+
+use super::code::ErrorCode;
+use super::invisible::{has_invisible, has_unshowable};
 
 /// The user of the guide's tokens, from the claims `id` and `email`.
 ///
@@ -24,8 +28,18 @@ use serde_json::Number;
 pub struct User {
     /// The id, which tells users apart.
     pub id: UserId,
-    /// The mail address, not checked further.
+    /// The mail address, or whatever else is shown as the name. A token's holds no invisible
+    /// characters but joiners, and is not checked further.
+    #[serde(deserialize_with = "showable")]
     pub email: String,
+}
+
+fn showable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match has_unshowable(&text) {
+        true => Err(D::Error::custom("a name has no invisible characters")),
+        false => Ok(text),
+    }
 }
 
 impl User {
@@ -46,16 +60,34 @@ impl User {
 ///
 /// A number must be an integer within ±(2⁵³ − 1), which every program reads alike: in
 /// JavaScript 9007199254740993 is 9007199254740992, and two users would share one id. Larger
-/// ids are texts.
+/// ids are texts. A text that is read has no invisible characters; one that the application makes is
+/// its own affair.
 #[derive(Clone, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(try_from = "GivenUserId")]
 pub struct UserId(Repr);
 
-/// A number that is no id: it is fractional, or its neighbours could not be told from it.
+/// A number or text that is no id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a user id is a text or an integer within ±(2^53 - 1); a larger one must be a text")]
 #[non_exhaustive]
-pub struct InvalidUserId;
+pub enum InvalidUserId {
+    /// A number that is fractional, or whose neighbours could not be told from it.
+    #[error("a user id is a text or an integer within ±(2^53 - 1); a larger one must be a text")]
+    NotExact,
+    /// A text with characters that nobody sees: two ids that look alike would be two users.
+    #[error("a user id has no invisible characters")]
+    Invisible,
+}
+
+impl InvalidUserId {
+    /// The code that a client is told which names a user.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotExact => ErrorCode::IdNotExact,
+            Self::Invisible => ErrorCode::InvalidName,
+        }
+    }
+}
 
 #[derive(Clone, Eq, Hash, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -94,19 +126,22 @@ impl TryFrom<GivenUserId> for UserId {
 
     fn try_from(given: GivenUserId) -> Result<Self, InvalidUserId> {
         let number = match given {
+            GivenUserId::Text(text) if has_invisible(&text) => {
+                return Err(InvalidUserId::Invisible);
+            }
             GivenUserId::Text(text) => return Ok(Self(Repr::Text(text))),
             GivenUserId::Number(number) => number,
         };
         if let Some(integer) = number.as_i64() {
             return Self::try_from(integer);
         }
-        let float = number.as_f64().ok_or(InvalidUserId)?;
+        let float = number.as_f64().ok_or(InvalidUserId::NotExact)?;
         // Saturates, and `-0.0` is 0.
         let integer = float as i64;
         if integer as f64 == float {
             Self::try_from(integer)
         } else {
-            Err(InvalidUserId)
+            Err(InvalidUserId::NotExact)
         }
     }
 }
@@ -118,7 +153,7 @@ impl TryFrom<i64> for UserId {
         if (-MAX_EXACT..=MAX_EXACT).contains(&number) {
             Ok(Self(Repr::Number(number)))
         } else {
-            Err(InvalidUserId)
+            Err(InvalidUserId::NotExact)
         }
     }
 }
@@ -127,7 +162,9 @@ impl TryFrom<u64> for UserId {
     type Error = InvalidUserId;
 
     fn try_from(number: u64) -> Result<Self, InvalidUserId> {
-        i64::try_from(number).map_err(|_| InvalidUserId)?.try_into()
+        i64::try_from(number)
+            .map_err(|_| InvalidUserId::NotExact)?
+            .try_into()
     }
 }
 
@@ -221,6 +258,20 @@ mod tests {
     }
 
     #[test]
+    fn ids_and_names_of_tokens_can_be_seen() {
+        let user = |id: &str, email: &str| {
+            let claims = serde_json::json!({ "id": id, "email": email });
+            serde_json::from_value::<User>(claims).is_ok()
+        };
+        assert!(user("ada", "👩\u{200d}💻"));
+        for wrong in ["a\0", "\u{202e}a", "a\u{200b}", "\u{feff}"] {
+            assert!(!user(wrong, "ada"), "{wrong:?}");
+            assert!(!user("ada", wrong), "{wrong:?}");
+        }
+        assert!(!user("a\u{200d}b", "ada"));
+    }
+
+    #[test]
     fn a_number_and_its_text_are_two_ids() {
         assert_ne!(id("1"), id(r#""1""#));
         assert_ne!(id("1"), id("2"));
@@ -244,10 +295,10 @@ mod tests {
         );
         assert_eq!(
             UserId::try_from(9_007_199_254_740_992_u64),
-            Err(InvalidUserId)
+            Err(InvalidUserId::NotExact)
         );
-        assert_eq!(UserId::try_from(u64::MAX), Err(InvalidUserId));
-        assert_eq!(UserId::try_from(i64::MIN), Err(InvalidUserId));
+        assert_eq!(UserId::try_from(u64::MAX), Err(InvalidUserId::NotExact));
+        assert_eq!(UserId::try_from(i64::MIN), Err(InvalidUserId::NotExact));
         assert_eq!(UserId::from("ada"), id(r#""ada""#));
         assert_eq!(UserId::from(String::from("ada")), id(r#""ada""#));
     }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::message::invisible::{ROOM_NAME_RULE, has_invisible};
+
 /// The longest room name in bytes.
 const NAME_LIMIT: usize = 255;
 
-/// A valid name of a room: 1 to 255 bytes without control characters.
+/// A valid name of a room: 1 to 255 bytes, without characters that nobody sees: controls, joiners,
+/// marks of direction, private use.
 ///
 /// Deserialises with that check, so that `Path<RoomName>` refuses anything else
 /// with 400 before the upgrade.
@@ -30,10 +33,10 @@ impl RoomName {
     ///
     /// # Errors
     ///
-    /// Fails when the name is empty, longer than 255 bytes, or holds a control
-    /// character.
+    /// Fails when the name is empty, longer than 255 bytes, or holds a character that nobody
+    /// sees.
     pub fn new(name: &str) -> Result<Self, InvalidRoomName> {
-        if name.is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
+        if name.is_empty() || name.len() > NAME_LIMIT || has_invisible(name) {
             return Err(InvalidRoomName);
         }
         Ok(Self(name.into()))
@@ -86,9 +89,9 @@ impl From<RoomName> for String {
     }
 }
 
-/// A room name that is empty, too long, or holds control characters.
+/// A room name that is empty, too long, or holds characters that nobody sees.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a room name has 1 to {NAME_LIMIT} bytes and no control characters")]
+#[error("{ROOM_NAME_RULE}")]
 #[non_exhaustive]
 pub struct InvalidRoomName;
 
@@ -97,11 +100,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_names_are_short_and_free_of_control_characters() {
+    fn room_names_are_short_and_free_of_what_nobody_sees() {
         for name in ["lobby", "a/b", "日本", &"x".repeat(255)] {
             assert!(RoomName::new(name).is_ok(), "{name:?}");
         }
-        for name in ["", "a\nb", "\0", "a\u{7f}", "a\u{85}b", &"x".repeat(256)] {
+        for name in [
+            "",
+            "a\nb",
+            "\0",
+            "a\u{7f}",
+            "a\u{85}b",
+            "a\u{200b}",
+            "\u{202e}a",
+            &"x".repeat(256),
+        ] {
             assert_eq!(RoomName::new(name), Err(InvalidRoomName), "{name:?}");
         }
     }

@@ -181,6 +181,16 @@ async fn an_id_stands_for_one_command_in_all_rooms_and_of_all_kinds() {
 }
 
 #[tokio::test]
+async fn a_private_message_to_a_text_with_invisible_characters_is_refused() {
+    let server = server(MemoryBroker::new()).await;
+    let mut ada = join(&server, "ada").await;
+    let whisper =
+        json!({ "type": "private", "targetUserId": "ada\u{200b}", "text": "psst", "id": "p" });
+    ada.send_json(whisper).await;
+    assert_eq!(next(&mut ada, "error").await["code"], "invalid-name");
+}
+
+#[tokio::test]
 async fn a_private_message_to_an_id_that_two_users_could_share_reaches_nobody() {
     let server = server(MemoryBroker::new()).await;
     let mut ada = join(&server, "ada").await;

@@ -232,16 +232,17 @@ async fn other_methods_are_not_allowed() {
 async fn bad_parameters_are_refused_with_json() {
     let server = server().await;
     let paths = [
-        "/number/seven",
-        "/number/-1",
-        "/query?n=x",
-        "/room/%00",
-        &format!("/room/{}", "x".repeat(256)),
+        ("/number/seven", "bad-request"),
+        ("/number/-1", "bad-request"),
+        ("/query?n=x", "bad-request"),
+        ("/room/%00", "invalid-name"),
+        ("/room/%E2%80%AEa", "invalid-name"),
+        (&format!("/room/{}", "x".repeat(256)), "invalid-name"),
     ];
-    for path in paths {
+    for (path, code) in paths {
         let (status, _, body) = get(&server, path, &handshake(&server)).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
-        assert_json_error(&body, "bad-request");
+        assert_json_error(&body, code);
     }
     let mut client = Client::connect(&server, "/query?n=7").await;
     assert_eq!(client.text().await, "7");
@@ -327,7 +328,8 @@ async fn a_plain_request_is_told_why_the_handshake_would_be_refused() {
     let host = server.address();
     for (path, status, code) in [
         ("/number/x", 400, "bad-request"),
-        ("/room/%00", 400, "bad-request"),
+        ("/room/%00", 400, "invalid-name"),
+        ("/room/a%E2%80%8B", 400, "invalid-name"),
         ("/echo", 426, "invalid-handshake"),
         ("/number/7", 426, "invalid-handshake"),
     ] {

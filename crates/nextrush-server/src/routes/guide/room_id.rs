@@ -1,6 +1,7 @@
 //! The ids of rooms in paths.
 
 use nextrush::RoomName;
+use nextrush::room::InvalidRoomName;
 use serde::Deserialize;
 
 /// The id of a room of an endpoint.
@@ -13,12 +14,15 @@ use serde::Deserialize;
 pub(super) struct RoomId(RoomName);
 
 #[derive(Debug, thiserror::Error)]
-#[error("a room's id has at most {} bytes", RoomId::MAX)]
-pub(super) struct TooLong;
+#[error("{0}, and here at most {max}", max = RoomId::MAX)]
+pub(super) struct TooLong(InvalidRoomName);
 
 impl RoomId {
-    /// The longest id in bytes; 15 of a name's 255 are left for the endpoint.
-    const MAX: usize = 240;
+    /// The bytes of a name that are left for the endpoint.
+    const ENDPOINT: usize = 15;
+
+    /// The longest id in bytes.
+    const MAX: usize = 255 - Self::ENDPOINT;
 
     pub(super) fn as_str(&self) -> &str {
         self.0.as_str()
@@ -34,9 +38,8 @@ impl TryFrom<RoomName> for RoomId {
     type Error = TooLong;
 
     fn try_from(name: RoomName) -> Result<Self, TooLong> {
-        if name.as_str().len() > Self::MAX {
-            return Err(TooLong);
-        }
+        let longest = format!("{}{name}", "-".repeat(Self::ENDPOINT));
+        RoomName::new(&longest).map_err(TooLong)?;
         Ok(Self(name))
     }
 }
