@@ -53,16 +53,20 @@ export function formatRoute(route) {
   return route.post === null ? '#/live' : `#/live/${encodeURIComponent(route.post)}`;
 }
 
+/** Characters that names of rooms do not have, as in the server's `message/invisible.rs`. */
+const INVISIBLE =
+  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\u{34f}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{3164}\u{ffa0}]/u;
+
 /**
  * Turns typed text into a room's name; `null` when the server would refuse it:
- * empty, longer than 255 bytes, or with control characters.
+ * empty, longer than 255 bytes, or with invisible characters.
  *
  * @param {string} input
  */
 export function roomName(input) {
   const name = input.trim().replace(/^#\s*/, '');
   const bytes = new TextEncoder().encode(name).length;
-  if (bytes === 0 || bytes > ROOM_BYTES || /\p{Cc}/u.test(name)) return null;
+  if (bytes === 0 || bytes > ROOM_BYTES || INVISIBLE.test(name)) return null;
   // A path of dots would be resolved away by the browser before it is sent.
   return /^\.{1,2}$/.test(name) ? null : name;
 }

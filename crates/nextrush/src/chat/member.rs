@@ -178,7 +178,10 @@ impl Member {
         };
         let command = serde_json::json!([kind, room, body]).to_string();
         let topics = self.topic.topics();
-        topics.note_id(key, command.as_bytes()).is_err()
+        matches!(
+            topics.note_id(key, command.as_bytes()),
+            Err(BrokerError::Reused)
+        )
     }
 
     fn not_stored(&self, error: &impl std::fmt::Display) -> ErrorMessage {

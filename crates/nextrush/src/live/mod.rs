@@ -124,7 +124,7 @@ impl LiveUpdates {
     ///
     /// # Errors
     ///
-    /// Refused when the name is empty, longer than 255 bytes or holds control
+    /// Refused when the name is empty, longer than 255 bytes or holds invisible
     /// characters, when the socket has 100 subscriptions already or is closed, or
     /// when the broker fails.
     pub async fn subscribe(&self, channel: &str, socket: &Socket) -> Result<bool, SubscribeError> {

@@ -51,7 +51,7 @@ codes! {
     InvalidFormat "invalid-format",
     /// The message's `type` is none that the endpoint understands.
     UnknownType "unknown-type",
-    /// The name of a room or channel is empty, too long or holds control characters.
+    /// The name of a room or channel is empty, too long or holds invisible characters.
     InvalidName "invalid-name",
     /// A position is incomplete or no position.
     InvalidPosition "invalid-position",

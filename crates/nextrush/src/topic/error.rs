@@ -10,7 +10,7 @@ use crate::socket::join::JoinError;
 
 /// A name that no topic can have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a topic's name has 1 to 255 bytes and no control characters")]
+#[error("a topic's name has 1 to 255 bytes and no invisible characters")]
 #[non_exhaustive]
 pub struct InvalidTopicName;
 
@@ -21,7 +21,7 @@ pub struct InvalidTopicName;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The name is empty, longer than 255 bytes, or holds control characters.
+    /// The name is empty, longer than 255 bytes, or holds invisible characters.
     #[error("invalid channel name")]
     InvalidName,
     /// The data cannot be written as JSON.
@@ -60,7 +60,7 @@ impl IntoResponse for PublishError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// The name is empty, longer than 255 bytes, or holds control characters.
+    /// The name is empty, longer than 255 bytes, or holds invisible characters.
     #[error("invalid channel name")]
     InvalidName,
     /// The policy does not let the socket subscribe.

@@ -101,7 +101,7 @@ impl<D: Dialect> Topics<D> {
     ///
     /// # Errors
     ///
-    /// [`InvalidTopicName`] when the name is empty, longer than 255 bytes, or holds control
+    /// [`InvalidTopicName`] when the name is empty, longer than 255 bytes, or holds invisible
     /// characters.
     pub fn topic(&self, name: &str) -> Result<Topic<D>, InvalidTopicName> {
         let path = TopicPath {

@@ -42,7 +42,7 @@ impl Handle {
     ///
     /// # Panics
     ///
-    /// Panics when the name is empty, longer than 255 bytes, or holds control characters; see
+    /// Panics when the name is empty, longer than 255 bytes, or holds invisible characters; see
     /// [`try_topic`](Self::try_topic).
     #[must_use]
     #[track_caller]
@@ -57,7 +57,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`InvalidTopicName`] when the name is empty, longer than 255 bytes, or holds control
+    /// [`InvalidTopicName`] when the name is empty, longer than 255 bytes, or holds invisible
     /// characters.
     pub fn try_topic(&self, name: &str) -> Result<Topic, InvalidTopicName> {
         plain(self).topic(name)

@@ -38,7 +38,7 @@ impl<'a> TopicPath<'a> {
     }
 
     /// The topic of this path; `None` where the topic's own name is no valid one: empty,
-    /// longer than 255 bytes, or with control characters.
+    /// longer than 255 bytes, or with invisible characters.
     pub(crate) fn topic(self) -> Option<TopicName> {
         RoomName::new(self.name).ok()?;
         TopicName::try_from(self.to_string()).ok()

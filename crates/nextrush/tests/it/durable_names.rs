@@ -352,7 +352,7 @@ async fn a_name_that_is_taken_or_none_panics_at_the_place_of_the_caller() {
         ),
         (
             |app| drop(app.handle().topic("")),
-            "\"\" names no topic: a topic's name has 1 to 255 bytes and no control characters"
+            "\"\" names no topic: a topic's name has 1 to 255 bytes and no invisible characters"
                 .to_owned(),
         ),
     ];
