@@ -9,8 +9,15 @@ const UNKNOWN: usize = 2 << 30;
 /// The bytes of memory that the process may use: that of the machine, or less if its container has
 /// a limit (cgroup v1 and v2).
 pub(crate) fn available() -> usize {
-    let limits = limit_files().into_iter().filter_map(|file| number(&file));
-    machine(Path::new("/proc/meminfo"))
+    available_in(Path::new("/"))
+}
+
+/// The same by the files below a root.
+fn available_in(root: &Path) -> usize {
+    let limits = limit_files(root)
+        .into_iter()
+        .filter_map(|file| number(&file));
+    machine(&root.join("proc/meminfo"))
         .into_iter()
         .chain(limits)
         .min()
@@ -30,21 +37,21 @@ fn machine(file: &Path) -> Option<u64> {
 
 /// The files that may hold a limit: each group of the process and those around it, as one of them
 /// may be tighter.
-fn limit_files() -> Vec<PathBuf> {
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+fn limit_files(root: &Path) -> Vec<PathBuf> {
+    let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mut files = Vec::new();
     for line in groups.lines() {
         let mut fields = line.splitn(3, ':').skip(1);
         let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else {
             continue;
         };
-        let (root, name) = match controllers {
-            "" => ("/sys/fs/cgroup", "memory.max"),
-            "memory" => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+        let (tree, name) = match controllers {
+            "" => ("sys/fs/cgroup", "memory.max"),
+            "memory" => ("sys/fs/cgroup/memory", "memory.limit_in_bytes"),
             _ => continue,
         };
         for group in Path::new(path.trim_start_matches('/')).ancestors() {
-            files.push(Path::new(root).join(group).join(name));
+            files.push(root.join(tree).join(group).join(name));
         }
     }
     files
@@ -65,5 +72,34 @@ mod tests {
         let machine = machine(Path::new("/proc/meminfo")).unwrap();
         let available = available() as u64;
         assert!((1 << 20..=machine).contains(&available), "{available}");
+    }
+
+    #[test]
+    fn the_tightest_limit_of_the_container_and_those_around_it_counts() {
+        let write = |root: &Path, files: &[(&str, &str)]| {
+            for (file, text) in files {
+                let file = root.join(file);
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, text).unwrap();
+            }
+        };
+        let machine = ("proc/meminfo", "MemTotal:        2048 kB\nMemFree: 7 kB\n");
+        let group = ("proc/self/cgroup", "0::/a/b\n");
+        let group_v1 = ("proc/self/cgroup", "5:cpu:/x\n4:memory:/a\n0::/\n");
+        let (own, outer) = ("sys/fs/cgroup/a/b/memory.max", "sys/fs/cgroup/a/memory.max");
+        let own_v1 = "sys/fs/cgroup/memory/a/memory.limit_in_bytes";
+        for (files, expected) in [
+            (vec![], UNKNOWN),
+            (vec![machine], 2 << 20),
+            (vec![machine, group, (own, "max\n")], 2 << 20),
+            (vec![machine, group, (own, "1000000\n")], 1_000_000),
+            (vec![machine, group, (own, "max\n"), (outer, "500\n")], 500),
+            (vec![machine, group, (own, "9000000\n")], 2 << 20),
+            (vec![machine, group_v1, (own_v1, "1000\n")], 1_000),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            write(root.path(), &files);
+            assert_eq!(available_in(root.path()), expected, "{files:?}");
+        }
     }
 }

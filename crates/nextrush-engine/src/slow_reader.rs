@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use crate::config::Backlog;
 use crate::connection::ConnectionState;
-use crate::error::ConnectionError;
 use crate::shared::Shared;
 
 /// The weight of the largest [`Backlog::bytes`].
@@ -55,25 +54,26 @@ impl Shared {
     }
 
     /// Closes the connections with the largest backlogs until so many bytes are on the way out,
-    /// those of connections that are closing already included.
+    /// those of connections that were told to close included. Where the peer still has much to
+    /// read although the connection has ended, it is cut.
     pub(crate) fn close_largest_backlogs(&self, mut excess: usize) {
         let mut waiting = Vec::new();
         for link in &self.links {
             link.all_waiting(&mut waiting);
         }
         waiting.retain(|(bytes, connection)| {
-            let is_open = connection.state() == ConnectionState::Open;
-            if !is_open {
+            let is_told = connection.state() == ConnectionState::Closing;
+            if is_told {
                 excess = excess.saturating_sub(*bytes);
             }
-            is_open
+            !is_told
         });
         waiting.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));
         for (bytes, connection) in waiting {
             if excess == 0 {
                 return;
             }
-            connection.fail(ConnectionError::SlowReader);
+            connection.crowd_out();
             excess = excess.saturating_sub(bytes);
         }
     }

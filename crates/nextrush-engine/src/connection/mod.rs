@@ -288,6 +288,13 @@ impl Connection {
         }
     }
 
+    /// Ends the connection because its backlog is one of the largest of too many, also while it
+    /// waits for its peer to have read all.
+    pub(crate) fn crowd_out(&self) {
+        self.begin_closing();
+        self.post(Order::End(Ending::Crowded));
+    }
+
     pub(crate) fn mark_closed(&self) {
         self.begin_closing();
         self.0.state.store(CLOSED, Ordering::Release);

@@ -104,4 +104,6 @@ pub(crate) enum Ending {
     Failed(ConnectionError),
     /// The connection failed, and the handler knows the error already.
     Told(ConnectionError),
+    /// More waits for all connections together than may wait, and for this one most of it.
+    Crowded,
 }

@@ -16,6 +16,10 @@ use crate::error::ConnectionError;
 use crate::link::{Command, Ending, Key};
 use crate::transport::Io;
 
+/// The most bytes that are still sent to a client for whom too much waited, so that a frame that was
+/// begun comes whole. With more it is cut, as they would be kept until it has read them.
+const FINISHED: usize = 16 * 1024;
+
 impl<I: Io> Shard<I> {
     /// Begins the close handshake from our side (RFC 6455 §7.1.2).
     pub(super) fn close(&mut self, slot: u32, frame: Option<&CloseFrame>) {
@@ -53,6 +57,16 @@ impl<I: Io> Shard<I> {
         peer.live.connection.begin_closing();
         match (phase, ending) {
             (Phase::Lingering, ending) => self.end_lingering(slot, &ending),
+            (Phase::Open, Ending::Crowded) => {
+                peer.call_error(&ConnectionError::SlowReader);
+                self.fail(slot, &ConnectionError::SlowReader);
+                self.end_lingering(slot, &Ending::Crowded);
+            }
+            // Its close frame comes behind all that waits.
+            (Phase::Closing, Ending::Crowded) => {
+                self.finish(slot, &reason_of(&ConnectionError::SlowReader));
+                self.end_lingering(slot, &Ending::Crowded);
+            }
             (phase, Ending::Peer(frame)) => {
                 if phase == Phase::Open {
                     // The same code back (RFC 6455 §5.5.1).
@@ -124,7 +138,16 @@ impl<I: Io> Shard<I> {
             | Ending::Failed(ConnectionError::Transport(_) | ConnectionError::SlowReader) => {
                 self.release(slot);
             }
-            Ending::Peer(_) | Ending::Failed(_) | Ending::Told(_) => {}
+            // A frame that was begun would be finished, and may be all that waits.
+            Ending::Crowded
+                if live
+                    .outbox
+                    .as_ref()
+                    .is_some_and(|outbox| outbox.len() > FINISHED) =>
+            {
+                self.release(slot);
+            }
+            Ending::Peer(_) | Ending::Failed(_) | Ending::Told(_) | Ending::Crowded => {}
         }
     }
 

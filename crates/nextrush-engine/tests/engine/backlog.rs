@@ -252,6 +252,31 @@ fn a_slow_member_of_a_busy_room_is_dropped_with_1013_and_the_others_miss_nothing
 }
 
 #[test]
+fn over_the_bound_of_all_together_no_frame_that_was_begun_is_kept_for_who_does_not_read() {
+    const TOTAL: usize = 100 * 1024;
+    let config = EngineConfig::default().backlog_total(TOTAL);
+    // One that is open, and one that has closed and is to read what was sent before.
+    for has_closed in [false, true] {
+        let mut world = World::of(&config);
+        let mut unread = world.connect_to(bounded(1 << 20, 10));
+        unread.client.set_window(100);
+        unread.connection.send(frame_of(60 * 1024));
+        if has_closed {
+            unread.close(1000, "");
+        }
+        world.run();
+        assert!(!unread.client.is_closed());
+        let next = world.connect_to(bounded(1 << 20, 10));
+        next.client.set_window(100);
+        next.connection.send(frame_of(50 * 1024));
+        world.run();
+        world.run();
+        assert!(unread.client.is_closed(), "closed: {has_closed}");
+        assert_eq!(next.connection.state(), ConnectionState::Open);
+    }
+}
+
+#[test]
 fn over_the_bound_of_all_together_the_largest_backlogs_are_closed_first() {
     const BLOCK: usize = 16 * 1024;
     for shards in [1, 3] {
