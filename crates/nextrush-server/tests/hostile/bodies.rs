@@ -1,6 +1,5 @@
 //! Bodies that do not come, or come one byte now and then.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,19 +12,22 @@ use nextrush::Server;
 use nextrush_server::app;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::support::{SECRET, config, free_port, peak_bytes, token, within};
+use crate::program::Program;
+use crate::support::{Http, SECRET, config, serve_with, token, within};
 
 /// The time without a byte and the whole time of these tests' servers.
 const PROGRESS: Duration = Duration::from_millis(500);
 const WHOLE: Duration = Duration::from_millis(1500);
 
-async fn impatient() -> Server {
+/// A time for the whole body that is longer than any test.
+const NEVER: Duration = Duration::from_secs(600);
+
+async fn impatient(whole: Duration) -> Server {
     let app = app(&config(&["--jwt-secret", SECRET])).await.unwrap();
     let listen = app.listen("127.0.0.1:0");
-    let listen = listen.body_timeouts(PROGRESS, WHOLE);
+    let listen = listen.body_timeouts(PROGRESS, whole);
     listen.start().await.unwrap()
 }
 
@@ -47,7 +49,7 @@ async fn read_all(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn bodies_that_stall_are_answered_with_408_and_their_connections_closed() {
-    let server = impatient().await;
+    let server = impatient(NEVER).await;
     let stalled = (0..150).map(async |user| {
         let mut stream = TcpStream::connect(server.address()).await.unwrap();
         stream
@@ -68,7 +70,7 @@ async fn bodies_that_stall_are_answered_with_408_and_their_connections_closed() 
 
 #[tokio::test]
 async fn a_body_that_drips_ends_after_the_whole_time() {
-    let server = impatient().await;
+    let server = impatient(WHOLE).await;
     let stream = TcpStream::connect(server.address()).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
     writer.write_all(head(0, 60_000).as_bytes()).await.unwrap();
@@ -93,24 +95,9 @@ async fn a_body_that_drips_ends_after_the_whole_time() {
 
 #[tokio::test]
 async fn a_body_is_refused_at_64_kib_and_150_of_2_mb_hold_no_memory() {
-    let port = free_port();
-    let mut server = Command::new(env!("CARGO_BIN_EXE_nextrush"))
-        .args(["--listen", &format!("127.0.0.1:{port}")])
-        .env_clear()
-        .env("JWT_SECRET", SECRET)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    within(async {
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    let before = peak_bytes(&server);
+    let server = Program::start(&[]).await;
+    let port = server.port;
+    let before = server.peak_bytes();
     let large = (0..150).map(async |user| {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let (mut reader, mut writer) = stream.into_split();
@@ -134,15 +121,14 @@ async fn a_body_is_refused_at_64_kib_and_150_of_2_mb_hold_no_memory() {
     for answer in join_all(large).await {
         assert_eq!(&answer, b"HTTP/1.1 413");
     }
-    let grown = peak_bytes(&server) - before;
+    let grown = server.peak_bytes() - before;
     // A body of up to 64 KiB in at most two copies, and the buffers of its connection.
     assert!(grown < 150 * 256 * 1024, "{grown} bytes");
-    server.kill().await.unwrap();
 }
 
 #[tokio::test]
 async fn the_streams_of_one_connection_stall_together_and_all_end() {
-    let server = impatient().await;
+    let server = impatient(NEVER).await;
     let stream = TokioIo::new(TcpStream::connect(server.address()).await.unwrap());
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
     let (sender, connection) = within(handshake).await.unwrap();
@@ -164,5 +150,50 @@ async fn the_streams_of_one_connection_stall_together_and_all_end() {
     });
     for response in join_all(stalled).await {
         assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+    }
+}
+
+#[tokio::test]
+async fn the_streams_of_one_connection_hold_no_more_than_their_bodies_may_have() {
+    let server = Program::start(&[]).await;
+    let stream = TcpStream::connect(("127.0.0.1", server.port)).await;
+    let stream = TokioIo::new(stream.unwrap());
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
+    let (sender, connection) = within(handshake).await.unwrap();
+    tokio::spawn(connection);
+    let before = server.peak_bytes();
+    let large = (0..128).map(async |_| {
+        let chunk = Bytes::from(vec![b' '; 16 * 1024]);
+        let chunks = (0..125).map(move |_| Ok::<_, std::io::Error>(Frame::data(chunk.clone())));
+        let request = Request::post("http://localhost/api/posts")
+            .header("authorization", format!("Bearer {}", token("ada")))
+            .header("content-type", "application/json")
+            .body(StreamBody::new(futures_util::stream::iter(chunks)))
+            .unwrap();
+        within(sender.clone().send_request(request)).await
+    });
+    for response in join_all(large).await {
+        // One that is refused while its body is on the way may be reset before its answer is read.
+        if let Ok(response) = response {
+            assert!(response.status().is_client_error(), "{}", response.status());
+        }
+    }
+    let grown = server.peak_bytes() - before;
+    // Without a limit of posts it was 250 MiB.
+    assert!(grown < 128 * 256 * 1024, "{grown} bytes");
+}
+
+#[tokio::test]
+async fn bodies_that_hold_a_name_have_4_kib() {
+    let server = serve_with(&["--dev", "--no-store", "--jwt-secret", ""]).await;
+    let filled = |bytes: usize| serde_json::json!({ "name": "ada", "_": " ".repeat(bytes) });
+    for path in ["/api/dev/token", "/api/inspect/disconnect"] {
+        let http = Http::of(&server);
+        let (_, ticket) = http
+            .post("/api/inspect/token", serde_json::Value::Null)
+            .await;
+        let http = Http::with(&server, ticket["token"].as_str().unwrap_or_default());
+        assert_ne!(http.post(path, filled(3_900)).await.0, 413, "{path}");
+        assert_eq!(http.post(path, filled(4_100)).await.0, 413, "{path}");
     }
 }

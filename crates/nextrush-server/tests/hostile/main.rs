@@ -5,16 +5,20 @@
     reason = "what the tests share fails by panicking, as they do"
 )]
 
+mod backlogs;
 mod bodies;
 mod files;
 mod hosts;
+mod lingering;
 mod logs;
 mod open_endpoints;
 mod posts;
 mod presence;
+mod program;
 mod rooms;
 #[allow(dead_code, reason = "other tests use more")]
 #[path = "../it/support.rs"]
 mod support;
 mod threads;
 mod tokens;
+mod work;
