@@ -138,3 +138,15 @@ fn announce(config: &Config, port: u16) {
         .write_all(text.as_bytes())
         .and_then(|()| stdout().flush());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_no_characters_that_act_on_a_terminal() {
+        let refused = "refused:\u{1b}[2J\u{9b}31m\u{7f}\r\nby the server";
+        let shown = "refused:\u{fffd}[2J\u{fffd}31m\u{fffd}\u{fffd}\nby the server";
+        assert_eq!(without_controls(refused), shown);
+    }
+}

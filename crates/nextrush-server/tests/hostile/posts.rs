@@ -45,3 +45,25 @@ async fn a_user_writes_sixty_times_a_minute_and_holds_nobody_else_up() {
     let bob = Http::with(&server, &token("bob"));
     assert_eq!(bob.post("/api/posts", post).await.0, 200);
 }
+
+#[tokio::test]
+async fn a_post_that_there_is_not_is_not_found_whatever_its_name() {
+    let server = serve(&[]).await;
+    let ada = Http::with(&server, &token("ada"));
+    for id in [
+        "1",
+        "0",
+        "-1",
+        "no-such-post",
+        "99999999999999999999",
+        "%ff",
+    ] {
+        let path = format!("/api/posts/{id}");
+        let (status, refusal) = ada.call("PUT", &path, &json!({ "title": "a" })).await;
+        assert_eq!(
+            (status, &refusal["code"]),
+            (404, &json!("not-found")),
+            "{id}"
+        );
+    }
+}
