@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::shown::Person;
 use crate::message::UserId;
 
 /// The bytes that the [presence](super::ChannelPolicy::presence) data of devices may take, in all
@@ -91,7 +92,7 @@ struct Used {
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Budget,
-    user: UserId,
+    user: Arc<Person>,
     bytes: usize,
 }
 
@@ -104,10 +105,10 @@ impl Budget {
     }
 
     /// A share of a user, of no bytes yet.
-    pub(super) fn share(&self, user: &UserId) -> Share {
+    pub(super) fn share(&self, user: &Arc<Person>) -> Share {
         Share {
             budget: self.clone(),
-            user: user.clone(),
+            user: Arc::clone(user),
             bytes: 0,
         }
     }
@@ -151,7 +152,7 @@ impl Share {
     /// Takes so many bytes in place of those that it has.
     pub(super) fn resize(&mut self, bytes: usize) -> Result<(), OverQuota> {
         let mut used = self.budget.0.lock();
-        used.exchange(&self.user, self.bytes, bytes)?;
+        used.exchange(&self.user.id, self.bytes, bytes)?;
         self.bytes = bytes;
         Ok(())
     }
@@ -167,6 +168,7 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topic::Profile;
 
     fn budget(per_user: usize, all: usize) -> Budget {
         let limits = PresenceLimits::default().bytes_per_user(per_user);
@@ -174,7 +176,9 @@ mod tests {
     }
 
     fn take(budget: &Budget, user: impl Into<UserId>, bytes: usize) -> Result<Share, OverQuota> {
-        let mut share = budget.share(&user.into());
+        let id = user.into();
+        let profile = Profile::new(&id).unwrap();
+        let mut share = budget.share(&Arc::new(Person { id, profile }));
         share.resize(bytes).map(|()| share)
     }
 

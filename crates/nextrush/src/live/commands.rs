@@ -24,7 +24,7 @@ const NEWEST_BYTES: usize = 256 * 1024;
 pub(super) struct Client {
     pub(super) live: LiveUpdates,
     /// The user that the socket was admitted as, and what others see of it.
-    pub(super) user: Option<(User, Person)>,
+    pub(super) user: Option<(User, Arc<Person>)>,
 }
 
 impl Client {

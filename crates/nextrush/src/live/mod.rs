@@ -108,7 +108,7 @@ impl LiveUpdates {
         let show = |user: User| {
             let profile = (self.live().show_user)(socket, &user);
             let id = user.id.clone();
-            (user, Person { id, profile })
+            (user, Arc::new(Person { id, profile }))
         };
         let client = Arc::new(Client {
             live: self.clone(),

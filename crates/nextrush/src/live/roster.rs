@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -53,7 +54,8 @@ struct Members<C> {
 
 #[derive(Debug)]
 struct Device<C> {
-    user: Person,
+    /// Shared by all channels of a socket: an id may be as long as a token.
+    user: Arc<Person>,
     /// The name that its client keeps for it.
     name: Option<DeviceName>,
     since: Timestamp,
@@ -164,7 +166,7 @@ impl<C: Copy + Eq> Presence<C> {
     pub(super) fn join(
         &self,
         channel: &str,
-        user: &Person,
+        user: &Arc<Person>,
         name: Option<DeviceName>,
         id: C,
     ) -> Joined {
@@ -177,11 +179,11 @@ impl<C: Copy + Eq> Presence<C> {
             return Joined::Again;
         }
         let device = Device {
-            user: user.clone(),
+            user: Arc::clone(user),
             name,
             since: Timestamp::now(),
             data: None,
-            share: self.budget.share(&user.id),
+            share: self.budget.share(user),
             place: Place::At(id),
         };
         members.waiting.push(device);
@@ -300,9 +302,10 @@ impl<C: Copy + Eq> Presence<C> {
             // New names come after those that are in use.
             self.devices
                 .fetch_max(number.saturating_add(1), Ordering::Relaxed);
+            let user = Arc::new(kept.user);
             let mut device = Device {
-                share: self.budget.share(&kept.user.id),
-                user: kept.user,
+                share: self.budget.share(&user),
+                user,
                 name: kept.device,
                 since: kept.since,
                 data: None,
@@ -325,7 +328,7 @@ impl<C: Copy + Eq> Presence<C> {
         let kept = |(number, device): (&u64, &Device<C>)| {
             serde_json::value::to_raw_value(&KeptDevice {
                 name: number.to_string(),
-                user: device.user.clone(),
+                user: Person::clone(&device.user),
                 device: device.name.clone(),
                 since: device.since,
                 data: device.data.clone(),
@@ -508,16 +511,16 @@ mod tests {
         Presence::new(PresenceLimits::default())
     }
 
-    fn user(name: &str) -> Person {
-        Person {
+    fn user(name: &str) -> Arc<Person> {
+        Arc::new(Person {
             id: name.into(),
             profile: Profile::new(name).unwrap(),
-        }
+        })
     }
 
     fn join(
         presence: &Presence<u32>,
-        user: &Person,
+        user: &Arc<Person>,
         name: Option<DeviceName>,
         id: u32,
     ) -> Option<Diff> {
