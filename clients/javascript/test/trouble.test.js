@@ -149,6 +149,14 @@ async function play(seed) {
   /** Channels whose names are over the limit. */
   const longs = [];
   const loops = [];
+  const refusals = [];
+  const listen = (subscription, among) => {
+    const loop = { ended: false };
+    among.push(loop);
+    void (async () => {
+      for await (const _ of subscription);
+    })().catch(() => {}).finally(() => (loop.ended = true));
+  };
   const clients = () => [...page.rooms, mover, live];
 
   const say = (chat, by) => {
@@ -198,11 +206,7 @@ async function play(seed) {
       const subscription = live.subscribe(name);
       if (wanted.size === 0) subscribedAt = w.clock.now();
       wanted.set(name, subscription);
-      const loop = { ended: false };
-      loops.push(loop);
-      void (async () => {
-        for await (const _ of subscription);
-      })().catch(() => {}).finally(() => (loop.ended = true));
+      listen(subscription, loops);
     },
     unsubscribe: () => {
       const name = pick([...wanted.keys()]);
@@ -375,7 +379,11 @@ async function play(seed) {
         known.add(text);
         follow(pick(page.rooms).say(text), { text, large: true });
       },
-      nameAtLength: () => longs.push(live.subscribe(`c${'x'.repeat(LIMIT + longs.length)}`)),
+      nameAtLength: () => {
+        const long = live.subscribe(`c${'x'.repeat(LIMIT + longs.length)}`);
+        longs.push(long);
+        listen(long, refusals);
+      },
     }),
     ...(has.down && {
       down: async () => {
@@ -451,6 +459,7 @@ async function play(seed) {
 
   for (const client of clients()) assert.equal(client.state, 'connected', `a client is ${client.state}: ${client.reason}`);
   for (const [name, { state }] of wanted) assert.equal(state, 'subscribed', `${name} is ${state}`);
+  assert.ok(refusals.every(({ ended }) => ended), 'a loop over a channel that is refused never ends');
   for (const { state } of longs) assert.equal(state, 'refused', `a channel over the limit is ${state}`);
   const channels = server.channelsOf('ada', null);
   assert.deepEqual(channels.sort(), [...wanted.keys()].sort(), 'the server has other channels than those that are wanted');
