@@ -258,7 +258,7 @@ fn over_the_bound_of_all_together_no_frame_that_was_begun_is_kept_for_who_does_n
     // One that is open, and one that has closed and is to read what was sent before.
     for has_closed in [false, true] {
         let mut world = World::of(&config);
-        let mut unread = world.connect_to(bounded(1 << 20, 10));
+        let unread = world.connect_to(bounded(1 << 20, 10));
         unread.client.set_window(100);
         unread.connection.send(frame_of(60 * 1024));
         if has_closed {
