@@ -7,6 +7,7 @@ mod clients;
 mod drain;
 mod error;
 mod follower;
+mod hostile;
 mod process;
 mod returning;
 mod server;
@@ -48,6 +49,8 @@ enum Scenario {
     /// The server is told to stop while messages are published; another one takes over, and
     /// the clients come when they were told to.
     Drain(drain::Settings),
+    /// Each hostile client in turn, and what a bystander's echo takes before, meanwhile and after.
+    Hostile(hostile::Settings),
     /// A reader among many reads a hundredth of what it is sent, for a minute.
     Throttled(throttled::Settings),
 }
@@ -72,6 +75,7 @@ fn run(cli: Cli) -> Result<(), Error> {
     match cli.scenario {
         Scenario::Returning(settings) => returning::run(&program, &settings),
         Scenario::Drain(settings) => drain::run(&program, &settings),
+        Scenario::Hostile(settings) => hostile::run(&program, &settings),
         Scenario::Throttled(settings) => throttled::run(&program, &settings),
     }
 }
