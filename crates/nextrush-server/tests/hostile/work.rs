@@ -55,11 +55,12 @@ async fn a_private_message_costs_by_its_length_and_its_receivers_sockets() {
     let text = "x".repeat(KIB * 1024 - 1);
     let mut taken = 0;
     let refusal = loop {
-        let message = json!({ "type": "private", "targetUserId": "bob", "text": text, "id": taken.to_string() });
+        let id = taken.to_string();
+        let message = json!({ "type": "private", "targetUserId": "bob", "text": text, "id": id });
         mallory.send(message).await;
         let answer = loop {
             let answer = mallory.json().await;
-            if answer["id"] == taken.to_string() {
+            if answer["id"] == *id {
                 break answer;
             }
         };
