@@ -19,7 +19,7 @@ export class PresenceState {
   #members = new Map();
   /** The version of what is known; `null` while a snapshot is waited for. @type {number | null} */
   #version = null;
-  /** Where the next page begins; `null` when there is none to come. @type {number | null} */
+  /** The place at which the next page begins; `null` when there is none to come. @type {number | null} */
   #next = null;
   /** @type {PresenceDiff[]} */
   #held = [];
@@ -35,25 +35,29 @@ export class PresenceState {
     return this.#list;
   }
 
-  /** Marks the list as old: the next snapshot replaces it. */
+  /**
+   * Marks the list as old: the next snapshot replaces it.
+   *
+   * @returns {number} The place at which the page begins that is to be asked for.
+   */
   forget() {
-    this.#version = null;
-    this.#next = null;
+    this.#version = this.#next = null;
     this.#held = [];
+    return 0;
   }
 
   /**
    * Takes a snapshot or a page of one. The list is replaced when the last page is there.
    *
    * @param {PresenceSnapshot} snapshot
-   * @returns {number | null} Where the page begins that is to be asked for; `null` if there is
-   *   none. 0 means that another snapshot is needed.
+   * @returns {number | null} The place at which the page begins that is to be asked for; `null` if
+   *   there is none. 0 means that another snapshot is needed.
    */
   snapshot({ members, version, after = 0, next }) {
     if (after > 0) {
       // Somebody else's, who has read less or more of this channel.
       if (after !== this.#next) return null;
-      if (version !== this.#version) return this.#restart();
+      if (version !== this.#version) return this.forget();
     } else {
       // What is known already is not read a second time.
       if (version === this.#version && (this.#next === null || next !== undefined)) return null;
@@ -64,7 +68,7 @@ export class PresenceState {
     for (const member of asArray(members)) this.#put(member);
     const held = this.#held.filter((diff) => diff.version > version);
     this.#held = [];
-    if (!held.every((diff) => this.#apply(diff))) return this.#restart();
+    if (!held.every((diff) => this.#apply(diff))) return this.forget();
     this.#publish();
     return this.#next;
   }
@@ -83,15 +87,10 @@ export class PresenceState {
     const whole = this.#apply(diff);
     if (whole) this.#publish();
     else {
-      this.#restart();
+      this.forget();
       this.#held.push(diff);
     }
     return whole;
-  }
-
-  #restart() {
-    this.forget();
-    return 0;
   }
 
   /**

@@ -100,7 +100,7 @@ export class Presence extends Emitter {
   }
 
   /**
-   * @param {number} [after] Where the page begins that is wanted.
+   * @param {number} [after] The place at which the wanted page begins.
    */
   #ask(after = 0) {
     this.#request({ type: 'presence', after });

@@ -183,7 +183,7 @@
  * @property {string} channel
  * @property {PresenceMember[]} members
  * @property {number} version
- * @property {number} [after] Where the page begins, if it is one; 0 is the first.
+ * @property {number} [after] The place at which the page begins, if it is one; 0 is the first.
  * @property {number} [next] The `after` of the next page, if there are more members.
  */
 

@@ -17,14 +17,18 @@ export declare class PresenceState {
      * @returns {readonly PresenceMember[]}
      */
     get list(): readonly PresenceMember[];
-    /** Marks the list as old: the next snapshot replaces it. */
-    forget(): void;
+    /**
+     * Marks the list as old: the next snapshot replaces it.
+     *
+     * @returns {number} The place at which the page begins that is to be asked for.
+     */
+    forget(): number;
     /**
      * Takes a snapshot or a page of one. The list is replaced when the last page is there.
      *
      * @param {PresenceSnapshot} snapshot
-     * @returns {number | null} Where the page begins that is to be asked for; `null` if there is
-     *   none. 0 means that another snapshot is needed.
+     * @returns {number | null} The place at which the page begins that is to be asked for; `null` if
+     *   there is none. 0 means that another snapshot is needed.
      */
     snapshot({ members, version, after, next }: PresenceSnapshot): number | null;
     /**

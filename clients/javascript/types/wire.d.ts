@@ -231,7 +231,7 @@ export type PresenceSnapshot = {
     members: PresenceMember[];
     version: number;
     /**
-     * Where the page begins, if it is one; 0 is the first.
+     * The place at which the page begins, if it is one; 0 is the first.
      */
     after?: number;
     /**
@@ -432,7 +432,7 @@ export type LiveMessages = {
  * @property {string} channel
  * @property {PresenceMember[]} members
  * @property {number} version
- * @property {number} [after] Where the page begins, if it is one; 0 is the first.
+ * @property {number} [after] The place at which the page begins, if it is one; 0 is the first.
  * @property {number} [next] The `after` of the next page, if there are more members.
  */
 /**

@@ -312,7 +312,7 @@ async fn history(
 #[derive(Deserialize)]
 struct PresenceOf {
     channel: String,
-    /// Where the page begins that is wanted; everybody without it.
+    /// The place at which the wanted page begins; everybody without it.
     after: Option<u64>,
 }
 

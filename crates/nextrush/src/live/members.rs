@@ -86,8 +86,10 @@ impl LiveUpdates {
                 .details(error.to_string())
         })?;
         let work = deliveries(data.len(), topic.local_subscribers());
-        let allowed = self.live().work.allow(maker, work);
-        allowed.map_err(Exceeded::to_message)?;
+        self.live()
+            .work
+            .allow(maker, work)
+            .map_err(Exceeded::to_message)?;
         let updated = topic.locked(|locked| {
             let updated = self.live().presence.update(channel, socket.id(), data);
             updated.map(|updated| announce(locked, updated))

@@ -27,7 +27,7 @@ pub(super) enum Command {
     Publish,
     Presence {
         channel: String,
-        /// Where the page begins that is wanted; clients that know no pages give nothing.
+        /// The place at which the wanted page begins; `None` from clients that know no pages.
         after: Option<u64>,
     },
     /// Its data is taken from the text of the message.

@@ -171,10 +171,9 @@ impl Snapshots {
     }
 
     pub(super) fn keep(&self, key: Key, snapshot: PresenceSnapshot) {
-        let cache = self
-            .0
-            .get_or_init(|| Cache::with_weighter(PAGES, KEPT_BYTES, ByBytes));
-        cache.insert(key, snapshot);
+        self.0
+            .get_or_init(|| Cache::with_weighter(PAGES, KEPT_BYTES, ByBytes))
+            .insert(key, snapshot);
     }
 }
 
