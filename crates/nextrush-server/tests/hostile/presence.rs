@@ -2,18 +2,14 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use nextrush::{Jwt, Server};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use crate::support::{
-    Client, Http, SECRET, config, free_port, peak_bytes, serve, token, unix_seconds, within,
-};
+use crate::program::Program;
+use crate::support::{Client, Http, SECRET, config, serve, token, unix_seconds, within};
 
 const CHANNEL: &str = "presence-den";
 
@@ -75,28 +71,6 @@ const KEY: &str = "the key of these tests, long enough";
 async fn serve_with_store(directory: &Path) -> Server {
     let directory = directory.to_str().unwrap();
     serve(&["--store", directory, "--api-key", KEY]).await
-}
-
-/// The program as its own process, and its port.
-async fn program() -> (Child, u16) {
-    let port = free_port();
-    let server = Command::new(env!("CARGO_BIN_EXE_nextrush"))
-        .args(["--listen", &format!("127.0.0.1:{port}")])
-        .env_clear()
-        .env("JWT_SECRET", SECRET)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    within(async {
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    (server, port)
 }
 
 /// A server with the store of one that has been told to stop.
@@ -205,7 +179,7 @@ async fn deep_data_is_refused_or_read_again_and_costs_nobody_else_the_place() {
 
 #[tokio::test]
 async fn a_long_id_of_a_user_is_kept_once_for_all_the_channels_of_a_socket() {
-    let (mut server, port) = program().await;
+    let server = Program::start(&[]).await;
     let mut clients = Vec::new();
     let mut peaks = Vec::new();
     for user in 0..9 {
@@ -213,14 +187,14 @@ async fn a_long_id_of_a_user_is_kept_once_for_all_the_channels_of_a_socket() {
         let id = format!("{user}{}", "x".repeat(if user < 5 { 1 } else { 3500 }));
         let claims = json!({ "id": id, "email": "x", "exp": unix_seconds() + 600 });
         let token = Jwt::hs256(SECRET).sign(&claims).unwrap();
-        let mut client = Client::connect_to(port, &format!("/live?token={token}")).await;
+        let mut client = Client::connect_to(server.port, &format!("/live?token={token}")).await;
         for channel in 0..100 {
             let channel = format!("presence-{user}-{channel}");
             let message = json!({ "type": "subscribe", "channel": channel });
             assert_eq!(ask(&mut client, message).await["type"], "subscribed");
         }
         clients.push(client);
-        peaks.push(peak_bytes(&server));
+        peaks.push(server.peak_bytes());
     }
     let (short, long) = (peaks[4] - peaks[0], peaks[8] - peaks[4]);
     let more = long.saturating_sub(short) / 400;
@@ -228,7 +202,6 @@ async fn a_long_id_of_a_user_is_kept_once_for_all_the_channels_of_a_socket() {
         more < 2000,
         "{more} bytes more for each of 400 subscriptions"
     );
-    server.kill().await.unwrap();
 }
 
 /// 4 kB that took a hundred times as much as values.
@@ -240,13 +213,13 @@ fn costly() -> Value {
 
 #[tokio::test]
 async fn presence_data_takes_about_the_memory_that_it_has_bytes() {
-    let (mut server, port) = program().await;
+    let server = Program::start(&[]).await;
     let data = costly();
     let mut clients = Vec::new();
     let mut first = None;
     for user in 0..9 {
         let path = format!("/live?token={}", token(&user.to_string()));
-        let mut client = Client::connect_to(port, &path).await;
+        let mut client = Client::connect_to(server.port, &path).await;
         for channel in 0..100 {
             let channel = format!("presence-{user}-{channel}");
             let subscribe = json!({ "type": "subscribe", "channel": channel });
@@ -260,12 +233,11 @@ async fn presence_data_takes_about_the_memory_that_it_has_bytes() {
         }
         clients.push(client);
         // What any socket and channel takes is there by then, and what is under way.
-        first.get_or_insert_with(|| peak_bytes(&server));
+        first.get_or_insert_with(|| server.peak_bytes());
     }
-    let grown = peak_bytes(&server) - first.unwrap();
+    let grown = server.peak_bytes() - first.unwrap();
     let said = 8 * 100 * data.to_string().len() as u64;
     assert!(grown < 3 * said, "{grown} bytes for {said}");
-    server.kill().await.unwrap();
 }
 
 #[tokio::test]
