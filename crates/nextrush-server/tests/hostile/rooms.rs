@@ -93,9 +93,9 @@ async fn a_room_of_more_than_a_thousand_is_told_of_in_parts() {
     const MEMBERS: usize = 1_010;
     let server = serve(&[]).await;
     let path = |user: usize| format!("/chat/hall?token={}", token(&user.to_string()));
-    let mut members = Vec::new();
     for user in 1..MEMBERS {
-        members.push(Client::connect(&server, &path(user)).await);
+        let member = Client::connect(&server, &path(user)).await;
+        tokio::spawn(member.listen());
     }
     let mut last = Client::connect(&server, &path(MEMBERS)).await;
     let history = last.text().await;

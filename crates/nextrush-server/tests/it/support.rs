@@ -249,6 +249,11 @@ impl Client {
         }
     }
 
+    /// Reads whatever comes, and answers pings, until the connection ends.
+    pub(crate) async fn listen(mut self) {
+        while self.0.next().await.is_some_and(|next| next.is_ok()) {}
+    }
+
     pub(crate) async fn close(mut self) {
         self.0.close(None).await.unwrap();
         while within(self.0.next()).await.is_some_and(|next| next.is_ok()) {}

@@ -141,7 +141,7 @@ mod tests {
     async fn a_socket_that_slept_with_the_machine_outlives_its_token_by_20_seconds() {
         let (clock, network, mut client) = admitted().await;
         clock.set(NOW_MS + 3_600_000);
-        network.advance(LOOK).await;
+        network.advance(Duration::from_secs(20)).await;
         assert_expired(&mut client).await;
     }
 
