@@ -159,10 +159,10 @@ fn the_operator_reads_why_a_store_is_refused() {
     let id = "01a22262-4c5c-77d3-b782-0ab03036d308";
     for (text, expected) in [
         (
-            format!("nextrush store 4\n{id}\n"),
+            format!("nextrush store 5\n{id}\n"),
             format!(
-                "nextrush: cannot open the store: the store in {directory} has format 4, this \
-                 program knows formats up to 3: it was written by a newer program\n"
+                "nextrush: cannot open the store: the store in {directory} has format 5, this \
+                 program knows formats up to 4: it was written by a newer program\n"
             ),
         ),
         (
