@@ -307,7 +307,7 @@ fn is_journal(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "jnl")
 }
 
-/// What became of a damaged store.
+/// The end of a damaged store.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Outcome {
     Refused,
@@ -457,4 +457,44 @@ fn each_file_that_is_damaged_is_named_or_costs_nothing() {
         failed |= !is_whole;
     }
     assert!(!failed, "the output says where");
+}
+
+#[test]
+fn damage_that_is_found_while_tables_are_merged_ends_the_broker_and_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    run_fill(directory.path(), "0..2", |_| {});
+    // The tables of answers overlap, so they are merged.
+    let answers = "data/keyspaces/3/tables";
+    let tables = files(&directory.path().join(answers));
+    for table in &tables {
+        let mut bytes = fs::read(table).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(table, bytes).unwrap();
+    }
+    let options = EmbeddedOptions::default();
+    runtime().block_on(async {
+        let broker = EmbeddedBroker::builder(&directory).options(options);
+        let broker = Arc::new(broker.open().unwrap());
+        let publish_on = {
+            let broker = Arc::clone(&broker);
+            async move {
+                for number in 0.. {
+                    let answer = Bytes::from(vec![0; 256 << 10]);
+                    let key = key(&format!("new {number}"));
+                    // It fails as soon as the damage is found.
+                    let _ = broker.remember(&key, answer, WINDOW).await;
+                }
+            }
+        };
+        let part = tokio::select! {
+            () = publish_on => unreachable!("it goes on for ever"),
+            part = broker.failed() => part,
+        };
+        assert_eq!(part, "the store is damaged and");
+    });
+    let Err(OpenError::Damaged(what)) = EmbeddedBroker::open(directory.path()) else {
+        panic!("it was opened");
+    };
+    assert!(what.contains(answers), "{what}");
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use nextrush_broker::conformance::conformance;
 use nextrush_broker::{
-    Broker, Bytes, CommandKey, EmbeddedBroker, EmbeddedOptions, Epoch, History, HistoryQuery,
-    ManualClock, OpenError, Position, Publication, Publish, Published, Retention, Sink, TopicName,
+    Broker, BrokerError, Bytes, CommandKey, EmbeddedBroker, EmbeddedOptions, Epoch, History,
+    HistoryQuery, ManualClock, OpenError, Position, Publication, Publish, Published, Retention,
+    Sink, TopicName,
 };
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -638,4 +639,21 @@ fn copy_all(from: &Path, to: &Path) {
             fs::copy(&path, &copy).unwrap();
         }
     }
+}
+
+#[cfg(feature = "testing")]
+#[tokio::test]
+async fn a_writer_that_ends_is_told_and_the_store_opens_again_as_after_a_crash() {
+    let fixture = Fixture::new();
+    let broker = fixture.open();
+    assert_eq!(broker.failed().now_or_never(), None);
+    publish(&broker, "a", "1", Retention::count(9)).await;
+    broker.end_writer().await;
+    assert_eq!(broker.failed().await, "the store's writer");
+    let next = broker.publish(&topic("a"), Publish::new("2")).await;
+    assert!(matches!(next, Err(BrokerError::Unavailable(_))), "{next:?}");
+    assert_eq!(texts(&history(&broker, "a").await), ["1"]);
+    drop(broker);
+    let broker = fixture.open();
+    assert_eq!(texts(&history(&broker, "a").await), ["1"]);
 }

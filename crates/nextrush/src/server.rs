@@ -189,12 +189,18 @@ impl Listen {
         });
         let handle = self.handle.clone();
         let warning = tokio::spawn(async move { handle.warn_of_unclaimed_topics().await });
+        let handle = self.handle.clone();
+        let watching = tokio::spawn(async move {
+            let part = handle.broker().failed().await;
+            handle.engine().fail(part);
+        });
         Ok(Server {
             address,
             handle: self.handle,
             stop,
             accepting,
             warning,
+            watching,
         })
     }
 }
@@ -229,6 +235,8 @@ pub struct Server {
     accepting: JoinHandle<()>,
     /// Ends by itself, but uses the broker, which must be free when the server has closed.
     warning: JoinHandle<()>,
+    /// Waits for the broker to fail.
+    watching: JoinHandle<()>,
 }
 
 impl Server {
@@ -262,6 +270,7 @@ impl Server {
 
     async fn end(mut self, sockets: impl Future<Output = ()>) {
         self.stop.send_replace(());
+        self.watching.abort();
         let requests = async {
             if let Err(error) = (&mut self.accepting).await {
                 tracing::error!(%error, "the accept loop failed");
@@ -284,8 +293,9 @@ impl Server {
     /// [drains](Self::drain) over 5 s. From now on SIGHUP, as when a terminal is closed, does not
     /// end the process.
     ///
-    /// Does the same when a part without which it cannot serve has ended, a shard's thread or the
-    /// accept loop, so that whoever watches the process starts it again.
+    /// Does the same when a part without which it cannot serve has ended, a shard's thread, the
+    /// accept loop or [a part of the broker](crate::broker::Broker::failed), so that whoever
+    /// watches the process starts it again.
     ///
     /// Signals are caught from the call on, not only once the future is polled.
     ///

@@ -68,7 +68,8 @@ use crate::topic_name::TopicName;
 /// the disk, it is delivered then.
 ///
 /// Damaged files are never served: [`open`](Self::open) refuses the store, or reading the
-/// topic fails with [`BrokerError::Damaged`].
+/// topic fails with [`BrokerError::Damaged`]. A broker that finds damage while it writes, or
+/// whose writer has panicked, has [`failed`](Broker::failed).
 ///
 /// # Runtime
 ///
@@ -234,6 +235,14 @@ impl EmbeddedBroker {
     #[must_use]
     pub fn cached_bytes(&self) -> usize {
         self.shared.topics.bytes()
+    }
+
+    /// Ends the writer's thread by a panic; for tests.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub async fn end_writer(&self) {
+        // There is nobody left to answer.
+        let _ = self.ask(0, |reply| Task::Panic { reply }).await;
     }
 
     /// Sends a request to the writer and waits for its reply.

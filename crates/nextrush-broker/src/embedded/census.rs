@@ -83,7 +83,7 @@ pub(super) enum State {
     Migrating,
 }
 
-/// What has changed since a list was made.
+/// A change since a list was made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Differs {
     /// No file that is in it.
@@ -375,11 +375,12 @@ pub(super) fn journals(directory: &Path) -> Result<Vec<u64>, OpenError> {
 
 /// Reads the journals.
 pub(super) fn read_journals(directory: &Path, mark: Mark) -> Result<Vec<Journal>, OpenError> {
-    let ids = journals(directory)?.into_iter();
-    ids.map(|id| {
-        Journal::read(directory, id, mark).map_err(|error| named(&journal::path(id), error))
-    })
-    .collect()
+    journals(directory)?
+        .into_iter()
+        .map(|id| {
+            Journal::read(directory, id, mark).map_err(|error| named(&journal::path(id), error))
+        })
+        .collect()
 }
 
 /// The names in a directory of the store.

@@ -15,16 +15,16 @@ use super::file::write_whole;
 use super::format::Format;
 use super::journal;
 
-/// The file that records damage which fjall found, because the next opening might not find it.
+/// The file that records damage which the next opening might not find.
 const DAMAGED_FILE: &str = "DAMAGED";
 
 /// The tables that are read as a whole to be compared with their hashes. The blocks of all have
 /// checksums, which are compared whenever a block is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verify {
-    /// Those that the list of files does not know.
+    /// The tables that the list of files does not know.
     New,
-    /// All, as something is wrong.
+    /// All tables, as something is wrong.
     All,
 }
 
@@ -104,7 +104,10 @@ pub(super) fn check(
     };
     journal::check(&journals, known, may_be_flushed)?;
     match verify {
-        Verify::All => census.verify_tables(directory, None)?,
+        // Without the note the next opening would not look at all of them.
+        Verify::All => census
+            .verify_tables(directory, None)
+            .inspect_err(|error| note(directory, error))?,
         Verify::New if earlier.is_some() => census.verify_tables(directory, earlier.as_ref())?,
         // An older format has no list, and reading everything may take minutes.
         Verify::New => {}
@@ -114,8 +117,11 @@ pub(super) fn check(
     extent.sync()?;
     journal::cut_rest(directory, &journals)?;
     let last = |chain: fn(&journal::Journal) -> journal::Chain| {
-        let last = journals.iter().filter_map(|journal| chain(journal).last());
-        last.max().unwrap_or(0)
+        journals
+            .iter()
+            .filter_map(|journal| chain(journal).last())
+            .max()
+            .unwrap_or(0)
     };
     Ok(Checked {
         extent,

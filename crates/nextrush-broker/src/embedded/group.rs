@@ -117,6 +117,8 @@ impl<'a> Group<'a> {
                 Ok(answer) => self.answered.push((reply, answer)),
                 Err(error) => send(reply, Err(error)),
             },
+            #[cfg(feature = "testing")]
+            Task::Panic { .. } => panic!("ended on purpose"),
         }
     }
 

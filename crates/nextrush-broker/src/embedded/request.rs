@@ -29,6 +29,9 @@ pub(super) enum Task {
         window: Duration,
         reply: Reply<Bytes>,
     },
+    /// End the writer's thread by a panic; for tests.
+    #[cfg(feature = "testing")]
+    Panic { reply: Reply<()> },
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, BrokerError>>;
@@ -39,6 +42,8 @@ impl Task {
         match self {
             Self::Publish { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
             Self::Remember { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
+            #[cfg(feature = "testing")]
+            Self::Panic { reply } => drop(reply.send(Err(failure.clone().into()))),
         }
     }
 }

@@ -73,7 +73,7 @@ pub(super) struct Store {
     known: Mutex<Known>,
 }
 
-/// What the files beside fjall's say of the store.
+/// The contents of the files beside fjall's.
 struct Known {
     extent: Extent,
     /// `None` until it is written for the first time.
@@ -112,11 +112,11 @@ impl Store {
         }
 
         // fjall panics at some kinds of damage.
-        let opened = catch_unwind(AssertUnwindSafe(|| {
+        catch_unwind(AssertUnwindSafe(|| {
             Self::open_checked(directory, format, clock, migration, checked)
-        }));
-        let opened = opened.unwrap_or_else(|_| Err(OpenError::Damaged(panicked().to_owned())));
-        opened.map_err(|error| {
+        }))
+        .unwrap_or_else(|_| Err(OpenError::Damaged(panicked().to_owned())))
+        .map_err(|error| {
             let error = damage::locate(directory, error);
             damage::note(directory, &error);
             error

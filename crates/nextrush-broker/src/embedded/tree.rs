@@ -167,8 +167,9 @@ fn parse_current(bytes: &[u8]) -> Option<(u64, u128)> {
 fn tables(manifest: &Path) -> Option<BTreeMap<u64, u128>> {
     let reader = sfa::Reader::new(manifest).ok()?;
     let mut bytes = Vec::new();
-    let section = reader.toc().section(b"tables")?;
-    section
+    reader
+        .toc()
+        .section(b"tables")?
         .buf_reader(manifest)
         .ok()?
         .read_to_end(&mut bytes)

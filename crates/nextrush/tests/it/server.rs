@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use nextrush::App;
+#[cfg(feature = "testing")]
+use nextrush::Error;
+#[cfg(feature = "testing")]
+use nextrush::broker::EmbeddedBroker;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -93,4 +97,19 @@ async fn a_request_that_does_not_end_is_cut_when_the_server_closes() {
     assert!(end_of(&mut stream).await.is_empty());
     // Nothing holds the handler any more.
     assert_eq!(within(was_begun.recv()).await, None);
+}
+
+#[cfg(feature = "testing")]
+#[tokio::test]
+async fn a_store_whose_writer_ends_ends_the_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = EmbeddedBroker::open(directory.path()).unwrap();
+    broker.end_writer().await;
+    let server = serve(App::builder().broker(broker).build()).await;
+    assert_eq!(within(server.handle().failed()).await, "the store's writer");
+    assert_eq!(server.handle().failure(), Some("the store's writer"));
+    let ended = within(server.run_until_signal()).await;
+    assert!(matches!(ended, Err(Error::Ended("the store's writer"))));
+    // Nothing of the server has kept the broker.
+    EmbeddedBroker::open(directory.path()).unwrap();
 }
