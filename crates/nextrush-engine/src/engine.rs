@@ -207,6 +207,13 @@ impl Engine {
         self.0.shared.links[0].inbox.push(Command::Panic);
     }
 
+    /// Makes the watchdog's thread panic at its next look; for tests.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn end_watchdog(&self) {
+        self.0.shared.end_watchdog.ask();
+    }
+
     /// Closes every connection with `frame`, and refuses new ones. Resolves when all
     /// connections are gone, the work of their handlers is done, and the threads have stopped.
     /// Connections and work that are left after `deadline` are cut and dropped.

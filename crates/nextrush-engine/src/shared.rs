@@ -26,6 +26,24 @@ pub(crate) struct Shared {
     ///
     /// [`Engine::fail`]: crate::Engine::fail
     failed: watch::Sender<Option<&'static str>>,
+    #[cfg(feature = "sim")]
+    pub(crate) end_watchdog: End,
+}
+
+/// A test's wish that something ends.
+#[cfg(feature = "sim")]
+#[derive(Default)]
+pub(crate) struct End(AtomicBool);
+
+#[cfg(feature = "sim")]
+impl End {
+    pub(crate) fn ask(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn panic_once(&self) {
+        assert!(!self.0.swap(false, Ordering::AcqRel), "ended on purpose");
+    }
 }
 
 impl Shared {
@@ -43,6 +61,8 @@ impl Shared {
             shutting_down: AtomicBool::new(false),
             running: watch::Sender::new(0),
             failed: watch::Sender::new(None),
+            #[cfg(feature = "sim")]
+            end_watchdog: End::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
-use std::panic;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -15,6 +15,9 @@ use tracing_subscriber::EnvFilter;
 const WAITING_BYTES: usize = 1 << 20;
 /// The time that the last lines get at the end of the process.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The name of the thread that writes.
+const THREAD: &str = "nextrush-log";
 
 /// A writer that hands lines to a thread of their own. A full disk, a reader that is gone and a
 /// pipe that is full cost lines and nothing else.
@@ -59,6 +62,10 @@ impl Log {
         panic::set_hook(Box::new(move |panicked| {
             let thread = thread::current();
             let name = thread.name().unwrap_or("<unnamed>");
+            if name == THREAD {
+                // Its output panics: each line about it would be the cause of another one.
+                return;
+            }
             let mut text = format!("thread '{name}' {panicked}\n");
             let backtrace = Backtrace::capture();
             if backtrace.status() == BacktraceStatus::Captured {
@@ -77,7 +84,7 @@ impl Log {
             counts: Arc::clone(&counts),
         };
         thread::Builder::new()
-            .name("nextrush-log".to_owned())
+            .name(THREAD.to_owned())
             .spawn(move || write_all(output, &waiting, &counts))?;
         Ok(log)
     }
@@ -133,8 +140,10 @@ fn write_all(mut output: impl Write, entries: &Receiver<Entry>, counts: &Counts)
     }
 }
 
+/// Writes a line; `false` if that fails, or panics.
 fn write(output: &mut impl Write, line: &[u8]) -> bool {
-    output.write_all(line).and_then(|()| output.flush()).is_ok()
+    let write = || output.write_all(line).and_then(|()| output.flush());
+    catch_unwind(AssertUnwindSafe(write)).is_ok_and(|written| written.is_ok())
 }
 
 fn told(lost: usize) -> String {
@@ -204,21 +213,28 @@ mod tests {
     }
 
     #[test]
-    fn a_log_whose_thread_has_ended_loses_lines_and_nothing_else() {
-        struct Panics;
-        impl Write for Panics {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                panic!("ended on purpose")
+    fn an_output_that_panics_costs_a_line_and_the_next_ones_go_on() {
+        struct PanicsOnce(bool, Sender<String>);
+        impl Write for PanicsOnce {
+            fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+                assert!(std::mem::replace(&mut self.0, true), "ended on purpose");
+                let text = String::from_utf8_lossy(line).into_owned();
+                self.1.send(text).unwrap();
+                Ok(line.len())
             }
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())
             }
         }
-        let log = Log::to(Panics).unwrap();
-        log.add(b"ends the thread\n");
-        // It fails once the thread is gone.
-        log.flush();
+        let (taken, lines) = channel();
+        let log = Log::to(PanicsOnce(false, taken)).unwrap();
         log.add(b"lost\n");
-        assert_eq!(log.counts.lost.load(Ordering::Relaxed), 1);
+        log.add(b"written\n");
+        log.flush();
+        let lines: Vec<_> = lines.try_iter().collect();
+        assert_eq!(
+            lines,
+            ["written\n", "nextrush: 1 lines of the log were lost\n"]
+        );
     }
 }

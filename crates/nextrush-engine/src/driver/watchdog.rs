@@ -1,6 +1,7 @@
 //! The watch over the user's code: a handler that blocks its shard is named in the log.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,16 +14,26 @@ use crate::shared::Shared;
 const PERIOD: Duration = Duration::from_millis(50);
 
 /// Starts a thread that logs handlers that block a shard: after 50 to 100 ms, then each time
-/// that the blocked time has doubled. The thread ends with the shards.
+/// that the blocked time has doubled. The thread ends with the shards, and with nothing else.
 pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
-    let mut watched: Vec<_> = shared.links.iter().map(Watched::new).collect();
+    let mut watched = Watched::all(shared);
     let shared: Weak<Shared> = Arc::downgrade(shared);
     thread::Builder::new()
         .name("nextrush-watchdog".to_owned())
         .spawn(move || {
-            while shared.upgrade().is_some_and(|shared| shared.is_running()) {
-                let now = Instant::now();
-                watched.iter_mut().for_each(|watched| watched.look(now));
+            while let Some(shared) = shared.upgrade().filter(|shared| shared.is_running()) {
+                let look = || {
+                    #[cfg(feature = "sim")]
+                    shared.end_watchdog.panic_once();
+                    let now = Instant::now();
+                    watched.iter_mut().for_each(|watched| watched.look(now));
+                };
+                if catch_unwind(AssertUnwindSafe(look)).is_err() {
+                    watched = Watched::all(&shared);
+                    // The log is the application's, and may be what panics.
+                    let _ = catch_unwind(|| tracing::error!("the watchdog panicked and goes on"));
+                }
+                drop(shared);
                 thread::park_timeout(PERIOD);
             }
         })?;
@@ -42,6 +53,10 @@ struct Found {
 }
 
 impl Watched {
+    fn all(shared: &Shared) -> Vec<Self> {
+        shared.links.iter().map(Self::new).collect()
+    }
+
     fn new(link: &Arc<Link>) -> Self {
         Self {
             link: Arc::clone(link),

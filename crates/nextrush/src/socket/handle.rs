@@ -178,7 +178,7 @@ impl Handle {
     }
 
     /// The part of the process that has ended although nobody told it to, if there is one: a
-    /// shard's thread or the accept loop. The process has to be ended then, as
+    /// shard's thread, the accept loop, or a part of the broker. The process has to be ended then, as
     /// [`Server::run_until_signal`](crate::Server::run_until_signal) does.
     #[must_use]
     pub fn failure(&self) -> Option<&'static str> {
@@ -195,6 +195,13 @@ impl Handle {
     #[doc(hidden)]
     pub fn end_shard(&self) {
         self.0.engine.end_shard();
+    }
+
+    /// Makes the watchdog's thread panic at its next look; for tests.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn end_watchdog(&self) {
+        self.0.engine.end_watchdog();
     }
 
     /// Ends the accept loop by a panic; for tests.

@@ -129,6 +129,12 @@ async fn a_handler_that_blocks_is_named_in_the_log_and_the_other_threads_go_on()
     let mut slow = Client::connect(&server, "/slow/thing").await;
     let mut other = Client::connect(&server, "/echo").await;
 
+    // A watchdog that panics goes on.
+    #[cfg(feature = "testing")]
+    {
+        server.handle().end_watchdog();
+        log.line_with("the watchdog panicked").await;
+    }
     slow.send("done").await;
     let line = log.line_with("blocks its shard").await;
     assert!(line.contains("endpoint=\"/slow/:what\""), "{line}");

@@ -9,7 +9,7 @@ use nextrush::message::Timestamp;
 use nextrush::metrics::ShardMetrics;
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::Inspected;
 
@@ -63,6 +63,9 @@ pub(super) struct Sampler {
     inspected: Inspected,
     metrics: LiveUpdates,
     kept: Mutex<VecDeque<Sample>>,
+    /// A test's wish that the next sample panics.
+    #[cfg(test)]
+    end: std::sync::atomic::AtomicBool,
 }
 
 impl Sampler {
@@ -72,6 +75,8 @@ impl Sampler {
             inspected,
             metrics,
             kept: Mutex::default(),
+            #[cfg(test)]
+            end: std::sync::atomic::AtomicBool::default(),
         });
         tokio::spawn(run(Arc::downgrade(&sampler)));
         sampler
@@ -152,7 +157,18 @@ struct Total {
     published: u64,
 }
 
+/// Takes samples for as long as there is a sampler, also after one that panicked.
 async fn run(sampler: Weak<Sampler>) {
+    while let Err(error) = tokio::spawn(sample(Weak::clone(&sampler))).await {
+        if error.is_cancelled() {
+            return;
+        }
+        tracing::error!(%error, "the samples of the inspector begin anew");
+        sleep(PERIOD).await;
+    }
+}
+
+async fn sample(sampler: Weak<Sampler>) {
     let mut own = 0;
     let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
     // A stall makes one longer sample, not several empty ones.
@@ -165,10 +181,48 @@ async fn run(sampler: Weak<Sampler>) {
         let Some(sampler) = sampler.upgrade() else {
             return;
         };
+        #[cfg(test)]
+        assert!(
+            !sampler
+                .end
+                .swap(false, std::sync::atomic::Ordering::Relaxed),
+            "ended on purpose"
+        );
         let now = sampler.total(own);
         let sample = sampler.sample(&before, &now);
         before = now;
         own += sampler.publish(&sample).await;
         sampler.keep(sample);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use nextrush::{App, ChatServer};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sample_that_panics_is_left_out_and_the_next_ones_are_taken() {
+        let app = App::<()>::new();
+        let live = LiveUpdates::builder().build(&app, "live");
+        let inspected = Inspected {
+            app: app.handle().clone(),
+            chat: ChatServer::new(&app, "chat"),
+            live: live.clone(),
+        };
+        let sampler = Sampler::start(inspected, live);
+        sleep(PERIOD * 5 / 2).await;
+        assert_eq!(sampler.samples().len(), 2);
+        sampler.end.store(true, Ordering::Relaxed);
+        sleep(PERIOD).await;
+        assert_eq!(sampler.samples().len(), 2);
+        // It begins anew after a second, and the first sample takes another one.
+        sleep(PERIOD * 2).await;
+        assert_eq!(sampler.samples().len(), 3);
+        sleep(PERIOD).await;
+        assert_eq!(sampler.samples().len(), 4);
     }
 }
