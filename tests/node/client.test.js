@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
-import { ChatClient, LiveClient } from '../../clients/javascript/src/index.js';
+import { ChatClient, LiveClient, Presence } from '../../clients/javascript/src/index.js';
 import { Inbox } from '../support/patience.js';
 import { Server } from '../support/server.js';
 import { timeless } from '../support/socket.js';
@@ -153,6 +153,29 @@ test('subscriptions hear of posts', async () => {
   assert.equal(channel, 'posts');
   assert.deepEqual(data, { type: 'new-post', post: body.post });
   live.close();
+});
+
+test('presence of more than a page is the same list for everybody, also while devices come', async () => {
+  const clients = Array.from({ length: 40 }, (_, index) => {
+    const live = new LiveClient(token(`user-${index % 4}`), options());
+    const presence = new Presence(live, 'presence-pages');
+    presence.update({ index, text: 'x'.repeat(4_000) });
+    return { live, presence, changes: inbox(presence, 'change') };
+  });
+  for (const { live } of clients) live.connect();
+  const told = (/** @type {readonly any[]} */ members) => members.flatMap(({ devices }) => devices).filter(({ data }) => data);
+  const indices = (/** @type {readonly any[]} */ members) => told(members).map(({ data }) => data.index).sort((a, b) => a - b);
+  for (const { changes } of clients) await changes.find((members) => told(members).length === clients.length);
+  // One that comes later finds three pages.
+  const late = new LiveClient(token('late'), options());
+  const presence = new Presence(late, 'presence-pages');
+  const changes = inbox(presence, 'change');
+  const pages = inbox(late, 'presence');
+  late.connect();
+  const members = await changes.find((list) => told(list).length === clients.length);
+  assert.deepEqual(indices(members), clients.map((_, index) => index));
+  assert.ok((await pages.next()).next > 0);
+  for (const { live } of [...clients, { live: late }]) live.close();
 });
 
 test('after a restart of the server both clients are back where they were', async () => {
