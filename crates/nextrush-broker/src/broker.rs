@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::answer::{CommandKey, Reused};
+use crate::deletion::Deletion;
 use crate::history::{History, HistoryQuery};
 use crate::position::Epoch;
 use crate::publication::{Publication, Publish, Published};
@@ -163,6 +164,29 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// [`BrokerError`] if the lookup failed.
     fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>>;
+
+    /// Deletes remembered publications of a topic. Resolves with their number when their messages
+    /// are given to nobody any more and the sinks of this node have been
+    /// [told](Sink::deleted). In histories a publication without a message stands in the
+    /// place of each, so no offset is missing; position and epoch stay.
+    ///
+    /// Each broker says for how long the bytes stay on its disk. Brokers that cannot delete keep
+    /// the default, which fails.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] if it is uncertain whether everything was deleted; a repeat deletes the
+    /// rest.
+    fn delete(
+        &self,
+        topic: &TopicName,
+        which: Deletion,
+    ) -> BoxFuture<'_, Result<usize, BrokerError>> {
+        let what = format!("this broker cannot delete {which:?} of {topic}");
+        Box::pin(std::future::ready(Err(BrokerError::Unavailable(
+            what.into(),
+        ))))
+    }
 }
 
 impl From<Reused> for BrokerError {
@@ -180,6 +204,12 @@ pub trait Sink: Send + Sync + 'static {
     /// wait for the broker, whose locks may be held. A sink that has to publish or read in
     /// response starts a task.
     fn deliver(&self, topic: &TopicName, epoch: Epoch, publication: &Arc<Publication>);
+
+    /// Takes the offsets of publications that were [deleted](Broker::delete), in rising order.
+    /// Called under the same terms as [`deliver`](Self::deliver). By default nothing happens.
+    fn deleted(&self, topic: &TopicName, epoch: Epoch, offsets: &[u64]) {
+        let _ = (topic, epoch, offsets);
+    }
 }
 
 /// The error of a broker.

@@ -42,7 +42,9 @@
 mod broker;
 
 mod answer;
+mod deletion;
 mod history;
+mod owner;
 mod position;
 mod publication;
 mod retention;
@@ -62,10 +64,12 @@ pub mod conformance;
 pub use answer::{CommandKey, CommandKeyError, Fingerprint, Once};
 pub use broker::{Broker, BrokerError, Sink};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use deletion::Deletion;
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedBroker, EmbeddedBuilder, EmbeddedOptions, Migration, OpenError};
 pub use history::{History, HistoryQuery};
 pub use memory::{MemoryBroker, MemoryBuilder, MemoryLimits};
+pub use owner::Owner;
 pub use position::{Epoch, EpochError, Position, PositionError};
 pub use publication::{Publication, Publish, Published};
 pub use retention::Retention;

@@ -12,6 +12,7 @@ use crate::answer::{CommandKey, Once};
 use crate::answers::Answers;
 use crate::broker::{Broker, BrokerError, Sink};
 use crate::clock::{Clock, SystemClock};
+use crate::deletion::Deletion;
 use crate::history::{History, HistoryQuery};
 use crate::position::Position;
 use crate::publication::{Publish, Published};
@@ -36,6 +37,7 @@ use crate::topic_name::TopicName;
 /// hundred bytes.
 ///
 /// A topic that was forgotten begins a new [`Epoch`](crate::Epoch) when it is used again.
+/// Deleted messages are freed at once.
 ///
 /// # Time
 ///
@@ -209,7 +211,7 @@ impl MemoryBroker {
                 self.answers
                     .make_room(Some(topic), &once.key, bytes, now_ms)?;
             }
-            let publication = stream.append(publish.data, publish.retention, now);
+            let publication = stream.append(publish.data, publish.owner, publish.retention, now);
             let position = stream.position();
             if let Some(once) = publish.once {
                 let answer = once.kept(position);
@@ -325,6 +327,28 @@ impl Broker for MemoryBroker {
     fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
         let key = key.clone();
         Box::pin(async move { Ok(self.answers.recall(None, &key, self.topics.now_ms())) })
+    }
+
+    fn delete(
+        &self,
+        topic: &TopicName,
+        which: Deletion,
+    ) -> BoxFuture<'_, Result<usize, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            let mut deleted = 0;
+            self.topics.enter_existing(&topic, |stream, now| {
+                let offsets = stream.delete(&which, now);
+                deleted = offsets.len();
+                if stream.has_interest() && !offsets.is_empty() {
+                    let sinks = Arc::clone(&self.sinks.read());
+                    for sink in sinks.iter() {
+                        sink.deleted(&topic, stream.epoch(), &offsets);
+                    }
+                }
+            });
+            Ok(deleted)
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::answer::{CommandKey, Fingerprint, Once};
+use crate::owner::Owner;
 use crate::position::Position;
 use crate::retention::Retention;
 
@@ -19,8 +20,13 @@ pub struct Publication {
     /// The time of publishing, in milliseconds since 1970. Never falls within a topic, even
     /// if the clock is set back.
     pub time_ms: u64,
-    /// The message.
+    /// The message; empty if it was deleted.
     pub data: Bytes,
+    /// The owner, where the publisher gave one; `None` after a deletion.
+    pub owner: Option<Owner>,
+    /// `true` if the message was [deleted](crate::Broker::delete): only its place is left, so that
+    /// the offsets have no gap.
+    pub is_deleted: bool,
 }
 
 impl Publication {
@@ -31,6 +37,23 @@ impl Publication {
             offset,
             time_ms,
             data: data.into(),
+            owner: None,
+            is_deleted: false,
+        }
+    }
+
+    /// Sets the owner. For implementers of brokers.
+    #[must_use]
+    pub fn by(self, owner: Option<Owner>) -> Self {
+        Self { owner, ..self }
+    }
+
+    /// The same place without the message and its owner. For implementers of brokers.
+    #[must_use]
+    pub fn deleted(&self) -> Self {
+        Self {
+            is_deleted: true,
+            ..Self::new(self.offset, self.time_ms, Bytes::new())
         }
     }
 }
@@ -59,6 +82,8 @@ pub struct Publish {
     pub retention: Retention,
     /// The key by which repeats are recognised; without one, each is published.
     pub once: Option<Once>,
+    /// The owner, usually the user who publishes.
+    pub owner: Option<Owner>,
 }
 
 impl Publish {
@@ -75,6 +100,13 @@ impl Publish {
     #[must_use]
     pub fn retain(self, retention: Retention) -> Self {
         Self { retention, ..self }
+    }
+
+    /// Sets the owner.
+    #[must_use]
+    pub fn by(self, owner: Owner) -> Self {
+        let owner = Some(owner);
+        Self { owner, ..self }
     }
 
     /// Publishes only if the topic had no publication with this key within the window.

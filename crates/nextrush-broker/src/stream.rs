@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::{Now, whole_ms};
+use crate::deletion::Deletion;
 use crate::history::{History, HistoryQuery};
+use crate::owner::Owner;
 use crate::position::{Epoch, Position};
 use crate::publication::Publication;
 use crate::retention::Retention;
@@ -95,17 +97,16 @@ impl Stream {
     pub(crate) fn append(
         &mut self,
         data: Bytes,
+        owner: Option<Owner>,
         retention: Retention,
         now: Now,
     ) -> Arc<Publication> {
-        let publication = Arc::new(Publication {
-            offset: self.top + 1,
-            time_ms: match self.top {
-                0 => now.day_ms,
-                _ => now.stamp(self.stamped_ms),
-            },
-            data,
-        });
+        let time_ms = match self.top {
+            0 => now.day_ms,
+            _ => now.stamp(self.stamped_ms),
+        };
+        let publication = Publication::new(self.top + 1, time_ms, data);
+        let publication = Arc::new(publication.by(owner));
         self.push(Arc::clone(&publication), retention, now.steady_ms);
         publication
     }
@@ -152,6 +153,20 @@ impl Stream {
                 .map(|kept| Arc::clone(&kept.publication))
                 .collect(),
         }
+    }
+
+    /// Deletes remembered publications. Returns their offsets.
+    pub(crate) fn delete(&mut self, which: &Deletion, now: Now) -> Vec<u64> {
+        self.trim(self.used_ms.max(now.steady_ms));
+        let mut offsets = Vec::new();
+        for Kept { publication, .. } in &mut self.kept {
+            if which.covers(publication) {
+                offsets.push(publication.offset);
+                self.kept_bytes -= publication.data.len();
+                *publication = Arc::new(publication.deleted());
+            }
+        }
+        offsets
     }
 
     pub(crate) fn subscribe(&mut self, now: Now) {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use nextrush_broker::conformance::conformance;
+use nextrush_broker::conformance::{conformance, deletion};
 use nextrush_broker::{
-    BoxFuture, Broker, BrokerError, CommandKey, Epoch, Fingerprint, History, HistoryQuery,
-    MemoryBroker, Once, Position, Publication, Publish, Published, Retention, Sink, TopicName,
+    BoxFuture, Broker, BrokerError, CommandKey, Deletion, Epoch, Fingerprint, History,
+    HistoryQuery, MemoryBroker, Once, Owner, Position, Publication, Publish, Published, Retention,
+    Sink, TopicName,
 };
 use parking_lot::Mutex;
 
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 async fn the_memory_broker_keeps_every_promise() {
     for _ in 0..10 {
         conformance(async || MemoryBroker::new()).await;
+        deletion(async || MemoryBroker::new()).await;
     }
 }
 
@@ -29,6 +31,7 @@ async fn the_suite_runs_on_one_thread_too() {
 #[tokio::test]
 async fn a_plain_broker_keeps_every_promise() {
     conformance(async || Plain::new(None)).await;
+    deletion(async || Plain::new(None)).await;
 }
 
 // On one thread, so that the faults have the same effect each time.
@@ -108,9 +111,19 @@ async fn the_suite_says_which_promise_a_broker_breaks() {
         ),
         (Fault::Unavailable, "publish resolves without an error"),
     ];
-    for (fault, expected) in cases {
-        let verdict =
-            AssertUnwindSafe(conformance(async || Plain::new(Some(fault)))).catch_unwind();
+    let of_deletion = [
+        (Fault::DeletesNothing, "the number that By(\"ada\") deletes"),
+        (Fault::DeletesAgain, "the number that By(\"ada\") deletes"),
+        (Fault::DeletionKeepsMessages, "what is left of four"),
+        (Fault::DeletionLeavesGaps, "what is left of four"),
+        (Fault::DeletesSilently, "a sink is told once"),
+    ];
+    for (fault, expected) in cases.into_iter().chain(of_deletion) {
+        let suites = async || {
+            conformance(async || Plain::new(Some(fault))).await;
+            deletion(async || Plain::new(Some(fault))).await;
+        };
+        let verdict = AssertUnwindSafe(suites()).catch_unwind();
         let panic = verdict
             .await
             .expect_err(&format!("{fault:?} goes unnoticed"));
@@ -159,6 +172,11 @@ enum Fault {
     AnswersStay,
     OneMemoryForAll,
     Unavailable,
+    DeletesNothing,
+    DeletesAgain,
+    DeletionKeepsMessages,
+    DeletionLeavesGaps,
+    DeletesSilently,
 }
 
 /// A minimal broker that can break each promise.
@@ -255,7 +273,13 @@ impl Plain {
         }
     }
 
-    fn append(&self, topic: &TopicName, mut data: Bytes, retention: Retention) -> Appended {
+    fn append(
+        &self,
+        topic: &TopicName,
+        mut data: Bytes,
+        owner: Option<Owner>,
+        retention: Retention,
+    ) -> Appended {
         let mut state = self.state.lock();
         let stream = self.stream(&mut state, topic);
         if self.lies(Fault::EpochPerPublication) {
@@ -270,7 +294,7 @@ impl Plain {
             1
         };
         let offset = stream.top - u64::from(self.lies(Fault::OffsetsFromZero));
-        let publication = Arc::new(Publication::new(offset, 0, data));
+        let publication = Arc::new(Publication::new(offset, 0, data).by(owner));
         stream.kept.push(publication.clone());
         let surplus = stream.kept.len().saturating_sub(retention.count);
         if !self.lies(Fault::RetentionIgnored) {
@@ -398,6 +422,7 @@ impl Broker for Plain {
             data,
             retention,
             once,
+            owner,
             ..
         } = publish;
         Box::pin(async move {
@@ -414,7 +439,7 @@ impl Broker for Plain {
                 tokio::task::yield_now().await;
             }
             let is_repeat = earlier.is_some();
-            let appended = earlier.unwrap_or_else(|| self.append(&topic, data, retention));
+            let appended = earlier.unwrap_or_else(|| self.append(&topic, data, owner, retention));
             if self.lies(Fault::DeliversUnlocked) {
                 // On a single thread this lets the others overtake every second publication.
                 if appended.publication.offset % 2 == 1 {
@@ -524,6 +549,42 @@ impl Broker for Plain {
         Box::pin(async move {
             let answer = self.state.lock().answers.get(&key).cloned();
             Ok(answer.filter(|_| !self.lies(Fault::AnswersAreLost)))
+        })
+    }
+
+    fn delete(
+        &self,
+        topic: &TopicName,
+        which: Deletion,
+    ) -> BoxFuture<'_, Result<usize, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            let mut state = self.state.lock();
+            let stream = self.stream(&mut state, &topic);
+            let epoch = stream.epoch;
+            let is_meant = |kept: &Publication| match &which {
+                Deletion::By(owner) if self.lies(Fault::DeletesAgain) => {
+                    kept.is_deleted || kept.owner.as_ref() == Some(owner)
+                }
+                _ => which.covers(kept) && !self.lies(Fault::DeletesNothing),
+            };
+            let meant = stream.kept.iter().filter(|kept| is_meant(kept));
+            let offsets: Vec<u64> = meant.map(|kept| kept.offset).collect();
+            if self.lies(Fault::DeletionLeavesGaps) {
+                stream.kept.retain(|kept| !is_meant(kept));
+            }
+            for kept in &mut stream.kept {
+                if is_meant(kept) && !self.lies(Fault::DeletionKeepsMessages) {
+                    *kept = Arc::new(kept.deleted());
+                }
+            }
+            let interested = state.interests.get(&topic).is_some_and(|count| *count > 0);
+            if interested && !offsets.is_empty() && !self.lies(Fault::DeletesSilently) {
+                for sink in &state.sinks {
+                    sink.deleted(&topic, epoch, &offsets);
+                }
+            }
+            Ok(offsets.len())
         })
     }
 }

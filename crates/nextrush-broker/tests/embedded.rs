@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use nextrush_broker::conformance::conformance;
+use nextrush_broker::conformance::{conformance, deletion};
 use nextrush_broker::{
-    Broker, BrokerError, Bytes, CommandKey, EmbeddedBroker, EmbeddedOptions, Epoch, History,
-    HistoryQuery, ManualClock, OpenError, Position, Publication, Publish, Published, Retention,
-    Sink, TopicName,
+    Broker, BrokerError, Bytes, CommandKey, Deletion, EmbeddedBroker, EmbeddedOptions, Epoch,
+    History, HistoryQuery, ManualClock, OpenError, Owner, Position, Publication, Publish,
+    Published, Retention, Sink, TopicName,
 };
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -117,6 +117,7 @@ async fn the_embedded_broker_keeps_every_promise() {
         broker
     };
     conformance(make).await;
+    deletion(make).await;
 }
 
 #[tokio::test]
@@ -312,6 +313,68 @@ async fn no_topic_remembers_more_than_the_store_allows() {
     assert_eq!(history(&broker, "a").await.publications.len(), 2);
 }
 
+/// Returns `true` if a text is in any file below a directory.
+fn is_in_files(directory: &Path, text: &str) -> bool {
+    files(directory).iter().any(|path| {
+        let bytes = fs::read(path).unwrap();
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    })
+}
+
+#[tokio::test]
+async fn what_was_deleted_leaves_its_offset_and_no_bytes() {
+    let fixture = Fixture::new();
+    let directory = fixture.directory.path();
+    let broker = fixture.open();
+    for (text, owner) in [
+        ("first secret", "ada"),
+        ("kept text", "bob"),
+        ("last secret", "ada"),
+    ] {
+        let publish = Publish::new(text).retain(Retention::count(10));
+        let publish = publish.by(Owner::new(owner));
+        broker.publish(&topic("a"), publish).await.unwrap();
+    }
+    assert!(is_in_files(directory, "first secret"));
+    let before = history(&broker, "a").await;
+    let by_ada = Deletion::By(Owner::new("ada"));
+    assert_eq!(broker.delete(&topic("a"), by_ada.clone()).await.unwrap(), 2);
+    let deleted = history(&broker, "a").await;
+    assert_eq!(texts(&deleted), ["", "kept text", ""]);
+    assert_eq!(deleted.position, before.position);
+    drop(broker);
+    for secret in ["first secret", "last secret"] {
+        assert!(!is_in_files(directory, secret), "{secret}");
+    }
+    assert!(is_in_files(directory, "kept text"));
+    let broker = fixture.open();
+    assert_eq!(history(&broker, "a").await, deleted);
+    assert_eq!(broker.delete(&topic("a"), by_ada).await.unwrap(), 0);
+    let next = publish(&broker, "a", "next", Retention::count(10)).await;
+    assert_eq!(next, Position::new(before.position.epoch, 4));
+}
+
+#[tokio::test]
+async fn what_was_published_just_before_is_deleted_too() {
+    let fixture = Fixture::new();
+    let broker = fixture.open();
+    let topic = topic("a");
+    let said = (0..50).map(|number| {
+        let publish = Publish::new(format!("{number}")).retain(Retention::count(100));
+        broker.publish(&topic, publish)
+    });
+    let said = futures_util::future::join_all(said);
+    // The deletion is asked for after the publications, and waits for no reply of theirs.
+    let (said, deleted) = tokio::join!(said, broker.delete(&topic, Deletion::All));
+    assert!(said.iter().all(Result::is_ok));
+    let left = history(&broker, "a").await;
+    let kept = left.publications.iter().filter(|kept| !kept.is_deleted);
+    assert_eq!(deleted.unwrap() + kept.count(), 50);
+    assert_eq!(left.publications.len(), 50);
+}
+
 #[tokio::test]
 async fn a_store_is_opened_once_at_a_time() {
     let fixture = Fixture::new();
@@ -325,7 +388,7 @@ async fn a_store_is_opened_once_at_a_time() {
 async fn a_directory_of_something_else_is_refused() {
     let fixture = Fixture::new();
     let format = fixture.directory.path().join("FORMAT");
-    for text in ["", "nextrush store 1\n", "nextrush store 3\nno mark\n"] {
+    for text in ["", "nextrush store 1\n", "nextrush store 4\nno mark\n"] {
         fs::write(&format, text).unwrap();
         let refused = fixture.try_open();
         assert!(matches!(refused, Err(OpenError::Format(_))), "{text:?}");

@@ -1,7 +1,7 @@
 //! Stores of other formats: refused, or migrated to new names.
 //!
 //! `fixtures/format-2` was written by the last program of that format, at `START_MS` by its
-//! clock: half of it is in tables, the rest in the log.
+//! clock: half of it is in tables, the rest in the log. So was `fixtures/format-3`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nextrush_broker::{
-    Broker, CommandKey, EmbeddedBroker, EmbeddedBuilder, HistoryQuery, ManualClock, Migration,
-    OpenError, Publish, Retention, TopicName,
+    Broker, CommandKey, Deletion, EmbeddedBroker, EmbeddedBuilder, HistoryQuery, ManualClock,
+    Migration, OpenError, Position, Publish, Retention, TopicName,
 };
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -293,7 +293,7 @@ async fn tables_that_a_migration_leaves_behind_are_removed() {
         let names = db.list_keyspace_names();
         names.iter().map(ToString::to_string).collect()
     };
-    let expected = ["answers-3", "log", "runs", "state", "topics-3"];
+    let expected = ["answers-3", "filler", "log", "runs", "state", "topics-3"];
     let expected: BTreeSet<String> = expected.map(str::to_owned).into();
     assert_eq!(BTreeSet::from_iter(keyspaces()), expected);
     {
@@ -330,6 +330,26 @@ fn an_older_store_is_refused_where_there_is_no_migration() {
     );
     assert_eq!(error.to_string(), shown);
     assert_eq!(contents(directory.path()), before);
+}
+
+#[tokio::test]
+async fn a_store_without_owners_opens_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-3");
+    copy(&fixture, directory.path());
+    let broker = builder(directory.path()).open().unwrap();
+    assert_eq!(format(directory.path()), "nextrush store 4");
+    let lobby = topic("chat/chat/lobby");
+    let all = HistoryQuery::Latest(usize::MAX);
+    let history = broker.history(&lobby, all).await.unwrap();
+    let epoch = "018bcfe5-6800-7cf3-989c-128b26948171".parse().unwrap();
+    assert_eq!(history.position, Position::new(epoch, 3));
+    let texts = history.publications.iter().map(|kept| kept.data.clone());
+    assert!(texts.eq(["one", "two", "three"]));
+    assert!(history.publications.iter().all(|kept| kept.owner.is_none()));
+    let answer = broker.recall(&key("k")).await.unwrap();
+    assert_eq!(answer.as_deref(), Some("done".as_bytes()));
+    assert_eq!(broker.delete(&lobby, Deletion::All).await.unwrap(), 3);
 }
 
 #[test]

@@ -12,6 +12,7 @@
 
 mod answers;
 mod concurrency;
+mod deleting;
 mod delivery;
 mod positions;
 mod recorder;
@@ -58,6 +59,17 @@ pub async fn conformance<B: Broker>(make: impl AsyncFn() -> B) {
     answers::a_key_counts_within_its_topic_and_window(&make().await).await;
     answers::the_first_answer_to_a_command_stays(&make().await).await;
     concurrency::concurrent_repeats_publish_once(Arc::new(make().await)).await;
+}
+
+/// Checks the promises of [`Broker::delete`], for brokers that can delete, as
+/// [`conformance`] checks the others.
+///
+/// # Panics
+///
+/// As [`conformance`].
+pub async fn deletion<B: Broker>(make: impl AsyncFn() -> B) {
+    deleting::a_deletion_leaves_the_place(&make().await).await;
+    deleting::sinks_are_told_of_deletions(&make().await).await;
 }
 
 /// A time that exceeds every run of the suite.

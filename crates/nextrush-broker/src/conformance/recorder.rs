@@ -11,7 +11,10 @@ use crate::topic_name::TopicName;
 
 /// A sink that keeps all its publications.
 #[derive(Default)]
-pub(super) struct Recorder(Mutex<Vec<(TopicName, Epoch, Arc<Publication>)>>);
+pub(super) struct Recorder(
+    Mutex<Vec<(TopicName, Epoch, Arc<Publication>)>>,
+    Mutex<Vec<(TopicName, Epoch, Vec<u64>)>>,
+);
 
 impl Recorder {
     pub(super) fn attach(broker: &impl Broker) -> Arc<Self> {
@@ -35,6 +38,15 @@ impl Recorder {
             .collect()
     }
 
+    /// The deletions that it was told of.
+    pub(super) fn deletions(&self, wanted: &TopicName) -> Vec<(Epoch, Vec<u64>)> {
+        let all = self.1.lock();
+        all.iter()
+            .filter(|(topic, ..)| topic == wanted)
+            .map(|(_, epoch, offsets)| (*epoch, offsets.clone()))
+            .collect()
+    }
+
     pub(super) fn has(&self, topic: &TopicName, position: Position, text: &str) -> bool {
         self.0.lock().iter().rev().any(|(of, epoch, publication)| {
             of == topic
@@ -50,5 +62,8 @@ impl Sink for Recorder {
         self.0
             .lock()
             .push((topic.clone(), epoch, publication.clone()));
+    }
+    fn deleted(&self, topic: &TopicName, epoch: Epoch, offsets: &[u64]) {
+        self.1.lock().push((topic.clone(), epoch, offsets.to_vec()));
     }
 }

@@ -19,7 +19,7 @@ use super::migration::Migration;
 use super::options::EmbeddedOptions;
 use super::recent::Recent;
 use super::record::AnswerKey;
-use super::request::{Request, Task};
+use super::request::{Delete, Request, Task};
 use super::shared::{Shared, unreachable_unloaded};
 use super::store::Store;
 use super::unborn::Unborn;
@@ -27,6 +27,7 @@ use super::writer::Writer;
 use crate::answer::CommandKey;
 use crate::broker::{Broker, BrokerError, Sink};
 use crate::clock::{Clock, SystemClock};
+use crate::deletion::Deletion;
 use crate::history::{History, HistoryQuery};
 use crate::publication::{Publish, Published};
 use crate::table::{Shed, Table, TableLimits};
@@ -59,6 +60,13 @@ use crate::topic_name::TopicName;
 /// [`EmbeddedOptions::cache_bytes`]; others are read from the disk when they are needed.
 /// Beside that the store needs up to about 200 MiB for its log, tables and caches, and 2
 /// bytes for each remembered answer and key.
+///
+/// # Deleting
+///
+/// A deletion is on the disk before it resolves, and nobody is given the message from then on.
+/// Its bytes leave the files later, when they are rewritten: 10 s after the last deletion, 60 s at
+/// most, and when the broker is dropped; after a crash as soon as the store is open again. That
+/// writes 66 MiB and merges all histories, 100 MB of them in about a second, on a thread of its own.
 ///
 /// # Errors of the disk
 ///
@@ -441,6 +449,28 @@ impl Broker for EmbeddedBroker {
             blocking(move || {
                 let now_ms = shared.topics.now_ms();
                 shared.with_store(|store| shared.answer_in(store, &key, now_ms))
+            })
+            .await
+        })
+    }
+
+    fn delete(
+        &self,
+        topic: &TopicName,
+        which: Deletion,
+    ) -> BoxFuture<'_, Result<usize, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            // The topic is read first, so that the writer need not wait for the disk.
+            let shared = Arc::clone(&self.shared);
+            let read = topic.clone();
+            blocking(move || shared.enter_loaded(&read, |_, _| ())).await?;
+            self.ask(0, |reply| {
+                Task::Delete(Delete {
+                    topic,
+                    which,
+                    reply,
+                })
             })
             .await
         })

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::error::Contradiction;
 use super::record::{Run, TopicRecord};
 use crate::clock::{Now, whole_ms};
+use crate::deletion::Deletion;
 use crate::history::{History, HistoryQuery};
 use crate::position::{Epoch, Position};
 use crate::publication::Publication;
@@ -265,7 +266,7 @@ impl Cached {
         }
         let mut added = Vec::new();
         for kept in &stored.tail {
-            Run::add(&mut added, kept.offset, kept.time_ms, &kept.data);
+            Run::add(&mut added, kept);
         }
         let removed = unneeded.min(limit);
         Some(Update {
@@ -293,6 +294,18 @@ impl Cached {
         stored.tail.clear();
         stored.tables_top = stored.record.top;
         stored.is_ahead = false;
+    }
+
+    /// Notes that these publications were deleted in the tables. Returns those of them that are
+    /// remembered, and the epoch. There must be nothing that only the log has.
+    pub(super) fn delete(&mut self, offsets: &[u64], now: Now) -> Option<(Epoch, Vec<u64>)> {
+        self.trim(now.steady_ms);
+        if let Some(stream) = &mut self.stream {
+            stream.delete(&Deletion::Offsets(offsets.to_vec()), now);
+        }
+        let record = self.stored.as_ref()?.record;
+        let remembered = offsets.iter().filter(|offset| **offset >= record.first);
+        Some((record.epoch, remembered.copied().collect()))
     }
 
     /// Returns `true` if only the record of the topic is on disk.

@@ -5,7 +5,7 @@
 //! | 1 | each publication an entry of its own; no program reads it any more |
 //! | 2 | groups in a log; the names of topics are in `topics`, those of answers in `answers` |
 //! | 3 | as 2, with other names, in `topics-3` and `answers-3`; what is kept of a publication that happens once may end with a fingerprint |
-//! | 4 | as 3, with numbers for batches, and the files `EXTENT` and `FILES` that say what there must be |
+//! | 4 | as 3, with numbers for batches, and the files `EXTENT` and `FILES` that say what there must be; publications in log and runs may have owners, those in runs may be deleted |
 //!
 //! Every program so far compares the first line with its own, so each refuses the stores of
 //! formats that it does not know.

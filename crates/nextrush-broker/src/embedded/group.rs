@@ -117,6 +117,8 @@ impl<'a> Group<'a> {
                 Ok(answer) => self.answered.push((reply, answer)),
                 Err(error) => send(reply, Err(error)),
             },
+            // Done after the group: it concerns what is on the disk.
+            Task::Delete(_) => {}
             #[cfg(feature = "testing")]
             Task::Panic { .. } => panic!("ended on purpose"),
         }
@@ -131,6 +133,7 @@ impl<'a> Group<'a> {
             data,
             mut retention,
             once,
+            owner,
         } = publish;
         let limit = self.shared.options.topic_bytes.min(LARGEST_TOPIC);
         retention.bytes = Some(retention.bytes.map_or(limit, |bytes| bytes.min(limit)));
@@ -149,16 +152,14 @@ impl<'a> Group<'a> {
                 if is_new {
                     self.next_topic += 1;
                 }
-                self.entries.publication(topic, &record, &data);
+                self.entries
+                    .publication(topic, &record, owner.as_ref(), &data);
                 if let Some(once) = &once {
                     let key = AnswerKey::of_publication(record.id, &once.key);
                     self.insert_answer(key, once.kept(record.position()), once.window);
                 }
-                let publication = Arc::new(Publication {
-                    offset: record.top,
-                    time_ms: record.published_ms,
-                    data,
-                });
+                let publication = Publication::new(record.top, record.published_ms, data);
+                let publication = Arc::new(publication.by(owner));
                 Ok(Added::New(record.epoch, publication, retention))
             })?
     }
@@ -273,6 +274,24 @@ impl<'a> Group<'a> {
     }
 }
 
+/// Tells the sinks of deleted publications if the topic has subscribers.
+pub(super) fn tell_deleted(
+    shared: &Shared,
+    cached: &Cached,
+    topic: &TopicName,
+    epoch: Epoch,
+    offsets: &[u64],
+) {
+    if !cached.has_interest() || offsets.is_empty() {
+        return;
+    }
+    let sinks = Arc::clone(&shared.sinks.read());
+    for sink in sinks.iter() {
+        // As below: the panic hook has reported a panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| sink.deleted(topic, epoch, offsets)));
+    }
+}
+
 /// Delivers a publication to the sinks if the topic has subscribers.
 pub(super) fn deliver(
     shared: &Shared,
@@ -299,7 +318,7 @@ fn published(position: Position, is_repeat: bool) -> Published {
     }
 }
 
-fn send<T>(reply: Reply<T>, result: Result<T, BrokerError>) {
+pub(super) fn send<T>(reply: Reply<T>, result: Result<T, BrokerError>) {
     // A requester that has stopped waiting does not need the reply.
     let _ = reply.send(result);
 }

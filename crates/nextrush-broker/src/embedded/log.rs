@@ -4,12 +4,15 @@ use bytes::{Buf, BufMut};
 
 use super::error::Contradiction;
 use super::record::{self, Answer, AnswerKey, TopicRecord};
+use crate::owner::Owner;
 use crate::topic_name::TopicName;
 
 /// The first byte of every value.
 const VERSION: u8 = 1;
 const PUBLICATION: u8 = 1;
 const ANSWER: u8 = 2;
+/// A publication with an owner.
+const OWNED: u8 = 3;
 
 /// A group that is being encoded.
 pub(super) struct Encoder(Vec<u8>);
@@ -28,10 +31,19 @@ impl Encoder {
     }
 
     /// Adds a publication, with the record that its topic has from then on.
-    pub(super) fn publication(&mut self, topic: &TopicName, record: &TopicRecord, data: &[u8]) {
-        self.0.put_u8(PUBLICATION);
+    pub(super) fn publication(
+        &mut self,
+        topic: &TopicName,
+        record: &TopicRecord,
+        owner: Option<&Owner>,
+        data: &[u8],
+    ) {
+        self.0.put_u8(owner.map_or(PUBLICATION, |_| OWNED));
         self.put(topic.as_str().as_bytes());
         record.put(&mut self.0);
+        if let Some(owner) = owner {
+            record::put_owner(&mut self.0, owner);
+        }
         // Data that is not remembered is never read.
         let is_remembered = record.first <= record.top;
         self.put(if is_remembered { data } else { &[] });
@@ -64,6 +76,7 @@ pub(super) enum Entry<'a> {
         topic: &'a str,
         /// The record of the topic with this publication.
         record: TopicRecord,
+        owner: Option<Owner>,
         data: &'a [u8],
     },
     Answer {
@@ -95,9 +108,13 @@ pub(super) fn entries(
 
 fn entry<'a>(rest: &mut &'a [u8]) -> Option<Entry<'a>> {
     match rest.try_get_u8().ok()? {
-        PUBLICATION => Some(Entry::Publication {
+        kind @ (PUBLICATION | OWNED) => Some(Entry::Publication {
             topic: str::from_utf8(get(rest)?).ok()?,
             record: TopicRecord::get(rest)?,
+            owner: match kind {
+                OWNED => Some(record::get_owner(rest)?),
+                _ => None,
+            },
             data: get(rest)?,
         }),
         ANSWER => Some(Entry::Answer {
@@ -143,12 +160,13 @@ mod tests {
         let mut group = Encoder::new();
         assert!(group.is_empty());
         let topic = TopicName::try_from("a").unwrap();
-        group.publication(&topic, &record(), b"hello");
+        group.publication(&topic, &record(), None, b"hello");
+        group.publication(&topic, &record(), Some(&Owner::new("ada")), b"owned");
         let nothing = TopicRecord {
             first: 13,
             ..record()
         };
-        group.publication(&topic, &nothing, b"not remembered");
+        group.publication(&topic, &nothing, None, b"not remembered");
         let key = AnswerKey::of_command(&CommandKey::try_from("k").unwrap());
         let answer = Answer {
             ends_ms: 5,
@@ -168,7 +186,14 @@ mod tests {
             Entry::Publication {
                 topic: "a",
                 record: record(),
+                owner: None,
                 data: b"hello",
+            },
+            Entry::Publication {
+                topic: "a",
+                record: record(),
+                owner: Some(Owner::new("ada")),
+                data: b"owned",
             },
             Entry::Publication {
                 topic: "a",
@@ -176,6 +201,7 @@ mod tests {
                     first: 13,
                     ..record()
                 },
+                owner: None,
                 data: b"",
             },
             Entry::Answer {
@@ -199,7 +225,7 @@ mod tests {
         let ends = (1..value.len()).filter(|length| whole(&value[..*length]).is_ok());
         // These lengths end with a whole entry; only the journal's checksum can tell that
         // something is missing.
-        assert_eq!(ends.count(), 3);
+        assert_eq!(ends.count(), 4);
         let mut longer = value.clone();
         longer.push(PUBLICATION);
         assert!(whole(&longer).is_err());

@@ -7,6 +7,7 @@ mod options;
 mod cached;
 mod census;
 mod damage;
+mod eraser;
 mod error;
 mod extent;
 mod file;

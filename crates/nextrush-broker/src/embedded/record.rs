@@ -9,12 +9,19 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::error::Contradiction;
 use crate::answer::CommandKey;
 use crate::clock::whole_ms;
+use crate::owner::Owner;
 use crate::position::{self, Epoch, Position};
 use crate::publication::Publication;
 use crate::retention::Retention;
 
-/// The first byte of every value.
+/// The first byte of every value but runs.
 const VERSION: u8 = 1;
+/// The first byte of a run whose publications may have owners or be deleted.
+const RUN_VERSION: u8 = 2;
+/// The kinds of publications in such a run.
+const PLAIN: u8 = 0;
+const OWNED: u8 = 1;
+const DELETED: u8 = 2;
 
 /// The record of a topic in the store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -130,29 +137,46 @@ impl Run {
     pub(super) fn new(first: u64) -> Self {
         Self {
             first,
-            value: vec![VERSION],
+            value: vec![RUN_VERSION],
             count: 0,
         }
     }
 
     /// Adds a publication to the last run, or to a new one if it does not follow or the run
     /// is full.
-    pub(super) fn add(runs: &mut Vec<Self>, offset: u64, time_ms: u64, data: &[u8]) {
+    pub(super) fn add(runs: &mut Vec<Self>, publication: &Publication) {
         match runs.last_mut() {
-            Some(run) if run.first + run.count == offset && run.value.len() < Self::BYTES => {
-                run.push(time_ms, data);
+            Some(run)
+                if run.first + run.count == publication.offset && run.value.len() < Self::BYTES =>
+            {
+                run.push(publication);
             }
             _ => {
-                let mut run = Self::new(offset);
-                run.push(time_ms, data);
+                let mut run = Self::new(publication.offset);
+                run.push(publication);
                 runs.push(run);
             }
         }
     }
 
-    fn push(&mut self, time_ms: u64, data: &[u8]) {
-        self.value.reserve(12 + data.len());
-        self.value.put_u64(time_ms);
+    pub(super) fn push(&mut self, publication: &Publication) {
+        let Publication {
+            time_ms,
+            data,
+            owner,
+            is_deleted,
+            ..
+        } = publication;
+        self.value.reserve(13 + data.len());
+        self.value.put_u64(*time_ms);
+        match owner {
+            _ if *is_deleted => self.value.put_u8(DELETED),
+            None => self.value.put_u8(PLAIN),
+            Some(owner) => {
+                self.value.put_u8(OWNED);
+                put_owner(&mut self.value, owner);
+            }
+        }
         // The length has been through the log, which has the same bound.
         self.value
             .put_u32(u32::try_from(data.len()).unwrap_or(u32::MAX));
@@ -179,21 +203,49 @@ pub(super) fn run_from_bytes(
             "the publications of a topic from {first} on cannot be read"
         ))
     };
-    let mut rest = versioned(bytes).ok_or_else(wrong)?;
+    let (version, mut rest) = bytes.split_first().ok_or_else(wrong)?;
+    if ![VERSION, RUN_VERSION].contains(version) {
+        return Err(wrong());
+    }
     let mut run = Vec::new();
     let mut offset = first;
     while !rest.is_empty() {
         let time_ms = rest.try_get_u64().map_err(|_| wrong())?;
+        let kind = match *version {
+            VERSION => PLAIN,
+            _ => rest.try_get_u8().map_err(|_| wrong())?,
+        };
+        let owner = match kind {
+            PLAIN | DELETED => None,
+            OWNED => Some(get_owner(&mut rest).ok_or_else(wrong)?),
+            _ => return Err(wrong()),
+        };
         let length = rest.try_get_u32().map_err(|_| wrong())?;
         let data = take(&mut rest, size(length.into())).ok_or_else(wrong)?;
         run.push(Arc::new(Publication {
             offset,
             time_ms,
             data: Bytes::copy_from_slice(data),
+            owner,
+            is_deleted: kind == DELETED,
         }));
         offset = offset.checked_add(1).ok_or_else(wrong)?;
     }
     Ok(run)
+}
+
+/// Writes an owner, whose name has 255 bytes at most.
+pub(super) fn put_owner(bytes: &mut Vec<u8>, owner: &Owner) {
+    let name = owner.as_str();
+    bytes.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    bytes.put_slice(name.as_bytes());
+}
+
+/// Reads an owner from the front.
+pub(super) fn get_owner(bytes: &mut &[u8]) -> Option<Owner> {
+    let length = bytes.try_get_u8().ok()?;
+    let name = take(bytes, length.into())?;
+    Some(Owner::new(str::from_utf8(name).ok()?))
 }
 
 /// The key of a remembered answer.
@@ -410,11 +462,16 @@ mod tests {
         let mut runs = Vec::new();
         let large = vec![b'x'; Run::BYTES];
         let data: [&[u8]; 4] = [b"a", b"", &large, b"c"];
+        let published = |offset, data: &[u8]| {
+            Publication::new(offset, offset + 100, Bytes::copy_from_slice(data))
+        };
         for (offset, data) in (5..).zip(data) {
-            Run::add(&mut runs, offset, offset + 100, data);
+            Run::add(&mut runs, &published(offset, data));
         }
         // After a gap.
-        Run::add(&mut runs, 20, 120, b"e");
+        let owned = published(20, b"e").by(Some(Owner::new("ada")));
+        Run::add(&mut runs, &owned);
+        Run::add(&mut runs, &published(21, b"f").deleted());
         let firsts: Vec<u64> = runs.iter().map(|run| run.first).collect();
         assert_eq!(firsts, [5, 8, 20]);
         let mut read = Vec::new();
@@ -424,23 +481,38 @@ mod tests {
             let value = run.into_value();
             read.extend(run_from_bytes(first, &value).unwrap());
         }
-        let expected = [5, 6, 7, 8, 20].map(|offset| (offset, offset + 100));
+        let expected = [5, 6, 7, 8, 20, 21].map(|offset| (offset, offset + 100));
         let offsets: Vec<_> = read
             .iter()
             .map(|kept| (kept.offset, kept.time_ms))
             .collect();
         assert_eq!(offsets, expected);
         assert_eq!(read[2].data, large);
-        assert_eq!(read[4].data, "e");
+        assert_eq!(*read[4], owned);
+        assert!(read[5].is_deleted && read[5].data.is_empty());
         let overflowing = [&[VERSION][..], &[0; 24]].concat();
         assert!(run_from_bytes(u64::MAX, &overflowing).is_err());
         for wrong in [
             &[][..],
-            &[2],
+            &[3],
+            &[2, 0],
             &[1, 0],
             &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
         ] {
             assert!(run_from_bytes(1, wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_run_without_owners_is_read() {
+        let old = [
+            &[VERSION][..],
+            &[0, 0, 0, 0, 0, 0, 0, 9],
+            &[0, 0, 0, 1],
+            b"a",
+        ]
+        .concat();
+        let read = run_from_bytes(3, &old).unwrap();
+        assert_eq!(*read[0], Publication::new(3, 9, "a"));
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::error::Failure;
 use super::record::AnswerKey;
 use crate::broker::BrokerError;
+use crate::deletion::Deletion;
 use crate::publication::{Publish, Published};
 use crate::topic_name::TopicName;
 
@@ -29,9 +30,19 @@ pub(super) enum Task {
         window: Duration,
         reply: Reply<Bytes>,
     },
+    Delete(Delete),
     /// End the writer's thread by a panic; for tests.
     #[cfg(feature = "testing")]
-    Panic { reply: Reply<()> },
+    Panic {
+        reply: Reply<()>,
+    },
+}
+
+/// A request to delete publications.
+pub(super) struct Delete {
+    pub(super) topic: TopicName,
+    pub(super) which: Deletion,
+    pub(super) reply: Reply<usize>,
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, BrokerError>>;
@@ -41,6 +52,7 @@ impl Task {
         // A requester that has stopped waiting does not need the reply.
         match self {
             Self::Publish { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
+            Self::Delete(Delete { reply, .. }) => drop(reply.send(Err(failure.clone().into()))),
             Self::Remember { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
             #[cfg(feature = "testing")]
             Self::Panic { reply } => drop(reply.send(Err(failure.clone().into()))),

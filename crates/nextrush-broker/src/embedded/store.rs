@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use super::cached::Found;
 use super::census::{self, Census, Differs, State};
 use super::damage::{self, Checked, Verify};
+use super::eraser::Files;
 use super::error::{Contradiction, Failure, OpenError};
 use super::extent::Extent;
 use super::file;
@@ -28,7 +29,10 @@ use super::migration::{self, Migration, Named};
 use super::record::{self, Answer, AnswerKey, Run, TopicRecord};
 use crate::broker::BrokerError;
 use crate::clock::Clock;
+use crate::deletion::Deletion;
+use crate::owner::Owner;
 use crate::position::Epoch;
+use crate::publication::Publication;
 use crate::topic_name::TopicName;
 
 /// The directory of fjall's files.
@@ -52,6 +56,8 @@ pub(super) const BATCH: &[u8] = b"batch";
 const UNBORN: &[u8] = b"unborn";
 /// The key in `state` of the number of the next new topic.
 const NEXT_TOPIC: &[u8] = b"next-topic";
+/// The key in `state` that is there while deleted messages are in the files.
+const TO_ERASE: &[u8] = b"to-erase";
 
 /// The open files of a store.
 ///
@@ -66,6 +72,8 @@ pub(super) struct Store {
     /// Runs of publications, by the topic's number and the first offset.
     runs: fjall::Keyspace,
     state: fjall::Keyspace,
+    /// For what fills journals.
+    filler: fjall::Keyspace,
     mark: Mark,
     directory: PathBuf,
     /// The number of the newest batch. One thread writes.
@@ -180,6 +188,9 @@ impl Store {
         let named = Named::open(&db, format.version, small_options, answer_options)?;
         let runs = db.keyspace("runs", large_options)?;
         let state = db.keyspace("state", small_options)?;
+        let filler = db.keyspace("filler", || {
+            KeyspaceCreateOptions::default().max_memtable_size(LOG_MEMTABLE_BYTES)
+        })?;
         let mark = format.mark();
         let batch = number(state.get(BATCH)?, |value| mark.batch(value))?;
         checked.compare(batch, number(state.get(GROUP)?, |value| mark.group(value))?)?;
@@ -191,6 +202,7 @@ impl Store {
             named,
             runs,
             state,
+            filler,
             mark,
             directory: directory.to_owned(),
             batch: AtomicU64::new(batch),
@@ -408,12 +420,13 @@ impl Store {
             named,
             runs,
             state,
+            filler,
             mark,
             directory,
             known,
             ..
         } = self;
-        drop((log, named, runs, state, db));
+        drop((log, named, runs, state, filler, db));
         let Known { mut extent, .. } = known.into_inner();
         let journals = census::read_journals(&directory, mark)?;
         let prints = journals
@@ -452,6 +465,7 @@ impl Store {
                     log::Entry::Publication {
                         topic,
                         record,
+                        owner,
                         data,
                     } => {
                         if !topics.contains_key(topic) {
@@ -459,7 +473,7 @@ impl Store {
                             topics.insert(topic.to_owned(), Moved::new(before));
                         }
                         if let Some(moved) = topics.get_mut(topic) {
-                            moved.add(record, data);
+                            moved.add(record, owner, data);
                         }
                     }
                     log::Entry::Answer { key, ends_ms, data } => {
@@ -486,6 +500,66 @@ impl Store {
         Ok(change.commit()?)
     }
 
+    /// Deletes publications of a topic in the tables, expired ones as well, and forces that to
+    /// the disk. Returns the offsets.
+    pub(super) fn delete(
+        &self,
+        topic: &TopicName,
+        which: &Deletion,
+    ) -> Result<Vec<u64>, BrokerError> {
+        let Some(record) = self.record(topic.as_str())? else {
+            return Ok(Vec::new());
+        };
+        let mut batch = self.db.batch();
+        let mut offsets = Vec::new();
+        let range = record::run_key(record.id, 0)..=record::run_key(record.id, record.top);
+        for pair in self.runs.range(range) {
+            let (key, value) = pair.into_inner()?;
+            let first = record::first_of(&key).unwrap_or_default();
+            let before = offsets.len();
+            let mut run = Run::new(first);
+            for publication in record::run_from_bytes(first, &value)? {
+                if which.covers(&publication) {
+                    offsets.push(publication.offset);
+                    run.push(&publication.deleted());
+                } else {
+                    run.push(&publication);
+                }
+            }
+            if offsets.len() > before {
+                batch.insert(&self.runs, key, run.into_value());
+            }
+        }
+        if !offsets.is_empty() {
+            batch.insert(&self.state, TO_ERASE, []);
+            self.force(batch)?;
+        }
+        Ok(offsets)
+    }
+
+    /// Returns `true` if deleted messages are in the files.
+    pub(super) fn is_to_erase(&self) -> Result<bool, BrokerError> {
+        Ok(self.state.contains_key(TO_ERASE)?)
+    }
+
+    /// Notes that no deleted message is in the files any more.
+    pub(super) fn note_erased(&self) -> Result<(), fjall::Error> {
+        self.state.remove(TO_ERASE)
+    }
+
+    /// The files, to be rewritten.
+    pub(super) fn files(&self) -> Files {
+        let Named { topics, answers } = &self.named;
+        let all = [&self.log, topics, answers, &self.runs, &self.state];
+        let merged = [&self.log, &self.runs, &self.filler];
+        Files::new(
+            self.db.clone(),
+            self.filler.clone(),
+            all.map(Clone::clone).into(),
+            merged.map(Clone::clone).into(),
+        )
+    }
+
     fn record(&self, topic: &str) -> Result<Option<TopicRecord>, BrokerError> {
         let found = self.named.topics.get(topic)?;
         Ok(found
@@ -498,8 +572,7 @@ impl Store {
 struct Moved {
     record: Option<TopicRecord>,
     tables_top: u64,
-    /// Offsets, times and data.
-    publications: Vec<(u64, u64, Vec<u8>)>,
+    publications: Vec<Publication>,
 }
 
 impl Moved {
@@ -512,7 +585,7 @@ impl Moved {
     }
 
     /// Adds a publication unless the tables have it.
-    fn add(&mut self, record: TopicRecord, data: &[u8]) {
+    fn add(&mut self, record: TopicRecord, owner: Option<Owner>, data: &[u8]) {
         match self.record {
             // It belongs to an earlier life of the topic, which was forgotten since.
             Some(before) if record.id < before.id => return,
@@ -531,23 +604,24 @@ impl Moved {
             first: first.max(record.first),
             ..record
         });
-        self.publications
-            .push((record.top, record.published_ms, data.to_vec()));
+        let data = bytes::Bytes::copy_from_slice(data);
+        let publication = Publication::new(record.top, record.published_ms, data);
+        self.publications.push(publication.by(owner));
     }
 
     fn into_record_and_runs(self) -> Result<Option<(TopicRecord, Vec<Run>)>, Contradiction> {
         let Some(record) = self.record.filter(|_| !self.publications.is_empty()) else {
             return Ok(None);
         };
-        let offsets = self.publications.iter().map(|(offset, ..)| *offset);
+        let offsets = self.publications.iter().map(|kept| kept.offset);
         if !offsets.eq(self.tables_top + 1..=record.top) {
             let what = "publications of a topic are missing in the log";
             return Err(Contradiction(what.to_owned()));
         }
         let mut runs = Vec::new();
-        for (offset, time_ms, data) in self.publications {
-            if offset >= record.first {
-                Run::add(&mut runs, offset, time_ms, &data);
+        for publication in &self.publications {
+            if publication.offset >= record.first {
+                Run::add(&mut runs, publication);
             }
         }
         Ok(Some((record, runs)))

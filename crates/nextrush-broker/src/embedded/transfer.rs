@@ -109,12 +109,23 @@ impl Transfer {
     ) -> Result<(), Failure> {
         let mut piece = Piece::new(shared, store, STEP_BYTES.max(2 * written));
         self.remove_surplus(&mut piece);
-        self.shorten_log(&mut piece);
+        self.shorten_log(&mut piece, LOG_BYTES);
         if self.swept.elapsed() >= SWEEP_EVERY {
             self.swept = Instant::now();
             // Unreadable topics stay, and are reported to their readers.
             let _ = self.sweep(&mut piece);
         }
+        self.commit(piece)
+    }
+
+    /// Moves all of the log.
+    pub(super) fn run_all(&mut self, shared: &Shared, store: &Store) -> Result<(), Failure> {
+        let mut piece = Piece::new(shared, store, usize::MAX);
+        self.shorten_log(&mut piece, 0);
+        self.commit(piece)
+    }
+
+    fn commit(&mut self, piece: Piece<'_>) -> Result<(), Failure> {
         match piece.commit() {
             Ok(()) => Ok(()),
             Err((failure, topics)) => {
@@ -139,7 +150,8 @@ impl Transfer {
         self.surplus.append(&mut again);
     }
 
-    fn shorten_log(&mut self, piece: &mut Piece<'_>) {
+    /// Moves the oldest of the log until no more than so many bytes are left.
+    fn shorten_log(&mut self, piece: &mut Piece<'_>, enough: usize) {
         loop {
             let of_topic = self.topics.front().map(|(group, _)| *group);
             let of_answer = self.answers.front().map(|(group, ..)| *group);
@@ -151,7 +163,7 @@ impl Transfer {
                 self.weight -= weight;
                 self.log.pop_front();
             }
-            if self.weight <= LOG_BYTES || piece.left == 0 {
+            if self.weight <= enough || piece.left == 0 {
                 return;
             }
             if of_topic == needed

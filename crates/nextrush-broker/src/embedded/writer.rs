@@ -11,13 +11,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::damage::Verify;
+use super::eraser::Eraser;
 use super::error::{Failure, OpenError};
-use super::group::{Group, deliver};
-use super::request::Request;
+use super::group::{Group, deliver, send, tell_deleted};
+use super::request::{Delete, Request, Task};
 use super::shared::Shared;
 use super::store::Store;
 use super::transfer::Transfer;
 use crate::broker::BrokerError;
+use crate::deletion::Deletion;
 use crate::history::HistoryQuery;
 use crate::topic_name::TopicName;
 
@@ -42,6 +44,7 @@ pub(super) struct Writer {
     /// The number of the next new topic.
     next_topic: u64,
     transfer: Transfer,
+    eraser: Eraser,
     /// The last failure of the disk and the time of the last attempt, until one succeeds.
     failed: Option<(Failure, Instant)>,
     /// The topics whose state on disk is unknown, each with its last durable offset.
@@ -55,12 +58,17 @@ impl Writer {
         requests: Receiver<Request>,
     ) -> Result<Self, BrokerError> {
         let (group, next_topic) = numbers(&shared)?;
+        let mut eraser = Eraser::default();
+        if shared.with_store(Store::is_to_erase)? {
+            eraser.note();
+        }
         Ok(Self {
             shared,
             requests,
             group,
             next_topic,
             transfer: Transfer::default(),
+            eraser,
             failed: None,
             doubtful: BTreeMap::new(),
             watched: Instant::now(),
@@ -73,7 +81,7 @@ impl Writer {
             let first = match self.requests.recv_timeout(self.transfer.rest()) {
                 Ok(first) => Some(first),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return self.finish(),
             };
             // The requests that came while the last group was written form the next one.
             let mut requests = Vec::from_iter(first);
@@ -110,35 +118,86 @@ impl Writer {
             return 0;
         };
         let mut group = Group::new(&shared, store, self.next_topic);
+        let mut deletions = Vec::new();
         // The room in the queue is freed all at once when the group is written.
         let mut space: Option<OwnedSemaphorePermit> = None;
         for request in requests {
-            group.add(request.task);
+            match request.task {
+                Task::Delete(delete) => deletions.push(delete),
+                task => group.add(task),
+            }
             match &mut space {
                 Some(space) => space.merge(request.space),
                 None => space = Some(request.space),
             }
         }
+        let mut weight = 0;
         if group.is_empty() {
             group.succeed(0);
-            return 0;
-        }
-        let number = self.group + 1;
-        match group.commit(number) {
-            Ok(bytes) => {
-                self.group = number;
-                self.next_topic = group.next_topic();
-                let logged = group.succeed(bytes);
-                let weight = logged.weight;
-                self.transfer.note(number, logged);
-                weight
-            }
-            Err(failure) => {
-                let doubtful = group.fail(&failure);
-                self.fail(failure, doubtful);
-                0
+        } else {
+            let number = self.group + 1;
+            match group.commit(number) {
+                Ok(bytes) => {
+                    self.group = number;
+                    self.next_topic = group.next_topic();
+                    let logged = group.succeed(bytes);
+                    weight = logged.weight;
+                    self.transfer.note(number, logged);
+                }
+                Err(failure) => {
+                    let doubtful = group.fail(&failure);
+                    self.fail(failure, doubtful);
+                }
             }
         }
+        // After the group, so that what was published before is deleted as well.
+        for Delete {
+            topic,
+            which,
+            reply,
+        } in deletions
+        {
+            send(reply, self.delete(&shared, store, &topic, &which));
+        }
+        weight
+    }
+
+    /// Deletes publications in the tables, after everything has been moved there.
+    fn delete(
+        &mut self,
+        shared: &Shared,
+        store: &Store,
+        topic: &TopicName,
+        which: &Deletion,
+    ) -> Result<usize, BrokerError> {
+        if let Some((failure, _)) = &self.failed {
+            return Err(failure.clone().into());
+        }
+        if let Err(failure) = self.transfer.run_all(shared, store) {
+            self.fail(failure.clone(), []);
+            return Err(failure.into());
+        }
+        let offsets = match store.delete(topic, which) {
+            Ok(offsets) => offsets,
+            // Nothing was written.
+            Err(error @ BrokerError::Damaged(_)) => return Err(error),
+            Err(error) => {
+                let failure = Failure::from(error);
+                // Read again once the disk works, whether or not the deletion reached it.
+                self.fail(failure.clone(), [(topic.clone(), u64::MAX)]);
+                return Err(failure.into());
+            }
+        };
+        if offsets.is_empty() {
+            return Ok(0);
+        }
+        self.eraser.note();
+        let deleted = shared.topics.enter(topic, |cached, now| {
+            let (epoch, deleted) = cached.delete(&offsets, now)?;
+            tell_deleted(shared, cached, topic, epoch, &deleted);
+            Some(deleted.len())
+        });
+        Ok(deleted.unwrap_or(offsets.len()))
     }
 
     fn transfer(&mut self, written: usize) {
@@ -156,6 +215,17 @@ impl Writer {
                 self.fail(failure, []);
             }
         }
+        self.eraser.tick(store);
+    }
+
+    /// Erases what was deleted, when the broker is being dropped.
+    fn finish(&mut self) {
+        if let Some(store) = &*self.shared.store.read()
+            && self.failed.is_none()
+        {
+            self.eraser.finish(store);
+        }
+        self.eraser.wait();
     }
 
     fn fail(&mut self, failure: Failure, doubtful: impl IntoIterator<Item = (TopicName, u64)>) {
@@ -200,6 +270,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         // While the disk is full the old store can read, and a new one could not be opened.
         probe(&shared.directory).map_err(fjall::Error::Io)?;
+        self.eraser.wait();
         {
             let mut store = shared.store.write();
             // fjall panics if one of its threads did.

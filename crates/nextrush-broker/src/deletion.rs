@@ -1,0 +1,33 @@
+//! Deletions: which publications of a topic are to go.
+
+use crate::owner::Owner;
+use crate::publication::Publication;
+
+/// The publications of a topic that are to be [deleted](crate::Broker::delete), of those that it
+/// remembers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a broker has to carry out every deletion"
+)]
+pub enum Deletion {
+    /// All.
+    All,
+    /// Those with these offsets.
+    Offsets(Vec<u64>),
+    /// Those of an owner.
+    By(Owner),
+}
+
+impl Deletion {
+    /// Returns `true` for a publication that is to go and is not deleted yet.
+    #[must_use]
+    pub fn covers(&self, publication: &Publication) -> bool {
+        let is_meant = match self {
+            Self::All => true,
+            Self::Offsets(offsets) => offsets.contains(&publication.offset),
+            Self::By(owner) => publication.owner.as_ref() == Some(owner),
+        };
+        is_meant && !publication.is_deleted
+    }
+}
