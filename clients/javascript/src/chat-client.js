@@ -54,7 +54,8 @@ import { TypingUsers } from './typing.js';
  *
  * What is shown, and how, is in `handleMessage`, `displayMessage`, `displayNotification` and
  * `displayError`: replace them in a subclass or on the object. Everything else comes as
- * events: the server's messages by their type, and `users` and `typing-users`.
+ * events: the server's messages by their type, and `users` and `typing-users`. A message that was
+ * shown may be `deleted` later: take the one with its `offset` away.
  *
  * @example
  * const chat = new ChatClient('room123', token);
@@ -315,6 +316,12 @@ export class ChatClient extends Client {
       case 'gap':
         this.#tell(this.#position.skip(/** @type {any} */ (message)));
         break;
+      case 'deleted': {
+        const { offset } = message;
+        this.#position.pass(offset);
+        this.#messages = this.#messages.filter((said) => said.offset === undefined || said.offset !== offset);
+        break;
+      }
       case 'chat-message': {
         const news = this.#position.take(message['offset']);
         if (!news) return false;
@@ -341,7 +348,8 @@ export class ChatClient extends Client {
     }
     this.emit('recovered', { missed, users: this.users });
     for (const message of messages) {
-      if (message?.type === 'chat-message' && this.accept(message)) this.deliver(message);
+      const isKnown = message?.type === 'chat-message' || message?.type === 'deleted';
+      if (isKnown && this.accept(message)) this.deliver(message);
     }
     return false;
   }

@@ -13,7 +13,7 @@ import { Subscription } from './subscription.js';
 /** @import { ClientOptions } from './session.js' */
 /** @import { SubscribeOptions } from './subscription.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
-/** @import { GapMessage, LiveMessages, Subscribed, Update } from './wire.js' */
+/** @import { GapMessage, LiveMessages, Subscribed, Update, UpdateDeleted } from './wire.js' */
 
 /**
  * @typedef {object} OwnLiveOptions
@@ -200,6 +200,9 @@ export class LiveClient extends Session {
         break;
       case 'update':
         return subscription?.take(/** @type {Update} */ (message)) ?? true;
+      case 'deleted':
+        subscription?.pass(/** @type {UpdateDeleted} */ (message));
+        break;
       case 'gap':
         subscription?.skip(/** @type {GapMessage} */ (message));
         break;

@@ -121,6 +121,16 @@ export class Position {
   }
 
   /**
+   * A publication was deleted: one that was received or, in its place, the next one.
+   *
+   * @param {unknown} offset
+   */
+  pass(offset) {
+    const since = this.#since;
+    if (since && offset === since.offset + 1) since.offset += 1;
+  }
+
+  /**
    * The server says that publications are lost.
    *
    * @param {{ from?: unknown, to?: unknown, epoch?: unknown }} message

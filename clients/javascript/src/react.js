@@ -20,7 +20,7 @@ import { shared } from './shared.js';
 /** @import { Session } from './session.js' */
 /** @import { Reason, State } from './states.js' */
 /** @import { SubscriptionState } from './subscription.js' */
-/** @import { ChatMessage, PresenceMember, Update, User } from './wire.js' */
+/** @import { ChatMessage, PresenceMember, Update, UpdateDeleted, User } from './wire.js' */
 
 /**
  * Connects a client while the component is there, and closes it afterwards.
@@ -64,8 +64,9 @@ export function useConnection(client) {
  *
  * @param {LiveClient} live
  * @param {string} channel
- * @param {{ onUpdate?: (update: Update) => void, onGap?: (gap: Gap) => void }} [listeners] Those
- *   of the latest rendering are called.
+ * @param {{ onUpdate?: (update: Update) => void, onGap?: (gap: Gap) => void,
+ *   onDeleted?: (deleted: UpdateDeleted) => void }} [listeners] Those of the latest rendering are
+ *   called. After `onDeleted` the update with its `offset` is not to be shown any more.
  * @returns {{ state: SubscriptionState }}
  */
 export function useSubscription(live, channel, listeners = {}) {
@@ -80,6 +81,7 @@ export function useSubscription(live, channel, listeners = {}) {
     setState(subscription.state);
     const stops = [
       subscription.on('update', (update) => latest.current.onUpdate?.(update)),
+      subscription.on('deleted', (deleted) => latest.current.onDeleted?.(deleted)),
       subscription.on('gap', (gap) => latest.current.onGap?.(gap)),
       subscription.on('state', setState),
       stop,
@@ -133,6 +135,7 @@ export function useChat(chat, { limit = 500 } = {}) {
     const stops = [
       chat.on('room-history', show),
       chat.on('chat-message', show),
+      chat.on('deleted', show),
       chat.on('users', setUsers),
       chat.on('typing-users', setTyping),
     ];

@@ -9,7 +9,7 @@ import { ClientError } from './errors.js';
 import { Position } from './position.js';
 
 /** @import { Gap, Since } from './position.js' */
-/** @import { GapMessage, Subscribed, Update } from './wire.js' */
+/** @import { GapMessage, Subscribed, Update, UpdateDeleted } from './wire.js' */
 
 /**
  * The states of a subscription.
@@ -30,6 +30,8 @@ export const SubscriptionState = /* @__PURE__ */ Object.freeze({
 /**
  * @typedef {object} SubscriptionEvents
  * @property {Update} update A publication to the channel; each once, in order.
+ * @property {UpdateDeleted} deleted An update was deleted at the server: one that was received, or
+ *   one in whose place this comes. Iterations leave it out.
  * @property {Gap} gap Publications were missed and will not come. What is shown should be loaded
  *   anew.
  * @property {{ missed: number }} recovered After a reconnect nothing is missing: so many updates
@@ -161,6 +163,18 @@ export class Subscription extends Emitter {
     if (news !== true) this.#tell(news);
     this.emit('update', update);
     return true;
+  }
+
+  /**
+   * An update was deleted.
+   *
+   * @internal
+   * @param {UpdateDeleted} message
+   */
+  pass(message) {
+    if (this.#state !== 'subscribed') return;
+    this.#position.pass(message.offset);
+    this.emit('deleted', message);
   }
 
   /**

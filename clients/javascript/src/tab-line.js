@@ -270,8 +270,9 @@ export class TabLine {
     const later = type === 'error' && message['retryAfterMs'] >= 0;
     if (type === 'subscribed' || (type === 'error' && this.#asked(id))) {
       if (!later && !this.#move(message)) this.#settle(message);
-    } else if (channel && (type === 'update' || type === 'gap')) {
+    } else if (channel && (type === 'update' || type === 'gap' || type === 'deleted')) {
       const offset = type === 'gap' ? message['to'] : message['offset'];
+      // A deletion is ahead only where it comes in the place of an update.
       if (channel.since && offset > channel.since.offset) channel.since.offset = offset;
       this.#pass([...channel.sockets], text);
     } else if (channel && type === 'presence-diff') {

@@ -29,6 +29,14 @@
  */
 
 /**
+ * A message of the room was deleted: one that came earlier, or the one in whose place this comes.
+ *
+ * @typedef {object} MessageDeleted
+ * @property {'deleted'} type
+ * @property {number} offset That of the message.
+ */
+
+/**
  * The first message after joining.
  *
  * @typedef {object} RoomHistory
@@ -118,6 +126,7 @@
 /**
  * @typedef {object} ChatMessages
  * @property {ChatMessage} chat-message
+ * @property {MessageDeleted} deleted
  * @property {RoomHistory} room-history
  * @property {OlderMessages} history
  * @property {MembersPage} members
@@ -138,6 +147,15 @@
  * @property {any} data
  * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
  * @property {number} [offset] Its place in the channel, +1 with each publication.
+ */
+
+/**
+ * An update was deleted: one that came earlier, or the one in whose place this comes.
+ *
+ * @typedef {object} UpdateDeleted
+ * @property {'deleted'} type
+ * @property {string} channel
+ * @property {number} offset That of the update.
  */
 
 /**
@@ -206,6 +224,7 @@
 /**
  * @typedef {object} LiveMessages
  * @property {Update} update
+ * @property {UpdateDeleted} deleted
  * @property {Subscribed} subscribed
  * @property {Unsubscribed} unsubscribed
  * @property {GapMessage} gap

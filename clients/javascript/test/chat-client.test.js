@@ -493,6 +493,29 @@ describe('a room that keeps positions', () => {
     assert.deepEqual(handled, ['chat-message 2', 'chat-message 3', 'chat-message 4', 'chat-message 5']);
   });
 
+  test('is told what was deleted, then and in the place of what was missed', () => {
+    const { w, chat, events, reconnect } = recovering();
+    chat.on('deleted', ({ offset }) => events.push(['deleted', offset]));
+    w.socket.receive(at(2));
+    w.socket.receive({ type: 'deleted', offset: 1 });
+    assert.deepEqual(chat.recentMessages.map(({ offset }) => offset), [2]);
+    reconnect();
+    events.length = 0;
+    const missed = [at(3), { type: 'deleted', offset: 4 }, at(5), { type: 'deleted', offset: 6 }];
+    w.socket.receive(history({ messages: missed, epoch: 'e', offset: 6, recovered: true }));
+    w.socket.receive(at(7));
+    w.socket.receive({ type: 'deleted', offset: 5 });
+    assert.deepEqual(events.filter(([type]) => type !== 'users' && type !== 'recovered'), [
+      ['chat-message', 3],
+      ['deleted', 4],
+      ['chat-message', 5],
+      ['deleted', 6],
+      ['chat-message', 7],
+      ['deleted', 5],
+    ]);
+    assert.deepEqual(chat.recentMessages.map(({ offset }) => offset), [2, 3, 7]);
+  });
+
   test('that cannot be recovered tells the gap, and the history that replaces what is shown', () => {
     const { w, events, reconnect } = recovering();
     reconnect();

@@ -265,6 +265,19 @@ describe('positions', () => {
     assert.deepEqual(s.posts.position, { epoch: 'e', offset: 2 });
   });
 
+  test('a deletion is told, moves the position where it stands for an update, and is no gap', () => {
+    const s = subscribed();
+    s.posts.on('deleted', ({ offset }) => s.events.push(['deleted', offset]));
+    const remove = (offset) => s.w.socket.receive({ type: 'deleted', channel: 'posts', offset });
+    s.send(6);
+    remove(7);
+    s.send(8);
+    remove(6);
+    remove(8);
+    assert.deepEqual(s.events, [['update', 6], ['deleted', 7], ['update', 8], ['deleted', 6], ['deleted', 8]]);
+    assert.deepEqual(s.posts.position, { epoch: 'e', offset: 8 });
+  });
+
   test('what the server says is lost is told, and the rest goes on behind it', () => {
     const s = subscribed();
     s.w.socket.receive({ type: 'gap', channel: 'posts', from: 6, to: 8, epoch: 'e' });

@@ -140,6 +140,24 @@ describe('useSubscription', () => {
   });
 });
 
+test('useChat shows no longer what was deleted', async () => {
+  const { w, settle } = setting();
+  const chat = new ChatClient('hall', 'ada', w.options);
+  chat.handleMessage = () => {};
+  chat.connect();
+  await settle();
+  const page = await render(() => useChat(chat).messages.map(({ text }) => text).join(' '));
+  for (const text of ['a', 'b']) void chat.say(text);
+  await settle();
+  assert.equal(page.text(), 'a b');
+  await act(async () => {
+    const deleted = { type: 'deleted', offset: 1 };
+    chat.accept(deleted);
+    chat.deliver(deleted);
+  });
+  assert.equal(page.text(), 'b');
+});
+
 test('usePresence lists who is there', async () => {
   const { w, settle, live } = setting();
   const client = live();

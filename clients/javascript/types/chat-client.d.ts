@@ -105,7 +105,8 @@ export type Recovered = {
  *
  * What is shown, and how, is in `handleMessage`, `displayMessage`, `displayNotification` and
  * `displayError`: replace them in a subclass or on the object. Everything else comes as
- * events: the server's messages by their type, and `users` and `typing-users`.
+ * events: the server's messages by their type, and `users` and `typing-users`. A message that was
+ * shown may be `deleted` later: take the one with its `offset` away.
  *
  * @example
  * const chat = new ChatClient('room123', token);

@@ -96,6 +96,12 @@ export declare class Position {
      */
     take(offset: unknown): boolean | Gap;
     /**
+     * A publication was deleted: one that was received or, in its place, the next one.
+     *
+     * @param {unknown} offset
+     */
+    pass(offset: unknown): void;
+    /**
      * The server says that publications are lost.
      *
      * @param {{ from?: unknown, to?: unknown, epoch?: unknown }} message

@@ -4,14 +4,14 @@ import type { Gap } from './position.js';
 import type { Session } from './session.js';
 import type { Reason, State } from './states.js';
 import type { SubscriptionState } from './subscription.js';
-import type { ChatMessage, PresenceMember, Update, User } from './wire.js';
+import type { ChatMessage, PresenceMember, Update, UpdateDeleted, User } from './wire.js';
 /** @import { ChatClient } from './chat-client.js' */
 /** @import { LiveClient } from './live-client.js' */
 /** @import { Gap } from './position.js' */
 /** @import { Session } from './session.js' */
 /** @import { Reason, State } from './states.js' */
 /** @import { SubscriptionState } from './subscription.js' */
-/** @import { ChatMessage, PresenceMember, Update, User } from './wire.js' */
+/** @import { ChatMessage, PresenceMember, Update, UpdateDeleted, User } from './wire.js' */
 /**
  * Connects a client while the component is there, and closes it afterwards.
  *
@@ -46,13 +46,15 @@ export declare function useConnection(client: Session<any>): {
  *
  * @param {LiveClient} live
  * @param {string} channel
- * @param {{ onUpdate?: (update: Update) => void, onGap?: (gap: Gap) => void }} [listeners] Those
- *   of the latest rendering are called.
+ * @param {{ onUpdate?: (update: Update) => void, onGap?: (gap: Gap) => void,
+ *   onDeleted?: (deleted: UpdateDeleted) => void }} [listeners] Those of the latest rendering are
+ *   called. After `onDeleted` the update with its `offset` is not to be shown any more.
  * @returns {{ state: SubscriptionState }}
  */
 export declare function useSubscription(live: LiveClient, channel: string, listeners?: {
     onUpdate?: (update: Update) => void;
     onGap?: (gap: Gap) => void;
+    onDeleted?: (deleted: UpdateDeleted) => void;
 }): {
     state: SubscriptionState;
 };

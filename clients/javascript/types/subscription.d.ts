@@ -6,9 +6,9 @@
 import { Emitter } from './emitter.js';
 import { ClientError } from './errors.js';
 import type { Gap, Since } from './position.js';
-import type { Update } from './wire.js';
+import type { Update, UpdateDeleted } from './wire.js';
 /** @import { Gap, Since } from './position.js' */
-/** @import { GapMessage, Subscribed, Update } from './wire.js' */
+/** @import { GapMessage, Subscribed, Update, UpdateDeleted } from './wire.js' */
 /**
  * The states of a subscription.
  */
@@ -28,6 +28,11 @@ export type SubscriptionEvents = {
      * A publication to the channel; each once, in order.
      */
     update: Update;
+    /**
+     * An update was deleted at the server: one that was received, or
+     * one in whose place this comes. Iterations leave it out.
+     */
+    deleted: UpdateDeleted;
     /**
      * Publications were missed and will not come. What is shown should be loaded
      * anew.

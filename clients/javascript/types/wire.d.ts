@@ -26,6 +26,13 @@ export type ChatMessage = {
      */
     offset?: number;
 };
+export type MessageDeleted = {
+    type: 'deleted';
+    /**
+     * That of the message.
+     */
+    offset: number;
+};
 export type RoomHistory = {
     type: 'room-history';
     /**
@@ -156,6 +163,7 @@ export type ErrorMessage = {
 };
 export type ChatMessages = {
     "chat-message": ChatMessage;
+    deleted: MessageDeleted;
     "room-history": RoomHistory;
     history: OlderMessages;
     members: MembersPage;
@@ -178,6 +186,14 @@ export type Update = {
      * Its place in the channel, +1 with each publication.
      */
     offset?: number;
+};
+export type UpdateDeleted = {
+    type: 'deleted';
+    channel: string;
+    /**
+     * That of the update.
+     */
+    offset: number;
 };
 export type Subscribed = {
     type: 'subscribed';
@@ -265,6 +281,7 @@ export type Unsubscribed = {
 };
 export type LiveMessages = {
     update: Update;
+    deleted: UpdateDeleted;
     subscribed: Subscribed;
     unsubscribed: Unsubscribed;
     gap: GapMessage;
@@ -291,6 +308,13 @@ export type LiveMessages = {
  * @property {User} user
  * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
  * @property {number} [offset] Its place in the room, +1 with each message.
+ */
+/**
+ * A message of the room was deleted: one that came earlier, or the one in whose place this comes.
+ *
+ * @typedef {object} MessageDeleted
+ * @property {'deleted'} type
+ * @property {number} offset That of the message.
  */
 /**
  * The first message after joining.
@@ -373,6 +397,7 @@ export type LiveMessages = {
 /**
  * @typedef {object} ChatMessages
  * @property {ChatMessage} chat-message
+ * @property {MessageDeleted} deleted
  * @property {RoomHistory} room-history
  * @property {OlderMessages} history
  * @property {MembersPage} members
@@ -392,6 +417,14 @@ export type LiveMessages = {
  * @property {any} data
  * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
  * @property {number} [offset] Its place in the channel, +1 with each publication.
+ */
+/**
+ * An update was deleted: one that came earlier, or the one in whose place this comes.
+ *
+ * @typedef {object} UpdateDeleted
+ * @property {'deleted'} type
+ * @property {string} channel
+ * @property {number} offset That of the update.
  */
 /**
  * @typedef {object} Subscribed
@@ -452,6 +485,7 @@ export type LiveMessages = {
 /**
  * @typedef {object} LiveMessages
  * @property {Update} update
+ * @property {UpdateDeleted} deleted
  * @property {Subscribed} subscribed
  * @property {Unsubscribed} unsubscribed
  * @property {GapMessage} gap

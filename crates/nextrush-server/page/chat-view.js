@@ -62,6 +62,8 @@ export class ChatView {
   /** Private messages go to a person and not to a room: every room shows them. @type {PrivateMessage[]} */
   #privates = [];
   /** The number of private messages that came while nobody was looking. */
+  /** True while the log is to be shown anew. */
+  #isStale = false;
   #unreadPrivates = 0;
   #isDrawingMembers = false;
   #isRenaming = false;
@@ -208,6 +210,7 @@ export class ChatView {
     const surroundings = { self: user, token, live, marks: this.#marks, privates: this.#privates };
     const room = new Room(name, surroundings, {
       added: (room, items) => this.#added(room, items),
+      removed: shown(() => this.#removed()),
       drafts: shown((room) => this.#showDrafts(room)),
       members: shown(() => this.#membersChanged()),
       typing: shown((_, users) => this.#showTyping(users)),
@@ -258,6 +261,17 @@ export class ChatView {
       this.#messages.showEmpty(false);
       this.#messages.add(items, this.#isSeen() ? null : room.firstUnread);
     }
+    this.look();
+  }
+
+  /** Shows the log without what was removed, once for all that is removed together. */
+  #removed() {
+    if (this.#isStale) return;
+    this.#isStale = true;
+    requestAnimationFrame(() => {
+      this.#isStale = false;
+      if (this.#room) this.#messages.grow(this.#room.timeline.items);
+    });
     this.look();
   }
 

@@ -23,6 +23,7 @@ import { displayName, sameUser, userKey } from './user.js';
  * What happens in a room.
  * @typedef {object} RoomEvents
  * @property {(room: Room, items: Item[]) => void} added to the end of the log
+ * @property {(room: Room) => void} removed something of the log
  * @property {(room: Room) => void} drafts the messages that were not sent yet have changed
  * @property {(room: Room) => void} members
  * @property {(room: Room, users: User[]) => void} typing
@@ -207,6 +208,9 @@ export class Room {
       const added = this.timeline.receive(message);
       this.#appeared(added);
       if (added.length > 0) events.added(this, added);
+    });
+    client.on('deleted', ({ offset }) => {
+      if (this.timeline.remove(offset)) events.removed(this);
     });
     client.on('private-message', ({ from, text, timestamp }) => {
       events.whispered(this, { kind: 'private', from, to: this.#self, text, at: new Date(timestamp) });

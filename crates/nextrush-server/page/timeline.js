@@ -93,6 +93,18 @@ export class Timeline {
   }
 
   /**
+   * Removes a message of the room that was deleted.
+   *
+   * @param {number} offset
+   * @returns {boolean} whether it was here
+   */
+  remove(offset) {
+    const place = this.#items.findIndex((item) => item.kind === 'message' && item.offset === offset);
+    if (place >= 0) this.#items.splice(place, 1);
+    return place >= 0;
+  }
+
+  /**
    * The messages of others after a message.
    *
    * @param {number} id of the message

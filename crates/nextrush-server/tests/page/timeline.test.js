@@ -84,3 +84,11 @@ test('messages of one author within five minutes stand together', () => {
   assert.equal(continues(later, other), false);
   assert.equal(continues(first, whispered(1)), false);
 });
+
+test('a message that was deleted disappears', () => {
+  const timeline = new Timeline();
+  timeline.merge([{ ...said(1, 0), offset: 1 }, { ...said(2, 0), offset: 2 }]);
+  assert.equal(timeline.remove(1), true);
+  assert.equal(timeline.remove(1), false);
+  assert.deepEqual(summary(timeline.items), [2]);
+});
