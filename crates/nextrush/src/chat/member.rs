@@ -132,13 +132,13 @@ impl Member {
                 if let Err(exceeded) = allowed {
                     return refuse(exceeded.to_message());
                 }
-                let whisper = || self.whisper(&target_user_id, &text, id);
+                let whisper = || self.whisper(&target_user_id, &text).to_owned();
                 let body = serde_json::json!([target_user_id, text]).to_string();
                 if self.is_other(key.as_ref(), "private", &body) {
                     return refuse(id_reused());
                 }
                 match topics.once(key, body.as_bytes(), whisper).await {
-                    Ok(answer) => socket.send(answer),
+                    Ok(outcome) => socket.send(whispered(outcome, &target_user_id, &text, id)),
                     Err(BrokerError::Reused) => refuse(id_reused()),
                     Err(error) => refuse(self.not_accepted(&error)),
                 }
@@ -235,19 +235,36 @@ impl Member {
             .locked(|room| room.announce_except(typing, socket));
     }
 
-    /// Sends a private message; the answer to the sender.
-    fn whisper(&self, to: &UserId, text: &str, id: Option<&CommandId>) -> String {
+    /// Sends a private message; the outcome.
+    fn whisper(&self, to: &UserId, text: &str) -> &'static str {
         let target = self.topic.topics().user(to);
         if target.local_len() == 0 {
-            let error = ErrorMessage::new(ErrorCode::UserOffline, "User not found or offline");
-            return Answer::new(error, id).to_json();
+            return OFFLINE;
         }
         target.send(Event::PrivateMessage {
             text,
             from: &self.profile,
             timestamp: Timestamp::now(),
         });
-        Answer::new(Event::PrivateMessageSent { to, text }, id).to_json()
+        SENT
+    }
+}
+
+/// The outcomes of private messages, which are what is remembered of them: a store keeps an
+/// answer longer than the answer counts, and has no business with the text.
+const SENT: &str = "sent";
+const OFFLINE: &str = "offline";
+
+/// The answer to a private message. A repeat has the text of the first, or is refused.
+fn whispered(outcome: String, to: &UserId, text: &str, id: Option<&CommandId>) -> String {
+    match &*outcome {
+        SENT => Answer::new(Event::PrivateMessageSent { to, text }, id).to_json(),
+        OFFLINE => {
+            let error = ErrorMessage::new(ErrorCode::UserOffline, "User not found or offline");
+            Answer::new(error, id).to_json()
+        }
+        // Earlier programs remembered the answer itself.
+        _ => outcome,
     }
 }
 
