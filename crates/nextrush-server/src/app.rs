@@ -60,14 +60,16 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
              --open-endpoints or NEXTRUSH_OPEN_ENDPOINTS=1 serves them"
         );
     }
+    let posts = Posts::load(is_kept.then_some(records)).await?;
     if let Some(key) = &config.api_key {
         app.merge(api::router(Api {
             app: app.handle().clone(),
             live: live.clone(),
+            chat: chat.clone(),
+            posts: posts.clone(),
             key: key.clone(),
         }));
     }
-    let posts = Posts::load(is_kept.then_some(records)).await?;
     app.merge(posts::router(posts, live.clone()));
     if config.development {
         app.merge(development::router(config.jwt.clone()));

@@ -15,12 +15,16 @@ use nextrush::live::PresenceSnapshot;
 use nextrush::message::Timestamp;
 use nextrush::room::RoomName;
 use nextrush::topic::PublishError;
-use nextrush::{ErrorCode, ErrorMessage, Handle, LiveUpdates, Position, Socket, UserId, ws};
+use nextrush::{
+    ChatServer, ErrorCode, ErrorMessage, Handle, LiveUpdates, Position, Socket, UserId, ws,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::channels::ChannelList;
 use super::disconnect::{Disconnected, disconnect};
+use super::posts::Posts;
+use super::purge::purge;
 use super::refusal::{Refusal, code_of_wrong_key};
 use crate::secret::Secret;
 
@@ -47,6 +51,8 @@ const OPENAPI: &str = include_str!("../../schema/openapi.json");
 pub(crate) struct Api {
     pub(crate) app: Handle,
     pub(crate) live: LiveUpdates,
+    pub(crate) chat: ChatServer,
+    pub(crate) posts: Posts,
     pub(crate) key: Secret,
 }
 
@@ -59,6 +65,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/presence", get(presence))
         .route("/api/v1/channels", get(channels))
         .route("/api/v1/disconnect", post(disconnect_user))
+        .route("/api/v1/purge", post(purge))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn_with_state(api.clone(), only_with_key))
         .route("/api/v1/live", ws(follow))
@@ -267,7 +274,21 @@ struct HistoryOf {
 struct Kept {
     epoch: String,
     offset: u64,
-    publications: Vec<Update>,
+    publications: Vec<Item>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Item {
+    Update(Update),
+    Deleted(Deleted),
+}
+
+/// The place of an update that was deleted.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "deleted")]
+struct Deleted {
+    offset: u64,
 }
 
 #[derive(Serialize)]
@@ -277,13 +298,17 @@ struct Update {
     data: Box<RawValue>,
 }
 
-impl Update {
+impl Item {
     fn of(publication: &Publication) -> Result<Self, PublishError> {
-        Ok(Self {
-            offset: publication.offset,
+        let offset = publication.offset;
+        if publication.is_deleted {
+            return Ok(Self::Deleted(Deleted { offset }));
+        }
+        Ok(Self::Update(Update {
+            offset,
             timestamp: Timestamp::from_unix_ms(publication.time_ms),
             data: serde_json::from_slice(&publication.data)?,
-        })
+        }))
     }
 }
 
@@ -304,7 +329,7 @@ async fn history(
         publications: history
             .publications
             .iter()
-            .map(|publication| Update::of(publication))
+            .map(|publication| Item::of(publication))
             .collect::<Result<_, _>>()?,
     }))
 }

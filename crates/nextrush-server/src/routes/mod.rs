@@ -15,4 +15,5 @@ mod loopback;
 mod no_store;
 pub(crate) mod page;
 pub(crate) mod posts;
+mod purge;
 mod refusal;

@@ -146,7 +146,8 @@ async fn create(
     check(Some(&title), Some(&body))?;
     whole(async move {
         let post = posts.create(title, body, author).await?;
-        live.publish(CHANNEL, &Change::NewPost { post: &post })
+        let author = &post.author.id;
+        live.publish_by(author, CHANNEL, &Change::NewPost { post: &post })
             .await
             .map_err(not_published)?;
         Ok(Saved::new(post))
@@ -168,10 +169,12 @@ async fn update(
     check(change.title.as_deref(), change.body.as_deref())?;
     whole(async move {
         let post = posts.update(id, &user, change).await?;
-        live.publish(CHANNEL, &Change::PostUpdated { post: &post })
+        let author = &post.author.id;
+        live.publish_by(author, CHANNEL, &Change::PostUpdated { post: &post })
             .await
             .map_err(not_published)?;
-        live.publish(&format!("post-{id}"), &Change::Updated { post: &post })
+        let channel = format!("post-{id}");
+        live.publish_by(author, &channel, &Change::Updated { post: &post })
             .await
             .map_err(not_published)?;
         Ok(Saved::new(post))
@@ -247,6 +250,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Kept {
     posts: BTreeMap<u64, Post>,
+    /// The highest id that was given.
+    last: u64,
     /// The number of posts of each author.
     counts: HashMap<UserId, usize>,
 }
@@ -255,6 +260,7 @@ impl Kept {
     /// Adds or changes a post, in place of the oldest if there are too many.
     fn insert(&mut self, post: Post) {
         let author = post.author.id.clone();
+        self.last = self.last.max(post.id);
         if self.posts.insert(post.id, post).is_none() {
             *self.counts.entry(author).or_default() += 1;
         }
@@ -270,6 +276,12 @@ impl Kept {
         }
     }
 
+    /// Removes the posts of an author.
+    fn remove_by(&mut self, author: &UserId) {
+        self.posts.retain(|_, post| post.author.id != *author);
+        self.counts.remove(author);
+    }
+
     fn count_of(&self, author: &UserId) -> usize {
         self.counts.get(author).copied().unwrap_or_default()
     }
@@ -283,8 +295,10 @@ impl Posts {
             for place in 1..=POSTS {
                 let read = records.read(place).await;
                 match read.map_err(|source| StartError::Post { id: place, source })? {
-                    Some(post) => kept.insert(post),
-                    None => break,
+                    Place::Post(post) => kept.insert(post),
+                    // Its id is not given again.
+                    Place::Deleted => kept.last = kept.last.max(place),
+                    Place::Unused => break,
                 }
             }
         }
@@ -308,7 +322,7 @@ impl Posts {
                 let message = format!("A user has at most {POSTS_OF_USER} posts");
                 return Err(Refusal::later(message, Exceeded::new(POSTS_RETRY)));
             }
-            kept.posts.last_key_value().map_or(0, |(id, _)| *id)
+            kept.last
         };
         // Ids count from 1.
         let now = Timestamp::now();
@@ -345,6 +359,12 @@ impl Posts {
         self.keep(post).await
     }
 
+    /// Forgets the posts of a user, whose records have been deleted.
+    pub(super) async fn forget_by(&self, author: &UserId) {
+        let _writing = self.0.writing.lock().await;
+        self.0.kept.lock().remove_by(author);
+    }
+
     /// Stores a post on disk, then shows it to readers.
     async fn keep(&self, post: Post) -> Result<Post, Refusal> {
         if let Some(records) = &self.0.records {
@@ -371,21 +391,33 @@ impl Records {
         )
     }
 
-    async fn read(&self, place: u64) -> Result<Option<Post>, PublishError> {
+    async fn read(&self, place: u64) -> Result<Place, PublishError> {
         let history = self
             .0
             .history(&place.to_string(), HistoryQuery::Latest(1))
             .await?;
-        let newest = history.publications.last();
-        let post = newest.map(|newest| serde_json::from_slice(&newest.data));
-        Ok(post.transpose()?)
+        Ok(match history.publications.last() {
+            Some(newest) if newest.is_deleted => Place::Deleted,
+            Some(newest) => Place::Post(serde_json::from_slice(&newest.data)?),
+            None if history.position.offset > 0 => Place::Deleted,
+            None => Place::Unused,
+        })
     }
 
     async fn write(&self, post: &Post) -> Result<(), PublishError> {
         let place = (post.id - 1) % POSTS + 1;
-        self.0.publish(&place.to_string(), post).await?;
+        let author = &post.author.id;
+        self.0.publish_by(author, &place.to_string(), post).await?;
         Ok(())
     }
+}
+
+/// The contents of one of the places.
+enum Place {
+    Post(Post),
+    /// Its author's posts were deleted.
+    Deleted,
+    Unused,
 }
 
 #[cfg(test)]

@@ -129,18 +129,21 @@ async fn what_does_not_fit_is_refused() {
         (
             "POST",
             "/api/v1/publish",
+            "/api/v1/purge",
             json!({ "channel": "", "data": 1 }),
             (400, "invalid-name"),
         ),
         (
             "POST",
             "/api/v1/publish",
+            "/api/v1/purge",
             json!({ "channel": "a\n", "data": 1 }),
             (400, "invalid-name"),
         ),
         (
             "POST",
             "/api/v1/publish",
+            "/api/v1/purge",
             json!({ "channel": "a" }),
             (422, "invalid-format"),
         ),
@@ -213,6 +216,7 @@ async fn the_description_names_every_route() {
         "/api/v1/history",
         "/api/v1/presence",
         "/api/v1/publish",
+        "/api/v1/purge",
     ];
     assert_eq!(names, expected);
 }

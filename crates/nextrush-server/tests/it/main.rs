@@ -11,6 +11,7 @@ mod development;
 mod inspect;
 mod migration;
 mod posts;
+mod purge;
 mod refresh;
 mod signals;
 mod store;

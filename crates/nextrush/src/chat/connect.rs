@@ -95,7 +95,7 @@ impl<'a> Connect<'a> {
         }
         let profile = (chat.0.dialect().show_user)(socket, &user);
         let member = Arc::new(Member {
-            topic,
+            topic: topic.by(&user.id),
             user,
             profile,
         });

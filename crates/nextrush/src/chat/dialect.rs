@@ -8,7 +8,7 @@ use nextrush_broker::{Position, Publication, Retention};
 use nextrush_engine::ConnectionId;
 use parking_lot::Mutex;
 
-use super::messages::{ChatMessage, Event, messages};
+use super::messages::{ChatMessage, Event, messages, present};
 use super::seldom::Seldom;
 use super::users::Users;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, UserId};
@@ -130,18 +130,30 @@ impl Dialect for Chat {
             None => Ok(()),
             Some(_) => Err(Unrecovered::History),
         };
+        let left;
+        let publications = match behind.gap {
+            None => behind.publications,
+            Some(_) => {
+                left = present(behind.publications);
+                &left
+            }
+        };
         let keeps = |subscriber| self.keepers.lock().contains(&subscriber);
         let users = match behind.subscriber {
             Some(subscriber) if keeps(subscriber) => Users::counted(room, behind.is_last),
             _ => Users::listed(room, self.listed),
         };
         let history = Event::RoomHistory {
-            messages: messages(behind.position.epoch, behind.publications),
+            messages: messages(behind.position.epoch, publications),
             users,
             position: behind.position,
             recovered: Some(recovered).into(),
         };
         vec![history.into()]
+    }
+
+    fn deleted(&self, _: &str, offset: u64) -> Option<Outgoing> {
+        Some(Event::Deleted { offset }.into())
     }
 
     fn left(&self, room: &Locked<'_>, leaver: &Leaver<'_>) {

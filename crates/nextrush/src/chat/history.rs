@@ -4,7 +4,7 @@ use nextrush_broker::{Epoch, HistoryQuery};
 use serde::{Deserialize, Serialize};
 
 use super::member::{Member, Unread};
-use super::messages::{ChatMessage, messages};
+use super::messages::{Item, messages, present};
 use crate::message::Outgoing;
 use crate::message::request::{Answer, CommandId};
 use crate::topic::{Since, newest_within};
@@ -23,7 +23,7 @@ pub(super) struct Older {
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "history")]
 struct Page<'a> {
-    messages: Vec<ChatMessage<'a>>,
+    messages: Vec<Item<'a>>,
     /// The epoch that the offsets belong to: the room may have a new one meanwhile.
     epoch: Epoch,
     /// `true` if there are older ones still.
@@ -42,7 +42,7 @@ impl Member {
         let chat = self.topic.topics().dialect();
         chat.allow_question(&self.user.id)?;
         let history = self.topic.history(HistoryQuery::Latest(chat.kept)).await?;
-        let kept = &history.publications;
+        let kept = present(&history.publications);
         let end = kept.partition_point(|publication| publication.offset < older.before);
         let limit = older.limit.unwrap_or(chat.sent);
         let page = newest_within(&kept[..end], limit, Since::MAX_BYTES);

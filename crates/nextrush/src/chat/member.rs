@@ -3,7 +3,7 @@
 use nextrush_broker::{BrokerError, CommandKey, HistoryQuery, Position};
 
 use super::dialect::Chat;
-use super::messages::{Command, Event, Hello, Post, messages};
+use super::messages::{Command, Event, Hello, Post, messages, present};
 use super::users::Users;
 use crate::message::request::{Answer, CommandId, Request};
 use crate::message::{ErrorCode, ErrorMessage, Timestamp, User, UserId};
@@ -48,17 +48,21 @@ impl Member {
         // All that is kept, as the last messages are sent where recovery fails.
         let query = HistoryQuery::Latest(since.map_or(chat.sent, |_| chat.kept));
         let wish = self.topic.wish(socket).await?;
-        let history = self
+        let mut history = self
             .topic
             .history(query)
             .await
             .map_err(SubscribeError::from)?;
+        if since.is_none() && history.publications.iter().any(|kept| kept.is_deleted) {
+            // Older messages take the place of deleted ones.
+            let all = self.topic.history(HistoryQuery::Latest(chat.kept));
+            history = all.await.map_err(SubscribeError::from)?;
+        }
+        let present = present(&history.publications);
         let missed = since.map(|since| since.missed(&history));
         let publications = match missed {
             Some(Ok(missed)) => missed,
-            Some(Err(_)) | None => {
-                newest_within(&history.publications, chat.sent, Since::MAX_BYTES)
-            }
+            Some(Err(_)) | None => newest_within(&present, chat.sent, Since::MAX_BYTES),
         };
         chat.allow_history(&self.user.id, publications)?;
         let mut entry = wish.admit(&history)?;
@@ -69,6 +73,16 @@ impl Member {
             position: history.position,
             recovered: missed.map(|missed| missed.map(drop)).into(),
         });
+        if let (Some(since), Some(Ok(_))) = (since, missed) {
+            // What it has seen may have been deleted since.
+            let seen = history.publications.iter();
+            let seen = seen.filter(|kept| kept.is_deleted && kept.offset <= since.offset);
+            seen.for_each(|kept| {
+                entry.send(Event::Deleted {
+                    offset: kept.offset,
+                });
+            });
+        }
         entry.announce(Event::UserJoined {
             user: &self.profile,
             user_count: entry.topic().local_member_count(),

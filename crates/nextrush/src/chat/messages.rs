@@ -52,7 +52,7 @@ pub(super) struct Hello {
 )]
 pub(super) enum Event<'a> {
     RoomHistory {
-        messages: Vec<ChatMessage<'a>>,
+        messages: Vec<Item<'a>>,
         #[serde(flatten)]
         users: Users,
         /// Its offset is the top: the next message has one more.
@@ -81,6 +81,10 @@ pub(super) enum Event<'a> {
     PrivateMessageSent {
         to: &'a UserId,
         text: &'a str,
+    },
+    /// A message of the room that was deleted.
+    Deleted {
+        offset: u64,
     },
     /// The answer to a command with an id that has no other.
     Ack {
@@ -147,15 +151,37 @@ impl<'a> ChatMessage<'a> {
     }
 }
 
+/// A message as it is sent, or its place.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Item<'a> {
+    Message(ChatMessage<'a>),
+    Deleted(Event<'a>),
+}
+
 /// Publications as they are sent, without those that cannot be read.
-pub(super) fn messages(epoch: Epoch, publications: &[Arc<Publication>]) -> Vec<ChatMessage<'_>> {
+pub(super) fn messages(epoch: Epoch, publications: &[Arc<Publication>]) -> Vec<Item<'_>> {
     publications
         .iter()
         .filter_map(|publication| {
             let offset = publication.offset;
+            if publication.is_deleted {
+                return Some(Item::Deleted(Event::Deleted { offset }));
+            }
             ChatMessage::new(Position { epoch, offset }, publication)
+                .map(Item::Message)
                 .inspect_err(|error| tracing::error!(%error, "a kept chat message cannot be read"))
                 .ok()
         })
+        .collect()
+}
+
+/// The publications without those that were deleted, for who does not count offsets: earlier
+/// clients take every item for a message.
+pub(super) fn present(publications: &[Arc<Publication>]) -> Vec<Arc<Publication>> {
+    publications
+        .iter()
+        .filter(|kept| !kept.is_deleted)
+        .cloned()
         .collect()
 }

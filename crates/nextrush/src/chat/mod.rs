@@ -11,6 +11,8 @@ mod messages;
 mod seldom;
 mod users;
 
+use nextrush_broker::{BrokerError, Deletion};
+
 pub use self::connect::Connect;
 use self::dialect::Chat;
 use crate::message::User;
@@ -99,6 +101,19 @@ impl ChatServer {
         match self.0.topic(room.as_str()) {
             Ok(topic) => topic.members().await,
             Err(_) => Vec::new(),
+        }
+    }
+
+    /// Deletes all messages of a room; their number. Its members are told, and the places of the
+    /// messages stay, so that nobody misses anything else.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the broker does, or cannot delete; some may be deleted then.
+    pub async fn purge(&self, room: &RoomName) -> Result<usize, BrokerError> {
+        match self.0.topic(room.as_str()) {
+            Ok(topic) => topic.delete(Deletion::All).await,
+            Err(_) => Ok(0),
         }
     }
 

@@ -174,7 +174,7 @@ impl Client {
         } else {
             let messages: Vec<_> = newest
                 .iter()
-                .map(|update| entry.topic().encoded(history.position.epoch, update))
+                .filter_map(|update| entry.topic().encoded(history.position.epoch, update))
                 .collect();
             entry.go_live_after(messages);
         }

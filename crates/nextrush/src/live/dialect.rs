@@ -127,6 +127,10 @@ impl Dialect for Live {
         }
     }
 
+    fn deleted(&self, channel: &str, offset: u64) -> Option<Outgoing> {
+        Some(Event::Deleted { channel, offset }.into())
+    }
+
     fn emptied<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(self.hand_over(channel))
     }

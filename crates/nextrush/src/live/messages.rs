@@ -63,6 +63,11 @@ pub(super) enum Event<'a> {
         timestamp: Timestamp,
         offset: u64,
     },
+    /// An update that was deleted.
+    Deleted {
+        channel: &'a str,
+        offset: u64,
+    },
     /// Updates that the client will not get.
     Gap {
         channel: &'a str,

@@ -20,7 +20,9 @@ mod snapshot;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use nextrush_broker::{BrokerError, CommandKey, History, HistoryQuery, Position, Published};
+use nextrush_broker::{
+    BrokerError, CommandKey, Deletion, History, HistoryQuery, Position, Published,
+};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -35,7 +37,7 @@ pub use self::rule::{Channel, PublishContext, SubscribeContext, Verdict};
 use self::shown::Person;
 use self::snapshot::Part;
 pub use self::snapshot::PresenceSnapshot;
-use crate::message::{Message, User};
+use crate::message::{Message, User, UserId};
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::work::Work;
@@ -159,6 +161,50 @@ impl LiveUpdates {
         data: &T,
     ) -> Result<Position, PublishError> {
         self.0.topic(channel)?.publish(data).await
+    }
+
+    /// Publishes as [`publish`](Self::publish) does, for a user: it is deleted with what else the
+    /// user has published, and counts for the user where a store is bounded.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub async fn publish_by<T: Serialize + ?Sized>(
+        &self,
+        user: &UserId,
+        channel: &str,
+        data: &T,
+    ) -> Result<Position, PublishError> {
+        self.0.topic(channel)?.by(user).publish(data).await
+    }
+
+    /// Deletes all that a channel remembers; the number of updates. Its subscribers are told, and
+    /// the places of the updates stay, so that nobody misses anything else. What is left of its
+    /// members for the next process goes too; who is there stays.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the name is invalid, or when the broker fails or cannot delete; some may be
+    /// deleted then.
+    pub async fn purge(&self, channel: &str) -> Result<usize, PublishError> {
+        let deleted = self.0.topic(channel)?.delete(Deletion::All).await?;
+        self.live()
+            .records
+            .topic(channel)?
+            .delete(Deletion::All)
+            .await?;
+        Ok(deleted)
+    }
+
+    /// Deletes who was in channels before the last restart, for
+    /// [`Handle::purge_user`](crate::Handle::purge_user). In the first 15 s after a start, while
+    /// these are waited for, it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the broker does, or cannot delete.
+    pub async fn purge_left_behind(&self) -> Result<(), BrokerError> {
+        self.live().forget_left_behind().await
     }
 
     /// Publishes as [`publish`](Self::publish) does, but only once for each key: a repeat

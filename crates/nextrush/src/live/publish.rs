@@ -47,10 +47,13 @@ impl LiveUpdates {
         let text = message.to_utf8().map_err(|_| invalid())?;
         let Fields { channel, data } = serde_json::from_str(text).map_err(|_| invalid())?;
         let channel = &*channel;
-        let topic = self
+        let mut topic = self
             .0
             .topic(channel)
             .map_err(|error| refusal(channel, &error.into()))?;
+        if let Some(user) = user {
+            topic = topic.by(&user.id);
+        }
         policies
             .ask_to_publish(socket, user, channel, data)
             .await

@@ -61,11 +61,21 @@ impl Live {
         };
         let history = topic.history(HistoryQuery::Latest(1)).await?;
         let newest = history.publications.last();
+        let newest = newest.filter(|newest| !newest.is_deleted);
         let members = newest.map(|newest| serde_json::from_slice(&newest.data));
         Ok(members.transpose().unwrap_or_else(|error| {
             tracing::error!(channel, %error, "the members that were left behind cannot be read");
             None
         }))
+    }
+
+    /// Deletes who was in channels before a restart, once they are waited for no longer.
+    pub(super) async fn forget_left_behind(&self) -> Result<(), BrokerError> {
+        let until_ms = u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX);
+        if self.now_ms() >= until_ms {
+            self.records.purge().await?;
+        }
+        Ok(())
     }
 
     /// The topic that keeps who was in a channel.

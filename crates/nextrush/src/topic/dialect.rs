@@ -22,7 +22,7 @@ use crate::socket::Socket;
 /// [`ChatServer`](crate::ChatServer) and [`LiveUpdates`](crate::LiveUpdates) are dialects;
 /// the guide's page *A dialect of your own* writes another one.
 ///
-/// Every method but `publication` and `emptied` is called while nothing else happens in the
+/// Every method but `publication`, `deleted` and `emptied` is called while nothing else happens in the
 /// topic, mostly on the thread that publishes: return quickly, and call nothing of the same
 /// topic. `publication` depends on its arguments alone, as several threads may ask for one at a
 /// time, and again for a client that missed it.
@@ -105,6 +105,15 @@ pub trait Dialect: Send + Sync + 'static {
     /// A subscriber has left; it is sent nothing of the topic any more.
     fn left(&self, topic: &Locked<'_>, leaver: &Leaver<'_>) {
         let _ = (topic, leaver);
+    }
+
+    /// The message that tells of a deleted publication: to the topic's subscribers when it is
+    /// deleted, and in its place to those who missed it. By default they are told nothing.
+    ///
+    /// Depends on its arguments alone, as [`publication`](Self::publication) does.
+    fn deleted(&self, topic: &str, offset: u64) -> Option<Outgoing> {
+        let _ = (topic, offset);
+        None
     }
 
     /// The topic's last subscriber on this node has gone. Awaited before the close event of
@@ -238,6 +247,6 @@ impl CatchUp<'_> {
         let epoch = self.position.epoch;
         self.publications
             .iter()
-            .map(move |publication| topic.encoded(epoch, publication))
+            .filter_map(move |publication| topic.encoded(epoch, publication))
     }
 }

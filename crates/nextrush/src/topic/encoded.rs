@@ -47,6 +47,13 @@ impl Encoded {
         cache.insert(key, message.clone());
         message
     }
+
+    /// Lets go of the message of a publication that was deleted.
+    pub(super) fn forget(&self, topic: &TopicName, epoch: Epoch, offset: u64) {
+        if let Some(cache) = self.0.get() {
+            cache.remove(&(topic.clone(), epoch, offset));
+        }
+    }
 }
 
 impl fmt::Debug for Encoded {

@@ -16,7 +16,7 @@ use super::dialect::Dialect;
 use super::error::SubscribeError;
 use super::handle::Topic;
 use super::heal::PART;
-use super::local::{LocalTopic, State, Ticket};
+use super::local::{Held, LocalTopic, State, Ticket};
 use super::locked::Locked;
 use super::members::Profile;
 use super::slow_readers::SlowReaders;
@@ -76,9 +76,10 @@ impl<'a, D: Dialect> Wish<'a, D> {
         }
         self.is_admitted.set(true);
         let mut position = history.position;
-        if !is_new && let Some((offset, _)) = held.last() {
+        let last = held.iter().rev().find_map(|held| held.offset);
+        if !is_new && let Some(offset) = last {
             // It has been sent what was held.
-            position.offset = position.offset.max(*offset);
+            position.offset = position.offset.max(offset);
         }
         Ok(Entry {
             topic,
@@ -132,7 +133,7 @@ pub struct Entry<'a, D: Dialect> {
     socket: &'a Socket,
     local: &'a Arc<LocalTopic>,
     state: MutexGuard<'a, State>,
-    held: Vec<(u64, Frame)>,
+    held: Vec<Held>,
     position: Position,
     is_new: bool,
     is_live: bool,
@@ -198,7 +199,8 @@ impl<D: Dialect> Entry<'_, D> {
         let topic = self.topic();
         let frames = at_once
             .iter()
-            .map(|publication| topic.encoded(epoch, publication).into_frame())
+            .filter_map(|publication| topic.encoded(epoch, publication))
+            .map(Outgoing::into_frame)
             .collect();
         let rest = rest.map(|first| first.offset);
         self.finish(frames, rest);
@@ -229,11 +231,10 @@ impl<D: Dialect> Entry<'_, D> {
         let rest: Option<Skippable> = rest
             .filter(|_| !self.state.is_of_another(epoch))
             .map(|first| self.state.stream(self.local, epoch).skippable(first, PART));
-        let held = mem::take(&mut self.held);
-        if rest.is_none() {
-            let held = held.into_iter();
-            frames.extend(held.filter_map(|(offset, frame)| (offset > top).then_some(frame)));
-        }
+        // What is given later tells of its deletions itself.
+        let top = rest.as_ref().map_or(top, |_| u64::MAX);
+        let held = mem::take(&mut self.held).into_iter();
+        frames.extend(held.filter_map(|held| held.beyond(top)));
         if rest.is_some() || !frames.is_empty() {
             self.local.room.give(self.socket.connection(), frames, rest);
         }

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use nextrush_broker::{BrokerError, CommandKey, CommandKeyError, Fingerprint, TopicName};
+use nextrush_broker::{BrokerError, CommandKey, CommandKeyError, Deletion, Fingerprint, TopicName};
 use nextrush_engine::CloseReason;
 use parking_lot::Mutex;
 
 use super::dialect::Dialect;
 use super::error::InvalidTopicName;
-use super::handle::Topic;
+use super::handle::{PURGED_AT_ONCE, Topic};
 use super::json::Json;
 use super::local::LocalTopics;
 use super::name::{PLAIN, RECORDS, TopicPath, own_name};
@@ -203,6 +203,27 @@ impl<D: Dialect> Topics<D> {
     /// as this process knows.
     pub fn note_id(&self, key: &CommandKey, command: &[u8]) -> Result<(), BrokerError> {
         self.0.used_ids.note(key, Fingerprint::of(command))
+    }
+
+    /// Deletes all that the topics of the family remember; the number of publications.
+    pub(crate) async fn purge(&self) -> Result<usize, BrokerError> {
+        let broker = self.0.local.broker();
+        let prefix = self.prefix();
+        let mut after = TopicName::try_from(&*prefix).ok();
+        let mut deleted = 0;
+        loop {
+            let topics = broker.topics(after.as_ref(), PURGED_AT_ONCE).await?;
+            let Some(last) = topics.last() else {
+                return Ok(deleted);
+            };
+            after = Some(last.clone());
+            for topic in &topics {
+                if !topic.as_str().starts_with(&prefix) {
+                    return Ok(deleted);
+                }
+                deleted += broker.delete(topic, Deletion::All).await?;
+            }
+        }
     }
 
     fn prefix(&self) -> String {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use nextrush_broker::{
-    BrokerError, CommandKey, Fingerprint, History, HistoryQuery, Position, Publish, Published,
-    Retention, TopicName,
+    BrokerError, CommandKey, Deletion, Fingerprint, History, HistoryQuery, Owner, Position,
+    Publish, Published, Retention, TopicName,
 };
 use nextrush_engine::CloseReason;
 use serde::Serialize;
@@ -19,10 +19,14 @@ use super::members::Profile;
 use super::name::own_name;
 use super::since::Since;
 use super::subscriptions::Noted;
+use crate::message::UserId;
 use crate::message::request::REPEAT_WINDOW;
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::join::JoinError;
+
+/// The number of topics whose names are read at once.
+pub(super) const PURGED_AT_ONCE: usize = 1000;
 
 impl Handle {
     /// A topic that remembers: publishing to it, subscribing sockets, its history. Topics of
@@ -53,6 +57,32 @@ impl Handle {
         }
     }
 
+    /// Deletes what a user has published in all topics of the broker, those of chats and channels
+    /// and [`Topic::by`] the user; the number of publications. Subscribers are told.
+    ///
+    /// What was published without a user, as by other servers or in a store from before
+    /// publications had owners, is not found. Reads the names of all topics, and asks for each.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the broker does, or cannot delete; some may be deleted then.
+    pub async fn purge_user(&self, user: &UserId) -> Result<usize, BrokerError> {
+        let broker = self.broker();
+        let which = Deletion::By(owner(user));
+        let mut deleted = 0;
+        let mut after: Option<TopicName> = None;
+        loop {
+            let topics = broker.topics(after.as_ref(), PURGED_AT_ONCE).await?;
+            for topic in &topics {
+                deleted += broker.delete(topic, which.clone()).await?;
+            }
+            match topics.into_iter().last() {
+                Some(last) => after = Some(last),
+                None => return Ok(deleted),
+            }
+        }
+    }
+
     /// Gives a topic as [`topic`](Self::topic) does, for names from outside.
     ///
     /// # Errors
@@ -72,6 +102,13 @@ pub struct Topic<D = Json> {
     topics: Topics<D>,
     topic: TopicName,
     retention: Option<Retention>,
+    owner: Option<Owner>,
+}
+
+/// The owner of what a user publishes.
+pub(super) fn owner(user: &UserId) -> Owner {
+    // As JSON 1 and "1" are two users.
+    Owner::new(&serde_json::json!(user).to_string())
 }
 
 impl<D: Dialect> Topic<D> {
@@ -80,6 +117,7 @@ impl<D: Dialect> Topic<D> {
             topics,
             topic,
             retention: None,
+            owner: None,
         }
     }
 
@@ -101,6 +139,14 @@ impl<D: Dialect> Topic<D> {
     pub fn retain(self, retention: Retention) -> Self {
         let retention = Some(retention);
         Self { retention, ..self }
+    }
+
+    /// Makes a user the owner of what is published with this handle: it is deleted with the other
+    /// publications of the user, and counts for it where a store is bounded.
+    #[must_use]
+    pub fn by(self, user: &UserId) -> Self {
+        let owner = Some(owner(user));
+        Self { owner, ..self }
     }
 
     /// Publishes `data` as JSON. Resolves with its position when the broker has acknowledged
@@ -158,6 +204,7 @@ impl<D: Dialect> Topic<D> {
             .retention
             .unwrap_or_else(|| self.topics.dialect().retention(self.name()));
         let mut publish = Publish::new(data).retain(retention);
+        publish.owner.clone_from(&self.owner);
         if let Some((key, body)) = once {
             publish = publish.once(key, REPEAT_WINDOW).fingerprint(body);
         }
@@ -176,6 +223,24 @@ impl<D: Dialect> Topic<D> {
             .local
             .broker()
             .history(&self.topic, query)
+            .await
+    }
+
+    /// Deletes remembered publications; their number. Subscribers are told by the dialect's
+    /// [`deleted`](Dialect::deleted), and so is in its place who missed one: offsets stay.
+    ///
+    /// The broker says for how long the bytes stay on its disk; for the embedded one that is a
+    /// minute at most.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the broker does, or cannot delete; some may be deleted then.
+    pub async fn delete(&self, which: Deletion) -> Result<usize, BrokerError> {
+        self.topics
+            .0
+            .local
+            .broker()
+            .delete(&self.topic, which)
             .await
     }
 
@@ -326,6 +391,7 @@ impl<D> Clone for Topic<D> {
             topics: self.topics.clone(),
             topic: self.topic.clone(),
             retention: self.retention,
+            owner: self.owner.clone(),
         }
     }
 }

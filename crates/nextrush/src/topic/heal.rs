@@ -111,7 +111,7 @@ impl Subscriber<'_> {
         let last = publications.last().map_or(top, |last| last.offset);
         let held: Vec<Frame> = held
             .into_iter()
-            .filter_map(|(offset, frame)| (offset > top).then_some(frame))
+            .filter_map(|held| held.beyond(top))
             .collect();
         let bytes: usize = publications.iter().map(|given| weight(given)).sum();
         let held_bytes: usize = held.iter().map(Frame::len).sum();
@@ -134,6 +134,7 @@ impl Subscriber<'_> {
             counters.sent_later(held.len());
             counters.recovered();
             frames.extend(held);
+            frames.extend(state.deletions_since(first).cloned());
             self.lag.fill(frames);
         } else {
             self.lag.fill_part(frames, last + 1);
@@ -166,6 +167,7 @@ impl Subscriber<'_> {
         let offset = state.delivered;
         let behind = CatchUp::nothing(Position { epoch, offset });
         frames.extend(self.frames(&state, behind));
+        frames.extend(state.deletions_since(self.lag.first()).cloned());
         counters.recovered();
         self.lag.fill(frames);
     }
@@ -183,7 +185,8 @@ impl Subscriber<'_> {
         let counters = &self.local.policy.counters;
         counters.missed(state.delivered + 1 - self.lag.first());
         counters.recovered();
-        let frames = self.frames(&state, CatchUp::lost(current.epoch, &lost));
+        let mut frames = self.frames(&state, CatchUp::lost(current.epoch, &lost));
+        frames.extend(state.deletions_since(self.lag.first()).cloned());
         self.lag.fill(frames);
     }
 

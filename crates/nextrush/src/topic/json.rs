@@ -17,6 +17,8 @@ const KEPT: usize = 100;
 ///
 /// - `{"type":"publication","topic","data","timestamp","offset"}` for each publication;
 /// - `{"type":"subscribed","topic","epoch","offset","recovered"}` to a socket that subscribes;
+/// - `{"type":"deleted","topic","offset"}` for a publication that was deleted, and in its place
+///   to those who missed it;
 /// - `{"type":"gap","topic","from","to","epoch"}` for publications that a subscriber will not
 ///   get.
 ///
@@ -39,6 +41,10 @@ enum Event<'a> {
         topic: &'a str,
         data: &'a RawValue,
         timestamp: Timestamp,
+        offset: u64,
+    },
+    Deleted {
+        topic: &'a str,
         offset: u64,
     },
     Gap {
@@ -87,6 +93,10 @@ impl Dialect for Json {
             epoch: gap.epoch.to_string(),
         };
         Some(gap.into())
+    }
+
+    fn deleted(&self, topic: &str, offset: u64) -> Option<Outgoing> {
+        Some(Event::Deleted { topic, offset }.into())
     }
 
     fn subscribed(&self, topic: &Locked<'_>, arrival: &Arrival) -> Vec<Outgoing> {

@@ -1,7 +1,7 @@
 //! The topics that this node's sockets are subscribed to: from the broker's publications to
 //! their subscribers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +22,7 @@ use super::name::own_name;
 use super::newest::{Newest, key_of};
 use super::seats::Seats;
 use super::slow_readers::{SlowReaderPolicy, SlowReaders};
+use crate::message::Outgoing;
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::room_key;
@@ -260,7 +261,7 @@ impl LocalTopics {
         let stream = state.stream(&local, epoch);
         state.delivered = offset;
         for waiting in state.waiting.values_mut() {
-            waiting.held.push((offset, frame.clone()));
+            waiting.held.push(Held::publication(offset, frame.clone()));
         }
         if local.policy.slow_readers == SlowReaders::Latest {
             let pointer = local.policy.key.as_deref();
@@ -273,6 +274,37 @@ impl LocalTopics {
                 local.room.publish_skippable(frame, skippable);
             }
             None => local.room.publish(frame),
+        }
+    }
+}
+
+impl LocalTopics {
+    /// Tells this node's subscribers of deleted publications.
+    fn tell_deleted(&self, topic: &TopicName, epoch: Epoch, offsets: &[u64]) {
+        for offset in offsets {
+            self.encoded.forget(topic, epoch, *offset);
+        }
+        let Some(local) = self.find(topic) else {
+            return;
+        };
+        let Some(dialect) = local.dialect.upgrade() else {
+            return;
+        };
+        let mut state = local.state.lock();
+        if state.is_of_another(epoch) {
+            return;
+        }
+        for &offset in offsets {
+            state.newest.forget(offset);
+            let frame = dialect.deleted(local.name(), offset);
+            let frame = frame.map(Outgoing::into_frame);
+            for waiting in state.waiting.values_mut() {
+                waiting.delete(offset, frame.as_ref());
+            }
+            if let Some(frame) = frame {
+                state.note_deleted(frame.clone());
+                local.room.publish(frame);
+            }
         }
     }
 }
@@ -293,6 +325,12 @@ impl Sink for Delivery {
     fn deliver(&self, topic: &TopicName, epoch: Epoch, publication: &Arc<Publication>) {
         if let Some(topics) = self.0.upgrade() {
             topics.deliver(topic, epoch, publication);
+        }
+    }
+
+    fn deleted(&self, topic: &TopicName, epoch: Epoch, offsets: &[u64]) {
+        if let Some(topics) = self.0.upgrade() {
+            topics.tell_deleted(topic, epoch, offsets);
         }
     }
 }
@@ -357,6 +395,10 @@ enum Interest {
     Retired,
 }
 
+/// The most deletions that are kept for subscribers that lag: more than all that most topics
+/// remember.
+const DELETIONS: usize = 1024;
+
 /// The state of a topic that changes as sockets come and go and as something is published.
 #[derive(Default)]
 pub(super) struct State {
@@ -367,6 +409,9 @@ pub(super) struct State {
     pub(super) stream: Option<Arc<Stream>>,
     /// The last publication that was delivered.
     pub(super) delivered: u64,
+    /// The messages that told of deletions lately, each with the last publication that was
+    /// delivered before it: a subscriber that lags is told when it has caught up.
+    deletions: VecDeque<(u64, Frame)>,
     /// The newest publications, of topics whose slow readers get no other.
     pub(super) newest: Newest,
     /// The subscribers that were seated.
@@ -375,9 +420,24 @@ pub(super) struct State {
 
 impl State {
     /// Stops waiting; returns what was published meanwhile.
-    pub(super) fn take_held(&mut self, ticket: &Ticket) -> Vec<(u64, Frame)> {
+    pub(super) fn take_held(&mut self, ticket: &Ticket) -> Vec<Held> {
         let waiting = self.waiting.remove(&ticket.number);
         waiting.map_or_else(Vec::new, |waiting| waiting.held)
+    }
+
+    fn note_deleted(&mut self, frame: Frame) {
+        if self.deletions.len() == DELETIONS {
+            self.deletions.pop_front();
+        }
+        self.deletions.push_back((self.delivered, frame));
+    }
+
+    /// The messages of deletions that a subscriber has missed which skipped all since this
+    /// publication.
+    pub(super) fn deletions_since(&self, first: u64) -> impl Iterator<Item = &Frame> {
+        self.deletions
+            .iter()
+            .filter_map(move |(at, frame)| (at + 1 >= first).then_some(frame))
     }
 
     /// `true` if the present stream has another epoch.
@@ -393,6 +453,7 @@ impl State {
             _ => {
                 let stream = Arc::new(Stream::new(local, epoch));
                 self.newest = Newest::default();
+                self.deletions.clear();
                 self.stream = Some(Arc::clone(&stream));
                 stream
             }
@@ -414,7 +475,7 @@ impl State {
 #[derive(Default)]
 pub(super) struct Waiting {
     /// The publications since it began to wait.
-    held: Vec<(u64, Frame)>,
+    held: Vec<Held>,
     /// `true` for a member that lags. If it leaves, nobody waits any more.
     is_member: bool,
 }
@@ -426,6 +487,43 @@ impl Waiting {
             is_member: true,
             ..Self::default()
         }
+    }
+
+    /// Puts the word of a deletion in the place of the publication, if that is held, or adds it.
+    fn delete(&mut self, offset: u64, frame: Option<&Frame>) {
+        let place = self
+            .held
+            .iter()
+            .position(|held| held.offset == Some(offset));
+        match (place, frame) {
+            (Some(place), Some(frame)) => self.held[place].frame = frame.clone(),
+            (Some(place), None) => drop(self.held.remove(place)),
+            (None, Some(frame)) => self.held.push(Held {
+                offset: None,
+                frame: frame.clone(),
+            }),
+            (None, None) => {}
+        }
+    }
+}
+
+/// A message that was held for a subscriber.
+pub(super) struct Held {
+    /// The offset of the publication; `None` for a message that tells of a deletion.
+    pub(super) offset: Option<u64>,
+    pub(super) frame: Frame,
+}
+
+impl Held {
+    fn publication(offset: u64, frame: Frame) -> Self {
+        let offset = Some(offset);
+        Self { offset, frame }
+    }
+
+    /// The message, unless the subscriber has had the publication.
+    pub(super) fn beyond(self, top: u64) -> Option<Frame> {
+        let is_news = self.offset.is_none_or(|offset| offset > top);
+        is_news.then_some(self.frame)
     }
 }
 

@@ -99,16 +99,21 @@ impl<'a> Locked<'a> {
     }
 
     /// The message that tells of a publication of this epoch, encoded once for all who missed
-    /// it.
+    /// it; `None` for a deleted one of which the dialect tells nothing.
     #[must_use]
-    pub fn encoded(&self, epoch: Epoch, publication: &Publication) -> Outgoing {
-        let encode = || {
+    pub fn encoded(&self, epoch: Epoch, publication: &Publication) -> Option<Outgoing> {
+        let dialect = || {
             let dialect = self.local.dialect.upgrade();
-            let dialect = dialect.expect("the dialect is asked, or has a subscriber");
-            let offset = publication.offset;
-            dialect.publication(self.name(), Position { epoch, offset }, publication)
+            dialect.expect("the dialect is asked, or has a subscriber")
         };
-        match self.local.topics.upgrade() {
+        if publication.is_deleted {
+            return dialect().deleted(self.name(), publication.offset);
+        }
+        let encode = || {
+            let offset = publication.offset;
+            dialect().publication(self.name(), Position { epoch, offset }, publication)
+        };
+        Some(match self.local.topics.upgrade() {
             Some(topics) => {
                 let topic = &self.local.topic;
                 topics
@@ -116,7 +121,7 @@ impl<'a> Locked<'a> {
                     .get_or(topic, epoch, publication.offset, encode)
             }
             None => encode(),
-        }
+        })
     }
 }
 

@@ -30,6 +30,13 @@ impl Newest {
         }
     }
 
+    /// Lets go of a publication that was deleted.
+    pub(super) fn forget(&mut self, offset: u64) {
+        if let Some((key, _)) = self.by_offset.remove(&offset) {
+            self.offsets.remove(&key);
+        }
+    }
+
     pub(super) fn since(&self, first: u64) -> impl Iterator<Item = (u64, &Frame)> {
         let since = self.by_offset.range(first..);
         since.map(|(offset, (_, frame))| (*offset, frame))
@@ -56,6 +63,7 @@ pub fn newest_by_key(
     let mut newest: Vec<_> = publications
         .iter()
         .rev()
+        .filter(|publication| !publication.is_deleted)
         .filter(|publication| {
             keys.insert(pointer.map(|pointer| key_of(&publication.data, pointer)))
         })
@@ -90,6 +98,20 @@ mod tests {
         newest.add(None, 6, Frame::text("x"));
         newest.add(None, 7, Frame::text("x"));
         assert_eq!(offsets(&newest, 1), [3, 4, 5, 7]);
+    }
+
+    #[test]
+    fn what_was_deleted_is_not_the_newest() {
+        let mut newest = Newest::default();
+        newest.add(Some("a".to_owned()), 1, Frame::text("x"));
+        newest.add(Some("b".to_owned()), 2, Frame::text("x"));
+        newest.forget(1);
+        assert_eq!(offsets(&newest, 1), [2]);
+        newest.add(Some("a".to_owned()), 3, Frame::text("x"));
+        assert_eq!(offsets(&newest, 1), [2, 3]);
+        let deleted = |offset| Arc::new(Publication::new(offset, 0, "").deleted());
+        let all = [Arc::new(Publication::new(1, 0, "1")), deleted(2)];
+        assert_eq!(newest_by_key(&all, None, 100), all[..1]);
     }
 
     #[test]

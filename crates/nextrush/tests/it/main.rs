@@ -14,6 +14,7 @@ mod addresses;
 mod axum_server;
 mod bench_server;
 mod commands_once;
+mod deletions;
 #[cfg(feature = "testing")]
 mod delivery_model;
 mod delivery_on_disk;
