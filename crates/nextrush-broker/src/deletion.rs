@@ -13,9 +13,9 @@ use crate::publication::Publication;
 pub enum Deletion {
     /// All.
     All,
-    /// Those with these offsets.
+    /// The publications with these offsets.
     Offsets(Vec<u64>),
-    /// Those of an owner.
+    /// The publications of an owner.
     By(Owner),
 }
 

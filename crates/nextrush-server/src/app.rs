@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use nextrush::broker::{EmbeddedBroker, OpenError};
+use nextrush::broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 use nextrush::limits::EngineConfig;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::topic::NumberedParts;
@@ -36,7 +36,7 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
         engine.backlog_total = bytes;
     }
     let builder = App::builder().engine(engine);
-    let (mut app, is_kept) = match open(&config.store)? {
+    let (mut app, is_kept) = match open(&config.store, config.store_limit)? {
         Some(broker) => (builder.broker(broker).build(), true),
         None => (builder.build(), false),
     };
@@ -91,14 +91,17 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
 }
 
 /// Opens the broker that keeps topics on disk; `None` if they are kept in memory.
-fn open(store: &Store) -> Result<Option<EmbeddedBroker>, OpenError> {
+fn open(store: &Store, limit: Option<u64>) -> Result<Option<EmbeddedBroker>, OpenError> {
     let (directory, is_optional) = match store {
         Store::Memory => return Ok(None),
         Store::Directory(directory) => (directory, false),
         Store::DirectoryIfFree(directory) => (directory, true),
     };
     let directory_shown = directory.display();
+    let mut options = EmbeddedOptions::default();
+    options.store_bytes = limit;
     let opened = EmbeddedBroker::builder(directory)
+        .options(options)
         .migration(numbered_parts())
         .open();
     match opened {

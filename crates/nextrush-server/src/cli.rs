@@ -70,6 +70,14 @@ pub struct Cli {
     #[arg(long, env = "NEXTRUSH_STORE", value_name = "DIR")]
     pub store: Option<PathBuf>,
 
+    /// The bytes that the store's files may take, as 20G; at least 512M.
+    ///
+    /// Beyond it histories are shed: of the users with the largest shares, then of the rooms and
+    /// channels that were not used for longest. 10G by default, or half of what is free on the
+    /// disk or in use by the store if that is less.
+    #[arg(long, env = "NEXTRUSH_STORE_LIMIT", value_name = "SIZE")]
+    pub store_limit: Option<Size>,
+
     /// Keeps everything in memory, in development mode too.
     #[arg(long)]
     pub no_store: bool,

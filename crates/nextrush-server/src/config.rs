@@ -31,6 +31,9 @@ pub struct Config {
     pub admin_key: Option<Secret>,
     /// The place of chats, channels and posts.
     pub store: Store,
+    /// The bytes that the store's files may take; `None` for 10 GiB, or half of what is free on
+    /// the disk or in use by the store.
+    pub store_limit: Option<u64>,
     /// The certificate and the private key for TLS; `None` for plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// The bytes that may wait for all slow readers together; `None` for a quarter of the memory.
@@ -73,6 +76,9 @@ pub enum ConfigError {
     /// A key of the operators' view that could be guessed.
     #[error("NEXTRUSH_ADMIN_KEY is shorter than {SECRET_BYTES} bytes")]
     ShortAdminKey,
+    /// A limit that journals alone would reach.
+    #[error("--store-limit is less than 512M: journals and merging need some of it")]
+    SmallStoreLimit,
     /// Development mode on an address that others can reach.
     #[error(
         "development mode gives a token to whoever asks and is for loopback addresses only, \
@@ -124,6 +130,10 @@ impl Config {
             None if development => data_directory().map_or(Store::Memory, Store::DirectoryIfFree),
             None => Store::Memory,
         };
+        let store_limit = cli.store_limit.map(|limit| limit.bytes() as u64);
+        if store_limit.is_some_and(|limit| limit < STORE_LIMIT) {
+            return Err(ConfigError::SmallStoreLimit);
+        }
         let origins = if cli.allow_origin.is_empty() {
             OriginPolicy::SameOrigin
         } else {
@@ -135,6 +145,7 @@ impl Config {
             development,
             open_endpoints: cli.open_endpoints || development,
             origins,
+            store_limit,
             api_key,
             admin_key,
             store,
@@ -144,6 +155,9 @@ impl Config {
         })
     }
 }
+
+/// The least limit of a store in bytes.
+const STORE_LIMIT: u64 = 512 << 20;
 
 /// True if Cargo started this process: nothing else sets this variable.
 fn is_cargo_run() -> bool {
@@ -250,6 +264,17 @@ mod tests {
         let cli = Cli::parse_from(["nextrush", "--dev"]);
         let homeless = Config::with(cli, false, || None).unwrap();
         assert_eq!(homeless.store, Store::Memory);
+    }
+
+    #[test]
+    fn the_limit_of_a_store_leaves_room_for_journals() {
+        let limit = |size: &str| {
+            let config = config(&["--dev", "--store-limit", size], false);
+            config.map(|config| config.store_limit)
+        };
+        assert_eq!(limit("512M").unwrap(), Some(512 << 20));
+        assert_eq!(limit("511M").unwrap_err(), ConfigError::SmallStoreLimit);
+        assert_eq!(config(&["--dev"], false).unwrap().store_limit, None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use super::cached::Cached;
 use super::damage::Verify;
 use super::error::{OpenError, closed};
+use super::limit::Limit;
 use super::migration::Migration;
 use super::options::EmbeddedOptions;
 use super::recent::Recent;
@@ -66,7 +67,13 @@ use crate::topic_name::TopicName;
 /// A deletion is on the disk before it resolves, and nobody is given the message from then on.
 /// Its bytes leave the files later, when they are rewritten: 10 s after the last deletion, 60 s at
 /// most, and when the broker is dropped; after a crash as soon as the store is open again. That
-/// writes 66 MiB and merges all histories, 100 MB of them in about a second, on a thread of its own.
+/// writes 66 MiB, which are in memory meanwhile, and merges all histories, 100 MB of them in about a
+/// second, on a thread of its own.
+///
+/// # The size of the files
+///
+/// [`EmbeddedOptions::store_bytes`] bounds them. Of the topics that are shed epochs and positions
+/// stay, so nobody recovers by mistake.
 ///
 /// # Errors of the disk
 ///
@@ -195,6 +202,7 @@ impl EmbeddedBroker {
             ..
         } = builder;
         let unborn = Unborn::new(store.unborn(clock.steady_ms())?);
+        let limit = Limit::new(options.store_bytes, &directory, store.disk_space()?);
         let shared = Arc::new(Shared {
             topics: Table::new(
                 TableLimits {
@@ -207,6 +215,7 @@ impl EmbeddedBroker {
             ),
             clock,
             recent: Recent::default(),
+            limit,
             unborn,
             sinks: RwLock::new(Arc::new([])),
             space: Arc::new(Semaphore::new(

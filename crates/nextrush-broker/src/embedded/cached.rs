@@ -308,6 +308,21 @@ impl Cached {
         Some((record.epoch, remembered.copied().collect()))
     }
 
+    /// Forgets the history, and keeps the position.
+    pub(super) fn shed_history(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.shed(usize::MAX);
+        }
+        if let Some(stored) = &mut self.stored {
+            stored.forget_before(stored.record.top + 1);
+        }
+    }
+
+    /// The time of the last use, and whether somebody is subscribed.
+    pub(super) fn usage(&self) -> (bool, u64) {
+        (self.has_interest(), self.used_ms)
+    }
+
     /// Returns `true` if only the record of the topic is on disk.
     pub(super) fn is_bare(&self) -> bool {
         self.stored

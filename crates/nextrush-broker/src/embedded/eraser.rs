@@ -4,11 +4,13 @@
 //! journal until it is full and everything in it is in tables. So after a deletion the journal is
 //! filled up, and the tables are merged.
 
+use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use fjall::{Database, Keyspace};
 
+use super::limit::Limit;
 use super::store::Store;
 
 /// The time without a further deletion after which the files are rewritten.
@@ -24,6 +26,8 @@ const FILLER_BYTES: usize = 6 << 20;
 /// which the old one is the first to go.
 const JOURNAL_TRIES: usize = 20;
 const JOURNAL_EVERY: Duration = Duration::from_millis(100);
+/// The longest time that writing a table is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The work of rewriting the files, on a thread of its own.
 #[derive(Default)]
@@ -31,6 +35,8 @@ pub(super) struct Eraser {
     /// The times of the first and the last deletion whose bytes are still in the files.
     deleted: Option<(Instant, Instant)>,
     running: Option<JoinHandle<bool>>,
+    /// The size of the files after they were rewritten last.
+    after: u64,
 }
 
 impl Eraser {
@@ -41,15 +47,20 @@ impl Eraser {
         self.deleted = Some((first, now));
     }
 
-    /// Begins when it is time, and notes the end.
-    pub(super) fn tick(&mut self, store: &Store) {
+    /// Begins when it is time or when the files are too large, and notes the end.
+    pub(super) fn tick(&mut self, store: &Store, limit: &Limit, files: u64) {
         if self.running.as_ref().is_some_and(JoinHandle::is_finished) {
             self.end(store);
+            self.after = files;
         }
+        let is_large = files
+            > limit
+                .to_rewrite()
+                .max(self.after.saturating_add(limit.growth()));
         let is_due = |(first, last): (Instant, Instant)| {
             last.elapsed() >= QUIET || first.elapsed() >= LATEST
         };
-        if self.running.is_none() && self.deleted.is_some_and(is_due) {
+        if self.running.is_none() && (is_large || self.deleted.is_some_and(is_due)) {
             self.deleted = None;
             let files = store.files();
             let thread = thread::Builder::new().name("nextrush-erase".to_owned());
@@ -95,7 +106,7 @@ pub(super) struct Files {
     filler: Keyspace,
     /// All others.
     keyspaces: Vec<Keyspace>,
-    /// Those in which deleted messages are.
+    /// The keyspaces in which deleted messages are.
     merged: Vec<Keyspace>,
 }
 
@@ -148,9 +159,13 @@ impl Files {
 
 /// Writes what a keyspace has in memory to a table.
 fn flush(keyspace: &Keyspace) -> Result<(), fjall::Error> {
-    keyspace.rotate_memtable_and_wait()?;
-    // It may have been in fjall's queue already.
+    keyspace.rotate_memtable()?;
+    let begun = Instant::now();
     while keyspace.sealed_memtable_count() > 0 {
+        // fjall's worker ends when the disk fails, and nobody tells those who wait for it.
+        if begun.elapsed() > PATIENCE {
+            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        }
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())

@@ -137,6 +137,7 @@ impl<'a> Group<'a> {
         } = publish;
         let limit = self.shared.options.topic_bytes.min(LARGEST_TOPIC);
         retention.bytes = Some(retention.bytes.map_or(limit, |bytes| bytes.min(limit)));
+        self.shared.limit.allow(&owner)?;
         let is_unknown = |cached: &Cached| !cached.is_known();
         self.shared
             .enter_reading(topic, is_unknown, |cached, now| {

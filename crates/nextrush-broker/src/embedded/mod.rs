@@ -14,6 +14,7 @@ mod file;
 mod format;
 mod group;
 mod journal;
+mod limit;
 mod log;
 mod recent;
 mod record;
@@ -23,6 +24,7 @@ mod store;
 mod transfer;
 mod tree;
 mod unborn;
+mod usage;
 mod writer;
 
 pub use self::broker::{EmbeddedBroker, EmbeddedBuilder};

@@ -24,6 +24,17 @@ pub struct EmbeddedOptions {
     /// The most bytes in the queue to the disk. Publishers wait while it is full. Default 32
     /// MiB.
     pub queue_bytes: usize,
+    /// The most bytes of the store's files. Histories take up to half of what it leaves beside
+    /// 256 MiB, and 16 MiB at least; the rest is for journals and for merging. `None`, the
+    /// default, for 10 GiB, or half of what is free on the disk or in use by the store when it is
+    /// opened if that is less.
+    ///
+    /// Beyond that histories are shed, the longest unused topics first: positions stay, and who
+    /// comes back is told that it cannot recover. First of all those
+    /// [owners](crate::Owner) whose share exceeds a sixteenth lose what they published. Near the
+    /// bound they are refused with [`BrokerError::Full`](crate::BrokerError::Full), and at the
+    /// bound everybody is, until the files have been rewritten.
+    pub store_bytes: Option<u64>,
     /// The time after its last publication for which a topic without history keeps its epoch
     /// and offset. Default 30 days.
     pub idle: Duration,
@@ -66,6 +77,15 @@ impl EmbeddedOptions {
         }
     }
 
+    /// Sets [`store_bytes`](Self::store_bytes).
+    #[must_use]
+    pub const fn store_bytes(self, store_bytes: u64) -> Self {
+        Self {
+            store_bytes: Some(store_bytes),
+            ..self
+        }
+    }
+
     /// Sets [`idle`](Self::idle).
     #[must_use]
     pub const fn idle(self, idle: Duration) -> Self {
@@ -80,6 +100,7 @@ impl Default for EmbeddedOptions {
             cached_topics: 100_000,
             topic_bytes: 16 << 20,
             queue_bytes: 32 << 20,
+            store_bytes: None,
             idle: Duration::from_secs(30 * 24 * 60 * 60),
         }
     }

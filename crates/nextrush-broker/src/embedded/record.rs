@@ -7,6 +7,7 @@ use bytes::{Buf, BufMut, Bytes};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::Contradiction;
+use super::usage::{self, Shares};
 use crate::answer::CommandKey;
 use crate::clock::whole_ms;
 use crate::owner::Owner;
@@ -127,6 +128,7 @@ pub(super) struct Run {
     pub(super) first: u64,
     value: Vec<u8>,
     count: u64,
+    shares: Shares,
 }
 
 impl Run {
@@ -139,6 +141,7 @@ impl Run {
             first,
             value: vec![RUN_VERSION],
             count: 0,
+            shares: Shares::new(),
         }
     }
 
@@ -182,6 +185,7 @@ impl Run {
             .put_u32(u32::try_from(data.len()).unwrap_or(u32::MAX));
         self.value.put_slice(data);
         self.count += 1;
+        usage::add_to(&mut self.shares, publication);
     }
 
     pub(super) fn into_value(self) -> Vec<u8> {
@@ -190,6 +194,11 @@ impl Run {
 
     pub(super) fn len(&self) -> usize {
         self.value.len()
+    }
+
+    /// The bytes of each owner in it.
+    pub(super) fn shares(&self) -> &Shares {
+        &self.shares
     }
 }
 

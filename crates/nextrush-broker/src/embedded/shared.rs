@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::cached::Cached;
 use super::error::{Contradiction, cut_off};
+use super::limit::Limit;
 use super::options::EmbeddedOptions;
 use super::recent::Recent;
 use super::record::AnswerKey;
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     pub(super) topics: Table<Cached>,
     pub(super) recent: Recent,
     pub(super) sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
+    /// The bound of the files.
+    pub(super) limit: Limit,
     /// The epochs of topics without publications.
     pub(super) unborn: Unborn,
     /// Locked for reading during each read, and for writing only to open the store again.

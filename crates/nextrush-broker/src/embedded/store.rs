@@ -27,6 +27,7 @@ use super::journal::Mark;
 use super::log;
 use super::migration::{self, Migration, Named};
 use super::record::{self, Answer, AnswerKey, Run, TopicRecord};
+use super::usage::{self, Recount, RunKey, Shares, Usage};
 use crate::broker::BrokerError;
 use crate::clock::Clock;
 use crate::deletion::Deletion;
@@ -506,19 +507,22 @@ impl Store {
         &self,
         topic: &TopicName,
         which: &Deletion,
-    ) -> Result<Vec<u64>, BrokerError> {
+    ) -> Result<Deleted, BrokerError> {
+        let mut deleted = Deleted::default();
         let Some(record) = self.record(topic.as_str())? else {
-            return Ok(Vec::new());
+            return Ok(deleted);
         };
         let mut batch = self.db.batch();
-        let mut offsets = Vec::new();
+        let offsets = &mut deleted.offsets;
         let range = record::run_key(record.id, 0)..=record::run_key(record.id, record.top);
         for pair in self.runs.range(range) {
             let (key, value) = pair.into_inner()?;
             let first = record::first_of(&key).unwrap_or_default();
             let before = offsets.len();
             let mut run = Run::new(first);
+            let mut shares = Shares::new();
             for publication in record::run_from_bytes(first, &value)? {
+                usage::add_to(&mut shares, &publication);
                 if which.covers(&publication) {
                     offsets.push(publication.offset);
                     run.push(&publication.deleted());
@@ -527,6 +531,8 @@ impl Store {
                 }
             }
             if offsets.len() > before {
+                let key = record::run_key(record.id, first);
+                deleted.changed.push((key, shares, run.shares().clone()));
                 batch.insert(&self.runs, key, run.into_value());
             }
         }
@@ -534,7 +540,38 @@ impl Store {
             batch.insert(&self.state, TO_ERASE, []);
             self.force(batch)?;
         }
-        Ok(offsets)
+        Ok(deleted)
+    }
+
+    /// The bytes of each owner in a run.
+    pub(super) fn shares(&self, topic: u64, first: u64) -> Result<Shares, BrokerError> {
+        let value = self.runs.get(record::run_key(topic, first))?;
+        value.map_or(Ok(Shares::new()), |value| shares_of(first, &value))
+    }
+
+    /// Counts the runs after the last one that was counted, of about so many bytes together.
+    pub(super) fn count(&self, usage: &mut Usage, mut bytes: usize) -> Result<(), BrokerError> {
+        let from = usage.reached().map_or(Bound::Unbounded, Bound::Excluded);
+        for pair in self.runs.range((from, Bound::Unbounded)) {
+            if bytes == 0 {
+                return Ok(());
+            }
+            let (key, value) = pair.into_inner()?;
+            bytes = bytes.saturating_sub(value.len() + 256);
+            let Ok(key) = RunKey::try_from(&*key) else {
+                continue;
+            };
+            let first = record::first_of(&key).unwrap_or_default();
+            // What cannot be read is reported to who reads it.
+            usage.count(key, shares_of(first, &value).unwrap_or_default());
+        }
+        usage.complete();
+        Ok(())
+    }
+
+    /// The size of all files.
+    pub(super) fn disk_space(&self) -> Result<u64, BrokerError> {
+        Ok(self.db.disk_space()?)
     }
 
     /// Returns `true` if deleted messages are in the files.
@@ -566,6 +603,22 @@ impl Store {
             .map(|bytes| TopicRecord::from_bytes(&bytes))
             .transpose()?)
     }
+}
+
+/// The outcome of a deletion in a topic.
+#[derive(Default)]
+pub(super) struct Deleted {
+    pub(super) offsets: Vec<u64>,
+    /// The runs that were changed, with their shares before and after.
+    pub(super) changed: Vec<Recount>,
+}
+
+fn shares_of(first: u64, value: &[u8]) -> Result<Shares, BrokerError> {
+    let mut shares = Shares::new();
+    for publication in record::run_from_bytes(first, value)? {
+        usage::add_to(&mut shares, &publication);
+    }
+    Ok(shares)
 }
 
 /// The part of the log that belongs to one topic.

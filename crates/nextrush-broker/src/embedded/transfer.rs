@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use super::cached::Cached;
 use super::error::Failure;
 use super::group::Logged;
-use super::record::{AnswerKey, TopicRecord};
+use super::record::{self, AnswerKey, TopicRecord};
 use super::shared::Shared;
 use super::store::{Change, Store};
+use super::usage::{Recount, Shares, Usage};
 use crate::broker::BrokerError;
 use crate::clock::whole_ms;
+use crate::owner::Owner;
 use crate::topic_name::TopicName;
 
 /// The size above which the log is shortened. The log is in memory too, and opening the store
@@ -24,6 +26,10 @@ const STEP_BYTES: usize = 256 << 10;
 const STEP_RUNS: usize = 1024;
 /// The cost of moving a topic or an answer beside its bytes.
 const STEP_OVERHEAD: usize = 256;
+/// The most deletions in topics of others at a time.
+const STEP_DELETIONS: usize = 16;
+/// The bytes of runs that are counted at a time after the store was opened.
+const COUNTED_BYTES: usize = 4 << 20;
 /// The number of topics in a sweep for expired ones.
 const SWEPT: usize = 256;
 /// The time between two sweeps.
@@ -44,9 +50,20 @@ pub(super) struct Transfer {
     answers: VecDeque<(u64, AnswerKey, u64)>,
     /// The topics with expired runs in the tables.
     surplus: BTreeSet<TopicName>,
+    usage: Usage,
+    /// The next things to be shed, the longest unused first.
+    to_shed: VecDeque<Shed>,
     swept: Instant,
     /// The topic at which the last sweep ended; `None` to start from the first.
     last: Option<TopicName>,
+}
+
+/// Something to be shed.
+enum Shed {
+    /// All that a topic remembers.
+    History(TopicName),
+    /// The publications of an owner in a topic of others.
+    By(TopicName, Owner),
 }
 
 impl Default for Transfer {
@@ -57,6 +74,8 @@ impl Default for Transfer {
             topics: VecDeque::new(),
             answers: VecDeque::new(),
             surplus: BTreeSet::new(),
+            usage: Usage::default(),
+            to_shed: VecDeque::new(),
             swept: Instant::now(),
             last: None,
         }
@@ -84,6 +103,9 @@ impl Transfer {
         self.log.clear();
         self.weight = 0;
         self.answers.clear();
+        // Counted again: whether the last changes reached the disk is unknown.
+        self.usage = Usage::default();
+        self.to_shed.clear();
         std::mem::take(&mut self.topics)
             .into_iter()
             .map(|(_, topic)| topic)
@@ -92,7 +114,8 @@ impl Transfer {
 
     /// The time until there is work to do.
     pub(super) fn rest(&self) -> Duration {
-        if self.surplus.is_empty() && self.weight <= LOG_BYTES {
+        let is_counted = self.usage.is_whole() && self.to_shed.is_empty();
+        if self.surplus.is_empty() && self.weight <= LOG_BYTES && is_counted {
             SWEEP_EVERY.saturating_sub(self.swept.elapsed())
         } else {
             Duration::ZERO
@@ -108,6 +131,12 @@ impl Transfer {
         written: usize,
     ) -> Result<(), Failure> {
         let mut piece = Piece::new(shared, store, STEP_BYTES.max(2 * written));
+        if !self.usage.is_whole() {
+            // What cannot be read is reported to who reads it.
+            if store.count(&mut self.usage, COUNTED_BYTES).is_err() {
+                self.usage.complete();
+            }
+        }
         self.remove_surplus(&mut piece);
         self.shorten_log(&mut piece, LOG_BYTES);
         if self.swept.elapsed() >= SWEEP_EVERY {
@@ -127,7 +156,10 @@ impl Transfer {
 
     fn commit(&mut self, piece: Piece<'_>) -> Result<(), Failure> {
         match piece.commit() {
-            Ok(()) => Ok(()),
+            Ok(changed) => {
+                self.recount(changed);
+                Ok(())
+            }
             Err((failure, topics)) => {
                 // To be read again with the others.
                 self.topics
@@ -135,6 +167,102 @@ impl Transfer {
                 Err(failure)
             }
         }
+    }
+
+    pub(super) fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// Notes runs that have changed, with their shares before and after.
+    pub(super) fn recount(&mut self, changed: Vec<Recount>) {
+        for (key, before, after) in changed {
+            self.usage.remove(&key, &before);
+            self.usage.add(key, after);
+        }
+    }
+
+    /// Sheds histories while they are too large: more of them than the bytes just written. Returns
+    /// what has to be deleted in topics of others.
+    pub(super) fn shed(
+        &mut self,
+        shared: &Shared,
+        store: &Store,
+        written: usize,
+    ) -> Result<Vec<(TopicName, Owner)>, Failure> {
+        if self.to_shed.is_empty() {
+            if !self.usage.is_whole() || self.usage.total() <= shared.limit.histories() {
+                return Ok(Vec::new());
+            }
+            // Unreadable names are reported to who lists them; the others are shed.
+            self.to_shed = self.find_to_shed(shared, store).unwrap_or_default();
+        }
+        let mut piece = Piece::new(shared, store, STEP_BYTES.max(4 * written));
+        let mut deletions = Vec::new();
+        while piece.left > 0
+            && deletions.len() < STEP_DELETIONS
+            && let Some(next) = self.to_shed.pop_front()
+        {
+            match next {
+                Shed::By(topic, owner) => deletions.push((topic, owner)),
+                Shed::History(topic) => {
+                    let is_unknown = |cached: &Cached| !cached.is_known();
+                    let shed = |cached: &mut Cached, _| cached.shed_history();
+                    // An unreadable topic stays.
+                    if shared.enter_reading(&topic, is_unknown, shed).is_ok()
+                        && piece.move_topic(&topic)
+                    {
+                        self.surplus.insert(topic);
+                    }
+                }
+            }
+        }
+        self.commit(piece)?;
+        Ok(deletions)
+    }
+
+    /// Finds what is to be shed: of the owner with the largest share, if that is too large, else
+    /// of all.
+    fn find_to_shed(&self, shared: &Shared, store: &Store) -> Result<VecDeque<Shed>, BrokerError> {
+        let over = self.usage.total().saturating_sub(shared.limit.enough());
+        let share = shared.limit.share();
+        let largest = self.usage.above(share).max_by_key(|(_, bytes)| *bytes);
+        let mut topics = Vec::new();
+        for found in store.topics(None) {
+            let Ok((topic, record)) = found else {
+                continue;
+            };
+            let record = TopicRecord::from_bytes(&record)?;
+            let Some(shares) = self.usage.of_topic(record.id) else {
+                continue;
+            };
+            let all: u64 = shares.values().sum();
+            let bytes = largest.map_or(Some(all), |(owner, _)| shares.get(owner).copied());
+            let Some(bytes) = bytes else {
+                continue;
+            };
+            let mut used = (false, record.published_ms);
+            shared
+                .topics
+                .enter_existing(&topic, |cached, _| used = used.max(cached.usage()));
+            topics.push((used, topic, bytes, bytes == all));
+        }
+        topics.sort_unstable();
+        let mut left = over;
+        if let Some((_, bytes)) = largest {
+            left = left.min(bytes.saturating_sub(share)).max(1);
+        }
+        let mut to_shed = VecDeque::new();
+        for (_, topic, bytes, is_all) in topics {
+            if left == 0 {
+                break;
+            }
+            left = left.saturating_sub(bytes);
+            to_shed.push_back(match largest {
+                Some((Some(owner), _)) if !is_all => Shed::By(topic, owner.clone()),
+                _ => Shed::History(topic),
+            });
+        }
+        Ok(to_shed)
     }
 
     fn remove_surplus(&mut self, piece: &mut Piece<'_>) {
@@ -217,6 +345,8 @@ struct Piece<'a> {
     /// The topics in it. Each is there once, as a key may be in a change only once.
     topics: BTreeMap<TopicName, Moved>,
     answers: Vec<(AnswerKey, u64)>,
+    /// The runs in it, with their shares before and after.
+    changed: Vec<Recount>,
 }
 
 enum Moved {
@@ -239,6 +369,7 @@ impl<'a> Piece<'a> {
             now_ms: shared.topics.now_ms(),
             topics: BTreeMap::new(),
             answers: Vec::new(),
+            changed: Vec::new(),
         }
     }
 
@@ -259,6 +390,10 @@ impl<'a> Piece<'a> {
         self.change.set_topic(topic.as_str(), record);
         let mut bytes = STEP_OVERHEAD * (1 + update.removed.len());
         for first in &update.removed {
+            // What cannot be read was not counted.
+            let shares = self.store.shares(record.id, *first).unwrap_or_default();
+            let key = record::run_key(record.id, *first);
+            self.changed.push((key, shares, Shares::new()));
             self.change.remove_run(record.id, *first);
         }
         let moved = Moved::Updated {
@@ -267,6 +402,9 @@ impl<'a> Piece<'a> {
         };
         for run in update.added {
             bytes += run.len();
+            let key = record::run_key(record.id, run.first);
+            self.changed
+                .push((key, Shares::new(), run.shares().clone()));
             self.change.add_run(record.id, run);
         }
         self.left = self.left.saturating_sub(bytes);
@@ -299,9 +437,9 @@ impl<'a> Piece<'a> {
         Ok(!is_bare)
     }
 
-    /// Writes the change and makes the notes. If that fails, returns the topics whose state
+    /// Writes the change and makes the notes. Returns the runs that have changed. If that fails, returns the topics whose state
     /// in the tables is unknown.
-    fn commit(mut self) -> Result<(), (Failure, Vec<TopicName>)> {
+    fn commit(mut self) -> Result<Vec<Recount>, (Failure, Vec<TopicName>)> {
         let forgets = |moved: &Moved| matches!(moved, Moved::Forgotten);
         if self.topics.values().any(forgets) {
             // Before anybody can find the topics missing in the tables.
@@ -323,6 +461,6 @@ impl<'a> Piece<'a> {
         for (key, ends_ms) in self.answers {
             self.shared.recent.remove(&key, ends_ms);
         }
-        Ok(())
+        Ok(self.changed)
     }
 }

@@ -78,7 +78,11 @@ impl Writer {
     /// Writes until the broker is dropped.
     pub(super) fn run(mut self) {
         loop {
-            let first = match self.requests.recv_timeout(self.transfer.rest()) {
+            let rest = match self.failed {
+                Some(_) => RETRY_AFTER,
+                None => self.transfer.rest(),
+            };
+            let first = match self.requests.recv_timeout(rest) {
                 Ok(first) => Some(first),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return self.finish(),
@@ -178,7 +182,10 @@ impl Writer {
             return Err(failure.into());
         }
         let offsets = match store.delete(topic, which) {
-            Ok(offsets) => offsets,
+            Ok(deleted) => {
+                self.transfer.recount(deleted.changed);
+                deleted.offsets
+            }
             // Nothing was written.
             Err(error @ BrokerError::Damaged(_)) => return Err(error),
             Err(error) => {
@@ -215,7 +222,21 @@ impl Writer {
                 self.fail(failure, []);
             }
         }
-        self.eraser.tick(store);
+        if let Ok(files) = store.disk_space() {
+            let usage = self.transfer.usage();
+            let large = usage.above(shared.limit.share()).map(|(owner, _)| owner);
+            shared.limit.note(files, large);
+            self.eraser.tick(store, &shared.limit, files);
+        }
+        match self.transfer.shed(&shared, store, written) {
+            Ok(deletions) => {
+                for (topic, owner) in deletions {
+                    // A failure is noted; what cannot be read is reported to who reads it.
+                    let _ = self.delete(&shared, store, &topic, &Deletion::By(owner));
+                }
+            }
+            Err(failure) => self.fail(failure, []),
+        }
     }
 
     /// Erases what was deleted, when the broker is being dropped.

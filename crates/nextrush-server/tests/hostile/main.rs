@@ -7,6 +7,7 @@
 
 mod backlogs;
 mod bodies;
+mod disk;
 mod files;
 mod hosts;
 mod lingering;
