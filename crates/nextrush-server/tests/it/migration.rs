@@ -159,23 +159,22 @@ fn the_operator_reads_why_a_store_is_refused() {
     let id = "01a22262-4c5c-77d3-b782-0ab03036d308";
     for (text, expected) in [
         (
-            format!("nextrush store 5\n{id}\n"),
-            format!(
-                "nextrush: cannot open the store: the store in {directory} has format 5, this \
-                 program knows formats up to 4: it was written by a newer program\n"
-            ),
+            format!("nextrush store 999\n{id}\n"),
+            format!("the store in {directory} has format 999, this program knows formats up to "),
         ),
         (
             "a letter\n".to_owned(),
             format!(
-                "nextrush: cannot open the store: the directory holds no store that this program \
-                 can read: {directory}/FORMAT says \"a letter\\n\"\n"
+                "the directory holds no store that this program can read: {directory}/FORMAT \
+                 says \"a letter\\n\"\n"
             ),
         ),
     ] {
         fs::write(store.path().join("FORMAT"), text).unwrap();
         let ended = run(&["--store", store.path().to_str().unwrap()]);
         assert_eq!(ended.status.code(), Some(1));
-        assert_eq!(String::from_utf8_lossy(&ended.stderr), expected);
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let expected = format!("nextrush: cannot open the store: {expected}");
+        assert!(said.starts_with(&expected), "{said}");
     }
 }
