@@ -129,21 +129,18 @@ async fn what_does_not_fit_is_refused() {
         (
             "POST",
             "/api/v1/publish",
-            "/api/v1/purge",
             json!({ "channel": "", "data": 1 }),
             (400, "invalid-name"),
         ),
         (
             "POST",
             "/api/v1/publish",
-            "/api/v1/purge",
             json!({ "channel": "a\n", "data": 1 }),
             (400, "invalid-name"),
         ),
         (
             "POST",
             "/api/v1/publish",
-            "/api/v1/purge",
             json!({ "channel": "a" }),
             (422, "invalid-format"),
         ),
