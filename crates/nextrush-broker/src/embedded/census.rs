@@ -79,6 +79,8 @@ pub(super) enum State {
     Closed,
     /// fjall goes on writing.
     Open,
+    /// As open, and the batch is in tables alone: no journal has it any more.
+    Flushed,
     /// Keyspaces are being removed, too.
     Migrating,
 }
@@ -172,12 +174,12 @@ impl Census {
         Ok(Differs::Nothing)
     }
 
-    fn newest_journal(&self) -> Option<u64> {
+    pub(super) fn newest_journal(&self) -> Option<u64> {
         self.journals.keys().next_back().copied()
     }
 
-    /// Refuses the files `now` if they cannot have come from these. Returns whether fjall may
-    /// have removed all the journals in which the last batch was.
+    /// Refuses the files `now` if they cannot have come from these. Returns whether the last
+    /// batch may be in no journal, as fjall has moved it to tables.
     pub(super) fn compare(&self, now: &Self) -> Result<bool, OpenError> {
         for (name, print) in &self.fixed {
             same(name, *print, now.fixed.get(name).copied())?;
@@ -208,10 +210,12 @@ impl Census {
                 None => return Err(missing(&Tree::current(*id))),
             }
         }
-        if self.state == State::Closed {
-            return Ok(false);
+        match self.state {
+            // They are as they were left, with or without a batch.
+            State::Closed => Ok(true),
+            State::Flushed => self.compare_journals(now, has_newer).map(|_| true),
+            State::Open | State::Migrating => self.compare_journals(now, has_newer),
         }
-        self.compare_journals(now, has_newer)
     }
 
     fn compare_journals(&self, now: &Self, has_newer: bool) -> Result<bool, OpenError> {
@@ -339,12 +343,13 @@ impl Census {
 }
 
 impl State {
-    const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::Migrating];
+    const ALL: [Self; 4] = [Self::Closed, Self::Open, Self::Flushed, Self::Migrating];
 
     fn name(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Open => "open",
+            Self::Flushed => "flushed",
             Self::Migrating => "migrating",
         }
     }
@@ -371,6 +376,11 @@ pub(super) fn journals(directory: &Path) -> Result<Vec<u64>, OpenError> {
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// The number of the newest journal, if there is one and the directory can be read.
+pub(super) fn newest_journal(directory: &Path) -> Option<u64> {
+    journals(directory).ok()?.pop()
 }
 
 /// Reads the journals.

@@ -103,6 +103,14 @@ pub(super) fn check(
         None => true,
     };
     journal::check(&journals, known, may_be_flushed)?;
+    let last = |chain: fn(&journal::Journal) -> journal::Chain| {
+        let lasts = journals.iter().filter_map(|journal| chain(journal).last());
+        lasts.max().unwrap_or(0)
+    };
+    if state == State::Open && last(|journal| journal.batches) < known {
+        // Until the next batch is written.
+        census.state = State::Flushed;
+    }
     match verify {
         // Without the note the next opening would not look at all of them.
         Verify::All => census
@@ -116,13 +124,6 @@ pub(super) fn check(
     census.write(directory)?;
     extent.sync()?;
     journal::cut_rest(directory, &journals)?;
-    let last = |chain: fn(&journal::Journal) -> journal::Chain| {
-        journals
-            .iter()
-            .filter_map(|journal| chain(journal).last())
-            .max()
-            .unwrap_or(0)
-    };
     Ok(Checked {
         extent,
         census: Some(census),

@@ -141,12 +141,17 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let mut store = Self::open_files(directory, format, clock, checked)?;
         store.move_log()?;
-        if store.known.get_mut().census.is_none() {
+        let census = &store.known.get_mut().census;
+        let is_flushed = census.as_ref().map(|census| census.state) == Some(State::Flushed);
+        if census.is_none() {
             // Before anything is acknowledged.
-            store.list_files()?;
+            store.list_files(census::newest_journal(directory))?;
         }
         // The newest journal always has a batch that nothing acknowledged is behind.
         store.write_batch()?;
+        if is_flushed {
+            store.list_files(census::newest_journal(directory))?;
+        }
         if let Some(migration) = migration
             && format.needs_names()
         {
@@ -196,7 +201,8 @@ impl Store {
         let batch = number(state.get(BATCH)?, |value| mark.batch(value))?;
         checked.compare(batch, number(state.get(GROUP)?, |value| mark.group(value))?)?;
         let Checked { extent, census, .. } = checked;
-        let kept = census.as_ref().map(|census| census.state);
+        let migrating = |census: &&Census| census.state == State::Migrating;
+        let kept = census.as_ref().filter(migrating).map(|census| census.state);
         Ok(Self {
             db,
             log,
@@ -233,7 +239,7 @@ impl Store {
         file::sync_tree(&directory.join(DATA))?;
         self.known.get_mut().state = State::Migrating;
         self.write_batch()?;
-        self.list_files()?;
+        self.list_files(census::newest_journal(directory))?;
         // The moment of the migration: before it the store is unchanged.
         format.make_current(directory)?;
         self.named = named;
@@ -383,22 +389,29 @@ impl Store {
             Some(census) => census.differs(&self.directory).unwrap_or(Differs::Nothing),
             None => Differs::Other,
         };
-        match differs {
-            Differs::Nothing => return Ok(()),
+        let before = match (differs, &self.known.lock().census) {
+            (Differs::Nothing, _) => return Ok(()),
+            (Differs::Other, Some(census)) => census.newest_journal(),
+            _ => census::newest_journal(&self.directory),
+        };
+        if differs == Differs::NewJournal {
             // It must have a batch that nothing acknowledged is behind.
-            Differs::NewJournal => self.write_batch()?,
-            Differs::Other => {}
+            self.write_batch()?;
         }
         // A list that cannot be written now, as fjall is at work or the disk is full, is
         // written later. Until then the old one allows more.
-        let _ = self.list_files();
+        let _ = self.list_files(before);
         Ok(())
     }
 
-    /// Writes the list of the files as they are, while fjall works on them.
-    fn list_files(&self) -> Result<(), OpenError> {
+    /// Writes the list of the files as they are, while fjall works on them. A journal that is
+    /// newer than `newest` has no batch yet: nothing is listed then.
+    fn list_files(&self, newest: Option<u64>) -> Result<(), OpenError> {
         let mut known = self.known.lock();
         let journals = census::journals(&self.directory)?;
+        if journals.last().copied() > newest {
+            return Ok(());
+        }
         let census = Census::take(
             &self.directory,
             known.state,
@@ -413,6 +426,8 @@ impl Store {
 
     /// Closes the store, and lists its files so that the next opening knows each of them.
     pub(super) fn close(self) -> Result<(), OpenError> {
+        // fjall may have begun a journal since the last one.
+        self.write_batch()?;
         self.db.persist(PersistMode::SyncAll)?;
         let batch = self.batch.load(Ordering::Relaxed);
         let Self {
