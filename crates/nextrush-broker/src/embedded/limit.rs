@@ -63,7 +63,7 @@ impl Limit {
 
     /// The size of the files above which they are rewritten.
     pub(super) fn to_rewrite(&self) -> u64 {
-        self.files / 4 * 3
+        self.files / 2
     }
 
     /// The least that the files grow between two times that they are rewritten.
@@ -73,7 +73,7 @@ impl Limit {
 
     /// Returns `true` if the owners of large shares are to be refused.
     pub(super) fn is_near(&self, files: u64) -> bool {
-        files > self.files / 8 * 7
+        files > self.files / 4 * 3
     }
 
     /// Notes the size of the files, and the owners of large shares.
@@ -133,8 +133,8 @@ mod tests {
             limit.note(files, [&ada].into_iter());
             limit.allow(owner).is_ok()
         };
-        assert!(is_allowed(700, &ada));
-        assert!(!is_allowed(701, &ada));
+        assert!(is_allowed(600, &ada));
+        assert!(!is_allowed(601, &ada));
         assert!(is_allowed(800, &bob));
         assert!(!is_allowed(801, &bob));
         assert!(is_allowed(0, &ada));

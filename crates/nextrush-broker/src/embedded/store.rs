@@ -595,8 +595,12 @@ impl Store {
     }
 
     /// Notes that no deleted message is in the files any more.
+    ///
+    /// That also gives a new journal its first batch.
     pub(super) fn note_erased(&self) -> Result<(), fjall::Error> {
-        self.state.remove(TO_ERASE)
+        let mut batch = self.db.batch();
+        batch.remove(&self.state, TO_ERASE);
+        self.force(batch)
     }
 
     /// The files, to be rewritten.
