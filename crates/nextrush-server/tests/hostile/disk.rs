@@ -13,10 +13,18 @@ const ROOMS: usize = 5;
 const MESSAGES: usize = 100;
 const BYTES: usize = 60_000;
 
-async fn say(client: &mut Client, text: &str) {
-    let say = json!({ "type": "chat", "text": text, "id": text.get(..9) });
+async fn say(client: &mut Client, id: &str, text: &str) {
+    let say = json!({ "type": "chat", "text": text, "id": id });
     client.send(say).await;
-    client.json_of("ack").await;
+    loop {
+        let message = client.json().await;
+        match message["type"].as_str() {
+            Some("ack") => return,
+            // Near the limit whoever has a large share is refused.
+            Some("error") => return assert_eq!(message["code"], "not-stored"),
+            _ => {}
+        }
+    }
 }
 
 async fn history(server: &Server, room: &str, user: &str) -> (Client, Value) {
@@ -35,7 +43,7 @@ async fn a_user_that_fills_the_store_loses_its_own_messages() {
     let app = app(&config).await.unwrap();
     let server = app.listen("127.0.0.1:0").start().await.unwrap();
     let (mut bob, _) = history(&server, "bob", "bob").await;
-    say(&mut bob, "what bob said").await;
+    say(&mut bob, "a", "what bob said").await;
     bob.close().await;
 
     // 30 MB of letters that do not compress well.
@@ -45,7 +53,8 @@ async fn a_user_that_fills_the_store_loses_its_own_messages() {
     for room in 0..ROOMS {
         let (mut eve, _) = history(&server, &format!("eve-{room}"), "eve").await;
         for number in 0..MESSAGES {
-            say(&mut eve, &format!("{number:09} {letters}")).await;
+            let id = format!("{room}-{number}");
+            say(&mut eve, &id, &format!("{id} {letters}")).await;
         }
         eve.close().await;
     }
@@ -54,9 +63,10 @@ async fn a_user_that_fills_the_store_loses_its_own_messages() {
     // The position is as it was: who comes back to it has missed nothing.
     let (_, of_eve) = history(&server, "eve-0", "eve").await;
     assert_eq!(of_eve["messages"], json!([]));
-    assert_eq!(of_eve["offset"], MESSAGES);
+    let said = of_eve["offset"].as_u64().unwrap();
+    assert!(said > 0);
     let epoch = of_eve["epoch"].as_str().unwrap();
-    for (offset, recovered) in [(MESSAGES, true), (MESSAGES - 1, false)] {
+    for (offset, recovered) in [(said, true), (said - 1, false)] {
         let path = format!(
             "/chat/eve-0?token={}&epoch={epoch}&offset={offset}",
             token("eve")
