@@ -197,8 +197,48 @@ pub(super) fn note(directory: &Path, error: &OpenError) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tempfile::TempDir;
+
     use super::*;
-    use crate::EmbeddedBroker;
+    use crate::embedded::store::Store;
+    use crate::{Clock, EmbeddedBroker, SystemClock};
+
+    /// A store of which fjall has moved everything to tables, so that its journal has no batch.
+    fn flushed() -> (TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = Store::open(directory.path(), &clock, None, Verify::New).unwrap();
+        store.note_erased().unwrap();
+        store.files().rewrite().unwrap();
+        (directory, store)
+    }
+
+    #[test]
+    fn a_store_is_closed_with_a_batch_in_its_newest_journal() {
+        let (directory, store) = flushed();
+        store.close().unwrap();
+        for _ in 0..2 {
+            EmbeddedBroker::open(directory.path()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_store_without_a_batch_in_its_journal_may_be_killed_while_it_is_opened() {
+        let (directory, store) = flushed();
+        drop(store);
+        let format = || Format::read(directory.path(), &directory.path().join("data"));
+        for _ in 0..3 {
+            check(directory.path(), format().unwrap().unwrap(), Verify::New).unwrap();
+        }
+        let known = || Census::read(directory.path()).unwrap().unwrap().state;
+        assert_eq!(known(), State::Flushed);
+        let broker = EmbeddedBroker::open(directory.path()).unwrap();
+        assert_eq!(known(), State::Open);
+        drop(broker);
+        EmbeddedBroker::open(directory.path()).unwrap();
+    }
 
     #[test]
     fn a_store_whose_making_was_interrupted_is_made_anew() {

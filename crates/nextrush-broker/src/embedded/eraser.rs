@@ -126,7 +126,7 @@ impl Files {
     }
 
     /// Begins a new journal, and merges the tables.
-    fn rewrite(&self) -> Result<(), fjall::Error> {
+    pub(super) fn rewrite(&self) -> Result<(), fjall::Error> {
         // Never cleared: fjall keeps a journal while a keyspace in it has no table as new.
         let zeros = vec![0; FILLER_BYTES];
         for _ in 0..JOURNAL_BYTES.div_ceil(FILLER_BYTES) {
