@@ -17,6 +17,8 @@ pub enum Deletion {
     Offsets(Vec<u64>),
     /// The publications of an owner.
     By(Owner),
+    /// The publications without an owner.
+    Unowned,
 }
 
 impl Deletion {
@@ -27,6 +29,7 @@ impl Deletion {
             Self::All => true,
             Self::Offsets(offsets) => offsets.contains(&publication.offset),
             Self::By(owner) => publication.owner.as_ref() == Some(owner),
+            Self::Unowned => publication.owner.is_none(),
         };
         is_meant && !publication.is_deleted
     }

@@ -49,20 +49,37 @@ async fn all(broker: &EmbeddedBroker, name: &str) -> History {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_user_neither_fills_the_disk_nor_pushes_out_what_others_said() {
+    fill(Some(Owner::new("eve"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publications_without_an_owner_do_not_push_out_what_users_said() {
+    fill(None).await;
+}
+
+fn by(publish: Publish, owner: &Option<Owner>) -> Publish {
+    match owner {
+        Some(owner) => publish.by(owner.clone()),
+        None => publish,
+    }
+}
+
+async fn fill(eve: Option<Owner>) {
     let directory = tempfile::tempdir().unwrap();
     let options = EmbeddedOptions::default().store_bytes(LIMIT);
     let broker = EmbeddedBroker::builder(&directory).options(options).open();
     let broker = broker.unwrap();
     let kept = Retention::count(100);
-    let said = async |name: &str, text: String, owner: &str| {
-        let publish = Publish::new(text).retain(kept).by(Owner::new(owner));
+    let bob = Some(Owner::new("bob"));
+    let said = async |name: &str, text: String, owner: &Option<Owner>| {
+        let publish = by(Publish::new(text).retain(kept), owner);
         broker.publish(&topic(name), publish).await.unwrap();
     };
     for number in 0..20 {
-        said("room of bob", format!("bob {number}"), "bob").await;
+        said("room of bob", format!("bob {number}"), &bob).await;
         // A word in the room of somebody else is no claim to what is there.
-        said("room of all", format!("bob {number}"), "bob").await;
-        said("room of all", format!("eve {number}"), "eve").await;
+        said("room of all", format!("bob {number}"), &bob).await;
+        said("room of all", format!("eve {number}"), &eve).await;
     }
     let before = all(&broker, "room of bob").await;
 
@@ -74,7 +91,7 @@ async fn one_user_neither_fills_the_disk_nor_pushes_out_what_others_said() {
         let published = (0..64).map(|place| {
             let name = format!("room {} of eve", (number * 64 + place) / 100);
             let publish = Publish::new(data.clone()).retain(kept);
-            broker.publish(&topic(&name), publish.by(Owner::new("eve")))
+            broker.publish(&topic(&name), by(publish, &eve))
         });
         for published in join_all(published).await {
             match published {

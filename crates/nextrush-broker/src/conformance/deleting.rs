@@ -39,6 +39,7 @@ pub(super) async fn a_deletion_leaves_the_place(broker: &impl Broker) {
     let steps = [
         (Deletion::By(Owner::new("ada")), 2, ["", "b", "", "d"]),
         (Deletion::By(Owner::new("ada")), 0, ["", "b", "", "d"]),
+        (Deletion::Unowned, 0, ["", "b", "", "d"]),
         (Deletion::Offsets(vec![2, 3, 99]), 1, ["", "", "", "d"]),
         (Deletion::All, 1, ["", "", "", ""]),
         (Deletion::All, 0, ["", "", "", ""]),
@@ -83,6 +84,18 @@ pub(super) async fn a_deletion_leaves_the_place(broker: &impl Broker) {
         texts(&after),
         ["", "", "", "", "e"],
         "what is published later is kept"
+    );
+    let unowned = Publish::new("f").retain(KEEP);
+    broker
+        .publish(&topic, unowned)
+        .await
+        .expect("publish resolves without an error");
+    assert_eq!(delete(broker, &topic, Deletion::Unowned).await, 1);
+    let after = history(broker, &topic, ALL).await;
+    assert_eq!(
+        texts(&after),
+        ["", "", "", "", "e", ""],
+        "what has an owner stays where the rest is deleted"
     );
 }
 

@@ -79,7 +79,7 @@ pub(super) enum State {
     Closed,
     /// fjall goes on writing.
     Open,
-    /// As open, and the batch is in tables alone: no journal has it any more.
+    /// The same, and the batch is in tables alone: no journal has it any more.
     Flushed,
     /// Keyspaces are being removed, too.
     Migrating,

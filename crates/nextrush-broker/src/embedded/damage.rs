@@ -104,8 +104,11 @@ pub(super) fn check(
     };
     journal::check(&journals, known, may_be_flushed)?;
     let last = |chain: fn(&journal::Journal) -> journal::Chain| {
-        let lasts = journals.iter().filter_map(|journal| chain(journal).last());
-        lasts.max().unwrap_or(0)
+        journals
+            .iter()
+            .filter_map(|journal| chain(journal).last())
+            .max()
+            .unwrap_or(0)
     };
     if state == State::Open && last(|journal| journal.batches) < known {
         // Until the next batch is written.

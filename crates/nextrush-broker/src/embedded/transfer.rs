@@ -12,6 +12,7 @@ use super::store::{Change, Store};
 use super::usage::{Recount, Shares, Usage};
 use crate::broker::BrokerError;
 use crate::clock::whole_ms;
+use crate::deletion::Deletion;
 use crate::owner::Owner;
 use crate::topic_name::TopicName;
 
@@ -62,8 +63,8 @@ pub(super) struct Transfer {
 enum Shed {
     /// All that a topic remembers.
     History(TopicName),
-    /// The publications of an owner in a topic of others.
-    By(TopicName, Owner),
+    /// The publications of an owner, or of nobody, in a topic of others.
+    By(TopicName, Option<Owner>),
 }
 
 impl Default for Transfer {
@@ -188,7 +189,7 @@ impl Transfer {
         shared: &Shared,
         store: &Store,
         written: usize,
-    ) -> Result<Vec<(TopicName, Owner)>, Failure> {
+    ) -> Result<Vec<(TopicName, Deletion)>, Failure> {
         if self.to_shed.is_empty() {
             if !self.usage.is_whole() || self.usage.total() <= shared.limit.histories() {
                 return Ok(Vec::new());
@@ -203,7 +204,9 @@ impl Transfer {
             && let Some(next) = self.to_shed.pop_front()
         {
             match next {
-                Shed::By(topic, owner) => deletions.push((topic, owner)),
+                Shed::By(topic, owner) => {
+                    deletions.push((topic, owner.map_or(Deletion::Unowned, Deletion::By)));
+                }
                 Shed::History(topic) => {
                     let is_unknown = |cached: &Cached| !cached.is_known();
                     let shed = |cached: &mut Cached, _| cached.shed_history();
@@ -258,7 +261,7 @@ impl Transfer {
             }
             left = left.saturating_sub(bytes);
             to_shed.push_back(match largest {
-                Some((Some(owner), _)) if !is_all => Shed::By(topic, owner.clone()),
+                Some((owner, _)) if !is_all => Shed::By(topic, owner.clone()),
                 _ => Shed::History(topic),
             });
         }

@@ -230,9 +230,9 @@ impl Writer {
         }
         match self.transfer.shed(&shared, store, written) {
             Ok(deletions) => {
-                for (topic, owner) in deletions {
+                for (topic, which) in deletions {
                     // A failure is noted; what cannot be read is reported to who reads it.
-                    let _ = self.delete(&shared, store, &topic, &Deletion::By(owner));
+                    let _ = self.delete(&shared, store, &topic, &which);
                 }
             }
             Err(failure) => self.fail(failure, []),
