@@ -22,9 +22,14 @@ const ANSWER_MS = 5_000;
  */
 export function guardedStore(store, { timers, failed }) {
   let told = false;
+  /** @param {unknown} cause */
+  const tell = (cause) => {
+    if (!told) failed(cause);
+    told = true;
+  };
   /**
    * @template T
-   * @param {() => Promise<T>} work
+   * @param {() => T | Promise<T>} work
    * @returns {Promise<T>}
    */
   const watch = async (work) => {
@@ -32,19 +37,32 @@ export function guardedStore(store, { timers, failed }) {
     try {
       return await new Promise((resolve, reject) => {
         deadline.start(ANSWER_MS, () => reject(new Error('the store does not answer')));
-        work().then(resolve, reject);
+        Promise.resolve(work()).then(resolve, reject);
       });
     } catch (cause) {
-      if (!told) failed(cause);
-      told = true;
+      tell(cause);
       throw cause;
     } finally {
       deadline.clear();
     }
   };
   return {
-    load: () => watch(() => store.load()),
+    load: async () => {
+      const loaded = await watch(async () => {
+        const list = await store.load();
+        if (!Array.isArray(list)) throw new TypeError('no list of requests');
+        return list;
+      });
+      const requests = loaded.filter(isRequest);
+      if (requests.length < loaded.length) tell(new TypeError('not only requests'));
+      return requests;
+    },
     put: (request) => watch(() => store.put(request)),
     remove: (id) => watch(() => store.remove(id)),
   };
+}
+
+/** @param {any} stored */
+function isRequest(stored) {
+  return typeof stored?.id === 'string' && typeof stored.message === 'object' && stored.message;
 }

@@ -37,6 +37,31 @@ test('a request is kept until it is answered, and the next page sends it', async
   assert.deepEqual(faults, []);
 });
 
+for (const [what, held, restores] of [
+  ['nothing', undefined, 0],
+  ['null', null, 0],
+  ['an object', {}, 0],
+  ['null among its requests', [null, { id: 'b', message: { type: 'b' } }], 1],
+  ['a request without a message', [{ id: 'b' }], 0],
+  ['a request whose id is a number', [{ id: 5, message: { type: 'b' } }], 0],
+]) {
+  test(`a store that holds ${what} is told once, and requests go out`, async () => {
+    const w = world();
+    const store = { load: () => /** @type {any} */ (held), put: () => undefined, remove: () => undefined };
+    const client = new Client(ADDRESS, { ...w.options, outbox: new Outbox(/** @type {any} */ (store)) });
+    const faults = record(client, 'fault');
+    const restored = record(client, 'restored');
+    client.request({ type: 'a' }).catch(() => {});
+    client.connect();
+    await settled();
+    w.socket.open();
+    await settled();
+    assert.deepEqual(w.socket.sent.map(({ type }) => type), ['a']);
+    assert.deepEqual(faults.map(({ code }) => code), ['store']);
+    assert.equal(restored.length, restores);
+  });
+}
+
 describe('a database', () => {
   test('that never answers is told once, and requests go on in memory', async () => {
     const indexedDB = new FakeIndexedDB();
