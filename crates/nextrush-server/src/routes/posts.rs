@@ -277,9 +277,10 @@ impl Kept {
     }
 
     /// Removes the posts of an author.
-    fn remove_by(&mut self, author: &UserId) {
+    /// Removes the posts of a user; returns their number.
+    fn remove_by(&mut self, author: &UserId) -> usize {
         self.posts.retain(|_, post| post.author.id != *author);
-        self.counts.remove(author);
+        self.counts.remove(author).unwrap_or_default()
     }
 
     fn count_of(&self, author: &UserId) -> usize {
@@ -359,10 +360,16 @@ impl Posts {
         self.keep(post).await
     }
 
-    /// Forgets the posts of a user, whose records have been deleted.
-    pub(super) async fn forget_by(&self, author: &UserId) {
+    /// Forgets the posts of a user, whose records have been deleted. Returns the number of those
+    /// that had no record.
+    pub(super) async fn forget_by(&self, author: &UserId) -> usize {
         let _writing = self.0.writing.lock().await;
-        self.0.kept.lock().remove_by(author);
+        let forgotten = self.0.kept.lock().remove_by(author);
+        if self.0.records.is_some() {
+            0
+        } else {
+            forgotten
+        }
     }
 
     /// Stores a post on disk, then shows it to readers.

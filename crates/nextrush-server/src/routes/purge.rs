@@ -60,9 +60,9 @@ pub(super) async fn purge(
         } => {
             let user = UserId::try_from(user)?;
             let deleted = app.purge_user(&user).await.map_err(not_purged)?;
-            posts.forget_by(&user).await;
+            let forgotten = posts.forget_by(&user).await;
             live.purge_left_behind().await.map_err(not_purged)?;
-            deleted
+            deleted + forgotten
         }
         _ => return Err(Refusal::invalid("give one of room, channel and userId")),
     };

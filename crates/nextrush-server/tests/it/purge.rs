@@ -70,6 +70,25 @@ async fn a_purged_channel_keeps_its_offsets() {
 }
 
 #[tokio::test]
+async fn a_purge_counts_posts_with_a_store_and_without() {
+    let store = tempfile::tempdir().unwrap();
+    let path = store.path().to_str().unwrap();
+    let mut counts = Vec::new();
+    for arguments in [
+        &["--api-key", KEY][..],
+        &["--api-key", KEY, "--store", path],
+    ] {
+        let server = serve(arguments).await;
+        for (user, title) in [("ada", "one"), ("bob", "two"), ("ada", "three")] {
+            post(&server, user, title).await;
+        }
+        counts.push(purge(&server, json!({ "userId": "ada" })).await);
+        assert_eq!(titles(&server).await, ["two"]);
+    }
+    assert_eq!(counts[0], counts[1]);
+}
+
+#[tokio::test]
 async fn the_posts_of_a_purged_user_are_gone_after_a_restart_too() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().to_str().unwrap();

@@ -302,7 +302,8 @@ fn expiry(claims: &str) -> Result<Option<u64>, AuthError> {
 
     let Expiry { exp } = serde_json::from_str(claims).map_err(|_| AuthError::Malformed)?;
     // RFC 7519 §2 allows fractions; the conversion saturates.
-    Ok(exp.map(|seconds| seconds as u64))
+    // Rounded as `jsonwebtoken` does, so that there is one notion of the end.
+    Ok(exp.map(|seconds| seconds.round() as u64))
 }
 
 /// Shows the rules, never the key.

@@ -263,6 +263,16 @@ fn an_empty_secret_is_not_taken() {
 }
 
 #[test]
+fn an_end_between_two_seconds_is_the_same_for_requests_and_sockets() {
+    let jwt = Jwt::hs256(SECRET).leeway(Duration::ZERO);
+    for (exp, end) in [(0.4, 0), (0.5, 1), (0.9, 1)] {
+        let second = now() + 60;
+        let verified = verify_claims(&jwt, &json!({ "exp": second as f64 + exp })).unwrap();
+        assert_eq!(verified.valid_until(), Some(second + end));
+    }
+}
+
+#[test]
 fn expiry_is_required_and_enforced() {
     let jwt = Jwt::hs256(SECRET);
     for exp in [
