@@ -222,8 +222,15 @@ pub trait Sink: Send + Sync + 'static {
 pub enum BrokerError {
     /// The broker's disk, server or connection failed or cannot be reached. A later attempt
     /// may succeed.
+    ///
+    /// Of a broker that other nodes share it says that the request was not sent, so nothing has
+    /// happened.
     #[error("the broker is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The request was sent, and the broker did not say what became of it: it may have happened,
+    /// or may happen yet. A repeat with the same key is safe.
+    #[error("the broker did not answer")]
+    InDoubt(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The data in the broker's store contradicts itself and is not served. A later attempt
     /// fails too.
     #[error("the store of the broker is damaged")]

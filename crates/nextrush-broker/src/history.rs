@@ -32,6 +32,10 @@ pub struct History {
     pub position: Position,
     /// The publications, oldest first and without a gap.
     pub publications: Vec<Arc<Publication>>,
+    /// The end of the life that the present one continues: positions of that epoch up to that
+    /// offset count as positions of this stream, with the same offsets. `None` if the stream
+    /// began with its epoch.
+    pub continues: Option<Position>,
 }
 
 impl History {
@@ -41,6 +45,13 @@ impl History {
         Self {
             position,
             publications,
+            continues: None,
         }
+    }
+
+    /// Sets [`continues`](Self::continues). For implementers of brokers.
+    #[must_use]
+    pub fn continuing(self, continues: Option<Position>) -> Self {
+        Self { continues, ..self }
     }
 }

@@ -42,6 +42,7 @@
 mod broker;
 
 mod answer;
+mod claim;
 mod deletion;
 mod history;
 mod owner;
@@ -56,6 +57,7 @@ mod memory;
 
 mod answers;
 mod clock;
+mod shared;
 mod stream;
 mod table;
 
@@ -63,6 +65,7 @@ pub mod conformance;
 
 pub use answer::{CommandKey, CommandKeyError, Fingerprint, Once};
 pub use broker::{Broker, BrokerError, Sink};
+pub use claim::{Attempt, Claim, Claimed};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use deletion::Deletion;
 #[cfg(feature = "embedded")]
@@ -73,6 +76,7 @@ pub use owner::Owner;
 pub use position::{Epoch, EpochError, Position, PositionError};
 pub use publication::{Publication, Publish, Published};
 pub use retention::Retention;
+pub use shared::{Appended, Feed, Purge, Push, PushedGroup, SharedStore, Stored, Top, Unwatched};
 pub use topic_name::{TopicName, TopicNameError};
 
 /// The type of published data, from `bytes`.

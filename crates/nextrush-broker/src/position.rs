@@ -141,15 +141,16 @@ impl Epoch {
         Self(Uuid::from_u128(self.0.as_u128() ^ (key & RANDOM)))
     }
 
-    /// Reads the bytes of [`as_bytes`](Self::as_bytes).
-    #[cfg(feature = "embedded")]
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// Reads the bytes of [`as_bytes`](Self::as_bytes). For implementers of brokers; `None` if
+    /// they are not 16.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self(Uuid::from_slice(bytes).ok()?))
     }
 
     /// The bytes of the UUID.
-    #[cfg(feature = "embedded")]
-    pub(crate) fn as_bytes(&self) -> &[u8; 16] {
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 

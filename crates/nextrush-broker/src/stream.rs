@@ -144,15 +144,13 @@ impl Stream {
                 (usize::try_from(seen).unwrap_or(usize::MAX).min(kept), limit)
             }
         };
-        History {
-            position: self.position(),
-            publications: self
-                .kept
-                .range(skip..)
-                .take(limit)
-                .map(|kept| Arc::clone(&kept.publication))
-                .collect(),
-        }
+        let publications = self
+            .kept
+            .range(skip..)
+            .take(limit)
+            .map(|kept| Arc::clone(&kept.publication))
+            .collect();
+        History::new(self.position(), publications)
     }
 
     /// Deletes remembered publications. Returns their offsets.

@@ -78,7 +78,9 @@ impl From<BrokerError> for OpenError {
     fn from(error: BrokerError) -> Self {
         match error {
             BrokerError::Damaged(cause) => Self::Damaged(cause.to_string()),
-            BrokerError::Full(cause) | BrokerError::Unavailable(cause) => Self::Store(cause),
+            BrokerError::Full(cause)
+            | BrokerError::Unavailable(cause)
+            | BrokerError::InDoubt(cause) => Self::Store(cause),
             // The fault of a request: opening makes none.
             error @ BrokerError::Reused => Self::Store(error.into()),
         }
@@ -120,7 +122,10 @@ enum Kind {
 impl From<BrokerError> for Failure {
     fn from(error: BrokerError) -> Self {
         let (kind, cause) = match error {
-            BrokerError::Unavailable(cause) => (Kind::Unavailable, cause),
+            // A disk that fails is unavailable, whatever became of the request.
+            BrokerError::Unavailable(cause) | BrokerError::InDoubt(cause) => {
+                (Kind::Unavailable, cause)
+            }
             BrokerError::Damaged(cause) => (Kind::Damaged, cause),
             BrokerError::Full(cause) => (Kind::Full, cause),
             // The fault of one request, and no failure of the store.

@@ -1,0 +1,273 @@
+//! The trait of a store that several nodes share.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::feed::Feed;
+use crate::broker::BrokerError;
+use crate::claim::{Attempt, Claim, Claimed};
+use crate::history::{History, HistoryQuery};
+use crate::position::Position;
+use crate::publication::Publish;
+use crate::topic_name::TopicName;
+
+/// A store of topics on a server that several nodes share: an engine such as Redis.
+///
+/// A store numbers and remembers publications and pushes them to the nodes that watch their
+/// topics. It need not do more: pushes may be lost, late, doubled and out of order. The
+/// sequencer above it gives each node every publication once and in order.
+///
+/// # Lives of a topic
+///
+/// Offsets are 1, 2, 3, … without a gap within an [`Epoch`](crate::Epoch). A store that was
+/// restarted or failed over may have lost the end of a topic, and would give the same offsets
+/// out again. So a store keeps with each topic the identity of the server process that it last
+/// spoke to, and compares: where it differs, the topic gets a new epoch that
+/// [continues](History::continues) the earlier one from the offset that is still there. Offsets
+/// go on from that one. This is done before anything else by each [publish](Self::publish),
+/// [read](Self::history) and [check](Self::tops). A topic that was lost altogether has a new
+/// epoch that continues none.
+///
+/// # Time
+///
+/// The time of a publication is that of the store's server, and never falls within a topic,
+/// over all lives that the store remembers.
+///
+/// # Deadlines
+///
+/// Every future resolves within about 10 s, whatever becomes of the server: the sequencer sets no
+/// deadline of its own but counts on it. The futures borrow the store and nothing else, do
+/// nothing before they are polled, and must be polled in a tokio runtime.
+///
+/// # Errors
+///
+/// - [`BrokerError::Unavailable`]: the request was not sent, or the store is sure that it had
+///   no effect.
+/// - [`BrokerError::InDoubt`]: the request was sent, and its effect is not known.
+/// - [`BrokerError::Full`]: the server has no room, or an owner has used up its share.
+/// - [`BrokerError::Damaged`]: the server holds something under one of our keys that we did not
+///   write, and will not interpret.
+pub trait SharedStore: Send + Sync + 'static {
+    /// Sets the receiver of pushes. Called once, before anything else.
+    ///
+    /// Whoever owns the store owns the feed as well, so the store keeps it for as long as it
+    /// has a connection and drops it at [shutdown](Self::shutdown).
+    fn connect(&self, feed: Arc<dyn Feed>);
+
+    /// Appends a group of publications to one topic in one step, in this order, and pushes what
+    /// was appended as one [`Push`](super::Push).
+    ///
+    /// There is an outcome for each, in the same order. A publication that is
+    /// [to happen once](Publish::once) and did before is not appended again; the outcome is the
+    /// [`Stored`] of the first, of whatever life. A repeat within the group is one too. A key
+    /// with another [fingerprint](crate::Once::fingerprint) is
+    /// [`Reused`](BrokerError::Reused), which concerns this publication alone.
+    ///
+    /// Calls for one topic are made in the order in which they have to arrive: a store keeps
+    /// that order, also where it has several connections. The sequencer sends at most 64
+    /// publications and 64 KiB of data (or one larger publication) in a group, and has at most
+    /// 4 groups of a topic under way.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] if that holds for the group as a whole.
+    fn publish(
+        &self,
+        topic: &TopicName,
+        group: Vec<Publish>,
+    ) -> BoxFuture<'_, Result<Appended, BrokerError>>;
+
+    /// Reads a part of the history of a topic and, at the same moment, its position and the
+    /// life that it continues. A topic that does not exist gets its first epoch.
+    ///
+    /// The publications are without a gap. They may be fewer than asked for, to bound the
+    /// reply: the oldest ones of an [`After`](HistoryQuery::After), the newest of a
+    /// [`Latest`](HistoryQuery::Latest), at least one if there is any. The sequencer asks again
+    /// for the others.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] if the history could not be read.
+    fn history(
+        &self,
+        topic: &TopicName,
+        query: HistoryQuery,
+    ) -> BoxFuture<'_, Result<History, BrokerError>>;
+
+    /// Reads the positions of up to 512 topics, in the same order; `None` for one that does not
+    /// exist. This is as cheap as the engine allows: the sequencer calls it every 10 s for all quiet
+    /// topics.
+    ///
+    /// Counts as a use of the topics: one that some node asks for is not forgotten for being
+    /// unused.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] if the positions could not be read.
+    fn tops(&self, topics: &[TopicName]) -> BoxFuture<'_, Result<Vec<Option<Top>>, BrokerError>>;
+
+    /// Pushes what is published to these topics, up to 512, from the moment on at which this
+    /// resolves, until [`unwatch`](Self::unwatch) or until the feed is told that they are
+    /// [unwatched](Feed::unwatched). Watching a topic again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] if it is not certain that all of them are watched.
+    fn watch(&self, topics: &[TopicName]) -> BoxFuture<'_, Result<(), BrokerError>>;
+
+    /// Ends [`watch`](Self::watch) for up to 512 topics. Pushes that are on their way may still
+    /// come. A failure is no harm, as pushes that nobody wants are dropped.
+    fn unwatch(&self, topics: &[TopicName]) -> BoxFuture<'_, ()>;
+
+    /// Lists topics by name as [`Broker::topics`](crate::Broker::topics) does. A store that
+    /// cannot list its topics keeps the default, which resolves with none.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] if the names could not be read.
+    fn topics(
+        &self,
+        after: Option<&TopicName>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<TopicName>, BrokerError>> {
+        let _ = (after, limit);
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Claims a command: the first of all nodes gets [`Claim::Mine`], the others
+    /// [`Claim::Running`] until it has [answered](Self::answer) or its lease has ended. The
+    /// key is compared and set in one step.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Reused`] if the key belongs to a command with another fingerprint;
+    /// [`BrokerError::Full`] if there is no room for the answer; another [`BrokerError`] if the
+    /// store did not answer. A claim that is [in doubt](BrokerError::InDoubt) ends with its
+    /// lease.
+    fn claim(&self, attempt: Attempt) -> BoxFuture<'_, Result<Claim, BrokerError>>;
+
+    /// Remembers the answer to a command for its window. Resolves with the answer in force:
+    /// where another node executed the command after this claim's lease, the first answer stays.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] if it is uncertain whether the answer is remembered.
+    fn answer(&self, claimed: Claimed, answer: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>>;
+
+    /// Deletes publications from the history of a topic, and [pushes](super::Push::Deleted) the
+    /// offsets of those that were there. Offsets are not given out again. Resolves with their
+    /// number.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] if it is not certain that all of them are deleted. Another attempt is
+    /// safe.
+    fn purge(&self, topic: &TopicName, purge: Purge) -> BoxFuture<'_, Result<u64, BrokerError>>;
+
+    /// Closes the connections after what is under way, and drops the feed. Everything fails
+    /// with [`BrokerError::Unavailable`] from then on.
+    fn shutdown(&self) -> BoxFuture<'_, ()>;
+}
+
+/// The outcome of a group of publications.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Appended {
+    /// The outcomes of the publications, in their order.
+    pub outcomes: Vec<Result<Stored, BrokerError>>,
+    /// The end of the life that the present one [continues](History::continues).
+    pub continues: Option<Position>,
+}
+
+impl Appended {
+    /// Combines the outcomes with the life that the present one continues.
+    #[must_use]
+    pub const fn new(
+        outcomes: Vec<Result<Stored, BrokerError>>,
+        continues: Option<Position>,
+    ) -> Self {
+        Self {
+            outcomes,
+            continues,
+        }
+    }
+}
+
+/// A publication that is in the store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Stored {
+    /// The position of the publication, or of the first one with its key.
+    pub position: Position,
+    /// The time of publishing, in milliseconds since 1970. Not used of a repeat.
+    pub time_ms: u64,
+    /// `true` if this was a repeat: nothing was appended.
+    pub is_repeat: bool,
+}
+
+impl Stored {
+    /// The outcome of a publication that was appended.
+    #[must_use]
+    pub const fn new(position: Position, time_ms: u64) -> Self {
+        Self {
+            position,
+            time_ms,
+            is_repeat: false,
+        }
+    }
+
+    /// The outcome of a repeat of the publication at `position`.
+    #[must_use]
+    pub const fn repeat(position: Position) -> Self {
+        Self {
+            position,
+            time_ms: 0,
+            is_repeat: true,
+        }
+    }
+}
+
+/// The position of a topic in the store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Top {
+    /// The position of the newest publication, or offset 0.
+    pub position: Position,
+    /// The end of the life that the present one [continues](History::continues).
+    pub continues: Option<Position>,
+    /// The number of [purges](SharedStore::purge) that deleted something in this topic, over all
+    /// lives: a node that has seen fewer shows what was deleted. 0 in a store that cannot purge.
+    pub purges: u64,
+}
+
+impl Top {
+    /// A position, and the end of the life that the present one continues.
+    #[must_use]
+    pub const fn new(position: Position, continues: Option<Position>) -> Self {
+        Self {
+            position,
+            continues,
+            purges: 0,
+        }
+    }
+
+    /// Sets [`purges`](Self::purges).
+    #[must_use]
+    pub const fn purges(self, purges: u64) -> Self {
+        Self { purges, ..self }
+    }
+}
+
+/// A choice of publications to delete.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Purge {
+    /// All publications of the topic.
+    All,
+    /// The publications with these offsets in the present life; unknown offsets are passed over.
+    Offsets(Vec<u64>),
+    /// The publications of one owner, usually a user.
+    Owner(String),
+}
