@@ -76,7 +76,9 @@ pub use owner::Owner;
 pub use position::{Epoch, EpochError, Position, PositionError};
 pub use publication::{Publication, Publish, Published};
 pub use retention::Retention;
-pub use shared::{Appended, Feed, Purge, Push, PushedGroup, SharedStore, Stored, Top, Unwatched};
+pub use shared::{
+    Appended, Feed, Purge, Push, PushedGroup, SharedStore, Stored, StoredHistory, Top, Unwatched,
+};
 pub use topic_name::{TopicName, TopicNameError};
 
 /// The type of published data, from `bytes`.

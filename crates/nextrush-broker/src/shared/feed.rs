@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::position::{Epoch, Position};
 use crate::publication::Publication;
+use crate::retention::Retention;
 use crate::topic_name::TopicName;
 
 /// The receiver of what a [`SharedStore`](super::SharedStore) pushes.
@@ -68,6 +69,8 @@ pub struct PushedGroup {
     pub continues: Option<Position>,
     /// The publications: at least one, with rising offsets without a gap.
     pub publications: Vec<Arc<Publication>>,
+    /// The bounds that came with the last of them; `None` where the store does not push them.
+    pub retention: Option<Retention>,
 }
 
 impl PushedGroup {
@@ -77,11 +80,13 @@ impl PushedGroup {
         epoch: Epoch,
         continues: Option<Position>,
         publications: Vec<Arc<Publication>>,
+        retention: Option<Retention>,
     ) -> Self {
         Self {
             epoch,
             continues,
             publications,
+            retention,
         }
     }
 }

@@ -4,4 +4,4 @@ mod feed;
 mod store;
 
 pub use feed::{Feed, Push, PushedGroup, Unwatched};
-pub use store::{Appended, Purge, SharedStore, Stored, Top};
+pub use store::{Appended, Purge, SharedStore, Stored, StoredHistory, Top};

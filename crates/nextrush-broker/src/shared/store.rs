@@ -11,6 +11,7 @@ use crate::claim::{Attempt, Claim, Claimed};
 use crate::history::{History, HistoryQuery};
 use crate::position::Position;
 use crate::publication::Publish;
+use crate::retention::Retention;
 use crate::topic_name::TopicName;
 
 /// A store of topics on a server that several nodes share: an engine such as Redis.
@@ -65,10 +66,10 @@ pub trait SharedStore: Send + Sync + 'static {
     /// with another [fingerprint](crate::Once::fingerprint) is
     /// [`Reused`](BrokerError::Reused), which concerns this publication alone.
     ///
-    /// Calls for one topic are made in the order in which they have to arrive: a store keeps
-    /// that order, also where it has several connections. The sequencer sends at most 64
-    /// publications and 64 KiB of data (or one larger publication) in a group, and has at most
-    /// 4 groups of a topic under way.
+    /// The futures for one topic are polled for the first time in the order in which the groups
+    /// have to arrive: a store keeps that order, also where it has several connections. The
+    /// sequencer sends at most 64 publications and 64 KiB of data (or one larger publication)
+    /// in a group, and has at most 4 groups of a topic under way.
     ///
     /// # Errors
     ///
@@ -82,10 +83,10 @@ pub trait SharedStore: Send + Sync + 'static {
     /// Reads a part of the history of a topic and, at the same moment, its position and the
     /// life that it continues. A topic that does not exist gets its first epoch.
     ///
-    /// The publications are without a gap. They may be fewer than asked for, to bound the
-    /// reply: the oldest ones of an [`After`](HistoryQuery::After), the newest of a
-    /// [`Latest`](HistoryQuery::Latest), at least one if there is any. The sequencer asks again
-    /// for the others.
+    /// The publications are all that the query asks for, without a gap, as of
+    /// [`Broker::history`](crate::Broker::history). A store reads many of them in several
+    /// requests, so that no reply is larger than about 1 MiB; a publication that is trimmed
+    /// meanwhile is left out together with those before it.
     ///
     /// # Errors
     ///
@@ -94,7 +95,7 @@ pub trait SharedStore: Send + Sync + 'static {
         &self,
         topic: &TopicName,
         query: HistoryQuery,
-    ) -> BoxFuture<'_, Result<History, BrokerError>>;
+    ) -> BoxFuture<'_, Result<StoredHistory, BrokerError>>;
 
     /// Reads the positions of up to 512 topics, in the same order; `None` for one that does not
     /// exist. This is as cheap as the engine allows: the sequencer calls it every 10 s for all quiet
@@ -226,6 +227,26 @@ impl Stored {
             time_ms: 0,
             is_repeat: true,
         }
+    }
+}
+
+/// A part of a topic's history, with what bounds it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct StoredHistory {
+    /// The publications, the position, and the life that the present one continues.
+    pub history: History,
+    /// The bounds that came with the topic's newest publication. A node that knows them answers
+    /// histories from its own memory; where a store does not keep them, `None`, each history is
+    /// read from the store.
+    pub retention: Option<Retention>,
+}
+
+impl StoredHistory {
+    /// Combines a history with its bounds.
+    #[must_use]
+    pub const fn new(history: History, retention: Option<Retention>) -> Self {
+        Self { history, retention }
     }
 }
 
