@@ -1,15 +1,16 @@
 //! The traits of a broker and of the receivers of its publications.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::answer::{CommandKey, Reused};
+use crate::answer::Reused;
+use crate::claim::{Attempt, Claim, Claimed};
 use crate::deletion::Deletion;
 use crate::history::{History, HistoryQuery};
-use crate::position::Epoch;
+use crate::position::{Epoch, Position};
 use crate::publication::{Publication, Publish, Published};
 use crate::topic_name::TopicName;
 
@@ -26,10 +27,12 @@ use crate::topic_name::TopicName;
 ///   however many publish at once. When publications are lost, a new epoch begins.
 /// - The history of a topic is an unbroken run of publications up to the newest, or empty.
 /// - A [`Sink`] gets each publication of the topics that this node is subscribed to, once, in
-///   the order of the offsets, before [`publish`](Self::publish) resolves on this node.
+///   the order of the offsets, before [`publish`](Self::publish) resolves on this node; or, of
+///   a broker that nodes share, it is [told](Sink::interrupt) which it will not get.
 /// - Topics don't affect each other.
 /// - Until its window ends, a publication that is to happen [once](Publish::once) does, and a
-///   command has one [remembered](Self::remember) answer.
+///   command has one remembered [answer](Self::answer). Of all who [claim](Self::claim) a
+///   command at a time, one executes it.
 /// - A key whose [fingerprint](crate::Once::fingerprint) is another one publishes nothing.
 ///
 /// # Subscribing without a gap
@@ -138,32 +141,34 @@ pub trait Broker: Send + Sync + 'static {
     /// back, though publications may arrive for a while.
     fn unsubscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>>;
 
-    /// Remembers the answer to a command for `window`, in whole milliseconds. Resolves with
-    /// the answer in force: if the command has one already, that one stays.
+    /// Claims a command that is to be executed once, by its key. The first caller, on whatever
+    /// node, gets [`Claim::Mine`], executes the command and gives its
+    /// [answer](Self::answer). Others get [`Claim::Running`] until then, or until the
+    /// [lease](Attempt::lease) has ended, and then the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Reused`] if the key belongs to a command with another fingerprint;
+    /// [`BrokerError::Unavailable`] or [`BrokerError::Full`] if the answer could not be
+    /// remembered; another [`BrokerError`] if the broker failed. The command is not the
+    /// caller's to execute then.
+    fn claim(&self, attempt: Attempt) -> BoxFuture<'_, Result<Claim, BrokerError>>;
+
+    /// Remembers the answer to a claimed command for the [window](Attempt::window), and ends the
+    /// claim. Resolves with the answer in force: if the command has one already, as it took
+    /// longer than the lease, that one stays.
     ///
     /// # Errors
     ///
     /// [`BrokerError`] if it is uncertain whether the answer is remembered.
-    fn remember(
-        &self,
-        key: &CommandKey,
-        answer: Bytes,
-        window: Duration,
-    ) -> BoxFuture<'_, Result<Bytes, BrokerError>>;
+    fn answer(&self, claimed: Claimed, answer: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>>;
 
-    /// Returns `true` if an answer of so many bytes would be remembered now, which is asked before
-    /// a command is executed. Brokers that remember on a disk keep the default.
-    fn has_room_for(&self, key: &CommandKey, bytes: usize) -> bool {
-        let _ = (key, bytes);
-        true
+    /// Finishes what is under way and leaves the nodes that share the topics. Everything may
+    /// fail with [`BrokerError::Unavailable`] from then on. Brokers of a single process have
+    /// nothing to do and keep the default.
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
     }
-
-    /// Looks up the remembered answer to a command.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError`] if the lookup failed.
-    fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>>;
 
     /// Deletes remembered publications of a topic. Resolves with their number when their messages
     /// are given to nobody any more and the sinks of this node have been
@@ -209,6 +214,70 @@ pub trait Sink: Send + Sync + 'static {
     /// Called under the same terms as [`deliver`](Self::deliver). By default nothing happens.
     fn deleted(&self, topic: &TopicName, epoch: Epoch, offsets: &[u64]) {
         let _ = (topic, epoch, offsets);
+    }
+
+    /// Takes note that the order of publications was interrupted. Called in the same way and in
+    /// the same order as [`deliver`](Self::deliver). Never called by a broker of a single
+    /// process, so by default nothing happens.
+    fn interrupt(&self, topic: &TopicName, interrupt: &Interrupt) {
+        let _ = (topic, interrupt);
+    }
+}
+
+/// An interruption of a topic, as nodes see it that share a store.
+///
+/// After each of them [`deliver`](Sink::deliver) goes on with the next offset after
+/// [`position`](Self::position).
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Interrupt {
+    /// The sink will not get these publications: they did not reach this node, and the history
+    /// does not have them any more.
+    Lost {
+        /// The life of the topic, which goes on.
+        epoch: Epoch,
+        /// Their offsets.
+        offsets: RangeInclusive<u64>,
+    },
+    /// A new life continues the one before, and the sink has had nothing that is not in it.
+    Continued {
+        /// The new life.
+        epoch: Epoch,
+        /// The position in the life before up to which positions count in both.
+        continues: Position,
+        /// The offset of the last publication that the sink was given or told of.
+        offset: u64,
+    },
+    /// A new life continues the one before, and the sink has had publications that are not in
+    /// it: the store has lost them, although it had acknowledged them. Others will have their
+    /// offsets.
+    TakenBack {
+        /// The new life.
+        epoch: Epoch,
+        /// The offsets of what was taken back, in the life before. The new life continues it
+        /// from the one before the first.
+        offsets: RangeInclusive<u64>,
+    },
+    /// A new life began that continues nothing that the sink knows. It will not get the
+    /// publications of the new life up to this position.
+    Began {
+        /// The position, which may have offset 0.
+        position: Position,
+    },
+}
+
+impl Interrupt {
+    /// The position after the interruption.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        match self {
+            Self::Lost { epoch, offsets } => Position::new(*epoch, *offsets.end()),
+            Self::Continued { epoch, offset, .. } => Position::new(*epoch, *offset),
+            Self::TakenBack { epoch, offsets } => {
+                Position::new(*epoch, offsets.start().saturating_sub(1))
+            }
+            Self::Began { position } => *position,
+        }
     }
 }
 

@@ -90,7 +90,7 @@ impl Attempt {
 )]
 pub enum Claim {
     /// The command is the caller's to execute, who then gives its
-    /// [answer](crate::SharedStore::answer).
+    /// [answer](crate::Broker::answer).
     Mine(Claimed),
     /// The command is being executed, here or on another node, or its executor died less than a
     /// lease ago. Another attempt a little later learns more.

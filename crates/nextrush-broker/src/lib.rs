@@ -57,6 +57,7 @@ mod memory;
 
 mod answers;
 mod clock;
+mod leases;
 mod shared;
 mod stream;
 mod table;
@@ -64,7 +65,7 @@ mod table;
 pub mod conformance;
 
 pub use answer::{CommandKey, CommandKeyError, Fingerprint, Once};
-pub use broker::{Broker, BrokerError, Sink};
+pub use broker::{Broker, BrokerError, Interrupt, Sink};
 pub use claim::{Attempt, Claim, Claimed};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use deletion::Deletion;

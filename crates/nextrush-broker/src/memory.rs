@@ -8,12 +8,14 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::RwLock;
 
-use crate::answer::{CommandKey, Once};
+use crate::answer::Once;
 use crate::answers::Answers;
 use crate::broker::{Broker, BrokerError, Sink};
+use crate::claim::{Attempt, Claim, Claimed};
 use crate::clock::{Clock, SystemClock};
 use crate::deletion::Deletion;
 use crate::history::{History, HistoryQuery};
+use crate::leases::{Leases, kept, kept_bytes, read};
 use crate::position::Position;
 use crate::publication::{Publish, Published};
 use crate::stream::Stream;
@@ -48,6 +50,7 @@ use crate::topic_name::TopicName;
 pub struct MemoryBroker {
     topics: Table<Stream>,
     answers: Answers,
+    leases: Leases,
     // Replaced as a whole, so that a delivery holds only the lock of its topic.
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
 }
@@ -152,6 +155,7 @@ impl MemoryBuilder {
         MemoryBroker {
             topics: Table::new(limits, self.clock),
             answers: Answers::new(self.limits.answer_bytes),
+            leases: Leases::default(),
             sinks: RwLock::new(Arc::new([])),
         }
     }
@@ -304,29 +308,39 @@ impl Broker for MemoryBroker {
         })
     }
 
-    fn remember(
-        &self,
-        key: &CommandKey,
-        answer: Bytes,
-        window: Duration,
-    ) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
-        let key = key.clone();
+    fn claim(&self, attempt: Attempt) -> BoxFuture<'_, Result<Claim, BrokerError>> {
         Box::pin(async move {
             let now_ms = self.topics.now_ms();
-            self.answers.make_room(None, &key, answer.len(), now_ms)?;
-            Ok(self.answers.remember(None, &key, answer, window, now_ms))
+            let claim = self.leases.claim(attempt.clone(), now_ms);
+            if let Some(answer) = self.answers.recall(None, &attempt.key, now_ms) {
+                return self.leases.found(claim, &attempt, &answer);
+            }
+            let claim = claim?;
+            if let Claim::Mine(claimed) = &claim {
+                let bytes = kept_bytes(attempt.answer_bytes);
+                self.answers
+                    .make_room(None, &attempt.key, bytes, now_ms)
+                    .inspect_err(|_| self.leases.release(claimed))?;
+            }
+            Ok(claim)
         })
     }
 
-    fn has_room_for(&self, key: &CommandKey, bytes: usize) -> bool {
-        self.answers
-            .make_room(None, key, bytes, self.topics.now_ms())
-            .is_ok()
-    }
-
-    fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
-        let key = key.clone();
-        Box::pin(async move { Ok(self.answers.recall(None, &key, self.topics.now_ms())) })
+    fn answer(&self, claimed: Claimed, answer: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
+        Box::pin(async move {
+            let now_ms = self.topics.now_ms();
+            let Attempt {
+                key,
+                fingerprint,
+                window,
+                ..
+            } = &claimed.attempt;
+            let kept = kept(*fingerprint, &answer);
+            self.answers.make_room(None, key, kept.len(), now_ms)?;
+            let kept = self.answers.remember(None, key, kept, *window, now_ms);
+            self.leases.release(&claimed);
+            Ok(kept.slice_ref(read(&kept).1))
+        })
     }
 
     fn delete(

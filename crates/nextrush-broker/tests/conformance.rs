@@ -1,6 +1,6 @@
 //! The memory broker passes the suite, and brokers that break a promise don't.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use nextrush_broker::conformance::{conformance, deletion};
 use nextrush_broker::{
-    BoxFuture, Broker, BrokerError, CommandKey, Deletion, Epoch, Fingerprint, History,
-    HistoryQuery, MemoryBroker, Once, Owner, Position, Publication, Publish, Published, Retention,
-    Sink, TopicName,
+    Attempt, BoxFuture, Broker, BrokerError, Claim, Claimed, CommandKey, Deletion, Epoch,
+    Fingerprint, History, HistoryQuery, MemoryBroker, Once, Owner, Position, Publication, Publish,
+    Published, Retention, Sink, TopicName,
 };
 use parking_lot::Mutex;
 
@@ -101,6 +101,15 @@ async fn the_suite_says_which_promise_a_broker_breaks() {
         (Fault::LastAnswerStays, "the first answer is in force"),
         (Fault::AnswersAreLost, "an answer is remembered"),
         (Fault::AnswersOfAllKeys, "an answer belongs to its key"),
+        (Fault::TwoClaimsAtOnce, "one at a time executes a command"),
+        (
+            Fault::CommandsAreMixed,
+            "another fingerprint is another command",
+        ),
+        (
+            Fault::LeasesStay,
+            "a command without a lease or an answer can be claimed",
+        ),
         (
             Fault::AnswersStay,
             "with a window of 0 no answer is remembered",
@@ -169,6 +178,9 @@ enum Fault {
     LastAnswerStays,
     AnswersAreLost,
     AnswersOfAllKeys,
+    TwoClaimsAtOnce,
+    CommandsAreMixed,
+    LeasesStay,
     AnswersStay,
     OneMemoryForAll,
     Unavailable,
@@ -193,6 +205,8 @@ struct State {
     published: HashMap<(TopicName, CommandKey), Appended>,
     fingerprints: HashMap<(TopicName, CommandKey), Fingerprint>,
     answers: HashMap<CommandKey, Bytes>,
+    claimed: HashSet<CommandKey>,
+    commands: HashMap<CommandKey, Option<Fingerprint>>,
 }
 
 struct Stream {
@@ -523,32 +537,47 @@ impl Broker for Plain {
         })
     }
 
-    fn remember(
-        &self,
-        key: &CommandKey,
-        answer: Bytes,
-        window: Duration,
-    ) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
-        let key = self.key(key);
+    fn claim(&self, attempt: Attempt) -> BoxFuture<'_, Result<Claim, BrokerError>> {
+        let key = self.key(&attempt.key);
+        Box::pin(async move {
+            let mut state = self.state.lock();
+            let differs = |before: &Option<Fingerprint>| {
+                let both = before.zip(attempt.fingerprint);
+                both.is_some_and(|(before, now)| before != now)
+            };
+            let before = state.commands.get(&key);
+            if before.is_some_and(differs) && !self.lies(Fault::CommandsAreMixed) {
+                return Err(BrokerError::Reused);
+            }
+            let answer = state.answers.get(&key).cloned();
+            if let Some(answer) = answer.filter(|_| !self.lies(Fault::AnswersAreLost)) {
+                return Ok(Claim::Answered(answer));
+            }
+            if state.claimed.contains(&key) && !self.lies(Fault::TwoClaimsAtOnce) {
+                return Ok(Claim::Running);
+            }
+            state.commands.insert(key.clone(), attempt.fingerprint);
+            if !attempt.lease.is_zero() || self.lies(Fault::LeasesStay) {
+                state.claimed.insert(key);
+            }
+            Ok(Claim::Mine(Claimed::new(attempt, 0)))
+        })
+    }
+
+    fn answer(&self, claimed: Claimed, answer: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
+        let key = self.key(&claimed.attempt.key);
         Box::pin(async move {
             let mut state = self.state.lock();
             let earlier = state.answers.get(&key).cloned();
             let answer = earlier
                 .filter(|_| !self.lies(Fault::LastAnswerStays))
                 .unwrap_or(answer);
-            let ends_at_once = window.is_zero() && !self.lies(Fault::AnswersStay);
+            let ends_at_once = claimed.attempt.window.is_zero() && !self.lies(Fault::AnswersStay);
             if !ends_at_once {
-                state.answers.insert(key, answer.clone());
+                state.answers.insert(key.clone(), answer.clone());
             }
+            state.claimed.remove(&key);
             Ok(answer)
-        })
-    }
-
-    fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
-        let key = self.key(key);
-        Box::pin(async move {
-            let answer = self.state.lock().answers.get(&key).cloned();
-            Ok(answer.filter(|_| !self.lies(Fault::AnswersAreLost)))
         })
     }
 

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nextrush_broker::{
-    Broker, BrokerError, Bytes, CommandKey, EmbeddedBroker, EmbeddedOptions, HistoryQuery,
-    OpenError, Publish, Retention, TopicName,
+    Attempt, Broker, BrokerError, Bytes, Claim, CommandKey, EmbeddedBroker, EmbeddedOptions,
+    HistoryQuery, OpenError, Publish, Retention, TopicName,
 };
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -41,6 +41,10 @@ const ALL: HistoryQuery = HistoryQuery::Latest(usize::MAX);
 
 fn room(number: usize) -> TopicName {
     TopicName::try_from(format!("room-{number}")).unwrap()
+}
+
+fn command(round: usize) -> Attempt {
+    Attempt::new(key(&format!("command {round}"))).window(WINDOW)
 }
 
 fn key(text: &str) -> CommandKey {
@@ -91,8 +95,10 @@ fn fill() {
                 publisher.await.unwrap();
             }
             let answer = Bytes::from(format!("answer {round}"));
-            let command = key(&format!("command {round}"));
-            broker.remember(&command, answer, WINDOW).await.unwrap();
+            match broker.claim(command(round)).await.unwrap() {
+                Claim::Mine(claimed) => broker.answer(claimed, answer).await.unwrap(),
+                other => panic!("{other:?}"),
+            };
         }
         println!("filled");
         let _ = std::io::stdin().lines().next();
@@ -358,8 +364,11 @@ async fn outcome(directory: &Path, case: &Case) -> Outcome {
         }
     }
     for round in 0..3 {
-        match broker.recall(&key(&format!("command {round}"))).await {
-            Ok(answer) => assert_eq!(answer.unwrap(), format!("answer {round}")),
+        match broker.claim(command(round)).await {
+            Ok(claim) => {
+                let answer = format!("answer {round}");
+                assert_eq!(claim, Claim::Answered(answer.into()));
+            }
             Err(error) => note(error),
         }
         for number in (0..ROUND).step_by(ROUND / 40) {
@@ -481,9 +490,10 @@ fn damage_that_is_found_while_tables_are_merged_ends_the_broker_and_is_named() {
             async move {
                 for number in 0.. {
                     let answer = Bytes::from(vec![0; 256 << 10]);
-                    let key = key(&format!("new {number}"));
                     // It fails as soon as the damage is found.
-                    let _ = broker.remember(&key, answer, WINDOW).await;
+                    if let Ok(Claim::Mine(claimed)) = broker.claim(command(1000 + number)).await {
+                        let _ = broker.answer(claimed, answer).await;
+                    }
                 }
             }
         };

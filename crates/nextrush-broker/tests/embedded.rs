@@ -9,9 +9,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use nextrush_broker::conformance::{conformance, deletion};
 use nextrush_broker::{
-    Broker, BrokerError, Bytes, CommandKey, Deletion, EmbeddedBroker, EmbeddedOptions, Epoch,
-    History, HistoryQuery, ManualClock, OpenError, Owner, Position, Publication, Publish,
-    Published, Retention, Sink, TopicName,
+    Attempt, Broker, BrokerError, Bytes, Claim, CommandKey, Deletion, EmbeddedBroker,
+    EmbeddedOptions, Epoch, History, HistoryQuery, ManualClock, OpenError, Owner, Position,
+    Publication, Publish, Published, Retention, Sink, TopicName,
 };
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -82,6 +82,17 @@ fn topic(name: &str) -> TopicName {
 
 fn key(text: &str) -> CommandKey {
     CommandKey::try_from(text).unwrap()
+}
+
+fn attempt(text: &str) -> Attempt {
+    Attempt::new(key(text)).window(WINDOW)
+}
+
+async fn remember(broker: &EmbeddedBroker, command: &str, answer: Bytes) {
+    match broker.claim(attempt(command)).await.unwrap() {
+        Claim::Mine(claimed) => drop(broker.answer(claimed, answer).await.unwrap()),
+        other => panic!("{command}: {other:?}"),
+    }
 }
 
 async fn publish(
@@ -198,21 +209,22 @@ async fn what_a_command_was_answered_is_remembered_across_a_restart() {
     let broker = fixture.open();
     let first = broker.publish(&topic("a"), again()).await.unwrap();
     let answer = Bytes::from_static(b"done");
-    broker.remember(&key("k"), answer, WINDOW).await.unwrap();
+    remember(&broker, "k", answer).await;
     drop(broker);
 
     let broker = fixture.open();
     fixture.clock.advance(WINDOW - Duration::from_millis(1));
     let repeat = broker.publish(&topic("a"), again()).await.unwrap();
     assert_eq!(repeat, Published::repeat(first.position));
-    let recalled = broker.recall(&key("k")).await.unwrap();
-    assert_eq!(recalled.as_deref(), Some("done".as_bytes()));
+    let claim = broker.claim(attempt("k")).await.unwrap();
+    assert_eq!(claim, Claim::Answered("done".into()));
 
     fixture.clock.advance(Duration::from_millis(1));
     let next = broker.publish(&topic("a"), again()).await.unwrap();
     assert!(!next.is_repeat);
     assert_eq!(next.position.offset, 2);
-    assert_eq!(broker.recall(&key("k")).await.unwrap(), None);
+    let claim = broker.claim(attempt("k")).await.unwrap();
+    assert!(matches!(claim, Claim::Mine(_)), "{claim:?}");
 }
 
 #[tokio::test]
@@ -249,7 +261,7 @@ async fn a_clock_that_is_set_changes_no_window_and_no_age_of_a_topic_in_use() {
         publish(&broker, "a", "1", retention).await;
         broker.publish(&topic("once"), again()).await.unwrap();
         let answer = Bytes::from("done");
-        broker.remember(&key("r"), answer, WINDOW).await.unwrap();
+        remember(&broker, "r", answer).await;
         fixture.clock.set(set_ms);
         publish(&broker, "a", "2", retention).await;
         fixture.clock.advance(Duration::from_millis(4_999));
@@ -259,11 +271,13 @@ async fn a_clock_that_is_set_changes_no_window_and_no_age_of_a_topic_in_use() {
         fixture.clock.advance(WINDOW - Duration::from_millis(5_001));
         let repeat = broker.publish(&topic("once"), again()).await.unwrap();
         assert!(repeat.is_repeat, "{set_ms}");
-        assert!(broker.recall(&key("r")).await.unwrap().is_some());
+        let claim = broker.claim(attempt("r")).await.unwrap();
+        assert!(matches!(claim, Claim::Answered(_)), "{set_ms}");
         fixture.clock.advance(Duration::from_millis(1));
         let next = broker.publish(&topic("once"), again()).await.unwrap();
         assert!(!next.is_repeat, "{set_ms}");
-        assert!(broker.recall(&key("r")).await.unwrap().is_none());
+        let claim = broker.claim(attempt("r")).await.unwrap();
+        assert!(matches!(claim, Claim::Mine(_)), "{set_ms}");
     }
 }
 

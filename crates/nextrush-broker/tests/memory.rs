@@ -11,8 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use nextrush_broker::{
-    BoxFuture, Broker, BrokerError, CommandKey, Epoch, History, HistoryQuery, ManualClock,
-    MemoryBroker, MemoryLimits, Position, Publication, Publish, Retention, Sink, TopicName,
+    Attempt, BoxFuture, Broker, BrokerError, Claim, CommandKey, Epoch, History, HistoryQuery,
+    ManualClock, MemoryBroker, MemoryLimits, Position, Publication, Publish, Retention, Sink,
+    TopicName,
 };
 use parking_lot::Mutex;
 
@@ -350,15 +351,19 @@ fn an_answer_is_remembered_until_its_window_ends() {
     let fixture = Fixture::new(10, Duration::from_secs(600));
     let key = CommandKey::try_from("ada/1").unwrap();
     let window = Duration::from_secs(120);
-    let remember = |text: &'static str| {
-        let answer = Bytes::from_static(text.as_bytes());
-        done(fixture.broker.remember(&key, answer, window))
+    let attempt = Attempt::new(key.clone()).window(window);
+    let remember = |text: &'static str| match done(fixture.broker.claim(attempt.clone())) {
+        Claim::Mine(claimed) => {
+            let answer = Bytes::from_static(text.as_bytes());
+            done(fixture.broker.answer(claimed, answer))
+        }
+        Claim::Answered(answer) => answer,
+        Claim::Running => panic!("nobody executes the command"),
     };
     assert_eq!(remember("first"), "first");
     fixture.clock.advance(window - Duration::from_millis(1));
     assert_eq!(remember("second"), "first");
     fixture.clock.advance(Duration::from_millis(1));
-    assert_eq!(done(fixture.broker.recall(&key)), None);
     assert_eq!(remember("third"), "third");
 
     let name = topic("a");
@@ -376,12 +381,19 @@ fn an_answer_is_remembered_until_its_window_ends() {
 fn a_flood_of_one_owners_answers_is_refused_and_pushes_out_nobodys() {
     let fixture = Fixture::with(MemoryLimits::default());
     let window = Duration::from_secs(120);
-    let remember = |key: &CommandKey, bytes: usize| {
-        let answer = Bytes::from(vec![0; bytes]);
-        let remembered = fixture.broker.remember(key, answer, window);
-        remembered.now_or_never().unwrap().is_ok()
+    let claim = |key: &CommandKey, bytes: usize| {
+        let attempt = Attempt::new(key.clone()).window(window).answer_bytes(bytes);
+        let claim = fixture.broker.claim(attempt.lease(Duration::ZERO));
+        claim.now_or_never().expect("ready at once")
     };
-    let is_remembered = |key: &CommandKey| done(fixture.broker.recall(key)).is_some();
+    let remember = |key: &CommandKey, bytes: usize| {
+        let Ok(Claim::Mine(claimed)) = claim(key, bytes) else {
+            return false;
+        };
+        done(fixture.broker.answer(claimed, vec![0; bytes].into()));
+        true
+    };
+    let is_remembered = |key: &CommandKey| matches!(claim(key, 0), Ok(Claim::Answered(_)));
     let key = |owner: &str, number: usize| CommandKey::owned(owner, &number.to_string()).unwrap();
     assert!(remember(&key("carol", 0), 100));
     fixture.clock.advance(Duration::from_secs(1));
@@ -391,7 +403,11 @@ fn a_flood_of_one_owners_answers_is_refused_and_pushes_out_nobodys() {
     assert!((500..=512).contains(&kept.iter().filter(|kept| **kept).count()));
     for (key, kept) in flood.iter().zip(&kept) {
         assert_eq!(is_remembered(key), *kept, "what was promised is kept");
-        assert_eq!(fixture.broker.has_room_for(key, 64 << 10), *kept);
+        assert_eq!(
+            claim(key, 64 << 10).is_ok(),
+            *kept,
+            "nothing is executed in vain"
+        );
     }
     assert!(is_remembered(&key("carol", 0)));
     // There is room for others, at the flood's expense.

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nextrush_broker::{
-    Broker, CommandKey, Deletion, EmbeddedBroker, EmbeddedBuilder, HistoryQuery, ManualClock,
-    Migration, OpenError, Position, Publish, Retention, TopicName,
+    Attempt, Broker, Claim, CommandKey, Deletion, EmbeddedBroker, EmbeddedBuilder, HistoryQuery,
+    ManualClock, Migration, OpenError, Position, Publish, Retention, TopicName,
 };
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -183,8 +183,11 @@ async fn check(broker: &EmbeddedBroker) {
         ("live/1/\"ada\"/9", None),
     ];
     for (command, expected) in answers {
-        let answer = broker.recall(&key(command)).await.unwrap();
-        assert_eq!(answer.as_deref(), expected.map(str::as_bytes), "{command}");
+        let claim = broker.claim(Attempt::new(key(command))).await.unwrap();
+        match expected {
+            Some(answer) => assert_eq!(claim, Claim::Answered(answer.into()), "{command}"),
+            None => assert!(matches!(claim, Claim::Mine(_)), "{command}: {claim:?}"),
+        }
     }
     let repeats = [
         ("chat/chat/lobby", "chat/chat/\"ada\"/8", 6),
@@ -347,8 +350,8 @@ async fn a_store_without_owners_opens_as_it_is() {
     let texts = history.publications.iter().map(|kept| kept.data.clone());
     assert!(texts.eq(["one", "two", "three"]));
     assert!(history.publications.iter().all(|kept| kept.owner.is_none()));
-    let answer = broker.recall(&key("k")).await.unwrap();
-    assert_eq!(answer.as_deref(), Some("done".as_bytes()));
+    let claim = broker.claim(Attempt::new(key("k"))).await.unwrap();
+    assert_eq!(claim, Claim::Answered("done".into()));
     assert_eq!(broker.delete(&lobby, Deletion::All).await.unwrap(), 3);
 }
 

@@ -8,6 +8,7 @@ use super::recorder::Recorder;
 use super::{ALL, KEEP, LONG, fresh, fresh_key, history, publish, publish_once, subscribe, texts};
 use crate::answer::{CommandKey, Fingerprint};
 use crate::broker::{Broker, BrokerError};
+use crate::claim::{Attempt, Claim, Claimed};
 use crate::publication::{Publish, Published};
 
 pub(super) async fn a_publication_happens_once_per_key(broker: &impl Broker) {
@@ -110,38 +111,44 @@ pub(super) async fn a_key_counts_within_its_topic_and_window(broker: &impl Broke
 
 pub(super) async fn the_first_answer_to_a_command_stays(broker: &impl Broker) {
     let [key, other] = [fresh_key("answer"), fresh_key("answer")];
-    assert_eq!(
-        recall(broker, &key).await,
-        None,
-        "a command without an answer has none"
-    );
-    for late in ["first", "second", "first"] {
+    let attempt = |key: &CommandKey| Attempt::new(key.clone()).window(LONG);
+    // Claims end at once, so that each of them is a claim to execute.
+    let first = mine(broker, attempt(&key).lease(Duration::ZERO)).await;
+    let second = mine(broker, attempt(&key).lease(Duration::ZERO)).await;
+    for (claimed, text) in [
+        (first.clone(), "first"),
+        (second, "second"),
+        (first, "first"),
+    ] {
         assert_eq!(
-            remember(broker, &key, late, LONG).await,
+            answer(broker, claimed, text).await,
             "first",
             "the first answer is in force"
         );
     }
     assert_eq!(
-        recall(broker, &key).await.as_deref(),
-        Some("first".as_bytes()),
+        claim(broker, attempt(&key)).await,
+        Claim::Answered("first".into()),
         "an answer is remembered"
     );
-    assert_eq!(
-        recall(broker, &other).await,
-        None,
-        "an answer belongs to its key"
-    );
-    assert_eq!(
-        remember(broker, &other, "", Duration::ZERO).await,
-        "",
-        "an answer may be empty"
-    );
-    assert_eq!(
-        recall(broker, &other).await,
-        None,
-        "with a window of 0 no answer is remembered"
-    );
+    let claimed = claim(broker, attempt(&other)).await;
+    let Claim::Mine(claimed) = claimed else {
+        panic!("an answer belongs to its key: {claimed:?}");
+    };
+    answer(broker, claimed, "other").await;
+    let key_of_none = fresh_key("answer");
+    for _ in 0..2 {
+        let attempt = attempt(&key_of_none).window(Duration::ZERO);
+        let claimed = claim(broker, attempt).await;
+        let Claim::Mine(claimed) = claimed else {
+            panic!("with a window of 0 no answer is remembered: {claimed:?}");
+        };
+        assert_eq!(
+            answer(broker, claimed, "").await,
+            "",
+            "an answer may be empty"
+        );
+    }
 
     // Keys of publications and keys of commands are independent.
     let topic = fresh("answer");
@@ -152,16 +159,66 @@ pub(super) async fn the_first_answer_to_a_command_stays(broker: &impl Broker) {
     );
 }
 
-async fn remember(broker: &impl Broker, key: &CommandKey, text: &str, window: Duration) -> Bytes {
-    broker
-        .remember(key, Bytes::copy_from_slice(text.as_bytes()), window)
-        .await
-        .expect("remember resolves without an error")
+pub(super) async fn a_command_is_executed_by_one(broker: &impl Broker) {
+    let key = fresh_key("claim");
+    let attempt = |body: &[u8]| {
+        Attempt::new(key.clone())
+            .lease(LONG)
+            .window(LONG)
+            .fingerprint(Fingerprint::of(body))
+    };
+    let claimed = mine(broker, attempt(b"body")).await;
+    for again in [attempt(b"body"), Attempt::new(key.clone())] {
+        assert_eq!(
+            claim(broker, again).await,
+            Claim::Running,
+            "one at a time executes a command"
+        );
+    }
+    for answered in [false, true] {
+        if answered {
+            answer(broker, claimed.clone(), "done").await;
+        }
+        let refused = broker.claim(attempt(b"another body")).await;
+        assert!(
+            matches!(refused, Err(BrokerError::Reused)),
+            "another fingerprint is another command: {refused:?}"
+        );
+    }
+    assert_eq!(
+        claim(broker, attempt(b"body")).await,
+        Claim::Answered("done".into()),
+        "others get the answer"
+    );
+
+    let key = fresh_key("claim");
+    for _ in 0..2 {
+        let attempt = Attempt::new(key.clone()).lease(Duration::ZERO);
+        let claimed = claim(broker, attempt).await;
+        assert!(
+            matches!(claimed, Claim::Mine(_)),
+            "a claim ends with its lease: {claimed:?}"
+        );
+    }
 }
 
-async fn recall(broker: &impl Broker, key: &CommandKey) -> Option<Bytes> {
+async fn claim(broker: &impl Broker, attempt: Attempt) -> Claim {
     broker
-        .recall(key)
+        .claim(attempt)
         .await
-        .expect("recall resolves without an error")
+        .expect("claim resolves without an error")
+}
+
+async fn mine(broker: &impl Broker, attempt: Attempt) -> Claimed {
+    match claim(broker, attempt).await {
+        Claim::Mine(claimed) => claimed,
+        other => panic!("a command without a lease or an answer can be claimed: {other:?}"),
+    }
+}
+
+async fn answer(broker: &impl Broker, claimed: Claimed, text: &'static str) -> Bytes {
+    broker
+        .answer(claimed, Bytes::from_static(text.as_bytes()))
+        .await
+        .expect("answer resolves without an error")
 }

@@ -58,6 +58,7 @@ pub async fn conformance<B: Broker>(make: impl AsyncFn() -> B) {
     answers::a_key_with_another_fingerprint_is_refused(&make().await).await;
     answers::a_key_counts_within_its_topic_and_window(&make().await).await;
     answers::the_first_answer_to_a_command_stays(&make().await).await;
+    answers::a_command_is_executed_by_one(&make().await).await;
     concurrency::concurrent_repeats_publish_once(Arc::new(make().await)).await;
 }
 

@@ -27,9 +27,11 @@ use super::unborn::Unborn;
 use super::writer::Writer;
 use crate::answer::CommandKey;
 use crate::broker::{Broker, BrokerError, Sink};
+use crate::claim::{Attempt, Claim, Claimed};
 use crate::clock::{Clock, SystemClock};
 use crate::deletion::Deletion;
 use crate::history::{History, HistoryQuery};
+use crate::leases::{Leases, kept, read};
 use crate::publication::{Publish, Published};
 use crate::table::{Shed, Table, TableLimits};
 use crate::topic_name::TopicName;
@@ -93,6 +95,7 @@ use crate::topic_name::TopicName;
 /// is written.
 pub struct EmbeddedBroker {
     shared: Arc<Shared>,
+    leases: Leases,
     /// `None` once the broker is being dropped, which ends the writer.
     queue: Option<mpsc::Sender<Request>>,
     writer: Option<JoinHandle<()>>,
@@ -237,6 +240,7 @@ impl EmbeddedBroker {
             })?;
         Ok(Self {
             shared,
+            leases: Leases::default(),
             queue: Some(queue),
             writer: Some(writer),
         })
@@ -294,6 +298,25 @@ impl Drop for Alarm {
         if thread::panicking() {
             self.0.fail("the store's writer");
         }
+    }
+}
+
+impl EmbeddedBroker {
+    /// The answer to a command, as it is kept.
+    async fn recall(&self, key: &CommandKey) -> Result<Option<Bytes>, BrokerError> {
+        let key = AnswerKey::of_command(key);
+        let now_ms = self.shared.topics.now_ms();
+        if let Some(answer) = self.shared.recent.get(&key)
+            && answer.ends_ms > now_ms
+        {
+            return Ok(Some(answer.data));
+        }
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let now_ms = shared.topics.now_ms();
+            shared.with_store(|store| shared.answer_in(store, &key, now_ms))
+        })
+        .await
     }
 }
 
@@ -427,39 +450,37 @@ impl Broker for EmbeddedBroker {
         })
     }
 
-    fn remember(
-        &self,
-        key: &CommandKey,
-        answer: Bytes,
-        window: Duration,
-    ) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
-        let key = AnswerKey::of_command(key);
+    fn claim(&self, attempt: Attempt) -> BoxFuture<'_, Result<Claim, BrokerError>> {
         Box::pin(async move {
-            self.ask(answer.len(), |reply| Task::Remember {
-                key,
-                answer,
-                window,
-                reply,
-            })
-            .await
+            let claim = self
+                .leases
+                .claim(attempt.clone(), self.shared.topics.now_ms());
+            match self.recall(&attempt.key).await {
+                Ok(Some(answer)) => self.leases.found(claim, &attempt, &answer),
+                Ok(None) => Ok(claim?),
+                Err(error) => {
+                    if let Ok(Claim::Mine(claimed)) = &claim {
+                        self.leases.release(claimed);
+                    }
+                    Err(error)
+                }
+            }
         })
     }
 
-    fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
-        let key = AnswerKey::of_command(key);
+    fn answer(&self, claimed: Claimed, answer: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
         Box::pin(async move {
-            let now_ms = self.shared.topics.now_ms();
-            if let Some(answer) = self.shared.recent.get(&key)
-                && answer.ends_ms > now_ms
-            {
-                return Ok(Some(answer.data));
-            }
-            let shared = Arc::clone(&self.shared);
-            blocking(move || {
-                let now_ms = shared.topics.now_ms();
-                shared.with_store(|store| shared.answer_in(store, &key, now_ms))
-            })
-            .await
+            let answer = kept(claimed.attempt.fingerprint, &answer);
+            let kept = self
+                .ask(answer.len(), |reply| Task::Remember {
+                    key: AnswerKey::of_command(&claimed.attempt.key),
+                    answer,
+                    window: claimed.attempt.window,
+                    reply,
+                })
+                .await?;
+            self.leases.release(&claimed);
+            Ok(kept.slice_ref(read(&kept).1))
         })
     }
 

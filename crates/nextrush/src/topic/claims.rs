@@ -90,10 +90,10 @@ mod tests {
     use std::ops::Bound;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     use nextrush_broker::{
-        BoxFuture, Broker, Bytes, CommandKey, History, HistoryQuery, Publish, Published, Sink,
+        Attempt, BoxFuture, Broker, Bytes, Claim, Claimed, History, HistoryQuery, Publish,
+        Published, Sink,
     };
 
     use super::*;
@@ -144,17 +144,12 @@ mod tests {
             panic!("unsubscribes from {topic}")
         }
 
-        fn remember(
-            &self,
-            key: &CommandKey,
-            _: Bytes,
-            _: Duration,
-        ) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
-            panic!("remembers {key:?}")
+        fn claim(&self, attempt: Attempt) -> BoxFuture<'_, Result<Claim, BrokerError>> {
+            panic!("claims {attempt:?}")
         }
 
-        fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
-            panic!("recalls {key:?}")
+        fn answer(&self, claimed: Claimed, _: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
+            panic!("answers {claimed:?}")
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use nextrush_broker::{Broker, BrokerError, CommandKey, Fingerprint};
+use nextrush_broker::{Attempt, Broker, BrokerError, Claim, CommandKey, Fingerprint};
 use parking_lot::Mutex;
 
 use crate::message::request::REPEAT_WINDOW;
@@ -35,50 +35,39 @@ impl Repeats {
             turn,
         };
         let _alone = turn.turn.lock().await;
-        let fingerprint = Fingerprint::of(body);
-        let answer = match broker.recall(&turn.key).await? {
-            Some(answer) => answer,
-            // Before it is executed: a repeat of what was not remembered would be again.
-            None if !broker.has_room_for(&turn.key, body.len() + AROUND) => {
-                let full = "the answer to this command could not be remembered";
-                return Err(BrokerError::Unavailable(full.into()));
-            }
-            None => {
-                let answer = remembered(fingerprint, &execute());
-                broker.remember(&turn.key, answer, REPEAT_WINDOW).await?
+        let attempt = Attempt::new(turn.key.clone())
+            .fingerprint(Fingerprint::of(body))
+            .window(REPEAT_WINDOW)
+            .answer_bytes(body.len() + AROUND);
+        let answer = match claim(broker, attempt).await? {
+            Claim::Mine(claimed) => broker.answer(claimed, execute().into()).await?,
+            Claim::Answered(answer) => answer,
+            Claim::Running => {
+                let running = "the command is being executed by another node";
+                return Err(BrokerError::Unavailable(running.into()));
             }
         };
-        let (before, answer) = read(&answer);
-        if before.is_some_and(|before| before != fingerprint) {
-            return Err(BrokerError::Reused);
-        }
-        Ok(String::from_utf8_lossy(answer).into_owned())
+        Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 }
 
 /// About what an answer has beside the text that it repeats, in bytes.
 const AROUND: usize = 256;
 
-/// The first byte of an answer with a fingerprint. JSON does not begin so, and answers of
-/// earlier programs are JSON alone.
-const MARK: u8 = 1;
+/// The waits for another node that executes the command: 4 s in all. It takes milliseconds, or
+/// its node has died, and the client repeats the command after the lease.
+const WAITS_MS: [u64; 10] = [10, 40, 100, 250, 600, 600, 600, 600, 600, 600];
 
-/// An answer as it is remembered: mark, fingerprint, JSON.
-fn remembered(fingerprint: Fingerprint, answer: &str) -> Bytes {
-    let mut bytes = Vec::with_capacity(1 + Fingerprint::BYTES + answer.len());
-    bytes.push(MARK);
-    bytes.extend(fingerprint.to_bytes());
-    bytes.extend(answer.as_bytes());
-    bytes.into()
-}
-
-/// Reads [`remembered`] answers, and those of earlier programs.
-fn read(answer: &[u8]) -> (Option<Fingerprint>, &[u8]) {
-    let marked = answer.strip_prefix(&[MARK]);
-    match marked.and_then(<[u8]>::split_first_chunk) {
-        Some((fingerprint, json)) => (Some(Fingerprint::from_bytes(*fingerprint)), json),
-        None => (None, answer),
+/// Claims a command. Waits while another node executes it, for no longer than a socket's other
+/// commands can wait.
+async fn claim(broker: &dyn Broker, attempt: Attempt) -> Result<Claim, BrokerError> {
+    for wait_ms in WAITS_MS {
+        match broker.claim(attempt.clone()).await? {
+            Claim::Running => tokio::time::sleep(Duration::from_millis(wait_ms)).await,
+            claim => return Ok(claim),
+        }
     }
+    broker.claim(attempt).await
 }
 
 /// A caller that waits for a command to be executed, or executes it.
@@ -100,16 +89,50 @@ impl Drop for Turn<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use nextrush_broker::MemoryBroker;
+
     use super::*;
 
-    #[test]
-    fn an_answer_is_read_with_its_fingerprint_or_as_earlier_programs_kept_it() {
-        let fingerprint = Fingerprint::of(b"body");
-        let kept = remembered(fingerprint, "{}");
-        assert_eq!(read(&kept), (Some(fingerprint), &b"{}"[..]));
-        assert_eq!(
-            read(b"{\"type\":\"ack\"}"),
-            (None, &b"{\"type\":\"ack\"}"[..])
-        );
+    const BODY: &[u8] = b"{}";
+
+    fn key() -> CommandKey {
+        CommandKey::try_from("ada/1").unwrap()
+    }
+
+    /// Two nodes on one broker: each has its own commands in front of it.
+    async fn executed_elsewhere() -> (Arc<MemoryBroker>, nextrush_broker::Claimed) {
+        let broker = Arc::new(MemoryBroker::new());
+        let attempt = Attempt::new(key()).fingerprint(Fingerprint::of(BODY));
+        match broker.claim(attempt).await.unwrap() {
+            Claim::Mine(claimed) => (broker, claimed),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeat_waits_for_the_node_that_executes_the_command() {
+        let (broker, claimed) = executed_elsewhere().await;
+        let repeats = Repeats::default();
+        let repeat = repeats.answer(&*broker, key(), BODY, || panic!("executed twice"));
+        let answer = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            broker.answer(claimed, "done".into()).await
+        };
+        let (repeat, answered) = tokio::join!(repeat, answer);
+        assert!(answered.is_ok());
+        assert_eq!(repeat.unwrap(), "done");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeat_does_not_wait_for_ever_for_a_node_that_died() {
+        let (broker, _) = executed_elsewhere().await;
+        let before = tokio::time::Instant::now();
+        let repeats = Repeats::default();
+        let repeat = repeats.answer(&*broker, key(), BODY, || panic!("executed twice"));
+        let repeat = repeat.await;
+        assert!(matches!(repeat, Err(BrokerError::Unavailable(_))));
+        assert!(before.elapsed() <= Duration::from_secs(5));
     }
 }

@@ -64,7 +64,8 @@ impl Since {
     /// [`query`](Self::query) or reaches further back.
     ///
     /// Never partial, never silent: everything after its offset up to the top, or a
-    /// reason. An idle client recovers even when all history has expired, as its offset
+    /// reason. A position of the life that the stream [continues](History::continues) counts as
+    /// far as that went. An idle client recovers even when all history has expired, as its offset
     /// is the top. No more than 300 publications and 512 KiB of them are sent.
     ///
     /// # Errors
@@ -72,7 +73,10 @@ impl Since {
     /// [`Unrecovered`] says why the client cannot have all of them.
     pub fn missed<'a>(&self, history: &'a History) -> Result<&'a [Arc<Publication>], Unrecovered> {
         let Position { epoch, offset: top } = history.position;
-        if self.epoch.parse() != Ok(epoch) {
+        let own = self.epoch.parse().ok();
+        // A position of the life before counts as far as that life was continued.
+        let is_continued = |end: Position| own == Some(end.epoch) && self.offset <= end.offset;
+        if own != Some(epoch) && !history.continues.is_some_and(is_continued) {
             return Err(Unrecovered::Epoch);
         }
         if self.offset > top {
@@ -224,6 +228,29 @@ mod tests {
                 offset: 7,
             };
             assert_eq!(since.missed(&history), Err(Unrecovered::Epoch), "{epoch}");
+        }
+    }
+
+    #[test]
+    fn a_position_of_the_life_before_counts_up_to_its_end() {
+        use Unrecovered::{Ahead, Epoch as OtherEpoch};
+        let before = Epoch::begin(0);
+        let history = history(7, [4, 5, 6, 7], 1).continuing(Some(Position::new(before, 5)));
+        let now = history.position.epoch;
+        let cases = [
+            (before, 3, Ok(4)),
+            (before, 5, Ok(2)),
+            // The store lost it, and another one has its offset.
+            (before, 6, Err(OtherEpoch)),
+            (before, 7, Err(OtherEpoch)),
+            (now, 6, Ok(1)),
+            (now, 8, Err(Ahead)),
+            (Epoch::begin(0), 3, Err(OtherEpoch)),
+        ];
+        for (epoch, offset, expected) in cases {
+            let since = Since::new(epoch.to_string(), offset);
+            let missed = since.missed(&history).map(<[_]>::len);
+            assert_eq!(missed, expected, "{since:?}");
         }
     }
 

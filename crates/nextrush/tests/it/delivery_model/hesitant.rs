@@ -8,8 +8,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use nextrush::broker::{
-    BoxFuture, Broker, BrokerError, Bytes, CommandKey, History, HistoryQuery, Publish, Published,
-    Sink, TopicName,
+    Attempt, BoxFuture, Broker, BrokerError, Bytes, Claim, Claimed, History, HistoryQuery, Publish,
+    Published, Sink, TopicName,
 };
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -169,17 +169,11 @@ impl Broker for Hesitant {
         })
     }
 
-    fn remember(
-        &self,
-        key: &CommandKey,
-        answer: Bytes,
-        window: Duration,
-    ) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
-        let remember = self.inner.remember(key, answer, window);
-        Box::pin(self.wait_for(remember))
+    fn claim(&self, attempt: Attempt) -> BoxFuture<'_, Result<Claim, BrokerError>> {
+        Box::pin(self.wait_for(self.inner.claim(attempt)))
     }
 
-    fn recall(&self, key: &CommandKey) -> BoxFuture<'_, Result<Option<Bytes>, BrokerError>> {
-        Box::pin(self.wait_for(self.inner.recall(key)))
+    fn answer(&self, claimed: Claimed, answer: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
+        Box::pin(self.wait_for(self.inner.answer(claimed, answer)))
     }
 }
