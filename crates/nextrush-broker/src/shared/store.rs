@@ -97,26 +97,25 @@ pub trait SharedStore: Send + Sync + 'static {
         query: HistoryQuery,
     ) -> BoxFuture<'_, Result<StoredHistory, BrokerError>>;
 
-    /// Reads the positions of up to 512 topics, in the same order; `None` for one that does not
-    /// exist. This is as cheap as the engine allows: the sequencer calls it every 10 s for all quiet
-    /// topics.
+    /// Reads the positions of up to 512 topics; `None` for one that does not exist. This is as
+    /// cheap as the engine allows: the sequencer calls it every 10 s for all watched topics.
     ///
     /// Counts as a use of the topics: one that some node asks for is not forgotten for being
     /// unused.
     ///
-    /// # Errors
-    ///
-    /// [`BrokerError`] if the positions could not be read.
-    fn tops(&self, topics: &[TopicName]) -> BoxFuture<'_, Result<Vec<Option<Top>>, BrokerError>>;
+    /// There is a result for each topic, in the same order. Where the topics are on several
+    /// servers and one fails, the results of the others are not affected: the store asks all of
+    /// them at once.
+    fn tops(&self, topics: &[TopicName]) -> BoxFuture<'_, Vec<Result<Option<Top>, BrokerError>>>;
 
     /// Pushes what is published to these topics, up to 512, from the moment on at which this
     /// resolves, until [`unwatch`](Self::unwatch) or until the feed is told that they are
     /// [unwatched](Feed::unwatched). Watching a topic again changes nothing.
     ///
-    /// # Errors
-    ///
-    /// [`BrokerError`] if it is not certain that all of them are watched.
-    fn watch(&self, topics: &[TopicName]) -> BoxFuture<'_, Result<(), BrokerError>>;
+    /// There is a result for each topic, in the same order, as of [`tops`](Self::tops). A topic
+    /// with an error is perhaps watched and perhaps not; the sequencer tries it again. While
+    /// there is no connection, this waits for one for a few seconds.
+    fn watch(&self, topics: &[TopicName]) -> BoxFuture<'_, Vec<Result<(), BrokerError>>>;
 
     /// Ends [`watch`](Self::watch) for up to 512 topics. Pushes that are on their way may still
     /// come. A failure is no harm, as pushes that nobody wants are dropped.
