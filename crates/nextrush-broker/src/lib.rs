@@ -56,6 +56,7 @@ mod embedded;
 mod memory;
 
 mod answers;
+mod chance;
 mod clock;
 mod leases;
 mod shared;
@@ -63,6 +64,7 @@ mod stream;
 mod table;
 
 pub mod conformance;
+pub mod simulated;
 
 pub use answer::{CommandKey, CommandKeyError, Fingerprint, Once};
 pub use broker::{Broker, BrokerError, Interrupt, Sink};
@@ -78,7 +80,8 @@ pub use position::{Epoch, EpochError, Position, PositionError};
 pub use publication::{Publication, Publish, Published};
 pub use retention::Retention;
 pub use shared::{
-    Appended, Feed, Purge, Push, PushedGroup, SharedStore, Stored, StoredHistory, Top, Unwatched,
+    Appended, Feed, Purge, Push, PushedGroup, SequencedBroker, SequencerCounts, SequencerOptions,
+    SharedStore, Stored, StoredHistory, Top, Unwatched,
 };
 pub use topic_name::{TopicName, TopicNameError};
 

@@ -69,7 +69,8 @@ pub struct PushedGroup {
     pub continues: Option<Position>,
     /// The publications: at least one, with rising offsets without a gap.
     pub publications: Vec<Arc<Publication>>,
-    /// The bounds that came with the last of them; `None` where the store does not push them.
+    /// The bounds that came with them, which are the same for all of a group; `None` where the
+    /// store does not push them.
     pub retention: Option<Retention>,
 }
 

@@ -69,7 +69,7 @@ pub trait SharedStore: Send + Sync + 'static {
     /// The futures for one topic are polled for the first time in the order in which the groups
     /// have to arrive: a store keeps that order, also where it has several connections. The
     /// sequencer sends at most 64 publications and 64 KiB of data (or one larger publication)
-    /// in a group, and has at most 4 groups of a topic under way.
+    /// in a group, all with the same retention, and has at most 4 groups of a topic under way.
     ///
     /// # Errors
     ///

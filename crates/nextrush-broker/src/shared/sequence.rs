@@ -1,0 +1,465 @@
+//! The order of a topic's publications on a node: what comes from the store in any order, late,
+//! doubled or not at all, is made into one sequence. Without IO and clock.
+
+use std::sync::Arc;
+
+use super::early::{Arrived, Early, arrived};
+use super::feed::PushedGroup;
+use super::store::{StoredHistory, Top};
+use super::tail::Tail;
+use crate::broker::Interrupt;
+use crate::history::{History, HistoryQuery};
+use crate::position::{Epoch, Position};
+use crate::publication::Publication;
+
+/// The publications that the first read of a topic asks for, so that the histories of the
+/// subscribers that come next are answered from the tail: as many as a client can recover.
+const FIRST_READ: usize = 300;
+
+/// The publications that a hole is filled with at a time.
+const READ: usize = 256;
+
+/// The number of publications that wait at which a hole is not waited out.
+const MANY_EARLY: usize = 64;
+
+/// The number of reads in a row that contradict what this node has seen, after which they are
+/// believed: a store whose end was lost without a new life.
+const CONTRADICTIONS: u8 = 3;
+
+/// The receiver of a sequence.
+pub(super) trait Outlet {
+    fn deliver(&mut self, epoch: Epoch, publication: &Arc<Publication>);
+    fn interrupt(&mut self, interrupt: &Interrupt);
+}
+
+/// The sequence of a topic.
+///
+/// Invariant: every publication up to `position` was given to the outlet once, in order, or the
+/// outlet was told that it will not get it.
+#[derive(Debug, Default)]
+pub(super) struct Sequence {
+    /// `None` until the topic was read for the first time.
+    position: Option<Position>,
+    /// The end of the life that the present one continues.
+    continues: Option<Position>,
+    tail: Tail,
+    /// The highest offset of this life that is known to exist.
+    known: u64,
+    /// The publications that came before an earlier one.
+    early: Early,
+    /// The publications of another life, of which it is not known yet how it belongs to this one.
+    foreign: Option<(Epoch, Early)>,
+    /// `true` if the store has to be asked which life is the present one.
+    in_doubt: bool,
+    contradictions: u8,
+    purges: Option<u64>,
+}
+
+/// A read of the history that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read {
+    pub(super) query: HistoryQuery,
+    position: Option<Position>,
+    /// The highest offset that was known when the read began: what is not in the history up to
+    /// there is lost, and not just on its way.
+    known: u64,
+}
+
+/// The urgency of a read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Need {
+    /// Nothing is missing.
+    None,
+    /// A publication is missing that may be on its way.
+    Later,
+    /// The present life of the topic is not known, or too much waits.
+    Now,
+}
+
+impl Sequence {
+    pub(super) fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    pub(super) fn continues(&self) -> Option<Position> {
+        self.continues
+    }
+
+    pub(super) fn need(&self) -> Need {
+        match self.position {
+            None => Need::Now,
+            Some(_) if self.in_doubt => match self.contradictions {
+                0 => Need::Now,
+                _ => Need::Later,
+            },
+            Some(position) if self.known > position.offset => {
+                match self.early.publications.len() > MANY_EARLY {
+                    true => Need::Now,
+                    false => Need::Later,
+                }
+            }
+            Some(_) => Need::None,
+        }
+    }
+
+    /// Makes sure that the store is asked.
+    pub(super) fn doubt(&mut self) {
+        self.in_doubt = true;
+    }
+
+    /// The bytes that are kept.
+    pub(super) fn cost(&self) -> usize {
+        let foreign = self.foreign.as_ref();
+        let foreign = foreign.map_or(0, |(_, early)| early.bytes);
+        self.tail.cost() + self.early.bytes + foreign
+    }
+
+    /// Forgets what is kept and can be read again.
+    pub(super) fn shed(&mut self) {
+        if let Some(position) = self.position {
+            self.tail.forget_through(position.offset);
+        }
+        self.early = Early::default();
+        self.foreign = None;
+    }
+
+    /// Takes publications in any order.
+    pub(super) fn pushed(&mut self, group: PushedGroup, outlet: &mut impl Outlet) {
+        let epoch = group.epoch;
+        match (self.position, group.continues) {
+            (Some(position), _) if position.epoch == epoch => {}
+            (Some(position), Some(end)) if position.epoch == end.epoch => {
+                self.continue_as(epoch, end, outlet);
+            }
+            // Late, of a life that has ended.
+            _ if self.continues.is_some_and(|end| end.epoch == epoch) => return,
+            _ => return self.wait_for_read(group),
+        }
+        let newest = group.publications.last().map_or(0, |last| last.offset);
+        self.known = self.known.max(newest);
+        for arrived in arrived(group.publications, group.retention) {
+            self.take(arrived, outlet);
+        }
+        self.advance(outlet);
+    }
+
+    /// Takes note that publications were deleted. Histories are read from the store again.
+    pub(super) fn deleted(&mut self, epoch: Epoch, offsets: &[u64]) {
+        if self.position.is_none_or(|position| position.epoch == epoch)
+            && let Some(last) = offsets.iter().max()
+        {
+            self.tail.forget_through(*last);
+        }
+    }
+
+    /// Begins a read of what is missing, or of how the topic stands.
+    pub(super) fn begin_read(&mut self) -> Read {
+        self.in_doubt = false;
+        let query = match self.position {
+            None => HistoryQuery::Latest(FIRST_READ),
+            Some(Position { offset, .. }) => HistoryQuery::After {
+                offset,
+                limit: READ,
+            },
+        };
+        Read {
+            query,
+            position: self.position,
+            known: self.known,
+        }
+    }
+
+    /// Takes the outcome of a read.
+    pub(super) fn finish_read(
+        &mut self,
+        read: Read,
+        found: StoredHistory,
+        outlet: &mut impl Outlet,
+    ) {
+        let StoredHistory { history, retention } = found;
+        let Position { epoch, offset: top } = history.position;
+        let Some(position) = self.position else {
+            let is_whole = history.publications.len() < FIRST_READ;
+            self.tail.restart(history.publications, retention, is_whole);
+            self.settle(history.position, history.continues, outlet);
+            return;
+        };
+        if read.position.map(|position| position.epoch) != Some(position.epoch) {
+            // Another life began meanwhile, of which the read may know nothing.
+            self.in_doubt = true;
+            return;
+        }
+        let mut lost_until = read.known;
+        if epoch == position.epoch {
+            if top < read.known {
+                return self.contradict(history.position, outlet);
+            }
+        } else if let Some(end) = history.continues
+            && end.epoch == position.epoch
+        {
+            self.continue_as(epoch, end, outlet);
+            lost_until = 0;
+        } else {
+            self.begin_anew(&history, outlet);
+            lost_until = 0;
+        }
+        self.contradictions = 0;
+        self.continues = history.continues;
+        self.known = self.known.max(top);
+        let was_whole = history.publications.len() < READ;
+        let read_until = match history.publications.last() {
+            Some(last) if !was_whole => last.offset,
+            _ => top,
+        };
+        for arrived in arrived(history.publications, retention) {
+            self.take(arrived, outlet);
+        }
+        self.advance(outlet);
+        self.give_up(epoch, lost_until.min(read_until), outlet);
+        self.forget_foreign(epoch);
+    }
+
+    /// Compares a position in the store with this node's when it was asked for. Returns `true` if
+    /// nothing is missing.
+    pub(super) fn checked(&mut self, top: Option<&Top>, before: Position) -> bool {
+        let Some(position) = self.position else {
+            return false;
+        };
+        let Some(top) = top else {
+            self.in_doubt = true;
+            return false;
+        };
+        if position.epoch != before.epoch {
+            return false;
+        }
+        if top.position.epoch != position.epoch || top.position.offset < before.offset {
+            self.in_doubt = true;
+            return false;
+        }
+        if self.purges.is_some_and(|purges| purges != top.purges) {
+            self.tail.forget_through(position.offset);
+        }
+        self.purges = Some(top.purges);
+        self.known = self.known.max(top.position.offset);
+        top.position.offset <= position.offset
+    }
+
+    /// Answers a history from the tail; `None` if the store has more.
+    pub(super) fn answer(&mut self, query: HistoryQuery, now_ms: u64) -> Option<History> {
+        let position = self.position?;
+        let publications = self.tail.read(query, position.offset, now_ms)?;
+        Some(History::new(position, publications).continuing(self.continues))
+    }
+
+    /// Learns from a history that was read for somebody else. Returns `true` if it is of the life
+    /// that this node knows, `false` if one of the two is behind.
+    pub(super) fn observe(&mut self, query: HistoryQuery, found: &StoredHistory) -> bool {
+        let history = &found.history;
+        let Some(position) = self.position else {
+            return true;
+        };
+        if history.position.epoch != position.epoch {
+            let is_past = |end: Position| end.epoch == history.position.epoch;
+            self.in_doubt |= !self.continues.is_some_and(is_past);
+            return false;
+        }
+        self.known = self.known.max(history.position.offset);
+        let read = &history.publications;
+        let is_whole = match query {
+            HistoryQuery::Latest(limit) => read.len() < limit,
+            HistoryQuery::After { offset, .. } => {
+                read.first().is_some_and(|first| first.offset > offset + 1)
+            }
+        };
+        self.tail.extend_back(read, position.offset, is_whole);
+        true
+    }
+
+    /// Sets the position for the first time, after which what waited is looked at.
+    fn settle(
+        &mut self,
+        position: Position,
+        continues: Option<Position>,
+        outlet: &mut impl Outlet,
+    ) {
+        self.position = Some(position);
+        self.continues = continues;
+        self.known = position.offset;
+        self.early = Early::default();
+        self.take_foreign(position.epoch, outlet);
+    }
+
+    /// Takes what came of a life before it was known, and forgets what came of others.
+    fn take_foreign(&mut self, epoch: Epoch, outlet: &mut impl Outlet) {
+        if let Some((foreign, early)) = self.foreign.take()
+            && foreign == epoch
+        {
+            self.in_doubt = false;
+            self.known = self.known.max(early.highest);
+            for arrived in early.publications.into_values() {
+                self.take(arrived, outlet);
+            }
+            self.advance(outlet);
+        }
+    }
+
+    fn forget_foreign(&mut self, present: Epoch) {
+        if !self.in_doubt
+            || self
+                .foreign
+                .as_ref()
+                .is_some_and(|(epoch, _)| *epoch == present)
+        {
+            self.foreign = None;
+        }
+    }
+
+    /// Goes on with a life that continues the present one from `end`.
+    fn continue_as(&mut self, epoch: Epoch, end: Position, outlet: &mut impl Outlet) {
+        let Some(position) = self.position else {
+            return;
+        };
+        let offset = position.offset.min(end.offset);
+        self.position = Some(Position::new(epoch, offset));
+        self.continues = Some(end);
+        // The end of the earlier life exists, whether or not it has come.
+        self.known = end.offset;
+        self.early.take_back(end.offset);
+        self.tail.take_back(end.offset);
+        if position.offset > end.offset {
+            outlet.interrupt(&Interrupt::TakenBack {
+                epoch,
+                offsets: end.offset + 1..=position.offset,
+            });
+        } else {
+            outlet.interrupt(&Interrupt::Continued {
+                epoch,
+                continues: end,
+                offset,
+            });
+        }
+        self.take_foreign(epoch, outlet);
+    }
+
+    /// Goes on with a life that has nothing to do with the present one. What came of it is
+    /// delivered, and what was published before that is not.
+    fn begin_anew(&mut self, history: &History, outlet: &mut impl Outlet) {
+        let Position { epoch, offset: top } = history.position;
+        let first = self.foreign.as_ref().and_then(|(foreign, early)| {
+            let (first, _) = early.publications.first_key_value()?;
+            (*foreign == epoch).then_some(*first)
+        });
+        let offset = first.map_or(top, |first| top.min(first - 1));
+        let position = Position::new(epoch, offset);
+        self.position = Some(position);
+        self.continues = history.continues;
+        self.known = offset;
+        self.early = Early::default();
+        self.tail.clear();
+        outlet.interrupt(&Interrupt::Began { position });
+        self.take_foreign(epoch, outlet);
+    }
+
+    /// A read says less than this node has seen in the same life. It is old, or the store has
+    /// lost its end without a new life, as no store should.
+    fn contradict(&mut self, found: Position, outlet: &mut impl Outlet) {
+        self.contradictions += 1;
+        self.in_doubt = true;
+        if self.contradictions < CONTRADICTIONS {
+            return;
+        }
+        self.in_doubt = false;
+        self.contradictions = 0;
+        let Some(position) = self.position else {
+            return;
+        };
+        self.known = found.offset.max(position.offset);
+        self.early.take_back(found.offset);
+        if position.offset > found.offset {
+            self.position = Some(found);
+            self.known = found.offset;
+            self.tail.take_back(found.offset);
+            outlet.interrupt(&Interrupt::TakenBack {
+                epoch: found.epoch,
+                offsets: found.offset + 1..=position.offset,
+            });
+        }
+    }
+
+    /// Delivers a publication of the present life, or lets it wait for those before it.
+    fn take(&mut self, arrived: Arrived, outlet: &mut impl Outlet) {
+        let Some(position) = self.position else {
+            return;
+        };
+        let offset = arrived.publication.offset;
+        if offset == position.offset + 1 {
+            self.deliver(position, arrived, outlet);
+        } else if offset > position.offset {
+            self.early.insert(arrived);
+        }
+    }
+
+    /// Delivers what waited for the last one.
+    fn advance(&mut self, outlet: &mut impl Outlet) {
+        while let Some(position) = self.position
+            && let Some(arrived) = self.early.pop_through(position.offset + 1)
+        {
+            if arrived.publication.offset > position.offset {
+                self.deliver(position, arrived, outlet);
+            }
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        Position { epoch, offset }: Position,
+        arrived: Arrived,
+        outlet: &mut impl Outlet,
+    ) {
+        let Arrived {
+            publication,
+            retention,
+        } = arrived;
+        debug_assert_eq!(publication.offset, offset + 1);
+        self.position = Some(Position::new(epoch, publication.offset));
+        self.known = self.known.max(publication.offset);
+        outlet.deliver(epoch, &publication);
+        // As the store has trimmed its history when this was published.
+        self.tail.bound(retention);
+        self.tail.push(publication);
+    }
+
+    /// Tells of publications that neither came nor are in the history, up to an offset.
+    fn give_up(&mut self, epoch: Epoch, until: u64, outlet: &mut impl Outlet) {
+        while let Some(position) = self.position
+            && position.offset < until
+        {
+            let next = self
+                .early
+                .first()
+                .map_or(until, |first| until.min(first - 1));
+            self.position = Some(Position::new(epoch, next));
+            self.tail.clear();
+            outlet.interrupt(&Interrupt::Lost {
+                epoch,
+                offsets: position.offset + 1..=next,
+            });
+            self.advance(outlet);
+        }
+    }
+
+    /// Keeps publications until the store has said how their life belongs to the present one.
+    fn wait_for_read(&mut self, group: PushedGroup) {
+        self.in_doubt = true;
+        let (foreign, early) = self
+            .foreign
+            .get_or_insert_with(|| (group.epoch, Early::default()));
+        if *foreign != group.epoch {
+            *foreign = group.epoch;
+            *early = Early::default();
+        }
+        for arrived in arrived(group.publications, group.retention) {
+            early.insert(arrived);
+        }
+    }
+}
