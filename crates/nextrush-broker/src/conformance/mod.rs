@@ -14,9 +14,12 @@ mod answers;
 mod concurrency;
 mod deleting;
 mod delivery;
+mod pairs;
 mod positions;
 mod recorder;
 mod remembering;
+
+pub use pairs::{SharedBrokers, StoreFault, pair_conformance};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -22,6 +22,7 @@ use crate::broker::{BrokerError, Sink};
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::history::HistoryQuery;
+use crate::position::Position;
 use crate::topic_name::TopicName;
 
 /// The time for which a missing publication may be on its way.
@@ -296,15 +297,20 @@ impl<S: SharedStore> Node<S> {
         let topic = Arc::clone(topic);
         self.runtime.spawn(async move {
             let mut failures = 0;
-            while let Some(need) = node.goes_on(&topic) {
+            let mut was_urgent = false;
+            while let Some((need, known)) = node.goes_on(&topic) {
+                let mut settled = None;
                 if failures > 0 {
                     node.pause(failures).await;
-                } else if need == Need::Later {
+                } else if was_urgent || need == Need::Later {
                     let on_its_way = ON_ITS_WAY + node.jitter.time(ON_ITS_WAY / 2);
                     // What is on its way comes, or so much comes that it is no use to wait.
-                    let _ = timeout(on_its_way, topic.urgent.notified()).await;
+                    if timeout(on_its_way, topic.urgent.notified()).await.is_err() {
+                        settled = known;
+                    }
                 }
-                failures = match node.repair_once(&topic).await {
+                was_urgent = settled.is_none();
+                failures = match node.repair_once(&topic, settled).await {
                     Ok(()) => 0,
                     Err(_) => failures + 1,
                 };
@@ -312,23 +318,27 @@ impl<S: SharedStore> Node<S> {
         });
     }
 
-    /// The need of a topic, or `None` if its repair ends here.
-    fn goes_on(&self, topic: &Topic) -> Option<Need> {
+    /// The need of a topic and what is known of it, or `None` if its repair ends here.
+    fn goes_on(&self, topic: &Topic) -> Option<(Need, Option<Position>)> {
         let mut state = topic.state.lock();
         let need = state.sequence.need();
         let goes_on = need != Need::None && state.is_watched && !state.is_gone && !self.is_closed();
         state.is_repairing = goes_on;
-        goes_on.then_some(need)
+        goes_on.then_some((need, state.sequence.known()))
     }
 
-    async fn repair_once(&self, topic: &Arc<Topic>) -> Result<(), BrokerError> {
+    async fn repair_once(
+        &self,
+        topic: &Arc<Topic>,
+        settled: Option<Position>,
+    ) -> Result<(), BrokerError> {
         let _permit = self.reads.acquire().await.map_err(closed)?;
         let (read, breaks) = {
             let mut state = topic.state.lock();
             if state.sequence.need() == Need::None {
                 return Ok(());
             }
-            (state.sequence.begin_read(), state.breaks)
+            (state.sequence.begin_read(settled), state.breaks)
         };
         let begun = Instant::now();
         self.counts.reads.fetch_add(1, Ordering::Relaxed);

@@ -60,9 +60,11 @@ pub(super) struct Sequence {
 pub(super) struct Read {
     pub(super) query: HistoryQuery,
     position: Option<Position>,
-    /// The highest offset that was known when the read began: what is not in the history up to
-    /// there is lost, and not just on its way.
+    /// The highest offset that was known when the read began.
     known: u64,
+    /// The highest offset that was known long before: what is not in the history up to there is
+    /// lost, and not just on its way.
+    settled: u64,
 }
 
 /// The urgency of a read.
@@ -152,8 +154,15 @@ impl Sequence {
         }
     }
 
-    /// Begins a read of what is missing, or of how the topic stands.
-    pub(super) fn begin_read(&mut self) -> Read {
+    /// The highest position that is known to exist.
+    pub(super) fn known(&self) -> Option<Position> {
+        let position = self.position?;
+        Some(Position::new(position.epoch, self.known))
+    }
+
+    /// Begins a read of what is missing, or of how the topic stands. `settled` is the highest
+    /// position that was [known](Self::known) so long ago that nothing up to it is on its way.
+    pub(super) fn begin_read(&mut self, settled: Option<Position>) -> Read {
         self.in_doubt = false;
         let query = match self.position {
             None => HistoryQuery::Latest(FIRST_READ),
@@ -162,10 +171,13 @@ impl Sequence {
                 limit: READ,
             },
         };
+        let epoch = self.position.map(|position| position.epoch);
+        let settled = settled.filter(|settled| Some(settled.epoch) == epoch);
         Read {
             query,
             position: self.position,
             known: self.known,
+            settled: settled.map_or(0, |settled| settled.offset),
         }
     }
 
@@ -189,7 +201,7 @@ impl Sequence {
             self.in_doubt = true;
             return;
         }
-        let mut lost_until = read.known;
+        let mut lost_until = read.settled;
         if epoch == position.epoch {
             if top < read.known {
                 return self.contradict(history.position, outlet);
@@ -461,5 +473,164 @@ impl Sequence {
         for arrived in arrived(group.publications, group.retention) {
             early.insert(arrived);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retention::Retention;
+
+    const KEEP: Option<Retention> = Some(Retention::count(100));
+
+    /// Everything that an outlet was given and told.
+    #[derive(Debug, Default)]
+    struct Record(Vec<String>);
+
+    impl Outlet for Record {
+        fn deliver(&mut self, _: Epoch, publication: &Arc<Publication>) {
+            self.0.push(publication.offset.to_string());
+        }
+
+        fn interrupt(&mut self, interrupt: &Interrupt) {
+            self.0.push(match interrupt {
+                Interrupt::Lost { offsets, .. } => format!("lost {offsets:?}"),
+                Interrupt::Continued { offset, .. } => format!("continued at {offset}"),
+                Interrupt::TakenBack { offsets, .. } => format!("taken back {offsets:?}"),
+                Interrupt::Began { position } => format!("began at {}", position.offset),
+            });
+        }
+    }
+
+    impl Record {
+        fn take(&mut self) -> Vec<String> {
+            std::mem::take(&mut self.0)
+        }
+    }
+
+    fn publications(offsets: impl IntoIterator<Item = u64>) -> Vec<Arc<Publication>> {
+        let publication = |offset| Arc::new(Publication::new(offset, 0, "x"));
+        offsets.into_iter().map(publication).collect()
+    }
+
+    fn group(epoch: Epoch, offsets: impl IntoIterator<Item = u64>) -> PushedGroup {
+        PushedGroup::new(epoch, None, publications(offsets), KEEP)
+    }
+
+    fn found(epoch: Epoch, top: u64, kept: impl IntoIterator<Item = u64>) -> StoredHistory {
+        let history = History::new(Position::new(epoch, top), publications(kept));
+        StoredHistory::new(history, KEEP)
+    }
+
+    /// A sequence that was read when the topic had so many publications.
+    fn at(epoch: Epoch, top: u64) -> (Sequence, Record) {
+        let mut sequence = Sequence::default();
+        let mut record = Record::default();
+        let read = sequence.begin_read(None);
+        sequence.finish_read(read, found(epoch, top, []), &mut record);
+        assert_eq!(sequence.need(), Need::None);
+        (sequence, record)
+    }
+
+    #[test]
+    fn publications_come_out_once_and_in_order() {
+        let epoch = Epoch::begin(0);
+        let (mut sequence, mut record) = at(epoch, 3);
+        for offsets in [vec![3], vec![5, 6], vec![5], vec![4, 5], vec![8], vec![7]] {
+            sequence.pushed(group(epoch, offsets), &mut record);
+        }
+        assert_eq!(record.take(), ["4", "5", "6", "7", "8"]);
+        assert_eq!(sequence.need(), Need::None);
+    }
+
+    #[test]
+    fn what_came_before_the_first_read_is_not_lost() {
+        let epoch = Epoch::begin(0);
+        let (mut sequence, mut record) = (Sequence::default(), Record::default());
+        sequence.pushed(group(epoch, [3, 4]), &mut record);
+        let read = sequence.begin_read(None);
+        sequence.pushed(group(epoch, [6]), &mut record);
+        sequence.finish_read(read, found(epoch, 3, [1, 2, 3]), &mut record);
+        assert_eq!(record.take(), ["4"]);
+        assert_eq!(sequence.need(), Need::Later);
+        sequence.pushed(group(epoch, [5]), &mut record);
+        assert_eq!(record.take(), ["5", "6"]);
+    }
+
+    #[test]
+    fn only_what_is_missing_for_long_and_not_in_the_history_is_lost() {
+        let epoch = Epoch::begin(0);
+        let (mut sequence, mut record) = at(epoch, 0);
+        sequence.pushed(group(epoch, [3]), &mut record);
+        let settled = sequence.known();
+        sequence.pushed(group(epoch, [6]), &mut record);
+        let read = sequence.begin_read(settled);
+        sequence.finish_read(read, found(epoch, 7, []), &mut record);
+        assert_eq!(record.take(), ["lost 1..=2", "3"]);
+        assert_eq!(sequence.need(), Need::Later);
+        let read = sequence.begin_read(sequence.known());
+        sequence.finish_read(read, found(epoch, 9, [5, 6, 7, 8, 9]), &mut record);
+        assert_eq!(record.take(), ["lost 4..=4", "5", "6", "7", "8", "9"]);
+    }
+
+    #[test]
+    fn a_life_that_continues_takes_back_what_is_not_in_it() {
+        let [first, second] = [0, 1].map(Epoch::begin);
+        for (top, expected) in [
+            (2, vec!["continued at 2", "3", "4"]),
+            (3, vec!["continued at 3", "4"]),
+            (5, vec!["taken back 4..=5", "4"]),
+        ] {
+            let (mut sequence, mut record) = at(first, top);
+            let mut push = group(second, [4]);
+            push.continues = Some(Position::new(first, 3));
+            sequence.pushed(push, &mut record);
+            // Late, and of no meaning any more.
+            sequence.pushed(group(first, [6]), &mut record);
+            sequence.pushed(group(second, [3]), &mut record);
+            assert_eq!(record.take(), expected);
+            assert_eq!(sequence.position(), Some(Position::new(second, 4)));
+            assert_eq!(sequence.need(), Need::None);
+        }
+    }
+
+    #[test]
+    fn a_life_without_relation_begins_with_what_came_of_it() {
+        let [first, second] = [0, 1].map(Epoch::begin);
+        let (mut sequence, mut record) = at(first, 5);
+        sequence.pushed(group(second, [2]), &mut record);
+        assert_eq!(sequence.need(), Need::Now);
+        let read = sequence.begin_read(None);
+        sequence.finish_read(read, found(second, 2, []), &mut record);
+        assert_eq!(record.take(), ["began at 1", "2"]);
+        assert_eq!(sequence.need(), Need::None);
+    }
+
+    #[test]
+    fn a_store_that_contradicts_itself_is_believed_the_third_time() {
+        let epoch = Epoch::begin(0);
+        let (mut sequence, mut record) = at(epoch, 5);
+        for expected in [vec![], vec![], vec!["taken back 3..=5"]] {
+            let read = sequence.begin_read(None);
+            sequence.finish_read(read, found(epoch, 2, []), &mut record);
+            assert_eq!(record.take(), expected);
+        }
+        assert_eq!(sequence.need(), Need::None);
+        sequence.pushed(group(epoch, [3]), &mut record);
+        assert_eq!(record.take(), ["3"]);
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes_and_read_again() {
+        let epoch = Epoch::begin(0);
+        let (mut sequence, mut record) = at(epoch, 0);
+        for offset in 2..2000 {
+            let large = Arc::new(Publication::new(offset, 0, vec![0; 10_000]));
+            let group = PushedGroup::new(epoch, None, vec![large], KEEP);
+            sequence.pushed(group, &mut record);
+        }
+        assert!(sequence.cost() <= 1 << 20, "{}", sequence.cost());
+        assert_eq!(sequence.need(), Need::Now);
+        assert_eq!(sequence.known(), Some(Position::new(epoch, 1999)));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use nextrush_broker::conformance::conformance;
+use nextrush_broker::conformance::{SharedBrokers, StoreFault, conformance, pair_conformance};
 use nextrush_broker::simulated::{SimulatedFaults, SimulatedServer, SimulatedStore};
 use nextrush_broker::{
     Broker, BrokerError, HistoryQuery, Publish, Retention, SequencedBroker, SequencerOptions,
@@ -59,6 +59,74 @@ fn a_sequenced_broker_keeps_every_promise_over_slow_lines() {
         let faults = SimulatedFaults::default();
         server.set_faults(faults.delay(5 * MS).push_delay(20 * MS).doubled_push(0.3));
         conformance(async || sequenced(&server)).await;
+    });
+}
+
+/// Pairs of brokers on a simulated server.
+struct Pairs {
+    server: SimulatedServer,
+    stores: [Arc<SimulatedStore>; 2],
+}
+
+impl Pairs {
+    fn new(faults: SimulatedFaults) -> Self {
+        let server = SimulatedServer::new(1);
+        server.set_faults(faults);
+        let stores = [0, 1].map(|_| Arc::new(server.connect()));
+        Self { server, stores }
+    }
+}
+
+impl SharedBrokers for Pairs {
+    type Broker = SequencedBroker<SimulatedStore>;
+
+    async fn connect(&self, node: usize) -> Self::Broker {
+        let options = SequencerOptions::default().seed(node as u64);
+        SequencedBroker::new(Arc::clone(&self.stores[node]), options)
+    }
+
+    async fn fault(&self, fault: StoreFault) -> bool {
+        match fault {
+            StoreFault::Cut(node) => self.stores[node].cut(),
+            StoreFault::Mend(node) => self.stores[node].mend(),
+            StoreFault::Freeze => self.server.freeze(),
+            StoreFault::Thaw => self.server.thaw(),
+            StoreFault::Restart => self.server.restart(),
+            StoreFault::RestartEmpty => self.server.restart_empty(),
+            StoreFault::DetachReplica => self.server.detach_replica(),
+            StoreFault::FailOver => self.server.fail_over(),
+            _ => return false,
+        }
+        true
+    }
+}
+
+#[test]
+fn sequenced_brokers_on_one_store_keep_every_promise() {
+    let none = SimulatedFaults::default();
+    let some = none.delay(3 * MS).push_delay(30 * MS).doubled_push(0.3);
+    for faults in [none, some, some.lost_push(0.3)] {
+        in_virtual_time(pair_conformance(async || Pairs::new(faults)));
+    }
+}
+
+#[test]
+fn a_publication_without_history_that_is_on_its_way_is_not_given_up() {
+    in_virtual_time(async {
+        let server = SimulatedServer::new(1);
+        let [here, there] = [node(&server), node(&server)];
+        seat(&there).await;
+        server.set_faults(SimulatedFaults::default().push_delay(40 * MS));
+        for number in 0..2000 {
+            here.broker
+                .publish(&topic("a"), Publish::new(number.to_string()))
+                .await
+                .unwrap();
+            pass(7 * MS).await;
+        }
+        pass(100 * MS).await;
+        assert_eq!(there.position(&topic("a"), 0).offset, 2000);
+        assert_eq!(there.broker.counts().lost, 0);
     });
 }
 
