@@ -313,6 +313,9 @@ export class ChatClient extends Client {
     switch (message.type) {
       case 'room-history':
         return this.#enter(message);
+      case 'renewed':
+        this.#tell(this.#position.renew(/** @type {any} */ (message)));
+        break;
       case 'gap':
         this.#tell(this.#position.skip(/** @type {any} */ (message)));
         break;

@@ -13,7 +13,7 @@ import { Subscription } from './subscription.js';
 /** @import { ClientOptions } from './session.js' */
 /** @import { SubscribeOptions } from './subscription.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
-/** @import { GapMessage, LiveMessages, Subscribed, Update, UpdateDeleted } from './wire.js' */
+/** @import { GapMessage, LiveMessages, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 
 /**
  * @typedef {object} OwnLiveOptions
@@ -205,6 +205,9 @@ export class LiveClient extends Session {
         break;
       case 'gap':
         subscription?.skip(/** @type {GapMessage} */ (message));
+        break;
+      case 'renewed':
+        subscription?.renew(/** @type {Renewed} */ (message));
         break;
     }
     return true;

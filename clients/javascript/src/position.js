@@ -96,7 +96,9 @@ export class Position {
       this.#since = null;
       return again ? gap('unknown') : null;
     }
-    if (before && recovered === true && before.epoch === epoch && top >= before.offset) {
+    if (before && recovered === true && top >= before.offset) {
+      // The epoch may be another one, which continues the one before.
+      this.#since = { epoch, offset: before.offset };
       return top - before.offset;
     }
     this.#since = { epoch, offset: top };
@@ -128,6 +130,21 @@ export class Position {
   pass(offset) {
     const since = this.#since;
     if (since && offset === since.offset + 1) since.offset += 1;
+  }
+
+  /**
+   * The server says that the stream goes on under another epoch, in which positions of the one
+   * before count up to an offset.
+   *
+   * @param {{ epoch?: unknown, offset?: unknown }} message
+   * @returns {Gap | null} What is missing, if this position is beyond it.
+   */
+  renew({ epoch, offset }) {
+    const since = this.#since;
+    if (!since || typeof epoch !== 'string' || !isOffset(offset) || epoch === since.epoch) return null;
+    const counts = since.offset <= offset;
+    this.#since = { epoch, offset: counts ? since.offset : offset };
+    return counts ? null : gap('epoch');
   }
 
   /**

@@ -9,7 +9,7 @@ import { ClientError } from './errors.js';
 import { Position } from './position.js';
 
 /** @import { Gap, Since } from './position.js' */
-/** @import { GapMessage, Subscribed, Update, UpdateDeleted } from './wire.js' */
+/** @import { GapMessage, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 
 /**
  * The states of a subscription.
@@ -185,6 +185,16 @@ export class Subscription extends Emitter {
    */
   skip(message) {
     this.#tell(this.#position.skip(message));
+  }
+
+  /**
+   * The stream goes on under another epoch.
+   *
+   * @internal
+   * @param {Renewed} message
+   */
+  renew(message) {
+    this.#tell(this.#position.renew(message));
   }
 
   /** @param {Gap | null} gap */

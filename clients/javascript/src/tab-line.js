@@ -275,6 +275,10 @@ export class TabLine {
       // A deletion is ahead only where it comes in the place of an update.
       if (channel.since && offset > channel.since.offset) channel.since.offset = offset;
       this.#pass([...channel.sockets], text);
+    } else if (channel && type === 'renewed') {
+      const { epoch, offset } = message;
+      if (channel.since) channel.since = { epoch, offset: Math.min(channel.since.offset, offset) };
+      this.#pass([...channel.sockets], text);
     } else if (channel && type === 'presence-diff') {
       this.#pass([...channel.sockets], text);
     } else if (typeof id === 'string' && this.#senders.has(id)) {
@@ -349,7 +353,7 @@ export class TabLine {
     if (channel.subscribed && !first.cancelled) channel.sockets.add(first.socket);
     // Recovered: what was missed follows, from where this tab stood.
     const { epoch, offset, recovered } = answer;
-    if (recovered === true) channel.since = { ...first.message['since'] };
+    if (recovered === true) channel.since = { ...first.message['since'], epoch };
     else channel.since = typeof epoch === 'string' ? { epoch, offset } : null;
     this.#answer([first.socket], answer);
     this.#ask(channel);

@@ -128,6 +128,7 @@
  * @property {ChatMessage} chat-message
  * @property {MessageDeleted} deleted
  * @property {RoomHistory} room-history
+ * @property {Renewed} renewed
  * @property {OlderMessages} history
  * @property {MembersPage} members
  * @property {UserJoined} user-joined
@@ -167,6 +168,17 @@
  * @property {boolean} [recovered] Whether what was missed follows, if a position was asked for.
  * @property {string} [reason] Why it does not.
  * @property {boolean} [latest] Whether offsets may be left out, as only the newest update matters.
+ */
+
+/**
+ * A stream goes on under another epoch: a position of the one before counts in it, with the same
+ * offset, up to this one.
+ *
+ * @typedef {object} Renewed
+ * @property {'renewed'} type
+ * @property {string} [channel] Absent in a chat room.
+ * @property {string} epoch
+ * @property {number} offset
  */
 
 /**
@@ -228,6 +240,7 @@
  * @property {Subscribed} subscribed
  * @property {Unsubscribed} unsubscribed
  * @property {GapMessage} gap
+ * @property {Renewed} renewed
  * @property {PresenceSnapshot} presence
  * @property {PresenceDiff} presence-diff
  * @property {ErrorMessage} error

@@ -26,7 +26,7 @@ export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
 /** @import { ClientOptions } from './session.js' */
 /** @import { SubscribeOptions } from './subscription.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
-/** @import { GapMessage, LiveMessages, Subscribed, Update, UpdateDeleted } from './wire.js' */
+/** @import { GapMessage, LiveMessages, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 /**
  * @typedef {object} OwnLiveOptions
  * @property {string} [server] Address of the server. Default: where the page came from;

@@ -102,6 +102,17 @@ export declare class Position {
      */
     pass(offset: unknown): void;
     /**
+     * The server says that the stream goes on under another epoch, in which positions of the one
+     * before count up to an offset.
+     *
+     * @param {{ epoch?: unknown, offset?: unknown }} message
+     * @returns {Gap | null} What is missing, if this position is beyond it.
+     */
+    renew({ epoch, offset }: {
+        epoch?: unknown;
+        offset?: unknown;
+    }): Gap | null;
+    /**
      * The server says that publications are lost.
      *
      * @param {{ from?: unknown, to?: unknown, epoch?: unknown }} message

@@ -8,7 +8,7 @@ import { ClientError } from './errors.js';
 import type { Gap, Since } from './position.js';
 import type { Update, UpdateDeleted } from './wire.js';
 /** @import { Gap, Since } from './position.js' */
-/** @import { GapMessage, Subscribed, Update, UpdateDeleted } from './wire.js' */
+/** @import { GapMessage, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 /**
  * The states of a subscription.
  */

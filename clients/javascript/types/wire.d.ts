@@ -165,6 +165,7 @@ export type ChatMessages = {
     "chat-message": ChatMessage;
     deleted: MessageDeleted;
     "room-history": RoomHistory;
+    renewed: Renewed;
     history: OlderMessages;
     members: MembersPage;
     "user-joined": UserJoined;
@@ -218,6 +219,15 @@ export type Subscribed = {
      * Whether offsets may be left out, as only the newest update matters.
      */
     latest?: boolean;
+};
+export type Renewed = {
+    type: 'renewed';
+    /**
+     * Absent in a chat room.
+     */
+    channel?: string;
+    epoch: string;
+    offset: number;
 };
 export type GapMessage = {
     type: 'gap';
@@ -285,6 +295,7 @@ export type LiveMessages = {
     subscribed: Subscribed;
     unsubscribed: Unsubscribed;
     gap: GapMessage;
+    renewed: Renewed;
     presence: PresenceSnapshot;
     "presence-diff": PresenceDiff;
     error: ErrorMessage;
@@ -399,6 +410,7 @@ export type LiveMessages = {
  * @property {ChatMessage} chat-message
  * @property {MessageDeleted} deleted
  * @property {RoomHistory} room-history
+ * @property {Renewed} renewed
  * @property {OlderMessages} history
  * @property {MembersPage} members
  * @property {UserJoined} user-joined
@@ -435,6 +447,16 @@ export type LiveMessages = {
  * @property {boolean} [recovered] Whether what was missed follows, if a position was asked for.
  * @property {string} [reason] Why it does not.
  * @property {boolean} [latest] Whether offsets may be left out, as only the newest update matters.
+ */
+/**
+ * A stream goes on under another epoch: a position of the one before counts in it, with the same
+ * offset, up to this one.
+ *
+ * @typedef {object} Renewed
+ * @property {'renewed'} type
+ * @property {string} [channel] Absent in a chat room.
+ * @property {string} epoch
+ * @property {number} offset
  */
 /**
  * Publications that this subscriber will not get. What follows has the offset after `to`.
@@ -489,6 +511,7 @@ export type LiveMessages = {
  * @property {Subscribed} subscribed
  * @property {Unsubscribed} unsubscribed
  * @property {GapMessage} gap
+ * @property {Renewed} renewed
  * @property {PresenceSnapshot} presence
  * @property {PresenceDiff} presence-diff
  * @property {ErrorMessage} error

@@ -621,6 +621,24 @@ mod tests {
     }
 
     #[test]
+    fn histories_have_the_bounds_that_came_last() {
+        let epoch = Epoch::begin(0);
+        let (mut sequence, mut record) = at(epoch, 0);
+        let mut kept = |sequence: &mut Sequence, offset, retention| {
+            let publications = publications([offset]);
+            let group = PushedGroup::new(epoch, None, publications, Some(retention));
+            sequence.pushed(group, &mut record);
+            let history = sequence.answer(HistoryQuery::Latest(99), 0).unwrap();
+            history.publications.len()
+        };
+        assert_eq!(kept(&mut sequence, 1, Retention::count(100)), 1);
+        assert_eq!(kept(&mut sequence, 2, Retention::count(100)), 2);
+        assert_eq!(kept(&mut sequence, 3, Retention::count(2)), 2);
+        assert_eq!(kept(&mut sequence, 4, Retention::NOTHING), 0);
+        assert_eq!(kept(&mut sequence, 5, Retention::count(100)), 1);
+    }
+
+    #[test]
     fn what_waits_is_bounded_in_bytes_and_read_again() {
         let epoch = Epoch::begin(0);
         let (mut sequence, mut record) = at(epoch, 0);

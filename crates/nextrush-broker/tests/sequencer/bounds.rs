@@ -166,6 +166,59 @@ fn a_lost_push_is_found_within_12_s_if_none_follows() {
 }
 
 #[test]
+fn what_was_missed_behind_a_lost_line_is_read_at_once() {
+    in_virtual_time(async {
+        let server = SimulatedServer::new(1);
+        let [here, there] = [node(&server), node(&server)];
+        seat(&there).await;
+        pass(11_000 * MS).await;
+        there.store().cut();
+        say(&here, "missed").await.unwrap();
+        there.store().mend();
+        pass(200 * MS).await;
+        assert_eq!(there.position(&topic("a"), 0).offset, 1);
+    });
+}
+
+#[test]
+fn a_topic_that_ceases_to_be_pushed_while_it_is_watched_is_watched_again() {
+    in_virtual_time(async {
+        let server = SimulatedServer::new(1);
+        let [here, there] = [node(&server), node(&server)];
+        server.set_faults(SimulatedFaults::default().delay(200 * MS));
+        for round in 0..20 {
+            let name = topic(&format!("topic {round}"));
+            let subscribed = async {
+                there.broker.subscribe(&name).await.unwrap();
+            };
+            let ceased = async {
+                pass(round * 10 * MS).await;
+                there.store().unwatch_suddenly(vec![name.clone()]);
+            };
+            tokio::join!(subscribed, ceased);
+            assert!(there.seat(&name, 0, None).await.is_ok());
+            let publish = Publish::new("x").retain(KEEP);
+            here.broker.publish(&name, publish).await.unwrap();
+            pass(500 * MS).await;
+            assert_eq!(there.position(&name, 0).offset, 1, "{round}");
+        }
+    });
+}
+
+#[test]
+fn publish_resolves_when_this_nodes_readers_have_it() {
+    in_virtual_time(async {
+        let server = SimulatedServer::new(1);
+        let [here, there] = [node(&server), node(&server)];
+        seat(&there).await;
+        there.store().deafen();
+        say(&here, "lost").await.unwrap();
+        say(&there, "own").await.unwrap();
+        assert_eq!(there.position(&topic("a"), 0).offset, 2);
+    });
+}
+
+#[test]
 fn a_failover_that_loses_publications_tells_only_those_who_had_them() {
     in_virtual_time(async {
         let server = SimulatedServer::new(1);

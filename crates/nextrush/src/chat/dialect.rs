@@ -124,6 +124,10 @@ impl Dialect for Chat {
         self.slow_readers.clone()
     }
 
+    fn renewed(&self, _: &str, position: Position) -> Option<Outgoing> {
+        Some(Event::Renewed { position }.into())
+    }
+
     /// The same as to a client that comes back: the room and what it missed there.
     fn catch_up(&self, room: &Locked<'_>, behind: &CatchUp<'_>) -> Vec<Outgoing> {
         let recovered = match behind.gap {

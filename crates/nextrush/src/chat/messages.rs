@@ -61,6 +61,12 @@ pub(super) enum Event<'a> {
         #[serde(flatten)]
         recovered: Recovered,
     },
+    /// The room goes on under another epoch, in which positions of the one before count up to
+    /// this offset.
+    Renewed {
+        #[serde(flatten)]
+        position: Position,
+    },
     UserJoined {
         user: &'a Profile,
         user_count: usize,

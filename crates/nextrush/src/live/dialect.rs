@@ -97,6 +97,10 @@ impl Dialect for Live {
         Some(gap.into())
     }
 
+    fn renewed(&self, channel: &str, position: Position) -> Option<Outgoing> {
+        Some(Event::Renewed { channel, position }.into())
+    }
+
     /// Gap and updates, and at the end who is there: changes of presence have passed it by.
     fn catch_up(&self, channel: &Locked<'_>, behind: &CatchUp<'_>) -> Vec<Outgoing> {
         let name = channel.name();

@@ -75,6 +75,13 @@ pub(super) enum Event<'a> {
         to: u64,
         epoch: Epoch,
     },
+    /// The channel goes on under another epoch, in which positions of the one before count up to
+    /// this offset.
+    Renewed {
+        channel: &'a str,
+        #[serde(flatten)]
+        position: Position,
+    },
     Presence {
         channel: &'a str,
         #[serde(flatten)]

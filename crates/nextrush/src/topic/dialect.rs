@@ -85,6 +85,17 @@ pub trait Dialect: Send + Sync + 'static {
         None
     }
 
+    /// The message that tells of a new epoch under which the topic goes on without a loss: a
+    /// position of the epoch before counts in it, with the same offset, up to the offset given
+    /// here. Brokers that nodes share may begin one, as when their server restarts.
+    ///
+    /// `None` tells nothing, which costs no publication: a client that comes back with a
+    /// position of the epoch before recovers up to there. By default nothing is told.
+    fn renewed(&self, topic: &str, position: Position) -> Option<Outgoing> {
+        let _ = (topic, position);
+        None
+    }
+
     /// The messages to a socket that [subscribed](super::Topic::subscribe), before what it
     /// missed. By default none.
     fn subscribed(&self, topic: &Locked<'_>, arrival: &Arrival) -> Vec<Outgoing> {

@@ -76,10 +76,12 @@ impl<'a, D: Dialect> Wish<'a, D> {
         }
         self.is_admitted.set(true);
         let mut position = history.position;
-        let last = held.iter().rev().find_map(|held| held.offset);
-        if !is_new && let Some(offset) = last {
+        let last = held.iter().rev().find_map(|held| held.position);
+        if !is_new && let Some(last) = last {
             // It has been sent what was held.
-            position.offset = position.offset.max(offset);
+            if last.epoch != position.epoch || last.offset > position.offset {
+                position = last;
+            }
         }
         Ok(Entry {
             topic,
@@ -226,15 +228,18 @@ impl<D: Dialect> Entry<'_, D> {
         if !self.is_new {
             return;
         }
-        let Position { epoch, offset: top } = self.position;
+        let epoch = self.position.epoch;
         // Of a stream that has ended meanwhile there is nothing to be had later.
         let rest: Option<Skippable> = rest
             .filter(|_| !self.state.is_of_another(epoch))
             .map(|first| self.state.stream(self.local, epoch).skippable(first, PART));
-        // What is given later tells of its deletions itself.
-        let top = rest.as_ref().map_or(top, |_| u64::MAX);
-        let held = mem::take(&mut self.held).into_iter();
-        frames.extend(held.filter_map(|held| held.beyond(top)));
+        let held = mem::take(&mut self.held);
+        if rest.is_none() {
+            frames.extend(self.state.news(held, self.position));
+        } else {
+            // What is given later does not tell of deletions in what was given before.
+            frames.extend(held.into_iter().filter_map(Held::into_deletion));
+        }
         if rest.is_some() || !frames.is_empty() {
             self.local.room.give(self.socket.connection(), frames, rest);
         }

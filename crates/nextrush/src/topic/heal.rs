@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use nextrush_broker::{BrokerError, Epoch, HistoryQuery, Position};
 use nextrush_engine::{Lag, Refill, Skippable, Work};
 use nextrush_protocol::Frame;
-use parking_lot::MutexGuard;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::bounds::{first_bytes, weight};
 use super::dialect::{CatchUp, Dialect, Gap};
@@ -23,19 +23,40 @@ const PUBLICATIONS: usize = 256;
 /// A topic between two losses of its history, as its subscribers on this node see it.
 pub(super) struct Stream {
     local: Weak<LocalTopic>,
-    epoch: Epoch,
+    lives: Mutex<Lives>,
+}
+
+/// The epochs of a stream: it gets another one where a life continues the one before.
+struct Lives {
+    present: Epoch,
+    before: Option<Epoch>,
 }
 
 impl Stream {
     pub(super) fn new(local: &Arc<LocalTopic>, epoch: Epoch) -> Self {
         Self {
             local: Arc::downgrade(local),
-            epoch,
+            lives: Mutex::new(Lives {
+                present: epoch,
+                before: None,
+            }),
         }
     }
 
     pub(super) fn epoch(&self) -> Epoch {
-        self.epoch
+        self.lives.lock().present
+    }
+
+    /// Goes on under another epoch. Offsets stay what they are.
+    pub(super) fn renew(&self, epoch: Epoch) {
+        let mut lives = self.lives.lock();
+        lives.before = Some(lives.present);
+        lives.present = epoch;
+    }
+
+    /// `true` if the stream had this epoch before.
+    fn is_past(&self, epoch: Epoch) -> bool {
+        self.lives.lock().before == Some(epoch)
     }
 
     /// A publication that a subscriber can be given later, if more than so much waits for it.
@@ -90,18 +111,25 @@ impl Subscriber<'_> {
     /// Sends what was missed from the history, part by part.
     async fn heal(self, topics: &LocalTopics) -> Result<(), BrokerError> {
         let first = self.lag.first();
-        // From now on what is published is held for it.
-        let ticket = self.local.wait(Waiting::lagging());
-        let query = HistoryQuery::After {
-            offset: first.saturating_sub(1),
-            limit: PUBLICATIONS,
-        };
         let topic = &self.local.topic;
-        let history = topics.broker().history(topic, query).await?;
-        let mut state = self.local.state.lock();
-        let held = state.take_held(&ticket);
+        // Giving the ticket back takes the lock of the state, and so comes after it.
+        let (_ticket, history, state, held) = loop {
+            // From now on what is published is held for it.
+            let ticket = self.local.wait(Waiting::lagging());
+            let query = HistoryQuery::After {
+                offset: first.saturating_sub(1),
+                limit: PUBLICATIONS,
+            };
+            let history = topics.broker().history(topic, query).await?;
+            let mut state = self.local.state.lock();
+            // A life ended while it was read, and the next one may not have all of it.
+            if !self.stream.is_past(history.position.epoch) {
+                let held = state.take_held(&ticket);
+                break (ticket, history, state, held);
+            }
+        };
         let Position { epoch, offset: top } = history.position;
-        if epoch != self.stream.epoch {
+        if epoch != self.stream.epoch() {
             let offset = state.delivered_in(epoch).max(top);
             self.restart(&state, epoch, offset);
             return Ok(());
@@ -109,10 +137,7 @@ impl Subscriber<'_> {
         let publications = first_bytes(&history.publications, self.part());
         let oldest = publications.first().map_or(top + 1, |oldest| oldest.offset);
         let last = publications.last().map_or(top, |last| last.offset);
-        let held: Vec<Frame> = held
-            .into_iter()
-            .filter_map(|held| held.beyond(top))
-            .collect();
+        let held: Vec<Frame> = state.news(held, history.position).collect();
         let bytes: usize = publications.iter().map(|given| weight(given)).sum();
         let held_bytes: usize = held.iter().map(Frame::len).sum();
         let is_last = last == top && (held.is_empty() || bytes + held_bytes <= self.part());
@@ -149,8 +174,8 @@ impl Subscriber<'_> {
             return;
         };
         let counters = &self.local.policy.counters;
-        let epoch = current.epoch;
-        if epoch != self.stream.epoch {
+        let epoch = current.epoch();
+        if epoch != self.stream.epoch() {
             return self.restart(&state, epoch, state.delivered);
         }
         let first = self.lag.first();
@@ -178,14 +203,14 @@ impl Subscriber<'_> {
         let Some(current) = &state.stream else {
             return;
         };
-        if current.epoch != self.stream.epoch {
-            return self.restart(&state, current.epoch, state.delivered);
+        if current.epoch() != self.stream.epoch() {
+            return self.restart(&state, current.epoch(), state.delivered);
         }
         let lost = self.lag.first()..=state.delivered;
         let counters = &self.local.policy.counters;
         counters.missed(state.delivered + 1 - self.lag.first());
         counters.recovered();
-        let mut frames = self.frames(&state, CatchUp::lost(current.epoch, &lost));
+        let mut frames = self.frames(&state, CatchUp::lost(current.epoch(), &lost));
         frames.extend(state.deletions_since(self.lag.first()).cloned());
         self.lag.fill(frames);
     }

@@ -20,7 +20,9 @@ const KEPT: usize = 100;
 /// - `{"type":"deleted","topic","offset"}` for a publication that was deleted, and in its place
 ///   to those who missed it;
 /// - `{"type":"gap","topic","from","to","epoch"}` for publications that a subscriber will not
-///   get.
+///   get;
+/// - `{"type":"renewed","topic","epoch","offset"}` for another epoch under which the topic goes
+///   on: positions of the one before count up to this offset.
 ///
 /// The last 100 publications are remembered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +54,11 @@ enum Event<'a> {
         from: u64,
         to: u64,
         epoch: String,
+    },
+    Renewed {
+        topic: &'a str,
+        #[serde(flatten)]
+        position: Position,
     },
 }
 
@@ -97,6 +104,10 @@ impl Dialect for Json {
 
     fn deleted(&self, topic: &str, offset: u64) -> Option<Outgoing> {
         Some(Event::Deleted { topic, offset }.into())
+    }
+
+    fn renewed(&self, topic: &str, position: Position) -> Option<Outgoing> {
+        Some(Event::Renewed { topic, position }.into())
     }
 
     fn subscribed(&self, topic: &Locked<'_>, arrival: &Arrival) -> Vec<Outgoing> {

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use nextrush_broker::{
-    Broker, BrokerError, Epoch, Position, Publication, Publish, Published, Sink, TopicName,
+    Broker, BrokerError, Epoch, Interrupt, Position, Publication, Publish, Published, Sink,
+    TopicName,
 };
 use nextrush_engine::{CloseReason, Engine, Room};
 use nextrush_protocol::Frame;
@@ -260,9 +261,7 @@ impl LocalTopics {
         }
         let stream = state.stream(&local, epoch);
         state.delivered = offset;
-        for waiting in state.waiting.values_mut() {
-            waiting.held.push(Held::publication(offset, frame.clone()));
-        }
+        state.hold(position, &frame);
         if local.policy.slow_readers == SlowReaders::Latest {
             let pointer = local.policy.key.as_deref();
             let key = pointer.and_then(|pointer| key_of(&publication.data, pointer));
@@ -274,6 +273,47 @@ impl LocalTopics {
                 local.room.publish_skippable(frame, skippable);
             }
             None => local.room.publish(frame),
+        }
+    }
+
+    /// Tells all subscribers that the order of publications was interrupted.
+    fn interrupt(&self, topic: &TopicName, interrupt: &Interrupt) {
+        let Some(local) = self.find(topic) else {
+            return;
+        };
+        let Some(dialect) = local.dialect.upgrade() else {
+            return;
+        };
+        let mut state = local.state.lock();
+        let position = interrupt.position();
+        let first = match interrupt {
+            Interrupt::Lost { offsets, .. } => *offsets.start(),
+            Interrupt::Began { .. } => 1,
+            // What was taken back is not missing in the new life.
+            _ => position.offset + 1,
+        };
+        let messages = match interrupt {
+            Interrupt::Continued {
+                epoch, continues, ..
+            } => {
+                let until = Position::new(*epoch, continues.offset);
+                dialect.renewed(local.name(), until).into_iter().collect()
+            }
+            _ => {
+                let lost = CatchUp::lost(position.epoch, &(first..=position.offset));
+                dialect.catch_up(&local.locked(&state), &lost)
+            }
+        };
+        match (&state.stream, interrupt) {
+            // Those who lag go on in it, as offsets stay what they are.
+            (Some(stream), Interrupt::Continued { epoch, .. }) => stream.renew(*epoch),
+            _ => drop(state.stream(&local, position.epoch)),
+        }
+        state.delivered = position.offset;
+        for message in messages {
+            let frame = message.into_frame();
+            state.hold(position, &frame);
+            local.room.publish(frame);
         }
     }
 }
@@ -331,6 +371,12 @@ impl Sink for Delivery {
     fn deleted(&self, topic: &TopicName, epoch: Epoch, offsets: &[u64]) {
         if let Some(topics) = self.0.upgrade() {
             topics.tell_deleted(topic, epoch, offsets);
+        }
+    }
+
+    fn interrupt(&self, topic: &TopicName, interrupt: &Interrupt) {
+        if let Some(topics) = self.0.upgrade() {
+            topics.interrupt(topic, interrupt);
         }
     }
 }
@@ -440,6 +486,30 @@ impl State {
             .filter_map(move |(at, frame)| (at + 1 >= first).then_some(frame))
     }
 
+    /// Holds a message, after which a subscriber is at this position, for those who wait.
+    fn hold(&mut self, position: Position, frame: &Frame) {
+        for waiting in self.waiting.values_mut() {
+            let frame = frame.clone();
+            waiting.held.push(Held {
+                position: Some(position),
+                frame,
+            });
+        }
+    }
+
+    /// The messages that are news to a subscriber at this position.
+    pub(super) fn news(&self, held: Vec<Held>, at: Position) -> impl Iterator<Item = Frame> {
+        // A position of another life is of one before, and everything of later ones is news.
+        let is_of_another = self.is_of_another(at.epoch);
+        held.into_iter()
+            .filter(move |held| match held.position {
+                Some(Position { epoch, offset }) if epoch == at.epoch => offset > at.offset,
+                Some(_) => is_of_another,
+                None => true,
+            })
+            .map(|held| held.frame)
+    }
+
     /// `true` if the present stream has another epoch.
     pub(super) fn is_of_another(&self, epoch: Epoch) -> bool {
         let is_other = |stream: &Arc<Stream>| stream.epoch() != epoch;
@@ -494,12 +564,12 @@ impl Waiting {
         let place = self
             .held
             .iter()
-            .position(|held| held.offset == Some(offset));
+            .position(|held| held.position.is_some_and(|held| held.offset == offset));
         match (place, frame) {
             (Some(place), Some(frame)) => self.held[place].frame = frame.clone(),
             (Some(place), None) => drop(self.held.remove(place)),
             (None, Some(frame)) => self.held.push(Held {
-                offset: None,
+                position: None,
                 frame: frame.clone(),
             }),
             (None, None) => {}
@@ -509,21 +579,16 @@ impl Waiting {
 
 /// A message that was held for a subscriber.
 pub(super) struct Held {
-    /// The offset of the publication; `None` for a message that tells of a deletion.
-    pub(super) offset: Option<u64>,
+    /// The position of a subscriber after the message; `None` for a message that tells of a
+    /// deletion.
+    pub(super) position: Option<Position>,
     pub(super) frame: Frame,
 }
 
 impl Held {
-    fn publication(offset: u64, frame: Frame) -> Self {
-        let offset = Some(offset);
-        Self { offset, frame }
-    }
-
-    /// The message, unless the subscriber has had the publication.
-    pub(super) fn beyond(self, top: u64) -> Option<Frame> {
-        let is_news = self.offset.is_none_or(|offset| offset > top);
-        is_news.then_some(self.frame)
+    /// The message, if it tells of a deletion.
+    pub(super) fn into_deletion(self) -> Option<Frame> {
+        self.position.is_none().then_some(self.frame)
     }
 }
 

@@ -38,6 +38,8 @@ mod hello;
 mod hostile;
 #[cfg(unix)]
 mod http2;
+#[cfg(feature = "testing")]
+mod many_nodes;
 mod presence;
 mod presence_work;
 mod publishing;
