@@ -40,6 +40,7 @@
 )]
 
 mod broker;
+mod bus;
 
 mod answer;
 mod claim;
@@ -68,6 +69,7 @@ pub mod simulated;
 
 pub use answer::{CommandKey, CommandKeyError, Fingerprint, Once};
 pub use broker::{Broker, BrokerError, Interrupt, Sink};
+pub use bus::{Answered, Asked, Bus, BusReceiver, Leased, NodeName, NodeNameError, OneNode};
 pub use claim::{Attempt, Claim, Claimed};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use deletion::Deletion;

@@ -25,11 +25,13 @@
 //! # }
 //! ```
 
+mod bus;
 mod faults;
 mod server;
 mod store;
 mod topic;
 
+pub use bus::{SimulatedBus, SimulatedNodes};
 pub use faults::SimulatedFaults;
 pub use server::SimulatedServer;
 pub use store::SimulatedStore;
