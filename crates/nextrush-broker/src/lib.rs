@@ -82,7 +82,7 @@ pub use position::{Epoch, EpochError, Position, PositionError};
 pub use publication::{Publication, Publish, Published};
 pub use retention::Retention;
 pub use shared::{
-    Appended, Feed, Purge, Push, PushedGroup, SequencedBroker, SequencerCounts, SequencerOptions,
+    Appended, Deleted, Feed, Push, PushedGroup, SequencedBroker, SequencerCounts, SequencerOptions,
     SharedStore, Stored, StoredHistory, Top, Unwatched,
 };
 pub use topic_name::{TopicName, TopicNameError};

@@ -55,6 +55,16 @@ impl Early {
         Some(arrived)
     }
 
+    /// Leaves nothing but the places of deleted publications.
+    pub(super) fn delete(&mut self, offsets: &[u64]) {
+        for offset in offsets {
+            if let Some(arrived) = self.publications.get_mut(offset) {
+                self.bytes -= arrived.publication.data.len();
+                arrived.publication = Arc::new(arrived.publication.deleted());
+            }
+        }
+    }
+
     /// Forgets those after an offset.
     pub(super) fn take_back(&mut self, last: u64) {
         let taken_back = self.publications.split_off(&last.saturating_add(1));

@@ -50,13 +50,26 @@ pub enum Unwatched {
 pub enum Push {
     /// A group was published.
     Published(PushedGroup),
-    /// Publications were deleted from the history.
-    Deleted {
-        /// The life in which the offsets count.
-        epoch: Epoch,
-        /// The offsets of what was deleted.
-        offsets: Vec<u64>,
-    },
+    /// Publications were deleted.
+    Deleted(Deleted),
+}
+
+/// Publications that were deleted in one step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Deleted {
+    /// The life in which the offsets count.
+    pub epoch: Epoch,
+    /// The offsets of what was deleted, in rising order. May be none.
+    pub offsets: Vec<u64>,
+}
+
+impl Deleted {
+    /// Combines offsets with their life.
+    #[must_use]
+    pub const fn new(epoch: Epoch, offsets: Vec<u64>) -> Self {
+        Self { epoch, offsets }
+    }
 }
 
 /// Publications that were appended in one step.

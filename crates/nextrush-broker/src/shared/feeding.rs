@@ -31,9 +31,7 @@ impl<S: SharedStore> Feed for FeedOf<S> {
         };
         match push {
             Push::Published(group) => node.take(&topic, group),
-            Push::Deleted { epoch, offsets } => {
-                node.enter(&topic, |state, _| state.sequence.deleted(epoch, &offsets));
-            }
+            Push::Deleted(deleted) => node.delete(&topic, &deleted),
         }
     }
 

@@ -23,7 +23,7 @@ mod sinks;
 mod tail;
 mod topic;
 
-pub use feed::{Feed, Push, PushedGroup, Unwatched};
+pub use feed::{Deleted, Feed, Push, PushedGroup, Unwatched};
 pub use options::SequencerOptions;
 pub use sequenced::{SequencedBroker, SequencerCounts};
-pub use store::{Appended, Purge, SharedStore, Stored, StoredHistory, Top};
+pub use store::{Appended, SharedStore, Stored, StoredHistory, Top};

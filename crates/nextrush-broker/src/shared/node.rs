@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::agenda::Agenda;
-use super::feed::PushedGroup;
+use super::feed::{Deleted, PushedGroup};
 use super::options::SequencerOptions;
 use super::sequence::{Need, Sequence};
 use super::sinks::{Counts, Sinks};
@@ -277,6 +277,14 @@ impl<S: SharedStore> Node<S> {
         self.enter(topic, |state, sinks| {
             if !state.is_gone {
                 state.sequence.pushed(group, sinks);
+            }
+        });
+    }
+
+    pub(super) fn delete(&self, topic: &Arc<Topic>, deleted: &Deleted) {
+        self.enter(topic, |state, sinks| {
+            if !state.is_gone {
+                state.sequence.deleted(deleted, sinks);
             }
         });
     }

@@ -211,7 +211,8 @@ fn pushed(appended: &Appended, sent: Vec<Publish>) -> Option<PushedGroup> {
             epoch = Some(stored.position.epoch);
             retention = publish.retention;
             let offset = stored.position.offset;
-            Arc::new(Publication::new(offset, stored.time_ms, publish.data))
+            let publication = Publication::new(offset, stored.time_ms, publish.data);
+            Arc::new(publication.by(publish.owner))
         })
         .collect();
     let continues = appended.continues;

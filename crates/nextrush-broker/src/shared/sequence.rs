@@ -1,10 +1,11 @@
 //! The order of a topic's publications on a node: what comes from the store in any order, late,
 //! doubled or not at all, is made into one sequence. Without IO and clock.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::early::{Arrived, Early, arrived};
-use super::feed::PushedGroup;
+use super::feed::{Deleted, PushedGroup};
 use super::store::{StoredHistory, Top};
 use super::tail::Tail;
 use crate::broker::Interrupt;
@@ -26,8 +27,12 @@ const MANY_EARLY: usize = 64;
 /// believed: a store whose end was lost without a new life.
 const CONTRADICTIONS: u8 = 3;
 
+/// The deleted offsets that are known, so that they are not told twice.
+const TOLD: usize = 4096;
+
 /// The receiver of a sequence.
 pub(super) trait Outlet {
+    fn deleted(&mut self, epoch: Epoch, offsets: &[u64]);
     fn deliver(&mut self, epoch: Epoch, publication: &Arc<Publication>);
     fn interrupt(&mut self, interrupt: &Interrupt);
 }
@@ -52,7 +57,12 @@ pub(super) struct Sequence {
     /// `true` if the store has to be asked which life is the present one.
     in_doubt: bool,
     contradictions: u8,
-    purges: Option<u64>,
+    /// The number of deletions in this topic, once it is known.
+    deletions: Option<u64>,
+    /// `true` if there was a deletion that this node was not told of.
+    has_missed_deletion: bool,
+    /// The offsets of the latest deletions that the outlet was told of.
+    told: BTreeSet<u64>,
 }
 
 /// A read of the history that is under way.
@@ -90,6 +100,7 @@ impl Sequence {
     pub(super) fn need(&self) -> Need {
         match self.position {
             None => Need::Now,
+            Some(_) if self.has_missed_deletion => Need::Now,
             Some(_) if self.in_doubt => match self.contradictions {
                 0 => Need::Now,
                 _ => Need::Later,
@@ -145,12 +156,25 @@ impl Sequence {
         self.advance(outlet);
     }
 
-    /// Takes note that publications were deleted. Histories are read from the store again.
-    pub(super) fn deleted(&mut self, epoch: Epoch, offsets: &[u64]) {
-        if self.position.is_none_or(|position| position.epoch == epoch)
-            && let Some(last) = offsets.iter().max()
-        {
-            self.tail.forget_through(*last);
+    /// Takes note that publications were deleted.
+    pub(super) fn deleted(&mut self, deleted: &Deleted, outlet: &mut impl Outlet) {
+        let Deleted { epoch, offsets } = deleted;
+        let Some(position) = self.position.filter(|position| position.epoch == *epoch) else {
+            // What is read from now on is without it.
+            self.foreign = None;
+            self.in_doubt = true;
+            return;
+        };
+        self.tail.delete(offsets);
+        self.early.delete(offsets);
+        // Those that come later come as places.
+        let is_news = |offset: &u64| *offset <= position.offset && self.told.insert(*offset);
+        let news: Vec<u64> = offsets.iter().copied().filter(is_news).collect();
+        while self.told.len() > TOLD {
+            self.told.pop_first();
+        }
+        if !news.is_empty() {
+            outlet.deleted(*epoch, &news);
         }
     }
 
@@ -166,6 +190,7 @@ impl Sequence {
         self.in_doubt = false;
         let query = match self.position {
             None => HistoryQuery::Latest(FIRST_READ),
+            Some(_) if self.has_missed_deletion => HistoryQuery::Latest(FIRST_READ),
             Some(Position { offset, .. }) => HistoryQuery::After {
                 offset,
                 limit: READ,
@@ -201,7 +226,11 @@ impl Sequence {
             self.in_doubt = true;
             return;
         }
-        let mut lost_until = read.settled;
+        // The newest ones say nothing of what is between.
+        let mut lost_until = match read.query {
+            HistoryQuery::Latest(_) => 0,
+            HistoryQuery::After { .. } => read.settled,
+        };
         if epoch == position.epoch {
             if top < read.known {
                 return self.contradict(history.position, outlet);
@@ -217,6 +246,12 @@ impl Sequence {
         }
         self.contradictions = 0;
         self.continues = history.continues;
+        if matches!(read.query, HistoryQuery::Latest(_)) {
+            self.has_missed_deletion = false;
+            let deleted = history.publications.iter().filter(|kept| kept.is_deleted);
+            let offsets = deleted.map(|kept| kept.offset).collect();
+            self.deleted(&Deleted::new(epoch, offsets), outlet);
+        }
         self.known = self.known.max(top);
         let was_whole = history.publications.len() < READ;
         let read_until = match history.publications.last() {
@@ -248,10 +283,15 @@ impl Sequence {
             self.in_doubt = true;
             return false;
         }
-        if self.purges.is_some_and(|purges| purges != top.purges) {
+        if self
+            .deletions
+            .is_some_and(|deletions| deletions != top.deletions)
+        {
+            // Older ones than are read now are told to nobody, and not shown.
             self.tail.forget_through(position.offset);
+            self.has_missed_deletion = true;
         }
-        self.purges = Some(top.purges);
+        self.deletions = Some(top.deletions);
         self.known = self.known.max(top.position.offset);
         top.position.offset <= position.offset
     }
@@ -338,6 +378,7 @@ impl Sequence {
         self.known = end.offset;
         self.early.take_back(end.offset);
         self.tail.take_back(end.offset);
+        self.told.split_off(&(end.offset + 1));
         if position.offset > end.offset {
             outlet.interrupt(&Interrupt::TakenBack {
                 epoch,
@@ -368,6 +409,7 @@ impl Sequence {
         self.known = offset;
         self.early = Early::default();
         self.tail.clear();
+        self.told.clear();
         outlet.interrupt(&Interrupt::Began { position });
         self.take_foreign(epoch, outlet);
     }
@@ -488,6 +530,10 @@ mod tests {
     struct Record(Vec<String>);
 
     impl Outlet for Record {
+        fn deleted(&mut self, _: Epoch, offsets: &[u64]) {
+            self.0.push(format!("deleted {offsets:?}"));
+        }
+
         fn deliver(&mut self, _: Epoch, publication: &Arc<Publication>) {
             self.0.push(publication.offset.to_string());
         }
@@ -636,6 +682,39 @@ mod tests {
         assert_eq!(kept(&mut sequence, 3, Retention::count(2)), 2);
         assert_eq!(kept(&mut sequence, 4, Retention::NOTHING), 0);
         assert_eq!(kept(&mut sequence, 5, Retention::count(100)), 1);
+    }
+
+    #[test]
+    fn a_deletion_is_told_once_also_if_its_push_was_lost() {
+        let epoch = Epoch::begin(0);
+        let (mut sequence, mut record) = at(epoch, 0);
+        sequence.pushed(group(epoch, [1, 2, 3, 5]), &mut record);
+        record.take();
+        let before = sequence.position().unwrap();
+        sequence.checked(Some(&Top::new(before, None)), before);
+        let deleted = Deleted::new(epoch, vec![2, 5]);
+        sequence.deleted(&deleted, &mut record);
+        sequence.deleted(&deleted, &mut record);
+        sequence.pushed(group(epoch, [4]), &mut record);
+        assert_eq!(record.take(), ["deleted [2]", "4", "5"]);
+        let history = sequence.answer(HistoryQuery::Latest(9), 0).unwrap();
+        let texts = history.publications.iter().map(|kept| kept.data.clone());
+        assert!(texts.eq(["x", "", "x", "x", ""]));
+
+        // Another one, of which nothing came.
+        let before = sequence.position().unwrap();
+        let top = Top::new(before, None).deletions(1);
+        sequence.checked(Some(&top), before);
+        assert_eq!(sequence.answer(HistoryQuery::Latest(9), 0), None);
+        assert_eq!(sequence.need(), Need::Now);
+        let read = sequence.begin_read(None);
+        let mut found = found(epoch, 5, [1, 2, 3, 4, 5]);
+        for kept in &mut found.history.publications[..3] {
+            *kept = Arc::new(kept.deleted());
+        }
+        sequence.finish_read(read, found, &mut record);
+        assert_eq!(record.take(), ["deleted [1, 3]"]);
+        assert_eq!(sequence.need(), Need::None);
     }
 
     #[test]

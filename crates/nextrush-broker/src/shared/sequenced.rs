@@ -20,6 +20,7 @@ use super::watching::{keep_checking, keep_watching};
 use crate::broker::{Broker, BrokerError, Sink};
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::clock::{Clock, SystemClock};
+use crate::deletion::Deletion;
 use crate::history::{History, HistoryQuery};
 use crate::publication::{Publish, Published};
 use crate::topic_name::TopicName;
@@ -237,6 +238,21 @@ impl<S: SharedStore> Broker for SequencedBroker<S> {
 
     fn answer(&self, claimed: Claimed, answer: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
         self.node.store.answer(claimed, answer)
+    }
+
+    fn delete(
+        &self,
+        topic: &TopicName,
+        which: Deletion,
+    ) -> BoxFuture<'_, Result<usize, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            let deleted = self.node.store.delete(&topic, which).await?;
+            if let Some(topic) = self.node.find(&topic) {
+                self.node.delete(&topic, &deleted);
+            }
+            Ok(deleted.offsets.len())
+        })
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

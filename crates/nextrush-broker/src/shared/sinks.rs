@@ -17,6 +17,12 @@ pub(super) struct Sinks<'a> {
 }
 
 impl Outlet for Sinks<'_> {
+    fn deleted(&mut self, epoch: Epoch, offsets: &[u64]) {
+        for sink in self.sinks {
+            sink.deleted(self.topic, epoch, offsets);
+        }
+    }
+
     fn deliver(&mut self, epoch: Epoch, publication: &Arc<Publication>) {
         for sink in self.sinks {
             sink.deliver(self.topic, epoch, publication);

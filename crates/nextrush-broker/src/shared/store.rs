@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::feed::Feed;
+use super::feed::{Deleted, Feed};
 use crate::broker::BrokerError;
 use crate::claim::{Attempt, Claim, Claimed};
+use crate::deletion::Deletion;
 use crate::history::{History, HistoryQuery};
 use crate::position::Position;
 use crate::publication::Publish;
@@ -156,15 +157,20 @@ pub trait SharedStore: Send + Sync + 'static {
     /// [`BrokerError`] if it is uncertain whether the answer is remembered.
     fn answer(&self, claimed: Claimed, answer: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>>;
 
-    /// Deletes publications from the history of a topic, and [pushes](super::Push::Deleted) the
-    /// offsets of those that were there. Offsets are not given out again. Resolves with their
-    /// number.
+    /// Deletes remembered publications of a topic as
+    /// [`Broker::delete`](crate::Broker::delete) does: a publication
+    /// [without a message](crate::Publication::deleted) stays in the place of each. Pushes and
+    /// resolves with what was deleted.
     ///
     /// # Errors
     ///
     /// [`BrokerError`] if it is not certain that all of them are deleted. Another attempt is
     /// safe.
-    fn purge(&self, topic: &TopicName, purge: Purge) -> BoxFuture<'_, Result<u64, BrokerError>>;
+    fn delete(
+        &self,
+        topic: &TopicName,
+        which: Deletion,
+    ) -> BoxFuture<'_, Result<Deleted, BrokerError>>;
 
     /// Closes the connections after what is under way, and drops the feed. Everything fails
     /// with [`BrokerError::Unavailable`] from then on.
@@ -257,9 +263,10 @@ pub struct Top {
     pub position: Position,
     /// The end of the life that the present one [continues](History::continues).
     pub continues: Option<Position>,
-    /// The number of [purges](SharedStore::purge) that deleted something in this topic, over all
-    /// lives: a node that has seen fewer shows what was deleted. 0 in a store that cannot purge.
-    pub purges: u64,
+    /// The number of [deletions](SharedStore::delete) that have deleted something in this topic,
+    /// over all lives: a node that has seen fewer shows what was deleted. 0 in a store that
+    /// cannot delete.
+    pub deletions: u64,
 }
 
 impl Top {
@@ -269,25 +276,13 @@ impl Top {
         Self {
             position,
             continues,
-            purges: 0,
+            deletions: 0,
         }
     }
 
-    /// Sets [`purges`](Self::purges).
+    /// Sets [`deletions`](Self::deletions).
     #[must_use]
-    pub const fn purges(self, purges: u64) -> Self {
-        Self { purges, ..self }
+    pub const fn deletions(self, deletions: u64) -> Self {
+        Self { deletions, ..self }
     }
-}
-
-/// A choice of publications to delete.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Purge {
-    /// All publications of the topic.
-    All,
-    /// The publications with these offsets in the present life; unknown offsets are passed over.
-    Offsets(Vec<u64>),
-    /// The publications of one owner, usually a user.
-    Owner(String),
 }

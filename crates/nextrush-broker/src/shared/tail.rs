@@ -111,6 +111,16 @@ impl Tail {
         }
     }
 
+    /// Leaves nothing but the places of deleted publications.
+    pub(super) fn delete(&mut self, offsets: &[u64]) {
+        for kept in &mut self.kept {
+            if offsets.contains(&kept.offset) {
+                self.bytes -= kept.data.len();
+                *kept = Arc::new(kept.deleted());
+            }
+        }
+    }
+
     /// Answers a query about a topic whose last publication has this offset; `None` if the store
     /// has publications that are asked for and not here.
     pub(super) fn read(

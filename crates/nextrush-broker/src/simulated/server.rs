@@ -19,9 +19,10 @@ use crate::broker::BrokerError;
 use crate::chance::Chance;
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::clock::whole_ms;
+use crate::deletion::Deletion;
 use crate::history::HistoryQuery;
 use crate::publication::Publish;
-use crate::shared::{Appended, Push, StoredHistory, Top, Unwatched};
+use crate::shared::{Appended, Deleted, Push, StoredHistory, Top, Unwatched};
 use crate::topic_name::TopicName;
 
 /// A server that several nodes share, in memory. Its time is that of the tokio runtime, which a
@@ -221,6 +222,14 @@ impl SimulatedServer {
             self.push(topic, &Push::Published(pushed));
         }
         Appended::new(outcomes, continues)
+    }
+
+    pub(super) fn delete(&self, topic: &TopicName, which: &Deletion) -> Deleted {
+        let deleted = self.enter(topic, |topic| topic.delete(which));
+        if !deleted.offsets.is_empty() {
+            self.push(topic, &Push::Deleted(deleted.clone()));
+        }
+        deleted
     }
 
     pub(super) fn history(&self, topic: &TopicName, query: HistoryQuery) -> StoredHistory {

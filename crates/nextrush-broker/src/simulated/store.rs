@@ -14,9 +14,10 @@ use tokio::time::{sleep, timeout};
 use super::server::SimulatedServer;
 use crate::broker::BrokerError;
 use crate::claim::{Attempt, Claim, Claimed};
+use crate::deletion::Deletion;
 use crate::history::HistoryQuery;
 use crate::publication::Publish;
-use crate::shared::{Appended, Feed, Purge, SharedStore, StoredHistory, Top, Unwatched};
+use crate::shared::{Appended, Deleted, Feed, SharedStore, StoredHistory, Top, Unwatched};
 use crate::topic_name::TopicName;
 
 /// The time after which a caller learns that no reply came.
@@ -290,11 +291,13 @@ impl SharedStore for SimulatedStore {
         Box::pin(self.ask(false, |server| server.answer(claimed, answer)))
     }
 
-    fn purge(&self, topic: &TopicName, _: Purge) -> BoxFuture<'_, Result<u64, BrokerError>> {
-        let error = format!("a simulated store does not delete, also not from {topic}");
-        Box::pin(std::future::ready(Err(BrokerError::Unavailable(
-            error.into(),
-        ))))
+    fn delete(
+        &self,
+        topic: &TopicName,
+        which: Deletion,
+    ) -> BoxFuture<'_, Result<Deleted, BrokerError>> {
+        let topic = topic.clone();
+        Box::pin(self.ask(true, move |server| server.delete(&topic, &which)))
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

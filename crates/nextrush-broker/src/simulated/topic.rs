@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::answer::{CommandKey, Fingerprint};
 use crate::broker::BrokerError;
 use crate::clock::whole_ms;
+use crate::deletion::Deletion;
 use crate::history::{History, HistoryQuery};
 use crate::position::{Epoch, Position};
 use crate::publication::{Publication, Publish};
 use crate::retention::Retention;
-use crate::shared::{PushedGroup, Stored, StoredHistory, Top};
+use crate::shared::{Deleted, PushedGroup, Stored, StoredHistory, Top};
 
 /// A topic, as a process of the server keeps it.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Topic {
     retention: Retention,
     used_ms: u64,
     once: BTreeMap<CommandKey, Once>,
+    deletions: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +46,7 @@ impl Topic {
             retention: Retention::NOTHING,
             used_ms: now_ms,
             once: BTreeMap::new(),
+            deletions: 0,
         }
     }
 
@@ -67,7 +70,7 @@ impl Topic {
     }
 
     pub(super) fn top(&self) -> Top {
-        Top::new(self.position(), self.continues)
+        Top::new(self.position(), self.continues).deletions(self.deletions)
     }
 
     /// Appends a group. Returns the outcomes, and what is pushed.
@@ -104,6 +107,19 @@ impl Topic {
         StoredHistory::new(history, Some(self.retention))
     }
 
+    pub(super) fn delete(&mut self, which: &Deletion) -> Deleted {
+        self.trim();
+        let mut offsets = Vec::new();
+        for kept in &mut self.kept {
+            if which.covers(kept) {
+                offsets.push(kept.offset);
+                *kept = Arc::new(kept.deleted());
+            }
+        }
+        self.deletions += u64::from(!offsets.is_empty());
+        Deleted::new(self.epoch, offsets)
+    }
+
     fn position(&self) -> Position {
         Position::new(self.epoch, self.top)
     }
@@ -124,7 +140,8 @@ impl Topic {
             };
         }
         self.top += 1;
-        let publication = Arc::new(Publication::new(self.top, self.used_ms, publish.data));
+        let publication = Publication::new(self.top, self.used_ms, publish.data);
+        let publication = Arc::new(publication.by(publish.owner));
         appended.push(Arc::clone(&publication));
         self.kept.push(publication);
         self.retention = publish.retention;

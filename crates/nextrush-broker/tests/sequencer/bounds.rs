@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use nextrush_broker::conformance::{SharedBrokers, StoreFault, conformance, pair_conformance};
+use nextrush_broker::conformance::{
+    SharedBrokers, StoreFault, conformance, deletion, pair_conformance,
+};
 use nextrush_broker::simulated::{SimulatedFaults, SimulatedServer, SimulatedStore};
 use nextrush_broker::{
     Broker, BrokerError, HistoryQuery, Publish, Retention, SequencedBroker, SequencerOptions,
@@ -49,6 +51,7 @@ async fn a_sequenced_broker_keeps_every_promise() {
     let server = SimulatedServer::new(1);
     for _ in 0..3 {
         conformance(async || sequenced(&server)).await;
+        deletion(async || sequenced(&server)).await;
     }
 }
 
