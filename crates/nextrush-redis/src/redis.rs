@@ -1,0 +1,142 @@
+//! The broker of a node.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use nextrush_broker::{
+    Attempt, BoxFuture, Broker, BrokerError, Claim, Claimed, Deletion, History, HistoryQuery,
+    NodeName, Publish, Published, SequencedBroker, SequencerCounts, SequencerOptions, Sink,
+    TopicName,
+};
+
+use crate::bus::RedisBus;
+use crate::options::RedisOptions;
+use crate::store::{ConnectError, RedisStore};
+use crate::url::RedisUrl;
+
+/// The broker of a node whose topics are on a Redis or Valkey, where other nodes share them.
+///
+/// It is a [`SequencedBroker`] over a [`RedisStore`], and is given to an application's builder
+/// as any other broker.
+///
+/// ```no_run
+/// use nextrush_broker::{Broker, Publish, TopicName};
+/// use nextrush_redis::Redis;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let redis = Redis::connect("redis://localhost").await?;
+/// let topic = TopicName::try_from("posts")?;
+/// redis.publish(&topic, Publish::new("hello, all nodes")).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Redis {
+    broker: SequencedBroker<RedisStore>,
+}
+
+impl Redis {
+    /// Connects with the default options.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] if `url` is no [`RedisUrl`], the server cannot be reached or refuses, or
+    /// its data is that of another version.
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        let url = url.parse().map_err(ConnectError::Url)?;
+        Self::with_options(&url, RedisOptions::default()).await
+    }
+
+    /// Connects with other options.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn with_options(url: &RedisUrl, options: RedisOptions) -> Result<Self, ConnectError> {
+        let sequencer = SequencerOptions::default();
+        let store = RedisStore::connect(url, options).await?;
+        Ok(Self::over(store, sequencer))
+    }
+
+    /// The broker over a store, with other options of its sequencer.
+    #[must_use]
+    pub fn over(store: RedisStore, sequencer: SequencerOptions) -> Self {
+        Self {
+            broker: SequencedBroker::new(Arc::new(store), sequencer),
+        }
+    }
+
+    /// Joins the other nodes, for what is volatile between them. Once, with a name that no other
+    /// living node has.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`] if the others cannot know of this node.
+    pub async fn join(&self, node: NodeName) -> Result<RedisBus, BrokerError> {
+        RedisBus::join(Arc::clone(self.broker.store()), node).await
+    }
+
+    /// The number of times that the node had to do something about the server's pushes.
+    #[must_use]
+    pub fn counts(&self) -> SequencerCounts {
+        self.broker.counts()
+    }
+}
+
+impl Broker for Redis {
+    fn attach(&self, sink: Arc<dyn Sink>) {
+        self.broker.attach(sink);
+    }
+
+    fn publish(
+        &self,
+        topic: &TopicName,
+        publish: Publish,
+    ) -> BoxFuture<'_, Result<Published, BrokerError>> {
+        self.broker.publish(topic, publish)
+    }
+
+    fn history(
+        &self,
+        topic: &TopicName,
+        query: HistoryQuery,
+    ) -> BoxFuture<'_, Result<History, BrokerError>> {
+        self.broker.history(topic, query)
+    }
+
+    fn topics(
+        &self,
+        after: Option<&TopicName>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<TopicName>, BrokerError>> {
+        self.broker.topics(after, limit)
+    }
+
+    fn subscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.broker.subscribe(topic)
+    }
+
+    fn unsubscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.broker.unsubscribe(topic)
+    }
+
+    fn claim(&self, attempt: Attempt) -> BoxFuture<'_, Result<Claim, BrokerError>> {
+        self.broker.claim(attempt)
+    }
+
+    fn answer(&self, claimed: Claimed, answer: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
+        self.broker.answer(claimed, answer)
+    }
+
+    fn delete(
+        &self,
+        topic: &TopicName,
+        which: Deletion,
+    ) -> BoxFuture<'_, Result<usize, BrokerError>> {
+        self.broker.delete(topic, which)
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        self.broker.shutdown()
+    }
+}

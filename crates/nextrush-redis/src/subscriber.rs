@@ -1,0 +1,436 @@
+//! The connection for pushes from one server process.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use nextrush_broker::{Feed, TopicName, Unwatched};
+use parking_lot::{Mutex, RwLock};
+use redis::{Cmd, PushKind, RedisError, Value, cmd};
+use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::sync::{Mutex as AsyncMutex, oneshot, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::dial::{Dialer, Stream};
+use crate::failure::{DialError, Failure};
+use crate::format::read_push;
+use crate::link::ServerId;
+use crate::url::Address;
+
+/// The receivers of pushes, once there are any.
+#[derive(Clone, Default)]
+pub(crate) struct FeedSlot(Arc<RwLock<Receivers>>);
+
+#[derive(Default)]
+struct Receivers {
+    feed: Option<Arc<dyn Feed>>,
+    ear: Option<Weak<dyn Ear>>,
+}
+
+impl FeedSlot {
+    pub(crate) fn set(&self, feed: Option<Arc<dyn Feed>>) {
+        self.0.write().feed = feed;
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<dyn Feed>> {
+        self.0.read().feed.clone()
+    }
+
+    pub(crate) fn set_ear(&self, ear: Weak<dyn Ear>) {
+        self.0.write().ear = Some(ear);
+    }
+
+    fn ear(&self) -> Option<Arc<dyn Ear>> {
+        self.0.read().ear.as_ref()?.upgrade()
+    }
+
+    /// Tells the receivers which channels are not watched any more.
+    fn tell_unwatched(&self, targets: Vec<Target>) {
+        let mut topics = Vec::new();
+        let mut others = Vec::new();
+        for target in targets {
+            match target {
+                Target::Topic(topic) => topics.push(topic),
+                other => others.push(other),
+            }
+        }
+        if !topics.is_empty()
+            && let Some(feed) = self.get()
+        {
+            feed.unwatched(Unwatched::Topics(topics));
+        }
+        if !others.is_empty()
+            && let Some(ear) = self.ear()
+        {
+            ear.deafened(others);
+        }
+    }
+}
+
+/// The receiver of what nodes say to each other.
+pub(crate) trait Ear: Send + Sync {
+    /// Takes a message. Returns quickly.
+    fn hear(&self, target: &Target, message: Bytes);
+
+    /// Takes note that these channels are not watched any more.
+    fn deafened(&self, targets: Vec<Target>);
+}
+
+/// The meaning of a channel.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Target {
+    /// The publications of a topic.
+    Topic(TopicName),
+    /// The casts to a room.
+    Room(TopicName),
+    /// The questions and answers to this node.
+    Inbox,
+}
+
+/// A connection for pushes.
+///
+/// It is no connection of the `redis` crate, which takes an `sunsubscribe` that a cluster sends on
+/// its own for the reply to a command, and which has no bound for pushes that wait. Here the
+/// task that reads calls the feed and then reads on: a node that is too slow is cut off by the
+/// server, at its limit.
+pub(crate) struct Subscriber {
+    pub(crate) server: ServerId,
+    address: Address,
+    /// True for channels that belong to the slots of a cluster.
+    is_sharded: bool,
+    writer: AsyncMutex<WriteHalf<Stream>>,
+    state: Mutex<State>,
+    heard: Mutex<Instant>,
+    closed: watch::Sender<bool>,
+    reader: Mutex<Option<AbortHandle>>,
+    feed: FeedSlot,
+    deadline: Duration,
+}
+
+#[derive(Default)]
+struct State {
+    /// The channels that are watched, or will be when the server has said so.
+    watched: HashMap<String, Target>,
+    /// The commands that the server has not answered, in their order.
+    awaited: VecDeque<Awaited>,
+    is_closed: bool,
+}
+
+/// A command that the server has not answered.
+struct Awaited {
+    kind: Asked,
+    channels: HashSet<String>,
+    done: oneshot::Sender<Result<(), Failure>>,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Asked {
+    Watch,
+    Unwatch,
+    Ping,
+}
+
+type Reader = ReadHalf<Stream>;
+
+impl Subscriber {
+    /// Connects to a server.
+    pub(crate) async fn open(
+        dialer: &Dialer,
+        address: &Address,
+        is_sharded: bool,
+        feed: FeedSlot,
+        deadline: Duration,
+    ) -> Result<Arc<Self>, DialError> {
+        let late = |_| DialError::Late {
+            address: address.to_string(),
+            after: dialer.deadline,
+        };
+        let greeted = timeout(dialer.deadline, greet(dialer, address)).await;
+        let (reader, writer, server) = greeted.map_err(late)??;
+        let subscriber = Arc::new(Self {
+            server,
+            address: address.clone(),
+            is_sharded,
+            writer: AsyncMutex::new(writer),
+            state: Mutex::default(),
+            heard: Mutex::new(Instant::now()),
+            closed: watch::channel(false).0,
+            reader: Mutex::default(),
+            feed,
+            deadline,
+        });
+        let task = tokio::spawn(Arc::clone(&subscriber).read(reader));
+        *subscriber.reader.lock() = Some(task.abort_handle());
+        Ok(subscriber)
+    }
+
+    /// Watches channels, which belong to one slot if they are sharded.
+    pub(crate) async fn watch(&self, channels: Vec<(String, Target)>) -> Result<(), Failure> {
+        let names: Vec<String> = channels.iter().map(|(name, _)| name.clone()).collect();
+        {
+            let mut state = self.state.lock();
+            if state.is_closed {
+                return Err(Failure::NotConnected(self.address.to_string()));
+            }
+            state.watched.extend(channels);
+        }
+        let command = if self.is_sharded {
+            "SSUBSCRIBE"
+        } else {
+            "SUBSCRIBE"
+        };
+        let watched = self.ask(Asked::Watch, command, names.clone()).await;
+        if matches!(watched, Err(Failure::Refused(_) | Failure::Failed(_))) {
+            let mut state = self.state.lock();
+            for name in &names {
+                state.watched.remove(name);
+            }
+        }
+        watched
+    }
+
+    /// Ends watching channels.
+    pub(crate) async fn unwatch(&self, channels: Vec<String>) -> Result<(), Failure> {
+        {
+            let mut state = self.state.lock();
+            for channel in &channels {
+                state.watched.remove(channel);
+            }
+        }
+        let command = if self.is_sharded {
+            "SUNSUBSCRIBE"
+        } else {
+            "UNSUBSCRIBE"
+        };
+        self.ask(Asked::Unwatch, command, channels).await
+    }
+
+    async fn ask(&self, kind: Asked, command: &str, channels: Vec<String>) -> Result<(), Failure> {
+        let (done, answered) = oneshot::channel();
+        let packed = cmd(command).arg(&channels).get_packed_command();
+        let asked = async {
+            let mut writer = self.writer.lock().await;
+            {
+                let mut state = self.state.lock();
+                if state.is_closed {
+                    return Err(Failure::NotConnected(self.address.to_string()));
+                }
+                let channels = channels.into_iter().collect();
+                state.awaited.push_back(Awaited {
+                    kind,
+                    channels,
+                    done,
+                });
+            }
+            writer
+                .write_all(&packed)
+                .await
+                .map_err(|error| Failure::Lost(error.into()))
+        };
+        let answered = async {
+            asked.await?;
+            let lost =
+                || Failure::Lost(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
+            answered.await.unwrap_or_else(|_| Err(lost()))
+        };
+        match timeout(self.deadline, answered).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                // Part of the command may be written: nothing could follow it.
+                self.close();
+                Err(Failure::Late(self.deadline))
+            }
+        }
+    }
+
+    /// Reads until the connection is lost, then tells which topics are not watched any more.
+    async fn read(self: Arc<Self>, mut reader: Reader) {
+        let mut decoder = Default::default();
+        while let Ok(value) = redis::parse_redis_value_async(&mut decoder, &mut reader).await {
+            *self.heard.lock() = Instant::now();
+            self.receive(value);
+        }
+        self.close();
+    }
+
+    fn receive(&self, value: Value) {
+        match value {
+            Value::Push { kind, data } => self.receive_push(&kind, data),
+            Value::SimpleString(_) | Value::Okay => self.answer(Asked::Ping, None, Ok(())),
+            Value::ServerError(error) => {
+                let error = Value::ServerError(error).extract_error();
+                if let Err(error) = error {
+                    self.refuse(error);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn receive_push(&self, kind: &PushKind, data: Vec<Value>) {
+        let mut data = data.into_iter();
+        let Some(Value::BulkString(channel)) = data.next() else {
+            return;
+        };
+        let Ok(channel) = String::from_utf8(channel) else {
+            return;
+        };
+        match kind {
+            PushKind::Message | PushKind::SMessage => {
+                if let Some(Value::BulkString(message)) = data.next() {
+                    self.deliver(&channel, message.into());
+                }
+            }
+            PushKind::Subscribe | PushKind::SSubscribe => {
+                self.answer(Asked::Watch, Some(&channel), Ok(()));
+            }
+            PushKind::Unsubscribe | PushKind::SUnsubscribe => {
+                // Of a channel that is still watched the server says it on its own: the slot
+                // has moved.
+                let moved = self.state.lock().watched.remove(&channel);
+                match moved {
+                    Some(target) => self.feed.tell_unwatched(vec![target]),
+                    None => self.answer(Asked::Unwatch, Some(&channel), Ok(())),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn deliver(&self, channel: &str, message: Bytes) {
+        let Some(target) = self.state.lock().watched.get(channel).cloned() else {
+            return;
+        };
+        let Target::Topic(topic) = target else {
+            if let Some(ear) = self.feed.ear() {
+                ear.hear(&target, message);
+            }
+            return;
+        };
+        let Some(feed) = self.feed.get() else {
+            return;
+        };
+        match read_push(message) {
+            Some(push) => feed.pushed(&topic, push),
+            // From a newer node. The sequencer reads what it does not get pushed.
+            None => tracing::debug!(%topic, "a push of another version was left out"),
+        }
+    }
+
+    /// Takes note of a part of an answer, or of all of it.
+    fn answer(&self, kind: Asked, channel: Option<&str>, answer: Result<(), Failure>) {
+        let mut state = self.state.lock();
+        let Some(awaited) = state.awaited.front_mut() else {
+            return;
+        };
+        if awaited.kind != kind {
+            return;
+        }
+        if let Some(channel) = channel {
+            awaited.channels.remove(channel);
+        }
+        if awaited.channels.is_empty()
+            && let Some(awaited) = state.awaited.pop_front()
+        {
+            // Whoever asked may have given up.
+            let _ = awaited.done.send(answer);
+        }
+    }
+
+    /// Takes note of an error, which is the answer to the command that has waited longest.
+    fn refuse(&self, error: RedisError) {
+        if let Some(awaited) = self.state.lock().awaited.pop_front() {
+            // Whoever asked may have given up.
+            let _ = awaited.done.send(Err(Failure::of_sent(error)));
+        }
+    }
+
+    /// Asks for a sign of life when there was none for a while. Resolves when the connection is
+    /// lost.
+    pub(crate) async fn keep_alive(&self, silence: Duration) {
+        let mut closed = self.closed.subscribe();
+        let check = async {
+            loop {
+                sleep(silence / 4).await;
+                let silent = self.heard.lock().elapsed();
+                if silent >= silence {
+                    return;
+                }
+                if silent >= silence / 2 {
+                    let ping = self.ask(Asked::Ping, "PING", Vec::new());
+                    if timeout(silence / 2, ping).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = check => self.close(),
+            _ = closed.wait_for(|is_closed| *is_closed) => {}
+        }
+    }
+
+    /// Ends the connection and tells the feed which topics are not watched any more.
+    pub(crate) fn close(&self) {
+        let targets: Vec<_> = {
+            let mut state = self.state.lock();
+            state.is_closed = true;
+            state.awaited.clear();
+            state.watched.drain().map(|(_, target)| target).collect()
+        };
+        self.closed.send_replace(true);
+        if let Some(reader) = self.reader.lock().take() {
+            reader.abort();
+        }
+        self.feed.tell_unwatched(targets);
+    }
+}
+
+async fn greet(
+    dialer: &Dialer,
+    address: &Address,
+) -> Result<(Reader, WriteHalf<Stream>, ServerId), DialError> {
+    let refused = |error| DialError::Refused {
+        address: address.to_string(),
+        error,
+    };
+    let stream = dialer.connect(address).await?;
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut hello = cmd("HELLO");
+    hello.arg(3);
+    if let (user, Some(password)) = dialer.login() {
+        hello
+            .arg("AUTH")
+            .arg(user.unwrap_or("default"))
+            .arg(password);
+    }
+    let mut name = cmd("CLIENT");
+    name.arg("SETNAME").arg(format!("{}-pushes", dialer.node));
+    let mut info = cmd("INFO");
+    info.arg("server");
+    let packed: Vec<u8> = [hello, name, info]
+        .iter()
+        .flat_map(Cmd::get_packed_command)
+        .collect();
+    writer
+        .write_all(&packed)
+        .await
+        .map_err(|error| refused(error.into()))?;
+    let mut decoder = Default::default();
+    let mut reply = async || {
+        redis::parse_redis_value_async(&mut decoder, &mut reader)
+            .await
+            .map_err(refused)
+    };
+    reply().await?.extract_error().map_err(refused)?;
+    // The name may not be allowed, and nothing depends on it.
+    reply().await?;
+    let info = reply().await?.extract_error().map_err(refused)?;
+    let info: String =
+        redis::from_redis_value(info).map_err(|_| DialError::NoIdentity(address.to_string()))?;
+    let server =
+        ServerId::in_info(&info).ok_or_else(|| DialError::NoIdentity(address.to_string()))?;
+    Ok((reader, writer, server))
+}

@@ -1,0 +1,11 @@
+//! The store on real servers, and what becomes of it when they fail.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bus;
+mod faults;
+mod nodes;
+mod proxy;
+mod recorder;
+mod servers;
+mod store;
