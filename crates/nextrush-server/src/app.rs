@@ -10,8 +10,9 @@ use nextrush::limits::EngineConfig;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::topic::NumberedParts;
 use nextrush::{App, ChatServer, LiveUpdates};
+use nextrush_redis::{ConnectError, Redis, RedisOptions};
 
-use crate::config::{Config, Store};
+use crate::config::{Config, RedisPlace, Store};
 use crate::error::StartError;
 use crate::routes::api::Api;
 use crate::routes::inspect::{Access, Inspected};
@@ -26,7 +27,7 @@ const UPDATES_AGE: Duration = Duration::from_secs(60 * 60);
 ///
 /// # Errors
 ///
-/// [`StartError`] when the store cannot be opened or read.
+/// [`StartError`] when the store cannot be opened or read, or the Redis cannot be used.
 pub async fn app(config: &Config) -> Result<App, StartError> {
     let mut engine = EngineConfig::default();
     if let Some(shards) = config.shards {
@@ -36,9 +37,13 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
         engine.backlog_total = bytes;
     }
     let builder = App::builder().engine(engine);
-    let (mut app, is_kept) = match open(&config.store, config.store_limit)? {
-        Some(broker) => (builder.broker(broker).build(), true),
-        None => (builder.build(), false),
+    let (mut app, is_kept) = match &config.store {
+        // Posts are each server's own: their ids are, too.
+        Store::Redis(place) => (builder.broker(connect(place).await?).build(), false),
+        store => match open(store, config.store_limit)? {
+            Some(broker) => (builder.broker(broker).build(), true),
+            None => (builder.build(), false),
+        },
     };
     app.origins(config.origins.clone());
     app.jwt(config.jwt.clone());
@@ -90,10 +95,24 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     Ok(app)
 }
 
-/// Opens the broker that keeps topics on disk; `None` if they are kept in memory.
+/// Connects to the Redis that servers share.
+async fn connect(place: &RedisPlace) -> Result<Redis, ConnectError> {
+    let options = RedisOptions::default()
+        .prefix(&place.prefix)
+        .node(&place.node);
+    let redis = Redis::with_options(&place.url, options).await?;
+    tracing::info!(
+        "chats and channels are shared on {}, where this server is {}",
+        place.url,
+        place.node
+    );
+    Ok(redis)
+}
+
+/// Opens the broker that keeps topics on disk; `None` if they are kept elsewhere.
 fn open(store: &Store, limit: Option<u64>) -> Result<Option<EmbeddedBroker>, OpenError> {
     let (directory, is_optional) = match store {
-        Store::Memory => return Ok(None),
+        Store::Memory | Store::Redis(_) => return Ok(None),
         Store::Directory(directory) => (directory, false),
         Store::DirectoryIfFree(directory) => (directory, true),
     };

@@ -82,6 +82,37 @@ pub struct Cli {
     #[arg(long)]
     pub no_store: bool,
 
+    /// The address of a Redis or Valkey on which several servers share topics:
+    /// redis://, redis+sentinel:// or redis+cluster://, with rediss for TLS.
+    ///
+    /// Chats and channels are kept there, in place of a store. Prefer the variable, since others
+    /// can see a command line.
+    #[arg(
+        long,
+        env = "NEXTRUSH_REDIS",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub redis: Option<Secret>,
+
+    /// A file with the address of the Redis, for one that has a password.
+    #[arg(long, env = "NEXTRUSH_REDIS_FILE", value_name = "FILE")]
+    pub redis_file: Option<PathBuf>,
+
+    /// The start of all keys in the Redis. Servers that share topics have the same.
+    #[arg(
+        long,
+        env = "NEXTRUSH_REDIS_PREFIX",
+        value_name = "PREFIX",
+        default_value = "nextrush"
+    )]
+    pub redis_prefix: String,
+
+    /// The name of this server among those that share topics; the host's with a random part by
+    /// default.
+    #[arg(long, env = "NEXTRUSH_NODE", value_name = "NAME")]
+    pub node: Option<String>,
+
     /// The certificate to serve TLS with, followed by those of its authorities: a PEM file.
     ///
     /// Without it the server speaks plain HTTP.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy as _;
 use nextrush::{Jwt, OriginPolicy};
+use nextrush_redis::{RedisUrl, RedisUrlError};
 
 use crate::cli::Cli;
 use crate::secret::{SECRET_BYTES, Secret, random_secret};
@@ -52,6 +53,20 @@ pub enum Store {
     Directory(PathBuf),
     /// A directory, or memory if another server uses the directory.
     DirectoryIfFree(PathBuf),
+    /// A Redis or Valkey that other servers share.
+    Redis(RedisPlace),
+}
+
+/// The place of what is kept on a Redis or Valkey.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RedisPlace {
+    /// The address of the server.
+    pub url: RedisUrl,
+    /// The start of all keys.
+    pub prefix: String,
+    /// The name of this server among those that share topics.
+    pub node: String,
 }
 
 /// A configuration with which the server refuses to start.
@@ -85,6 +100,35 @@ pub enum ConfigError {
          not for {0}"
     )]
     DevelopmentInPublic(SocketAddr),
+    /// An address of a Redis that is none.
+    #[error("NEXTRUSH_REDIS: {0}")]
+    RedisUrl(RedisUrlError),
+    /// The address of a Redis in a file that cannot be read.
+    #[error("cannot read the address of the Redis in {file}: {reason}", file = .file.display())]
+    RedisFile {
+        /// The file.
+        file: PathBuf,
+        /// The error of the system.
+        reason: String,
+    },
+    /// Two addresses of a Redis.
+    #[error("--redis and --redis-file are two places for one address: leave one out")]
+    TwoRedis,
+    /// A store beside a Redis.
+    #[error(
+        "--store and --redis are two places for the same data: leave one out, and --no-store \
+         with --redis too"
+    )]
+    RedisAndStore,
+    /// Development mode with a random secret for each of several servers.
+    #[error(
+        "several servers in development mode need one JWT_SECRET: with a random one each would \
+         refuse the others' tokens"
+    )]
+    RedisWithoutSecret,
+    /// A name that is none for a server.
+    #[error("--node is a name of 1 to 64 letters, digits, dots, hyphens and underscores")]
+    NodeName,
 }
 
 impl Config {
@@ -92,8 +136,9 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Refuses a server without a secret or with a short one outside development mode, and
-    /// development mode on an address that is not loopback.
+    /// Refuses a server without a secret or with a short one outside development mode,
+    /// development mode on an address that is not loopback, and a Redis beside a store or with
+    /// an address that is none.
     pub fn new(cli: Cli) -> Result<Self, ConfigError> {
         Self::with(cli, is_cargo_run(), data_directory)
     }
@@ -122,9 +167,15 @@ impl Config {
         if development && !cli.listen.ip().is_loopback() {
             return Err(ConfigError::DevelopmentInPublic(cli.listen));
         }
+        let redis = redis_place(&cli)?;
         let api_key = long_or_absent(cli.api_key, ConfigError::ShortApiKey)?;
         let admin_key = long_or_absent(cli.admin_key, ConfigError::ShortAdminKey)?;
         let store = match cli.store {
+            Some(_) if redis.is_some() => return Err(ConfigError::RedisAndStore),
+            _ if redis.is_some() && cli.no_store => return Err(ConfigError::RedisAndStore),
+            _ if redis.is_some() && secret.is_none() => {
+                return Err(ConfigError::RedisWithoutSecret);
+            }
             _ if cli.no_store => Store::Memory,
             Some(directory) => Store::Directory(directory),
             None if development => data_directory().map_or(Store::Memory, Store::DirectoryIfFree),
@@ -134,6 +185,7 @@ impl Config {
         if store_limit.is_some_and(|limit| limit < STORE_LIMIT) {
             return Err(ConfigError::SmallStoreLimit);
         }
+        let store = redis.map_or(store, Store::Redis);
         let origins = if cli.allow_origin.is_empty() {
             OriginPolicy::SameOrigin
         } else {
@@ -170,6 +222,59 @@ fn is_cargo_run() -> bool {
 fn data_directory() -> Option<PathBuf> {
     let strategy = etcetera::base_strategy::choose_native_strategy().ok()?;
     Some(strategy.data_dir().join("nextrush"))
+}
+
+/// The place on a Redis that the command line names, if any. An empty address counts as none.
+fn redis_place(cli: &Cli) -> Result<Option<RedisPlace>, ConfigError> {
+    let address = cli.redis.as_ref().map(Secret::expose).unwrap_or_default();
+    let address = match &cli.redis_file {
+        Some(_) if !address.is_empty() => return Err(ConfigError::TwoRedis),
+        Some(file) => std::fs::read_to_string(file).map_err(|error| ConfigError::RedisFile {
+            file: file.clone(),
+            reason: error.to_string(),
+        })?,
+        None => address.to_owned(),
+    };
+    let address = address.trim();
+    if address.is_empty() && cli.redis_file.is_none() {
+        return Ok(None);
+    }
+    let node = cli.node.clone().unwrap_or_else(node_name);
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-._".contains(char);
+    if !(1..=64).contains(&node.len()) || !node.chars().all(is_plain) {
+        return Err(ConfigError::NodeName);
+    }
+    Ok(Some(RedisPlace {
+        url: address.parse().map_err(ConfigError::RedisUrl)?,
+        prefix: cli.redis_prefix.clone(),
+        node,
+    }))
+}
+
+/// A name that no other server has: the host's and a random part.
+fn node_name() -> String {
+    let plain = |char: char| {
+        if char.is_ascii_alphanumeric() {
+            char
+        } else {
+            '-'
+        }
+    };
+    let host: String = host_name().chars().map(plain).take(50).collect();
+    format!("{host}-{:06x}", rand::random::<u32>() >> 8)
+}
+
+#[cfg(unix)]
+fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(not(unix))]
+fn host_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_else(|_| "node".to_owned())
 }
 
 /// Takes an empty key for none, and refuses a short one.
@@ -275,6 +380,71 @@ mod tests {
         assert_eq!(limit("512M").unwrap(), Some(512 << 20));
         assert_eq!(limit("511M").unwrap_err(), ConfigError::SmallStoreLimit);
         assert_eq!(config(&["--dev"], false).unwrap().store_limit, None);
+    }
+
+    #[test]
+    fn several_servers_share_a_redis_in_place_of_a_store() {
+        let secret = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
+        let at = |arguments: &[&str]| config(&[&secret, arguments].concat(), false);
+        let redis = |arguments: &[&str]| match at(arguments).unwrap().store {
+            Store::Redis(place) => place,
+            store => panic!("{store:?}"),
+        };
+        let place = redis(&["--redis", "redis://:hunter2@h/1"]);
+        assert_eq!(place.url.to_string(), "redis://h:6379/1");
+        assert_eq!(place.prefix, "nextrush");
+        assert!(!format!("{place:?}").contains("hunter2"));
+        // The default name is the host's with a random part.
+        let other = redis(&["--dev", "--redis", "redis://h"]);
+        assert_ne!(place.node, other.node);
+        assert!(
+            place.node.len() > 7 && place.node.len() < 64,
+            "{}",
+            place.node
+        );
+        let named = redis(&[
+            "--redis",
+            "redis://h",
+            "--node",
+            "a.1",
+            "--redis-prefix",
+            "p",
+        ]);
+        assert_eq!((&*named.node, &*named.prefix), ("a.1", "p"));
+        assert_eq!(at(&["--redis", ""]).unwrap().store, Store::Memory);
+
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("redis");
+        std::fs::write(&file, "redis://:hunter2@from-file\n").unwrap();
+        let file = file.to_str().unwrap();
+        assert_eq!(
+            redis(&["--redis-file", file]).url.to_string(),
+            "redis://from-file:6379"
+        );
+        let refused = |arguments: &[&str]| at(arguments).unwrap_err();
+        let both = ["--redis", "redis://h", "--redis-file", file];
+        assert_eq!(refused(&both), ConfigError::TwoRedis);
+        assert!(matches!(
+            refused(&["--redis-file", "/nowhere"]),
+            ConfigError::RedisFile { .. }
+        ));
+        for store in [&["--store", "a"][..], &["--no-store"]] {
+            let arguments = [&["--redis", "redis://h"], store].concat();
+            assert_eq!(refused(&arguments), ConfigError::RedisAndStore);
+        }
+        assert_eq!(
+            refused(&["--redis", "redis://h", "--node", "a b"]),
+            ConfigError::NodeName
+        );
+        let wrong = refused(&["--redis", "http://hunter2"]);
+        assert_eq!(wrong, ConfigError::RedisUrl(RedisUrlError::Scheme));
+        assert!(!format!("{wrong} {wrong:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn several_servers_in_development_mode_need_one_secret() {
+        let alone = config(&["--dev", "--redis", "redis://h"], false);
+        assert_eq!(alone.unwrap_err(), ConfigError::RedisWithoutSecret);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use nextrush::broker::OpenError;
 use nextrush::topic::PublishError;
+use nextrush_redis::ConnectError;
 
 /// A failure to build the server's application.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("cannot open the store")]
     Store(#[from] OpenError),
+    /// The Redis that servers share cannot be used.
+    #[error("cannot share topics on Redis")]
+    Redis(#[from] ConnectError),
     /// The posts in the store cannot be read.
     #[error("cannot read post {id} in the store")]
     Post {

@@ -37,7 +37,7 @@ pub use commands::{
     Bench, BenchError, BenchReport, ClientError, InvalidMessage, InvalidPosition, InvalidTarget,
     Position, Publish, PublishError, ServerUrl, Tail, TailError, Target,
 };
-pub use config::{Config, ConfigError, Store};
+pub use config::{Config, ConfigError, RedisPlace, Store};
 pub use error::StartError;
 pub use secret::Secret;
 pub use size::{InvalidSize, Size};
