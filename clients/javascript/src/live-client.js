@@ -69,11 +69,20 @@ export class LiveClient extends Session {
 
     this.on('state', ({ state }) => {
       if (state === 'connected') return;
-      const error = state === 'failed' ? new ClientError('closed') : undefined;
-      for (const subscription of this.subscriptions) {
-        subscription.turn('subscribing', error || state === 'closed' ? { error } : null);
-      }
+      for (const subscription of this.subscriptions) this.#wait(subscription);
     });
+  }
+
+  /**
+   * There is no connection: a subscription waits for one, or nothing more comes for now.
+   *
+   * @param {Subscription} subscription
+   */
+  #wait(subscription) {
+    const { state, reason } = this;
+    const error = state === 'failed' ? new ClientError('closed') : undefined;
+    const isOver = error || (state === 'closed' && reason === 'close-called');
+    subscription.turn('subscribing', isOver ? { error } : null);
   }
 
   /**
@@ -106,6 +115,7 @@ export class LiveClient extends Session {
     const subscription = new Subscription(channel, leave, options);
     this.#wanted.set(channel, subscription);
     this.#ask(subscription);
+    if (this.state !== 'connected' && subscription.state === 'subscribing') this.#wait(subscription);
     return subscription;
   }
 

@@ -461,6 +461,33 @@ describe('iteration', () => {
     assert.equal(posts.state, 'subscribed');
   });
 
+  test('that begins when the client has been closed ends, until it connects again', async () => {
+    const { live } = connected();
+    live.close();
+    for await (const event of live.subscribe('late')) assert.fail(JSON.stringify(event));
+    live.connect();
+    let hasEnded = false;
+    void (async () => {
+      for await (const _ of live.subscribe('late'));
+      hasEnded = true;
+    })();
+    await settled();
+    assert.equal(hasEnded, false);
+  });
+
+  test('that begins when the client has failed throws', async () => {
+    const { w, live } = connected();
+    w.socket.end(1008);
+    assert.equal(live.state, 'failed');
+    await assert.rejects(live.subscribe('late')[Symbol.asyncIterator]().next(), { code: 'closed' });
+  });
+
+  test('that begins before the client connects waits', async () => {
+    const live = new LiveClient('jwt', world().options);
+    const begun = live.subscribe('early')[Symbol.asyncIterator]().next();
+    assert.equal(await Promise.race([begun, settled().then(() => 'waits')]), 'waits');
+  });
+
   test('that is a thousand behind fails, after what it has', async () => {
     const { send, iterator } = iterating();
     for (let offset = 1; offset <= 1_001; offset += 1) send(offset);

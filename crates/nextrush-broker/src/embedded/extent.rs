@@ -14,7 +14,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::error::OpenError;
 use super::file::sync_names;
@@ -59,7 +59,9 @@ impl Extent {
             (Some(first), None) => (first, 1),
             (_, Some(second)) => (second, 0),
             (None, None) => {
-                let what = format!("{FILE} does not say how much the store must hold");
+                let what = format!(
+                    "{FILE} does not say how much the store must hold, or FORMAT is of another store"
+                );
                 return Err(OpenError::Damaged(what));
             }
         };
@@ -127,9 +129,10 @@ fn said(batch: u64, seed: u64) -> [u8; SAID] {
     bytes
 }
 
-/// The seed of the checksums, so that the file of another store is not taken for this one's.
+/// The seed of the checksums, so that neither the file of another store nor that of a store
+/// whose id was damaged is taken for this one's.
 fn seed(id: Uuid) -> u64 {
-    id.as_u64_pair().1
+    xxh3_64(id.as_bytes())
 }
 
 fn lock(file: &File) -> Result<(), OpenError> {

@@ -9,7 +9,8 @@ use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use nextrush::{ErrorCode, Jwt, User};
+use nextrush::auth::GivenUserId;
+use nextrush::{ErrorCode, Jwt, User, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::loopback::only_this_machine;
@@ -59,17 +60,20 @@ async fn mint(
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(Name { name }) = name?;
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > NAME || name.chars().any(is_unseen) {
-        let message = format!("a name has 1 to {NAME} characters, all of which can be seen");
-        return Err(Refusal::invalid(message));
-    }
-    // A name is one user, in any spelling of case and spaces.
-    let id: String = name
+    // A name is one user, in any spelling of case and spaces, with and without joiners.
+    let shown = name
         .to_lowercase()
         .split_whitespace()
         .collect::<Vec<_>>()
         .join("-");
-    let email = format!("{id}@localhost");
+    let id = shown.replace(['\u{200c}', '\u{200d}'], "");
+    if id.is_empty() || name.chars().count() > NAME || name.chars().any(is_unseen) {
+        let message = format!("a name has 1 to {NAME} characters, all of which can be seen");
+        return Err(Refusal::invalid(message));
+    }
+    // No token is minted that would be refused.
+    let id = UserId::try_from(GivenUserId::Text(id.into()))?;
+    let email = format!("{shown}@localhost");
     let user = User::new(id, email);
     let token = jwt.sign_for(&user, LIFETIME).map_err(|error| {
         let status = StatusCode::INTERNAL_SERVER_ERROR;

@@ -16,7 +16,15 @@ async fn a_token_of_development_mode_needs_a_name_and_this_machine() {
     assert_eq!(minted["user"], user);
     let with = Http::with(&server, minted["token"].as_str().unwrap());
     assert_eq!(with.get("/api/posts").await.0, 200);
-    for name in ["", " ", "a\nb", &"x".repeat(41)] {
+    // Scripts and emoji need joiners, which no id has.
+    for name in ["می\u{200c}خواهم", "👩\u{200d}🔬"] {
+        let (status, minted) = http.post("/api/dev/token", json!({ "name": name })).await;
+        assert_eq!(status, 201, "{minted}");
+        assert_eq!(minted["user"]["email"], format!("{name}@localhost"));
+        let with = Http::with(&server, minted["token"].as_str().unwrap());
+        assert_eq!(with.get("/api/posts").await.0, 200, "{name}");
+    }
+    for name in ["", " ", "\u{200d}", "a\nb", &"x".repeat(41)] {
         let (status, refusal) = http.post("/api/dev/token", json!({ "name": name })).await;
         assert_eq!((status, &refusal["code"]), (400, &json!("invalid-format")));
     }
