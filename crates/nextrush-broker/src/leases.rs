@@ -33,7 +33,7 @@ const FEW: usize = 1024;
 
 impl Leases {
     /// Claims a command. Afterwards the caller looks whether the command has an answer: one
-    /// that was given before the claim is [found](found) then.
+    /// that was given before the claim is found then.
     pub(crate) fn claim(&self, attempt: Attempt, now_ms: u64) -> Result<Claim, Reused> {
         let mut state = self.0.lock();
         if let Some(held) = state.held.get(&attempt.key)
