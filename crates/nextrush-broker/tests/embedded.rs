@@ -371,6 +371,23 @@ async fn what_was_deleted_leaves_its_offset_and_no_bytes() {
 }
 
 #[tokio::test]
+async fn what_a_topic_no_longer_remembers_leaves_the_files_with_a_deletion_too() {
+    let fixture = Fixture::new();
+    let directory = fixture.directory.path();
+    let broker = fixture.open();
+    let by_ada = Owner::new("ada");
+    let publish_secret = Publish::new("a secret").retain(Retention::count(1));
+    let published = broker.publish(&topic("a"), publish_secret.by(by_ada.clone()));
+    published.await.unwrap();
+    publish(&broker, "a", "kept text", Retention::count(1)).await;
+    let deletion = Deletion::By(by_ada);
+    assert_eq!(broker.delete(&topic("a"), deletion).await.unwrap(), 0);
+    drop(broker);
+    assert!(!is_in_files(directory, "a secret"));
+    assert!(is_in_files(directory, "kept text"));
+}
+
+#[tokio::test]
 async fn what_was_published_just_before_is_deleted_too() {
     let fixture = Fixture::new();
     let broker = fixture.open();

@@ -266,6 +266,31 @@ mod tests {
     }
 
     #[test]
+    fn a_store_whose_id_was_changed_is_refused_and_stays_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(EmbeddedBroker::open(directory.path()).unwrap());
+        let path = directory.path().join("FORMAT");
+        let good = fs::read(&path).unwrap();
+        let id = good.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for at in id..id + 36 {
+            let mut bad = good.clone();
+            bad[at] = match bad[at] {
+                b'-' => continue,
+                b'0' => b'1',
+                _ => b'0',
+            };
+            fs::write(&path, bad).unwrap();
+            let refused = EmbeddedBroker::open(directory.path());
+            let Err(OpenError::Damaged(what)) = refused else {
+                panic!("byte {at}: {refused:?}");
+            };
+            assert!(what.contains("FORMAT"), "byte {at}: {what}");
+        }
+        fs::write(&path, good).unwrap();
+        EmbeddedBroker::open(directory.path()).unwrap();
+    }
+
+    #[test]
     fn a_store_without_its_data_is_not_made_anew() {
         let directory = tempfile::tempdir().unwrap();
         EmbeddedBroker::open(directory.path()).unwrap();

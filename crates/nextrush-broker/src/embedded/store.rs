@@ -551,7 +551,7 @@ impl Store {
                 batch.insert(&self.runs, key, run.into_value());
             }
         }
-        if !offsets.is_empty() {
+        if !offsets.is_empty() || !self.is_to_erase()? {
             batch.insert(&self.state, TO_ERASE, []);
             self.force(batch)?;
         }

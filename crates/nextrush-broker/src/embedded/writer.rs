@@ -195,10 +195,11 @@ impl Writer {
                 return Err(failure.into());
             }
         };
+        // The files may hold what the topic remembers no more.
+        self.eraser.note();
         if offsets.is_empty() {
             return Ok(0);
         }
-        self.eraser.note();
         let deleted = shared.topics.enter(topic, |cached, now| {
             let (epoch, deleted) = cached.delete(&offsets, now)?;
             tell_deleted(shared, cached, topic, epoch, &deleted);
