@@ -509,13 +509,6 @@ fn an_id_that_two_users_could_share_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_fraction_in_the_expiry_ends_the_connection_the_second_before() {
-    let payload = r#"{"id":7,"email":"e","exp":4102444800.9}"#;
-    let verified = verify(&Jwt::hs256(SECRET), &with_payload(payload)).unwrap();
-    assert_eq!(verified.expires, Some(4_102_444_800));
-}
-
-#[test]
 fn a_minted_token_is_what_its_maker_accepts() {
     let jwt = Jwt::hs256(SECRET).audience("chat").issuer("id").key_id("k");
     let user = User::new("ada", "ada@example.com");
