@@ -292,8 +292,7 @@ pub enum BrokerError {
     /// The broker's disk, server or connection failed or cannot be reached. A later attempt
     /// may succeed.
     ///
-    /// Of a broker that other nodes share it says that the request was not sent, so nothing has
-    /// happened.
+    /// Where several nodes share the broker, the request was not sent: nothing has happened.
     #[error("the broker is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The request was sent, and the broker did not say what became of it: it may have happened,

@@ -17,8 +17,8 @@ use crate::topic_name::TopicName;
 
 /// The line between the nodes of an application.
 ///
-/// What goes over it is volatile: a message may be lost, and never comes twice. What has to
-/// arrive goes through a [`Broker`](crate::Broker). A returned future does nothing before it is
+/// Messages over it are volatile: each may be lost, and none comes twice. Those that have to
+/// arrive go through a [`Broker`](crate::Broker). A returned future does nothing before it is
 /// polled. [`OneNode`] is the bus of an application on a single node.
 pub trait Bus: Send + Sync + 'static {
     /// The name of this node, which no other living node has.

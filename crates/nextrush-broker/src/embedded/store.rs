@@ -596,7 +596,7 @@ impl Store {
 
     /// Notes that no deleted message is in the files any more.
     ///
-    /// That also gives a new journal its first batch.
+    /// The note is a batch, the first one of a journal that was begun meanwhile.
     pub(super) fn note_erased(&self) -> Result<(), fjall::Error> {
         let mut batch = self.db.batch();
         batch.remove(&self.state, TO_ERASE);
