@@ -7,8 +7,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::answer::CommandKey;
-use crate::broker::BrokerError;
 use crate::clock::whole_ms;
+use crate::error::BrokerError;
 use crate::topic_name::TopicName;
 
 /// The approximate cost of an answer beside its text.

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::answer::Reused;
+use crate::bus::Bus;
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::deletion::Deletion;
+use crate::error::BrokerError;
 use crate::history::{History, HistoryQuery};
 use crate::position::{Epoch, Position};
 use crate::publication::{Publication, Publish, Published};
+use crate::roster::Rosters;
 use crate::topic_name::TopicName;
 
 /// Numbers, remembers and delivers the publications of topics.
@@ -170,6 +172,18 @@ pub trait Broker: Send + Sync + 'static {
         Box::pin(std::future::ready(()))
     }
 
+    /// The line to the other nodes that share this broker; `None` of a broker that only one node
+    /// has.
+    fn bus(&self) -> Option<Arc<dyn Bus>> {
+        None
+    }
+
+    /// The rosters that the nodes share; `None` of a broker that only one node has, whose rosters
+    /// are then in memory.
+    fn rosters(&self) -> Option<Arc<dyn Rosters>> {
+        None
+    }
+
     /// Deletes remembered publications of a topic. Resolves with their number when their messages
     /// are given to nobody any more and the sinks of this node have been
     /// [told](Sink::deleted). In histories a publication without a message stands in the
@@ -191,12 +205,6 @@ pub trait Broker: Send + Sync + 'static {
         Box::pin(std::future::ready(Err(BrokerError::Unavailable(
             what.into(),
         ))))
-    }
-}
-
-impl From<Reused> for BrokerError {
-    fn from(Reused: Reused) -> Self {
-        Self::Reused
     }
 }
 
@@ -279,34 +287,4 @@ impl Interrupt {
             Self::Began { position } => *position,
         }
     }
-}
-
-/// The error of a broker.
-///
-/// The [`MemoryBroker`](crate::MemoryBroker) refuses [reused](Self::Reused) keys and, with
-/// [`Unavailable`](Self::Unavailable), to remember more answers than it may; it fails in no other
-/// way.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BrokerError {
-    /// The broker's disk, server or connection failed or cannot be reached. A later attempt
-    /// may succeed.
-    ///
-    /// Where several nodes share the broker, the request was not sent: nothing has happened.
-    #[error("the broker is unavailable")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The request was sent, and the broker did not say what became of it: it may have happened,
-    /// or may happen yet. A repeat with the same key is safe.
-    #[error("the broker did not answer")]
-    InDoubt(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The data in the broker's store contradicts itself and is not served. A later attempt
-    /// fails too.
-    #[error("the store of the broker is damaged")]
-    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The store is full. Everything acknowledged before can be read.
-    #[error("the store of the broker is full")]
-    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The key belongs to another publication or command, of which nothing has changed.
-    #[error("the key belongs to another command")]
-    Reused,
 }

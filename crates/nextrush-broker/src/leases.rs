@@ -6,9 +6,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::answer::{CommandKey, Fingerprint, Reused};
-use crate::broker::BrokerError;
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::clock::whole_ms;
+use crate::error::BrokerError;
 
 /// The commands that are being executed.
 #[derive(Default)]

@@ -41,10 +41,12 @@
 
 mod broker;
 mod bus;
+mod roster;
 
 mod answer;
 mod claim;
 mod deletion;
+mod error;
 mod history;
 mod owner;
 mod position;
@@ -68,19 +70,21 @@ pub mod conformance;
 pub mod simulated;
 
 pub use answer::{CommandKey, CommandKeyError, Fingerprint, Once};
-pub use broker::{Broker, BrokerError, Interrupt, Sink};
+pub use broker::{Broker, Interrupt, Sink};
 pub use bus::{Answered, Asked, Bus, BusReceiver, Leased, NodeName, NodeNameError, OneNode};
 pub use claim::{Attempt, Claim, Claimed};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use deletion::Deletion;
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedBroker, EmbeddedBuilder, EmbeddedOptions, Migration, OpenError};
+pub use error::BrokerError;
 pub use history::{History, HistoryQuery};
 pub use memory::{MemoryBroker, MemoryBuilder, MemoryLimits};
 pub use owner::Owner;
 pub use position::{Epoch, EpochError, Position, PositionError};
 pub use publication::{Publication, Publish, Published};
 pub use retention::Retention;
+pub use roster::{Committed, Roster, RosterChange, RosterRevision, RosterSink, Rosters};
 pub use shared::{
     Appended, Deleted, Feed, Push, PushedGroup, SequencedBroker, SequencerCounts, SequencerOptions,
     SharedStore, Stored, StoredHistory, Top, Unwatched,

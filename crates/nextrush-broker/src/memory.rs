@@ -10,10 +10,11 @@ use parking_lot::RwLock;
 
 use crate::answer::Once;
 use crate::answers::Answers;
-use crate::broker::{Broker, BrokerError, Sink};
+use crate::broker::{Broker, Sink};
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::clock::{Clock, SystemClock};
 use crate::deletion::Deletion;
+use crate::error::BrokerError;
 use crate::history::{History, HistoryQuery};
 use crate::leases::{Leases, kept, kept_bytes, read};
 use crate::position::Position;

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 pub use node_name::{NodeName, NodeNameError};
 pub use one_node::OneNode;
 
-use crate::broker::BrokerError;
+use crate::error::BrokerError;
 use crate::topic_name::TopicName;
 
 /// The line between the nodes of an application.

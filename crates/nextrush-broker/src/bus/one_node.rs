@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::{Answered, Asked, Bus, BusReceiver, Leased, NodeName};
-use crate::broker::BrokerError;
+use crate::error::BrokerError;
 use crate::topic_name::TopicName;
 
 /// The bus of an application on a single node: nobody hears what it casts, and it answers its own

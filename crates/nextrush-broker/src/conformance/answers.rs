@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::recorder::Recorder;
 use super::{ALL, KEEP, LONG, fresh, fresh_key, history, publish, publish_once, subscribe, texts};
 use crate::answer::{CommandKey, Fingerprint};
-use crate::broker::{Broker, BrokerError};
+use crate::broker::Broker;
 use crate::claim::{Attempt, Claim, Claimed};
+use crate::error::BrokerError;
 use crate::publication::{Publish, Published};
 
 pub(super) async fn a_publication_happens_once_per_key(broker: &impl Broker) {

@@ -10,8 +10,9 @@ use tokio::time::timeout;
 
 use super::{ALL, KEEP, LONG, fresh, fresh_key, history, subscribe};
 use crate::answer::Fingerprint;
-use crate::broker::{Broker, BrokerError, Interrupt, Sink};
+use crate::broker::{Broker, Interrupt, Sink};
 use crate::claim::{Attempt, Claim};
+use crate::error::BrokerError;
 use crate::position::{Epoch, Position};
 use crate::publication::{Publication, Publish};
 use crate::topic_name::TopicName;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::broker::BrokerError;
+use crate::error::BrokerError;
 
 /// The reason why a store could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use parking_lot::Mutex;
 
-use crate::broker::BrokerError;
+use crate::error::BrokerError;
 use crate::owner::Owner;
 
 /// The most bytes of files unless the options say otherwise.

@@ -5,7 +5,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use super::error::{Contradiction, OpenError};
 use super::record::{Answer, AnswerKey};
 use crate::answer::CommandKey;
-use crate::broker::BrokerError;
+use crate::error::BrokerError;
 use crate::topic_name::TopicName;
 
 /// The new names of the topics and commands in a store of an older format.

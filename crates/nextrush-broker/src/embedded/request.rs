@@ -7,8 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::error::Failure;
 use super::record::AnswerKey;
-use crate::broker::BrokerError;
 use crate::deletion::Deletion;
+use crate::error::BrokerError;
 use crate::publication::{Publish, Published};
 use crate::topic_name::TopicName;
 

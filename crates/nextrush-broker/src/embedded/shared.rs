@@ -16,8 +16,9 @@ use super::recent::Recent;
 use super::record::AnswerKey;
 use super::store::{Store, panicked};
 use super::unborn::Unborn;
-use crate::broker::{BrokerError, Sink};
+use crate::broker::Sink;
 use crate::clock::{Clock, Now};
+use crate::error::BrokerError;
 use crate::table::Table;
 use crate::topic_name::TopicName;
 

@@ -10,9 +10,9 @@ use super::record::{self, AnswerKey, TopicRecord};
 use super::shared::Shared;
 use super::store::{Change, Store};
 use super::usage::{Recount, Shares, Usage};
-use crate::broker::BrokerError;
 use crate::clock::whole_ms;
 use crate::deletion::Deletion;
+use crate::error::BrokerError;
 use crate::owner::Owner;
 use crate::topic_name::TopicName;
 

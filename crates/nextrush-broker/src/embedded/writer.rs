@@ -18,8 +18,8 @@ use super::request::{Delete, Request, Task};
 use super::shared::Shared;
 use super::store::Store;
 use super::transfer::Transfer;
-use crate::broker::BrokerError;
 use crate::deletion::Deletion;
+use crate::error::BrokerError;
 use crate::history::HistoryQuery;
 use crate::topic_name::TopicName;
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::node::{Node, PATIENCE, breathe, patient};
 use super::store::SharedStore;
 use super::topic::Topic;
-use crate::broker::BrokerError;
+use crate::error::BrokerError;
 use crate::history::{History, HistoryQuery};
 use crate::position::Position;
 use crate::topic_name::TopicName;

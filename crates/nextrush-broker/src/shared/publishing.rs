@@ -13,7 +13,7 @@ use super::feed::PushedGroup;
 use super::node::{Node, PATIENCE};
 use super::store::{Appended, SharedStore, Stored};
 use super::topic::{Delivered, Topic};
-use crate::broker::BrokerError;
+use crate::error::BrokerError;
 use crate::publication::{Publication, Publish, Published};
 use crate::retention::Retention;
 use crate::topic_name::TopicName;

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::feed::{Deleted, Feed};
-use crate::broker::BrokerError;
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::deletion::Deletion;
+use crate::error::BrokerError;
 use crate::history::{History, HistoryQuery};
 use crate::position::Position;
 use crate::publication::Publish;

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 
-use crate::broker::BrokerError;
 use crate::bus::{Answered, Asked, Bus, BusReceiver, Leased, NodeName};
+use crate::error::BrokerError;
 use crate::topic_name::TopicName;
 
 /// The nodes of a simulated application, with a bus between them.

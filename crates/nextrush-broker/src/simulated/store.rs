@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::server::SimulatedServer;
-use crate::broker::BrokerError;
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::deletion::Deletion;
+use crate::error::BrokerError;
 use crate::history::HistoryQuery;
 use crate::publication::Publish;
 use crate::shared::{Appended, Deleted, Feed, SharedStore, StoredHistory, Top, Unwatched};

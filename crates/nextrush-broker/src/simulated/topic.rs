@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::answer::{CommandKey, Fingerprint};
-use crate::broker::BrokerError;
 use crate::clock::whole_ms;
 use crate::deletion::Deletion;
+use crate::error::BrokerError;
 use crate::history::{History, HistoryQuery};
 use crate::position::{Epoch, Position};
 use crate::publication::{Publication, Publish};
