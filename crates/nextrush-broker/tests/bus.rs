@@ -131,6 +131,45 @@ async fn leases_end_with_their_node() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_says_nothing_counts_as_dead_after_ten_seconds() {
+    let (nodes, buses) = three();
+    let ears = buses.each_ref().map(Ear::at);
+    let [a, b, c] = ["a", "b", "c"].map(name);
+    let (lobby, users) = (room("lobby"), room("users"));
+    for bus in &buses {
+        bus.listen(&lobby).await.unwrap();
+        bus.lease(&users, "ada", "x".into()).await.unwrap();
+    }
+    let living = async |bus: usize| {
+        let living = buses[bus].nodes().await.unwrap();
+        let leased = buses[bus].leased(&users).await.unwrap();
+        let holders: Vec<_> = leased.into_iter().map(|leased| leased.node).collect();
+        assert_eq!(holders, living);
+        living
+    };
+    nodes.set_silent(&a, true);
+    nodes.set_cut(&b, true);
+    nodes.crash(&c);
+    assert_eq!(living(0).await, [a.clone(), b.clone(), c.clone()]);
+    assert!(buses[1].nodes().await.is_err() && buses[2].leased(&users).await.is_err());
+    buses[1].cast(&lobby, "x".into());
+    buses[2].cast(&lobby, "x".into());
+    tokio::time::sleep(10 * SECOND).await;
+    assert!(living(0).await.is_empty());
+    nodes.set_silent(&a, false);
+    nodes.set_cut(&b, false);
+    nodes.set_silent(&c, false);
+    assert_eq!(living(1).await, [a.clone(), b.clone()]);
+    // Another node may take the place of the one that has crashed.
+    let again = nodes.join(c.clone());
+    assert_eq!(again.nodes().await.unwrap(), [a.clone(), b, c]);
+    assert_eq!(again.leased(&users).await.unwrap().len(), 2);
+    again.cast(&lobby, "y".into());
+    assert_eq!(ears[0].heard(), ["c lobby y"]);
+    assert_eq!(ears[2].heard(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_single_node_is_all_nodes() {
     let bus = OneNode::new(name("a"));
     let all = bus.ask(&Asked::All, "x".into(), SECOND).await.unwrap();

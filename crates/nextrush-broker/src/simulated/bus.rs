@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::bus::{Answered, Asked, Bus, BusReceiver, Leased, NodeName};
 use crate::error::BrokerError;
@@ -48,8 +49,44 @@ struct State {
 struct Member {
     receiver: Option<Arc<dyn BusReceiver>>,
     rooms: BTreeMap<TopicName, usize>,
-    /// `true` if the node hears and answers nothing.
-    is_silent: bool,
+    /// The moment since which the node hears and answers nothing.
+    silent_since: Option<Instant>,
+    /// `true` if the node's own requests fail.
+    is_cut: bool,
+    /// `true` if the node has ended and nobody has noticed it yet.
+    has_crashed: bool,
+}
+
+/// The time for which a node counts as living that says nothing, as of real buses.
+const LEASE: Duration = Duration::from_secs(10);
+
+impl Member {
+    fn counts_as_living(&self) -> bool {
+        self.silent_since
+            .is_none_or(|since| since.elapsed() < LEASE)
+    }
+
+    fn set_silent(&mut self, is_silent: bool) {
+        self.silent_since = match is_silent || self.has_crashed {
+            true => self.silent_since.or_else(|| Some(Instant::now())),
+            false => None,
+        };
+    }
+}
+
+impl State {
+    fn living(&self) -> Vec<NodeName> {
+        let living = self
+            .nodes
+            .iter()
+            .filter(|(_, member)| member.counts_as_living());
+        living.map(|(node, _)| node.clone()).collect()
+    }
+
+    fn remove(&mut self, node: &NodeName) {
+        self.nodes.remove(node);
+        self.leased.retain(|(_, holder, _), _| holder != node);
+    }
 }
 
 impl SimulatedNodes {
@@ -66,7 +103,15 @@ impl SimulatedNodes {
     /// Panics if a living node has the name.
     #[must_use]
     pub fn join(&self, node: NodeName) -> SimulatedBus {
-        let before = self.0.lock().nodes.insert(node.clone(), Member::default());
+        let mut state = self.0.lock();
+        if state
+            .nodes
+            .get(&node)
+            .is_some_and(|before| before.has_crashed)
+        {
+            state.remove(&node);
+        }
+        let before = state.nodes.insert(node.clone(), Member::default());
         assert!(before.is_none(), "two living nodes have the name {node}");
         SimulatedBus {
             nodes: self.clone(),
@@ -77,22 +122,43 @@ impl SimulatedNodes {
     /// Ends a node as a crash does that the others have noticed: it is none of the nodes, and its
     /// leases are gone.
     pub fn end(&self, node: &NodeName) {
-        let mut state = self.0.lock();
-        state.nodes.remove(node);
-        state.leased.retain(|(_, holder, _), _| holder != node);
+        self.0.lock().remove(node);
     }
 
-    /// Lets a node hear and answer nothing, as a process that is stopped, or lets it go on.
+    /// Ends a node as a crash does: it hears and answers nothing, and the others notice after
+    /// 10 s. A new node may have its name at once.
+    pub fn crash(&self, node: &NodeName) {
+        if let Some(member) = self.0.lock().nodes.get_mut(node) {
+            member.set_silent(true);
+            member.has_crashed = true;
+            member.receiver = None;
+        }
+    }
+
+    /// Lets a node hear and answer nothing, as a process that is stopped, or lets it go on. After
+    /// 10 s of silence it does not count as living, and its leases are not read.
     pub fn set_silent(&self, node: &NodeName, is_silent: bool) {
         if let Some(member) = self.0.lock().nodes.get_mut(node) {
-            member.is_silent = is_silent;
+            member.set_silent(is_silent || member.is_cut);
+        }
+    }
+
+    /// Cuts a node off from the others, or ends that: it is [silent](Self::set_silent), and its
+    /// own requests fail.
+    pub fn set_cut(&self, node: &NodeName, is_cut: bool) {
+        if let Some(member) = self.0.lock().nodes.get_mut(node) {
+            member.is_cut = is_cut;
+            member.set_silent(is_cut);
         }
     }
 
     fn receiver(&self, node: &NodeName) -> Option<Arc<dyn BusReceiver>> {
         let state = self.0.lock();
-        let member = state.nodes.get(node).filter(|member| !member.is_silent)?;
-        member.receiver.clone()
+        let member = state.nodes.get(node)?;
+        member
+            .receiver
+            .clone()
+            .filter(|_| member.silent_since.is_none())
     }
 }
 
@@ -114,10 +180,11 @@ impl SimulatedBus {
     /// Changes this node's part, if it is one of the living nodes.
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> Result<R, BrokerError> {
         let mut state = self.nodes.0.lock();
-        if state.nodes.contains_key(&self.node) {
+        let is_up = |member: &Member| !member.is_cut && !member.has_crashed;
+        if state.nodes.get(&self.node).is_some_and(is_up) {
             Ok(change(&mut state))
         } else {
-            let ended = format!("the simulated node {} has ended", self.node);
+            let ended = format!("the simulated node {} has ended or is cut off", self.node);
             Err(BrokerError::Unavailable(ended.into()))
         }
     }
@@ -129,7 +196,7 @@ impl Bus for SimulatedBus {
     }
 
     fn nodes(&self) -> BoxFuture<'_, Result<Vec<NodeName>, BrokerError>> {
-        Box::pin(async { self.change(|state| state.nodes.keys().cloned().collect()) })
+        Box::pin(async { self.change(|state| state.living()) })
     }
 
     fn attach(&self, receiver: Arc<dyn BusReceiver>) {
@@ -167,8 +234,16 @@ impl Bus for SimulatedBus {
     fn cast(&self, room: &TopicName, message: Bytes) {
         let receivers: Vec<_> = {
             let state = self.nodes.0.lock();
+            if state
+                .nodes
+                .get(&self.node)
+                .is_none_or(|member| member.silent_since.is_some())
+            {
+                return;
+            }
             let is_heard = |node: &NodeName, member: &Member| {
-                *node != self.node && !member.is_silent && member.rooms.contains_key(room)
+                let is_silent = member.silent_since.is_some();
+                *node != self.node && !is_silent && member.rooms.contains_key(room)
             };
             state
                 .nodes
@@ -191,7 +266,7 @@ impl Bus for SimulatedBus {
         let asked = nodes.clone();
         Box::pin(async move {
             let nodes = match asked {
-                Asked::All => self.change(|state| state.nodes.keys().cloned().collect())?,
+                Asked::All => self.change(|state| state.living())?,
                 Asked::Nodes(nodes) => nodes,
             };
             let answers = nodes.iter().map(|node| {
@@ -230,8 +305,10 @@ impl Bus for SimulatedBus {
 
     fn leased(&self, set: &TopicName) -> BoxFuture<'_, Result<Vec<Leased>, BrokerError>> {
         let leased = self.change(|state| {
+            let living = state.living();
             let members = state.leased.iter().filter(|((of, ..), _)| of == set);
             members
+                .filter(|((_, node, _), _)| living.contains(node))
                 .map(|((_, node, member), value)| {
                     Leased::new(node.clone(), member.as_str(), value.clone())
                 })

@@ -9,11 +9,12 @@ use std::time::Duration;
 pub struct SimulatedFaults {
     /// The longest time that a request or a reply takes.
     pub delay: Duration,
-    /// The longest time that a push takes. Each takes another one, so they overtake each other.
+    /// The longest time that a push takes. Each takes another one, so they overtake each other, but
+    /// for changes of rosters, which keep their order.
     pub push_delay: Duration,
     /// The probability with which a push is lost.
     pub lost_push: f64,
-    /// The probability with which a push comes twice.
+    /// The probability with which a push comes twice, other than of a roster.
     pub doubled_push: f64,
     /// The probability with which a request is refused and has no effect.
     pub refused: f64,

@@ -27,11 +27,15 @@
 
 mod bus;
 mod faults;
+mod node;
+mod rosters;
 mod server;
 mod store;
 mod topic;
 
 pub use bus::{SimulatedBus, SimulatedNodes};
 pub use faults::SimulatedFaults;
+pub use node::SimulatedNode;
+pub use rosters::SimulatedRosters;
 pub use server::SimulatedServer;
 pub use store::SimulatedStore;

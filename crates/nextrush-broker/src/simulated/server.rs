@@ -11,10 +11,14 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
+use super::bus::SimulatedNodes;
 use super::faults::SimulatedFaults;
+use super::node::SimulatedNode;
+use super::rosters::KeptRoster;
 use super::store::{Line, SimulatedStore};
 use super::topic::Topic;
 use crate::answer::{CommandKey, Fingerprint};
+use crate::bus::NodeName;
 use crate::chance::Chance;
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::clock::whole_ms;
@@ -22,7 +26,8 @@ use crate::deletion::Deletion;
 use crate::error::BrokerError;
 use crate::history::HistoryQuery;
 use crate::publication::Publish;
-use crate::shared::{Appended, Deleted, Push, StoredHistory, Top, Unwatched};
+use crate::roster::{Committed, Roster, RosterChange, RosterRevision};
+use crate::shared::{Appended, Deleted, Push, SequencerOptions, StoredHistory, Top, Unwatched};
 use crate::topic_name::TopicName;
 
 /// A server that several nodes share, in memory. Its time is that of the tokio runtime, which a
@@ -35,6 +40,7 @@ pub struct SimulatedServer(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
+    nodes: SimulatedNodes,
     chance: Chance,
     begun: Instant,
     /// Wakes requests that wait while the server is frozen.
@@ -46,6 +52,7 @@ struct Shared {
 struct Data {
     topics: BTreeMap<TopicName, Topic>,
     claims: BTreeMap<CommandKey, Held>,
+    rosters: BTreeMap<TopicName, KeptRoster>,
 }
 
 struct State {
@@ -86,6 +93,7 @@ impl SimulatedServer {
                 is_frozen: false,
                 lines: Vec::new(),
             }),
+            nodes: SimulatedNodes::new(),
             chance: Chance::new(seed),
             begun: Instant::now(),
             thawed: Notify::new(),
@@ -98,6 +106,23 @@ impl SimulatedServer {
         let line = Arc::new(Line::new());
         self.0.state.lock().lines.push(Arc::downgrade(&line));
         SimulatedStore::new(self.clone(), line)
+    }
+
+    /// A new node: a broker with the default clock over a [store](Self::connect) of its own, with
+    /// a line to the other nodes and rosters.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a living node has the name, or outside a tokio runtime.
+    #[must_use]
+    pub fn join(&self, name: NodeName, options: SequencerOptions) -> SimulatedNode {
+        SimulatedNode::new(self.clone(), name, options)
+    }
+
+    /// The nodes that have [joined](Self::join).
+    #[must_use]
+    pub fn nodes(&self) -> &SimulatedNodes {
+        &self.0.nodes
     }
 
     /// Sets the faults from now on.
@@ -299,6 +324,48 @@ impl SimulatedServer {
         };
         claims.insert(claimed.attempt.key, held);
         answer
+    }
+
+    pub(super) fn roster(&self, topic: &TopicName) -> Roster {
+        let now_ms = self.now_ms();
+        let state = self.0.state.lock();
+        state
+            .data
+            .rosters
+            .get(topic)
+            .cloned()
+            .unwrap_or_default()
+            .read(now_ms)
+    }
+
+    pub(super) fn roster_revision(&self, topic: &TopicName) -> RosterRevision {
+        let state = self.0.state.lock();
+        state
+            .data
+            .rosters
+            .get(topic)
+            .map(KeptRoster::revision)
+            .unwrap_or_default()
+    }
+
+    pub(super) fn commit(&self, topic: &TopicName, change: &Arc<RosterChange>) -> Committed {
+        let time_ms = self.now_ms();
+        let mut state = self.0.state.lock();
+        let roster = state.data.rosters.entry(topic.clone()).or_default();
+        if !roster.commit(change) {
+            let revision = roster.revision();
+            return Committed::Conflict { revision };
+        }
+        // Under the lock, so that all nodes are told in the order of the changes.
+        let faults = state.faults;
+        for line in state.lines.iter().filter_map(Weak::upgrade) {
+            if let Some(ear) = line.roster_ear(topic)
+                && !self.chance().happens(faults.lost_push)
+            {
+                ear.push(topic, change, self.chance().time(faults.push_delay));
+            }
+        }
+        Committed::Done { time_ms }
     }
 
     /// Pushes to all nodes that watch a topic.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use super::rosters::{RosterEar, SimulatedRosters, hear_again};
 use super::server::SimulatedServer;
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::deletion::Deletion;
@@ -38,6 +39,7 @@ pub(super) struct Line(Mutex<Ends>);
 struct Ends {
     feed: Option<Arc<dyn Feed>>,
     watched: BTreeSet<TopicName>,
+    rosters: Option<(SimulatedServer, Weak<RosterEar>)>,
     is_cut: bool,
     /// `true` if pushes get lost without anybody noticing.
     is_deaf: bool,
@@ -50,6 +52,7 @@ impl Line {
         Self(Mutex::new(Ends {
             feed: None,
             watched: BTreeSet::new(),
+            rosters: None,
             is_cut: false,
             is_deaf: false,
             breaks: 0,
@@ -63,14 +66,26 @@ impl Line {
         ends.feed.clone().filter(|_| is_pushed)
     }
 
+    /// The node's receiver of changes, if those of the roster are pushed to it.
+    pub(super) fn roster_ear(&self, topic: &TopicName) -> Option<Arc<RosterEar>> {
+        let ear = {
+            let ends = self.0.lock();
+            let is_pushed = !ends.is_deaf && !ends.is_cut;
+            ends.rosters.as_ref().filter(|_| is_pushed)?.1.upgrade()
+        };
+        ear.filter(|ear| ear.hears(topic))
+    }
+
     pub(super) fn break_down(&self, topics: &Unwatched) {
-        let feed = {
+        let (feed, rosters) = {
             let mut ends = self.0.lock();
+            let mut rosters = None;
             match topics {
                 Unwatched::All => {
                     ends.breaks += 1;
                     ends.is_deaf = false;
                     ends.watched.clear();
+                    rosters = ends.rosters.as_ref().and_then(|(_, ear)| ear.upgrade());
                 }
                 Unwatched::Topics(topics) => {
                     for topic in topics {
@@ -78,17 +93,30 @@ impl Line {
                     }
                 }
             }
-            ends.feed.clone()
+            (ends.feed.clone(), rosters)
         };
+        // Not under the lock, which is taken under that of the ear.
+        if let Some(ear) = rosters {
+            ear.deafen();
+        }
         if let Some(feed) = feed {
             feed.unwatched(topics.clone());
         }
     }
 
-    pub(super) fn resume(&self) {
-        let feed = self.0.lock().feed.clone();
+    pub(super) fn resume(self: &Arc<Self>) {
+        let (feed, rosters) = {
+            let ends = self.0.lock();
+            (ends.feed.clone(), ends.rosters.clone())
+        };
         if let Some(feed) = feed {
             feed.resumed();
+        }
+        if let Some((server, ear)) = rosters
+            && let Some(ear) = ear.upgrade()
+        {
+            let store = SimulatedStore::new(server, Arc::clone(self));
+            tokio::spawn(hear_again(store, ear));
         }
     }
 
@@ -96,11 +124,11 @@ impl Line {
         self.0.lock().is_cut = is_cut;
     }
 
-    fn is_cut(&self) -> bool {
+    pub(super) fn is_cut(&self) -> bool {
         self.0.lock().is_cut
     }
 
-    fn breaks(&self) -> u64 {
+    pub(super) fn breaks(&self) -> u64 {
         self.0.lock().breaks
     }
 }
@@ -112,6 +140,21 @@ impl SimulatedStore {
             line,
             order: Arc::default(),
         }
+    }
+
+    /// The rosters of the node, over the same lines. Once for a store.
+    #[must_use]
+    pub fn rosters(&self) -> SimulatedRosters {
+        SimulatedRosters::new(Self::new(self.server.clone(), Arc::clone(&self.line)))
+    }
+
+    pub(super) fn line(&self) -> Arc<Line> {
+        Arc::clone(&self.line)
+    }
+
+    pub(super) fn set_roster_ear(&self, ear: &Arc<RosterEar>) {
+        let ear = Arc::downgrade(ear);
+        self.line.0.lock().rosters = Some((self.server.clone(), ear));
     }
 
     /// Cuts the node off: its requests fail, and it is pushed nothing.
@@ -143,7 +186,7 @@ impl SimulatedStore {
     }
 
     /// Sends a request to the server and waits for the reply.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         is_ordered: bool,
         act: impl FnOnce(&SimulatedServer) -> T + Send + 'static,
@@ -306,6 +349,7 @@ impl SharedStore for SimulatedStore {
             let mut ends = self.line.0.lock();
             ends.watched.clear();
             ends.feed = None;
+            ends.rosters = None;
         })
     }
 }
