@@ -18,8 +18,12 @@ mod pairs;
 mod positions;
 mod recorder;
 mod remembering;
+mod roster_pairs;
+mod rosters;
 
 pub use pairs::{SharedBrokers, StoreFault, pair_conformance};
+pub use roster_pairs::roster_pair_conformance;
+pub use rosters::roster_conformance;
 
 use std::sync::Arc;
 use std::time::Duration;

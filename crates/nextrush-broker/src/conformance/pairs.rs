@@ -77,7 +77,7 @@ pub async fn pair_conformance<S: SharedBrokers>(make: impl AsyncFn() -> S) {
 }
 
 /// The time within which everything has to heal.
-const HEALED: Duration = Duration::from_secs(60);
+pub(super) const HEALED: Duration = Duration::from_secs(60);
 
 async fn nodes_share_one_order(store: &impl SharedBrokers) {
     let [here, there] = pair(store).await;
