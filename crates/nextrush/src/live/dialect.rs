@@ -12,9 +12,10 @@ use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::devices::GRACE;
 use super::messages::Event;
 use super::policy::ChannelPolicies;
-use super::roster::{GRACE, Presence};
+use super::roster::Presence;
 use super::shown::Diff;
 use super::snapshot::Part;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};

@@ -5,7 +5,9 @@
 mod budget;
 mod commands;
 mod device;
+mod devices;
 mod dialect;
+mod left_behind;
 mod members;
 mod messages;
 mod pattern;
@@ -16,6 +18,7 @@ mod roster;
 mod rule;
 mod shown;
 mod snapshot;
+mod waiting;
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -5,8 +5,9 @@
 
 use nextrush_broker::{BrokerError, HistoryQuery, Retention};
 
+use super::devices::GRACE;
 use super::dialect::{Live, announce};
-use super::roster::{GRACE, LeftBehind};
+use super::left_behind::LeftBehind;
 use crate::topic::{InvalidTopicName, Topic};
 
 impl Live {
@@ -45,7 +46,7 @@ impl Live {
                 if self.taken_over.lock().insert(channel.to_owned())
                     && let Some(before) = before
                 {
-                    self.presence.take_over(channel, before, until_ms);
+                    self.presence.take_over(channel, &before, until_ms);
                     tokio::spawn(expire_later(topic.clone()));
                 }
             }

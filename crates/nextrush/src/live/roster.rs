@@ -5,36 +5,28 @@
 //! leaves at once. All of it is in memory: when the process ends, nobody is there any more,
 //! unless what was there is [taken over](Presence::take_over) by the next one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Bound;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::budget::{Budget, OverQuota, PresenceLimits, Share};
 use super::device::{Data, DeviceName};
-use super::shown::{Changes, Diff, Left, Member, Person, Shown, device_bytes, user_bytes};
+use super::devices::{Chosen, Device, Devices, GRACE, Place};
+use super::left_behind::LeftBehind;
+use super::shown::{Changes, Diff, Member, Person};
 use super::snapshot::{Key, Part, PresenceSnapshot, Snapshots};
+use super::waiting::{Waiting, WaitingList};
 use crate::message::{Timestamp, UserId};
-
-/// The time for which a lost device is waited for.
-pub(super) const GRACE: Duration = Duration::from_secs(15);
-/// The most devices of a channel. Later ones wait until there is room.
-const DEVICES: usize = 1000;
-/// The most devices of one user in a channel, so that nobody crowds out the others.
-const DEVICES_PER_USER: usize = 20;
 
 /// The channels in which somebody is, or was a moment ago. `C` names a connection.
 #[derive(Debug)]
 pub(super) struct Presence<C> {
     channels: Mutex<HashMap<String, Members<C>>>,
-    devices: AtomicU64,
+    numbers: AtomicU64,
     /// The highest version of all channels: one that becomes empty and is forgotten must not
     /// begin with lower ones later.
     version: AtomicU64,
@@ -46,30 +38,10 @@ pub(super) struct Presence<C> {
 struct Members<C> {
     /// Rises with each change.
     version: u64,
-    /// By their ids, which is the order in which they came.
-    devices: BTreeMap<u64, Device<C>>,
-    /// The devices that are not shown, in the order in which they came; all of them connected.
-    waiting: Vec<Device<C>>,
-}
-
-#[derive(Debug)]
-struct Device<C> {
-    /// Shared by all channels of a socket: an id may be as long as a token.
-    user: Arc<Person>,
-    /// The name that its client keeps for it.
-    name: Option<DeviceName>,
-    since: Timestamp,
-    data: Option<Data>,
-    /// The part of the budget that the data takes.
-    share: Share,
-    place: Place<C>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place<C> {
-    At(C),
-    /// Its connection is lost, and it is waited for until then, in milliseconds.
-    LostUntil(u64),
+    devices: Devices<C>,
+    waiting: WaitingList<C>,
+    /// The parts of the budget that the data of the devices takes, by their numbers.
+    shares: HashMap<u64, Share>,
 }
 
 /// The effect of a subscription.
@@ -99,7 +71,7 @@ impl<C> Presence<C> {
     pub(super) fn new(limits: PresenceLimits) -> Self {
         Self {
             channels: Mutex::default(),
-            devices: AtomicU64::new(1),
+            numbers: AtomicU64::new(1),
             version: AtomicU64::new(0),
             budget: Budget::new(limits),
             snapshots: Snapshots::default(),
@@ -110,8 +82,9 @@ impl<C> Presence<C> {
     fn begin(&self) -> Members<C> {
         Members {
             version: self.version.load(Ordering::Relaxed),
-            devices: BTreeMap::new(),
-            waiting: Vec::new(),
+            devices: Devices::default(),
+            waiting: WaitingList::default(),
+            shares: HashMap::new(),
         }
     }
 
@@ -135,7 +108,7 @@ impl<C> Presence<C> {
             return kept;
         }
         let version = members.version;
-        let Chosen { devices, next, .. } = members.choose(part);
+        let Chosen { devices, next, .. } = members.devices.choose(part);
         let mut all: IndexMap<&UserId, Member> = IndexMap::new();
         for (number, device) in devices {
             match all.entry(&device.user.id) {
@@ -155,7 +128,7 @@ impl<C> Presence<C> {
     pub(super) fn bytes(&self, channel: &str, part: Part) -> usize {
         let channels = self.channels.lock();
         let members = channels.get(channel);
-        members.map_or(0, |members| members.choose(part).bytes)
+        members.map_or(0, |members| members.devices.choose(part).bytes)
     }
 }
 
@@ -174,21 +147,25 @@ impl<C: Copy + Eq> Presence<C> {
         let members = channels
             .entry(channel.to_owned())
             .or_insert_with(|| self.begin());
-        if let Some(device) = members.lost(&user.id, name.as_ref()) {
+        let devices = &mut members.devices;
+        if let Some(number) = devices.lost(&user.id, name.as_ref())
+            && let Some(device) = devices.get_mut(number)
+        {
             device.place = Place::At(id);
             return Joined::Again;
         }
-        let device = Device {
-            user: Arc::clone(user),
-            name,
-            since: Timestamp::now(),
-            data: None,
+        members.waiting.push(Waiting {
+            device: Device {
+                user: Arc::clone(user),
+                name,
+                since: Timestamp::now(),
+                data: None,
+                place: Place::At(id),
+            },
             share: self.budget.share(user),
-            place: Place::At(id),
-        };
-        members.waiting.push(device);
+        });
         let mut changes = Changes::default();
-        members.admit(&self.devices, &mut changes);
+        members.admit(&self.numbers, &mut changes);
         match changes.numbered(&mut members.version) {
             diffs if diffs.is_empty() => Joined::Waits,
             diffs => Joined::New(diffs),
@@ -203,14 +180,17 @@ impl<C: Copy + Eq> Presence<C> {
         user: &UserId,
         name: Option<&DeviceName>,
     ) -> bool {
-        let mut channels = self.channels.lock();
-        let members = channels.get_mut(channel);
-        members.is_some_and(|members| members.lost(user, name).is_some())
+        let channels = self.channels.lock();
+        let members = channels.get(channel);
+        members.is_some_and(|members| members.devices.lost(user, name).is_some())
     }
 
     /// Removes the device of a user who has left.
     pub(super) fn leave(&self, channel: &str, id: C) -> Vec<Diff> {
-        self.remove(channel, |device| device.place == Place::At(id))
+        self.remove(channel, |members| {
+            members.waiting.remove(&id);
+            members.devices.at(&id).into_iter().collect()
+        })
     }
 
     /// Marks the device of a lost connection. Returns whether it has to be waited for.
@@ -219,32 +199,27 @@ impl<C: Copy + Eq> Presence<C> {
         let Some(members) = channels.get_mut(channel) else {
             return false;
         };
-        members
-            .waiting
-            .retain(|device| device.place != Place::At(id));
-        let mut is_there = false;
-        let devices = members.devices.values_mut();
-        for device in devices.filter(|device| device.place == Place::At(id)) {
-            device.place = Place::LostUntil(now_ms.saturating_add(grace_ms()));
-            is_there = true;
-        }
-        is_there
+        members.waiting.remove(&id);
+        let number = members.devices.at(&id);
+        let Some(device) = number.and_then(|number| members.devices.get_mut(number)) else {
+            return false;
+        };
+        device.place = Place::LostUntil(now_ms.saturating_add(grace_ms()));
+        true
     }
 
     /// Removes the devices that were waited for until now.
     pub(super) fn expire(&self, channel: &str, now_ms: u64) -> Vec<Diff> {
-        self.remove(
-            channel,
-            |device| matches!(device.place, Place::LostUntil(end) if end <= now_ms),
-        )
+        self.remove(channel, |members| members.devices.expired(now_ms))
     }
 
-    fn remove(&self, channel: &str, which: impl Fn(&Device<C>) -> bool) -> Vec<Diff> {
+    fn remove(&self, channel: &str, which: impl Fn(&mut Members<C>) -> Vec<u64>) -> Vec<Diff> {
         let mut channels = self.channels.lock();
         let Some(members) = channels.get_mut(channel) else {
             return Vec::new();
         };
-        let diffs = members.remove(&self.devices, which);
+        let which = which(members);
+        let diffs = members.remove(&self.numbers, &which);
         self.forget_if_empty(&mut channels, channel);
         diffs
     }
@@ -260,28 +235,26 @@ impl<C: Copy + Eq> Presence<C> {
         let Some(members) = channels.get_mut(channel) else {
             return Ok(None);
         };
-        let is_own = |device: &Device<C>| device.place == Place::At(id);
-        if let Some(device) = members.waiting.iter_mut().find(|device| is_own(device)) {
-            device.say(data)?;
-            return Ok(None);
+        if let Some(said) = members.waiting.say(&id, &data) {
+            return said.map(|()| None);
         }
-        let mut devices = members.devices.iter_mut();
-        let Some((number, device)) = devices.find(|(_, device)| is_own(device)) else {
+        let Some(number) = members.devices.at(&id) else {
             return Ok(None);
         };
-        device.say(data)?;
-        let updated = vec![device.member(*number)];
+        members.say(number, data, &self.budget)?;
+        let device = members.devices.get_mut(number);
+        let updated = device.map(|device| device.member(number));
         members.version += 1;
         Ok(Some(Diff {
             version: members.version,
-            updated,
+            updated: updated.into_iter().collect(),
             ..Diff::default()
         }))
     }
 
     /// Waits for those who were there in an earlier process, until then. Nobody hears of it.
     /// Has no effect once somebody is there.
-    pub(super) fn take_over(&self, channel: &str, before: LeftBehind, until_ms: u64) {
+    pub(super) fn take_over(&self, channel: &str, before: &LeftBehind, until_ms: u64) {
         let mut channels = self.channels.lock();
         let members = channels
             .entry(channel.to_owned())
@@ -289,34 +262,25 @@ impl<C: Copy + Eq> Presence<C> {
         if !members.devices.is_empty() {
             return;
         }
-        members.version = members.version.max(before.version);
-        for kept in before.devices {
-            // Each by itself: one that cannot be read costs nobody else its place.
-            let (number, kept) = match KeptDevice::read(&kept) {
-                Ok(kept) => kept,
-                Err(error) => {
-                    tracing::error!(channel, %error, "a member that was left behind cannot be read");
-                    continue;
-                }
-            };
+        members.version = members.version.max(before.version());
+        for (number, kept) in before.devices(channel) {
             // New names come after those that are in use.
-            self.devices
+            self.numbers
                 .fetch_max(number.saturating_add(1), Ordering::Relaxed);
-            let user = Arc::new(kept.user);
-            let mut device = Device {
-                share: self.budget.share(&user),
-                user,
-                name: kept.device,
+            let data = kept.data;
+            let device = Device {
+                user: kept.user,
+                name: kept.name,
                 since: kept.since,
                 data: None,
                 place: Place::LostUntil(until_ms),
             };
-            if let Some(data) = kept.data
-                && let Err(error) = device.say(data)
+            members.devices.insert(number, device);
+            if let Some(data) = data
+                && let Err(error) = members.say(number, data, &self.budget)
             {
                 tracing::warn!(channel, %error, "a member keeps its place without its data");
             }
-            members.devices.insert(number, device);
         }
         self.forget_if_empty(&mut channels, channel);
     }
@@ -325,118 +289,19 @@ impl<C: Copy + Eq> Presence<C> {
     pub(super) fn leave_behind(&self, channel: &str) -> Option<LeftBehind> {
         let channels = self.channels.lock();
         let members = channels.get(channel)?;
-        let kept = |(number, device): (&u64, &Device<C>)| {
-            serde_json::value::to_raw_value(&KeptDevice {
-                name: number.to_string(),
-                user: Person::clone(&device.user),
-                device: device.name.clone(),
-                since: device.since,
-                data: device.data.clone(),
-            })
-        };
-        Some(LeftBehind {
-            version: members.version,
-            devices: members
-                .devices
-                .iter()
-                .filter_map(|device| kept(device).ok())
-                .collect(),
-        })
+        Some(LeftBehind::new(members.version, &members.devices))
     }
 }
 
-/// The devices of a channel when a process ended, as the next one reads them.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct LeftBehind {
-    version: u64,
-    devices: Vec<Box<RawValue>>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-struct KeptDevice {
-    name: String,
-    user: Person,
-    #[serde(default)]
-    device: Option<DeviceName>,
-    since: Timestamp,
-    data: Option<Data>,
-}
-
-impl KeptDevice {
-    /// The device, and its number.
-    fn read(kept: &RawValue) -> serde_json::Result<(u64, Self)> {
-        let kept: Self = serde_json::from_str(kept.get())?;
-        let number = kept.name.parse().map_err(serde::de::Error::custom)?;
-        Ok((number, kept))
-    }
-}
-
-/// Some of a channel's devices.
-struct Chosen<'a, C> {
-    devices: Vec<(u64, &'a Device<C>)>,
-    /// About the bytes that they take as JSON.
-    bytes: usize,
-    /// The last of them, unless it is the channel's last.
-    next: Option<u64>,
-}
-
-impl<C> Members<C> {
-    /// The devices of a part: as many as it has room for, but at least one.
-    fn choose(&self, part: Part) -> Chosen<'_, C> {
-        let mut chosen = Chosen {
-            devices: Vec::new(),
-            bytes: 0,
-            next: None,
-        };
-        let mut users = HashSet::new();
-        let after = (Bound::Excluded(part.after()), Bound::Unbounded);
-        for (&number, device) in self.devices.range(after) {
-            let user = match users.insert(&device.user.id) {
-                true => user_bytes(&device.user.profile),
-                false => 0,
-            };
-            let bytes = chosen.bytes + user + device_bytes(device.data.as_ref());
-            if bytes > part.max_bytes()
-                && let Some((last, _)) = chosen.devices.last()
-            {
-                chosen.next = Some(*last);
-                break;
-            }
-            chosen.bytes = bytes;
-            chosen.devices.push((number, device));
-        }
-        chosen
-    }
-
-    /// The lost device that one of this user and name is.
-    fn lost(&mut self, user: &UserId, name: Option<&DeviceName>) -> Option<&mut Device<C>> {
-        let is_lost = |device: &&mut Device<C>| {
-            matches!(device.place, Place::LostUntil(_)) && device.user.id == *user
-        };
-        let mut lost = self.devices.values_mut().filter(is_lost);
-        let same = match name {
-            Some(_) => lost.find(|device| device.name.as_ref() == name),
-            None => lost.next().filter(|_| lost.next().is_none()),
-        };
-        same.filter(|device| device.name.as_ref() == name)
-    }
-
-    fn remove(&mut self, numbers: &AtomicU64, which: impl Fn(&Device<C>) -> bool) -> Vec<Diff> {
+impl<C: Copy + Eq> Members<C> {
+    /// Removes devices and shows those that waited for their room.
+    fn remove(&mut self, numbers: &AtomicU64, which: &[u64]) -> Vec<Diff> {
         let mut changes = Changes::default();
-        let mut is_changed = false;
-        self.waiting.retain(|device| !which(device));
-        self.devices.retain(|number, device| {
-            let goes = which(device);
-            if goes {
-                is_changed = true;
-                changes.left(Left {
-                    user: device.user.profile.clone(),
-                    device: *number,
-                });
-            }
-            !goes
-        });
-        if is_changed {
+        self.devices.remove(which, &mut changes);
+        for number in which {
+            self.shares.remove(number);
+        }
+        if !which.is_empty() {
             self.admit(numbers, &mut changes);
         }
         changes.numbered(&mut self.version)
@@ -447,48 +312,24 @@ impl<C> Members<C> {
         if self.waiting.is_empty() {
             return;
         }
-        let mut shown: HashMap<UserId, usize> = HashMap::new();
-        for device in self.devices.values() {
-            *shown.entry(device.user.id.clone()).or_default() += 1;
-        }
-        let mut waiting = Vec::new();
-        for device in self.waiting.drain(..) {
-            let own = shown.entry(device.user.id.clone()).or_default();
-            if self.devices.len() >= DEVICES || *own >= DEVICES_PER_USER {
-                waiting.push(device);
-                continue;
-            }
-            *own += 1;
+        for Waiting { device, share } in self.waiting.take(&mut self.devices.room()) {
             let number = numbers.fetch_add(1, Ordering::Relaxed);
-            changes.joined(device.member(number));
-            self.devices.insert(number, device);
+            self.devices.add(number, device, changes);
+            self.shares.insert(number, share);
         }
-        self.waiting = waiting;
     }
-}
 
-impl<C> Device<C> {
-    /// Replaces the data.
-    fn say(&mut self, data: Data) -> Result<(), OverQuota> {
-        self.share.resize(data.weight())?;
-        self.data = Some(data);
+    /// Replaces the data of a device.
+    fn say(&mut self, number: u64, data: Data, budget: &Budget) -> Result<(), OverQuota> {
+        let Some(device) = self.devices.get_mut(number) else {
+            return Ok(());
+        };
+        let share = self.shares.entry(number);
+        share
+            .or_insert_with(|| budget.share(&device.user))
+            .resize(data.weight())?;
+        device.data = Some(data);
         Ok(())
-    }
-
-    /// The user with this device alone.
-    fn member(&self, number: u64) -> Member {
-        Member {
-            user: self.user.profile.clone(),
-            devices: vec![self.shown(number)],
-        }
-    }
-
-    fn shown(&self, number: u64) -> Shown {
-        Shown {
-            id: number,
-            since: self.since,
-            data: self.data.clone(),
-        }
     }
 }
 
@@ -498,6 +339,8 @@ fn grace_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use serde::Serialize;
+    use serde_json::value::RawValue;
     use serde_json::{Value, json};
 
     use super::*;
@@ -885,7 +728,7 @@ mod tests {
         let kept = serde_json::to_vec(&presence.leave_behind(CHANNEL).unwrap()).unwrap();
 
         let next = nobody();
-        next.take_over(CHANNEL, serde_json::from_slice(&kept).unwrap(), GRACE_MS);
+        next.take_over(CHANNEL, &serde_json::from_slice(&kept).unwrap(), GRACE_MS);
         assert_eq!(all(&next), before);
         assert_eq!(join(&next, &user("ada"), named("desk"), 5), None);
         assert_eq!(join(&next, &user("ada"), named("phone"), 6), None);
@@ -895,7 +738,7 @@ mod tests {
         let mut kept: Value = serde_json::from_slice(&kept).unwrap();
         kept["devices"][0]["user"] = json!(7);
         let next = nobody();
-        next.take_over(CHANNEL, serde_json::from_value(kept).unwrap(), GRACE_MS);
+        next.take_over(CHANNEL, &serde_json::from_value(kept).unwrap(), GRACE_MS);
         assert_eq!(names(&next), is_there(&[("ada", 1), ("bob", 1)]));
     }
 
@@ -930,7 +773,7 @@ mod tests {
         expire(&presence, GRACE_MS).unwrap();
         assert_eq!(used(), 0);
         let next = Presence::<u32>::new(limits);
-        next.take_over(CHANNEL, kept, GRACE_MS);
+        next.take_over(CHANNEL, &kept, GRACE_MS);
         assert_eq!(next.budget.used().0, 10 + 64);
         expire(&next, GRACE_MS).unwrap();
         assert_eq!(next.budget.used(), (0, 0));
