@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use nextrush_broker::{Epoch, Position, Publication, Retention};
+use nextrush_broker::{Epoch, Position, Publication, Retention, TopicName};
 use nextrush_engine::{CloseReason, ConnectionId};
 
 use super::locked::Locked;
@@ -116,6 +116,13 @@ pub trait Dialect: Send + Sync + 'static {
     /// A subscriber has left; it is sent nothing of the topic any more.
     fn left(&self, topic: &Locked<'_>, leaver: &Leaver<'_>) {
         let _ = (topic, leaver);
+    }
+
+    /// Follows each [`left`](Self::left), when other things may happen in the topic again: does
+    /// what must not be done while nothing else happens there.
+    #[doc(hidden)]
+    fn settle(&self, topic: &TopicName) {
+        let _ = topic;
     }
 
     /// The message that tells of a deleted publication: to the topic's subscribers when it is

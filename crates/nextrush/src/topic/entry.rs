@@ -28,9 +28,9 @@ use crate::socket::join::JoinError;
 ///
 /// Made by [`Topic::wish`]. A wish that is dropped without an [entry](Self::admit) gives the
 /// subscription up.
-pub struct Wish<'a, D: Dialect> {
-    topic: &'a Topic<D>,
-    socket: &'a Socket,
+pub struct Wish<D: Dialect> {
+    topic: Topic<D>,
+    socket: Socket,
     /// `true` if the subscription is struck off when the wish is given up. A subscription that
     /// was there before stays, whatever comes of the wish.
     is_new: bool,
@@ -38,11 +38,11 @@ pub struct Wish<'a, D: Dialect> {
     waiting: Option<(Arc<LocalTopic>, Ticket)>,
 }
 
-impl<'a, D: Dialect> Wish<'a, D> {
-    pub(super) fn new(topic: &'a Topic<D>, socket: &'a Socket, is_new: bool) -> Self {
+impl<D: Dialect> Wish<D> {
+    pub(super) fn new(topic: &Topic<D>, socket: &Socket, is_new: bool) -> Self {
         Self {
-            topic,
-            socket,
+            topic: topic.clone(),
+            socket: socket.clone(),
             is_new,
             is_admitted: Cell::new(false),
             waiting: None,
@@ -61,7 +61,7 @@ impl<'a, D: Dialect> Wish<'a, D> {
     ///
     /// Refused when the socket is closed, or was unsubscribed meanwhile.
     pub fn admit(&self, history: &History) -> Result<Entry<'_, D>, SubscribeError> {
-        let Self { topic, socket, .. } = *self;
+        let Self { topic, socket, .. } = self;
         let (local, ticket) = self
             .waiting
             .as_ref()
@@ -97,7 +97,7 @@ impl<'a, D: Dialect> Wish<'a, D> {
     }
 }
 
-impl<D: Dialect> Drop for Wish<'_, D> {
+impl<D: Dialect> Drop for Wish<D> {
     fn drop(&mut self) {
         let subscriptions = &self.topic.topics().0.subscriptions;
         if self.is_new && !self.is_admitted.get() {
@@ -117,11 +117,11 @@ impl<D: Dialect> Drop for Wish<'_, D> {
     }
 }
 
-impl<D: Dialect> fmt::Debug for Wish<'_, D> {
+impl<D: Dialect> fmt::Debug for Wish<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wish")
-            .field("topic", self.topic)
-            .field("socket", self.socket)
+            .field("topic", &self.topic)
+            .field("socket", &self.socket)
             .finish_non_exhaustive()
     }
 }

@@ -304,7 +304,7 @@ impl<D: Dialect> Topic<D> {
     ///
     /// Refused when the socket is closed or has too many subscriptions, or when the broker
     /// fails.
-    pub async fn wish<'a>(&'a self, socket: &'a Socket) -> Result<Wish<'a, D>, SubscribeError> {
+    pub async fn wish(&self, socket: &Socket) -> Result<Wish<D>, SubscribeError> {
         let topics = &self.topics;
         let subscriptions = &topics.0.subscriptions;
         let noted = subscriptions.note(&self.topic, socket.id(), topics.limit())?;

@@ -111,6 +111,7 @@ impl LocalTopics {
                 };
                 dialect.left(&local.locked(&state), &leaver);
             }
+            dialect.settle(topic);
             return self.retire_if_unused(topic, &local, &mut interest).await;
         }
     }
