@@ -97,7 +97,8 @@ test('two windows chat, type and write in private', async () => {
 test('a client is back in its room after a restart of the server', async () => {
   const ada = await join('porch', 'ada');
   await server.restart();
-  await ada.reported('room-history');
+  while ((await ada.reported('state')).state !== 'connected');
+  await ada.reported('users');
   // @ts-ignore
   await ada.page.evaluate(() => chat.sendMessage('Back'));
   assert.equal((await ada.reported('chat-message')).text, 'Back');

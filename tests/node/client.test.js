@@ -186,7 +186,7 @@ test('after a restart of the server both clients are back where they were', asyn
   live.connect();
   assert.equal(await subscribed.next(), 'subscribed');
 
-  const [states, history] = [inbox(chat, 'state'), inbox(chat, 'room-history')];
+  const [states, users] = [inbox(chat, 'state'), inbox(chat, 'users')];
   await server.restart();
 
   const lost = await states.next();
@@ -194,7 +194,7 @@ test('after a restart of the server both clients are back where they were', asyn
   assert.equal(lost.reason, 'server-restart');
   assert.equal(lost.code, 1012);
   await states.find(({ state }) => state === 'connected');
-  assert.deepEqual((await history.next()).users, [user('ada')]);
+  assert.deepEqual(await users.next(), [user('ada')]);
   const messages = inbox(chat, 'chat-message');
   chat.sendMessage('Back');
   assert.equal((await messages.next()).text, 'Back');

@@ -10,25 +10,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { SEED, random } from '../support/chance.js';
 import { Server } from '../support/server.js';
 import { Socket } from '../support/socket.js';
 
 const ROUNDS = Number(process.env.NEXTRUSH_KILL_ROUNDS ?? 10);
-const SEED = Number(process.env.NEXTRUSH_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const API_KEY = 'a key of tests, thirty-two bytes and more';
 const ROOMS = ['one', 'two'];
 const SPEAKERS = 6;
 const CHANNEL = 'posts';
-
-/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
-function random(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** What is known of a room or channel, from everybody who saw something of it. */
 class Stream {

@@ -1,18 +1,30 @@
+import { randomUUID } from 'node:crypto';
+import { Balancer } from './balancer.js';
+import { SEED } from './chance.js';
+import { NODES } from './nodes.js';
 import { within } from './patience.js';
 import { Program, built } from './program.js';
+import { startRedis } from './redis.js';
 import { SECRET, token } from './token.js';
 
 const ENV = { JWT_SECRET: SECRET, NEXTRUSH_OPEN_ENDPOINTS: '1' };
 const LOOPBACK = '127.0.0.1';
 
-/** The server program, running. */
+/**
+ * The server program, running: one, or {@link NODES} on one Redis behind a balancer, which is then
+ * where clients connect to.
+ */
 export class Server {
-  /** @type {Program} */
-  program;
+  /** Each node's. @type {Program[]} */
+  programs = [];
   port = 0;
   #args;
   #env;
   #through;
+  /** @type {Promise<string> | null} */
+  #redis = null;
+  /** @type {Balancer | null} */
+  #balancer = null;
 
   /**
    * @param {{ args?: string[], env?: Record<string, string>, through?: string[] }} options
@@ -49,23 +61,56 @@ export class Server {
 
   /** Starts the program on a free port or, the second time, on the port of the first. */
   async run() {
-    this.program = this.spawn();
-    const [, port] = await this.program.line(/^Open http:\/\/localhost:(\d+)\/$/);
-    this.port = Number(port);
+    if (NODES === 1) {
+      this.programs = [this.spawn()];
+      [this.port] = await this.#open();
+      return;
+    }
+    const args = [...apart(this.#args), '--redis', await (this.#redis ??= startRedis())];
+    // What development mode makes up, all nodes must have.
+    const env = { JWT_SECRET: randomUUID(), ...this.#env };
+    const name = (/** @type {number} */ n) => ['--node', `node-${n + 1}`];
+    this.programs = Array.from({ length: NODES }, (_, n) => this.#spawn(0, [...args, ...name(n)], env));
+    const ports = await this.#open();
+    this.#balancer = new Balancer(SEED);
+    this.port = await this.#balancer.listen(this.port, ports);
   }
 
-  /** The program as {@link run} starts it, without waiting for it. */
+  /** The ports that the nodes say they listen on. */
+  #open() {
+    return Promise.all(
+      this.programs.map(async (program) => {
+        const [, port] = await program.line(/^Open http:\/\/localhost:(\d+)\/$/);
+        return Number(port);
+      }),
+    );
+  }
+
+  /** The program as {@link run} starts a single one, without waiting for it. */
   spawn() {
-    const args = ['--listen', `${LOOPBACK}:${this.port}`, ...this.#args];
-    const [file, ...rest] = [...this.#through, built('nextrush'), ...args];
-    return new Program(file, rest, this.#env);
+    return this.#spawn(this.port, this.#args, this.#env);
+  }
+
+  /** @param {number} port @param {string[]} args @param {Record<string, string>} env */
+  #spawn(port, args, env) {
+    const [file, ...rest] = [...this.#through, built('nextrush'), '--listen', `${LOOPBACK}:${port}`, ...args];
+    return new Program(file, rest, env);
+  }
+
+  /** The program of the first node. */
+  get program() {
+    return this.programs[0];
   }
 
   /**
+   * Ends all nodes.
+   *
    * @param {NodeJS.Signals} [signal]
    */
-  stop(signal) {
-    return this.program.stop(signal);
+  async stop(signal) {
+    const [exit] = await Promise.all(this.programs.map((program) => program.stop(signal)));
+    await this.#balancer?.end();
+    return exit;
   }
 
   async restart() {
@@ -135,4 +180,15 @@ export async function startTestingExample(port = 0) {
   const program = new Program(built('examples', 'testing'), [String(port)]);
   const [, actual] = await program.line(/^listening on port (\d+)$/);
   return { port: Number(actual), program };
+}
+
+/**
+ * The arguments without those that say where one server keeps what is its own.
+ *
+ * @param {string[]} args
+ */
+function apart(args) {
+  const store = args.indexOf('--store');
+  const rest = store < 0 ? args : args.toSpliced(store, 2);
+  return rest.filter((arg) => arg !== '--no-store');
 }
