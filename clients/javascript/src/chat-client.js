@@ -118,7 +118,7 @@ export class ChatClient extends Client {
     } = options;
     super(
       (present) => this.#since(endpointAddress(server, ['chat', this.roomId], present)),
-      { ...options, maxReconnectAttempts, patienceMs, token },
+      { greet: true, ...options, maxReconnectAttempts, patienceMs, token },
     );
     checkOptions(typingExpiryMs > 0 && typingRepeatMs >= 0);
     this.introduction = { keepsUsers: true };
@@ -285,15 +285,6 @@ export class ChatClient extends Client {
    */
   displayError(error) {
     console.error(`Error: ${error}`);
-  }
-
-  /**
-   * @override
-   * @protected
-   */
-  get expectant() {
-    // The history comes unasked.
-    return true;
   }
 
   /**

@@ -7,7 +7,8 @@
 import { Deadline } from './deadline.js';
 import { ClientError } from './errors.js';
 import { guardedStore } from './guarded-store.js';
-import { requestText, unsent } from './questions.js';
+import { textOf } from './message.js';
+import { unsent } from './questions.js';
 import { Requests } from './requests.js';
 
 /** @import { WireMessage } from './message.js' */
@@ -146,7 +147,7 @@ export class KeptRequests extends Requests {
       const pending = { ...stored, text: '', since, expiry, repeat: true, restored: true, resolve, reject };
       this.pending.set(id, pending);
       try {
-        pending.text = requestText(id, message);
+        pending.text = textOf({ ...message, id });
       } catch (error) {
         this.settle(id)?.reject(/** @type {any} */ (error));
       }

@@ -63,7 +63,7 @@ export class LiveClient extends Session {
     const { server = defaultServer(), path = 'live' } = options;
     const address = (/** @type {MaybeToken} */ present) =>
       endpointAddress(server, path.replace(/^\/+|\/+$/g, '').split('/'), present);
-    super(address, { ...options, token });
+    super(address, { greet: true, ...options, token });
     // A server that cannot be addressed is told here, and not first by a state.
     this.#place = address(null);
 
@@ -165,14 +165,6 @@ export class LiveClient extends Session {
     // Before the requests, whose effects may be heard on these channels.
     for (const subscription of this.subscriptions) this.#ask(subscription);
     super.opened();
-  }
-
-  /**
-   * @override
-   * @protected
-   */
-  get expectant() {
-    return this.#owed.size > 0;
   }
 
   /**

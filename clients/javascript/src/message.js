@@ -4,6 +4,8 @@
  * @module
  */
 
+import { ClientError } from './errors.js';
+
 /**
  * A JSON object from the server.
  *
@@ -24,5 +26,20 @@ export function parseMessage(data) {
   } catch {
     // What the parser says about foreign input helps nobody.
     return null;
+  }
+}
+
+/**
+ * Writes a message.
+ *
+ * @param {object} message
+ * @returns {string}
+ * @throws {ClientError} `invalid-message`
+ */
+export function textOf(message) {
+  try {
+    return JSON.stringify(message);
+  } catch (cause) {
+    throw new ClientError('invalid-message', undefined, { cause });
   }
 }

@@ -6,6 +6,7 @@
 
 import { Deadline } from './deadline.js';
 import { ClientError, refused, tooLarge } from './errors.js';
+import { textOf } from './message.js';
 import { randomId } from './random-id.js';
 
 /** @import { Timers } from './environment.js' */
@@ -135,7 +136,7 @@ export class Questions {
       if (this.pending.size >= limit) throw new ClientError('overflow');
       const id = this.newId();
       // As it stands now, whatever becomes of the objects.
-      const text = requestText(id, message);
+      const text = textOf({ ...message, id });
       if (!client.fits(text)) throw tooLarge();
       const pending = { ...scope, id, text, repeat, resolve, reject, expiry: new Deadline(timers) };
       this.pending.set(id, pending);
@@ -278,20 +279,6 @@ export class Questions {
     this.pending.delete(id);
     pending.expiry.clear();
     return pending;
-  }
-}
-
-/**
- * @param {string} id
- * @param {object} message
- * @returns {string}
- * @throws {ClientError} `invalid-message`
- */
-export function requestText(id, message) {
-  try {
-    return JSON.stringify({ ...message, id });
-  } catch (cause) {
-    throw new ClientError('invalid-message', undefined, { cause });
   }
 }
 

@@ -7,7 +7,7 @@
 import { Connection } from './connection.js';
 import { Deadline } from './deadline.js';
 import { ClientError, checkOptions, tooLarge } from './errors.js';
-import { parseMessage } from './message.js';
+import { parseMessage, textOf } from './message.js';
 import { Pulse } from './pulse.js';
 import { Questions } from './questions.js';
 import { SizeLimit } from './size-limit.js';
@@ -29,6 +29,10 @@ import { expiryOf, lifetimeOf, refreshDelay } from './token.js';
  * @property {number} [repeatWindowMs] How long after it first went out a request may be
  *   repeated, in milliseconds. Shorter than the server remembers answers. Default: ten seconds less
  *   than the server says, or 110,000.
+ * @property {boolean} [greet] Whether the server may be asked about itself before it has shown
+ *   that it answers by `id`. With it a line that dies silently is found from the first moment. Default:
+ *   `true` for `LiveClient` and `ChatClient`, else `false`, as there are endpoints that would pass the
+ *   question on to others.
  * @property {UserId} [user] The id of the user whose requests these are. Default: as the token says
  *   (its claim `id` or `sub`), or else the server.
  * @property {RequestKeeper} [outbox] Where requests outlive the page, as `new Outbox(name)`.
@@ -59,7 +63,8 @@ import { expiryOf, lifetimeOf, refreshDelay } from './token.js';
  * @typedef {object} OwnEvents
  * @property {WireMessage} message Every message, before its own type's listeners.
  * @property {ClientError} fault The server sent what is not a JSON object, and it was dropped; or
- *   the outbox failed, and requests go on in memory; or a message was not sent, as it is larger than the server takes.
+ *   the outbox failed, and requests go on in memory; or a message was not sent, as JSON cannot say it or it
+ *   is larger than the server takes.
  * @property {Restored} restored A request of an earlier page, out of the outbox.
  */
 
@@ -105,6 +110,7 @@ export class Session extends Connection {
 
   #answerTimeoutMs;
   #repeatWindowMs;
+  #greets;
   /** The longest message that the server takes. */
   #size = new SizeLimit();
   /** The time to replace the token. */
@@ -134,12 +140,14 @@ export class Session extends Connection {
       answerTimeoutMs = 15_000,
       requestLimit = 100,
       repeatWindowMs,
+      greet = false,
     } = options;
     checkOptions(
       requestTimeoutMs > 0 && answerTimeoutMs > 0 && requestLimit >= 0 && (repeatWindowMs ?? 0) >= 0,
     );
     this.#answerTimeoutMs = answerTimeoutMs;
     this.#repeatWindowMs = repeatWindowMs;
+    this.#greets = greet;
     const { environment } = this;
     this.#renewal = new Deadline(environment.timers);
     this.#pause = new Deadline(environment.timers);
@@ -166,14 +174,19 @@ export class Session extends Connection {
    * out is the caller's to repeat.
    *
    * @param {object} message Anything that `JSON.stringify` turns into a JSON object.
-   * @returns {boolean} Whether it went out. Whether it arrived, only an answer can tell. One that is
-   *   larger than the server takes does not go out, and is told by the event `fault`.
+   * @returns {boolean} Whether it went out. Whether it arrived, only an answer can tell. One that JSON
+   *   cannot say or that is larger than the server takes does not go out, and is told by the event `fault`.
    */
   send(message) {
-    const text = JSON.stringify(message);
-    if (this.fits(text)) return this.#sendText(text);
-    this.emit('fault', tooLarge());
-    return false;
+    let text;
+    try {
+      text = textOf(message);
+      if (!this.fits(text)) throw tooLarge();
+    } catch (error) {
+      this.emit('fault', /** @type {ClientError} */ (error));
+      return false;
+    }
+    return this.#sendText(text);
   }
 
   /**
@@ -271,7 +284,7 @@ export class Session extends Connection {
     requests.opened();
     if (requests.supported) this.#begin();
     // Perhaps nothing will come by which the server would show what it can do: it is asked then.
-    if (this.expectant !== null && requests.supported === null) this.pulse.start();
+    else if (this.#greets && requests.supported === null) this.pulse.start();
   }
 
   /**
@@ -282,7 +295,7 @@ export class Session extends Connection {
   askWho() {
     const { supported } = this.requests;
     if (this.state !== 'connected') return;
-    if (supported || (supported === null && this.expectant !== null)) this.#greet();
+    if (supported || (supported === null && this.#greets)) this.#greet();
     else this.requests.identify();
   }
 
@@ -394,20 +407,12 @@ export class Session extends Connection {
       this.#probe = this.requests.newId();
       this.send({ type: 'ping', id: this.#probe });
     } else if (supported === null) {
+      // One that was asked and has not answered has perhaps dropped it.
+      this.#sayHello();
       this.#greet();
     }
-    return supported === false ? null : supported || this.expectant === true;
-  }
-
-  /**
-   * True while something is to come from any server, whether or not it answers by `id`; `null` at
-   * endpoints where the question who this is might disturb somebody.
-   *
-   * @protected
-   * @returns {boolean | null}
-   */
-  get expectant() {
-    return null;
+    // One that knows no such question says that.
+    return supported === false ? null : true;
   }
 
   /** @param {unknown} id */

@@ -51,6 +51,21 @@ describe('the interface of the guide', () => {
     assert.equal(w.socket.sent.length, 1);
   });
 
+  for (const [how, send] of [
+    ['sendMessage', (chat) => chat.sendMessage(1n)],
+    ['sendTyping', (chat) => chat.sendTyping(1n)],
+    ['sendPrivate', (chat) => chat.sendPrivate(1n, 'hello')],
+    ['send', (chat) => chat.send({ toJSON: () => assert.fail() })],
+  ]) {
+    test(`what JSON cannot say does not go out by ${how}, and is told`, () => {
+      const { w, chat } = inRoom();
+      const faults = record(chat, 'fault');
+      assert.equal(send(chat), false);
+      assert.deepEqual(w.socket.sent, []);
+      assert.deepEqual(faults.map(({ code }) => code), ['invalid-message']);
+    });
+  }
+
   test('disconnect is for good', () => {
     const { w, chat } = inRoom();
     chat.disconnect();

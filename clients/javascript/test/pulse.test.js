@@ -110,17 +110,19 @@ describe('a line that dies silently', () => {
     assert.notEqual(chat.reason, 'opened');
   });
 
-  test('is left within a minute after something is asked for, where nothing was before', () => {
-    const w = linkedWorld(new ContractServer());
-    const live = new LiveClient('ada', w.options);
-    live.connect();
-    w.links[0].open();
-    w.clock.advance(300_000);
-    assert.equal(live.state, 'connected', 'perhaps the server has nothing to say');
-    live.subscribe('news');
-    w.clock.advance(60_000);
-    assert.notEqual(live.reason, 'opened');
-  });
+  for (const [what, make] of [
+    ['LiveClient', (options) => new LiveClient('ada', options)],
+    ['Client that may ask', (options) => new Client('ws://localhost:3000/private-chat?token=ada', { ...options, greet: true })],
+  ]) {
+    test(`of a ${what} of which nothing was ever wanted is left within a minute`, () => {
+      const w = linkedWorld(new ContractServer());
+      const client = make(w.options);
+      client.connect();
+      w.links[0].open();
+      w.clock.advance(59_000);
+      assert.notEqual(client.reason, 'opened');
+    });
+  }
 
   test('of a client that is subscribed to nothing is left too', () => {
     const w = linkedWorld(new ContractServer());

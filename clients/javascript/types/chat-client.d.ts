@@ -226,11 +226,6 @@ export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
      * @override
      * @protected
      */
-    protected get expectant(): boolean;
-    /**
-     * @override
-     * @protected
-     */
     protected place(): string;
     /**
      * @override

@@ -92,11 +92,6 @@ export declare class LiveClient extends Session<LiveMessages> {
     /**
      * @override
      * @protected
-     */
-    protected get expectant(): boolean;
-    /**
-     * @override
-     * @protected
      * @param {WireMessage} message
      */
     protected accept(message: WireMessage): boolean;

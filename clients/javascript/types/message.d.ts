@@ -19,3 +19,11 @@ export type WireMessage = {
  * @returns {WireMessage | null} `null` for anything but a JSON object in text.
  */
 export declare function parseMessage(data: unknown): WireMessage | null;
+/**
+ * Writes a message.
+ *
+ * @param {object} message
+ * @returns {string}
+ * @throws {ClientError} `invalid-message`
+ */
+export declare function textOf(message: object): string;

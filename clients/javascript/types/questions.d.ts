@@ -281,13 +281,6 @@ export declare class Questions {
      */
     protected settle(id: any): Pending | null;
 }
-/**
- * @param {string} id
- * @param {object} message
- * @returns {string}
- * @throws {ClientError} `invalid-message`
- */
-export declare function requestText(id: string, message: object): string;
 /** @param {Pending} pending */
 export declare function wentOut({ sentAt }: Pending): boolean;
 /** @param {Pending} pending */

@@ -33,6 +33,13 @@ export type OwnOptions = {
      */
     repeatWindowMs?: number;
     /**
+     * Whether the server may be asked about itself before it has shown
+     * that it answers by `id`. With it a line that dies silently is found from the first moment. Default:
+     * `true` for `LiveClient` and `ChatClient`, else `false`, as there are endpoints that would pass the
+     * question on to others.
+     */
+    greet?: boolean;
+    /**
      * The id of the user whose requests these are. Default: as the token says
      * (its claim `id` or `sub`), or else the server.
      */
@@ -59,7 +66,8 @@ export type OwnEvents = {
     message: WireMessage;
     /**
      * The server sent what is not a JSON object, and it was dropped; or
-     * the outbox failed, and requests go on in memory; or a message was not sent, as it is larger than the server takes.
+     * the outbox failed, and requests go on in memory; or a message was not sent, as JSON cannot say it or it
+     * is larger than the server takes.
      */
     fault: ClientError;
     /**
@@ -83,6 +91,10 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
  * @property {number} [repeatWindowMs] How long after it first went out a request may be
  *   repeated, in milliseconds. Shorter than the server remembers answers. Default: ten seconds less
  *   than the server says, or 110,000.
+ * @property {boolean} [greet] Whether the server may be asked about itself before it has shown
+ *   that it answers by `id`. With it a line that dies silently is found from the first moment. Default:
+ *   `true` for `LiveClient` and `ChatClient`, else `false`, as there are endpoints that would pass the
+ *   question on to others.
  * @property {UserId} [user] The id of the user whose requests these are. Default: as the token says
  *   (its claim `id` or `sub`), or else the server.
  * @property {RequestKeeper} [outbox] Where requests outlive the page, as `new Outbox(name)`.
@@ -109,7 +121,8 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
  * @typedef {object} OwnEvents
  * @property {WireMessage} message Every message, before its own type's listeners.
  * @property {ClientError} fault The server sent what is not a JSON object, and it was dropped; or
- *   the outbox failed, and requests go on in memory; or a message was not sent, as it is larger than the server takes.
+ *   the outbox failed, and requests go on in memory; or a message was not sent, as JSON cannot say it or it
+ *   is larger than the server takes.
  * @property {Restored} restored A request of an earlier page, out of the outbox.
  */
 /** @typedef {ConnectionEvents & OwnEvents} LocalEvents */
@@ -152,8 +165,8 @@ export declare class Session<Messages extends object = {}> extends Connection<Ow
      * out is the caller's to repeat.
      *
      * @param {object} message Anything that `JSON.stringify` turns into a JSON object.
-     * @returns {boolean} Whether it went out. Whether it arrived, only an answer can tell. One that is
-     *   larger than the server takes does not go out, and is told by the event `fault`.
+     * @returns {boolean} Whether it went out. Whether it arrived, only an answer can tell. One that JSON
+     *   cannot say or that is larger than the server takes does not go out, and is told by the event `fault`.
      */
     send(message: object): boolean;
     /**
@@ -233,14 +246,6 @@ export declare class Session<Messages extends object = {}> extends Connection<Ow
      * @param {boolean} slept
      */
     protected awake(slept: boolean): void;
-    /**
-     * True while something is to come from any server, whether or not it answers by `id`; `null` at
-     * endpoints where the question who this is might disturb somebody.
-     *
-     * @protected
-     * @returns {boolean | null}
-     */
-    protected get expectant(): boolean | null;
     /**
      * True while the server takes no messages, as there were too many.
      *
