@@ -80,8 +80,8 @@ pub(crate) fn router(inspected: Inspected, metrics: LiveUpdates, access: Access)
         sampler: Sampler::start(inspected.clone(), metrics.clone()),
         metrics,
         inspected,
+        tickets: Tickets::new(&access),
         access,
-        tickets: Tickets::new(),
     };
     let router = Router::new()
         .route("/api/inspect/metrics", get(latest))

@@ -4,18 +4,26 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use axum::http::request::Parts;
+use hkdf::Hkdf;
 use nextrush::auth::SignError;
 use nextrush::message::Timestamp;
 use nextrush::{AuthRejection, Authenticated, Jwt, Message, Socket};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 
-use crate::secret::random_secret;
+use super::Access;
+use crate::secret::{SECRET_BYTES, random_secret};
 
 /// The lifetime of a ticket.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
-/// The tickets of this process. Its own random key signs them, so that no user's token is a
-/// ticket, and no ticket outlives the process.
+/// The purpose of the key that is derived from the admin key.
+const PURPOSE: &[u8] = b"nextrush inspector tickets 1";
+
+/// The tickets of a server, signed with a key of their own, so that no user's token is a ticket.
+///
+/// With an admin key it is derived from that: a ticket holds on all servers that have the same.
+/// Without one it is random, and no ticket outlives the process.
 #[derive(Clone)]
 pub(super) struct Tickets(Jwt);
 
@@ -24,8 +32,11 @@ pub(super) struct Tickets(Jwt);
 pub(super) struct Ticket {}
 
 impl Tickets {
-    pub(super) fn new() -> Self {
-        Self(Jwt::hs256(random_secret()))
+    pub(super) fn new(access: &Access) -> Self {
+        Self(Jwt::hs256(match access {
+            Access::Open => random_secret(),
+            Access::Key(key) => derived(key.expose().as_bytes()),
+        }))
     }
 
     /// Mints a ticket; returns its expiry too.
@@ -48,6 +59,15 @@ impl Tickets {
     }
 }
 
+/// The key that HKDF (RFC 5869) derives from the admin key.
+fn derived(key: &[u8]) -> [u8; SECRET_BYTES] {
+    let mut derived = [0; SECRET_BYTES];
+    Hkdf::<Sha256>::new(None, key)
+        .expand(PURPOSE, &mut derived)
+        .expect("a key is shorter than 255 hashes");
+    derived
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::Request;
@@ -61,8 +81,22 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_valid_for_ten_minutes_in_its_own_process() {
-        let tickets = Tickets::new();
+    fn a_ticket_holds_where_the_admin_key_is_the_same() {
+        let key = |key: &str| Access::Key(key.to_owned().into());
+        let minted = Tickets::new(&key("a key")).mint().unwrap().0;
+        assert!(check(&Tickets::new(&key("a key")), &minted).is_ok());
+        for other in [key("another key"), Access::Open] {
+            let refused = check(&Tickets::new(&other), &minted).unwrap_err();
+            assert!(matches!(refused, AuthRejection::InvalidToken(_)));
+        }
+        // The key itself signs nothing.
+        let token = Jwt::hs256("a key").sign_for(&Ticket {}, LIFETIME).unwrap();
+        assert!(check(&Tickets::new(&key("a key")), &token).is_err());
+    }
+
+    #[test]
+    fn a_ticket_is_valid_for_ten_minutes_and_without_a_key_in_its_own_process() {
+        let tickets = Tickets::new(&Access::Open);
         let before = Timestamp::now().unix_ms();
         let (token, expires_at) = tickets.mint().unwrap();
         let lasts = expires_at.unix_ms() - before;
@@ -70,13 +104,13 @@ mod tests {
         let ticket = check(&tickets, &token).unwrap();
         let expires = ticket.expires.unwrap();
         assert!(expires.abs_diff(expires_at.unix_ms() / 1000) <= 1);
-        let refused = check(&Tickets::new(), &token).unwrap_err();
+        let refused = check(&Tickets::new(&Access::Open), &token).unwrap_err();
         assert!(matches!(refused, AuthRejection::InvalidToken(_)));
     }
 
     #[test]
     fn an_expired_ticket_is_refused() {
-        let tickets = Tickets::new();
+        let tickets = Tickets::new(&Access::Open);
         let expired = json!({ "exp": Timestamp::now().unix_ms() / 1000 - 60 });
         let expired = tickets.0.sign(&expired).unwrap();
         let refused = check(&tickets, &expired).unwrap_err();
