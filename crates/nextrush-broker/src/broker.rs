@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -164,6 +165,13 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// [`BrokerError`] if it is uncertain whether the answer is remembered.
     fn answer(&self, claimed: Claimed, answer: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>>;
+
+    /// The time for which the store has been out of reach; `None` while it is not, and of brokers
+    /// whose store is their own. An application goes on meanwhile, but whoever sends it clients may
+    /// prefer another node.
+    fn away(&self) -> Option<Duration> {
+        None
+    }
 
     /// Finishes what is under way and leaves the nodes that share the topics. Everything may
     /// fail with [`BrokerError::Unavailable`] from then on. Brokers of a single process have

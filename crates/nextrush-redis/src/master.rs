@@ -1,7 +1,7 @@
 //! A server that is written to, and the two connections to it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
@@ -69,6 +69,9 @@ pub(crate) struct Master {
     connector: Arc<Connector>,
     link: watch::Sender<Option<Arc<Link>>>,
     subscriber: watch::Sender<Option<Arc<Subscriber>>>,
+    /// The moment from which on there was no connection for commands or pushes; `None` while there
+    /// are both.
+    away_since: Mutex<Option<Instant>>,
     task: Mutex<Option<AbortHandle>>,
 }
 
@@ -89,6 +92,7 @@ impl Master {
         master
             .subscriber
             .send_replace(Some(Arc::clone(&connected.1)));
+        *master.away_since.lock() = None;
         master.start(Some(connected));
         Ok(master)
     }
@@ -106,6 +110,7 @@ impl Master {
             connector,
             link: watch::channel(None).0,
             subscriber: watch::channel(None).0,
+            away_since: Mutex::new(Some(Instant::now())),
             task: Mutex::default(),
         })
     }
@@ -145,6 +150,11 @@ impl Master {
             .clone()
     }
 
+    /// The time for which the server has been out of reach; `None` while it is not.
+    pub(crate) fn away(&self) -> Option<Duration> {
+        self.away_since.lock().map(|since| since.elapsed())
+    }
+
     /// The place of the server, for the log and errors.
     pub(crate) fn place(&self) -> String {
         match &self.whereabouts {
@@ -165,6 +175,7 @@ impl Master {
     }
 
     fn disconnect(&self) {
+        self.away_since.lock().get_or_insert_with(Instant::now);
         if let Some(link) = self.link.send_replace(None) {
             link.close();
         }
@@ -188,6 +199,7 @@ impl Master {
                         tracing::info!("connected to Redis at {} again", link.address);
                     }
                     backoff = Backoff::default();
+                    *self.away_since.lock() = None;
                     self.link.send_replace(Some(Arc::clone(&link)));
                     self.subscriber.send_replace(Some(Arc::clone(&subscriber)));
                     if let Some(feed) = self.connector.feed.get() {
@@ -228,6 +240,7 @@ impl Master {
             subscriber.keep_alive(silence).await;
             tracing::warn!("the connection for pushes from {} is lost", link.address);
             self.subscriber.send_replace(None);
+            self.away_since.lock().get_or_insert_with(Instant::now);
             let mut backoff = Backoff::default();
             subscriber = loop {
                 match self.connector.subscriber(link).await {
@@ -238,6 +251,7 @@ impl Master {
             };
             tracing::info!("subscribed at Redis at {} again", link.address);
             self.subscriber.send_replace(Some(Arc::clone(&subscriber)));
+            *self.away_since.lock() = None;
             if let Some(feed) = self.connector.feed.get() {
                 feed.resumed();
             }

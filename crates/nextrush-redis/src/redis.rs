@@ -1,6 +1,7 @@
 //! The broker of a node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use nextrush_broker::{
@@ -134,6 +135,10 @@ impl Broker for Redis {
         which: Deletion,
     ) -> BoxFuture<'_, Result<usize, BrokerError>> {
         self.broker.delete(topic, which)
+    }
+
+    fn away(&self) -> Option<Duration> {
+        self.broker.away()
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

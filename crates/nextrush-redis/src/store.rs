@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -541,6 +542,15 @@ impl SharedStore for RedisStore {
     ) -> BoxFuture<'_, Result<Deleted, BrokerError>> {
         let topic = topic.clone();
         Box::pin(async move { self.delete_publications(&topic, which).await })
+    }
+
+    fn away(&self) -> Option<Duration> {
+        self.requests
+            .masters
+            .all()
+            .iter()
+            .filter_map(|master| master.away())
+            .max()
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

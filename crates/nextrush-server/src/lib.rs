@@ -13,7 +13,7 @@
 //! | `/api/posts` | posts, published to `/live` |
 //! | `/api/v1` | publishing from outside, with a key |
 //! | `/api/inspect`, `/inspect` | the operators' view, with a key or in development mode |
-//! | `/healthz` | the state of the process, for load balancers |
+//! | `/healthz`, `/readyz` | the state of the process, for whoever starts it and for load balancers |
 //! | `/` | the page |
 //!
 //! Development mode adds `/api/dev`, which mints tokens, and keeps the store with the user's

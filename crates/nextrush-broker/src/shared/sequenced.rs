@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -254,6 +255,10 @@ impl<S: SharedStore> Broker for SequencedBroker<S> {
             }
             Ok(deleted.offsets.len())
         })
+    }
+
+    fn away(&self) -> Option<Duration> {
+        self.node.store.away()
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

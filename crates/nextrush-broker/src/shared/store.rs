@@ -1,6 +1,7 @@
 //! The trait of a store that several nodes share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -171,6 +172,12 @@ pub trait SharedStore: Send + Sync + 'static {
         topic: &TopicName,
         which: Deletion,
     ) -> BoxFuture<'_, Result<Deleted, BrokerError>>;
+
+    /// The time for which a server of the store has been out of reach; `None` while all can be
+    /// reached, and of a store that cannot tell.
+    fn away(&self) -> Option<Duration> {
+        None
+    }
 
     /// Closes the connections after what is under way, and drops the feed. Everything fails
     /// with [`BrokerError::Unavailable`] from then on.

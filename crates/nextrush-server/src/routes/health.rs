@@ -1,4 +1,6 @@
-//! The state of the process, for load balancers.
+//! The state of the process, for load balancers and whoever watches it.
+
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -7,11 +9,15 @@ use axum::{Json, Router};
 use nextrush::Handle;
 use serde::Serialize;
 
-/// The route `/healthz`: 200, or 503 once the application closes or a part of it has
-/// failed.
+/// The time for which a shared store may be out of reach before other nodes are to be preferred.
+/// Shorter failures heal before a balancer has noticed them.
+const AWAY: Duration = Duration::from_secs(15);
+
+/// The routes `/healthz` and `/readyz`.
 pub(crate) fn router(app: Handle) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
         .with_state(app)
 }
 
@@ -20,6 +26,8 @@ struct Health {
     status: &'static str,
 }
 
+/// Tells whether the process is to be left alone: 200, or 503 once it closes or a part of it has
+/// failed. Not while a shared store is away: to end all processes would help nobody.
 async fn healthz(State(app): State<Handle>) -> (StatusCode, Json<Health>) {
     let status = match app.failure() {
         Some(_) => "failed",
@@ -27,4 +35,76 @@ async fn healthz(State(app): State<Handle>) -> (StatusCode, Json<Health>) {
         None => return (StatusCode::OK, Json(Health { status: "ok" })),
     };
     (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status }))
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<Unready>,
+}
+
+/// A reason to send clients elsewhere.
+#[derive(Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Unready {
+    /// A part without which the process cannot serve has ended.
+    Failed,
+    /// The clients are being sent away.
+    Draining,
+    /// The store that nodes share has been out of reach for [`AWAY`].
+    StoreAway,
+}
+
+/// Tells whether clients are to be sent here: 200, or 503 with the reasons why not.
+async fn readyz(State(app): State<Handle>) -> (StatusCode, Json<Readiness>) {
+    let reasons = reasons(
+        app.failure().is_some(),
+        app.is_draining(),
+        app.broker().away(),
+    );
+    let (code, status) = match reasons.is_empty() {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "unready"),
+    };
+    (code, Json(Readiness { status, reasons }))
+}
+
+fn reasons(has_failed: bool, is_draining: bool, away: Option<Duration>) -> Vec<Unready> {
+    let is_away = away.is_some_and(|away| away >= AWAY);
+    [
+        (has_failed, Unready::Failed),
+        (is_draining, Unready::Draining),
+        (is_away, Unready::StoreAway),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, reason)| is_so.then_some(reason))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_away_for_15_seconds_makes_a_node_unready() {
+        let away = |ms| Some(Duration::from_millis(ms));
+        for (failed, draining, away, expected) in [
+            (false, false, None, json!([])),
+            (false, false, away(14_999), json!([])),
+            (false, false, away(15_000), json!(["store-away"])),
+            (false, true, None, json!(["draining"])),
+            (
+                true,
+                true,
+                away(60_000),
+                json!(["failed", "draining", "store-away"]),
+            ),
+        ] {
+            let reasons = reasons(failed, draining, away);
+            assert_eq!(serde_json::to_value(reasons).unwrap(), expected);
+        }
+    }
 }

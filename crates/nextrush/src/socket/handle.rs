@@ -223,7 +223,9 @@ impl Handle {
         &self.0.engine
     }
 
-    pub(crate) fn broker(&self) -> &Arc<dyn Broker> {
+    /// The broker that keeps what the application's topics remember.
+    #[must_use]
+    pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.0.broker
     }
 
