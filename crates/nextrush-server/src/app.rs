@@ -38,7 +38,6 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     }
     let builder = App::builder().engine(engine);
     let (mut app, is_kept) = match &config.store {
-        // Posts are each server's own: their ids are, too.
         Store::Redis(place) => (builder.broker(connect(place).await?).build(), false),
         store => match open(store, config.store_limit)? {
             Some(broker) => (builder.broker(broker).build(), true),
@@ -65,13 +64,12 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
              --open-endpoints or NEXTRUSH_OPEN_ENDPOINTS=1 serves them"
         );
     }
-    let posts = Posts::load(is_kept.then_some(records)).await?;
+    let posts = Posts::load(app.handle(), is_kept.then_some(records)).await?;
     if let Some(key) = &config.api_key {
         app.merge(api::router(Api {
             app: app.handle().clone(),
             live: live.clone(),
             chat: chat.clone(),
-            posts: posts.clone(),
             key: key.clone(),
         }));
     }

@@ -1,6 +1,6 @@
 //! Errors of the server's start.
 
-use nextrush::broker::OpenError;
+use nextrush::broker::{BrokerError, OpenError};
 use nextrush::topic::PublishError;
 use nextrush_redis::ConnectError;
 
@@ -14,8 +14,11 @@ pub enum StartError {
     /// The Redis that servers share cannot be used.
     #[error("cannot share topics on Redis")]
     Redis(#[from] ConnectError),
-    /// The posts in the store cannot be read.
-    #[error("cannot read post {id} in the store")]
+    /// The log of the posts cannot be read.
+    #[error("cannot read the posts")]
+    Posts(#[source] BrokerError),
+    /// A post of an old store cannot be read, or not be moved to the log of the posts.
+    #[error("cannot move post {id} of the store to the log of the posts")]
     Post {
         /// The post's id.
         id: u64,

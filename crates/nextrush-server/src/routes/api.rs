@@ -23,7 +23,6 @@ use serde_json::value::RawValue;
 
 use super::channels::ChannelList;
 use super::disconnect::{Disconnected, disconnect};
-use super::posts::Posts;
 use super::purge::purge;
 use super::refusal::{Refusal, code_of_wrong_key};
 use crate::secret::Secret;
@@ -52,7 +51,6 @@ pub(crate) struct Api {
     pub(crate) app: Handle,
     pub(crate) live: LiveUpdates,
     pub(crate) chat: ChatServer,
-    pub(crate) posts: Posts,
     pub(crate) key: Secret,
 }
 

@@ -30,11 +30,7 @@ pub(super) struct Purged {
 
 pub(super) async fn purge(
     State(Api {
-        app,
-        live,
-        chat,
-        posts,
-        ..
+        app, live, chat, ..
     }): State<Api>,
     body: Result<Json<Purge>, JsonRejection>,
 ) -> Result<Json<Purged>, Refusal> {
@@ -60,9 +56,8 @@ pub(super) async fn purge(
         } => {
             let user = UserId::try_from(user)?;
             let deleted = app.purge_user(&user).await.map_err(not_purged)?;
-            let forgotten = posts.forget_by(&user).await;
             live.purge_left_behind().await.map_err(not_purged)?;
-            deleted + forgotten
+            deleted
         }
         _ => return Err(Refusal::invalid("give one of room, channel and userId")),
     };

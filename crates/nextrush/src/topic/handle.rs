@@ -380,7 +380,9 @@ impl<D: Dialect> Topic<D> {
         self.topics.0.local.locked(&self.topic, act)
     }
 
-    pub(super) fn stored_name(&self) -> &TopicName {
+    /// The topic's name in the broker, by which a [`Sink`](crate::broker::Sink) knows it.
+    #[must_use]
+    pub fn stored_name(&self) -> &TopicName {
         &self.topic
     }
 }
