@@ -84,7 +84,9 @@ pub use owner::Owner;
 pub use position::{Epoch, EpochError, Position, PositionError};
 pub use publication::{Publication, Publish, Published};
 pub use retention::Retention;
-pub use roster::{Committed, Roster, RosterChange, RosterRevision, RosterSink, Rosters};
+pub use roster::{
+    Committed, MemoryRosters, Roster, RosterChange, RosterRevision, RosterSink, Rosters,
+};
 pub use shared::{
     Appended, Deleted, Feed, Push, PushedGroup, SequencedBroker, SequencerCounts, SequencerOptions,
     SharedStore, Stored, StoredHistory, Top, Unwatched,
