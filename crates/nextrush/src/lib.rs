@@ -73,6 +73,7 @@ pub mod metrics;
 pub mod broker;
 pub mod chat;
 pub mod live;
+mod roster;
 pub mod topic;
 
 #[cfg(feature = "testing")]

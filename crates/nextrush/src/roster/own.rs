@@ -1,0 +1,383 @@
+//! The local truth: the sockets of this node that are in a roster, or want to be.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
+use std::sync::Arc;
+
+use nextrush_engine::ConnectionId;
+use tokio::time::Instant;
+
+use super::draft::Draft;
+use super::place::{Home, Place, Record};
+use super::rules::Rules;
+use super::wish::{Settling, Unsettled};
+
+/// The most members that one change touches: what a change weighs is bounded, and the others follow
+/// in the next one.
+pub(super) const TOUCHED: usize = 500;
+
+/// The sockets of this node that are in a roster, or want to be.
+///
+/// It is what this node is sure of. The roster is made to agree with it, now and after the store has
+/// forgotten something.
+pub(super) struct Owns<R: Rules> {
+    home: Arc<Home>,
+    sockets: HashMap<ConnectionId, Own<R>>,
+    /// Those that are not in the roster, in the order in which they came.
+    newcomers: BTreeMap<u64, ConnectionId>,
+    /// Those of them whose arrival is not taken yet.
+    fresh: BTreeMap<u64, ConnectionId>,
+    /// Those that have to be compared with the roster.
+    dirty: BTreeSet<ConnectionId>,
+    /// Members of the roster whose sockets have left.
+    departures: BTreeMap<u64, Departure>,
+    /// `true` if those that wait may find room.
+    tries_waiting: bool,
+    last: u64,
+}
+
+struct Own<R: Rules> {
+    /// Its place among those that came.
+    order: u64,
+    since: Instant,
+    member: Arc<R::Member>,
+    /// Its number in the roster, if it is in it.
+    number: Option<u64>,
+    arrival: Option<R::Arrival>,
+    settling: Vec<Settling>,
+}
+
+/// An arrival that is to be taken now.
+pub(super) struct Arrived<R: Rules> {
+    pub(super) arrival: R::Arrival,
+    /// Settled when it is taken.
+    pub(super) settling: Vec<Settling>,
+}
+
+impl<R: Rules> Own<R> {
+    fn arrived(&mut self) -> Option<Arrived<R>> {
+        let arrival = self.arrival.take()?;
+        let settling = mem::take(&mut self.settling);
+        Some(Arrived { arrival, settling })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Departure {
+    socket: ConnectionId,
+    /// The time of the store's clock until which it is waited for.
+    lost_until: Option<u64>,
+}
+
+impl<R: Rules> Owns<R> {
+    pub(super) fn new(home: Arc<Home>) -> Self {
+        Self {
+            home,
+            sockets: HashMap::new(),
+            newcomers: BTreeMap::new(),
+            fresh: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            departures: BTreeMap::new(),
+            tries_waiting: false,
+            last: 0,
+        }
+    }
+
+    pub(super) fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
+    /// Nothing is there and nothing is left to be done.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sockets.is_empty() && self.departures.is_empty()
+    }
+
+    /// Everything that the roster has to be told of this node is in it, but for those who wait for
+    /// room.
+    pub(super) fn is_settled(&self) -> bool {
+        self.fresh.is_empty() && self.dirty.is_empty() && self.departures.is_empty()
+    }
+
+    pub(super) fn join(
+        &mut self,
+        socket: ConnectionId,
+        member: Arc<R::Member>,
+        arrival: R::Arrival,
+        settling: Settling,
+    ) {
+        self.leave(socket, None);
+        self.last += 1;
+        let own = Own {
+            order: self.last,
+            since: Instant::now(),
+            member,
+            number: None,
+            arrival: Some(arrival),
+            settling: vec![settling],
+        };
+        self.newcomers.insert(own.order, socket);
+        self.fresh.insert(own.order, socket);
+        self.sockets.insert(socket, own);
+    }
+
+    /// Lets a socket leave, or be waited for until then.
+    pub(super) fn leave(&mut self, socket: ConnectionId, lost_until: Option<u64>) {
+        let Some(own) = self.sockets.remove(&socket) else {
+            return;
+        };
+        self.newcomers.remove(&own.order);
+        self.fresh.remove(&own.order);
+        self.dirty.remove(&socket);
+        if let Some(number) = own.number {
+            let departure = Departure { socket, lost_until };
+            self.departures.insert(number, departure);
+        }
+        for settling in own.settling {
+            settling.settle(Err(Unsettled::Gone));
+        }
+    }
+
+    pub(super) fn update(
+        &mut self,
+        socket: ConnectionId,
+        member: Arc<R::Member>,
+        settling: Settling,
+    ) {
+        let Some(own) = self.sockets.get_mut(&socket) else {
+            return settling.settle(Err(Unsettled::Gone));
+        };
+        own.member = member;
+        if own.number.is_some() {
+            own.settling.push(settling);
+            self.dirty.insert(socket);
+        } else {
+            settling.settle(Ok(()));
+        }
+    }
+
+    /// Takes note of a member of the roster, as it is now, and gives the arrival of a socket that
+    /// has become it now.
+    pub(super) fn see(
+        &mut self,
+        number: u64,
+        before: Option<&Record<R::Member>>,
+        after: Option<&Record<R::Member>>,
+    ) -> Option<Arrived<R>> {
+        let own_socket = |record: &Record<R::Member>| match &record.place {
+            Place::At { home, socket } if *home == self.home => Some(*socket),
+            _ => None,
+        };
+        let was = before.and_then(own_socket);
+        let is = after.and_then(own_socket);
+        if let Some(socket) = was.filter(|was| Some(*was) != is)
+            && let Some(own) = self.sockets.get(&socket)
+            && own.number == Some(number)
+        {
+            // Somebody else says that it is not there.
+            self.dirty.insert(socket);
+        }
+        let (Some(socket), Some(after)) = (is, after) else {
+            return None;
+        };
+        let Some(own) = self.sockets.get_mut(&socket) else {
+            self.is_unknown(number, socket);
+            return None;
+        };
+        match own.number {
+            Some(own_number) if own_number == number => {
+                if own.member != after.member {
+                    self.dirty.insert(socket);
+                }
+                None
+            }
+            Some(_) => {
+                self.is_unknown(number, socket);
+                None
+            }
+            None => {
+                own.number = Some(number);
+                own.member = Arc::clone(&after.member);
+                self.newcomers.remove(&own.order);
+                self.fresh.remove(&own.order);
+                own.arrived()
+            }
+        }
+    }
+
+    /// A member at this home that no socket is.
+    fn is_unknown(&mut self, number: u64, socket: ConnectionId) {
+        let lost_until = None;
+        let departure = Departure { socket, lost_until };
+        self.departures.entry(number).or_insert(departure);
+    }
+
+    /// Compares all sockets with the roster, as it was read anew.
+    pub(super) fn compare_all(&mut self) {
+        let seated = self.sockets.iter().filter(|(_, own)| own.number.is_some());
+        self.dirty.extend(seated.map(|(socket, _)| *socket));
+        self.tries_waiting = true;
+    }
+
+    /// Somebody has left: there may be room.
+    pub(super) fn try_waiting(&mut self) {
+        self.tries_waiting = true;
+    }
+
+    /// The moment from which the oldest newcomer waits to be let in or told that there is no room.
+    pub(super) fn oldest_fresh(&self) -> Option<Instant> {
+        let (_, socket) = self.fresh.first_key_value()?;
+        self.sockets.get(socket).map(|own| own.since)
+    }
+
+    /// Gives up newcomers that have been waiting since then or longer, or all of them.
+    pub(super) fn give_up(&mut self, since: Option<Instant>, error: impl Fn() -> Unsettled) {
+        while let Some((_, socket)) = self.fresh.first_key_value() {
+            let socket = *socket;
+            if let Some(own) = self.sockets.get(&socket)
+                && since.is_some_and(|since| own.since > since)
+            {
+                return;
+            }
+            if let Some(own) = self.sockets.get_mut(&socket) {
+                for settling in own.settling.drain(..) {
+                    settling.settle(Err(error()));
+                }
+            }
+            self.leave(socket, None);
+        }
+    }
+
+    /// Tells those that wait for an update that the store cannot be reached. What they want stays
+    /// the truth.
+    pub(super) fn fail_updates(&mut self, error: impl Fn() -> Unsettled) {
+        for socket in &self.dirty {
+            if let Some(own) = self.sockets.get_mut(socket) {
+                for settling in own.settling.drain(..) {
+                    settling.settle(Err(error()));
+                }
+            }
+        }
+    }
+
+    /// Makes a draft agree with this node. Returns the arrivals of those for whom there is no
+    /// room.
+    pub(super) fn work_on(&mut self, draft: &mut Draft<'_, R>, rules: &R) -> Vec<Arrived<R>> {
+        let had = draft.view().len();
+        self.depart(draft, rules);
+        self.correct(draft);
+        if draft.view().len() < had {
+            self.tries_waiting = true;
+        }
+        self.admit(draft)
+    }
+
+    /// Takes out of a draft those who have left.
+    fn depart(&mut self, draft: &mut Draft<'_, R>, rules: &R) {
+        let home = &self.home;
+        self.departures.retain(|number, departure| {
+            let record = draft.view().get(*number);
+            let is_own = |record: &&Record<R::Member>| match &record.place {
+                Place::At { home: at, socket } => at == home && *socket == departure.socket,
+                Place::LostUntil(_) => false,
+            };
+            let Some(record) = record.filter(is_own).cloned() else {
+                return false;
+            };
+            if draft.touched() < TOUCHED {
+                match departure.lost_until {
+                    Some(until) => {
+                        let lost = Place::LostUntil(until);
+                        draft.put(*number, Record::new(lost, rules.lost(&record.member)));
+                    }
+                    None => draft.remove(*number),
+                }
+            }
+            true
+        });
+    }
+
+    /// Corrects what a draft says of sockets of this node.
+    fn correct(&mut self, draft: &mut Draft<'_, R>) {
+        let mut done = Vec::new();
+        for socket in &self.dirty {
+            if draft.touched() >= TOUCHED {
+                break;
+            }
+            let Some(own) = self.sockets.get_mut(socket) else {
+                done.push(*socket);
+                continue;
+            };
+            let Some(number) = own.number else {
+                done.push(*socket);
+                continue;
+            };
+            let agrees = match draft.view().get(number) {
+                Some(Record { place, member }) => match place {
+                    Place::At { home, socket: at } if *home != self.home || at != socket => {
+                        // Its user has come back as another socket while this one passed for lost.
+                        own.number = None;
+                        self.newcomers.insert(own.order, *socket);
+                        self.tries_waiting = true;
+                        true
+                    }
+                    Place::At { .. } => *member == own.member,
+                    Place::LostUntil(_) => false,
+                },
+                None => false,
+            };
+            if agrees {
+                for settling in own.settling.drain(..) {
+                    settling.settle(Ok(()));
+                }
+                done.push(*socket);
+                continue;
+            }
+            let home = Arc::clone(&self.home);
+            let place = Place::At {
+                home,
+                socket: *socket,
+            };
+            draft.put(number, Record::new(place, Arc::clone(&own.member)));
+        }
+        for socket in done {
+            self.dirty.remove(&socket);
+        }
+    }
+
+    /// Lets newcomers into a draft.
+    fn admit(&mut self, draft: &mut Draft<'_, R>) -> Vec<Arrived<R>> {
+        let tried: Vec<(u64, ConnectionId)> = {
+            let tried = match self.tries_waiting {
+                true => &self.newcomers,
+                false => &self.fresh,
+            };
+            tried
+                .iter()
+                .map(|(order, socket)| (*order, *socket))
+                .collect()
+        };
+        let mut waits = Vec::new();
+        for (order, socket) in tried {
+            if draft.touched() >= TOUCHED {
+                return waits;
+            }
+            let Some(own) = self.sockets.get_mut(&socket) else {
+                continue;
+            };
+            let home = Arc::clone(&self.home);
+            let is_in = draft
+                .admit(&own.member, Place::At { home, socket })
+                .is_some();
+            if !is_in && let Some(arrived) = own.arrived() {
+                self.fresh.remove(&order);
+                waits.push(arrived);
+            }
+        }
+        waits
+    }
+
+    /// Those that wait were tried in vain, on a roster that stays as it is.
+    pub(super) fn has_tried(&mut self) {
+        self.tries_waiting = false;
+    }
+}
