@@ -98,6 +98,12 @@ impl Frame {
         self
     }
 
+    /// Returns `true` if the frame may be compressed: it is a message of more than a few bytes, and
+    /// not [`uncompressed`](Self::uncompressed).
+    pub fn is_compressible(&self) -> bool {
+        self.twins.is_some()
+    }
+
     /// The frame for a connection with `params`: compressed by itself (RFC 7692 §7.2.1), or
     /// unchanged if it is a control frame, [below the threshold](DeflateConfig::threshold),
     /// [`uncompressed`](Self::uncompressed), or no shorter when compressed.
@@ -179,7 +185,8 @@ impl Frame {
         }
     }
 
-    fn payload(&self) -> &[u8] {
+    /// The payload.
+    pub fn payload(&self) -> &[u8] {
         &self.bytes[header::length_of_unmasked(self.bytes[1])..]
     }
 }

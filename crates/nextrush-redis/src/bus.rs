@@ -93,7 +93,7 @@ impl RedisBus {
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] if the others cannot know of this node.
+    /// [`BrokerError`] if the others cannot know of this node, or a living one has its name.
     pub async fn join(store: Arc<RedisStore>, node: NodeName) -> Result<Self, BrokerError> {
         let (casts, waiting) = mpsc::channel(WAITING);
         let line = Arc::new_cyclic(|this| Line {
@@ -107,6 +107,11 @@ impl RedisBus {
         });
         let ear: Weak<dyn Ear> = Weak::<Line>::clone(&line.this);
         line.store.requests.connector.feed.set_ear(ear);
+        // Of a node that has died nobody hears what it is sent.
+        if line.send(&line.node, Kind::Answer, 0, &[]).await {
+            let taken = format!("a living node has the name {} already", line.node);
+            return Err(BrokerError::Unavailable(taken.into()));
+        }
         line.live().await?;
         line.listen_to(Target::Inbox).await?;
         line.state.lock().is_inbox_heard = true;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nextrush_broker::NodeName;
 use redis::{ProtocolVersion, RedisConnectionInfo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -42,7 +43,11 @@ impl Dialer {
     /// # Errors
     ///
     /// An error if TLS is asked for and the authorities cannot be read.
-    pub(crate) fn new(url: &RedisUrl, node: &str, deadline: Duration) -> io::Result<Self> {
+    pub(crate) fn new(
+        url: &RedisUrl,
+        node: Option<&NodeName>,
+        deadline: Duration,
+    ) -> io::Result<Self> {
         let tls = if url.is_encrypted {
             let roots = match &url.authorities {
                 Some(path) => read_authorities(path)?,
@@ -56,11 +61,7 @@ impl Dialer {
             tls,
             credentials: url.credentials.clone(),
             database: url.database,
-            // A name may hold no blanks and no control characters.
-            node: node
-                .chars()
-                .map(|char| if char.is_ascii_graphic() { char } else { '-' })
-                .collect(),
+            node: node.map_or("nextrush", NodeName::as_str).to_owned(),
             deadline,
         })
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nextrush_broker::NodeName;
+
 /// The settings of a connection to Redis, beside its [address](crate::RedisUrl).
 ///
 /// Nodes that share topics have the same prefix, and names of their own.
@@ -10,9 +12,9 @@ use std::time::Duration;
 pub struct RedisOptions {
     /// The start of all keys and channels. Default `nextrush`.
     pub prefix: String,
-    /// The name by which the server's operators see this node, in `CLIENT LIST`. Default
-    /// `nextrush`.
-    pub node: String,
+    /// The name of this node, which no other living one has; also that of its connections in
+    /// `CLIENT LIST`. Default `None`, which gives it a [random](NodeName::random) one.
+    pub node: Option<NodeName>,
     /// The time after which a topic is forgotten that nobody publishes to or asks for, if its
     /// history has an age or is empty. A topic whose history has no age is never forgotten. At
     /// least an hour more than the age of the history; default 24 hours.
@@ -27,7 +29,7 @@ impl Default for RedisOptions {
     fn default() -> Self {
         Self {
             prefix: "nextrush".to_owned(),
-            node: "nextrush".to_owned(),
+            node: None,
             idle: Duration::from_secs(24 * 60 * 60),
             share: 4 << 20,
             deadlines: Deadlines::default(),
@@ -45,8 +47,8 @@ impl RedisOptions {
 
     /// Sets [`node`](Self::node).
     #[must_use]
-    pub fn node(self, node: impl Into<String>) -> Self {
-        let node = node.into();
+    pub fn node(self, node: NodeName) -> Self {
+        let node = Some(node);
         Self { node, ..self }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nextrush_broker::{
-    Attempt, BoxFuture, Broker, BrokerError, Claim, Claimed, Deletion, History, HistoryQuery,
+    Attempt, BoxFuture, Broker, BrokerError, Bus, Claim, Claimed, Deletion, History, HistoryQuery,
     NodeName, Publish, Published, SequencedBroker, SequencerCounts, SequencerOptions, Sink,
     TopicName,
 };
@@ -34,6 +34,7 @@ use crate::url::RedisUrl;
 #[derive(Debug)]
 pub struct Redis {
     broker: SequencedBroker<RedisStore>,
+    bus: Option<Arc<RedisBus>>,
 }
 
 impl Redis {
@@ -41,8 +42,8 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] if `url` is no [`RedisUrl`], the server cannot be reached or refuses, or
-    /// its data is that of another version.
+    /// [`ConnectError`] if `url` is no [`RedisUrl`], the server cannot be reached or refuses, its
+    /// data is that of another version, or a living node has the name of this one.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
         let url = url.parse().map_err(ConnectError::Url)?;
         Self::with_options(&url, RedisOptions::default()).await
@@ -53,28 +54,39 @@ impl Redis {
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
-    pub async fn with_options(url: &RedisUrl, options: RedisOptions) -> Result<Self, ConnectError> {
-        let sequencer = SequencerOptions::default();
+    pub async fn with_options(
+        url: &RedisUrl,
+        mut options: RedisOptions,
+    ) -> Result<Self, ConnectError> {
+        let node = options.node.get_or_insert_with(NodeName::random).clone();
         let store = RedisStore::connect(url, options).await?;
-        Ok(Self::over(store, sequencer))
+        Self::over(store, SequencerOptions::default())
+            .join(node)
+            .await
+            .map_err(ConnectError::Nodes)
     }
 
-    /// The broker over a store, with other options of its sequencer.
+    /// The broker over a store, with other options of its sequencer. It shares topics with other
+    /// nodes, but is none of them before it [joins](Self::join) them.
     #[must_use]
     pub fn over(store: RedisStore, sequencer: SequencerOptions) -> Self {
         Self {
             broker: SequencedBroker::new(Arc::new(store), sequencer),
+            bus: None,
         }
     }
 
-    /// Joins the other nodes, for what is volatile between them. Once, with a name that no other
-    /// living node has.
+    /// The same, joined with the other nodes for what is volatile between them.
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] if the others cannot know of this node.
-    pub async fn join(&self, node: NodeName) -> Result<RedisBus, BrokerError> {
-        RedisBus::join(Arc::clone(self.broker.store()), node).await
+    /// [`BrokerError`] if the others cannot know of this node, or a living one has its name.
+    pub async fn join(self, node: NodeName) -> Result<Self, BrokerError> {
+        let bus = RedisBus::join(Arc::clone(self.broker.store()), node).await?;
+        Ok(Self {
+            bus: Some(Arc::new(bus)),
+            ..self
+        })
     }
 
     /// The number of times that the node had to do something about the server's pushes.
@@ -142,6 +154,15 @@ impl Broker for Redis {
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {
-        self.broker.shutdown()
+        Box::pin(async {
+            if let Some(bus) = &self.bus {
+                bus.leave().await;
+            }
+            self.broker.shutdown().await;
+        })
+    }
+
+    fn bus(&self) -> Option<Arc<dyn Bus>> {
+        self.bus.clone().map(|bus| bus as Arc<dyn Bus>)
     }
 }

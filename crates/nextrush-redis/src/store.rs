@@ -97,6 +97,9 @@ pub enum ConnectError {
         /// The layout of the data.
         found: String,
     },
+    /// The node cannot be one of those that share the Redis.
+    #[error("cannot join the nodes that share the Redis")]
+    Nodes(#[source] BrokerError),
 }
 
 impl RedisStore {
@@ -113,7 +116,7 @@ impl RedisStore {
         if !(1..=64).contains(&prefix.len()) || !prefix.chars().all(is_plain) {
             return Err(ConnectError::Prefix);
         }
-        let dialer = Dialer::new(url, &options.node, options.deadlines.connect);
+        let dialer = Dialer::new(url, options.node.as_ref(), options.deadlines.connect);
         let connector = Arc::new(Connector {
             dialer: dialer.map_err(ConnectError::Authorities)?,
             deadlines: options.deadlines,

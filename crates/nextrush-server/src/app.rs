@@ -97,7 +97,7 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
 async fn connect(place: &RedisPlace) -> Result<Redis, ConnectError> {
     let options = RedisOptions::default()
         .prefix(&place.prefix)
-        .node(&place.node);
+        .node(place.node.clone());
     let redis = Redis::with_options(&place.url, options).await?;
     tracing::info!(
         "chats and channels are shared on {}, where this server is {}",

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy as _;
+use nextrush::node::NodeName;
 use nextrush::{Jwt, OriginPolicy};
 use nextrush_redis::{RedisUrl, RedisUrlError};
 
@@ -66,7 +67,7 @@ pub struct RedisPlace {
     /// The start of all keys.
     pub prefix: String,
     /// The name of this server among those that share topics.
-    pub node: String,
+    pub node: NodeName,
 }
 
 /// A configuration with which the server refuses to start.
@@ -240,10 +241,7 @@ fn redis_place(cli: &Cli) -> Result<Option<RedisPlace>, ConfigError> {
         return Ok(None);
     }
     let node = cli.node.clone().unwrap_or_else(node_name);
-    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-._".contains(char);
-    if !(1..=64).contains(&node.len()) || !node.chars().all(is_plain) {
-        return Err(ConfigError::NodeName);
-    }
+    let node = NodeName::try_from(&*node).map_err(|_| ConfigError::NodeName)?;
     Ok(Some(RedisPlace {
         url: address.parse().map_err(ConfigError::RedisUrl)?,
         prefix: cli.redis_prefix.clone(),
@@ -398,7 +396,7 @@ mod tests {
         let other = redis(&["--dev", "--redis", "redis://h"]);
         assert_ne!(place.node, other.node);
         assert!(
-            place.node.len() > 7 && place.node.len() < 64,
+            place.node.as_str().len() > 7 && place.node.as_str().len() < 64,
             "{}",
             place.node
         );
@@ -410,7 +408,7 @@ mod tests {
             "--redis-prefix",
             "p",
         ]);
-        assert_eq!((&*named.node, &*named.prefix), ("a.1", "p"));
+        assert_eq!((named.node.as_str(), &*named.prefix), ("a.1", "p"));
         assert_eq!(at(&["--redis", ""]).unwrap().store, Store::Memory);
 
         let directory = tempfile::tempdir().unwrap();

@@ -17,6 +17,8 @@ use tower::util::option_layer;
 use tower::{Layer, Service};
 
 use crate::auth::Jwt;
+use crate::node::line::Line;
+use crate::node::wire;
 use crate::server::{Listen, ToAddr};
 use crate::socket::audience::Audience;
 use crate::socket::handle::Handle;
@@ -85,6 +87,8 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         AppBuilder {
             engine: EngineConfig::default(),
             broker: None,
+            version: wire::VERSION,
+            has_shared_rooms: true,
             state: PhantomData,
         }
     }
@@ -274,6 +278,9 @@ impl App {
 pub struct AppBuilder<S = ()> {
     engine: EngineConfig,
     broker: Option<Arc<dyn Broker>>,
+    /// The highest version of messages between nodes that is written.
+    version: u8,
+    has_shared_rooms: bool,
     state: PhantomData<fn() -> S>,
 }
 
@@ -292,13 +299,37 @@ impl<S: Clone + Send + Sync + 'static> AppBuilder<S> {
         self
     }
 
-    /// An application without routes. Its threads start here.
+    /// Lets rooms and users have the sockets of this node alone, although other nodes share the
+    /// broker: [`Audience`] then speaks for this node only. By default it speaks for all of them.
+    #[must_use]
+    pub fn local_rooms(mut self) -> Self {
+        self.has_shared_rooms = false;
+        self
+    }
+
+    /// Sets the version of messages between nodes that this node writes at most; for tests of
+    /// deployments in which nodes of two versions run beside each other.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn node_version(mut self, version: u8) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// An application without routes. Its threads start with the first connection.
     #[must_use]
     pub fn build(self) -> App<S> {
         let broker = self.broker.unwrap_or_else(|| Arc::new(MemoryBroker::new()));
+        let line = Line::new(&*broker, self.version);
         App {
             router: Router::new(),
-            handle: Handle::new(Engine::new(self.engine), broker),
+            handle: Handle::new(
+                Engine::new(self.engine),
+                broker,
+                line,
+                self.has_shared_rooms,
+            ),
             options: None,
             origins: None,
             jwt: None,

@@ -28,6 +28,9 @@ pub enum Error {
     #[cfg(feature = "tls")]
     #[error(transparent)]
     Tls(#[from] crate::http::tls::TlsError),
+    /// The application cannot be one of the nodes that share its broker.
+    #[error(transparent)]
+    Nodes(#[from] crate::node::StartError),
     /// A part of the process that it cannot serve without has ended.
     #[error("{0} has ended")]
     Ended(&'static str),

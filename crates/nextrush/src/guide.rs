@@ -28,6 +28,9 @@ mod handlers_and_sockets {}
 #[doc = include_str!("../../../docs/guide/src/rooms.md")]
 mod rooms {}
 
+#[doc = include_str!("../../../docs/guide/src/many-nodes.md")]
+mod many_nodes {}
+
 #[doc = include_str!("../../../docs/guide/src/topics.md")]
 mod topics {}
 

@@ -33,6 +33,7 @@
 //! | [`live`] | channels that clients subscribe to, with presence and recovery |
 //! | [`message`] | messages in and out, typed commands, errors |
 //! | [`metrics`] | figures of a running application |
+//! | [`node`] | the processes of an application that share a broker |
 //! | [`room`] | rooms, and the audience of a message |
 //! | [`server`] | addresses, TLS, an orderly end |
 //! | [`socket`] | one client, its events and timers |
@@ -64,6 +65,9 @@ mod upgrade;
 pub mod message;
 pub mod room;
 pub mod socket;
+
+// The processes that are one application together.
+pub mod node;
 
 pub mod auth;
 pub mod limits;

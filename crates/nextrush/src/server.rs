@@ -33,6 +33,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTIONS_PER_ADDRESS: usize = 10_000;
 /// The time that a closing server waits for its clients.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time within which the broker finishes what is under way.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time over which the clients of a server that was told to stop come back.
 const DRAIN_WINDOW: Duration = Duration::from_secs(5);
 /// The pause of the accept loop when the process is out of descriptors.
@@ -161,9 +163,12 @@ impl Listen {
     ///
     /// # Errors
     ///
-    /// Fails when the address is invalid or cannot be listened on.
+    /// Fails when the address is invalid or cannot be listened on, and when the application
+    /// cannot be one of the nodes that share its broker: one of them is too old or too new, or
+    /// they cannot be known.
     pub async fn start(self) -> Result<Server> {
         let listener = bind(self.addr?)?;
+        self.handle.join_nodes().await?;
         let address = listener.local_addr().map_err(|source| Error::Bind {
             addr: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
             source,
@@ -254,7 +259,8 @@ impl Server {
 
     /// Stops accepting, closes every socket with 1001 (going away), and lets
     /// requests that are being answered finish. Returns when all are gone, after
-    /// 10 s at the latest; what is left then is cut.
+    /// 10 s at the latest; what is left then is cut. At the end the
+    /// [broker](crate::broker::Broker::shutdown) leaves the nodes that share it.
     pub async fn close(self) {
         let handle = self.handle.clone();
         self.end(handle.close_all(CloseCode::GOING_AWAY, "Server is shutting down"))
@@ -286,6 +292,10 @@ impl Server {
             self.accepting.abort();
             self.warning.abort();
             tracing::warn!("some connections did not end in time and were cut");
+        }
+        let left = self.handle.broker().shutdown();
+        if tokio::time::timeout(LEAVE_TIMEOUT, left).await.is_err() {
+            tracing::warn!("the other nodes could not be told in time that this one ends");
         }
     }
 

@@ -19,6 +19,14 @@ impl NodeName {
     /// The longest name in bytes.
     pub const MAX_BYTES: usize = 64;
 
+    /// A name that no other node has: `node-` and 8 random digits.
+    #[must_use]
+    pub fn random() -> Self {
+        // The last bits of RFC 9562 §5.7 are random.
+        let random = uuid::Uuid::now_v7().as_u128() & 0xffff_ffff;
+        Self(format!("node-{random:08x}").into())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

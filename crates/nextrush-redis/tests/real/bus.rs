@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nextrush_broker::{
-    Asked, BoxFuture, Bus, BusReceiver, Bytes, Leased, NodeName, SharedStore, TopicName,
+    Asked, BoxFuture, Broker as _, Bus, BusReceiver, Bytes, Leased, NodeName, SharedStore,
+    TopicName,
 };
-use nextrush_redis::{RedisBus, RedisStore, RedisUrl};
+use nextrush_redis::{Redis, RedisBus, RedisStore, RedisUrl};
 use parking_lot::Mutex;
 
 use crate::faults::quick;
@@ -222,6 +223,27 @@ async fn a_node_listens_again_after_a_lost_connection() {
 }
 
 #[tokio::test]
+async fn a_name_is_one_living_nodes_at_a_time() {
+    for program in programs() {
+        let server = Server::start(program, &[]).await;
+        let connect = async || {
+            let options = quick().node(name("a"));
+            Redis::with_options(&server.url(), options).await
+        };
+        let redis = connect().await.unwrap();
+        assert_eq!(redis.bus().unwrap().node(), &name("a"));
+        let refused = format!("{:?}", connect().await.unwrap_err());
+        assert!(
+            refused.contains("a living node has the name a"),
+            "{refused}"
+        );
+        redis.shutdown().await;
+        drop(redis);
+        eventually("the name is free", async || connect().await.is_ok()).await;
+    }
+}
+
+#[tokio::test]
 async fn a_bus_and_its_store_end_together() {
     for program in programs() {
         let server = Server::start(program, &[]).await;
@@ -236,7 +258,7 @@ async fn a_bus_and_its_store_end_together() {
         .await;
         eventually("nothing is connected", async || {
             let clients: String = server.ask(&["CLIENT", "LIST"]).await;
-            !clients.contains("name=nextrush")
+            !clients.contains("name=nextrush ")
         })
         .await;
     }

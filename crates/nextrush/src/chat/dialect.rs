@@ -124,6 +124,10 @@ impl Dialect for Chat {
         self.slow_readers.clone()
     }
 
+    fn announces(&self) -> bool {
+        true
+    }
+
     fn renewed(&self, _: &str, position: Position) -> Option<Outgoing> {
         Some(Event::Renewed { position }.into())
     }

@@ -146,7 +146,7 @@ impl Member {
                 if let Err(exceeded) = allowed {
                     return refuse(exceeded.to_message());
                 }
-                let whisper = || self.whisper(&target_user_id, &text).to_owned();
+                let whisper = self.whisper(&target_user_id, &text);
                 let body = serde_json::json!([target_user_id, text]).to_string();
                 if self.is_other(key.as_ref(), "private", &body) {
                     return refuse(id_reused());
@@ -245,22 +245,25 @@ impl Member {
             user: &self.profile,
             is_typing,
         };
-        self.topic
-            .locked(|room| room.announce_except(typing, socket));
+        self.topic.announce_except(typing, socket);
     }
 
-    /// Sends a private message; the outcome.
-    fn whisper(&self, to: &UserId, text: &str) -> &'static str {
-        let target = self.topic.topics().user(to);
-        if target.local_len() == 0 {
-            return OFFLINE;
-        }
-        target.send(Event::PrivateMessage {
+    /// Sends a private message to the sockets of a user on all nodes; the outcome.
+    async fn whisper(&self, to: &UserId, text: &str) -> Result<String, BrokerError> {
+        let message = Event::PrivateMessage {
             text,
             from: &self.profile,
             timestamp: Timestamp::now(),
-        });
-        SENT
+        };
+        let reached = self.topic.topics().user(to).deliver(message).await;
+        match (reached.sockets, reached.unanswered.as_slice()) {
+            (1.., _) => Ok(SENT.to_owned()),
+            (0, []) => Ok(OFFLINE.to_owned()),
+            (0, [node, ..]) => {
+                let silent = format!("the user may be on node {node}, which does not answer");
+                Err(BrokerError::Unavailable(silent.into()))
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod manager;
 
 pub use manager::RoomManager;
 
+pub use crate::socket::acts::Reached;
 pub use crate::socket::audience::Audience;
 pub use crate::socket::join::JoinError;
 pub use crate::socket::room_event::{RoomEvent, RoomEvents};

@@ -1,14 +1,19 @@
 //! The sockets that a message goes to.
 
 use nextrush_engine::{self as engine, ConnectionId};
-use nextrush_protocol::CloseCode;
+use nextrush_protocol::{CloseCode, Frame};
 use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::message::Outgoing;
+use crate::node::interest::bus_room;
+use crate::node::wire::write_cast;
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::join::{self, JoinError};
+
+/// The kind of the casts to rooms.
+pub(super) const ROOM: &str = "nr.room";
 
 /// The sockets that a message goes to: the members of one or more rooms, or the sockets of a
 /// user, minus exceptions.
@@ -16,12 +21,19 @@ use crate::socket::join::{self, JoinError};
 /// Made by [`Handle::room`], [`Handle::rooms`] and [`Handle::user`]. A cheap handle that may be
 /// kept and used from any thread; it always stands for the members of the moment.
 ///
-/// A count or a list whose name says `local` is that of this process.
+/// # On several nodes
+///
+/// Where [nodes](crate::node) share the application's broker, the members are those on all nodes:
+/// [`send`](Self::send) reaches them without waiting, and what returns a future speaks for all
+/// nodes and says which did not answer. [`local`](Self::local) narrows it to this node; a method
+/// whose name says `local` is about this node alone.
 ///
 /// ```
-/// # fn example(app: &nextrush::Handle, socket: &nextrush::Socket) {
+/// # async fn example(app: &nextrush::Handle, socket: &nextrush::Socket) {
 /// app.room("lobby").send("hello, everyone");
 /// app.rooms(["red", "blue"]).except(socket).send("hello, others");
+/// let closed = app.room("lobby").close(1000, "the lobby ends").await;
+/// println!("{} closed; {:?} did not answer", closed.sockets, closed.unanswered);
 /// # }
 /// ```
 #[derive(Clone, Debug)]
@@ -30,11 +42,14 @@ pub struct Audience {
     // Handlers keep these, and mostly of one room.
     rooms: SmallVec<[engine::Room; 1]>,
     except: SmallVec<[ConnectionId; 1]>,
+    /// `true` if the members on other nodes are meant, too.
+    is_over_nodes: bool,
 }
 
 impl Audience {
     pub(crate) fn new(handle: Handle, rooms: SmallVec<[engine::Room; 1]>) -> Self {
         Self {
+            is_over_nodes: handle.rooms_span_nodes(),
             handle,
             rooms,
             except: SmallVec::new(),
@@ -48,10 +63,38 @@ impl Audience {
         self
     }
 
+    /// The same members, but only those on this node.
+    #[must_use]
+    pub fn local(mut self) -> Self {
+        self.is_over_nodes = false;
+        self
+    }
+
     /// Sends a message to every member once, also to one that is in several of
     /// the rooms. Volatile, as [`Socket::send`]; encoded once for all.
+    ///
+    /// It does not wait for other nodes: their members get it a little later or, where the line
+    /// between the nodes is down, not at all. What one node sends to a room comes in its order.
     pub fn send(&self, message: impl Into<Outgoing>) {
         let frame = message.into().into_frame();
+        if self.is_over_nodes {
+            self.cast(&frame);
+        }
+        self.send_here(&frame);
+    }
+
+    /// Sends to the members on other nodes. Each room has a cast of its own, so that those who are
+    /// in it get all that is sent to it in one order.
+    fn cast(&self, frame: &Frame) {
+        for last in 1..=self.rooms.len() {
+            let names = self.rooms[..last].iter().map(engine::Room::name);
+            let cast = write_cast(names, frame);
+            let room = bus_room(self.rooms[last - 1].name());
+            self.handle.line().cast(&room, ROOM, &cast);
+        }
+    }
+
+    fn send_here(&self, frame: &Frame) {
         for (index, room) in self.rooms.iter().enumerate() {
             if index == 0 {
                 room.publish_except(frame.clone(), &self.except);
@@ -90,7 +133,7 @@ impl Audience {
         self.connections().next().is_some()
     }
 
-    /// Returns whether `socket` is a member.
+    /// Returns whether `socket`, which is one of this node, is a member.
     #[must_use]
     pub fn contains(&self, socket: &Socket) -> bool {
         !self.except.contains(&socket.id())
@@ -105,29 +148,59 @@ impl Audience {
             .collect()
     }
 
-    /// Makes every member a member of `room` too. Leaves out members that cannot join; see
-    /// [`Socket::join`].
-    pub fn join(&self, room: impl AsRef<str>) {
-        for member in self.local_members() {
-            if let Err(error) = member.join(room.as_ref()) {
+    /// Makes every member on this node a member of `room` too; the number of them. Leaves out
+    /// members that cannot join; see [`Socket::join`].
+    pub fn local_join(&self, room: impl AsRef<str>) -> usize {
+        let join = |member: &Socket| match member.join(room.as_ref()) {
+            Ok(_) => true,
+            Err(error) => {
                 tracing::debug!(socket = %member.id(), %error, "a member cannot join a room");
+                false
             }
-        }
+        };
+        self.local_members()
+            .iter()
+            .filter(|member| join(member))
+            .count()
     }
 
-    /// Takes every member out of `room`.
-    pub fn leave(&self, room: impl AsRef<str>) {
-        for member in self.local_members() {
-            member.leave(room.as_ref());
-        }
+    /// Takes every member on this node out of `room`; the number of those who were in it.
+    pub fn local_leave(&self, room: impl AsRef<str>) -> usize {
+        self.local_members()
+            .iter()
+            .filter(|member| member.leave(room.as_ref()))
+            .count()
     }
 
-    /// Closes every member's socket; see [`Socket::close`].
-    pub fn close(&self, code: impl Into<CloseCode>, reason: &str) {
+    /// Closes the sockets of the members on this node; the number of them. See [`Socket::close`].
+    pub fn local_close(&self, code: impl Into<CloseCode>, reason: &str) -> usize {
         let code = code.into();
-        for member in self.local_members() {
+        let members = self.local_members();
+        for member in &members {
             member.close(code, reason);
         }
+        members.len()
+    }
+
+    /// Sends to the members on this node; the number of them.
+    pub(super) fn local_send(&self, frame: &Frame) -> usize {
+        let members = self.local_len();
+        if members > 0 {
+            self.send_here(frame);
+        }
+        members
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(super) fn rooms(&self) -> &[engine::Room] {
+        &self.rooms
+    }
+
+    pub(super) fn is_over_nodes(&self) -> bool {
+        self.is_over_nodes
     }
 
     /// Makes a socket a member, past the limit on rooms: for rooms that the

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -18,6 +18,7 @@ use smallvec::smallvec;
 use super::parts::{AppParts, PartNames};
 use crate::http::refusal;
 use crate::message::{ErrorCode, UserId};
+use crate::node::line::Line;
 use crate::socket::Socket;
 use crate::socket::audience::Audience;
 use crate::socket::drain;
@@ -49,6 +50,9 @@ pub struct Handle(Arc<Inner>);
 struct Inner {
     engine: Engine,
     broker: Arc<dyn Broker>,
+    line: Arc<Line>,
+    /// `true` if rooms have the members of all nodes.
+    has_shared_rooms: bool,
     parts: AppParts,
     names: PartNames,
     is_draining: AtomicBool,
@@ -56,17 +60,52 @@ struct Inner {
     end_accept_loop: tokio::sync::Notify,
 }
 
+/// A handle that does not keep the application alive.
+#[derive(Clone)]
+pub(crate) struct WeakHandle(Weak<Inner>);
+
+impl WeakHandle {
+    /// The handle while the application lives.
+    pub(crate) fn upgrade(&self) -> Option<Handle> {
+        self.0.upgrade().map(Handle)
+    }
+}
+
 impl Handle {
-    pub(crate) fn new(engine: Engine, broker: Arc<dyn Broker>) -> Self {
-        Self(Arc::new(Inner {
+    pub(crate) fn new(
+        engine: Engine,
+        broker: Arc<dyn Broker>,
+        line: Arc<Line>,
+        has_shared_rooms: bool,
+    ) -> Self {
+        let handle = Self(Arc::new(Inner {
             engine,
             broker,
+            line,
+            has_shared_rooms,
             parts: AppParts::default(),
             names: PartNames::default(),
             is_draining: AtomicBool::new(false),
             #[cfg(feature = "testing")]
             end_accept_loop: tokio::sync::Notify::new(),
-        }))
+        }));
+        handle.hear_nodes();
+        handle
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakHandle {
+        WeakHandle(Arc::downgrade(&self.0))
+    }
+
+    /// Returns whether rooms have the members of all nodes, unless the application says otherwise
+    /// of an audience.
+    pub(super) fn has_shared_rooms(&self) -> bool {
+        self.0.has_shared_rooms
+    }
+
+    /// The line to the other nodes.
+    pub(crate) fn line(&self) -> &Arc<Line> {
+        &self.0.line
     }
 
     /// The members of one room. An [invalid](RoomName) name stands for nobody.
@@ -120,7 +159,7 @@ impl Handle {
         RoomEvents::new(self.0.engine.room_events())
     }
 
-    /// Every socket that was [identified](Socket::identify) as this user's.
+    /// Every socket that was [identified](Socket::identify) as this user's, on all nodes.
     #[must_use]
     pub fn user(&self, user: &UserId) -> Audience {
         self.internal_room(&room_key::of_user(user))
@@ -163,9 +202,17 @@ impl Handle {
     /// and the clients of chats and live updates in a last message before it,
     /// `{"type":"reconnect","afterMs":n}`. Returns when all are gone, as
     /// [`close_all`](Self::close_all).
+    ///
+    /// Where nodes share the broker, those that are drained at about the same time send their
+    /// clients back one node after the other: the clients of the second are told to come when those
+    /// of the first have, but 30 s later at most.
     pub async fn drain(&self, window: Duration) {
         self.0.is_draining.store(true, Ordering::Relaxed);
-        drain::send_away(&self.local_sockets(), window);
+        let after = match self.local_connections() {
+            0 => Duration::ZERO,
+            _ => self.turn_to_drain(window).await,
+        };
+        drain::send_away(&self.local_sockets(), after, window);
         // Whoever has come meanwhile, and the end of all.
         self.close_all(CloseCode::SERVICE_RESTART, "reconnect after 0 ms")
             .await;

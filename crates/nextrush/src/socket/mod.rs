@@ -3,7 +3,9 @@
 //! A [`Socket`] is one client and a [`Handle`] the whole application; [`EventHandler`] says what
 //! functions [`Socket::on_message`] and the like take.
 
+pub(crate) mod acts;
 pub(crate) mod audience;
+pub(crate) mod disconnect;
 pub(crate) mod drain;
 mod events;
 pub(crate) mod handle;
@@ -14,6 +16,7 @@ pub(crate) mod join;
 mod kept;
 pub(crate) mod keyed_limit;
 mod listeners;
+mod nodes;
 pub(crate) mod offload;
 pub(crate) mod parts;
 pub(crate) mod rate_limit;
@@ -337,8 +340,9 @@ impl Socket {
     /// Fails when the socket is closed, which [`Handle::user`] then does not reach.
     pub fn identify(&self, user: User) -> Result<(), JoinError> {
         let app = self.app();
+        let id = user.id.clone();
         // Under one lock, so that of two calls at a time the room of the later one stays.
-        self.change_identity(|identity| {
+        let joined = self.change_identity(|identity| {
             let joined = app.user(&user.id).admit(self);
             let id = user.id.clone();
             if let Some(before) = identity.user.replace(user)
@@ -347,7 +351,9 @@ impl Socket {
                 app.user(&before.id).dismiss(self);
             }
             joined
-        })
+        });
+        app.close_if_denied(self, &id);
+        joined
     }
 
     /// The user that the socket was [identified](Self::identify) as.

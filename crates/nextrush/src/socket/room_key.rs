@@ -27,6 +27,11 @@ pub(crate) fn of_topic(topic: &nextrush_broker::TopicName) -> String {
     format!("{TOPIC}{topic}")
 }
 
+/// The topic whose subscribers a room has, if it has those of one.
+pub(crate) fn topic_of(room: &str) -> Option<&str> {
+    room.strip_prefix(TOPIC)
+}
+
 /// Returns whether a room is the application's own or a topic's, which clients join by name.
 pub(crate) fn is_joined_by_name(room: &str) -> bool {
     !room.starts_with('\0') || room.starts_with(TOPIC)

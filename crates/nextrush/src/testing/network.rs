@@ -70,6 +70,7 @@ impl Network {
     pub fn new(app: App) -> Self {
         let handle = app.handle().clone();
         let simulated = sim::Network::of(handle.engine());
+        handle.join_nodes_later();
         Self(Rc::new(Inner {
             router: app.into_router(),
             handle,

@@ -22,7 +22,7 @@ use crate::socket::Socket;
 /// [`ChatServer`](crate::ChatServer) and [`LiveUpdates`](crate::LiveUpdates) are dialects;
 /// the guide's page *A dialect of your own* writes another one.
 ///
-/// Every method but `publication`, `deleted` and `emptied` is called while nothing else happens in the
+/// Every method but `publication`, `deleted`, `announces` and `emptied` is called while nothing else happens in the
 /// topic, mostly on the thread that publishes: return quickly, and call nothing of the same
 /// topic. `publication` depends on its arguments alone, as several threads may ask for one at a
 /// time, and again for a client that missed it.
@@ -94,6 +94,12 @@ pub trait Dialect: Send + Sync + 'static {
     fn renewed(&self, topic: &str, position: Position) -> Option<Outgoing> {
         let _ = (topic, position);
         None
+    }
+
+    /// Returns whether something is [announced](super::Topic::announce) in these topics, so that nodes
+    /// listen for what others announce. By default `false`, which costs nothing.
+    fn announces(&self) -> bool {
+        false
     }
 
     /// The messages to a socket that [subscribed](super::Topic::subscribe), before what it

@@ -84,6 +84,9 @@ impl<D: Dialect> Topics<D> {
         dialect: D,
         limit: usize,
     ) -> Self {
+        if dialect.announces() {
+            app.announced().add(TopicPath::prefix(kind, part));
+        }
         Self(Arc::new(Family {
             app: app.clone(),
             local: app.local_topics(),
@@ -164,18 +167,19 @@ impl<D: Dialect> Topics<D> {
     /// # Errors
     ///
     /// [`BrokerError::Reused`] when the key belongs to a command with another body; this one is
-    /// not executed. Another [`BrokerError`] when it is uncertain whether the answer is remembered; the command may
+    /// not executed. The error of `execute`, which is not remembered: the command is executed again
+    /// when it is repeated 10 s later. Another [`BrokerError`] when it is uncertain whether the answer is remembered; the command may
     /// have been executed.
     pub async fn once(
         &self,
         key: Option<CommandKey>,
         body: &[u8],
-        execute: impl FnOnce() -> String,
+        execute: impl Future<Output = Result<String, BrokerError>>,
     ) -> Result<String, BrokerError> {
         let Family { repeats, local, .. } = &*self.0;
         match key {
             Some(key) => repeats.answer(local.broker(), key, body, execute).await,
-            None => Ok(execute()),
+            None => execute.await,
         }
     }
 

@@ -41,7 +41,11 @@ pub(crate) struct LocalTopics {
 impl Handle {
     /// The topics of the application on this node.
     pub(crate) fn local_topics(&self) -> Arc<LocalTopics> {
-        self.part(|| LocalTopics::new(Arc::clone(self.broker()), self.engine().clone()))
+        self.part(|| {
+            let topics = LocalTopics::new(Arc::clone(self.broker()), self.engine().clone());
+            topics.hear_announcements(self.line());
+            topics
+        })
     }
 }
 

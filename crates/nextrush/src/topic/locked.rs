@@ -5,6 +5,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use nextrush_broker::{Epoch, Position, Publication};
+use nextrush_protocol::Frame;
 
 use super::local::{LocalTopic, State};
 use super::members::{Profile, UsersPage};
@@ -28,16 +29,22 @@ impl<'a> Locked<'a> {
         self.local.name()
     }
 
-    /// Sends a volatile message to all subscribers. It comes after everything that was
+    /// Sends a volatile message to all subscribers on this node. It comes after everything that was
     /// published before, and after all that a new subscriber is sent.
     pub fn announce(&self, message: impl Into<Outgoing>) {
         self.local.room.publish(message.into().into_frame());
     }
 
-    /// Sends a volatile message to all subscribers but one.
+    /// Sends a volatile message to all subscribers on this node but one.
     pub fn announce_except(&self, message: impl Into<Outgoing>, except: &Socket) {
-        let frame = message.into().into_frame();
-        self.local.room.publish_except(frame, &[except.id()]);
+        self.announce_frame(&message.into().into_frame(), Some(except));
+    }
+
+    pub(super) fn announce_frame(&self, frame: &Frame, except: Option<&Socket>) {
+        let except = except.map(Socket::id);
+        self.local
+            .room
+            .publish_except(frame.clone(), except.as_slice());
     }
 
     /// Sends one subscriber a message behind all that was announced and published before.

@@ -15,14 +15,14 @@ pub(super) struct Repeats(Mutex<HashMap<CommandKey, Arc<tokio::sync::Mutex<()>>>
 
 impl Repeats {
     /// The answer to a command: the one that is remembered, or what `execute` gives, which
-    /// is remembered from then on. A command that says something else than the one with its
+    /// is remembered from then on; an error of it is not. A command that says something else than the one with its
     /// key is refused.
     pub(super) async fn answer(
         &self,
         broker: &dyn Broker,
         key: CommandKey,
         body: &[u8],
-        execute: impl FnOnce() -> String,
+        execute: impl Future<Output = Result<String, BrokerError>>,
     ) -> Result<String, BrokerError> {
         let turn = {
             let mut running = self.0.lock();
@@ -40,7 +40,10 @@ impl Repeats {
             .window(REPEAT_WINDOW)
             .answer_bytes(body.len() + AROUND);
         let answer = match claim(broker, attempt).await? {
-            Claim::Mine(claimed) => broker.answer(claimed, execute().into()).await?,
+            Claim::Mine(claimed) => {
+                let answer = execute.await?;
+                broker.answer(claimed, answer.into()).await?
+            }
             Claim::Answered(answer) => answer,
             Claim::Running => {
                 let running = "the command is being executed by another node";
@@ -115,7 +118,7 @@ mod tests {
     async fn a_repeat_waits_for_the_node_that_executes_the_command() {
         let (broker, claimed) = executed_elsewhere().await;
         let repeats = Repeats::default();
-        let repeat = repeats.answer(&*broker, key(), BODY, || panic!("executed twice"));
+        let repeat = repeats.answer(&*broker, key(), BODY, async { panic!("executed twice") });
         let answer = async {
             tokio::time::sleep(Duration::from_secs(3)).await;
             broker.answer(claimed, "done".into()).await
@@ -130,7 +133,7 @@ mod tests {
         let (broker, _) = executed_elsewhere().await;
         let before = tokio::time::Instant::now();
         let repeats = Repeats::default();
-        let repeat = repeats.answer(&*broker, key(), BODY, || panic!("executed twice"));
+        let repeat = repeats.answer(&*broker, key(), BODY, async { panic!("executed twice") });
         let repeat = repeat.await;
         assert!(matches!(repeat, Err(BrokerError::Unavailable(_))));
         assert!(before.elapsed() <= Duration::from_secs(5));

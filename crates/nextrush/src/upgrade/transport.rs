@@ -45,6 +45,7 @@ pub(super) fn start(
     deflate: Option<DeflateParams>,
     open: Open,
 ) -> Result<(), UpgradeError> {
+    app.join_nodes_later();
     let placement = place::of(&parts.extensions);
     #[cfg(feature = "testing")]
     if let Some(transport) = simulated::take_transport(&parts.extensions) {

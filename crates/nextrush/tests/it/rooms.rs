@@ -110,15 +110,18 @@ async fn every_device_of_a_user_is_reached() {
     assert_eq!(phone.text().await, "for Ada");
     assert_eq!(laptop.text().await, "for Ada");
 
-    ada.join("hers");
+    assert_eq!(ada.len().await.sockets, 2);
+    let joined = ada.join("hers").await;
+    assert_eq!((joined.sockets, joined.unanswered), (2, Vec::new()));
     assert_eq!(app.room("hers").local_len(), 2);
     app.room("hers").send("hers");
     assert_eq!(phone.text().await, "hers");
     assert_eq!(laptop.text().await, "hers");
-    ada.leave("hers");
+    assert_eq!(ada.leave("hers").await.sockets, 2);
+    assert_eq!(ada.local_leave("hers"), 0);
     assert!(!app.room("hers").has_local_members());
 
-    ada.close(4000, "kicked");
+    assert_eq!(ada.close(4000, "kicked").await.sockets, 2);
     assert_eq!(phone.closed().await, (4000, "kicked".into()));
     assert_eq!(laptop.closed().await, (4000, "kicked".into()));
     assert_eq!(ask(&mut bob, "?").await, "");

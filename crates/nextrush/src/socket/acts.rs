@@ -1,0 +1,202 @@
+//! Acts that reach the sockets of all nodes, and who did not answer.
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use nextrush_broker::{Answered, Asked, BrokerError, NodeName};
+use nextrush_engine::Room;
+use nextrush_protocol::{CloseCode, Frame};
+use serde::{Deserialize, Serialize};
+
+use super::audience::Audience;
+use super::handle::Handle;
+use crate::message::Outgoing;
+use crate::node::line::Line;
+use crate::node::wire::{read_cast, write_cast};
+
+/// The kind of the questions.
+const ACT: &str = "nr.act";
+
+/// The outcome of an act over nodes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Reached {
+    /// The number of sockets, on all nodes that have answered.
+    pub sockets: usize,
+    /// The nodes that have not answered within 2 s, by name: nobody knows whether they did it.
+    pub unanswered: Vec<NodeName>,
+}
+
+impl Reached {
+    /// The outcome on a single node.
+    pub(super) const fn here(sockets: usize) -> Self {
+        Self {
+            sockets,
+            unanswered: Vec::new(),
+        }
+    }
+}
+
+/// An act, as another node asks for it.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Act {
+    /// Count the members.
+    Count,
+    /// Make the members of the rooms members of this one too.
+    Join { room: String },
+    /// Take the members out of this room.
+    Leave { room: String },
+    /// Close the sockets of the members.
+    Close { code: u16, reason: String },
+    /// Send the members the message of the question.
+    Send,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Question {
+    act: Act,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Answer {
+    sockets: usize,
+}
+
+/// The answer of a node that has reached so many sockets.
+pub(super) fn answer_of(sockets: usize) -> Bytes {
+    let answer = serde_json::to_vec(&Answer { sockets });
+    answer.expect("a number can be written as JSON").into()
+}
+
+/// The outcome over all nodes: that on this one, and what the others have answered.
+pub(super) fn add_up(line: &Line, here: usize, asked: Result<Answered, BrokerError>) -> Reached {
+    let mut reached = Reached::here(here);
+    match asked {
+        Ok(answered) => {
+            reached.unanswered = answered.silent;
+            for (node, answer) in answered.answers {
+                match serde_json::from_slice::<Answer>(&answer) {
+                    Ok(answer) => reached.sockets += answer.sockets,
+                    Err(_) => reached.unanswered.push(node),
+                }
+            }
+            reached.unanswered.retain(|node| node != line.bus().node());
+            reached.unanswered.sort();
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the other nodes cannot be asked");
+            reached.unanswered = line.known_others();
+        }
+    }
+    reached
+}
+
+/// The bytes of a question: the act behind its length, then the rooms and the message.
+fn write(act: Act, rooms: &[Room], frame: &Frame) -> Bytes {
+    let question = serde_json::to_vec(&Question { act }).expect("an act is plain");
+    let cast = write_cast(rooms.iter().map(Room::name), frame);
+    let mut bytes = BytesMut::with_capacity(4 + question.len() + cast.len());
+    bytes.put_u32(u32::try_from(question.len()).expect("an act is short"));
+    bytes.put_slice(&question);
+    bytes.put_slice(&cast);
+    bytes.freeze()
+}
+
+/// Reads a question: the act, the names of the rooms, and the message.
+fn read(mut bytes: Bytes) -> Option<(Act, Vec<Box<str>>, Frame)> {
+    let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
+    if bytes.len() < length {
+        return None;
+    }
+    let question: Question = serde_json::from_slice(&bytes.split_to(length)).ok()?;
+    let cast = read_cast(bytes)?;
+    Some((question.act, cast.rooms, cast.frame))
+}
+
+impl Handle {
+    /// Does what other nodes ask for.
+    pub(super) fn answer_acts(&self) {
+        let app = self.downgrade();
+        self.line().answer(ACT, move |from, question| {
+            let app = app.upgrade();
+            async move {
+                let (app, (act, rooms, frame)) = (app?, read(question)?);
+                // What the asking node has to do itself it has done.
+                let sockets = match from.is_this {
+                    true => 0,
+                    false => app.audience_of(&rooms).act(&act, &frame),
+                };
+                Some(answer_of(sockets))
+            }
+        });
+    }
+
+    /// The members of rooms that another node has named.
+    pub(super) fn audience_of(&self, rooms: &[Box<str>]) -> Audience {
+        let found = rooms
+            .iter()
+            .filter_map(|name| self.engine().find_room(name));
+        Audience::new(self.clone(), found.collect()).local()
+    }
+}
+
+impl Audience {
+    /// Does something to the members on this node; the number of their sockets.
+    fn act(&self, act: &Act, frame: &Frame) -> usize {
+        match act {
+            Act::Count => self.local_len(),
+            Act::Join { room } => self.local_join(room),
+            Act::Leave { room } => self.local_leave(room),
+            Act::Close { code, reason } => self.local_close(*code, reason),
+            Act::Send => self.local_send(frame),
+        }
+    }
+
+    /// Does something to the members on all nodes.
+    async fn act_everywhere(&self, act: Act, frame: Frame) -> Reached {
+        let sockets = self.act(&act, &frame);
+        if !self.is_over_nodes() {
+            return Reached::here(sockets);
+        }
+        let line = self.handle().line();
+        let question = write(act, self.rooms(), &frame);
+        let asked = line.ask(ACT, &Asked::All, &question).await;
+        add_up(line, sockets, asked)
+    }
+
+    /// Counts the members on all nodes, each once. Waits for 2 s at most.
+    pub async fn len(&self) -> Reached {
+        self.act_everywhere(Act::Count, Frame::text("")).await
+    }
+
+    /// Sends a message as [`send`](Self::send) does, and waits until all nodes have queued it, for
+    /// 2 s at most; the number of sockets. Whether a client has received it is not known.
+    pub async fn deliver(&self, message: impl Into<Outgoing>) -> Reached {
+        let frame = message.into().into_frame();
+        self.act_everywhere(Act::Send, frame).await
+    }
+
+    /// Makes every member, on all nodes, a member of `room` too. Leaves out members that cannot
+    /// join; see [`Socket::join`](crate::Socket::join). Waits for 2 s at most.
+    pub async fn join(&self, room: impl AsRef<str>) -> Reached {
+        let room = room.as_ref().to_owned();
+        self.act_everywhere(Act::Join { room }, Frame::text(""))
+            .await
+    }
+
+    /// Takes every member, on all nodes, out of `room`. Waits for 2 s at most.
+    pub async fn leave(&self, room: impl AsRef<str>) -> Reached {
+        let room = room.as_ref().to_owned();
+        self.act_everywhere(Act::Leave { room }, Frame::text(""))
+            .await
+    }
+
+    /// Closes every member's socket, on all nodes; see [`Socket::close`](crate::Socket::close).
+    /// Waits for 2 s at most until all nodes have begun to.
+    pub async fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Reached {
+        let close = Act::Close {
+            code: code.into().as_u16(),
+            reason: reason.to_owned(),
+        };
+        self.act_everywhere(close, Frame::text("")).await
+    }
+}

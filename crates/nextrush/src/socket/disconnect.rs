@@ -1,0 +1,173 @@
+//! Disconnecting a user on all nodes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use nextrush_broker::{Asked, TopicName};
+use nextrush_protocol::CloseCode;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use super::Socket;
+use super::acts::{Reached, add_up, answer_of};
+use super::handle::{Handle, WeakHandle};
+use crate::message::UserId;
+
+/// The kind of the questions.
+const DISCONNECT: &str = "nr.disconnect";
+/// The set in which the users are whose sockets are refused.
+const DENIED: &str = "denied";
+/// The time for which they are.
+const DENIAL: Duration = Duration::from_secs(10);
+/// The time between two looks at the set.
+const EVERY: Duration = Duration::from_secs(3);
+
+/// A user whose sockets are to be closed, also those that are opened within the next moments.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Denial {
+    /// A random number, by which a node knows a denial again that it hears of twice.
+    id: u64,
+    user: UserId,
+    code: u16,
+    reason: String,
+}
+
+/// The denials that hold on this node.
+#[derive(Default)]
+struct Denials {
+    /// Their number, which a socket looks at first.
+    count: AtomicUsize,
+    held: Mutex<Vec<(Instant, Denial)>>,
+}
+
+impl Denials {
+    /// Adds a denial; `false` if it is known.
+    fn add(&self, denial: &Denial) -> bool {
+        let mut held = self.held.lock();
+        let now = Instant::now();
+        held.retain(|(until, _)| *until > now);
+        let is_new = held.iter().all(|(_, known)| known.id != denial.id);
+        if is_new {
+            held.push((now + DENIAL, denial.clone()));
+        }
+        self.count.store(held.len(), Ordering::Release);
+        is_new
+    }
+
+    fn of(&self, user: &UserId) -> Option<Denial> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let now = Instant::now();
+        let held = self.held.lock();
+        let mut of_user = held
+            .iter()
+            .filter(|(until, denial)| *until > now && denial.user == *user);
+        of_user.next().map(|(_, denial)| denial.clone())
+    }
+}
+
+impl Handle {
+    /// Closes every socket of a user, on all nodes, and says which nodes have not answered within
+    /// 2 s.
+    ///
+    /// Where nodes share the broker, sockets that the user opens within the next 10 s are closed in
+    /// the same way, so that none slips through on the way from one node to another. A node that
+    /// did not answer does it when it hears of it, if that is within these 10 s.
+    pub async fn disconnect(
+        &self,
+        user: &UserId,
+        code: impl Into<CloseCode>,
+        reason: &str,
+    ) -> Reached {
+        let denial = Denial {
+            id: rand::random(),
+            user: user.clone(),
+            code: code.into().as_u16(),
+            reason: reason.to_owned(),
+        };
+        let line = self.line();
+        if !line.is_shared() {
+            return Reached::here(self.user(user).local_close(denial.code, reason));
+        }
+        let here = self.deny(&denial);
+        let question = serde_json::to_vec(&denial).expect("a denial is plain");
+        let denied = TopicName::try_from(DENIED).expect("a plain name");
+        let member = format!("{:016x}", denial.id);
+        let bus = line.bus();
+        let leased = bus.lease(&denied, &member, question.clone().into());
+        let asked = line.ask(DISCONNECT, &Asked::All, &question);
+        let (leased, asked) = tokio::join!(leased, asked);
+        if let Err(error) = leased {
+            tracing::warn!(%error, "nodes that cannot be asked do not learn of a disconnected user");
+        }
+        let bus = Arc::clone(bus);
+        tokio::spawn(async move {
+            sleep(DENIAL).await;
+            if let Err(error) = bus.release(&denied, &member).await {
+                tracing::debug!(%error, "a denial stays in its set");
+            }
+        });
+        add_up(line, here, asked)
+    }
+
+    /// Closes the sockets of a user on this node, and those that are opened for a while; the number
+    /// of the former. Only once.
+    fn deny(&self, denial: &Denial) -> usize {
+        // In this order: a socket that is opened meanwhile is among the members, or sees the denial.
+        if !self.denials().add(denial) {
+            return 0;
+        }
+        self.user(&denial.user)
+            .local_close(denial.code, &denial.reason)
+    }
+
+    /// Closes a socket that has just become this user's, if the user is denied.
+    pub(super) fn close_if_denied(&self, socket: &Socket, user: &UserId) {
+        if self.line().is_shared()
+            && let Some(denial) = self.denials().of(user)
+        {
+            socket.close(denial.code, &denial.reason);
+        }
+    }
+
+    fn denials(&self) -> Arc<Denials> {
+        self.part(Arc::<Denials>::default)
+    }
+
+    /// Does what other nodes ask for.
+    pub(super) fn answer_disconnects(&self) {
+        let app = self.downgrade();
+        self.line().answer(DISCONNECT, move |_, question| {
+            let app = app.upgrade();
+            async move {
+                let denial = serde_json::from_slice(&question).ok()?;
+                Some(answer_of(app?.deny(&denial)))
+            }
+        });
+    }
+}
+
+/// Looks every 3 s whom other nodes have denied, for what this one was not asked or did not hear.
+pub(super) async fn keep_denying(app: WeakHandle) {
+    let denied = TopicName::try_from(DENIED).expect("a plain name");
+    loop {
+        let Some(bus) = app.upgrade().map(|app| Arc::clone(app.line().bus())) else {
+            return;
+        };
+        // An unreachable store is told of elsewhere.
+        let leased = bus.leased(&denied).await.unwrap_or_default();
+        drop(bus);
+        if let Some(app) = app.upgrade() {
+            let denials = leased.iter().map(|leased| &leased.value);
+            for denial in denials.filter_map(|value: &Bytes| serde_json::from_slice(value).ok()) {
+                app.deny(&denial);
+            }
+        }
+        sleep(EVERY).await;
+    }
+}
