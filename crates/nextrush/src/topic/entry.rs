@@ -76,7 +76,7 @@ impl<D: Dialect> Wish<D> {
         }
         self.is_admitted.set(true);
         let mut position = history.position;
-        let last = held.iter().rev().find_map(|held| held.position);
+        let last = held.iter().rev().find_map(Held::position);
         if !is_new && let Some(last) = last {
             // It has been sent what was held.
             if last.epoch != position.epoch || last.offset > position.offset {
@@ -230,16 +230,18 @@ impl<D: Dialect> Entry<'_, D> {
         }
         let epoch = self.position.epoch;
         // Of a stream that has ended meanwhile there is nothing to be had later.
-        let rest: Option<Skippable> = rest
-            .filter(|_| !self.state.is_of_another(epoch))
-            .map(|first| self.state.stream(self.local, epoch).skippable(first, PART));
+        let rest = rest.filter(|_| !self.state.is_of_another(epoch));
         let held = mem::take(&mut self.held);
-        if rest.is_none() {
-            frames.extend(self.state.news(held, self.position));
+        if let Some(first) = rest {
+            // Those of what is given later are in its place.
+            let before = |held: Held| held.into_deletion_before(first);
+            frames.extend(held.into_iter().filter_map(before));
+            self.state.deletions.told(self.socket.id());
         } else {
-            // What is given later does not tell of deletions in what was given before.
-            frames.extend(held.into_iter().filter_map(Held::into_deletion));
+            frames.extend(self.state.news(held, self.position));
         }
+        let rest: Option<Skippable> =
+            rest.map(|first| self.state.stream(self.local, epoch).skippable(first, PART));
         if rest.is_some() || !frames.is_empty() {
             self.local.room.give(self.socket.connection(), frames, rest);
         }

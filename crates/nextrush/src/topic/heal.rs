@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use nextrush_broker::{BrokerError, Epoch, HistoryQuery, Position};
-use nextrush_engine::{Lag, Refill, Skippable, Work};
+use nextrush_engine::{ConnectionId, Lag, Refill, Skippable, Work};
 use nextrush_protocol::Frame;
 use parking_lot::{Mutex, MutexGuard};
 
@@ -113,7 +113,7 @@ impl Subscriber<'_> {
         let first = self.lag.first();
         let topic = &self.local.topic;
         // Giving the ticket back takes the lock of the state, and so comes after it.
-        let (_ticket, history, state, held) = loop {
+        let (_ticket, history, mut state, held) = loop {
             // From now on what is published is held for it.
             let ticket = self.local.wait(Waiting::lagging());
             let query = HistoryQuery::After {
@@ -131,13 +131,15 @@ impl Subscriber<'_> {
         let Position { epoch, offset: top } = history.position;
         if epoch != self.stream.epoch() {
             let offset = state.delivered_in(epoch).max(top);
-            self.restart(&state, epoch, offset);
+            self.restart(&mut state, epoch, offset);
             return Ok(());
         }
         let publications = first_bytes(&history.publications, self.part());
         let oldest = publications.first().map_or(top + 1, |oldest| oldest.offset);
         let last = publications.last().map_or(top, |last| last.offset);
-        let held: Vec<Frame> = state.news(held, history.position).collect();
+        // Of deletions it is told below.
+        let held = held.into_iter().filter(|held| held.position().is_some());
+        let held: Vec<Frame> = state.news(held.collect(), history.position).collect();
         let bytes: usize = publications.iter().map(|given| weight(given)).sum();
         let held_bytes: usize = held.iter().map(Frame::len).sum();
         let is_last = last == top && (held.is_empty() || bytes + held_bytes <= self.part());
@@ -155,73 +157,99 @@ impl Subscriber<'_> {
             subscriber: None,
         };
         let mut frames = self.frames(&state, behind);
+        let deleted = state
+            .deletions
+            .missed(self.id(), &(first..=last), publications);
         if is_last {
             counters.sent_later(held.len());
             counters.recovered();
             frames.extend(held);
-            frames.extend(state.deletions_since(first).cloned());
-            self.lag.fill(frames);
+            frames.extend(deleted);
+            self.fill(&mut state, frames);
         } else {
-            self.lag.fill_part(frames, last + 1);
+            frames.extend(deleted);
+            self.fill_part(&mut state, frames, last + 1);
         }
         Ok(())
     }
 
     /// Sends the newest publications.
     fn send_newest(self) {
-        let state = self.local.state.lock();
+        let mut state = self.local.state.lock();
         let Some(current) = &state.stream else {
             return;
         };
         let counters = &self.local.policy.counters;
         let epoch = current.epoch();
         if epoch != self.stream.epoch() {
-            return self.restart(&state, epoch, state.delivered);
+            let offset = state.delivered;
+            return self.restart(&mut state, epoch, offset);
         }
         let first = self.lag.first();
-        let mut frames = Vec::new();
+        let offset = state.delivered;
+        let mut frames = state.deletions.missed(self.id(), &(first..=offset), &[]);
         let mut bytes = 0;
+        let mut rest = None;
         for (offset, frame) in state.newest.since(first) {
             bytes += frame.len();
-            if bytes > self.part() && !frames.is_empty() {
-                return self.lag.fill_part(frames, offset);
+            if bytes > self.part() && bytes > frame.len() {
+                rest = Some(offset);
+                break;
             }
             counters.sent_later(1);
             frames.push(frame.clone());
         }
-        let offset = state.delivered;
+        if let Some(rest) = rest {
+            return self.fill_part(&mut state, frames, rest);
+        }
         let behind = CatchUp::nothing(Position { epoch, offset });
         frames.extend(self.frames(&state, behind));
-        frames.extend(state.deletions_since(self.lag.first()).cloned());
         counters.recovered();
-        self.lag.fill(frames);
+        self.fill(&mut state, frames);
     }
 
     /// Tells what will not come.
     fn tell_of_loss(self) {
-        let state = self.local.state.lock();
+        let mut state = self.local.state.lock();
         let Some(current) = &state.stream else {
             return;
         };
         if current.epoch() != self.stream.epoch() {
-            return self.restart(&state, current.epoch(), state.delivered);
+            let (epoch, offset) = (current.epoch(), state.delivered);
+            return self.restart(&mut state, epoch, offset);
         }
         let lost = self.lag.first()..=state.delivered;
         let counters = &self.local.policy.counters;
         counters.missed(state.delivered + 1 - self.lag.first());
         counters.recovered();
         let mut frames = self.frames(&state, CatchUp::lost(current.epoch(), &lost));
-        frames.extend(state.deletions_since(self.lag.first()).cloned());
-        self.lag.fill(frames);
+        frames.extend(state.deletions.missed(self.id(), &lost, &[]));
+        self.fill(&mut state, frames);
     }
 
     /// The topic's history was lost while the subscriber lagged.
-    fn restart(self, state: &MutexGuard<'_, State>, epoch: Epoch, offset: u64) {
+    fn restart(self, state: &mut MutexGuard<'_, State>, epoch: Epoch, offset: u64) {
         let counters = &self.local.policy.counters;
         counters.missed(offset);
         counters.recovered();
         let frames = self.frames(state, CatchUp::lost(epoch, &(1..=offset)));
+        self.fill(state, frames);
+    }
+
+    /// Gives it the last of what it missed.
+    fn fill(self, state: &mut MutexGuard<'_, State>, frames: Vec<Frame>) {
+        state.deletions.forget(self.id());
         self.lag.fill(frames);
+    }
+
+    /// Gives it a part of what it missed, which ends before the publication `next`.
+    fn fill_part(self, state: &mut MutexGuard<'_, State>, frames: Vec<Frame>, next: u64) {
+        state.deletions.told(self.id());
+        self.lag.fill_part(frames, next);
+    }
+
+    fn id(&self) -> ConnectionId {
+        self.lag.connection().id()
     }
 
     /// The bytes that it is given at once.
@@ -230,7 +258,7 @@ impl Subscriber<'_> {
     }
 
     fn frames(&self, state: &MutexGuard<'_, State>, behind: CatchUp<'_>) -> Vec<Frame> {
-        let behind = behind.of(self.lag.connection().id());
+        let behind = behind.of(self.id());
         self.dialect
             .catch_up(&self.local.locked(state), &behind)
             .into_iter()

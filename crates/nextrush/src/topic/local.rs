@@ -1,7 +1,7 @@
 //! The topics that this node's sockets are subscribed to: from the broker's publications to
 //! their subscribers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use nextrush_engine::{CloseReason, Engine, Room};
 use nextrush_protocol::Frame;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::deletions::Deletions;
 use super::dialect::{CatchUp, Dialect, Leaver};
 use super::encoded::Encoded;
 use super::heal::{PART, Stream};
@@ -108,6 +109,7 @@ impl LocalTopics {
             {
                 let mut state = local.state.lock();
                 socket.connection().leave(&local.room);
+                state.deletions.forget(socket.id());
                 let leaver = Leaver {
                     socket,
                     profile: state.members.unseat(socket.id()),
@@ -347,7 +349,8 @@ impl LocalTopics {
                 waiting.delete(offset, frame.as_ref());
             }
             if let Some(frame) = frame {
-                state.note_deleted(frame.clone());
+                let after = state.delivered;
+                state.deletions.note(after, offset, frame.clone());
                 local.room.publish(frame);
             }
         }
@@ -446,10 +449,6 @@ enum Interest {
     Retired,
 }
 
-/// The most deletions that are kept for subscribers that lag: more than all that most topics
-/// remember.
-const DELETIONS: usize = 1024;
-
 /// The state of a topic that changes as sockets come and go and as something is published.
 #[derive(Default)]
 pub(super) struct State {
@@ -460,9 +459,7 @@ pub(super) struct State {
     pub(super) stream: Option<Arc<Stream>>,
     /// The last publication that was delivered.
     pub(super) delivered: u64,
-    /// The messages that told of deletions lately, each with the last publication that was
-    /// delivered before it: a subscriber that lags is told when it has caught up.
-    deletions: VecDeque<(u64, Frame)>,
+    pub(super) deletions: Deletions,
     /// The newest publications, of topics whose slow readers get no other.
     pub(super) newest: Newest,
     /// The subscribers that were seated.
@@ -476,29 +473,12 @@ impl State {
         waiting.map_or_else(Vec::new, |waiting| waiting.held)
     }
 
-    fn note_deleted(&mut self, frame: Frame) {
-        if self.deletions.len() == DELETIONS {
-            self.deletions.pop_front();
-        }
-        self.deletions.push_back((self.delivered, frame));
-    }
-
-    /// The messages of deletions that a subscriber has missed which skipped all since this
-    /// publication.
-    pub(super) fn deletions_since(&self, first: u64) -> impl Iterator<Item = &Frame> {
-        self.deletions
-            .iter()
-            .filter_map(move |(at, frame)| (at + 1 >= first).then_some(frame))
-    }
-
     /// Holds a message, after which a subscriber is at this position, for those who wait.
     fn hold(&mut self, position: Position, frame: &Frame) {
         for waiting in self.waiting.values_mut() {
             let frame = frame.clone();
-            waiting.held.push(Held {
-                position: Some(position),
-                frame,
-            });
+            let news = News::UpTo(position);
+            waiting.held.push(Held { news, frame });
         }
     }
 
@@ -507,7 +487,7 @@ impl State {
         // A position of another life is of one before, and everything of later ones is news.
         let is_of_another = self.is_of_another(at.epoch);
         held.into_iter()
-            .filter(move |held| match held.position {
+            .filter(move |held| match held.position() {
                 Some(Position { epoch, offset }) if epoch == at.epoch => offset > at.offset,
                 Some(_) => is_of_another,
                 None => true,
@@ -569,12 +549,12 @@ impl Waiting {
         let place = self
             .held
             .iter()
-            .position(|held| held.position.is_some_and(|held| held.offset == offset));
+            .position(|held| held.position().is_some_and(|held| held.offset == offset));
         match (place, frame) {
             (Some(place), Some(frame)) => self.held[place].frame = frame.clone(),
             (Some(place), None) => drop(self.held.remove(place)),
             (None, Some(frame)) => self.held.push(Held {
-                position: None,
+                news: News::Deleted(offset),
                 frame: frame.clone(),
             }),
             (None, None) => {}
@@ -584,16 +564,32 @@ impl Waiting {
 
 /// A message that was held for a subscriber.
 pub(super) struct Held {
-    /// The position of a subscriber after the message; `None` for a message that tells of a
-    /// deletion.
-    pub(super) position: Option<Position>,
-    pub(super) frame: Frame,
+    news: News,
+    frame: Frame,
+}
+
+/// The news of a held message.
+#[derive(Clone, Copy)]
+enum News {
+    /// Publications, or that they are lost: a subscriber is at this position after the message.
+    UpTo(Position),
+    /// The deletion of a publication that is not held.
+    Deleted(u64),
 }
 
 impl Held {
-    /// The message, if it tells of a deletion.
-    pub(super) fn into_deletion(self) -> Option<Frame> {
-        self.position.is_none().then_some(self.frame)
+    /// The position of a subscriber after the message; `None` for a message that tells of a
+    /// deletion.
+    pub(super) fn position(&self) -> Option<Position> {
+        match self.news {
+            News::UpTo(position) => Some(position),
+            News::Deleted(_) => None,
+        }
+    }
+
+    /// The message, if it tells that one of the publications before `first` was deleted.
+    pub(super) fn into_deletion_before(self, first: u64) -> Option<Frame> {
+        matches!(self.news, News::Deleted(offset) if offset < first).then_some(self.frame)
     }
 }
 

@@ -26,6 +26,7 @@ mod slow_readers;
 mod announcing;
 mod bounds;
 mod claims;
+mod deletions;
 mod encoded;
 mod heal;
 mod local;

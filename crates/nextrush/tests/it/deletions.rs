@@ -219,3 +219,56 @@ async fn a_subscriber_that_lags_is_told_of_deletions_when_it_has_caught_up() {
         }
     }
 }
+
+/// The deletions that a subscriber is told of up to this update, while it gets each update once or
+/// is told that it was deleted.
+async fn deletions_until(client: &mut Client, mut offset: u64, last: u64) -> Vec<u64> {
+    let mut deletions = Vec::new();
+    while offset < last {
+        let message = client.json().await;
+        let here = message["offset"].as_u64().unwrap();
+        match message["type"].as_str().unwrap() {
+            "update" => assert_eq!(here, offset + 1),
+            "deleted" => deletions.push(here),
+            other => panic!("{other}"),
+        }
+        offset = offset.max(here);
+    }
+    deletions.sort_unstable();
+    deletions
+}
+
+/// Publishes more than kernel and server keep for one client, of which Ada publishes the middle.
+async fn fill(world: &World, ada: &UserId) {
+    let filling = "x".repeat(30_000);
+    for number in 0..150 {
+        match number {
+            75 => world.live.publish_by(ada, "news", &filling).await,
+            _ => world.live.publish("news", &filling).await,
+        }
+        .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_that_lags_is_told_of_each_deletion_once_whenever_it_happens() {
+    let world = world(MemoryBroker::new()).await;
+    let mut slow = Client::connect_narrow(&world.server, "/live").await;
+    let subscribe = json!({ "type": "subscribe", "channel": "news" });
+    slow.send_json(subscribe).await;
+    assert_eq!(slow.json().await["type"], "subscribed");
+    let ada = UserId::from("ada");
+    world.live.publish_by(&ada, "news", &"first").await.unwrap();
+    // What follows the deletions is more than one part of what it is given later.
+    for _ in 0..2 {
+        fill(&world, &ada).await;
+        world.app.purge_user(&ada).await.unwrap();
+    }
+    fill(&world, &ada).await;
+    world.app.purge_user(&ada).await.unwrap();
+    fill(&world, &ada).await;
+    assert_eq!(deletions_until(&mut slow, 0, 601).await, [1, 77, 227, 377]);
+    // Nothing is told late.
+    world.live.publish("news", &"last").await.unwrap();
+    assert_eq!(deletions_until(&mut slow, 601, 602).await, [0_u64; 0]);
+}
