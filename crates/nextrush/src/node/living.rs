@@ -191,14 +191,20 @@ impl Line {
         !self.is_shared() || self.living.has_begun.load(Ordering::Relaxed)
     }
 
-    /// Says which start of the node this is, and looks who the others are.
-    async fn join(&self) -> Result<(), StartError> {
+    /// Says which start of the node this is. To say it again changes nothing.
+    pub(crate) async fn announce(&self) -> Result<(), BrokerError> {
         let mut value = BytesMut::with_capacity(9);
         value.put_u64(self.boot());
         value.put_u8(self.living.newest);
+        let boots = &self.living.boots;
+        self.bus().lease(boots, BOOT, value.freeze()).await
+    }
+
+    /// Says which start of the node this is, and looks who the others are.
+    async fn join(&self) -> Result<(), StartError> {
         let bus = self.bus();
         // Those that start at a time see each other: each first says who it is, then looks.
-        bus.lease(&self.living.boots, BOOT, value.freeze()).await?;
+        self.announce().await?;
         bus.listen(self.all()).await?;
         let noted = self.look().await;
         if noted.is_err() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use nextrush_broker::{BoxFuture, BrokerError, NodeName, RosterChange, RosterRevision, RosterSink};
+use nextrush_broker::{BoxFuture, BrokerError, RosterChange, RosterRevision, RosterSink};
 use nextrush_broker::{Rosters as Store, TopicName};
 use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
@@ -20,6 +20,8 @@ use super::living::Living;
 use super::place::{Home, Place};
 use super::rules::Rules;
 use super::store_time::StoreTime;
+use crate::node::LivingNode;
+use crate::node::line::Line;
 use crate::socket::handle::Handle;
 
 /// The time between two looks at which nodes are alive.
@@ -42,6 +44,8 @@ pub(crate) struct RosterHost {
     pub(super) time: StoreTime,
     pub(super) chance: Chance,
     living: ReadLiving,
+    /// This node is known to be alive.
+    is_announced: AtomicBool,
     followed: Mutex<HashMap<TopicName, Weak<dyn Followed>>>,
     /// `true` when the tasks of the host run.
     has_tasks: AtomicBool,
@@ -73,18 +77,28 @@ impl Handle {
     pub(crate) fn roster_host(&self) -> Arc<RosterHost> {
         self.part(|| {
             let store = self.broker().rosters();
-            let node = self.broker().bus().map(|bus| bus.node().clone());
-            let node = node.unwrap_or_else(|| {
-                NodeName::try_from("alone").expect("these letters are the name of a node")
-            });
-            let home = Home::new(node, random());
-            let own = home.clone();
+            let line = Arc::clone(self.line());
+            let home = Home::new(line.bus().node().clone(), line.boot());
             RosterHost::new(store, home, move || {
-                let living = HashSet::from([own.clone()]);
-                Box::pin(std::future::ready(Ok(living)))
+                let line = Arc::clone(&line);
+                Box::pin(async move { living(&line).await })
             })
         })
     }
+}
+
+/// The homes that are alive, this one among them.
+async fn living(line: &Line) -> Result<HashSet<Home>, BrokerError> {
+    let is_own = |living: &LivingNode| living.boot == line.boot();
+    let mut living = line.living().await?;
+    if !living.iter().any(is_own) {
+        line.announce().await?;
+        living = line.living().await?;
+    }
+    let homes = living.into_iter();
+    Ok(homes
+        .map(|living| Home::new(living.node, living.boot))
+        .collect())
 }
 
 fn random() -> u64 {
@@ -121,6 +135,7 @@ impl RosterHost {
             time: StoreTime::new(),
             chance: Chance::new(seed),
             living: Box::new(living),
+            is_announced: AtomicBool::new(false),
             followed: Mutex::default(),
             has_tasks: AtomicBool::new(false),
             runtime: OnceLock::new(),
@@ -156,6 +171,15 @@ impl RosterHost {
                 return false;
             }
         }
+    }
+
+    /// Sees to it that this node is known to be alive. Done before it is in any roster.
+    pub(super) async fn announce(&self) -> Result<(), BrokerError> {
+        if !self.is_announced.load(Ordering::Relaxed) {
+            self.living().await?;
+            self.is_announced.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// The homes that are alive, as they are read now.

@@ -83,6 +83,11 @@ impl<R: Rules> Owns<R> {
         }
     }
 
+    /// The member that a socket is or wants to be.
+    pub(super) fn member(&self, socket: ConnectionId) -> Option<Arc<R::Member>> {
+        self.sockets.get(&socket).map(|own| Arc::clone(&own.member))
+    }
+
     pub(super) fn home(&self) -> &Arc<Home> {
         &self.home
     }

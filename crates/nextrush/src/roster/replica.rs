@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use nextrush_broker::{RosterChange, RosterRevision, TopicName};
+use nextrush_engine::ConnectionId;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
@@ -101,6 +102,11 @@ impl<R: Rules> Replica<R> {
         Ok(())
     }
 
+    /// The member that a socket of this node is or wants to be.
+    pub(super) fn own(&self, socket: ConnectionId) -> Option<Arc<R::Member>> {
+        self.state.lock().own(socket)
+    }
+
     /// Follows the roster until it is [released](Self::release); `false` if it does not any more.
     pub(super) fn keep(&self) -> bool {
         let mut queue = self.queue.lock();
@@ -185,9 +191,12 @@ impl<R: Rules> Replica<R> {
         let Some(store) = self.host.store.clone() else {
             return;
         };
-        let roster = self.roster.clone();
+        let (roster, host) = (self.roster.clone(), Arc::clone(&self.host));
         let mut work: Pin<Box<dyn Future<Output = Input<R>> + Send>> = match request {
             Request::Load => Box::pin(async move {
+                if let Err(error) = host.announce().await {
+                    return Input::Loaded(Err(error));
+                }
                 if let Err(error) = store.watch(&roster).await {
                     return Input::Loaded(Err(error));
                 }

@@ -145,6 +145,12 @@ impl<R: Rules> Rosters<R> {
         self.find(roster)?.shown.get()
     }
 
+    /// The member that a socket of this node is or wants to be, also while it waits for room;
+    /// `None` if it is not there.
+    pub(crate) fn own(&self, roster: &TopicName, socket: ConnectionId) -> Option<Arc<R::Member>> {
+        self.find(roster)?.own(socket)
+    }
+
     /// Follows a roster from now on. Resolves when it is loaded. It is followed for as long as
     /// the guard is there, and then as long as it is [used](Rules::is_used) or a socket of this
     /// node is in it.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use nextrush_broker::{
     BrokerError, Bytes, Committed, Roster as Stored, RosterChange, RosterRevision, TopicName,
 };
+use nextrush_engine::ConnectionId;
 use tokio::time::Instant;
 
 use super::change::{Change, Retold, Step};
@@ -208,6 +209,10 @@ impl<R: Rules> State<R> {
             && !self.is_checking
             && self.phase != Phase::Loading
             && (!self.is_alone || self.view.is_empty())
+    }
+
+    pub(super) fn own(&self, socket: ConnectionId) -> Option<Arc<R::Member>> {
+        self.owns.member(socket)
     }
 
     /// Returns whether the store has everything that this node wants.
