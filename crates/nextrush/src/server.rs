@@ -35,6 +35,8 @@ const CONNECTIONS_PER_ADDRESS: usize = 10_000;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time within which the broker finishes what is under way.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time that a closing server waits for the store to take who has gone.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time over which the clients of a server that was told to stop come back.
 const DRAIN_WINDOW: Duration = Duration::from_secs(5);
 /// The pause of the accept loop when the process is out of descriptors.
@@ -285,6 +287,14 @@ impl Server {
         let warning = async {
             if let Err(error) = (&mut self.warning).await {
                 tracing::error!(%error, "the topics of the store could not be checked");
+            }
+        };
+        let rosters = self.handle.roster_host();
+        let sockets = async {
+            sockets.await;
+            // Other nodes wait for whoever was here, from now on and not from when this one is missed.
+            if !rosters.settled(SETTLE_TIMEOUT).await {
+                tracing::warn!("the other nodes could not be told who has gone");
             }
         };
         let all = async { tokio::join!(requests, sockets, warning) };

@@ -347,10 +347,11 @@ async fn presence(
     if RoomName::new(&channel).is_err() {
         return Err(PublishError::InvalidName.into());
     }
-    Ok(Json(match after {
+    let members = match after {
         Some(device) => live.members_after(&channel, device).await,
         None => live.members(&channel).await,
-    }))
+    };
+    Ok(Json(members.map_err(PublishError::from)?))
 }
 
 async fn channels(State(Api { live, .. }): State<Api>) -> Json<ChannelList> {

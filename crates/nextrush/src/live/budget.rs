@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -10,7 +11,7 @@ use super::shown::Person;
 use crate::message::UserId;
 
 /// The bytes that the [presence](super::ChannelPolicy::presence) data of devices may take, in all
-/// channels together.
+/// channels together. Each node counts the devices that are connected to it.
 ///
 /// The data of a device counts its JSON text and 64 bytes more, until the device leaves or says
 /// something else. Beyond a bound an update is refused as `over-quota` and the device keeps the
@@ -93,7 +94,8 @@ struct Used {
 pub(super) struct Share {
     budget: Budget,
     user: Arc<Person>,
-    bytes: usize,
+    /// Changed while the budget is locked.
+    bytes: AtomicUsize,
 }
 
 impl Budget {
@@ -109,7 +111,7 @@ impl Budget {
         Share {
             budget: self.clone(),
             user: Arc::clone(user),
-            bytes: 0,
+            bytes: AtomicUsize::new(0),
         }
     }
 
@@ -121,47 +123,67 @@ impl Budget {
 }
 
 impl Used {
-    fn exchange(&mut self, user: &UserId, old: usize, new: usize) -> Result<(), OverQuota> {
-        let own = self.users.get(user).copied().unwrap_or_default() - old + new;
-        let all = self.all - old + new;
+    /// Returns whether a user may have so many bytes in place of these.
+    fn check(&self, user: &UserId, old: usize, new: usize) -> Result<(), OverQuota> {
         // Whoever takes less than before is never refused.
-        if new > old {
-            let for_all = match own {
-                ..=SMALL => self.limits.bytes,
-                _ => self.limits.bytes_for_larger_users(),
-            };
-            if own > self.limits.bytes_per_user {
-                return Err(OverQuota::User(self.limits.bytes_per_user));
-            }
-            if all > for_all {
-                return Err(OverQuota::All);
-            }
+        if new <= old {
+            return Ok(());
         }
-        self.all = all;
+        let own = self.users.get(user).copied().unwrap_or_default() - old + new;
+        let for_all = match own {
+            ..=SMALL => self.limits.bytes,
+            _ => self.limits.bytes_for_larger_users(),
+        };
+        if own > self.limits.bytes_per_user {
+            return Err(OverQuota::User(self.limits.bytes_per_user));
+        }
+        if self.all - old + new > for_all {
+            return Err(OverQuota::All);
+        }
+        Ok(())
+    }
+
+    fn exchange(&mut self, user: &UserId, old: usize, new: usize) {
+        let own = self.users.get(user).copied().unwrap_or_default() - old + new;
+        self.all = self.all - old + new;
         match self.users.entry(user.clone()) {
             Entry::Occupied(entry) if own == 0 => drop(entry.remove()),
             Entry::Occupied(mut entry) => *entry.get_mut() = own,
             Entry::Vacant(_) if own == 0 => {}
             Entry::Vacant(entry) => drop(entry.insert(own)),
         }
-        Ok(())
     }
 }
 
 impl Share {
     /// Takes so many bytes in place of those that it has.
-    pub(super) fn resize(&mut self, bytes: usize) -> Result<(), OverQuota> {
+    pub(super) fn resize(&self, bytes: usize) -> Result<(), OverQuota> {
         let mut used = self.budget.0.lock();
-        used.exchange(&self.user.id, self.bytes, bytes)?;
-        self.bytes = bytes;
+        used.check(&self.user.id, self.bytes.load(Ordering::Relaxed), bytes)?;
+        self.exchange(&mut used, bytes);
         Ok(())
+    }
+
+    /// Takes so many bytes, even where there is no room for them: somebody has them already.
+    pub(super) fn grow(&self, bytes: usize) {
+        let mut used = self.budget.0.lock();
+        self.exchange(&mut used, bytes);
+    }
+
+    /// Gives back all bytes.
+    pub(super) fn release(&self) {
+        self.grow(0);
+    }
+
+    fn exchange(&self, used: &mut Used, bytes: usize) {
+        let before = self.bytes.swap(bytes, Ordering::Relaxed);
+        used.exchange(&self.user.id, before, bytes);
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.resize(0)
-            .expect("whoever takes less than before is not refused");
+        self.release();
     }
 }
 
@@ -178,14 +200,14 @@ mod tests {
     fn take(budget: &Budget, user: impl Into<UserId>, bytes: usize) -> Result<Share, OverQuota> {
         let id = user.into();
         let profile = Profile::new(&id).unwrap();
-        let mut share = budget.share(&Arc::new(Person { id, profile }));
+        let share = budget.share(&Arc::new(Person { id, profile }));
         share.resize(bytes).map(|()| share)
     }
 
     #[test]
     fn a_user_has_a_bounded_share_and_gets_back_what_is_given_up() {
         let budget = budget(100, 1000);
-        let mut first = take(&budget, "ada", 60).unwrap();
+        let first = take(&budget, "ada", 60).unwrap();
         assert_eq!(take(&budget, "ada", 41).unwrap_err(), OverQuota::User(100));
         let second = take(&budget, "ada", 40).unwrap();
         let other = take(&budget, "bob", 100).unwrap();

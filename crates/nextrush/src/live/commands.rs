@@ -2,23 +2,22 @@
 
 use std::sync::Arc;
 
-use nextrush_broker::{HistoryQuery, Publication};
+use nextrush_broker::HistoryQuery;
 
 use super::LiveUpdates;
 use super::device::DeviceName;
-use super::dialect::{Live, announce};
+use super::dialect::Live;
 use super::messages::{Command, Event, refusal};
-use super::roster::Joined;
 use super::shown::{Person, device_bytes, user_bytes};
+use super::subscribers::Arrival;
+use super::subscription::Subscription;
 use crate::message::request::{Answer, CommandId, Request};
 use crate::message::{Message, User};
+use crate::roster::Unsettled;
 use crate::socket::Socket;
 use crate::socket::join::JoinError;
 use crate::socket::work::{Maker, deliveries};
-use crate::topic::{Since, SubscribeError, Topic, newest_by_key};
-
-/// The most bytes of the newest updates that a new subscriber is given, with what waits for it.
-const NEWEST_BYTES: usize = 256 * 1024;
+use crate::topic::{Since, SubscribeError, Topic};
 
 /// The client of live updates behind a socket.
 pub(super) struct Client {
@@ -53,7 +52,7 @@ impl Client {
                 since,
                 device,
             } => {
-                let subscribed = self.subscribe(socket, &channel, since.as_ref(), device, id);
+                let subscribed = self.subscribe(socket, &channel, since, device, id);
                 match subscribed.await {
                     Ok(()) | Err(SubscribeError::Join(JoinError::Closed)) => {}
                     Err(error) => socket.send(Answer::new(refusal(&channel, error), id)),
@@ -74,7 +73,10 @@ impl Client {
                 }
             }
             Command::PresenceUpdate { channel } => {
-                match live.update_presence(socket, &self.maker(socket), &channel, &message) {
+                match live
+                    .update_presence(socket, &self.maker(socket), &channel, &message)
+                    .await
+                {
                     Ok(()) if id.is_some() => {
                         socket.send(Answer::new(Event::Ack { published: None }, id));
                     }
@@ -89,7 +91,7 @@ impl Client {
         &self,
         socket: &Socket,
         channel: &str,
-        since: Option<&Since>,
+        since: Option<Since>,
         device: Option<DeviceName>,
         id: Option<&CommandId>,
     ) -> Result<(), SubscribeError> {
@@ -100,11 +102,14 @@ impl Client {
             .await
             .map_err(|refusal| SubscribeError::Refused(refusal.map(Box::new)))?;
         let has_presence = live.policies.has_presence(channel);
+        // Until the socket is a subscriber, for whom the channel is followed.
+        let mut watched = None;
         if has_presence {
+            watched = Some(live.presence.watch(topic.stored_name()).await?);
             live.take_over(&topic).await;
         }
         let latest_value = live.policies.latest_value(channel);
-        let query = match (since, latest_value) {
+        let query = match (&since, latest_value) {
             // Also for a client that cannot recover.
             (_, Some(Some(_))) => HistoryQuery::Latest(usize::MAX),
             (Some(_), Some(None)) => HistoryQuery::Latest(Since::MAX_PUBLICATIONS),
@@ -115,70 +120,52 @@ impl Client {
 
         let is_new = !topic.is_subscribed(socket);
         let wish = topic.wish(socket).await?;
-        let history = topic.history(query).await?;
-        let missed = since.map(|since| since.missed(&history));
+        let subscription = Subscription {
+            history: topic.history(query).await?,
+            wish,
+            since,
+            id: id.cloned(),
+        };
+        let person = self.user.as_ref().map(|(_, person)| person);
+        let newcomer = person.filter(|_| is_new && has_presence);
         if is_new {
-            let history = match (missed, latest_value) {
-                (Some(Ok(missed)), _) => bytes(missed),
-                (_, Some(_)) => bytes(&history.publications).min(NEWEST_BYTES),
-                (_, None) => 0,
-            };
-            let told = match &self.user {
-                Some((_, person)) if has_presence => self.telling(&topic, person, device.as_ref()),
-                _ => 0,
-            };
-            let allowed = live
-                .work
-                .allow(&self.maker(socket), deliveries(history, 1) + told);
-            allowed.map_err(|exceeded| {
-                SubscribeError::Refused(Some(Box::new(exceeded.to_message())))
-            })?;
+            let told = newcomer.map_or(0, |person| self.telling(&topic, person, device.as_ref()));
+            let work = deliveries(subscription.bytes(), 1) + told;
+            live.work
+                .allow(&self.maker(socket), work)
+                .map_err(|exceeded| {
+                    SubscribeError::Refused(Some(Box::new(exceeded.to_message())))
+                })?;
         }
-        let entry = wish.admit(&history)?;
-        // A client that is subscribed already misses nothing.
-        let missed = missed.filter(|_| entry.is_new());
-        let newest = match (latest_value, missed) {
-            (Some(key), None | Some(Err(_))) if entry.is_new() => {
-                let bytes = NEWEST_BYTES.saturating_sub(socket.buffered());
-                newest_by_key(&history.publications, key, bytes)
-            }
-            _ => Vec::new(),
+        let entered = match newcomer {
+            Some(person) => self.arrive(subscription, person, device).await,
+            None => subscription.enter(None, |_| ()),
         };
-        let mut position = entry.position();
-        if let Some(first) = newest.first() {
-            // The updates that follow are those after this one.
-            position.offset = first.offset - 1;
+        drop(watched);
+        entered
+    }
+
+    /// Makes the socket a subscriber as soon as it is known whether its device is shown.
+    async fn arrive(
+        &self,
+        subscription: Subscription,
+        person: &Arc<Person>,
+        device: Option<DeviceName>,
+    ) -> Result<(), SubscribeError> {
+        let presence = &self.live.live().presence;
+        let refused = Arc::default();
+        let (channel, socket) = (subscription.channel().clone(), subscription.socket().id());
+        let arrival = Arrival {
+            live: self.live.clone(),
+            subscription,
+            refused: Arc::clone(&refused),
+        };
+        let joined = presence.join(&channel, person, device, socket, arrival);
+        match joined.await {
+            Ok(()) => refused.lock().take().map_or(Ok(()), Err),
+            Err(Unsettled::Gone) => Err(JoinError::Closed.into()),
+            Err(Unsettled::Store(error)) => Err(error.into()),
         }
-        let joined = match &self.user {
-            Some((_, person)) if entry.is_new() && has_presence => {
-                Some(live.presence.join(channel, person, device, socket.id()))
-            }
-            _ => None,
-        };
-        let subscribed = Event::Subscribed {
-            channel,
-            position,
-            recovered: missed.map(|missed| missed.map(drop)).into(),
-            latest: live.policies.is_latest(channel),
-            shown: joined
-                .as_ref()
-                .and_then(|joined| (!joined.is_shown()).then_some(false)),
-        };
-        entry.send(Answer::new(subscribed, id));
-        announce(
-            &entry.topic(),
-            joined.map(Joined::into_diffs).unwrap_or_default(),
-        );
-        if newest.is_empty() {
-            entry.go_live(missed.and_then(Result::ok).unwrap_or_default());
-        } else {
-            let messages: Vec<_> = newest
-                .iter()
-                .filter_map(|update| entry.topic().encoded(history.position.epoch, update))
-                .collect();
-            entry.go_live_after(messages);
-        }
-        Ok(())
     }
 
     /// The work of telling a channel that a device has come, and in its time that it has left.
@@ -189,14 +176,10 @@ impl Client {
         device: Option<&DeviceName>,
     ) -> usize {
         let presence = &self.live.live().presence;
-        if presence.is_waited_for(channel.name(), &person.id, device) {
+        if presence.is_waited_for(channel.stored_name(), &person.id, device) {
             return 0;
         }
         let bytes = user_bytes(&person.profile) + device_bytes(None);
         2 * deliveries(bytes, channel.local_subscribers())
     }
-}
-
-fn bytes(publications: &[Arc<Publication>]) -> usize {
-    publications.iter().map(|kept| kept.data.len()).sum()
 }

@@ -1,18 +1,21 @@
-//! The devices of a channel, and the rules by which they come and go.
+//! The devices of a channel, and the rules by which they are shown.
 //!
-//! Nothing here has a lock or a clock: whoever keeps a channel says where devices are and what
-//! time it is, and is told what others see of a change. `P` is the place of a device that is
-//! connected.
+//! All of it is worked out from a [view](View) of the channel's roster: nothing here has a lock, a
+//! clock or a connection.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Bound;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rpds::HashTrieMapSync;
+use serde::{Deserialize, Serialize};
+
+use super::budget::{Budget, OverQuota, Share};
 use super::device::{Data, DeviceName};
 use super::shown::{Changes, Left, Member, Person, Shown, device_bytes, user_bytes};
 use super::snapshot::Part;
 use crate::message::{Timestamp, UserId};
+use crate::roster::{Admission, Record, Rules, Step, View};
 
 /// The time for which a lost device is waited for.
 pub(super) const GRACE: Duration = Duration::from_secs(15);
@@ -21,171 +24,73 @@ const DEVICES: usize = 1000;
 /// The most devices of one user in a channel, so that nobody crowds out the others.
 const DEVICES_PER_USER: usize = 20;
 
-/// The devices of a channel by their numbers, which is the order in which they came.
-#[derive(Clone, Debug)]
-pub(super) struct Devices<P>(BTreeMap<u64, Device<P>>);
-
-/// A device of a user.
-#[derive(Clone, Debug)]
-pub(super) struct Device<P> {
+/// A device of a user in a channel, as it is stored for all nodes.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Device {
     /// Shared by all channels of a socket: an id may be as long as a token.
+    #[serde(with = "shared")]
     pub(super) user: Arc<Person>,
     /// The name that its client keeps for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<DeviceName>,
     pub(super) since: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) data: Option<Data>,
-    pub(super) place: Place<P>,
+    /// The number of times it has said something of itself. Others are told each time, also where
+    /// it says the same again.
+    #[serde(default)]
+    said: u64,
+    /// The part of this node's budget that the data takes.
+    #[serde(skip)]
+    share: OnceLock<Arc<Share>>,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Place<P> {
-    At(P),
-    /// Its connection is lost, and it is waited for until then, in milliseconds.
-    LostUntil(u64),
-}
-
-/// Some of a channel's devices.
-pub(super) struct Chosen<'a, P> {
-    pub(super) devices: Vec<(u64, &'a Device<P>)>,
-    /// About the bytes that they take as JSON.
-    pub(super) bytes: usize,
-    /// The last of them, unless it is the channel's last.
-    pub(super) next: Option<u64>,
-}
-
-/// The room for more devices in a channel.
-pub(super) struct Room {
-    devices: usize,
-    of_users: HashMap<UserId, usize>,
-}
-
-impl<P> Default for Devices<P> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<P> Devices<P> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Device<P>)> {
-        self.0.iter().map(|(number, device)| (*number, device))
-    }
-
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Device<P>> {
-        self.0.get_mut(&number)
-    }
-
-    pub(super) fn insert(&mut self, number: u64, device: Device<P>) {
-        self.0.insert(number, device);
-    }
-
-    /// The lost device that one of this user and name is: one of the same name, or for a device
-    /// without a name the user's only lost one.
-    pub(super) fn lost(&self, user: &UserId, name: Option<&DeviceName>) -> Option<u64> {
-        let is_lost = |(_, device): &(u64, &Device<P>)| {
-            matches!(device.place, Place::LostUntil(_)) && device.user.id == *user
-        };
-        let mut lost = self.iter().filter(is_lost);
-        let same = match name {
-            Some(_) => lost.find(|(_, device)| device.name.as_ref() == name),
-            None => lost.next().filter(|_| lost.next().is_none()),
-        };
-        same.filter(|(_, device)| device.name.as_ref() == name)
-            .map(|(number, _)| number)
-    }
-
-    /// The devices that are waited for until now.
-    pub(super) fn expired(&self, now_ms: u64) -> Vec<u64> {
-        self.iter()
-            .filter(|(_, device)| matches!(device.place, Place::LostUntil(end) if end <= now_ms))
-            .map(|(number, _)| number)
-            .collect()
-    }
-
-    /// Removes devices, of which others see that they have left.
-    pub(super) fn remove(&mut self, numbers: &[u64], changes: &mut Changes) {
-        for number in numbers {
-            if let Some(device) = self.0.remove(number) {
-                changes.left(Left {
-                    user: device.user.profile.clone(),
-                    device: *number,
-                });
-            }
+impl Device {
+    /// A device that has said nothing yet.
+    pub(super) fn new(user: &Arc<Person>, name: Option<DeviceName>, since: Timestamp) -> Self {
+        Self {
+            user: Arc::clone(user),
+            name,
+            since,
+            data: None,
+            said: 0,
+            share: OnceLock::new(),
         }
     }
 
-    /// Shows a new device.
-    pub(super) fn add(&mut self, number: u64, device: Device<P>, changes: &mut Changes) {
-        changes.joined(device.member(number));
-        self.0.insert(number, device);
+    /// The same device with other data.
+    pub(super) fn saying(&self, data: Data, budget: &Budget) -> Result<Self, OverQuota> {
+        let share = self.share(budget);
+        share.resize(data.weight())?;
+        Ok(Self {
+            user: Arc::clone(&self.user),
+            name: self.name.clone(),
+            since: self.since,
+            data: Some(data),
+            said: self.said + 1,
+            share: OnceLock::from(Arc::clone(share)),
+        })
     }
 
-    /// The room that there is now.
-    pub(super) fn room(&self) -> Room {
-        let mut of_users: HashMap<UserId, usize> = HashMap::new();
-        for device in self.0.values() {
-            *of_users.entry(device.user.id.clone()).or_default() += 1;
+    /// Counts the data, whether there is room or not: the device has come from another node.
+    pub(super) fn count(&self, budget: &Budget) {
+        if let Some(data) = &self.data {
+            self.share(budget).grow(data.weight());
         }
-        Room {
-            devices: self.0.len(),
-            of_users,
+    }
+
+    /// Gives back the bytes that the data takes: the device is at another node.
+    pub(super) fn release(&self) {
+        if let Some(share) = self.share.get() {
+            share.release();
         }
     }
 
-    /// The devices of a part: as many as it has room for, but at least one.
-    pub(super) fn choose(&self, part: Part) -> Chosen<'_, P> {
-        let mut chosen = Chosen {
-            devices: Vec::new(),
-            bytes: 0,
-            next: None,
-        };
-        let mut users = HashSet::new();
-        let after = (Bound::Excluded(part.after()), Bound::Unbounded);
-        for (&number, device) in self.0.range(after) {
-            let user = match users.insert(&device.user.id) {
-                true => user_bytes(&device.user.profile),
-                false => 0,
-            };
-            let bytes = chosen.bytes + user + device_bytes(device.data.as_ref());
-            if bytes > part.max_bytes()
-                && let Some((last, _)) = chosen.devices.last()
-            {
-                chosen.next = Some(*last);
-                break;
-            }
-            chosen.bytes = bytes;
-            chosen.devices.push((number, device));
-        }
-        chosen
+    fn share(&self, budget: &Budget) -> &Arc<Share> {
+        self.share
+            .get_or_init(|| Arc::new(budget.share(&self.user)))
     }
-}
 
-impl<P: Eq> Devices<P> {
-    /// The device of a connection.
-    pub(super) fn at(&self, place: &P) -> Option<u64> {
-        self.iter()
-            .find(|(_, device)| device.is_at(place))
-            .map(|(number, _)| number)
-    }
-}
-
-impl Room {
-    /// Takes the room of one device, if there is any.
-    pub(super) fn take(&mut self, user: &UserId) -> bool {
-        let own = self.of_users.entry(user.clone()).or_default();
-        let is_there = self.devices < DEVICES && *own < DEVICES_PER_USER;
-        if is_there {
-            self.devices += 1;
-            *own += 1;
-        }
-        is_there
-    }
-}
-
-impl<P> Device<P> {
     /// The user with this device alone.
     pub(super) fn member(&self, number: u64) -> Member {
         Member {
@@ -203,8 +108,183 @@ impl<P> Device<P> {
     }
 }
 
-impl<P: Eq> Device<P> {
-    pub(super) fn is_at(&self, place: &P) -> bool {
-        matches!(&self.place, Place::At(at) if at == place)
+impl PartialEq for Device {
+    fn eq(&self, other: &Self) -> bool {
+        self.user == other.user
+            && self.name == other.name
+            && self.since == other.since
+            && self.data == other.data
+            && self.said == other.said
     }
+}
+
+/// The form in which a user is stored, which is not shared there.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Person;
+
+    pub(super) fn serialize<S: Serializer>(
+        user: &Arc<Person>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Person::serialize(user, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Person>, D::Error> {
+        Person::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+/// The numbers of each user's devices, rising.
+#[derive(Clone, Default)]
+pub(super) struct OfUsers(HashTrieMapSync<UserId, Vec<u64>>);
+
+impl OfUsers {
+    fn of(&self, user: &UserId) -> &[u64] {
+        self.0.get(user).map_or(&[], Vec::as_slice)
+    }
+
+    fn add(&mut self, user: &UserId, number: u64) {
+        let mut numbers = self.of(user).to_vec();
+        let place = numbers.partition_point(|before| *before < number);
+        numbers.insert(place, number);
+        self.0.insert_mut(user.clone(), numbers);
+    }
+
+    fn remove(&mut self, user: &UserId, number: u64) {
+        let numbers: Vec<u64> = self
+            .of(user)
+            .iter()
+            .copied()
+            .filter(|other| *other != number)
+            .collect();
+        if numbers.is_empty() {
+            self.0.remove_mut(user);
+        } else {
+            self.0.insert_mut(user.clone(), numbers);
+        }
+    }
+
+    /// Takes note of a device that comes, changes or leaves.
+    pub(super) fn note(
+        &mut self,
+        number: u64,
+        before: Option<&Record<Device>>,
+        after: Option<&Record<Device>>,
+    ) {
+        let [before, after] = [before, after].map(|record| record.map(|at| &at.member.user.id));
+        if before == after {
+            return;
+        }
+        if let Some(user) = before {
+            self.remove(user, number);
+        }
+        if let Some(user) = after {
+            self.add(user, number);
+        }
+    }
+}
+
+/// The lost device that one of this user and name is: one of the same name, or for a device without
+/// a name the user's only lost one.
+pub(super) fn lost<R>(view: &View<R>, user: &UserId, name: Option<&DeviceName>) -> Option<u64>
+where
+    R: Rules<Member = Device, Index = OfUsers>,
+{
+    let numbers = view.index().of(user).iter();
+    let mut lost = numbers.filter_map(|number| {
+        let record = view.get(*number)?;
+        record.place.is_lost().then_some((*number, &record.member))
+    });
+    let same = match name {
+        Some(_) => lost.find(|(_, device)| device.name.as_ref() == name),
+        None => lost.next().filter(|_| lost.next().is_none()),
+    };
+    same.filter(|(_, device)| device.name.as_ref() == name)
+        .map(|(number, _)| number)
+}
+
+/// Decides on a device that comes.
+pub(super) fn admit<R>(view: &View<R>, newcomer: &Device) -> Admission
+where
+    R: Rules<Member = Device, Index = OfUsers>,
+{
+    let user = &newcomer.user.id;
+    if let Some(number) = lost(view, user, newcomer.name.as_ref()) {
+        return Admission::Again(number);
+    }
+    match view.len() < DEVICES && view.index().of(user).len() < DEVICES_PER_USER {
+        true => Admission::New,
+        false => Admission::Wait,
+    }
+}
+
+/// The changes that others see: those who have left, have come, and are another now.
+pub(super) fn changes<R: Rules<Member = Device>>(steps: &[Step<R>]) -> Changes {
+    let mut changes = Changes::default();
+    for step in steps {
+        if let (Some(before), None) = (&step.before, &step.after) {
+            changes.left(Left {
+                user: before.member.user.profile.clone(),
+                device: step.number,
+            });
+        }
+    }
+    for step in steps {
+        // One that comes as a lost one was there before the process was.
+        if let (None, Some(after)) = (&step.before, &step.after)
+            && !after.place.is_lost()
+        {
+            changes.joined(after.member.member(step.number));
+        }
+    }
+    for step in steps {
+        if let (Some(_), Some(after)) = (&step.before, &step.after)
+            && step.is_visible()
+        {
+            changes.updated(after.member.member(step.number));
+        }
+    }
+    changes
+}
+
+/// Some of a channel's devices.
+pub(super) struct Chosen<'a> {
+    pub(super) devices: Vec<(u64, &'a Device)>,
+    /// About the bytes that they take as JSON.
+    pub(super) bytes: usize,
+    /// The last of them, unless it is the channel's last.
+    pub(super) next: Option<u64>,
+}
+
+/// The devices of a part: as many as it has room for, but at least one.
+pub(super) fn choose<R: Rules<Member = Device>>(view: &View<R>, part: Part) -> Chosen<'_> {
+    let mut chosen = Chosen {
+        devices: Vec::new(),
+        bytes: 0,
+        next: None,
+    };
+    let mut users = HashSet::new();
+    for (number, record) in view.members_after(part.after()) {
+        let device = &*record.member;
+        let user = match users.insert(&device.user.id) {
+            true => user_bytes(&device.user.profile),
+            false => 0,
+        };
+        let bytes = chosen.bytes + user + device_bytes(device.data.as_ref());
+        if bytes > part.max_bytes()
+            && let Some((last, _)) = chosen.devices.last()
+        {
+            chosen.next = Some(*last);
+            break;
+        }
+        chosen.bytes = bytes;
+        chosen.devices.push((number, device));
+    }
+    chosen
 }

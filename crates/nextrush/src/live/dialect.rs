@@ -2,26 +2,26 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use nextrush_broker::{Position, Publication, Retention};
-use nextrush_engine::{CloseReason, ConnectionId};
+use nextrush_broker::{Position, Publication, Retention, TopicName};
+use nextrush_engine::CloseReason;
 use nextrush_protocol::CloseCode;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
-use super::devices::GRACE;
 use super::messages::Event;
 use super::policy::ChannelPolicies;
-use super::roster::Presence;
-use super::shown::Diff;
+use super::presence::Presence;
 use super::snapshot::Part;
+use super::subscribers::Subscribers;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};
 use crate::socket::handle::Handle;
 use crate::socket::work::Work;
 use crate::topic::{CatchUp, Dialect, Gap, Leaver, Locked, ShowUser, SlowReaderPolicy, Topics};
+
+/// The kind of data that live channels hold.
+pub(super) const KIND: &str = "live";
 
 /// The policies of live channels, their presence, and their wire form.
 pub(super) struct Live {
@@ -30,39 +30,16 @@ pub(super) struct Live {
     pub(super) records: Topics,
     pub(super) policies: ChannelPolicies,
     pub(super) show_user: ShowUser,
-    pub(super) presence: Arc<Presence<ConnectionId>>,
+    pub(super) presence: Presence<Subscribers>,
     /// The work that each user makes by subscriptions and presence.
     pub(super) work: Work,
-    /// The moment from which grace periods are counted.
-    pub(super) begun: Instant,
     /// Channels whose members of before a restart have been looked for.
     pub(super) taken_over: Mutex<HashSet<String>>,
 }
 
-impl Live {
-    pub(super) fn now_ms(&self) -> u64 {
-        millis_since(self.begun)
-    }
-}
-
-/// Tells everybody in a channel what has changed, if anything has. Called while nothing else
-/// happens in the topic, so that everybody gets the versions in their order.
-pub(super) fn announce(channel: &Locked<'_>, diffs: impl IntoIterator<Item = Diff>) {
-    for diff in diffs {
-        channel.announce(Event::PresenceDiff {
-            channel: channel.name(),
-            diff,
-        });
-    }
-}
-
-pub(super) fn millis_since(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Dialect for Live {
     fn kind(&self) -> &'static str {
-        "live"
+        KIND
     }
 
     fn publication(&self, channel: &str, _: Position, publication: &Publication) -> Outgoing {
@@ -107,7 +84,7 @@ impl Dialect for Live {
         let name = channel.name();
         let gap = behind.gap.as_ref().and_then(|gap| self.gap(name, gap));
         let has_presence = behind.is_last && self.policies.has_presence(name);
-        let presence = || self.presence.snapshot(name, Part::First);
+        let presence = || self.presence.snapshot(channel.stored_name(), Part::First);
         let presence = has_presence.then(|| presence().message(name, None));
         gap.into_iter()
             .chain(behind.messages(channel))
@@ -116,20 +93,19 @@ impl Dialect for Live {
     }
 
     fn left(&self, channel: &Locked<'_>, leaver: &Leaver<'_>) {
-        let (name, id) = (channel.name(), leaver.socket.id());
-        if leaver.closed.is_none_or(is_deliberate) {
-            announce(channel, self.presence.leave(name, id));
-        } else if self.presence.lose(name, id, self.now_ms()) {
-            // Waits for the lost socket's user, and tells the others when that is in vain.
-            let (presence, begun) = (Arc::clone(&self.presence), self.begun);
-            let name = name.to_owned();
-            channel.later(GRACE, move |channel| {
-                let left = presence.expire(&name, millis_since(begun));
-                if let Some(channel) = channel {
-                    announce(channel, left);
-                }
-            });
+        if !self.policies.has_presence(channel.name()) {
+            return;
         }
+        let (roster, socket) = (channel.stored_name(), leaver.socket.id());
+        if leaver.closed.is_none_or(is_deliberate) {
+            self.presence.leave(roster, socket);
+        } else {
+            self.presence.lose(roster, socket);
+        }
+    }
+
+    fn settle(&self, topic: &TopicName) {
+        self.presence.settle(topic);
     }
 
     fn deleted(&self, channel: &str, offset: u64) -> Option<Outgoing> {
@@ -137,7 +113,12 @@ impl Dialect for Live {
     }
 
     fn emptied<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, ()> {
-        Box::pin(self.hand_over(channel))
+        Box::pin(async move {
+            self.hand_over(channel).await;
+            if let Some(roster) = self.roster(channel) {
+                self.presence.tidy(&roster);
+            }
+        })
     }
 }
 

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::device::{Data, DeviceName};
-use super::devices::{Device, Devices};
+use super::devices::Device;
 use super::shown::Person;
 use crate::message::Timestamp;
+use crate::roster::{Rules, View};
 
 /// The devices of a channel when a process ended, as the next one reads them.
 #[derive(Debug, Deserialize, Serialize)]
@@ -36,8 +37,8 @@ struct KeptDevice {
 }
 
 impl LeftBehind {
-    pub(super) fn new<P>(version: u64, devices: &Devices<P>) -> Self {
-        let kept = |(number, device): (u64, &Device<P>)| {
+    pub(super) fn new<R: Rules<Member = Device>>(view: &View<R>) -> Self {
+        let kept = |number: u64, device: &Device| {
             serde_json::value::to_raw_value(&KeptDevice {
                 name: number.to_string(),
                 user: Person::clone(&device.user),
@@ -47,10 +48,10 @@ impl LeftBehind {
             })
         };
         Self {
-            version,
-            devices: devices
-                .iter()
-                .filter_map(|device| kept(device).ok())
+            version: view.version(),
+            devices: view
+                .members()
+                .filter_map(|(number, record)| kept(number, &record.member).ok())
                 .collect(),
         }
     }

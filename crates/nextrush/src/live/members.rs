@@ -5,8 +5,9 @@ use serde_json::value::RawValue;
 
 use super::LiveUpdates;
 use super::device::Data;
-use super::dialect::{Live, announce};
+use super::dialect::Live;
 use super::messages::refusal;
+use super::presence::Unsaid;
 use super::snapshot::Part;
 use crate::message::request::CommandId;
 use crate::message::{ErrorCode, ErrorMessage, Message};
@@ -49,17 +50,18 @@ impl LiveUpdates {
         let topic = self.with_presence(socket, channel)?;
         let part = after.map_or(Part::First, Part::After);
         let Live { presence, work, .. } = self.live();
+        let roster = topic.stored_name();
         // While nothing else happens in the topic, so that the diffs that follow are those
         // after it.
         let answered = topic.locked(|_| {
-            work.allow(maker, deliveries(presence.bytes(channel, part), 1))?;
-            socket.send(presence.snapshot(channel, part).message(channel, id));
+            work.allow(maker, deliveries(presence.bytes(roster, part), 1))?;
+            socket.send(presence.snapshot(roster, part).message(channel, id));
             Ok(())
         });
         answered.unwrap_or(Ok(())).map_err(Exceeded::to_message)
     }
 
-    pub(super) fn update_presence(
+    pub(super) async fn update_presence(
         &self,
         socket: &Socket,
         maker: &Maker,
@@ -90,13 +92,21 @@ impl LiveUpdates {
             .work
             .allow(maker, work)
             .map_err(Exceeded::to_message)?;
-        let updated = topic.locked(|locked| {
-            let updated = self.live().presence.update(channel, socket.id(), data);
-            updated.map(|updated| announce(locked, updated))
-        });
-        updated.unwrap_or(Ok(())).map_err(|error| {
-            ErrorMessage::new(ErrorCode::OverQuota, "No room for presence data")
-                .details(error.to_string())
+        let updated = self
+            .live()
+            .presence
+            .update(topic.stored_name(), socket.id(), data);
+        updated.await.map_err(|error| {
+            let details = error.to_string();
+            match error {
+                Unsaid::OverQuota(_) => {
+                    ErrorMessage::new(ErrorCode::OverQuota, "No room for presence data")
+                }
+                Unsaid::Store(_) => {
+                    ErrorMessage::new(ErrorCode::Unavailable, "Channel unavailable")
+                }
+            }
+            .details(details)
         })
     }
 }

@@ -12,13 +12,15 @@ mod members;
 mod messages;
 mod pattern;
 mod policy;
+mod presence;
 mod publish;
 mod restart;
-mod roster;
 mod rule;
+mod rules;
 mod shown;
 mod snapshot;
-mod waiting;
+mod subscribers;
+mod subscription;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,18 +30,18 @@ use nextrush_broker::{
 };
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::time::Instant;
 
 pub use self::budget::PresenceLimits;
 use self::commands::Client;
 use self::dialect::Live;
 pub use self::pattern::InvalidPattern;
 pub use self::policy::{ChannelPolicies, ChannelPolicy};
-use self::roster::Presence;
+use self::presence::Presence;
 pub use self::rule::{Channel, PublishContext, SubscribeContext, Verdict};
 use self::shown::Person;
-use self::snapshot::Part;
 pub use self::snapshot::PresenceSnapshot;
+use self::snapshot::{Part, Snapshots};
+use self::subscribers::Subscribers;
 use crate::message::{Message, User, UserId};
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
@@ -104,6 +106,9 @@ impl LiveUpdates {
     /// nobody is a member who has not subscribed again. A channel shows 1,000 sockets at most,
     /// and 20 of a user.
     ///
+    /// Nodes that share a store show the same members, and a lost socket may come back at any of
+    /// them. Those of a node that crashed are waited for until 28 s after the crash at most.
+    ///
     /// Subscriptions and presence count by the work that they make, 10,000 deliveries a second
     /// and 50,000 at once of each user, or of each socket without one: what a socket gets and
     /// what others are told of it, in KiB for each socket. Beyond that a message is refused as
@@ -133,7 +138,15 @@ impl LiveUpdates {
     /// characters, when the socket has 100 subscriptions already or is closed, or
     /// when the broker fails.
     pub async fn subscribe(&self, channel: &str, socket: &Socket) -> Result<bool, SubscribeError> {
-        self.0.topic(channel)?.subscribe(socket, None).await
+        let topic = self.0.topic(channel)?;
+        // The socket hears of changes of presence.
+        let watched = match self.live().policies.has_presence(channel) {
+            true => Some(self.live().presence.watch(topic.stored_name()).await?),
+            false => None,
+        };
+        let subscribed = topic.subscribe(socket, None).await;
+        drop(watched);
+        subscribed
     }
 
     /// Unsubscribes a socket; `false` if it was not subscribed.
@@ -144,7 +157,11 @@ impl LiveUpdates {
     /// more; the socket is unsubscribed all the same.
     pub async fn unsubscribe(&self, channel: &str, socket: &Socket) -> Result<bool, BrokerError> {
         match self.0.topic(channel) {
-            Ok(topic) => topic.unsubscribe(socket).await,
+            Ok(topic) => {
+                let unsubscribed = topic.unsubscribe(socket).await;
+                self.live().presence.tidy(topic.stored_name());
+                unsubscribed
+            }
             Err(_) => Ok(false),
         }
     }
@@ -239,10 +256,15 @@ impl LiveUpdates {
         Ok(self.0.topic(channel)?.history(query).await?)
     }
 
-    /// The members of a channel; nobody in one without
+    /// The members of a channel, on all nodes; nobody in one without
     /// [presence](ChannelPolicy::presence). Written as `members` and `version`.
-    pub async fn members(&self, channel: &str) -> PresenceSnapshot {
-        self.live().presence.snapshot(channel, Part::All)
+    ///
+    /// # Errors
+    ///
+    /// Fails where nodes share the channel, none of this node's sockets is subscribed, and the
+    /// store does not answer.
+    pub async fn members(&self, channel: &str) -> Result<PresenceSnapshot, BrokerError> {
+        self.read_members(channel, Part::All).await
     }
 
     /// A page of the [members](Self::members) of a channel: those with the devices that came
@@ -251,8 +273,28 @@ impl LiveUpdates {
     ///
     /// A member whose devices are on several pages is on each of them. Pages of one version are
     /// one moment; between others members may have come, changed and left.
-    pub async fn members_after(&self, channel: &str, device: u64) -> PresenceSnapshot {
-        self.live().presence.snapshot(channel, Part::After(device))
+    ///
+    /// # Errors
+    ///
+    /// As [`members`](Self::members).
+    pub async fn members_after(
+        &self,
+        channel: &str,
+        device: u64,
+    ) -> Result<PresenceSnapshot, BrokerError> {
+        self.read_members(channel, Part::After(device)).await
+    }
+
+    async fn read_members(
+        &self,
+        channel: &str,
+        part: Part,
+    ) -> Result<PresenceSnapshot, BrokerError> {
+        let topic = self.0.topic(channel).ok();
+        match topic.filter(|_| self.live().policies.has_presence(channel)) {
+            Some(topic) => self.live().presence.read(topic.stored_name(), part).await,
+            None => Ok(PresenceSnapshot::nobody(part)),
+        }
     }
 
     /// The channels that have subscribers on this node, with the number of these, in no order.
@@ -331,14 +373,19 @@ impl LiveBuilder {
     #[must_use]
     #[track_caller]
     pub fn build(self, app: &impl AsRef<Handle>, name: &str) -> LiveUpdates {
+        let handle = app.as_ref();
+        let snapshots = Arc::<Snapshots>::default();
+        let subscribers = Subscribers {
+            topics: handle.local_topics(),
+            snapshots: Arc::clone(&snapshots),
+        };
         let live = Live {
-            app: app.as_ref().clone(),
+            app: handle.clone(),
             records: Topics::records(app, name),
             policies: self.policies,
             show_user: self.show_user,
-            presence: Arc::new(Presence::new(self.presence_limits)),
+            presence: Presence::new(handle, self.presence_limits, snapshots, subscribers),
             work: Work::default(),
-            begun: Instant::now(),
             taken_over: Mutex::new(HashSet::new()),
         };
         LiveUpdates(Topics::with_limit(app, name, live, CHANNELS_PER_SOCKET))

@@ -59,7 +59,10 @@ impl<T: Tell> Presence<T> {
     }
 
     /// Follows a channel, for as long as the guard is kept or somebody on this node is subscribed.
-    pub(super) async fn watch(&self, channel: &TopicName) -> Result<Watched<PresenceRules<T>>, BrokerError> {
+    pub(super) async fn watch(
+        &self,
+        channel: &TopicName,
+    ) -> Result<Watched<PresenceRules<T>>, BrokerError> {
         self.rosters.watch(channel).await
     }
 
@@ -80,8 +83,7 @@ impl<T: Tell> Presence<T> {
         arrival: T::Arrival,
     ) -> Settled {
         let device = Device::new(user, name, Timestamp::now());
-        self.rosters
-            .join(channel, socket, device, arrival)
+        self.rosters.join(channel, socket, device, arrival)
     }
 
     /// `true` if a device that subscribes would be one that is waited for, and nobody would hear
@@ -160,7 +162,10 @@ impl<T: Tell> Presence<T> {
             Some(view) => Ok(self.snapshots.of(channel, &view, part)),
             None if self.is_alone => Ok(PresenceSnapshot::nobody(part)),
             // Without those of dead nodes, so that it is nothing to be kept for its version.
-            None => Ok(PresenceSnapshot::of(&self.rosters.read(channel).await?, part)),
+            None => Ok(PresenceSnapshot::of(
+                &self.rosters.read(channel).await?,
+                part,
+            )),
         }
     }
 
@@ -218,7 +223,6 @@ impl<T: Tell> Presence<T> {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -248,7 +252,7 @@ mod tests {
     struct Heard(Arc<Mutex<Vec<Diff>>>);
 
     impl Tell for Heard {
-        /// Whether its device is shown.
+        /// The place for whether its device is shown.
         type Arrival = Arc<Mutex<Option<bool>>>;
 
         fn tell(
@@ -568,9 +572,7 @@ mod tests {
             let page = presence.snapshot(CHANNEL, Part::After(after));
             let text = serde_json::to_string(&page).unwrap();
             assert!(text.len() <= 63 * 1024, "{}", text.len());
-            let estimate = presence
-                .presence
-                .bytes(&topic(CHANNEL), Part::After(after));
+            let estimate = presence.presence.bytes(&topic(CHANNEL), Part::After(after));
             assert!(text.len() <= estimate + 100, "{} {estimate}", text.len());
             let mut page_json = json(&page);
             assert_eq!(page_json["after"], after);
@@ -732,7 +734,8 @@ mod tests {
         join(&presence, &user("bob"), None, 3).unwrap();
         presence.update(1, data(&deep)).unwrap();
         let before = all(&presence);
-        let kept = serde_json::to_vec(&presence.presence.leave_behind(&topic(CHANNEL)).unwrap()).unwrap();
+        let kept =
+            serde_json::to_vec(&presence.presence.leave_behind(&topic(CHANNEL)).unwrap()).unwrap();
 
         let next = nobody();
         next.take_over(&serde_json::from_slice(&kept).unwrap());

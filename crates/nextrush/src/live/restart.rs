@@ -1,22 +1,27 @@
 //! The members of a channel, from one process to the next.
 //!
 //! A process that drains leaves behind who was there, and the next one waits for them as for
-//! anybody whose connection is lost.
+//! anybody whose connection is lost. Nodes that share a store need none of it: there everybody is
+//! waited for who was at a node that has ended.
 
-use nextrush_broker::{BrokerError, HistoryQuery, Retention};
+use nextrush_broker::{BrokerError, HistoryQuery, Retention, TopicName};
 
 use super::devices::GRACE;
-use super::dialect::{Live, announce};
+use super::dialect::{KIND, Live};
 use super::left_behind::LeftBehind;
-use crate::topic::{InvalidTopicName, Topic};
+use crate::topic::{InvalidTopicName, Topic, TopicPath};
 
 impl Live {
     /// Leaves behind who was in a channel, when everybody has been sent away from it.
     pub(super) async fn hand_over(&self, channel: &str) {
-        if !self.app.is_draining() || !self.policies.has_presence(channel) {
+        if !self.app.is_draining()
+            || !self.presence.is_alone()
+            || !self.policies.has_presence(channel)
+        {
             return;
         }
-        let Some(members) = self.presence.leave_behind(channel) else {
+        let roster = self.roster(channel);
+        let Some(members) = roster.and_then(|roster| self.presence.leave_behind(&roster)) else {
             return;
         };
         let Ok(topic) = self.left_behind(channel) else {
@@ -31,9 +36,12 @@ impl Live {
     /// Waits for those who were in the channel before a restart. Done once for each channel, and
     /// only while they could be waited for.
     pub(super) async fn take_over(&self, topic: &Topic<Self>) {
+        if !self.presence.is_alone() {
+            return;
+        }
         let channel = topic.name();
         let until_ms = u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX);
-        if self.now_ms() >= until_ms {
+        if self.presence.now_ms() >= until_ms {
             self.taken_over.lock().clear();
             return;
         }
@@ -46,8 +54,8 @@ impl Live {
                 if self.taken_over.lock().insert(channel.to_owned())
                     && let Some(before) = before
                 {
-                    self.presence.take_over(channel, &before, until_ms);
-                    tokio::spawn(expire_later(topic.clone()));
+                    let roster = topic.stored_name();
+                    self.presence.take_over(roster, &before, until_ms);
                 }
             }
             Err(error) => {
@@ -73,22 +81,24 @@ impl Live {
     /// Deletes who was in channels before a restart, once they are waited for no longer.
     pub(super) async fn forget_left_behind(&self) -> Result<(), BrokerError> {
         let until_ms = u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX);
-        if self.now_ms() >= until_ms {
+        if self.presence.now_ms() >= until_ms {
             self.records.purge().await?;
         }
         Ok(())
+    }
+
+    /// The name of a channel's roster.
+    pub(super) fn roster(&self, channel: &str) -> Option<TopicName> {
+        let path = TopicPath {
+            kind: KIND,
+            part: self.records.name(),
+            name: channel,
+        };
+        path.topic()
     }
 
     /// The topic that keeps who was in a channel.
     fn left_behind(&self, channel: &str) -> Result<Topic, InvalidTopicName> {
         self.records.topic(channel)
     }
-}
-
-/// Tells a channel of those who have not come back.
-async fn expire_later(topic: Topic<Live>) {
-    tokio::time::sleep(GRACE).await;
-    let live = topic.topics().dialect();
-    let left = live.presence.expire(topic.name(), live.now_ms());
-    topic.locked(|channel| announce(channel, left));
 }

@@ -132,8 +132,8 @@ impl<T: Tell> Rules for PresenceRules<T> {
         let mut arrivals = Vec::new();
         for step in steps {
             let Some(after) = step.after else { continue };
-            let is_back = step.before.is_some_and(|before| before.place.is_lost())
-                && !after.place.is_lost();
+            let is_back =
+                step.before.is_some_and(|before| before.place.is_lost()) && !after.place.is_lost();
             match step.arrival {
                 Some(arrival) => {
                     if is_back {

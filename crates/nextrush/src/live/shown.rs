@@ -97,6 +97,15 @@ impl Changes {
         self.with_room(joined.bytes()).joined.push(joined);
     }
 
+    pub(super) fn updated(&mut self, updated: Member) {
+        self.with_room(updated.bytes()).updated.push(updated);
+    }
+
+    /// The number of messages.
+    pub(super) fn len(&self) -> usize {
+        self.diffs.len()
+    }
+
     fn with_room(&mut self, bytes: usize) -> &mut Diff {
         match self.room.checked_sub(bytes) {
             Some(room) => self.room = room,
@@ -110,15 +119,10 @@ impl Changes {
             .expect("without a diff there is no room")
     }
 
-    /// The changes, each with the version after the one before.
-    pub(super) fn numbered(self, version: &mut u64) -> Vec<Diff> {
-        let number = |diff| {
-            *version += 1;
-            Diff {
-                version: *version,
-                ..diff
-            }
-        };
-        self.diffs.into_iter().map(number).collect()
+    /// The changes, each with the version after the one before. The first has the one after this.
+    pub(super) fn numbered_after(self, version: u64) -> Vec<Diff> {
+        let diffs = self.diffs.into_iter();
+        let number = |(version, diff)| Diff { version, ..diff };
+        (version + 1..).zip(diffs).map(number).collect()
     }
 }

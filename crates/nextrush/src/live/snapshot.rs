@@ -3,15 +3,20 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+use nextrush_broker::TopicName;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::devices::{Chosen, Device, choose};
 use super::messages::Event;
 use super::shown::Member;
-use crate::message::Outgoing;
 use crate::message::request::{Answer, CommandId};
+use crate::message::{Outgoing, UserId};
+use crate::roster::{Rules, View};
 
 /// The most bytes of the members of a page, so that with all that is around them it has 64 KiB.
 pub(super) const PAGE_BYTES: usize = 62 * 1024;
@@ -40,7 +45,26 @@ struct Contents {
 }
 
 impl PresenceSnapshot {
-    pub(super) fn new(members: &[Member], version: u64, part: Part, next: Option<u64>) -> Self {
+    /// The members of a view, or a part of them.
+    pub(super) fn of<R: Rules<Member = Device>>(view: &View<R>, part: Part) -> Self {
+        let Chosen { devices, next, .. } = choose(view, part);
+        let mut all: IndexMap<&UserId, Member> = IndexMap::new();
+        for (number, device) in devices {
+            match all.entry(&device.user.id) {
+                Entry::Occupied(mut member) => member.get_mut().devices.push(device.shown(number)),
+                Entry::Vacant(place) => drop(place.insert(device.member(number))),
+            }
+        }
+        let all: Vec<Member> = all.into_values().collect();
+        Self::new(&all, view.version(), part, next)
+    }
+
+    /// A channel in which nobody is.
+    pub(super) fn nobody(part: Part) -> Self {
+        Self::new(&[], 0, part, None)
+    }
+
+    fn new(members: &[Member], version: u64, part: Part, next: Option<u64>) -> Self {
         let members = serde_json::value::to_raw_value(members);
         Self(Arc::new(Contents {
             members: members.expect("members have string keys only"),
@@ -82,7 +106,7 @@ impl PresenceSnapshot {
 /// Nobody.
 impl Default for PresenceSnapshot {
     fn default() -> Self {
-        Self::new(&[], 0, Part::All, None)
+        Self::nobody(Part::All)
     }
 }
 
@@ -149,31 +173,33 @@ pub(super) struct Snapshots(OnceLock<Cache<Key, PresenceSnapshot, ByBytes>>);
 
 /// The part of a version of a channel's members.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Key {
-    channel: Box<str>,
+struct Key {
+    channel: TopicName,
     version: u64,
     part: Part,
 }
 
-impl Key {
-    pub(super) fn new(channel: &str, version: u64, part: Part) -> Self {
-        Self {
-            channel: channel.into(),
-            version,
-            part,
-        }
-    }
-}
-
 impl Snapshots {
-    pub(super) fn get(&self, key: &Key) -> Option<PresenceSnapshot> {
-        self.0.get()?.get(key)
-    }
-
-    pub(super) fn keep(&self, key: Key, snapshot: PresenceSnapshot) {
+    /// A part of what subscribers on this node know. Written once for each version.
+    pub(super) fn of<R: Rules<Member = Device>>(
+        &self,
+        channel: &TopicName,
+        view: &View<R>,
+        part: Part,
+    ) -> PresenceSnapshot {
+        let key = Key {
+            channel: channel.clone(),
+            version: view.version(),
+            part,
+        };
+        if let Some(kept) = self.0.get().and_then(|kept| kept.get(&key)) {
+            return kept;
+        }
+        let snapshot = PresenceSnapshot::of(view, part);
         self.0
             .get_or_init(|| Cache::with_weighter(PAGES, KEPT_BYTES, ByBytes))
-            .insert(key, snapshot);
+            .insert(key, snapshot.clone());
+        snapshot
     }
 }
 
@@ -192,6 +218,6 @@ impl Weighter<Key, PresenceSnapshot> for ByBytes {
     fn weight(&self, key: &Key, snapshot: &PresenceSnapshot) -> u64 {
         // Perhaps also as a message.
         let members = 2 * snapshot.0.members.get().len();
-        (OVERHEAD + key.channel.len() + members) as u64
+        (OVERHEAD + key.channel.as_str().len() + members) as u64
     }
 }

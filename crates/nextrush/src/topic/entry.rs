@@ -53,6 +53,16 @@ impl<D: Dialect> Wish<D> {
         self.waiting = Some((local, ticket));
     }
 
+    /// The topic.
+    pub(crate) fn topic(&self) -> &Topic<D> {
+        &self.topic
+    }
+
+    /// The socket.
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     /// Makes the socket a member, with a history that was read after the wish began. Nothing
     /// else happens in the topic until the entry goes live or is dropped, so it must not be
     /// kept across an `await`.

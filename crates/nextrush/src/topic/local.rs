@@ -123,7 +123,7 @@ impl LocalTopics {
     }
 
     /// Runs `act` while nothing else happens in a topic; `None` if nobody is subscribed to it.
-    pub(super) fn locked<R>(
+    pub(crate) fn locked<R>(
         &self,
         topic: &TopicName,
         act: impl FnOnce(&Locked<'_>) -> R,
@@ -154,7 +154,7 @@ impl LocalTopics {
     }
 
     /// The number of sockets subscribed on this node.
-    pub(super) fn subscribers(&self, topic: &TopicName) -> usize {
+    pub(crate) fn subscribers(&self, topic: &TopicName) -> usize {
         self.find(topic).map_or(0, |local| local.room.len())
     }
 

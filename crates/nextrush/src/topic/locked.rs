@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Weak;
 use std::time::Duration;
 
-use nextrush_broker::{Epoch, Position, Publication};
+use nextrush_broker::{Epoch, Position, Publication, TopicName};
 use nextrush_protocol::Frame;
 
 use super::local::{LocalTopic, State};
@@ -27,6 +27,11 @@ impl<'a> Locked<'a> {
     #[must_use]
     pub fn name(&self) -> &str {
         self.local.name()
+    }
+
+    /// The name under which the topic is stored.
+    pub(crate) fn stored_name(&self) -> &TopicName {
+        &self.local.topic
     }
 
     /// Sends a volatile message to all subscribers on this node. It comes after everything that was

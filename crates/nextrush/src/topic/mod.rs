@@ -37,6 +37,9 @@ mod seats;
 mod subscriptions;
 mod used_ids;
 
+pub(crate) use local::LocalTopics;
+pub(crate) use name::{TopicPath, own_name};
+
 pub use bounds::newest_within;
 pub use dialect::{Arrival, CatchUp, Dialect, Gap, Leaver};
 pub use entry::{Entry, Wish};

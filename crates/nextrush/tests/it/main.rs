@@ -41,6 +41,8 @@ mod http2;
 #[cfg(feature = "testing")]
 mod many_nodes;
 mod presence;
+#[cfg(feature = "testing")]
+mod presence_nodes;
 mod presence_work;
 mod publishing;
 mod recovery;
