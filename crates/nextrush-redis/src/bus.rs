@@ -227,6 +227,7 @@ impl Line {
         let keys = &self.store.keys;
         match target {
             Target::Topic(topic) => (Partition::of(topic.as_str()), keys.channel(topic)),
+            Target::Roster(topic) => (Partition::of(topic.as_str()), keys.roster_channel(topic)),
             Target::Room(room) => (Partition::of(room.as_str()), keys.room(room)),
             Target::Inbox => self.inbox(&self.node),
         }
@@ -466,7 +467,7 @@ impl Ear for Line {
                     }
                 }
                 Target::Inbox => state.is_inbox_heard = false,
-                Target::Topic(_) => {}
+                Target::Topic(_) | Target::Roster(_) => {}
             }
         }
         drop(state);
@@ -532,7 +533,7 @@ async fn keep_listening(line: Arc<Line>) {
                     }
                 }
                 Target::Inbox => state.is_inbox_heard = heard.is_ok(),
-                Target::Topic(_) => {}
+                Target::Topic(_) | Target::Roster(_) => {}
             }
         }
         if is_failed {

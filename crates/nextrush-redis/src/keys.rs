@@ -78,6 +78,21 @@ impl Keys {
         self.channel_of("b", room.as_str())
     }
 
+    /// The revision and the head of a roster.
+    pub(crate) fn roster(&self, topic: &TopicName) -> String {
+        self.key(Partition::of(topic.as_str()), "r", topic.as_str())
+    }
+
+    /// The members of a roster.
+    pub(crate) fn members(&self, topic: &TopicName) -> String {
+        self.key(Partition::of(topic.as_str()), "m", topic.as_str())
+    }
+
+    /// The channel of a roster.
+    pub(crate) fn roster_channel(&self, topic: &TopicName) -> String {
+        self.channel_of("p", topic.as_str())
+    }
+
     /// The channel of a node.
     pub(crate) fn inbox(&self, node: &str) -> String {
         self.channel_of("n", node)
@@ -130,6 +145,12 @@ mod tests {
         assert_eq!(keys.channel(&topic), "nextrush:{f}:c:chat/chat/lobby");
         let third = Keys::new("nextrush", 3).channel(&topic);
         assert_eq!(third, "nextrush:{f}:c3:chat/chat/lobby");
+        assert_eq!(keys.roster(&topic), "nextrush:{f}:r:chat/chat/lobby");
+        assert_eq!(keys.members(&topic), "nextrush:{f}:m:chat/chat/lobby");
+        assert_eq!(
+            keys.roster_channel(&topic),
+            "nextrush:{f}:p:chat/chat/lobby"
+        );
         assert_eq!(keys.command("ada", "ada/1"), "nextrush:{216}:a:ada/1");
         assert_eq!(keys.share("ada"), "nextrush:{216}:w:ada");
         assert_eq!(keys.layout(), "nextrush:{2b7}:layout:");

@@ -22,6 +22,7 @@
 
 mod bus;
 mod redis;
+mod rosters;
 mod store;
 
 mod options;
@@ -48,5 +49,6 @@ mod turns;
 pub use crate::redis::Redis;
 pub use bus::RedisBus;
 pub use options::{Deadlines, RedisOptions};
+pub use rosters::RedisRosters;
 pub use store::{ConnectError, RedisStore};
 pub use url::{RedisUrl, RedisUrlError};

@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use nextrush_broker::{
     Attempt, BoxFuture, Broker, BrokerError, Bus, Claim, Claimed, Deletion, History, HistoryQuery,
-    NodeName, Publish, Published, SequencedBroker, SequencerCounts, SequencerOptions, Sink,
-    TopicName,
+    NodeName, Publish, Published, Rosters, SequencedBroker, SequencerCounts, SequencerOptions,
+    Sink, TopicName,
 };
 
 use crate::bus::RedisBus;
 use crate::options::RedisOptions;
+use crate::rosters::RedisRosters;
 use crate::store::{ConnectError, RedisStore};
 use crate::url::RedisUrl;
 
@@ -35,6 +36,7 @@ use crate::url::RedisUrl;
 pub struct Redis {
     broker: SequencedBroker<RedisStore>,
     bus: Option<Arc<RedisBus>>,
+    rosters: Arc<RedisRosters>,
 }
 
 impl Redis {
@@ -70,8 +72,10 @@ impl Redis {
     /// nodes, but is none of them before it [joins](Self::join) them.
     #[must_use]
     pub fn over(store: RedisStore, sequencer: SequencerOptions) -> Self {
+        let store = Arc::new(store);
         Self {
-            broker: SequencedBroker::new(Arc::new(store), sequencer),
+            broker: SequencedBroker::new(Arc::clone(&store), sequencer),
+            rosters: Arc::new(RedisRosters::new(store)),
             bus: None,
         }
     }
@@ -151,6 +155,10 @@ impl Broker for Redis {
 
     fn away(&self) -> Option<Duration> {
         self.broker.away()
+    }
+
+    fn rosters(&self) -> Option<Arc<dyn Rosters>> {
+        Some(Arc::<RedisRosters>::clone(&self.rosters))
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

@@ -214,6 +214,8 @@ impl Requests {
 
     /// Closes the connections.
     pub(crate) fn stop(&self) {
+        // Nobody listens again to what ends for good.
+        self.connector.feed.deafen();
         match &self.masters {
             Masters::One(master) => master.stop(),
             Masters::Cluster(cluster) => cluster.stop(),

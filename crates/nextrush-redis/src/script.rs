@@ -20,6 +20,9 @@ pub(crate) struct Scripts {
     pub(crate) claim: Script,
     pub(crate) answer: Script,
     pub(crate) nodes: Script,
+    pub(crate) commit: Script,
+    pub(crate) members: Script,
+    pub(crate) revisions: Script,
 }
 
 /// The scripts, once for the process: texts and hashes never change.
@@ -32,9 +35,13 @@ pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
     claim: Script::writing(&[include_str!("scripts/claim.lua")]),
     answer: Script::writing(&[include_str!("scripts/answer.lua")]),
     nodes: Script::new(&[include_str!("scripts/nodes.lua")]),
+    commit: Script::writing(&[ROSTER, include_str!("scripts/commit.lua")]),
+    members: Script::new(&[ROSTER, include_str!("scripts/members.lua")]),
+    revisions: Script::new(&[ROSTER, include_str!("scripts/revisions.lua")]),
 });
 
 const TOPIC: &str = include_str!("scripts/topic.lua");
+const ROSTER: &str = include_str!("scripts/roster.lua");
 
 impl Script {
     fn new(parts: &[&str]) -> Self {

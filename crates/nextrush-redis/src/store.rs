@@ -57,7 +57,7 @@ pub struct RedisStore {
     pub(crate) keys: Keys,
     turns: Turns,
     listing: Listing,
-    idle_ms: u64,
+    pub(crate) idle_ms: u64,
     share: u64,
 }
 
@@ -201,13 +201,10 @@ impl RedisStore {
 
     /// The topics in groups of which each is one request's: all on one server, or those of a
     /// partition of a cluster.
-    fn grouped(&self, topics: &[TopicName]) -> Vec<Group> {
+    pub(crate) fn grouped(&self, topics: &[TopicName]) -> Vec<Group> {
         let mut groups: BTreeMap<Partition, Group> = BTreeMap::new();
         for (index, topic) in topics.iter().enumerate() {
-            let partition = match self.requests.masters {
-                Masters::One(_) => Partition::FIRST,
-                Masters::Cluster(_) => Partition::of(topic.as_str()),
-            };
+            let partition = self.request_partition(topic);
             let group = groups.entry(partition).or_insert_with(|| Group {
                 partition,
                 topics: Vec::new(),
@@ -217,6 +214,14 @@ impl RedisStore {
             group.indexes.push(index);
         }
         groups.into_values().collect()
+    }
+
+    /// The partition of requests that concern a topic, which those of one server share.
+    pub(crate) fn request_partition(&self, topic: &TopicName) -> Partition {
+        match self.requests.masters {
+            Masters::One(_) => Partition::FIRST,
+            Masters::Cluster(_) => Partition::of(topic.as_str()),
+        }
     }
 
     /// The command that pushes to a channel.
@@ -434,14 +439,14 @@ impl RedisStore {
 }
 
 /// Topics that one request can concern, and their places among those that were asked for.
-struct Group {
-    partition: Partition,
-    topics: Vec<TopicName>,
+pub(crate) struct Group {
+    pub(crate) partition: Partition,
+    pub(crate) topics: Vec<TopicName>,
     indexes: Vec<usize>,
 }
 
 /// The results for topics in their order, from the replies for groups of them.
-fn scattered<T>(
+pub(crate) fn scattered<T>(
     groups: &[Group],
     replies: Vec<Result<Vec<T>, Failure>>,
 ) -> Vec<Result<T, BrokerError>> {

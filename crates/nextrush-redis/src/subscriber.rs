@@ -27,6 +27,7 @@ pub(crate) struct FeedSlot(Arc<RwLock<Receivers>>);
 struct Receivers {
     feed: Option<Arc<dyn Feed>>,
     ear: Option<Weak<dyn Ear>>,
+    roster_ear: Option<Weak<dyn Ear>>,
 }
 
 impl FeedSlot {
@@ -42,18 +43,43 @@ impl FeedSlot {
         self.0.write().ear = Some(ear);
     }
 
-    fn ear(&self) -> Option<Arc<dyn Ear>> {
-        self.0.read().ear.as_ref()?.upgrade()
+    pub(crate) fn set_roster_ear(&self, ear: Weak<dyn Ear>) {
+        self.0.write().roster_ear = Some(ear);
+    }
+
+    /// Forgets the receivers other than the feed.
+    pub(crate) fn deafen(&self) {
+        let mut receivers = self.0.write();
+        (receivers.ear, receivers.roster_ear) = (None, None);
+    }
+
+    /// The receiver of what comes on a channel; `None` of topics, whose pushes the feed takes.
+    fn ear_of(&self, target: &Target) -> Option<Arc<dyn Ear>> {
+        let receivers = self.0.read();
+        let ear = match target {
+            Target::Topic(_) => return None,
+            Target::Roster(_) => &receivers.roster_ear,
+            Target::Room(_) | Target::Inbox => &receivers.ear,
+        };
+        ear.as_ref()?.upgrade()
+    }
+
+    fn hear(&self, target: &Target, message: Bytes) {
+        if let Some(ear) = self.ear_of(target) {
+            ear.hear(target, message);
+        }
     }
 
     /// Tells the receivers which channels are not watched any more.
     fn tell_unwatched(&self, targets: Vec<Target>) {
         let mut topics = Vec::new();
+        let mut rosters = Vec::new();
         let mut others = Vec::new();
         for target in targets {
             match target {
                 Target::Topic(topic) => topics.push(topic),
-                other => others.push(other),
+                Target::Roster(_) => rosters.push(target),
+                Target::Room(_) | Target::Inbox => others.push(target),
             }
         }
         if !topics.is_empty()
@@ -61,15 +87,15 @@ impl FeedSlot {
         {
             feed.unwatched(Unwatched::Topics(topics));
         }
-        if !others.is_empty()
-            && let Some(ear) = self.ear()
-        {
-            ear.deafened(others);
+        for targets in [rosters, others] {
+            if let Some(ear) = targets.first().and_then(|target| self.ear_of(target)) {
+                ear.deafened(targets);
+            }
         }
     }
 }
 
-/// The receiver of what nodes say to each other.
+/// The receiver of what nodes say to each other, or of the changes of rosters.
 pub(crate) trait Ear: Send + Sync {
     /// Takes a message. Returns quickly.
     fn hear(&self, target: &Target, message: Bytes);
@@ -85,6 +111,8 @@ pub(crate) enum Target {
     Topic(TopicName),
     /// The casts to a room.
     Room(TopicName),
+    /// The changes of a roster.
+    Roster(TopicName),
     /// The questions and answers to this node.
     Inbox,
 }
@@ -303,11 +331,9 @@ impl Subscriber {
         let Some(target) = self.state.lock().watched.get(channel).cloned() else {
             return;
         };
-        let Target::Topic(topic) = target else {
-            if let Some(ear) = self.feed.ear() {
-                ear.hear(&target, message);
-            }
-            return;
+        let topic = match target {
+            Target::Topic(topic) => topic,
+            other => return self.feed.hear(&other, message),
         };
         let Some(feed) = self.feed.get() else {
             return;

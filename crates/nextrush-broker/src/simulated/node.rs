@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -145,6 +146,10 @@ impl Broker for SimulatedNode {
             self.0.broker.shutdown().await;
             self.0.server.nodes().end(self.name());
         })
+    }
+
+    fn away(&self) -> Option<Duration> {
+        self.0.broker.away()
     }
 
     fn bus(&self) -> Option<Arc<dyn Bus>> {

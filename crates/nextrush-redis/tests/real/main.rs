@@ -7,5 +7,6 @@ mod faults;
 mod nodes;
 mod proxy;
 mod recorder;
+mod rosters;
 mod servers;
 mod store;

@@ -122,7 +122,7 @@ async fn a_node_on_a_cluster_keeps_every_promise_of_a_broker() {
 }
 
 /// A master, its replica, and a line from each node to the master.
-struct Deployment {
+pub(crate) struct Deployment {
     servers: tokio::sync::Mutex<[Server; 2]>,
     /// The line on which the replica follows.
     line: Proxy,
@@ -130,7 +130,7 @@ struct Deployment {
 }
 
 impl Deployment {
-    async fn start(program: Program) -> Self {
+    pub(crate) async fn start(program: Program) -> Self {
         let disk = ["--appendonly", "yes", "--appendfsync", "always"];
         let master = Server::start(program, &disk).await;
         let line = Proxy::start(master.port).await;
