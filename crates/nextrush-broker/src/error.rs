@@ -1,6 +1,12 @@
 //! The error of a broker.
 
+use std::time::Duration;
+
 use crate::answer::Reused;
+
+/// The time after which a failure is worth another try. A lost connection to a shared store is back
+/// after up to 5 s, most after less.
+const RETRY: Duration = Duration::from_secs(2);
 
 /// The error of a broker.
 ///
@@ -30,6 +36,19 @@ pub enum BrokerError {
     /// The key belongs to another publication or command, of which nothing has changed.
     #[error("the key belongs to another command")]
     Reused,
+}
+
+impl BrokerError {
+    /// The time after which the same request is worth another try: 2 s where it may succeed then,
+    /// with the same key if the publication may have happened; `None` where only a change of the
+    /// request or of the store helps.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable(_) | Self::InDoubt(_) => Some(RETRY),
+            Self::Damaged(_) | Self::Full(_) | Self::Reused => None,
+        }
+    }
 }
 
 impl From<Reused> for BrokerError {

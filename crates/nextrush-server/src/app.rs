@@ -100,7 +100,7 @@ async fn connect(place: &RedisPlace) -> Result<Redis, ConnectError> {
         .node(place.node.clone());
     let redis = Redis::with_options(&place.url, options).await?;
     tracing::info!(
-        "chats and channels are shared on {}, where this server is {}",
+        "chats, channels and posts are shared on {}, where this server is {}",
         place.url,
         place.node
     );

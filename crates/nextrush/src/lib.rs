@@ -72,6 +72,7 @@ pub mod node;
 pub mod auth;
 pub mod limits;
 pub mod metrics;
+mod seldom;
 
 // What is remembered, and the guide's features on top.
 pub mod broker;

@@ -8,6 +8,7 @@
 pub use nextrush_engine::{Backlog, EngineConfig, Heartbeat, PingLimit, SocketOptions};
 pub use nextrush_protocol::{DeflateConfig, Limits};
 
+pub use crate::seldom::Seldom;
 pub use crate::socket::keyed_limit::KeyedLimit;
 pub use crate::socket::rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
 pub use crate::upgrade::origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};

@@ -112,7 +112,7 @@ impl From<PublishError> for Refusal {
             }
             error => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
-                Self::new(status, ErrorCode::Unavailable, message).because(error)
+                Self::new(status, ErrorCode::Unavailable, message).because_of(error)
             }
         }
     }

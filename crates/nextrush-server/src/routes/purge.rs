@@ -68,5 +68,5 @@ pub(super) async fn purge(
 fn not_purged(error: BrokerError) -> Refusal {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let message = "not all could be deleted: try again";
-    Refusal::new(status, ErrorCode::Unavailable, message).because(error)
+    Refusal::new(status, ErrorCode::Unavailable, message).because_of_broker(error)
 }

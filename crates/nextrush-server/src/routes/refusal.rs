@@ -7,7 +7,9 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nextrush::auth::InvalidUserId;
-use nextrush::limits::Exceeded;
+use nextrush::broker::BrokerError;
+use nextrush::limits::{Exceeded, Seldom};
+use nextrush::topic::PublishError;
 use nextrush::{BoxError, ErrorCode, ErrorMessage};
 
 /// A refused request: a status, and `{"type":"error","message":…,"code":…}` as the body.
@@ -19,8 +21,17 @@ pub(super) struct Refusal {
     /// The time after which the request may be made again.
     later: Option<Exceeded>,
     /// The cause of a failure of the server, for the log only.
-    cause: Option<BoxError>,
+    cause: Option<Cause>,
 }
+
+#[derive(Debug)]
+enum Cause {
+    /// A broker that fails, fails for everybody: the log says so once a minute.
+    Broker(BoxError),
+    Other(BoxError),
+}
+
+static BROKER_FAILED: Seldom = Seldom::new();
 
 impl Refusal {
     pub(super) fn new(
@@ -62,8 +73,28 @@ impl Refusal {
 
     /// Adds the cause of a failure, for the log.
     pub(super) fn because(mut self, cause: impl Into<BoxError>) -> Self {
-        self.cause = Some(cause.into());
+        self.cause = Some(Cause::Other(cause.into()));
         self
+    }
+
+    /// Adds the failure of the broker as the cause, and when to try again. Where it is not known
+    /// what became of the request, the code says so.
+    pub(super) fn because_of_broker(mut self, error: BrokerError) -> Self {
+        if let BrokerError::InDoubt(_) = error {
+            self.code = ErrorCode::InDoubt;
+        }
+        self.later = error.retry_after().map(Exceeded::new);
+        self.cause = Some(Cause::Broker(error.into()));
+        self
+    }
+
+    /// Adds the failure of a publication as the cause, as
+    /// [`because_of_broker`](Self::because_of_broker) does.
+    pub(super) fn because_of(self, error: PublishError) -> Self {
+        match error {
+            PublishError::Broker(error) => self.because_of_broker(error),
+            error => self.because(error),
+        }
     }
 
     pub(super) fn code(&self) -> ErrorCode {
@@ -109,8 +140,12 @@ impl From<QueryRejection> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        if let Some(error) = self.cause {
-            tracing::error!(%error, "{}", self.message);
+        match self.cause {
+            Some(Cause::Broker(_)) if !BROKER_FAILED.is_due() => {}
+            Some(Cause::Broker(error) | Cause::Other(error)) => {
+                tracing::error!(%error, "{}", self.message);
+            }
+            None => {}
         }
         let body = ErrorMessage::new(self.code, self.message);
         let Some(exceeded) = self.later else {

@@ -95,8 +95,8 @@ async fn without_the_key_nothing_is_answered() {
     for bearer in [None, Some(""), Some(&*other), Some(&KEY[1..])] {
         for path in ["/api/v1/channels", "/api/v1/history?channel=a"] {
             let http = Http {
-                server: &server,
                 bearer: bearer.map(str::to_owned),
+                ..Http::of(&server)
             };
             let code = match bearer {
                 None => "authentication-required",

@@ -48,8 +48,8 @@ async fn a_ticket_is_had_for_the_key_alone() {
     assert_eq!((status, access), (200, json!({ "access": "key" })));
     for bearer in [None, Some(""), Some("another key"), Some(&KEY[1..])] {
         let http = Http {
-            server: &server,
             bearer: bearer.map(str::to_owned),
+            ..Http::of(&server)
         };
         let (status, refusal) = http.post("/api/inspect/token", Value::Null).await;
         let code = match bearer {

@@ -60,20 +60,27 @@ pub(crate) fn token_until(id: &str, expires: u64) -> String {
     Jwt::hs256(SECRET).sign(&claims).unwrap()
 }
 
-pub(crate) struct Http<'a> {
-    pub(crate) server: &'a Server,
+pub(crate) struct Http {
+    pub(crate) port: u16,
     pub(crate) bearer: Option<String>,
 }
 
-impl<'a> Http<'a> {
-    pub(crate) fn of(server: &'a Server) -> Self {
-        let bearer = None;
-        Self { server, bearer }
+impl Http {
+    pub(crate) fn of(server: &Server) -> Self {
+        Self {
+            port: server.address().port(),
+            bearer: None,
+        }
     }
 
-    pub(crate) fn with(server: &'a Server, bearer: &str) -> Self {
+    pub(crate) fn with(server: &Server, bearer: &str) -> Self {
+        Self::at(server.address().port(), bearer)
+    }
+
+    /// Requests to a program that listens at a port of this machine.
+    pub(crate) fn at(port: u16, bearer: &str) -> Self {
         let bearer = Some(bearer.to_owned());
-        Self { server, bearer }
+        Self { port, bearer }
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
@@ -138,7 +145,7 @@ impl<'a> Http<'a> {
             request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
         }
         let request = request.body(Full::new(Bytes::from(body.to_string())));
-        let stream = TcpStream::connect(self.server.address()).await.unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
         let (mut sender, connection) = handshake.await.unwrap();
         tokio::spawn(connection);
@@ -156,17 +163,21 @@ impl<'a> Http<'a> {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
             self.host()
         );
-        status_of(self.server, request.as_bytes()).await
+        status_at(self.port, request.as_bytes()).await
     }
 
     fn host(&self) -> String {
-        format!("localhost:{}", self.server.address().port())
+        format!("localhost:{}", self.port)
     }
 }
 
 /// The status of the answer to a request, byte for byte.
 pub(crate) async fn status_of(server: &Server, request: &[u8]) -> u16 {
-    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    status_at(server.address().port(), request).await
+}
+
+async fn status_at(port: u16, request: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(request).await.unwrap();
     let mut answer = [0; 12];
     within(stream.read_exact(&mut answer)).await.unwrap();

@@ -5,6 +5,7 @@
     reason = "what the tests share fails by panicking, as they do"
 )]
 
+mod away;
 mod posts;
 // The suite of nextrush-redis starts the servers.
 #[allow(dead_code, reason = "other tests use more")]

@@ -104,9 +104,14 @@ impl<'a> Connect<'a> {
             Err(Unjoined::Subscribe(SubscribeError::Join(JoinError::Closed))) => return,
             Err(Unjoined::Exceeded(exceeded)) => return send_away(socket, exceeded),
             Err(error) => {
-                tracing::error!(%error, %room, "cannot join a chat room");
-                let error = ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable");
-                socket.send(error);
+                if chat.0.dialect().not_joined.is_due() {
+                    tracing::error!(%error, %room, "cannot join a chat room");
+                }
+                let refusal = ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable");
+                socket.send(match &error {
+                    Unjoined::Subscribe(SubscribeError::Broker(error)) => refusal.advised(error),
+                    _ => refusal,
+                });
                 return socket.close(CloseCode::TRY_AGAIN_LATER, "Room unavailable");
             }
         }

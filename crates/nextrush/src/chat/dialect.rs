@@ -9,9 +9,9 @@ use nextrush_engine::ConnectionId;
 use parking_lot::Mutex;
 
 use super::messages::{ChatMessage, Event, messages, present};
-use super::seldom::Seldom;
 use super::users::Users;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, UserId};
+use crate::seldom::Seldom;
 use crate::socket::rate_limit::Exceeded;
 use crate::socket::work::{Maker, Work, deliveries};
 use crate::topic::{
@@ -34,6 +34,7 @@ pub(super) struct Chat {
     pub(super) not_stored: Seldom,
     pub(super) not_accepted: Seldom,
     pub(super) not_read: Seldom,
+    pub(super) not_joined: Seldom,
 }
 
 /// The least work of a join or question: the history or the members are read.
@@ -93,9 +94,10 @@ impl Default for Chat {
             slow_readers: SlowReaderPolicy::new(SlowReaders::Heal),
             work: Work::default(),
             keepers: Mutex::default(),
-            not_stored: Seldom::default(),
-            not_accepted: Seldom::default(),
-            not_read: Seldom::default(),
+            not_stored: Seldom::new(),
+            not_accepted: Seldom::new(),
+            not_read: Seldom::new(),
+            not_joined: Seldom::new(),
         }
     }
 }

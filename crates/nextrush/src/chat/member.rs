@@ -198,12 +198,17 @@ impl Member {
         )
     }
 
-    fn not_stored(&self, error: &impl std::fmt::Display) -> ErrorMessage {
+    fn not_stored(&self, error: &PublishError) -> ErrorMessage {
         let room = self.topic.name();
         if self.topic.topics().dialect().not_stored.is_due() {
             tracing::error!(%error, room, "a chat message could not be stored");
         }
-        ErrorMessage::new(ErrorCode::NotStored, "Message could not be stored")
+        let refusal = ErrorMessage::new(ErrorCode::NotStored, "Message could not be stored");
+        match error {
+            PublishError::Broker(error @ BrokerError::InDoubt(_)) => ErrorMessage::in_doubt(error),
+            PublishError::Broker(error) => refusal.advised(error),
+            _ => refusal,
+        }
     }
 
     fn not_accepted(&self, error: &BrokerError) -> ErrorMessage {
@@ -211,7 +216,7 @@ impl Member {
         if self.topic.topics().dialect().not_accepted.is_due() {
             tracing::error!(%error, room, "a private message could not be accepted");
         }
-        ErrorMessage::new(ErrorCode::Unavailable, "Message could not be accepted")
+        ErrorMessage::new(ErrorCode::Unavailable, "Message could not be accepted").advised(error)
     }
 
     fn unavailable(&self, error: &BrokerError) -> ErrorMessage {
@@ -219,7 +224,7 @@ impl Member {
         if self.topic.topics().dialect().not_read.is_due() {
             tracing::error!(%error, room, "a history could not be read");
         }
-        ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable")
+        ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable").advised(error)
     }
 
     /// Says something in the room; with a key only once.

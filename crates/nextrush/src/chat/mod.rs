@@ -8,7 +8,6 @@ mod dialect;
 mod history;
 mod member;
 mod messages;
-mod seldom;
 mod users;
 
 use nextrush_broker::{BrokerError, Deletion};

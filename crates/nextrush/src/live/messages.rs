@@ -8,6 +8,7 @@ use super::device::DeviceName;
 use super::shown::Diff;
 use super::snapshot::PresenceSnapshot;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};
+use crate::seldom::Seldom;
 use crate::topic::{Recovered, Since, SubscribeError};
 
 /// A message from a client.
@@ -111,6 +112,8 @@ impl From<Event<'_>> for Outgoing {
     }
 }
 
+static NOT_SUBSCRIBED: Seldom = Seldom::new();
+
 /// The answer to a client that could not subscribe.
 pub(super) fn refusal(channel: &str, error: SubscribeError) -> ErrorMessage {
     let details = error.to_string();
@@ -121,10 +124,15 @@ pub(super) fn refusal(channel: &str, error: SubscribeError) -> ErrorMessage {
             (ErrorCode::SubscribeRefused, "Subscription refused")
         }
         SubscribeError::TooManyChannels { .. } => (ErrorCode::TooManyChannels, "Too many channels"),
-        SubscribeError::Join(_) | SubscribeError::Broker(_) => {
-            tracing::error!(%error, channel, "cannot subscribe");
-            (ErrorCode::Unavailable, "Channel unavailable")
+        SubscribeError::Broker(error) => {
+            if NOT_SUBSCRIBED.is_due() {
+                tracing::error!(%error, channel, "cannot subscribe");
+            }
+            return ErrorMessage::new(ErrorCode::Unavailable, "Channel unavailable")
+                .details(details)
+                .advised(&error);
         }
+        SubscribeError::Join(_) => (ErrorCode::Unavailable, "Channel unavailable"),
     };
     ErrorMessage::new(code, message).details(details)
 }

@@ -8,6 +8,7 @@ use super::LiveUpdates;
 use super::messages::Event;
 use crate::message::request::{Answer, CommandId};
 use crate::message::{CommandError, ErrorCode, ErrorMessage, Message, User};
+use crate::seldom::Seldom;
 use crate::socket::Socket;
 use crate::topic::PublishError;
 
@@ -92,16 +93,27 @@ struct Fields<'a> {
     data: &'a RawValue,
 }
 
+static NOT_PUBLISHED: Seldom = Seldom::new();
+
 fn refusal(channel: &str, error: &PublishError) -> ErrorMessage {
     let (code, message) = match error {
         PublishError::InvalidName => (ErrorCode::InvalidName, "Invalid channel name"),
         PublishError::Broker(BrokerError::Reused) => {
             (ErrorCode::IdReused, "Id used for another message")
         }
+        PublishError::Broker(error @ BrokerError::InDoubt(_)) => {
+            return ErrorMessage::in_doubt(error).details(error.to_string());
+        }
         PublishError::Data(_) | PublishError::Broker(_) => {
-            tracing::error!(%error, channel, "a client's publication failed");
+            if NOT_PUBLISHED.is_due() {
+                tracing::error!(%error, channel, "a client's publication failed");
+            }
             (ErrorCode::Unavailable, "Channel unavailable")
         }
     };
-    ErrorMessage::new(code, message).details(error.to_string())
+    let refusal = ErrorMessage::new(code, message).details(error.to_string());
+    match error {
+        PublishError::Broker(error) => refusal.advised(error),
+        _ => refusal,
+    }
 }

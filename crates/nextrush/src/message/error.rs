@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use nextrush_broker::BrokerError;
 use serde::Serialize;
 
-use crate::message::Outgoing;
+use crate::message::{ErrorCode, Outgoing};
 
 /// The message that tells a client of an error: `{"type":"error","message":…,"code":…}`,
 /// with `details` and `retryAfterMs` where they are known.
@@ -50,6 +51,19 @@ impl ErrorMessage {
         self
     }
 
+    /// The answer to a command of which the broker did not say what became of it.
+    pub(crate) fn in_doubt(error: &BrokerError) -> Self {
+        Self::new(ErrorCode::InDoubt, "The outcome is unknown").advised(error)
+    }
+
+    /// Adds how long to wait after a failure of the broker, where that helps.
+    pub(crate) fn advised(mut self, error: &BrokerError) -> Self {
+        let advice = error.retry_after();
+        self.retry_after_ms =
+            advice.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
     /// Adds how long to wait before the next try, in milliseconds.
     #[must_use]
     pub fn retry_after_ms(mut self, ms: u64) -> Self {
@@ -67,7 +81,6 @@ impl From<ErrorMessage> for Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::ErrorCode;
 
     #[test]
     fn an_error_message_has_the_documented_shape() {

@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use nextrush_broker::BrokerError;
 
 use crate::message::{ErrorCode, ErrorMessage};
+use crate::seldom::Seldom;
 use crate::socket::join::JoinError;
 
 /// A name that no topic can have.
@@ -18,6 +19,7 @@ pub struct InvalidTopicName;
 ///
 /// As the answer to a request it is an error message with a code: 400 for an invalid name, 507
 /// when the store is full, 503 when the broker fails otherwise, and 500 for data that is no JSON.
+/// Where another try helps, `retryAfterMs` and the header `Retry-After` say when.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -38,6 +40,8 @@ impl From<InvalidTopicName> for PublishError {
     }
 }
 
+static NOT_PUBLISHED: Seldom = Seldom::new();
+
 impl IntoResponse for PublishError {
     fn into_response(self) -> Response {
         let (status, code) = match &self {
@@ -46,13 +50,27 @@ impl IntoResponse for PublishError {
             Self::Broker(BrokerError::Full(_)) => {
                 (StatusCode::INSUFFICIENT_STORAGE, ErrorCode::NotStored)
             }
+            Self::Broker(BrokerError::InDoubt(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InDoubt)
+            }
             Self::Broker(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
         };
         let text = self.to_string();
-        if status.is_server_error() {
+        if status.is_server_error() && NOT_PUBLISHED.is_due() {
             tracing::error!(error = &self as &dyn std::error::Error, "cannot publish");
         }
-        (status, Json(ErrorMessage::new(code, text))).into_response()
+        let refusal = ErrorMessage::new(code, text);
+        let Self::Broker(error) = &self else {
+            return (status, Json(refusal)).into_response();
+        };
+        let refusal = Json(refusal.advised(error));
+        match error.retry_after() {
+            Some(after) => {
+                let seconds = HeaderValue::from(after.as_secs().max(1));
+                (status, [(header::RETRY_AFTER, seconds)], refusal).into_response()
+            }
+            None => (status, refusal).into_response(),
+        }
     }
 }
 
@@ -98,15 +116,20 @@ mod tests {
     fn a_failed_publication_is_answered_with_its_status() {
         let data = serde_json::from_str::<()>("no json").unwrap_err();
         let full = BrokerError::Full("no space left".into());
+        let doubt = BrokerError::InDoubt("no answer".into());
         let lost = BrokerError::Unavailable("connection lost".into());
-        for (error, status) in [
-            (PublishError::InvalidName, 400),
-            (PublishError::Data(data), 500),
-            (PublishError::Broker(full), 507),
-            (PublishError::Broker(lost), 503),
+        for (error, status, retry) in [
+            (PublishError::InvalidName, 400, None),
+            (PublishError::Data(data), 500, None),
+            (PublishError::Broker(full), 507, None),
+            (PublishError::Broker(lost), 503, Some("2")),
+            (PublishError::Broker(doubt), 503, Some("2")),
         ] {
             let text = error.to_string();
-            assert_eq!(error.into_response().status(), status, "{text}");
+            let answer = error.into_response();
+            assert_eq!(answer.status(), status, "{text}");
+            let after = answer.headers().get(header::RETRY_AFTER);
+            assert_eq!(after.map(|after| after.to_str().unwrap()), retry, "{text}");
         }
     }
 }

@@ -203,13 +203,13 @@ fn not_saved(error: PublishError) -> Refusal {
         ErrorCode::NotStored,
         "the change could not be saved",
     )
-    .because(error)
+    .because_of(error)
 }
 
 fn not_published(error: PublishError) -> Refusal {
     let message = "the change is saved but could not be published";
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    Refusal::new(status, ErrorCode::Unavailable, message).because(error)
+    Refusal::new(status, ErrorCode::Unavailable, message).because_of(error)
 }
 
 fn check(title: Option<&str>, body: Option<&str>) -> Result<(), Refusal> {
