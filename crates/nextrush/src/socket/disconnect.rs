@@ -9,7 +9,7 @@ use nextrush_broker::{Asked, TopicName};
 use nextrush_protocol::CloseCode;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Socket;
 use super::acts::{Reached, add_up, answer_of};
@@ -22,6 +22,8 @@ const DISCONNECT: &str = "nr.disconnect";
 const DENIED: &str = "denied";
 /// The time for which they are.
 const DENIAL: Duration = Duration::from_secs(10);
+/// The time for which a node knows a denial again.
+const KNOWN: Duration = Duration::from_secs(60);
 /// The time between two looks at the set.
 const EVERY: Duration = Duration::from_secs(3);
 
@@ -41,6 +43,7 @@ struct Denial {
 struct Denials {
     /// Their number, which a socket looks at first.
     count: AtomicUsize,
+    /// With the moments since which they are known.
     held: Mutex<Vec<(Instant, Denial)>>,
 }
 
@@ -49,10 +52,11 @@ impl Denials {
     fn add(&self, denial: &Denial) -> bool {
         let mut held = self.held.lock();
         let now = Instant::now();
-        held.retain(|(until, _)| *until > now);
+        // It is known for longer than it holds: it may be in the set a little longer, too.
+        held.retain(|(since, _)| now - *since < KNOWN);
         let is_new = held.iter().all(|(_, known)| known.id != denial.id);
         if is_new {
-            held.push((now + DENIAL, denial.clone()));
+            held.push((now, denial.clone()));
         }
         self.count.store(held.len(), Ordering::Release);
         is_new
@@ -66,7 +70,7 @@ impl Denials {
         let held = self.held.lock();
         let mut of_user = held
             .iter()
-            .filter(|(until, denial)| *until > now && denial.user == *user);
+            .filter(|(since, denial)| now - *since < DENIAL && denial.user == *user);
         of_user.next().map(|(_, denial)| denial.clone())
     }
 }
@@ -94,6 +98,7 @@ impl Handle {
         if !line.is_shared() {
             return Reached::here(self.user(user).local_close(denial.code, reason));
         }
+        let begun = Instant::now();
         let here = self.deny(&denial);
         let question = serde_json::to_vec(&denial).expect("a denial is plain");
         let denied = TopicName::try_from(DENIED).expect("a plain name");
@@ -107,7 +112,7 @@ impl Handle {
         }
         let bus = Arc::clone(bus);
         tokio::spawn(async move {
-            sleep(DENIAL).await;
+            sleep_until(begun + DENIAL).await;
             if let Err(error) = bus.release(&denied, &member).await {
                 tracing::debug!(%error, "a denial stays in its set");
             }

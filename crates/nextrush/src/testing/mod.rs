@@ -55,12 +55,14 @@
 //! # Running
 //!
 //! The sockets and their handlers run in the thread of the test, while it awaits something
-//! of the [`Network`] or of a [`Client`]. To wait for anything else that needs them, as
+//! of the [`Network`] or of a [`Client`], or of the [`Cluster`] of several. To wait for anything else that needs them, as
 //! [`Handle::drain`](crate::Handle::drain) does, use [`Network::run_until`].
 
 mod client;
+mod cluster;
 mod network;
 
 pub use client::Client;
+pub use cluster::Cluster;
 pub use network::{Network, Refused};
 pub use nextrush_protocol::CloseFrame;

@@ -31,7 +31,7 @@ const WINDOW: usize = 256 * 1024;
 /// The longest body of a refusal in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 /// The resolution of tokio's timers.
-const MOMENT: Duration = Duration::from_millis(1);
+pub(super) const MOMENT: Duration = Duration::from_millis(1);
 
 /// An application on a simulated network.
 ///
@@ -43,7 +43,10 @@ pub struct Network(Rc<Inner>);
 struct Inner {
     router: Router,
     handle: Handle,
-    simulated: RefCell<sim::Network>,
+    /// `None` after the node has ended as by a crash.
+    simulated: RefCell<Option<sim::Network>>,
+    is_paused: Cell<bool>,
+    neighbours: Neighbours,
     readers: RefCell<Vec<Weak<RefCell<Reader>>>>,
     begun: Instant,
     connected: Cell<u16>,
@@ -68,17 +71,38 @@ impl Network {
     /// Panics if the application has had a connection already, or is closed.
     #[must_use]
     pub fn new(app: App) -> Self {
+        Self::beside(app, &Neighbours::default())
+    }
+
+    /// Serves an application that runs together with others.
+    pub(super) fn beside(app: App, neighbours: &Neighbours) -> Self {
         let handle = app.handle().clone();
         let simulated = sim::Network::of(handle.engine());
         handle.join_nodes_later();
-        Self(Rc::new(Inner {
+        let simulated = simulated.expect("an application that was not served before");
+        let inner = Rc::new(Inner {
             router: app.into_router(),
             handle,
-            simulated: RefCell::new(simulated.expect("an application that was not served before")),
+            simulated: RefCell::new(Some(simulated)),
+            is_paused: Cell::new(false),
+            neighbours: neighbours.clone(),
             readers: RefCell::default(),
             begun: Instant::now(),
             connected: Cell::new(0),
-        }))
+        });
+        neighbours.0.borrow_mut().push(Rc::downgrade(&inner));
+        Self(inner)
+    }
+
+    /// Lets its sockets and handlers stand still, or go on.
+    pub(super) fn set_paused(&self, is_paused: bool) {
+        self.0.is_paused.set(is_paused);
+    }
+
+    /// Ends it as if the process had ended, whoever still has it.
+    pub(super) fn end(&self) {
+        drop(self.0.simulated.take());
+        self.0.read();
     }
 
     /// The application's live side.
@@ -155,28 +179,7 @@ impl Network {
 
     /// Lets sockets and handlers run until `future` is done.
     pub async fn run_until<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        let mut timer = pin!(sleep_until(self.0.begun));
-        poll_fn(|context| {
-            loop {
-                self.turn();
-                if let Poll::Ready(output) = future.as_mut().poll(context) {
-                    return Poll::Ready(output);
-                }
-                let simulated = self.0.simulated.borrow();
-                if !simulated.wait(context.waker()) {
-                    continue;
-                }
-                let Some(next) = simulated.next_turn() else {
-                    return Poll::Pending;
-                };
-                timer.as_mut().reset(self.0.begun + next);
-                if timer.as_mut().poll(context).is_pending() {
-                    return Poll::Pending;
-                }
-            }
-        })
-        .await
+        self.0.neighbours.run_until(future).await
     }
 
     /// Lets everything happen that can happen now, which takes a millisecond. Complete only
@@ -192,25 +195,95 @@ impl Network {
 
     /// Lets sockets and handlers do what they can do now, and clients read it.
     fn turn(&self) {
-        loop {
-            let has_turned = {
-                let mut simulated = self.0.simulated.borrow_mut();
-                simulated.set_elapsed(self.0.begun.elapsed());
-                simulated.step()
-            };
-            // Whoever has read has made room for more, and may have answered.
-            let mut has_read = false;
-            self.0.readers.borrow_mut().retain(|reader| {
-                let Some(reader) = reader.upgrade() else {
-                    return false;
-                };
-                has_read |= reader.borrow_mut().read_if_willing();
-                true
-            });
-            if !has_turned && !has_read {
-                return;
-            }
+        self.0.neighbours.turn();
+    }
+}
+
+impl Inner {
+    /// Lets sockets and handlers take a turn, and clients read; `false` if there was nothing to
+    /// do.
+    fn step(&self) -> bool {
+        let mut has_turned = false;
+        if let Some(simulated) = &mut *self.simulated.borrow_mut()
+            && !self.is_paused.get()
+        {
+            simulated.set_elapsed(self.begun.elapsed());
+            has_turned = simulated.step();
         }
+        // Whoever has read has made room for more, and may have answered.
+        self.read() || has_turned
+    }
+
+    fn read(&self) -> bool {
+        let mut has_read = false;
+        self.readers.borrow_mut().retain(|reader| {
+            let Some(reader) = reader.upgrade() else {
+                return false;
+            };
+            has_read |= reader.borrow_mut().read_if_willing();
+            true
+        });
+        has_read
+    }
+}
+
+/// The networks that run together.
+#[derive(Clone, Default)]
+pub(super) struct Neighbours(Rc<RefCell<Vec<Weak<Inner>>>>);
+
+impl Neighbours {
+    /// Lets all of them run until `future` is done.
+    pub(super) async fn run_until<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let mut timer = pin!(sleep_until(Instant::now()));
+        poll_fn(|context| {
+            loop {
+                self.turn();
+                if let Poll::Ready(output) = future.as_mut().poll(context) {
+                    return Poll::Ready(output);
+                }
+                let mut next = None::<Instant>;
+                let mut has_rest = true;
+                for network in self.running() {
+                    let simulated = network.simulated.borrow();
+                    let Some(simulated) = &*simulated else {
+                        continue;
+                    };
+                    has_rest &= simulated.wait(context.waker());
+                    let turn = simulated.next_turn().map(|turn| network.begun + turn);
+                    next = next.into_iter().chain(turn).min();
+                }
+                if !has_rest {
+                    continue;
+                }
+                let Some(next) = next else {
+                    return Poll::Pending;
+                };
+                timer.as_mut().reset(next);
+                if timer.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Lets them do what they can do now.
+    fn turn(&self) {
+        let step = |network: &Rc<Inner>| usize::from(network.step());
+        // Each gets a turn before the first gets another.
+        while self.running().iter().map(step).sum::<usize>() > 0 {}
+    }
+
+    /// The networks that have not ended and are not paused.
+    fn running(&self) -> Vec<Rc<Inner>> {
+        let mut networks = self.0.borrow_mut();
+        networks.retain(|network| network.strong_count() > 0);
+        networks
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|network| !network.is_paused.get())
+            .collect()
     }
 }
 

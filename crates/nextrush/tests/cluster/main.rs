@@ -1,0 +1,8 @@
+//! Several nodes of an application, in virtual time.
+
+#![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod model;
+mod rooms;
+mod support;
