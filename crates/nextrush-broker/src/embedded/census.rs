@@ -105,7 +105,7 @@ pub(super) struct Census {
     fixed: BTreeMap<&'static str, Print>,
     /// Journals have prints in a closed store only.
     journals: BTreeMap<u64, Option<Print>>,
-    trees: BTreeMap<u64, Tree>,
+    pub(super) trees: BTreeMap<u64, Tree>,
 }
 
 impl Census {
@@ -126,7 +126,8 @@ impl Census {
         write_whole(directory, FILE, &self.to_text())
     }
 
-    /// The files as they are. `journals` are in it with their prints if they were read.
+    /// The files as they are. `journals` are in it with their prints if they were read; `before` is
+    /// the list of what must have been there.
     ///
     /// # Errors
     ///
@@ -136,6 +137,7 @@ impl Census {
         state: State,
         batch: u64,
         journals: impl IntoIterator<Item = (u64, Option<Print>)>,
+        before: Option<&Self>,
     ) -> Result<Self, OpenError> {
         let mut fixed = BTreeMap::new();
         for name in FIXED {
@@ -146,7 +148,7 @@ impl Census {
             batch,
             fixed,
             journals: journals.into_iter().collect(),
-            trees: Tree::all(directory)?,
+            trees: Tree::all(directory, before)?,
         })
     }
 

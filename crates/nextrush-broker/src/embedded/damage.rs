@@ -97,7 +97,7 @@ pub(super) fn check(
     let prints = journals
         .iter()
         .map(|journal| (journal.id, Some(journal.print)));
-    let mut census = Census::take(directory, state, known, prints)?;
+    let mut census = Census::take(directory, state, known, prints, earlier.as_ref())?;
     let may_be_flushed = match &earlier {
         Some(earlier) => earlier.compare(&census)?,
         None => true,
@@ -182,7 +182,7 @@ pub(super) fn locate(directory: &Path, error: OpenError) -> OpenError {
     let OpenError::Damaged(what) = error else {
         return error;
     };
-    let files = Census::take(directory, State::Open, 0, []);
+    let files = Census::take(directory, State::Open, 0, [], None);
     match files.and_then(|census| census.verify_tables(directory, None)) {
         Err(OpenError::Damaged(file)) => OpenError::Damaged(format!("{file}: {what}")),
         // Whatever else is wrong, this is what the opening has failed at.

@@ -417,6 +417,7 @@ impl Store {
             known.state,
             known.extent.batch(),
             journals.into_iter().map(|id| (id, None)),
+            None,
         )?;
         census.write(&self.directory)?;
         known.extent.sync()?;
@@ -448,7 +449,7 @@ impl Store {
         let prints = journals
             .iter()
             .map(|journal| (journal.id, Some(journal.print)));
-        Census::take(&directory, State::Closed, batch, prints)?.write(&directory)?;
+        Census::take(&directory, State::Closed, batch, prints, None)?.write(&directory)?;
         extent.write(batch)?;
         Ok(extent.sync()?)
     }

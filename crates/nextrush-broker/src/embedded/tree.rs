@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use super::census::{Print, State, changed, named, names, read, same, unknown};
+use super::census::{Census, Print, State, changed, named, names, read, same, unknown};
 use super::error::OpenError;
 
 /// The directory of the keyspaces.
@@ -44,8 +44,12 @@ impl Tree {
         format!("{KEYSPACES}/{id}/tables/{table}")
     }
 
-    /// All keyspaces by their numbers.
-    pub(super) fn all(directory: &Path) -> Result<BTreeMap<u64, Self>, OpenError> {
+    /// All keyspaces by their numbers. Where they had other files `before`, those that name the
+    /// versions are compared first, as whatever they lead to would be refused in their place.
+    pub(super) fn all(
+        directory: &Path,
+        before: Option<&Census>,
+    ) -> Result<BTreeMap<u64, Self>, OpenError> {
         let mut trees = BTreeMap::new();
         for name in names(directory, KEYSPACES)? {
             let path = format!("{KEYSPACES}/{name}");
@@ -54,7 +58,8 @@ impl Tree {
                 continue;
             }
             let id = name.parse().map_err(|_| unknown(&path))?;
-            if let Some(tree) = Self::take(directory, id)? {
+            let before = before.and_then(|before| Some((before.trees.get(&id)?, before.state)));
+            if let Some(tree) = Self::take(directory, id, before)? {
                 trees.insert(id, tree);
             }
         }
@@ -62,9 +67,13 @@ impl Tree {
     }
 
     /// The files of one keyspace; `None` if it is not finished, or being removed.
-    fn take(directory: &Path, id: u64) -> Result<Option<Self>, OpenError> {
-        let path = Self::current(id);
-        let current = match read(directory, &path) {
+    fn take(
+        directory: &Path,
+        id: u64,
+        before: Option<(&Self, State)>,
+    ) -> Result<Option<Self>, OpenError> {
+        let current_path = Self::current(id);
+        let current = match read(directory, &current_path) {
             Ok(current) => current,
             Err(OpenError::Damaged(what)) => {
                 let tables = names(directory, &format!("{KEYSPACES}/{id}/tables"));
@@ -76,11 +85,22 @@ impl Tree {
             }
             Err(error) => return Err(error),
         };
-        let (version, checksum) = parse_current(&current).ok_or_else(|| changed(&path))?;
+        let (version, checksum) = parse_current(&current).ok_or_else(|| changed(&current_path))?;
+        let print = Print::of(&current);
+        if let Some((before, state)) = before {
+            before.compare_current(id, version, print, state)?;
+        }
         let path = format!("{KEYSPACES}/{id}/v{version}");
-        let manifest = Print::of(&read(directory, &path)?);
+        // Of a version that is newer than the list nobody knows which of the two is wrong.
+        let or_current = |error| match error {
+            OpenError::Damaged(what) => {
+                OpenError::Damaged(format!("{what}, or {current_path}, which names it, is"))
+            }
+            error => error,
+        };
+        let manifest = Print::of(&read(directory, &path).map_err(or_current)?);
         if manifest.hash != checksum {
-            return Err(changed(&path));
+            return Err(or_current(changed(&path)));
         }
         let checksums = tables(&directory.join(&path)).ok_or_else(|| changed(&path))?;
         let mut tables = BTreeMap::new();
@@ -98,7 +118,7 @@ impl Tree {
         }
         Ok(Some(Self {
             version,
-            current: Print::of(&current),
+            current: print,
             manifest,
             tables,
             checksums,
@@ -108,26 +128,39 @@ impl Tree {
     /// Refuses the files `now` if they cannot have come from these. Returns whether the version
     /// is newer.
     pub(super) fn compare(&self, id: u64, now: &Self, state: State) -> Result<bool, OpenError> {
-        let path = Self::current(id);
-        if now.version < self.version {
-            let what = format!(
-                "{path} is older than it must be: it names version {} instead of {}",
-                now.version, self.version
-            );
-            return Err(OpenError::Damaged(what));
-        }
-        let is_newer = now.version > self.version;
-        if is_newer && state == State::Closed {
-            return Err(changed(&path));
-        }
-        if !is_newer {
-            same(&path, self.current, Some(now.current))?;
-        }
+        let is_newer = self.compare_current(id, now.version, now.current, state)?;
         for (table, print) in &self.tables {
             match now.tables.get(table) {
                 None if is_newer => {}
                 found => same(&Self::table(id, *table), *print, found.copied())?,
             }
+        }
+        Ok(is_newer)
+    }
+
+    /// Refuses a file that names the version `now` if it cannot have come after this one. Returns
+    /// whether the version is newer.
+    fn compare_current(
+        &self,
+        id: u64,
+        now: u64,
+        print: Print,
+        state: State,
+    ) -> Result<bool, OpenError> {
+        let path = Self::current(id);
+        if now < self.version {
+            let what = format!(
+                "{path} is older than it must be: it names version {now} instead of {}",
+                self.version
+            );
+            return Err(OpenError::Damaged(what));
+        }
+        let is_newer = now > self.version;
+        if is_newer && state == State::Closed {
+            return Err(changed(&path));
+        }
+        if !is_newer {
+            same(&path, self.current, Some(print))?;
         }
         Ok(is_newer)
     }
