@@ -55,7 +55,11 @@ export function formatRoute(route) {
 
 /** Characters that names of rooms do not have, as in the server's `message/invisible.rs`. */
 const INVISIBLE =
-  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\u{34f}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{3164}\u{ffa0}]/u;
+  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\u{34f}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{2800}\u{3164}\u{ffa0}]/u;
+
+/** Variation selectors where nobody sees them: anywhere but behind emoji and in keycaps. */
+const STRAY_SELECTOR =
+  /[\u{fe00}-\u{fe0d}\u{e0100}-\u{e01ef}]|(?<![^\p{ASCII}\p{Alphabetic}\p{N}])(?<![0-9#*](?=[\u{fe0e}\u{fe0f}]\u{20e3}))[\u{fe0e}\u{fe0f}]/u;
 
 /**
  * Turns typed text into a room's name; `null` when the server would refuse it:
@@ -66,7 +70,7 @@ const INVISIBLE =
 export function roomName(input) {
   const name = input.trim().replace(/^#\s*/, '');
   const bytes = new TextEncoder().encode(name).length;
-  if (bytes === 0 || bytes > ROOM_BYTES || INVISIBLE.test(name)) return null;
+  if (bytes === 0 || bytes > ROOM_BYTES || INVISIBLE.test(name) || STRAY_SELECTOR.test(name)) return null;
   // A path of dots would be resolved away by the browser before it is sent.
   return /^\.{1,2}$/.test(name) ? null : name;
 }

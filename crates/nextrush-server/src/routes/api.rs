@@ -110,6 +110,10 @@ impl From<PublishError> for Refusal {
                 let message = "the idempotency key belongs to a publication with other data";
                 Self::new(status, ErrorCode::IdReused, message)
             }
+            error @ PublishError::Broker(BrokerError::Full(_)) => {
+                let status = StatusCode::INSUFFICIENT_STORAGE;
+                Self::new(status, ErrorCode::NotStored, message).because(error)
+            }
             error => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 Self::new(status, ErrorCode::Unavailable, message).because_of(error)
@@ -371,4 +375,27 @@ async fn disconnect_user(
     let Json(Disconnect { user_id }) = body?;
     let user = UserId::try_from(user_id)?;
     Ok(Json(disconnect(&app.user(&user).local_members())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_full_store_refuses_is_told_by_its_own_code() {
+        let full = BrokerError::Full("no space left".into());
+        let lost = BrokerError::Unavailable("connection lost".into());
+        for (error, status, code) in [
+            (full, StatusCode::INSUFFICIENT_STORAGE, ErrorCode::NotStored),
+            (
+                lost,
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::Unavailable,
+            ),
+        ] {
+            let refusal = Refusal::from(PublishError::Broker(error));
+            assert_eq!(refusal.code(), code);
+            assert_eq!(refusal.into_response().status(), status);
+        }
+    }
 }

@@ -6,8 +6,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use nextrush::auth::GivenUserId;
 use nextrush::broker::BrokerError;
-use nextrush::room::RoomName;
-use nextrush::topic::PublishError;
+use nextrush::room::{InvalidRoomName, RoomName};
 use nextrush::{ErrorCode, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +40,7 @@ pub(super) async fn purge(
             channel: None,
             user_id: None,
         } => {
-            let room = RoomName::new(&room).map_err(|_| PublishError::InvalidName)?;
+            let room = RoomName::new(&room).map_err(no_room)?;
             chat.purge(&room).await.map_err(not_purged)?
         }
         Purge {
@@ -63,6 +62,11 @@ pub(super) async fn purge(
     };
     tracing::info!(deleted, "purged");
     Ok(Json(Purged { deleted }))
+}
+
+fn no_room(error: InvalidRoomName) -> Refusal {
+    let status = StatusCode::BAD_REQUEST;
+    Refusal::new(status, ErrorCode::InvalidName, error.to_string())
 }
 
 fn not_purged(error: BrokerError) -> Refusal {

@@ -43,6 +43,11 @@ async fn a_purge_is_of_one_room_channel_or_user() {
         let code = refusal["code"].as_str().unwrap_or_default();
         assert_eq!((status, code), expected, "{body}");
     }
+    for (field, what) in [("room", "a room name"), ("channel", "invalid channel name")] {
+        let (_, refusal) = purge(&server, json!({ field: "" })).await;
+        let message = refusal["message"].as_str().unwrap();
+        assert!(message.contains(what), "{message}");
+    }
     let other = Http::with(&server, &token("ada"));
     let body = json!({ "room": "a" });
     assert_eq!(other.post("/api/v1/purge", body.clone()).await.0, 401);

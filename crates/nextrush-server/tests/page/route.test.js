@@ -26,7 +26,7 @@ test('a typed room name is trimmed and loses its number sign', () => {
 });
 
 test('a room name that the server refuses is refused before', () => {
-  for (const name of ['', '   ', '#', '.', '..', 'a\u0000b', 'a\tb', 'a\u200bb', '\u202ea', 'x'.repeat(256), 'ü'.repeat(128)]) {
+  for (const name of ['', '   ', '#', '.', '..', 'a\u0000b', 'a\tb', 'a\u2800', 'a\ufe0f', '\ufe0f', '1\ufe0f', '葛\u{e0100}', 'a\u200bb', '\u202ea', 'x'.repeat(256), 'ü'.repeat(128)]) {
     assert.equal(roomName(name), null, JSON.stringify(name));
   }
   assert.equal(roomName('ü'.repeat(127)), 'ü'.repeat(127));

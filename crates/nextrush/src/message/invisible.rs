@@ -15,9 +15,32 @@ pub(crate) const ROOM_NAME_RULE: &str =
 /// count as letters.
 ///
 /// Characters that Unicode has not assigned yet are none, as new letters and emoji would be refused
-/// until the tables know them. Variation selectors are none: keyboards put them behind emoji.
+/// until the tables know them. Variation selectors are none where keyboards put them, behind emoji
+/// and in keycaps; behind letters nobody sees them, or only whoever has the font.
 pub(crate) fn has_invisible(text: &str) -> bool {
-    text.chars().any(is_invisible)
+    text.chars().any(is_invisible) || has_stray_selector(text)
+}
+
+fn has_stray_selector(text: &str) -> bool {
+    let mut before = None;
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        let is_stray = match char {
+            // As text, or as an emoji.
+            '\u{fe0e}' | '\u{fe0f}' => match before {
+                Some('0'..='9' | '#' | '*') => chars.peek() != Some(&'\u{20e3}'),
+                Some(symbol) => symbol.is_alphanumeric() || symbol.is_ascii(),
+                None => true,
+            },
+            '\u{fe00}'..='\u{fe0d}' | '\u{e0100}'..='\u{e01ef}' => true,
+            _ => false,
+        };
+        if is_stray {
+            return true;
+        }
+        before = Some(char);
+    }
+    false
 }
 
 /// The same for a text that is shown as a name and told apart by something else: it may join
@@ -34,10 +57,18 @@ fn is_invisible(char: char) -> bool {
         return false;
     }
     // The grapheme joiner, the fillers of Hangul and the inherent vowels of Khmer are
-    // ignorable (UAX #44, Default_Ignorable_Code_Point), and letters or marks by category.
+    // ignorable (UAX #44, Default_Ignorable_Code_Point), and letters or marks by category. The
+    // Braille pattern without dots is a symbol.
     let is_blank = matches!(
         char,
-        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
+        '\u{34f}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{ffa0}'
     );
     is_blank
         || matches!(
@@ -58,6 +89,9 @@ mod tests {
             "日本",
             "Zürich 🦀",
             "❤\u{fe0f}",
+            "™\u{fe0e}",
+            "1\u{fe0f}\u{20e3}",
+            "⠁⠃",
             "שלום",
             "हिन्दी",
             "한국",
@@ -86,7 +120,9 @@ mod tests {
             '\u{202e}',
             '\u{2060}',
             '\u{2066}',
+            '\u{2800}',
             '\u{2069}',
+            '\u{2800}',
             '\u{3164}',
             '\u{e000}',
             '\u{feff}',
@@ -98,6 +134,17 @@ mod tests {
             let text = format!("a{char}b");
             assert!(has_invisible(&text), "{text:?}");
             assert!(has_unshowable(&text), "{text:?}");
+        }
+        for name in [
+            "\u{fe0f}",
+            "a\u{fe0f}",
+            "1\u{fe0f}",
+            "葛\u{e0100}",
+            "葛\u{fe00}",
+            "❤\u{fe0f}\u{fe0d}",
+        ] {
+            assert!(has_invisible(name), "{name:?}");
+            assert!(!has_unshowable(name), "{name:?}");
         }
         for name in ["👩\u{200d}💻", "می\u{200c}خواهم"] {
             assert!(has_invisible(name), "{name:?}");

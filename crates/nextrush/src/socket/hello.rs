@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::message::command;
 use crate::message::request::{Answer, REPEAT_WINDOW, Request};
 use crate::message::{Message, Timestamp};
 use crate::socket::Socket;
@@ -58,11 +59,18 @@ impl<T: DeserializeOwned> Request<T> {
             Ok(Request { command, id }) => {
                 Answer::new(command.answer(socket, user), id.as_ref()).into()
             }
+            // A question, but for its id.
+            Err(other) if is_question(message) => other,
             Err(_) => refusal,
         };
         socket.send(answer);
         None
     }
+}
+
+fn is_question(message: &Message) -> bool {
+    let text = command::text_of(message);
+    text.is_ok_and(|text| command::decode::<Question>(text).is_ok())
 }
 
 impl Question {

@@ -74,6 +74,12 @@ async fn a_client_that_asks_is_told_what_it_has_to_know() {
         assert_eq!(pong, json!({ "type": "pong", "id": "p" }));
         let pong = ask(&mut client, json!({ "type": "ping" })).await;
         assert_eq!(pong, json!({ "type": "pong" }));
+        for id in [json!(5), json!(""), json!("x".repeat(65))] {
+            for kind in ["ping", "hello"] {
+                let refusal = ask(&mut client, json!({ "type": kind, "id": id })).await;
+                assert_eq!(refusal["code"], "invalid-format", "{kind} {id}");
+            }
+        }
     }
 }
 
