@@ -15,7 +15,8 @@ use crate::seldom::Seldom;
 use crate::socket::rate_limit::Exceeded;
 use crate::socket::work::{Maker, Work, deliveries};
 use crate::topic::{
-    CatchUp, Dialect, Leaver, Locked, ShowUser, SlowReaderPolicy, SlowReaders, Unrecovered,
+    CatchUp, Dialect, Leaver, Locked, Newcomer, Profile, ShowUser, SlowReaderPolicy, SlowReaders,
+    Unrecovered,
 };
 
 /// The options of a chat, and the wire form of its rooms.
@@ -166,14 +167,23 @@ impl Dialect for Chat {
         Some(Event::Deleted { offset }.into())
     }
 
-    fn left(&self, room: &Locked<'_>, leaver: &Leaver<'_>) {
+    fn came(&self, room: &Locked<'_>, newcomer: &Newcomer<'_>) {
+        let joined = Event::UserJoined {
+            user: newcomer.profile,
+            user_count: room.member_count(),
+        };
+        room.announce_to_others(joined, newcomer);
+    }
+
+    fn gone(&self, room: &Locked<'_>, user: &Profile) {
+        room.announce(Event::UserLeft {
+            user,
+            user_count: room.member_count(),
+        });
+    }
+
+    fn left(&self, _: &Locked<'_>, leaver: &Leaver<'_>) {
         self.keepers.lock().remove(&leaver.socket.id());
-        if let Some(user) = &leaver.profile {
-            room.announce(Event::UserLeft {
-                user,
-                user_count: room.local_member_count(),
-            });
-        }
     }
 }
 

@@ -47,7 +47,7 @@ impl Member {
         let chat = self.topic.topics().dialect();
         // All that is kept, as the last messages are sent where recovery fails.
         let query = HistoryQuery::Latest(since.map_or(chat.sent, |_| chat.kept));
-        let wish = self.topic.wish(socket).await?;
+        let mut wish = self.topic.wish(socket).await?;
         let mut history = self
             .topic
             .history(query)
@@ -65,8 +65,8 @@ impl Member {
             Some(Err(_)) | None => newest_within(&present, chat.sent, Since::MAX_BYTES),
         };
         chat.allow_history(&self.user.id, publications)?;
-        let mut entry = wish.admit(&history)?;
-        entry.seat(&self.user.id, self.profile.clone());
+        wish.seat(&self.user.id, self.profile.clone()).await?;
+        let entry = wish.admit(&history)?;
         entry.send(Event::RoomHistory {
             messages: messages(history.position.epoch, publications),
             users: Users::listed(&entry.topic(), chat.listed),
@@ -83,10 +83,6 @@ impl Member {
                 });
             });
         }
-        entry.announce(Event::UserJoined {
-            user: &self.profile,
-            user_count: entry.topic().local_member_count(),
-        });
         entry.go_live(&[]);
         Ok(())
     }

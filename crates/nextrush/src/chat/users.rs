@@ -28,9 +28,9 @@ pub(super) struct Users {
 impl Users {
     pub(super) fn listed(room: &Locked<'_>, count: usize) -> Self {
         Self {
-            users: Some(room.first_local_members(count)),
-            user_count: room.local_member_count(),
-            users_version: Some(room.local_members_version()),
+            users: Some(room.first_members(count)),
+            user_count: room.member_count(),
+            users_version: Some(room.members_version()),
         }
     }
 
@@ -39,8 +39,8 @@ impl Users {
     pub(super) fn counted(room: &Locked<'_>, is_last: bool) -> Self {
         Self {
             users: None,
-            user_count: room.local_member_count(),
-            users_version: is_last.then(|| room.local_members_version()),
+            user_count: room.member_count(),
+            users_version: is_last.then(|| room.members_version()),
         }
     }
 }
@@ -74,14 +74,16 @@ impl Member {
         id: Option<&CommandId>,
     ) -> Result<(), Exceeded> {
         let chat = self.topic.topics().dialect();
-        let users = self.topic.local_subscribers().min(chat.listed);
-        chat.allow_list(&self.user.id, users)?;
+        let users = self
+            .topic
+            .locked(|room| room.member_count().min(chat.listed));
+        chat.allow_list(&self.user.id, users.unwrap_or_default())?;
         self.topic.locked(|room| {
-            let page = room.local_users(after, chat.listed.max(1), PAGE_BYTES);
+            let page = room.users(after, chat.listed.max(1), PAGE_BYTES);
             let page = Page {
                 members: page.users,
-                user_count: room.local_member_count(),
-                users_version: room.local_members_version(),
+                user_count: room.member_count(),
+                users_version: room.members_version(),
                 next: page.next,
             };
             room.tell(socket, Answer::new(page, id));

@@ -119,6 +119,18 @@ pub trait Dialect: Send + Sync + 'static {
         gap.into_iter().chain(behind.messages(topic)).collect()
     }
 
+    /// A [member](super::Topic::members) has come and is counted. It is no subscriber yet where it
+    /// has not been admitted. By default nobody is told.
+    fn came(&self, topic: &Locked<'_>, newcomer: &Newcomer<'_>) {
+        let _ = (topic, newcomer);
+    }
+
+    /// A [member](super::Topic::members) with this profile has gone and is counted no more. By
+    /// default nobody is told.
+    fn gone(&self, topic: &Locked<'_>, profile: &Profile) {
+        let _ = (topic, profile);
+    }
+
     /// A subscriber has left; it is sent nothing of the topic any more.
     fn left(&self, topic: &Locked<'_>, leaver: &Leaver<'_>) {
         let _ = (topic, leaver);
@@ -148,13 +160,23 @@ pub trait Dialect: Send + Sync + 'static {
     }
 }
 
+/// A member that has come.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Newcomer<'a> {
+    /// The profile that others see.
+    pub profile: &'a Profile,
+    /// The member's socket if it is one of this node.
+    pub socket: Option<ConnectionId>,
+}
+
 /// A subscriber that has left.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Leaver<'a> {
     /// The subscriber.
     pub socket: &'a Socket,
-    /// The profile that others saw, if it was [seated](super::Entry::seat).
+    /// The profile that others saw, if it was [seated](super::Wish::seat).
     pub profile: Option<Profile>,
     /// The end of its socket, if that is why it left; `None` if it was unsubscribed.
     pub closed: Option<&'a CloseReason>,

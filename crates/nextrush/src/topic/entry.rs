@@ -12,7 +12,7 @@ use parking_lot::MutexGuard;
 use tokio::runtime::Handle as Runtime;
 
 use super::bounds::first_bytes;
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Newcomer};
 use super::error::SubscribeError;
 use super::handle::Topic;
 use super::heal::PART;
@@ -36,6 +36,8 @@ pub struct Wish<D: Dialect> {
     is_new: bool,
     is_admitted: Cell<bool>,
     waiting: Option<(Arc<LocalTopic>, Ticket)>,
+    /// The user as whom the socket is seated when it is admitted.
+    seat: Option<(UserId, Profile)>,
 }
 
 impl<D: Dialect> Wish<D> {
@@ -46,6 +48,7 @@ impl<D: Dialect> Wish<D> {
             is_new,
             is_admitted: Cell::new(false),
             waiting: None,
+            seat: None,
         }
     }
 
@@ -63,7 +66,21 @@ impl<D: Dialect> Wish<D> {
         &self.socket
     }
 
-    /// Makes the socket a member, with a history that was read after the wish began. Nothing
+    /// Takes a seat: with its [entry](Self::admit) the socket is a
+    /// [member](super::Topic::members) whom others see, and from when it goes live a socket of this
+    /// [user](super::Topics::user) in the topic's family, until it leaves.
+    ///
+    /// The dialect tells the others that the member has [come](Dialect::came).
+    ///
+    /// # Errors
+    ///
+    /// Refused when the socket was unsubscribed meanwhile, or when the broker fails.
+    pub async fn seat(&mut self, user: &UserId, profile: Profile) -> Result<(), SubscribeError> {
+        self.seat = Some((user.clone(), profile));
+        Ok(())
+    }
+
+    /// Makes the socket a subscriber, with a history that was read after the wish began. Nothing
     /// else happens in the topic until the entry goes live or is dropped, so it must not be
     /// kept across an `await`.
     ///
@@ -93,7 +110,7 @@ impl<D: Dialect> Wish<D> {
                 position = last;
             }
         }
-        Ok(Entry {
+        let mut entry = Entry {
             topic,
             socket,
             local,
@@ -103,7 +120,11 @@ impl<D: Dialect> Wish<D> {
             is_new,
             is_live: false,
             user: None,
-        })
+        };
+        if let Some((user, profile)) = &self.seat {
+            entry.seat(user, profile.clone());
+        }
+        Ok(entry)
     }
 }
 
@@ -183,11 +204,15 @@ impl<D: Dialect> Entry<'_, D> {
         self.topic().announce_except(message, self.socket);
     }
 
-    /// Makes the socket a [member](Locked::local_members) whom others see, and from when it goes
-    /// live a socket of this [user](super::Topics::user) in the topic's family, until it leaves.
-    pub fn seat(&mut self, user: &UserId, profile: Profile) {
-        self.state.members.seat(self.socket.id(), profile);
+    fn seat(&mut self, user: &UserId, profile: Profile) {
+        let socket = self.socket.id();
+        self.state.members.seat(socket, profile.clone());
         self.user = Some(user.clone());
+        let newcomer = Newcomer {
+            profile: &profile,
+            socket: Some(socket),
+        };
+        self.topic.topics().dialect().came(&self.topic(), &newcomer);
     }
 
     /// Sends the publications that the socket missed, and from then on what is published.

@@ -151,7 +151,7 @@ impl<D: Dialect> Topics<D> {
         self.0.local.count(&self.prefix())
     }
 
-    /// Every socket that is [seated](super::Entry::seat) as this user in a topic of the family.
+    /// Every socket that is [seated](super::Wish::seat) as this user in a topic of the family.
     #[must_use]
     pub fn user(&self, user: &UserId) -> Audience {
         let Family {

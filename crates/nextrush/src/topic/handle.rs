@@ -261,13 +261,13 @@ impl<D: Dialect> Topic<D> {
         socket: &Socket,
         since: Option<&Since>,
     ) -> Result<bool, SubscribeError> {
-        let wish = self.wish(socket).await?;
+        let mut wish = self.wish(socket).await?;
         let query = since.map_or(HistoryQuery::Latest(0), Since::query);
         let history = self.history(query).await?;
-        let mut entry = wish.admit(&history)?;
         if let Some(user) = socket.user() {
-            entry.seat(&user.id, Profile::from(&user));
+            wish.seat(&user.id, Profile::from(&user)).await?;
         }
+        let entry = wish.admit(&history)?;
         let missed = since
             .filter(|_| entry.is_new())
             .map(|since| since.missed(&history));
@@ -358,14 +358,13 @@ impl<D: Dialect> Topic<D> {
     }
 
     /// The members in the order in which they came: the users of subscribed sockets, one entry
-    /// for each socket, or who was [seated](super::Entry::seat).
+    /// for each socket, or who was [seated](Wish::seat).
     #[expect(
         clippy::redundant_closure_for_method_calls,
         reason = "the method itself is not general enough over the lifetime of the view"
     )]
     pub async fn members(&self) -> Vec<Profile> {
-        self.locked(|topic| topic.local_members())
-            .unwrap_or_default()
+        self.locked(|topic| topic.members()).unwrap_or_default()
     }
 
     /// The number of sockets subscribed on this node.

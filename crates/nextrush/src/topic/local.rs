@@ -22,7 +22,7 @@ use super::heal::{PART, Stream};
 use super::locked::Locked;
 use super::name::own_name;
 use super::newest::{Newest, key_of};
-use super::seats::Seats;
+use super::seats::{LocalSeats, Seats};
 use super::slow_readers::{SlowReaderPolicy, SlowReaders};
 use crate::message::Outgoing;
 use crate::socket::Socket;
@@ -115,7 +115,11 @@ impl LocalTopics {
                     profile: state.members.unseat(socket.id()),
                     closed,
                 };
-                dialect.left(&local.locked(&state), &leaver);
+                let locked = local.locked(&state);
+                dialect.left(&locked, &leaver);
+                if let Some(profile) = &leaver.profile {
+                    dialect.gone(&locked, profile);
+                }
             }
             dialect.settle(topic);
             return self.retire_if_unused(topic, &local, &mut interest).await;
@@ -463,10 +467,15 @@ pub(super) struct State {
     /// The newest publications, of topics whose slow readers get no other.
     pub(super) newest: Newest,
     /// The subscribers that were seated.
-    pub(super) members: Seats,
+    pub(super) members: LocalSeats,
 }
 
 impl State {
+    /// The members, as the subscribers know them.
+    pub(super) fn members(&self) -> &Seats {
+        self.members.seats()
+    }
+
     /// Stops waiting; returns what was published meanwhile.
     pub(super) fn take_held(&mut self, ticket: &Ticket) -> Vec<Held> {
         let waiting = self.waiting.remove(&ticket.number);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nextrush_broker::{Epoch, Position, Publication, TopicName};
 use nextrush_protocol::Frame;
 
+use super::dialect::Newcomer;
 use super::local::{LocalTopic, State};
 use super::members::{Profile, UsersPage};
 use crate::message::Outgoing;
@@ -52,22 +53,35 @@ impl<'a> Locked<'a> {
             .publish_except(frame.clone(), except.as_slice());
     }
 
+    /// Sends a volatile message to all subscribers but a newcomer.
+    pub fn announce_to_others(&self, message: impl Into<Outgoing>, newcomer: &Newcomer<'_>) {
+        let frame = message.into().into_frame();
+        self.local
+            .room
+            .publish_except(frame, newcomer.socket.as_slice());
+    }
+
     /// Sends one subscriber a message behind all that was announced and published before.
     pub fn tell(&self, socket: &Socket, message: impl Into<Outgoing>) {
         let frames = vec![message.into().into_frame()];
         self.local.room.give(socket.connection(), frames, None);
     }
 
-    /// The members that were [seated](super::Entry::seat), in the order in which they came.
+    /// The [members](super::Topic::members), in the order in which they came.
     #[must_use]
-    pub fn local_members(&self) -> Vec<Profile> {
-        self.first_local_members(usize::MAX)
+    pub fn members(&self) -> Vec<Profile> {
+        self.first_members(usize::MAX)
     }
 
-    /// The first of the [members](Self::local_members), so many at most.
+    /// The first of the [members](Self::members), so many at most.
     #[must_use]
-    pub fn first_local_members(&self, count: usize) -> Vec<Profile> {
-        self.state.members.profiles().take(count).cloned().collect()
+    pub fn first_members(&self, count: usize) -> Vec<Profile> {
+        self.state
+            .members()
+            .profiles()
+            .take(count)
+            .cloned()
+            .collect()
     }
 
     /// A page of the users among the members, each once: the first one with `after` 0, then
@@ -78,20 +92,20 @@ impl<'a> Locked<'a> {
     /// reads page by page, and takes each page for what is true of its users, misses nobody:
     /// a user who comes gets a place behind all others.
     #[must_use]
-    pub fn local_users(&self, after: u64, count: usize, bytes: usize) -> UsersPage {
-        self.state.members.page(after, count, bytes)
+    pub fn users(&self, after: u64, count: usize, bytes: usize) -> UsersPage {
+        self.state.members().page(after, count, bytes)
     }
 
-    /// The number of members that have come and gone so far, since the topic has subscribers.
+    /// The number of members that have come and gone so far.
     #[must_use]
-    pub fn local_members_version(&self) -> u64 {
-        self.state.members.version()
+    pub fn members_version(&self) -> u64 {
+        self.state.members().version()
     }
 
-    /// The number of members that were seated.
+    /// The number of members.
     #[must_use]
-    pub fn local_member_count(&self) -> usize {
-        self.state.members.len()
+    pub fn member_count(&self) -> usize {
+        self.state.members().len()
     }
 
     /// Runs `act` after a while, when nothing else happens in the topic; it is given `None` if

@@ -63,7 +63,7 @@ impl UserSockets {
     }
 }
 
-/// A page of the users of a topic; see [`Locked::local_users`](super::Locked::local_users).
+/// A page of the users of a topic; see [`Locked::users`](super::Locked::users).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct UsersPage {

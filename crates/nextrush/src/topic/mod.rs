@@ -41,7 +41,7 @@ pub(crate) use local::LocalTopics;
 pub(crate) use name::{TopicPath, own_name};
 
 pub use bounds::newest_within;
-pub use dialect::{Arrival, CatchUp, Dialect, Gap, Leaver};
+pub use dialect::{Arrival, CatchUp, Dialect, Gap, Leaver, Newcomer};
 pub use entry::{Entry, Wish};
 pub use error::{InvalidTopicName, PublishError, SubscribeError};
 pub use family::Topics;

@@ -1,4 +1,4 @@
-//! The members of a topic on this node: in the order in which they came, and by user.
+//! The members of a topic: in the order in which they came, and by user.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,17 +9,44 @@ use serde_json::value::RawValue;
 
 use super::members::{Profile, UserSockets, UsersPage};
 
-/// The members that were seated. Each is a socket; the sockets of a user are one entry of a page.
+/// The members of this node.
+#[derive(Debug, Default)]
+pub(super) struct LocalSeats {
+    seats: Seats,
+    numbers: HashMap<ConnectionId, u64>,
+    last: u64,
+}
+
+impl LocalSeats {
+    /// Seats a socket, or changes the profile of one.
+    pub(super) fn seat(&mut self, socket: ConnectionId, profile: Profile) {
+        self.last += 1;
+        if let Some(before) = self.numbers.insert(socket, self.last) {
+            self.seats.remove(before);
+        }
+        self.seats.seat(self.last, profile);
+    }
+
+    /// Takes a socket's seat away; returns its profile if it had one.
+    pub(super) fn unseat(&mut self, socket: ConnectionId) -> Option<Profile> {
+        let number = self.numbers.remove(&socket)?;
+        self.seats.unseat(number)
+    }
+
+    pub(super) fn seats(&self) -> &Seats {
+        &self.seats
+    }
+}
+
+/// Members by number. Each is a socket; the sockets of a user are one entry of a page.
 #[derive(Debug, Default)]
 pub(super) struct Seats {
     /// The sockets by number, which rises with each one that comes.
     sockets: BTreeMap<u64, Seat>,
-    numbers: HashMap<ConnectionId, u64>,
     /// The users by the number of their first socket since they were last away.
     users: BTreeMap<u64, UserSockets>,
     /// The numbers of users, by what clients tell them apart by.
     user_numbers: HashMap<Arc<str>, u64>,
-    last: u64,
     version: u64,
 }
 
@@ -30,31 +57,26 @@ struct Seat {
 }
 
 impl Seats {
-    /// Seats a socket, or changes the profile of one.
-    pub(super) fn seat(&mut self, socket: ConnectionId, profile: Profile) {
-        self.remove(socket);
+    /// Gives a socket a number that nobody has.
+    pub(super) fn seat(&mut self, number: u64, profile: Profile) {
         self.version += 1;
-        self.last += 1;
-        let number = self.last;
         let user = user_key(&profile);
         let user_number = *self.user_numbers.entry(Arc::clone(&user)).or_insert(number);
         let of_user = self.users.entry(user_number);
         let of_user = of_user.or_insert_with(|| UserSockets::none_of(&profile));
         of_user.sockets += 1;
         of_user.user = profile.clone();
-        self.numbers.insert(socket, number);
         self.sockets.insert(number, Seat { profile, user });
     }
 
-    /// Takes a socket's seat away; returns its profile if it had one.
-    pub(super) fn unseat(&mut self, socket: ConnectionId) -> Option<Profile> {
-        let profile = self.remove(socket)?;
+    /// Takes a seat away; returns its profile if there was one.
+    pub(super) fn unseat(&mut self, number: u64) -> Option<Profile> {
+        let profile = self.remove(number)?;
         self.version += 1;
         Some(profile)
     }
 
-    fn remove(&mut self, socket: ConnectionId) -> Option<Profile> {
-        let number = self.numbers.remove(&socket)?;
+    fn remove(&mut self, number: u64) -> Option<Profile> {
         let Seat { profile, user } = self.sockets.remove(&number)?;
         if let Some(user_number) = self.user_numbers.get(&user)
             && let Some(of_user) = self.users.get_mut(user_number)
@@ -142,32 +164,35 @@ mod tests {
 
     #[test]
     fn pages_have_each_user_once_with_the_number_of_its_sockets() {
-        let mut seats = Seats::default();
+        let mut seats = LocalSeats::default();
         for (number, user) in [(1, 7), (2, 8), (3, 7), (4, 9)] {
             seats.seat(socket(number), profile(user));
         }
-        let first = seats.page(0, 2, 1000);
+        let first = seats.seats().page(0, 2, 1000);
         let user = |id: u32, sockets| (format!(r#"{{"id":{id}}}"#), sockets);
         assert_eq!(shown(&first), [user(7, 2), user(8, 1)]);
-        let second = seats.page(first.next.unwrap(), 2, 1000);
+        let second = seats.seats().page(first.next.unwrap(), 2, 1000);
         assert_eq!((shown(&second), second.next), (vec![user(9, 1)], None));
         // Bytes end a page too, but never before the first user.
-        assert_eq!(shown(&seats.page(0, 2, 8)), [user(7, 2)]);
-        assert_eq!(shown(&seats.page(0, 2, 0)), [user(7, 2)]);
-        assert_eq!(shown(&seats.page(u64::MAX, 2, 1000)), []);
-        assert_eq!(seats.page(0, 3, 1000).next, None);
+        assert_eq!(shown(&seats.seats().page(0, 2, 8)), [user(7, 2)]);
+        assert_eq!(shown(&seats.seats().page(0, 2, 0)), [user(7, 2)]);
+        assert_eq!(shown(&seats.seats().page(u64::MAX, 2, 1000)), []);
+        assert_eq!(seats.seats().page(0, 3, 1000).next, None);
     }
 
     #[test]
     fn a_socket_that_is_seated_again_counts_once() {
-        let mut seats = Seats::default();
+        let mut seats = LocalSeats::default();
         seats.seat(socket(1), profile(7));
         seats.seat(socket(1), profile(8));
-        assert_eq!((seats.len(), seats.version()), (1, 2));
-        assert_eq!(shown(&seats.page(0, 9, 1000)), [(r#"{"id":8}"#.into(), 1)]);
+        assert_eq!((seats.seats().len(), seats.seats().version()), (1, 2));
+        assert_eq!(
+            shown(&seats.seats().page(0, 9, 1000)),
+            [(r#"{"id":8}"#.into(), 1)]
+        );
         assert!(seats.unseat(socket(1)).is_some());
         assert!(seats.unseat(socket(1)).is_none());
-        assert_eq!((seats.len(), seats.version()), (0, 3));
+        assert_eq!((seats.seats().len(), seats.seats().version()), (0, 3));
     }
 
     proptest! {
@@ -178,7 +203,7 @@ mod tests {
             before in proptest::collection::vec(0_u32..6, 0..20),
             steps in proptest::collection::vec((0_u32..6, any::<bool>(), any::<bool>()), 0..60),
         ) {
-            let mut seats = Seats::default();
+            let mut seats = LocalSeats::default();
             let mut here: Vec<(u32, u32)> = Vec::new();
             for (number, user) in (0..).zip(before) {
                 seats.seat(socket(number), profile(user));
@@ -186,9 +211,9 @@ mod tests {
             }
             let mut list: HashMap<u32, usize> = HashMap::new();
             let mut after = Some(0);
-            let mut read = |seats: &Seats, list: &mut HashMap<u32, usize>| {
+            let mut read = |seats: &LocalSeats, list: &mut HashMap<u32, usize>| {
                 let Some(from) = after else { return false };
-                let page = seats.page(from, 1, 1000);
+                let page = seats.seats().page(from, 1, 1000);
                 for of_user in &page.users {
                     let json: serde_json::Value = serde_json::from_str(of_user.user.as_json()).unwrap();
                     list.insert(json["id"].as_u64().unwrap() as u32, of_user.sockets);
