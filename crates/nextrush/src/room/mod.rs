@@ -5,6 +5,7 @@
 //! also tells the members who comes and goes.
 
 mod manager;
+mod shared_counts;
 
 pub use manager::RoomManager;
 

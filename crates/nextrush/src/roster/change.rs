@@ -1,9 +1,11 @@
 //! Changes of a roster, as rules tell of them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use parking_lot::Mutex;
 
+use super::draft::sort;
 use super::place::Record;
 use super::rules::Rules;
 use super::view::View;
@@ -103,6 +105,34 @@ pub(crate) struct Retold<'a, R: Rules> {
     /// numbers.
     pub(crate) arrivals: Vec<(u64, R::Arrival)>,
     pub(crate) shown: &'a Shown<R>,
+    pub(super) rules: &'a R,
+}
+
+impl<'a, R: Rules> Retold<'a, R> {
+    /// The differences and the arrivals as steps one by one, for rules that tell of each member in
+    /// a message of its own. The version of the last one is not that of the roster.
+    pub(crate) fn one_by_one(self) -> OneByOne<'a, R> {
+        let mut arrivals: BTreeMap<u64, R::Arrival> = self.arrivals.into_iter().collect();
+        let before = self.before.members().map(|(number, _)| number);
+        let after = self.after.members().map(|(number, _)| number);
+        let numbers: BTreeSet<u64> = before.chain(after).collect();
+        let mut steps: Vec<Step<R>> = numbers
+            .into_iter()
+            .map(|number| Step {
+                number,
+                before: self.before.get(number).cloned(),
+                after: self.after.get(number).cloned(),
+                arrival: arrivals.remove(&number),
+            })
+            .filter(|step| step.is_visible() || step.arrival.is_some())
+            .collect();
+        sort(&mut steps);
+        OneByOne {
+            steps: steps.into_iter(),
+            view: self.before,
+            rules: self.rules,
+        }
+    }
 }
 
 impl<R: Rules> fmt::Debug for Retold<'_, R> {

@@ -659,6 +659,7 @@ impl<R: Rules> State<R> {
                     after: self.view.clone(),
                     arrivals,
                     shown: around.shown,
+                    rules: &*self.rules,
                 };
                 self.rules.retold(&self.roster, retold);
             }

@@ -24,6 +24,9 @@ pub enum JoinError {
     /// The socket is closed.
     #[error("the socket is closed")]
     Closed,
+    /// The room is one of several nodes, and their store does not answer.
+    #[error("the room is unavailable")]
+    Unavailable,
     /// The room is one of another application.
     #[error("the room and the socket belong to different applications")]
     OtherApplication,

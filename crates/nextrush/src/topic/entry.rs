@@ -38,6 +38,8 @@ pub struct Wish<D: Dialect> {
     waiting: Option<(Arc<LocalTopic>, Ticket)>,
     /// The user as whom the socket is seated when it is admitted.
     seat: Option<(UserId, Profile)>,
+    /// `true` if other nodes may know the member.
+    is_known: bool,
 }
 
 impl<D: Dialect> Wish<D> {
@@ -49,6 +51,7 @@ impl<D: Dialect> Wish<D> {
             is_admitted: Cell::new(false),
             waiting: None,
             seat: None,
+            is_known: false,
         }
     }
 
@@ -70,12 +73,22 @@ impl<D: Dialect> Wish<D> {
     /// [member](super::Topic::members) whom others see, and from when it goes live a socket of this
     /// [user](super::Topics::user) in the topic's family, until it leaves.
     ///
-    /// The dialect tells the others that the member has [come](Dialect::came).
+    /// The dialect tells the others that the member has [come](Dialect::came). With a broker that
+    /// nodes share, members are those of all nodes, and a seat is one round trip to its store.
     ///
     /// # Errors
     ///
     /// Refused when the socket was unsubscribed meanwhile, or when the broker fails.
     pub async fn seat(&mut self, user: &UserId, profile: Profile) -> Result<(), SubscribeError> {
+        let topic = &self.topic;
+        if let Some(seating) = &topic.topics().0.seating {
+            if !topic.is_subscribed(&self.socket) {
+                return Err(SubscribeError::GivenUp);
+            }
+            self.is_known = true;
+            let (name, socket) = (topic.stored_name(), self.socket.id());
+            seating.join(name, socket, profile.clone()).await?;
+        }
         self.seat = Some((user.clone(), profile));
         Ok(())
     }
@@ -130,9 +143,12 @@ impl<D: Dialect> Wish<D> {
 
 impl<D: Dialect> Drop for Wish<D> {
     fn drop(&mut self) {
-        let subscriptions = &self.topic.topics().0.subscriptions;
+        let (topics, name) = (self.topic.topics(), self.topic.stored_name());
         if self.is_new && !self.is_admitted.get() {
-            subscriptions.strike(self.topic.stored_name(), self.socket.id());
+            if self.is_known {
+                topics.unseat(name, &self.socket);
+            }
+            topics.0.subscriptions.strike(name, self.socket.id());
         }
         let Some((local, ticket)) = self.waiting.take() else {
             return;
@@ -208,6 +224,10 @@ impl<D: Dialect> Entry<'_, D> {
         let socket = self.socket.id();
         self.state.members.seat(socket, profile.clone());
         self.user = Some(user.clone());
+        if !self.topic.topics().0.local.is_alone {
+            // The others heard of it when the store did.
+            return;
+        }
         let newcomer = Newcomer {
             profile: &profile,
             socket: Some(socket),

@@ -14,6 +14,7 @@ use super::json::Json;
 use super::local::LocalTopics;
 use super::name::{PLAIN, RECORDS, TopicPath, own_name};
 use super::once::Repeats;
+use super::seating::Seating;
 use super::subscriptions::Subscriptions;
 use super::used_ids::UsedIds;
 use crate::message::UserId;
@@ -43,6 +44,8 @@ pub(super) struct Family<D> {
     pub(super) subscriptions: Subscriptions,
     repeats: Repeats,
     used_ids: UsedIds,
+    /// The members on all nodes, where nodes share them.
+    pub(super) seating: Option<Seating>,
 }
 
 impl<D: Dialect> Topics<D> {
@@ -87,9 +90,11 @@ impl<D: Dialect> Topics<D> {
         if dialect.announces() {
             app.announced().add(TopicPath::prefix(kind, part));
         }
+        let local = app.local_topics();
         Self(Arc::new(Family {
             app: app.clone(),
-            local: app.local_topics(),
+            seating: Seating::of(app, &local),
+            local,
             kind,
             part: part.to_owned(),
             dialect: Arc::new(dialect),
@@ -254,9 +259,22 @@ impl<D: Dialect> Topics<D> {
 
     async fn leave(&self, topic: &TopicName, socket: &Socket, reason: &CloseReason) {
         let dialect = self.dyn_dialect();
-        let left = self.0.local.leave(topic, &dialect, socket, Some(reason));
+        let unseat = || self.unseat(topic, socket);
+        let left = self
+            .0
+            .local
+            .leave(topic, &dialect, socket, Some(reason), unseat);
         if let Err(error) = left.await {
             tracing::warn!(%error, %topic, "the broker could not be told that a topic is unused");
+        }
+    }
+}
+
+impl<D: Dialect> Topics<D> {
+    /// Lets a socket leave for all nodes that is a member, or about to be.
+    pub(super) fn unseat(&self, topic: &TopicName, socket: &Socket) {
+        if let Some(seating) = &self.0.seating {
+            seating.leave(topic, socket.id());
         }
     }
 }

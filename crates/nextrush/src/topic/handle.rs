@@ -343,7 +343,9 @@ impl<D: Dialect> Topic<D> {
         topics
             .0
             .local
-            .leave(&self.topic, &dialect, socket, None)
+            .leave(&self.topic, &dialect, socket, None, || {
+                topics.unseat(&self.topic, socket);
+            })
             .await?;
         Ok(true)
     }
@@ -357,13 +359,23 @@ impl<D: Dialect> Topic<D> {
             .contains(&self.topic, socket.id())
     }
 
-    /// The members in the order in which they came: the users of subscribed sockets, one entry
-    /// for each socket, or who was [seated](Wish::seat).
+    /// The members on all nodes in the order in which they came: the users of subscribed
+    /// sockets, one entry for each socket, or who was [seated](Wish::seat).
+    ///
+    /// While the store of the nodes cannot be read they are those that this node knows of.
     #[expect(
         clippy::redundant_closure_for_method_calls,
         reason = "the method itself is not general enough over the lifetime of the view"
     )]
     pub async fn members(&self) -> Vec<Profile> {
+        if let Some(seating) = &self.topics.0.seating {
+            match seating.members(&self.topic).await {
+                Ok(members) => return members,
+                Err(error) => {
+                    tracing::warn!(%error, topic = %self.topic, "members cannot be read");
+                }
+            }
+        }
         self.locked(|topic| topic.members()).unwrap_or_default()
     }
 

@@ -33,6 +33,8 @@ use crate::socket::room_key;
 pub(crate) struct LocalTopics {
     broker: Arc<dyn Broker>,
     engine: Engine,
+    /// `true` if members are those of this node.
+    pub(super) is_alone: bool,
     own: Weak<Self>,
     topics: Mutex<HashMap<TopicName, Arc<LocalTopic>>>,
     pub(super) encoded: Encoded,
@@ -53,6 +55,7 @@ impl Handle {
 impl LocalTopics {
     fn new(broker: Arc<dyn Broker>, engine: Engine) -> Arc<Self> {
         let topics = Arc::new_cyclic(|own| Self {
+            is_alone: broker.rosters().is_none(),
             broker,
             engine,
             own: Weak::clone(own),
@@ -91,12 +94,14 @@ impl LocalTopics {
 
     /// Takes a socket out of a topic and tells the dialect, while nothing else happens there.
     /// The dialect is told even if the socket has left its rooms already because it closed.
+    /// `unseat` is called when it is out, before the broker is told of anything.
     pub(super) async fn leave(
         &self,
         topic: &TopicName,
         dialect: &Arc<dyn Dialect>,
         socket: &Socket,
         closed: Option<&CloseReason>,
+        unseat: impl FnOnce(),
     ) -> Result<(), BrokerError> {
         loop {
             // A closed socket is in no room any more, so the topic may have been retired
@@ -117,11 +122,14 @@ impl LocalTopics {
                 };
                 let locked = local.locked(&state);
                 dialect.left(&locked, &leaver);
-                if let Some(profile) = &leaver.profile {
+                if let Some(profile) = &leaver.profile
+                    && self.is_alone
+                {
                     dialect.gone(&locked, profile);
                 }
             }
             dialect.settle(topic);
+            unseat();
             return self.retire_if_unused(topic, &local, &mut interest).await;
         }
     }
@@ -468,12 +476,18 @@ pub(super) struct State {
     pub(super) newest: Newest,
     /// The subscribers that were seated.
     pub(super) members: LocalSeats,
+    /// The members on all nodes, where nodes share them and this one follows them.
+    pub(super) everyone: Option<Seats>,
 }
 
 impl State {
     /// The members, as the subscribers know them.
     pub(super) fn members(&self) -> &Seats {
-        self.members.seats()
+        self.everyone.as_ref().unwrap_or(self.members.seats())
+    }
+
+    pub(super) fn everyone(&mut self) -> &mut Seats {
+        self.everyone.get_or_insert_default()
     }
 
     /// Stops waiting; returns what was published meanwhile.

@@ -33,6 +33,7 @@ mod local;
 mod locked;
 mod newest;
 mod once;
+mod seating;
 mod seats;
 mod subscriptions;
 mod used_ids;

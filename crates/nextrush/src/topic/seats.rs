@@ -103,6 +103,11 @@ impl Seats {
         self.version
     }
 
+    /// Counts from here on, as others do.
+    pub(super) fn set_version(&mut self, version: u64) {
+        self.version = version;
+    }
+
     /// The users after a number: so many at most, whose profiles have so many bytes, but at
     /// least one.
     pub(super) fn page(&self, after: u64, count: usize, mut bytes: usize) -> UsersPage {

@@ -51,6 +51,8 @@ mod room_users;
 mod rooms;
 mod routes;
 mod server;
+#[cfg(feature = "testing")]
+mod shared_members;
 mod slow_readers;
 mod sockets;
 #[cfg(feature = "tls")]
