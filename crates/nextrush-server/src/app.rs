@@ -15,6 +15,7 @@ use nextrush_redis::{ConnectError, Redis, RedisOptions};
 use crate::config::{Config, RedisPlace, Store};
 use crate::error::StartError;
 use crate::routes::api::Api;
+use crate::routes::channels::Channels;
 use crate::routes::inspect::{Access, Inspected};
 use crate::routes::posts::{Posts, Records};
 use crate::routes::{api, cors, development, guide, health, inspect, page, posts};
@@ -64,12 +65,15 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
              --open-endpoints or NEXTRUSH_OPEN_ENDPOINTS=1 serves them"
         );
     }
+    // Answers other nodes, whatever this one serves itself.
+    let channels = Channels::new(app.handle(), live.clone());
     let posts = Posts::load(app.handle(), is_kept.then_some(records)).await?;
     if let Some(key) = &config.api_key {
         app.merge(api::router(Api {
             app: app.handle().clone(),
             live: live.clone(),
             chat: chat.clone(),
+            channels: channels.clone(),
             key: key.clone(),
         }));
     }
@@ -87,6 +91,7 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     }
     app.merge(health::router(app.handle().clone()));
     app.merge(page::router());
+    app.layer(axum::Extension(channels));
     if let Some(cors) = cors::layer(&config.origins) {
         app.layer(cors);
     }

@@ -21,7 +21,7 @@ use nextrush::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::channels::ChannelList;
+use super::channels::{ChannelList, Channels};
 use super::disconnect::{Disconnected, disconnect};
 use super::purge::purge;
 use super::refusal::{Refusal, code_of_wrong_key};
@@ -51,6 +51,7 @@ pub(crate) struct Api {
     pub(crate) app: Handle,
     pub(crate) live: LiveUpdates,
     pub(crate) chat: ChatServer,
+    pub(crate) channels: Channels,
     pub(crate) key: Secret,
 }
 
@@ -358,8 +359,8 @@ async fn presence(
     Ok(Json(members.map_err(PublishError::from)?))
 }
 
-async fn channels(State(Api { live, .. }): State<Api>) -> Json<ChannelList> {
-    Json(live.local_channels().into_iter().collect())
+async fn channels(State(Api { channels, .. }): State<Api>) -> Result<Json<ChannelList>, Refusal> {
+    Ok(Json(channels.list().await?))
 }
 
 #[derive(Deserialize)]
@@ -374,7 +375,7 @@ async fn disconnect_user(
 ) -> Result<Json<Disconnected>, Refusal> {
     let Json(Disconnect { user_id }) = body?;
     let user = UserId::try_from(user_id)?;
-    Ok(Json(disconnect(&app.user(&user).local_members())))
+    Ok(Json(disconnect(&app, &user).await))
 }
 
 #[cfg(test)]

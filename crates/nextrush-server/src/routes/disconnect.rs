@@ -1,20 +1,42 @@
 //! Disconnecting sockets at the request of a server or an operator.
 
-use nextrush::Socket;
+use nextrush::{Handle, Socket, UserId};
 use serde::Serialize;
+
+use super::others::Silence;
+
+const CODE: u16 = 1008;
+const REASON: &str = "Disconnected";
 
 /// The answer to a request to disconnect.
 #[derive(Serialize)]
 pub(super) struct Disconnected {
     disconnected: usize,
+    #[serde(flatten)]
+    silence: Silence,
 }
 
-/// Closes the sockets with 1008. Their users can come back while their tokens are valid.
-pub(super) fn disconnect(sockets: &[Socket]) -> Disconnected {
+impl Disconnected {
+    /// So many sockets of nodes that have answered.
+    pub(super) fn of(disconnected: usize, silence: Silence) -> Self {
+        Self {
+            disconnected,
+            silence,
+        }
+    }
+}
+
+/// Closes the sockets with 1008; their number. Their users can come back while their tokens are
+/// valid.
+pub(super) fn close(sockets: &[Socket]) -> usize {
     for socket in sockets {
-        socket.close(1008, "Disconnected");
+        socket.close(CODE, REASON);
     }
-    Disconnected {
-        disconnected: sockets.len(),
-    }
+    sockets.len()
+}
+
+/// Closes the sockets of a user on all nodes.
+pub(super) async fn disconnect(app: &Handle, user: &UserId) -> Disconnected {
+    let reached = app.disconnect(user, CODE, REASON).await;
+    Disconnected::of(reached.sockets, Silence::of(&reached.unanswered))
 }

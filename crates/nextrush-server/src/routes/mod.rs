@@ -4,7 +4,7 @@
 //! nothing of the program's configuration.
 
 pub(crate) mod api;
-mod channels;
+pub(crate) mod channels;
 pub(crate) mod cors;
 pub(crate) mod development;
 mod disconnect;
@@ -13,6 +13,7 @@ pub(crate) mod health;
 pub(crate) mod inspect;
 mod loopback;
 mod no_store;
+mod others;
 pub(crate) mod page;
 pub(crate) mod posts;
 mod purge;

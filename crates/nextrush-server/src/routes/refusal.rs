@@ -62,6 +62,12 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidFormat, message)
     }
 
+    /// Refuses a request that may be made again later.
+    pub(super) fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, ErrorCode::Unavailable, message)
+    }
+
     /// Refuses a request without the right key.
     pub(super) fn wrong_key(headers: &HeaderMap, message: &'static str) -> Self {
         Self::new(

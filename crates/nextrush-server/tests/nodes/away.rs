@@ -18,9 +18,9 @@ use crate::support::{Client, Http, SECRET, free_port, token};
 const AWAY: Duration = Duration::from_secs(30);
 
 /// The program, whose log can be read.
-struct Node {
+pub(crate) struct Node {
     /// Ends with this.
-    _program: Child,
+    pub(crate) program: Child,
     port: u16,
     log: PathBuf,
     _directory: TempDir,
@@ -28,6 +28,10 @@ struct Node {
 
 impl Node {
     async fn start(redis: &Redis) -> Self {
+        Self::named(redis, "node").await
+    }
+
+    pub(crate) async fn named(redis: &Redis, name: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let port = free_port();
@@ -36,6 +40,7 @@ impl Node {
             .env_clear()
             .env("JWT_SECRET", SECRET)
             .env("NEXTRUSH_API_KEY", KEY)
+            .env("NEXTRUSH_NODE", name)
             .env("NEXTRUSH_REDIS", redis.url().to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -49,7 +54,7 @@ impl Node {
         })
         .await;
         Self {
-            _program: program,
+            program,
             port,
             log,
             _directory: directory,

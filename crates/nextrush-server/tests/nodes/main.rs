@@ -6,6 +6,7 @@
 )]
 
 mod away;
+mod inspect;
 mod posts;
 // The suite of nextrush-redis starts the servers.
 #[allow(dead_code, reason = "other tests use more")]

@@ -1,6 +1,7 @@
 //! The list of connections.
 
 use nextrush::message::Timestamp;
+use nextrush::node::NodeName;
 use nextrush::socket::{ConnectionId, InvalidConnectionId};
 use nextrush::{Handle, Socket, User, UserId};
 use serde::{Deserialize, Serialize};
@@ -11,29 +12,34 @@ const LIMIT: usize = 100;
 const MOST: usize = 1000;
 
 /// A query for connections.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct List {
+    /// The node whose connections are listed; all without it, or this one with
+    /// [`after`](Self::after), which is an id of one node.
+    #[serde(default, skip_serializing)]
+    pub(super) node: Option<String>,
     /// The id of the user whose connections are listed; all users without it.
     user: Option<String>,
     /// The id of the connection after which the list begins.
-    after: Option<String>,
+    pub(super) after: Option<String>,
     limit: Option<usize>,
     /// Sorts by the bytes that wait for a connection, the most first; otherwise by id.
     #[serde(default)]
     slow: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct Listed {
     connections: Vec<Connection>,
     /// The number of all that match.
     total: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Connection {
     id: String,
+    node: String,
     endpoint: String,
     user: Option<User>,
     address: Option<String>,
@@ -68,12 +74,32 @@ impl List {
             Some(after) => self.start_after(&sockets, after.parse()?),
             None => 0,
         };
-        let limit = self.limit.unwrap_or(LIMIT).min(MOST);
-        let listed = sockets.iter().skip(start).take(limit);
+        let listed = sockets.iter().skip(start).take(self.limit());
         Ok(Listed {
-            connections: listed.map(|(_, _, socket)| describe(socket)).collect(),
+            connections: listed
+                .map(|(_, _, socket)| describe(socket, app.node()))
+                .collect(),
             total,
         })
+    }
+
+    /// Joins the lists of several nodes.
+    pub(super) fn joined(&self, answers: Vec<(NodeName, Listed)>) -> Listed {
+        let mut all = Listed::default();
+        for (_, listed) in answers {
+            all.total += listed.total;
+            all.connections.extend(listed.connections);
+        }
+        if self.slow {
+            all.connections
+                .sort_by_key(|connection| std::cmp::Reverse(connection.backlog_bytes));
+        }
+        all.connections.truncate(self.limit());
+        all
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(LIMIT).min(MOST)
     }
 
     /// The index at which the list begins. A connection that is gone still has a place in the
@@ -97,9 +123,10 @@ fn of_user(app: &Handle, user: &str) -> Vec<Socket> {
     sockets
 }
 
-fn describe(socket: &Socket) -> Connection {
+fn describe(socket: &Socket, node: &NodeName) -> Connection {
     Connection {
         id: socket.id().to_string(),
+        node: node.to_string(),
         endpoint: socket.endpoint().to_owned(),
         user: socket.user(),
         address: socket.address().map(|address| address.to_string()),

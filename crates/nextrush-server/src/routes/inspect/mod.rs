@@ -1,6 +1,7 @@
 //! The operators' view: live figures, the connections, and a way to end them.
 
 mod connections;
+mod nodes;
 mod sample;
 mod ticket;
 
@@ -17,20 +18,21 @@ use axum::{Json, Router};
 use nextrush::auth::GivenUserId;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::message::Timestamp;
+use nextrush::node::NodeName;
 use nextrush::socket::{ConnectionId, InvalidConnectionId};
 use nextrush::topic::SlowReaderCounts;
-use nextrush::{
-    AuthRejection, ChatServer, ErrorCode, Handle, LiveUpdates, RoomName, Socket, UserId, ws,
-};
+use nextrush::{AuthRejection, ChatServer, ErrorCode, Handle, LiveUpdates, Socket, UserId, ws};
 use serde::{Deserialize, Serialize};
 
 use self::connections::{List, Listed};
+use self::nodes::Question;
 use self::sample::{Sample, Sampler};
 use self::ticket::Tickets;
-use super::channels::ChannelList;
+use super::channels::{ChannelList, added};
 use super::disconnect::{Disconnected, disconnect};
 use super::loopback::only_this_machine;
 use super::no_store::NO_STORE;
+use super::others::{Answers, Nodes, Silence};
 use super::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -76,14 +78,17 @@ pub(crate) fn metrics(app: &Handle) -> LiveUpdates {
 /// The routes below `/api/inspect` and the sockets of `/inspect`. They sample the application
 /// each second from now on.
 pub(crate) fn router(inspected: Inspected, metrics: LiveUpdates, access: Access) -> Router {
+    let sampler = Sampler::start(inspected.clone(), metrics.clone());
+    nodes::answer(&sampler);
     let view = View {
-        sampler: Sampler::start(inspected.clone(), metrics.clone()),
+        sampler,
         metrics,
         inspected,
         tickets: Tickets::new(&access),
         access,
     };
     let router = Router::new()
+        .route("/api/inspect/nodes", get(list_nodes))
         .route("/api/inspect/metrics", get(latest))
         .route("/api/inspect/connections", get(connections))
         .route("/api/inspect/rooms", get(rooms))
@@ -190,78 +195,224 @@ impl From<InvalidConnectionId> for Refusal {
     }
 }
 
+/// The node that a question is about; all without it.
+#[derive(Deserialize)]
+struct Of {
+    node: Option<String>,
+}
+
+impl Of {
+    fn nodes(&self) -> Result<Nodes, Refusal> {
+        Nodes::named(self.node.as_deref())
+    }
+}
+
+/// The nodes with their newest figures.
+#[derive(Serialize)]
+struct NodeList {
+    /// The node that answers.
+    node: String,
+    nodes: Vec<Node>,
+    #[serde(flatten)]
+    silence: Silence,
+}
+
+#[derive(Serialize)]
+struct Node {
+    node: String,
+    /// Absent in the first second of a node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<Sample>,
+}
+
+async fn list_nodes(State(view): State<View>) -> Result<Json<NodeList>, Refusal> {
+    let Answers { answers, silence } = view.sampler.ask(&Nodes::All, &Question::Newest).await?;
+    let node = |(node, sample): (NodeName, _)| Node {
+        node: node.to_string(),
+        sample,
+    };
+    Ok(Json(NodeList {
+        node: view.inspected.app.node().to_string(),
+        nodes: answers.into_iter().map(node).collect(),
+        silence,
+    }))
+}
+
 #[derive(Serialize)]
 struct Samples {
     samples: Vec<Sample>,
+    #[serde(flatten)]
+    silence: Silence,
 }
 
-async fn latest(State(View { sampler, .. }): State<View>) -> Json<Samples> {
-    Json(Samples {
-        samples: sampler.samples(),
-    })
+async fn latest(
+    State(View { sampler, .. }): State<View>,
+    of: Result<Query<Of>, QueryRejection>,
+) -> Result<Json<Samples>, Refusal> {
+    let nodes = of?.0.nodes()?;
+    let told = sampler.ask(&nodes, &Question::Samples).await?;
+    let all = told.answers.into_iter();
+    let mut samples: Vec<Sample> = all.flat_map(|(_, samples): (_, Vec<_>)| samples).collect();
+    samples.sort_by_key(|sample| sample.at);
+    Ok(Json(Samples {
+        samples,
+        silence: told.silence,
+    }))
+}
+
+#[derive(Serialize)]
+struct Connections {
+    #[serde(flatten)]
+    listed: Listed,
+    #[serde(flatten)]
+    silence: Silence,
 }
 
 async fn connections(
-    State(View { inspected, .. }): State<View>,
+    State(View {
+        inspected, sampler, ..
+    }): State<View>,
     query: Result<Query<List>, QueryRejection>,
-) -> Result<Json<Listed>, Refusal> {
+) -> Result<Json<Connections>, Refusal> {
     let Query(list) = query?;
-    Ok(Json(list.of(&inspected.app)?))
+    let mut nodes = Nodes::named(list.node.as_deref())?;
+    if let Some(after) = &list.after {
+        after.parse::<ConnectionId>()?;
+        if let Nodes::All = nodes {
+            nodes = Nodes::One(inspected.app.node().clone());
+        }
+    }
+    let question = Question::Connections(list.clone());
+    let Answers { answers, silence } = sampler.ask(&nodes, &question).await?;
+    Ok(Json(Connections {
+        listed: list.joined(answers),
+        silence,
+    }))
 }
 
 #[derive(Serialize)]
 struct Rooms {
     rooms: Vec<Room>,
+    #[serde(flatten)]
+    silence: Silence,
 }
 
 #[derive(Serialize)]
 struct Room {
-    room: RoomName,
+    room: String,
     members: usize,
 }
 
-async fn rooms(State(View { inspected, .. }): State<View>) -> Json<Rooms> {
-    Json(Rooms {
-        rooms: largest(inspected.chat.local_rooms())
+async fn rooms(
+    State(View { sampler, .. }): State<View>,
+    of: Result<Query<Of>, QueryRejection>,
+) -> Result<Json<Rooms>, Refusal> {
+    let nodes = of?.0.nodes()?;
+    let Answers { answers, silence } = sampler.ask(&nodes, &Question::Rooms).await?;
+    Ok(Json(Rooms {
+        rooms: largest(added(answers).collect())
             .into_iter()
             .map(|(room, members)| Room { room, members })
             .collect(),
-    })
+        silence,
+    }))
 }
 
-async fn channels(State(View { inspected, .. }): State<View>) -> Json<ChannelList> {
-    Json(
-        largest(inspected.live.local_channels())
-            .into_iter()
-            .collect(),
-    )
+async fn channels(
+    State(View { sampler, .. }): State<View>,
+    of: Result<Query<Of>, QueryRejection>,
+) -> Result<Json<ChannelList>, Refusal> {
+    let nodes = of?.0.nodes()?;
+    let Answers { answers, silence } = sampler.ask(&nodes, &Question::Channels).await?;
+    let largest = largest(added(answers).collect());
+    Ok(Json(ChannelList::of(largest, silence)))
 }
 
 /// Counts of slow readers since the start.
-#[derive(Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 struct SlowReaders {
-    chat: SlowReaderCounts,
+    chat: Counts,
     /// The channels' counts by pattern.
     channels: Vec<OfPattern>,
 }
 
-#[derive(Serialize)]
+#[derive(Deserialize, Serialize)]
 struct OfPattern {
     pattern: String,
     #[serde(flatten)]
-    counts: SlowReaderCounts,
+    counts: Counts,
 }
 
-async fn slow_readers(State(View { inspected, .. }): State<View>) -> Json<SlowReaders> {
-    Json(SlowReaders {
-        chat: inspected.chat.slow_readers(),
-        channels: inspected
-            .live
-            .slow_readers()
-            .into_iter()
-            .map(|(pattern, counts)| OfPattern { pattern, counts })
-            .collect(),
-    })
+#[derive(Clone, Copy, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counts {
+    recovered: u64,
+    sent_later: u64,
+    missed: u64,
+}
+
+impl From<SlowReaderCounts> for Counts {
+    fn from(counts: SlowReaderCounts) -> Self {
+        Self {
+            recovered: counts.recovered,
+            sent_later: counts.sent_later,
+            missed: counts.missed,
+        }
+    }
+}
+
+impl Counts {
+    fn add(&mut self, more: Self) {
+        self.recovered += more.recovered;
+        self.sent_later += more.sent_later;
+        self.missed += more.missed;
+    }
+}
+
+impl SlowReaders {
+    /// Those of this node.
+    fn of(chat: &ChatServer, live: &LiveUpdates) -> Self {
+        let of_pattern = |(pattern, counts): (_, SlowReaderCounts)| OfPattern {
+            pattern,
+            counts: counts.into(),
+        };
+        Self {
+            chat: chat.slow_readers().into(),
+            channels: live.slow_readers().into_iter().map(of_pattern).collect(),
+        }
+    }
+
+    /// Adds those of another node.
+    fn add(&mut self, more: Self) {
+        self.chat.add(more.chat);
+        for OfPattern { pattern, counts } in more.channels {
+            match self.channels.iter_mut().find(|of| of.pattern == pattern) {
+                Some(of) => of.counts.add(counts),
+                None => self.channels.push(OfPattern { pattern, counts }),
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct AllSlowReaders {
+    #[serde(flatten)]
+    counts: SlowReaders,
+    #[serde(flatten)]
+    silence: Silence,
+}
+
+async fn slow_readers(
+    State(View { sampler, .. }): State<View>,
+    of: Result<Query<Of>, QueryRejection>,
+) -> Result<Json<AllSlowReaders>, Refusal> {
+    let nodes = of?.0.nodes()?;
+    let Answers { answers, silence } = sampler.ask(&nodes, &Question::SlowReaders).await?;
+    let mut counts = SlowReaders::default();
+    for (_, more) in answers {
+        counts.add(more);
+    }
+    Ok(Json(AllSlowReaders { counts, silence }))
 }
 
 /// The names with the highest counts; equal ones in the order of their names.
@@ -276,31 +427,37 @@ fn largest<N: Ord>(mut counts: Vec<(N, usize)>) -> Vec<(N, usize)> {
 struct Disconnect {
     user_id: Option<GivenUserId>,
     connection_id: Option<String>,
+    /// The node of the connection; this one without it.
+    node: Option<String>,
 }
 
 async fn disconnect_some(
-    State(View { inspected, .. }): State<View>,
+    State(View {
+        inspected, sampler, ..
+    }): State<View>,
     body: Result<Json<Disconnect>, JsonRejection>,
 ) -> Result<Json<Disconnected>, Refusal> {
     let Json(Disconnect {
         user_id,
         connection_id,
+        node,
     }) = body?;
-    let sockets = match (user_id, connection_id) {
-        (Some(user), None) => {
-            let user = UserId::try_from(user)?;
-            inspected.app.user(&user).local_members()
+    Ok(Json(match (user_id, connection_id) {
+        (Some(user), None) => disconnect(&inspected.app, &UserId::try_from(user)?).await,
+        (None, Some(id)) => {
+            let connection = id.parse::<ConnectionId>()?.into();
+            let node = match Nodes::named(node.as_deref())? {
+                Nodes::One(node) => node,
+                Nodes::All => inspected.app.node().clone(),
+            };
+            let question = Question::Disconnect { connection };
+            let disconnected = sampler.ask_one(node, &question).await?;
+            Disconnected::of(disconnected, Silence::default())
         }
-        (None, Some(id)) => inspected
-            .app
-            .local_socket(id.parse::<ConnectionId>()?)
-            .into_iter()
-            .collect(),
         (None, None) | (Some(_), Some(_)) => {
             let message = "either `userId` or `connectionId` says who is to be disconnected";
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             return Err(Refusal::new(status, ErrorCode::InvalidFormat, message));
         }
-    };
-    Ok(Json(disconnect(&sockets)))
+    }))
 }

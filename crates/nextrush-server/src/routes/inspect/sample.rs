@@ -4,27 +4,36 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use nextrush::LiveUpdates;
+use nextrush::broker::Bytes;
+use nextrush::limits::Seldom;
 use nextrush::message::Timestamp;
 use nextrush::metrics::ShardMetrics;
+use nextrush::node::From;
+use nextrush::{Handle, LiveUpdates};
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::Inspected;
 
 /// The channel of the samples.
 pub(super) const CHANNEL: &str = "metrics";
+/// The kind of what a node tells the others each second while somebody there looks.
+const WATCHED: &str = "nr.inspect.watched";
+/// The time for which that holds: some of it may be lost on the way.
+const WATCH: Duration = Duration::from_secs(5);
 /// The time between two samples.
 const PERIOD: Duration = Duration::from_secs(1);
 /// The number of samples that are kept: those of five minutes.
 const KEPT: usize = 300;
 
 /// The work of an application within a second, and its state at the end.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Sample {
-    at: Timestamp,
+    pub(super) at: Timestamp,
+    /// The name of the node.
+    node: String,
     connections: u64,
     rooms: usize,
     channels: usize,
@@ -38,7 +47,7 @@ pub(super) struct Sample {
     turn: Turn,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct SlowReaders {
     /// Connections with messages that the kernel does not take.
     waiting: u64,
@@ -50,7 +59,7 @@ struct SlowReaders {
 }
 
 /// Durations of the shards' turns in microseconds; 0 without any turn.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Turn {
     p50_us: u64,
@@ -60,9 +69,12 @@ struct Turn {
 
 /// Takes samples, keeps them, and publishes them.
 pub(super) struct Sampler {
-    inspected: Inspected,
+    pub(super) inspected: Inspected,
     metrics: LiveUpdates,
+    /// The time until which somebody on another node looks.
+    watched_until: Mutex<Instant>,
     kept: Mutex<VecDeque<Sample>>,
+    not_published: Seldom,
     /// A test's wish that the next sample panics.
     #[cfg(test)]
     end: std::sync::atomic::AtomicBool,
@@ -74,17 +86,30 @@ impl Sampler {
         let sampler = Arc::new(Self {
             inspected,
             metrics,
+            watched_until: Mutex::new(Instant::now()),
             kept: Mutex::default(),
+            not_published: Seldom::new(),
             #[cfg(test)]
             end: std::sync::atomic::AtomicBool::default(),
         });
         tokio::spawn(run(Arc::downgrade(&sampler)));
+        let weak = Arc::downgrade(&sampler);
+        let app = &sampler.inspected.app;
+        app.hear(WATCHED, move |_: &Handle, _: &From, _: Bytes| {
+            if let Some(sampler) = weak.upgrade() {
+                *sampler.watched_until.lock() = Instant::now() + WATCH;
+            }
+        });
         sampler
     }
 
     /// The kept samples, oldest first.
     pub(super) fn samples(&self) -> Vec<Sample> {
         self.kept.lock().iter().cloned().collect()
+    }
+
+    pub(super) fn newest(&self) -> Option<Sample> {
+        self.kept.lock().back().cloned()
     }
 
     fn keep(&self, sample: Sample) {
@@ -113,6 +138,7 @@ impl Sampler {
         };
         Sample {
             at: Timestamp::now(),
+            node: self.inspected.app.node().to_string(),
             connections: counts.connections,
             rooms: self.inspected.chat.local_room_count(),
             channels: self.inspected.live.local_channel_count(),
@@ -135,16 +161,21 @@ impl Sampler {
         }
     }
 
-    /// Publishes a sample if there are subscribers; returns the number of publications.
+    /// Publishes a sample if there are subscribers, on whatever node; returns the number of
+    /// publications.
     async fn publish(&self, sample: &Sample) -> u64 {
-        // Without subscribers a durable broker would write for nobody.
-        if self.metrics.local_subscribers(CHANNEL) == 0 {
+        if self.metrics.local_subscribers(CHANNEL) > 0 {
+            self.inspected.app.tell(WATCHED, Bytes::new());
+        } else if *self.watched_until.lock() <= Instant::now() {
+            // A durable broker would write for nobody.
             return 0;
         }
         match self.metrics.publish(CHANNEL, sample).await {
             Ok(_) => 1,
             Err(error) => {
-                tracing::warn!(%error, "a sample could not be published");
+                if self.not_published.is_due() {
+                    tracing::warn!(%error, "a sample could not be published");
+                }
                 0
             }
         }

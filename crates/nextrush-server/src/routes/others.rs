@@ -1,0 +1,130 @@
+//! Questions to all nodes of the application, and who did not answer.
+
+use nextrush::Handle;
+use nextrush::broker::{Asked, Bytes};
+use nextrush::node::NodeName;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::refusal::Refusal;
+
+/// The nodes that are asked.
+#[derive(Clone, Debug)]
+pub(super) enum Nodes {
+    All,
+    One(NodeName),
+}
+
+impl Nodes {
+    /// The node of this name, or all without one.
+    pub(super) fn named(name: Option<&str>) -> Result<Self, Refusal> {
+        match name {
+            Some(name) => NodeName::try_from(name)
+                .map(Self::One)
+                .map_err(|error| Refusal::invalid(error.to_string())),
+            None => Ok(Self::All),
+        }
+    }
+}
+
+/// The answers of nodes, by name.
+#[derive(Debug)]
+pub(super) struct Answers<T> {
+    pub(super) answers: Vec<(NodeName, T)>,
+    pub(super) silence: Silence,
+}
+
+/// What is missing in an answer for all nodes.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Silence {
+    /// The nodes that did not answer within 2 s.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) unanswered: Vec<String>,
+    /// True if the other nodes could not even be known, as a shared store is away.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    others_unknown: bool,
+}
+
+impl Silence {
+    pub(super) fn of(nodes: &[NodeName]) -> Self {
+        Self {
+            unanswered: nodes.iter().map(ToString::to_string).collect(),
+            others_unknown: false,
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Answers<T> {
+    /// Asks nodes a question in JSON, and this one without a detour, `here`: it answers also while
+    /// the others cannot be reached.
+    ///
+    /// # Errors
+    ///
+    /// Fails when one other node is asked and the nodes cannot be reached.
+    pub(super) async fn ask(
+        app: &Handle,
+        kind: &str,
+        nodes: &Nodes,
+        question: &impl Serialize,
+        here: impl FnOnce() -> Option<Bytes>,
+    ) -> Result<Self, Refusal> {
+        let is_of_here = match nodes {
+            Nodes::All => true,
+            Nodes::One(node) => node == app.node(),
+        };
+        let own = is_of_here.then(here).flatten();
+        let own = own.and_then(|answer| serde_json::from_slice(&answer).ok());
+        let asked = match nodes {
+            Nodes::One(_) if is_of_here => Asked::Nodes(Vec::new()),
+            Nodes::One(node) => Asked::Nodes(vec![node.clone()]),
+            Nodes::All => match app.nodes().await {
+                Ok(nodes) => {
+                    let others = nodes.into_iter().filter(|node| node != app.node());
+                    Asked::Nodes(others.collect())
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "the other nodes are not known");
+                    let silence = Silence {
+                        others_unknown: true,
+                        ..Silence::default()
+                    };
+                    let answers = own.map(|own| (app.node().clone(), own));
+                    return Ok(Self {
+                        answers: answers.into_iter().collect(),
+                        silence,
+                    });
+                }
+            },
+        };
+        let mut answers = Vec::new();
+        let mut unanswered = Vec::new();
+        match own {
+            Some(own) => answers.push((app.node().clone(), own)),
+            None if is_of_here => unanswered.push(app.node().clone()),
+            None => {}
+        }
+        if asked != Asked::Nodes(Vec::new()) {
+            let question = serde_json::to_vec(question)
+                .map_err(|error| Refusal::invalid("the question cannot be asked").because(error))?;
+            let told = app.ask(kind, &asked, question.into()).await;
+            let told = told.map_err(|error| {
+                Refusal::unavailable("the other nodes cannot be reached").because_of_broker(error)
+            })?;
+            unanswered.extend(told.silent);
+            for (node, answer) in told.answers {
+                // A version that answers in another form is as good as silent.
+                match serde_json::from_slice(&answer) {
+                    Ok(answer) => answers.push((node, answer)),
+                    Err(_) => unanswered.push(node),
+                }
+            }
+        }
+        answers.sort_by(|(one, _), (other, _)| one.cmp(other));
+        unanswered.sort();
+        Ok(Self {
+            answers,
+            silence: Silence::of(&unanswered),
+        })
+    }
+}
