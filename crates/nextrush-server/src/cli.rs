@@ -138,6 +138,11 @@ pub struct Cli {
     #[arg(long, env = "NEXTRUSH_BACKLOG_TOTAL", value_name = "SIZE")]
     pub backlog_total: Option<Size>,
 
+    /// The most connections of one client address; a further one is answered with 429. 10,000 by
+    /// default. Behind a proxy all clients have the proxy's address.
+    #[arg(long, env = "NEXTRUSH_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER")]
+    pub connections_per_address: Option<NonZeroUsize>,
+
     /// The number of threads that serve sockets; one per core by default.
     #[arg(long)]
     pub shards: Option<NonZeroUsize>,

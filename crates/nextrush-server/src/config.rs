@@ -40,6 +40,8 @@ pub struct Config {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// The bytes that may wait for all slow readers together; `None` for a quarter of the memory.
     pub backlog_total: Option<usize>,
+    /// The most connections of one client address; `None` for 10,000.
+    pub connections_per_address: Option<NonZeroUsize>,
     /// The number of shard threads; `None` for one per core.
     pub shards: Option<NonZeroUsize>,
 }
@@ -204,6 +206,7 @@ impl Config {
             store,
             tls: cli.tls_cert.zip(cli.tls_key),
             backlog_total: cli.backlog_total.map(Size::bytes),
+            connections_per_address: cli.connections_per_address,
             shards: cli.shards,
         })
     }

@@ -78,6 +78,9 @@ async fn serve(cli: Cli) -> Result<(), BoxError> {
     if let Some((certificates, key)) = &config.tls {
         listen = listen.tls(TlsConfig::from_pem_files(certificates, key)?);
     }
+    if let Some(most) = config.connections_per_address {
+        listen = listen.connections_per_address(most.get());
+    }
     let server = listen.start().await?;
     let port = server.address().port();
     // Signals are caught by now: whoever reads the address may send one.

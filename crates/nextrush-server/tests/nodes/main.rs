@@ -8,6 +8,7 @@
 mod away;
 mod inspect;
 mod posts;
+mod proxy;
 // The suite of nextrush-redis starts the servers.
 #[allow(dead_code, reason = "other tests use more")]
 #[path = "../../../nextrush-redis/tests/real/servers.rs"]
