@@ -28,6 +28,9 @@ mod view;
 mod wire;
 mod wish;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use change::{Change, OneByOne, Retold, Shown, Step};
 pub(crate) use draft::Draft;
 pub(crate) use host::{ReadLiving, RosterHost};

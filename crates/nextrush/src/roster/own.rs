@@ -41,6 +41,8 @@ struct Own<R: Rules> {
     order: u64,
     since: Instant,
     member: Arc<R::Member>,
+    /// The member says something of its own, also where it comes back as one that was lost.
+    is_changed: bool,
     /// Its number in the roster, if it is in it.
     number: Option<u64>,
     arrival: Option<R::Arrival>,
@@ -116,6 +118,7 @@ impl<R: Rules> Owns<R> {
             order: self.last,
             since: Instant::now(),
             member,
+            is_changed: false,
             number: None,
             arrival: Some(arrival),
             settling: vec![settling],
@@ -156,6 +159,7 @@ impl<R: Rules> Owns<R> {
             own.settling.push(settling);
             self.dirty.insert(socket);
         } else {
+            own.is_changed = true;
             settling.settle(Ok(()));
         }
     }
@@ -201,7 +205,11 @@ impl<R: Rules> Owns<R> {
             }
             None => {
                 own.number = Some(number);
-                own.member = Arc::clone(&after.member);
+                if mem::take(&mut own.is_changed) {
+                    self.dirty.insert(socket);
+                } else {
+                    own.member = Arc::clone(&after.member);
+                }
                 self.newcomers.remove(&own.order);
                 self.fresh.remove(&own.order);
                 own.arrived()
@@ -321,6 +329,7 @@ impl<R: Rules> Owns<R> {
                     Place::At { home, socket: at } if *home != self.home || at != socket => {
                         // Its user has come back as another socket while this one passed for lost.
                         own.number = None;
+                        own.is_changed = true;
                         self.newcomers.insert(own.order, *socket);
                         self.tries_waiting = true;
                         true

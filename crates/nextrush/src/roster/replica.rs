@@ -5,6 +5,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use nextrush_broker::{RosterChange, RosterRevision, TopicName};
 use nextrush_engine::ConnectionId;
@@ -18,6 +19,10 @@ use super::living::Living;
 use super::rules::Rules;
 use super::state::{Input, Request, State};
 use super::view::View;
+
+/// The time for which a roster is followed on that nobody uses. What a store loses in a failover is
+/// younger: as long as this node looks, nobody comes back in it who has left here.
+const LINGER: Duration = Duration::from_secs(60);
 
 /// The rosters of a kind that this node follows.
 pub(super) type Replicas<R> = Mutex<HashMap<TopicName, Arc<Replica<R>>>>;
@@ -48,6 +53,8 @@ struct Queue<R: Rules> {
     is_retired: bool,
     /// The number of those who keep it.
     guards: usize,
+    /// The moment at which nobody used it any more.
+    unused_since: Option<Instant>,
     timer: Option<Timer>,
 }
 
@@ -81,6 +88,7 @@ impl<R: Rules> Replica<R> {
                 is_pumped: false,
                 is_retired: false,
                 guards: 0,
+                unused_since: None,
                 timer: None,
             }),
             state: Mutex::new(state),
@@ -152,7 +160,18 @@ impl<R: Rules> Replica<R> {
             if !queue.inputs.is_empty() {
                 continue;
             }
-            queue.is_retired = !is_used && queue.guards == 0;
+            if is_used || queue.guards > 0 {
+                queue.unused_since = None;
+            } else if let Some(end) = self.end_of_linger(&mut queue) {
+                drop(queue);
+                self.set_timer(end);
+                queue = self.queue.lock();
+                if !queue.inputs.is_empty() {
+                    continue;
+                }
+            } else {
+                queue.is_retired = true;
+            }
             let is_retired = queue.is_retired;
             pumping.end(queue);
             if is_retired {
@@ -162,6 +181,14 @@ impl<R: Rules> Replica<R> {
         }
         drop(state);
         self.host.changed.notify_waiters();
+    }
+
+    /// The moment until which the roster is followed that nobody uses, unless it has passed.
+    fn end_of_linger(&self, queue: &mut Queue<R>) -> Option<Instant> {
+        self.host.store.as_ref()?;
+        let now = Instant::now();
+        let end = *queue.unused_since.get_or_insert(now) + LINGER;
+        (end > now).then_some(end)
     }
 
     /// Stops following the roster.
@@ -176,13 +203,11 @@ impl<R: Rules> Replica<R> {
         let followed: Weak<Self> = Weak::clone(&self.own);
         self.host
             .forget(&self.roster, &(followed as Weak<dyn Followed>));
-        match (&self.host.store, state.view()) {
-            (None, Some(view)) => self.rules.ended(view.origin),
-            (Some(store), Some(_)) => {
-                let (store, roster) = (Arc::clone(store), self.roster.clone());
-                self.host.spawn(async move { store.unwatch(&roster).await });
-            }
-            (_, None) => {}
+        let Some(view) = state.view() else { return };
+        self.rules.ended(view.origin);
+        if let Some(store) = &self.host.store {
+            let (store, roster) = (Arc::clone(store), self.roster.clone());
+            self.host.spawn(async move { store.unwatch(&roster).await });
         }
     }
 

@@ -35,12 +35,13 @@ pub(crate) trait Rules: Send + Sync + Sized + 'static {
     /// The time for which a lost member is waited for; `None` if it leaves at once.
     fn grace(&self) -> Option<Duration>;
 
-    /// The version and number from which a roster goes out that exists nowhere.
+    /// The version and number from which a roster of a node alone goes out.
     fn begin(&self) -> Origin {
         Origin::default()
     }
 
-    /// A roster of a node alone is forgotten, as nobody is in it.
+    /// This node follows a roster no more, as it does not use it. That of a node alone is
+    /// forgotten.
     fn ended(&self, last: Origin) {
         let _ = last;
     }

@@ -335,16 +335,23 @@ impl<R: Rules> State<R> {
         Some(Request::Commit(change))
     }
 
-    /// The next moment at which something happens by itself.
+    /// The next moment at which something happens by itself. Nothing is due that waits for the
+    /// store.
     pub(super) fn due(&self) -> Option<Instant> {
-        let busy = self.flight.is_some() || self.reading.is_some();
-        let expiry = self.lost.first().map(|(at, _)| *at).filter(|_| !busy);
-        let retry = self.retry_at.filter(|_| self.is_wanted());
-        let expiry = expiry.map(|at| self.retry_at.map_or(at, |retry| retry.max(at)));
+        let expiry = self.lost.first().map(|(at, _)| *at);
+        if self.is_alone {
+            return expiry;
+        }
         let join = self.owns.oldest_fresh().map(|since| since + JOIN);
-        let join = join.filter(|_| !self.is_alone);
-        let awaited = self.awaited.as_ref().map(|awaited| awaited.until);
-        [expiry, retry, join, awaited].into_iter().flatten().min()
+        let other = if self.retry_at.is_some() {
+            self.retry_at.filter(|_| self.is_wanted())
+        } else if let Some(awaited) = &self.awaited {
+            Some(awaited.until)
+        } else {
+            let waits = self.flight.is_some() || self.reading.is_some();
+            expiry.filter(|_| !waits)
+        };
+        [join, other].into_iter().flatten().min()
     }
 
     /// Returns whether there is anything for which the store is needed.
@@ -768,11 +775,9 @@ impl<R: Rules> State<R> {
         around.time.note(stored.time_ms, reading.sent);
         let has_moved = self.view.revision != reading.known;
         let found = stored.revision;
-        if has_moved && found.number <= self.view.revision.number {
+        if has_moved && found != self.view.revision && found.number <= self.view.revision.number {
             // What was read is older than what has come meanwhile, or is it? The next one tells.
-            if found != self.view.revision {
-                self.wants_read = true;
-            }
+            self.wants_read = true;
             return;
         }
         let is_new = self.phase != Phase::Loaded || found != self.view.revision;

@@ -9,8 +9,8 @@ use super::rules::{Origin, Rules};
 use super::view::View;
 use super::wire;
 
-/// Reads a roster from the store: without members of dead homes for whom nobody waits, and those
-/// for whom it is waited no longer.
+/// Reads a roster from the store: without the members of dead homes, and those who are waited for
+/// no longer.
 pub(super) async fn read<R: Rules>(
     host: &RosterHost,
     rules: &R,
@@ -39,7 +39,7 @@ pub(super) async fn read<R: Rules>(
         };
         let is_there = match &record.place {
             Place::LostUntil(until) => *until > stored.time_ms,
-            Place::At { home, .. } if home == host.home() || rules.grace().is_some() => true,
+            Place::At { home, .. } if home == host.home() => true,
             Place::At { home, .. } => {
                 let living = match &mut dead {
                     Some(living) => living,
