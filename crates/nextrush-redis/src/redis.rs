@@ -69,14 +69,14 @@ impl Redis {
     }
 
     /// The broker over a store, with other options of its sequencer. It shares topics with other
-    /// nodes, but is none of them before it [joins](Self::join) them.
+    /// nodes, but is none of them and has no rosters before it [joins](Self::join) them.
     #[must_use]
     pub fn over(store: RedisStore, sequencer: SequencerOptions) -> Self {
         let store = Arc::new(store);
         Self {
             broker: SequencedBroker::new(Arc::clone(&store), sequencer),
-            rosters: Arc::new(RedisRosters::new(store)),
             bus: None,
+            rosters: Arc::new(RedisRosters::new(store)),
         }
     }
 
@@ -158,6 +158,8 @@ impl Broker for Redis {
     }
 
     fn rosters(&self) -> Option<Arc<dyn Rosters>> {
+        // Who is none of the nodes does not know which of them live.
+        self.bus.as_ref()?;
         Some(Arc::<RedisRosters>::clone(&self.rosters))
     }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use nextrush_broker::conformance::{roster_conformance, roster_pair_conformance};
 use nextrush_broker::{
-    Broker as _, BrokerError, Committed, RosterChange, RosterRevision, RosterSink, Rosters,
-    SequencerOptions, TopicName,
+    Broker as _, BrokerError, Committed, NodeName, RosterChange, RosterRevision, RosterSink,
+    Rosters, SequencerOptions, TopicName,
 };
 use nextrush_redis::{Redis, RedisOptions, RedisStore, RedisUrl};
 use parking_lot::Mutex;
@@ -47,6 +47,8 @@ impl Node {
     async fn connect(url: &RedisUrl, options: RedisOptions) -> Self {
         let store = RedisStore::connect(url, options).await.unwrap();
         let redis = Redis::over(store, SequencerOptions::default());
+        assert!(redis.rosters().is_none());
+        let redis = redis.join(NodeName::random()).await.unwrap();
         let rosters = redis.rosters().unwrap();
         let told = Arc::new(Told::default());
         rosters.attach(told.clone());
