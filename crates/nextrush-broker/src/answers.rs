@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use crate::answer::CommandKey;
 use crate::clock::whole_ms;
 use crate::error::BrokerError;
+use crate::publication::VERSION_WINDOW;
 use crate::topic_name::TopicName;
 
 /// The approximate cost of an answer beside its text.
@@ -23,7 +24,8 @@ pub(crate) struct Answers {
 
 #[derive(Default)]
 struct State {
-    answers: HashMap<Key, Bytes>,
+    /// The answers, and when each of them ends.
+    answers: HashMap<Key, (u64, Bytes)>,
     bytes: usize,
     /// The same keys by the time at which they end, so that the first to go is found at once.
     ends: BTreeSet<(u64, Key)>,
@@ -41,8 +43,18 @@ struct Share {
 
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct Key {
-    topic: Option<TopicName>,
-    key: CommandKey,
+    of: Of,
+    key: Option<CommandKey>,
+}
+
+/// The meaning of a key.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+enum Of {
+    Command,
+    /// A publication of the topic that happens once.
+    Publication(TopicName),
+    /// The last publication of the topic with a version.
+    Version(TopicName),
 }
 
 impl Answers {
@@ -61,7 +73,10 @@ impl Answers {
     ) -> Option<Bytes> {
         let mut state = self.state.lock();
         state.forget_until(now_ms);
-        state.answers.get(&Key::new(topic, key)).cloned()
+        state
+            .answers
+            .get(&Key::new(topic, key))
+            .map(|(_, answer)| answer.clone())
     }
 
     /// Remembers an answer unless the key has one; returns the answer that is in force. There has
@@ -77,7 +92,7 @@ impl Answers {
         let mut state = self.state.lock();
         state.forget_until(now_ms);
         let key = Key::new(topic, key);
-        if let Some(answer) = state.answers.get(&key) {
+        if let Some((_, answer)) = state.answers.get(&key) {
             return answer.clone();
         }
         let ends_ms = now_ms.saturating_add(whole_ms(window));
@@ -98,29 +113,76 @@ impl Answers {
     ) -> Result<(), BrokerError> {
         let mut state = self.state.lock();
         state.forget_until(now_ms);
-        let key = Key::new(topic, key);
-        if state.answers.contains_key(&key) {
-            return Ok(());
-        }
-        let cost = cost(&key, bytes);
-        let owner = key.key.owner();
-        let own = state.shares.get(owner).map_or(0, |share| share.bytes);
-        while state.bytes + cost > self.limit {
-            let largest = state.by_bytes.last();
-            let first = largest
-                .filter(|(bytes, _)| *bytes > own + cost)
-                .and_then(|(_, owner)| state.shares.get(owner)?.ends.first().cloned());
-            let Some((ends_ms, key)) = first else {
-                let full = "the answers that are remembered leave no room for another one";
-                return Err(BrokerError::Unavailable(full.into()));
-            };
+        state.make_room(&Key::new(topic, key), bytes, self.limit)
+    }
+
+    /// The kept bytes of the last publication of a topic with a version.
+    pub(crate) fn version(
+        &self,
+        topic: &TopicName,
+        key: Option<&CommandKey>,
+        now_ms: u64,
+    ) -> Option<Bytes> {
+        let mut state = self.state.lock();
+        state.forget_until(now_ms);
+        let key = Key::of_version(topic, key);
+        state.answers.get(&key).map(|(_, bytes)| bytes.clone())
+    }
+
+    /// Makes room for a version.
+    pub(crate) fn make_room_for_version(
+        &self,
+        topic: &TopicName,
+        key: Option<&CommandKey>,
+        bytes: usize,
+        now_ms: u64,
+    ) -> Result<(), BrokerError> {
+        let mut state = self.state.lock();
+        state.forget_until(now_ms);
+        state.make_room(&Key::of_version(topic, key), bytes, self.limit)
+    }
+
+    /// Remembers a version in place of the one before.
+    pub(crate) fn set_version(
+        &self,
+        topic: &TopicName,
+        key: Option<&CommandKey>,
+        data: Bytes,
+        now_ms: u64,
+    ) {
+        let mut state = self.state.lock();
+        let key = Key::of_version(topic, key);
+        if let Some((ends_ms, _)) = state.answers.get(&key) {
+            let ends_ms = *ends_ms;
             state.forget(ends_ms, &key);
         }
-        Ok(())
+        let ends_ms = now_ms.saturating_add(whole_ms(VERSION_WINDOW));
+        state.insert(key, ends_ms, data);
     }
 }
 
 impl State {
+    fn make_room(&mut self, key: &Key, bytes: usize, limit: usize) -> Result<(), BrokerError> {
+        if self.answers.contains_key(key) {
+            return Ok(());
+        }
+        let cost = cost(key, bytes);
+        let owner = key.owner();
+        let own = self.shares.get(owner).map_or(0, |share| share.bytes);
+        while self.bytes + cost > limit {
+            let largest = self.by_bytes.last();
+            let first = largest
+                .filter(|(bytes, _)| *bytes > own + cost)
+                .and_then(|(_, owner)| self.shares.get(owner)?.ends.first().cloned());
+            let Some((ends_ms, key)) = first else {
+                let full = "the answers that are remembered leave no room for another one";
+                return Err(BrokerError::Unavailable(full.into()));
+            };
+            self.forget(ends_ms, &key);
+        }
+        Ok(())
+    }
+
     fn forget_until(&mut self, now_ms: u64) {
         while let Some((ends_ms, key)) = self.ends.first()
             && *ends_ms <= now_ms
@@ -134,22 +196,22 @@ impl State {
         let cost = cost(&key, data.len());
         self.bytes += cost;
         self.ends.insert((ends_ms, key.clone()));
-        self.change_share(key.key.owner(), |share| {
+        self.change_share(key.owner(), |share| {
             share.bytes += cost;
             share.ends.insert((ends_ms, key.clone()));
         });
-        self.answers.insert(key, data);
+        self.answers.insert(key, (ends_ms, data));
     }
 
     fn forget(&mut self, ends_ms: u64, key: &Key) {
         let place = (ends_ms, key.clone());
         self.ends.remove(&place);
-        let Some(answer) = self.answers.remove(key) else {
+        let Some((_, answer)) = self.answers.remove(key) else {
             return;
         };
         let cost = cost(key, answer.len());
         self.bytes -= cost;
-        self.change_share(key.key.owner(), |share| {
+        self.change_share(key.owner(), |share| {
             share.bytes -= cost;
             share.ends.remove(&place);
         });
@@ -168,14 +230,25 @@ impl State {
 
 fn cost(key: &Key, bytes: usize) -> usize {
     // The maps hold the key several times, and share its texts.
-    OVERHEAD + key.key.as_str().len() + bytes
+    OVERHEAD + key.key.as_ref().map_or(0, |key| key.as_str().len()) + bytes
 }
 
 impl Key {
     fn new(topic: Option<&TopicName>, key: &CommandKey) -> Self {
         Self {
-            topic: topic.cloned(),
-            key: key.clone(),
+            of: topic.cloned().map_or(Of::Command, Of::Publication),
+            key: Some(key.clone()),
         }
+    }
+
+    fn of_version(topic: &TopicName, key: Option<&CommandKey>) -> Self {
+        Self {
+            of: Of::Version(topic.clone()),
+            key: key.cloned(),
+        }
+    }
+
+    fn owner(&self) -> &str {
+        self.key.as_ref().map_or("", CommandKey::owner)
     }
 }

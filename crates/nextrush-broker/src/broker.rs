@@ -36,6 +36,7 @@ use crate::topic_name::TopicName;
 /// - Until its window ends, a publication that is to happen [once](Publish::once) does, and a
 ///   command has one remembered [answer](Self::answer). Of all who [claim](Self::claim) a
 ///   command at a time, one executes it.
+/// - Of publications with a [version](Publish::version), each is newer than those before it.
 /// - A key whose [fingerprint](crate::Once::fingerprint) is another one publishes nothing.
 ///
 /// # Subscribing without a gap
@@ -56,7 +57,9 @@ pub trait Broker: Send + Sync + 'static {
     /// first publication.
     ///
     /// A repeat of a publication with [`Publish::once`] appends nothing, even while the first
-    /// is still on its way, and resolves with the position of the first.
+    /// is still on its way, and resolves with the position of the first. One whose
+    /// [version](Publish::version) is not higher than the last appends nothing either, and resolves
+    /// with the position of the newer one.
     ///
     /// # Errors
     ///

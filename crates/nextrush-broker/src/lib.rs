@@ -82,7 +82,7 @@ pub use history::{History, HistoryQuery};
 pub use memory::{MemoryBroker, MemoryBuilder, MemoryLimits};
 pub use owner::Owner;
 pub use position::{Epoch, EpochError, Position, PositionError};
-pub use publication::{Publication, Publish, Published};
+pub use publication::{Publication, Publish, Published, Version};
 pub use retention::Retention;
 pub use roster::{
     Committed, MemoryRosters, Roster, RosterChange, RosterRevision, RosterSink, Rosters,

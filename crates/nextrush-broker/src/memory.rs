@@ -18,7 +18,7 @@ use crate::error::BrokerError;
 use crate::history::{History, HistoryQuery};
 use crate::leases::{Leases, kept, kept_bytes, read};
 use crate::position::Position;
-use crate::publication::{Publish, Published};
+use crate::publication::{Publish, Published, Version};
 use crate::stream::Stream;
 use crate::table::{Shed, Table, TableLimits};
 use crate::topic_name::TopicName;
@@ -211,10 +211,21 @@ impl MemoryBroker {
             if let Some(position) = self.earlier(topic, publish.once.as_ref(), now_ms)? {
                 return Ok(Published::repeat(position));
             }
+            if let Some(version) = &publish.version
+                && let Some(newer) = self.newer(topic, version, now_ms)
+            {
+                return Ok(Published::outdated(newer));
+            }
             if let Some(once) = &publish.once {
                 let bytes = once.kept(stream.position()).len();
                 self.answers
                     .make_room(Some(topic), &once.key, bytes, now_ms)?;
+            }
+            if let Some(version) = &publish.version {
+                let bytes = version.kept(stream.position()).len();
+                let key = version.key.as_ref();
+                self.answers
+                    .make_room_for_version(topic, key, bytes, now_ms)?;
             }
             let publication = stream.append(publish.data, publish.owner, publish.retention, now);
             let position = stream.position();
@@ -222,6 +233,11 @@ impl MemoryBroker {
                 let answer = once.kept(position);
                 self.answers
                     .remember(Some(topic), &once.key, answer, once.window, now_ms);
+            }
+            if let Some(version) = publish.version {
+                let kept = version.kept(position);
+                self.answers
+                    .set_version(topic, version.key.as_ref(), kept, now_ms);
             }
             // Under the topic's lock, so that publications are delivered in the order of
             // their offsets.
@@ -233,6 +249,12 @@ impl MemoryBroker {
             }
             Ok(Published::new(position))
         })
+    }
+
+    /// The position of the publication that has this version or a higher one.
+    fn newer(&self, topic: &TopicName, version: &Version, now_ms: u64) -> Option<Position> {
+        let before = self.answers.version(topic, version.key.as_ref(), now_ms)?;
+        version.outdated_by(&before)
     }
 
     /// The position of the publication that this one would repeat.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::answer::{CommandKey, Fingerprint, Once};
 use crate::owner::Owner;
-use crate::position::Position;
+use crate::position::{self, Position};
 use crate::retention::Retention;
 
 /// A message of a topic, as every receiver gets it.
@@ -84,6 +84,25 @@ pub struct Publish {
     pub once: Option<Once>,
     /// The owner, usually the user who publishes.
     pub owner: Option<Owner>,
+    /// The version of what is published; without one, it is published whatever came before.
+    pub version: Option<Version>,
+}
+
+/// The version of what a publication says, by which one that comes late is recognised.
+///
+/// Writers of one record commit in an order, but what they publish may arrive in another. A
+/// publication whose version is not higher than that of the last one with the same key is
+/// dropped, so that subscribers end with what was committed last. The last version is remembered
+/// for as long as the topic, or at least for 24 hours; of one with a key, for 24 hours.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Version {
+    /// The number, from 1. Need not rise by one each time: a time of the database or the number of
+    /// a transaction will do.
+    pub number: u64,
+    /// The part of the topic that has this version, such as one record of many. `None`: the topic
+    /// as a whole.
+    pub key: Option<CommandKey>,
 }
 
 impl Publish {
@@ -116,6 +135,23 @@ impl Publish {
         Self { once, ..self }
     }
 
+    /// Publishes only if the version is higher than that of the topic's last publication with a
+    /// [version](Version). 0 is no version.
+    #[must_use]
+    pub fn version(self, number: u64) -> Self {
+        let version = (number > 0).then_some(Version { number, key: None });
+        Self { version, ..self }
+    }
+
+    /// Publishes only if the version is higher than that of the topic's last publication with a
+    /// [version](Version) of this key. 0 is no version.
+    #[must_use]
+    pub fn version_of(self, key: CommandKey, number: u64) -> Self {
+        let key = Some(key);
+        let version = (number > 0).then_some(Version { number, key });
+        Self { version, ..self }
+    }
+
     /// Sets the [fingerprint](Once::fingerprint) of a publication that happens once.
     #[must_use]
     pub fn fingerprint(self, fingerprint: Fingerprint) -> Self {
@@ -132,6 +168,9 @@ pub struct Published {
     pub position: Position,
     /// `true` if this was a repeat: nothing new was published.
     pub is_repeat: bool,
+    /// `true` if there was a publication of the same or a higher [version](Version), which is at
+    /// the position: nothing new was published.
+    pub is_outdated: bool,
 }
 
 impl Published {
@@ -141,6 +180,7 @@ impl Published {
         Self {
             position,
             is_repeat: false,
+            is_outdated: false,
         }
     }
 
@@ -148,8 +188,37 @@ impl Published {
     #[must_use]
     pub const fn repeat(position: Position) -> Self {
         Self {
-            position,
             is_repeat: true,
+            ..Self::new(position)
         }
+    }
+
+    /// The outcome of a publication that is older than the one at `position`. For implementers of
+    /// brokers.
+    #[must_use]
+    pub const fn outdated(position: Position) -> Self {
+        Self {
+            is_outdated: true,
+            ..Self::new(position)
+        }
+    }
+}
+
+/// The time for which a version is remembered.
+pub(crate) const VERSION_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Version {
+    /// The publication in `before`, the kept bytes of [`kept`](Self::kept), that is not older.
+    pub(crate) fn outdated_by(&self, before: &[u8]) -> Option<Position> {
+        let (number, position) = before.split_first_chunk()?;
+        let position = position::from_bytes(position)?;
+        (u64::from_be_bytes(*number) >= self.number).then_some(position)
+    }
+
+    /// The bytes that are kept of a publication with this version.
+    pub(crate) fn kept(&self, position: Position) -> Bytes {
+        let mut kept = self.number.to_be_bytes().to_vec();
+        kept.extend(position::to_array(position));
+        kept.into()
     }
 }

@@ -98,6 +98,16 @@ async fn the_suite_says_which_promise_a_broker_breaks() {
         ),
         (Fault::NoWindow, "with a window of 0 nothing is a repeat"),
         (Fault::LateRepeats, "repeats at the same time share"),
+        (
+            Fault::VersionsIgnored,
+            "a version that is not higher is dropped",
+        ),
+        (
+            Fault::EqualVersionsPublish,
+            "a version that is not higher is dropped",
+        ),
+        (Fault::VersionsOfAllKeys, "a higher version is published"),
+        (Fault::OutdatedTellTop, "has the position of the newer one"),
         (Fault::LastAnswerStays, "the first answer is in force"),
         (Fault::AnswersAreLost, "an answer is remembered"),
         (Fault::AnswersOfAllKeys, "an answer belongs to its key"),
@@ -175,6 +185,10 @@ enum Fault {
     KeysOfAllTopics,
     NoWindow,
     LateRepeats,
+    VersionsIgnored,
+    EqualVersionsPublish,
+    VersionsOfAllKeys,
+    OutdatedTellTop,
     LastAnswerStays,
     AnswersAreLost,
     AnswersOfAllKeys,
@@ -207,6 +221,7 @@ struct State {
     answers: HashMap<CommandKey, Bytes>,
     claimed: HashSet<CommandKey>,
     commands: HashMap<CommandKey, Option<Fingerprint>>,
+    versions: HashMap<(TopicName, Option<CommandKey>), (u64, Position)>,
 }
 
 struct Stream {
@@ -437,6 +452,7 @@ impl Broker for Plain {
             retention,
             once,
             owner,
+            version,
             ..
         } = publish;
         Box::pin(async move {
@@ -453,6 +469,33 @@ impl Broker for Plain {
                 tokio::task::yield_now().await;
             }
             let is_repeat = earlier.is_some();
+            let is_outdated = |(number, position): &(u64, Position)| {
+                let number = match self.lies(Fault::EqualVersionsPublish) {
+                    true => number - 1,
+                    false => *number,
+                };
+                let is_outdated = version.as_ref().is_some_and(|one| one.number <= number);
+                is_outdated.then_some(*position)
+            };
+            let version_key = version.as_ref().map(|version| {
+                let key = version.key.clone();
+                let key = key.filter(|_| !self.lies(Fault::VersionsOfAllKeys));
+                (self.scope(&topic), key)
+            });
+            let newer = version_key.as_ref().and_then(|key| {
+                let state = self.state.lock();
+                state.versions.get(key).and_then(is_outdated)
+            });
+            let newer = newer.filter(|_| earlier.is_none() && !self.lies(Fault::VersionsIgnored));
+            if let Some(newer) = newer {
+                let top = self.read(&topic, HistoryQuery::Latest(0)).position;
+                return Ok(Published::outdated(
+                    match self.lies(Fault::OutdatedTellTop) {
+                        true => top,
+                        false => newer,
+                    },
+                ));
+            }
             let appended = earlier.unwrap_or_else(|| self.append(&topic, data, owner, retention));
             if self.lies(Fault::DeliversUnlocked) {
                 // On a single thread this lets the others overtake every second publication.
@@ -467,6 +510,10 @@ impl Broker for Plain {
                 self.note(&topic, once, &appended);
             }
             let position = Position::new(appended.epoch, appended.publication.offset);
+            if let (Some(key), Some(version)) = (version_key, &version) {
+                let last = (version.number, position);
+                self.state.lock().versions.insert(key, last);
+            }
             Ok(if is_repeat {
                 Published::repeat(position)
             } else {

@@ -228,6 +228,42 @@ async fn what_a_command_was_answered_is_remembered_across_a_restart() {
 }
 
 #[tokio::test]
+async fn the_last_version_is_remembered_across_restarts_for_a_day() {
+    let fixture = Fixture::new();
+    let (posts, card) = (topic("posts"), key("card 1"));
+    let kept = Publish::new("x").retain(Retention::count(100));
+    let versions = [
+        |publish: Publish, _: &CommandKey, number| publish.version(number),
+        |publish: Publish, card: &CommandKey, number| publish.version_of(card.clone(), number),
+    ];
+    for versioned in versions {
+        let mut last = None;
+        for round in 0..3 {
+            let broker = fixture.open();
+            // All in one millisecond, so that the log and the tables have to keep them apart.
+            for number in 1..=5 {
+                let publish = versioned(kept.clone(), &card, round * 5 + number);
+                let published = broker.publish(&posts, publish).await.unwrap();
+                assert!(!published.is_outdated, "{round} {number}");
+                last = Some(published.position);
+            }
+            drop(broker);
+            let broker = fixture.open();
+            let late = versioned(kept.clone(), &card, round * 5 + 5);
+            let late = broker.publish(&posts, late).await.unwrap();
+            assert_eq!(Some(late), last.map(Published::outdated));
+        }
+    }
+    fixture.clock.advance(Duration::from_secs(24 * 3600 + 1));
+    let broker = fixture.open();
+    for versioned in versions {
+        let publish = versioned(kept.clone(), &card, 1);
+        let published = broker.publish(&posts, publish).await.unwrap();
+        assert!(!published.is_outdated);
+    }
+}
+
+#[tokio::test]
 async fn times_fall_only_where_the_clock_was_wrong_by_more_than_a_minute() {
     const DAY_MS: u64 = 86_400_000;
     let fixture = Fixture::new();

@@ -36,8 +36,9 @@ pub(crate) fn bounded_offset(offset: u64) -> u64 {
     offset.min(NONE)
 }
 
-/// The head of a publication for the script. `key` is the number of its key from 1, or 0.
-pub(crate) fn publication_head(publish: &Publish, key: u16) -> Vec<u8> {
+/// The head of a publication for the script. `key` is the number of its key from 1, or 0, and
+/// `version_key` that of the key of its version.
+pub(crate) fn publication_head(publish: &Publish, key: u16, version_key: u16) -> Vec<u8> {
     let Retention {
         count, age, bytes, ..
     } = publish.retention;
@@ -54,7 +55,9 @@ pub(crate) fn publication_head(publish: &Publish, key: u16) -> Vec<u8> {
     head.extend(bytes.map_or(NONE, bounded).to_be_bytes());
     head.extend(age.map_or(NONE, whole_ms).to_be_bytes());
     head.extend(once.map_or(0, |once| whole_ms(once.window)).to_be_bytes());
-    head.extend(0_u64.to_be_bytes());
+    let version = publish.version.as_ref().map_or(0, |version| version.number);
+    head.extend(version.to_be_bytes());
+    head.extend(version_key.to_be_bytes());
     head.extend(key.to_be_bytes());
     head.push(u8::from(print.is_some()));
     head.extend(print_bytes(print));
@@ -144,7 +147,8 @@ pub(crate) fn read_published(
         let position = || Fields(position).position();
         Some(match kind {
             b'A' => Ok(Stored::new(position()?, time_ms)),
-            b'D' | b'O' => Ok(Stored::repeat(position()?)),
+            b'D' => Ok(Stored::repeat(position()?)),
+            b'O' => Ok(Stored::outdated(position()?)),
             b'R' => Err(BrokerError::Reused),
             _ => return None,
         })
@@ -314,14 +318,14 @@ mod tests {
     #[test]
     fn bounds_beyond_what_is_counted_are_no_bounds() {
         let endless = Retention::count(usize::MAX).max_age(Duration::MAX);
-        let head = publication_head(&Publish::new("").retain(endless), 0);
-        assert_eq!(head.len(), 51);
+        let head = publication_head(&Publish::new("").retain(endless), 0, 0);
+        assert_eq!(head.len(), 53);
         assert_eq!(head[..8], NONE.to_be_bytes());
         assert_eq!(head[8..16], NONE.to_be_bytes());
         assert_eq!(head[16..24], LONGEST_MS.to_be_bytes());
         // What expires at once is not kept.
         let moment = Retention::count(5).max_age(Duration::from_micros(999));
-        let head = publication_head(&Publish::new("").retain(moment), 0);
+        let head = publication_head(&Publish::new("").retain(moment), 0, 0);
         assert_eq!(head[..8], [0; 8]);
     }
 }

@@ -60,6 +60,12 @@ impl Keys {
         self.key(Partition::of(topic.as_str()), "k", &name)
     }
 
+    /// The last version of a part of a topic.
+    pub(crate) fn version(&self, topic: &TopicName, key: &str) -> String {
+        let name = format!("{topic}\n{key}");
+        self.key(Partition::of(topic.as_str()), "v", &name)
+    }
+
     fn channel_of(&self, kind: &str, name: &str) -> String {
         let kind = match self.database {
             0 => kind.to_owned(),
@@ -141,6 +147,10 @@ mod tests {
         assert_eq!(
             keys.once(&topic, "ada/1"),
             "nextrush:{f}:k:chat/chat/lobby\nada/1"
+        );
+        assert_eq!(
+            keys.version(&topic, "card 1"),
+            "nextrush:{f}:v:chat/chat/lobby\ncard 1"
         );
         assert_eq!(keys.channel(&topic), "nextrush:{f}:c:chat/chat/lobby");
         let third = Keys::new("nextrush", 3).channel(&topic);

@@ -161,7 +161,6 @@ impl RedisStore {
                 let prefix = prefix.to_owned();
                 return Err(ConnectError::Layout { prefix, found });
             }
-            _ => {}
         }
         for master in self.requests.masters.all() {
             if let Some(link) = master.link() {
@@ -242,14 +241,19 @@ impl RedisStore {
         let mut keys = vec![self.keys.topic(topic), self.keys.history(topic)];
         let mut arguments = Vec::with_capacity(group.len() * 2);
         for publish in &group {
-            let number = match &publish.once {
-                Some(once) => {
-                    keys.push(self.keys.once(topic, once.key.as_str()));
+            let mut number_of = |key: Option<String>| match key {
+                Some(key) => {
+                    keys.push(key);
                     u16::try_from(keys.len() - 2).unwrap_or(u16::MAX)
                 }
                 None => 0,
             };
-            arguments.push(publication_head(publish, number).into());
+            let once = publish.once.as_ref();
+            let once = number_of(once.map(|once| self.keys.once(topic, once.key.as_str())));
+            let version = publish.version.as_ref();
+            let version = version.and_then(|version| version.key.as_ref());
+            let version = number_of(version.map(|key| self.keys.version(topic, key.as_str())));
+            arguments.push(publication_head(publish, once, version).into());
             arguments.push(publish.data.clone());
         }
         let channel = self.keys.channel(topic);

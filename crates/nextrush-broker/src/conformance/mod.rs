@@ -20,6 +20,7 @@ mod recorder;
 mod remembering;
 mod roster_pairs;
 mod rosters;
+mod versions;
 
 pub use pairs::{SharedBrokers, StoreFault, pair_conformance};
 pub use roster_pairs::roster_pair_conformance;
@@ -64,6 +65,9 @@ pub async fn conformance<B: Broker>(make: impl AsyncFn() -> B) {
     answers::a_publication_happens_once_per_key(&make().await).await;
     answers::a_key_with_another_fingerprint_is_refused(&make().await).await;
     answers::a_key_counts_within_its_topic_and_window(&make().await).await;
+    versions::an_older_version_is_dropped(&make().await).await;
+    versions::versions_belong_to_keys(&make().await).await;
+    versions::concurrent_versions_end_with_the_highest(Arc::new(make().await)).await;
     answers::the_first_answer_to_a_command_stays(&make().await).await;
     answers::a_command_is_executed_by_one(&make().await).await;
     concurrency::concurrent_repeats_publish_once(Arc::new(make().await)).await;

@@ -18,7 +18,7 @@ use crate::answer::Once;
 use crate::clock::whole_ms;
 use crate::error::BrokerError;
 use crate::position::{Epoch, Position};
-use crate::publication::{Publication, Publish, Published};
+use crate::publication::{Publication, Publish, Published, VERSION_WINDOW, Version};
 use crate::retention::Retention;
 use crate::topic_name::TopicName;
 
@@ -35,7 +35,8 @@ pub(super) struct Group<'a> {
     entries: log::Encoder,
     next_topic: u64,
     published: Vec<Pending>,
-    repeated: Vec<(Reply<Published>, Position)>,
+    /// The replies to those that changed nothing.
+    unchanged: Vec<(Reply<Published>, Published)>,
     answered: Vec<(Reply<Bytes>, Bytes)>,
     /// The answers of this group, which the store does not have yet.
     answers: HashMap<AnswerKey, Answer>,
@@ -52,7 +53,8 @@ struct Pending {
 
 enum Added {
     New(Epoch, Arc<Publication>, Retention),
-    Repeat(Position),
+    /// A repeat, or one that is outdated.
+    Nothing(Published),
 }
 
 /// The publications and answers of a written group, which are still to be moved to the
@@ -74,7 +76,7 @@ impl<'a> Group<'a> {
             entries: log::Encoder::new(),
             next_topic,
             published: Vec::new(),
-            repeated: Vec::new(),
+            unchanged: Vec::new(),
             answered: Vec::new(),
             answers: HashMap::new(),
             now_ms: shared.topics.now_ms(),
@@ -105,7 +107,7 @@ impl<'a> Group<'a> {
                     retention,
                     reply,
                 }),
-                Ok(Added::Repeat(position)) => self.repeated.push((reply, position)),
+                Ok(Added::Nothing(published)) => self.unchanged.push((reply, published)),
                 Err(error) => send(reply, Err(error)),
             },
             Task::Remember {
@@ -134,6 +136,7 @@ impl<'a> Group<'a> {
             mut retention,
             once,
             owner,
+            version,
         } = publish;
         let limit = self.shared.options.topic_bytes.min(LARGEST_TOPIC);
         retention.bytes = Some(retention.bytes.map_or(limit, |bytes| bytes.min(limit)));
@@ -145,7 +148,17 @@ impl<'a> Group<'a> {
                     && let Some(id) = cached.id()
                     && let Some(position) = self.earlier(id, once)?
                 {
-                    return Ok(Added::Repeat(position));
+                    return Ok(Added::Nothing(Published::repeat(position)));
+                }
+                let before = match (&version, cached.id()) {
+                    (Some(version), Some(id)) => self.version_before(id, version)?,
+                    _ => None,
+                };
+                if let Some(version) = &version
+                    && let Some(before) = &before
+                    && let Some(newer) = version.outdated_by(&before.data)
+                {
+                    return Ok(Added::Nothing(Published::outdated(newer)));
                 }
                 let is_new = cached.id().is_none();
                 let record = cached.reserve(self.next_topic, retention, data.len(), now);
@@ -158,6 +171,10 @@ impl<'a> Group<'a> {
                 if let Some(once) = &once {
                     let key = AnswerKey::of_publication(record.id, &once.key);
                     self.insert_answer(key, once.kept(record.position()), once.window);
+                }
+                if let Some(version) = &version {
+                    let key = AnswerKey::of_version(record.id, version.key.as_ref());
+                    self.replace_answer(key, version.kept(record.position()), before);
                 }
                 let publication = Publication::new(record.top, record.published_ms, data);
                 let publication = Arc::new(publication.by(owner));
@@ -172,6 +189,25 @@ impl<'a> Group<'a> {
             Some(answer) => Ok(once.repeated(&answer)?),
             None => Ok(None),
         }
+    }
+
+    /// The last publication with a version, as it is kept.
+    fn version_before(&self, topic: u64, version: &Version) -> Result<Option<Answer>, BrokerError> {
+        let key = AnswerKey::of_version(topic, version.key.as_ref());
+        match self.answers.get(&key) {
+            Some(answer) => Ok(Some(answer.clone())),
+            None => self.shared.whole_answer_in(self.store, &key, self.now_ms),
+        }
+    }
+
+    /// Remembers a version. Its end differs from that of the one before, by which the way to the
+    /// tables tells them apart.
+    fn replace_answer(&mut self, key: AnswerKey, data: Bytes, before: Option<Answer>) {
+        let ends_ms = self.now_ms.saturating_add(whole_ms(VERSION_WINDOW));
+        let ends_ms = before.map_or(ends_ms, |before| ends_ms.max(before.ends_ms + 1));
+        let answer = Answer { ends_ms, data };
+        self.entries.answer(&key, &answer);
+        self.answers.insert(key, answer);
     }
 
     fn add_answer(
@@ -241,10 +277,10 @@ impl<'a> Group<'a> {
                 logged.topics.push(topic);
             }
             let position = Position::new(epoch, publication.offset);
-            send(reply, Ok(published(position, false)));
+            send(reply, Ok(Published::new(position)));
         }
-        for (reply, position) in self.repeated {
-            send(reply, Ok(published(position, true)));
+        for (reply, published) in self.unchanged {
+            send(reply, Ok(published));
         }
         for (reply, answer) in self.answered {
             send(reply, Ok(answer));
@@ -265,7 +301,7 @@ impl<'a> Group<'a> {
             doubtful.entry(pending.topic).or_insert(certain);
             send(pending.reply, Err(failure.clone().into()));
         }
-        for (reply, _) in self.repeated {
+        for (reply, _) in self.unchanged {
             send(reply, Err(failure.clone().into()));
         }
         for (reply, _) in self.answered {
@@ -309,13 +345,6 @@ pub(super) fn deliver(
         // A sink that panics misses the publication; the other sinks and the writer go on.
         // The panic hook has reported it.
         let _ = catch_unwind(AssertUnwindSafe(|| sink.deliver(topic, epoch, publication)));
-    }
-}
-
-fn published(position: Position, is_repeat: bool) -> Published {
-    Published {
-        position,
-        is_repeat,
     }
 }
 

@@ -275,6 +275,14 @@ impl AnswerKey {
         Self(bytes)
     }
 
+    /// The key of the last publication of a topic with a version.
+    pub(super) fn of_version(topic: u64, key: Option<&CommandKey>) -> Self {
+        let mut bytes = vec![b'v'];
+        bytes.put_u64(topic);
+        bytes.put_slice(key.map_or("", CommandKey::as_str).as_bytes());
+        Self(bytes)
+    }
+
     /// Reads the bytes of [`as_bytes`](Self::as_bytes).
     pub(super) fn from_bytes(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
@@ -305,7 +313,7 @@ impl AnswerKey {
     /// The number of bytes before the command's key.
     fn prefix(&self) -> usize {
         match self.0.first() {
-            Some(b'p') => 9,
+            Some(b'p' | b'v') => 9,
             _ => 1,
         }
     }

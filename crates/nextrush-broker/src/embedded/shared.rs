@@ -13,7 +13,7 @@ use super::error::{Contradiction, cut_off};
 use super::limit::Limit;
 use super::options::EmbeddedOptions;
 use super::recent::Recent;
-use super::record::AnswerKey;
+use super::record::{Answer, AnswerKey};
 use super::store::{Store, panicked};
 use super::unborn::Unborn;
 use crate::broker::Sink;
@@ -77,14 +77,23 @@ impl Shared {
         key: &AnswerKey,
         now_ms: u64,
     ) -> Result<Option<Bytes>, BrokerError> {
+        let answer = self.whole_answer_in(store, key, now_ms)?;
+        Ok(answer.map(|answer| answer.data))
+    }
+
+    /// The same, with its end.
+    pub(super) fn whole_answer_in(
+        &self,
+        store: &Store,
+        key: &AnswerKey,
+        now_ms: u64,
+    ) -> Result<Option<Answer>, BrokerError> {
         // In this order: an answer is in the tables before it leaves the memory.
         let answer = match self.recent.get(key) {
             Some(answer) => Some(answer),
             None => store.answer(key)?,
         };
-        Ok(answer
-            .filter(|answer| answer.ends_ms > now_ms)
-            .map(|answer| answer.data))
+        Ok(answer.filter(|answer| answer.ends_ms > now_ms))
     }
 
     /// Runs `act` on the store. fjall panics at some kinds of damage, which is an error here.

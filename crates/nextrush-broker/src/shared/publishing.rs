@@ -86,6 +86,9 @@ impl<S: SharedStore> Publisher<S> {
         if stored.is_repeat {
             return Ok(Published::repeat(stored.position));
         }
+        if stored.is_outdated {
+            return Ok(Published::outdated(stored.position));
+        }
         if let Some(topic) = self.node.find(&topic) {
             wait_for_sinks(&topic, &stored).await?;
         }
@@ -201,7 +204,7 @@ fn pushed(appended: &Appended, sent: Vec<Publish>) -> Option<PushedGroup> {
         .iter()
         .zip(sent)
         .filter_map(|(outcome, publish)| {
-            let stored = outcome.as_ref().ok().filter(|stored| !stored.is_repeat)?;
+            let stored = outcome.as_ref().ok().filter(|stored| stored.is_new())?;
             Some((stored, publish))
         });
     let mut epoch = None;

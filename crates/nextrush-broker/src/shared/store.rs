@@ -66,7 +66,9 @@ pub trait SharedStore: Send + Sync + 'static {
     /// [to happen once](Publish::once) and did before is not appended again; the outcome is the
     /// [`Stored`] of the first, of whatever life. A repeat within the group is one too. A key
     /// with another [fingerprint](crate::Once::fingerprint) is
-    /// [`Reused`](BrokerError::Reused), which concerns this publication alone.
+    /// [`Reused`](BrokerError::Reused), which concerns this publication alone. Then its
+    /// [version](Publish::version) is looked at: one that is not higher than the last is not
+    /// appended, and the outcome is [`Stored::outdated`].
     ///
     /// The futures for one topic are polled for the first time in the order in which the groups
     /// have to arrive: a store keeps that order, also where it has several connections. The
@@ -208,16 +210,19 @@ impl Appended {
     }
 }
 
-/// A publication that is in the store.
+/// A publication that is in the store, or the one in whose place it is not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Stored {
-    /// The position of the publication, or of the first one with its key.
+    /// The position of the publication, of the first one with its key, or of a newer one.
     pub position: Position,
-    /// The time of publishing, in milliseconds since 1970. Not used of a repeat.
+    /// The time of publishing, in milliseconds since 1970. Not used if nothing was appended.
     pub time_ms: u64,
     /// `true` if this was a repeat: nothing was appended.
     pub is_repeat: bool,
+    /// `true` if the publication at the position has a version that is not lower: nothing was
+    /// appended.
+    pub is_outdated: bool,
 }
 
 impl Stored {
@@ -228,6 +233,7 @@ impl Stored {
             position,
             time_ms,
             is_repeat: false,
+            is_outdated: false,
         }
     }
 
@@ -235,10 +241,24 @@ impl Stored {
     #[must_use]
     pub const fn repeat(position: Position) -> Self {
         Self {
-            position,
-            time_ms: 0,
             is_repeat: true,
+            ..Self::new(position, 0)
         }
+    }
+
+    /// The outcome of a publication that is older than the one at `position`.
+    #[must_use]
+    pub const fn outdated(position: Position) -> Self {
+        Self {
+            is_outdated: true,
+            ..Self::new(position, 0)
+        }
+    }
+
+    /// Returns `true` if the publication was appended.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        !self.is_repeat && !self.is_outdated
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) struct Topic {
     retention: Retention,
     used_ms: u64,
     once: BTreeMap<CommandKey, Once>,
+    versions: BTreeMap<Option<CommandKey>, (u64, Position)>,
     deletions: u64,
 }
 
@@ -46,6 +47,7 @@ impl Topic {
             retention: Retention::NOTHING,
             used_ms: now_ms,
             once: BTreeMap::new(),
+            versions: BTreeMap::new(),
             deletions: 0,
         }
     }
@@ -139,7 +141,17 @@ impl Topic {
                 false => Ok(Stored::repeat(earlier.position)),
             };
         }
+        if let Some(version) = &publish.version
+            && let Some((number, newer)) = self.versions.get(&version.key)
+            && *number >= version.number
+        {
+            return Ok(Stored::outdated(*newer));
+        }
         self.top += 1;
+        if let Some(version) = publish.version {
+            let last = (version.number, self.position());
+            self.versions.insert(version.key, last);
+        }
         let publication = Publication::new(self.top, self.used_ms, publish.data);
         let publication = Arc::new(publication.by(publish.owner));
         appended.push(Arc::clone(&publication));

@@ -1,13 +1,13 @@
 -- Appends a group of publications and pushes it.
 --
--- KEYS: the topic, its history, then the keys of publications that happen once.
+-- KEYS: the topic, its history, then the keys of publications that happen once and of versions.
 -- ARGV: the server, a fresh epoch, the channel, the command that publishes, the idle time, then
 -- for each publication its head and its data.
 -- Reply: the earlier life, then for each publication A (appended), D (a repeat), R (the key of
 -- another publication) or O (older than what there is), its epoch, offset and time.
 
-local HEAD = '>I8I8I8I8I8I2Bc8'
-local HEAD_BYTES = 51
+local HEAD = '>I8I8I8I8c8I2I2Bc8'
+local HEAD_BYTES = 53
 
 local list, server, fresh, idle = KEYS[2], ARGV[1], ARGV[2], ARGV[5]
 local now = now_ms()
@@ -20,23 +20,44 @@ local is_cleared, added = false, 0
 
 for i = 6, #ARGV, 2 do
   local head, data = ARGV[i], ARGV[i + 1]
-  local count, limit, age, window, version, key, has_print, print = struct.unpack(HEAD, head)
+  local count, limit, age, window, version, version_key, key, has_print, print =
+    struct.unpack(HEAD, head)
   local known = key > 0 and redis.call('GET', KEYS[2 + key])
   if known and #known ~= 33 then
     damaged(KEYS[2 + key])
+  end
+  local newer
+  if not known and version ~= UNVERSIONED then
+    if version_key == 0 then
+      if is_outdated(version, topic.version) then
+        newer = topic.epoch .. struct.pack('>I8', topic.versioned)
+      end
+    else
+      local last = redis.call('GET', KEYS[2 + version_key])
+      if last and (#last ~= 33 or last:byte(1) ~= 1) then
+        damaged(KEYS[2 + version_key])
+      end
+      if last and is_outdated(version, last:sub(2, 9)) then
+        newer = last:sub(10)
+      end
+    end
   end
   if known and has_print == 1 and known:byte(25) == 1 and known:sub(26) ~= print then
     outcomes[#outcomes + 1] = 'R' .. string.rep('\0', 32)
   elseif known then
     outcomes[#outcomes + 1] = 'D' .. known:sub(1, 24) .. string.rep('\0', 8)
-  elseif version > 0 and version <= topic.version then
-    outcomes[#outcomes + 1] = 'O' .. topic.epoch .. struct.pack('>I8I8', topic.top, topic.time)
+  elseif newer then
+    outcomes[#outcomes + 1] = 'O' .. newer .. string.rep('\0', 8)
   else
     topic.top = topic.top + 1
     topic.time = now
     topic.count, topic.age, topic.limit = count, age, limit
-    topic.version = math.max(topic.version, version)
     local position = topic.epoch .. struct.pack('>I8', topic.top)
+    if version ~= UNVERSIONED and version_key == 0 then
+      topic.version, topic.versioned = version, topic.top
+    elseif version ~= UNVERSIONED then
+      redis.call('SET', KEYS[2 + version_key], '\1' .. version .. position, 'PX', 86400000)
+    end
     local time = struct.pack('>I8', now)
     if key > 0 and window > 0 then
       redis.call('SET', KEYS[2 + key], position .. struct.pack('>Bc8', has_print, print), 'PX', window)

@@ -1,12 +1,14 @@
 -- The record of a topic, in front of every script that uses one.
 --
 -- A string, not a hash: one GET and one SET with its expiry are cheaper than three commands, and
--- smaller: 128 bytes are a step in the sizes that the server allocates. A later version may append
--- fields, which are kept here as `rest`.
+-- smaller: 128 bytes are a step in the sizes that the server allocates. The last field is the offset
+-- of the publication with the last version. A later version may append fields, which are kept here
+-- as `rest`.
 
-local RECORD = '>Bc16I6c16c16I6I6I6I6I6I6I6I4I8'
+local RECORD = '>Bc16I6c16c16I6I6I6I6I6I6I6I4c8'
 local RECORD_BYTES = 109
 local NOBODY = string.rep('\0', 16)
+local UNVERSIONED = string.rep('\0', 8)
 -- The largest number that a bound in the record has room for: no bound.
 local NONE = 281474976710655
 
@@ -35,15 +37,19 @@ local function read(key)
   -- A constructor with all fields: a table that grows field by field takes twice the time.
   local _, epoch, top, server, earlier, ended, time, used, bytes, count, age, limit, purges,
     version = struct.unpack(RECORD, raw)
+  -- Programs before versions did not write their offset.
+  local rest = raw:sub(RECORD_BYTES + 1)
+  local versioned = #rest >= 6 and struct.unpack('>I6', rest) or top
   return { epoch = epoch, top = top, server = server, earlier = earlier, ended = ended,
     time = time, used = used, bytes = bytes, count = count, age = age, limit = limit,
-    purges = purges, version = version, rest = raw:sub(RECORD_BYTES + 1), is_changed = false }
+    purges = purges, version = version, versioned = versioned, rest = rest:sub(7),
+    is_changed = false }
 end
 
 local function write(key, topic, idle)
   local raw = struct.pack(RECORD, 1, topic.epoch, topic.top, topic.server, topic.earlier,
     topic.ended, topic.time, topic.used, topic.bytes, topic.count, topic.age, topic.limit,
-    topic.purges, topic.version) .. topic.rest
+    topic.purges, topic.version) .. struct.pack('>I6', topic.versioned) .. topic.rest
   if topic.count == 0 then
     redis.call('SET', key, raw, 'PX', idle)
   elseif topic.age == NONE then
@@ -53,6 +59,13 @@ local function write(key, topic, idle)
   else
     redis.call('SET', key, raw, 'PX', idle)
   end
+end
+
+-- Whether a version, which has 8 bytes, is not higher than another. As numbers they are not exact.
+local function is_outdated(version, last)
+  local high, low = struct.unpack('>I4I4', version)
+  local last_high, last_low = struct.unpack('>I4I4', last)
+  return high < last_high or (high == last_high and low <= last_low)
 end
 
 -- A server that is not the one which the topic last saw may lack its newest publications, and
@@ -73,7 +86,7 @@ local function open(key, list, server, fresh, now)
     redis.call('DEL', list)
     return { epoch = begun(fresh, now), top = 0, server = server, earlier = NOBODY, ended = 0,
       time = 0, used = now, bytes = 0, count = 0, age = NONE, limit = NONE, purges = 0,
-      version = 0, rest = '', is_changed = true }
+      version = UNVERSIONED, versioned = 0, rest = '', is_changed = true }
   end
   if topic.server ~= server then
     fork(topic, server, fresh, now)

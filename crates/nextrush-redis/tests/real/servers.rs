@@ -144,6 +144,10 @@ impl Server {
         client.get_multiplexed_async_connection().await.ok()
     }
 
+    pub(crate) async fn connect(&self) -> MultiplexedConnection {
+        self.try_connect().await.unwrap()
+    }
+
     pub(crate) fn url(&self) -> RedisUrl {
         url(self.port)
     }

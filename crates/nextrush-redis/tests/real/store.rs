@@ -683,3 +683,40 @@ async fn a_user_who_may_do_little_is_enough() {
         assert!(recorder.unwatched.lock().is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_topic_of_an_earlier_program_has_no_version_and_keeps_what_a_later_one_adds() {
+    for program in programs() {
+        let server = Server::start(program, &[]).await;
+        let (store, _) = connect(&server.url(), RedisOptions::default()).await;
+        let topic = topic("earlier");
+        let before = publish(&store, &topic, "1").await;
+        let [key]: [String; 1] = server.ask(&["KEYS", "*:t:earlier"]).await;
+        // As programs before versions wrote it.
+        let record: Vec<u8> = server.ask(&["GETRANGE", &key, "0", "108"]).await;
+        assert_eq!(record.len(), 109);
+        let set = async |record: &[u8]| {
+            let mut set = redis::cmd("SET");
+            let mut connection = server.connect().await;
+            set.arg(&key).arg(record);
+            set.query_async::<()>(&mut connection).await.unwrap();
+        };
+        set(&record).await;
+        let version = async |number: u64| {
+            let group = vec![kept("x").version(number)];
+            let appended = store.publish(&topic, group).await.unwrap();
+            appended.outcomes.into_iter().next().unwrap().unwrap()
+        };
+        let second = version(7).await;
+        assert_eq!(second.position, Position::new(before.epoch, 2));
+        assert_eq!(version(7).await, Stored::outdated(second.position));
+        // As programs to come may write it.
+        let mut record: Vec<u8> = server.ask(&["GET", &key]).await;
+        record.extend(b"more");
+        set(&record).await;
+        assert_eq!(version(6).await, Stored::outdated(second.position));
+        assert!(version(8).await.is_new());
+        let record: Vec<u8> = server.ask(&["GET", &key]).await;
+        assert!(record.ends_with(b"more"));
+    }
+}
