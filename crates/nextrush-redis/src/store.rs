@@ -32,8 +32,8 @@ use crate::subscriber::{FeedSlot, Target};
 use crate::turns::{Turn, Turns};
 use crate::url::{RedisUrl, RedisUrlError, Service};
 
-/// The version of the forms of keys and values.
-const LAYOUT: &str = "1";
+/// The version of the forms of keys and values. A node reads this one and the one before.
+const LAYOUT: u32 = 1;
 
 /// The most entries of a history in one reply.
 const PART: usize = 256;
@@ -88,8 +88,8 @@ pub enum ConnectError {
     },
     /// The data below the prefix has another form: another version of NextRush wrote it.
     #[error(
-        "the data below {prefix} in Redis has layout {found}, this program knows {LAYOUT}: \
-         update this node, or give it another prefix"
+        "the data below {prefix} in Redis has layout {found:?}, which this program cannot read (it \
+         writes \"{LAYOUT} {PARTITIONS}\"): update this node, or give it another prefix"
     )]
     Layout {
         /// The prefix of the keys.
@@ -155,9 +155,9 @@ impl RedisStore {
             place: url.to_string(),
             source: Box::new(failure),
         })?;
-        match found {
-            Value::BulkString(found) if found != layout.as_bytes() => {
-                let found = String::from_utf8_lossy(&found).into_owned();
+        if let Value::BulkString(found) = found {
+            let found = String::from_utf8_lossy(&found).into_owned();
+            if !can_read(&found, LAYOUT) {
                 let prefix = prefix.to_owned();
                 return Err(ConnectError::Layout { prefix, found });
             }
@@ -442,6 +442,17 @@ impl RedisStore {
     }
 }
 
+/// Returns `true` if a program whose layout is `newest` reads what has the layout `found`: a version
+/// and the number of partitions. While nodes are updated one after the other, data has the version
+/// before; no node knows one to come.
+fn can_read(found: &str, newest: u32) -> bool {
+    let parts = found.split_once(' ');
+    let version = parts
+        .filter(|(_, partitions)| *partitions == PARTITIONS.to_string())
+        .and_then(|(version, _)| version.parse::<u32>().ok());
+    version.is_some_and(|version| version > 0 && (newest - 1..=newest).contains(&version))
+}
+
 /// Topics that one request can concern, and their places among those that were asked for.
 pub(crate) struct Group {
     pub(crate) partition: Partition,
@@ -588,5 +599,24 @@ impl std::fmt::Debug for RedisStore {
         f.debug_struct("RedisStore")
             .field("masters", &places)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_reads_its_layout_and_the_one_before() {
+        for (found, newest) in [("1 256", 1), ("1 256", 2), ("2 256", 2), ("6 256", 7)] {
+            assert!(can_read(found, newest), "{found} {newest}");
+        }
+        let others = [
+            "1 256", "4 256", "5 256", "3 128", "3", "", "3 256 x", "x 256",
+        ];
+        for found in others {
+            assert!(!can_read(found, 3), "{found}");
+        }
+        assert!(!can_read("0 256", 1));
     }
 }

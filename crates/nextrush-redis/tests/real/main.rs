@@ -6,6 +6,7 @@ mod bus;
 mod faults;
 mod nodes;
 mod proxy;
+mod recorded;
 mod recorder;
 mod rosters;
 mod servers;

@@ -19,10 +19,10 @@ use crate::servers::{ClusterOfThree, Server, eventually, programs, replica, sent
 use crate::store::topic;
 
 /// The rosters of a node, and what its sink was told.
-struct Node {
+pub(crate) struct Node {
     /// Lets the connections live.
     _redis: Redis,
-    rosters: Arc<dyn Rosters>,
+    pub(crate) rosters: Arc<dyn Rosters>,
     told: Arc<Told>,
 }
 
@@ -44,7 +44,7 @@ impl RosterSink for Told {
 }
 
 impl Node {
-    async fn connect(url: &RedisUrl, options: RedisOptions) -> Self {
+    pub(crate) async fn connect(url: &RedisUrl, options: RedisOptions) -> Self {
         let store = RedisStore::connect(url, options).await.unwrap();
         let redis = Redis::over(store, SequencerOptions::default());
         assert!(redis.rosters().is_none());
@@ -60,7 +60,7 @@ impl Node {
     }
 
     /// Puts a member into a roster, in the next revision.
-    async fn put(&self, topic: &TopicName, from: u64, member: &str) -> u64 {
+    pub(crate) async fn put(&self, topic: &TopicName, from: u64, member: &str) -> u64 {
         let change = next(from, member);
         let committed = self.rosters.commit(topic, change).await.unwrap();
         assert!(matches!(committed, Committed::Done { .. }), "{committed:?}");

@@ -529,12 +529,16 @@ async fn a_node_refuses_data_of_another_layout() {
         // Another start finds what this one wrote.
         connect(&server.url(), RedisOptions::default()).await;
         let [key]: [String; 1] = server.ask(&["KEYS", "*layout*"]).await;
-        server.ask::<()>(&["SET", &key, "3 256"]).await;
-        let refused = RedisStore::connect(&server.url(), RedisOptions::default()).await;
-        let Err(ConnectError::Layout { found, .. }) = refused else {
-            panic!("{refused:?}");
-        };
-        assert_eq!(found, "3 256");
+        for layout in ["2 256", "3 256", "1 512", "something else"] {
+            server.ask::<()>(&["SET", &key, layout]).await;
+            let refused = RedisStore::connect(&server.url(), RedisOptions::default()).await;
+            let Err(ConnectError::Layout { found, prefix, .. }) = &refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!((&**found, &**prefix), (layout, "nextrush"));
+            let text = refused.unwrap_err().to_string();
+            assert!(text.contains(layout) && text.contains("1 256"), "{text}");
+        }
         let elsewhere = RedisOptions::default().prefix("elsewhere");
         connect(&server.url(), elsewhere).await;
         let bad = RedisOptions::default().prefix("{bad}");
