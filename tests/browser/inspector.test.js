@@ -236,6 +236,40 @@ describe('the tables', () => {
     await visitor.leave();
   });
 
+  test('of several nodes one sees all together, or one of them', async () => {
+    const nodes = ['web-1', 'web-2'];
+    const samples = history(5).flatMap((s) => nodes.map((node, i) => ({ ...s, node, connections: 10 * (i + 1) })));
+    const connections = [connection(1, { node: 'web-1' }), connection(1, { node: 'web-2' }), connection(2, { node: 'web-2' })];
+    const { visitor, part, inspector } = await open({ samples, connections });
+    await visitor.sees('tile-connections', '30');
+    await visitor.sees('connections-shown', '3 connections');
+    const choice = part('inspect-node');
+    assert.deepEqual(await choice.locator('option').allInnerTexts(), ['All nodes', ...nodes]);
+    await choice.selectOption('web-2');
+    await visitor.sees('tile-connections', '20');
+    await visitor.sees('connections-shown', '2 connections');
+    assert.deepEqual(await column(visitor, 'connections', 'Connection'), ['web-2 0-1', 'web-2 0-2']);
+    // The same id is another connection on the other node.
+    await part('connections').locator('tr[data-key="web-2 0-1"]').getByTestId('disconnect').click();
+    await part('confirm-button').click();
+    await visitor.sees('toast', 'closed');
+    assert.deepEqual(inspector.disconnected, [{ connectionId: '0-1', node: 'web-2' }]);
+    await choice.selectOption('');
+    const second = now() + 1;
+    inspector.tick(sample(second, { node: 'web-2', connections: 20 }));
+    inspector.tick(sample(second, { node: 'web-1', connections: 1 }));
+    await visitor.sees('tile-connections', '21');
+    await visitor.leave();
+  });
+
+  test('where there is one node, there is no choice', async () => {
+    const { visitor, part } = await open({ samples: history(5).map((s) => ({ ...s, node: 'web-1' })), connections: [connection(1, { node: 'web-1' })] });
+    await visitor.sees('connections-shown', '1 connection');
+    assert.equal(await part('inspect-nodes').isVisible(), false);
+    assert.deepEqual(await column(visitor, 'connections', 'Connection'), ['0-1']);
+    await visitor.leave();
+  });
+
   test('while it is paused nothing moves, and afterwards it is up to date', async () => {
     const { visitor, part, inspector } = await open({ samples: history(5) });
     await part('tile-in').filter({ hasNotText: '–' }).waitFor();

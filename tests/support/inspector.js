@@ -83,8 +83,9 @@ export class Inspector {
       case '/api/inspect/metrics':
         return json({ samples });
       case '/api/inspect/connections': {
-        const user = searchParams.get('user');
-        const found = connections.filter((row) => user === null || String(row.user?.id) === user);
+        const [user, node] = [searchParams.get('user'), searchParams.get('node')];
+        const isWanted = (/** @type {any} */ row) => (user === null || String(row.user?.id) === user) && (node === null || row.node === node);
+        const found = connections.filter(isWanted);
         if (searchParams.get('slow')) found.sort((a, b) => b.backlogBytes - a.backlogBytes);
         return json({ connections: found.slice(0, Number(searchParams.get('limit') ?? 100)), total: found.length });
       }

@@ -3,10 +3,11 @@ import { HttpError, HttpErrorCode, requestJson } from './http.js';
 import { ofThisTab } from './storage.js';
 
 /**
- * The figures of a server for one second.
+ * The figures of a node for one second.
  *
  * @typedef {object} Sample
  * @property {string} at
+ * @property {string} [node] absent of all nodes together
  * @property {number} connections
  * @property {number} rooms
  * @property {number} channels
@@ -20,7 +21,8 @@ import { ofThisTab } from './storage.js';
  * @property {{ p50Us: number, p99Us: number, maxUs: number }} turn
  *
  * @typedef {object} ConnectionRow
- * @property {string} id
+ * @property {string} id unique on its node
+ * @property {string} node
  * @property {string} endpoint
  * @property {import('./user.js').User | null} user
  * @property {string | null} address
@@ -55,6 +57,8 @@ export class InspectApi {
   #request;
   /** @type {Promise<string> | null} */
   #renewal = null;
+  /** The names of the nodes that did not answer the last question. @type {string[]} */
+  unanswered = [];
 
   /**
    * @param {import('./storage.js').KeyValue} [store]
@@ -131,11 +135,12 @@ export class InspectApi {
   }
 
   /**
-   * @param {{ user?: string, after?: string, slow?: boolean, limit?: number }} query
+   * @param {{ node?: string | null, user?: string, after?: string, slow?: boolean, limit?: number }} query
    * @returns {Promise<{ connections: ConnectionRow[], total: number }>}
    */
-  connections({ user, after, slow, limit }) {
+  connections({ node, user, after, slow, limit }) {
     const query = new URLSearchParams();
+    if (node) query.set('node', node);
     if (user) query.set('user', user);
     if (after) query.set('after', after);
     if (slow) query.set('slow', 'true');
@@ -143,18 +148,24 @@ export class InspectApi {
     return this.#ask('GET', `/api/inspect/connections?${query}`);
   }
 
-  /** @returns {Promise<{ room: string, members: number }[]>} */
-  async rooms() {
-    return (await this.#ask('GET', '/api/inspect/rooms')).rooms;
-  }
-
-  /** @returns {Promise<{ channel: string, subscribers: number }[]>} */
-  async channels() {
-    return (await this.#ask('GET', '/api/inspect/channels')).channels;
+  /**
+   * @param {string | null} [node] all without it
+   * @returns {Promise<{ room: string, members: number }[]>}
+   */
+  async rooms(node) {
+    return (await this.#ask('GET', `/api/inspect/rooms${of(node)}`)).rooms;
   }
 
   /**
-   * @param {{ userId: import('./user.js').User['id'] } | { connectionId: string }} whom
+   * @param {string | null} [node] all without it
+   * @returns {Promise<{ channel: string, subscribers: number }[]>}
+   */
+  async channels(node) {
+    return (await this.#ask('GET', `/api/inspect/channels${of(node)}`)).channels;
+  }
+
+  /**
+   * @param {{ userId: import('./user.js').User['id'] } | { connectionId: string, node: string }} whom
    * @returns {Promise<number>} how many connections were ended
    */
   async disconnect(whom) {
@@ -167,14 +178,22 @@ export class InspectApi {
    * @param {unknown} [body]
    */
   async #ask(method, path, body) {
-    const token = await this.#token();
-    try {
-      return await this.#request(method, path, { token, body });
-    } catch (error) {
+    const answer = await this.#askOnce(method, path, body).catch(async (error) => {
       if (!(error instanceof HttpError && error.code === HttpErrorCode.Unauthorized)) throw error;
       this.refused();
-      return await this.#request(method, path, { token: await this.#token(), body });
-    }
+      return this.#askOnce(method, path, body);
+    });
+    this.unanswered = answer.unanswered ?? [];
+    return answer;
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} body
+   */
+  async #askOnce(method, path, body) {
+    return this.#request(method, path, { token: await this.#token(), body });
   }
 
   async #token() {
@@ -214,6 +233,9 @@ export class InspectApi {
     this.#store.set('ticket', ticket && JSON.stringify(ticket));
   }
 }
+
+/** @param {string | null} [node] */
+const of = (node) => (node ? `?${new URLSearchParams({ node })}` : '');
 
 /**
  * @param {string | null} text

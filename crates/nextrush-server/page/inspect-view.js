@@ -6,8 +6,8 @@ import { el, part, setAttribute, setText } from './dom.js';
 import { TILES, plots } from './figures.js';
 import { HttpError, HttpErrorCode } from './http.js';
 import { InspectApi } from './inspect-api.js';
+import { NodeSeries } from './node-series.js';
 import { SECTIONS, formatRoute } from './route.js';
-import { Series } from './series.js';
 import { Tail } from './tail.js';
 import { fullTime } from './time.js';
 import { age, bytes, count } from './units.js';
@@ -32,7 +32,9 @@ export class InspectView {
   #root;
   #toasts;
   #api = new InspectApi();
-  #series = new Series();
+  #series = new NodeSeries();
+  /** The node that is shown; all of them without one. @type {string | null} */
+  #node = null;
   #plots;
   #status;
   #confirm;
@@ -188,11 +190,29 @@ export class InspectView {
   /** @param {Sample[]} samples */
   #add(samples) {
     this.#series.add(samples);
+    this.#offerNodes();
     if (!this.#isPaused) this.#draw();
   }
 
+  /** Offers the choice of a node, where there are several. */
+  #offerNodes() {
+    const { nodes } = this.#series;
+    const choice = /** @type {HTMLSelectElement} */ (part(this.#root, 'inspect-node'));
+    // The one that is shown stays on offer, also when it sends nothing any more.
+    const offered = this.#node === null || nodes.includes(this.#node) ? nodes : [...nodes, this.#node].sort();
+    part(this.#root, 'inspect-nodes').hidden = offered.length < 2;
+    const shown = [...choice.options].slice(1).map(({ value }) => value);
+    if (shown.join() === offered.join()) return;
+    choice.replaceChildren(
+      el('option', { value: '' }, 'All nodes'),
+      ...offered.map((name) => el('option', { value: name }, name)),
+    );
+    choice.value = this.#node ?? '';
+  }
+
   #draw() {
-    const { newest } = this.#series;
+    const series = this.#series.of(this.#node);
+    const { newest } = series;
     if (!newest) return;
     for (const { id, value, isWarning } of TILES) {
       const tile = part(this.#root, `tile-${id}`);
@@ -200,7 +220,7 @@ export class InspectView {
       tile.toggleAttribute('data-warning', isWarning?.(newest) ?? false);
     }
     for (const plot of this.#plots) {
-      plot.show(this.#series);
+      plot.show(series);
       plot.cursor = this.#cursor;
     }
   }
@@ -225,7 +245,8 @@ export class InspectView {
     if (!this.#isPaused && document.visibilityState === 'visible') {
       try {
         await this.#ask(isCurrent);
-        if (isCurrent()) setText(part(this.#root, 'table-error'), '');
+        const silent = this.#api.unanswered;
+        if (isCurrent()) setText(part(this.#root, 'table-error'), silent.length > 0 ? `Without ${silent.join(', ')}: no answer.` : '');
       } catch (error) {
         if (isCurrent()) this.#failed(error);
       }
@@ -239,7 +260,7 @@ export class InspectView {
       case 'connections': {
         const user = this.#filter('user-filter');
         const slow = /** @type {HTMLInputElement} */ (part(this.#root, 'slow-first')).checked;
-        const { connections, total } = await this.#api.connections({ user, slow, limit: this.#limit });
+        const { connections, total } = await this.#api.connections({ node: this.#node, user, slow, limit: this.#limit });
         if (!isCurrent()) return;
         this.#tables.connections.show(connections, user ? `Nobody with the id “${user}” is connected.` : 'Nobody is connected.');
         const of = total > connections.length ? `${count(connections.length)} of ${count(total)}` : count(total);
@@ -248,7 +269,7 @@ export class InspectView {
         return;
       }
       case 'rooms': {
-        const rooms = await this.#api.rooms();
+        const rooms = await this.#api.rooms(this.#node);
         if (!isCurrent()) return;
         const wanted = this.#filter('room-filter');
         const found = rooms.filter(({ room }) => room.includes(wanted));
@@ -257,7 +278,7 @@ export class InspectView {
         return;
       }
       default: {
-        const channels = await this.#api.channels();
+        const channels = await this.#api.channels(this.#node);
         if (!isCurrent()) return;
         this.#tail.suggest(channels.map(({ channel }) => channel));
         const wanted = this.#filter('channel-filter');
@@ -285,6 +306,12 @@ export class InspectView {
       this.#isPaused = !this.#isPaused;
       /** @type {HTMLElement} */ (currentTarget).setAttribute('aria-pressed', String(this.#isPaused));
       if (this.#isPaused) return;
+      this.#draw();
+      void this.#refresh();
+    });
+    part(root, 'inspect-node').addEventListener('change', ({ currentTarget }) => {
+      this.#node = /** @type {HTMLSelectElement} */ (currentTarget).value || null;
+      this.#limit = PAGE;
       this.#draw();
       void this.#refresh();
     });
@@ -328,7 +355,10 @@ export class InspectView {
     const root = this.#root;
     /** @type {import('./data-table.js').Column<ConnectionRow>[]} */
     const columns = [
-      { name: 'Connection', cell: ({ id }) => el('code', { title: id }, id) },
+      {
+        name: 'Connection',
+        cell: (row) => el('code', { title: this.#nameOf(row) }, this.#nameOf(row)),
+      },
       { name: 'User', cell: ({ user }) => (user ? el('span', { title: user.email, dir: 'auto' }, displayName(user)) : el('span', { class: 'none' }, 'none')) },
       { name: 'Endpoint', cell: ({ endpoint }) => el('code', { title: endpoint }, endpoint) },
       { name: 'Address', cell: ({ address }) => (address ? el('code', {}, address) : el('span', { class: 'none' }, 'unknown')) },
@@ -361,7 +391,7 @@ export class InspectView {
       },
     ];
     return {
-      connections: new DataTable(root, { testId: 'connections', key: (/** @type {ConnectionRow} */ { id }) => id, columns }),
+      connections: new DataTable(root, { testId: 'connections', key: (/** @type {ConnectionRow} */ row) => this.#nameOf(row), columns }),
       rooms: new DataTable(root, {
         testId: 'inspected-rooms',
         key: (/** @type {{ room: string, members: number }} */ { room }) => room,
@@ -394,6 +424,11 @@ export class InspectView {
     };
   }
 
+  /** What tells a connection from all others. @param {ConnectionRow} row */
+  #nameOf({ id, node }) {
+    return this.#series.nodes.length > 1 ? `${node} ${id}` : id;
+  }
+
   /** @param {ConnectionRow} row */
   async #disconnectUser({ user }) {
     if (!user) return;
@@ -402,9 +437,9 @@ export class InspectView {
   }
 
   /** @param {ConnectionRow} row */
-  async #disconnect({ id, user, endpoint }) {
+  async #disconnect({ id, node, user, endpoint }) {
     const whose = user ? ` of ${user.email || user.id}` : '';
-    await this.#end({ connectionId: id }, 'Close this connection?', `${id}${whose}, at ${endpoint}. While its token is valid, the client can come back.`);
+    await this.#end({ connectionId: id, node }, 'Close this connection?', `${id}${whose}, at ${endpoint}. While its token is valid, the client can come back.`);
   }
 
   /**

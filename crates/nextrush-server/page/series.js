@@ -29,15 +29,27 @@ export class Series {
 
   /** @param {Sample[]} samples */
   add(samples) {
-    for (const sample of samples) {
-      const second = Math.floor(Date.parse(sample.at) / 1000);
-      if (Number.isNaN(second)) continue;
-      this.#samples.set(second, sample);
-      this.#last = Math.max(this.#last, second);
-    }
-    for (const second of this.#samples.keys()) {
-      if (second <= this.#last - WINDOW_S) this.#samples.delete(second);
-    }
+    for (const sample of samples) this.put(sample);
+  }
+
+  /**
+   * Puts a sample into its second; into this one, if it is given.
+   *
+   * @param {Sample} sample
+   * @param {number} [second]
+   * @returns {number | null} the second; `null` for a sample whose time is none
+   */
+  put(sample, second = Math.floor(Date.parse(sample.at) / 1000)) {
+    if (Number.isNaN(second)) return null;
+    this.#samples.set(second, sample);
+    this.#last = Math.max(this.#last, second);
+    this.#prune();
+    return second;
+  }
+
+  /** @param {number} second */
+  at(second) {
+    return this.#samples.get(second) ?? null;
   }
 
   /**
@@ -51,6 +63,12 @@ export class Series {
       const sample = this.#samples.get(this.#last - WINDOW_S + 1 + i);
       return sample ? value(sample) : null;
     });
+  }
+
+  #prune() {
+    for (const second of this.#samples.keys()) {
+      if (second <= this.#last - WINDOW_S) this.#samples.delete(second);
+    }
   }
 
   clear() {

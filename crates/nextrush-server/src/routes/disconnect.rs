@@ -17,7 +17,7 @@ pub(super) struct Disconnected {
 }
 
 impl Disconnected {
-    /// So many sockets of nodes that have answered.
+    /// The answer for so many sockets of nodes that have answered.
     pub(super) fn of(disconnected: usize, silence: Silence) -> Self {
         Self {
             disconnected,

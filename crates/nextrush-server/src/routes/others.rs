@@ -34,7 +34,7 @@ pub(super) struct Answers<T> {
     pub(super) silence: Silence,
 }
 
-/// What is missing in an answer for all nodes.
+/// The nodes that are missing in an answer for all.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Silence {

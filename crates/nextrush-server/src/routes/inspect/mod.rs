@@ -370,7 +370,7 @@ impl Counts {
 }
 
 impl SlowReaders {
-    /// Those of this node.
+    /// The counts of this node.
     fn of(chat: &ChatServer, live: &LiveUpdates) -> Self {
         let of_pattern = |(pattern, counts): (_, SlowReaderCounts)| OfPattern {
             pattern,
@@ -382,7 +382,7 @@ impl SlowReaders {
         }
     }
 
-    /// Adds those of another node.
+    /// Adds the counts of another node.
     fn add(&mut self, more: Self) {
         self.chat.add(more.chat);
         for OfPattern { pattern, counts } in more.channels {

@@ -1,4 +1,4 @@
-//! What the nodes of the application ask each other for the operators' view.
+//! The questions of the nodes of the application to each other, for the operators' view.
 
 use std::sync::Arc;
 
