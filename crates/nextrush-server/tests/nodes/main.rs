@@ -6,6 +6,7 @@
 )]
 
 mod away;
+mod example;
 mod inspect;
 mod posts;
 mod proxy;
