@@ -7,7 +7,7 @@ import { Follower } from './follower.js';
 export const API_KEY = 'a key of tests, thirty-two bytes and more';
 
 /** A line that says nothing for so long is given up, in milliseconds. */
-const SILENT_MS = 8_000;
+const SILENT_MS = 12_000;
 
 /** Longer than any clock is wrong. @param {string} name */
 const token = (name) => sign({ ...user(name), exp: seconds(36_000) });
