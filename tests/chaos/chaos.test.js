@@ -13,7 +13,7 @@ import { writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Server } from '../support/server.js';
-import { API_KEY, LibrarySubscriber, Member, Publisher, Subscriber } from './clients.js';
+import { API_KEY, LibraryMember, LibrarySubscriber, Member, Publisher, Subscriber } from './clients.js';
 import { Engine, Watched, programs } from './engine.js';
 import { Truth } from './follower.js';
 import { EngineLine } from './line.js';
@@ -160,7 +160,7 @@ async function play(seed, file, say, ends, isWatched = false) {
 
   const rooms = Array.from({ length: TOPICS / 2 }, (_, index) => `room-${index}`);
   const channels = Array.from({ length: TOPICS / 2 }, (_, index) => (index % 2 === 0 ? `post-${index + 1_000}` : `presence-${index}`));
-  const members = Array.from({ length: CLIENTS * 0.6 }, (_, index) => new Member(world, `m${index}`, rooms[index % rooms.length]));
+  const members = Array.from({ length: CLIENTS * 0.6 }, (_, index) => new (index >= rooms.length && index < TOPICS ? LibraryMember : Member)(world, `m${index}`, rooms[index % rooms.length]));
   const subscribers = Array.from({ length: CLIENTS * 0.4 }, (_, index) => new (index < 2 * channels.length ? LibrarySubscriber : Subscriber)(world, `s${index}`, channels[index % channels.length]));
   const clients = [...members, ...subscribers];
   ends.push(() => {
@@ -171,7 +171,7 @@ async function play(seed, file, say, ends, isWatched = false) {
   const areReady = () => clients.every(({ ready }) => ready);
   if (!(await until(areReady, 3 * BOUND_MS))) throw new Error('not all clients came');
 
-  // Two of each room speak, and each channel has a publisher.
+  // Two of each room speak, one of them by the project's own client, and each channel has a publisher.
   let isTalking = true;
   const speakers = [...members.slice(0, TOPICS), ...channels.map((channel) => new Publisher(world, channel))];
   const talks = speakers.map(async (speaker, index) => {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import WebSocket from 'ws';
-import { LiveClient } from '../../clients/javascript/src/index.js';
+import { ChatClient, LiveClient } from '../../clients/javascript/src/index.js';
 import { SECRET, seconds, sign, user } from '../support/token.js';
 import { Follower } from './follower.js';
 
@@ -214,6 +214,78 @@ export class Subscriber extends Client {
   }
 }
 
+/**
+ * The options of the project's own clients, whose sockets lead to any node, in place of a balancer.
+ *
+ * @param {World} world
+ * @param {{ node: { host: string }, came: number }} client
+ */
+function libraryOptions(world, client) {
+  class Spread extends WebSocket {
+    /** @param {string} url @param {string[]} [protocols] */
+    constructor(url, protocols) {
+      const node = world.anyNode();
+      const address = new URL(url);
+      address.host = node.host;
+      super(address, protocols);
+      client.node = node;
+      client.came += 1;
+    }
+  }
+  return {
+    server: 'ws://localhost:1',
+    WebSocket: /** @type {any} */ (Spread),
+    fetch: null,
+    maxReconnectAttempts: Infinity,
+    answerTimeoutMs: SILENT_MS,
+    requestTimeoutMs: Infinity,
+  };
+}
+
+/** A member of a chat room, and a speaker, by the project's own client. */
+export class LibraryMember {
+  /** The last node that it came to. */
+  node = { host: '' };
+  /** How often it has come. */
+  came = 0;
+  #chat;
+
+  /** @param {World} world @param {string} name @param {string} topic */
+  constructor(world, name, topic) {
+    this.name = name;
+    this.world = world;
+    const follower = (this.follower = new Follower(name, topic, world.truth));
+    // What the client knows of epochs it keeps for itself.
+    follower.tellsEpoch = false;
+    const chat = (this.#chat = new ChatClient(topic, () => token(name), libraryOptions(world, this)));
+    chat.handleMessage = () => {};
+    chat.on('room-history', ({ epoch, offset, messages }) => {
+      follower.restart(epoch, messages[0] ? messages[0].offset - 1 : offset, 'the library: a history');
+      for (const message of messages) follower.hear(message.offset, message.text);
+    });
+    chat.on('chat-message', ({ offset, text }) => follower.hear(offset, text));
+    chat.on('renewed', ({ epoch }) => (follower.epoch = epoch));
+  }
+
+  get ready() {
+    return this.#chat.state === 'connected' && this.follower.epoch !== '';
+  }
+
+  /** Says something once; if it is refused, or nobody knows, not again. @param {string} text */
+  async say(text) {
+    const said = await this.#chat.say(text).catch(() => null);
+    if (said) this.world.truth.acknowledges(this.follower.topic, text, /** @type {any} */ (said));
+  }
+
+  live() {
+    this.#chat.connect();
+  }
+
+  cut() {
+    this.#chat.close();
+  }
+}
+
 /** A subscriber of a channel by the project's own client. */
 export class LibrarySubscriber {
   /** The last node that it came to. */
@@ -227,22 +299,7 @@ export class LibrarySubscriber {
   constructor(world, name, topic) {
     this.name = name;
     const follower = (this.follower = new Follower(name, topic, world.truth));
-    const came = (/** @type {{ host: string }} */ node) => {
-      this.node = node;
-      this.came += 1;
-    };
-    // In place of a balancer.
-    class Spread extends WebSocket {
-      /** @param {string} url @param {string[]} [protocols] */
-      constructor(url, protocols) {
-        const node = world.anyNode();
-        const address = new URL(url);
-        address.host = node.host;
-        super(address, protocols);
-        came(node);
-      }
-    }
-    this.#live = new LiveClient(() => token(name), { server: 'ws://localhost:1', WebSocket: /** @type {any} */ (Spread), fetch: null, answerTimeoutMs: SILENT_MS });
+    this.#live = new LiveClient(() => token(name), libraryOptions(world, this));
     this.#subscription = this.#live.subscribe(topic);
     const subscription = this.#subscription;
     subscription.on('state', () => {
