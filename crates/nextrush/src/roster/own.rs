@@ -219,9 +219,12 @@ impl<R: Rules> Owns<R> {
 
     /// A member at this home that no socket is.
     fn is_unknown(&mut self, number: u64, socket: ConnectionId) {
-        let lost_until = None;
-        let departure = Departure { socket, lost_until };
-        self.departures.entry(number).or_insert(departure);
+        let known = self.departures.get(&number);
+        if known.is_none_or(|known| known.socket != socket) {
+            let lost_until = None;
+            let departure = Departure { socket, lost_until };
+            self.departures.insert(number, departure);
+        }
     }
 
     /// Compares all sockets with the roster, as it was read anew.
