@@ -13,8 +13,8 @@ use nextrush_broker::conformance::{
 };
 use nextrush_broker::simulated::{SimulatedFaults, SimulatedNode, SimulatedServer};
 use nextrush_broker::{
-    BoxFuture, Broker, BrokerError, Bytes, Committed, NodeName, Roster, RosterChange,
-    RosterRevision, RosterSink, Rosters, SequencerOptions, TopicName,
+    BoxFuture, Broker, BrokerError, Bytes, Committed, MemoryRosters, NodeName, Roster,
+    RosterChange, RosterRevision, RosterSink, Rosters, SequencerOptions, TopicName,
 };
 use parking_lot::Mutex;
 
@@ -169,6 +169,11 @@ async fn a_simulated_node_that_hears_nothing_is_not_told_until_its_line_breaks()
     here.commit(&topic, next(2)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(*numbers.told.lock(), [2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rosters_in_memory_keep_every_promise() {
+    roster_conformance(async || Arc::new(MemoryRosters::new()) as Arc<dyn Rosters>).await;
 }
 
 #[tokio::test]

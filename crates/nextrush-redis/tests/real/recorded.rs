@@ -20,7 +20,7 @@ fn key(text: &str) -> CommandKey {
     CommandKey::owned("ada", text).unwrap()
 }
 
-/// One publication of each kind.
+/// A publication of each kind.
 fn publications() -> Vec<Publish> {
     vec![
         kept("plain"),
