@@ -19,7 +19,7 @@ pub(crate) enum Failure {
     #[error("Redis has no memory left")]
     Full(#[source] RedisError),
     /// An owner has used up its share.
-    #[error("one user's answers fill that user's share of {0} bytes")]
+    #[error("what is remembered for one user fills that user's share of {0} bytes")]
     Share(u64),
     /// The connection was lost before the reply came.
     #[error("the connection to Redis was lost before the reply came")]

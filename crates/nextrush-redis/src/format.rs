@@ -36,9 +36,19 @@ pub(crate) fn bounded_offset(offset: u64) -> u64 {
     offset.min(NONE)
 }
 
-/// The head of a publication for the script. `key` is the number of its key from 1, or 0, and
-/// `version_key` that of the key of its version.
-pub(crate) fn publication_head(publish: &Publish, key: u16, version_key: u16) -> Vec<u8> {
+/// The numbers of a publication's keys from 1, or 0.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct KeyNumbers {
+    pub(crate) once: u16,
+    pub(crate) version: u16,
+    pub(crate) share: u16,
+}
+
+/// The approximate cost of a key of a publication that happens once, beside its text.
+const KEY_OVERHEAD: usize = 200;
+
+/// The head of a publication for the script.
+pub(crate) fn publication_head(publish: &Publish, keys: KeyNumbers) -> Vec<u8> {
     let Retention {
         count, age, bytes, ..
     } = publish.retention;
@@ -57,8 +67,12 @@ pub(crate) fn publication_head(publish: &Publish, key: u16, version_key: u16) ->
     head.extend(once.map_or(0, |once| whole_ms(once.window)).to_be_bytes());
     let version = publish.version.as_ref().map_or(0, |version| version.number);
     head.extend(version.to_be_bytes());
-    head.extend(version_key.to_be_bytes());
-    head.extend(key.to_be_bytes());
+    head.extend(keys.version.to_be_bytes());
+    head.extend(keys.share.to_be_bytes());
+    // A key has 1,024 bytes at most.
+    let cost = once.map_or(0, |once| KEY_OVERHEAD + once.key.as_str().len());
+    head.extend(u16::try_from(cost).unwrap_or(u16::MAX).to_be_bytes());
+    head.extend(keys.once.to_be_bytes());
     head.push(u8::from(print.is_some()));
     head.extend(print_bytes(print));
     head.extend(publish.owner.as_ref().map_or("", Owner::as_str).as_bytes());
@@ -134,10 +148,11 @@ impl Fields {
 /// The outcomes of a group of so many publications.
 pub(crate) type Outcomes = Vec<Result<Stored, BrokerError>>;
 
-/// Reads the reply of `publish.lua`.
+/// Reads the reply of `publish.lua`, for so many publications and a share of so many bytes.
 pub(crate) fn read_published(
     reply: Bytes,
     count: usize,
+    share: u64,
 ) -> Result<(Outcomes, Option<Position>), Failure> {
     let mut fields = Fields(reply);
     let outcome = |fields: &mut Fields| {
@@ -150,6 +165,7 @@ pub(crate) fn read_published(
             b'D' => Ok(Stored::repeat(position()?)),
             b'O' => Ok(Stored::outdated(position()?)),
             b'R' => Err(BrokerError::Reused),
+            b'F' => Err(Failure::Share(share).into()),
             _ => return None,
         })
     };
@@ -302,7 +318,7 @@ mod tests {
         for length in 0..300 {
             for byte in [0, 1, 2, b'A', 0xff] {
                 let mut bytes = vec![byte; length];
-                let _ = read_published(bytes.clone().into(), 2);
+                let _ = read_published(bytes.clone().into(), 2, 1);
                 let _ = read_tops(bytes.clone().into(), 2);
                 let _ = read_entry(bytes.clone().into(), 1);
                 let reply = Value::BulkString(bytes.clone());
@@ -318,14 +334,14 @@ mod tests {
     #[test]
     fn bounds_beyond_what_is_counted_are_no_bounds() {
         let endless = Retention::count(usize::MAX).max_age(Duration::MAX);
-        let head = publication_head(&Publish::new("").retain(endless), 0, 0);
-        assert_eq!(head.len(), 53);
+        let head = publication_head(&Publish::new("").retain(endless), KeyNumbers::default());
+        assert_eq!(head.len(), 57);
         assert_eq!(head[..8], NONE.to_be_bytes());
         assert_eq!(head[8..16], NONE.to_be_bytes());
         assert_eq!(head[16..24], LONGEST_MS.to_be_bytes());
         // What expires at once is not kept.
         let moment = Retention::count(5).max_age(Duration::from_micros(999));
-        let head = publication_head(&Publish::new("").retain(moment), 0, 0);
+        let head = publication_head(&Publish::new("").retain(moment), KeyNumbers::default());
         assert_eq!(head[..8], [0; 8]);
     }
 }

@@ -124,6 +124,11 @@ impl Keys {
         self.key(Partition::of(owner), "w", owner)
     }
 
+    /// The bytes that the keys of an owner's publications take in a partition.
+    pub(crate) fn publisher(&self, partition: Partition, owner: &str) -> String {
+        self.key(partition, "u", owner)
+    }
+
     /// The form of all keys of a deployment.
     pub(crate) fn layout(&self) -> String {
         self.key(Partition::FIRST, "layout", "")

@@ -19,7 +19,9 @@ pub struct RedisOptions {
     /// history has an age or is empty. A topic whose history has no age is never forgotten. At
     /// least an hour more than the age of the history; default 24 hours.
     pub idle: Duration,
-    /// The most bytes of answers to commands that are remembered for one owner. Default 4 MiB.
+    /// The most bytes of answers to commands that are remembered for one owner, and of keys of
+    /// publications that happen once: of those, as much of the window before may be left, and a
+    /// cluster counts them in each of its 256 partitions. Default 4 MiB.
     pub share: u64,
     /// The deadlines of requests and connections.
     pub deadlines: Deadlines,

@@ -17,8 +17,8 @@ use crate::checks::warn_of_losses;
 use crate::dial::Dialer;
 use crate::failure::{DialError, Failure};
 use crate::format::{
-    bounded, bounded_offset, bytes_of, print_bytes, publication_head, read_deleted, read_history,
-    read_published, read_tops, whole_ms,
+    KeyNumbers, bounded, bounded_offset, bytes_of, print_bytes, publication_head, read_deleted,
+    read_history, read_published, read_tops, whole_ms,
 };
 use crate::keys::Keys;
 use crate::link::ServerId;
@@ -249,25 +249,45 @@ impl RedisStore {
                 None => 0,
             };
             let once = publish.once.as_ref();
+            let owner = once
+                .map(|once| once.key.owner())
+                .filter(|owner| !owner.is_empty());
+            let share = number_of(owner.map(|owner| self.key_of_share(topic, owner)));
             let once = number_of(once.map(|once| self.keys.once(topic, once.key.as_str())));
             let version = publish.version.as_ref();
             let version = version.and_then(|version| version.key.as_ref());
             let version = number_of(version.map(|key| self.keys.version(topic, key.as_str())));
-            arguments.push(publication_head(publish, once, version).into());
+            let numbers = KeyNumbers {
+                once,
+                version,
+                share,
+            };
+            arguments.push(publication_head(publish, numbers).into());
             arguments.push(publish.data.clone());
         }
         let channel = self.keys.channel(topic);
         let add = |call: &mut Cmd| {
             call.arg(fresh_epoch()).arg(&channel);
             call.arg(self.publish_command()).arg(self.idle_ms);
+            call.arg(self.share);
             for argument in &arguments {
                 call.arg::<&[u8]>(argument);
             }
         };
         let partition = Partition::of(topic.as_str());
         let reply = self.script(partition, &SCRIPTS.publish, &keys, add, Some(&turn));
-        let (outcomes, earlier) = read_published(bytes_of(reply.await?)?, group.len())?;
+        let (outcomes, earlier) = read_published(bytes_of(reply.await?)?, group.len(), self.share)?;
         Ok(Appended::new(outcomes, earlier))
+    }
+
+    /// The key that counts what the keys of an owner's publications take. In a cluster it is that of
+    /// the topic's partition, as a script has one.
+    fn key_of_share(&self, topic: &TopicName, owner: &str) -> String {
+        let partition = match self.requests.masters {
+            Masters::One(_) => Partition::of(owner),
+            Masters::Cluster(_) => Partition::of(topic.as_str()),
+        };
+        self.keys.publisher(partition, owner)
     }
 
     /// Reads a history part by part, as of the moment of the first part.

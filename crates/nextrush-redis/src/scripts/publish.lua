@@ -1,15 +1,18 @@
 -- Appends a group of publications and pushes it.
 --
--- KEYS: the topic, its history, then the keys of publications that happen once and of versions.
--- ARGV: the server, a fresh epoch, the channel, the command that publishes, the idle time, then
--- for each publication its head and its data.
+-- KEYS: the topic, its history, then the keys of publications that happen once, of versions and of
+-- the shares of owners.
+-- ARGV: the server, a fresh epoch, the channel, the command that publishes, the idle time, the most
+-- bytes of an owner, then for each publication its head and its data.
 -- Reply: the earlier life, then for each publication A (appended), D (a repeat), R (the key of
--- another publication) or O (older than what there is), its epoch, offset and time.
+-- another publication), O (older than what there is) or F (the share of the owner is full), its
+-- epoch, offset and time.
 
-local HEAD = '>I8I8I8I8c8I2I2Bc8'
-local HEAD_BYTES = 53
+local HEAD = '>I8I8I8I8c8I2I2I2I2Bc8'
+local HEAD_BYTES = 57
 
 local list, server, fresh, idle = KEYS[2], ARGV[1], ARGV[2], ARGV[5]
+local most = tonumber(ARGV[6])
 local now = now_ms()
 local topic = open(KEYS[1], list, server, fresh, now)
 now = math.max(now, topic.time)
@@ -18,9 +21,9 @@ local first = topic.top + 1
 local outcomes, pushed, entries = {}, {}, {}
 local is_cleared, added = false, 0
 
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   local head, data = ARGV[i], ARGV[i + 1]
-  local count, limit, age, window, version, version_key, key, has_print, print =
+  local count, limit, age, window, version, version_key, share_key, cost, key, has_print, print =
     struct.unpack(HEAD, head)
   local known = key > 0 and redis.call('GET', KEYS[2 + key])
   if known and #known ~= 33 then
@@ -42,10 +45,21 @@ for i = 6, #ARGV, 2 do
       end
     end
   end
+  -- What the keys of an owner take, since the first of them that has not ended: of those before
+  -- as much may be left.
+  local used = 0
+  if share_key > 0 and window > 0 and not known and not newer then
+    used = redis.call('INCRBY', KEYS[2 + share_key], cost)
+    if used == cost then
+      redis.call('PEXPIRE', KEYS[2 + share_key], window)
+    end
+  end
   if known and has_print == 1 and known:byte(25) == 1 and known:sub(26) ~= print then
     outcomes[#outcomes + 1] = 'R' .. string.rep('\0', 32)
   elseif known then
     outcomes[#outcomes + 1] = 'D' .. known:sub(1, 24) .. string.rep('\0', 8)
+  elseif used > most then
+    outcomes[#outcomes + 1] = 'F' .. string.rep('\0', 32)
   elseif newer then
     outcomes[#outcomes + 1] = 'O' .. newer .. string.rep('\0', 8)
   else

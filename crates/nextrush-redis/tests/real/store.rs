@@ -104,6 +104,7 @@ async fn a_store_keeps_its_promises() {
         positions_are_there_before_the_first_publication(store).await;
         claims_are_one_nodes(store).await;
         an_owner_has_a_share(store).await;
+        an_owner_has_a_share_of_keys(store).await;
         what_is_watched_is_pushed(store, recorder).await;
         what_is_deleted_leaves_its_offset(store, recorder).await;
     })
@@ -331,6 +332,43 @@ async fn an_owner_has_a_share(store: &RedisStore) {
     }
     assert_eq!(answers, 3);
     assert!(answered("cem", "0").await);
+}
+
+async fn an_owner_has_a_share_of_keys(store: &RedisStore) {
+    let topic = topic("share");
+    let publish = |owner: &str, number: usize| {
+        let key = CommandKey::owned(owner, &format!("{number:0>900}")).unwrap();
+        Publish::new("x").once(key, LONG)
+    };
+    let mut published = 0;
+    let refused = loop {
+        let group = (0..64).map(|one| publish("dan", published + one)).collect();
+        let outcomes = store.publish(&topic, group).await.unwrap().outcomes;
+        let refused = outcomes.iter().position(Result::is_err);
+        published += refused.unwrap_or(64);
+        if let Some(first) = refused {
+            break outcomes.into_iter().skip(first).collect::<Vec<_>>();
+        }
+    };
+    // 4 MiB, of about 1,100 bytes each.
+    assert!((3_000..4_500).contains(&published), "{published}");
+    for outcome in refused {
+        let text = match outcome {
+            Err(BrokerError::Full(error)) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(text.contains("share"), "{text}");
+    }
+    let group = vec![publish("eve", 0), publish("dan", 0), kept("without a key")];
+    let outcomes = store.publish(&topic, group).await.unwrap().outcomes;
+    let [other, repeat, without] = &outcomes[..] else {
+        panic!("{outcomes:?}");
+    };
+    let offset = |stored: &Stored| stored.position.offset;
+    let next = u64::try_from(published).unwrap() + 1;
+    assert_eq!(other.as_ref().map(offset).ok(), Some(next));
+    assert!(repeat.as_ref().is_ok_and(|repeat| repeat.is_repeat));
+    assert_eq!(without.as_ref().map(offset).ok(), Some(next + 1));
 }
 
 async fn what_is_watched_is_pushed(store: &RedisStore, recorder: &crate::recorder::Recorder) {
