@@ -228,7 +228,7 @@ async function play(seed, file, say, ends, isWatched = false) {
       if (new Set(texts).size !== texts.length) truth.violates(`the history of ${topic} holds something twice`);
       for (const follower of followers) follower.check(history);
     }
-    if (!isLossy) for (const follower of followers) follower.checkAcknowledged();
+    for (const follower of followers) follower.checkAcknowledged(isLossy);
   }
   for (const topic of [...rooms, ...channels.filter((channel) => channel.startsWith('presence'))]) {
     const here = clients.filter(({ follower }) => follower.topic === topic).map(({ name }) => name).sort().join();
