@@ -88,7 +88,7 @@ test('on a full disk publishing fails, and nothing else', LINUX_ONLY, async () =
     assert.deepEqual([type, code], ['error', 'not-stored']);
   }
   const { status, body } = await publish('second');
-  assert.equal(status, 503, JSON.stringify(body));
+  assert.equal(status, 507, JSON.stringify(body));
   const { socket: bob, history } = await join('bob');
   assert.deepEqual(history.messages.map(({ text }) => text), texts);
   assert.deepEqual(await published(), [[1, 'first']]);
@@ -97,7 +97,7 @@ test('on a full disk publishing fails, and nothing else', LINUX_ONLY, async () =
   // The disk is tried again after a second.
   let second;
   do second = await publish('second');
-  while (second.status === 503);
+  while (second.status === 507);
   assert.deepEqual([second.status, second.body.offset], [200, 2]);
   // Of what failed it was open whether it happened; asked for again, it has happened once.
   const { type } = await say(ada, 'not stored');

@@ -14,6 +14,7 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
+use nextrush::broker::BrokerError;
 use nextrush::limits::{KeyedLimit, SlidingWindow};
 use nextrush::message::Timestamp;
 use nextrush::topic::PublishError;
@@ -197,7 +198,10 @@ fn no_post() -> Refusal {
 }
 
 fn not_saved(error: PublishError) -> Refusal {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let status = match &error {
+        PublishError::Broker(BrokerError::Full(_)) => StatusCode::INSUFFICIENT_STORAGE,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
     Refusal::new(
         status,
         ErrorCode::NotStored,
@@ -226,4 +230,40 @@ fn check(title: Option<&str>, body: Option<&str>) -> Result<(), Refusal> {
         return Err(Refusal::invalid(message));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header;
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    #[test]
+    fn a_change_that_is_not_saved_says_why_and_when_to_try_again() {
+        let why = || "no".into();
+        for (error, status, code, retry) in [
+            (
+                BrokerError::Unavailable(why()),
+                503,
+                ErrorCode::NotStored,
+                Some("2"),
+            ),
+            (
+                BrokerError::InDoubt(why()),
+                503,
+                ErrorCode::InDoubt,
+                Some("2"),
+            ),
+            (BrokerError::Full(why()), 507, ErrorCode::NotStored, None),
+            (BrokerError::Damaged(why()), 503, ErrorCode::NotStored, None),
+        ] {
+            let refusal = not_saved(error.into());
+            assert_eq!(refusal.code(), code);
+            let answer = refusal.into_response();
+            assert_eq!(answer.status(), status, "{code}");
+            let after = answer.headers().get(header::RETRY_AFTER);
+            assert_eq!(after.map(|after| after.to_str().unwrap()), retry, "{code}");
+        }
+    }
 }
