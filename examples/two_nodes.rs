@@ -10,6 +10,10 @@ use nextrush_redis::{Redis, RedisOptions};
 use serde_json::json;
 
 /// A node: the application on a connection of its own to the Redis that all nodes share.
+///
+/// # Errors
+///
+/// Fails when the Redis cannot be used, and when `name` is not a node's.
 pub async fn node(redis: &str, name: &str) -> Result<App, BoxError> {
     let options = RedisOptions::default().node(NodeName::try_from(name)?);
     let broker = Redis::with_options(&redis.parse()?, options).await?;
