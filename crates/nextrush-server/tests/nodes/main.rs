@@ -18,6 +18,8 @@ mod servers;
 #[path = "../it/support.rs"]
 mod support;
 
+mod presence;
+
 use nextrush::Server;
 use serde_json::{Value, json};
 

@@ -176,7 +176,7 @@ impl Client {
         device: Option<&DeviceName>,
     ) -> usize {
         let presence = &self.live.live().presence;
-        if presence.is_waited_for(channel.stored_name(), &person.id, device) {
+        if presence.is_known(channel.stored_name(), &person.id, device) {
             return 0;
         }
         let bytes = user_bytes(&person.profile) + device_bytes(None);

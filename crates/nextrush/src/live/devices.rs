@@ -4,6 +4,7 @@
 //! clock or a connection.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::device::{Data, DeviceName};
 use super::shown::{Changes, Left, Member, Person, Shown, device_bytes, user_bytes};
 use super::snapshot::Part;
 use crate::message::{Timestamp, UserId};
-use crate::roster::{Admission, Record, Rules, Step, View};
+use crate::roster::{Admission, Home, Record, Rules, Step, View};
 
 /// The time for which a lost device is waited for.
 pub(super) const GRACE: Duration = Duration::from_secs(15);
@@ -43,6 +44,9 @@ pub(super) struct Device {
     /// The part of this node's budget that the data takes.
     #[serde(skip)]
     share: OnceLock<Arc<Share>>,
+    /// `true` until it is in the channel for the first time: it may be one that is known already.
+    #[serde(skip)]
+    is_coming: AtomicBool,
 }
 
 impl Device {
@@ -55,7 +59,13 @@ impl Device {
             data: None,
             said: 0,
             share: OnceLock::new(),
+            is_coming: AtomicBool::new(true),
         }
+    }
+
+    /// Takes note that it is in the channel.
+    pub(super) fn has_come(&self) {
+        self.is_coming.store(false, Ordering::Relaxed);
     }
 
     /// The same device with other data.
@@ -69,6 +79,7 @@ impl Device {
             data: Some(data),
             said: self.said + 1,
             share: OnceLock::from(Arc::clone(share)),
+            is_coming: AtomicBool::new(false),
         })
     }
 
@@ -192,7 +203,7 @@ impl OfUsers {
 
 /// The lost device that one of this user and name is: one of the same name, or for a device without
 /// a name the user's only lost one.
-pub(super) fn lost<R>(view: &View<R>, user: &UserId, name: Option<&DeviceName>) -> Option<u64>
+fn lost<R>(view: &View<R>, user: &UserId, name: Option<&DeviceName>) -> Option<u64>
 where
     R: Rules<Member = Device, Index = OfUsers>,
 {
@@ -209,13 +220,49 @@ where
         .map(|(number, _)| number)
 }
 
-/// Decides on a device that comes.
-pub(super) fn admit<R>(view: &View<R>, newcomer: &Device) -> Admission
+/// The device of this user and name that another node has. Its client has left that node without a
+/// word, or faster than the word of it comes: a node that has crashed is missed after 10 s.
+fn elsewhere<R>(view: &View<R>, own: &Home, user: &UserId, name: &DeviceName) -> Option<u64>
+where
+    R: Rules<Member = Device, Index = OfUsers>,
+{
+    let mut numbers = view.index().of(user).iter().copied();
+    numbers.find(|number| {
+        view.get(*number).is_some_and(|record| {
+            let home = record.place.home();
+            home.is_some_and(|home| **home != *own) && record.member.name.as_ref() == Some(name)
+        })
+    })
+}
+
+/// Returns whether a device that subscribes at this node is one that is known already, so that
+/// nobody hears of it.
+pub(super) fn is_known<R>(
+    view: &View<R>,
+    own: &Home,
+    user: &UserId,
+    name: Option<&DeviceName>,
+) -> bool
+where
+    R: Rules<Member = Device, Index = OfUsers>,
+{
+    lost(view, user, name).is_some()
+        || name.is_some_and(|name| elsewhere(view, own, user, name).is_some())
+}
+
+/// Decides on a device that comes to this node.
+pub(super) fn admit<R>(view: &View<R>, own: &Home, newcomer: &Device) -> Admission
 where
     R: Rules<Member = Device, Index = OfUsers>,
 {
     let user = &newcomer.user.id;
-    if let Some(number) = lost(view, user, newcomer.name.as_ref()) {
+    let name = newcomer.name.as_ref();
+    // One that was here before, and was taken for one that had left, is another one: two of a name
+    // do not take each other's place for ever.
+    let coming = name.filter(|_| newcomer.is_coming.load(Ordering::Relaxed));
+    let known =
+        lost(view, user, name).or_else(|| coming.and_then(|name| elsewhere(view, own, user, name)));
+    if let Some(number) = known {
         return Admission::Again(number);
     }
     match view.len() < DEVICES && view.index().of(user).len() < DEVICES_PER_USER {

@@ -49,9 +49,10 @@ impl<T: Tell> Presence<T> {
         subscribers: T,
     ) -> Self {
         let budget = Budget::new(limits);
-        let rules = PresenceRules::new(subscribers, budget.clone());
+        let host = app.roster_host();
+        let rules = PresenceRules::new(host.home(), subscribers, budget.clone());
         Self {
-            rosters: Rosters::new(&app.roster_host(), rules),
+            rosters: Rosters::new(&host, rules),
             budget,
             snapshots,
             is_alone: app.broker().rosters().is_none(),
@@ -72,8 +73,9 @@ impl<T: Tell> Presence<T> {
     }
 
     /// Adds the device of a user who has subscribed. A lost device of the same user and name that
-    /// is waited for is this one again, and then nothing has changed; a device without a name is
-    /// the user's only lost one again. A device for which there is no room waits.
+    /// is waited for is this one again, and then nothing has changed, and so is one of that name
+    /// that another node has; a device without a name is the user's only lost one again. A device
+    /// for which there is no room waits.
     pub(super) fn join(
         &self,
         channel: &TopicName,
@@ -86,16 +88,17 @@ impl<T: Tell> Presence<T> {
         self.rosters.join(channel, socket, device, arrival)
     }
 
-    /// `true` if a device that subscribes would be one that is waited for, and nobody would hear
+    /// `true` if a device that subscribes would be one that is known already, and nobody would hear
     /// of it.
-    pub(super) fn is_waited_for(
+    pub(super) fn is_known(
         &self,
         channel: &TopicName,
         user: &UserId,
         name: Option<&DeviceName>,
     ) -> bool {
         let view = self.rosters.shown(channel);
-        view.is_some_and(|view| devices::lost(&view, user, name).is_some())
+        let own = self.rosters.host().home();
+        view.is_some_and(|view| devices::is_known(&view, own, user, name))
     }
 
     /// Removes the device of a user who has left. Under the topic's lock: is done when it is

@@ -1,5 +1,6 @@
 //! The rules of presence, and who tells of it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use nextrush_broker::TopicName;
 use super::budget::Budget;
 use super::devices::{self, Device, GRACE, OfUsers};
 use super::shown::Diff;
-use crate::roster::{Admission, Change, Origin, Record, Retold, Rules, Step, View};
+use crate::roster::{Admission, Change, Home, Origin, Record, Retold, Rules, Step, View};
 
 /// Tells the subscribers of channels on this node.
 pub(super) trait Tell: Send + Sync + 'static {
@@ -51,15 +52,31 @@ pub(super) struct PresenceRules<T> {
     subscribers: T,
     /// The bytes of this node's devices.
     budget: Budget,
+    /// This node.
+    home: Arc<Home>,
 }
 
 impl<T> PresenceRules<T> {
-    pub(super) fn new(subscribers: T, budget: Budget) -> Self {
+    pub(super) fn new(home: &Arc<Home>, subscribers: T, budget: Budget) -> Self {
         Self {
             next: AtomicU64::new(1),
             version: AtomicU64::new(0),
             subscribers,
             budget,
+            home: Arc::clone(home),
+        }
+    }
+
+    /// Counts what a device has said if this node has its connection, and not if another one has.
+    fn note_place(&self, record: &Record<Device>) {
+        let Some(home) = record.place.home() else {
+            return;
+        };
+        if *home == self.home {
+            record.member.has_come();
+            record.member.count(&self.budget);
+        } else {
+            record.member.release();
         }
     }
 
@@ -94,7 +111,7 @@ impl<T: Tell> Rules for PresenceRules<T> {
     }
 
     fn admit(&self, view: &View<Self>, newcomer: &Device) -> Admission {
-        devices::admit(view, newcomer)
+        devices::admit(view, &self.home, newcomer)
     }
 
     fn index(
@@ -131,19 +148,10 @@ impl<T: Tell> Rules for PresenceRules<T> {
         };
         let mut arrivals = Vec::new();
         for step in steps {
-            let Some(after) = step.after else { continue };
-            let is_back =
-                step.before.is_some_and(|before| before.place.is_lost()) && !after.place.is_lost();
-            match step.arrival {
-                Some(arrival) => {
-                    if is_back {
-                        after.member.count(&self.budget);
-                    }
-                    arrivals.push(arrival);
-                }
-                None if is_back => after.member.release(),
-                None => {}
+            if let Some(after) = &step.after {
+                self.note_place(after);
             }
+            arrivals.extend(step.arrival);
         }
         let show = || shown.set(&after);
         self.subscribers.tell(roster, told, arrivals, &show);
@@ -156,6 +164,9 @@ impl<T: Tell> Rules for PresenceRules<T> {
             shown,
             ..
         } = retold;
+        for (_, record) in after.members() {
+            self.note_place(record);
+        }
         let arrivals = arrivals.into_iter().map(|(_, arrival)| arrival).collect();
         let show = || shown.set(&after);
         let told = Told::Everybody(&after);

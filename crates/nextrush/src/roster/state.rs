@@ -349,7 +349,8 @@ impl<R: Rules> State<R> {
             Some(awaited.until)
         } else {
             let waits = self.flight.is_some() || self.reading.is_some();
-            expiry.filter(|_| !waits)
+            let due = [expiry, self.owns.next_replaced()];
+            due.into_iter().flatten().min().filter(|_| !waits)
         };
         [join, other].into_iter().flatten().min()
     }

@@ -264,6 +264,67 @@ async fn who_comes_back_from_a_dead_node_was_never_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_device_that_comes_back_before_its_node_is_missed_is_the_same() {
+    let server = SimulatedServer::new(1);
+    let [dead, other] = [Node::new(&server, "a"), Node::new(&server, "b")];
+    let (_bob, _) = dead.join_as("bob", "phone".into()).await;
+    let mut ada = other.join("ada").await;
+    pass(&[&dead, &other], Duration::from_secs(1)).await;
+    while ada.try_recv().is_some() {}
+    let before = snapshot(&mut ada).await;
+    dead.node.crash();
+    // At once: nobody else knows yet that the node is dead.
+    let (mut bob, _) = other.join_as("bob", "phone".into()).await;
+    assert_eq!(snapshot(&mut bob).await, before);
+    pass(&[&other], Duration::from_secs(60)).await;
+    assert_eq!((ada.try_recv(), bob.try_recv()), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_faster_than_the_word_of_its_leaving_is_the_same() {
+    let server = SimulatedServer::new(1);
+    let [here, there] = [Node::new(&server, "a"), Node::new(&server, "b")];
+    let (bob, _) = here.join_as("bob", "phone".into()).await;
+    let mut ada = there.join("ada").await;
+    pass(&[&here, &there], Duration::from_secs(1)).await;
+    while ada.try_recv().is_some() {}
+    let before = snapshot(&mut ada).await;
+    // Its own node notices nothing for a while.
+    bob.fall_silent();
+    let (mut again, _) = there.join_as("bob", "phone".into()).await;
+    pass(&[&here, &there], Duration::from_secs(1)).await;
+    bob.cut();
+    pass(&[&here, &there], Duration::from_secs(60)).await;
+    assert_eq!(ada.try_recv(), None, "nobody hears of it");
+    assert_eq!(snapshot(&mut again).await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_devices_of_one_name_at_two_nodes_are_both_there() {
+    let server = SimulatedServer::new(1);
+    let [here, there] = [Node::new(&server, "a"), Node::new(&server, "b")];
+    let (mut one, _) = here.join_as("ada", "tab".into()).await;
+    let (mut other, _) = there.join_as("ada", "tab".into()).await;
+    pass(&[&here, &there], Duration::from_secs(55)).await;
+    let all = snapshot(&mut other).await;
+    assert_eq!(all["members"][0]["devices"].as_array().unwrap().len(), 1);
+    pass(&[&here, &there], Duration::from_secs(8)).await;
+    let mut told = 0;
+    while one.try_recv().is_some() {
+        told += 1;
+    }
+    // They do not take each other's place for ever: the earlier one is another device later.
+    assert_eq!(told, 2, "its own coming, and again");
+    while other.try_recv().is_some() {}
+    let all = snapshot(&mut one).await;
+    assert_eq!(all["members"][0]["devices"].as_array().unwrap().len(), 2);
+    assert_eq!(snapshot(&mut other).await, all);
+    one.close(CloseCode::NORMAL, "");
+    pass(&[&here, &there], Duration::from_secs(1)).await;
+    assert_eq!(diff(&mut other).await["left"][0]["user"]["id"], "ada");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rolling_drain_changes_nothing_that_others_see() {
     let server = SimulatedServer::new(1);
     let [first, second, third] = ["a", "b", "c"].map(|name| Node::new(&server, name));
