@@ -200,3 +200,38 @@ impl Audience {
         self.act_everywhere(close, Frame::text("")).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Questions of version 1, as a program of the first release asked them. Lines are added and
+    /// never changed, as in `node/version-1.txt`.
+    #[test]
+    fn recorded_questions_of_version_1_are_read() {
+        for (recorded, act, text) in [
+            (&b"\0\0\0\x0f{\"act\":\"count\"}\x02\0\x01\0\x03red"[..], Act::Count, ""),
+            (&b"\0\0\0\x1f{\"act\":{\"join\":{\"room\":\"all\"}}}\x02\0\x01\0\x03red"[..], Act::Join { room: "all".into() }, ""),
+            (&b"\0\0\0 {\"act\":{\"leave\":{\"room\":\"all\"}}}\x02\0\x01\0\x03red"[..], Act::Leave { room: "all".into() }, ""),
+            (&b"\0\0\0.{\"act\":{\"close\":{\"code\":4000,\"reason\":\"end\"}}}\x02\0\x01\0\x03red"[..], Act::Close { code: 4000, reason: "end".into() }, ""),
+            (&b"\0\0\0\x0e{\"act\":\"send\"}\x02\0\x01\0\x03redhello"[..], Act::Send, "hello"),
+        ] {
+            let question = read(Bytes::from_static(recorded)).unwrap();
+            assert_eq!(question, (act, vec!["red".into()], Frame::text(text)));
+        }
+        let answer = serde_json::from_slice::<Answer>(b"{\"sockets\":3}").unwrap();
+        assert_eq!(answer.sockets, 3);
+    }
+
+    #[test]
+    fn questions_that_nobody_asks_are_not_read() {
+        for bytes in [
+            &b""[..],
+            b"\0\0\0\x0f{\"act\":\"count\"}",
+            b"\0\0\0\xff{}",
+            b"\0\0\0\x0e{\"act\":\"fly\"}\x02\0\0",
+        ] {
+            assert!(read(Bytes::copy_from_slice(bytes)).is_none(), "{bytes:?}");
+        }
+    }
+}

@@ -176,3 +176,41 @@ pub(super) async fn keep_denying(app: WeakHandle) {
         sleep(EVERY).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorded_denial_of_version_1_is_read() {
+        let recorded = r#"{"id":7,"user":"ada","code":4001,"reason":"kicked"}"#;
+        let denial = Denial {
+            id: 7,
+            user: "ada".into(),
+            code: 4001,
+            reason: "kicked".to_owned(),
+        };
+        assert_eq!(serde_json::from_str::<Denial>(recorded).unwrap(), denial);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_denial_holds_for_10_s_and_is_known_again_for_a_minute() {
+        let denials = Denials::default();
+        let denial = Denial {
+            id: 7,
+            user: "ada".into(),
+            code: 4001,
+            reason: String::new(),
+        };
+        assert!(denials.add(&denial));
+        tokio::time::advance(Duration::from_millis(9_999)).await;
+        assert_eq!(denials.of(&"ada".into()), Some(denial.clone()));
+        assert_eq!(denials.of(&"bob".into()), None);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(denials.of(&"ada".into()), None);
+        tokio::time::advance(Duration::from_secs(49)).await;
+        assert!(!denials.add(&denial));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(denials.add(&denial));
+    }
+}

@@ -173,4 +173,30 @@ mod tests {
             reason(2 * whole_ms(Duration::MAX)).len() <= nextrush_protocol::CloseFrame::MAX_REASON
         );
     }
+
+    #[test]
+    fn recorded_messages_of_version_1_are_read() {
+        let draining = serde_json::from_str::<Draining>(r#"{"windowMs":5000}"#).unwrap();
+        assert_eq!(draining.window_ms, 5000);
+        let turn = serde_json::from_str::<Turn>(r#"{"afterMs":250,"ageMs":60000}"#).unwrap();
+        assert_eq!((turn.after_ms, turn.age_ms), (250, 60_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_get_their_turns_one_after_the_other_and_nobody_waits_for_ever() {
+        let now = Instant::now();
+        let drains = Drains {
+            begun: now,
+            end: Mutex::new(now),
+        };
+        let window = Duration::from_secs(20);
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            turns.push(drains.next(window).after_ms);
+        }
+        // 30 s are the most that clients are told to wait beside the window.
+        assert_eq!(turns, [0, 20_000, 40_000, 50_000]);
+        tokio::time::advance(Duration::from_secs(50)).await;
+        assert_eq!(drains.next(window).after_ms, 0);
+    }
 }

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::support::{join, routes, taken};
+use crate::support::{for_each_seed, join, routes, taken};
 
 const NODES: [&str; 3] = ["a", "b", "c"];
 const ROOMS: [&str; 3] = ["red", "blue", "green"];
@@ -152,42 +152,37 @@ impl Run {
     }
 }
 
+async fn run(seed: u64) {
+    let mut run = Run {
+        seed,
+        random: StdRng::seed_from_u64(seed),
+        cluster: Cluster::new(seed, NODES, |builder| routes(builder.build())),
+        members: Vec::new(),
+        joined: 0,
+        sent: BTreeMap::new(),
+        wrong: None,
+        sure: 0,
+    };
+    for node in NODES {
+        run.join(node).await;
+    }
+    run.say("begin".to_owned()).await;
+    for step in 0..80 {
+        run.step(step).await;
+    }
+    if let Some(node) = run.wrong.take() {
+        run.cluster.resume(node);
+        run.cluster.mend(node);
+        run.cluster.settle().await;
+        run.take(None);
+    }
+    for step in 0..9 {
+        run.say(format!("end-{step}")).await;
+    }
+    assert!(run.sure > 0, "seed {seed} proves nothing");
+}
+
 #[test]
 fn messages_to_rooms_under_faults_reach_whom_they_are_meant_for_and_nobody_twice() {
-    for seed in 0..SEEDS {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let mut run = Run {
-                seed,
-                random: StdRng::seed_from_u64(seed),
-                cluster: Cluster::new(seed, NODES, |builder| routes(builder.build())),
-                members: Vec::new(),
-                joined: 0,
-                sent: BTreeMap::new(),
-                wrong: None,
-                sure: 0,
-            };
-            for node in NODES {
-                run.join(node).await;
-            }
-            run.say("begin".to_owned()).await;
-            for step in 0..80 {
-                run.step(step).await;
-            }
-            if let Some(node) = run.wrong.take() {
-                run.cluster.resume(node);
-                run.cluster.mend(node);
-                run.cluster.settle().await;
-                run.take(None);
-            }
-            for step in 0..9 {
-                run.say(format!("end {step}").replace(' ', "-")).await;
-            }
-            assert!(run.sure > 0, "seed {seed} proves nothing");
-        });
-    }
+    for_each_seed(SEEDS, run);
 }

@@ -1,4 +1,4 @@
-//! A model of presence over nodes under faults, by seeds.
+//! A model of who is there over nodes under faults, by seeds.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use axum::extract::Path;
 use nextrush::broker::simulated::SimulatedFaults;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::testing::{Client, Cluster, Network};
-use nextrush::{App, AppBuilder, LiveUpdates, Message, Socket, User};
+use nextrush::{App, AppBuilder, ChatServer, LiveUpdates, Message, RoomName, Socket, User};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -21,6 +21,13 @@ const SEEDS: u64 = 40;
 /// grace period is over, and quiet rosters were compared.
 const SETTLED: Duration = Duration::from_secs(60);
 
+/// The part of the application in which it is seen who is there.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Channel,
+    Chat,
+}
+
 fn routes(builder: AppBuilder) -> App {
     let mut app = builder.build();
     let policies = ChannelPolicies::new().policy("team", ChannelPolicy::new().presence());
@@ -30,12 +37,17 @@ fn routes(builder: AppBuilder) -> App {
     app.ws(
         "/live/:user",
         move |socket: Socket, Path(user): Path<String>| {
-            // Others only watch.
-            if user != "nobody" {
-                let identified = socket.identify(User::new(&*user, ""));
-                assert!(identified.is_ok(), "{identified:?}");
-            }
+            let identified = socket.identify(User::new(&*user, ""));
+            assert!(identified.is_ok(), "{identified:?}");
             live.connect(&socket);
+        },
+    );
+    let chat = ChatServer::new(&app, "chat");
+    app.ws(
+        "/chat/:user",
+        async move |socket: Socket, Path(user): Path<String>| {
+            let team = RoomName::new("team").unwrap();
+            chat.connect(&socket, team, User::new(&*user, "")).await;
         },
     );
     app
@@ -52,30 +64,40 @@ struct Watcher {
 
 fn users(members: &Value) -> impl Iterator<Item = String> + '_ {
     let members = members.as_array().into_iter().flatten();
-    members.map(|member| member["user"]["id"].as_str().unwrap().to_owned())
+    members.map(|member| {
+        // A chat shows users, a channel users with devices.
+        let id = member.pointer("/user/id").or_else(|| member.get("id"));
+        id.unwrap().as_str().unwrap().to_owned()
+    })
 }
 
 impl Watcher {
     /// `None` if the store does not let it in now.
-    async fn join(node: &'static str, network: &Network, user: &str) -> Option<Self> {
-        let mut client = network.connect(&format!("/live/{user}")).await.unwrap();
-        client.send_json(&json!({ "type": "subscribe", "channel": "team" }));
-        let answer = client.json().await;
-        if answer["type"] != "subscribed" {
-            assert_eq!(answer["code"], "unavailable", "{answer}");
-            return None;
-        }
-        client.send_json(&json!({ "type": "presence", "channel": "team" }));
+    async fn join(part: Part, node: &'static str, network: &Network, user: &str) -> Option<Self> {
+        let path = match part {
+            Part::Channel => format!("/live/{user}"),
+            Part::Chat => format!("/chat/{user}"),
+        };
         let mut watcher = Self {
             node,
             user: user.to_owned(),
-            client,
+            client: network.connect(&path).await.unwrap(),
             believes: BTreeSet::new(),
             version: 0,
         };
-        while watcher.version == 0 {
+        if matches!(part, Part::Channel) {
+            let subscribe = json!({ "type": "subscribe", "channel": "team" });
+            watcher.client.send_json(&subscribe);
+            let presence = json!({ "type": "presence", "channel": "team" });
+            watcher.client.send_json(&presence);
+        }
+        while watcher.believes.is_empty() {
             let message = watcher.client.json().await;
-            if message["type"] == "presence" {
+            if message["type"] == "error" {
+                assert_eq!(message["code"], "unavailable", "{message}");
+                return None;
+            }
+            if message["type"] != "presence-diff" {
                 watcher.hear(&message);
             }
         }
@@ -83,22 +105,37 @@ impl Watcher {
     }
 
     fn hear(&mut self, message: &Value) {
-        let version = message["version"].as_u64().unwrap_or_default();
         match message["type"].as_str().unwrap() {
             "presence" => {
+                let version = message["version"].as_u64().unwrap();
                 assert!(version >= self.version, "{message} after {}", self.version);
                 self.believes = users(&message["members"]).collect();
+                self.version = version;
             }
             "presence-diff" => {
+                let version = message["version"].as_u64().unwrap();
                 assert_eq!(version, self.version + 1, "{message}");
                 for user in users(&message["left"]) {
                     self.believes.remove(&user);
                 }
                 self.believes.extend(users(&message["joined"]));
+                self.version = version;
             }
-            _ => return,
+            "room-history" => {
+                self.believes = users(&message["users"]).collect();
+                assert_eq!(message["userCount"], self.believes.len(), "{message}");
+            }
+            "user-joined" | "user-left" => {
+                let user = message["user"]["id"].as_str().unwrap();
+                if message["type"] == "user-joined" {
+                    self.believes.insert(user.to_owned());
+                } else {
+                    self.believes.remove(user);
+                }
+                assert_eq!(message["userCount"], self.believes.len(), "{message}");
+            }
+            _ => {}
         }
-        self.version = version;
     }
 
     fn take(&mut self) {
@@ -109,6 +146,7 @@ impl Watcher {
 }
 
 struct Run {
+    part: Part,
     random: StdRng,
     cluster: Cluster,
     watchers: Vec<Watcher>,
@@ -129,7 +167,7 @@ impl Run {
         self.note(format!("{user} joins at {node}"));
         let network = self.cluster.node(node);
         self.watchers
-            .extend(Watcher::join(node, &network, &user).await);
+            .extend(Watcher::join(self.part, node, &network, &user).await);
     }
 
     async fn step(&mut self) {
@@ -233,8 +271,9 @@ impl Run {
     }
 }
 
-async fn run(seed: u64) {
+async fn run(part: Part, seed: u64) {
     let mut run = Run {
+        part,
         random: StdRng::seed_from_u64(seed),
         cluster: Cluster::new(seed, NODES, routes),
         watchers: Vec::new(),
@@ -255,21 +294,15 @@ async fn run(seed: u64) {
     run.cluster.server().set_faults(SimulatedFaults::default());
     // Where nobody watched, those of a node that crashed are only now looked for.
     for node in NODES {
-        let network = run.cluster.node(node);
-        let watcher = Watcher::join(node, &network, "nobody").await;
-        run.watchers.extend(watcher);
+        let before = run.watchers.len();
+        run.join(node).await;
+        assert_eq!(run.watchers.len(), before + 1, "seed {seed}");
     }
     run.cluster.advance(SETTLED).await;
     run.take();
-    let watched = run
-        .watchers
-        .iter()
-        .filter(|watcher| watcher.user == "nobody");
-    assert_eq!(watched.count(), NODES.len(), "seed {seed}");
     let there: BTreeSet<_> = run.watchers.iter().map(|watcher| &*watcher.user).collect();
     for watcher in &run.watchers {
-        let believes = watcher.believes.iter().map(|user| &**user);
-        let believes: BTreeSet<_> = believes.chain(["nobody"]).collect();
+        let believes: BTreeSet<_> = watcher.believes.iter().map(|user| &**user).collect();
         let (user, node) = (&watcher.user, watcher.node);
         let trace = run.trace.join("\n");
         assert_eq!(believes, there, "seed {seed}, {user} at {node}:\n{trace}");
@@ -277,6 +310,11 @@ async fn run(seed: u64) {
 }
 
 #[test]
-fn after_faults_all_nodes_and_clients_agree_on_who_is_there() {
-    for_each_seed(SEEDS, run);
+fn after_faults_all_nodes_and_clients_agree_on_who_is_in_a_channel() {
+    for_each_seed(SEEDS, |seed| run(Part::Channel, seed));
+}
+
+#[test]
+fn after_faults_all_nodes_and_clients_agree_on_who_is_in_a_chat_room() {
+    for_each_seed(SEEDS, |seed| run(Part::Chat, seed));
 }

@@ -1,4 +1,4 @@
-//! The application that the tests serve, and its clients.
+//! The application that the tests serve, its clients, and runs by seeds.
 
 use axum::extract::Path;
 use nextrush::broker::NodeName;
@@ -69,4 +69,19 @@ pub(crate) fn all(sockets: usize) -> Reached {
     let mut reached = Reached::default();
     reached.sockets = sockets;
     reached
+}
+
+/// Runs a model for each seed, or for the one that the variable `SEED` names.
+pub(crate) fn for_each_seed<F: Future<Output = ()>>(seeds: u64, run: impl Fn(u64) -> F) {
+    let one = std::env::var("SEED").ok().map(|seed| seed.parse().unwrap());
+    let seeds = one.map_or(0..seeds, |seed| seed..seed + 1);
+    for seed in seeds {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        println!("SEED={seed} runs this alone");
+        runtime.block_on(run(seed));
+    }
 }
