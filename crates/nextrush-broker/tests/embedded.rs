@@ -240,7 +240,6 @@ async fn the_last_version_is_remembered_across_restarts_for_a_day() {
         let mut last = None;
         for round in 0..3 {
             let broker = fixture.open();
-            // All in one millisecond, so that the log and the tables have to keep them apart.
             for number in 1..=5 {
                 let publish = versioned(kept.clone(), &card, round * 5 + number);
                 let published = broker.publish(&posts, publish).await.unwrap();

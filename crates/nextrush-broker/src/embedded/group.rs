@@ -200,11 +200,9 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Remembers a version. Its end differs from that of the one before, by which the way to the
-    /// tables tells them apart.
+    /// Remembers a version.
     fn replace_answer(&mut self, key: AnswerKey, data: Bytes, before: Option<Answer>) {
-        let ends_ms = self.now_ms.saturating_add(whole_ms(VERSION_WINDOW));
-        let ends_ms = before.map_or(ends_ms, |before| ends_ms.max(before.ends_ms + 1));
+        let ends_ms = end_of_version(self.now_ms, before.map(|before| before.ends_ms));
         let answer = Answer { ends_ms, data };
         self.entries.answer(&key, &answer);
         self.answers.insert(key, answer);
@@ -351,4 +349,25 @@ pub(super) fn deliver(
 pub(super) fn send<T>(reply: Reply<T>, result: Result<T, BrokerError>) {
     // A requester that has stopped waiting does not need the reply.
     let _ = reply.send(result);
+}
+
+/// The time at which a version ends. It differs from that of the one before, by which the way to the
+/// tables tells them apart.
+fn end_of_version(now_ms: u64, before: Option<u64>) -> u64 {
+    let ends_ms = now_ms.saturating_add(whole_ms(VERSION_WINDOW));
+    before.map_or(ends_ms, |before| ends_ms.max(before.saturating_add(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_of_versions_differ_also_where_the_clock_stands_still_or_is_set_back() {
+        let day = 24 * 3600 * 1000;
+        assert_eq!(end_of_version(5, None), 5 + day);
+        assert_eq!(end_of_version(5, Some(4 + day)), 5 + day);
+        assert_eq!(end_of_version(5, Some(5 + day)), 6 + day);
+        assert_eq!(end_of_version(5, Some(9 + day)), 10 + day);
+    }
 }
