@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { GUIDE_CLIENT, GuidePage } from '../support/guide-client.js';
+import { NODES } from '../support/nodes.js';
 import { Server } from '../support/server.js';
 import { Socket } from '../support/socket.js';
 import { token, user } from '../support/token.js';
@@ -122,7 +123,9 @@ test('it comes back after the server has restarted, after longer and longer wait
   await greet(page, 'ada');
   const { socket, history } = await visitor();
   assert.deepEqual(history.users, [user('ada'), user('visitor')]);
-  assert.deepEqual(history.messages.map(({ text }) => text), ['I am here']);
+  const texts = history.messages.map(({ text }) => text);
+  // A single server has kept nothing; several have all that was said before.
+  assert.deepEqual(NODES === 1 ? texts : texts.slice(-1), ['I am here']);
   await socket.close();
   await leave(page);
 });

@@ -30,13 +30,14 @@ export class Balancer {
     return /** @type {net.AddressInfo} */ (this.#server.address()).port;
   }
 
-  /** Refuses connections from now on, and cuts those whose servers have not ended them. */
-  async end() {
-    if (!this.#server.listening) return;
-    const closed = once(this.#server, 'close');
-    this.#server.close();
+  /** Refuses connections from now on, as servers do that are about to end. */
+  refuse() {
+    if (this.#server.listening) this.#server.close();
+  }
+
+  /** Cuts the connections that the servers have not ended. */
+  cut() {
     for (const socket of this.#sockets) socket.destroy();
-    await closed;
   }
 
   /** @param {net.Socket} client */

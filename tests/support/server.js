@@ -108,8 +108,9 @@ export class Server {
    * @param {NodeJS.Signals} [signal]
    */
   async stop(signal) {
+    this.#balancer?.refuse();
     const [exit] = await Promise.all(this.programs.map((program) => program.stop(signal)));
-    await this.#balancer?.end();
+    this.#balancer?.cut();
     return exit;
   }
 
