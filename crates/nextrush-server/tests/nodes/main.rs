@@ -128,3 +128,70 @@ async fn the_program_says_what_is_wrong_with_its_redis_and_shows_no_password() {
     assert!(errors.contains(&format!("127.0.0.1:{nobody}")), "{errors}");
     assert!(!errors.contains("hunter2"), "{errors}");
 }
+
+#[tokio::test]
+async fn whoever_is_sent_away_by_a_drain_has_left_its_room_for_all_servers() {
+    for program in programs() {
+        let redis = Redis::start(program, &[]).await;
+        let [one, two] = two(&redis).await;
+        let path = |user: &str| format!("/chat/lobby?token={}", token(user));
+        let mut eve = Client::connect(&two, &path("eve")).await;
+        eve.json_of("room-history").await;
+        let mut others = Vec::new();
+        for user in ["ada", "bob", "dan"] {
+            let mut client = Client::connect(&one, &path(user)).await;
+            let history = client.json_of("room-history").await;
+            assert_eq!(history["userCount"], others.len() + 2);
+            assert_eq!(eve.json_of("user-joined").await["user"]["id"], user);
+            others.push(client);
+        }
+        // Long before this server is missed, which takes 10 s at least.
+        let drained = std::time::Instant::now();
+        one.drain(std::time::Duration::ZERO).await;
+        for count in [3, 2, 1] {
+            assert_eq!(eve.json_of("user-left").await["userCount"], count);
+        }
+        assert!(drained.elapsed() < std::time::Duration::from_secs(8));
+    }
+}
+
+#[tokio::test]
+async fn the_members_of_a_room_are_one_list_on_all_servers() {
+    for program in programs() {
+        let redis = Redis::start(program, &[]).await;
+        let [one, two] = two(&redis).await;
+        let path = |user: &str| format!("/chat/hall?token={}", token(user));
+        let mut ada = Client::connect(&one, &path("ada")).await;
+        ada.json_of("room-history").await;
+        let mut bob = Client::connect(&two, &path("bob")).await;
+        let history = bob.json_of("room-history").await;
+        let ids = |history: &Value| -> Vec<Value> {
+            let users = history["users"].as_array().unwrap();
+            users.iter().map(|user| user["id"].clone()).collect()
+        };
+        assert_eq!(ids(&history), ["ada", "bob"]);
+        assert_eq!(
+            (&history["userCount"], &history["usersVersion"]),
+            (&json!(2), &json!(2))
+        );
+        assert_eq!(ada.json_of("user-joined").await["userCount"], 2);
+        // The same user once more, on the other server.
+        let mut phone = Client::connect(&two, &path("ada")).await;
+        phone.json_of("room-history").await;
+        for client in [&mut ada, &mut bob] {
+            assert_eq!(client.json_of("user-joined").await["userCount"], 3);
+        }
+        ada.send(json!({ "type": "members", "id": "1" })).await;
+        let page = ada.json_of("members").await;
+        let sockets = |id: &str| {
+            let members = page["members"].as_array().unwrap();
+            let of_user = members.iter().find(|member| member["user"]["id"] == id);
+            of_user.unwrap()["sockets"].clone()
+        };
+        assert_eq!((sockets("ada"), sockets("bob")), (json!(2), json!(1)));
+        phone.close().await;
+        for client in [&mut ada, &mut bob] {
+            assert_eq!(client.json_of("user-left").await["userCount"], 2);
+        }
+    }
+}

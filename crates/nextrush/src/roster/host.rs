@@ -47,6 +47,9 @@ pub(crate) struct RosterHost {
     /// This node is known to be alive.
     is_announced: AtomicBool,
     followed: Mutex<HashMap<TopicName, Weak<dyn Followed>>>,
+    /// The rosters that have to tell the store something: they stay when whoever used them is gone,
+    /// as at the end of the process.
+    held: Mutex<HashMap<TopicName, Arc<dyn Followed>>>,
     /// `true` when the tasks of the host run.
     has_tasks: AtomicBool,
     /// The runtime of whoever has come first, for those who come from outside.
@@ -137,6 +140,7 @@ impl RosterHost {
             living: Box::new(living),
             is_announced: AtomicBool::new(false),
             followed: Mutex::default(),
+            held: Mutex::default(),
             has_tasks: AtomicBool::new(false),
             runtime: OnceLock::new(),
             changed: Notify::new(),
@@ -193,6 +197,20 @@ impl RosterHost {
         self.followed.lock().insert(roster.clone(), followed);
         if self.store.is_some() && !self.has_tasks.swap(true, Ordering::Relaxed) {
             self.start_tasks();
+        }
+    }
+
+    /// Keeps a roster for as long as the store has to be told something, or keeps it no more.
+    /// What is given back is not to be dropped under a lock.
+    pub(super) fn hold(
+        &self,
+        roster: &TopicName,
+        unsettled: Option<Arc<dyn Followed>>,
+    ) -> Option<Arc<dyn Followed>> {
+        let mut held = self.held.lock();
+        match unsettled {
+            Some(unsettled) => held.insert(roster.clone(), unsettled),
+            None => held.remove(roster),
         }
     }
 

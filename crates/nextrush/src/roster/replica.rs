@@ -179,7 +179,14 @@ impl<R: Rules> Replica<R> {
             }
             break;
         }
+        let mut released = None;
+        if self.host.store.is_some() {
+            let own = self.own.upgrade().filter(|_| !state.is_settled());
+            let unsettled = own.map(|own| own as Arc<dyn Followed>);
+            released = self.host.hold(&self.roster, unsettled);
+        }
         drop(state);
+        drop(released);
         self.host.changed.notify_waiters();
     }
 

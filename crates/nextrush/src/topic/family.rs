@@ -249,7 +249,12 @@ impl<D: Dialect> Topics<D> {
 
     /// Takes a socket that closed out of all its topics.
     pub(super) async fn closed(&self, socket: &Socket, reason: &CloseReason) {
-        for topic in self.0.subscriptions.remove(socket.id()).into_topics() {
+        let topics = self.0.subscriptions.remove(socket.id()).into_topics();
+        // All nodes hear of it at once, and not when this one has told the broker of each topic.
+        for topic in &topics {
+            self.unseat(topic, socket);
+        }
+        for topic in topics {
             self.leave(&topic, socket, reason).await;
             if self.0.local.subscribers(&topic) == 0 {
                 self.0.dialect.emptied(own_name(&topic)).await;
@@ -259,11 +264,10 @@ impl<D: Dialect> Topics<D> {
 
     async fn leave(&self, topic: &TopicName, socket: &Socket, reason: &CloseReason) {
         let dialect = self.dyn_dialect();
-        let unseat = || self.unseat(topic, socket);
         let left = self
             .0
             .local
-            .leave(topic, &dialect, socket, Some(reason), unseat);
+            .leave(topic, &dialect, socket, Some(reason), || ());
         if let Err(error) = left.await {
             tracing::warn!(%error, %topic, "the broker could not be told that a topic is unused");
         }

@@ -107,7 +107,7 @@ impl LocalTopics {
             // A closed socket is in no room any more, so the topic may have been retired
             // already; the dialect is told of a fresh entry then.
             let local = self.entry(topic, dialect);
-            let mut interest = local.interest.lock().await;
+            let interest = local.interest.lock().await;
             if *interest == Interest::Retired {
                 continue;
             }
@@ -130,7 +130,7 @@ impl LocalTopics {
             }
             dialect.settle(topic);
             unseat();
-            return self.retire_if_unused(topic, &local, &mut interest).await;
+            return self.retire_if_unused(topic, &local, interest).await;
         }
     }
 
@@ -207,9 +207,9 @@ impl LocalTopics {
 
     /// Retires a topic that nobody uses.
     pub(super) async fn tidy(&self, local: &Arc<LocalTopic>) {
-        let mut interest = local.interest.lock().await;
+        let interest = local.interest.lock().await;
         let topic = &local.topic;
-        if let Err(error) = self.retire_if_unused(topic, local, &mut interest).await {
+        if let Err(error) = self.retire_if_unused(topic, local, interest).await {
             tracing::warn!(%error, %topic, "the broker could not be told that a topic is unused");
         }
     }
@@ -219,13 +219,16 @@ impl LocalTopics {
         &self,
         topic: &TopicName,
         local: &Arc<LocalTopic>,
-        interest: &mut Interest,
+        mut interest: tokio::sync::MutexGuard<'_, Interest>,
     ) -> Result<(), BrokerError> {
         if *interest == Interest::Retired || local.is_used() {
             return Ok(());
         }
-        let before = mem::replace(interest, Interest::Retired);
+        let before = mem::replace(&mut *interest, Interest::Retired);
         self.remove(topic, local);
+        // Others that leave do not wait for the broker: at the end of the process nobody would
+        // hear of them.
+        drop(interest);
         if before == Interest::Subscribed {
             self.broker.unsubscribe(topic).await?;
         }
