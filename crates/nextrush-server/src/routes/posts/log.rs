@@ -41,6 +41,10 @@ const MOVED_AT_ONCE: usize = 64;
 const ATTEMPTS: usize = 5;
 /// The longest time that a request waits for the log.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest time that an entry of another node is waited for, and the number of entries that may be
+/// before it.
+const SOON: Duration = Duration::from_secs(1);
+const AHEAD: u64 = 1_000;
 /// The pause after a failure to read the log.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -55,6 +59,8 @@ struct Inner {
     /// The offset of the last entry that was applied; `None` while the log is read.
     top: watch::Sender<Option<u64>>,
     runtime: runtime::Handle,
+    /// True if other nodes write the log too.
+    is_shared: bool,
     /// The lock of whoever writes a change on this node, so that none overtakes another.
     writing: tokio::sync::Mutex<()>,
 }
@@ -95,6 +101,7 @@ impl Posts {
             }),
             top: watch::channel(None).0,
             runtime: runtime::Handle::current(),
+            is_shared: app.broker().bus().is_some(),
             writing: tokio::sync::Mutex::default(),
         }));
         let inner = &posts.0;
@@ -194,9 +201,12 @@ impl Posts {
         user: &User,
         change: &PostChange,
     ) -> Result<Post, Refusal> {
+        self.0.arrives(id).await;
         let _writing = self.0.writing.lock().await;
+        self.0.ready().await?;
         for _ in 0..ATTEMPTS {
-            let post = self.0.find(id).await?.ok_or_else(no_post)?;
+            let post = self.0.state.lock().kept.get(id).cloned();
+            let post = post.ok_or_else(no_post)?;
             if post.author.id != user.id {
                 let message = "only its author changes a post";
                 let status = StatusCode::FORBIDDEN;
@@ -256,16 +266,10 @@ impl Inner {
     }
 
     /// Waits while the log is read.
-    async fn ready(&self) -> Result<u64, Refusal> {
-        self.applied(0).await
-    }
-
-    /// Waits until this entry has been applied, and the log is not being read.
-    async fn applied(&self, offset: u64) -> Result<u64, Refusal> {
+    async fn ready(&self) -> Result<(), Refusal> {
         let mut top = self.top.subscribe();
-        let is_there = |top: &Option<u64>| top.is_some_and(|top| top >= offset);
-        match timeout(PATIENCE, top.wait_for(is_there)).await {
-            Ok(Ok(top)) => Ok(top.unwrap_or_default()),
+        match timeout(PATIENCE, top.wait_for(Option::is_some)).await {
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => {
                 let error = BrokerError::Unavailable("the log of posts is not in step".into());
                 Err(not_saved(error.into()))
@@ -273,22 +277,20 @@ impl Inner {
         }
     }
 
-    /// A post, also one that another node has just created.
-    async fn find(&self, id: u64) -> Result<Option<Post>, Refusal> {
-        let top = self.ready().await?;
-        let is_new = {
+    /// Waits for a post that another node may have just created: the entry is on its way then.
+    async fn arrives(&self, id: u64) {
+        let (top, next) = {
             let state = self.state.lock();
-            if let Some(post) = state.kept.get(id) {
-                return Ok(Some(post.clone()));
-            }
-            id > state.kept.id_of(top)
+            (state.kept.top, state.kept.id_of(state.kept.top) + 1)
         };
-        if is_new {
-            let latest = self.log.history(HistoryQuery::Latest(0)).await;
-            let latest = latest.map_err(|error| not_saved(error.into()))?;
-            self.applied(latest.position.offset).await?;
+        if !self.is_shared || !(next..next + AHEAD).contains(&id) {
+            return;
         }
-        Ok(self.state.lock().kept.get(id).cloned())
+        let offset = top + 1 + (id - next);
+        let mut top = self.top.subscribe();
+        let is_there = |top: &Option<u64>| top.is_some_and(|top| top >= offset);
+        // If it does not come, there is no such post.
+        let _ = timeout(SOON, top.wait_for(is_there)).await;
     }
 
     fn told(self: &Arc<Self>, told: Told) {
@@ -416,11 +418,9 @@ impl Sink for Follower {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use nextrush::App;
-    use nextrush::broker::simulated::SimulatedServer;
-    use nextrush::broker::{SequencedBroker, SequencerOptions};
+    use nextrush::broker::simulated::{SimulatedFaults, SimulatedServer};
+    use nextrush::broker::{NodeName, SequencerOptions};
 
     use super::*;
 
@@ -430,9 +430,9 @@ mod tests {
 
     /// A node that shares a store.
     fn node(server: &SimulatedServer) -> App {
-        let store = Arc::new(server.connect());
-        let broker = SequencedBroker::new(store, SequencerOptions::default().seed(7));
-        App::builder().broker(broker).build()
+        let options = SequencerOptions::default().seed(7);
+        let node = server.join(NodeName::random(), options);
+        App::builder().broker(node).build()
     }
 
     fn author() -> User {
@@ -621,8 +621,11 @@ mod tests {
             tokio::join!(here.update(1, &ada, &title), there.update(1, &ada, &change));
         let versions = [one.unwrap().version, other.unwrap().version];
         assert!(versions == [2, 3] || versions == [3, 2], "{versions:?}");
-        here.0.applied(103).await.unwrap();
-        there.0.applied(103).await.unwrap();
+        for posts in [&here, &there] {
+            let mut top = posts.0.top.subscribe();
+            let all = top.wait_for(|top| top.is_some_and(|top| top >= 103)).await;
+            all.unwrap();
+        }
         assert!(here.0.state.lock().kept == there.0.state.lock().kept);
         let post = here.0.state.lock().kept.get(1).cloned().unwrap();
         assert_eq!((&*post.title, &*post.body), ("b", "changed"));
@@ -652,7 +655,11 @@ mod tests {
         let server = SimulatedServer::new(7);
         let apps = [node(&server), node(&server)];
         let [here, there] = [posts_of(&apps[0]).await, posts_of(&apps[1]).await];
+        // The other node does not hear of it before it is asked.
+        let slow = SimulatedFaults::default().push_delay(Duration::from_millis(500));
+        server.set_faults(slow);
         let post = create(&here, "a").await;
+        assert_eq!(there.newest_first(), []);
         let changed = there.update(post.id, &author(), &titled("b")).await;
         assert_eq!(changed.unwrap().version, 2);
     }
