@@ -424,7 +424,7 @@ export class InspectView {
     };
   }
 
-  /** What tells a connection from all others. @param {ConnectionRow} row */
+  /** The name that no other connection has. @param {ConnectionRow} row */
   #nameOf({ id, node }) {
     return this.#series.nodes.length > 1 ? `${node} ${id}` : id;
   }

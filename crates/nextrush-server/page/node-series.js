@@ -72,7 +72,7 @@ export class NodeSeries {
 }
 
 /**
- * What nodes do together. Of the turns of their shards the longest counts.
+ * The figures of nodes together. Of the turns of their shards the longest counts.
  *
  * @param {Sample[]} samples one or more
  * @returns {Sample}

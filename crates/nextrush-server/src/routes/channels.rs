@@ -45,8 +45,9 @@ impl Channels {
 
 /// The channels of this node, as it tells others.
 fn own(live: &LiveUpdates) -> Option<Bytes> {
-    let channels = serde_json::to_vec(&live.local_channels());
-    channels.ok().map(Bytes::from)
+    serde_json::to_vec(&live.local_channels())
+        .ok()
+        .map(Bytes::from)
 }
 
 /// The counts of several nodes in one list, by name.
