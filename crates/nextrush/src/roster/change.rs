@@ -17,7 +17,7 @@ pub(crate) struct Step<R: Rules> {
     pub(crate) before: Option<Record<R::Member>>,
     /// `None` if it leaves.
     pub(crate) after: Option<Record<R::Member>>,
-    /// What remains to be done for a socket of this node that has become this member.
+    /// The arrival of a socket of this node that has become this member.
     pub(crate) arrival: Option<R::Arrival>,
 }
 
@@ -98,10 +98,10 @@ impl<R: Rules> Iterator for OneByOne<'_, R> {
 
 /// A whole roster that is told anew.
 pub(crate) struct Retold<'a, R: Rules> {
-    /// What was told before.
+    /// The roster that was told before.
     pub(crate) before: View<R>,
     pub(crate) after: View<R>,
-    /// What remains to be done for the sockets of this node that are members now, by the members'
+    /// The arrivals of the sockets of this node that are members now, by the members'
     /// numbers.
     pub(crate) arrivals: Vec<(u64, R::Arrival)>,
     pub(crate) shown: &'a Shown<R>,

@@ -105,7 +105,7 @@ impl<'a, R: Rules> Draft<'a, R> {
     }
 }
 
-/// Those who leave come first, both in the order of their numbers.
+/// Sorts steps: those who leave come first, both in the order of their numbers.
 pub(super) fn sort<R: Rules>(steps: &mut [Step<R>]) {
     steps.sort_by_key(|step| (step.after.is_some(), step.number));
 }

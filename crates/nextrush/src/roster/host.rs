@@ -345,7 +345,7 @@ impl RosterSink for Ear {
     }
 }
 
-/// What a roster needs from outside.
+/// The things that a roster needs from outside.
 pub(super) struct Surroundings<'a, R: Rules> {
     pub(super) time: &'a StoreTime,
     pub(super) chance: &'a Chance,

@@ -29,13 +29,13 @@ const REPLACED: Duration = Duration::from_secs(60);
 pub(super) struct Owns<R: Rules> {
     home: Arc<Home>,
     sockets: HashMap<ConnectionId, Own<R>>,
-    /// Those that are not in the roster, in the order in which they came.
+    /// The sockets that are not in the roster, in the order in which they came.
     newcomers: BTreeMap<u64, ConnectionId>,
-    /// Those of them whose arrival is not taken yet.
+    /// The newcomers whose arrival is not taken yet.
     fresh: BTreeMap<u64, ConnectionId>,
-    /// Those whose place somebody else has taken, by the moment from which they are newcomers.
+    /// The newcomers whose place somebody else has taken, by the moment from which they are newcomers.
     replaced: BTreeMap<(Instant, u64), ConnectionId>,
-    /// Those that have to be compared with the roster.
+    /// The sockets that have to be compared with the roster.
     dirty: BTreeSet<ConnectionId>,
     /// Members of the roster whose sockets have left.
     departures: BTreeMap<u64, Departure>,
@@ -419,7 +419,7 @@ impl<R: Rules> Owns<R> {
         waits
     }
 
-    /// Those that wait were tried in vain, on a roster that stays as it is.
+    /// Notes that those who wait were tried in vain, on a roster that stays as it is.
     pub(super) fn has_tried(&mut self) {
         self.tries_waiting = false;
     }

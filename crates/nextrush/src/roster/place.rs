@@ -29,7 +29,7 @@ impl fmt::Display for Home {
 /// The place of a member.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Place {
-    /// It is connected there. Nobody but its home says that it has left, as long as that lives.
+    /// A connection at this home. Nobody but its home says that it has left, as long as that lives.
     At {
         home: Arc<Home>,
         socket: ConnectionId,

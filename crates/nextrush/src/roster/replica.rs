@@ -49,7 +49,7 @@ struct Queue<R: Rules> {
     inputs: VecDeque<Input<R>>,
     /// Somebody takes the inputs.
     is_pumped: bool,
-    /// It does not follow the roster any more.
+    /// `true` when it does not follow the roster any more.
     is_retired: bool,
     /// The number of those who keep it.
     guards: usize,

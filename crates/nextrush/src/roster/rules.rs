@@ -28,7 +28,7 @@ pub(crate) trait Rules: Send + Sync + Sized + 'static {
     /// The work that remains to be done for a socket when it is a member, mostly a boxed closure.
     type Arrival: Send + 'static;
 
-    /// What is derived from the members for quick answers, `()` if nothing is. Cloned for each
+    /// The data derived from the members for quick answers, `()` if nothing is. Cloned for each
     /// change: let it consist of numbers and persistent maps.
     type Index: Clone + Default + Send + Sync + 'static;
 
@@ -104,10 +104,10 @@ pub(crate) trait Rules: Send + Sync + Sized + 'static {
 /// The decision on a member that joins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Admission {
-    /// It is the lost member of this number, which has come back: it stays what it was, and
+    /// The lost member of this number has come back: it stays what it was, and
     /// nobody hears of it.
     Again(u64),
-    /// It gets a number and a place.
+    /// A new member, which gets a number and a place.
     New,
     /// There is no room. It is decided again when somebody has left.
     Wait,

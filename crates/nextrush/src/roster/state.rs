@@ -47,7 +47,7 @@ pub(super) enum Request {
     Check(RosterRevision),
 }
 
-/// What happens to a roster.
+/// An event of a roster.
 pub(super) enum Input<R: Rules> {
     Wish(Wish<R>),
     /// Somebody wants to know when the roster is loaded.
@@ -141,7 +141,7 @@ struct Flight<R: Rules> {
     steps: Vec<Step<R>>,
     after: View<R>,
     acts: Vec<(Act<R>, Settling)>,
-    /// It is in the view already: the store has told of it before it answered.
+    /// `true` if it is in the view already: the store has told of it before it answered.
     is_applied: bool,
     sent: Instant,
     is_in_doubt: bool,
@@ -349,8 +349,11 @@ impl<R: Rules> State<R> {
             Some(awaited.until)
         } else {
             let waits = self.flight.is_some() || self.reading.is_some();
-            let due = [expiry, self.owns.next_replaced()];
-            due.into_iter().flatten().min().filter(|_| !waits)
+            [expiry, self.owns.next_replaced()]
+                .into_iter()
+                .flatten()
+                .min()
+                .filter(|_| !waits)
         };
         [join, other].into_iter().flatten().min()
     }

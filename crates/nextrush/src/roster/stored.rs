@@ -45,8 +45,8 @@ pub(super) async fn read<R: Rules>(
                     Some(living) => living,
                     None => dead.insert(host.living().await?),
                 };
-                // It was there before the roster was read.
-                !living.has_lost(home, sent)
+                // They were asked for after the roster was read: who is not among them is dead.
+                living.homes.contains(&**home)
             }
         };
         if is_there {

@@ -65,8 +65,9 @@ impl<R: Rules> View<R> {
         after: u64,
     ) -> impl Iterator<Item = (u64, &Record<R::Member>)> {
         let range = (Bound::Excluded(after), Bound::Unbounded);
-        let members = self.members.range(range);
-        members.map(|(number, record)| (*number, record))
+        self.members
+            .range(range)
+            .map(|(number, record)| (*number, record))
     }
 
     pub(crate) fn index(&self) -> &R::Index {

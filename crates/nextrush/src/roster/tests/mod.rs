@@ -55,7 +55,7 @@ fn device(user: u32, name: impl Into<Option<u32>>) -> Device {
 struct TestRules {
     grace: Option<Duration>,
     room: usize,
-    /// One message tells of a change, as for presence; otherwise one of each step, as in a chat.
+    /// `true` if one message tells of a change, as for presence; otherwise one of each step.
     is_whole: bool,
     client: Arc<Mutex<Client>>,
 }
@@ -71,12 +71,12 @@ impl TestRules {
     }
 }
 
-/// What remains to be done for a socket: it notes that the socket is in it, or waits.
+/// A function that notes that a socket is in the roster, or waits.
 struct Arrival(Box<dyn FnOnce(Arrives) + Send>);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Arrives {
-    /// As this number, in a roster of so many.
+    /// The number of the member, and the size of the roster.
     In(u64, usize),
     Waits,
 }

@@ -22,7 +22,7 @@ const BOUND: Duration = Duration::from_secs(40);
 struct Truth {
     number: u32,
     device: Device,
-    /// Whether it is in the roster; not known while it joins.
+    /// `true` if it is in the roster; not known while it joins.
     is_in: Arc<Mutex<Option<bool>>>,
 }
 
