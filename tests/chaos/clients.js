@@ -180,7 +180,7 @@ export class Subscriber extends Client {
 
   #subscribe() {
     const since = this.follower.position;
-    this.send({ type: 'subscribe', channel: this.follower.topic, id: 'subscribe', ...(since && { since }) });
+    this.send({ type: 'subscribe', channel: this.follower.topic, id: 'subscribe', device: this.name, ...(since && { since }) });
   }
 
   /** Who was seen to come or go. @type {string[]} */

@@ -6,6 +6,7 @@
 
 import { defaultServer, endpointAddress } from './address.js';
 import { ClientError, refused, tooLarge } from './errors.js';
+import { randomId } from './random-id.js';
 import { Session } from './session.js';
 import { Subscription } from './subscription.js';
 
@@ -20,6 +21,9 @@ import { Subscription } from './subscription.js';
  * @property {string} [server] Address of the server. Default: where the page came from;
  *   without a page, `ws://localhost:3000`.
  * @property {string} [path] Where the server has live updates. Default `live`.
+ * @property {string} [device] The name of this device in channels with presence, 1 to 64 bytes that only the
+ *   server sees: by it a connection that was lost is known again. Of two that are there at once each is a
+ *   device. Default: a random one, which outlives a reload of the page.
  */
 
 /** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
@@ -52,6 +56,7 @@ export class LiveClient extends Session {
   /** The subscriptions that were refused while others were being left. @type {Set<Subscription>} */
   #refused = new Set();
   #place;
+  #device;
 
   /**
    * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
@@ -60,10 +65,11 @@ export class LiveClient extends Session {
    * @throws {ClientError} `invalid-address`, `invalid-option`
    */
   constructor(token, options = {}) {
-    const { server = defaultServer(), path = 'live' } = options;
+    const { server = defaultServer(), path = 'live', device = deviceName() } = options;
     const address = (/** @type {MaybeToken} */ present) =>
       endpointAddress(server, path.replace(/^\/+|\/+$/g, '').split('/'), present);
     super(address, { greet: true, ...options, token });
+    this.#device = device;
     // A server that cannot be addressed is told here, and not first by a state.
     this.#place = address(null);
 
@@ -255,7 +261,7 @@ export class LiveClient extends Session {
     const { channel, position: since } = subscription;
     // If an earlier message was perhaps dropped, that is repeated.
     const id = this.#owed.get(subscription) ?? this.requests.newId();
-    const message = { type: 'subscribe', channel, id, ...(since && { since }) };
+    const message = { type: 'subscribe', channel, id, device: this.#device, ...(since && { since }) };
     if (!this.fits(JSON.stringify(message))) subscription.turn('refused', { error: tooLarge() });
     else if (this.send(message)) this.#owed.set(subscription, id);
   }
@@ -274,5 +280,20 @@ export class LiveClient extends Session {
       return this.#isWanted(subscription) ? subscription : undefined;
     }
     return undefined;
+  }
+}
+
+/** Where the tab keeps the name of its device. */
+const DEVICE_KEY = 'nextrush-device';
+
+function deviceName() {
+  try {
+    const { sessionStorage } = globalThis;
+    const name = sessionStorage.getItem(DEVICE_KEY) ?? randomId();
+    sessionStorage.setItem(DEVICE_KEY, name);
+    return name;
+  } catch {
+    // There is none, or none for this page.
+    return randomId();
   }
 }

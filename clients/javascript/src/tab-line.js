@@ -152,7 +152,8 @@ export class TabLine {
     const message = parseMessage(data);
     if (!message || !this.#main.isOpen) return;
     const { type, id, channel } = message;
-    if (type === 'subscribe') this.#subscribe({ socket, message });
+    // Together the tabs are one device, which stays when one of them goes.
+    if (type === 'subscribe') this.#subscribe({ socket, message: { ...message, device: undefined } });
     else if (type === 'unsubscribe') {
       this.#unsubscribe(socket, channel);
       this.#answer([socket], { type: 'unsubscribed', channel, ...(id !== undefined && { id }) });

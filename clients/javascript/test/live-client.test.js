@@ -513,3 +513,36 @@ describe('iteration', () => {
     assert.equal(seen, 1_000);
   });
 });
+
+test('a client has one name for its device on all connections, which outlives a reload', (t) => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'sessionStorage');
+  const storage = (value) => Object.defineProperty(globalThis, 'sessionStorage', { value, configurable: true });
+  t.after(() => (before ? Object.defineProperty(globalThis, 'sessionStorage', before) : delete globalThis.sessionStorage));
+  storage(undefined);
+  const w = world();
+  const subscribed = (options) => {
+    const live = new LiveClient('jwt', { ...w.options, ...options });
+    live.subscribe('lobby');
+    live.connect();
+    w.socket.open();
+    w.socket.break();
+    w.clock.advance(1_000);
+    w.socket.open();
+    const names = w.sockets.splice(0).flatMap(({ sent }) => sent.map(({ device }) => device));
+    live.close();
+    return names;
+  };
+  const [one, two] = [subscribed(), subscribed()];
+  for (const names of [one, two]) {
+    assert.equal(names.length, 2);
+    assert.equal(names[0], names[1]);
+    assert.match(names[0], /^[0-9a-z]{1,64}$/);
+  }
+  assert.notEqual(one[0], two[0]);
+  assert.deepEqual(subscribed({ device: 'phone' }), ['phone', 'phone']);
+  const kept = new Map();
+  storage({ getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) });
+  assert.equal(subscribed()[0], subscribed()[0]);
+  storage({ getItem: () => null, setItem: () => assert.fail('full') });
+  assert.equal(new Set([...subscribed(), ...subscribed()]).size, 2);
+});

@@ -52,6 +52,22 @@ describe('tabs that share a connection', () => {
     }
   });
 
+  test('are one device, which is none of them and stays when one goes', async () => {
+    const { w, settle, open } = tabs();
+    const leader = open();
+    await settle();
+    open();
+    await settle();
+    leader.kill();
+    for (let n = 0; n < 3; n += 1) {
+      await settle();
+      w.clock.advance(1_000);
+    }
+    const subscribed = w.links.flatMap(({ sent }) => sent.filter(({ type }) => type === 'subscribe'));
+    assert.equal(subscribed.length, 2);
+    for (const message of subscribed) assert.ok(!('device' in message));
+  });
+
   test('go on with another leader where they stood', async () => {
     const { server, w, settle, open } = tabs();
     const five = Array.from({ length: 5 }, () => open());

@@ -20,6 +20,12 @@ export type OwnLiveOptions = {
      * Where the server has live updates. Default `live`.
      */
     path?: string;
+    /**
+     * The name of this device in channels with presence, 1 to 64 bytes that only the
+     * server sees: by it a connection that was lost is known again. Of two that are there at once each is a
+     * device. Default: a random one, which outlives a reload of the page.
+     */
+    device?: string;
 };
 export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
 /** @import { WireMessage } from './message.js' */
@@ -32,6 +38,9 @@ export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
  * @property {string} [server] Address of the server. Default: where the page came from;
  *   without a page, `ws://localhost:3000`.
  * @property {string} [path] Where the server has live updates. Default `live`.
+ * @property {string} [device] The name of this device in channels with presence, 1 to 64 bytes that only the
+ *   server sees: by it a connection that was lost is known again. Of two that are there at once each is a
+ *   device. Default: a random one, which outlives a reload of the page.
  */
 /** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
 /**

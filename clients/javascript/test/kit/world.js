@@ -51,8 +51,8 @@ export function world() {
   };
 }
 
-/** What a client sent, without the ids that it made up. */
-export const withoutIds = (messages) => messages.map(({ id, ...message }) => message);
+/** What a client sent, without the ids and the name of its device, which it made up. */
+export const withoutIds = (messages) => messages.map(({ id, device, ...message }) => message);
 
 /** Everything that `client` emits as `type`, as it comes. */
 export function record(client, type) {
