@@ -257,13 +257,16 @@ where
 {
     let user = &newcomer.user.id;
     let name = newcomer.name.as_ref();
-    // One that was here before, and was taken for one that had left, is another one: two of a name
-    // do not take each other's place for ever.
-    let coming = name.filter(|_| newcomer.is_coming.load(Ordering::Relaxed));
-    let known =
-        lost(view, user, name).or_else(|| coming.and_then(|name| elsewhere(view, own, user, name)));
-    if let Some(number) = known {
+    if let Some(number) = lost(view, user, name) {
         return Admission::Again(number);
+    }
+    if let Some(number) = name.and_then(|name| elsewhere(view, own, user, name)) {
+        // One whose place was taken has mostly lost its connection. If not, it waits until the other
+        // one has left: two of a name do not take each other's place for ever.
+        return match newcomer.is_coming.load(Ordering::Relaxed) {
+            true => Admission::Again(number),
+            false => Admission::Wait,
+        };
     }
     match view.len() < DEVICES && view.index().of(user).len() < DEVICES_PER_USER {
         true => Admission::New,
