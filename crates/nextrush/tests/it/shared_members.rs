@@ -55,6 +55,16 @@ impl Node {
                 assert!(subscribed.is_ok(), "{subscribed:?}");
             },
         );
+        app.ws(
+            "/given-up/:name/:user",
+            async |socket: Socket, Path((name, user)): Path<(String, String)>| {
+                let topic = socket.app().topic(&name);
+                let mut wish = topic.wish(&socket).await.unwrap();
+                let user = User::new(user, "");
+                wish.seat(&user.id, Profile::from(&user)).await.unwrap();
+                socket.send("seated");
+            },
+        );
         Self {
             broker,
             network: Network::new(app),
@@ -358,4 +368,18 @@ async fn the_members_of_a_topic_are_those_of_all_nodes() {
     for node in [&here, &there] {
         assert_eq!(members(node).await, [user("bob")]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seat_that_is_given_up_is_left_though_the_socket_stays() {
+    let (_server, here, there) = two();
+    let mut ada = here.network.connect("/given-up/orders/ada").await.unwrap();
+    assert_eq!(ada.text().await, "seated");
+    here.settle().await;
+    for node in [&here, &there] {
+        let topic = node.network.handle().topic("orders");
+        let members = node.network.run_until(topic.members()).await;
+        assert_eq!(members, []);
+    }
+    assert!(!ada.is_closed());
 }
