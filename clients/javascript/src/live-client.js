@@ -283,7 +283,7 @@ export class LiveClient extends Session {
   }
 }
 
-/** Where the tab keeps the name of its device. */
+/** The name of the entry of the tab’s storage that holds the name of its device. */
 const DEVICE_KEY = 'nextrush-device';
 
 function deviceName() {
