@@ -165,10 +165,6 @@ impl<R: Rules> Shown<R> {
         // The old one is dropped outside of the lock.
         let _before = self.0.lock().replace(view.clone());
     }
-
-    pub(super) fn clear(&self) {
-        let _before = self.0.lock().take();
-    }
 }
 
 impl<R: Rules> fmt::Debug for Shown<R> {

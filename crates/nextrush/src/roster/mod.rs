@@ -6,12 +6,6 @@
 //! in one order through [`Rules`], and make the store agree with what this node knows of its own
 //! sockets. A node alone has no store, and everything happens at once.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "presence and chat members move onto it one after the other"
-)]
-
 mod change;
 mod draft;
 mod host;
@@ -31,11 +25,9 @@ mod wish;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use change::{Change, OneByOne, Retold, Shown, Step};
-pub(crate) use draft::Draft;
-pub(crate) use host::{ReadLiving, RosterHost};
+pub(crate) use change::{Change, OneByOne, Retold, Step};
 pub(crate) use place::{Home, Place, Record};
 pub(crate) use rosters::{Rosters, Watched};
 pub(crate) use rules::{Admission, Origin, Rules};
 pub(crate) use view::View;
-pub(crate) use wish::{Act, Settled, Settling, Unsettled, Wish};
+pub(crate) use wish::{Settled, Unsettled, Wish};

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
 
 use nextrush_engine::ConnectionId;
 use tokio::time::Instant;
@@ -17,11 +16,6 @@ use super::wish::{Settling, Unsettled};
 /// in the next one.
 pub(super) const TOUCHED: usize = 500;
 
-/// The time for which a socket is left out whose place its user has taken at another node. Mostly
-/// its connection is lost, and within this time the heartbeat notices; if not, it is another
-/// member.
-const REPLACED: Duration = Duration::from_secs(60);
-
 /// The sockets of this node that are in a roster, or want to be.
 ///
 /// It is what this node is sure of. The roster is made to agree with it, now and after the store has
@@ -33,8 +27,6 @@ pub(super) struct Owns<R: Rules> {
     newcomers: BTreeMap<u64, ConnectionId>,
     /// The newcomers whose arrival is not taken yet.
     fresh: BTreeMap<u64, ConnectionId>,
-    /// The newcomers whose place somebody else has taken, by the moment from which they are newcomers.
-    replaced: BTreeMap<(Instant, u64), ConnectionId>,
     /// The sockets that have to be compared with the roster.
     dirty: BTreeSet<ConnectionId>,
     /// Members of the roster whose sockets have left.
@@ -86,7 +78,6 @@ impl<R: Rules> Owns<R> {
             sockets: HashMap::new(),
             newcomers: BTreeMap::new(),
             fresh: BTreeMap::new(),
-            replaced: BTreeMap::new(),
             dirty: BTreeSet::new(),
             departures: BTreeMap::new(),
             tries_waiting: false,
@@ -143,7 +134,6 @@ impl<R: Rules> Owns<R> {
             return;
         };
         self.newcomers.remove(&own.order);
-        self.replaced.retain(|_, replaced| *replaced != socket);
         self.fresh.remove(&own.order);
         self.dirty.remove(&socket);
         if let Some(number) = own.number {
@@ -249,12 +239,6 @@ impl<R: Rules> Owns<R> {
         self.tries_waiting = true;
     }
 
-    /// The moment from which a socket is a newcomer again.
-    pub(super) fn next_replaced(&self) -> Option<Instant> {
-        let (until, _) = self.replaced.keys().next()?;
-        Some(*until)
-    }
-
     /// The moment from which the oldest newcomer waits to be let in or told that there is no room.
     pub(super) fn oldest_fresh(&self) -> Option<Instant> {
         let (_, socket) = self.fresh.first_key_value()?;
@@ -349,8 +333,8 @@ impl<R: Rules> Owns<R> {
                         // Its user has come back as another socket: this one has mostly ended.
                         own.number = None;
                         own.is_changed = true;
-                        let until = Instant::now() + REPLACED;
-                        self.replaced.insert((until, own.order), *socket);
+                        self.newcomers.insert(own.order, *socket);
+                        self.tries_waiting = true;
                         true
                     }
                     Place::At { .. } => *member == own.member,
@@ -379,16 +363,6 @@ impl<R: Rules> Owns<R> {
 
     /// Lets newcomers into a draft.
     fn admit(&mut self, draft: &mut Draft<'_, R>) -> Vec<Arrived<R>> {
-        let now = Instant::now();
-        while let Some(first) = self
-            .replaced
-            .first_entry()
-            .filter(|first| first.key().0 <= now)
-        {
-            let ((_, order), socket) = first.remove_entry();
-            self.newcomers.insert(order, socket);
-            self.tries_waiting = true;
-        }
         let tried: Vec<(u64, ConnectionId)> = {
             let tried = match self.tries_waiting {
                 true => &self.newcomers,

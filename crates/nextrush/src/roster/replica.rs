@@ -18,7 +18,6 @@ use super::host::{Followed, RosterHost, Surroundings};
 use super::living::Living;
 use super::rules::Rules;
 use super::state::{Input, Request, State};
-use super::view::View;
 
 /// The time for which a roster is followed on that nobody uses. What a store loses in a failover is
 /// younger: as long as this node looks, nobody comes back in it who has left here.
@@ -365,12 +364,5 @@ impl<R: Rules> Followed for Replica<R> {
             queue.inputs.is_empty() && !queue.is_pumped
         };
         is_idle && self.state.lock().is_settled()
-    }
-}
-
-impl<R: Rules> Replica<R> {
-    /// The roster as it is in the store, as far as this node knows.
-    pub(super) fn known(&self) -> Option<View<R>> {
-        self.shown.get()
     }
 }

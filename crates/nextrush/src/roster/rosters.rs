@@ -35,10 +35,6 @@ impl<R: Rules> Rosters<R> {
         }
     }
 
-    pub(crate) fn rules(&self) -> &R {
-        &self.rules
-    }
-
     pub(crate) fn host(&self) -> &Arc<RosterHost> {
         &self.host
     }
@@ -69,6 +65,7 @@ impl<R: Rules> Rosters<R> {
     }
 
     /// Takes note of a lost connection: where the rules have a grace period it is waited for.
+    #[cfg(test)]
     pub(crate) fn lose(&self, roster: &TopicName, socket: ConnectionId) {
         self.wish(roster, Wish::Lose(socket));
     }
@@ -192,6 +189,7 @@ impl<R: Rules> Rosters<R> {
     }
 
     /// The rosters of this kind that this node follows.
+    #[cfg(test)]
     pub(crate) fn followed(&self) -> Vec<TopicName> {
         self.replicas.lock().keys().cloned().collect()
     }
@@ -230,13 +228,6 @@ impl<R: Rules> fmt::Debug for Rosters<R> {
 
 /// A roster that is followed for as long as this is there. Made by [`Rosters::watch`].
 pub(crate) struct Watched<R: Rules>(Arc<Replica<R>>);
-
-impl<R: Rules> Watched<R> {
-    /// The roster as this node's clients have been told it.
-    pub(crate) fn shown(&self) -> Option<View<R>> {
-        self.0.shown.get()
-    }
-}
 
 impl<R: Rules> Drop for Watched<R> {
     fn drop(&mut self) {

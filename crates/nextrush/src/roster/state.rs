@@ -349,11 +349,7 @@ impl<R: Rules> State<R> {
             Some(awaited.until)
         } else {
             let waits = self.flight.is_some() || self.reading.is_some();
-            [expiry, self.owns.next_replaced()]
-                .into_iter()
-                .flatten()
-                .min()
-                .filter(|_| !waits)
+            expiry.filter(|_| !waits)
         };
         [join, other].into_iter().flatten().min()
     }

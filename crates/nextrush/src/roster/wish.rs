@@ -62,30 +62,23 @@ pub(crate) enum Unsettled {
 }
 
 /// The end of a wish, for the one who makes it come true.
-pub(crate) struct Settling(Option<oneshot::Sender<Result<(), Unsettled>>>);
+pub(crate) struct Settling(oneshot::Sender<Result<(), Unsettled>>);
 
 impl Settling {
-    /// A wish whose end nobody waits for.
-    pub(crate) const fn unheard() -> Self {
-        Self(None)
-    }
-
     pub(super) fn new() -> (Self, Settled) {
         let (sender, receiver) = oneshot::channel();
-        (Self(Some(sender)), Settled(receiver))
+        (Self(sender), Settled(receiver))
     }
 
     pub(super) fn settle(self, outcome: Result<(), Unsettled>) {
-        if let Some(sender) = self.0 {
-            // Who does not wait any more does not want to know.
-            let _ = sender.send(outcome);
-        }
+        // Who does not wait any more does not want to know.
+        let _ = self.0.send(outcome);
     }
 }
 
 impl fmt::Debug for Settling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Settling").field(&self.0.is_some()).finish()
+        f.debug_tuple("Settling").finish_non_exhaustive()
     }
 }
 

@@ -13,6 +13,8 @@ use nextrush_engine::ConnectionId;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::draft::Draft;
+use super::host::RosterHost;
 use super::*;
 
 const GRACE: Duration = Duration::from_secs(15);
@@ -79,12 +81,6 @@ enum Arrives {
     /// The number of the member, and the size of the roster.
     In(u64, usize),
     Waits,
-}
-
-impl Arrival {
-    fn none() -> Self {
-        Self(Box::new(|_| {}))
-    }
 }
 
 /// A client that keeps the list, and checks what it is told.
