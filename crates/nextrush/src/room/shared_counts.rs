@@ -9,11 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::manager::Announcement;
 use crate::message::Outgoing;
 use crate::roster::{Admission, Change, OneByOne, Place, Retold, Rosters, Rules, Unsettled, View};
+use crate::seldom::Seldom;
 use crate::socket::handle::Handle;
 use crate::socket::join::JoinError;
 use crate::socket::room_key;
 use crate::socket::room_name::RoomName;
 use crate::topic::TopicPath;
+
+/// The last line of the log of a store that does not answer.
+static UNJOINED: Seldom = Seldom::new();
 
 /// The rooms of a manager, where nodes share them.
 #[derive(Debug)]
@@ -53,7 +57,9 @@ impl SharedCounts {
             Ok(()) => Ok(()),
             Err(Unsettled::Gone) => Err(JoinError::Closed),
             Err(Unsettled::Store(error)) => {
-                tracing::error!(%error, %room, "a room cannot be joined");
+                if UNJOINED.is_due() {
+                    tracing::error!(%error, %room, "a room cannot be joined");
+                }
                 Err(JoinError::Unavailable)
             }
         }

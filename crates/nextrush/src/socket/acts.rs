@@ -11,9 +11,12 @@ use super::handle::Handle;
 use crate::message::Outgoing;
 use crate::node::line::Line;
 use crate::node::wire::{read_cast, write_cast};
+use crate::seldom::Seldom;
 
 /// The kind of the questions.
 const ACT: &str = "nr.act";
+/// The last line of the log of nodes that cannot be asked.
+static UNASKED: Seldom = Seldom::new();
 
 /// The outcome of an act over nodes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -83,7 +86,9 @@ pub(super) fn add_up(line: &Line, here: usize, asked: Result<Answered, BrokerErr
             reached.unanswered.sort();
         }
         Err(error) => {
-            tracing::warn!(%error, "the other nodes cannot be asked");
+            if UNASKED.is_due() {
+                tracing::warn!(%error, "the other nodes cannot be asked");
+            }
             reached.unanswered = line.known_others();
         }
     }

@@ -15,6 +15,7 @@ use super::Socket;
 use super::acts::{Reached, add_up, answer_of};
 use super::handle::{Handle, WeakHandle};
 use crate::message::UserId;
+use crate::seldom::Seldom;
 
 /// The kind of the questions.
 const DISCONNECT: &str = "nr.disconnect";
@@ -26,6 +27,9 @@ const DENIAL: Duration = Duration::from_secs(10);
 const KNOWN: Duration = Duration::from_secs(60);
 /// The time between two looks at the set.
 const EVERY: Duration = Duration::from_secs(3);
+
+/// The last line of the log of nodes that do not learn of a denial.
+static UNTOLD: Seldom = Seldom::new();
 
 /// A user whose sockets are to be closed, also those that are opened within the next moments.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -107,7 +111,9 @@ impl Handle {
         let leased = bus.lease(&denied, &member, question.clone().into());
         let asked = line.ask(DISCONNECT, &Asked::All, &question);
         let (leased, asked) = tokio::join!(leased, asked);
-        if let Err(error) = leased {
+        if let Err(error) = leased
+            && UNTOLD.is_due()
+        {
             tracing::warn!(%error, "nodes that cannot be asked do not learn of a disconnected user");
         }
         let bus = Arc::clone(bus);

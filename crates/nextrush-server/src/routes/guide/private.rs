@@ -2,9 +2,10 @@
 
 use axum::extract::Path;
 use nextrush::message::Timestamp;
+use nextrush::room::JoinError;
 use nextrush::{
-    App, AuthRejection, Authenticated, BoxError, ErrorCode, ErrorMessage, Jwt, Message, Outgoing,
-    RoomManager, RoomName, Socket, User,
+    App, AuthRejection, Authenticated, BoxError, CloseCode, ErrorCode, ErrorMessage, Jwt, Message,
+    Outgoing, RoomManager, RoomName, Socket, User,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -26,6 +27,9 @@ enum Event<'a> {
         timestamp: Timestamp,
     },
 }
+
+/// The advice to a client while the store that servers share does not answer.
+const RETRY_AFTER_MS: u64 = 2_000;
 
 pub(super) fn add(app: &mut App, jwt: Jwt) {
     let rooms = RoomManager::new(&app, "private");
@@ -52,7 +56,15 @@ async fn enter(
     room: RoomName,
     user: User,
 ) -> Result<(), BoxError> {
-    rooms.join_room(room.as_str(), socket).await?;
+    match rooms.join_room(room.as_str(), socket).await {
+        Err(JoinError::Unavailable) => {
+            let refusal = ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable");
+            socket.send(refusal.retry_after_ms(RETRY_AFTER_MS));
+            socket.close(CloseCode::TRY_AGAIN_LATER, "Room unavailable");
+            return Ok(());
+        }
+        joined => joined?,
+    }
     socket.send_json(&Event::Authenticated {
         user: &user,
         room_id: &room,

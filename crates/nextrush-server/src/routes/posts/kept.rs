@@ -28,6 +28,8 @@ pub(super) struct Kept {
     plus: u64,
     /// The highest id of a post that made room for others.
     floor: u64,
+    /// The highest id that was given, also in a log that was lost since: it is not given again.
+    spent: u64,
     /// The offset of the last entry that was applied.
     pub(super) top: u64,
 }
@@ -44,6 +46,7 @@ impl Kept {
     pub(super) fn apply(&mut self, publication: &Publication) {
         let offset = publication.offset;
         self.top = offset;
+        self.spend();
         if publication.is_deleted {
             return;
         }
@@ -55,6 +58,7 @@ impl Kept {
             }
         };
         self.raise(entry.plus);
+        self.spend();
         let (post, is_newer): (Post, fn(u64, u64) -> bool) = match entry.what {
             What::Created(draft) => (draft.into_post(offset + self.plus), |new, now| new > now),
             What::Changed { post } => (post, |new, now| new > now),
@@ -72,6 +76,15 @@ impl Kept {
     /// Makes ids higher than offsets by this much at least.
     pub(super) fn raise(&mut self, plus: u64) {
         self.plus = self.plus.max(plus);
+    }
+
+    fn spend(&mut self) {
+        self.spent = self.spent.max(self.id_of(self.top));
+    }
+
+    /// Takes the place of posts whose log may have lost entries.
+    pub(super) fn follow(&mut self, before: &Self) {
+        self.spent = self.spent.max(before.spent);
     }
 
     fn insert(&mut self, post: Post, place: u64) {
@@ -140,7 +153,7 @@ impl Kept {
             _ => None,
         };
         Entry {
-            plus: self.plus,
+            plus: self.plus.max(self.spent.saturating_sub(self.top)),
             floor: oldest.map_or(self.floor, |(id, _)| *id),
             what,
         }

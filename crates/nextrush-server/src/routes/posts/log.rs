@@ -364,6 +364,7 @@ impl Inner {
             }
         }
         state.held = None;
+        kept.follow(&state.kept);
         self.top.send_replace(Some(kept.top));
         state.kept = kept;
         Ok(true)
@@ -638,16 +639,21 @@ mod tests {
         let [here, there] = [posts_of(&apps[0]).await, posts_of(&apps[1]).await];
         create(&here, "kept").await;
         server.detach_replica();
-        create(&there, "lost").await;
+        let lost = create(&there, "lost").await;
         until_titles(&here, &["lost", "kept"]).await;
         server.fail_over();
         until_titles(&here, &["kept"]).await;
         until_titles(&there, &["kept"]).await;
-        create(&here, "new").await;
+        let new = create(&here, "new").await;
         until_titles(&there, &["new", "kept"]).await;
         server.restart_empty();
         until_titles(&here, &[]).await;
         until_titles(&there, &[]).await;
+        let first = create(&there, "first").await;
+        until_titles(&here, &["first"]).await;
+        // No id is given twice by nodes that have lived through it.
+        assert!(lost.id < new.id && new.id < first.id);
+        assert_eq!(here.newest_first(), [first]);
     }
 
     #[tokio::test(start_paused = true)]
