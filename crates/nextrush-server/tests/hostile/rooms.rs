@@ -94,7 +94,9 @@ async fn a_room_of_more_than_a_thousand_is_told_of_in_parts() {
     let server = serve(&[]).await;
     let path = |user: usize| format!("/chat/hall?token={}", token(&user.to_string()));
     for user in 1..MEMBERS {
-        let member = Client::connect(&server, &path(user)).await;
+        let mut member = Client::connect(&server, &path(user)).await;
+        // With its history it is a member, whom those that follow are told of.
+        member.text().await;
         tokio::spawn(member.listen());
     }
     let mut last = Client::connect(&server, &path(MEMBERS)).await;

@@ -3,7 +3,9 @@
 //! All of it is worked out from a [view](View) of the channel's roster: nothing here has a lock, a
 //! clock or a connection.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -153,31 +155,51 @@ mod shared {
 
 /// The numbers of each user's devices, rising.
 #[derive(Clone, Default)]
-pub(super) struct OfUsers(HashTrieMapSync<UserId, Vec<u64>>);
+pub(super) struct OfUsers(HashTrieMapSync<ById, Box<[u64]>>);
+
+/// A user as the key of a map. It shares the id with the devices: one may be as long as a token.
+#[derive(Clone)]
+struct ById(Arc<Person>);
+
+impl Borrow<UserId> for ById {
+    fn borrow(&self) -> &UserId {
+        &self.0.id
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for ById {}
 
 impl OfUsers {
     fn of(&self, user: &UserId) -> &[u64] {
-        self.0.get(user).map_or(&[], Vec::as_slice)
+        self.0.get(user).map_or(&[], |numbers| numbers)
     }
 
-    fn add(&mut self, user: &UserId, number: u64) {
-        let mut numbers = self.of(user).to_vec();
-        let place = numbers.partition_point(|before| *before < number);
-        numbers.insert(place, number);
-        self.0.insert_mut(user.clone(), numbers);
+    fn add(&mut self, user: &Arc<Person>, number: u64) {
+        let before = self.of(&user.id);
+        let (lower, higher) = before.split_at(before.partition_point(|before| *before < number));
+        let numbers = [lower, &[number], higher].concat();
+        self.0.insert_mut(ById(Arc::clone(user)), numbers.into());
     }
 
-    fn remove(&mut self, user: &UserId, number: u64) {
-        let numbers: Vec<u64> = self
-            .of(user)
-            .iter()
-            .copied()
-            .filter(|other| *other != number)
-            .collect();
+    fn remove(&mut self, user: &Arc<Person>, number: u64) {
+        let others = self.of(&user.id).iter().copied();
+        let numbers: Box<[u64]> = others.filter(|other| *other != number).collect();
         if numbers.is_empty() {
-            self.0.remove_mut(user);
+            self.0.remove_mut(&user.id);
         } else {
-            self.0.insert_mut(user.clone(), numbers);
+            self.0.insert_mut(ById(Arc::clone(user)), numbers);
         }
     }
 
@@ -188,8 +210,8 @@ impl OfUsers {
         before: Option<&Record<Device>>,
         after: Option<&Record<Device>>,
     ) {
-        let [before, after] = [before, after].map(|record| record.map(|at| &at.member.user.id));
-        if before == after {
+        let [before, after] = [before, after].map(|record| record.map(|at| &at.member.user));
+        if before.map(|user| &user.id) == after.map(|user| &user.id) {
             return;
         }
         if let Some(user) = before {

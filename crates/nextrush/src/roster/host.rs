@@ -46,6 +46,8 @@ pub(crate) struct RosterHost {
     living: ReadLiving,
     /// This node is known to be alive.
     is_announced: AtomicBool,
+    /// The rosters that this node follows in the store. On a node alone there are none: nothing
+    /// comes from outside.
     followed: Mutex<HashMap<TopicName, Weak<dyn Followed>>>,
     /// The rosters that have to tell the store something: they stay when whoever used them is gone,
     /// as at the end of the process.
@@ -194,8 +196,11 @@ impl RosterHost {
     }
 
     pub(super) fn follow(self: &Arc<Self>, roster: &TopicName, followed: Weak<dyn Followed>) {
+        if self.store.is_none() {
+            return;
+        }
         self.followed.lock().insert(roster.clone(), followed);
-        if self.store.is_some() && !self.has_tasks.swap(true, Ordering::Relaxed) {
+        if !self.has_tasks.swap(true, Ordering::Relaxed) {
             self.start_tasks();
         }
     }

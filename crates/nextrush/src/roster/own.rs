@@ -39,27 +39,36 @@ pub(super) struct Owns<R: Rules> {
 struct Own<R: Rules> {
     /// Its place among those that came.
     order: u64,
-    since: Instant,
     member: Arc<R::Member>,
     /// The member says something of its own, also where it comes back as one that was lost.
     is_changed: bool,
     /// Its number in the roster, if it is in it.
     number: Option<u64>,
-    arrival: Option<R::Arrival>,
+    /// The arrival that is not taken yet. It is much larger than all that stays.
+    coming: Option<Box<Coming<R>>>,
+    /// The ends of updates.
     settling: Vec<Settling>,
+}
+
+/// The arrival of a socket that wants to be in the roster.
+struct Coming<R: Rules> {
+    since: Instant,
+    arrival: R::Arrival,
+    settling: Settling,
 }
 
 /// An arrival that is to be taken now.
 pub(super) struct Arrived<R: Rules> {
     pub(super) arrival: R::Arrival,
     /// Settled when it is taken.
-    pub(super) settling: Vec<Settling>,
+    pub(super) settling: Settling,
 }
 
 impl<R: Rules> Own<R> {
     fn arrived(&mut self) -> Option<Arrived<R>> {
-        let arrival = self.arrival.take()?;
-        let settling = mem::take(&mut self.settling);
+        let Coming {
+            arrival, settling, ..
+        } = *self.coming.take()?;
         Some(Arrived { arrival, settling })
     }
 }
@@ -114,14 +123,18 @@ impl<R: Rules> Owns<R> {
     ) {
         self.leave(socket, None);
         self.last += 1;
+        let coming = Coming {
+            since: Instant::now(),
+            arrival,
+            settling,
+        };
         let own = Own {
             order: self.last,
-            since: Instant::now(),
             member,
             is_changed: false,
             number: None,
-            arrival: Some(arrival),
-            settling: vec![settling],
+            coming: Some(Box::new(coming)),
+            settling: Vec::new(),
         };
         self.newcomers.insert(own.order, socket);
         self.fresh.insert(own.order, socket);
@@ -140,7 +153,8 @@ impl<R: Rules> Owns<R> {
             let departure = Departure { socket, lost_until };
             self.departures.insert(number, departure);
         }
-        for settling in own.settling {
+        let coming = own.coming.map(|coming| coming.settling);
+        for settling in coming.into_iter().chain(own.settling) {
             settling.settle(Err(Unsettled::Gone));
         }
     }
@@ -242,22 +256,23 @@ impl<R: Rules> Owns<R> {
     /// The moment from which the oldest newcomer waits to be let in or told that there is no room.
     pub(super) fn oldest_fresh(&self) -> Option<Instant> {
         let (_, socket) = self.fresh.first_key_value()?;
-        self.sockets.get(socket).map(|own| own.since)
+        let coming = self.sockets.get(socket)?.coming.as_ref()?;
+        Some(coming.since)
     }
 
     /// Gives up newcomers that have been waiting since then or longer, or all of them.
     pub(super) fn give_up(&mut self, since: Option<Instant>, error: impl Fn() -> Unsettled) {
         while let Some((_, socket)) = self.fresh.first_key_value() {
             let socket = *socket;
-            if let Some(own) = self.sockets.get(&socket)
-                && since.is_some_and(|since| own.since > since)
-            {
-                return;
-            }
-            if let Some(own) = self.sockets.get_mut(&socket) {
-                for settling in own.settling.drain(..) {
-                    settling.settle(Err(error()));
-                }
+            let own = self.sockets.get_mut(&socket);
+            let coming = own.and_then(|own| {
+                own.coming
+                    .take_if(|coming| since.is_none_or(|since| coming.since <= since))
+            });
+            match coming {
+                Some(coming) => coming.settling.settle(Err(error())),
+                None if since.is_some() => return,
+                None => {}
             }
             self.leave(socket, None);
         }
@@ -268,7 +283,7 @@ impl<R: Rules> Owns<R> {
     pub(super) fn fail_updates(&mut self, error: impl Fn() -> Unsettled) {
         for socket in &self.dirty {
             if let Some(own) = self.sockets.get_mut(socket) {
-                for settling in own.settling.drain(..) {
+                for settling in mem::take(&mut own.settling) {
                     settling.settle(Err(error()));
                 }
             }
@@ -343,7 +358,7 @@ impl<R: Rules> Owns<R> {
                 None => false,
             };
             if agrees {
-                for settling in own.settling.drain(..) {
+                for settling in mem::take(&mut own.settling) {
                     settling.settle(Ok(()));
                 }
                 done.push(*socket);
@@ -393,8 +408,25 @@ impl<R: Rules> Owns<R> {
         waits
     }
 
+    /// Frees the memory of collections in which nothing is left.
+    pub(super) fn shrink(&mut self) {
+        free(&mut self.newcomers);
+        free(&mut self.fresh);
+        free(&mut self.departures);
+        if self.dirty.is_empty() {
+            self.dirty = BTreeSet::new();
+        }
+    }
+
     /// Notes that those who wait were tried in vain, on a roster that stays as it is.
     pub(super) fn has_tried(&mut self) {
         self.tries_waiting = false;
+    }
+}
+
+/// Frees the node that a map keeps when it is empty again.
+fn free<K, V>(map: &mut BTreeMap<K, V>) {
+    if map.is_empty() {
+        *map = BTreeMap::new();
     }
 }

@@ -150,6 +150,7 @@ impl<R: Rules> Replica<R> {
             while let Some(request) = state.next_request(&around) {
                 self.ask(request);
             }
+            state.shrink();
             if let Some(due) = state.due() {
                 self.set_timer(due);
             }
@@ -172,6 +173,8 @@ impl<R: Rules> Replica<R> {
                 queue.is_retired = true;
             }
             let is_retired = queue.is_retired;
+            // An input has some hundred bytes, and there may be as many rosters as channels.
+            queue.inputs.shrink_to_fit();
             pumping.end(queue);
             if is_retired {
                 self.retire(&state);

@@ -85,7 +85,7 @@ pub(super) struct State<R: Rules> {
     /// Changes that came before those that lead to them, by the numbers from which they go out.
     early: BTreeMap<u64, Arc<RosterChange>>,
     awaited: Option<Awaited>,
-    flight: Option<Flight<R>>,
+    flight: Option<Box<Flight<R>>>,
     reading: Option<Reading>,
     /// The roster has to be read.
     wants_read: bool,
@@ -215,6 +215,25 @@ impl<R: Rules> State<R> {
         self.owns.member(socket)
     }
 
+    /// Frees the memory of collections in which nothing is left. There may be as many rosters as
+    /// channels, most of them with few members and nothing to be done.
+    pub(super) fn shrink(&mut self) {
+        self.owns.shrink();
+        if self.lost.is_empty() {
+            self.lost = BTreeSet::new();
+            self.lost_until.shrink_to_fit();
+        }
+        if self.acts.is_empty() {
+            self.acts.shrink_to_fit();
+        }
+        if self.arrived.is_empty() {
+            self.arrived.shrink_to_fit();
+        }
+        if self.watchers.is_empty() {
+            self.watchers.shrink_to_fit();
+        }
+    }
+
     /// Returns whether the store has everything that this node wants.
     pub(super) fn is_settled(&self) -> bool {
         self.owns.is_settled() && self.acts.is_empty() && self.flight.is_none()
@@ -323,7 +342,7 @@ impl<R: Rules> State<R> {
         let Worked { steps, after, acts } = self.work_out(around)?;
         let change = Arc::new(self.written(&steps, &after));
         self.highest = change.to.number;
-        self.flight = Some(Flight {
+        self.flight = Some(Box::new(Flight {
             change: Arc::clone(&change),
             steps,
             after,
@@ -331,7 +350,7 @@ impl<R: Rules> State<R> {
             is_applied: false,
             sent: now,
             is_in_doubt: false,
-        });
+        }));
         Some(Request::Commit(change))
     }
 
@@ -393,7 +412,7 @@ impl<R: Rules> State<R> {
         let worked = draft.finish();
         for Arrived { arrival, settling } in waits {
             rules.waits(&self.roster, arrival);
-            settle_all(settling);
+            settling.settle(Ok(()));
         }
         let acts = self.acts.drain(..).collect();
         let Some((steps, mut after)) = worked else {
@@ -595,7 +614,7 @@ impl<R: Rules> State<R> {
                 self.arrived.push((step.number, arrived));
             } else {
                 step.arrival = Some(arrived.arrival);
-                settling.extend(arrived.settling);
+                settling.push(arrived.settling);
             }
         }
         let mut before = mem::replace(&mut self.view, after);
@@ -618,12 +637,11 @@ impl<R: Rules> State<R> {
         }
         // Another version of the program counts otherwise.
         self.is_stale = true;
-        for step in &mut steps {
-            if let Some(arrival) = step.arrival.take() {
-                let settling = mem::take(&mut settling);
-                self.arrived
-                    .push((step.number, Arrived { arrival, settling }));
-            }
+        let arrivals = steps
+            .iter_mut()
+            .filter_map(|step| Some((step.number, step.arrival.take()?)));
+        for ((number, arrival), settling) in arrivals.zip(settling) {
+            self.arrived.push((number, Arrived { arrival, settling }));
         }
         self.tell_anew(around);
     }
@@ -657,7 +675,7 @@ impl<R: Rules> State<R> {
         let mut settling = Vec::new();
         for (number, arrived) in self.arrived.drain(..) {
             arrivals.push((number, arrived.arrival));
-            settling.extend(arrived.settling);
+            settling.push(arrived.settling);
         }
         match shown.filter(|_| !is_as_told) {
             Some(before) => {
