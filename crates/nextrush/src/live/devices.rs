@@ -155,7 +155,14 @@ mod shared {
 
 /// The numbers of each user's devices, rising.
 #[derive(Clone, Default)]
-pub(super) struct OfUsers(HashTrieMapSync<ById, Box<[u64]>>);
+pub(super) struct OfUsers(HashTrieMapSync<ById, Box<[OfUser]>>);
+
+/// A device of a user. The user is the one that the device has, so that no other is kept.
+#[derive(Clone)]
+struct OfUser {
+    number: u64,
+    user: Arc<Person>,
+}
 
 /// A user as the key of a map. It shares the id with the devices: one may be as long as a token.
 #[derive(Clone)]
@@ -182,24 +189,35 @@ impl PartialEq for ById {
 impl Eq for ById {}
 
 impl OfUsers {
-    fn of(&self, user: &UserId) -> &[u64] {
-        self.0.get(user).map_or(&[], |numbers| numbers)
+    fn devices(&self, user: &UserId) -> &[OfUser] {
+        self.0.get(user).map_or(&[], |devices| devices)
+    }
+
+    fn of(&self, user: &UserId) -> impl ExactSizeIterator<Item = u64> {
+        self.devices(user).iter().map(|device| device.number)
     }
 
     fn add(&mut self, user: &Arc<Person>, number: u64) {
-        let before = self.of(&user.id);
-        let (lower, higher) = before.split_at(before.partition_point(|before| *before < number));
-        let numbers = [lower, &[number], higher].concat();
-        self.0.insert_mut(ById(Arc::clone(user)), numbers.into());
+        let before = self.devices(&user.id);
+        let place = before.partition_point(|before| before.number < number);
+        let (lower, higher) = before.split_at(place);
+        let user = Arc::clone(user);
+        self.set([lower, &[OfUser { number, user }], higher].concat());
     }
 
-    fn remove(&mut self, user: &Arc<Person>, number: u64) {
-        let others = self.of(&user.id).iter().copied();
-        let numbers: Box<[u64]> = others.filter(|other| *other != number).collect();
-        if numbers.is_empty() {
-            self.0.remove_mut(&user.id);
+    fn remove(&mut self, user: &UserId, number: u64) {
+        let mut devices = self.devices(user).to_vec();
+        devices.retain(|device| device.number != number);
+        if devices.is_empty() {
+            self.0.remove_mut(user);
         } else {
-            self.0.insert_mut(ById(Arc::clone(user)), numbers);
+            self.set(devices);
+        }
+    }
+
+    fn set(&mut self, devices: Vec<OfUser>) {
+        if let Some(OfUser { user, .. }) = devices.first() {
+            self.0.insert_mut(ById(Arc::clone(user)), devices.into());
         }
     }
 
@@ -215,7 +233,7 @@ impl OfUsers {
             return;
         }
         if let Some(user) = before {
-            self.remove(user, number);
+            self.remove(&user.id, number);
         }
         if let Some(user) = after {
             self.add(user, number);
@@ -229,10 +247,10 @@ fn lost<R>(view: &View<R>, user: &UserId, name: Option<&DeviceName>) -> Option<u
 where
     R: Rules<Member = Device, Index = OfUsers>,
 {
-    let numbers = view.index().of(user).iter();
+    let numbers = view.index().of(user);
     let mut lost = numbers.filter_map(|number| {
-        let record = view.get(*number)?;
-        record.place.is_lost().then_some((*number, &record.member))
+        let record = view.get(number)?;
+        record.place.is_lost().then_some((number, &record.member))
     });
     let same = match name {
         Some(_) => lost.find(|(_, device)| device.name.as_ref() == name),
@@ -248,7 +266,7 @@ fn elsewhere<R>(view: &View<R>, own: &Home, user: &UserId, name: &DeviceName) ->
 where
     R: Rules<Member = Device, Index = OfUsers>,
 {
-    let mut numbers = view.index().of(user).iter().copied();
+    let mut numbers = view.index().of(user);
     numbers.find(|number| {
         view.get(*number).is_some_and(|record| {
             let home = record.place.home();
@@ -359,4 +377,34 @@ pub(super) fn choose<R: Rules<Member = Device>>(view: &View<R>, part: Part) -> C
         chosen.devices.push((number, device));
     }
     chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topic::Profile;
+
+    #[test]
+    fn no_user_is_kept_of_a_device_that_has_left() {
+        let user = || {
+            let profile = Profile::new("ada").unwrap();
+            let id = "ada".into();
+            Arc::new(Person { id, profile })
+        };
+        let (stays, leaves) = (user(), user());
+        let mut index = OfUsers::default();
+        for (first, second) in [(&stays, &leaves), (&leaves, &stays)] {
+            index.add(first, 1);
+            index.add(second, 2);
+            let (stayed, left) = match Arc::ptr_eq(first, &stays) {
+                true => (1, 2),
+                false => (2, 1),
+            };
+            index.remove(&leaves.id, left);
+            assert_eq!(Arc::strong_count(&leaves), 1);
+            assert_eq!(index.of(&stays.id).collect::<Vec<_>>(), [stayed]);
+            index.remove(&stays.id, stayed);
+            assert_eq!(Arc::strong_count(&stays), 1);
+        }
+    }
 }
