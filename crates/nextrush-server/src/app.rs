@@ -178,7 +178,8 @@ fn close_to_others(_: &Path) -> io::Result<()> {
 fn operators(config: &Config) -> Option<Access> {
     match &config.admin_key {
         Some(key) => Some(Access::Key(key.clone())),
-        None => config.development.then_some(Access::Open),
+        None if config.development => Some(Access::Open(config.jwt_secret.clone())),
+        None => None,
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Config {
     pub addr: SocketAddr,
     /// The key for tokens.
     pub jwt: Jwt,
+    /// The secret from which that key is made; `None` in development mode with a random one.
+    pub(crate) jwt_secret: Option<Secret>,
     /// True if the server mints a token for anybody who asks.
     pub development: bool,
     /// True if the guide's endpoints that need no token are served.
@@ -197,6 +199,7 @@ impl Config {
         Ok(Self {
             addr: cli.listen,
             jwt,
+            jwt_secret: secret.map(|secret| secret.to_owned().into()),
             development,
             open_endpoints: cli.open_endpoints || development,
             origins,

@@ -188,3 +188,26 @@ async fn an_operator_sees_all_servers_and_each_with_one_ticket() {
         assert_eq!((status, &refusal["code"]), (503, &json!("unavailable")));
     }
 }
+
+#[tokio::test]
+async fn in_development_mode_a_ticket_of_one_server_holds_on_the_other() {
+    for program in programs() {
+        let redis = Redis::start(program, &[]).await;
+        let url = redis.url().to_string();
+        let arguments = ["--dev", "--redis", &url];
+        let [one, two] = [serve(&arguments).await, serve(&arguments).await];
+        let (status, minted) = Http::of(&one).post("/api/inspect/token", Value::Null).await;
+        assert_eq!(status, 201, "{minted}");
+        let ticket = minted["token"].as_str().unwrap();
+        for server in [&one, &two] {
+            let (status, listed) = Http::with(server, ticket).get("/api/inspect/nodes").await;
+            assert_eq!(status, 200, "{listed}");
+            let path = format!("/inspect?token={ticket}");
+            let mut inspector = Client::connect(server, &path).await;
+            inspector
+                .send(json!({ "type": "subscribe", "channel": "metrics" }))
+                .await;
+            inspector.json_of("subscribed").await;
+        }
+    }
+}

@@ -44,8 +44,9 @@ const LISTED: usize = 1000;
 /// The right to look.
 #[derive(Clone, Debug)]
 pub(crate) enum Access {
-    /// Everybody on this machine, in development mode.
-    Open,
+    /// Everybody on this machine, in development mode, with the secret of users' tokens; `None`
+    /// if it is random.
+    Open(Option<Secret>),
     /// Everybody with the key.
     Key(Secret),
 }
@@ -103,7 +104,7 @@ pub(crate) fn router(inspected: Inspected, metrics: LiveUpdates, access: Access)
         .route("/api/inspect", get(status))
         .route("/api/inspect/token", post(mint));
     let router = match view.access {
-        Access::Open => router.layer(middleware::from_fn(only_this_machine)),
+        Access::Open(_) => router.layer(middleware::from_fn(only_this_machine)),
         Access::Key(_) => router,
     };
     router
@@ -157,7 +158,7 @@ struct Status {
 
 async fn status(State(View { access, .. }): State<View>) -> Json<Status> {
     let access = match access {
-        Access::Open => "open",
+        Access::Open(_) => "open",
         Access::Key(_) => "key",
     };
     Json(Status { access })

@@ -12,18 +12,22 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::Access;
-use crate::secret::{SECRET_BYTES, random_secret};
+use crate::secret::{SECRET_BYTES, Secret, random_secret};
 
 /// The lifetime of a ticket.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 /// The purpose of the key that is derived from the admin key.
 const PURPOSE: &[u8] = b"nextrush inspector tickets 1";
+/// The purpose of the key that is derived from the secret of users' tokens. It is another one, so
+/// that no ticket of development mode opens a server that has this secret for its admin key.
+const DEVELOPMENT_PURPOSE: &[u8] = b"nextrush inspector tickets of development mode 1";
 
 /// The tickets of a server, signed with a key of their own, so that no user's token is a ticket.
 ///
-/// With an admin key it is derived from that: a ticket holds on all servers that have the same.
-/// Without one it is random, and no ticket outlives the process.
+/// It is derived from the admin key, or without one from the secret of users' tokens: a ticket
+/// holds on all servers that have the same. With neither it is random, and no ticket outlives the
+/// process.
 #[derive(Clone)]
 pub(super) struct Tickets(Jwt);
 
@@ -34,8 +38,9 @@ pub(super) struct Ticket {}
 impl Tickets {
     pub(super) fn new(access: &Access) -> Self {
         Self(Jwt::hs256(match access {
-            Access::Open => random_secret(),
-            Access::Key(key) => derived(key.expose().as_bytes()),
+            Access::Open(None) => random_secret(),
+            Access::Open(Some(secret)) => derived(secret, DEVELOPMENT_PURPOSE),
+            Access::Key(key) => derived(key, PURPOSE),
         }))
     }
 
@@ -59,11 +64,11 @@ impl Tickets {
     }
 }
 
-/// The key that HKDF (RFC 5869) derives from the admin key.
-fn derived(key: &[u8]) -> [u8; SECRET_BYTES] {
+/// The key that HKDF (RFC 5869) derives from another one for a purpose.
+fn derived(key: &Secret, purpose: &[u8]) -> [u8; SECRET_BYTES] {
     let mut derived = [0; SECRET_BYTES];
-    Hkdf::<Sha256>::new(None, key)
-        .expand(PURPOSE, &mut derived)
+    Hkdf::<Sha256>::new(None, key.expose().as_bytes())
+        .expand(purpose, &mut derived)
         .expect("a key is shorter than 255 hashes");
     derived
 }
@@ -85,7 +90,8 @@ mod tests {
         let key = |key: &str| Access::Key(key.to_owned().into());
         let minted = Tickets::new(&key("a key")).mint().unwrap().0;
         assert!(check(&Tickets::new(&key("a key")), &minted).is_ok());
-        for other in [key("another key"), Access::Open] {
+        let open = Access::Open(Some("a key".to_owned().into()));
+        for other in [key("another key"), Access::Open(None), open] {
             let refused = check(&Tickets::new(&other), &minted).unwrap_err();
             assert!(matches!(refused, AuthRejection::InvalidToken(_)));
         }
@@ -95,8 +101,21 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_of_development_mode_holds_where_the_secret_of_tokens_is_the_same() {
+        let open = |secret: &str| Tickets::new(&Access::Open(Some(secret.to_owned().into())));
+        let minted = open("a secret").mint().unwrap().0;
+        assert!(check(&open("a secret"), &minted).is_ok());
+        assert!(check(&open("another secret"), &minted).is_err());
+        let with_key = Tickets::new(&Access::Key("a secret".to_owned().into()));
+        assert!(check(&with_key, &minted).is_err());
+        // No user's token is a ticket.
+        let token = Jwt::hs256("a secret").sign_for(&Ticket {}, LIFETIME);
+        assert!(check(&open("a secret"), &token.unwrap()).is_err());
+    }
+
+    #[test]
     fn a_ticket_is_valid_for_ten_minutes_and_without_a_key_in_its_own_process() {
-        let tickets = Tickets::new(&Access::Open);
+        let tickets = Tickets::new(&Access::Open(None));
         let before = Timestamp::now().unix_ms();
         let (token, expires_at) = tickets.mint().unwrap();
         let lasts = expires_at.unix_ms() - before;
@@ -104,13 +123,13 @@ mod tests {
         let ticket = check(&tickets, &token).unwrap();
         let expires = ticket.expires.unwrap();
         assert!(expires.abs_diff(expires_at.unix_ms() / 1000) <= 1);
-        let refused = check(&Tickets::new(&Access::Open), &token).unwrap_err();
+        let refused = check(&Tickets::new(&Access::Open(None)), &token).unwrap_err();
         assert!(matches!(refused, AuthRejection::InvalidToken(_)));
     }
 
     #[test]
     fn an_expired_ticket_is_refused() {
-        let tickets = Tickets::new(&Access::Open);
+        let tickets = Tickets::new(&Access::Open(None));
         let expired = json!({ "exp": Timestamp::now().unix_ms() / 1000 - 60 });
         let expired = tickets.0.sign(&expired).unwrap();
         let refused = check(&tickets, &expired).unwrap_err();
