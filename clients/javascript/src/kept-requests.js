@@ -42,6 +42,10 @@ export class KeptRequests extends Requests {
   #store;
   /** The scope for which the store was last read. @type {Scope | null} */
   #read = null;
+  /** True after the store has failed to be read: nothing waits for it any more. */
+  #hasFailed = false;
+  /** What was settled while the store is being read. @type {Set<string> | null} */
+  #settled = null;
   #isEnding = false;
 
   /**
@@ -78,6 +82,7 @@ export class KeptRequests extends Requests {
    */
   settle(id) {
     const pending = super.settle(id);
+    this.#settled?.add(id);
     // At the end, it stays there, to be read anew.
     if (pending?.repeat && !this.#isEnding) this.#store.remove(id).catch(ignore);
     return pending;
@@ -98,7 +103,8 @@ export class KeptRequests extends Requests {
   }
 
   /**
-   * Reads the store, if it was not read yet for this place and user.
+   * Reads the store, if it was not read yet for this place and user. One that could not be read is
+   * tried again with the next attempt to connect.
    *
    * @override
    * @protected
@@ -107,12 +113,16 @@ export class KeptRequests extends Requests {
     const { scope } = this;
     if (this.#read && this.#read.place === scope.place && this.#read.user === scope.user) return;
     this.#read = scope;
-    this.reading = true;
+    this.#settled = new Set();
+    this.reading = !this.#hasFailed;
     void (async () => {
       // Without the store, what is in memory goes on.
-      const loaded = await this.#store.load().catch(() => []);
+      const loaded = await this.#store.load().catch(ignore);
       if (scope !== this.#read) return;
-      this.#restore(loaded);
+      this.#hasFailed = !loaded;
+      if (loaded) this.#restore(loaded);
+      else this.#read = null;
+      this.#settled = null;
       this.reading = false;
       this.flush();
     })();
@@ -125,7 +135,7 @@ export class KeptRequests extends Requests {
     this.pending.clear();
     const restored = loaded
       .filter((stored) => {
-        if (younger.has(stored.id)) return false;
+        if (younger.has(stored.id) || this.#settled?.has(stored.id)) return false;
         // What an older client kept is for nobody knows which place: it is handed back.
         if (stored.place === undefined) return true;
         return stored.place === place && (stored.user === undefined || stored.user === user);

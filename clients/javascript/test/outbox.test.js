@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 
 import { Client, Outbox } from '../src/index.js';
 import { FakeIndexedDB } from './kit/fake-indexed-db.js';
+import { memoryStore } from './kit/memory-store.js';
 import { record, settled, world } from './kit/world.js';
 
 const ADDRESS = 'ws://server.example/live';
@@ -152,6 +153,48 @@ describe('a database', () => {
     assert.equal(faults.length, 1);
   });
 });
+
+for (const [what, fails] of /** @type {const} */ ([
+  ['fails', () => Promise.reject(new Error('busy'))],
+  ['does not answer in time', () => new Promise(() => {})],
+])) {
+  test(`a store that ${what} at first is read at the next attempt, and holds nothing up`, async () => {
+    const w = world();
+    const { stored, ...kept } = memoryStore([{ id: 'old', message: { type: 'old' }, place: ADDRESS, user: '"ada"' }]);
+    let loads = 0;
+    /** @type {((loaded: any) => void)} */
+    let answers = () => {};
+    const second = new Promise((resolve) => (answers = resolve));
+    const load = () => ((loads += 1) === 1 ? fails() : second);
+    const outbox = new Outbox({ ...kept, load });
+    const client = new Client(ADDRESS, { ...w.options, outbox, user: 'ada' });
+    const restored = record(client, 'restored');
+    client.connect();
+    await settled();
+    w.clock.advance(5_000);
+    await settled();
+    w.socket.break();
+    w.clock.advance(500);
+    await settled();
+    assert.equal(loads, 2);
+    const reply = client.request({ type: 'new' });
+    await settled();
+    const asItWas = await kept.load();
+    w.socket.open();
+    await settled();
+    assert.deepEqual(w.socket.sent.map(({ type }) => type), ['new']);
+    w.socket.receive({ type: 'ack', id: w.socket.sent[0].id });
+    await reply;
+    answers(asItWas);
+    await settled();
+    // What was answered meanwhile is not taken up again.
+    assert.deepEqual(restored.map(({ id }) => id), ['old']);
+    assert.deepEqual(w.socket.sent.map(({ type }) => type), ['new', 'old']);
+    w.socket.receive({ type: 'ack', id: 'old' });
+    await settled();
+    assert.equal(stored.size, 0);
+  });
+}
 
 test('one slow answer among many others is told too', async () => {
   const w = world();
