@@ -7,6 +7,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { FirefoxVisitor, findFirefox, launchFirefox } from '../support/firefox.js';
 import { Line } from '../support/line.js';
 import { Server } from '../support/server.js';
+import { isOnce } from '../support/subscribers.js';
 import { SECRET, token } from '../support/token.js';
 
 const API_KEY = 'a key of tests, thirty-two bytes and more';
@@ -161,8 +162,7 @@ describe('in Firefox', { skip: firefox === null && 'there is no Firefox; set FIR
         const shown = await page.$$eval('[data-testid=post-item-title]', (elements) => elements.map((element) => element.textContent));
         assert.deepEqual(shown, titles);
       }
-      const { body } = await server.request('GET', '/api/v1/channels', { token: API_KEY });
-      assert.equal(body.channels.find((/** @type {any} */ { channel }) => channel === 'posts').subscribers, 1);
+      await isOnce(server, API_KEY, 'posts');
       if (pages.length > 1) await pages.shift()?.close();
     }
   });

@@ -8,6 +8,7 @@ import { Visitor, launch } from '../support/browser.js';
 import { Line } from '../support/line.js';
 import { Server } from '../support/server.js';
 import { Socket } from '../support/socket.js';
+import { isOnce } from '../support/subscribers.js';
 import { SECRET, token } from '../support/token.js';
 
 const API_KEY = 'a key of tests, thirty-two bytes and more';
@@ -255,10 +256,6 @@ test('a tab hidden for minutes, whose timers stand still, is up to date when it 
 test('five tabs have one connection for posts, and lose nothing when the one that holds it is closed', async () => {
   const first = await enter('Ada', 'bench');
   const { context } = first;
-  const subscribers = async () => {
-    const { body } = await server.request('GET', '/api/v1/channels', { token: API_KEY });
-    return body.channels.find((/** @type {any} */ { channel }) => channel === 'posts')?.subscribers;
-  };
   const publish = (/** @type {string} */ title) =>
     server.request('POST', '/api/posts', { token: token('bob'), body: { title } });
   const pages = [first.page];
@@ -281,14 +278,14 @@ test('five tabs have one connection for posts, and lose nothing when the one tha
   for (const page of pages) await page.locator('[data-testid="live-connection"][data-state="connected"]').waitFor();
   await publish('one');
   for (const page of pages) await shown(page, ['one']);
-  assert.equal(await subscribers(), 1);
+  await isOnce(server, API_KEY, 'posts');
   const titles = ['one'];
   for (const title of ['two', 'three', 'four']) {
     await pages.shift()?.close();
     await publish(title);
     titles.unshift(title);
     for (const page of pages) await shown(page, titles);
-    assert.equal(await subscribers(), 1);
+    await isOnce(server, API_KEY, 'posts');
   }
 });
 
