@@ -44,7 +44,7 @@ export class KeptRequests extends Requests {
   #read = null;
   /** True after the store has failed to be read: nothing waits for it any more. */
   #hasFailed = false;
-  /** What was settled while the store is being read. @type {Set<string> | null} */
+  /** The ids that were settled while the store is being read. @type {Set<string> | null} */
   #settled = null;
   #isEnding = false;
 
