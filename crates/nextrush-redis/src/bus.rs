@@ -28,6 +28,9 @@ use crate::subscriber::{Ear, Target};
 const LEASE: Duration = Duration::from_secs(10);
 /// The time between two signs of life.
 const EVERY: Duration = Duration::from_secs(3);
+/// The signs of life in a row that the server takes before a list without a node that was there
+/// is believed: after a lack of memory each node has had the time for one.
+const STEADY: u8 = 2;
 /// The most casts that wait to be sent; more are lost, as casts may be.
 const WAITING: usize = 16_384;
 /// The most casts in one request.
@@ -65,6 +68,10 @@ struct State {
     questions: HashMap<u64, Question>,
     /// The members that this node holds, to be put again if it counted as dead.
     leases: HashMap<(TopicName, String), Bytes>,
+    /// The signs of life in a row that the server has taken, up to [`STEADY`].
+    renewed: u8,
+    /// The nodes that lived when the server took them steadily.
+    steady: Vec<NodeName>,
 }
 
 #[derive(Default)]
@@ -113,6 +120,7 @@ impl RedisBus {
             return Err(BrokerError::Unavailable(taken.into()));
         }
         line.live().await?;
+        line.state.lock().renewed = STEADY;
         line.listen_to(Target::Inbox).await?;
         line.state.lock().is_inbox_heard = true;
         let tasks = [
@@ -166,7 +174,9 @@ struct Known {
 impl Line {
     /// Says that this node lives, and puts its members again if it counted as dead.
     async fn live(&self) -> Result<(), Failure> {
-        if !self.known(self.node.as_str()).await?.is_new {
+        let known = self.known(self.node.as_str()).await;
+        self.note(&known);
+        if !known?.is_new {
             return Ok(());
         }
         let leases = self.state.lock().leases.clone();
@@ -176,7 +186,44 @@ impl Line {
         Ok(())
     }
 
-    /// Reads which nodes live; `node` does, if it is not empty.
+    /// Notes whether the server has taken a sign of life.
+    fn note(&self, known: &Result<Known, Failure>) {
+        let mut state = self.state.lock();
+        let before = match known {
+            Ok(known) if known.is_new => 0,
+            Ok(_) => state.renewed,
+            Err(_) => {
+                state.renewed = 0;
+                return;
+            }
+        };
+        state.renewed = (before + 1).min(STEADY);
+        if let Ok(known) = known
+            && (state.renewed == STEADY || state.steady.is_empty())
+        {
+            state.steady.clone_from(&known.living);
+        }
+    }
+
+    /// Reads which nodes live.
+    ///
+    /// # Errors
+    ///
+    /// Also if living nodes may be missing in the list: this one is, or one that is gone since the
+    /// server does not take this node's signs of life, and then perhaps nobody's.
+    async fn nodes(&self) -> Result<Known, Failure> {
+        let known = self.known("").await?;
+        let is_missing = |node: &NodeName| !known.living.contains(node);
+        let state = self.state.lock();
+        let is_doubtful = state.renewed < STEADY && state.steady.iter().any(is_missing);
+        if is_doubtful || is_missing(&self.node) {
+            return Err(Failure::Unlisted);
+        }
+        drop(state);
+        Ok(known)
+    }
+
+    /// Reads which nodes are listed; `node` lives, if it is not empty.
     async fn known(&self, node: &str) -> Result<Known, Failure> {
         let keys = [self.store.keys.nodes()];
         let lease = crate::format::whole_ms(LEASE);
@@ -297,7 +344,7 @@ impl Line {
         let fields = self.store.request(partition, &all).await?;
         let fields = redis::from_redis_value::<Vec<(String, Vec<u8>)>>(fields)
             .map_err(|_| Failure::Damaged("a set of nodes".to_owned()))?;
-        let known = self.known("").await?;
+        let known = self.nodes().await?;
         let mut members = Vec::new();
         let mut forgotten = Vec::new();
         for (field, value) in fields {
@@ -563,7 +610,7 @@ impl Bus for RedisBus {
     }
 
     fn nodes(&self) -> BoxFuture<'_, Result<Vec<NodeName>, BrokerError>> {
-        Box::pin(async move { Ok(self.line.known("").await?.living) })
+        Box::pin(async move { Ok(self.line.nodes().await?.living) })
     }
 
     fn attach(&self, receiver: Arc<dyn BusReceiver>) {
@@ -627,7 +674,7 @@ impl Bus for RedisBus {
             let until = Instant::now() + deadline;
             let nodes = match nodes {
                 Asked::Nodes(nodes) => nodes,
-                _ => self.line.known("").await?.living,
+                _ => self.line.nodes().await?.living,
             };
             Ok(self.line.ask(nodes, question, until).await)
         })

@@ -33,6 +33,9 @@ pub(crate) enum Failure {
     /// A key holds something that this program did not write, or a reply has another form.
     #[error("the data in Redis is not what this program wrote: {0}")]
     Damaged(String),
+    /// The list of living nodes lacks some of them.
+    #[error("living nodes are missing in the list of nodes in Redis")]
+    Unlisted,
 }
 
 impl Failure {
@@ -112,7 +115,9 @@ pub(crate) enum Detour {
 impl From<Failure> for BrokerError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::NotConnected(_) | Failure::Refused(_) => Self::Unavailable(Box::new(failure)),
+            Failure::NotConnected(_) | Failure::Refused(_) | Failure::Unlisted => {
+                Self::Unavailable(Box::new(failure))
+            }
             Failure::Full(_) | Failure::Share(_) => Self::Full(Box::new(failure)),
             Failure::Lost(_) | Failure::Late(_) | Failure::Failed(_) => {
                 Self::InDoubt(Box::new(failure))

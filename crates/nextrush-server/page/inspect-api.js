@@ -59,6 +59,8 @@ export class InspectApi {
   #renewal = null;
   /** The names of the nodes that did not answer the last question. @type {string[]} */
   unanswered = [];
+  /** True if the other nodes could not be known: the answer may be of a single node. */
+  areOthersUnknown = false;
 
   /**
    * @param {import('./storage.js').KeyValue} [store]
@@ -184,6 +186,7 @@ export class InspectApi {
       return this.#askOnce(method, path, body);
     });
     this.unanswered = answer.unanswered ?? [];
+    this.areOthersUnknown = answer.othersUnknown === true;
     return answer;
   }
 

@@ -245,8 +245,7 @@ export class InspectView {
     if (!this.#isPaused && document.visibilityState === 'visible') {
       try {
         await this.#ask(isCurrent);
-        const silent = this.#api.unanswered;
-        if (isCurrent()) setText(part(this.#root, 'table-error'), silent.length > 0 ? `Without ${silent.join(', ')}: no answer.` : '');
+        if (isCurrent()) setText(part(this.#root, 'table-error'), missing(this.#api));
       } catch (error) {
         if (isCurrent()) this.#failed(error);
       }
@@ -474,6 +473,16 @@ export class InspectView {
  */
 function actionButton(whom, label, testId, click) {
   return el('button', { class: 'link-button danger', type: 'button', 'data-testid': testId, 'aria-label': `${label}: ${whom}`, on: { click } }, label);
+}
+
+/**
+ * @param {InspectApi} api
+ * @returns what the last answer lacks, or nothing
+ */
+function missing({ unanswered, areOthersUnknown }) {
+  const silent = unanswered.length > 0 ? [`Without ${unanswered.join(', ')}: no answer.`] : [];
+  const unknown = areOthersUnknown ? ['The other nodes are not known at the moment.'] : [];
+  return [...silent, ...unknown].join(' ');
 }
 
 /** @param {unknown} error */

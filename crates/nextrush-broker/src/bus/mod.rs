@@ -29,7 +29,8 @@ pub trait Bus: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`BrokerError`] if the nodes cannot be known.
+    /// [`BrokerError`] if the nodes cannot be known, as while this one does not count as living
+    /// itself.
     fn nodes(&self) -> BoxFuture<'_, Result<Vec<NodeName>, BrokerError>>;
 
     /// Sets the receiver of what other nodes cast and ask. Called once, before anything else. The

@@ -83,6 +83,17 @@ impl State {
         living.map(|(node, _)| node.clone()).collect()
     }
 
+    /// The living nodes for one that is among them: a list without it is none.
+    fn listed(&self, node: &NodeName) -> Result<Vec<NodeName>, BrokerError> {
+        let living = self.living();
+        if living.contains(node) {
+            Ok(living)
+        } else {
+            let missing = format!("the simulated node {node} does not count as living");
+            Err(BrokerError::Unavailable(missing.into()))
+        }
+    }
+
     fn remove(&mut self, node: &NodeName) {
         self.nodes.remove(node);
         self.leased.retain(|(_, holder, _), _| holder != node);
@@ -196,7 +207,7 @@ impl Bus for SimulatedBus {
     }
 
     fn nodes(&self) -> BoxFuture<'_, Result<Vec<NodeName>, BrokerError>> {
-        Box::pin(async { self.change(|state| state.living()) })
+        Box::pin(async { self.change(|state| state.listed(&self.node))? })
     }
 
     fn attach(&self, receiver: Arc<dyn BusReceiver>) {
@@ -266,7 +277,7 @@ impl Bus for SimulatedBus {
         let asked = nodes.clone();
         Box::pin(async move {
             let nodes = match asked {
-                Asked::All => self.change(|state| state.living())?,
+                Asked::All => self.change(|state| state.listed(&self.node))??,
                 Asked::Nodes(nodes) => nodes,
             };
             let answers = nodes.iter().map(|node| {
@@ -305,15 +316,14 @@ impl Bus for SimulatedBus {
 
     fn leased(&self, set: &TopicName) -> BoxFuture<'_, Result<Vec<Leased>, BrokerError>> {
         let leased = self.change(|state| {
-            let living = state.living();
+            let living = state.listed(&self.node)?;
             let members = state.leased.iter().filter(|((of, ..), _)| of == set);
-            members
-                .filter(|((_, node, _), _)| living.contains(node))
-                .map(|((_, node, member), value)| {
-                    Leased::new(node.clone(), member.as_str(), value.clone())
-                })
-                .collect()
+            let living = members.filter(|((_, node, _), _)| living.contains(node));
+            let leased = living.map(|((_, node, member), value)| {
+                Leased::new(node.clone(), member.as_str(), value.clone())
+            });
+            Ok(leased.collect())
         });
-        Box::pin(ready(leased))
+        Box::pin(ready(leased.flatten()))
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nextrush_broker::{
-    Asked, BoxFuture, Broker as _, Bus, BusReceiver, Bytes, Leased, NodeName, SharedStore,
-    TopicName,
+    Asked, BoxFuture, Broker as _, BrokerError, Bus, BusReceiver, Bytes, Leased, NodeName,
+    SharedStore, TopicName,
 };
 use nextrush_redis::{Redis, RedisBus, RedisStore, RedisUrl};
 use parking_lot::Mutex;
@@ -195,6 +195,56 @@ async fn a_node_that_counted_as_dead_puts_its_members_again() {
             b.bus.leased(&set).await.unwrap().len() == 1
         })
         .await;
+    }
+}
+
+#[tokio::test]
+async fn nodes_that_a_full_server_forgets_are_unknown_and_never_gone() {
+    for program in programs() {
+        let server = Server::start(program, &[]).await;
+        let (a, b) = (
+            Node::join(&server.url(), "a").await,
+            Node::join(&server.url(), "b").await,
+        );
+        let (both, set) = (["a", "b"].map(name), topic("set"));
+        let [nodes]: [String; 1] = server.ask(&["KEYS", "*:nodes:*"]).await;
+        server.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+        // One lease ends a little before the other.
+        server.ask::<()>(&["ZREM", &nodes, "a"]).await;
+        eventually("a list without it is not believed", async || {
+            b.bus.nodes().await.is_err()
+        })
+        .await;
+        let until: f64 = server.ask(&["ZSCORE", &nodes, "b"]).await;
+        let (now, _): (u32, u32) = server.ask(&["TIME"]).await;
+        assert!(until > f64::from(now) * 1000.0, "its own lease has ended");
+        for node in [&a, &b] {
+            let all = node.bus.nodes().await;
+            assert!(matches!(all, Err(BrokerError::Unavailable(_))), "{all:?}");
+            let deadline = Duration::from_secs(20);
+            let asked = node.bus.ask(&Asked::All, "who".into(), deadline).await;
+            assert!(
+                matches!(asked, Err(BrokerError::Unavailable(_))),
+                "{asked:?}"
+            );
+            let leased = node.bus.leased(&set).await;
+            assert!(
+                matches!(leased, Err(BrokerError::Unavailable(_))),
+                "{leased:?}"
+            );
+        }
+        server.ask::<()>(&["ZREM", &nodes, "b"]).await;
+        server.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
+        for node in [&a, &b] {
+            eventually("the nodes are known again", async || {
+                let all = node.bus.nodes().await;
+                all.is_ok_and(|all| {
+                    assert_eq!(all, both);
+                    true
+                })
+            })
+            .await;
+        }
     }
 }
 

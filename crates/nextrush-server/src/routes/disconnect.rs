@@ -38,5 +38,5 @@ pub(super) fn close(sockets: &[Socket]) -> usize {
 /// Closes the sockets of a user on all nodes.
 pub(super) async fn disconnect(app: &Handle, user: &UserId) -> Disconnected {
     let reached = app.disconnect(user, CODE, REASON).await;
-    Disconnected::of(reached.sockets, Silence::of(&reached.unanswered))
+    Disconnected::of(reached.sockets, Silence::after(&reached))
 }

@@ -3,6 +3,7 @@
 use nextrush::Handle;
 use nextrush::broker::{Asked, Bytes};
 use nextrush::node::NodeName;
+use nextrush::room::Reached;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -38,10 +39,10 @@ pub(super) struct Answers<T> {
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Silence {
-    /// The nodes that did not answer within 2 s.
+    /// The nodes that did not answer within 2 s, or lived when they were known last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) unanswered: Vec<String>,
-    /// True if the other nodes could not even be known, as a shared store is away.
+    /// True if the other nodes could not be known, as a shared store is away.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     others_unknown: bool,
 }
@@ -51,6 +52,13 @@ impl Silence {
         Self {
             unanswered: nodes.iter().map(ToString::to_string).collect(),
             others_unknown: false,
+        }
+    }
+
+    pub(super) fn after(reached: &Reached) -> Self {
+        Self {
+            others_unknown: reached.others_unknown,
+            ..Self::of(&reached.unanswered)
         }
     }
 }

@@ -114,6 +114,30 @@ async fn a_server_that_does_not_answer_is_named() {
 }
 
 #[tokio::test]
+async fn every_answer_says_that_the_others_are_unknown_when_redis_goes_after_the_start() {
+    for program in programs() {
+        let (mut redis, [one, two]) = two(program).await;
+        let _ada = subscribed(&two, "ada", &["posts"]).await;
+        let ticket = ticket(&one).await;
+        redis.kill();
+        for (key, post, path) in [
+            (KEY, true, "/api/v1/disconnect"),
+            (KEY, false, "/api/v1/channels"),
+            (&ticket, true, "/api/inspect/disconnect"),
+            (&ticket, false, "/api/inspect/nodes"),
+        ] {
+            let http = Http::with(&one, key);
+            let (status, answer) = match post {
+                true => http.post(path, json!({ "userId": "ada" })).await,
+                false => http.get(path).await,
+            };
+            assert_eq!(status, 200, "{path}: {answer}");
+            assert_eq!(answer["othersUnknown"], true, "{path}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_operator_sees_all_servers_and_each_with_one_ticket() {
     for program in programs() {
         let (_redis, [one, two]) = two(program).await;

@@ -259,6 +259,10 @@ impl Member {
         let reached = self.topic.topics().user(to).deliver(message).await;
         match (reached.sockets, reached.unanswered.as_slice()) {
             (1.., _) => Ok(SENT.to_owned()),
+            (0, []) if reached.others_unknown => {
+                let unknown = "the user may be on another node, and those are not known";
+                Err(BrokerError::Unavailable(unknown.into()))
+            }
             (0, []) => Ok(OFFLINE.to_owned()),
             (0, [node, ..]) => {
                 let silent = format!("the user may be on node {node}, which does not answer");

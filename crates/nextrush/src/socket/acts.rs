@@ -26,6 +26,9 @@ pub struct Reached {
     pub sockets: usize,
     /// The nodes that have not answered within 2 s, by name: nobody knows whether they did it.
     pub unanswered: Vec<NodeName>,
+    /// `true` if the other nodes could not be known, as while the shared broker is away. Then
+    /// `unanswered` has those that lived when they were known last, and there may be others.
+    pub others_unknown: bool,
 }
 
 impl Reached {
@@ -34,6 +37,7 @@ impl Reached {
         Self {
             sockets,
             unanswered: Vec::new(),
+            others_unknown: false,
         }
     }
 }
@@ -90,6 +94,7 @@ pub(super) fn add_up(line: &Line, here: usize, asked: Result<Answered, BrokerErr
                 tracing::warn!(%error, "the other nodes cannot be asked");
             }
             reached.unanswered = line.known_others();
+            reached.others_unknown = true;
         }
     }
     reached

@@ -117,6 +117,7 @@ async fn what_is_done_to_a_room_is_done_on_all_nodes_and_says_who_did_not_answer
         (cut.sockets, cut.unanswered),
         (0, vec![name("b"), name("c")])
     );
+    assert!(cut.others_unknown);
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,6 +229,39 @@ async fn private_messages_and_typing_reach_other_nodes() {
         whisper(&mut ada, "eve", "psst", "4").await["code"],
         "user-offline"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_that_were_never_known_are_unknown_and_not_none() {
+    let cluster = cluster(&["a", "b"]);
+    let mut ada = join(&cluster.node("a"), "/chat/ada").await;
+    let _bob = join(&cluster.node("b"), "/chat/bob").await;
+    // Before the first has looked again.
+    cluster.cut("a");
+    let bob = UserId::from("bob");
+    let reached = on(&cluster, "a", async |app| {
+        app.disconnect(&bob, 4001, "kicked").await
+    })
+    .await;
+    assert_eq!((reached.sockets, reached.unanswered.len()), (0, 0));
+    assert!(reached.others_unknown);
+    ada.send_json(&json!({ "type": "private", "targetUserId": "bob", "text": "psst" }));
+    assert_eq!(next_of(&mut ada, "error").await["code"], "unavailable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_count_as_living_does_not_know_the_others() {
+    let cluster = cluster(&["a", "b"]);
+    let nodes = cluster.server().nodes();
+    nodes.set_silent(&name("a"), true);
+    cluster.advance(Duration::from_secs(11)).await;
+    let app = cluster.node("a").handle().clone();
+    assert!(app.nodes().await.is_err() && app.living_nodes().await.is_err());
+    let reached = app.room("red").len().await;
+    assert_eq!(reached.unanswered, [name("b")]);
+    assert!(reached.others_unknown);
+    nodes.set_silent(&name("a"), false);
+    assert!(!app.room("red").len().await.others_unknown);
 }
 
 #[tokio::test(start_paused = true)]
