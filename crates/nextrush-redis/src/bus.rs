@@ -214,10 +214,18 @@ impl Line {
     async fn nodes(&self) -> Result<Known, Failure> {
         let known = self.known("").await?;
         let is_missing = |node: &NodeName| !known.living.contains(node);
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let is_doubtful = state.renewed < STEADY && state.steady.iter().any(is_missing);
         if is_doubtful || is_missing(&self.node) {
             return Err(Failure::Unlisted);
+        }
+        if state.renewed == STEADY {
+            let new = known
+                .living
+                .iter()
+                .filter(|node| !state.steady.contains(node));
+            let new: Vec<_> = new.cloned().collect();
+            state.steady.extend(new);
         }
         drop(state);
         Ok(known)

@@ -65,7 +65,7 @@ impl Node {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    async fn client(&self, path: &str, user: &str) -> Client {
+    pub(crate) async fn client(&self, path: &str, user: &str) -> Client {
         let path = format!("{path}?token={}", token(user));
         Client::connect_to(self.port, &path).await
     }

@@ -19,6 +19,7 @@ mod servers;
 mod support;
 
 mod presence;
+mod private;
 
 use nextrush::Server;
 use serde_json::{Value, json};

@@ -101,7 +101,9 @@ impl<'a> Connect<'a> {
         });
         match member.join(socket, since.as_ref()).await {
             Ok(()) => {}
-            Err(Unjoined::Subscribe(SubscribeError::Join(JoinError::Closed))) => return,
+            Err(Unjoined::Subscribe(
+                SubscribeError::Join(JoinError::Closed) | SubscribeError::GivenUp,
+            )) => return,
             Err(Unjoined::Exceeded(exceeded)) => return send_away(socket, exceeded),
             Err(error) => {
                 if chat.0.dialect().not_joined.is_due() {

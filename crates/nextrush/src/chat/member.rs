@@ -142,7 +142,7 @@ impl Member {
                 if let Err(exceeded) = allowed {
                     return refuse(exceeded.to_message());
                 }
-                let whisper = self.whisper(&target_user_id, &text);
+                let whisper = self.whisper(&target_user_id, &text, key.clone());
                 let body = serde_json::json!([target_user_id, text]).to_string();
                 if self.is_other(key.as_ref(), "private", &body) {
                     return refuse(id_reused());
@@ -250,13 +250,19 @@ impl Member {
     }
 
     /// Sends a private message to the sockets of a user on all nodes; the outcome.
-    async fn whisper(&self, to: &UserId, text: &str) -> Result<String, BrokerError> {
+    async fn whisper(
+        &self,
+        to: &UserId,
+        text: &str,
+        key: Option<CommandKey>,
+    ) -> Result<String, BrokerError> {
         let message = Event::PrivateMessage {
             text,
             from: &self.profile,
             timestamp: Timestamp::now(),
         };
-        let reached = self.topic.topics().user(to).deliver(message).await;
+        let target = self.topic.topics().user(to);
+        let reached = target.deliver_once(message, key.as_ref()).await;
         match (reached.sockets, reached.unanswered.as_slice()) {
             (1.., _) => Ok(SENT.to_owned()),
             (0, []) if reached.others_unknown => {

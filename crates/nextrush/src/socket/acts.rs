@@ -1,12 +1,15 @@
 //! Acts that reach the sockets of all nodes, and who did not answer.
 
+use std::sync::Arc;
+
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use nextrush_broker::{Answered, Asked, BrokerError, NodeName};
+use nextrush_broker::{Answered, Asked, BrokerError, CommandKey, NodeName};
 use nextrush_engine::Room;
 use nextrush_protocol::{CloseCode, Frame};
 use serde::{Deserialize, Serialize};
 
 use super::audience::Audience;
+use super::done::Done;
 use super::handle::Handle;
 use crate::message::Outgoing;
 use crate::node::line::Line;
@@ -58,9 +61,18 @@ pub(super) enum Act {
     Send,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
 struct Question {
     act: Act,
+    /// The command that wants it: a node that has reached somebody for it does not do so again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    once: Option<String>,
+}
+
+impl From<Act> for Question {
+    fn from(act: Act) -> Self {
+        Self { act, once: None }
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -101,8 +113,8 @@ pub(super) fn add_up(line: &Line, here: usize, asked: Result<Answered, BrokerErr
 }
 
 /// The bytes of a question: the act behind its length, then the rooms and the message.
-fn write(act: Act, rooms: &[Room], frame: &Frame) -> Bytes {
-    let question = serde_json::to_vec(&Question { act }).expect("an act is plain");
+fn write(question: &Question, rooms: &[Room], frame: &Frame) -> Bytes {
+    let question = serde_json::to_vec(question).expect("an act is plain");
     let cast = write_cast(rooms.iter().map(Room::name), frame);
     let mut bytes = BytesMut::with_capacity(4 + question.len() + cast.len());
     bytes.put_u32(u32::try_from(question.len()).expect("an act is short"));
@@ -111,15 +123,15 @@ fn write(act: Act, rooms: &[Room], frame: &Frame) -> Bytes {
     bytes.freeze()
 }
 
-/// Reads a question: the act, the names of the rooms, and the message.
-fn read(mut bytes: Bytes) -> Option<(Act, Vec<Box<str>>, Frame)> {
+/// Reads a question, the names of its rooms, and the message.
+fn read(mut bytes: Bytes) -> Option<(Question, Vec<Box<str>>, Frame)> {
     let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
     if bytes.len() < length {
         return None;
     }
     let question: Question = serde_json::from_slice(&bytes.split_to(length)).ok()?;
     let cast = read_cast(bytes)?;
-    Some((question.act, cast.rooms, cast.frame))
+    Some((question, cast.rooms, cast.frame))
 }
 
 impl Handle {
@@ -129,11 +141,13 @@ impl Handle {
         self.line().answer(ACT, move |from, question| {
             let app = app.upgrade();
             async move {
-                let (app, (act, rooms, frame)) = (app?, read(question)?);
-                // What the asking node has to do itself it has done.
-                let sockets = match from.is_this {
-                    true => 0,
-                    false => app.audience_of(&rooms).act(&act, &frame),
+                let (app, (question, rooms, frame)) = (app?, read(question)?);
+                let act = || app.audience_of(&rooms).act(&question.act, &frame);
+                let sockets = match &question.once {
+                    // What the asking node has to do itself it has done.
+                    _ if from.is_this => 0,
+                    Some(once) => app.part(Arc::<Done>::default).once(once, act),
+                    None => act(),
                 };
                 Some(answer_of(sockets))
             }
@@ -162,13 +176,14 @@ impl Audience {
     }
 
     /// Does something to the members on all nodes.
-    async fn act_everywhere(&self, act: Act, frame: Frame) -> Reached {
-        let sockets = self.act(&act, &frame);
+    async fn act_everywhere(&self, question: impl Into<Question>, frame: Frame) -> Reached {
+        let question = question.into();
+        let sockets = self.act(&question.act, &frame);
         if !self.is_over_nodes() {
             return Reached::here(sockets);
         }
         let line = self.handle().line();
-        let question = write(act, self.rooms(), &frame);
+        let question = write(&question, self.rooms(), &frame);
         let asked = line.ask(ACT, &Asked::All, &question).await;
         add_up(line, sockets, asked)
     }
@@ -183,6 +198,22 @@ impl Audience {
     pub async fn deliver(&self, message: impl Into<Outgoing>) -> Reached {
         let frame = message.into().into_frame();
         self.act_everywhere(Act::Send, frame).await
+    }
+
+    /// Sends a message as [`deliver`](Self::deliver) does, for a command that may come again: a
+    /// node that did not answer in time may have sent it, and does not do so again within 2
+    /// minutes.
+    pub(crate) async fn deliver_once(
+        &self,
+        message: impl Into<Outgoing>,
+        command: Option<&CommandKey>,
+    ) -> Reached {
+        let question = Question {
+            act: Act::Send,
+            once: command.map(|command| command.as_str().to_owned()),
+        };
+        self.act_everywhere(question, message.into().into_frame())
+            .await
     }
 
     /// Makes every member, on all nodes, a member of `room` too. Leaves out members that cannot
@@ -227,7 +258,8 @@ mod tests {
             (&b"\0\0\0\x0e{\"act\":\"send\"}\x02\0\x01\0\x03redhello"[..], Act::Send, "hello"),
         ] {
             let question = read(Bytes::from_static(recorded)).unwrap();
-            assert_eq!(question, (act, vec!["red".into()], Frame::text(text)));
+            let expected = (Question::from(act), vec!["red".into()], Frame::text(text));
+            assert_eq!(question, expected);
         }
         let answer = serde_json::from_slice::<Answer>(b"{\"sockets\":3}").unwrap();
         assert_eq!(answer.sockets, 3);

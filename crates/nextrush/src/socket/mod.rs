@@ -6,6 +6,7 @@
 pub(crate) mod acts;
 pub(crate) mod audience;
 pub(crate) mod disconnect;
+mod done;
 pub(crate) mod drain;
 mod events;
 pub(crate) mod handle;
