@@ -10,7 +10,7 @@ use crate::message::{ErrorCode, Outgoing};
 /// The message that tells a client of an error: `{"type":"error","message":…,"code":…}`,
 /// with `details` and `retryAfterMs` where they are known.
 ///
-/// The text is for people and the code for programs: an [`ErrorCode`](crate::ErrorCode), or
+/// The text is for people and the code for programs: an [`ErrorCode`], or
 /// a text of the application's own.
 ///
 /// ```
