@@ -33,8 +33,8 @@ export class Requests extends Questions {
    * @protected
    */
   reading = false;
-  /** The user that the server last named, and where the token came from that it was for. @type {Scope} */
-  #told = {};
+  /** The user that is known last, by a token or the server, and where the token came from. @type {Scope} */
+  #known = {};
   /** The number of the present connection. */
   #connection = 0;
   /** True when the server has told who this is, or cannot. */
@@ -58,12 +58,12 @@ export class Requests extends Questions {
     const { client, user } = this.options;
     if (client.state === 'connected') return this.scope;
     const { token: source } = client;
-    // A token that says nothing of its user is expected to go on with the same one, until the
-    // server says otherwise.
-    const told = this.#told.source === source ? this.#told.user : undefined;
+    // A source of tokens is expected to go on with the same user, until a token or the server says
+    // otherwise.
+    const known = this.#known.source === source ? this.#known.user : undefined;
     const address = client.place();
     const place = address === undefined ? this.scope.place : placeOf(address);
-    return { place, user: userKey(user) ?? userOf(source) ?? told, source };
+    return { place, user: userKey(user) ?? userOf(source) ?? known, source };
   }
 
   /**
@@ -111,15 +111,15 @@ export class Requests extends Questions {
    */
   identify(id) {
     const { scope } = this;
-    const user = userKey(id);
     this.#identified = true;
-    if (user !== undefined) this.#told = { source: scope.source, user };
-    this.scope = { ...scope, user: scope.user ?? user };
+    this.scope = { ...scope, user: scope.user ?? userKey(id) };
     this.#sift();
     this.flush();
   }
 
   #sift() {
+    const { user: own, source } = this.scope;
+    if (own !== undefined) this.#known = { source, user: own };
     this.drop(unsent, (pending) => this.isForeign(pending));
     const { place, user } = this.scope;
     for (const pending of this.pending.values()) {

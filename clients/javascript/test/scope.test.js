@@ -90,6 +90,34 @@ describe('what was said without a connection, in one of two rooms with one outbo
     }
   }
 
+  for (const broken of ['as soon as it was open', 'before it was open']) {
+    test(`goes out after a reload, also if the line broke ${broken}`, async () => {
+      const { server, w, store, settle, room } = setting();
+      const token = async () => jwt({ id: 'ada' });
+      const first = room('hall', token, { outbox: new Outbox(store) });
+      first.connect();
+      await settled();
+      if (broken === 'as soon as it was open') {
+        w.step();
+        w.step((wires) => wires.at(-1));
+        assert.equal(first.state, 'connected');
+      }
+      w.links[0].break();
+      assert.equal(first.state, 'disconnected');
+      first.say('soon').catch(() => {});
+      await settled();
+      first.close();
+
+      const again = room('hall', token, { outbox: new Outbox(store) });
+      const restored = record(again, 'restored');
+      again.connect();
+      await settle();
+      assert.deepEqual(restored.map(({ message }) => message.text), ['soon']);
+      assert.equal(server.executed.get('soon'), 1);
+      assert.equal(store.stored.size, 0);
+    });
+  }
+
   test('is left alone by another user of the same room, and goes out when its author comes back', async () => {
     const { server, store, settle, room } = setting();
     const ada = room('hall', jwt({ id: 'ada' }), { outbox: new Outbox(store) });
