@@ -64,7 +64,8 @@ import { TypingUsers } from './typing.js';
  * chat.connect();
  * form.onsubmit = () => chat.sendMessage(input.value);
  *
- * @extends {Client<ChatMessages & ChatLocalEvents>}
+ * @template {object} [Messages={}] Further messages of the server, by their `type`.
+ * @extends {Client<ChatMessages & ChatLocalEvents & Messages>}
  */
 export class ChatClient extends Client {
   /**

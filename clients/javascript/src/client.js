@@ -9,6 +9,7 @@ import { Session } from './session.js';
 
 /** @import { Address } from './connection.js' */
 /** @import { ClientOptions, RequestKeeper } from './session.js' */
+/** @import { ErrorMessage } from './wire.js' */
 
 /**
  * A connection to one endpoint that speaks JSON objects, and is opened again whenever it is
@@ -27,8 +28,8 @@ import { Session } from './session.js';
  * client.on('error', ({ message }) => console.error(message));
  * client.connect();
  *
- * @template {object} [Messages={}] The messages by their `type`.
- * @extends {Session<Messages>}
+ * @template {object} [Messages={}] The messages by their `type`; `AnyMessages` for names that nobody checks.
+ * @extends {Session<{ error: ErrorMessage } & Messages>}
  */
 export class Client extends Session {
   /**

@@ -25,21 +25,9 @@ export class Emitter {
    * name has no effect.
    *
    * @template {keyof Events} K
-   * @overload
    * @param {K} type
    * @param {(event: Events[K]) => void} listener
    * @returns {() => void} Removes the listener.
-   */
-  /**
-   * @overload
-   * @param {string} type
-   * @param {(event: any) => void} listener
-   * @returns {() => void} Removes the listener.
-   */
-  /**
-   * @param {PropertyKey} type
-   * @param {(event: any) => void} listener
-   * @returns {() => void}
    */
   on(type, listener) {
     const listeners = this.#listeners.get(type) ?? new Set();
@@ -50,7 +38,7 @@ export class Emitter {
   /**
    * Removes a listener; unknown ones are ignored.
    *
-   * @param {PropertyKey} type
+   * @param {keyof Events} type
    * @param {(event: any) => void} listener
    */
   off(type, listener) {

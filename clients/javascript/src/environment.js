@@ -30,13 +30,28 @@ import { ClientError } from './errors.js';
 /**
  * The source of `online` and `offline` events.
  *
- * @typedef {Pick<EventTarget, 'addEventListener' | 'removeEventListener'>} Network
+ * @typedef {object} Network
+ * @property {(type: any, listener: (event: any) => void) => void} addEventListener
+ * @property {(type: any, listener: (event: any) => void) => void} removeEventListener
  */
 
 /**
  * A page that becomes visible and hidden, as a `document` does.
  *
  * @typedef {Network & { readonly visibilityState: string }} Page
+ */
+
+/**
+ * The part of `fetch` that the client uses.
+ *
+ * @typedef {(address: string, options: any) => Promise<FetchAnswer>} Fetch
+ */
+
+/**
+ * @typedef {object} FetchAnswer
+ * @property {number} status
+ * @property {{ get: (name: string) => string | null }} headers
+ * @property {() => Promise<string>} text
  */
 
 /**
@@ -47,7 +62,7 @@ import { ClientError } from './errors.js';
  * @property {() => number} [now] A time in milliseconds that only rises, also where the clock is
  *   set: for durations. Default: `performance.now`.
  * @property {() => number} [date] The time in milliseconds since 1970. Default: `Date.now`.
- * @property {typeof globalThis.fetch | null} [fetch] Asks the server why a handshake failed. Default: the
+ * @property {Fetch | null} [fetch] Asks the server why a handshake failed. Default: the
  *   platform's own. `null`: nobody asks.
  * @property {() => number} [random] Uniform in [0, 1). Default: `Math.random`.
  * @property {Page | null} [page] What becomes visible and hidden. Default: the document, where

@@ -7,6 +7,7 @@
  * @module
  */
 
+/** @import { Fetch } from './environment.js' */
 /** @import { ErrorMessage } from './wire.js' */
 
 /**
@@ -20,7 +21,7 @@
  * Asks over HTTP why a handshake failed: WebSockets do not tell, so that a refusal looks like a bad
  * line.
  *
- * @param {typeof globalThis.fetch} fetch
+ * @param {Fetch} fetch
  * @param {string} address Of the WebSocket.
  * @param {AbortSignal} signal
  * @returns {Promise<Refusal | null>} The refusal of the server; `null` where there is none, or

@@ -25,6 +25,7 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./kept-requests.js').RequestStore} RequestStore */
 /** @typedef {import('./kept-requests.js').StoredRequest} StoredRequest */
 /** @typedef {import('./live-client.js').LiveClientOptions} LiveClientOptions */
+/** @typedef {import('./message.js').AnyMessages} AnyMessages */
 /** @typedef {import('./message.js').WireMessage} WireMessage */
 /** @typedef {import('./position.js').Gap} Gap */
 /** @typedef {import('./position.js').GapReason} GapReason */
@@ -44,12 +45,12 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
 /** @typedef {import('./wire.js').OlderMessages} OlderMessages */
-/** @typedef {import('./wire.js').PresenceMember} PresenceMember */
+/** @template [D=any] @typedef {import('./wire.js').PresenceMember<D>} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */
 /** @typedef {import('./wire.js').PrivateMessageSent} PrivateMessageSent */
 /** @typedef {import('./wire.js').RoomHistory} RoomHistory */
 /** @typedef {import('./wire.js').Typing} Typing */
-/** @typedef {import('./wire.js').Update} Update */
+/** @template [T=any] @typedef {import('./wire.js').Update<T>} Update */
 /** @typedef {import('./wire.js').User} User */
 /** @typedef {import('./wire.js').UserId} UserId */
 /** @typedef {import('./wire.js').UserJoined} UserJoined */

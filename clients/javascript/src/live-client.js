@@ -39,7 +39,8 @@ import { Subscription } from './subscription.js';
  * posts.on('gap', () => reload());
  * live.connect();
  *
- * @extends {Session<LiveMessages>}
+ * @template {object} [Messages={}] Further messages of the server, by their `type`.
+ * @extends {Session<LiveMessages & Messages>}
  */
 export class LiveClient extends Session {
   /** The subscriptions that are wanted. @type {Map<string, Subscription>} */
@@ -104,9 +105,10 @@ export class LiveClient extends Session {
    * Subscribes to a channel, now or as soon as there is a connection, and again on each new
    * connection, from where it stood. Several calls for one channel share one subscription.
    *
+   * @template [T=any] What is published in the channel; a claim that nobody checks.
    * @param {string} channel
    * @param {SubscribeOptions} [options] Of the first call for the channel.
-   * @returns {Subscription}
+   * @returns {Subscription<T>}
    * @throws {ClientError} `invalid-address` for an empty name, `invalid-option` for a position that
    *   is none.
    */

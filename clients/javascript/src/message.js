@@ -13,6 +13,12 @@ import { ClientError } from './errors.js';
  */
 
 /**
+ * Messages of any type, for `Client<AnyMessages>`: the names of events are not checked.
+ *
+ * @typedef {{ [type: string]: WireMessage }} AnyMessages
+ */
+
+/**
  * Reads a message.
  *
  * @param {unknown} data What a WebSocket delivered.

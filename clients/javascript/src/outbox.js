@@ -31,7 +31,7 @@ export class Outbox {
   /**
    * @param {string | RequestStore} [store] The name of a database in the browser (IndexedDB), or a
    *   store of your own. Default: none.
-   * @param {{ indexedDB?: IDBFactory }} [options] Default: the platform's own.
+   * @param {{ indexedDB?: { open: (name: string, version?: number) => any } }} [options] Default: the platform's own.
    */
   constructor(store, { indexedDB } = {}) {
     this.#store =

@@ -12,8 +12,9 @@ import { PresenceState } from './presence-state.js';
 /** @import { PresenceMember } from './wire.js' */
 
 /**
+ * @template [D=any]
  * @typedef {object} PresenceEvents
- * @property {readonly PresenceMember[]} change The members, after each change.
+ * @property {readonly PresenceMember<D>[]} change The members, after each change.
  * @property {ClientError} refused The server refuses, as for a channel that has no presence.
  */
 
@@ -25,13 +26,14 @@ import { PresenceState } from './presence-state.js';
  * presence.on('change', (members) => show(members));
  * presence.update({ status: 'away' });
  *
- * @extends {Emitter<PresenceEvents>}
+ * @template [D=any] What devices tell about themselves.
+ * @extends {Emitter<PresenceEvents<D>>}
  */
 export class Presence extends Emitter {
   #live;
   #subscription;
   #list = new PresenceState();
-  /** The data of this device, told again on each connection. @type {unknown} */
+  /** The data of this device, told again on each connection. @type {D | undefined} */
   #data;
   /** @type {(() => void)[]} */
   #stops;
@@ -39,7 +41,7 @@ export class Presence extends Emitter {
   /**
    * Subscribes to the channel, if that is not done yet.
    *
-   * @param {LiveClient} live
+   * @param {LiveClient<any>} live
    * @param {string} channel
    */
   constructor(live, channel) {
@@ -72,7 +74,7 @@ export class Presence extends Emitter {
    * The members, in the order in which they came, this user included. While disconnected: those
    * of the lost connection. The same array until something changes.
    *
-   * @returns {readonly PresenceMember[]}
+   * @returns {readonly PresenceMember<D>[]}
    */
   get members() {
     return this.#list.list;
@@ -81,7 +83,7 @@ export class Presence extends Emitter {
   /**
    * Tells the others something about this device, now and after each reconnect.
    *
-   * @param {unknown} data Anything that JSON can say.
+   * @param {D} data Anything that JSON can say.
    */
   update(data) {
     this.#data = data;

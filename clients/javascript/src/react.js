@@ -19,7 +19,7 @@ import { shared } from './shared.js';
 /** @import { Gap } from './position.js' */
 /** @import { Session } from './session.js' */
 /** @import { Reason, State } from './states.js' */
-/** @import { SubscriptionState } from './subscription.js' */
+/** @import { Subscription, SubscriptionState } from './subscription.js' */
 /** @import { ChatMessage, PresenceMember, Update, UpdateDeleted, User } from './wire.js' */
 
 /**
@@ -62,9 +62,10 @@ export function useConnection(client) {
  *   onGap: () => reload(),
  * });
  *
- * @param {LiveClient} live
+ * @template [T=any] What is published in the channel; a claim that nobody checks.
+ * @param {LiveClient<any>} live
  * @param {string} channel
- * @param {{ onUpdate?: (update: Update) => void, onGap?: (gap: Gap) => void,
+ * @param {{ onUpdate?: (update: Update<T>) => void, onGap?: (gap: Gap) => void,
  *   onDeleted?: (deleted: UpdateDeleted) => void }} [listeners] Those of the latest rendering are
  *   called. After `onDeleted` the update with its `offset` is not to be shown any more.
  * @returns {{ state: SubscriptionState }}
@@ -77,7 +78,7 @@ export function useSubscription(live, channel, listeners = {}) {
   const [state, setState] = useState(/** @type {SubscriptionState} */ ('subscribing'));
   useEffect(() => {
     const stop = subscriptions(live, channel);
-    const subscription = live.subscribe(channel);
+    const subscription = /** @type {Subscription<T>} */ (live.subscribe(channel));
     setState(subscription.state);
     const stops = [
       subscription.on('update', (update) => latest.current.onUpdate?.(update)),
@@ -94,15 +95,16 @@ export function useSubscription(live, channel, listeners = {}) {
 /**
  * The members of a channel. Subscribes to it while the component is there.
  *
- * @param {LiveClient} live
+ * @template [D=any] What devices tell about themselves.
+ * @param {LiveClient<any>} live
  * @param {string} channel
- * @returns {readonly PresenceMember[]}
+ * @returns {readonly PresenceMember<D>[]}
  */
 export function usePresence(live, channel) {
-  const [members, setMembers] = useState(/** @type {readonly PresenceMember[]} */ ([]));
+  const [members, setMembers] = useState(/** @type {readonly PresenceMember<D>[]} */ ([]));
   useEffect(() => {
     const stop = subscriptions(live, channel);
-    const presence = new Presence(live, channel);
+    const presence = /** @type {Presence<D>} */ (new Presence(live, channel));
     setMembers(presence.members);
     const unlisten = presence.on('change', setMembers);
     return () => {
@@ -117,7 +119,7 @@ export function usePresence(live, channel) {
 /**
  * A room: its messages, its members, and who is typing.
  *
- * @param {ChatClient} chat
+ * @param {ChatClient<any>} chat
  * @param {{ limit?: number }} [options] `limit`: how many messages are shown. Default 500, which is
  *   the most.
  * @returns {{ messages: readonly ChatMessage[], users: readonly User[], typing: readonly User[] }}
@@ -161,7 +163,7 @@ const connections = shared(
 );
 
 const subscriptions = shared(
-  (/** @type {LiveClient} */ live, channel) => {
+  (/** @type {LiveClient<any>} */ live, channel) => {
     live.subscribe(channel);
   },
   (live, channel) => live.unsubscribe(channel),

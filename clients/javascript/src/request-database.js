@@ -24,7 +24,7 @@ export class RequestDatabase {
 
   /**
    * @param {string} name
-   * @param {IDBFactory} [indexedDB]
+   * @param {{ open: (name: string, version?: number) => any }} [indexedDB]
    */
   constructor(name, indexedDB = globalThis.indexedDB) {
     this.#open = async () => {

@@ -225,14 +225,15 @@ export class Session extends Connection {
    * Sends a message that the server answers: now or, if the client waits for a connection with its
    * requests, as soon as there is one.
    *
+   * @template [R=WireMessage]
    * @param {object} message Gets a field `id`.
    * @param {RequestOptions} [options]
-   * @returns {Promise<WireMessage>} The answer. Rejects with a `ClientError`: `refused` with the
+   * @returns {Promise<R>} The answer. Rejects with a `ClientError`: `refused` with the
    *   server's error as its `cause`, `invalid-message` for what JSON cannot say, `too-large`, `timeout`,
    *   `overflow`, `unsent`, `unconfirmed`, `unsupported`, `closed`.
    */
   request(message, options) {
-    return this.requests.add(message, options);
+    return /** @type {Promise<any>} */ (this.requests.add(message, options));
   }
 
   /**

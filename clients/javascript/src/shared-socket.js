@@ -8,13 +8,13 @@ import { platformTimers } from './environment.js';
 import { Tab } from './tab.js';
 
 /** @import { Timers, WebSocketConstructor, WebSocketLike } from './environment.js' */
-/** @import { TabMessage } from './tab.js' */
+/** @import { ChannelConstructor, Locks, TabMessage } from './tab.js' */
 
 /**
  * @typedef {object} Platform
  * @property {WebSocketConstructor} [WebSocket]
- * @property {LockManager} [locks]
- * @property {typeof BroadcastChannel} [BroadcastChannel]
+ * @property {Locks} [locks] Web Locks, as `navigator.locks`.
+ * @property {ChannelConstructor} [BroadcastChannel]
  * @property {Timers} [timers]
  * @property {() => number} [now]
  */
@@ -68,6 +68,7 @@ export function sharedWebSocket(
 /**
  * Looks like a WebSocket, and is a conversation with the leader.
  *
+ * @internal
  * @implements {WebSocketLike}
  */
 export class SharedSocket extends EventTarget {

@@ -28,8 +28,9 @@ export const SubscriptionState = /* @__PURE__ */ Object.freeze({
 /** @typedef {(typeof SubscriptionState)[keyof typeof SubscriptionState]} SubscriptionState */
 
 /**
+ * @template [T=any]
  * @typedef {object} SubscriptionEvents
- * @property {Update} update A publication to the channel; each once, in order.
+ * @property {Update<T>} update A publication to the channel; each once, in order.
  * @property {UpdateDeleted} deleted An update was deleted at the server: one that was received, or
  *   one in whose place this comes. Iterations leave it out.
  * @property {Gap} gap Publications were missed and will not come. What is shown should be loaded
@@ -68,7 +69,8 @@ const KEPT = 1_000;
  *   else show(event.data);
  * }
  *
- * @extends {Emitter<SubscriptionEvents>}
+ * @template [T=any] What is published in the channel.
+ * @extends {Emitter<SubscriptionEvents<T>>}
  */
 export class Subscription extends Emitter {
   /** @type {SubscriptionState} */
@@ -80,7 +82,7 @@ export class Subscription extends Emitter {
 
   /**
    * @param {string} channel
-   * @param {(subscription: Subscription) => void} leave Ends the subscription at its owner.
+   * @param {(subscription: Subscription<T>) => void} leave Ends the subscription at its owner.
    * @param {SubscribeOptions} [options]
    */
   constructor(channel, leave, { since } = {}) {
@@ -152,7 +154,7 @@ export class Subscription extends Emitter {
    * An update came.
    *
    * @internal
-   * @param {Update} update
+   * @param {Update<T>} update
    * @returns {boolean} Whether it is new.
    */
   take(update) {
@@ -209,13 +211,13 @@ export class Subscription extends Emitter {
    * Throws a `ClientError`, after what has come: `refused` when the server refuses the channel,
    * `closed` when the client gives up (state `failed`), `overflow` for a reader who is 1,000 behind.
    *
-   * @returns {AsyncGenerator<Update | Gap, void, undefined>}
+   * @returns {AsyncGenerator<Update<T> | Gap, void, undefined>}
    */
   [Symbol.asyncIterator]() {
-    /** @type {(Update | Gap | End)[]} */
+    /** @type {(Update<T> | Gap | End)[]} */
     const queue = this.#end ? [this.#end] : [];
     let wake = () => {};
-    /** @param {Update | Gap | End} event */
+    /** @param {Update<T> | Gap | End} event */
     const push = (event) => {
       if (queue.length < KEPT || !('type' in event)) queue.push(event);
       else queue[KEPT] = { error: new ClientError('overflow') };

@@ -8,7 +8,6 @@ import { randomId } from './random-id.js';
 import { TabHub } from './tab-hub.js';
 
 /** @import { Timers, WebSocketConstructor } from './environment.js' */
-/** @import { SharedSocket } from './shared-socket.js' */
 
 /**
  * A message between tabs. `to` is absent where it concerns everybody.
@@ -25,10 +24,35 @@ import { TabHub } from './tab-hub.js';
  * @property {string} [reason]
  */
 
+/**
+ * The part of `LockManager` that tabs use.
+ *
+ * @typedef {object} Locks
+ * @property {(name: string, callback: () => any) => Promise<any>} request
+ */
+
+/**
+ * The part of a `BroadcastChannel` that tabs use.
+ *
+ * @typedef {object} Channel
+ * @property {((event: any) => void) | null} onmessage
+ * @property {(message: any) => void} postMessage
+ */
+
+/** @typedef {new (name: string) => Channel} ChannelConstructor */
+
+/**
+ * A socket of this tab, which the leader speaks to.
+ *
+ * @typedef {object} TabSocket
+ * @property {(leader: string) => void} follow There is a new leader.
+ * @property {(message: TabMessage) => void} hear
+ */
+
 /** This tab among the others. */
 export class Tab {
   id = randomId();
-  /** @type {Map<string, SharedSocket>} */
+  /** @type {Map<string, TabSocket>} */
   #sockets = new Map();
   #channel;
   #opened = 0;
@@ -38,8 +62,8 @@ export class Tab {
   /**
    * @param {string} name
    * @param {WebSocketConstructor} WebSocket
-   * @param {LockManager} locks
-   * @param {typeof BroadcastChannel} Channel
+   * @param {Locks} locks
+   * @param {ChannelConstructor} Channel
    * @param {{ timers: Timers, now: () => number }} clock
    */
   constructor(name, WebSocket, locks, Channel, clock) {
@@ -71,7 +95,7 @@ export class Tab {
   }
 
   /**
-   * @param {SharedSocket} socket
+   * @param {TabSocket} socket
    * @returns {string}
    */
   add(socket) {

@@ -142,10 +142,11 @@
 /**
  * A publication to a channel.
  *
+ * @template [T=any] What is published there.
  * @typedef {object} Update
  * @property {'update'} type
  * @property {string} channel
- * @property {any} data
+ * @property {T} data
  * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
  * @property {number} [offset] Its place in the channel, +1 with each publication.
  */
@@ -195,16 +196,18 @@
 /**
  * A user in a channel, with each of their connections.
  *
+ * @template [D=any] What a device tells about itself.
  * @typedef {object} PresenceMember
  * @property {User} user
- * @property {PresenceDevice[]} devices
+ * @property {PresenceDevice<D>[]} devices
  */
 
 /**
+ * @template [D=any] What the device tells about itself.
  * @typedef {object} PresenceDevice
  * @property {string} id
  * @property {string} since UTC, as `Date.prototype.toISOString` prints it.
- * @property {any} [data] What the device tells about itself.
+ * @property {D} [data]
  */
 
 /**

@@ -115,9 +115,10 @@ export type Recovered = {
  * chat.connect();
  * form.onsubmit = () => chat.sendMessage(input.value);
  *
- * @extends {Client<ChatMessages & ChatLocalEvents>}
+ * @template {object} [Messages={}] Further messages of the server, by their `type`.
+ * @extends {Client<ChatMessages & ChatLocalEvents & Messages>}
  */
-export declare class ChatClient extends Client<ChatMessages & ChatLocalEvents> {
+export declare class ChatClient<Messages extends object = {}> extends Client<ChatMessages & ChatLocalEvents & Messages> {
     #private;
     introduction: {
         keepsUsers: boolean;

@@ -6,8 +6,10 @@
 import { Session } from './session.js';
 import type { Address } from './connection.js';
 import type { ClientOptions } from './session.js';
+import type { ErrorMessage } from './wire.js';
 /** @import { Address } from './connection.js' */
 /** @import { ClientOptions, RequestKeeper } from './session.js' */
+/** @import { ErrorMessage } from './wire.js' */
 /**
  * A connection to one endpoint that speaks JSON objects, and is opened again whenever it is
  * lost.
@@ -25,10 +27,12 @@ import type { ClientOptions } from './session.js';
  * client.on('error', ({ message }) => console.error(message));
  * client.connect();
  *
- * @template {object} [Messages={}] The messages by their `type`.
- * @extends {Session<Messages>}
+ * @template {object} [Messages={}] The messages by their `type`; `AnyMessages` for names that nobody checks.
+ * @extends {Session<{ error: ErrorMessage } & Messages>}
  */
-export declare class Client<Messages extends object = {}> extends Session<Messages> {
+export declare class Client<Messages extends object = {}> extends Session<{
+    error: ErrorMessage;
+} & Messages> {
     #private;
     /**
      * @param {Address} address

@@ -18,52 +18,18 @@ export declare class Emitter<Events extends object> {
      * name has no effect.
      *
      * @template {keyof Events} K
-     * @overload
      * @param {K} type
      * @param {(event: Events[K]) => void} listener
      * @returns {() => void} Removes the listener.
-     */
-    /**
-     * @overload
-     * @param {string} type
-     * @param {(event: any) => void} listener
-     * @returns {() => void} Removes the listener.
-     */
-    /**
-     * @param {PropertyKey} type
-     * @param {(event: any) => void} listener
-     * @returns {() => void}
      */
     on<K extends keyof Events>(type: K, listener: (event: Events[K]) => void): () => void;
     /**
-     * Calls `listener` for each event named `type`. Adding the same function twice for one
-     * name has no effect.
-     *
-     * @template {keyof Events} K
-     * @overload
-     * @param {K} type
-     * @param {(event: Events[K]) => void} listener
-     * @returns {() => void} Removes the listener.
-     */
-    /**
-     * @overload
-     * @param {string} type
-     * @param {(event: any) => void} listener
-     * @returns {() => void} Removes the listener.
-     */
-    /**
-     * @param {PropertyKey} type
-     * @param {(event: any) => void} listener
-     * @returns {() => void}
-     */
-    on(type: string, listener: (event: any) => void): () => void;
-    /**
      * Removes a listener; unknown ones are ignored.
      *
-     * @param {PropertyKey} type
+     * @param {keyof Events} type
      * @param {(event: any) => void} listener
      */
-    off(type: PropertyKey, listener: (event: any) => void): void;
+    off(type: keyof Events, listener: (event: any) => void): void;
     /**
      * Calls the listeners of `type` in the order they were added. One that is removed
      * meanwhile is not called any more, one that is added meanwhile not yet.

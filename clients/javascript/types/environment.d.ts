@@ -14,9 +14,20 @@ export type Timers = {
     setTimeout: (callback: () => void, ms: number) => unknown;
     clearTimeout: (timer: any) => void;
 };
-export type Network = Pick<EventTarget, 'addEventListener' | 'removeEventListener'>;
+export type Network = {
+    addEventListener: (type: any, listener: (event: any) => void) => void;
+    removeEventListener: (type: any, listener: (event: any) => void) => void;
+};
 export type Page = Network & {
     readonly visibilityState: string;
+};
+export type Fetch = (address: string, options: any) => Promise<FetchAnswer>;
+export type FetchAnswer = {
+    status: number;
+    headers: {
+        get: (name: string) => string | null;
+    };
+    text: () => Promise<string>;
 };
 export type EnvironmentOptions = {
     /**
@@ -41,7 +52,7 @@ export type EnvironmentOptions = {
      * Asks the server why a handshake failed. Default: the
      * platform's own. `null`: nobody asks.
      */
-    fetch?: typeof globalThis.fetch | null;
+    fetch?: Fetch | null;
     /**
      * Uniform in [0, 1). Default: `Math.random`.
      */
@@ -79,12 +90,25 @@ export type Environment = Required<Omit<EnvironmentOptions, 'WebSocket'>>;
 /**
  * The source of `online` and `offline` events.
  *
- * @typedef {Pick<EventTarget, 'addEventListener' | 'removeEventListener'>} Network
+ * @typedef {object} Network
+ * @property {(type: any, listener: (event: any) => void) => void} addEventListener
+ * @property {(type: any, listener: (event: any) => void) => void} removeEventListener
  */
 /**
  * A page that becomes visible and hidden, as a `document` does.
  *
  * @typedef {Network & { readonly visibilityState: string }} Page
+ */
+/**
+ * The part of `fetch` that the client uses.
+ *
+ * @typedef {(address: string, options: any) => Promise<FetchAnswer>} Fetch
+ */
+/**
+ * @typedef {object} FetchAnswer
+ * @property {number} status
+ * @property {{ get: (name: string) => string | null }} headers
+ * @property {() => Promise<string>} text
  */
 /**
  * @typedef {object} EnvironmentOptions
@@ -94,7 +118,7 @@ export type Environment = Required<Omit<EnvironmentOptions, 'WebSocket'>>;
  * @property {() => number} [now] A time in milliseconds that only rises, also where the clock is
  *   set: for durations. Default: `performance.now`.
  * @property {() => number} [date] The time in milliseconds since 1970. Default: `Date.now`.
- * @property {typeof globalThis.fetch | null} [fetch] Asks the server why a handshake failed. Default: the
+ * @property {Fetch | null} [fetch] Asks the server why a handshake failed. Default: the
  *   platform's own. `null`: nobody asks.
  * @property {() => number} [random] Uniform in [0, 1). Default: `Math.random`.
  * @property {Page | null} [page] What becomes visible and hidden. Default: the document, where

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Fetch } from './environment.js';
 import type { ErrorMessage } from './wire.js';
 export type Refusal = {
     answer: ErrorMessage;
@@ -15,6 +16,7 @@ export type Refusal = {
      */
     verdict: 'unauthorized' | 'refused' | undefined;
 };
+/** @import { Fetch } from './environment.js' */
 /** @import { ErrorMessage } from './wire.js' */
 /**
  * @typedef {object} Refusal
@@ -26,11 +28,11 @@ export type Refusal = {
  * Asks over HTTP why a handshake failed: WebSockets do not tell, so that a refusal looks like a bad
  * line.
  *
- * @param {typeof globalThis.fetch} fetch
+ * @param {Fetch} fetch
  * @param {string} address Of the WebSocket.
  * @param {AbortSignal} signal
  * @returns {Promise<Refusal | null>} The refusal of the server; `null` where there is none, or
  *   nobody says so in our form. Rejects where the server is not reached, or this page may not read
  *   what it says.
  */
-export declare function refusalOf(fetch: typeof globalThis.fetch, address: string, signal: AbortSignal): Promise<Refusal | null>;
+export declare function refusalOf(fetch: Fetch, address: string, signal: AbortSignal): Promise<Refusal | null>;

@@ -23,6 +23,7 @@ export type WireCode = import('./errors.js').WireCode;
 export type RequestStore = import('./kept-requests.js').RequestStore;
 export type StoredRequest = import('./kept-requests.js').StoredRequest;
 export type LiveClientOptions = import('./live-client.js').LiveClientOptions;
+export type AnyMessages = import('./message.js').AnyMessages;
 export type WireMessage = import('./message.js').WireMessage;
 export type Gap = import('./position.js').Gap;
 export type GapReason = import('./position.js').GapReason;
@@ -37,12 +38,12 @@ export type TokenSource = import('./token.js').TokenSource;
 export type ChatMessage = import('./wire.js').ChatMessage;
 export type ErrorMessage = import('./wire.js').ErrorMessage;
 export type OlderMessages = import('./wire.js').OlderMessages;
-export type PresenceMember = import('./wire.js').PresenceMember;
+export type PresenceMember<D = any> = import('./wire.js').PresenceMember<D>;
 export type PrivateMessage = import('./wire.js').PrivateMessage;
 export type PrivateMessageSent = import('./wire.js').PrivateMessageSent;
 export type RoomHistory = import('./wire.js').RoomHistory;
 export type Typing = import('./wire.js').Typing;
-export type Update = import('./wire.js').Update;
+export type Update<T = any> = import('./wire.js').Update<T>;
 export type User = import('./wire.js').User;
 export type UserId = import('./wire.js').UserId;
 export type UserJoined = import('./wire.js').UserJoined;
@@ -58,6 +59,7 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./kept-requests.js').RequestStore} RequestStore */
 /** @typedef {import('./kept-requests.js').StoredRequest} StoredRequest */
 /** @typedef {import('./live-client.js').LiveClientOptions} LiveClientOptions */
+/** @typedef {import('./message.js').AnyMessages} AnyMessages */
 /** @typedef {import('./message.js').WireMessage} WireMessage */
 /** @typedef {import('./position.js').Gap} Gap */
 /** @typedef {import('./position.js').GapReason} GapReason */
@@ -77,12 +79,12 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
 /** @typedef {import('./wire.js').OlderMessages} OlderMessages */
-/** @typedef {import('./wire.js').PresenceMember} PresenceMember */
+/** @template [D=any] @typedef {import('./wire.js').PresenceMember<D>} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */
 /** @typedef {import('./wire.js').PrivateMessageSent} PrivateMessageSent */
 /** @typedef {import('./wire.js').RoomHistory} RoomHistory */
 /** @typedef {import('./wire.js').Typing} Typing */
-/** @typedef {import('./wire.js').Update} Update */
+/** @template [T=any] @typedef {import('./wire.js').Update<T>} Update */
 /** @typedef {import('./wire.js').User} User */
 /** @typedef {import('./wire.js').UserId} UserId */
 /** @typedef {import('./wire.js').UserJoined} UserJoined */

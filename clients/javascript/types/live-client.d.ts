@@ -54,9 +54,10 @@ export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
  * posts.on('gap', () => reload());
  * live.connect();
  *
- * @extends {Session<LiveMessages>}
+ * @template {object} [Messages={}] Further messages of the server, by their `type`.
+ * @extends {Session<LiveMessages & Messages>}
  */
-export declare class LiveClient extends Session<LiveMessages> {
+export declare class LiveClient<Messages extends object = {}> extends Session<LiveMessages & Messages> {
     #private;
     /**
      * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
@@ -75,13 +76,14 @@ export declare class LiveClient extends Session<LiveMessages> {
      * Subscribes to a channel, now or as soon as there is a connection, and again on each new
      * connection, from where it stood. Several calls for one channel share one subscription.
      *
+     * @template [T=any] What is published in the channel; a claim that nobody checks.
      * @param {string} channel
      * @param {SubscribeOptions} [options] Of the first call for the channel.
-     * @returns {Subscription}
+     * @returns {Subscription<T>}
      * @throws {ClientError} `invalid-address` for an empty name, `invalid-option` for a position that
      *   is none.
      */
-    subscribe(channel: string, options?: SubscribeOptions): Subscription;
+    subscribe<T = any>(channel: string, options?: SubscribeOptions): Subscription<T>;
     /**
      * Ends the subscription to a channel; without one, does nothing.
      *

@@ -7,10 +7,18 @@ export type WireMessage = {
     type?: unknown;
     [field: string]: any;
 };
+export type AnyMessages = {
+    [type: string]: WireMessage;
+};
 /**
  * A JSON object from the server.
  *
  * @typedef {{ type?: unknown, [field: string]: any }} WireMessage
+ */
+/**
+ * Messages of any type, for `Client<AnyMessages>`: the names of events are not checked.
+ *
+ * @typedef {{ [type: string]: WireMessage }} AnyMessages
  */
 /**
  * Reads a message.

@@ -28,10 +28,12 @@ export declare class Outbox implements RequestKeeper, RequestStore {
     /**
      * @param {string | RequestStore} [store] The name of a database in the browser (IndexedDB), or a
      *   store of your own. Default: none.
-     * @param {{ indexedDB?: IDBFactory }} [options] Default: the platform's own.
+     * @param {{ indexedDB?: { open: (name: string, version?: number) => any } }} [options] Default: the platform's own.
      */
     constructor(store?: string | RequestStore, { indexedDB }?: {
-        indexedDB?: IDBFactory;
+        indexedDB?: {
+            open: (name: string, version?: number) => any;
+        };
     });
     /**
      * The requests of a client, which are kept here; for the client.

@@ -7,11 +7,11 @@ import { Emitter } from './emitter.js';
 import type { ClientError } from './errors.js';
 import type { LiveClient } from './live-client.js';
 import type { PresenceMember } from './wire.js';
-export type PresenceEvents = {
+export type PresenceEvents<D = any> = {
     /**
      * The members, after each change.
      */
-    change: readonly PresenceMember[];
+    change: readonly PresenceMember<D>[];
     /**
      * The server refuses, as for a channel that has no presence.
      */
@@ -21,8 +21,9 @@ export type PresenceEvents = {
 /** @import { LiveClient } from './live-client.js' */
 /** @import { PresenceMember } from './wire.js' */
 /**
+ * @template [D=any]
  * @typedef {object} PresenceEvents
- * @property {readonly PresenceMember[]} change The members, after each change.
+ * @property {readonly PresenceMember<D>[]} change The members, after each change.
  * @property {ClientError} refused The server refuses, as for a channel that has no presence.
  */
 /**
@@ -33,30 +34,31 @@ export type PresenceEvents = {
  * presence.on('change', (members) => show(members));
  * presence.update({ status: 'away' });
  *
- * @extends {Emitter<PresenceEvents>}
+ * @template [D=any] What devices tell about themselves.
+ * @extends {Emitter<PresenceEvents<D>>}
  */
-export declare class Presence extends Emitter<PresenceEvents> {
+export declare class Presence<D = any> extends Emitter<PresenceEvents<D>> {
     #private;
     /**
      * Subscribes to the channel, if that is not done yet.
      *
-     * @param {LiveClient} live
+     * @param {LiveClient<any>} live
      * @param {string} channel
      */
-    constructor(live: LiveClient, channel: string);
+    constructor(live: LiveClient<any>, channel: string);
     /**
      * The members, in the order in which they came, this user included. While disconnected: those
      * of the lost connection. The same array until something changes.
      *
-     * @returns {readonly PresenceMember[]}
+     * @returns {readonly PresenceMember<D>[]}
      */
-    get members(): readonly PresenceMember[];
+    get members(): readonly PresenceMember<D>[];
     /**
      * Tells the others something about this device, now and after each reconnect.
      *
-     * @param {unknown} data Anything that JSON can say.
+     * @param {D} data Anything that JSON can say.
      */
-    update(data: unknown): void;
+    update(data: D): void;
     /** Stops listening. The subscription stays. */
     close(): void;
 }

@@ -10,7 +10,7 @@ import type { ChatMessage, PresenceMember, Update, UpdateDeleted, User } from '.
 /** @import { Gap } from './position.js' */
 /** @import { Session } from './session.js' */
 /** @import { Reason, State } from './states.js' */
-/** @import { SubscriptionState } from './subscription.js' */
+/** @import { Subscription, SubscriptionState } from './subscription.js' */
 /** @import { ChatMessage, PresenceMember, Update, UpdateDeleted, User } from './wire.js' */
 /**
  * Connects a client while the component is there, and closes it afterwards.
@@ -44,15 +44,16 @@ export declare function useConnection(client: Session<any>): {
  *   onGap: () => reload(),
  * });
  *
- * @param {LiveClient} live
+ * @template [T=any] What is published in the channel; a claim that nobody checks.
+ * @param {LiveClient<any>} live
  * @param {string} channel
- * @param {{ onUpdate?: (update: Update) => void, onGap?: (gap: Gap) => void,
+ * @param {{ onUpdate?: (update: Update<T>) => void, onGap?: (gap: Gap) => void,
  *   onDeleted?: (deleted: UpdateDeleted) => void }} [listeners] Those of the latest rendering are
  *   called. After `onDeleted` the update with its `offset` is not to be shown any more.
  * @returns {{ state: SubscriptionState }}
  */
-export declare function useSubscription(live: LiveClient, channel: string, listeners?: {
-    onUpdate?: (update: Update) => void;
+export declare function useSubscription<T = any>(live: LiveClient<any>, channel: string, listeners?: {
+    onUpdate?: (update: Update<T>) => void;
     onGap?: (gap: Gap) => void;
     onDeleted?: (deleted: UpdateDeleted) => void;
 }): {
@@ -61,20 +62,21 @@ export declare function useSubscription(live: LiveClient, channel: string, liste
 /**
  * The members of a channel. Subscribes to it while the component is there.
  *
- * @param {LiveClient} live
+ * @template [D=any] What devices tell about themselves.
+ * @param {LiveClient<any>} live
  * @param {string} channel
- * @returns {readonly PresenceMember[]}
+ * @returns {readonly PresenceMember<D>[]}
  */
-export declare function usePresence(live: LiveClient, channel: string): readonly PresenceMember[];
+export declare function usePresence<D = any>(live: LiveClient<any>, channel: string): readonly PresenceMember<D>[];
 /**
  * A room: its messages, its members, and who is typing.
  *
- * @param {ChatClient} chat
+ * @param {ChatClient<any>} chat
  * @param {{ limit?: number }} [options] `limit`: how many messages are shown. Default 500, which is
  *   the most.
  * @returns {{ messages: readonly ChatMessage[], users: readonly User[], typing: readonly User[] }}
  */
-export declare function useChat(chat: ChatClient, { limit }?: {
+export declare function useChat(chat: ChatClient<any>, { limit }?: {
     limit?: number;
 }): {
     messages: readonly ChatMessage[];

@@ -13,9 +13,11 @@ export declare class RequestDatabase implements RequestStore {
     #private;
     /**
      * @param {string} name
-     * @param {IDBFactory} [indexedDB]
+     * @param {{ open: (name: string, version?: number) => any }} [indexedDB]
      */
-    constructor(name: string, indexedDB?: IDBFactory);
+    constructor(name: string, indexedDB?: {
+        open: (name: string, version?: number) => any;
+    });
     /**
      * @returns {Promise<StoredRequest[]>} Oldest first.
      */

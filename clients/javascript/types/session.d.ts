@@ -187,13 +187,14 @@ export declare class Session<Messages extends object = {}> extends Connection<Ow
      * Sends a message that the server answers: now or, if the client waits for a connection with its
      * requests, as soon as there is one.
      *
+     * @template [R=WireMessage]
      * @param {object} message Gets a field `id`.
      * @param {RequestOptions} [options]
-     * @returns {Promise<WireMessage>} The answer. Rejects with a `ClientError`: `refused` with the
+     * @returns {Promise<R>} The answer. Rejects with a `ClientError`: `refused` with the
      *   server's error as its `cause`, `invalid-message` for what JSON cannot say, `too-large`, `timeout`,
      *   `overflow`, `unsent`, `unconfirmed`, `unsupported`, `closed`.
      */
-    request(message: object, options?: RequestOptions): Promise<WireMessage>;
+    request<R = WireMessage>(message: object, options?: RequestOptions): Promise<R>;
     /**
      * The address that the next attempt to connect leads to, as far as it is known.
      *

@@ -3,23 +3,25 @@
  *
  * @module
  */
-import { Tab } from './tab.js';
-import type { Timers, WebSocketConstructor, WebSocketLike } from './environment.js';
-import type { TabMessage } from './tab.js';
+import type { Timers, WebSocketConstructor } from './environment.js';
+import type { ChannelConstructor, Locks } from './tab.js';
 export type Platform = {
     WebSocket?: WebSocketConstructor;
-    locks?: LockManager;
-    BroadcastChannel?: typeof BroadcastChannel;
+    /**
+     * Web Locks, as `navigator.locks`.
+     */
+    locks?: Locks;
+    BroadcastChannel?: ChannelConstructor;
     timers?: Timers;
     now?: () => number;
 };
 /** @import { Timers, WebSocketConstructor, WebSocketLike } from './environment.js' */
-/** @import { TabMessage } from './tab.js' */
+/** @import { ChannelConstructor, Locks, TabMessage } from './tab.js' */
 /**
  * @typedef {object} Platform
  * @property {WebSocketConstructor} [WebSocket]
- * @property {LockManager} [locks]
- * @property {typeof BroadcastChannel} [BroadcastChannel]
+ * @property {Locks} [locks] Web Locks, as `navigator.locks`.
+ * @property {ChannelConstructor} [BroadcastChannel]
  * @property {Timers} [timers]
  * @property {() => number} [now]
  */
@@ -40,29 +42,3 @@ export type Platform = {
  * @returns {WebSocketConstructor}
  */
 export declare function sharedWebSocket(name: string, { WebSocket, locks, BroadcastChannel, timers, now, }?: Platform): WebSocketConstructor;
-/**
- * Looks like a WebSocket, and is a conversation with the leader.
- *
- * @implements {WebSocketLike}
- */
-export declare class SharedSocket extends EventTarget implements WebSocketLike {
-    #private;
-    readyState: number;
-    /**
-     * @param {Tab} tab
-     * @param {string} url
-     * @param {string[]} [protocols]
-     */
-    constructor(tab: Tab, url: string, protocols?: string[]);
-    /** @param {string} data */
-    send(data: string): void;
-    close(): void;
-    /**
-     * There is a new leader.
-     *
-     * @param {string} leader
-     */
-    follow(leader: string): void;
-    /** @param {TabMessage} message */
-    hear({ kind, from, data, code, reason }: TabMessage): void;
-}

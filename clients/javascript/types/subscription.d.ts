@@ -23,11 +23,11 @@ export declare const SubscriptionState: Readonly<{
     Unsubscribed: "unsubscribed";
 }>;
 export type SubscriptionState = (typeof SubscriptionState)[keyof typeof SubscriptionState];
-export type SubscriptionEvents = {
+export type SubscriptionEvents<T = any> = {
     /**
      * A publication to the channel; each once, in order.
      */
-    update: Update;
+    update: Update<T>;
     /**
      * An update was deleted at the server: one that was received, or
      * one in whose place this comes. Iterations leave it out.
@@ -74,9 +74,10 @@ export type End = {
  *   else show(event.data);
  * }
  *
- * @extends {Emitter<SubscriptionEvents>}
+ * @template [T=any] What is published in the channel.
+ * @extends {Emitter<SubscriptionEvents<T>>}
  */
-export declare class Subscription extends Emitter<SubscriptionEvents> {
+export declare class Subscription<T = any> extends Emitter<SubscriptionEvents<T>> {
     #private;
     /**
      * @readonly
@@ -85,10 +86,10 @@ export declare class Subscription extends Emitter<SubscriptionEvents> {
     channel: string;
     /**
      * @param {string} channel
-     * @param {(subscription: Subscription) => void} leave Ends the subscription at its owner.
+     * @param {(subscription: Subscription<T>) => void} leave Ends the subscription at its owner.
      * @param {SubscribeOptions} [options]
      */
-    constructor(channel: string, leave: (subscription: Subscription) => void, { since }?: SubscribeOptions);
+    constructor(channel: string, leave: (subscription: Subscription<T>) => void, { since }?: SubscribeOptions);
     /**
      * @returns {SubscriptionState}
      */
@@ -111,7 +112,7 @@ export declare class Subscription extends Emitter<SubscriptionEvents> {
      * Throws a `ClientError`, after what has come: `refused` when the server refuses the channel,
      * `closed` when the client gives up (state `failed`), `overflow` for a reader who is 1,000 behind.
      *
-     * @returns {AsyncGenerator<Update | Gap, void, undefined>}
+     * @returns {AsyncGenerator<Update<T> | Gap, void, undefined>}
      */
-    [Symbol.asyncIterator](): AsyncGenerator<Update | Gap, void, undefined>;
+    [Symbol.asyncIterator](): AsyncGenerator<Update<T> | Gap, void, undefined>;
 }

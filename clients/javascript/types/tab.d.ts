@@ -4,7 +4,6 @@
  * @module
  */
 import type { Timers, WebSocketConstructor } from './environment.js';
-import type { SharedSocket } from './shared-socket.js';
 export type TabMessage = {
     kind: 'open' | 'send' | 'close' | 'opened' | 'message' | 'closed' | 'error' | 'leader';
     /**
@@ -25,8 +24,22 @@ export type TabMessage = {
     code?: number;
     reason?: string;
 };
+export type Locks = {
+    request: (name: string, callback: () => any) => Promise<any>;
+};
+export type Channel = {
+    onmessage: ((event: any) => void) | null;
+    postMessage: (message: any) => void;
+};
+export type ChannelConstructor = new (name: string) => Channel;
+export type TabSocket = {
+    /**
+     * There is a new leader.
+     */
+    follow: (leader: string) => void;
+    hear: (message: TabMessage) => void;
+};
 /** @import { Timers, WebSocketConstructor } from './environment.js' */
-/** @import { SharedSocket } from './shared-socket.js' */
 /**
  * A message between tabs. `to` is absent where it concerns everybody.
  *
@@ -41,6 +54,27 @@ export type TabMessage = {
  * @property {number} [code]
  * @property {string} [reason]
  */
+/**
+ * The part of `LockManager` that tabs use.
+ *
+ * @typedef {object} Locks
+ * @property {(name: string, callback: () => any) => Promise<any>} request
+ */
+/**
+ * The part of a `BroadcastChannel` that tabs use.
+ *
+ * @typedef {object} Channel
+ * @property {((event: any) => void) | null} onmessage
+ * @property {(message: any) => void} postMessage
+ */
+/** @typedef {new (name: string) => Channel} ChannelConstructor */
+/**
+ * A socket of this tab, which the leader speaks to.
+ *
+ * @typedef {object} TabSocket
+ * @property {(leader: string) => void} follow There is a new leader.
+ * @property {(message: TabMessage) => void} hear
+ */
 /** This tab among the others. */
 export declare class Tab {
     #private;
@@ -48,19 +82,19 @@ export declare class Tab {
     /**
      * @param {string} name
      * @param {WebSocketConstructor} WebSocket
-     * @param {LockManager} locks
-     * @param {typeof BroadcastChannel} Channel
+     * @param {Locks} locks
+     * @param {ChannelConstructor} Channel
      * @param {{ timers: Timers, now: () => number }} clock
      */
-    constructor(name: string, WebSocket: WebSocketConstructor, locks: LockManager, Channel: typeof BroadcastChannel, clock: {
+    constructor(name: string, WebSocket: WebSocketConstructor, locks: Locks, Channel: ChannelConstructor, clock: {
         timers: Timers;
         now: () => number;
     });
     /**
-     * @param {SharedSocket} socket
+     * @param {TabSocket} socket
      * @returns {string}
      */
-    add(socket: SharedSocket): string;
+    add(socket: TabSocket): string;
     /** @param {string} socket */
     remove(socket: string): void;
     /** @param {Omit<TabMessage, 'from'>} message */

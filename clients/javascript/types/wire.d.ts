@@ -175,10 +175,10 @@ export type ChatMessages = {
     "private-message-sent": PrivateMessageSent;
     error: ErrorMessage;
 };
-export type Update = {
+export type Update<T = any> = {
     type: 'update';
     channel: string;
-    data: any;
+    data: T;
     /**
      * UTC, as `Date.prototype.toISOString` prints it.
      */
@@ -236,20 +236,17 @@ export type GapMessage = {
     to: number;
     epoch: string;
 };
-export type PresenceMember = {
+export type PresenceMember<D = any> = {
     user: User;
-    devices: PresenceDevice[];
+    devices: PresenceDevice<D>[];
 };
-export type PresenceDevice = {
+export type PresenceDevice<D = any> = {
     id: string;
     /**
      * UTC, as `Date.prototype.toISOString` prints it.
      */
     since: string;
-    /**
-     * What the device tells about itself.
-     */
-    data?: any;
+    data?: D;
 };
 export type PresenceSnapshot = {
     type: 'presence';
@@ -423,10 +420,11 @@ export type LiveMessages = {
 /**
  * A publication to a channel.
  *
+ * @template [T=any] What is published there.
  * @typedef {object} Update
  * @property {'update'} type
  * @property {string} channel
- * @property {any} data
+ * @property {T} data
  * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
  * @property {number} [offset] Its place in the channel, +1 with each publication.
  */
@@ -471,15 +469,17 @@ export type LiveMessages = {
 /**
  * A user in a channel, with each of their connections.
  *
+ * @template [D=any] What a device tells about itself.
  * @typedef {object} PresenceMember
  * @property {User} user
- * @property {PresenceDevice[]} devices
+ * @property {PresenceDevice<D>[]} devices
  */
 /**
+ * @template [D=any] What the device tells about itself.
  * @typedef {object} PresenceDevice
  * @property {string} id
  * @property {string} since UTC, as `Date.prototype.toISOString` prints it.
- * @property {any} [data] What the device tells about itself.
+ * @property {D} [data]
  */
 /**
  * @typedef {object} PresenceSnapshot

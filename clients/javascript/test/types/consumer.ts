@@ -12,6 +12,7 @@ import {
   Reason,
   State,
   SubscriptionState,
+  type AnyMessages,
   type ChatClientOptions,
   type ChatMessage,
   type Gap,
@@ -38,7 +39,8 @@ const removed: void = client.on('state', (change) => {
 })();
 client.on('retry', ({ attempt, delayMs }) => attempt + delayMs);
 client.on('fault', (error) => error.code === ErrorCode.InvalidMessage);
-client.on('anything', (message) => message.whatever);
+client.on('error', ({ code }) => code === ErrorCode.UnknownType);
+new Client<AnyMessages>('/anything').on('anything', (message) => message['whatever']);
 const sent: boolean = client.send({ type: 'x' });
 
 interface Game {
@@ -66,6 +68,14 @@ chat.token = null;
 
 const live = new LiveClient('jwt');
 const posts: Subscription = live.subscribe('posts');
+interface Post {
+  title: string;
+}
+live.subscribe<Post>('posts').on('update', ({ data }) => data.title.trim());
+live.request<{ sum: number }>({ type: 'add', a: 1, b: 2 }).then(({ sum }) => sum.toFixed());
+const board = new LiveClient<{ moved: { type: 'moved'; card: number } }>('jwt');
+board.on('moved', ({ card }) => card.toFixed());
+board.on('update', ({ channel }) => channel);
 posts.on('update', ({ data, channel, timestamp }) => [data.post, channel, timestamp]);
 posts.on('state', (state) => state === SubscriptionState.Subscribed);
 
@@ -76,7 +86,7 @@ const again = live.subscribe('post-7', { since: { epoch: 'e', offset: 7 } });
 async function read(): Promise<void> {
   for await (const event of again) {
     if (event.type === 'update') event.data;
-    const either: Update | Gap = event;
+    const either: Update<{ post: Post }> | Gap = event;
     void either;
   }
 }
@@ -91,6 +101,11 @@ patient.on('restored', ({ id, message, reply }) => [id, message.text, reply.then
 const presence = new Presence(live, 'posts');
 presence.on('change', (members) => members.flatMap(({ user, devices }) => [user.email, devices.length]));
 presence.update({ status: 'away' });
+interface Cursor {
+  x: number;
+}
+const cursors = new Presence<Cursor>(live, 'cursors');
+cursors.on('change', (members) => members.map(({ devices }) => devices[0]?.data?.x));
 chat.say('hello').then((ack) => ack['messageId']);
 chat.on('recovered', ({ missed, users }) => missed + users.length);
 
@@ -104,6 +119,24 @@ const texts: string[] = careful.recentMessages.map(({ text }) => text);
 careful.on('state', ({ reason, error }) => reason === Reason.Refused && (error as ClientError).refusal === ErrorCode.Forbidden);
 void texts;
 
+// @ts-expect-error: no such event
+client.on('typo', () => {});
+// @ts-expect-error: no such event
+live.on('updates', () => {});
+// @ts-expect-error: no such event
+posts.on('typo', () => {});
+// @ts-expect-error: no such event
+presence.on('changes', () => {});
+// @ts-expect-error: no such event
+chat.off('chat-messages', () => {});
+// @ts-expect-error: no such message of this game
+game.on('moves', () => {});
+// @ts-expect-error: no such field of a post
+live.subscribe<Post>('posts').on('update', ({ data }) => data.name);
+// @ts-expect-error: no such field of a reply
+live.request<{ sum: number }>({ type: 'add' }).then(({ total }) => total);
+// @ts-expect-error: a cursor has no status
+cursors.update({ status: 'away' });
 // @ts-expect-error: no such state
 client.state === 'open';
 // @ts-expect-error: read-only
@@ -125,6 +158,8 @@ function Component() {
   const one = useClient(() => new LiveClient('jwt', { WebSocket: sharedWebSocket('live of 7') }));
   const { state, reason } = useConnection(one);
   useSubscription(one, 'posts', { onUpdate: ({ data }) => data.post, onGap: ({ reason }) => reason });
+  useSubscription<Post>(one, 'posts', { onUpdate: ({ data }) => data.title.trim() });
+  usePresence<Cursor>(one, 'cursors').map(({ devices }) => devices[0]?.data?.x);
   const { messages, users, typing } = useChat(useClient(() => new ChatClient('lobby', 'jwt')));
   return [state, reason, usePresence(one, 'posts').length, messages.length + users.length + typing.length];
 }
