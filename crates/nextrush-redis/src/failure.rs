@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use nextrush_broker::BrokerError;
+use nextrush_broker::{BrokerError, NodeName};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// The reason why a request failed.
@@ -36,6 +36,9 @@ pub(crate) enum Failure {
     /// The list of living nodes lacks some of them.
     #[error("living nodes are missing in the list of nodes in Redis")]
     Unlisted,
+    /// Another process has the name of this node.
+    #[error("a living node has the name {0} already")]
+    NameTaken(NodeName),
 }
 
 impl Failure {
@@ -115,9 +118,10 @@ pub(crate) enum Detour {
 impl From<Failure> for BrokerError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::NotConnected(_) | Failure::Refused(_) | Failure::Unlisted => {
-                Self::Unavailable(Box::new(failure))
-            }
+            Failure::NotConnected(_)
+            | Failure::Refused(_)
+            | Failure::Unlisted
+            | Failure::NameTaken(_) => Self::Unavailable(Box::new(failure)),
             Failure::Full(_) | Failure::Share(_) => Self::Full(Box::new(failure)),
             Failure::Lost(_) | Failure::Late(_) | Failure::Failed(_) => {
                 Self::InDoubt(Box::new(failure))

@@ -109,6 +109,11 @@ impl Keys {
         self.key(Partition::FIRST, "nodes", "")
     }
 
+    /// The processes that have the names of nodes.
+    pub(crate) fn processes(&self) -> String {
+        self.key(Partition::FIRST, "processes", "")
+    }
+
     /// The members that nodes have put into a set.
     pub(crate) fn leases(&self, set: &TopicName) -> String {
         self.key(Partition::of(set.as_str()), "l", set.as_str())

@@ -157,6 +157,13 @@ impl Broker for Redis {
         self.broker.away()
     }
 
+    fn failed(&self) -> BoxFuture<'_, &'static str> {
+        match &self.bus {
+            Some(bus) => Box::pin(bus.displaced()),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+
     fn rosters(&self) -> Option<Arc<dyn Rosters>> {
         // Who is none of the nodes does not know which of them live.
         self.bus.as_ref()?;

@@ -160,6 +160,15 @@ enum Asked {
     Ping,
 }
 
+/// A command of which a part may be written: nothing could follow it if the rest is not.
+struct Writing<'a>(&'a Subscriber);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 type Reader = ReadHalf<Stream>;
 
 impl Subscriber {
@@ -197,19 +206,16 @@ impl Subscriber {
     /// Watches channels, which belong to one slot if they are sharded.
     pub(crate) async fn watch(&self, channels: Vec<(String, Target)>) -> Result<(), Failure> {
         let names: Vec<String> = channels.iter().map(|(name, _)| name.clone()).collect();
-        {
-            let mut state = self.state.lock();
-            if state.is_closed {
-                return Err(Failure::NotConnected(self.address.to_string()));
-            }
-            state.watched.extend(channels);
-        }
         let command = if self.is_sharded {
             "SSUBSCRIBE"
         } else {
             "SUBSCRIBE"
         };
-        let watched = self.ask(Asked::Watch, command, names.clone()).await;
+        let note = |state: &mut State| {
+            state.watched.extend(channels);
+            true
+        };
+        let watched = self.ask(Asked::Watch, command, names.clone(), note).await;
         if matches!(watched, Err(Failure::Refused(_) | Failure::Failed(_))) {
             let mut state = self.state.lock();
             for name in &names {
@@ -221,21 +227,43 @@ impl Subscriber {
 
     /// Ends watching channels.
     pub(crate) async fn unwatch(&self, channels: Vec<String>) -> Result<(), Failure> {
-        {
-            let mut state = self.state.lock();
-            for channel in &channels {
-                state.watched.remove(channel);
-            }
-        }
+        self.unwatch_if(channels, || true).await
+    }
+
+    /// Ends watching channels, unless it turns out, when it is this command's turn, that they are
+    /// wanted: whoever wants them sends a command after that.
+    pub(crate) async fn unwatch_if(
+        &self,
+        channels: Vec<String>,
+        is_unwanted: impl FnOnce() -> bool,
+    ) -> Result<(), Failure> {
         let command = if self.is_sharded {
             "SUNSUBSCRIBE"
         } else {
             "UNSUBSCRIBE"
         };
-        self.ask(Asked::Unwatch, command, channels).await
+        let names = channels.clone();
+        let note = |state: &mut State| {
+            let is_unwanted = is_unwanted();
+            if is_unwanted {
+                for name in &names {
+                    state.watched.remove(name);
+                }
+            }
+            is_unwanted
+        };
+        self.ask(Asked::Unwatch, command, channels, note).await
     }
 
-    async fn ask(&self, kind: Asked, command: &str, channels: Vec<String>) -> Result<(), Failure> {
+    /// Sends a command and waits for its answer. `note` changes the state as the command will,
+    /// in the order in which commands are sent, or returns `false` if nothing is to be sent.
+    async fn ask(
+        &self,
+        kind: Asked,
+        command: &str,
+        channels: Vec<String>,
+        note: impl FnOnce(&mut State) -> bool,
+    ) -> Result<(), Failure> {
         let (done, answered) = oneshot::channel();
         let packed = cmd(command).arg(&channels).get_packed_command();
         let asked = async {
@@ -245,6 +273,9 @@ impl Subscriber {
                 if state.is_closed {
                     return Err(Failure::NotConnected(self.address.to_string()));
                 }
+                if !note(&mut state) {
+                    return Ok(false);
+                }
                 let channels = channels.into_iter().collect();
                 state.awaited.push_back(Awaited {
                     kind,
@@ -252,13 +283,18 @@ impl Subscriber {
                     done,
                 });
             }
+            let writing = Writing(self);
             writer
                 .write_all(&packed)
                 .await
-                .map_err(|error| Failure::Lost(error.into()))
+                .map_err(|error| Failure::Lost(error.into()))?;
+            std::mem::forget(writing);
+            Ok(true)
         };
         let answered = async {
-            asked.await?;
+            if !asked.await? {
+                return Ok(());
+            }
             let lost =
                 || Failure::Lost(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
             answered.await.unwrap_or_else(|_| Err(lost()))
@@ -266,7 +302,6 @@ impl Subscriber {
         match timeout(self.deadline, answered).await {
             Ok(answered) => answered,
             Err(_) => {
-                // Part of the command may be written: nothing could follow it.
                 self.close();
                 Err(Failure::Late(self.deadline))
             }
@@ -286,7 +321,9 @@ impl Subscriber {
     fn receive(&self, value: Value) {
         match value {
             Value::Push { kind, data } => self.receive_push(&kind, data),
-            Value::SimpleString(_) | Value::Okay => self.answer(Asked::Ping, None, Ok(())),
+            Value::SimpleString(_) | Value::Okay => {
+                self.answer(Asked::Ping, None, Ok(()));
+            }
             Value::ServerError(error) => {
                 let error = Value::ServerError(error).extract_error();
                 if let Err(error) = error {
@@ -314,14 +351,12 @@ impl Subscriber {
             PushKind::Subscribe | PushKind::SSubscribe => {
                 self.answer(Asked::Watch, Some(&channel), Ok(()));
             }
-            PushKind::Unsubscribe | PushKind::SUnsubscribe => {
-                // Of a channel that is still watched the server says it on its own: the slot
-                // has moved.
+            // If nobody has asked for it the server says it on its own: the slot has moved.
+            PushKind::Unsubscribe | PushKind::SUnsubscribe
+                if !self.answer(Asked::Unwatch, Some(&channel), Ok(())) =>
+            {
                 let moved = self.state.lock().watched.remove(&channel);
-                match moved {
-                    Some(target) => self.feed.tell_unwatched(vec![target]),
-                    None => self.answer(Asked::Unwatch, Some(&channel), Ok(())),
-                }
+                self.feed.tell_unwatched(moved.into_iter().collect());
             }
             _ => {}
         }
@@ -345,17 +380,20 @@ impl Subscriber {
         }
     }
 
-    /// Takes note of a part of an answer, or of all of it.
-    fn answer(&self, kind: Asked, channel: Option<&str>, answer: Result<(), Failure>) {
+    /// Takes note of a part of an answer, or of all of it. Returns `false` if it is not that to the
+    /// command that has waited longest.
+    fn answer(&self, kind: Asked, channel: Option<&str>, answer: Result<(), Failure>) -> bool {
         let mut state = self.state.lock();
         let Some(awaited) = state.awaited.front_mut() else {
-            return;
+            return false;
         };
         if awaited.kind != kind {
-            return;
+            return false;
         }
-        if let Some(channel) = channel {
-            awaited.channels.remove(channel);
+        if let Some(channel) = channel
+            && !awaited.channels.remove(channel)
+        {
+            return false;
         }
         if awaited.channels.is_empty()
             && let Some(awaited) = state.awaited.pop_front()
@@ -363,6 +401,7 @@ impl Subscriber {
             // Whoever asked may have given up.
             let _ = awaited.done.send(answer);
         }
+        true
     }
 
     /// Takes note of an error, which is the answer to the command that has waited longest.
@@ -385,7 +424,7 @@ impl Subscriber {
                     return;
                 }
                 if silent >= silence / 2 {
-                    let ping = self.ask(Asked::Ping, "PING", Vec::new());
+                    let ping = self.ask(Asked::Ping, "PING", Vec::new(), |_| true);
                     if timeout(silence / 2, ping).await.is_err() {
                         return;
                     }

@@ -13,15 +13,23 @@ use crate::subscriber::Target;
 
 #[derive(Default)]
 pub(super) struct Room {
-    pub(super) interests: usize,
-    pub(super) is_heard: bool,
+    interests: usize,
+    /// `false` if the server has to be asked. `true` from the moment at which it is asked, so that
+    /// a connection that is lost before the answer is read is noticed.
+    is_heard: bool,
 }
 
 /// An interest in a room that is taken back if nothing comes of it.
 pub(super) struct Interest<'a> {
-    pub(super) line: &'a Line,
-    pub(super) room: &'a TopicName,
-    pub(super) is_kept: bool,
+    line: &'a Line,
+    room: &'a TopicName,
+    is_kept: bool,
+}
+
+impl Interest<'_> {
+    pub(super) fn keep(mut self) {
+        self.is_kept = true;
+    }
 }
 
 impl Drop for Interest<'_> {
@@ -33,6 +41,17 @@ impl Drop for Interest<'_> {
 }
 
 impl Line {
+    pub(super) fn take_interest<'a>(&'a self, room: &'a TopicName) -> Interest<'a> {
+        let mut state = self.state.lock();
+        state.rooms.entry(room.clone()).or_default().interests += 1;
+        drop(state);
+        Interest {
+            line: self,
+            room,
+            is_kept: false,
+        }
+    }
+
     /// Takes back one interest in a room; `true` if it was the last.
     pub(super) fn give_back(&self, room: &TopicName) -> bool {
         let mut state = self.state.lock();
@@ -48,9 +67,29 @@ impl Line {
     }
 
     pub(super) async fn listen_to(&self, target: Target) -> Result<(), Failure> {
+        self.set_heard(&target, true);
         let (partition, channel) = self.channel(&target);
         let channels = || vec![(channel.clone(), target.clone())];
-        self.store.requests.watch(partition, channels).await
+        let heard = self.store.requests.watch(partition, channels).await;
+        if heard.is_err() {
+            self.set_heard(&target, false);
+            self.changed.notify_one();
+        }
+        heard
+    }
+
+    /// Notes whether a channel is heard, if it is wanted.
+    pub(super) fn set_heard(&self, target: &Target, is_heard: bool) {
+        let mut state = self.state.lock();
+        match target {
+            Target::Room(room) => {
+                if let Some(room) = state.rooms.get_mut(room) {
+                    room.is_heard = is_heard;
+                }
+            }
+            Target::Inbox => state.is_inbox_heard = is_heard,
+            Target::Topic(_) | Target::Roster(_) => {}
+        }
     }
 }
 
@@ -73,21 +112,7 @@ pub(super) async fn keep_listening(line: Arc<Line>) {
             continue;
         }
         let heard = join_all(unheard.iter().map(|target| line.listen_to(target.clone()))).await;
-        let mut is_failed = false;
-        for (target, heard) in unheard.iter().zip(heard) {
-            is_failed |= heard.is_err();
-            let mut state = line.state.lock();
-            match target {
-                Target::Room(room) => {
-                    if let Some(room) = state.rooms.get_mut(room) {
-                        room.is_heard = heard.is_ok();
-                    }
-                }
-                Target::Inbox => state.is_inbox_heard = heard.is_ok(),
-                Target::Topic(_) | Target::Roster(_) => {}
-            }
-        }
-        if is_failed {
+        if heard.iter().any(Result::is_err) {
             sleep(backoff.next()).await;
         } else {
             backoff = Backoff::default();

@@ -1,15 +1,60 @@
 //! The nodes that live.
 
 use std::sync::Weak;
+use std::time::Duration;
 
 use nextrush_broker::NodeName;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::{EVERY, LEASE, Line, STEADY};
+use super::Line;
+use super::message::Kind;
 use crate::failure::Failure;
+use crate::format::whole_ms;
 use crate::link::ServerId;
 use crate::partition::Partition;
 use crate::script::SCRIPTS;
+
+/// The time for which a node is known to live after it has said so.
+const LEASE: Duration = Duration::from_secs(10);
+/// The time between two signs of life.
+const EVERY: Duration = Duration::from_secs(3);
+/// The time after which a sign of life that failed is tried again, and between two looks at a name
+/// that is taken.
+const AGAIN: Duration = Duration::from_millis(500);
+/// The signs of life in a row that the server takes before a list without a node that was there
+/// is believed. They take 9 s: after a lack of memory or of the server, each node has connected
+/// again, which takes 5 s, and said that it lives.
+const STEADY: u8 = 4;
+
+/// The outcome of an act on the list of nodes.
+enum Listed {
+    Known(Known),
+    /// Another process has the name, and a lease until this time in milliseconds.
+    Taken(u64),
+}
+
+/// An act on the list of nodes.
+#[derive(Clone, Copy)]
+enum Act {
+    Read,
+    Live,
+    /// Takes the name, unless another process has a lease that ends at another time than this one.
+    Join {
+        dead_until_ms: u64,
+    },
+    Leave,
+}
+
+/// The knowledge of a node about the others and about its own signs of life.
+#[derive(Default)]
+pub(super) struct Signs {
+    /// The signs of life in a row that the server has taken, up to [`STEADY`].
+    renewed: u8,
+    /// The moment before the newest of them.
+    last: Option<Instant>,
+    /// The nodes that lived when the server took them steadily.
+    steady: Vec<NodeName>,
+}
 
 /// The nodes that are known.
 pub(super) struct Known {
@@ -20,10 +65,61 @@ pub(super) struct Known {
 }
 
 impl Line {
+    /// Takes the node's name. The lease of another process that has it decides: until it ends
+    /// this waits, unless nobody listens for that process, whose connections are then gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NameTaken`] if the other process says meanwhile that it lives.
+    pub(super) async fn take_name(&self) -> Result<(), Failure> {
+        let mut dead_until_ms = 0;
+        let mut seen = None;
+        loop {
+            let begun = Instant::now();
+            let until_ms = match self.act(Act::Join { dead_until_ms }).await? {
+                Listed::Known(known) => {
+                    let mut state = self.state.lock();
+                    state.signs = Signs {
+                        renewed: STEADY,
+                        last: Some(begun),
+                        steady: known.living,
+                    };
+                    return Ok(());
+                }
+                Listed::Taken(until_ms) => until_ms,
+            };
+            match seen.replace(until_ms) {
+                Some(before) if before != until_ms => return Err(self.taken()),
+                Some(_) => {}
+                None => tracing::info!(
+                    node = %self.node,
+                    "waiting until the lease of another process of this name ends"
+                ),
+            }
+            // Of a process that has ended nobody hears what it is sent.
+            if self.send(&self.node, Kind::Answer, 0, &[]).await? {
+                sleep(AGAIN).await;
+            } else {
+                dead_until_ms = until_ms;
+            }
+        }
+    }
+
+    /// Gives the node's name back.
+    pub(super) async fn give_name_back(&self) {
+        // Otherwise the others learn it when the lease ends.
+        let _ = self.act(Act::Leave).await;
+    }
+
+    fn taken(&self) -> Failure {
+        Failure::NameTaken(self.node.clone())
+    }
+
     /// Says that this node lives, and puts its members again if it counted as dead.
     pub(super) async fn live(&self) -> Result<(), Failure> {
-        let known = self.known(self.node.as_str()).await;
-        self.note(&known);
+        let begun = Instant::now();
+        let known = self.known(Act::Live).await;
+        self.note(&known, begun);
         if !known?.is_new {
             return Ok(());
         }
@@ -34,22 +130,29 @@ impl Line {
         Ok(())
     }
 
+    /// Makes sure that no other process can have the node's name: one may have taken it when this
+    /// one had stood still for longer than its lease.
+    pub(super) async fn hold_name(&self) -> Result<(), Failure> {
+        let last = self.state.lock().signs.last;
+        match last.is_some_and(|last| last.elapsed() < LEASE) {
+            true => Ok(()),
+            false => self.live().await,
+        }
+    }
+
     /// Notes whether the server has taken a sign of life.
-    fn note(&self, known: &Result<Known, Failure>) {
+    fn note(&self, known: &Result<Known, Failure>, begun: Instant) {
         let mut state = self.state.lock();
-        let before = match known {
-            Ok(known) if known.is_new => 0,
-            Ok(_) => state.renewed,
-            Err(_) => {
-                state.renewed = 0;
-                return;
-            }
+        let signs = &mut state.signs;
+        let Ok(known) = known else {
+            signs.renewed = 0;
+            return;
         };
-        state.renewed = (before + 1).min(STEADY);
-        if let Ok(known) = known
-            && (state.renewed == STEADY || state.steady.is_empty())
-        {
-            state.steady.clone_from(&known.living);
+        signs.last = Some(begun);
+        let before = if known.is_new { 0 } else { signs.renewed };
+        signs.renewed = (before + 1).min(STEADY);
+        if signs.renewed == STEADY {
+            signs.steady.clone_from(&known.living);
         }
     }
 
@@ -60,32 +163,46 @@ impl Line {
     /// Also if living nodes may be missing in the list: this one is, or one that is gone since the
     /// server does not take this node's signs of life, and then perhaps nobody's.
     pub(super) async fn nodes(&self) -> Result<Known, Failure> {
-        let known = self.known("").await?;
+        let known = self.known(Act::Read).await?;
         let is_missing = |node: &NodeName| !known.living.contains(node);
         let mut state = self.state.lock();
-        let is_doubtful = state.renewed < STEADY && state.steady.iter().any(is_missing);
+        let signs = &mut state.signs;
+        let is_doubtful = signs.renewed < STEADY && signs.steady.iter().any(is_missing);
         if is_doubtful || is_missing(&self.node) {
             return Err(Failure::Unlisted);
         }
-        if state.renewed == STEADY {
-            let new = known
-                .living
-                .iter()
-                .filter(|node| !state.steady.contains(node));
-            let new: Vec<_> = new.cloned().collect();
-            state.steady.extend(new);
+        if signs.renewed == STEADY {
+            let is_new = |node: &&NodeName| !signs.steady.contains(node);
+            let new: Vec<_> = known.living.iter().filter(is_new).cloned().collect();
+            signs.steady.extend(new);
         }
         drop(state);
         Ok(known)
     }
 
-    /// Reads which nodes are listed; `node` lives, if it is not empty.
-    async fn known(&self, node: &str) -> Result<Known, Failure> {
-        let keys = [self.store.keys.nodes()];
-        let lease = crate::format::whole_ms(LEASE);
+    /// Acts on the list of nodes as the process that has the node's name.
+    async fn known(&self, act: Act) -> Result<Known, Failure> {
+        match self.act(act).await? {
+            Listed::Known(known) => Ok(known),
+            Listed::Taken(_) => {
+                self.displaced.send_replace(true);
+                Err(self.taken())
+            }
+        }
+    }
+
+    async fn act(&self, act: Act) -> Result<Listed, Failure> {
+        let keys = [self.store.keys.nodes(), self.store.keys.processes()];
+        let (word, dead_until_ms) = match act {
+            Act::Read => ("read", 0),
+            Act::Live => ("live", 0),
+            Act::Join { dead_until_ms } => ("join", dead_until_ms),
+            Act::Leave => ("leave", 0),
+        };
         let call = |_: ServerId, in_full: bool| {
             let mut call = SCRIPTS.nodes.call_either(&keys, in_full);
-            call.arg(lease).arg(node);
+            call.arg(whole_ms(LEASE)).arg(self.node.as_str());
+            call.arg(&self.process).arg(word).arg(dead_until_ms);
             call
         };
         let reply = self
@@ -93,34 +210,47 @@ impl Line {
             .requests
             .run(Partition::FIRST, call, None)
             .await?;
-        let reply = redis::from_redis_value::<(u8, Vec<String>, Vec<String>)>(reply);
-        let (is_new, living, dead) =
+        let reply = redis::from_redis_value::<(u64, u8, Vec<String>, Vec<String>)>(reply);
+        let (taken_until_ms, is_new, living, dead) =
             reply.map_err(|_| Failure::Damaged("the list of nodes".to_owned()))?;
-        let names = |names: Vec<String>| {
-            let mut names: Vec<_> = names
-                .iter()
-                .filter_map(|name| NodeName::try_from(&**name).ok())
-                .collect();
-            names.sort();
-            names
-        };
-        Ok(Known {
+        if taken_until_ms > 0 {
+            return Ok(Listed::Taken(taken_until_ms));
+        }
+        Ok(Listed::Known(Known {
             is_new: is_new == 1,
-            living: names(living),
-            dead: names(dead),
-        })
+            living: names(&living),
+            dead: names(&dead),
+        }))
     }
 }
 
-/// Says every 3 s that the node lives.
+fn names(texts: &[String]) -> Vec<NodeName> {
+    let names = texts
+        .iter()
+        .filter_map(|text| NodeName::try_from(&**text).ok());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+/// Says every 3 s that the node lives, until another process has its name.
 pub(super) async fn keep_living(line: Weak<Line>) {
+    let mut pause = EVERY;
     loop {
-        sleep(EVERY).await;
+        sleep(pause).await;
         let Some(line) = line.upgrade() else {
             return;
         };
-        if let Err(failure) = line.live().await {
-            tracing::debug!("other nodes do not know that this one lives: {failure}");
-        }
+        pause = match line.live().await {
+            Ok(()) => EVERY,
+            Err(failure @ Failure::NameTaken(_)) => {
+                tracing::error!("this process is no node any more: {failure}");
+                return;
+            }
+            Err(failure) => {
+                tracing::debug!("other nodes do not know that this one lives: {failure}");
+                AGAIN
+            }
+        };
     }
 }

@@ -18,32 +18,29 @@ use nextrush_broker::{
 };
 use parking_lot::Mutex;
 use redis::{Cmd, Value, cmd};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use self::listening::{Interest, Room, keep_listening};
-use self::living::keep_living;
+use self::listening::{Room, keep_listening};
+use self::living::{Signs, keep_living};
 use self::message::Kind;
 use self::questions::Question;
+use crate::failure::Failure;
 use crate::partition::Partition;
 use crate::store::RedisStore;
 use crate::subscriber::{Ear, Target};
 
-/// The time for which a node is known to live after it has said so.
-const LEASE: Duration = Duration::from_secs(10);
-/// The time between two signs of life.
-const EVERY: Duration = Duration::from_secs(3);
-/// The signs of life in a row that the server takes before a list without a node that was there
-/// is believed: after a lack of memory each node has had the time for one.
-const STEADY: u8 = 2;
 /// The most casts that wait to be sent; more are lost, as casts may be.
 const WAITING: usize = 16_384;
 /// The most casts in one request.
 const BATCH: usize = 64;
+
 /// The line between nodes that share a Redis.
 ///
-/// A node says every 3 s that it lives, and counts as dead 10 s after the last time. Casts and
+/// A node says every 3 s that it lives, and counts as dead 10 s after the last time. From then on
+/// another process may have its name: a process that finds this out is no node any more, and fails
+/// at whatever concerns others. Casts and
 /// questions are published on channels of rooms and nodes, which a node subscribes to again after
 /// each lost connection: what is cast meanwhile is lost. A node that nobody listens for is
 /// silent at once. The prefix and the database are those of the store.
@@ -55,12 +52,16 @@ pub struct RedisBus {
 /// The state of a bus, which its tasks and the connections for pushes share.
 struct Line {
     node: NodeName,
+    /// A random number that no other process has.
+    process: [u8; 16],
     store: Arc<RedisStore>,
     receiver: OnceLock<Arc<dyn BusReceiver>>,
     state: Mutex<State>,
     /// Told when there is a channel to subscribe to, and when one was.
     changed: Notify,
     casts: mpsc::Sender<(Partition, Cmd)>,
+    /// `true` once another process has the node's name.
+    displaced: watch::Sender<bool>,
     this: Weak<Self>,
 }
 
@@ -71,10 +72,7 @@ struct State {
     questions: HashMap<u64, Question>,
     /// The members that this node holds, to be put again if it counted as dead.
     leases: HashMap<(TopicName, String), Bytes>,
-    /// The signs of life in a row that the server has taken, up to [`STEADY`].
-    renewed: u8,
-    /// The nodes that lived when the server took them steadily.
-    steady: Vec<NodeName>,
+    signs: Signs,
 }
 
 impl RedisBus {
@@ -87,24 +85,22 @@ impl RedisBus {
         let (casts, waiting) = mpsc::channel(WAITING);
         let line = Arc::new_cyclic(|this| Line {
             node,
+            process: rand::random(),
             store,
             receiver: OnceLock::new(),
             state: Mutex::default(),
             changed: Notify::new(),
             casts,
+            displaced: watch::channel(false).0,
             this: Weak::clone(this),
         });
         let ear: Weak<dyn Ear> = Weak::<Line>::clone(&line.this);
         line.store.requests.connector.feed.set_ear(ear);
-        // Of a node that has died nobody hears what it is sent.
-        if line.send(&line.node, Kind::Answer, 0, &[]).await {
-            let taken = format!("a living node has the name {} already", line.node);
-            return Err(BrokerError::Unavailable(taken.into()));
+        line.take_name().await?;
+        if let Err(failure) = line.begin().await {
+            line.give_name_back().await;
+            return Err(failure.into());
         }
-        line.live().await?;
-        line.state.lock().renewed = STEADY;
-        line.listen_to(Target::Inbox).await?;
-        line.state.lock().is_inbox_heard = true;
         let tasks = [
             tokio::spawn(keep_living(Weak::clone(&line.this))).abort_handle(),
             tokio::spawn(keep_listening(Arc::clone(&line))).abort_handle(),
@@ -119,15 +115,23 @@ impl RedisBus {
         for task in &self.tasks {
             task.abort();
         }
-        let released = leases
-            .keys()
-            .map(|(set, member)| self.line.take_out(set, member));
-        // Otherwise they learn it when the lease ends.
-        join_all(released).await;
-        let key = self.line.store.keys.nodes();
-        let mut gone = cmd("ZREM");
-        gone.arg(key).arg(self.line.node.as_str());
-        let _ = self.line.store.request(Partition::FIRST, &gone).await;
+        // What has the name of another process is not this one's to take out.
+        if self.line.hold_name().await.is_ok() {
+            let released = leases
+                .keys()
+                .map(|(set, member)| self.line.take_out(set, member));
+            // Otherwise the others learn it when the lease ends.
+            join_all(released).await;
+        }
+        self.line.give_name_back().await;
+    }
+
+    /// Resolves when another process has the node's name, with the name of what has ended.
+    pub(crate) async fn displaced(&self) -> &'static str {
+        let mut displaced = self.line.displaced.subscribe();
+        // The sender is the line's.
+        let _ = displaced.wait_for(|is_displaced| *is_displaced).await;
+        "the lease of the node's name"
     }
 }
 
@@ -146,6 +150,14 @@ impl fmt::Debug for RedisBus {
 }
 
 impl Line {
+    /// Begins to hear what the node is sent, under a name that it has taken.
+    async fn begin(&self) -> Result<(), Failure> {
+        self.state.lock().is_inbox_heard = true;
+        self.listen_to(Target::Inbox).await?;
+        // One that started at the same moment has heard nobody and may have the name.
+        self.live().await
+    }
+
     /// The channel of a room or of this node.
     fn channel(&self, target: &Target) -> (Partition, String) {
         let keys = &self.store.keys;
@@ -172,11 +184,11 @@ impl Line {
     }
 
     /// Sends a message to a node. Resolves with `false` if it listens to nothing.
-    async fn send(&self, to: &NodeName, kind: Kind, id: u64, data: &[u8]) -> bool {
+    async fn send(&self, to: &NodeName, kind: Kind, id: u64, data: &[u8]) -> Result<bool, Failure> {
         let (partition, inbox) = self.inbox(to);
         let message = self.message(inbox, kind, id, data);
-        let sent = self.store.request(partition, &message).await;
-        matches!(sent, Ok(Value::Int(1..)))
+        let sent = self.store.request(partition, &message).await?;
+        Ok(matches!(sent, Value::Int(1..)))
     }
 }
 
@@ -196,13 +208,14 @@ impl Ear for Line {
                     receiver.cast(&from, room, data);
                 }
             }
-            (Target::Inbox, 2) => {
+            (Target::Inbox, 2) if !*self.displaced.borrow() => {
                 let (Some(line), receiver) = (self.this.upgrade(), Arc::clone(receiver)) else {
                     return;
                 };
                 tokio::spawn(async move {
                     if let Some(answer) = receiver.asked(&from, data).await {
-                        line.send(&from, Kind::Answer, id, &answer).await;
+                        // The node that asked waits until its deadline.
+                        let _ = line.send(&from, Kind::Answer, id, &answer).await;
                     }
                 });
             }
@@ -212,19 +225,9 @@ impl Ear for Line {
     }
 
     fn deafened(&self, targets: Vec<Target>) {
-        let mut state = self.state.lock();
-        for target in targets {
-            match target {
-                Target::Room(room) => {
-                    if let Some(room) = state.rooms.get_mut(&room) {
-                        room.is_heard = false;
-                    }
-                }
-                Target::Inbox => state.is_inbox_heard = false,
-                Target::Topic(_) | Target::Roster(_) => {}
-            }
+        for target in &targets {
+            self.set_heard(target, false);
         }
-        drop(state);
         self.changed.notify_one();
     }
 }
@@ -258,23 +261,9 @@ impl Bus for RedisBus {
     fn listen(&self, room: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
         let room = room.clone();
         Box::pin(async move {
-            self.line
-                .state
-                .lock()
-                .rooms
-                .entry(room.clone())
-                .or_default()
-                .interests += 1;
-            let mut interest = Interest {
-                line: &self.line,
-                room: &room,
-                is_kept: false,
-            };
+            let interest = self.line.take_interest(&room);
             self.line.listen_to(Target::Room(room.clone())).await?;
-            interest.is_kept = true;
-            if let Some(room) = self.line.state.lock().rooms.get_mut(&room) {
-                room.is_heard = true;
-            }
+            interest.keep();
             Ok(())
         })
     }
@@ -285,11 +274,12 @@ impl Bus for RedisBus {
             if !self.line.give_back(&room) {
                 return;
             }
-            let (partition, channel) = self.line.channel(&Target::Room(room));
+            let (partition, channel) = self.line.channel(&Target::Room(room.clone()));
             let master = self.line.store.requests.masters.of(partition);
             if let Some(subscriber) = master.and_then(|master| master.subscriber()) {
+                let is_unwanted = || !self.line.state.lock().rooms.contains_key(&room);
                 // What is cast nevertheless is dropped.
-                let _ = subscriber.unwatch(vec![channel]).await;
+                let _ = subscriber.unwatch_if(vec![channel], is_unwanted).await;
             }
         })
     }
@@ -328,6 +318,7 @@ impl Bus for RedisBus {
         Box::pin(async move {
             let key = (set.clone(), member.clone());
             self.line.state.lock().leases.insert(key, value.clone());
+            self.line.hold_name().await?;
             Ok(self.line.put(&set, &member, &value).await?)
         })
     }
@@ -337,6 +328,7 @@ impl Bus for RedisBus {
         Box::pin(async move {
             let key = (set.clone(), member.clone());
             self.line.state.lock().leases.remove(&key);
+            self.line.hold_name().await?;
             Ok(self.line.take_out(&set, &member).await?)
         })
     }

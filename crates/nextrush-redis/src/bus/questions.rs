@@ -42,7 +42,8 @@ impl Line {
                 if is_own {
                     self.answer_own(id, question.clone()).await;
                 }
-                is_own || self.send(node, Kind::Question, id, &question).await
+                let sent = async || self.send(node, Kind::Question, id, &question).await;
+                is_own || sent().await.is_ok_and(|is_heard| is_heard)
             });
             for (node, is_sent) in nodes.iter().zip(join_all(sent).await) {
                 let mut state = self.state.lock();

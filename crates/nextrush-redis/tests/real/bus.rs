@@ -11,7 +11,8 @@ use nextrush_redis::{Redis, RedisBus, RedisStore, RedisUrl};
 use parking_lot::Mutex;
 
 use crate::faults::quick;
-use crate::servers::{ClusterOfThree, Server, eventually, programs};
+use crate::proxy::{Line, Proxy};
+use crate::servers::{ClusterOfThree, Server, eventually, programs, url};
 use crate::store::topic;
 
 /// A node that writes down what is cast to it, and answers with its name and the question.
@@ -276,6 +277,15 @@ async fn a_node_listens_again_after_a_lost_connection() {
     }
 }
 
+/// The ends of the lease of a node and of the present, in milliseconds of the server.
+async fn lease_and_now(server: &Server, node: &str) -> (f64, f64) {
+    let [nodes]: [String; 1] = server.ask(&["KEYS", "*:nodes:*"]).await;
+    let until: Option<f64> = server.ask(&["ZSCORE", &nodes, node]).await;
+    let (seconds, micros): (u32, u32) = server.ask(&["TIME"]).await;
+    let now = f64::from(seconds) * 1000.0 + f64::from(micros) / 1000.0;
+    (until.unwrap_or_default(), now)
+}
+
 #[tokio::test]
 async fn a_name_is_one_living_nodes_at_a_time() {
     for program in programs() {
@@ -287,13 +297,147 @@ async fn a_name_is_one_living_nodes_at_a_time() {
         let redis = connect().await.unwrap();
         assert_eq!(redis.bus().unwrap().node(), &name("a"));
         let refused = format!("{:?}", connect().await.unwrap_err());
-        assert!(
-            refused.contains("a living node has the name a"),
-            "{refused}"
-        );
+        assert!(refused.contains("NameTaken"), "{refused}");
         redis.shutdown().await;
         drop(redis);
-        eventually("the name is free", async || connect().await.is_ok()).await;
+        connect().await.unwrap().shutdown().await;
+        // Of two at once one gets it.
+        let (one, other) = tokio::join!(connect(), connect());
+        assert_ne!(one.is_ok(), other.is_ok(), "{one:?} {other:?}");
+        // A crash closes the connections, so nobody waits for the end of the lease.
+        drop((one, other));
+        eventually("the connections are closed", async || {
+            let clients: String = server.ask(&["CLIENT", "LIST"]).await;
+            !clients.contains("name=a-pushes ")
+        })
+        .await;
+        let _next = connect().await.unwrap();
+        let (until, now) = lease_and_now(&server, "a").await;
+        assert!(until > now + 5_000.0, "{until} {now}");
+    }
+}
+
+#[tokio::test]
+async fn the_name_of_a_node_that_a_power_cut_ended_is_free_when_its_lease_is_over() {
+    for program in programs() {
+        let server = Server::start(program, &[]).await;
+        let line = Proxy::start(server.port).await;
+        let options = quick().node(name("a"));
+        let before = Redis::with_options(&url(line.port), options.clone()).await;
+        let before = before.unwrap();
+        let (bus, set) = (before.bus().unwrap(), topic("set"));
+        bus.lease(&set, "x", "before".into()).await.unwrap();
+        // No word comes through, also not that the connections are closed.
+        line.set(Line::Held);
+        let (until, now) = lease_and_now(&server, "a").await;
+        assert!(now < until);
+        let after = Redis::with_options(&server.url(), options).await.unwrap();
+        let (_, now) = lease_and_now(&server, "a").await;
+        assert!(now >= until, "its lease was not over: {now} {until}");
+        let b = Node::join(&server.url(), "b").await;
+        let _c = Node::join(&server.url(), "c").await;
+        let names = ["a", "b", "c"].map(name);
+        assert_eq!(b.bus.nodes().await.unwrap(), names);
+        after
+            .bus()
+            .unwrap()
+            .lease(&set, "x", "after".into())
+            .await
+            .unwrap();
+        // It was no power cut but a long pause: who has the name keeps it.
+        line.set(Line::Up);
+        let ended = before.failed().await;
+        assert_eq!(ended, "the lease of the node's name");
+        for refused in [
+            bus.lease(&set, "x", "again".into()).await,
+            bus.release(&set, "x").await,
+            bus.nodes().await.map(drop),
+            bus.leased(&set).await.map(drop),
+        ] {
+            let refused = format!("{refused:?}");
+            assert!(refused.contains("NameTaken"), "{refused}");
+        }
+        before.shutdown().await;
+        assert_eq!(b.bus.nodes().await.unwrap(), names);
+        let leased = Leased::new(name("a"), "x", "after".into());
+        assert_eq!(b.bus.leased(&set).await.unwrap(), [leased]);
+    }
+}
+
+#[tokio::test]
+async fn nodes_that_come_back_late_after_a_pause_of_the_server_are_unknown_and_never_gone() {
+    for program in programs() {
+        let server = Server::start(program, &[]).await;
+        let line = Proxy::start(server.port).await;
+        let (a, _b) = (
+            Node::join(&server.url(), "a").await,
+            Node::join(&url(line.port), "b").await,
+        );
+        let both = ["a", "b"].map(name);
+        assert_eq!(a.bus.nodes().await.unwrap(), both);
+        line.set(Line::Cut);
+        server.pause();
+        eventually("the server is missed", async || {
+            a.bus.nodes().await.is_err()
+        })
+        .await;
+        server.resume();
+        // All leases are over, as after a longer pause.
+        let [nodes]: [String; 1] = server.ask(&["KEYS", "*:nodes:*"]).await;
+        server
+            .ask::<()>(&["ZADD", &nodes, "1", "a", "1", "b"])
+            .await;
+        let mut last = 1.0;
+        for _ in 0..3 {
+            eventually("a says again that it lives", async || {
+                let (until, _) = lease_and_now(&server, "a").await;
+                std::mem::replace(&mut last, until) != until
+            })
+            .await;
+            let known = a.bus.nodes().await;
+            assert!(
+                matches!(known, Err(BrokerError::Unavailable(_))),
+                "{known:?}"
+            );
+        }
+        line.set(Line::Up);
+        eventually("both are known again", async || {
+            a.bus.nodes().await.is_ok_and(|known| known == both)
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_is_left_and_entered_at_once_is_heard() {
+    for program in programs() {
+        let server = Server::start(program, &[]).await;
+        let (a, b) = (
+            Node::join(&server.url(), "a").await,
+            Arc::new(Node::join(&server.url(), "b").await),
+        );
+        let room = topic("room");
+        b.bus.listen(&room).await.unwrap();
+        for round in 0..300 {
+            let begun = Instant::now();
+            let (node, left) = (Arc::clone(&b), room.clone());
+            let leaving = tokio::spawn(async move { node.bus.unlisten(&left).await });
+            let (node, entered) = (Arc::clone(&b), room.clone());
+            let entering = tokio::spawn(async move { node.bus.listen(&entered).await });
+            leaving.await.unwrap();
+            entering.await.unwrap().unwrap();
+            let text = round.to_string();
+            a.bus.cast(&room, text.clone().into());
+            eventually(&format!("{round} is heard"), async || {
+                b.casts().last() == Some(&text)
+            })
+            .await;
+            assert_eq!(b.casts().len(), round + 1);
+            assert!(
+                begun.elapsed() < Duration::from_millis(900),
+                "it stood still"
+            );
+        }
     }
 }
 

@@ -118,4 +118,6 @@ async fn pump(
             return;
         }
     }
+    // Nor is anybody told that a connection is closed.
+    let _ = line.wait_for(|line| !held.contains(line)).await;
 }
