@@ -22,7 +22,8 @@ def tool(name):
     return module
 
 
-imports, prose, style, public_names = map(tool, ("imports", "prose", "style", "public-names"))
+names = ("imports", "programs", "prose", "style", "public-names")
+imports, programs, prose, style, public_names = map(tool, names)
 rust = sys.modules["rust"]
 
 
@@ -204,6 +205,25 @@ class Style(unittest.TestCase):
             ("let all = rooms.iter();", "go(all.map(g))"),
         ):
             self.assertEqual(self.binding(*lines), [], lines)
+
+
+class Programs(unittest.TestCase):
+    PAGE = "Before.\n\n<!-- program: a.rs -->\n\n```rust,ignore\nold();\n```\n\nAfter.\n"
+
+    def test_a_page_shows_the_program_of_its_file(self):
+        shown = programs.filled(self.PAGE, {"a.rs": "new();\n"}.get)
+        self.assertEqual(shown, self.PAGE.replace("old", "new"))
+        self.assertEqual(programs.filled(shown, {"a.rs": "new();\n"}.get), shown)
+
+    def test_what_would_not_be_shown_is_refused(self):
+        for page in (
+            "```rust\n{{#include ../a.rs}}\n```\n",
+            "<!-- program: a.rs -->\n\nNo code.\n",
+        ):
+            with self.assertRaises(ValueError, msg=page):
+                programs.filled(page, {"a.rs": "new();"}.get)
+        with self.assertRaises(ValueError):
+            programs.filled(self.PAGE, {"a.rs": "//! ```\n"}.get)
 
 
 class PublicNames(unittest.TestCase):

@@ -1,4 +1,4 @@
-//! The code of the README and of the guide's pages, as doc tests. Blocks that include a file of
+//! The code of the README and of the guide's pages, as doc tests. Blocks that show a file of
 //! `examples/` are left to that.
 
 #[doc = include_str!("../../../README.md")]
