@@ -84,7 +84,7 @@ describe('in Firefox', { skip: firefox === null && 'there is no Firefox; set FIR
     await bob.say('are you there?');
     await shows(bob, ['before', 'are you there?']);
     await ada.page.setOfflineMode(false);
-    await ada.isNow('connected');
+    await ada.isMember();
     const texts = ['before', 'are you there?', 'one', 'two'];
     await shows(ada, texts);
     await shows(bob, texts);
@@ -100,7 +100,7 @@ describe('in Firefox', { skip: firefox === null && 'there is no Firefox; set FIR
     await server.run();
     const texts = [1, 2, 3, 4, 5, 6].map((n) => `n ${n}`);
     await shows(ada, texts);
-    await bob.isNow('connected');
+    await bob.isMember();
     await shows(bob, texts);
   });
 
@@ -116,7 +116,7 @@ describe('in Firefox', { skip: firefox === null && 'there is no Firefox; set FIR
       await bob.say(`n ${n}`);
       if (n % 5 === 0) line.cut();
     }
-    await ada.isNow('connected');
+    await ada.isMember();
     await shows(ada, texts);
     assert.equal((await ada.texts('gap')).length, 0);
   });
@@ -131,11 +131,12 @@ describe('in Firefox', { skip: firefox === null && 'there is no Firefox; set FIR
     await ada.isNow('reconnecting');
     for (const n of [1, 2, 3]) await ada.say(`n ${n}`);
     await ada.has('waiting', 3);
+    await ada.keeps('lift', 3);
     await ada.page.reload();
     await ada.has('waiting', 3);
     line.refuse = null;
     await shows(bob, ['n 1', 'n 2', 'n 3']);
-    await ada.isNow('connected');
+    await ada.isMember();
     await shows(ada, ['n 1', 'n 2', 'n 3']);
   });
 

@@ -34,7 +34,7 @@ async function start(...args) {
 async function connect({ port }, perMessageDeflate) {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/echo`, { perMessageDeflate });
   const upgraded = once(socket, 'upgrade');
-  await within(once(socket, 'open'));
+  await within(once(socket, 'open'), 'a connection');
   const [response] = await upgraded;
   return { socket, answer: response.headers['sec-websocket-extensions'] };
 }
@@ -46,7 +46,7 @@ async function connect({ port }, perMessageDeflate) {
 async function echo(socket, message) {
   const answer = once(socket, 'message');
   socket.send(message);
-  const [data, isBinary] = await within(answer);
+  const [data, isBinary] = await within(answer, 'an echo');
   assert.equal(isBinary, typeof message !== 'string');
   assert.deepEqual(data, Buffer.from(message));
 }
@@ -86,7 +86,7 @@ for (const [name, options, agreed] of /** @type {const} */ ([
     }
     const closed = once(socket, 'close');
     socket.close(1000);
-    assert.equal((await within(closed))[0], 1000);
+    assert.equal((await within(closed, 'the end'))[0], 1000);
   });
 }
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import WebSocket from 'ws';
+import { PATIENCE_MS } from '../support/patience.js';
 import { startTestingExample } from '../support/server.js';
 
 describe('WebSocket', () => {
@@ -16,7 +17,7 @@ describe('WebSocket', () => {
     await server.program.stop();
   });
 
-  test('WebSocket connection and messaging', { timeout: 15_000 }, (t, done) => {
+  test('WebSocket connection and messaging', { timeout: PATIENCE_MS }, (t, done) => {
     const port = server.port;
     const ws = new WebSocket(`ws://localhost:${port}/test`);
 

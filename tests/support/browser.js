@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
-import { PATIENCE_MS } from './patience.js';
+import { PATIENCE_MS, within } from './patience.js';
+
+/** What the browser itself says about connections that were lost or refused. */
+export const LOST = /^WebSocket connection to|ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INTERNET_DISCONNECTED|status of 426/;
 
 const FLAGS = [
   '--no-sandbox',
@@ -89,13 +92,52 @@ export class Visitor {
   }
 
   /**
-   * Waits until a connection is in a state.
+   * Waits until a connection is in a state. `connected` only says that a socket is open: see
+   * {@link isMember} and {@link hasPosts}.
    *
    * @param {string} state
    * @param {string} [testId] `live-connection` for that of the posts
    */
   async isNow(state, testId = 'connection') {
     await this.page.locator(`[data-testid="${testId}"][data-state="${state}"]`).waitFor();
+  }
+
+  /**
+   * Begins to wait for a state that may be over before somebody looks for it, as that of a lost
+   * connection that comes back by itself.
+   *
+   * @param {RegExp} state
+   * @param {string} [testId]
+   * @returns {Promise<() => Promise<unknown>>} waits for its end
+   */
+  async willBe(state, testId = 'connection') {
+    const seen = await this.page.evaluateHandle(
+      ({ testId, source }) => {
+        const element = /** @type {HTMLElement} */ (document.querySelector(`[data-testid="${testId}"]`));
+        const promise = new Promise((resolve) => {
+          new MutationObserver(() => {
+            const { state } = element.dataset;
+            if (new RegExp(source).test(state ?? '')) resolve(state);
+          }).observe(element, { attributes: true, attributeFilter: ['data-state'] });
+        });
+        // Wrapped, as a promise itself would be waited for.
+        return { promise };
+      },
+      { testId, source: state.source },
+    );
+    return () => within(seen.evaluate(({ promise }) => promise), `${testId} to be ${state}`);
+  }
+
+  /** Waits until the server has made this visitor a member of the room that is shown. */
+  async isMember() {
+    await this.isNow('connected');
+    await this.page.locator('[data-testid="member-list"]:not([data-stale]) [data-own]').waitFor({ state: 'attached' });
+  }
+
+  /** Waits until the page follows the posts, and has all that there are. */
+  async hasPosts() {
+    await this.isNow('connected', 'live-connection');
+    await this.part('post-count').filter({ hasText: /^\d/ }).waitFor({ state: 'attached' });
   }
 
   /**

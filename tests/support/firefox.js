@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
+import { isKept } from './outbox.js';
 import { PATIENCE_MS } from './patience.js';
 
 /**
@@ -39,7 +40,7 @@ export class FirefoxVisitor {
   }
 
   /**
-   * Signs in, at an address of the page.
+   * Signs in, at the address of a room, and is a member of it.
    *
    * @param {string} address
    * @param {string} name
@@ -48,12 +49,25 @@ export class FirefoxVisitor {
     await this.page.goto(address);
     await this.page.locator('[data-testid=sign-in-name]').fill(name);
     await this.page.locator('[data-testid=sign-in-button]').click();
-    await this.isNow('connected');
+    await this.isMember();
   }
 
   /** @param {string} state @param {string} [part] */
   isNow(state, part = 'connection') {
     return this.page.waitForSelector(`[data-testid=${part}][data-state=${state}]`);
+  }
+
+  /** Waits until the server has made this visitor a member of the room: `connected` is before that. */
+  async isMember() {
+    await this.isNow('connected');
+    await this.page.waitForSelector('[data-testid=member-list]:not([data-stale]) [data-own]');
+  }
+
+  /** Waits until the page follows the posts, and has all that there are. */
+  async hasPosts() {
+    await this.isNow('connected', 'live-connection');
+    const isCounted = () => /^\d/.test(document.querySelector('[data-testid=post-count]')?.textContent ?? '');
+    await this.page.waitForFunction(isCounted);
   }
 
   /** @param {string} text */
@@ -90,6 +104,16 @@ export class FirefoxVisitor {
     const isThere = (/** @type {string} */ state, /** @type {number} */ count) =>
       document.querySelectorAll(`[data-testid=message][data-state=${state}]`).length === count;
     return this.page.waitForFunction(isThere, {}, state, count);
+  }
+
+  /**
+   * Waits until the outbox of a room keeps so many messages.
+   *
+   * @param {string} room
+   * @param {number} count
+   */
+  keeps(room, count) {
+    return this.page.waitForFunction(isKept, {}, { room, count });
   }
 }
 

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { eventually } from './patience.js';
+
 export const ADMIN_KEY = 'an admin key of tests, thirty-two bytes and more';
 
 /** @typedef {{ access?: 'open' | 'key' | 'none', lifetimeMs?: number, samples?: any[], connections?: any[], rooms?: any[], channels?: any[] }} Script */
@@ -41,8 +43,9 @@ export class Inspector {
     return inspector;
   }
 
-  /** A second passes. @param {any} sample */
-  tick(sample) {
+  /** A second passes, once somebody follows. @param {any} sample */
+  async tick(sample) {
+    await eventually(() => this.#metrics.size > 0, 'somebody who follows the figures');
     const update = { type: 'update', channel: 'metrics', data: sample, timestamp: sample.at, offset: 1 };
     for (const socket of this.#metrics) socket.send(JSON.stringify({ ...update, offset: undefined }));
   }

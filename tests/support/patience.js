@@ -4,8 +4,16 @@
  * @module
  */
 
-/** After this long without the event that a test waits for, it fails, in milliseconds. */
-export const PATIENCE_MS = 15_000;
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** The time between two looks at what tells nobody that it has changed, in milliseconds. */
+const LOOK_MS = 10;
+
+/**
+ * After this long without the event that a test waits for, it fails, in milliseconds. No test is about how
+ * long something takes that must happen some time, and a busy machine is nobody's fault.
+ */
+export const PATIENCE_MS = 60_000;
 
 /**
  * @template T
@@ -26,6 +34,20 @@ export async function within(promise, what, ms = PATIENCE_MS) {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Waits until something is so that tells nobody, by looking again and again.
+ *
+ * @param {() => unknown} isSo
+ * @param {string | (() => string)} what is waited for, for the failure's message
+ */
+export async function eventually(isSo, what) {
+  let isOver = false;
+  const look = async () => {
+    while (!isOver && !(await isSo())) await pause(LOOK_MS);
+  };
+  await within(look(), what).finally(() => (isOver = true));
 }
 
 /**

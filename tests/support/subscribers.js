@@ -1,5 +1,4 @@
-import assert from 'node:assert/strict';
-import { PATIENCE_MS } from './patience.js';
+import { eventually } from './patience.js';
 
 /**
  * Waits until a channel has one subscriber on all nodes. A tab that takes over loads everything before
@@ -10,12 +9,11 @@ import { PATIENCE_MS } from './patience.js';
  * @param {string} channel
  */
 export async function isOnce(server, apiKey, channel) {
-  const end = performance.now() + PATIENCE_MS;
   let answer;
-  do {
+  const hasOne = async () => {
     ({ body: answer } = await server.request('GET', '/api/v1/channels', { token: apiKey }));
     const found = answer.channels.find((/** @type {{ channel: string }} */ one) => one.channel === channel);
-    if (found?.subscribers === 1) return;
-  } while (performance.now() < end);
-  assert.fail(`${channel} has not one subscriber: ${JSON.stringify(answer)}`);
+    return found?.subscribers === 1;
+  };
+  await eventually(hasOne, () => `one subscriber of ${channel}: ${JSON.stringify(answer)}`);
 }
