@@ -175,7 +175,7 @@ async function play(seed, file, say, ends, isWatched = false) {
   let isTalking = true;
   const speakers = [...members.slice(0, TOPICS), ...channels.map((channel) => new Publisher(world, channel))];
   const talks = speakers.map(async (speaker, index) => {
-    for (let number = 1; isTalking; number += 1) {
+    for (let number = 1; isTalking && !world.isOver; number += 1) {
       await speaker.say(`${seed}/${index}/${number}`);
       await pause(200 + whim() * 800);
     }
@@ -208,15 +208,22 @@ async function play(seed, file, say, ends, isWatched = false) {
   await until(areReady, BOUND_MS);
   // The last word on each topic, which everybody hears.
   const last = [...members.slice(0, TOPICS / 2), ...channels.map((channel) => new Publisher(world, channel))];
-  const said = last.map((speaker, index) => speaker.say(`${seed}/last/${index}`));
-  if (!(await Promise.race([Promise.all(said).then(() => true), pause(BOUND_MS, undefined, { ref: false })]))) truth.violates('a last word finds no answer');
   const tops = () => new Map([...truth.acknowledged].map(([topic, list]) => [topic, list.at(-1)]));
-  const areWhole = () => clients.every(({ follower, ready }) => ready && follower.last >= (tops().get(follower.topic)?.offset ?? 0));
-  if (!(await until(areWhole, BOUND_MS))) {
-    for (const { name, ready, follower, node } of clients) {
-      const top = tops().get(follower.topic);
-      if (!ready || follower.last < (top?.offset ?? 0)) truth.violates(`${name} of ${follower.topic} on ${node.host} is ${ready ? '' : 'not '}there, at ${follower.epoch}/${follower.last} of ${top?.epoch}/${top?.offset}`);
+  const isWhole = ({ follower, ready }) => ready && follower.last >= (tops().get(follower.topic)?.offset ?? 0);
+  for (let round = 1; ; round += 1) {
+    const said = last.map((speaker, index) => speaker.say(`${seed}/last ${round}/${index}`));
+    if (!(await Promise.race([Promise.all(said).then(() => true), pause(BOUND_MS, undefined, { ref: false })]))) truth.violates('a last word finds no answer');
+    if (await until(() => clients.every(isWhole), BOUND_MS)) break;
+    // A failover that no schedule asked for may have lost the last words as well.
+    if (round < 3 && (await watched?.hasMoved())) {
+      say('the Sentinel has failed over by itself');
+      continue;
     }
+    for (const { name, ready, follower, node } of clients.filter((client) => !isWhole(client))) {
+      const top = tops().get(follower.topic);
+      truth.violates(`${name} of ${follower.topic} on ${node.host} is ${ready ? '' : 'not '}there, at ${follower.epoch}/${follower.last} of ${top?.epoch}/${top?.offset}`);
+    }
+    break;
   }
   say(`all is well ${Math.round(performance.now() - calm)} ms after the last fault`);
 
@@ -288,8 +295,9 @@ async function visit(world, node, room) {
 }
 
 const found = Object.entries(programs());
-for (const [index, [seed, isWatched]] of SEEDS.flatMap((seed) => [[seed, false], [seed, true]]).entries()) {
-  const [name, file] = found[(index >> 1) % found.length] ?? [];
+for (const [seed, isWatched] of SEEDS.flatMap((seed) => [/** @type {const} */ ([seed, false]), /** @type {const} */ ([seed, true])])) {
+  // The seed also chooses the program, so that a schedule is the same when it is run alone.
+  const [name, file] = found[(seed - 1) % found.length] ?? [];
   const skip = file || process.env.NEXTRUSH_REQUIRE_SERVERS ? false : 'there is no Redis on this machine';
   const where = isWatched ? `${name}, a replica and a Sentinel` : name;
   test(`three nodes on ${where}, by seed ${seed}`, { skip }, async (t) => {

@@ -148,7 +148,8 @@ export class Watched {
     const settings = [
       `port ${this.#port}`,
       `sentinel monitor main 127.0.0.1 ${this.master.port} 1`,
-      'sentinel down-after-milliseconds main 1000',
+      // Longer than a busy machine lets a master wait.
+      'sentinel down-after-milliseconds main 3000',
       'sentinel failover-timeout main 5000',
     ];
     const file = path.join(this.#directory, 'sentinel.conf');
@@ -173,16 +174,26 @@ export class Watched {
    *   what is acknowledged is lost
    */
   async failOver(meanwhile) {
+    await this.hasMoved();
     // Nobody listens there.
     if (meanwhile) await this.replica.call('REPLICAOF', '127.0.0.1', '1');
     await meanwhile?.();
     await this.master.kill();
-    const { port } = this.replica;
-    await eventually('the Sentinel names the replica', async () => (await this.#ask('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main')).includes(`${port}`));
-    [this.master, this.replica] = [this.replica, this.master];
+    await eventually('the Sentinel names the replica', () => this.hasMoved());
     await this.replica.forget();
-    await this.replica.run(['--replicaof', '127.0.0.1', `${port}`]);
+    await this.replica.run(['--replicaof', '127.0.0.1', `${this.master.port}`]);
     await this.#follow();
+  }
+
+  /**
+   * Looks which of the two is the master. True if that has changed: the Sentinel also fails over by
+   * itself when it does not hear of a master for too long.
+   */
+  async hasMoved() {
+    const address = await this.#ask('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main');
+    if (!address.split('\n').includes(`${this.replica.port}`)) return false;
+    [this.master, this.replica] = [this.replica, this.master];
+    return true;
   }
 
   async end() {
