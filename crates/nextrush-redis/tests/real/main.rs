@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bus;
+mod cluster;
 mod faults;
 mod nodes;
 mod proxy;

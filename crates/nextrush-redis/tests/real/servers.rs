@@ -305,13 +305,15 @@ pub(crate) struct ClusterOfThree {
 
 impl ClusterOfThree {
     pub(crate) async fn start(program: Program) -> Self {
+        Self::start_with(program, &[]).await
+    }
+
+    /// Starts a cluster whose members have more settings.
+    pub(crate) async fn start_with(program: Program, more: &[&str]) -> Self {
         let mut servers = Vec::new();
         for _ in 0..3 {
-            let bus = free_port().to_string();
-            let settings = ["--cluster-enabled", "yes", "--cluster-port", &bus];
-            servers.push(Server::start(program, &settings).await);
+            servers.push(Self::member(program, more).await);
         }
-        let bus = |server: &Server| server.settings[3].clone();
         for (index, server) in servers.iter().enumerate() {
             let first = index * 16_384 / 3;
             let last = (index + 1) * 16_384 / 3 - 1;
@@ -320,9 +322,7 @@ impl ClusterOfThree {
                 .ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", &first, &last])
                 .await;
             for other in &servers[..index] {
-                let port = other.port.to_string();
-                let meet = ["CLUSTER", "MEET", "127.0.0.1", &port, &bus(other)];
-                server.ask::<()>(&meet).await;
+                Self::introduce(server, other).await;
             }
         }
         let cluster = Self { servers };
@@ -334,6 +334,48 @@ impl ClusterOfThree {
             .await;
         }
         cluster
+    }
+
+    /// A member that knows of no others.
+    async fn member(program: Program, more: &[&str]) -> Server {
+        let bus = free_port().to_string();
+        let settings = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+        Server::start(program, &[&settings, more].concat()).await
+    }
+
+    async fn introduce(server: &Server, other: &Server) {
+        let (port, bus) = (other.port.to_string(), &other.settings[3]);
+        let meet = ["CLUSTER", "MEET", "127.0.0.1", &port, bus];
+        server.ask::<()>(&meet).await;
+    }
+
+    /// A replica of one of the masters, which takes its place when it dies.
+    pub(crate) async fn replica_of(&self, master: usize) -> Server {
+        let master = &self.servers[master];
+        let more: Vec<_> = master.settings[4..].iter().map(String::as_str).collect();
+        let replica = Self::member(master.program, &more).await;
+        Self::introduce(&replica, master).await;
+        eventually("the replica knows all", async || {
+            let info: String = replica.ask(&["CLUSTER", "INFO"]).await;
+            info.contains("cluster_known_nodes:4")
+        })
+        .await;
+        let id: String = master.ask(&["CLUSTER", "MYID"]).await;
+        replica.ask::<()>(&["CLUSTER", "REPLICATE", &id]).await;
+        eventually("the replica follows", async || {
+            let status = replica.info("replication", "master_link_status").await;
+            status.as_deref() == Some("up")
+        })
+        .await;
+        let follower = format!("slave {id}");
+        for server in &self.servers {
+            eventually("all know the replica", async || {
+                let nodes: String = server.ask(&["CLUSTER", "NODES"]).await;
+                nodes.contains(&follower)
+            })
+            .await;
+        }
+        replica
     }
 
     pub(crate) fn url(&self) -> RedisUrl {
