@@ -34,6 +34,10 @@ import { watchPlatform } from './wake.js';
  * @property {TokenSource} [token] A JWT, or a function that gets one before each attempt and
  *   before the present one expires. Default: none.
  * @property {string | string[]} [protocols] Subprotocols to offer. Default: none.
+ * @property {'address' | 'subprotocol'} [tokenIn] How the token goes to the server: in the address, as the
+ *   query parameter `token`, which proxies and browsers write into their logs; or as the subprotocol
+ *   `nextrush.bearer.<token>`, which a server must know, or browsers cannot connect. A token with other
+ *   characters than letters, digits and `_.~+-` goes in the address. Default `address`.
  * @property {number} [maxReconnectAttempts] Attempts in a row that may fail before the client
  *   gives up. Default: `Infinity`.
  * @property {number} [patienceMs] How long attempts go on at least, in milliseconds, where their
@@ -116,6 +120,9 @@ export class Connection extends Emitter {
   #WebSocket;
   /** @type {string[] | undefined} */
   #protocols;
+  #hidesToken;
+  /** The token of the present attempt, if it is not in the address. @type {MaybeToken | false} */
+  #bearer;
   /** @type {Required<BackoffOptions>} */
   #backoff;
   #connectTimeoutMs;
@@ -187,6 +194,7 @@ export class Connection extends Emitter {
     }
     this.token = options.token;
     this.#protocols = protocols?.length ? [protocols].flat() : undefined;
+    this.#hidesToken = options.tokenIn === 'subprotocol';
     this.#backoff = backoffOptions(options.backoff);
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#minUptimeMs = minUptimeMs;
@@ -394,7 +402,8 @@ export class Connection extends Emitter {
         if (!current()) return;
         // It was replaced meanwhile, perhaps by that of somebody else.
         if (this.token !== source) return ask();
-        soon(() => this.#address(token), failed, (address) => {
+        this.#bearer = this.#hidesToken && token && BEARER.test(token) && token;
+        soon(() => this.#address(this.#bearer ? null : token), failed, (address) => {
           if (current()) this.#dial(address, token, source);
         });
       });
@@ -419,7 +428,9 @@ export class Connection extends Emitter {
       // Whoever was told of it may have closed the client.
       if (signal.aborted) return;
       const Socket = /** @type {WebSocketConstructor} */ (this.#WebSocket);
-      socket = new Socket(this.#dialled, this.#protocols);
+      // Never alone: the server chooses one, and not this one.
+      const bearer = this.#bearer && [...(this.#protocols ?? ['nextrush.v1']), `nextrush.bearer.${token}`];
+      socket = new Socket(this.#dialled, bearer || this.#protocols);
     } catch (error) {
       this.fail('misconfigured', { error: asError(error) });
       return;
@@ -482,7 +493,7 @@ export class Connection extends Emitter {
     const { signal } = this.#attempt;
     // Loaded when a handshake fails: most never do.
     const refusal = await import('./handshake.js')
-      .then(({ refusalOf }) => refusalOf(fetch, this.#dialled, signal))
+      .then(({ refusalOf }) => refusalOf(fetch, this.#dialled, signal, this.#bearer))
       .catch(() => null);
     if (!refusal || signal.aborted) return;
     const { answer, verdict } = refusal;
@@ -637,6 +648,9 @@ export class Connection extends Emitter {
     if (this.#state === 'connecting' || this.#state === 'connected') this.lose(reason);
   }
 }
+
+/** The tokens that can be the end of a subprotocol's name, as every JWT (RFC 9110 §5.6.2), and a little less. */
+const BEARER = /^[\w.~+-]+$/;
 
 /** A token that was given longer ago may have expired before it was used. */
 const FRESH_MS = 15_000;

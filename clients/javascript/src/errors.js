@@ -30,8 +30,8 @@ export const ErrorCode = /* @__PURE__ */ Object.freeze({
   /** No answer to a request in time. Whether it was executed is not known, if it went out. */
   Timeout: 'timeout',
   /**
-   * A request went out, the connection was lost before the answer came, and repeating it could
-   * execute it twice.
+   * A request may have been executed, and repeating it could execute it twice: the connection was lost
+   * before the answer came, or the server does not know either (`refusal` is then `in-doubt`).
    */
   Unconfirmed: 'unconfirmed',
   /** The server does not answer requests by their `id`. */
@@ -42,6 +42,8 @@ export const ErrorCode = /* @__PURE__ */ Object.freeze({
   Overflow: 'overflow',
   /** The client was closed, or gave up, before the answer came. */
   Closed: 'closed',
+  /** The server asked for what nobody here handles; told to the server. */
+  NoHandler: 'no-handler',
   /**
    * There is no token to be had. An address or token function throws this to stop the
    * client for good: its state becomes `failed` with the reason `unauthorized`.
@@ -66,6 +68,8 @@ export const ErrorCode = /* @__PURE__ */ Object.freeze({
   TooManyChannels: 'too-many-channels',
   /** The server: this user may not subscribe to the channel. */
   SubscribeRefused: 'subscribe-refused',
+  /** The server: this user, or this connection, was put out of the channel. */
+  Kicked: 'kicked',
   /** The server: this user may not publish in the channel. */
   PublishRefused: 'publish-refused',
   /** The server: only subscribers may do this. */
@@ -88,6 +92,8 @@ export const ErrorCode = /* @__PURE__ */ Object.freeze({
   UserOffline: 'user-offline',
   /** The server could not keep the message; it was not executed. */
   NotStored: 'not-stored',
+  /** The server has kept what was published, and not published it yet; it does so when it is asked again. */
+  NotPublished: 'not-published',
   /** The server cannot do it now. */
   Unavailable: 'unavailable',
   /** The server does not know whether it was executed. */
@@ -134,7 +140,8 @@ export function tooLarge() {
  * @returns {ClientError}
  */
 export function refused(answer) {
-  return new ClientError('refused', String(answer['message']), { cause: answer });
+  const code = answer['code'] === 'in-doubt' ? 'unconfirmed' : 'refused';
+  return new ClientError(code, String(answer['message']), { cause: answer });
 }
 
 /**
@@ -157,11 +164,11 @@ export class ClientError extends Error {
      */
     this.code = code;
     /**
-     * The code of the server, where it refuses a request and tells one.
+     * The code of the server, where it refuses a request or cannot say what became of it, and tells one.
      *
      * @readonly
      * @type {WireCode | undefined}
      */
-    this.refusal = code === 'refused' ? options?.cause?.code : undefined;
+    this.refusal = code === 'transport' ? undefined : options?.cause?.code;
   }
 }

@@ -24,13 +24,14 @@
  * @param {Fetch} fetch
  * @param {string} address Of the WebSocket.
  * @param {AbortSignal} signal
+ * @param {string | null | false} [bearer] The token, where it is not in the address.
  * @returns {Promise<Refusal | null>} The refusal of the server; `null` where there is none, or
  *   nobody says so in our form. Rejects where the server is not reached, or this page may not read
  *   what it says.
  */
-export async function refusalOf(fetch, address, signal) {
+export async function refusalOf(fetch, address, signal, bearer) {
   const response = await fetch(address.replace(/^ws/, 'http'), {
-    headers: { accept: 'application/json' },
+    headers: { accept: 'application/json', ...(bearer && { authorization: `Bearer ${bearer}` }) },
     cache: 'no-store',
     redirect: 'manual',
     signal,

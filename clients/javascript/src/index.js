@@ -44,6 +44,7 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./token.js').TokenSource} TokenSource */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
+/** @template [I=any] @typedef {import('./wire.js').Initial<I>} Initial */
 /** @typedef {import('./wire.js').OlderMessages} OlderMessages */
 /** @template [D=any] @typedef {import('./wire.js').PresenceMember<D>} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */

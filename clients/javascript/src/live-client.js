@@ -5,6 +5,7 @@
  */
 
 import { defaultServer, endpointAddress } from './address.js';
+import { Deadline } from './deadline.js';
 import { ClientError, refused, tooLarge } from './errors.js';
 import { randomId } from './random-id.js';
 import { Session } from './session.js';
@@ -29,6 +30,12 @@ import { Subscription } from './subscription.js';
 /** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
 
 /**
+ * @typedef {object} LiveLocalEvents
+ * @property {Subscription} joined The server has subscribed this client to a channel that nobody here had
+ *   asked for, as a user's own: `subscribe` gives the same subscription.
+ */
+
+/**
  * Live updates of any number of channels over one connection, at `/live` of the server or where
  * `path` says.
  *
@@ -40,9 +47,16 @@ import { Subscription } from './subscription.js';
  * live.connect();
  *
  * @template {object} [Messages={}] Further messages of the server, by their `type`.
- * @extends {Session<LiveMessages & Messages>}
+ * @extends {Session<LiveMessages & LiveLocalEvents & Messages>}
  */
 export class LiveClient extends Session {
+  /**
+   * @override
+   * @protected
+   * @type {ReadonlySet<unknown>}
+   */
+  static localEvents = new Set([...super.localEvents, 'joined']);
+
   /** The subscriptions that are wanted. @type {Map<string, Subscription>} */
   #wanted = new Map();
   /**
@@ -56,6 +70,8 @@ export class LiveClient extends Session {
   #leaving = new Map();
   /** The subscriptions that were refused while others were being left. @type {Set<Subscription>} */
   #refused = new Set();
+  /** The time to ask again for what the server could not go on with. */
+  #retry = new Deadline(this.environment.timers);
   #place;
   #device;
 
@@ -106,9 +122,10 @@ export class LiveClient extends Session {
    * connection, from where it stood. Several calls for one channel share one subscription.
    *
    * @template [T=any] What is published in the channel; a claim that nobody checks.
+   * @template [I=any] Its initial state; likewise.
    * @param {string} channel
    * @param {SubscribeOptions} [options] Of the first call for the channel.
-   * @returns {Subscription<T>}
+   * @returns {Subscription<T, I>}
    * @throws {ClientError} `invalid-address` for an empty name, `invalid-option` for a position that
    *   is none.
    */
@@ -118,12 +135,21 @@ export class LiveClient extends Session {
     }
     const known = this.#wanted.get(channel);
     if (known) return known;
+    const subscription = this.#add(channel, options);
+    this.#ask(subscription);
+    if (this.state !== 'connected' && subscription.state === 'subscribing') this.#wait(subscription);
+    return subscription;
+  }
+
+  /**
+   * @param {string} channel
+   * @param {SubscribeOptions} [options]
+   */
+  #add(channel, options) {
     // An old subscription must not end its successor.
     const leave = (/** @type {Subscription} */ old) => this.#isWanted(old) && this.unsubscribe(channel);
     const subscription = new Subscription(channel, leave, options);
     this.#wanted.set(channel, subscription);
-    this.#ask(subscription);
-    if (this.state !== 'connected' && subscription.state === 'subscribing') this.#wait(subscription);
     return subscription;
   }
 
@@ -182,6 +208,7 @@ export class LiveClient extends Session {
    */
   released(isEnd, code) {
     super.released(isEnd, code);
+    this.#retry.clear();
     for (const known of [this.#owed, this.#leaving, this.#refused]) known.clear();
   }
 
@@ -196,9 +223,15 @@ export class LiveClient extends Session {
     switch (message.type) {
       case 'subscribed':
         this.requests.support(typeof message['epoch'] === 'string');
-        this.#settle(message)?.confirm(/** @type {Subscribed} */ (message));
+        if (message['joined'] && id === undefined) this.#join(/** @type {Subscribed} */ (message));
+        else this.#settle(message)?.confirm(/** @type {Subscribed} */ (message));
         break;
       case 'unsubscribed':
+        if (message['code'] !== undefined) {
+          // Before the confirmation comes the end of a predecessor.
+          if (subscription?.state === 'subscribed') this.#end(subscription, message);
+          break;
+        }
         if (id === undefined || id === this.#leaving.get(channel)) this.#leaving.delete(channel);
         if (this.#leaving.size > 0) break;
         // There may be room now for what was refused while others were being left.
@@ -241,6 +274,40 @@ export class LiveClient extends Session {
       if (subscription.state === 'subscribing' && !this.#refused.has(subscription)) this.#ask(subscription);
     }
     super.resumed();
+  }
+
+  /**
+   * The server has subscribed this client of its own accord.
+   *
+   * @param {Subscribed} message
+   */
+  #join(message) {
+    const { channel } = message;
+    const known = this.#wanted.get(channel);
+    // One that has a position is asked for from there, which the server does not know.
+    if (known?.position || this.#leaving.has(channel)) return;
+    const subscription = known ?? this.#add(channel);
+    // Whatever is answered to an own wish is no news.
+    this.#owed.delete(subscription);
+    subscription.confirm(message);
+    if (!known) this.emit('joined', subscription);
+  }
+
+  /**
+   * The server has ended a subscription.
+   *
+   * @param {Subscription} subscription
+   * @param {WireMessage} message
+   */
+  #end(subscription, message) {
+    const { retryAfterMs } = message;
+    if (retryAfterMs >= 0) {
+      subscription.turn('subscribing');
+      this.#retry.start(retryAfterMs, () => this.resumed());
+    } else {
+      this.#wanted.delete(subscription.channel);
+      subscription.turn('unsubscribed', { error: refused(message) });
+    }
   }
 
   /** @param {WireMessage} answer */

@@ -47,6 +47,19 @@ export class PresenceState {
   }
 
   /**
+   * Forgets everybody.
+   *
+   * @returns {boolean} Whether anybody was there.
+   */
+  clear() {
+    this.forget();
+    this.#members.clear();
+    const changed = this.#list.length > 0;
+    if (changed) this.#publish();
+    return changed;
+  }
+
+  /**
    * Takes a snapshot or a page of one. The list is replaced when the last page is there.
    *
    * @param {PresenceSnapshot} snapshot

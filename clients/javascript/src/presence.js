@@ -52,6 +52,7 @@ export class Presence extends Emitter {
     this.#stops = [
       subscription.on('state', (state) => {
         if (state === 'subscribed') this.#enter();
+        else if (state === 'unsubscribed' && this.#list.clear()) this.emit('change', this.members);
       }),
       live.on('presence', (snapshot) => {
         if (snapshot.channel !== channel) return;

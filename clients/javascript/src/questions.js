@@ -36,7 +36,7 @@ import { randomId } from './random-id.js';
  * @typedef {object} OwnPending
  * @property {string} id
  * @property {string} text As it goes out.
- * @property {(reply: WireMessage) => void} resolve
+ * @property {(reply: any) => void} resolve
  * @property {(error: ClientError) => void} reject
  * @property {Deadline} expiry
  * @property {boolean} repeat
@@ -126,7 +126,7 @@ export class Questions {
   /**
    * @param {object} message
    * @param {RequestOptions} [options]
-   * @returns {Promise<WireMessage>}
+   * @returns {Promise<any>}
    */
   add(message, { timeoutMs = this.options.timeoutMs, repeat = true } = {}) {
     return new Promise((resolve, reject) => {
@@ -228,7 +228,7 @@ export class Questions {
     if (!pending) return false;
     this.supported = true;
     if (message.type === 'error') pending.reject(refused(message));
-    else pending.resolve(message);
+    else pending.resolve(message.type === 'reply' && 'data' in message ? message['data'] : message);
     return true;
   }
 

@@ -54,7 +54,7 @@ import { expiryOf, lifetimeOf, refreshDelay } from './token.js';
  * @typedef {object} Restored
  * @property {string} id
  * @property {any} message
- * @property {Promise<WireMessage>} reply
+ * @property {Promise<any>} reply As of `request`.
  */
 
 /**
@@ -108,6 +108,8 @@ export class Session extends Connection {
    */
   pulse;
 
+  /** The functions that answer the server's requests, by their names. @type {Map<string, (data: any) => unknown>} */
+  #handlers = new Map();
   #answerTimeoutMs;
   #repeatWindowMs;
   #greets;
@@ -228,12 +230,48 @@ export class Session extends Connection {
    * @template [R=WireMessage]
    * @param {object} message Gets a field `id`.
    * @param {RequestOptions} [options]
-   * @returns {Promise<R>} The answer. Rejects with a `ClientError`: `refused` with the
+   * @returns {Promise<R>} The answer: the `data` of a `reply`, any other message as it is. Rejects with a `ClientError`: `refused` with the
    *   server's error as its `cause`, `invalid-message` for what JSON cannot say, `too-large`, `timeout`,
    *   `overflow`, `unsent`, `unconfirmed`, `unsupported`, `closed`.
    */
   request(message, options) {
-    return /** @type {Promise<any>} */ (this.requests.add(message, options));
+    return this.requests.add(message, options);
+  }
+
+  /**
+   * Answers the server's requests of a name. Of several functions for one name the last one does.
+   *
+   * @example
+   * client.handle('confirm', async ({ question }) => await ask(question));
+   *
+   * @param {string} name
+   * @param {(data: any) => unknown} handler Returns the answer or a promise of it, anything that JSON can
+   *   say. If it throws, the server is told the `code`, where that is text, and the `message` of the error.
+   *   An answer that cannot be sent is told by the event `fault`, and the server waits in vain.
+   * @returns {() => void} Takes the function away.
+   */
+  handle(name, handler) {
+    const handlers = this.#handlers;
+    handlers.set(name, handler);
+    return () => {
+      if (handlers.get(name) === handler) handlers.delete(name);
+    };
+  }
+
+  /** @param {WireMessage} request */
+  async #respond({ id, name, data }) {
+    const { socket } = this;
+    let answer;
+    try {
+      const handler = this.#handlers.get(name);
+      if (!handler) throw new ClientError('no-handler');
+      answer = { data: (await handler(data)) ?? null };
+    } catch (thrown) {
+      const { code, message = String(thrown) } = Object(thrown);
+      answer = { error: { ...(typeof code === 'string' && { code }), message } };
+    }
+    // Nobody waits for it on another connection.
+    if (socket === this.socket) this.send({ type: 'response', id, ...answer });
   }
 
   /**
@@ -362,6 +400,7 @@ export class Session extends Connection {
     if (later) this.#pause.start(Math.max(retryAfterMs, LEAST_PAUSE_MS), () => this.resumed());
     if (later ? this.#isOwn(id) : this.#ownAnswer(message)) return;
     const answered = later ? this.requests.has(id) : this.requests.answer(message);
+    if (message.type === 'request') void this.#respond(message);
     const news = this.accept(message);
     if (this.requests.supported && this.#hello === null) this.#begin();
     if (!news || this.state !== 'connected') return;

@@ -9,7 +9,7 @@ import { ClientError } from './errors.js';
 import { Position } from './position.js';
 
 /** @import { Gap, Since } from './position.js' */
-/** @import { GapMessage, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
+/** @import { GapMessage, Initial, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 
 /**
  * The states of a subscription.
@@ -21,7 +21,7 @@ export const SubscriptionState = /* @__PURE__ */ Object.freeze({
   Subscribed: 'subscribed',
   /** The server has refused it. It is asked again on the next connection. */
   Refused: 'refused',
-  /** Ended by `unsubscribe`, for good. */
+  /** Ended by `unsubscribe` or by the server, for good. */
   Unsubscribed: 'unsubscribed',
 });
 
@@ -29,6 +29,7 @@ export const SubscriptionState = /* @__PURE__ */ Object.freeze({
 
 /**
  * @template [T=any]
+ * @template [I=any]
  * @typedef {object} SubscriptionEvents
  * @property {Update<T>} update A publication to the channel; each once, in order.
  * @property {UpdateDeleted} deleted An update was deleted at the server: one that was received, or
@@ -37,7 +38,11 @@ export const SubscriptionState = /* @__PURE__ */ Object.freeze({
  *   anew.
  * @property {{ missed: number }} recovered After a reconnect nothing is missing: so many updates
  *   follow that were missed meanwhile.
+ * @property {Initial<I>} initial The state of the channel at the position where its updates begin, where
+ *   the server tells one: at first, and whenever what was missed does not come.
  * @property {ClientError} refused The server refuses the subscription.
+ * @property {ClientError} unsubscribed The server has ended the subscription, and `refusal` says why:
+ *   `kicked`, or whatever its rule for the channel says now. Whoever subscribes again asks it again.
  * @property {SubscriptionState} state Every change of state.
  */
 
@@ -70,7 +75,8 @@ const KEPT = 1_000;
  * }
  *
  * @template [T=any] What is published in the channel.
- * @extends {Emitter<SubscriptionEvents<T>>}
+ * @template [I=any] Its initial state.
+ * @extends {Emitter<SubscriptionEvents<T, I>>}
  */
 export class Subscription extends Emitter {
   /** @type {SubscriptionState} */
@@ -82,7 +88,7 @@ export class Subscription extends Emitter {
 
   /**
    * @param {string} channel
-   * @param {(subscription: Subscription<T>) => void} leave Ends the subscription at its owner.
+   * @param {(subscription: Subscription<T, I>) => void} leave Ends the subscription at its owner.
    * @param {SubscribeOptions} [options]
    */
   constructor(channel, leave, { since } = {}) {
@@ -134,7 +140,8 @@ export class Subscription extends Emitter {
       this.emit('state', state);
     }
     if (end) this.emit(END, end);
-    if (state === 'refused') this.emit('refused', end?.error);
+    // A client that gives up has ended nothing for good.
+    if (end?.error && state !== 'subscribing') this.emit(state, end.error);
   }
 
   /**
@@ -148,6 +155,8 @@ export class Subscription extends Emitter {
     this.turn('subscribed');
     if (typeof missed === 'number') this.emit('recovered', { missed });
     else this.#tell(missed);
+    const { channel, data } = answer;
+    if (data !== undefined) this.emit('initial', { type: 'initial', channel, data });
   }
 
   /**
@@ -205,25 +214,25 @@ export class Subscription extends Emitter {
   }
 
   /**
-   * The updates from now on, with the gaps between them, until the subscription ends or the client
+   * The updates from now on, with the gaps and initial states between them, until the subscription ends or the client
    * is closed. Leaving the loop leaves the subscription as it is.
    *
-   * Throws a `ClientError`, after what has come: `refused` when the server refuses the channel,
+   * Throws a `ClientError`, after what has come: `refused` when the server refuses or ends the channel,
    * `closed` when the client gives up (state `failed`), `overflow` for a reader who is 1,000 behind.
    *
-   * @returns {AsyncGenerator<Update<T> | Gap, void, undefined>}
+   * @returns {AsyncGenerator<Update<T> | Initial<I> | Gap, void, undefined>}
    */
   [Symbol.asyncIterator]() {
-    /** @type {(Update<T> | Gap | End)[]} */
+    /** @type {(Update<T> | Initial<I> | Gap | End)[]} */
     const queue = this.#end ? [this.#end] : [];
     let wake = () => {};
-    /** @param {Update<T> | Gap | End} event */
+    /** @param {Update<T> | Initial<I> | Gap | End} event */
     const push = (event) => {
       if (queue.length < KEPT || !('type' in event)) queue.push(event);
       else queue[KEPT] = { error: new ClientError('overflow') };
       wake();
     };
-    const stops = ['update', 'gap', END].map((type) => this.on(/** @type {any} */ (type), push));
+    const stops = ['initial', 'update', 'gap', END].map((type) => this.on(/** @type {any} */ (type), push));
     return (async function* () {
       try {
         for (;;) {

@@ -27,7 +27,7 @@ export class TabHub {
   #id = randomId();
   /** @type {Map<string, TabLine>} */
   #lines = new Map();
-  /** The newest address of each line, with its token. @type {Map<string, string>} */
+  /** The newest address and subprotocols of each line, one of which has the token. @type {Map<string, [string, string[] | undefined]>} */
   #urls = new Map();
   /** @type {Set<string>} */
   #tabs = new Set();
@@ -78,12 +78,12 @@ export class TabHub {
     const address = new URL(url);
     address.searchParams.delete('token');
     // A further socket is opened with the token that came last.
-    this.#urls.set(address.href, url);
+    this.#urls.set(address.href, [url, protocols]);
     const known = this.#lines.get(address.href);
     if (known) return known;
     const line = new TabLine({
       ...this.#options,
-      open: () => new this.#options.WebSocket(this.#urls.get(address.href) ?? url, protocols),
+      open: () => new this.#options.WebSocket(...(this.#urls.get(address.href) ?? [url, protocols])),
       tell: (message) => this.#tell(message),
       ended: () => {
         // One that was given up may end late, when it has a successor.

@@ -130,7 +130,8 @@ export class TabLane {
    */
   heard(message, resumed) {
     this.#pingedAt = null;
-    if (message?.type === 'unsubscribed') this.#left(message['channel']);
+    // One with a code is no answer: the server took the channel away.
+    if (message?.type === 'unsubscribed' && message['code'] === undefined) this.#left(message['channel']);
     if (message?.type !== 'error' || !(message['retryAfterMs'] >= 0)) return;
     this.#pause.start(Math.max(message['retryAfterMs'], LEAST_PAUSE_MS), () => {
       for (const channel of this.#leaving) this.#leave(channel);

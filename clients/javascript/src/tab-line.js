@@ -5,6 +5,7 @@
  */
 
 import { parseMessage } from './message.js';
+import { randomId } from './random-id.js';
 import { TabLane } from './tab-lane.js';
 
 /** @import { Timers, WebSocketLike } from './environment.js' */
@@ -21,6 +22,8 @@ import { TabLane } from './tab-lane.js';
  * @property {Since | null} since Where the shared connection stands; `null`: not subscribed, or
  *   no positions.
  * @property {boolean} subscribed
+ * @property {boolean} [initial] Whether the server tells its state to those who begin there.
+ * @property {boolean} [joined] Whether the server has subscribed the line of its own accord.
  * @property {TabLane} lane The socket that has it.
  */
 
@@ -53,6 +56,8 @@ export class TabLine {
   #channels = new Map();
   /** The senders of the messages that are to be answered, by the ids of these. @type {Map<string, { socket: string, lane: TabLane }>} */
   #senders = new Map();
+  /** The sockets that have not answered a request of the server yet. @type {Map<string, Set<string>>} */
+  #asking = new Map();
 
   /**
    * @param {object} options
@@ -71,7 +76,13 @@ export class TabLine {
   join(socket) {
     if (this.sockets.has(socket)) return;
     this.sockets.add(socket);
-    if (this.#main.isOpen) this.#options.tell({ kind: 'opened', to: [socket] });
+    if (!this.#main.isOpen) return;
+    this.#options.tell({ kind: 'opened', to: [socket] });
+    for (const [name, { joined, sockets, since }] of this.#channels) {
+      if (!joined) continue;
+      sockets.add(socket);
+      this.#answer([socket], { type: 'subscribed', channel: name, joined, ...since });
+    }
   }
 
   /** @param {string} socket */
@@ -157,6 +168,13 @@ export class TabLine {
     else if (type === 'unsubscribe') {
       this.#unsubscribe(socket, channel);
       this.#answer([socket], { type: 'unsubscribed', channel, ...(id !== undefined && { id }) });
+    } else if (type === 'response') {
+      const others = this.#asking.get(id);
+      others?.delete(socket);
+      // The first answer counts, and that nobody can answer only when all have said so.
+      if (!others || (message['error']?.code === 'no-handler' && others.size > 0)) return;
+      this.#asking.delete(id);
+      this.#main.send(data);
     } else {
       // While the tabs ask for signs of life, all sockets are asked, and one that is dead is found.
       if ((type === 'ping' || type === 'hello') && !this.#lanes.map((lane) => lane.ping(lane === this.#main)).every(Boolean)) {
@@ -165,19 +183,9 @@ export class TabLine {
       // The token is that of all sockets.
       if (type === 'refresh') for (const lane of this.#lanes.slice(1)) lane.send(data);
       const lane = this.#channels.get(channel)?.lane ?? this.#main;
-      if (typeof id === 'string') this.#remember(id, { socket, lane });
+      if (typeof id === 'string') remember(this.#senders, id, { socket, lane });
       lane.send(data);
     }
-  }
-
-  /**
-   * @param {string} id
-   * @param {{ socket: string, lane: TabLane }} sender
-   */
-  #remember(id, sender) {
-    this.#senders.set(id, sender);
-    const [oldest] = this.#senders.keys();
-    if (this.#senders.size > REMEMBERED && oldest !== undefined) this.#senders.delete(oldest);
   }
 
   /** @param {Request} request */
@@ -209,7 +217,8 @@ export class TabLine {
       const { since } = message;
       const at = channel.since;
       const here = at && since && since.epoch === at.epoch && since.offset === at.offset;
-      if (!channel.subscribed || (since && at && !here)) {
+      // The state of the channel only the server tells, to those who begin there.
+      if (!channel.subscribed || (since ? at && !here : channel.initial)) {
         if (channel.subscribed) channel.lane.unsubscribe(message['channel']);
         channel.lane.subscribe(message);
         return;
@@ -254,6 +263,7 @@ export class TabLine {
     const message = parseMessage(data);
     const text = /** @type {string} */ (data);
     lane.heard(message, () => this.#resume(lane));
+    if (message?.type === 'unsubscribed' && message['code'] !== undefined) this.#lose(message, lane, text);
     // A further socket is there for its channels alone.
     if (message?.type === 'unsubscribed' && lane !== this.#main && lane.isIdle) {
       this.#lanes = this.#lanes.filter((other) => other !== lane);
@@ -269,7 +279,9 @@ export class TabLine {
     // One that has moved to another socket may still be heard on the old one.
     const channel = found?.lane === lane ? found : undefined;
     const later = type === 'error' && message['retryAfterMs'] >= 0;
-    if (type === 'subscribed' || (type === 'error' && this.#asked(id))) {
+    if (type === 'subscribed' && message['joined'] && id === undefined) this.#join(message, lane, text);
+    else if (type === 'request') this.#request(message, lane, text);
+    else if (type === 'subscribed' || (type === 'error' && this.#asked(id))) {
       if (!later && !this.#move(message)) this.#settle(message);
     } else if (channel && (type === 'update' || type === 'gap' || type === 'deleted')) {
       const offset = type === 'gap' ? message['to'] : message['offset'];
@@ -289,6 +301,56 @@ export class TabLine {
       if (!later) this.#senders.delete(id);
     } else if (type !== 'unsubscribed' && (lane === this.#main || later || channel)) {
       this.#pass([...this.sockets], text);
+    }
+  }
+
+  /**
+   * The server has ended the subscription to a channel.
+   *
+   * @param {WireMessage} message
+   * @param {TabLane} lane
+   * @param {string} text
+   */
+  #lose({ channel: name }, lane, text) {
+    const channel = this.#channels.get(name);
+    // Before the confirmation comes the end of a predecessor.
+    if (channel?.lane !== lane || !channel.subscribed || channel.waiting.length > 0) return;
+    this.#channels.delete(name);
+    lane.channels.delete(name);
+    this.#pass([...channel.sockets], text);
+  }
+
+  /**
+   * The server has subscribed the line of its own accord.
+   *
+   * @param {WireMessage} message
+   * @param {TabLane} lane
+   * @param {string} text
+   */
+  #join({ channel, epoch, offset }, lane, text) {
+    // One that is known was asked for, and that is answered.
+    if (lane !== this.#main || this.#channels.has(channel)) return;
+    const since = typeof epoch === 'string' ? { epoch, offset } : null;
+    lane.channels.add(channel);
+    const sockets = new Set(this.sockets);
+    this.#channels.set(channel, { sockets, waiting: [], since, subscribed: true, joined: true, lane });
+    this.#pass([...sockets], text);
+  }
+
+  /**
+   * The server asks something: all tabs, once.
+   *
+   * @param {WireMessage} request
+   * @param {TabLane} lane
+   * @param {string} text
+   */
+  #request({ id }, lane, text) {
+    if (lane === this.#main) {
+      remember(this.#asking, id, new Set(this.sockets));
+      this.#pass([...this.sockets], text);
+    } else {
+      const error = { code: 'no-handler', message: 'asked on another socket of this client' };
+      lane.send(JSON.stringify({ type: 'response', id, error }));
     }
   }
 
@@ -351,9 +413,19 @@ export class TabLine {
       this.#end({ code: 1000, reason: '' });
       return;
     }
-    if (channel.subscribed && !first.cancelled) channel.sockets.add(first.socket);
     // Recovered: what was missed follows, from where this tab stood.
-    const { epoch, offset, recovered } = answer;
+    const { epoch, offset, recovered, data } = answer;
+    const { since: before } = channel;
+    const others = [...channel.sockets];
+    const isSame = before?.epoch === epoch;
+    if (others.length > 0 && before && recovered !== true && !(isSame && before.offset === offset)) {
+      // What the others missed while this one was let in is asked for from where they stood.
+      const message = { type: 'subscribe', channel: name, id: randomId(), since: before };
+      if (!first.message['since']) channel.waiting.unshift({ socket: '', message, cancelled: true });
+      else this.#answer(others, { type: 'gap', channel: name, from: isSame ? before.offset + 1 : 0, to: offset, epoch });
+    }
+    channel.initial ||= data !== undefined;
+    if (channel.subscribed && !first.cancelled) channel.sockets.add(first.socket);
     if (recovered === true) channel.since = { ...first.message['since'], epoch };
     else channel.since = typeof epoch === 'string' ? { epoch, offset } : null;
     this.#answer([first.socket], answer);
@@ -384,4 +456,18 @@ export class TabLine {
   #broadcast(message) {
     if (this.sockets.size > 0) this.#options.tell({ ...message, to: [...this.sockets] });
   }
+}
+
+/**
+ * Adds an entry, and forgets the oldest where there are too many.
+ *
+ * @template T
+ * @param {Map<string, T>} entries
+ * @param {string} id
+ * @param {T} entry
+ */
+function remember(entries, id, entry) {
+  entries.set(id, entry);
+  const [oldest] = entries.keys();
+  if (entries.size > REMEMBERED && oldest !== undefined) entries.delete(oldest);
 }

@@ -169,6 +169,18 @@
  * @property {boolean} [recovered] Whether what was missed follows, if a position was asked for.
  * @property {string} [reason] Why it does not.
  * @property {boolean} [latest] Whether offsets may be left out, as only the newest update matters.
+ * @property {boolean} [joined] Whether the server has subscribed this client of its own accord.
+ * @property {any} [data] The initial state of the channel, where the server tells one.
+ */
+
+/**
+ * The state of a channel at the position where its updates begin.
+ *
+ * @template [I=any]
+ * @typedef {object} Initial
+ * @property {'initial'} type
+ * @property {string} channel
+ * @property {I} data
  */
 
 /**
@@ -234,6 +246,8 @@
  * @typedef {object} Unsubscribed
  * @property {'unsubscribed'} type
  * @property {string} channel
+ * @property {WireCode} [code] The reason, where the server has ended the subscription.
+ * @property {string} [message] The same in English, for people.
  */
 
 /**

@@ -169,6 +169,80 @@ describe('tabs that share a connection', () => {
     );
   });
 
+  test('lose a channel together that the server takes away', async () => {
+    const { server, settle, open } = tabs();
+    const both = [open(), open()];
+    await settle();
+    server.kick('ada', 'news');
+    await settle();
+    for (const { subscription } of both) assert.equal(subscription.state, 'unsubscribed');
+    const again = both[0].live.subscribe('news');
+    await settle();
+    assert.equal(again.state, 'subscribed');
+    assert.equal(server.subscribers('news'), 1);
+  });
+
+  test('all have the channels that the server subscribes to, also the later ones', async () => {
+    const { server, settle, open } = tabs(new ContractServer({ own: (id) => [`user:${id}`] }));
+    const joined = [];
+    const listen = ({ live }) =>
+      live.on('joined', (inbox) => joined.push(record(inbox, 'update')));
+    listen(open());
+    await settle();
+    server.publish('user:ada', 1);
+    await settle();
+    listen(open());
+    await settle();
+    server.publish('user:ada', 2);
+    await settle();
+    assert.deepEqual(joined.map((updates) => updates.map(({ data }) => data)), [[1, 2], [2]]);
+  });
+
+  test('are asked together what the server wants to know, and one of those that can answers', async () => {
+    const { server, settle, open } = tabs();
+    const [, second, third] = [open(), open(), open()];
+    await settle();
+    second.live.handle('name', () => 'second');
+    third.live.handle('name', () => 'third');
+    server.ask('ada', 'name');
+    server.ask('ada', 'age');
+    await settle();
+    assert.deepEqual(server.responses.map(({ id, data, error }) => [id, data ?? error.code]).sort(), [
+      ['1', 'second'],
+      ['2', 'no-handler'],
+    ]);
+  });
+
+  test('are each told the initial state of a channel, which costs the others nothing', async () => {
+    const server = new ContractServer({ initial: () => 'all' });
+    const { settle, open, w, browser } = tabs(server);
+    const initials = [];
+    const begin = () => {
+      const tab = open();
+      initials.push(record(tab.subscription, 'initial'));
+      return tab;
+    };
+    const first = begin();
+    await settle();
+    server.publish('news', 1);
+    await settle();
+    const second = begin();
+    // Published while the channel is left for the sake of the second, and asked for anew.
+    for (let n = 0; server.subscribers('news') > 0 && n < 1_000; n += 1) {
+      await settled();
+      if (!browser.step()) w.step();
+    }
+    assert.equal(server.subscribers('news'), 0);
+    server.publish('news', 2);
+    await settle();
+    server.publish('news', 3);
+    await settle();
+    assert.deepEqual(initials.map((events) => events.map(({ data }) => data)), [['all'], ['all']]);
+    assert.deepEqual(first.data(), [1, 2, 3]);
+    assert.deepEqual(second.data(), [3]);
+    assert.deepEqual([...first.gaps, ...second.gaps], []);
+  });
+
   test('do not share a room', async () => {
     const { w, browser } = tabs();
     const { platform } = browser.open(w.options.WebSocket);

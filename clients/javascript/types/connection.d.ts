@@ -20,6 +20,13 @@ export type OwnOptions = {
      */
     protocols?: string | string[];
     /**
+     * How the token goes to the server: in the address, as the
+     * query parameter `token`, which proxies and browsers write into their logs; or as the subprotocol
+     * `nextrush.bearer.<token>`, which a server must know, or browsers cannot connect. A token with other
+     * characters than letters, digits and `_.~+-` goes in the address. Default `address`.
+     */
+    tokenIn?: 'address' | 'subprotocol';
+    /**
      * Attempts in a row that may fail before the client
      * gives up. Default: `Infinity`.
      */
@@ -100,6 +107,10 @@ export type ConnectionEvents = {
  * @property {TokenSource} [token] A JWT, or a function that gets one before each attempt and
  *   before the present one expires. Default: none.
  * @property {string | string[]} [protocols] Subprotocols to offer. Default: none.
+ * @property {'address' | 'subprotocol'} [tokenIn] How the token goes to the server: in the address, as the
+ *   query parameter `token`, which proxies and browsers write into their logs; or as the subprotocol
+ *   `nextrush.bearer.<token>`, which a server must know, or browsers cannot connect. A token with other
+ *   characters than letters, digits and `_.~+-` goes in the address. Default `address`.
  * @property {number} [maxReconnectAttempts] Attempts in a row that may fail before the client
  *   gives up. Default: `Infinity`.
  * @property {number} [patienceMs] How long attempts go on at least, in milliseconds, where their

@@ -29,8 +29,8 @@ export declare const ErrorCode: Readonly<{
     /** No answer to a request in time. Whether it was executed is not known, if it went out. */
     Timeout: "timeout";
     /**
-     * A request went out, the connection was lost before the answer came, and repeating it could
-     * execute it twice.
+     * A request may have been executed, and repeating it could execute it twice: the connection was lost
+     * before the answer came, or the server does not know either (`refusal` is then `in-doubt`).
      */
     Unconfirmed: "unconfirmed";
     /** The server does not answer requests by their `id`. */
@@ -41,6 +41,8 @@ export declare const ErrorCode: Readonly<{
     Overflow: "overflow";
     /** The client was closed, or gave up, before the answer came. */
     Closed: "closed";
+    /** The server asked for what nobody here handles; told to the server. */
+    NoHandler: "no-handler";
     /**
      * There is no token to be had. An address or token function throws this to stop the
      * client for good: its state becomes `failed` with the reason `unauthorized`.
@@ -64,6 +66,8 @@ export declare const ErrorCode: Readonly<{
     TooManyChannels: "too-many-channels";
     /** The server: this user may not subscribe to the channel. */
     SubscribeRefused: "subscribe-refused";
+    /** The server: this user, or this connection, was put out of the channel. */
+    Kicked: "kicked";
     /** The server: this user may not publish in the channel. */
     PublishRefused: "publish-refused";
     /** The server: only subscribers may do this. */
@@ -86,6 +90,8 @@ export declare const ErrorCode: Readonly<{
     UserOffline: "user-offline";
     /** The server could not keep the message; it was not executed. */
     NotStored: "not-stored";
+    /** The server has kept what was published, and not published it yet; it does so when it is asked again. */
+    NotPublished: "not-published";
     /** The server cannot do it now. */
     Unavailable: "unavailable";
     /** The server does not know whether it was executed. */
@@ -139,7 +145,7 @@ export declare class ClientError extends Error {
      */
     code: ErrorCode;
     /**
-     * The code of the server, where it refuses a request and tells one.
+     * The code of the server, where it refuses a request or cannot say what became of it, and tells one.
      *
      * @readonly
      * @type {WireCode | undefined}

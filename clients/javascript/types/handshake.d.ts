@@ -31,8 +31,9 @@ export type Refusal = {
  * @param {Fetch} fetch
  * @param {string} address Of the WebSocket.
  * @param {AbortSignal} signal
+ * @param {string | null | false} [bearer] The token, where it is not in the address.
  * @returns {Promise<Refusal | null>} The refusal of the server; `null` where there is none, or
  *   nobody says so in our form. Rejects where the server is not reached, or this page may not read
  *   what it says.
  */
-export declare function refusalOf(fetch: Fetch, address: string, signal: AbortSignal): Promise<Refusal | null>;
+export declare function refusalOf(fetch: Fetch, address: string, signal: AbortSignal, bearer?: string | null | false): Promise<Refusal | null>;

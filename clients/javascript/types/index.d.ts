@@ -37,6 +37,7 @@ export type SubscribeOptions = import('./subscription.js').SubscribeOptions;
 export type TokenSource = import('./token.js').TokenSource;
 export type ChatMessage = import('./wire.js').ChatMessage;
 export type ErrorMessage = import('./wire.js').ErrorMessage;
+export type Initial<I = any> = import('./wire.js').Initial<I>;
 export type OlderMessages = import('./wire.js').OlderMessages;
 export type PresenceMember<D = any> = import('./wire.js').PresenceMember<D>;
 export type PrivateMessage = import('./wire.js').PrivateMessage;
@@ -78,6 +79,7 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./token.js').TokenSource} TokenSource */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
+/** @template [I=any] @typedef {import('./wire.js').Initial<I>} Initial */
 /** @typedef {import('./wire.js').OlderMessages} OlderMessages */
 /** @template [D=any] @typedef {import('./wire.js').PresenceMember<D>} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */

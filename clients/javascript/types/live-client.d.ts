@@ -28,6 +28,13 @@ export type OwnLiveOptions = {
     device?: string;
 };
 export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
+export type LiveLocalEvents = {
+    /**
+     * The server has subscribed this client to a channel that nobody here had
+     * asked for, as a user's own: `subscribe` gives the same subscription.
+     */
+    joined: Subscription;
+};
 /** @import { WireMessage } from './message.js' */
 /** @import { ClientOptions } from './session.js' */
 /** @import { SubscribeOptions } from './subscription.js' */
@@ -44,6 +51,11 @@ export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
  */
 /** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
 /**
+ * @typedef {object} LiveLocalEvents
+ * @property {Subscription} joined The server has subscribed this client to a channel that nobody here had
+ *   asked for, as a user's own: `subscribe` gives the same subscription.
+ */
+/**
  * Live updates of any number of channels over one connection, at `/live` of the server or where
  * `path` says.
  *
@@ -55,10 +67,16 @@ export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
  * live.connect();
  *
  * @template {object} [Messages={}] Further messages of the server, by their `type`.
- * @extends {Session<LiveMessages & Messages>}
+ * @extends {Session<LiveMessages & LiveLocalEvents & Messages>}
  */
-export declare class LiveClient<Messages extends object = {}> extends Session<LiveMessages & Messages> {
+export declare class LiveClient<Messages extends object = {}> extends Session<LiveMessages & LiveLocalEvents & Messages> {
     #private;
+    /**
+     * @override
+     * @protected
+     * @type {ReadonlySet<unknown>}
+     */
+    protected static localEvents: ReadonlySet<unknown>;
     /**
      * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
      *   before the present one expires.
@@ -77,13 +95,14 @@ export declare class LiveClient<Messages extends object = {}> extends Session<Li
      * connection, from where it stood. Several calls for one channel share one subscription.
      *
      * @template [T=any] What is published in the channel; a claim that nobody checks.
+     * @template [I=any] Its initial state; likewise.
      * @param {string} channel
      * @param {SubscribeOptions} [options] Of the first call for the channel.
-     * @returns {Subscription<T>}
+     * @returns {Subscription<T, I>}
      * @throws {ClientError} `invalid-address` for an empty name, `invalid-option` for a position that
      *   is none.
      */
-    subscribe<T = any>(channel: string, options?: SubscribeOptions): Subscription<T>;
+    subscribe<T = any, I = any>(channel: string, options?: SubscribeOptions): Subscription<T, I>;
     /**
      * Ends the subscription to a channel; without one, does nothing.
      *

@@ -24,6 +24,12 @@ export declare class PresenceState {
      */
     forget(): number;
     /**
+     * Forgets everybody.
+     *
+     * @returns {boolean} Whether anybody was there.
+     */
+    clear(): boolean;
+    /**
      * Takes a snapshot or a page of one. The list is replaced when the last page is there.
      *
      * @param {PresenceSnapshot} snapshot

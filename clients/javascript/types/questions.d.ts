@@ -42,7 +42,7 @@ export type OwnPending = {
      * As it goes out.
      */
     text: string;
-    resolve: (reply: WireMessage) => void;
+    resolve: (reply: any) => void;
     reject: (error: ClientError) => void;
     expiry: Deadline;
     repeat: boolean;
@@ -128,7 +128,7 @@ export type QuestionsOptions = {
  * @typedef {object} OwnPending
  * @property {string} id
  * @property {string} text As it goes out.
- * @property {(reply: WireMessage) => void} resolve
+ * @property {(reply: any) => void} resolve
  * @property {(error: ClientError) => void} reject
  * @property {Deadline} expiry
  * @property {boolean} repeat
@@ -199,9 +199,9 @@ export declare class Questions {
     /**
      * @param {object} message
      * @param {RequestOptions} [options]
-     * @returns {Promise<WireMessage>}
+     * @returns {Promise<any>}
      */
-    add(message: object, { timeoutMs, repeat }?: RequestOptions): Promise<WireMessage>;
+    add(message: object, { timeoutMs, repeat }?: RequestOptions): Promise<any>;
     /**
      * @protected
      * @returns {Scope}

@@ -57,7 +57,10 @@ export type RequestKeeper = {
 export type Restored = {
     id: string;
     message: any;
-    reply: Promise<WireMessage>;
+    /**
+     * As of `request`.
+     */
+    reply: Promise<any>;
 };
 export type OwnEvents = {
     /**
@@ -113,7 +116,7 @@ export type LocalEvents = ConnectionEvents & OwnEvents;
  * @typedef {object} Restored
  * @property {string} id
  * @property {any} message
- * @property {Promise<WireMessage>} reply
+ * @property {Promise<any>} reply As of `request`.
  */
 /**
  * Events of the client itself.
@@ -190,11 +193,24 @@ export declare class Session<Messages extends object = {}> extends Connection<Ow
      * @template [R=WireMessage]
      * @param {object} message Gets a field `id`.
      * @param {RequestOptions} [options]
-     * @returns {Promise<R>} The answer. Rejects with a `ClientError`: `refused` with the
+     * @returns {Promise<R>} The answer: the `data` of a `reply`, any other message as it is. Rejects with a `ClientError`: `refused` with the
      *   server's error as its `cause`, `invalid-message` for what JSON cannot say, `too-large`, `timeout`,
      *   `overflow`, `unsent`, `unconfirmed`, `unsupported`, `closed`.
      */
     request<R = WireMessage>(message: object, options?: RequestOptions): Promise<R>;
+    /**
+     * Answers the server's requests of a name. Of several functions for one name the last one does.
+     *
+     * @example
+     * client.handle('confirm', async ({ question }) => await ask(question));
+     *
+     * @param {string} name
+     * @param {(data: any) => unknown} handler Returns the answer or a promise of it, anything that JSON can
+     *   say. If it throws, the server is told the `code`, where that is text, and the `message` of the error.
+     *   An answer that cannot be sent is told by the event `fault`, and the server waits in vain.
+     * @returns {() => void} Takes the function away.
+     */
+    handle(name: string, handler: (data: any) => unknown): () => void;
     /**
      * The address that the next attempt to connect leads to, as far as it is known.
      *

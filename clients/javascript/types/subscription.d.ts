@@ -6,9 +6,9 @@
 import { Emitter } from './emitter.js';
 import { ClientError } from './errors.js';
 import type { Gap, Since } from './position.js';
-import type { Update, UpdateDeleted } from './wire.js';
+import type { Initial, Update, UpdateDeleted } from './wire.js';
 /** @import { Gap, Since } from './position.js' */
-/** @import { GapMessage, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
+/** @import { GapMessage, Initial, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 /**
  * The states of a subscription.
  */
@@ -19,11 +19,11 @@ export declare const SubscriptionState: Readonly<{
     Subscribed: "subscribed";
     /** The server has refused it. It is asked again on the next connection. */
     Refused: "refused";
-    /** Ended by `unsubscribe`, for good. */
+    /** Ended by `unsubscribe` or by the server, for good. */
     Unsubscribed: "unsubscribed";
 }>;
 export type SubscriptionState = (typeof SubscriptionState)[keyof typeof SubscriptionState];
-export type SubscriptionEvents<T = any> = {
+export type SubscriptionEvents<T = any, I = any> = {
     /**
      * A publication to the channel; each once, in order.
      */
@@ -46,9 +46,19 @@ export type SubscriptionEvents<T = any> = {
         missed: number;
     };
     /**
+     * The state of the channel at the position where its updates begin, where
+     * the server tells one: at first, and whenever what was missed does not come.
+     */
+    initial: Initial<I>;
+    /**
      * The server refuses the subscription.
      */
     refused: ClientError;
+    /**
+     * The server has ended the subscription, and `refusal` says why:
+     * `kicked`, or whatever its rule for the channel says now. Whoever subscribes again asks it again.
+     */
+    unsubscribed: ClientError;
     /**
      * Every change of state.
      */
@@ -75,9 +85,10 @@ export type End = {
  * }
  *
  * @template [T=any] What is published in the channel.
- * @extends {Emitter<SubscriptionEvents<T>>}
+ * @template [I=any] Its initial state.
+ * @extends {Emitter<SubscriptionEvents<T, I>>}
  */
-export declare class Subscription<T = any> extends Emitter<SubscriptionEvents<T>> {
+export declare class Subscription<T = any, I = any> extends Emitter<SubscriptionEvents<T, I>> {
     #private;
     /**
      * @readonly
@@ -86,10 +97,10 @@ export declare class Subscription<T = any> extends Emitter<SubscriptionEvents<T>
     channel: string;
     /**
      * @param {string} channel
-     * @param {(subscription: Subscription<T>) => void} leave Ends the subscription at its owner.
+     * @param {(subscription: Subscription<T, I>) => void} leave Ends the subscription at its owner.
      * @param {SubscribeOptions} [options]
      */
-    constructor(channel: string, leave: (subscription: Subscription<T>) => void, { since }?: SubscribeOptions);
+    constructor(channel: string, leave: (subscription: Subscription<T, I>) => void, { since }?: SubscribeOptions);
     /**
      * @returns {SubscriptionState}
      */
@@ -106,13 +117,13 @@ export declare class Subscription<T = any> extends Emitter<SubscriptionEvents<T>
      */
     unsubscribe(): void;
     /**
-     * The updates from now on, with the gaps between them, until the subscription ends or the client
+     * The updates from now on, with the gaps and initial states between them, until the subscription ends or the client
      * is closed. Leaving the loop leaves the subscription as it is.
      *
-     * Throws a `ClientError`, after what has come: `refused` when the server refuses the channel,
+     * Throws a `ClientError`, after what has come: `refused` when the server refuses or ends the channel,
      * `closed` when the client gives up (state `failed`), `overflow` for a reader who is 1,000 behind.
      *
-     * @returns {AsyncGenerator<Update<T> | Gap, void, undefined>}
+     * @returns {AsyncGenerator<Update<T> | Initial<I> | Gap, void, undefined>}
      */
-    [Symbol.asyncIterator](): AsyncGenerator<Update<T> | Gap, void, undefined>;
+    [Symbol.asyncIterator](): AsyncGenerator<Update<T> | Initial<I> | Gap, void, undefined>;
 }

@@ -24,6 +24,14 @@ export type Channel = {
     since: Since | null;
     subscribed: boolean;
     /**
+     * Whether the server tells its state to those who begin there.
+     */
+    initial?: boolean;
+    /**
+     * Whether the server has subscribed the line of its own accord.
+     */
+    joined?: boolean;
+    /**
      * The socket that has it.
      */
     lane: TabLane;

@@ -219,6 +219,19 @@ export type Subscribed = {
      * Whether offsets may be left out, as only the newest update matters.
      */
     latest?: boolean;
+    /**
+     * Whether the server has subscribed this client of its own accord.
+     */
+    joined?: boolean;
+    /**
+     * The initial state of the channel, where the server tells one.
+     */
+    data?: any;
+};
+export type Initial<I = any> = {
+    type: 'initial';
+    channel: string;
+    data: I;
 };
 export type Renewed = {
     type: 'renewed';
@@ -285,6 +298,14 @@ export type PresenceDiff = {
 export type Unsubscribed = {
     type: 'unsubscribed';
     channel: string;
+    /**
+     * The reason, where the server has ended the subscription.
+     */
+    code?: WireCode;
+    /**
+     * The same in English, for people.
+     */
+    message?: string;
 };
 export type LiveMessages = {
     update: Update;
@@ -445,6 +466,17 @@ export type LiveMessages = {
  * @property {boolean} [recovered] Whether what was missed follows, if a position was asked for.
  * @property {string} [reason] Why it does not.
  * @property {boolean} [latest] Whether offsets may be left out, as only the newest update matters.
+ * @property {boolean} [joined] Whether the server has subscribed this client of its own accord.
+ * @property {any} [data] The initial state of the channel, where the server tells one.
+ */
+/**
+ * The state of a channel at the position where its updates begin.
+ *
+ * @template [I=any]
+ * @typedef {object} Initial
+ * @property {'initial'} type
+ * @property {string} channel
+ * @property {I} data
  */
 /**
  * A stream goes on under another epoch: a position of the one before counts in it, with the same
@@ -503,6 +535,8 @@ export type LiveMessages = {
  * @typedef {object} Unsubscribed
  * @property {'unsubscribed'} type
  * @property {string} channel
+ * @property {WireCode} [code] The reason, where the server has ended the subscription.
+ * @property {string} [message] The same in English, for people.
  */
 /**
  * @typedef {object} LiveMessages

@@ -40,8 +40,17 @@ export class ContractServer {
   #pageSize;
   /** What it tells about itself. */
   #told;
+  /** The state of a channel, for those who begin there; `undefined`: none. */
+  #initial;
+  /** The channels of their own that users are subscribed to. */
+  #own;
+  /** What clients answered to requests of this server. */
+  responses = [];
+  #asked = 0;
 
-  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {}, userOfToken = idOf, channelLimit = 100, busy = null, codes = true, pageSize = Infinity, now = () => 0 } = {}) {
+  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {}, userOfToken = idOf, channelLimit = 100, busy = null, codes = true, pageSize = Infinity, now = () => 0, initial = () => undefined, own = () => [] } = {}) {
+    this.#initial = initial;
+    this.#own = own;
     this.#pageSize = pageSize;
     this.#now = now;
     this.#codes = codes;
@@ -69,10 +78,35 @@ export class ContractServer {
     this.#sessions.add(session);
     const room = /^\/chat\/(.+)$/.exec(pathname)?.[1];
     if (room) this.#enter(session, room, searchParams);
+    else for (const channel of this.#own(session.user.id)) this.join(session, channel);
     return {
       receive: (message) => this.#receive(session, message),
       ended: () => this.#leave(session),
     };
+  }
+
+  /** Subscribes a connection to a channel, unasked. */
+  join(session, channel) {
+    const { epoch, offset } = this.#stream(channel);
+    session.channels.add(channel);
+    session.joined.add(channel);
+    session.send({ type: 'subscribed', channel, epoch, offset, joined: true });
+  }
+
+  /** Takes a channel away from a user. */
+  kick(id, channel, why = { code: 'kicked', message: 'Kicked' }) {
+    for (const session of this.#sessions) {
+      if (session.user.id === id && session.channels.delete(channel)) {
+        session.send({ type: 'unsubscribed', channel, ...why });
+      }
+    }
+  }
+
+  /** Asks the clients of a user. */
+  ask(id, name, data) {
+    for (const session of this.#sessions) {
+      if (session.user.id === id) session.send({ type: 'request', id: `${(this.#asked += 1)}`, name, data });
+    }
   }
 
   get connections() {
@@ -218,6 +252,10 @@ export class ContractServer {
       session.close(1009, '');
       return;
     }
+    if (message.type === 'response') {
+      this.responses.push(message);
+      return;
+    }
     const { id } = message;
     const key = `${JSON.stringify(session.user.id)} ${id}`;
     const known = id === undefined ? undefined : this.#answers.get(key);
@@ -229,7 +267,7 @@ export class ContractServer {
     if (id === undefined) {
       if (answer?.natural) session.send(answer.natural);
     } else {
-      const reply = { ...(this.#coded(answer?.natural) ?? { type: 'ack', ...answer?.ack }), id };
+      const reply = { ...(this.#coded(answer?.natural) ?? answer?.reply ?? { type: 'ack', ...answer?.ack }), id };
       // What belongs to a connection is asked for again on the next one, under another name.
       if (!answer?.natural) this.#answers.set(key, { reply, at: this.#now() });
       session.send(reply);
@@ -269,6 +307,9 @@ export class ContractServer {
       case 'publish':
         this.executed.set(message.data, (this.executed.get(message.data) ?? 0) + 1);
         return { ack: { offset: this.publish(channel, message.data) } };
+      case 'add':
+        this.executed.set(message.a + message.b, (this.executed.get(message.a + message.b) ?? 0) + 1);
+        return { reply: { type: 'reply', data: message.a + message.b } };
       case 'presence':
         return { natural: this.#presence(channel, message.after) };
       case 'presence-update':
@@ -299,7 +340,9 @@ export class ContractServer {
       return { natural: { type: 'error', code: 'subscribe-refused', message: 'Forbidden channel' } };
     }
     const stream = this.#stream(channel);
-    if (session.channels.has(channel)) {
+    // A client that the server joined may still come with its position.
+    const isJoined = session.joined.delete(channel) && since;
+    if (session.channels.has(channel) && !isJoined) {
       return { natural: { type: 'subscribed', channel, epoch: stream.epoch, offset: stream.offset } };
     }
     if (session.channels.size >= this.#channelLimit) {
@@ -308,9 +351,11 @@ export class ContractServer {
     session.channels.add(channel);
     const natural = { type: 'subscribed', channel, epoch: stream.epoch, offset: stream.offset };
     this.#changed(channel, { joined: [session.member] }, session);
-    if (!since) return { natural };
+    const data = this.#initial(channel);
+    const begun = data !== undefined && { data };
+    if (!since) return { natural: { ...natural, ...begun } };
     const { missed, reason } = this.#since(stream, since);
-    Object.assign(natural, { recovered: missed !== null }, reason && { reason });
+    Object.assign(natural, { recovered: missed !== null }, reason && { reason }, missed === null && begun);
     return { natural, after: missed ?? [] };
   }
 
@@ -414,6 +459,8 @@ export function tokenBucket(clock, burst, perSecond) {
 
 class Session {
   channels = new Set();
+  /** Those of them that the server has chosen, and the client has not asked for. */
+  joined = new Set();
   room = null;
   data = undefined;
 

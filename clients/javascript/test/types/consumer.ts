@@ -16,6 +16,7 @@ import {
   type ChatClientOptions,
   type ChatMessage,
   type Gap,
+  type Initial,
   type RequestStore,
   type Session,
   type Since,
@@ -86,8 +87,8 @@ const again = live.subscribe('post-7', { since: { epoch: 'e', offset: 7 } });
 async function read(): Promise<void> {
   for await (const event of again) {
     if (event.type === 'update') event.data;
-    const either: Update<{ post: Post }> | Gap = event;
-    void either;
+    const any: Update<{ post: Post }> | Initial | Gap = event;
+    void any;
   }
 }
 
@@ -98,6 +99,14 @@ const outbox = globalThis.indexedDB ? new Outbox('of ada') : new Outbox(store);
 const patient = new LiveClient(async () => 'jwt', { outbox, requestTimeoutMs: 5_000 });
 const reply: Promise<unknown> = patient.request({ type: 'x' }, { timeoutMs: 1, repeat: false });
 patient.on('restored', ({ id, message, reply }) => [id, message.text, reply.then()]);
+const column = live.subscribe<{ moved: number }, { cards: string[] }>('column-7');
+column.on('initial', ({ data }) => data.cards.join());
+column.on('unsubscribed', ({ refusal, message }) => refusal === ErrorCode.Kicked && message);
+live.on('joined', ({ channel }) => channel.trim());
+live.handle('confirm', async ({ question }) => question === 'sure?')();
+new LiveClient('jwt', { tokenIn: 'subprotocol' });
+// @ts-expect-error: no such way for a token
+new LiveClient('jwt', { tokenIn: 'cookie' });
 const presence = new Presence(live, 'posts');
 presence.on('change', (members) => members.flatMap(({ user, devices }) => [user.email, devices.length]));
 presence.update({ status: 'away' });
