@@ -148,7 +148,7 @@ export class LiveClient extends Session {
   #add(channel, options) {
     // An old subscription must not end its successor.
     const leave = (/** @type {Subscription} */ old) => this.#isWanted(old) && this.unsubscribe(channel);
-    const subscription = new Subscription(channel, leave, options);
+    const subscription = new Subscription(this, channel, leave, options);
     this.#wanted.set(channel, subscription);
     return subscription;
   }

@@ -9,6 +9,7 @@ import { PresenceState } from './presence-state.js';
 
 /** @import { ClientError } from './errors.js' */
 /** @import { LiveClient } from './live-client.js' */
+/** @import { Subscription } from './subscription.js' */
 /** @import { PresenceMember } from './wire.js' */
 
 /**
@@ -30,7 +31,6 @@ import { PresenceState } from './presence-state.js';
  * @extends {Emitter<PresenceEvents<D>>}
  */
 export class Presence extends Emitter {
-  #live;
   #subscription;
   #list = new PresenceState();
   /** The data of this device, told again on each connection. @type {D | undefined} */
@@ -41,27 +41,37 @@ export class Presence extends Emitter {
   /**
    * Subscribes to the channel, if that is not done yet.
    *
+   * @overload
    * @param {LiveClient<any>} live
    * @param {string} channel
    */
-  constructor(live, channel) {
+  /**
+   * @overload
+   * @param {Subscription} subscription
+   */
+  /**
+   * @param {any} live
+   * @param {string} [name]
+   */
+  constructor(live, name) {
     super();
-    this.#live = live;
-    const subscription = live.subscribe(channel);
+    /** @type {Subscription} */
+    const subscription = name === undefined ? live : live.subscribe(name);
+    const { client, channel } = subscription;
     this.#subscription = subscription;
     this.#stops = [
       subscription.on('state', (state) => {
         if (state === 'subscribed') this.#enter();
         else if (state === 'unsubscribed' && this.#list.clear()) this.emit('change', this.members);
       }),
-      live.on('presence', (snapshot) => {
+      client.on('presence', (snapshot) => {
         if (snapshot.channel !== channel) return;
         const before = this.members;
         const wanted = this.#list.snapshot(snapshot);
         if (wanted !== null) this.#ask(wanted);
         if (this.members !== before) this.emit('change', this.members);
       }),
-      live.on('presence-diff', (diff) => {
+      client.on('presence-diff', (diff) => {
         if (diff.channel !== channel) return;
         const before = this.members;
         if (!this.#list.diff(diff)) this.#ask();
@@ -124,8 +134,7 @@ export class Presence extends Emitter {
    * @param {() => void} [unsayable] Called when it can never be sent.
    */
   #request(message, unsayable = () => {}) {
-    const { channel } = this.#subscription;
-    this.#live.request({ ...message, channel }, { repeat: false }).catch((error) => {
+    this.#subscription.request(message, { repeat: false }).catch((error) => {
       const never = [error.code, error.refusal].some((code) => code === 'too-large' || code === 'invalid-message');
       if (never) unsayable();
       if (never || error.code === 'refused') this.emit('refused', error);

@@ -8,7 +8,10 @@ import { Emitter } from './emitter.js';
 import { ClientError } from './errors.js';
 import { Position } from './position.js';
 
+/** @import { LiveClient } from './live-client.js' */
+/** @import { WireMessage } from './message.js' */
 /** @import { Gap, Since } from './position.js' */
+/** @import { RequestOptions } from './questions.js' */
 /** @import { GapMessage, Initial, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 
 /**
@@ -87,12 +90,18 @@ export class Subscription extends Emitter {
   #end = null;
 
   /**
+   * @param {LiveClient<any>} client
    * @param {string} channel
    * @param {(subscription: Subscription<T, I>) => void} leave Ends the subscription at its owner.
    * @param {SubscribeOptions} [options]
    */
-  constructor(channel, leave, { since } = {}) {
+  constructor(client, channel, leave, { since } = {}) {
     super();
+    /**
+     * @readonly
+     * @type {LiveClient<any>}
+     */
+    this.client = client;
     /**
      * @readonly
      * @type {string}
@@ -117,6 +126,30 @@ export class Subscription extends Emitter {
    */
   get position() {
     return this.#position.since;
+  }
+
+  /**
+   * Sends a request about this channel.
+   *
+   * @template [R=WireMessage]
+   * @param {object} message Gets a field `channel`, and an `id`.
+   * @param {RequestOptions} [options]
+   * @returns {Promise<R>} As of the client's own `request`.
+   */
+  request(message, options) {
+    return this.client.request({ ...message, channel: this.channel }, options);
+  }
+
+  /**
+   * Publishes to the channel, where the server lets clients do so; this client is told too.
+   *
+   * @param {T} data Anything that JSON can say.
+   * @param {RequestOptions} [options]
+   * @returns {Promise<WireMessage>} The answer, with the `epoch` and `offset` of the publication, where the
+   *   channel has positions. Rejects as the client's own `request`.
+   */
+  publish(data, options) {
+    return this.request({ type: 'publish', data }, options);
   }
 
   /**

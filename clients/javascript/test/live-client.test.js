@@ -546,3 +546,29 @@ test('a client has one name for its device on all connections, which outlives a 
   storage({ getItem: () => null, setItem: () => assert.fail('full') });
   assert.equal(new Set([...subscribed(), ...subscribed()]).size, 2);
 });
+
+describe('a subscription', () => {
+  test('publishes to its channel, and asks about it', async () => {
+    const { w, live } = connected();
+    const posts = live.subscribe('posts');
+    const published = posts.publish({ title: 'New' });
+    const asked = posts.request({ type: 'count', of: 'readers' });
+    const [, publish, count] = w.socket.sent;
+    assert.deepEqual(withoutIds([publish, count]), [
+      { type: 'publish', channel: 'posts', data: { title: 'New' } },
+      { type: 'count', of: 'readers', channel: 'posts' },
+    ]);
+    w.socket.receive({ type: 'ack', id: publish.id, epoch: 'e', offset: 7 });
+    w.socket.receive({ type: 'reply', id: count.id, data: 9 });
+    assert.equal((await published).offset, 7);
+    assert.equal(await asked, 9);
+    assert.equal(posts.client, live);
+  });
+
+  test('whose publication is refused says so', async () => {
+    const { w, live } = connected();
+    const outcome = live.subscribe('posts').publish(1).catch((error) => error);
+    w.socket.receive({ type: 'error', id: w.socket.sent[1].id, code: 'publish-refused', message: 'No' });
+    assert.equal((await outcome).refusal, 'publish-refused');
+  });
+});

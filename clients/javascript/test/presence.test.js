@@ -217,6 +217,18 @@ describe('presence', () => {
     assert.deepEqual(one.names(), ['ada 1']);
   });
 
+  test('of a subscription is that of its channel', () => {
+    const w = linkedWorld(new ContractServer());
+    const { live, names } = enter(w, 'ada');
+    const presence = new Presence(live.subscribe('c'));
+    w.settle();
+    assert.deepEqual(presence.members.map(({ user }) => user.id), ['ada']);
+    presence.update({ status: 'away' });
+    w.settle();
+    assert.deepEqual(presence.members[0].devices[0].data, { status: 'away' });
+    assert.deepEqual(names(), ['ada 1']);
+  });
+
   test('of a server that knows nothing of it is empty, and no error', () => {
     const w = world();
     const live = new LiveClient('jwt', w.options);

@@ -6,6 +6,7 @@
 import { Emitter } from './emitter.js';
 import type { ClientError } from './errors.js';
 import type { LiveClient } from './live-client.js';
+import type { Subscription } from './subscription.js';
 import type { PresenceMember } from './wire.js';
 export type PresenceEvents<D = any> = {
     /**
@@ -19,6 +20,7 @@ export type PresenceEvents<D = any> = {
 };
 /** @import { ClientError } from './errors.js' */
 /** @import { LiveClient } from './live-client.js' */
+/** @import { Subscription } from './subscription.js' */
 /** @import { PresenceMember } from './wire.js' */
 /**
  * @template [D=any]
@@ -39,13 +41,8 @@ export type PresenceEvents<D = any> = {
  */
 export declare class Presence<D = any> extends Emitter<PresenceEvents<D>> {
     #private;
-    /**
-     * Subscribes to the channel, if that is not done yet.
-     *
-     * @param {LiveClient<any>} live
-     * @param {string} channel
-     */
     constructor(live: LiveClient<any>, channel: string);
+    constructor(subscription: Subscription);
     /**
      * The members, in the order in which they came, this user included. While disconnected: those
      * of the lost connection. The same array until something changes.

@@ -5,9 +5,15 @@
  */
 import { Emitter } from './emitter.js';
 import { ClientError } from './errors.js';
+import type { LiveClient } from './live-client.js';
+import type { WireMessage } from './message.js';
 import type { Gap, Since } from './position.js';
+import type { RequestOptions } from './questions.js';
 import type { Initial, Update, UpdateDeleted } from './wire.js';
+/** @import { LiveClient } from './live-client.js' */
+/** @import { WireMessage } from './message.js' */
 /** @import { Gap, Since } from './position.js' */
+/** @import { RequestOptions } from './questions.js' */
 /** @import { GapMessage, Initial, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 /**
  * The states of a subscription.
@@ -92,15 +98,21 @@ export declare class Subscription<T = any, I = any> extends Emitter<Subscription
     #private;
     /**
      * @readonly
+     * @type {LiveClient<any>}
+     */
+    client: LiveClient<any>;
+    /**
+     * @readonly
      * @type {string}
      */
     channel: string;
     /**
+     * @param {LiveClient<any>} client
      * @param {string} channel
      * @param {(subscription: Subscription<T, I>) => void} leave Ends the subscription at its owner.
      * @param {SubscribeOptions} [options]
      */
-    constructor(channel: string, leave: (subscription: Subscription<T, I>) => void, { since }?: SubscribeOptions);
+    constructor(client: LiveClient<any>, channel: string, leave: (subscription: Subscription<T, I>) => void, { since }?: SubscribeOptions);
     /**
      * @returns {SubscriptionState}
      */
@@ -112,6 +124,24 @@ export declare class Subscription<T = any, I = any> extends Emitter<Subscription
      * @returns {Since | null}
      */
     get position(): Since | null;
+    /**
+     * Sends a request about this channel.
+     *
+     * @template [R=WireMessage]
+     * @param {object} message Gets a field `channel`, and an `id`.
+     * @param {RequestOptions} [options]
+     * @returns {Promise<R>} As of the client's own `request`.
+     */
+    request<R = WireMessage>(message: object, options?: RequestOptions): Promise<R>;
+    /**
+     * Publishes to the channel, where the server lets clients do so; this client is told too.
+     *
+     * @param {T} data Anything that JSON can say.
+     * @param {RequestOptions} [options]
+     * @returns {Promise<WireMessage>} The answer, with the `epoch` and `offset` of the publication, where the
+     *   channel has positions. Rejects as the client's own `request`.
+     */
+    publish(data: T, options?: RequestOptions): Promise<WireMessage>;
     /**
      * Ends the subscription, for everybody who shares it.
      */

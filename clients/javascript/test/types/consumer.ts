@@ -107,6 +107,11 @@ live.handle('confirm', async ({ question }) => question === 'sure?')();
 new LiveClient('jwt', { tokenIn: 'subprotocol' });
 // @ts-expect-error: no such way for a token
 new LiveClient('jwt', { tokenIn: 'cookie' });
+live.subscribe<Post>('posts').publish({ title: 'New' }).then(({ offset }) => offset);
+// @ts-expect-error: a post has a title
+live.subscribe<Post>('posts').publish({ name: 'New' });
+live.subscribe('posts').request<number>({ type: 'count' }).then((count) => count.toFixed());
+new Presence(column).on('change', (members) => members.length);
 const presence = new Presence(live, 'posts');
 presence.on('change', (members) => members.flatMap(({ user, devices }) => [user.email, devices.length]));
 presence.update({ status: 'away' });
