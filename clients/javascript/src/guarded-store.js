@@ -17,10 +17,11 @@ const ANSWER_MS = 5_000;
  * and the requests go on without it.
  *
  * @param {RequestStore} store
- * @param {{ timers: Timers, failed: (cause: unknown) => void }} options
+ * @param {{ timers: Timers, failed: (cause: unknown) => void, readable: () => void }} options
+ *   `readable`: a reading that was given up has been answered after all
  * @returns {RequestStore}
  */
-export function guardedStore(store, { timers, failed }) {
+export function guardedStore(store, { timers, failed, readable }) {
   let told = false;
   /** @param {unknown} cause */
   const tell = (cause) => {
@@ -48,10 +49,15 @@ export function guardedStore(store, { timers, failed }) {
   };
   return {
     load: async () => {
+      let isGivenUp = false;
       const loaded = await watch(async () => {
         const list = await store.load();
         if (!Array.isArray(list)) throw new TypeError('no list of requests');
+        if (isGivenUp) readable();
         return list;
+      }).catch((cause) => {
+        isGivenUp = true;
+        throw cause;
       });
       const requests = loaded.filter(isRequest);
       if (requests.length < loaded.length) tell(new TypeError('not only requests'));

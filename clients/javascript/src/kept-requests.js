@@ -44,6 +44,8 @@ export class KeptRequests extends Requests {
   #read = null;
   /** True after the store has failed to be read: nothing waits for it any more. */
   #hasFailed = false;
+  /** True while the store is to be read as soon as it can be. */
+  #isUnread = false;
   /** The ids that were settled while the store is being read. @type {Set<string> | null} */
   #settled = null;
   #isEnding = false;
@@ -58,6 +60,9 @@ export class KeptRequests extends Requests {
     this.#store = guardedStore(store, {
       timers,
       failed: (cause) => client.emit('fault', new ClientError('store', 'the outbox fails', { cause })),
+      readable: () => {
+        if (this.#isUnread) this.entered();
+      },
     });
   }
 
@@ -95,6 +100,7 @@ export class KeptRequests extends Requests {
   released(isEnd) {
     if (isEnd) {
       this.#read = null;
+      this.#isUnread = false;
       this.reading = false;
     }
     this.#isEnding = isEnd;
@@ -104,7 +110,7 @@ export class KeptRequests extends Requests {
 
   /**
    * Reads the store, if it was not read yet for this place and user. One that could not be read is
-   * tried again with the next attempt to connect.
+   * tried again when it answers after all, and with the next attempt to connect.
    *
    * @override
    * @protected
@@ -113,6 +119,7 @@ export class KeptRequests extends Requests {
     const { scope } = this;
     if (this.#read && this.#read.place === scope.place && this.#read.user === scope.user) return;
     this.#read = scope;
+    this.#isUnread = false;
     this.#settled = new Set();
     this.reading = !this.#hasFailed;
     void (async () => {
@@ -122,6 +129,7 @@ export class KeptRequests extends Requests {
       this.#hasFailed = !loaded;
       if (loaded) this.#restore(loaded);
       else this.#read = null;
+      this.#isUnread = !loaded;
       this.#settled = null;
       this.reading = false;
       this.flush();

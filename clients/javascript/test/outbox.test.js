@@ -196,6 +196,35 @@ for (const [what, fails] of /** @type {const} */ ([
   });
 }
 
+test('a store that answers late is read then, on the connection that there is', async () => {
+  const w = world();
+  const { stored, ...kept } = memoryStore([{ id: 'old', message: { type: 'old' }, place: ADDRESS, user: '"ada"' }]);
+  /** @type {(() => void)[]} */
+  const answers = [];
+  const load = async () => {
+    if (answers.length < 2) await new Promise((resolve) => answers.push(/** @type {any} */ (resolve)));
+    return kept.load();
+  };
+  const make = () => new Client(ADDRESS, { ...w.options, outbox: new Outbox({ ...kept, load }), user: 'ada' });
+  const [client, closed] = [make(), make()];
+  const restored = [record(client, 'restored'), record(closed, 'restored')];
+  for (const each of [closed, client]) each.connect();
+  await settled();
+  w.socket.open();
+  w.clock.advance(5_000);
+  await settled();
+  closed.close();
+  assert.deepEqual(w.socket.sent, []);
+  for (const answer of answers) answer();
+  await settled();
+  await settled();
+  assert.deepEqual(restored.map((requests) => requests.map(({ id }) => id)), [['old'], []]);
+  assert.deepEqual(w.socket.sent.map(({ type }) => type), ['old']);
+  w.socket.receive({ type: 'ack', id: 'old' });
+  await settled();
+  assert.equal(stored.size, 0);
+});
+
 test('one slow answer among many others is told too', async () => {
   const w = world();
   const quick = async () => {};
