@@ -1,5 +1,6 @@
 //! A server as the command line would start it, and clients that share no code with it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// After this long without an answer a test fails; no test waits for it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const SECRET: &str = "a secret of tests, thirty-two bytes and more";
 
@@ -271,10 +272,17 @@ impl Client {
     }
 }
 
-/// A port that nobody listens at.
+/// A port that nobody listens at: each once, and none of those that the system itself gives to
+/// whoever asks for any, as it could give this one away before it is used.
 pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id().wrapping_mul(101) + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (number % 10_000) as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// The most memory that a program has had, in bytes.
