@@ -4,13 +4,18 @@
  * @module
  */
 
+import { Deadline } from './deadline.js';
 import { Emitter } from './emitter.js';
 import { PresenceState } from './presence-state.js';
+import { randomId } from './random-id.js';
 
 /** @import { ClientError } from './errors.js' */
 /** @import { LiveClient } from './live-client.js' */
 /** @import { Subscription } from './subscription.js' */
-/** @import { PresenceMember } from './wire.js' */
+/** @import { PresenceDevice, PresenceMember, User } from './wire.js' */
+
+/** How long somebody counts as typing after the last key, in milliseconds. */
+const TYPING_MS = 6_000;
 
 /**
  * @template [D=any]
@@ -35,6 +40,10 @@ export class Presence extends Emitter {
   #list = new PresenceState();
   /** The data of this device, told again on each connection. @type {D | undefined} */
   #data;
+  /** The mark in the data by which others see that this device is typing. */
+  #mark = randomId();
+  /** The time at which it counts as typing no more. */
+  #typing;
   /** @type {(() => void)[]} */
   #stops;
 
@@ -59,6 +68,8 @@ export class Presence extends Emitter {
     const subscription = name === undefined ? live : live.subscribe(name);
     const { client, channel } = subscription;
     this.#subscription = subscription;
+    // That of tests, where there is one.
+    this.#typing = new Deadline(/** @type {any} */ (client).environment.timers);
     this.#stops = [
       subscription.on('state', (state) => {
         if (state === 'subscribed') this.#enter();
@@ -101,15 +112,41 @@ export class Presence extends Emitter {
     if (this.#subscription.state === 'subscribed') this.#tell();
   }
 
+  /**
+   * The others who are typing in the channel, in the order in which they came: those who said so by
+   * `setTyping`, each once.
+   *
+   * @returns {User[]}
+   */
+  get typingUsers() {
+    const types = (/** @type {PresenceDevice<any>} */ { data }) => data?.typing && data.typing !== this.#mark;
+    return this.members.filter(({ devices }) => devices.some(types)).map(({ user }) => user);
+  }
+
+  /**
+   * Tells the others whether somebody is typing here; may be called at each key press. It is told when it
+   * changes, and ends by itself six seconds after the last call. What `update` tells beside it must be an object.
+   *
+   * @param {boolean} isTyping
+   */
+  setTyping(isTyping) {
+    const was = this.#typing.set;
+    const changed = () => this.#subscription.state === 'subscribed' && this.#tell();
+    if (isTyping) this.#typing.start(TYPING_MS, changed);
+    else this.#typing.clear();
+    if (was !== isTyping) changed();
+  }
+
   /** Stops listening. The subscription stays. */
   close() {
+    this.#typing.clear();
     for (const stop of this.#stops) stop();
   }
 
   #enter() {
     this.#list.forget();
     this.#ask();
-    if (this.#data !== undefined) this.#tell();
+    if (this.#data !== undefined || this.#typing.set) this.#tell();
   }
 
   /**
@@ -121,7 +158,8 @@ export class Presence extends Emitter {
 
   #tell() {
     const data = this.#data;
-    this.#request({ type: 'presence-update', data }, () => {
+    const told = this.#typing.set ? { ...data, typing: this.#mark } : (data ?? {});
+    this.#request({ type: 'presence-update', data: told }, () => {
       // Nor is it told again on the next connection.
       if (this.#data === data) this.#data = undefined;
     });

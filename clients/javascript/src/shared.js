@@ -23,7 +23,10 @@ export function shared(begin, end) {
     const before = users.get(name);
     users.set(name, (before ?? 0) + 1);
     if (before === undefined) begin(owner, name);
+    let isUser = true;
     return () => {
+      if (!isUser) return;
+      isUser = false;
       users.set(name, users.get(name) - 1);
       queueMicrotask(() => {
         if (users.get(name) !== 0) return;

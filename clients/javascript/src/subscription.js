@@ -88,6 +88,12 @@ export class Subscription extends Emitter {
   #leave;
   /** @type {End | null} */
   #end = null;
+  /**
+   * The newest that came: an update, or the initial state if nothing came since.
+   *
+   * @type {Update<T> | Initial<I> | undefined}
+   */
+  last;
 
   /**
    * @param {LiveClient<any>} client
@@ -116,6 +122,15 @@ export class Subscription extends Emitter {
    */
   get state() {
     return this.#state;
+  }
+
+  /**
+   * The error with which the server refused or ended it, or the client gave up, if so.
+   *
+   * @returns {ClientError | undefined}
+   */
+  get error() {
+    return this.#end?.error;
   }
 
   /**
@@ -189,7 +204,9 @@ export class Subscription extends Emitter {
     if (typeof missed === 'number') this.emit('recovered', { missed });
     else this.#tell(missed);
     const { channel, data } = answer;
-    if (data !== undefined) this.emit('initial', { type: 'initial', channel, data });
+    if (data === undefined) return;
+    this.last = { type: 'initial', channel, data };
+    this.emit('initial', this.last);
   }
 
   /**
@@ -205,6 +222,7 @@ export class Subscription extends Emitter {
     const news = this.#position.take(update.offset);
     if (!news) return false;
     if (news !== true) this.#tell(news);
+    this.last = update;
     this.emit('update', update);
     return true;
   }

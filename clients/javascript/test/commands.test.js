@@ -152,7 +152,7 @@ function linked(options) {
   live.connect();
   const settle = () => w.settle();
   const comeBack = () => {
-    w.clock.advance(30_000);
+    w.clock.advance(1_000);
     settle();
   };
   return { server, w, live, settle, comeBack };

@@ -6,6 +6,7 @@
 export { ChatClient } from './chat-client.js';
 export { Client } from './client.js';
 export { ClientError, ErrorCode } from './errors.js';
+export { hold, listen } from './listen.js';
 export { LiveClient } from './live-client.js';
 export { Outbox } from './outbox.js';
 export { Presence } from './presence.js';

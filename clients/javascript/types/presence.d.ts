@@ -7,7 +7,7 @@ import { Emitter } from './emitter.js';
 import type { ClientError } from './errors.js';
 import type { LiveClient } from './live-client.js';
 import type { Subscription } from './subscription.js';
-import type { PresenceMember } from './wire.js';
+import type { PresenceMember, User } from './wire.js';
 export type PresenceEvents<D = any> = {
     /**
      * The members, after each change.
@@ -18,10 +18,6 @@ export type PresenceEvents<D = any> = {
      */
     refused: ClientError;
 };
-/** @import { ClientError } from './errors.js' */
-/** @import { LiveClient } from './live-client.js' */
-/** @import { Subscription } from './subscription.js' */
-/** @import { PresenceMember } from './wire.js' */
 /**
  * @template [D=any]
  * @typedef {object} PresenceEvents
@@ -56,6 +52,20 @@ export declare class Presence<D = any> extends Emitter<PresenceEvents<D>> {
      * @param {D} data Anything that JSON can say.
      */
     update(data: D): void;
+    /**
+     * The others who are typing in the channel, in the order in which they came: those who said so by
+     * `setTyping`, each once.
+     *
+     * @returns {User[]}
+     */
+    get typingUsers(): User[];
+    /**
+     * Tells the others whether somebody is typing here; may be called at each key press. It is told when it
+     * changes, and ends by itself six seconds after the last call. What `update` tells beside it must be an object.
+     *
+     * @param {boolean} isTyping
+     */
+    setTyping(isTyping: boolean): void;
     /** Stops listening. The subscription stays. */
     close(): void;
 }

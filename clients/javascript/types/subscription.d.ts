@@ -107,6 +107,12 @@ export declare class Subscription<T = any, I = any> extends Emitter<Subscription
      */
     channel: string;
     /**
+     * The newest that came: an update, or the initial state if nothing came since.
+     *
+     * @type {Update<T> | Initial<I> | undefined}
+     */
+    last: Update<T> | Initial<I> | undefined;
+    /**
      * @param {LiveClient<any>} client
      * @param {string} channel
      * @param {(subscription: Subscription<T, I>) => void} leave Ends the subscription at its owner.
@@ -117,6 +123,12 @@ export declare class Subscription<T = any, I = any> extends Emitter<Subscription
      * @returns {SubscriptionState}
      */
     get state(): SubscriptionState;
+    /**
+     * The error with which the server refused or ended it, or the client gave up, if so.
+     *
+     * @returns {ClientError | undefined}
+     */
+    get error(): ClientError | undefined;
     /**
      * The position up to which the channel was received, if the server keeps positions: another
      * subscription can go on there, also that of another page.

@@ -12,6 +12,8 @@ import {
   Reason,
   State,
   SubscriptionState,
+  hold,
+  listen,
   type AnyMessages,
   type ChatClientOptions,
   type ChatMessage,
@@ -25,7 +27,7 @@ import {
   type Update,
   type User,
 } from 'nextrush-client';
-import { useChat, useClient, useConnection, usePresence, useSubscription } from 'nextrush-client/react';
+import { useChat, useClient, useConnection, useLatest, usePresence, useSubscription, useTyping } from 'nextrush-client/react';
 import { sharedWebSocket } from 'nextrush-client/tabs';
 import WebSocket from 'ws';
 
@@ -123,6 +125,11 @@ cursors.on('change', (members) => members.map(({ devices }) => devices[0]?.data?
 chat.say('hello').then((ack) => ack['messageId']);
 chat.on('recovered', ({ missed, users }) => missed + users.length);
 
+const heard: () => void = listen<Post>(live, 'posts', { update: ({ data }) => data.title.trim(), state: (state) => state === 'refused' });
+const held: () => void = hold(live);
+void [heard, held];
+// @ts-expect-error: no such event
+listen(live, 'posts', { updates: () => {} });
 const stop = new ClientError(ErrorCode.Unauthorized, 'log in again', { cause: 1 });
 
 chat.say('psst').catch(({ refusal }: ClientError) => refusal === ErrorCode.UserOffline || refusal === 'of-a-later-version');
@@ -173,9 +180,23 @@ function Component() {
   const { state, reason } = useConnection(one);
   useSubscription(one, 'posts', { onUpdate: ({ data }) => data.post, onGap: ({ reason }) => reason });
   useSubscription<Post>(one, 'posts', { onUpdate: ({ data }) => data.title.trim() });
-  usePresence<Cursor>(one, 'cursors').map(({ devices }) => devices[0]?.data?.x);
+  const { state: where, error, recovered } = useSubscription<Post, Post[]>(one, null, {
+    enabled: false,
+    since: posts.position,
+    onInitial: ({ data }) => data.map(({ title }) => title),
+    onRecovered: ({ missed }) => missed.toFixed(),
+  });
+  const refusal = where === SubscriptionState.Refused && error?.refusal === ErrorCode.SubscribeRefused && !recovered;
+  const { data } = useLatest<{ price: number }>(one, 'acme', { enabled: refusal });
+  data?.price.toFixed();
+  const { update } = usePresence<Cursor>(one, 'cursors', { enabled: false });
+  // @ts-expect-error: a cursor has no status
+  update({ status: 'away' });
+  const { typing: typists, setTyping } = useTyping(one, 'cursors');
+  setTyping(typists.some(({ email }) => email === ''));
+  usePresence<Cursor>(one, 'cursors').members.map(({ devices }) => devices[0]?.data?.x);
   const { messages, users, typing } = useChat(useClient(() => new ChatClient('lobby', 'jwt')));
-  return [state, reason, usePresence(one, 'posts').length, messages.length + users.length + typing.length];
+  return [state, reason, usePresence(one, 'posts').members.length, messages.length + users.length + typing.length];
 }
 
 export { Component, read, removed, reply, sent, since, stop };
