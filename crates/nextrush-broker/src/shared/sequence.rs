@@ -263,6 +263,10 @@ impl Sequence {
         }
         self.advance(outlet);
         self.give_up(epoch, lost_until.min(read_until), outlet);
+        if self.position == Some(Position::new(epoch, top)) {
+            // Also where what was read has not come one by one, as at the beginning of a life.
+            self.tail.bound(retention);
+        }
         self.forget_foreign(epoch);
     }
 
@@ -682,6 +686,26 @@ mod tests {
         assert_eq!(kept(&mut sequence, 3, Retention::count(2)), 2);
         assert_eq!(kept(&mut sequence, 4, Retention::NOTHING), 0);
         assert_eq!(kept(&mut sequence, 5, Retention::count(100)), 1);
+    }
+
+    #[test]
+    fn a_new_life_is_remembered_with_its_own_bounds() {
+        let [first, second] = [0, 1].map(Epoch::begin);
+        let (mut sequence, mut record) = (Sequence::default(), Record::default());
+        let read = sequence.begin_read(None);
+        let empty = History::new(Position::new(first, 0), Vec::new());
+        let empty = StoredHistory::new(empty, Some(Retention::NOTHING));
+        sequence.finish_read(read, empty, &mut record);
+        let kept = found(second, 3, [1, 2, 3]);
+        let read = sequence.begin_read(None);
+        sequence.finish_read(read, kept.clone(), &mut record);
+        assert_eq!(record.take(), ["began at 3"]);
+        // The first who asks for it reads it, and the others have it from memory.
+        let query = HistoryQuery::Latest(9);
+        assert_eq!(sequence.answer(query, 0), None);
+        assert!(sequence.observe(query, &kept));
+        let history = sequence.answer(query, 0).unwrap();
+        assert_eq!(history.publications, kept.history.publications);
     }
 
     #[test]
