@@ -135,6 +135,10 @@ impl Dialect for Chat {
         Some(Event::Renewed { position }.into())
     }
 
+    fn newest_after_loss(&self, _: &str) -> usize {
+        self.sent
+    }
+
     /// The same as to a client that comes back: the room and what it missed there.
     fn catch_up(&self, room: &Locked<'_>, behind: &CatchUp<'_>) -> Vec<Outgoing> {
         let recovered = match behind.gap {

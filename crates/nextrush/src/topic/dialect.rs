@@ -22,9 +22,9 @@ use crate::socket::Socket;
 /// [`ChatServer`](crate::ChatServer) and [`LiveUpdates`](crate::LiveUpdates) are dialects;
 /// the guide's page *A dialect of your own* writes another one.
 ///
-/// Every method but `publication`, `deleted`, `announces` and `emptied` is called while nothing else happens in the
-/// topic, mostly on the thread that publishes: return quickly, and call nothing of the same
-/// topic. `publication` depends on its arguments alone, as several threads may ask for one at a
+/// Every method but `publication`, `deleted`, `retention`, `newest_after_loss`, `announces` and
+/// `emptied` is called while nothing else happens in the topic, mostly on the thread that
+/// publishes: return quickly, and call nothing of the same topic. `publication` depends on its arguments alone, as several threads may ask for one at a
 /// time, and again for a client that missed it.
 ///
 /// ```
@@ -107,6 +107,18 @@ pub trait Dialect: Send + Sync + 'static {
     fn subscribed(&self, topic: &Locked<'_>, arrival: &Arrival) -> Vec<Outgoing> {
         let _ = (topic, arrival);
         Vec::new()
+    }
+
+    /// The number of the newest publications that subscribers are given again behind a loss that
+    /// concerns all of them: the history was lost, or a failover has taken back what they have
+    /// seen. They get them by [`catch_up`](Self::catch_up), with a gap up to the first of them, in
+    /// place of all that they have of the topic; 512 KiB at most. Where the history cannot be
+    /// read within a second they are told of the loss without any, and get them later.
+    ///
+    /// By default 0: subscribers are told of the loss, keep what they have, and go on.
+    fn newest_after_loss(&self, topic: &str) -> usize {
+        let _ = topic;
+        0
     }
 
     /// The messages to a subscriber that lagged, in place of what it was not sent. By default

@@ -287,6 +287,11 @@ impl<D: Dialect> Entry<'_, D> {
         // Of a stream that has ended meanwhile there is nothing to be had later.
         let rest = rest.filter(|_| !self.state.is_of_another(epoch));
         let held = mem::take(&mut self.held);
+        if let Some(anew) = self.state.anew(&held, self.position) {
+            // There was a loss meanwhile, and it is given what there is now as the others are.
+            let connection = self.socket.connection();
+            return self.local.room.give(connection, frames, Some(anew));
+        }
         if let Some(first) = rest {
             // Those of what is given later are in its place.
             let before = |held: Held| held.into_deletion_before(first);

@@ -55,7 +55,7 @@ impl Stream {
     }
 
     /// `true` if the stream had this epoch before.
-    fn is_past(&self, epoch: Epoch) -> bool {
+    pub(super) fn is_past(&self, epoch: Epoch) -> bool {
         self.lives.lock().before == Some(epoch)
     }
 
@@ -64,7 +64,8 @@ impl Stream {
         Skippable::new(offset, over, self)
     }
 
-    async fn catch_up(&self, lag: Lag) {
+    /// Gives a subscriber what it missed, or the topic as it is now.
+    pub(super) async fn catch_up(&self, lag: Lag, is_to_begin_anew: bool) {
         let Some(local) = self.local.upgrade() else {
             return;
         };
@@ -78,16 +79,21 @@ impl Stream {
             dialect: &*dialect,
             lag,
         };
-        match local.policy.slow_readers {
-            SlowReaders::Latest => subscriber.send_newest(),
-            SlowReaders::Drop => subscriber.tell_of_loss(),
+        let is_to_begin_anew = is_to_begin_anew || subscriber.is_owed();
+        let outcome = match local.policy.slow_readers {
+            _ if is_to_begin_anew => Ok(Some(subscriber)),
+            SlowReaders::Latest => Ok(subscriber.send_newest()),
+            SlowReaders::Drop => Ok(subscriber.tell_of_loss()),
             // It gets from the history what it missed while it was away.
-            SlowReaders::Heal | SlowReaders::Close => {
-                if let Err(error) = subscriber.heal(&topics).await {
-                    // The lag is dropped, which closes the socket: its client comes back and
-                    // is told.
-                    tracing::warn!(%error, topic = %local.topic, "a slow reader cannot have what it missed");
-                }
+            SlowReaders::Heal | SlowReaders::Close => subscriber.heal(&topics).await,
+        };
+        match outcome {
+            Ok(None) => {}
+            Ok(Some(subscriber)) => subscriber.begin_anew(&topics).await,
+            Err(error) => {
+                // The lag is dropped, which closes the socket: its client comes back and
+                // is told.
+                tracing::warn!(%error, topic = %local.topic, "a slow reader cannot have what it missed");
             }
         }
     }
@@ -95,21 +101,22 @@ impl Stream {
 
 impl Refill for Stream {
     fn refill(self: Arc<Self>, lag: Lag) -> Work {
-        Some(Box::pin(async move { self.catch_up(lag).await }))
+        Some(Box::pin(async move { self.catch_up(lag, false).await }))
     }
 }
 
 /// A subscriber that lags.
-struct Subscriber<'a> {
+pub(super) struct Subscriber<'a> {
     stream: &'a Stream,
-    local: &'a Arc<LocalTopic>,
-    dialect: &'a dyn Dialect,
-    lag: Lag,
+    pub(super) local: &'a Arc<LocalTopic>,
+    pub(super) dialect: &'a dyn Dialect,
+    pub(super) lag: Lag,
 }
 
 impl Subscriber<'_> {
-    /// Sends what was missed from the history, part by part.
-    async fn heal(self, topics: &LocalTopics) -> Result<(), BrokerError> {
+    /// Sends what was missed from the history, part by part. Gives back a subscriber that has to
+    /// begin anew.
+    async fn heal(self, topics: &LocalTopics) -> Result<Option<Self>, BrokerError> {
         let first = self.lag.first();
         let topic = &self.local.topic;
         // Giving the ticket back takes the lock of the state, and so comes after it.
@@ -131,8 +138,10 @@ impl Subscriber<'_> {
         let Position { epoch, offset: top } = history.position;
         if epoch != self.stream.epoch() {
             let offset = state.delivered_in(epoch).max(top);
-            self.restart(&mut state, epoch, offset);
-            return Ok(());
+            return Ok(self.restart(&mut state, epoch, offset));
+        }
+        if state.anew(&held, history.position).is_some() {
+            return Ok(Some(self));
         }
         let publications = first_bytes(&history.publications, self.part());
         let oldest = publications.first().map_or(top + 1, |oldest| oldest.offset);
@@ -170,15 +179,13 @@ impl Subscriber<'_> {
             frames.extend(deleted);
             self.fill_part(&mut state, frames, last + 1);
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Sends the newest publications.
-    fn send_newest(self) {
+    /// Sends the newest publications. Gives back a subscriber that has to begin anew.
+    fn send_newest(self) -> Option<Self> {
         let mut state = self.local.state.lock();
-        let Some(current) = &state.stream else {
-            return;
-        };
+        let current = state.stream.as_ref()?;
         let counters = &self.local.policy.counters;
         let epoch = current.epoch();
         if epoch != self.stream.epoch() {
@@ -200,20 +207,20 @@ impl Subscriber<'_> {
             frames.push(frame.clone());
         }
         if let Some(rest) = rest {
-            return self.fill_part(&mut state, frames, rest);
+            self.fill_part(&mut state, frames, rest);
+            return None;
         }
         let behind = CatchUp::nothing(Position { epoch, offset });
         frames.extend(self.frames(&state, behind));
         counters.recovered();
         self.fill(&mut state, frames);
+        None
     }
 
-    /// Tells what will not come.
-    fn tell_of_loss(self) {
+    /// Tells what will not come. Gives back a subscriber that has to begin anew.
+    fn tell_of_loss(self) -> Option<Self> {
         let mut state = self.local.state.lock();
-        let Some(current) = &state.stream else {
-            return;
-        };
+        let current = state.stream.as_ref()?;
         if current.epoch() != self.stream.epoch() {
             let (epoch, offset) = (current.epoch(), state.delivered);
             return self.restart(&mut state, epoch, offset);
@@ -225,39 +232,50 @@ impl Subscriber<'_> {
         let mut frames = self.frames(&state, CatchUp::lost(current.epoch(), &lost));
         frames.extend(state.deletions.missed(self.id(), &lost, &[]));
         self.fill(&mut state, frames);
+        None
     }
 
-    /// The topic's history was lost while the subscriber lagged.
-    fn restart(self, state: &mut MutexGuard<'_, State>, epoch: Epoch, offset: u64) {
+    /// The topic's history was lost while the subscriber lagged. Gives it back if it has to begin
+    /// anew.
+    fn restart(self, state: &mut MutexGuard<'_, State>, epoch: Epoch, offset: u64) -> Option<Self> {
         let counters = &self.local.policy.counters;
         counters.missed(offset);
         counters.recovered();
+        if self.newest_after_loss() > 0 {
+            return Some(self);
+        }
         let frames = self.frames(state, CatchUp::lost(epoch, &(1..=offset)));
         self.fill(state, frames);
+        None
     }
 
     /// Gives it the last of what it missed.
-    fn fill(self, state: &mut MutexGuard<'_, State>, frames: Vec<Frame>) {
+    pub(super) fn fill(self, state: &mut MutexGuard<'_, State>, frames: Vec<Frame>) {
         state.deletions.forget(self.id());
         self.lag.fill(frames);
     }
 
     /// Gives it a part of what it missed, which ends before the publication `next`.
-    fn fill_part(self, state: &mut MutexGuard<'_, State>, frames: Vec<Frame>, next: u64) {
+    pub(super) fn fill_part(
+        self,
+        state: &mut MutexGuard<'_, State>,
+        frames: Vec<Frame>,
+        next: u64,
+    ) {
         state.deletions.told(self.id());
         self.lag.fill_part(frames, next);
     }
 
-    fn id(&self) -> ConnectionId {
+    pub(super) fn id(&self) -> ConnectionId {
         self.lag.connection().id()
     }
 
     /// The bytes that it is given at once.
-    fn part(&self) -> usize {
+    pub(super) fn part(&self) -> usize {
         PART.min(self.lag.capacity() / 2)
     }
 
-    fn frames(&self, state: &MutexGuard<'_, State>, behind: CatchUp<'_>) -> Vec<Frame> {
+    pub(super) fn frames(&self, state: &MutexGuard<'_, State>, behind: CatchUp<'_>) -> Vec<Frame> {
         let behind = behind.of(self.id());
         self.dialect
             .catch_up(&self.local.locked(state), &behind)

@@ -11,10 +11,11 @@ use nextrush_broker::{
     Broker, BrokerError, Epoch, Interrupt, Position, Publication, Publish, Published, Sink,
     TopicName,
 };
-use nextrush_engine::{CloseReason, Engine, Room};
+use nextrush_engine::{CloseReason, Engine, Room, Skippable};
 use nextrush_protocol::Frame;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::anew::Owed;
 use super::deletions::Deletions;
 use super::dialect::{CatchUp, Dialect, Leaver};
 use super::encoded::Encoded;
@@ -115,6 +116,7 @@ impl LocalTopics {
                 let mut state = local.state.lock();
                 socket.connection().leave(&local.room);
                 state.deletions.forget(socket.id());
+                state.owed.forget(socket.id());
                 let leaver = Leaver {
                     socket,
                     profile: state.members.unseat(socket.id()),
@@ -276,14 +278,12 @@ impl LocalTopics {
         let mut state = local.state.lock();
         if state.is_of_another(epoch) {
             // Without a word nobody would know what the offsets mean from now on.
-            let locked = local.locked(&state);
-            for message in dialect.catch_up(&locked, &CatchUp::lost(epoch, &(1..=offset - 1))) {
-                local.room.publish(message.into_frame());
-            }
+            let lost = CatchUp::lost(epoch, &(1..=offset - 1));
+            local.tell_of_loss(&mut state, &*dialect, &lost);
         }
         let stream = state.stream(&local, epoch);
         state.delivered = offset;
-        state.hold(position, &frame);
+        state.hold(News::Publication(position), || Word::Message(frame.clone()));
         if local.policy.slow_readers == SlowReaders::Latest {
             let pointer = local.policy.key.as_deref();
             let key = pointer.and_then(|pointer| key_of(&publication.data, pointer));
@@ -309,34 +309,28 @@ impl LocalTopics {
         let mut state = local.state.lock();
         let position = interrupt.position();
         let first = match interrupt {
+            Interrupt::Continued {
+                epoch, continues, ..
+            } => {
+                // Those who lag go on in it, as offsets stay what they are.
+                match &state.stream {
+                    Some(stream) => stream.renew(*epoch),
+                    None => drop(state.stream(&local, *epoch)),
+                }
+                state.delivered = position.offset;
+                let until = Position::new(*epoch, continues.offset);
+                if let Some(renewed) = dialect.renewed(local.name(), until) {
+                    local.tell_all(&mut state, position, renewed);
+                }
+                return;
+            }
             Interrupt::Lost { offsets, .. } => *offsets.start(),
             Interrupt::Began { .. } => 1,
             // What was taken back is not missing in the new life.
             _ => position.offset + 1,
         };
-        let messages = match interrupt {
-            Interrupt::Continued {
-                epoch, continues, ..
-            } => {
-                let until = Position::new(*epoch, continues.offset);
-                dialect.renewed(local.name(), until).into_iter().collect()
-            }
-            _ => {
-                let lost = CatchUp::lost(position.epoch, &(first..=position.offset));
-                dialect.catch_up(&local.locked(&state), &lost)
-            }
-        };
-        match (&state.stream, interrupt) {
-            // Those who lag go on in it, as offsets stay what they are.
-            (Some(stream), Interrupt::Continued { epoch, .. }) => stream.renew(*epoch),
-            _ => drop(state.stream(&local, position.epoch)),
-        }
-        state.delivered = position.offset;
-        for message in messages {
-            let frame = message.into_frame();
-            state.hold(position, &frame);
-            local.room.publish(frame);
-        }
+        let lost = CatchUp::lost(position.epoch, &(first..=position.offset));
+        local.tell_of_loss(&mut state, &*dialect, &lost);
     }
 }
 
@@ -440,6 +434,39 @@ impl LocalTopic {
         state.waiting.values().any(|waiting| !waiting.is_member) || !self.room.is_empty()
     }
 
+    /// Tells all subscribers of a loss that concerns all of them.
+    fn tell_of_loss(
+        self: &Arc<Self>,
+        state: &mut MutexGuard<'_, State>,
+        dialect: &dyn Dialect,
+        lost: &CatchUp<'_>,
+    ) {
+        let position = lost.position;
+        let stream = state.stream(self, position.epoch);
+        state.delivered = position.offset;
+        if dialect.newest_after_loss(self.name()) > 0 {
+            let anew = stream.anew(position.offset + 1);
+            state.hold(News::Interruption(position), || Word::Anew(anew.clone()));
+            for member in self.room.members() {
+                self.room.give(&member, Vec::new(), Some(anew.clone()));
+            }
+            return;
+        }
+        let messages = dialect.catch_up(&self.locked(state), lost);
+        for message in messages {
+            self.tell_all(state, position, message);
+        }
+    }
+
+    /// Sends all subscribers a message, after which they are at this position.
+    fn tell_all(&self, state: &mut MutexGuard<'_, State>, position: Position, message: Outgoing) {
+        let frame = message.into_frame();
+        state.hold(News::Interruption(position), || {
+            Word::Message(frame.clone())
+        });
+        self.room.publish(frame);
+    }
+
     /// Holds what is published from now on, until the ticket is given back.
     pub(super) fn wait(self: &Arc<Self>, waiting: Waiting) -> Ticket {
         let mut state = self.state.lock();
@@ -475,6 +502,7 @@ pub(super) struct State {
     /// The last publication that was delivered.
     pub(super) delivered: u64,
     pub(super) deletions: Deletions,
+    pub(super) owed: Owed,
     /// The newest publications, of topics whose slow readers get no other.
     pub(super) newest: Newest,
     /// The subscribers that were seated.
@@ -499,26 +527,32 @@ impl State {
         waiting.map_or_else(Vec::new, |waiting| waiting.held)
     }
 
-    /// Holds a message, after which a subscriber is at this position, for those who wait.
-    fn hold(&mut self, position: Position, frame: &Frame) {
+    /// Holds news for those who wait.
+    fn hold(&mut self, news: News, word: impl Fn() -> Word) {
         for waiting in self.waiting.values_mut() {
-            let frame = frame.clone();
-            let news = News::UpTo(position);
-            waiting.held.push(Held { news, frame });
+            let word = word();
+            waiting.held.push(Held { news, word });
         }
     }
 
     /// The messages that are news to a subscriber at this position.
     pub(super) fn news(&self, held: Vec<Held>, at: Position) -> impl Iterator<Item = Frame> {
-        // A position of another life is of one before, and everything of later ones is news.
         let is_of_another = self.is_of_another(at.epoch);
         held.into_iter()
-            .filter(move |held| match held.position() {
-                Some(Position { epoch, offset }) if epoch == at.epoch => offset > at.offset,
-                Some(_) => is_of_another,
-                None => true,
+            .filter(move |held| held.is_news(at, is_of_another))
+            .filter_map(Held::into_message)
+    }
+
+    /// The way to begin anew, if a subscriber at this position has to.
+    pub(super) fn anew(&self, held: &[Held], at: Position) -> Option<Skippable> {
+        let is_of_another = self.is_of_another(at.epoch);
+        held.iter()
+            .rev()
+            .filter(|held| held.is_news(at, is_of_another))
+            .find_map(|held| match &held.word {
+                Word::Anew(anew) => Some(anew.clone()),
+                Word::Message(_) => None,
             })
-            .map(|held| held.frame)
     }
 
     /// `true` if the present stream has another epoch.
@@ -572,50 +606,80 @@ impl Waiting {
 
     /// Puts the word of a deletion in the place of the publication, if that is held, or adds it.
     fn delete(&mut self, offset: u64, frame: Option<&Frame>) {
-        let place = self
-            .held
-            .iter()
-            .position(|held| held.position().is_some_and(|held| held.offset == offset));
-        match (place, frame) {
-            (Some(place), Some(frame)) => self.held[place].frame = frame.clone(),
+        let is_of = |held: &Held| match held.news {
+            News::Publication(position) => position.offset == offset,
+            News::Interruption(_) | News::Deleted(_) => false,
+        };
+        let word = frame.map(|frame| Word::Message(frame.clone()));
+        match (self.held.iter().position(is_of), word) {
+            (Some(place), Some(word)) => self.held[place].word = word,
             (Some(place), None) => drop(self.held.remove(place)),
-            (None, Some(frame)) => self.held.push(Held {
+            (None, Some(word)) => self.held.push(Held {
                 news: News::Deleted(offset),
-                frame: frame.clone(),
+                word,
             }),
             (None, None) => {}
         }
     }
 }
 
-/// A message that was held for a subscriber.
+/// News that were held for a subscriber.
 pub(super) struct Held {
     news: News,
-    frame: Frame,
+    word: Word,
 }
 
-/// The news of a held message.
+/// The place of held news among the others.
 #[derive(Clone, Copy)]
 enum News {
-    /// Publications, or that they are lost: a subscriber is at this position after the message.
-    UpTo(Position),
+    /// A publication.
+    Publication(Position),
+    /// The end of a life, or a loss: a subscriber is at this position after it.
+    Interruption(Position),
     /// The deletion of a publication that is not held.
     Deleted(u64),
 }
 
+/// The form in which a subscriber is told.
+#[derive(Clone)]
+enum Word {
+    Message(Frame),
+    /// It begins anew with this.
+    Anew(Skippable),
+}
+
 impl Held {
-    /// The position of a subscriber after the message; `None` for a message that tells of a
-    /// deletion.
+    /// The position of a subscriber after the news; `None` for those of a deletion.
     pub(super) fn position(&self) -> Option<Position> {
         match self.news {
-            News::UpTo(position) => Some(position),
+            News::Publication(position) | News::Interruption(position) => Some(position),
             News::Deleted(_) => None,
+        }
+    }
+
+    /// Returns whether it is news to a subscriber at this position.
+    fn is_news(&self, at: Position, is_of_another: bool) -> bool {
+        match self.position() {
+            Some(Position { epoch, offset }) if epoch == at.epoch => offset > at.offset,
+            // A position of another life is of one before, and everything of later ones is news.
+            Some(_) => is_of_another,
+            None => true,
+        }
+    }
+
+    fn into_message(self) -> Option<Frame> {
+        match self.word {
+            Word::Message(frame) => Some(frame),
+            Word::Anew(_) => None,
         }
     }
 
     /// The message, if it tells that one of the publications before `first` was deleted.
     pub(super) fn into_deletion_before(self, first: u64) -> Option<Frame> {
-        matches!(self.news, News::Deleted(offset) if offset < first).then_some(self.frame)
+        match self.news {
+            News::Deleted(offset) if offset < first => self.into_message(),
+            _ => None,
+        }
     }
 }
 
@@ -629,5 +693,34 @@ pub(super) struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.local.state.lock().waiting.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_a_loss_is_held_also_if_the_publication_before_it_is_deleted() {
+        let position = Position::new(Epoch::begin(0), 5);
+        let [publication, loss, deletion] = ["said", "lost", "deleted"].map(Frame::text);
+        let held = |news, frame: &Frame| Held {
+            news,
+            word: Word::Message(frame.clone()),
+        };
+        let mut waiting = Waiting {
+            held: vec![
+                held(News::Interruption(position), &loss),
+                held(News::Publication(position), &publication),
+            ],
+            is_member: false,
+        };
+        waiting.delete(5, Some(&deletion));
+        let frames = waiting.held.into_iter().filter_map(Held::into_message);
+        let frames: Vec<_> = frames.map(|frame| frame.as_bytes().to_vec()).collect();
+        assert_eq!(
+            frames,
+            [loss, deletion].map(|frame| frame.as_bytes().to_vec())
+        );
     }
 }

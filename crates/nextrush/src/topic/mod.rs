@@ -23,6 +23,7 @@ mod since;
 mod slow_readers;
 
 // What they stand on: this node's subscribers, and how they keep up.
+mod anew;
 mod announcing;
 mod bounds;
 mod claims;
