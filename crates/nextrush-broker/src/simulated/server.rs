@@ -152,6 +152,11 @@ impl SimulatedServer {
         self.replace(|state| state.data = Data::default());
     }
 
+    /// Forgets all data, as `FLUSHALL` does: the process goes on, and lines stay up.
+    pub fn flush(&self) {
+        self.0.state.lock().data = Data::default();
+    }
+
     /// Cuts the line between the server and its replica, which has everything up to now.
     pub fn detach_replica(&self) {
         let mut state = self.0.state.lock();

@@ -17,6 +17,8 @@ pub(crate) struct Draft<'a, R: Rules> {
     before: BTreeMap<u64, Option<Record<R::Member>>>,
     /// `true` if the version rises beyond what the steps make of it.
     is_raised: bool,
+    /// `true` if steps raise no version, as nobody is told of them one by one.
+    is_whole: bool,
 }
 
 impl<'a, R: Rules> Draft<'a, R> {
@@ -26,6 +28,7 @@ impl<'a, R: Rules> Draft<'a, R> {
             view,
             before: BTreeMap::new(),
             is_raised: false,
+            is_whole: false,
         }
     }
 
@@ -52,6 +55,12 @@ impl<'a, R: Rules> Draft<'a, R> {
             self.view.origin.version = version;
             self.is_raised = true;
         }
+    }
+
+    /// Gives the roster this version, if it has not a higher one, whatever its steps are.
+    pub(super) fn is_told_as_a_whole(&mut self, version: u64) {
+        self.raise_version_to(version);
+        self.is_whole = true;
     }
 
     /// Lets a member in where the rules do; its number.
@@ -100,7 +109,9 @@ impl<'a, R: Rules> Draft<'a, R> {
             return None;
         }
         sort(&mut steps);
-        self.view.origin.version += self.rules.versions(&steps);
+        if !self.is_whole {
+            self.view.origin.version += self.rules.versions(&steps);
+        }
         Some((steps, self.view))
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Owns<R: Rules> {
     dirty: BTreeSet<ConnectionId>,
     /// Members of the roster whose sockets have left.
     departures: BTreeMap<u64, Departure>,
+    /// Members that are waited for, as the store knew already: it may forget it.
+    lost: BTreeMap<u64, Departure>,
     /// `true` if those that wait may find room.
     tries_waiting: bool,
     last: u64,
@@ -89,6 +91,7 @@ impl<R: Rules> Owns<R> {
             fresh: BTreeMap::new(),
             dirty: BTreeSet::new(),
             departures: BTreeMap::new(),
+            lost: BTreeMap::new(),
             tries_waiting: false,
             last: 0,
         }
@@ -235,10 +238,18 @@ impl<R: Rules> Owns<R> {
     fn is_unknown(&mut self, number: u64, socket: ConnectionId) {
         let known = self.departures.get(&number);
         if known.is_none_or(|known| known.socket != socket) {
-            let lost_until = None;
+            let lost = self.lost.get(&number);
+            let lost_until = lost.filter(|lost| lost.socket == socket);
+            let lost_until = lost_until.and_then(|lost| lost.lost_until);
             let departure = Departure { socket, lost_until };
             self.departures.insert(number, departure);
         }
+    }
+
+    /// Returns whether a socket of this node is the member of this number.
+    pub(super) fn is_member(&self, socket: ConnectionId, number: u64) -> bool {
+        let own = self.sockets.get(&socket);
+        own.is_some_and(|own| own.number == Some(number))
     }
 
     /// Compares all sockets with the roster, as it was read anew.
@@ -292,9 +303,16 @@ impl<R: Rules> Owns<R> {
 
     /// Makes a draft agree with this node. Returns the arrivals of those for whom there is no
     /// room.
-    pub(super) fn work_on(&mut self, draft: &mut Draft<'_, R>, rules: &R) -> Vec<Arrived<R>> {
+    pub(super) fn work_on(
+        &mut self,
+        draft: &mut Draft<'_, R>,
+        rules: &R,
+        now_ms: u64,
+    ) -> Vec<Arrived<R>> {
         let had = draft.view().len();
         self.depart(draft, rules);
+        self.lost
+            .retain(|_, lost| lost.lost_until.is_some_and(|until| until > now_ms));
         self.correct(draft);
         if draft.view().len() < had {
             self.tries_waiting = true;
@@ -312,6 +330,9 @@ impl<R: Rules> Owns<R> {
                 Place::LostUntil(_) => false,
             };
             let Some(record) = record.filter(is_own).cloned() else {
+                if departure.lost_until.is_some() {
+                    self.lost.insert(*number, *departure);
+                }
                 return false;
             };
             if draft.touched() < TOUCHED {

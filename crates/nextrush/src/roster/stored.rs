@@ -25,7 +25,7 @@ pub(super) async fn read<R: Rules>(
     let sent = Instant::now();
     let stored = store.read(roster).await?;
     host.time.note(stored.time_ms, sent);
-    let origin =
+    let (origin, _) =
         wire::read_head(&stored.head).map_err(|error| BrokerError::Damaged(error.into()))?;
     let mut view = View::new(stored.revision, Origin::default());
     let mut dead = None;

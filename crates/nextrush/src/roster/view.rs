@@ -14,6 +14,8 @@ use super::rules::{Origin, Rules};
 pub(crate) struct View<R: Rules> {
     pub(super) revision: RosterRevision,
     pub(super) origin: Origin,
+    /// A number that is another one after the store has forgotten something; 0 if it is not known.
+    pub(super) life: u64,
     members: RedBlackTreeMapSync<u64, Record<R::Member>>,
     index: R::Index,
 }
@@ -24,6 +26,7 @@ impl<R: Rules> View<R> {
         Self {
             revision,
             origin,
+            life: 0,
             members: RedBlackTreeMapSync::new_sync(),
             index: R::Index::default(),
         }
@@ -116,6 +119,7 @@ impl<R: Rules> Clone for View<R> {
         Self {
             revision: self.revision,
             origin: self.origin,
+            life: self.life,
             members: self.members.clone(),
             index: self.index.clone(),
         }

@@ -30,6 +30,9 @@ pub(super) enum Unreadable {
 struct Head {
     version: u64,
     last: u64,
+    /// The number of [`View::life`](super::view::View); earlier versions do not have it.
+    #[serde(default)]
+    life: u64,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -42,18 +45,27 @@ struct Stored<'a, M> {
     member: M,
 }
 
-pub(super) fn write_head(origin: Origin) -> Bytes {
+pub(super) fn write_head(origin: Origin, life: u64) -> Bytes {
     let Origin { version, last } = origin;
-    write(&Head { version, last }).unwrap_or_default()
+    let head = Head {
+        version,
+        last,
+        life,
+    };
+    write(&head).unwrap_or_default()
 }
 
-/// The origin that a head has; that of a roster that is not there for no bytes.
-pub(super) fn read_head(head: &[u8]) -> Result<Origin, Unreadable> {
+/// The origin that a head has, and its life; those of a roster that is not there for no bytes.
+pub(super) fn read_head(head: &[u8]) -> Result<(Origin, u64), Unreadable> {
     if head.is_empty() {
-        return Ok(Origin::default());
+        return Ok((Origin::default(), 0));
     }
-    let Head { version, last } = serde_json::from_slice(body(head)?)?;
-    Ok(Origin { version, last })
+    let Head {
+        version,
+        last,
+        life,
+    } = serde_json::from_slice(body(head)?)?;
+    Ok((Origin { version, last }, life))
 }
 
 pub(super) fn write_record<R: Rules>(record: &Record<R::Member>) -> serde_json::Result<Bytes> {

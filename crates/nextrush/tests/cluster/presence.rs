@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::extract::Path;
-use nextrush::broker::simulated::SimulatedFaults;
+use nextrush::broker::simulated::{SimulatedFaults, SimulatedServer};
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::testing::{Client, Cluster, Network};
 use nextrush::{App, AppBuilder, ChatServer, LiveUpdates, Message, RoomName, Socket, User};
@@ -317,4 +317,45 @@ fn after_faults_all_nodes_and_clients_agree_on_who_is_in_a_channel() {
 #[test]
 fn after_faults_all_nodes_and_clients_agree_on_who_is_in_a_chat_room() {
     for_each_seed(SEEDS, |seed| run(Part::Chat, seed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_store_gets_back_what_it_has_forgotten_nobody_is_seen_to_leave_or_come() {
+    for part in [Part::Channel, Part::Chat] {
+        for forget in [SimulatedServer::flush, SimulatedServer::restart_empty] {
+            let cluster = Cluster::new(1, NODES, routes);
+            let mut watchers = Vec::new();
+            for (node, user) in NODES.into_iter().zip(["ada", "bob", "cyn"]) {
+                let network = cluster.node(node);
+                let watcher = Watcher::join(part, node, &network, user).await;
+                watchers.push(watcher.unwrap());
+                cluster.settle().await;
+            }
+            for watcher in &mut watchers {
+                watcher.take();
+                assert_eq!(watcher.believes.len(), 3);
+            }
+            forget(cluster.server());
+            cluster.advance(SETTLED).await;
+            for watcher in &mut watchers {
+                while let Some(Message::Text(text)) = watcher.client.try_recv() {
+                    let message: Value = serde_json::from_str(&text).unwrap();
+                    // It may be told everybody again, and nothing of anybody.
+                    let tells = ["user-joined", "user-left", "presence-diff"];
+                    let kind = message["type"].as_str().unwrap();
+                    assert!(!tells.contains(&kind), "{message}");
+                    watcher.hear(&message);
+                    assert_eq!(watcher.believes.len(), 3, "{message}");
+                }
+            }
+            let network = cluster.node("b");
+            let dan = Watcher::join(part, "b", &network, "dan").await.unwrap();
+            assert_eq!(dan.believes.len(), 4);
+            cluster.settle().await;
+            for watcher in &mut watchers {
+                watcher.take();
+                assert_eq!(watcher.believes.len(), 4);
+            }
+        }
+    }
 }

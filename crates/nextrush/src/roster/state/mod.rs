@@ -3,6 +3,8 @@
 //! No IO and no task here: [`State::take`] takes what happens, [`State::next_request`] gives what
 //! is to be done with the store, [`State::due`] the moment at which something happens by itself.
 
+mod doubt;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use nextrush_broker::{
 use nextrush_engine::ConnectionId;
 use tokio::time::Instant;
 
+use self::doubt::Doubt;
 use super::change::{Change, Retold, Step};
 use super::draft::{self, Draft};
 use super::host::Surroundings;
@@ -96,6 +99,8 @@ pub(super) struct State<R: Rules> {
     highest: u64,
     /// `true` if what is shown does not lead to the view step by step.
     is_stale: bool,
+    /// The store has forgotten something that nodes can put back: until then nobody is told.
+    doubt: Option<Box<Doubt<R>>>,
     /// Arrivals that wait until the roster is told anew, by the numbers of members.
     arrived: Vec<(u64, Arrived<R>)>,
     /// The lost members by the moment until which they are waited for.
@@ -178,6 +183,7 @@ impl<R: Rules> State<R> {
             is_checking: false,
             highest: 0,
             is_stale: false,
+            doubt: None,
             arrived: Vec::new(),
             lost: BTreeSet::new(),
             lost_until: HashMap::new(),
@@ -195,7 +201,7 @@ impl<R: Rules> State<R> {
 
     /// Returns whether members are at other nodes.
     pub(super) fn has_others(&self) -> bool {
-        self.homes.keys().any(|home| home != self.owns.home())
+        self.homes.keys().any(|home| home != self.owns.home()) || self.doubt.is_some()
     }
 
     /// Returns whether nothing of this node is in the roster or on its way, so that it can be
@@ -339,6 +345,9 @@ impl<R: Rules> State<R> {
         if self.flight.is_some() || self.reading.is_some() || self.awaited.is_some() {
             return None;
         }
+        if self.doubt.is_some() && !self.is_in_doubt(around) {
+            self.tell_anew(around);
+        }
         let Worked { steps, after, acts } = self.work_out(around)?;
         let change = Arc::new(self.written(&steps, &after));
         self.highest = change.to.number;
@@ -368,7 +377,8 @@ impl<R: Rules> State<R> {
             Some(awaited.until)
         } else {
             let waits = self.flight.is_some() || self.reading.is_some();
-            expiry.filter(|_| !waits)
+            let next = [expiry, self.end_of_doubt()].into_iter().flatten().min();
+            next.filter(|_| !waits)
         };
         [join, other].into_iter().flatten().min()
     }
@@ -396,19 +406,23 @@ impl<R: Rules> State<R> {
     fn work_out(&mut self, around: &Surroundings<'_, R>) -> Option<Worked<R>> {
         let rules = Arc::clone(&self.rules);
         let mut draft = Draft::new(&*rules, self.view.clone());
-        if self.is_stale
-            && let Some(shown) = around.shown.get()
-            && shown.version() >= self.view.version()
-        {
-            // Clients have seen higher versions than the store knows.
-            draft.raise_version_to(shown.version() + 1);
+        let shown = around.shown.get().filter(|_| self.is_stale);
+        if let Some(doubt) = &self.doubt {
+            doubt.put_back(&mut draft, around);
         }
         for (act, _) in &mut self.acts {
             act(&mut draft);
         }
         self.expire(&mut draft);
         self.take_from_dead(&mut draft, around);
-        let waits = self.owns.work_on(&mut draft, &rules);
+        let now_ms = around.time.now_ms();
+        let waits = self.owns.work_on(&mut draft, &rules, now_ms);
+        if let Some(shown) = shown {
+            // Clients are told nothing step by step, and may have seen higher versions than the
+            // store knows.
+            let is_to_be_told = self.doubt.is_none() && !draft.view().looks_like(&shown);
+            draft.is_told_as_a_whole(shown.version() + u64::from(is_to_be_told));
+        }
         let worked = draft.finish();
         for Arrived { arrival, settling } in waits {
             rules.waits(&self.roster, arrival);
@@ -422,6 +436,9 @@ impl<R: Rules> State<R> {
         };
         let number = self.highest.max(self.view.revision.number) + 1;
         after.revision = RosterRevision::new(number, around.tag());
+        if after.life == 0 {
+            after.life = around.tag();
+        }
         Some(Worked { steps, after, acts })
     }
 
@@ -466,6 +483,9 @@ impl<R: Rules> State<R> {
 
     /// Takes note of homes that are dead, as far as they have members here.
     fn bury(&mut self, living: &Living) {
+        if let Some(doubt) = &mut self.doubt {
+            doubt.bury(living);
+        }
         let own = self.owns.home();
         for (home, seen) in self.homes.iter().filter(|(home, _)| *home != own) {
             if living.has_lost(home, seen.since) {
@@ -479,7 +499,7 @@ impl<R: Rules> State<R> {
     /// A change in the form in which it is stored.
     fn written(&self, steps: &[Step<R>], after: &View<R>) -> RosterChange {
         let mut change = RosterChange::new(self.view.revision, after.revision);
-        change.head = wire::write_head(after.origin);
+        change.head = wire::write_head(after.origin, after.life);
         for step in steps {
             match &step.after {
                 Some(record) => {
@@ -553,9 +573,10 @@ impl<R: Rules> State<R> {
         after.make(&*self.rules, &steps);
         after.revision = change.to;
         match wire::read_head(&change.head) {
-            Ok(origin) => {
+            Ok((origin, life)) => {
                 after.origin.version = origin.version;
                 after.origin.last = after.origin.last.max(origin.last);
+                after.life = life;
             }
             Err(error) => {
                 tracing::error!(roster = %self.roster, %error, "a roster cannot be read");
@@ -657,9 +678,12 @@ impl<R: Rules> State<R> {
         self.rules.changed(&self.roster, change);
     }
 
-    /// Tells the whole roster, unless it is as it was told. Where clients have seen versions as
-    /// high as its own that waits until the next change has raised it.
+    /// Tells the whole roster, unless it is as it was told or in doubt. Where clients have seen
+    /// versions as high as its own that waits until the next change has raised it.
     fn tell_anew(&mut self, around: &Surroundings<'_, R>) {
+        if self.is_in_doubt(around) {
+            return;
+        }
         let shown = around.shown.get();
         let is_as_told = shown.as_ref().is_none_or(|shown| {
             shown.version() == self.view.version() && shown.looks_like(&self.view)
@@ -833,16 +857,20 @@ impl<R: Rules> State<R> {
                 view.set(&*self.rules, *number, Some(record));
             }
         }
+        let mut last = 0;
         match wire::read_head(&stored.head) {
-            Ok(origin) => view.origin.version = origin.version,
+            Ok((origin, life)) => {
+                (view.origin.version, last) = (origin.version, origin.last);
+                view.life = life;
+            }
             Err(error) => {
                 tracing::error!(roster = %self.roster, %error, "a roster cannot be read");
             }
         }
-        let last = wire::read_head(&stored.head).map_or(0, |origin| origin.last);
         // Numbers that were given are not given again, even if the store has forgotten them.
         view.origin.last = view.origin.last.max(last).max(self.view.last());
         let before = mem::replace(&mut self.view, view);
+        self.begin_doubt(&before);
         let after = self.view.clone();
         let all = before.members().chain(after.members());
         let numbers: BTreeSet<u64> = all.map(|(number, _)| number).collect();

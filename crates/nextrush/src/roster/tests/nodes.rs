@@ -193,26 +193,182 @@ fn a_node_that_passed_for_dead_puts_its_members_back() {
 }
 
 #[test]
-fn a_store_that_has_forgotten_everything_gets_it_back_and_versions_do_not_fall() {
+fn a_store_that_has_forgotten_everything_gets_it_back_before_anybody_hears_of_it() {
+    for forget in [SimulatedServer::restart_empty, SimulatedServer::flush] {
+        in_virtual_time(async {
+            let Nodes { nodes, server, .. } = nodes(3);
+            let [a, b, c] = &nodes[..] else { panic!() };
+            let _watched = c.rosters.watch(&roster()).await.unwrap();
+            for number in 1..=5 {
+                let node = [a, b][number as usize % 2];
+                node.join(number, device(number, None)).await.unwrap();
+            }
+            a_while().await;
+            let before = a.shown();
+            let version = a.rosters.shown(&roster()).unwrap().version();
+            for node in &nodes {
+                node.told();
+            }
+            forget(&server);
+            for _ in 0..150 {
+                a_while().await;
+                for node in &nodes {
+                    assert_eq!(node.told(), [""; 0]);
+                    let shown = node.rosters.shown(&roster()).unwrap();
+                    assert_eq!(
+                        (shown.version(), members(&shown)),
+                        (version, before.clone())
+                    );
+                }
+            }
+            let stored = c.rosters.host().store.clone().unwrap();
+            assert_eq!(stored.read(&roster()).await.unwrap().members.len(), 5);
+            // What follows is told as always.
+            a.join(6, device(6, None)).await.unwrap();
+            b.rosters.leave(&roster(), socket(1));
+            a_while().await;
+            for node in [b, c] {
+                assert_eq!(node.told(), ["joined 6 0", "left 1 0"]);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_node_that_comes_back_when_others_have_put_theirs_back_waits_for_the_rest_too() {
+    in_virtual_time(async {
+        let Nodes { nodes, server, .. } = nodes(3);
+        let [a, b, c] = &nodes[..] else { panic!() };
+        for (number, node) in (1..).zip(&nodes) {
+            node.join(number, device(number, None)).await.unwrap();
+        }
+        a_while().await;
+        for node in &nodes {
+            node.told();
+        }
+        b.store.cut();
+        c.store.cut();
+        server.flush();
+        // By then it has compared what it has with the store.
+        tokio::time::sleep(Duration::from_secs(13)).await;
+        c.store.mend();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        b.store.mend();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        for node in [a, b, c] {
+            assert_eq!(node.told(), [""; 0]);
+            assert_eq!(node.shown().len(), 3);
+        }
+    });
+}
+
+#[test]
+fn who_joins_and_leaves_while_the_store_gets_back_what_it_forgot_is_all_that_is_told() {
     in_virtual_time(async {
         let Nodes { nodes, server, .. } = nodes(2);
         let [a, b] = &nodes[..] else { panic!() };
-        for number in 1..=5 {
+        for number in 1..=4 {
             let node = [a, b][number as usize % 2];
             node.join(number, device(number, None)).await.unwrap();
         }
         a_while().await;
-        let before = a.shown();
-        let version = a.rosters.shown(&roster()).unwrap().version();
         a.told();
         b.told();
-        server.restart_empty();
+        server.flush();
+        a.rosters.leave(&roster(), socket(2));
+        a.join(5, device(5, None)).await.unwrap();
         tokio::time::sleep(Duration::from_secs(15)).await;
+        let numbers: Vec<_> = a.shown().into_values().map(|device| device.user).collect();
+        assert_eq!(numbers, [1, 3, 4, 5]);
+        assert_eq!(a.shown(), b.shown());
         for node in [a, b] {
-            assert!(node.told().contains(&"anew".to_owned()));
-            let shown = node.rosters.shown(&roster()).unwrap();
-            assert!(shown.version() > version);
-            assert_eq!(members(&shown), before);
+            assert_eq!(node.told(), ["anew"]);
+        }
+    });
+}
+
+#[test]
+fn who_does_not_come_back_when_the_store_has_forgotten_everything_has_left() {
+    in_virtual_time(async {
+        let Nodes {
+            mut nodes,
+            server,
+            alive,
+        } = nodes(2);
+        let b = nodes.pop().unwrap();
+        let a = nodes.pop().unwrap();
+        a.join(1, device(1, None)).await.unwrap();
+        b.join(2, device(2, None)).await.unwrap();
+        a_while().await;
+        a.told();
+        let dead = b.home.clone();
+        b.store.cut();
+        drop(b);
+        server.restart_empty();
+        alive.remove(&dead);
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(a.told(), ["anew"]);
+        assert_eq!(a.shown().len(), 1);
+    });
+}
+
+#[test]
+fn who_is_waited_for_is_waited_for_also_by_a_store_that_has_forgotten_it() {
+    // The loss is forgotten, or everything.
+    for forget in [SimulatedServer::fail_over, SimulatedServer::restart_empty] {
+        in_virtual_time(async {
+            let Nodes { nodes, server, .. } = nodes(2);
+            let [a, b] = &nodes[..] else { panic!() };
+            a.join(1, device(1, 1)).await.unwrap();
+            a.join(2, device(2, 2)).await.unwrap();
+            b.join(3, device(3, 3)).await.unwrap();
+            a_while().await;
+            a.told();
+            b.told();
+            server.detach_replica();
+            for number in [1, 2] {
+                a.rosters.lose(&roster(), socket(number));
+            }
+            a_while().await;
+            forget(&server);
+            tokio::time::sleep(GRACE / 2).await;
+            b.arrivals.take();
+            b.join(4, device(1, 1)).await.unwrap();
+            assert_eq!(b.arrivals.take(), [(4, Arrives::In(1, 3))]);
+            for node in [a, b] {
+                assert_eq!(node.told(), [""; 0]);
+            }
+            tokio::time::sleep(GRACE / 2 + Duration::from_millis(400)).await;
+            for node in [a, b] {
+                assert_eq!(node.told(), ["left 2 0"]);
+            }
+        });
+    }
+}
+
+#[test]
+fn who_has_left_is_not_seen_to_come_when_a_failover_has_forgotten_it() {
+    in_virtual_time(async {
+        let Nodes { nodes, server, .. } = nodes(2);
+        let [a, b] = &nodes[..] else { panic!() };
+        a.join(1, device(1, None)).await.unwrap();
+        b.join(2, device(2, None)).await.unwrap();
+        a_while().await;
+        server.detach_replica();
+        a.rosters.leave(&roster(), socket(1));
+        a_while().await;
+        a.told();
+        b.told();
+        // The node that knows best comes last.
+        a.store.cut();
+        server.fail_over();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(b.told(), [""; 0]);
+        a.store.mend();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        for node in [a, b] {
+            assert_eq!(node.told(), [""; 0]);
+            assert_eq!(node.shown().len(), 1);
         }
     });
 }
