@@ -391,7 +391,7 @@ pub(super) struct Chance {
 }
 
 impl Chance {
-    const fn new(seed: u64) -> Self {
+    pub(super) const fn new(seed: u64) -> Self {
         Self {
             seed,
             drawn: AtomicU64::new(0),

@@ -144,6 +144,9 @@ impl<R: Rules> Rosters<R> {
 
     /// The member that a socket of this node is or wants to be, also while it waits for room;
     /// `None` if it is not there.
+    ///
+    /// Not to be called under a topic's lock: it waits for whoever tells of a change of the roster,
+    /// and that one waits for the topic.
     pub(crate) fn own(&self, roster: &TopicName, socket: ConnectionId) -> Option<Arc<R::Member>> {
         self.find(roster)?.own(socket)
     }

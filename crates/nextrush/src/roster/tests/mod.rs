@@ -3,6 +3,7 @@
 mod alone;
 mod model;
 mod nodes;
+mod state;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

@@ -374,6 +374,71 @@ fn who_has_left_is_not_seen_to_come_when_a_failover_has_forgotten_it() {
 }
 
 #[test]
+fn numbers_that_the_store_has_forgotten_are_not_given_again() {
+    in_virtual_time(async {
+        let Nodes { nodes, server, .. } = nodes(1);
+        let [a] = &nodes[..] else { panic!() };
+        a.join(1, device(1, None)).await.unwrap();
+        a.rosters.leave(&roster(), socket(1));
+        a_while().await;
+        server.flush();
+        a.join(2, device(2, None)).await.unwrap();
+        let arrivals = [(1, Arrives::In(1, 1)), (2, Arrives::In(2, 1))];
+        assert_eq!(a.arrivals.take(), arrivals);
+    });
+}
+
+#[test]
+fn a_change_that_is_in_doubt_is_made_once_and_others_follow() {
+    for is_made in [true, false] {
+        in_virtual_time(async {
+            let Nodes { nodes, server, .. } = nodes(2);
+            let [a, b] = &nodes[..] else { panic!() };
+            a.join(1, device(1, None)).await.unwrap();
+            b.join(2, device(2, None)).await.unwrap();
+            a_while().await;
+            a.told();
+            b.told();
+            let faults = SimulatedFaults::default().delay(Duration::from_millis(2));
+            if is_made {
+                server.set_faults(faults.lost_reply(1.0));
+                a.store.deafen();
+            } else {
+                server.freeze();
+            }
+            let acted = a.rosters.act(&roster(), |draft| {
+                let place = Place::LostUntil(u64::MAX);
+                draft.put(7, Record::new(place, Arc::new(device(7, None))));
+                let says = draft.view().get(1).map_or(0, |record| record.member.says);
+                let place = draft.view().get(1).unwrap().place.clone();
+                let member = Device {
+                    says: says + 1,
+                    ..device(1, None)
+                };
+                draft.put(1, Record::new(place, Arc::new(member)));
+            });
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            server.set_faults(faults);
+            if is_made {
+                a.store.undeafen();
+            } else {
+                server.restart();
+            }
+            acted.await.unwrap();
+            a.rosters.leave(&roster(), socket(1));
+            a.join(3, device(3, None)).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            // Nobody said so of its own device, which this node corrects.
+            let told = b.told();
+            assert_eq!(told.iter().filter(|told| *told == "updated 1 1").count(), 1);
+            assert!(!told.contains(&"updated 1 2".to_owned()), "{told:?}");
+            assert!(told.contains(&"left 1 0".to_owned()) || told.contains(&"left 1 1".to_owned()));
+            assert_eq!(a.shown(), b.shown());
+        });
+    }
+}
+
+#[test]
 fn while_the_store_is_away_joins_fail_and_what_has_left_is_told_later() {
     in_virtual_time(async {
         let Nodes { nodes, .. } = nodes(2);
