@@ -82,7 +82,8 @@ export class Follower {
     }
     const before = this.#texts.get(text);
     if (before !== undefined && before !== offset) truth.violates(`${where} hears "${text}" at ${before} and ${offset}`);
-    truth.has(topic, this.epoch, offset, text, this.name);
+    // After a return it may be in a life of which it does not say so.
+    if (this.tellsEpoch) truth.has(topic, this.epoch, offset, text, this.name);
     this.heard.set(offset, text);
     this.#texts.set(text, offset);
     this.last = Math.max(offset, this.last);
