@@ -21,7 +21,7 @@ const AWAY: Duration = Duration::from_secs(30);
 pub(crate) struct Node {
     /// Ends with this.
     pub(crate) program: Child,
-    port: u16,
+    pub(crate) port: u16,
     log: PathBuf,
     _directory: TempDir,
 }
@@ -32,6 +32,11 @@ impl Node {
     }
 
     pub(crate) async fn named(redis: &Redis, name: &str) -> Self {
+        Self::at(&redis.url().to_string(), name).await
+    }
+
+    /// One that reaches its Redis at this address.
+    pub(crate) async fn at(redis: &str, name: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let port = free_port();
@@ -41,7 +46,7 @@ impl Node {
             .env("JWT_SECRET", SECRET)
             .env("NEXTRUSH_API_KEY", KEY)
             .env("NEXTRUSH_NODE", name)
-            .env("NEXTRUSH_REDIS", redis.url().to_string())
+            .env("NEXTRUSH_REDIS", redis)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
@@ -61,7 +66,7 @@ impl Node {
         }
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
@@ -70,11 +75,11 @@ impl Node {
         Client::connect_to(self.port, &path).await
     }
 
-    fn http(&self) -> Http {
+    pub(crate) fn http(&self) -> Http {
         Http::at(self.port, KEY)
     }
 
-    async fn publish(&self, number: u64) -> (u16, http::HeaderMap, Value) {
+    pub(crate) async fn publish(&self, number: u64) -> (u16, http::HeaderMap, Value) {
         let body = json!({ "channel": "posts", "data": number });
         self.http().full("POST", "/api/v1/publish", &body).await
     }

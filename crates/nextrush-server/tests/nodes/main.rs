@@ -7,10 +7,16 @@
 
 mod away;
 mod example;
+mod failover;
 mod inspect;
+mod killed;
 mod posts;
 mod proxy;
-// The suite of nextrush-redis starts the servers.
+mod slow;
+// The suite of nextrush-redis starts the servers, and breaks the lines to them.
+#[allow(dead_code, reason = "other tests use more")]
+#[path = "../../../nextrush-redis/tests/real/proxy.rs"]
+mod line;
 #[allow(dead_code, reason = "other tests use more")]
 #[path = "../../../nextrush-redis/tests/real/servers.rs"]
 mod servers;
