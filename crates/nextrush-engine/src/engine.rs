@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nextrush_protocol::CloseFrame;
+use nextrush_protocol::{CloseFrame, Frame};
 use parking_lot::Mutex;
 use tokio::runtime;
 use tokio::sync::broadcast;
@@ -16,7 +16,7 @@ use crate::error::AcceptError;
 use crate::id::ConnectionId;
 use crate::link::{Accept, Command};
 use crate::metrics::EngineMetrics;
-use crate::room::{Room, RoomEvent};
+use crate::room::{Room, RoomEvent, sorted};
 use crate::shared::Shared;
 use crate::transport::Transport;
 
@@ -138,6 +138,30 @@ impl Engine {
         let shared = &self.0.shared;
         let is_serving = !shared.is_shutting_down() && shared.failure().is_none();
         is_serving && shared.connections() < shared.limit()
+    }
+
+    /// Sends one frame to every open connection but these: one shared buffer, and one command in
+    /// the inbox of each shard that has connections. All connections get the broadcasts in one
+    /// order. A shard then queues the frame for each of its connections, as a send of its own.
+    pub fn broadcast_except(&self, frame: &Frame, except: &[ConnectionId]) {
+        let except = sorted(except);
+        let shared = &self.0.shared;
+        let mut asleep = Vec::new();
+        // All inboxes get it under one lock, which makes the order the same for all.
+        let order = shared.broadcasts.lock();
+        for link in shared.links.iter().filter(|link| link.load() > 0) {
+            let broadcast = Command::Broadcast {
+                frame: frame.clone(),
+                except: except.clone(),
+            };
+            if link.inbox.push_quietly(broadcast) {
+                asleep.push(link);
+            }
+        }
+        drop(order);
+        for link in asleep {
+            link.inbox.wake();
+        }
     }
 
     /// The room of this name. Makes it if there is none; a room without members and handles

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::config::EngineConfig;
@@ -15,6 +16,8 @@ use crate::room::RoomDirectory;
 pub(crate) struct Shared {
     pub(crate) links: Box<[Arc<Link>]>,
     pub(crate) rooms: Arc<RoomDirectory>,
+    /// Held while a broadcast is put into the inboxes, so that all have the same order.
+    pub(crate) broadcasts: Mutex<()>,
     limit: usize,
     /// The bytes that may wait for all connections together.
     backlog_total: usize,
@@ -55,6 +58,7 @@ impl Shared {
         Self {
             rooms: Arc::new(RoomDirectory::new(links.clone())),
             links,
+            broadcasts: Mutex::default(),
             limit: config.connections,
             backlog_total: config.backlog_total,
             connections: AtomicUsize::new(0),

@@ -223,6 +223,12 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         self.handle.rooms(names)
     }
 
+    /// Every open socket; see [`Handle::all`].
+    #[must_use]
+    pub fn all(&self) -> Audience {
+        self.handle.all()
+    }
+
     /// A topic that remembers; see [`Handle::topic`].
     #[must_use]
     #[track_caller]

@@ -24,6 +24,12 @@ pub(crate) enum Command {
         except: Option<Arc<[ConnectionId]>>,
         skippable: Option<Arc<Skippable>>,
     },
+    /// Send a frame to every connection.
+    Broadcast {
+        frame: Frame,
+        /// The connections that do not get it; sorted.
+        except: Option<Arc<[ConnectionId]>>,
+    },
     /// Poll a task whose waker was called.
     Wake {
         task: u32,

@@ -101,12 +101,7 @@ impl Room {
 
     /// Sends one frame to every member but these.
     pub fn publish_except(&self, frame: Frame, except: &[ConnectionId]) {
-        let except = (!except.is_empty()).then(|| {
-            let mut except = except.to_vec();
-            except.sort_unstable();
-            except.into()
-        });
-        self.publish_to(&frame, except.as_ref(), None);
+        self.publish_to(&frame, sorted(except).as_ref(), None);
     }
 
     /// Sends a new member the room's history: these frames, then, by a refill, the publications
@@ -196,6 +191,15 @@ impl Room {
             .get(usize::from(link.index()))
             .is_some_and(|own| Arc::ptr_eq(own, link))
     }
+}
+
+/// Exceptions as a command has them; `None` if there are none.
+pub(crate) fn sorted(except: &[ConnectionId]) -> Option<Arc<[ConnectionId]>> {
+    (!except.is_empty()).then(|| {
+        let mut except = except.to_vec();
+        except.sort_unstable();
+        except.into()
+    })
 }
 
 impl PartialEq for Room {

@@ -171,6 +171,13 @@ impl<I: Io> Peer<'_, I> {
         }
     }
 
+    /// Queues what is sent to all connections, if it is for this one.
+    pub(super) fn enqueue_broadcast(&mut self, broadcast: &Publication) {
+        if self.live.is_sent_to() && broadcast.is_for(self.live.id()) {
+            self.enqueue(broadcast.sent.clone());
+        }
+    }
+
     /// Returns whether the member skips a publication, because it lags or begins to lag with
     /// this one.
     fn skips(&mut self, room: RoomId, publication: &Publication) -> bool {

@@ -108,6 +108,20 @@ impl<I: Io> Shard<I> {
         };
         self.rooms.publish(room, publication);
     }
+
+    /// Queues a frame for every connection, in its place among what was published to rooms.
+    pub(super) fn broadcast(&mut self, frame: Frame, except: Option<Arc<[ConnectionId]>>) {
+        let publication = Publication {
+            sent: self.parts.sent_now(frame),
+            except,
+            skippable: None,
+        };
+        for slot in 0..self.slab.slots() {
+            if let Some(mut peer) = Peer::at(&mut self.slab, &mut self.parts, slot as u32) {
+                peer.enqueue_broadcast(&publication);
+            }
+        }
+    }
 }
 
 impl Rooms {

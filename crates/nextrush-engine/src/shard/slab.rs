@@ -28,6 +28,11 @@ impl Slab {
         self.slots.get_mut(slot as usize)?.as_mut()
     }
 
+    /// The number of slots that have been used so far.
+    pub(super) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The connection of this key; `None` as well if its slot belongs to another one by now.
     pub(super) fn get(&mut self, key: Key) -> Option<&mut Live> {
         self.at(key.slot).filter(|live| live.is_of(key.generation))

@@ -123,6 +123,7 @@ impl<I: Io> Shard<I> {
                 except,
                 skippable,
             } => self.publish(room, frame, except, skippable),
+            Command::Broadcast { frame, except } => self.broadcast(frame, except),
             Command::Wake { task } => self.resume_task(task),
             Command::Shutdown { frame, deadline } => self.begin_shutdown(frame, deadline),
             Command::Stop => self.stop(),

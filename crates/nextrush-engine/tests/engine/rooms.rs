@@ -56,6 +56,80 @@ fn a_publication_can_leave_members_out() {
 }
 
 #[test]
+fn a_broadcast_reaches_every_open_connection_once_but_the_exceptions() {
+    for shards in [1, 3] {
+        let mut world = world(shards);
+        let mut peers = members(&mut world, 5, "lobby");
+        peers.extend(members(&mut world, 5, "garden"));
+        peers.extend((0..4).map(|_| world.connect()));
+        peers[3].connection.close(None);
+        let except: Vec<_> = [12, 2].map(|index| peers[index].connection.id()).into();
+        let engine = world.engine();
+        engine.broadcast_except(&Frame::text("news"), &except);
+        world.run();
+        let late = world.connect();
+        peers.push(late);
+        for (index, peer) in peers.iter_mut().enumerate() {
+            let got = peer.received().iter().any(|text| text == "news");
+            assert_eq!(got, ![2, 3, 12, 14].contains(&index), "{index}");
+        }
+    }
+}
+
+#[test]
+fn broadcasts_keep_their_place_among_sends_and_publications_of_their_task() {
+    for shards in [1, 3] {
+        let mut world = world(shards);
+        let rooms = ["lobby", "garden"].map(|name| world.engine().room(name));
+        let mut peers: Vec<_> = (0..2 * shards).map(|_| world.connect()).collect();
+        for peer in &peers {
+            for room in &rooms {
+                peer.connection.join(room).unwrap();
+            }
+        }
+        let mut expected = Vec::new();
+        for number in 0..100 {
+            let text = format!("{number}");
+            match number % 4 {
+                0 => world.engine().broadcast_except(&Frame::text(&text), &[]),
+                1 => peers.iter().for_each(|peer| peer.send_text(&text)),
+                other => rooms[other - 2].publish(Frame::text(&text)),
+            }
+            expected.push(text);
+            if number == 50 {
+                world.run();
+            }
+        }
+        world.run();
+        for peer in &mut peers {
+            assert_eq!(peer.received(), expected);
+        }
+    }
+}
+
+#[test]
+fn all_connections_see_the_broadcasts_of_many_threads_in_one_order() {
+    let mut world = world(3);
+    let mut peers: Vec<_> = (0..6).map(|_| world.connect()).collect();
+    thread::scope(|scope| {
+        for name in ["a", "b", "c"] {
+            let engine = world.engine().clone();
+            scope.spawn(move || {
+                for number in 0..200 {
+                    engine.broadcast_except(&Frame::text(&format!("{name}{number}")), &[]);
+                }
+            });
+        }
+    });
+    world.run();
+    let first = peers[0].received();
+    assert_eq!(first.len(), 600);
+    for peer in &mut peers[1..] {
+        assert_eq!(peer.received(), first);
+    }
+}
+
+#[test]
 fn a_room_knows_its_members_at_once() {
     let mut world = world(3);
     let room = world.engine().room("lobby");

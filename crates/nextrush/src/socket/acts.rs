@@ -16,8 +16,11 @@ use crate::node::line::Line;
 use crate::node::wire::{read_cast, write_cast};
 use crate::seldom::Seldom;
 
-/// The kind of the questions.
+/// The kind of the questions about the members of rooms.
 const ACT: &str = "nr.act";
+/// The kind of the questions about every socket. One of its own: a node that does not know it
+/// counts as silent.
+const ACT_ON_ALL: &str = "nr.act-all";
 /// The last line of the log of nodes that cannot be asked.
 static UNASKED: Seldom = Seldom::new();
 
@@ -137,21 +140,27 @@ fn read(mut bytes: Bytes) -> Option<(Question, Vec<Box<str>>, Frame)> {
 impl Handle {
     /// Does what other nodes ask for.
     pub(super) fn answer_acts(&self) {
-        let app = self.downgrade();
-        self.line().answer(ACT, move |from, question| {
-            let app = app.upgrade();
-            async move {
-                let (app, (question, rooms, frame)) = (app?, read(question)?);
-                let act = || app.audience_of(&rooms).act(&question.act, &frame);
-                let sockets = match &question.once {
-                    // What the asking node has to do itself it has done.
-                    _ if from.is_this => 0,
-                    Some(once) => app.part(Arc::<Done>::default).once(once, act),
-                    None => act(),
-                };
-                Some(answer_of(sockets))
-            }
-        });
+        for kind in [ACT, ACT_ON_ALL] {
+            let app = self.downgrade();
+            self.line().answer(kind, move |from, question| {
+                let app = app.upgrade();
+                async move {
+                    let (app, (question, rooms, frame)) = (app?, read(question)?);
+                    let audience = || match kind {
+                        ACT_ON_ALL => app.all().local(),
+                        _ => app.audience_of(&rooms),
+                    };
+                    let act = || audience().act(&question.act, &frame);
+                    let sockets = match &question.once {
+                        // What the asking node has to do itself it has done.
+                        _ if from.is_this => 0,
+                        Some(once) => app.part(Arc::<Done>::default).once(once, act),
+                        None => act(),
+                    };
+                    Some(answer_of(sockets))
+                }
+            });
+        }
     }
 
     /// The members of rooms that another node has named.
@@ -184,7 +193,8 @@ impl Audience {
         }
         let line = self.handle().line();
         let question = write(&question, self.rooms(), &frame);
-        let asked = line.ask(ACT, &Asked::All, &question).await;
+        let kind = if self.is_everybody() { ACT_ON_ALL } else { ACT };
+        let asked = line.ask(kind, &Asked::All, &question).await;
         add_up(line, sockets, asked)
     }
 

@@ -1,6 +1,6 @@
 //! The sockets that a message goes to.
 
-use nextrush_engine::{self as engine, ConnectionId};
+use nextrush_engine::{self as engine, ConnectionId, ConnectionState};
 use nextrush_protocol::{CloseCode, Frame};
 use serde::Serialize;
 use smallvec::SmallVec;
@@ -14,11 +14,13 @@ use crate::socket::join::{self, JoinError};
 
 /// The kind of the casts to rooms.
 pub(super) const ROOM: &str = "nr.room";
+/// The kind of the casts to every socket.
+pub(super) const EVERYBODY: &str = "nr.all";
 
-/// The sockets that a message goes to: the members of one or more rooms, or the sockets of a
-/// user, minus exceptions.
+/// The sockets that a message goes to: the members of one or more rooms, the sockets of a
+/// user, or all sockets, minus exceptions.
 ///
-/// Made by [`Handle::room`], [`Handle::rooms`] and [`Handle::user`]. A cheap handle that may be
+/// Made by [`Handle::room`], [`Handle::rooms`], [`Handle::user`] and [`Handle::all`]. A cheap handle that may be
 /// kept and used from any thread; it always stands for the members of the moment.
 ///
 /// # On several nodes
@@ -39,19 +41,35 @@ pub(super) const ROOM: &str = "nr.room";
 #[derive(Clone, Debug)]
 pub struct Audience {
     handle: Handle,
-    // Handlers keep these, and mostly of one room.
-    rooms: SmallVec<[engine::Room; 1]>,
+    of: Of,
     except: SmallVec<[ConnectionId; 1]>,
     /// `true` if the members on other nodes are meant, too.
     is_over_nodes: bool,
 }
 
+/// The sockets of an audience, without regard to exceptions.
+#[derive(Clone, Debug)]
+enum Of {
+    // Handlers keep these, and mostly of one room.
+    Rooms(SmallVec<[engine::Room; 1]>),
+    /// Every socket. They are in no room for it.
+    Everybody,
+}
+
 impl Audience {
     pub(crate) fn new(handle: Handle, rooms: SmallVec<[engine::Room; 1]>) -> Self {
+        Self::of(handle, Of::Rooms(rooms))
+    }
+
+    pub(super) fn everybody(handle: Handle) -> Self {
+        Self::of(handle, Of::Everybody)
+    }
+
+    fn of(handle: Handle, of: Of) -> Self {
         Self {
             is_over_nodes: handle.rooms_span_nodes(),
             handle,
-            rooms,
+            of,
             except: SmallVec::new(),
         }
     }
@@ -74,7 +92,8 @@ impl Audience {
     /// the rooms. Volatile, as [`Socket::send`]; encoded once for all.
     ///
     /// It does not wait for other nodes: their members get it a little later or, where the line
-    /// between the nodes is down, not at all. What one node sends to a room comes in its order.
+    /// between the nodes is down, not at all. What one node sends to a room comes in its order, and
+    /// so does what it sends to all sockets.
     pub fn send(&self, message: impl Into<Outgoing>) {
         let frame = message.into().into_frame();
         if self.is_over_nodes {
@@ -86,16 +105,27 @@ impl Audience {
     /// Sends to the members on other nodes. Each room has a cast of its own, so that those who are
     /// in it get all that is sent to it in one order.
     fn cast(&self, frame: &Frame) {
-        for last in 1..=self.rooms.len() {
-            let names = self.rooms[..last].iter().map(engine::Room::name);
+        let line = self.handle.line();
+        let rooms = match &self.of {
+            Of::Rooms(rooms) => rooms,
+            Of::Everybody => {
+                let cast = write_cast(std::iter::empty(), frame);
+                return line.cast_to_all(EVERYBODY, &cast);
+            }
+        };
+        for last in 1..=rooms.len() {
+            let names = rooms[..last].iter().map(engine::Room::name);
             let cast = write_cast(names, frame);
-            let room = bus_room(self.rooms[last - 1].name());
-            self.handle.line().cast(&room, ROOM, &cast);
+            let room = bus_room(rooms[last - 1].name());
+            line.cast(&room, ROOM, &cast);
         }
     }
 
     fn send_here(&self, frame: &Frame) {
-        for (index, room) in self.rooms.iter().enumerate() {
+        if let Of::Everybody = self.of {
+            return self.handle.engine().broadcast_except(frame, &self.except);
+        }
+        for (index, room) in self.rooms().iter().enumerate() {
             if index == 0 {
                 room.publish_except(frame.clone(), &self.except);
                 continue;
@@ -121,7 +151,7 @@ impl Audience {
     /// The number of members in this process, each counted once.
     #[must_use]
     pub fn local_len(&self) -> usize {
-        match self.rooms.as_slice() {
+        match self.rooms() {
             [room] if self.except.is_empty() => room.len(),
             _ => self.connections().count(),
         }
@@ -136,8 +166,11 @@ impl Audience {
     /// Returns whether `socket`, which is one of this node, is a member.
     #[must_use]
     pub fn contains(&self, socket: &Socket) -> bool {
-        !self.except.contains(&socket.id())
-            && self.rooms.iter().any(|room| room.contains(socket.id()))
+        let is_meant = match &self.of {
+            Of::Rooms(rooms) => rooms.iter().any(|room| room.contains(socket.id())),
+            Of::Everybody => self.handle.local_socket(socket.id()).as_ref() == Some(socket),
+        };
+        is_meant && !self.except.contains(&socket.id())
     }
 
     /// The members in this process, each once, in no particular order.
@@ -195,8 +228,17 @@ impl Audience {
         &self.handle
     }
 
+    /// The rooms whose members are meant; none if all sockets are.
     pub(super) fn rooms(&self) -> &[engine::Room] {
-        &self.rooms
+        match &self.of {
+            Of::Rooms(rooms) => rooms,
+            Of::Everybody => &[],
+        }
+    }
+
+    /// Returns whether every socket is meant.
+    pub(super) fn is_everybody(&self) -> bool {
+        matches!(self.of, Of::Everybody)
     }
 
     pub(super) fn is_over_nodes(&self) -> bool {
@@ -206,7 +248,7 @@ impl Audience {
     /// Makes a socket a member, past the limit on rooms: for rooms that the
     /// framework keeps.
     pub(crate) fn admit(&self, socket: &Socket) -> Result<(), JoinError> {
-        for room in &self.rooms {
+        for room in self.rooms() {
             join::join(socket, room)?;
         }
         Ok(())
@@ -214,25 +256,31 @@ impl Audience {
 
     /// Takes back [`admit`](Self::admit).
     pub(crate) fn dismiss(&self, socket: &Socket) {
-        for room in &self.rooms {
+        for room in self.rooms() {
             socket.connection().leave(room);
         }
     }
 
     fn connections(&self) -> impl Iterator<Item = engine::Connection> + '_ {
-        self.rooms
-            .iter()
-            .enumerate()
-            .flat_map(move |(index, room)| {
-                room.members()
-                    .into_iter()
-                    .filter(move |member| self.is_first_room_of(member.id(), index))
-            })
+        let of_rooms = self.rooms().iter().enumerate();
+        let of_rooms = of_rooms.flat_map(move |(index, room)| {
+            room.members()
+                .into_iter()
+                .filter(move |member| self.is_first_room_of(member.id(), index))
+        });
+        let all = match self.of {
+            Of::Rooms(_) => Vec::new(),
+            Of::Everybody => self.handle.engine().all_connections(),
+        };
+        let all = all.into_iter().filter(move |connection| {
+            connection.state() == ConnectionState::Open && !self.except.contains(&connection.id())
+        });
+        of_rooms.chain(all)
     }
 
     /// Returns whether a member of the room at `index` is in no earlier room, and no
     /// exception.
     fn is_first_room_of(&self, id: ConnectionId, index: usize) -> bool {
-        !self.except.contains(&id) && !self.rooms[..index].iter().any(|room| room.contains(id))
+        !self.except.contains(&id) && !self.rooms()[..index].iter().any(|room| room.contains(id))
     }
 }

@@ -165,6 +165,20 @@ impl Handle {
         self.internal_room(&room_key::of_user(user))
     }
 
+    /// Every open socket, of all endpoints and on all nodes; [`local`](Audience::local) narrows it
+    /// to this node. A socket costs nothing for it, and need not join anything.
+    ///
+    /// ```
+    /// # fn example(app: &nextrush::Handle, socket: &nextrush::Socket) {
+    /// app.all().send("The server restarts at noon.");
+    /// app.all().except(socket).send("Somebody came.");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn all(&self) -> Audience {
+        Audience::everybody(self.clone())
+    }
+
     /// Every socket of this process whose close event is yet to come.
     #[must_use]
     pub fn local_sockets(&self) -> Vec<Socket> {

@@ -8,7 +8,7 @@ use nextrush_broker::{Answered, Asked, BrokerError, NodeName};
 use parking_lot::RwLock;
 use tokio::time::sleep;
 
-use super::audience::ROOM;
+use super::audience::{EVERYBODY, ROOM};
 use super::disconnect::keep_denying;
 use super::handle::Handle;
 use super::room_key;
@@ -138,6 +138,14 @@ impl Handle {
                 && let Some(cast) = read_cast(message)
             {
                 app.send_cast(&cast);
+            }
+        });
+        let app = self.downgrade();
+        self.line().hear(EVERYBODY, move |_, message| {
+            if let Some(app) = app.upgrade()
+                && let Some(cast) = read_cast(message)
+            {
+                app.engine().broadcast_except(&cast.frame, &[]);
             }
         });
     }

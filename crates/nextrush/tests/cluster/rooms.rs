@@ -49,11 +49,58 @@ async fn an_application_may_keep_its_rooms_to_each_node() {
     let mut ada = join(&cluster.node("a"), "/rooms/ada/red").await;
     let mut bob = join(&cluster.node("b"), "/rooms/bob/red").await;
     cluster.node("a").handle().room("red").send("here");
+    cluster.node("a").handle().all().send("and here");
     cluster.settle().await;
-    assert_eq!(taken(&mut ada), ["here"]);
+    assert_eq!(taken(&mut ada), ["here", "and here"]);
     assert!(taken(&mut bob).is_empty());
     let red = async |app: &Handle| app.room("red").len().await;
     assert_eq!(on(&cluster, "a", red).await, all(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_sockets_of_all_nodes_are_reached_without_a_room() {
+    let cluster = cluster(&["a", "b", "c"]);
+    let [a, b, c] = ["a", "b", "c"].map(|node| cluster.node(node));
+    let mut ada = join(&a, "/rooms/ada/red").await;
+    let mut bob = join(&b, "/chat/bob").await;
+    let mut eve = join(&c, "/rooms/eve/blue").await;
+    taken(&mut bob);
+    let socket = a.handle().user(&"ada".into()).local_members().remove(0);
+
+    a.handle().all().send("one");
+    cluster.settle().await;
+    c.handle().all().send("two");
+    cluster.settle().await;
+    b.handle().all().local().send("three");
+    a.handle().all().except(&socket).send("four");
+    cluster.settle().await;
+    assert_eq!(taken(&mut ada), ["one", "two"]);
+    assert_eq!(taken(&mut bob), ["one", "two", "three", "four"]);
+    assert_eq!(taken(&mut eve), ["one", "two", "four"]);
+
+    let everybody = a.handle().all();
+    assert!(everybody.contains(&socket) && !everybody.clone().except(&socket).contains(&socket));
+    assert_eq!(everybody.local_len(), 1);
+    let len = async |app: &Handle| app.all().len().await;
+    assert_eq!(on(&cluster, "b", len).await, all(3));
+    let join = async |app: &Handle| app.all().join("everybody").await;
+    assert_eq!(on(&cluster, "b", join).await, all(3));
+    let room = async |app: &Handle| app.room("everybody").len().await;
+    assert_eq!(on(&cluster, "c", room).await, all(3));
+    let deliver = async |app: &Handle| app.all().deliver("five").await;
+    assert_eq!(on(&cluster, "c", deliver).await, all(3));
+    cluster.settle().await;
+    for client in [&mut ada, &mut bob, &mut eve] {
+        assert_eq!(taken(client), ["five"]);
+    }
+
+    assert_eq!(c.handle().all().local_close(4000, "here"), 1);
+    assert_eq!(eve.closed().await.unwrap().reason(), "here");
+    cluster.pause("b");
+    let close = async |app: &Handle| app.all().close(4001, "end").await;
+    let closed = on(&cluster, "a", close).await;
+    assert_eq!((closed.sockets, closed.unanswered), (1, vec![name("b")]));
+    assert_eq!(ada.closed().await.unwrap().reason(), "end");
 }
 
 #[tokio::test(start_paused = true)]
