@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde_json::value::RawValue;
 
 use super::messages::Event;
-use super::policy::ChannelPolicies;
+use super::policies::ChannelPolicies;
 use super::presence::Presence;
 use super::snapshot::Part;
 use super::subscribers::Subscribers;

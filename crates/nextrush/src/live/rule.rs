@@ -1,12 +1,10 @@
 //! Rules of channels: functions of the application that let clients subscribe and publish.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::hook::Hook;
 use super::pattern::Pattern;
 use crate::message::{ErrorMessage, User};
 use crate::socket::Socket;
@@ -95,50 +93,5 @@ impl Verdict for Result<(), ErrorMessage> {
     }
 }
 
-type Judging<'a> = Pin<Box<dyn Future<Output = Result<(), Option<ErrorMessage>>> + 'a>>;
-
-/// A rule behind one pointer. Its futures are polled on the thread of the client's socket.
-pub(super) struct Rule<C>(Arc<dyn Judge<C>>);
-
-trait Judge<C>: Send + Sync {
-    fn judge(&self, context: C) -> Judging<'_>;
-}
-
-struct Function<F>(F);
-
-impl<C, F, V> Judge<C> for Function<F>
-where
-    C: 'static,
-    F: AsyncFn(C) -> V + Send + Sync,
-    V: Verdict,
-{
-    fn judge(&self, context: C) -> Judging<'_> {
-        Box::pin(async move { (self.0)(context).await.into_result() })
-    }
-}
-
-impl<C: 'static> Rule<C> {
-    pub(super) fn new<F, V>(rule: F) -> Self
-    where
-        F: AsyncFn(C) -> V + Send + Sync + 'static,
-        V: Verdict + 'static,
-    {
-        Self(Arc::new(Function(rule)))
-    }
-
-    pub(super) async fn judge(&self, context: C) -> Result<(), Option<ErrorMessage>> {
-        self.0.judge(context).await
-    }
-}
-
-impl<C> Clone for Rule<C> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<C> fmt::Debug for Rule<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Rule")
-    }
-}
+/// A rule: an error of `None` is the usual message.
+pub(super) type Rule<C> = Hook<C, Result<(), Option<ErrorMessage>>>;

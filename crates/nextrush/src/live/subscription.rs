@@ -6,7 +6,7 @@ use nextrush_broker::{History, Publication, TopicName};
 
 use super::dialect::Live;
 use super::messages::Event;
-use super::policy::ChannelPolicies;
+use super::policies::ChannelPolicies;
 use crate::message::request::{Answer, CommandId};
 use crate::socket::Socket;
 use crate::topic::{Locked, Since, SubscribeError, Wish, newest_by_key};

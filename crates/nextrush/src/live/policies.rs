@@ -1,0 +1,248 @@
+//! Policies of channels, by pattern.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nextrush_broker::Retention;
+use serde_json::value::RawValue;
+
+use super::hook::Asking;
+use super::pattern::{InvalidPattern, Pattern};
+use super::policy::ChannelPolicy;
+use super::rule::{Channel, PublishContext, SubscribeContext};
+use crate::message::{ErrorMessage, User};
+use crate::socket::Socket;
+use crate::topic::{SlowReaderCounts, SlowReaderPolicy, SlowReaders};
+
+/// The policies of channels: of those whose pattern fits a channel's name the first holds.
+///
+/// A pattern is a name with parameters, `post-:id`. A parameter begins with a colon and a
+/// letter, goes on with letters, digits and `_`, and stands for one character or more, as
+/// few as possible. Channels that no pattern fits have the default policy, unless
+/// [`refuse_others`](Self::refuse_others) was called.
+///
+/// ```
+/// use std::time::Duration;
+/// use nextrush::live::{ChannelPolicies, ChannelPolicy};
+/// use nextrush::{App, LiveUpdates};
+///
+/// let app: App = App::new();
+/// let hour = Duration::from_secs(3600);
+/// let policies = ChannelPolicies::new()
+///     .policy("posts", ChannelPolicy::new().history(300, hour))
+///     .policy("post-:id", ChannelPolicy::new().history(100, hour))
+///     .refuse_others();
+/// let live = LiveUpdates::builder().policies(policies).build(&app, "live");
+/// # drop(live);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ChannelPolicies {
+    policies: Vec<(Arc<Pattern>, ChannelPolicy)>,
+    /// The policy of channels that no pattern fits.
+    others: ChannelPolicy,
+    refuse_others: bool,
+    /// The time in which rules and hooks answer.
+    deadline: Duration,
+}
+
+/// The default [deadline](ChannelPolicies::deadline).
+const DEADLINE: Duration = Duration::from_secs(5);
+
+impl ChannelPolicies {
+    /// The default policy for every channel.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a policy for the channels that the pattern fits and none before does.
+    ///
+    /// # Panics
+    ///
+    /// Panics on an invalid pattern, as [`App::route`](crate::App::route) does; see
+    /// [`try_policy`](Self::try_policy) for patterns from outside.
+    #[must_use]
+    #[track_caller]
+    pub fn policy(self, pattern: &str, policy: ChannelPolicy) -> Self {
+        match self.try_policy(pattern, policy) {
+            Ok(policies) => policies,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Adds a policy as [`policy`](Self::policy) does, for patterns from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPattern`] for an empty pattern, a colon without a name behind it, a
+    /// parameter right behind another, and two of the same name.
+    pub fn try_policy(
+        mut self,
+        pattern: &str,
+        policy: ChannelPolicy,
+    ) -> Result<Self, InvalidPattern> {
+        // Slow readers are counted for each pattern.
+        self.policies
+            .push((Arc::new(Pattern::new(pattern)?), policy.counted()));
+        Ok(self)
+    }
+
+    /// Lets no client subscribe to channels that no pattern fits.
+    #[must_use]
+    pub fn refuse_others(self) -> Self {
+        Self {
+            refuse_others: true,
+            ..self
+        }
+    }
+
+    /// Sets the time in which rules and hooks have to answer. Default: 5 s.
+    ///
+    /// One that does not, or panics, is dropped and logged with the endpoint and the user, and
+    /// refuses what it was asked about, as [`Unavailable`](crate::ErrorCode::Unavailable) or
+    /// [`Internal`](crate::ErrorCode::Internal); nothing else changes. What it has begun elsewhere, as
+    /// in a database, may have happened. The deadline ends only what awaits: a function that blocks
+    /// its thread holds up all sockets there.
+    #[must_use]
+    pub fn deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    pub(super) fn retention(&self, name: &str) -> Retention {
+        self.find(name)
+            .map_or(Retention::NOTHING, |(_, policy)| policy.retention)
+    }
+
+    /// Asks whether a client may subscribe.
+    pub(super) async fn ask_to_subscribe(
+        &self,
+        socket: &Socket,
+        user: Option<&User>,
+        name: &str,
+    ) -> Result<(), Option<ErrorMessage>> {
+        let Some((pattern, policy)) = self.find(name) else {
+            return match self.refuse_others {
+                true => Err(None),
+                false => Ok(()),
+            };
+        };
+        let Some(rule) = &policy.may_subscribe else {
+            return Ok(());
+        };
+        let context = SubscribeContext {
+            socket: socket.clone(),
+            user: user.cloned(),
+            channel: Channel::new(name, pattern),
+        };
+        let asking = self.asking(socket, user, name);
+        rule.ask("a rule for subscribing", asking, context)
+            .await
+            .unwrap_or_else(|unanswered| Err(Some(unanswered.to_message())))
+    }
+
+    /// `true` if any policy lets clients publish.
+    pub(super) fn have_publishing_clients(&self) -> bool {
+        self.policies
+            .iter()
+            .any(|(_, policy)| policy.may_publish.is_some())
+    }
+
+    /// Asks whether a client may publish.
+    pub(super) async fn ask_to_publish(
+        &self,
+        socket: &Socket,
+        user: Option<&User>,
+        name: &str,
+        data: &RawValue,
+    ) -> Result<(), Option<ErrorMessage>> {
+        let (pattern, policy) = self.find(name).ok_or(None)?;
+        let rule = policy.may_publish.as_ref().ok_or(None)?;
+        let context = PublishContext {
+            socket: socket.clone(),
+            user: user.cloned(),
+            channel: Channel::new(name, pattern),
+            data: data.to_owned().into(),
+        };
+        let asking = self.asking(socket, user, name);
+        rule.ask("a rule for publishing", asking, context)
+            .await
+            .unwrap_or_else(|unanswered| Err(Some(unanswered.to_message())))
+    }
+
+    /// The client for whom a function is asked.
+    fn asking<'a>(&self, socket: &'a Socket, user: Option<&'a User>, name: &'a str) -> Asking<'a> {
+        Asking {
+            socket,
+            user: user.map(|user| &user.id),
+            channel: name,
+            deadline: self.deadline,
+        }
+    }
+
+    pub(super) fn has_presence(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|(_, policy)| policy.presence)
+    }
+
+    pub(super) fn slow_readers(&self, name: &str) -> SlowReaderPolicy {
+        self.find(name)
+            .map_or(&self.others, |(_, policy)| policy)
+            .slow_policy()
+    }
+
+    /// The value that a new subscriber is given at once: whether any, and its key.
+    pub(super) fn latest_value(&self, name: &str) -> Option<Option<&str>> {
+        let (_, policy) = self.find(name).filter(|(_, policy)| policy.sends_latest)?;
+        Some(policy.key.as_deref())
+    }
+
+    /// `true` if offsets may be left out, as only the newest publication matters.
+    pub(super) fn is_latest(&self, name: &str) -> bool {
+        self.latest_value(name).is_some()
+            || self.slow_readers(name).slow_readers() == SlowReaders::Latest
+    }
+
+    /// The counters by pattern, in their order.
+    pub(super) fn slow_reader_counts(&self) -> Vec<(String, SlowReaderCounts)> {
+        self.policies
+            .iter()
+            .map(|(pattern, policy)| (pattern.to_string(), policy.slow_policy().counts()))
+            .collect()
+    }
+
+    fn find(&self, name: &str) -> Option<&(Arc<Pattern>, ChannelPolicy)> {
+        self.policies
+            .iter()
+            .find(|(pattern, _)| pattern.matches(name).is_some())
+    }
+}
+
+impl Default for ChannelPolicies {
+    fn default() -> Self {
+        Self {
+            policies: Vec::new(),
+            others: ChannelPolicy::default(),
+            refuse_others: false,
+            deadline: DEADLINE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_pattern_that_fits_holds() {
+        let keep = |count| ChannelPolicy::new().history(count, Duration::from_secs(1));
+        let policies = ChannelPolicies::new()
+            .policy("post-:id", keep(1))
+            .policy(":any", keep(2));
+        for (name, count) in [("post-1", 1), ("posts", 2)] {
+            assert_eq!(policies.retention(name).count, count, "{name}");
+        }
+        assert_eq!(
+            ChannelPolicies::new().retention("posts"),
+            Retention::NOTHING
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! Rules that fail.
+
+use std::future::pending;
+use std::time::Duration;
+
+use nextrush::live::{ChannelPolicies, ChannelPolicy, PublishContext, SubscribeContext};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::support::{Log, ask, enter, network_with, next, subscribe, taken};
+
+/// Channels whose rules never answer, panic, or answer after a second.
+fn policies() -> ChannelPolicies {
+    let hangs = ChannelPolicy::new()
+        .may_subscribe(async |_: SubscribeContext| pending::<bool>().await)
+        .may_publish(async |_: PublishContext| pending::<bool>().await);
+    let panics = ChannelPolicy::new()
+        .may_subscribe(async |context: SubscribeContext| -> bool {
+            panic!("no such channel: {}", context.channel.name())
+        })
+        .may_publish(async |_: PublishContext| -> bool { panic!("on purpose") });
+    let slow = ChannelPolicy::new().may_subscribe(async |_: SubscribeContext| {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        true
+    });
+    ChannelPolicies::new()
+        .policy("hangs", hangs)
+        .policy("panics", panics)
+        .policy("slow", slow)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_hangs_refuses_its_request_after_5_s_and_changes_nothing_else() {
+    let log = Log::capture();
+    let (network, _) = network_with(policies());
+    let mut ada = enter(&network, "ada-hangs").await;
+    let mut bob = enter(&network, "bob").await;
+    let begun = Instant::now();
+    ada.send_json(&json!({ "type": "subscribe", "channel": "hangs", "id": "1" }));
+    ada.send_json(&json!({ "type": "subscribe", "channel": "news", "id": "2" }));
+    // Nobody else waits for it.
+    assert_eq!(subscribe(&mut bob, "news").await["type"], "subscribed");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+
+    let refusal = next(&mut ada).await;
+    assert_eq!(begun.elapsed().as_secs(), 5);
+    let expected = json!({
+        "type": "error", "code": "unavailable", "message": "Channel unavailable", "id": "1",
+        "details": "the application did not answer in time", "retryAfterMs": 1000,
+    });
+    assert_eq!(refusal, expected);
+    // In its order, on the same socket.
+    assert_eq!(next(&mut ada).await["id"], "2");
+    let line = log.line_with("ada-hangs");
+    for word in ["ERROR", "/live/:user", "hangs", "did not answer in time", "5s"] {
+        assert!(line.contains(word), "{word} in {line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_panics_refuses_its_request_and_the_socket_goes_on() {
+    let log = Log::capture();
+    let (network, _) = network_with(policies());
+    let mut ada = enter(&network, "ada-panics").await;
+    let publish = json!({ "type": "publish", "channel": "panics", "data": 1, "id": "1" });
+    let subscribe_to = json!({ "type": "subscribe", "channel": "panics", "id": "1" });
+    for message in [publish, subscribe_to] {
+        let refusal = ask(&mut ada, message).await;
+        let expected = json!({
+            "type": "error", "code": "internal", "message": "The application failed", "id": "1",
+        });
+        assert_eq!(refusal, expected);
+    }
+    assert_eq!(subscribe(&mut ada, "news").await["type"], "subscribed");
+    let line = log.line_with("ada-panics");
+    for word in ["ERROR", "/live/:user", "panics", "panicked"] {
+        assert!(line.contains(word), "{word} in {line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_is_a_setting() {
+    let (network, _) = network_with(policies().deadline(Duration::from_millis(200)));
+    let mut ada = enter(&network, "ada").await;
+    let begun = Instant::now();
+    let publish = json!({ "type": "publish", "channel": "hangs", "data": 1 });
+    assert_eq!(ask(&mut ada, publish).await["code"], "unavailable");
+    assert_eq!(begun.elapsed().as_millis(), 200);
+    assert_eq!(subscribe(&mut ada, "slow").await["code"], "unavailable");
+
+    let (network, _) = network_with(policies());
+    let mut ada = enter(&network, "ada").await;
+    assert_eq!(subscribe(&mut ada, "slow").await["type"], "subscribed");
+    assert!(taken(&network, &mut ada).await.is_empty());
+}
