@@ -16,7 +16,7 @@ const ONE_PROCESS = {
   'browser/reliable-client.test.js': 'a played server',
 };
 /** The most time of a file, as a failed test may leave a client behind that reconnects for ever. */
-const FILE_MS = 600_000;
+const FILE_MS = 1_800_000;
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 
 /** @param {string} folder */

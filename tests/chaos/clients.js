@@ -185,12 +185,18 @@ export class Subscriber extends Client {
 
   /** Who was seen to come or go. @type {string[]} */
   seen = [];
+  /** The last change of who is there that it was told of. */
+  version = 0;
 
   /** @param {any} message */
   take(message) {
     const { follower } = this;
     switch (message.type) {
+      case 'presence':
+        this.version = message.version;
+        break;
       case 'presence-diff':
+        this.version = message.version;
         for (const { user } of message.joined) this.seen.push(`${user.id} came`);
         for (const { user } of message.left) this.seen.push(`${user.id} left`);
         break;

@@ -59,7 +59,14 @@ test(`${SOCKETS} clients of three nodes on ${name} that are restarted one after 
     }
     const areReady = () => clients.every(({ ready }) => ready);
     assert.ok(await until(areReady, PATIENCE_MS), 'not all clients came');
-    await pause(2_000);
+    // Everybody was told of all that have come: what is told from here on is of the restarts.
+    const versions = new Map();
+    for (const channel of channels) {
+      const { body } = await nodes[0].server.request('GET', `/api/v1/presence?channel=${channel}`, { token: API_KEY });
+      versions.set(channel, body.version);
+    }
+    const areTold = () => clients.every(({ follower, version }) => version >= versions.get(follower.topic));
+    assert.ok(await until(areTold, PATIENCE_MS), 'not all were told who came');
     assert.ok(clients.some(({ seen }) => seen.length > 0), 'nobody was seen to come at first');
     for (const client of clients) client.seen = [];
 
