@@ -252,13 +252,6 @@ impl<R: Rules> Owns<R> {
         own.is_some_and(|own| own.number == Some(number))
     }
 
-    /// Compares all sockets with the roster, as it was read anew.
-    pub(super) fn compare_all(&mut self) {
-        let seated = self.sockets.iter().filter(|(_, own)| own.number.is_some());
-        self.dirty.extend(seated.map(|(socket, _)| *socket));
-        self.tries_waiting = true;
-    }
-
     /// Somebody has left: there may be room.
     pub(super) fn try_waiting(&mut self) {
         self.tries_waiting = true;

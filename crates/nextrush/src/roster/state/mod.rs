@@ -882,7 +882,6 @@ impl<R: Rules> State<R> {
                 self.arrived.push((number, arrived));
             }
         }
-        self.owns.compare_all();
         self.highest = self.highest.max(stored.revision.number);
         self.is_stale = true;
         self.tell_anew(around);

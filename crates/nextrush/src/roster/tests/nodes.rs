@@ -276,7 +276,10 @@ fn who_joins_and_leaves_while_the_store_gets_back_what_it_forgot_is_all_that_is_
         b.told();
         server.flush();
         a.rosters.leave(&roster(), socket(2));
+        let begun = tokio::time::Instant::now();
         a.join(5, device(5, None)).await.unwrap();
+        // Nobody waits for who has left.
+        assert!(begun.elapsed() < Duration::from_secs(1));
         tokio::time::sleep(Duration::from_secs(15)).await;
         let numbers: Vec<_> = a.shown().into_values().map(|device| device.user).collect();
         assert_eq!(numbers, [1, 3, 4, 5]);
