@@ -6,6 +6,7 @@ mod options;
 
 mod cached;
 mod census;
+mod change;
 mod damage;
 mod eraser;
 mod error;
@@ -16,6 +17,8 @@ mod group;
 mod journal;
 mod limit;
 mod log;
+mod moved;
+mod opening;
 mod recent;
 mod record;
 mod request;

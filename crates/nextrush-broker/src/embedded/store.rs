@@ -1,60 +1,36 @@
-//! The files of a store: their keyspaces, and how they are opened.
+//! The files of a store: what is read from their keyspaces and written to them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs;
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
-use fjall::config::{BlockSizePolicy, PartitioningPolicy, PinningPolicy};
-use fjall::{
-    CompressionType, Database, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
-};
+use fjall::{Database, OwnedWriteBatch, PersistMode, Readable};
 use parking_lot::Mutex;
 
 use super::cached::Found;
 use super::census::{self, Census, Differs, State};
-use super::damage::{self, Checked, Verify};
+use super::change::Change;
 use super::eraser::Files;
 use super::error::{Contradiction, Failure, OpenError};
 use super::extent::Extent;
-use super::file;
-use super::format::{self, Format};
 use super::journal::Mark;
 use super::log;
-use super::migration::{self, Migration, Named};
+use super::migration::{self, Named};
+use super::moved::Moved;
 use super::record::{self, Answer, AnswerKey, Run, TopicRecord};
 use super::usage::{self, Recount, RunKey, Shares, Usage};
-use crate::clock::Clock;
 use crate::deletion::Deletion;
 use crate::error::BrokerError;
-use crate::owner::Owner;
 use crate::position::Epoch;
-use crate::publication::Publication;
 use crate::topic_name::TopicName;
-
-/// The directory of fjall's files.
-const DATA: &str = "data";
-/// The cache of blocks, for all keyspaces together. Histories have a cache of their own.
-const BLOCK_CACHE_BYTES: u64 = 8 << 20;
-/// The data of each larger keyspace that is not in its tables yet.
-const MEMTABLE_BYTES: u64 = 16 << 20;
-const SMALL_MEMTABLE_BYTES: u64 = 4 << 20;
-/// Several times the size of the log, so that most of it is removed before it would be
-/// written to a table.
-const LOG_MEMTABLE_BYTES: u64 = 32 << 20;
-/// The least that fjall allows. It deletes journals whose data is in tables.
-const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The key in `state` whose value ends with the number of the newest group.
 pub(super) const GROUP: &[u8] = b"group";
 /// The key in `state` whose value ends with the number of the newest batch.
 pub(super) const BATCH: &[u8] = b"batch";
 /// The key in `state` of the epoch from which those of unborn topics are derived.
-const UNBORN: &[u8] = b"unborn";
+pub(super) const UNBORN: &[u8] = b"unborn";
 /// The key in `state` of the number of the next new topic.
 const NEXT_TOPIC: &[u8] = b"next-topic";
 /// The key in `state` that is there while deleted messages are in the files.
@@ -66,186 +42,32 @@ const TO_ERASE: &[u8] = b"to-erase";
 /// the tables, topic by topic, when more of each topic are there and some have expired
 /// already. The log is short; opening the store moves all of it.
 pub(super) struct Store {
-    db: Database,
+    pub(super) db: Database,
     /// Groups by their numbers.
-    log: fjall::Keyspace,
-    named: Named,
+    pub(super) log: fjall::Keyspace,
+    pub(super) named: Named,
     /// Runs of publications, by the topic's number and the first offset.
-    runs: fjall::Keyspace,
-    state: fjall::Keyspace,
+    pub(super) runs: fjall::Keyspace,
+    pub(super) state: fjall::Keyspace,
     /// For what fills journals.
-    filler: fjall::Keyspace,
-    mark: Mark,
-    directory: PathBuf,
+    pub(super) filler: fjall::Keyspace,
+    pub(super) mark: Mark,
+    pub(super) directory: PathBuf,
     /// The number of the newest batch. One thread writes.
-    batch: AtomicU64,
-    known: Mutex<Known>,
+    pub(super) batch: AtomicU64,
+    pub(super) known: Mutex<Known>,
 }
 
 /// The contents of the files beside fjall's.
-struct Known {
-    extent: Extent,
+pub(super) struct Known {
+    pub(super) extent: Extent,
     /// `None` until it is written for the first time.
-    census: Option<Census>,
+    pub(super) census: Option<Census>,
     /// The state of an open store: keyspaces may be on their way out.
-    state: State,
+    pub(super) state: State,
 }
 
 impl Store {
-    /// Opens or makes a store. If it has an older format, `migration` renames its topics
-    /// first.
-    pub(super) fn open(
-        directory: &Path,
-        clock: &Arc<dyn Clock>,
-        migration: Option<&dyn Migration>,
-        verify: Verify,
-    ) -> Result<Self, OpenError> {
-        fs::create_dir_all(directory)?;
-        let data = directory.join(DATA);
-        let format = match Format::read(directory, &data)? {
-            Some(format) => format,
-            None => Format::create(directory)?,
-        };
-        if format.needs_names() && migration.is_none() {
-            return Err(OpenError::OlderFormat {
-                directory: directory.to_owned(),
-                found: format.version,
-                current: format::CURRENT,
-            });
-        }
-        let checked = damage::check(directory, format, verify)?;
-        // Another process may have migrated the store before this one got the lock.
-        if Format::read(directory, &data)? != Some(format) {
-            drop(checked);
-            return Self::open(directory, clock, migration, verify);
-        }
-
-        // fjall panics at some kinds of damage.
-        catch_unwind(AssertUnwindSafe(|| {
-            Self::open_checked(directory, format, clock, migration, checked)
-        }))
-        .unwrap_or_else(|_| Err(OpenError::Damaged(panicked().to_owned())))
-        .map_err(|error| {
-            let error = damage::locate(directory, error);
-            damage::note(directory, &error);
-            error
-        })
-    }
-
-    fn open_checked(
-        directory: &Path,
-        format: Format,
-        clock: &Arc<dyn Clock>,
-        migration: Option<&dyn Migration>,
-        checked: Checked,
-    ) -> Result<Self, OpenError> {
-        let mut store = Self::open_files(directory, format, clock, checked)?;
-        store.move_log()?;
-        let census = &store.known.get_mut().census;
-        let is_flushed = census.as_ref().map(|census| census.state) == Some(State::Flushed);
-        if census.is_none() {
-            // Before anything is acknowledged.
-            store.list_files(census::newest_journal(directory))?;
-        }
-        // The newest journal always has a batch that nothing acknowledged is behind.
-        store.write_batch()?;
-        if is_flushed {
-            store.list_files(census::newest_journal(directory))?;
-        }
-        if let Some(migration) = migration
-            && format.needs_names()
-        {
-            store.migrate(directory, format, migration, clock.steady_ms())?;
-            return Ok(store);
-        }
-        if format.version < format::CURRENT {
-            format.make_current(directory)?;
-        }
-        Ok(store)
-    }
-
-    fn open_files(
-        directory: &Path,
-        format: Format,
-        clock: &Arc<dyn Clock>,
-        checked: Checked,
-    ) -> Result<Self, OpenError> {
-        let filter: Arc<dyn Factory> = Arc::new(EndedAnswers(AssertUnwindSafe(Arc::clone(clock))));
-        let db = Database::builder(directory.join(DATA))
-            .cache_size(BLOCK_CACHE_BYTES)
-            .max_journaling_size(JOURNAL_BYTES)
-            .manual_journal_persist(true)
-            // Compressing a group would delay all who wait for it.
-            .journal_compression(CompressionType::None)
-            .worker_threads(1)
-            .with_compaction_filter_factories(Arc::new(move |keyspace| {
-                let [_, answers] = Named::keyspaces(format::CURRENT);
-                (keyspace == answers).then(|| Arc::clone(&filter))
-            }))
-            .open()?;
-        if !format.needs_names() {
-            // Left over from a crash at the end of a migration.
-            for version in format::OLDEST..format::NAMES {
-                Named::remove(&db, version)?;
-            }
-        }
-        let log = || KeyspaceCreateOptions::default().max_memtable_size(LOG_MEMTABLE_BYTES);
-        let log = db.keyspace("log", log)?;
-        let named = Named::open(&db, format.version, small_options, answer_options)?;
-        let runs = db.keyspace("runs", large_options)?;
-        let state = db.keyspace("state", small_options)?;
-        let filler = db.keyspace("filler", || {
-            KeyspaceCreateOptions::default().max_memtable_size(LOG_MEMTABLE_BYTES)
-        })?;
-        let mark = format.mark();
-        let batch = number(state.get(BATCH)?, |value| mark.batch(value))?;
-        checked.compare(batch, number(state.get(GROUP)?, |value| mark.group(value))?)?;
-        let Checked { extent, census, .. } = checked;
-        let migrating = |census: &&Census| census.state == State::Migrating;
-        let kept = census.as_ref().filter(migrating).map(|census| census.state);
-        Ok(Self {
-            db,
-            log,
-            named,
-            runs,
-            state,
-            filler,
-            mark,
-            directory: directory.to_owned(),
-            batch: AtomicU64::new(batch),
-            known: Mutex::new(Known {
-                extent,
-                census,
-                state: kept.unwrap_or(State::Open),
-            }),
-        })
-    }
-
-    /// Gives all topics and answers their new names. The log must be empty.
-    fn migrate(
-        &mut self,
-        directory: &Path,
-        format: Format,
-        migration: &dyn Migration,
-        now_ms: u64,
-    ) -> Result<(), OpenError> {
-        // Left over from an interrupted migration.
-        Named::remove(&self.db, format::CURRENT)?;
-        let named = Named::open(&self.db, format::CURRENT, small_options, answer_options)?;
-        self.named
-            .migrate(&named, format.version, migration, now_ms)?;
-        self.db.persist(PersistMode::SyncAll)?;
-        // fjall forces the contents of new keyspaces to the disk, but not their directories.
-        file::sync_tree(&directory.join(DATA))?;
-        self.known.get_mut().state = State::Migrating;
-        self.write_batch()?;
-        self.list_files(census::newest_journal(directory))?;
-        // The moment of the migration: before it the store is unchanged.
-        format.make_current(directory)?;
-        self.named = named;
-        Ok(Named::remove(&self.db, format.version)?)
-    }
-
     /// Reads a topic from the tables.
     pub(super) fn load(&self, topic: &TopicName) -> Result<Option<Found>, BrokerError> {
         self.read(topic).map_err(|error| match error {
@@ -358,7 +180,7 @@ impl Store {
     }
 
     /// Writes a batch with nothing in it but its number, and forces it to the disk.
-    fn write_batch(&self) -> Result<(), fjall::Error> {
+    pub(super) fn write_batch(&self) -> Result<(), fjall::Error> {
         self.force(self.db.batch())
     }
 
@@ -371,7 +193,7 @@ impl Store {
     }
 
     /// Writes a batch with its number, which is returned.
-    fn write(&self, mut batch: OwnedWriteBatch) -> Result<u64, fjall::Error> {
+    pub(super) fn write(&self, mut batch: OwnedWriteBatch) -> Result<u64, fjall::Error> {
         let number = self.batch.load(Ordering::Relaxed) + 1;
         batch.insert(&self.state, BATCH, self.mark.of_batch(number));
         batch.commit()?;
@@ -406,7 +228,7 @@ impl Store {
 
     /// Writes the list of the files as they are, while fjall works on them. A journal that is
     /// newer than `newest` has no batch yet: nothing is listed then.
-    fn list_files(&self, newest: Option<u64>) -> Result<(), OpenError> {
+    pub(super) fn list_files(&self, newest: Option<u64>) -> Result<(), OpenError> {
         let mut known = self.known.lock();
         let journals = census::journals(&self.directory)?;
         if journals.last().copied() > newest {
@@ -464,7 +286,7 @@ impl Store {
     }
 
     /// Moves the log, left by the last process, to the tables.
-    fn move_log(&self) -> Result<(), BrokerError> {
+    pub(super) fn move_log(&self) -> Result<(), BrokerError> {
         let mut change = self.change();
         let mut topics = BTreeMap::new();
         let mut answers = HashMap::new();
@@ -641,122 +463,8 @@ fn shares_of(first: u64, value: &[u8]) -> Result<Shares, BrokerError> {
     Ok(shares)
 }
 
-/// The part of the log that belongs to one topic.
-struct Moved {
-    record: Option<TopicRecord>,
-    tables_top: u64,
-    publications: Vec<Publication>,
-}
-
-impl Moved {
-    fn new(before: Option<TopicRecord>) -> Self {
-        Self {
-            record: before,
-            tables_top: before.map_or(0, |record| record.top),
-            publications: Vec::new(),
-        }
-    }
-
-    /// Adds a publication unless the tables have it.
-    fn add(&mut self, record: TopicRecord, owner: Option<Owner>, data: &[u8]) {
-        match self.record {
-            // It belongs to an earlier life of the topic, which was forgotten since.
-            Some(before) if record.id < before.id => return,
-            Some(before) if record.id > before.id => *self = Self::new(None),
-            Some(_) => {}
-            // It belongs to a forgotten life too; the publications before it have left the
-            // log.
-            None if record.top > 1 => return,
-            None => {}
-        }
-        if record.top <= self.tables_top {
-            return;
-        }
-        let first = self.record.map_or(1, |before| before.first);
-        self.record = Some(TopicRecord {
-            first: first.max(record.first),
-            ..record
-        });
-        let data = bytes::Bytes::copy_from_slice(data);
-        let publication = Publication::new(record.top, record.published_ms, data);
-        self.publications.push(publication.by(owner));
-    }
-
-    fn into_record_and_runs(self) -> Result<Option<(TopicRecord, Vec<Run>)>, Contradiction> {
-        let Some(record) = self.record.filter(|_| !self.publications.is_empty()) else {
-            return Ok(None);
-        };
-        let offsets = self.publications.iter().map(|kept| kept.offset);
-        if !offsets.eq(self.tables_top + 1..=record.top) {
-            let what = "publications of a topic are missing in the log";
-            return Err(Contradiction(what.to_owned()));
-        }
-        let mut runs = Vec::new();
-        for publication in &self.publications {
-            if publication.offset >= record.first {
-                Run::add(&mut runs, publication);
-            }
-        }
-        Ok(Some((record, runs)))
-    }
-}
-
-/// A change of the tables that is being put together.
-pub(super) struct Change<'a> {
-    store: &'a Store,
-    batch: OwnedWriteBatch,
-}
-
-impl Change<'_> {
-    pub(super) fn set_topic(&mut self, topic: &str, record: TopicRecord) {
-        self.batch
-            .insert(&self.store.named.topics, topic, record.to_bytes());
-    }
-
-    pub(super) fn remove_topic(&mut self, topic: &str) {
-        self.batch.remove(&self.store.named.topics, topic);
-    }
-
-    /// Sets the epoch of unborn topics, in the same change that removes topics.
-    pub(super) fn set_unborn(&mut self, epoch: Epoch) {
-        self.batch
-            .insert(&self.store.state, UNBORN, epoch.as_bytes());
-    }
-
-    pub(super) fn add_run(&mut self, topic: u64, run: Run) {
-        let key = record::run_key(topic, run.first);
-        self.batch.insert(&self.store.runs, key, run.into_value());
-    }
-
-    pub(super) fn remove_run(&mut self, topic: u64, first: u64) {
-        self.batch
-            .remove(&self.store.runs, record::run_key(topic, first));
-    }
-
-    pub(super) fn add_answer(&mut self, key: &AnswerKey, answer: &Answer) {
-        self.batch.insert(
-            &self.store.named.answers,
-            key.in_tables(),
-            answer.to_bytes(),
-        );
-    }
-
-    /// Removes a group from the log.
-    pub(super) fn forget_group(&mut self, group: u64) {
-        self.batch.remove(&self.store.log, group.to_be_bytes());
-    }
-
-    /// Makes the whole change visible to readers at once.
-    pub(super) fn commit(self) -> Result<(), fjall::Error> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        self.store.write(self.batch).map(drop)
-    }
-}
-
 /// The number in a value of `state`; 0 if there is none.
-fn number(
+pub(super) fn number(
     value: Option<fjall::UserValue>,
     read: impl FnOnce(&[u8]) -> Option<u64>,
 ) -> Result<u64, BrokerError> {
@@ -772,54 +480,4 @@ fn number(
 /// The damage at which fjall panicked.
 pub(super) fn panicked() -> &'static str {
     "its files cannot be read (the reason has been printed)"
-}
-
-fn small_options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default().max_memtable_size(SMALL_MEMTABLE_BYTES)
-}
-
-fn large_options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default()
-        .max_memtable_size(MEMTABLE_BYTES)
-        .data_block_size_policy(BlockSizePolicy::all(8 << 10))
-}
-
-/// Most lookups are for missing keys, which the filters answer. Kept in memory, 2 bytes for
-/// each answer, they need no reading.
-fn answer_options() -> KeyspaceCreateOptions {
-    large_options()
-        .filter_block_pinning_policy(PinningPolicy::all(true))
-        .filter_block_partitioning_policy(PartitioningPolicy::all(false))
-        .index_block_pinning_policy(PinningPolicy::all(true))
-        .index_block_partitioning_policy(PartitioningPolicy::all(false))
-}
-
-/// Removes answers that have ended when tables are merged.
-struct EndedAnswers(AssertUnwindSafe<Arc<dyn Clock>>);
-
-struct EndedAt(u64);
-
-impl Factory for EndedAnswers {
-    fn name(&self) -> &'static str {
-        "ended answers"
-    }
-
-    fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
-        Box::new(EndedAt(self.0.steady_ms()))
-    }
-}
-
-impl CompactionFilter for EndedAt {
-    fn filter_item(
-        &mut self,
-        item: ItemAccessor<'_>,
-        _: &Context,
-    ) -> fjall::compaction::filter::CompactionFilterResult {
-        // This may uncover an older answer with the same key, which has ended as well.
-        Ok(if Answer::has_ended(&item.value()?, self.0) {
-            Verdict::Destroy
-        } else {
-            Verdict::Keep
-        })
-    }
 }

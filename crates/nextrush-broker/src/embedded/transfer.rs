@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::cached::Cached;
+use super::change::Change;
 use super::error::Failure;
 use super::group::Logged;
 use super::record::{self, AnswerKey, TopicRecord};
 use super::shared::Shared;
-use super::store::{Change, Store};
+use super::store::Store;
 use super::usage::{Recount, Shares, Usage};
 use crate::clock::whole_ms;
 use crate::deletion::Deletion;
