@@ -110,6 +110,11 @@ impl Cluster {
         let _ = timeout(Duration::from_secs(1), looked).await;
     }
 
+    /// Lets the slots be looked at anew, without waiting for that.
+    pub(crate) fn look_soon(&self) {
+        self.wanted.notify_one();
+    }
+
     pub(crate) fn stop(&self) {
         if let Some(task) = self.task.lock().take() {
             task.abort();

@@ -141,6 +141,10 @@ impl Requests {
                 if let Some(link) = master.link() {
                     return Ok(link);
                 }
+                if self.patience(&master).is_zero() {
+                    cluster.look_soon();
+                    return Err(Failure::NotConnected(master.place()));
+                }
                 // It may have handed over its slots while it was away.
                 cluster.refresh().await;
                 let master = cluster.master(partition).unwrap_or(master);
@@ -186,7 +190,7 @@ impl Requests {
         loop {
             let master = self.masters.of(partition);
             let subscriber = match &master {
-                Some(master) => master.subscriber_within(deadline).await,
+                Some(master) => master.subscriber_within(self.patience(master)).await,
                 None => None,
             };
             let watched = match subscriber {
@@ -203,6 +207,18 @@ impl Requests {
                 _ => sleep(PAUSE).await,
             }
         }
+    }
+
+    /// The time for which a request may wait for a master that is away. Only the first of them
+    /// takes a whole deadline.
+    fn patience(&self, master: &Master) -> Duration {
+        let away = master.away().unwrap_or_default();
+        self.connector.deadlines.command.saturating_sub(away)
+    }
+
+    /// The time for which the master of a partition has been out of reach.
+    pub(crate) fn away_from(&self, partition: Partition) -> Option<Duration> {
+        self.masters.of(partition)?.away()
     }
 
     /// Closes the connections after what is under way.

@@ -32,8 +32,9 @@ use crate::subscriber::{FeedSlot, Target};
 use crate::turns::{Turn, Turns};
 use crate::url::{RedisUrl, RedisUrlError, Service};
 
-/// The version of the forms of keys and values. A node reads this one and the one before.
-const LAYOUT: u32 = 1;
+/// The newest version of the forms of keys and values. A node reads this one and the one before, and
+/// writes the one that `nodes.lua` replies: this one once all living nodes know it.
+pub(crate) const LAYOUT: u8 = 1;
 
 /// The most entries of a history in one reply.
 const PART: usize = 256;
@@ -465,11 +466,11 @@ impl RedisStore {
 /// Returns `true` if a program whose layout is `newest` reads what has the layout `found`: a version
 /// and the number of partitions. While nodes are updated one after the other, data has the version
 /// before; no node knows one to come.
-fn can_read(found: &str, newest: u32) -> bool {
+fn can_read(found: &str, newest: u8) -> bool {
     let parts = found.split_once(' ');
     let version = parts
         .filter(|(_, partitions)| *partitions == PARTITIONS.to_string())
-        .and_then(|(version, _)| version.parse::<u32>().ok());
+        .and_then(|(version, _)| version.parse::<u8>().ok());
     version.is_some_and(|version| version > 0 && (newest - 1..=newest).contains(&version))
 }
 
@@ -594,6 +595,10 @@ impl SharedStore for RedisStore {
             .iter()
             .filter_map(|master| master.away())
             .max()
+    }
+
+    fn away_from(&self, topic: &TopicName) -> Option<Duration> {
+        self.requests.away_from(self.request_partition(topic))
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::node::{Node, PATIENCE, breathe, patient};
+use super::node::{Node, breathe, patient};
 use super::store::SharedStore;
 use super::topic::Topic;
 use crate::error::BrokerError;
@@ -19,7 +19,7 @@ pub(super) async fn read<S: SharedStore>(
     name: &TopicName,
     query: HistoryQuery,
 ) -> Result<History, BrokerError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = node.deadline(name);
     loop {
         let Some(topic) = node.find(name) else {
             return Ok(node.read(name, query).await?.history);

@@ -32,7 +32,8 @@ const ON_ITS_WAY: Duration = Duration::from_millis(50);
 /// The reads of histories that a node has under way at a time.
 const READS: usize = 8;
 
-/// The time that callers wait for a topic that is out of step.
+/// The time that callers wait for a topic that is out of step, at most, and after which nobody waits
+/// for a store that is out of reach.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The longest time between two attempts at what failed.
@@ -246,6 +247,13 @@ impl<S: SharedStore> Node<S> {
         if let Some(topic) = self.find(topic) {
             self.take(&topic, group);
         }
+    }
+
+    /// The time until which a caller waits for a topic. Of those that come while the store is
+    /// away the first takes all of the patience: it is not for each of them anew.
+    pub(super) fn deadline(&self, topic: &TopicName) -> Instant {
+        let away = self.store.away_from(topic).unwrap_or_default();
+        Instant::now() + PATIENCE.saturating_sub(away)
     }
 
     /// Reads a history, one of eight at a time.

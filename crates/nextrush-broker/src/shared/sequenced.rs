@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::feeding::FeedOf;
 use super::histories;
-use super::node::{Node, PATIENCE};
+use super::node::Node;
 use super::options::SequencerOptions;
 use super::publishing::Publisher;
 use super::store::SharedStore;
@@ -44,9 +44,8 @@ use crate::topic_name::TopicName;
 ///
 /// Publishing fails with [`Unavailable`](BrokerError::Unavailable) or, where the request was
 /// sent, [`InDoubt`](BrokerError::InDoubt); a repeat with the same [key](Publish::once) is safe.
-/// Subscribing and reading wait for 5 s and then fail with
-/// [`Unavailable`](BrokerError::Unavailable). When the store is back, everything goes on
-/// by itself.
+/// Subscribing and reading fail with [`Unavailable`](BrokerError::Unavailable) 5 s after the
+/// store was lost, and from then on at once. When the store is back, everything goes on by itself.
 ///
 /// [`Interrupt`]: crate::Interrupt
 pub struct SequencedBroker<S: SharedStore> {
@@ -202,7 +201,7 @@ impl<S: SharedStore> Broker for SequencedBroker<S> {
     fn subscribe(&self, topic: &TopicName) -> BoxFuture<'_, Result<(), BrokerError>> {
         let name = topic.clone();
         Box::pin(async move {
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = self.node.deadline(&name);
             loop {
                 let topic = self.node.find_or_begin(&name);
                 {

@@ -118,7 +118,7 @@ pub trait SharedStore: Send + Sync + 'static {
     ///
     /// There is a result for each topic, in the same order, as of [`tops`](Self::tops). A topic
     /// with an error is perhaps watched and perhaps not; the sequencer tries it again. While
-    /// there is no connection, this waits for one for a few seconds.
+    /// there is no connection, this waits for one until a few seconds after the last was lost.
     fn watch(&self, topics: &[TopicName]) -> BoxFuture<'_, Vec<Result<(), BrokerError>>>;
 
     /// Ends [`watch`](Self::watch) for up to 512 topics. Pushes that are on their way may still
@@ -179,6 +179,14 @@ pub trait SharedStore: Send + Sync + 'static {
     /// reached, and of a store that cannot tell.
     fn away(&self) -> Option<Duration> {
         None
+    }
+
+    /// The time for which the server of a topic has been out of reach; by default that of
+    /// [`away`](Self::away). Who needs the topic then waits until this is 5 s, and nobody
+    /// after that.
+    fn away_from(&self, topic: &TopicName) -> Option<Duration> {
+        let _ = topic;
+        self.away()
     }
 
     /// Closes the connections after what is under way, and drops the feed. Everything fails

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::server::SimulatedServer;
 use super::store::SimulatedStore;
 use crate::error::BrokerError;
 use crate::roster::{Committed, Roster, RosterChange, RosterRevision, RosterSink, Rosters};
@@ -272,10 +273,13 @@ impl Rosters for SimulatedRosters {
         change: Arc<RosterChange>,
     ) -> BoxFuture<'_, Result<Committed, BrokerError>> {
         let topic = topic.clone();
-        Box::pin(
-            self.store
-                .ask(false, move |server| server.commit(&topic, &change)),
-        )
+        Box::pin(async move {
+            let commit = move |server: &SimulatedServer| {
+                server.memory()?;
+                Ok(server.commit(&topic, &change))
+            };
+            self.store.ask(false, commit).await?
+        })
     }
 
     fn revisions(

@@ -65,6 +65,7 @@ struct State {
     life_ms: u64,
     faults: SimulatedFaults,
     is_frozen: bool,
+    is_full: bool,
     lines: Vec<Weak<Line>>,
 }
 
@@ -91,6 +92,7 @@ impl SimulatedServer {
                 life_ms: 0,
                 faults: SimulatedFaults::default(),
                 is_frozen: false,
+                is_full: false,
                 lines: Vec::new(),
             }),
             nodes: SimulatedNodes::new(),
@@ -140,6 +142,22 @@ impl SimulatedServer {
     pub fn thaw(&self) {
         self.0.state.lock().is_frozen = false;
         self.0.thawed.notify_waiters();
+    }
+
+    /// Takes the server's memory, or gives it back: without any, publications, claims and changes of
+    /// rosters fail as [`Full`](BrokerError::Full), and reading goes on.
+    pub fn set_full(&self, is_full: bool) {
+        self.0.state.lock().is_full = is_full;
+    }
+
+    /// Makes sure that there is memory.
+    pub(super) fn memory(&self) -> Result<(), BrokerError> {
+        match self.0.state.lock().is_full {
+            true => Err(BrokerError::Full(
+                "the simulated server has no memory left".into(),
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Ends the process, and starts another one with the same data.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::rosters::{RosterEar, SimulatedRosters, hear_again};
 use super::server::SimulatedServer;
@@ -40,7 +40,8 @@ struct Ends {
     feed: Option<Arc<dyn Feed>>,
     watched: BTreeSet<TopicName>,
     rosters: Option<(SimulatedServer, Weak<RosterEar>)>,
-    is_cut: bool,
+    /// The moment since which the line is cut, if it is.
+    cut_since: Option<Instant>,
     /// `true` if pushes get lost without anybody noticing.
     is_deaf: bool,
     /// The number of times that the line was lost: replies to what was sent before do not come.
@@ -53,7 +54,7 @@ impl Line {
             feed: None,
             watched: BTreeSet::new(),
             rosters: None,
-            is_cut: false,
+            cut_since: None,
             is_deaf: false,
             breaks: 0,
         }))
@@ -62,7 +63,7 @@ impl Line {
     /// The node's feed, if the topic is pushed to it.
     pub(super) fn watched_by(&self, topic: &TopicName) -> Option<Arc<dyn Feed>> {
         let ends = self.0.lock();
-        let is_pushed = ends.watched.contains(topic) && !ends.is_deaf && !ends.is_cut;
+        let is_pushed = ends.watched.contains(topic) && !ends.is_deaf && ends.cut_since.is_none();
         ends.feed.clone().filter(|_| is_pushed)
     }
 
@@ -70,7 +71,7 @@ impl Line {
     pub(super) fn roster_ear(&self, topic: &TopicName) -> Option<Arc<RosterEar>> {
         let ear = {
             let ends = self.0.lock();
-            let is_pushed = !ends.is_deaf && !ends.is_cut;
+            let is_pushed = !ends.is_deaf && ends.cut_since.is_none();
             ends.rosters.as_ref().filter(|_| is_pushed)?.1.upgrade()
         };
         ear.filter(|ear| ear.hears(topic))
@@ -121,11 +122,15 @@ impl Line {
     }
 
     fn set_cut(&self, is_cut: bool) {
-        self.0.lock().is_cut = is_cut;
+        let mut ends = self.0.lock();
+        ends.cut_since = match is_cut {
+            true => ends.cut_since.or_else(|| Some(Instant::now())),
+            false => None,
+        };
     }
 
     pub(super) fn is_cut(&self) -> bool {
-        self.0.lock().is_cut
+        self.0.lock().cut_since.is_some()
     }
 
     pub(super) fn breaks(&self) -> u64 {
@@ -268,7 +273,13 @@ impl SharedStore for SimulatedStore {
         group: Vec<Publish>,
     ) -> BoxFuture<'_, Result<Appended, BrokerError>> {
         let topic = topic.clone();
-        Box::pin(self.ask(true, move |server| server.publish(&topic, group)))
+        Box::pin(async move {
+            self.ask(true, move |server| {
+                server.memory()?;
+                Ok(server.publish(&topic, group))
+            })
+            .await?
+        })
     }
 
     fn history(
@@ -327,7 +338,13 @@ impl SharedStore for SimulatedStore {
     }
 
     fn claim(&self, attempt: Attempt) -> BoxFuture<'_, Result<Claim, BrokerError>> {
-        Box::pin(async move { self.ask(false, |server| server.claim(attempt)).await? })
+        Box::pin(async move {
+            self.ask(false, |server| {
+                server.memory()?;
+                server.claim(attempt)
+            })
+            .await?
+        })
     }
 
     fn answer(&self, claimed: Claimed, answer: Bytes) -> BoxFuture<'_, Result<Bytes, BrokerError>> {
@@ -341,6 +358,11 @@ impl SharedStore for SimulatedStore {
     ) -> BoxFuture<'_, Result<Deleted, BrokerError>> {
         let topic = topic.clone();
         Box::pin(self.ask(true, move |server| server.delete(&topic, &which)))
+    }
+
+    fn away(&self) -> Option<Duration> {
+        let since = self.line.0.lock().cut_since;
+        since.map(|since| since.elapsed())
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

@@ -114,6 +114,48 @@ fn sequenced_brokers_on_one_store_keep_every_promise() {
 }
 
 #[test]
+fn who_comes_while_the_store_is_known_to_be_away_is_refused_at_once() {
+    in_virtual_time(async {
+        let server = SimulatedServer::new(1);
+        let broker = sequenced(&server);
+        broker.subscribe(&topic("watched")).await.unwrap();
+        broker.store().cut();
+        let waits = async |name: &str, is_read: bool| {
+            let (name, begun) = (topic(name), Instant::now());
+            let refused = match is_read {
+                true => broker.history(&name, HistoryQuery::Latest(1)).await.err(),
+                false => broker.subscribe(&name).await.err(),
+            };
+            assert!(
+                matches!(refused, Some(BrokerError::Unavailable(_))),
+                "{refused:?}"
+            );
+            begun.elapsed()
+        };
+        assert_eq!(waits("first", false).await, Duration::from_secs(5));
+        for name in ["second", "watched", "third"] {
+            for is_read in [false, true] {
+                assert_eq!(waits(name, is_read).await, Duration::ZERO, "{name}");
+            }
+        }
+        broker.store().mend();
+        for name in ["first", "watched"] {
+            broker.subscribe(&topic(name)).await.unwrap();
+        }
+        // One that is away again has the whole time to come back.
+        broker.store().cut();
+        let (_, subscribed) = tokio::join!(
+            async {
+                pass(Duration::from_secs(3)).await;
+                broker.store().mend();
+            },
+            broker.subscribe(&topic("fourth"))
+        );
+        subscribed.unwrap();
+    });
+}
+
+#[test]
 fn a_publication_without_history_that_is_on_its_way_is_not_given_up() {
     in_virtual_time(async {
         let server = SimulatedServer::new(1);

@@ -120,10 +120,18 @@ impl Watching {
         if let Some(heard) = heard {
             self.changed.notify_one();
             let deadline = self.store.requests.connector.deadlines.command;
-            match timeout(deadline, heard).await {
+            let away = self
+                .store
+                .requests
+                .away_from(self.store.request_partition(topic));
+            match timeout(deadline.saturating_sub(away.unwrap_or_default()), heard).await {
                 Ok(Ok(heard)) => heard?,
                 // The task has ended, as the rosters do.
                 Ok(Err(_)) => return Err(Failure::NotConnected("Redis".to_owned()).into()),
+                // Nothing was sent, or what was sent does no harm.
+                Err(_) if away.is_some() => {
+                    return Err(Failure::NotConnected("Redis".to_owned()).into());
+                }
                 Err(_) => return Err(Failure::Late(deadline).into()),
             }
         }

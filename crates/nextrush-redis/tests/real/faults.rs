@@ -1,11 +1,13 @@
 //! Failing servers and lines, and the store beyond them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use nextrush_broker::{BrokerError, CommandKey, Position, Publish, SharedStore, TopicName};
-use nextrush_redis::{Deadlines, RedisOptions, RedisStore};
+use nextrush_broker::{
+    Broker as _, BrokerError, CommandKey, Position, Publish, SharedStore, TopicName,
+};
+use nextrush_redis::{Deadlines, Redis, RedisOptions, RedisStore};
 
 use crate::proxy::{Line, Proxy};
 use crate::recorder::connect;
@@ -36,6 +38,78 @@ async fn until_healed(store: &RedisStore) {
         try_publish(store, &other).await.is_ok()
     })
     .await;
+}
+
+/// Waits until a server has been away for so long that nobody waits for it any more.
+async fn until_known_away(redis: &Redis) {
+    eventually("the server is known to be away", async || {
+        redis
+            .away()
+            .is_some_and(|away| away > Duration::from_secs(5))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_comes_while_the_server_is_known_to_be_away_is_refused_at_once() {
+    for program in programs() {
+        let server = Server::start(program, &[]).await;
+        let line = Proxy::start(server.port).await;
+        let redis = Redis::with_options(&url(line.port), quick()).await.unwrap();
+        let (bus, rosters) = (redis.bus().unwrap(), redis.rosters().unwrap());
+        redis.subscribe(&topic("watched")).await.unwrap();
+        line.set(Line::Held);
+        until_known_away(&redis).await;
+        let begun = Instant::now();
+        for name in ["watched", "new"].map(topic) {
+            for refused in [
+                redis.subscribe(&name).await,
+                redis.history(&name, ALL).await.map(drop),
+                rosters.watch(&name).await,
+                bus.listen(&name).await,
+            ] {
+                assert!(
+                    matches!(refused, Err(BrokerError::Unavailable(_))),
+                    "{refused:?}"
+                );
+            }
+        }
+        assert!(
+            begun.elapsed() < Duration::from_millis(500),
+            "{:?}",
+            begun.elapsed()
+        );
+        line.set(Line::Up);
+        eventually("everything goes on", async || {
+            let name = topic("new");
+            let listened = bus.listen(&name).await;
+            let watched = rosters.watch(&name).await;
+            redis.subscribe(&name).await.is_ok() && watched.is_ok() && listened.is_ok()
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn who_comes_for_another_server_of_a_cluster_is_not_refused() {
+    for program in programs() {
+        let mut cluster = ClusterOfThree::start(program).await;
+        let redis = Redis::with_options(&cluster.url(), quick()).await.unwrap();
+        cluster.servers[0].kill();
+        until_known_away(&redis).await;
+        let mut served = 0;
+        for number in 0..30 {
+            let (name, begun) = (topic(&number.to_string()), Instant::now());
+            let subscribed = redis.subscribe(&name).await;
+            assert!(
+                begun.elapsed() < Duration::from_millis(500),
+                "{:?}",
+                begun.elapsed()
+            );
+            served += usize::from(subscribed.is_ok());
+        }
+        assert!((1..30).contains(&served), "{served}");
+    }
 }
 
 #[tokio::test]

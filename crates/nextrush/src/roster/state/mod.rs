@@ -251,7 +251,10 @@ impl<R: Rules> State<R> {
             Input::Wish(wish) => self.wish(wish, around),
             Input::Watch(settling) => match self.phase {
                 Phase::Loaded => settling.settle(Ok(())),
-                Phase::New | Phase::Loading => self.watchers.push(settling),
+                Phase::New | Phase::Loading => {
+                    self.retry_at = None;
+                    self.watchers.push(settling);
+                }
             },
             Input::Pushed(change) => self.pushed(&change, around),
             Input::Loaded(outcome) | Input::Read(outcome) => self.has_read(outcome, around),
@@ -276,7 +279,11 @@ impl<R: Rules> State<R> {
                 member,
                 arrival,
                 settling,
-            } => self.owns.join(socket, member, arrival, settling),
+            } => {
+                // Nobody waits for the next attempt of those before.
+                self.retry_at = None;
+                self.owns.join(socket, member, arrival, settling);
+            }
             Wish::Leave(socket) => self.owns.leave(socket, None),
             Wish::Lose(socket) => {
                 let until = |grace: Duration| around.time.now_ms().saturating_add(millis(grace));
@@ -940,11 +947,17 @@ impl<R: Rules> State<R> {
         if self.failures == 0 {
             tracing::warn!(roster = %self.roster, %error, "the roster cannot be kept up to date");
         }
-        let unavailable = || Unsettled::Store(BrokerError::Unavailable(error.to_string().into()));
-        self.owns.give_up(None, unavailable);
-        self.owns.fail_updates(unavailable);
+        let failed = || {
+            let cause = error.to_string().into();
+            Unsettled::Store(match error {
+                BrokerError::Full(_) => BrokerError::Full(cause),
+                _ => BrokerError::Unavailable(cause),
+            })
+        };
+        self.owns.give_up(None, failed);
+        self.owns.fail_updates(failed);
         for settling in self.watchers.drain(..) {
-            settling.settle(Err(unavailable()));
+            settling.settle(Err(failed()));
         }
         let wait = FIRST_RETRY * 2_u32.pow(self.failures.min(10));
         self.failures += 1;

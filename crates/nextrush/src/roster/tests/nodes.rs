@@ -459,6 +459,13 @@ fn while_the_store_is_away_joins_fail_and_what_has_left_is_told_later() {
         tokio::time::sleep(Duration::from_secs(20)).await;
         assert_eq!(a.told(), [""; 0]);
         assert_eq!(a.shown().len(), 3);
+        // Nobody waits for the next attempt of those before.
+        for number in 5..8 {
+            let begun = tokio::time::Instant::now();
+            let refused = a.join(number, device(4, None)).await;
+            assert!(matches!(refused, Err(Unsettled::Store(_))));
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+        }
         a.store.mend();
         tokio::time::sleep(Duration::from_secs(6)).await;
         assert_eq!(b.told(), ["left 1 0"]);
