@@ -39,6 +39,9 @@ pub(crate) enum Failure {
     /// Another process has the name of this node.
     #[error("a living node has the name {0} already")]
     NameTaken(NodeName),
+    /// The other nodes write a layout that this program does not know.
+    #[error("the data in Redis has layout {0}, which this program cannot read")]
+    Newer(u8),
 }
 
 impl Failure {
@@ -121,7 +124,8 @@ impl From<Failure> for BrokerError {
             Failure::NotConnected(_)
             | Failure::Refused(_)
             | Failure::Unlisted
-            | Failure::NameTaken(_) => Self::Unavailable(Box::new(failure)),
+            | Failure::NameTaken(_)
+            | Failure::Newer(_) => Self::Unavailable(Box::new(failure)),
             Failure::Full(_) | Failure::Share(_) => Self::Full(Box::new(failure)),
             Failure::Lost(_) | Failure::Late(_) | Failure::Failed(_) => {
                 Self::InDoubt(Box::new(failure))

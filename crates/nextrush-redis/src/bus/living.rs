@@ -11,8 +11,9 @@ use super::message::Kind;
 use crate::failure::Failure;
 use crate::format::whole_ms;
 use crate::link::ServerId;
-use crate::partition::Partition;
+use crate::partition::{PARTITIONS, Partition};
 use crate::script::SCRIPTS;
+use crate::store::LAYOUT;
 
 /// The time for which a node is known to live after it has said so.
 const LEASE: Duration = Duration::from_secs(10);
@@ -54,6 +55,8 @@ pub(super) struct Signs {
     last: Option<Instant>,
     /// The nodes that lived when the server took them steadily.
     steady: Vec<NodeName>,
+    /// The layout in which nodes write; 0 before it is known.
+    layout: u8,
 }
 
 /// The nodes that are known.
@@ -79,11 +82,9 @@ impl Line {
             let until_ms = match self.act(Act::Join { dead_until_ms }).await? {
                 Listed::Known(known) => {
                     let mut state = self.state.lock();
-                    state.signs = Signs {
-                        renewed: STEADY,
-                        last: Some(begun),
-                        steady: known.living,
-                    };
+                    let signs = &mut state.signs;
+                    (signs.renewed, signs.last) = (STEADY, Some(begun));
+                    signs.steady = known.living;
                     return Ok(());
                 }
                 Listed::Taken(until_ms) => until_ms,
@@ -182,27 +183,32 @@ impl Line {
 
     /// Acts on the list of nodes as the process that has the node's name.
     async fn known(&self, act: Act) -> Result<Known, Failure> {
-        match self.act(act).await? {
-            Listed::Known(known) => Ok(known),
-            Listed::Taken(_) => {
-                self.displaced.send_replace(true);
-                Err(self.taken())
-            }
+        let known = match self.act(act).await {
+            Ok(Listed::Known(known)) => Ok(known),
+            Ok(Listed::Taken(_)) => Err(self.taken()),
+            Err(failure) => Err(failure),
+        };
+        if matches!(known, Err(Failure::NameTaken(_) | Failure::Newer(_))) {
+            self.displaced.send_replace(true);
         }
+        known
     }
 
     async fn act(&self, act: Act) -> Result<Listed, Failure> {
-        let keys = [self.store.keys.nodes(), self.store.keys.processes()];
+        let keys = &self.store.keys;
+        let keys = [keys.nodes(), keys.processes(), keys.layout()];
         let (word, dead_until_ms) = match act {
             Act::Read => ("read", 0),
             Act::Live => ("live", 0),
             Act::Join { dead_until_ms } => ("join", dead_until_ms),
             Act::Leave => ("leave", 0),
         };
+        let is_steady = self.state.lock().signs.renewed == STEADY;
         let call = |_: ServerId, in_full: bool| {
             let mut call = SCRIPTS.nodes.call_either(&keys, in_full);
             call.arg(whole_ms(LEASE)).arg(self.node.as_str());
             call.arg(&self.process).arg(word).arg(dead_until_ms);
+            call.arg(PARTITIONS).arg(u8::from(is_steady));
             call
         };
         let reply = self
@@ -210,9 +216,16 @@ impl Line {
             .requests
             .run(Partition::FIRST, call, None)
             .await?;
-        let reply = redis::from_redis_value::<(u64, u8, Vec<String>, Vec<String>)>(reply);
-        let (taken_until_ms, is_new, living, dead) =
+        let reply = redis::from_redis_value::<(u64, u8, Vec<String>, Vec<String>, u8)>(reply);
+        let (taken_until_ms, is_new, living, dead, layout) =
             reply.map_err(|_| Failure::Damaged("the list of nodes".to_owned()))?;
+        if layout > LAYOUT {
+            return Err(Failure::Newer(layout));
+        }
+        let before = std::mem::replace(&mut self.state.lock().signs.layout, layout);
+        if before != layout && before > 0 {
+            tracing::info!(layout, "data in Redis is written in another layout from now on");
+        }
         if taken_until_ms > 0 {
             return Ok(Listed::Taken(taken_until_ms));
         }
@@ -224,6 +237,13 @@ impl Line {
     }
 }
 
+/// A process: a random number, and the newest layout that it knows.
+pub(super) fn process() -> [u8; 17] {
+    let mut process = [LAYOUT; 17];
+    process[..16].copy_from_slice(&rand::random::<[u8; 16]>());
+    process
+}
+
 fn names(texts: &[String]) -> Vec<NodeName> {
     let names = texts
         .iter()
@@ -233,7 +253,8 @@ fn names(texts: &[String]) -> Vec<NodeName> {
     names
 }
 
-/// Says every 3 s that the node lives, until another process has its name.
+/// Says every 3 s that the node lives, until another process has its name or the others write what
+/// this program cannot read.
 pub(super) async fn keep_living(line: Weak<Line>) {
     let mut pause = EVERY;
     loop {
@@ -243,7 +264,7 @@ pub(super) async fn keep_living(line: Weak<Line>) {
         };
         pause = match line.live().await {
             Ok(()) => EVERY,
-            Err(failure @ Failure::NameTaken(_)) => {
+            Err(failure @ (Failure::NameTaken(_) | Failure::Newer(_))) => {
                 tracing::error!("this process is no node any more: {failure}");
                 return;
             }

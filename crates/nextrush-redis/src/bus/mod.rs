@@ -52,15 +52,15 @@ pub struct RedisBus {
 /// The state of a bus, which its tasks and the connections for pushes share.
 struct Line {
     node: NodeName,
-    /// A random number that no other process has.
-    process: [u8; 16],
+    /// A random number that no other process has, and the newest layout that this one knows.
+    process: [u8; 17],
     store: Arc<RedisStore>,
     receiver: OnceLock<Arc<dyn BusReceiver>>,
     state: Mutex<State>,
     /// Told when there is a channel to subscribe to, and when one was.
     changed: Notify,
     casts: mpsc::Sender<(Partition, Cmd)>,
-    /// `true` once another process has the node's name.
+    /// `true` once another process has the node's name, or the layout is a newer one.
     displaced: watch::Sender<bool>,
     this: Weak<Self>,
 }
@@ -85,7 +85,7 @@ impl RedisBus {
         let (casts, waiting) = mpsc::channel(WAITING);
         let line = Arc::new_cyclic(|this| Line {
             node,
-            process: rand::random(),
+            process: living::process(),
             store,
             receiver: OnceLock::new(),
             state: Mutex::default(),

@@ -166,6 +166,63 @@ async fn what_was_recorded_with_layout_1_is_read() {
     }
 }
 
+/// Acts on the list of nodes as a node named by the newest layout that its program knows. Returns the
+/// number of living nodes and the layout that is written.
+async fn act(server: &Server, newest: u8, act: &str, is_steady: bool) -> (usize, u8) {
+    let mut process = vec![newest; 16];
+    process.push(newest);
+    let mut call = redis::cmd("EVAL");
+    call.arg(include_str!("../../src/scripts/nodes.lua")).arg(3);
+    call.arg(&["nodes", "processes", "layout"]);
+    call.arg(10_000)
+        .arg(newest)
+        .arg(process)
+        .arg(act)
+        .arg(0)
+        .arg(256)
+        .arg(u8::from(is_steady));
+    let mut connection = server.connect().await;
+    let (taken, _, living, _, layout) = call
+        .query_async::<(u64, u8, Vec<String>, Vec<String>, u8)>(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(taken, 0);
+    (living.len(), layout)
+}
+
+#[tokio::test]
+async fn a_layout_is_written_when_all_living_nodes_know_it() {
+    for program in programs() {
+        let server = Server::start(program, &[]).await;
+        let kept = async || server.ask::<String>(&["GET", "layout"]).await;
+        for (newest, doing, living, layout) in [
+            (1, "join", 1, 1),
+            (1, "live", 1, 1),
+            (2, "join", 2, 1),
+            (2, "live", 2, 1),
+            (1, "live", 2, 1),
+            (1, "leave", 1, 1),
+            (2, "read", 1, 1),
+            (2, "live", 1, 2),
+            // It would write what nobody reads any more, and is no node.
+            (1, "join", 0, 2),
+            (1, "live", 0, 2),
+            (3, "join", 2, 2),
+            (3, "live", 2, 2),
+        ] {
+            let found = act(&server, newest, doing, true).await;
+            assert_eq!(found, (living, layout), "{newest} {doing}");
+        }
+        assert_eq!(kept().await, "2 256");
+        // A server that has lost everything is written to as the others may read, who come later.
+        server.ask::<()>(&["FLUSHALL"]).await;
+        assert_eq!(act(&server, 3, "live", false).await, (1, 2));
+        assert_eq!(kept().await, "2 256");
+        assert_eq!(act(&server, 2, "live", false).await, (2, 2));
+        assert_eq!(act(&server, 3, "live", true).await, (2, 2));
+    }
+}
+
 async fn check(server: &Server, store: &RedisStore) {
     let recorded: TopicName = topic("recorded");
     let history = read(store, &recorded, ALL).await;
