@@ -224,6 +224,8 @@ struct ChannelResult {
     error: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<ErrorCode>,
+    #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
 }
 
 impl ChannelResult {
@@ -234,11 +236,13 @@ impl ChannelResult {
                 place: Some(place),
                 error: None,
                 code: None,
+                retry_after_ms: None,
             },
             Err(refusal) => Self {
                 channel,
                 place: None,
                 code: Some(refusal.code()),
+                retry_after_ms: refusal.retry_after_ms(),
                 error: Some(refusal.into_message()),
             },
         }

@@ -107,6 +107,11 @@ impl Refusal {
         self.code
     }
 
+    /// The time after which another try helps, in milliseconds.
+    pub(super) fn retry_after_ms(&self) -> Option<u64> {
+        self.later.as_ref().map(Exceeded::retry_after_ms)
+    }
+
     pub(super) fn into_message(self) -> Cow<'static, str> {
         self.message
     }
