@@ -109,10 +109,12 @@ impl<'a> Connect<'a> {
                 if chat.0.dialect().not_joined.is_due() {
                     tracing::error!(%error, %room, "cannot join a chat room");
                 }
-                let refusal = ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable");
+                let text = "Room unavailable";
                 socket.send(match &error {
-                    Unjoined::Subscribe(SubscribeError::Broker(error)) => refusal.advised(error),
-                    _ => refusal,
+                    Unjoined::Subscribe(SubscribeError::Broker(error)) => {
+                        ErrorMessage::of_broker(text, error)
+                    }
+                    _ => ErrorMessage::new(ErrorCode::Unavailable, text),
                 });
                 return socket.close(CloseCode::TRY_AGAIN_LATER, "Room unavailable");
             }

@@ -212,7 +212,7 @@ impl Member {
         if self.topic.topics().dialect().not_accepted.is_due() {
             tracing::error!(%error, room, "a private message could not be accepted");
         }
-        ErrorMessage::new(ErrorCode::Unavailable, "Message could not be accepted").advised(error)
+        ErrorMessage::of_broker("Message could not be accepted", error)
     }
 
     fn unavailable(&self, error: &BrokerError) -> ErrorMessage {
@@ -220,7 +220,7 @@ impl Member {
         if self.topic.topics().dialect().not_read.is_due() {
             tracing::error!(%error, room, "a history could not be read");
         }
-        ErrorMessage::new(ErrorCode::Unavailable, "Room unavailable").advised(error)
+        ErrorMessage::of_broker("Room unavailable", error)
     }
 
     /// Says something in the room; with a key only once.

@@ -102,9 +102,7 @@ impl LiveUpdates {
                 Unsaid::OverQuota(_) => {
                     ErrorMessage::new(ErrorCode::OverQuota, "No room for presence data")
                 }
-                Unsaid::Store(_) => {
-                    ErrorMessage::new(ErrorCode::Unavailable, "Channel unavailable")
-                }
+                Unsaid::Store(error) => ErrorMessage::of_broker("Channel unavailable", &error),
             }
             .details(details)
         })

@@ -128,9 +128,7 @@ pub(super) fn refusal(channel: &str, error: SubscribeError) -> ErrorMessage {
             if NOT_SUBSCRIBED.is_due() {
                 tracing::error!(%error, channel, "cannot subscribe");
             }
-            return ErrorMessage::new(ErrorCode::Unavailable, "Channel unavailable")
-                .details(details)
-                .advised(&error);
+            return ErrorMessage::of_broker("Channel unavailable", &error).details(details);
         }
         SubscribeError::Join(_) => (ErrorCode::Unavailable, "Channel unavailable"),
     };

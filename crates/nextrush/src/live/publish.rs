@@ -108,12 +108,12 @@ fn refusal(channel: &str, error: &PublishError) -> ErrorMessage {
             if NOT_PUBLISHED.is_due() {
                 tracing::error!(%error, channel, "a client's publication failed");
             }
-            (ErrorCode::Unavailable, "Channel unavailable")
+            let message = "Channel unavailable";
+            if let PublishError::Broker(failed) = error {
+                return ErrorMessage::of_broker(message, failed).details(error.to_string());
+            }
+            (ErrorCode::Unavailable, message)
         }
     };
-    let refusal = ErrorMessage::new(code, message).details(error.to_string());
-    match error {
-        PublishError::Broker(error) => refusal.advised(error),
-        _ => refusal,
-    }
+    ErrorMessage::new(code, message).details(error.to_string())
 }

@@ -79,7 +79,7 @@ codes! {
     IdNotExact "id-not-exact",
     /// The user has no socket here.
     UserOffline "user-offline",
-    /// The message could not be stored.
+    /// The message, or that the client is there, could not be stored.
     NotStored "not-stored",
     /// The service cannot answer now; trying again may succeed.
     Unavailable "unavailable",

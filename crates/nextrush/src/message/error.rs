@@ -56,6 +56,16 @@ impl ErrorMessage {
         Self::new(ErrorCode::InDoubt, "The outcome is unknown").advised(error)
     }
 
+    /// The refusal of something at which the broker failed: `not-stored` if it is full, otherwise
+    /// `unavailable`.
+    pub(crate) fn of_broker(message: impl Into<Cow<'static, str>>, error: &BrokerError) -> Self {
+        let code = match error {
+            BrokerError::Full(_) => ErrorCode::NotStored,
+            _ => ErrorCode::Unavailable,
+        };
+        Self::new(code, message).advised(error)
+    }
+
     /// Adds how long to wait after a failure of the broker, where that helps.
     pub(crate) fn advised(mut self, error: &BrokerError) -> Self {
         let advice = error.retry_after();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nextrush_broker::Asked;
+use nextrush_broker::{Asked, NodeName};
 use nextrush_engine::{CloseReason, ConnectionId};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -12,12 +12,30 @@ use tokio::sync::oneshot;
 
 use super::shared_counts::SharedCounts;
 use crate::message::Outgoing;
+use crate::seldom::Seldom;
 use crate::socket::Socket;
 use crate::socket::audience::Audience;
 use crate::socket::handle::Handle;
 use crate::socket::join::JoinError;
 use crate::socket::room_key;
 use crate::socket::room_name::RoomName;
+
+/// The last line of the log of nodes that cannot be asked.
+static UNASKED: Seldom = Seldom::new();
+
+/// The rooms of a [`RoomManager`] with their members.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct AllRooms {
+    /// The number of members of each room, on all nodes that have answered.
+    pub rooms: BTreeMap<RoomName, usize>,
+    /// The nodes that have not answered within 2 s, by name: their members are missing.
+    pub unanswered: Vec<NodeName>,
+    /// `true` if the other nodes could not be known, as while the shared broker is away. Then the
+    /// rooms are those of this node, `unanswered` has the nodes that lived when they were known
+    /// last, and there may be others.
+    pub others_unknown: bool,
+}
 
 /// Rooms whose members are told when somebody joins or leaves, with the number of
 /// members after it. A socket is in one room of a manager at a time.
@@ -274,34 +292,44 @@ impl RoomManager {
 
     /// Every room with its number of members. The guide's `getAllRooms`.
     ///
-    /// Where nodes share the rooms each is asked for its members; those of a node that does not
-    /// answer within 2 s are missing.
+    /// Where nodes share the rooms each is asked for its members.
     #[must_use]
-    pub async fn all_rooms(&self) -> BTreeMap<RoomName, usize> {
+    pub async fn all_rooms(&self) -> AllRooms {
+        let mut all = AllRooms::default();
         if self.0.shared.is_none() {
-            return self.0.local_rooms();
+            all.rooms = self.0.local_rooms();
+            return all;
         }
         let question = question(&self.0.name);
         let asked = self.0.app.ask(&question, &Asked::All, Bytes::new()).await;
-        let answers = match asked {
-            Ok(answered) => answered.answers,
+        let answered = match asked {
+            Ok(answered) => answered,
             Err(error) => {
-                tracing::warn!(%error, "other nodes cannot be asked for their rooms");
-                return self.0.local_rooms();
+                if UNASKED.is_due() {
+                    tracing::warn!(%error, "other nodes cannot be asked for their rooms");
+                }
+                all.rooms = self.0.local_rooms();
+                all.unanswered = self.0.app.line().known_others();
+                all.others_unknown = true;
+                return all;
             }
         };
-        let mut rooms = BTreeMap::new();
-        for (node, answer) in answers {
+        all.unanswered = answered.silent;
+        for (node, answer) in answered.answers {
             match serde_json::from_slice::<BTreeMap<RoomName, usize>>(&answer) {
                 Ok(there) => {
                     for (room, count) in there {
-                        *rooms.entry(room).or_default() += count;
+                        *all.rooms.entry(room).or_default() += count;
                     }
                 }
-                Err(error) => tracing::warn!(%error, %node, "the rooms of a node cannot be read"),
+                Err(error) => {
+                    tracing::warn!(%error, %node, "the rooms of a node cannot be read");
+                    all.unanswered.push(node);
+                }
             }
         }
-        rooms
+        all.unanswered.sort();
+        all
     }
 
     fn forget(&self, socket: &Socket) {

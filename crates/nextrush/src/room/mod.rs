@@ -7,7 +7,7 @@
 mod manager;
 mod shared_counts;
 
-pub use manager::RoomManager;
+pub use manager::{AllRooms, RoomManager};
 
 pub use crate::socket::acts::Reached;
 pub use crate::socket::audience::Audience;

@@ -92,14 +92,14 @@ async fn a_room_exists_while_it_has_members() {
     assert_eq!(ada.text().await, "in");
     assert_eq!(bob.text().await, "in");
     assert_eq!(rooms.room_users("red").await, 1);
-    let all: Vec<_> = rooms.all_rooms().await.into_iter().collect();
+    let all: Vec<_> = rooms.all_rooms().await.rooms.into_iter().collect();
     let expected = [("blue", 1), ("red", 1)].map(|(name, count)| (name.parse().unwrap(), count));
     assert_eq!(all, expected);
 
     ada.send("leave").await;
     assert_eq!(ada.text().await, "left");
     assert_eq!(rooms.room_users("red").await, 0);
-    assert_eq!(rooms.all_rooms().await.len(), 1);
+    assert_eq!(rooms.all_rooms().await.rooms.len(), 1);
 }
 
 #[tokio::test]
@@ -161,8 +161,8 @@ async fn a_socket_is_in_one_room_whoever_moves_it() {
     for moved in moving {
         moved.await.unwrap();
     }
-    let all = rooms.all_rooms().await;
+    let all = rooms.all_rooms().await.rooms;
     assert_eq!(all.values().sum::<usize>(), 1, "{all:?}");
     rooms.leave_room(&socket).await;
-    assert!(rooms.all_rooms().await.is_empty());
+    assert!(rooms.all_rooms().await.rooms.is_empty());
 }

@@ -9,6 +9,7 @@ use nextrush::testing::{Client, Network};
 use nextrush::topic::Profile;
 use nextrush::{App, ChatServer, RoomManager, RoomName, Socket, User};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::schema::check_sent;
 
@@ -219,6 +220,20 @@ async fn without_the_store_who_is_there_stays_and_nobody_joins() {
     let refusal = dan.json().await;
     assert_eq!(refusal["message"], "Room unavailable");
     assert_eq!(dan.closed().await.unwrap().code(), 1013.into());
+    // Who comes later does not wait, and neither do those who want to look back.
+    let begun = Instant::now();
+    let mut dan = here.network.connect("/chat/lobby/dan").await.unwrap();
+    let refusal = dan.json().await;
+    assert_eq!(
+        (&refusal["code"], &refusal["retryAfterMs"]),
+        (&json!("unavailable"), &json!(2000))
+    );
+    ada.send(json!({ "type": "history" }).to_string());
+    assert_eq!(ada.json().await["code"], "unavailable");
+    assert!(begun.elapsed() < Duration::from_millis(100));
+    let all = here.network.run_until(here.rooms.all_rooms()).await;
+    assert!(all.others_unknown && all.rooms.is_empty(), "{all:?}");
+    assert_eq!(all.unanswered, [there.broker.name().clone()]);
     bob.cut();
     here.settle().await;
     assert_eq!(
@@ -240,6 +255,28 @@ async fn without_the_store_who_is_there_stays_and_nobody_joins() {
     for node in [&here, &there] {
         assert_eq!(node.users().await, ["ada", "eve"]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_while_the_store_is_full_is_told_so_and_comes_back_later() {
+    let (server, here, _there) = two();
+    let (mut ada, _) = here.join("ada").await;
+    server.set_full(true);
+    for _ in 0..2 {
+        let begun = Instant::now();
+        let mut bob = here.network.connect("/chat/lobby/bob").await.unwrap();
+        let refusal = bob.json().await;
+        check_sent(&refusal);
+        assert_eq!(
+            refusal,
+            json!({ "type": "error", "message": "Room unavailable", "code": "not-stored" })
+        );
+        assert_eq!(bob.closed().await.unwrap().code(), 1013.into());
+        assert!(begun.elapsed() < Duration::from_millis(100));
+    }
+    server.set_full(false);
+    let (_bob, _) = here.join("bob").await;
+    assert_heard(&mut ada, "user-joined", "bob", 2).await;
 }
 
 /// A member of a room of the room manager, with what it has been told since it joined.
@@ -275,8 +312,9 @@ async fn an_announced_room_has_one_count_on_all_nodes() {
         let red = node.network.run_until(rooms.room_users("red")).await;
         assert_eq!(red, 3);
         let all = node.network.run_until(rooms.all_rooms()).await;
-        let all: Vec<_> = all.into_iter().collect();
+        assert!(all.unanswered.is_empty() && !all.others_unknown);
         let all: Vec<_> = all
+            .rooms
             .iter()
             .map(|(room, count)| (room.as_str(), *count))
             .collect();
