@@ -26,6 +26,14 @@ pub trait Handler: Any + Send + Sync {
         None
     }
 
+    /// Receives a message that came while the work of one before is pending, where reading [goes
+    /// on](Connection::read_on). Gives it back if it has to wait for that work, as any does by
+    /// default.
+    fn overtake<'a>(&self, connection: &Connection, message: Incoming<'a>) -> Option<Incoming<'a>> {
+        let _ = connection;
+        Some(message)
+    }
+
     /// Receives a pong, asked for or not. Pending work holds the sender back as with
     /// [`message`](Self::message).
     fn pong(&self, connection: &Connection, payload: &[u8]) -> Work {
@@ -67,6 +75,14 @@ pub enum Incoming<'a> {
 }
 
 impl Incoming<'_> {
+    /// The length of the payload in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(data) => data.len(),
+        }
+    }
+
     /// The same message, independent of the read buffer.
     pub(crate) fn into_owned(self) -> Incoming<'static> {
         match self {

@@ -149,6 +149,13 @@ impl Connection {
         }
     }
 
+    /// Lets reading go on while the work of the message is pending that was handed over last, so that
+    /// messages behind it can [overtake](Handler::overtake) it. The others wait for that work, 64 of
+    /// them or 64 KiB; then reading stops again. Does nothing where no such work is pending.
+    pub fn read_on(&self) {
+        self.post(Order::ReadOn);
+    }
+
     /// Makes the connection a member of a room: it gets all publications from now on.
     /// `false` if it was a member before.
     ///

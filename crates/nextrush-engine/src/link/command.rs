@@ -81,6 +81,7 @@ pub(crate) enum Order {
     Send(Frame),
     Close(Option<CloseFrame>),
     StartReading,
+    ReadOn,
     Join(RoomId),
     Leave(RoomId),
     Give(Box<Giving>),

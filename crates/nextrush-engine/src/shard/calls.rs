@@ -10,7 +10,7 @@ use super::Shard;
 use super::live::Flags;
 use super::peer::{Parts, Peer};
 use crate::close_reason::CloseReason;
-use crate::connection::{Connection, Handler, Work};
+use crate::connection::{Connection, Handler, Incoming, Work};
 use crate::error::ConnectionError;
 use crate::id::ConnectionId;
 use crate::link::{Key, Link, TimerFn};
@@ -81,6 +81,18 @@ impl<I: Io> Peer<'_, I> {
         }
     }
 
+    /// Offers the handler a message that may overtake pending work; returns it if it may not.
+    pub(super) fn offer<'a>(&mut self, message: Incoming<'a>) -> Option<Incoming<'a>> {
+        let connection = &self.live.connection;
+        let offered = self.parts.caller.call(self.slot, || {
+            connection.events().overtake(connection, message)
+        });
+        offered.unwrap_or_else(|panic| {
+            panicked(connection, &panic);
+            None
+        })
+    }
+
     /// Tells the handler of an error that ends the connection.
     pub(super) fn call_error(&mut self, error: &ConnectionError) {
         self.live.flags.insert(Flags::TOLD);
@@ -135,7 +147,7 @@ impl<I: Io> Peer<'_, I> {
         match purpose {
             Purpose::Open if !self.live.is(Flags::STARTED) => self.start_reading(),
             Purpose::Message if self.live.is(Flags::HELD) => {
-                self.live.flags.remove(Flags::HELD);
+                self.live.flags.remove(Flags::HELD | Flags::READS_ON);
                 self.resume_reading();
             }
             Purpose::Open | Purpose::Message | Purpose::Aside | Purpose::Failure => {}

@@ -1,5 +1,7 @@
 //! The state that a shard keeps of one connection.
 
+use std::collections::VecDeque;
+
 use bitflags::bitflags;
 use nextrush_protocol::{Decoder, Role};
 
@@ -73,6 +75,8 @@ bitflags! {
         const PEER_SHUT = 1 << 12;
         /// Lags in at least one room.
         const LAGS = 1 << 13;
+        /// Reading goes on although work of a message is pending.
+        const READS_ON = 1 << 14;
     }
 }
 
@@ -90,6 +94,8 @@ pub(super) struct Extra {
     pub(super) stash: Option<Stash>,
     /// The message that came before the handler could receive it.
     pub(super) early: Option<Incoming<'static>>,
+    /// The messages that wait for the work of one before.
+    pub(super) waiting: Waiting,
     /// All rooms but [`Live::room`].
     pub(super) rooms: Vec<Membership>,
     /// The rooms in which the connection lags.
@@ -152,7 +158,14 @@ impl Live {
     /// Returns whether bytes of the peer are wanted now. A closing connection always wants
     /// them: the answer to our close frame is somewhere behind.
     pub(super) fn reads(&self) -> bool {
-        self.phase != Phase::Open || !self.flags.intersects(Flags::HELD | Flags::EARLY)
+        if self.phase != Phase::Open {
+            return true;
+        }
+        let reads_on = || {
+            let waiting = self.extra().map(|extra| &extra.waiting);
+            self.is(Flags::READS_ON) && waiting.is_none_or(|waiting| !waiting.is_full())
+        };
+        !self.is(Flags::EARLY) && (!self.is(Flags::HELD) || reads_on())
     }
 
     /// Returns whether messages, pings and pongs still count. The handle knows of a close
@@ -243,6 +256,14 @@ impl Live {
         }
     }
 
+    /// Takes the next of the messages that wait, once no work holds it back.
+    pub(super) fn take_waiting(&mut self) -> Option<Incoming<'static>> {
+        if self.is(Flags::HELD) {
+            return None;
+        }
+        self.extra_mut()?.waiting.pop()
+    }
+
     /// Takes the message that came early, once the handler can receive it.
     pub(super) fn take_early(&mut self) -> Option<Incoming<'static>> {
         if !self.is(Flags::STARTED | Flags::EARLY) {
@@ -250,6 +271,38 @@ impl Live {
         }
         self.flags.remove(Flags::EARLY);
         self.extra_mut()?.early.take()
+    }
+}
+
+/// The most messages that wait for the work of one before, and the most bytes of them.
+const WAITING: usize = 64;
+const WAITING_BYTES: usize = 64 * 1024;
+
+/// Messages that wait for the work of one before.
+#[derive(Default)]
+pub(super) struct Waiting {
+    messages: VecDeque<Incoming<'static>>,
+    bytes: usize,
+}
+
+impl Waiting {
+    pub(super) fn push(&mut self, message: Incoming<'static>) {
+        self.bytes += message.len();
+        self.messages.push_back(message);
+    }
+
+    fn pop(&mut self) -> Option<Incoming<'static>> {
+        let message = self.messages.pop_front()?;
+        self.bytes -= message.len();
+        Some(message)
+    }
+
+    fn is_full(&self) -> bool {
+        self.messages.len() >= WAITING || self.bytes >= WAITING_BYTES
+    }
+
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty()
     }
 }
 
@@ -261,6 +314,7 @@ impl Extra {
             pings,
             stash,
             early,
+            waiting,
             rooms,
             lags,
             timers,
@@ -272,6 +326,7 @@ impl Extra {
             && pings.is_none()
             && stash.is_none()
             && early.is_none()
+            && waiting.is_empty()
             && rooms.is_empty()
             && lags.is_empty()
             && timers.is_empty()

@@ -52,9 +52,20 @@ impl<I: Io> Peer<'_, I> {
         self.resume_reading();
     }
 
+    /// Goes on although work of a message is pending.
+    pub(super) fn read_on(&mut self) {
+        if self.live.is(Flags::HELD) {
+            self.live.flags.insert(Flags::READS_ON);
+            self.resume_reading();
+        }
+    }
+
     /// Goes on where reading was held back: first with the bytes that were read before.
     pub(super) fn resume_reading(&mut self) {
         if let Some(message) = self.live.take_early() {
+            self.receive_message(message);
+        }
+        while let Some(message) = self.live.take_waiting() {
             self.receive_message(message);
         }
         if !self.live.reads() {
@@ -184,7 +195,12 @@ impl<I: Io> Peer<'_, I> {
                 self.receive_message(Incoming::Binary(data));
             }
             Event::Pong(payload) => {
-                self.call(Purpose::Message, |handler, connection| {
+                // Beside the work of a message, the end of this one must not end its hold.
+                let purpose = match self.live.is(Flags::READS_ON) {
+                    true => Purpose::Aside,
+                    false => Purpose::Message,
+                };
+                self.call(purpose, |handler, connection| {
                     handler.pong(connection, &payload)
                 });
             }
@@ -204,7 +220,12 @@ impl<I: Io> Peer<'_, I> {
         if !self.live.receives() {
             return;
         }
-        if self.live.is(Flags::STARTED) {
+        if self.live.is(Flags::READS_ON) {
+            if let Some(message) = self.offer(message) {
+                let message = message.into_owned();
+                self.live.need_extra().waiting.push(message);
+            }
+        } else if self.live.is(Flags::STARTED) {
             self.call(Purpose::Message, |handler, connection| {
                 handler.message(connection, message)
             });

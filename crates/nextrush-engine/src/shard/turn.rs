@@ -143,6 +143,7 @@ impl<I: Io> Shard<I> {
             // Something else has ended it meanwhile.
             Order::Close(_) => {}
             Order::StartReading => peer.start_reading(),
+            Order::ReadOn => peer.read_on(),
             Order::Join(room) if peer.live.is_open() => self.join(slot, room),
             Order::Join(_) => {}
             Order::Leave(room) => self.leave(slot, room),

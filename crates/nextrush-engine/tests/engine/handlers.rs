@@ -175,6 +175,80 @@ fn a_connection_that_is_held_back_leaves_bytes_in_the_transport() {
     assert_eq!(peer.log.take().len(), 99);
 }
 
+/// A handler whose work waits for the gates, while reading goes on.
+fn reads_on(gates: &[Gate]) -> Script {
+    let mut next = gates.to_vec().into_iter();
+    Script::default().on_message(move |connection, _| {
+        let work = next.next()?.wait();
+        connection.read_on();
+        work
+    })
+}
+
+#[test]
+fn where_reading_goes_on_a_message_may_overtake_and_the_others_keep_their_order() {
+    let mut world = world(1);
+    let gates: Vec<Gate> = (0..2).map(|_| Gate::default()).collect();
+    let mut peer = world.connect_to(reads_on(&gates));
+    peer.text("one");
+    world.run();
+    for text in ["two", "!a", "three", "!b"] {
+        peer.text(text);
+    }
+    world.run();
+    assert_eq!(
+        peer.log.take(),
+        ["open", "one", "overtook !a", "overtook !b"]
+    );
+    gates[0].open();
+    world.run();
+    assert_eq!(peer.log.take(), ["two"]);
+    peer.text("!c");
+    world.run();
+    assert_eq!(peer.log.take(), ["overtook !c"]);
+    gates[1].open();
+    peer.text("four");
+    world.run();
+    assert_eq!(peer.log.take(), ["three", "four"]);
+    // Nothing is pending: what overtakes is a message like any other.
+    peer.text("!d");
+    world.run();
+    assert_eq!(peer.log.take(), ["!d"]);
+    peer.close(1000, "");
+    world.run();
+    assert_eq!(peer.log.take(), ["close 1000 '' clean"]);
+}
+
+#[test]
+fn messages_that_wait_for_pending_work_are_bounded() {
+    let mut world = world(1);
+    for (messages, bytes, waiting) in [(200, 10, 64), (100, 10_000, 7)] {
+        let gate = Gate::default();
+        let peer = world.connect_to(reads_on(std::slice::from_ref(&gate)));
+        peer.text("first");
+        world.run();
+        for _ in 0..messages {
+            peer.text(&"x".repeat(bytes));
+            world.run();
+        }
+        peer.text("!last");
+        world.run();
+        assert_eq!(
+            peer.log.take(),
+            ["open", "first"],
+            "nothing is read any more"
+        );
+        let taken = waiting * bytes + 64 * 1024;
+        assert!(peer.client.unread() + taken >= messages * bytes);
+        gate.open();
+        world.run();
+        assert_eq!(peer.client.unread(), 0);
+        let log = peer.log.take();
+        assert_eq!(log.len(), messages + 1);
+        assert_eq!(log.last().map(String::as_str), Some("!last"));
+    }
+}
+
 #[test]
 fn a_handler_that_is_pending_can_close_its_connection() {
     let mut world = world(1);

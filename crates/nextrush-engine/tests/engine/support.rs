@@ -280,6 +280,17 @@ impl Handler for Scripted {
         }
     }
 
+    /// A text that begins with an exclamation mark overtakes.
+    fn overtake<'a>(&self, _: &Connection, message: Incoming<'a>) -> Option<Incoming<'a>> {
+        match message {
+            Incoming::Text(text) if text.starts_with('!') => {
+                self.log.add(format!("overtook {text}"));
+                None
+            }
+            other => Some(other),
+        }
+    }
+
     fn pong(&self, _: &Connection, payload: &[u8]) -> Work {
         self.log
             .add(format!("pong {}", String::from_utf8_lossy(payload)));
