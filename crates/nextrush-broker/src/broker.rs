@@ -150,7 +150,8 @@ pub trait Broker: Send + Sync + 'static {
     /// Claims a command that is to be executed once, by its key. The first caller, on whatever
     /// node, gets [`Claim::Mine`], executes the command and gives its
     /// [answer](Self::answer). Others get [`Claim::Running`] until then, or until the
-    /// [lease](Attempt::lease) has ended, and then the answer.
+    /// [lease](Attempt::lease) has ended, and then the answer; or, of a command that is executed
+    /// [at most once](Attempt::at_most_once), [`Claim::InDoubt`] where there is none.
     ///
     /// # Errors
     ///

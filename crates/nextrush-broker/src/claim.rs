@@ -33,6 +33,10 @@ pub struct Attempt {
     /// The time from the answer on for which it is remembered, in whole milliseconds. Default
     /// 2 minutes.
     pub window: Duration,
+    /// `true` if a claim that has ended without an answer is nobody's any more: for the window
+    /// after its lease others learn that its outcome is [in doubt](Claim::InDoubt). Default
+    /// `false`: the command is claimed again.
+    pub is_at_most_once: bool,
     /// The expected length of the answer in bytes. A broker that has no room for it refuses the
     /// claim, so that nothing is executed whose repeat would be executed again. Default 0.
     pub answer_bytes: usize,
@@ -47,7 +51,19 @@ impl Attempt {
             fingerprint: None,
             lease: Duration::from_secs(10),
             window: Duration::from_secs(120),
+            is_at_most_once: false,
             answer_bytes: 0,
+        }
+    }
+
+    /// Sets [`is_at_most_once`](Self::is_at_most_once), for commands whose effect must not come
+    /// twice, even where their executor died between the effect and the answer. A durable broker
+    /// writes the claim down before it is the caller's.
+    #[must_use]
+    pub fn at_most_once(self) -> Self {
+        Self {
+            is_at_most_once: true,
+            ..self
         }
     }
 
@@ -97,6 +113,10 @@ pub enum Claim {
     Running,
     /// The command was executed, with this answer.
     Answered(Bytes),
+    /// The command was claimed to be executed [at most once](Attempt::at_most_once), and its holder
+    /// has not answered within the lease: nobody knows whether it was executed. It is claimed by
+    /// nobody before the window after that has ended; its holder may still answer.
+    InDoubt,
 }
 
 /// A command that is its holder's to execute, until the lease ends.

@@ -16,7 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::deletion::Deletion;
 use crate::error::BrokerError;
 use crate::history::{History, HistoryQuery};
-use crate::leases::{Leases, kept, kept_bytes, read};
+use crate::leases::{Leases, answer_of, kept, kept_bytes};
 use crate::position::Position;
 use crate::publication::{Publish, Published, Version};
 use crate::stream::Stream;
@@ -362,7 +362,7 @@ impl Broker for MemoryBroker {
             self.answers.make_room(None, key, kept.len(), now_ms)?;
             let kept = self.answers.remember(None, key, kept, *window, now_ms);
             self.leases.release(&claimed);
-            Ok(kept.slice_ref(read(&kept).1))
+            Ok(answer_of(&kept))
         })
     }
 

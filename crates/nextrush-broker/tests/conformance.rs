@@ -117,6 +117,10 @@ async fn the_suite_says_which_promise_a_broker_breaks() {
             "another fingerprint is another command",
         ),
         (
+            Fault::DoubtIsIgnored,
+            "a claim that ended without an answer is not given out again",
+        ),
+        (
             Fault::LeasesStay,
             "a command without a lease or an answer can be claimed",
         ),
@@ -194,6 +198,7 @@ enum Fault {
     AnswersOfAllKeys,
     TwoClaimsAtOnce,
     CommandsAreMixed,
+    DoubtIsIgnored,
     LeasesStay,
     AnswersStay,
     OneMemoryForAll,
@@ -220,6 +225,7 @@ struct State {
     fingerprints: HashMap<(TopicName, CommandKey), Fingerprint>,
     answers: HashMap<CommandKey, Bytes>,
     claimed: HashSet<CommandKey>,
+    in_doubt: HashSet<CommandKey>,
     commands: HashMap<CommandKey, Option<Fingerprint>>,
     versions: HashMap<(TopicName, Option<CommandKey>), (u64, Position)>,
 }
@@ -603,7 +609,13 @@ impl Broker for Plain {
             if state.claimed.contains(&key) && !self.lies(Fault::TwoClaimsAtOnce) {
                 return Ok(Claim::Running);
             }
+            if state.in_doubt.contains(&key) && !self.lies(Fault::DoubtIsIgnored) {
+                return Ok(Claim::InDoubt);
+            }
             state.commands.insert(key.clone(), attempt.fingerprint);
+            if attempt.is_at_most_once {
+                state.in_doubt.insert(key.clone());
+            }
             if !attempt.lease.is_zero() || self.lies(Fault::LeasesStay) {
                 state.claimed.insert(key);
             }

@@ -203,6 +203,36 @@ async fn a_topic_that_was_forgotten_begins_another_life_which_outlives_restarts(
 }
 
 #[tokio::test]
+async fn a_claim_that_is_executed_at_most_once_is_known_after_a_restart() {
+    let fixture = Fixture::new();
+    let attempt = |text: &str| attempt(text).at_most_once();
+    let broker = fixture.open();
+    let claimed = broker.claim(attempt("died")).await.unwrap();
+    assert!(matches!(claimed, Claim::Mine(_)), "{claimed:?}");
+    let claimed = broker.claim(attempt("answered")).await.unwrap();
+    let Claim::Mine(claimed) = claimed else {
+        panic!("{claimed:?}");
+    };
+    broker.answer(claimed, "done".into()).await.unwrap();
+    drop(broker);
+
+    for _ in 0..2 {
+        let broker = fixture.open();
+        let died = broker.claim(attempt("died")).await.unwrap();
+        assert_eq!(died, Claim::InDoubt);
+        let answered = broker.claim(attempt("answered")).await.unwrap();
+        assert_eq!(answered, Claim::Answered("done".into()));
+    }
+    // For the lease and the window of the claim.
+    fixture.clock.advance(WINDOW + Duration::from_secs(10));
+    let broker = fixture.open();
+    for command in ["died", "answered"] {
+        let claim = broker.claim(attempt(command)).await.unwrap();
+        assert!(matches!(claim, Claim::Mine(_)), "{claim:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_command_was_answered_is_remembered_across_a_restart() {
     let fixture = Fixture::new();
     let again = || Publish::new("x").once(key("ada/1"), WINDOW);

@@ -390,12 +390,17 @@ impl RedisStore {
         } else {
             self.share
         };
+        let doubt_ms = match attempt.is_at_most_once {
+            true => whole_ms(attempt.window),
+            false => 0,
+        };
         let call = |_: ServerId, in_full: bool| {
             let mut call = SCRIPTS.claim.call_either(&keys, in_full);
             call.arg(u8::from(attempt.fingerprint.is_some()));
             call.arg(&print_bytes(attempt.fingerprint));
             call.arg(&token.to_be_bytes());
             call.arg(whole_ms(attempt.lease)).arg(expected).arg(share);
+            call.arg(doubt_ms);
             call
         };
         let reply = self.requests.run(Partition::of(owner), call, None).await?;
@@ -404,6 +409,7 @@ impl RedisStore {
         match &kind[..] {
             b"M" => Ok(Claim::Mine(Claimed::new(attempt, token))),
             b"R" => Ok(Claim::Running),
+            b"D" => Ok(Claim::InDoubt),
             b"A" => Ok(Claim::Answered(reply)),
             b"X" => Err(BrokerError::Reused),
             b"F" => Err(Failure::Share(self.share).into()),

@@ -203,6 +203,54 @@ pub(super) async fn a_command_is_executed_by_one(broker: &impl Broker) {
     }
 }
 
+pub(super) async fn a_command_is_executed_at_most_once(broker: &impl Broker) {
+    let [key, unanswered] = [fresh_key("at-most-once"), fresh_key("at-most-once")];
+    let attempt = |key: &CommandKey, body: &[u8]| {
+        Attempt::new(key.clone())
+            .fingerprint(Fingerprint::of(body))
+            .window(LONG)
+            .at_most_once()
+    };
+    // While it runs, and when it is answered, it is a command like any other.
+    let claimed = mine(broker, attempt(&key, b"body").lease(LONG)).await;
+    let running = claim(broker, attempt(&key, b"body").lease(LONG)).await;
+    assert_eq!(running, Claim::Running, "one at a time executes a command");
+    assert_eq!(
+        answer(broker, claimed, "done").await,
+        "done",
+        "the answer takes the place of the claim"
+    );
+    assert_eq!(
+        claim(broker, attempt(&key, b"body")).await,
+        Claim::Answered("done".into()),
+        "others get the answer"
+    );
+
+    let claimed = mine(broker, attempt(&unanswered, b"body").lease(Duration::ZERO)).await;
+    for lease in [Duration::ZERO, LONG] {
+        assert_eq!(
+            claim(broker, attempt(&unanswered, b"body").lease(lease)).await,
+            Claim::InDoubt,
+            "a claim that ended without an answer is not given out again"
+        );
+    }
+    let refused = broker.claim(attempt(&unanswered, b"another body")).await;
+    assert!(
+        matches!(refused, Err(BrokerError::Reused)),
+        "another fingerprint is another command: {refused:?}"
+    );
+    assert_eq!(
+        answer(broker, claimed, "late").await,
+        "late",
+        "its holder may still answer"
+    );
+    assert_eq!(
+        claim(broker, attempt(&unanswered, b"body")).await,
+        Claim::Answered("late".into()),
+        "an answer ends the doubt"
+    );
+}
+
 async fn claim(broker: &impl Broker, attempt: Attempt) -> Claim {
     broker
         .claim(attempt)

@@ -70,6 +70,7 @@ pub async fn conformance<B: Broker>(make: impl AsyncFn() -> B) {
     versions::concurrent_versions_end_with_the_highest(Arc::new(make().await)).await;
     answers::the_first_answer_to_a_command_stays(&make().await).await;
     answers::a_command_is_executed_by_one(&make().await).await;
+    answers::a_command_is_executed_at_most_once(&make().await).await;
     concurrency::concurrent_repeats_publish_once(Arc::new(make().await)).await;
 }
 

@@ -166,7 +166,7 @@ async fn a_command_is_executed_on_one_node(store: &impl SharedBrokers) {
         match claim.expect("claim resolves without an error") {
             Claim::Mine(claimed) => mine.push(claimed),
             Claim::Running => {}
-            Claim::Answered(answer) => panic!("nobody has answered {answer:?} yet"),
+            other @ (Claim::Answered(_) | Claim::InDoubt) => panic!("{other:?} too early"),
         }
     }
     assert_eq!(mine.len(), 1, "of all nodes, one executes a command");
@@ -185,6 +185,21 @@ async fn a_command_is_executed_on_one_node(store: &impl SharedBrokers) {
         assert!(
             matches!(claim, Err(BrokerError::Reused)),
             "another fingerprint is another command on all nodes: {claim:?}"
+        );
+    }
+
+    let attempt = Attempt::new(fresh_key("at-most-once")).window(LONG);
+    let attempt = attempt.lease(Duration::ZERO).at_most_once();
+    let claim = nodes[0].claim(attempt.clone()).await;
+    assert!(
+        matches!(claim, Ok(Claim::Mine(_))),
+        "a new command can be claimed: {claim:?}"
+    );
+    for node in &nodes {
+        let claim = node.claim(attempt.clone()).await;
+        assert!(
+            matches!(claim, Ok(Claim::InDoubt)),
+            "on no node is a claim given out again that ended without an answer: {claim:?}"
         );
     }
 }

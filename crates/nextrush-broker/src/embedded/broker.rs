@@ -32,7 +32,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::deletion::Deletion;
 use crate::error::BrokerError;
 use crate::history::{History, HistoryQuery};
-use crate::leases::{Leases, kept, read};
+use crate::leases::{Leases, answer_of, begun, held_for, kept};
 use crate::publication::{Publish, Published};
 use crate::table::{Shed, Table, TableLimits};
 use crate::topic_name::TopicName;
@@ -303,6 +303,37 @@ impl Drop for Alarm {
 }
 
 impl EmbeddedBroker {
+    /// Writes a claim down, so that it is known after a restart that the command may have been
+    /// executed.
+    async fn begin(&self, claimed: Claimed) -> Result<Claim, BrokerError> {
+        let attempt = &claimed.attempt;
+        let begun = begun(attempt.fingerprint);
+        match self.remember(&attempt.key, begun, held_for(attempt)).await {
+            Ok(_) => Ok(Claim::Mine(claimed)),
+            Err(error) => {
+                self.leases.release(&claimed);
+                Err(error)
+            }
+        }
+    }
+
+    /// Remembers the answer to a command, or that it was begun; what is in force.
+    async fn remember(
+        &self,
+        key: &CommandKey,
+        answer: Bytes,
+        window: Duration,
+    ) -> Result<Bytes, BrokerError> {
+        let key = AnswerKey::of_command(key);
+        self.ask(answer.len(), |reply| Task::Remember {
+            key,
+            answer,
+            window,
+            reply,
+        })
+        .await
+    }
+
     /// The answer to a command, as it is kept.
     async fn recall(&self, key: &CommandKey) -> Result<Option<Bytes>, BrokerError> {
         let key = AnswerKey::of_command(key);
@@ -458,7 +489,10 @@ impl Broker for EmbeddedBroker {
                 .claim(attempt.clone(), self.shared.topics.now_ms());
             match self.recall(&attempt.key).await {
                 Ok(Some(answer)) => self.leases.found(claim, &attempt, &answer),
-                Ok(None) => Ok(claim?),
+                Ok(None) => match claim? {
+                    Claim::Mine(claimed) if attempt.is_at_most_once => self.begin(claimed).await,
+                    claim => Ok(claim),
+                },
                 Err(error) => {
                     if let Ok(Claim::Mine(claimed)) = &claim {
                         self.leases.release(claimed);
@@ -473,15 +507,10 @@ impl Broker for EmbeddedBroker {
         Box::pin(async move {
             let answer = kept(claimed.attempt.fingerprint, &answer);
             let kept = self
-                .ask(answer.len(), |reply| Task::Remember {
-                    key: AnswerKey::of_command(&claimed.attempt.key),
-                    answer,
-                    window: claimed.attempt.window,
-                    reply,
-                })
+                .remember(&claimed.attempt.key, answer, claimed.attempt.window)
                 .await?;
             self.leases.release(&claimed);
-            Ok(kept.slice_ref(read(&kept).1))
+            Ok(answer_of(&kept))
         })
     }
 

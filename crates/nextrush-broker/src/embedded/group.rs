@@ -17,6 +17,7 @@ use super::store::Store;
 use crate::answer::Once;
 use crate::clock::whole_ms;
 use crate::error::BrokerError;
+use crate::leases::is_begun;
 use crate::position::{Epoch, Position};
 use crate::publication::{Publication, Publish, Published, VERSION_WINDOW, Version};
 use crate::retention::Retention;
@@ -174,7 +175,8 @@ impl<'a> Group<'a> {
                 }
                 if let Some(version) = &version {
                     let key = AnswerKey::of_version(record.id, version.key.as_ref());
-                    self.replace_answer(key, version.kept(record.position()), before);
+                    let kept = version.kept(record.position());
+                    self.replace_answer(key, kept, VERSION_WINDOW, before);
                 }
                 let publication = Publication::new(record.top, record.published_ms, data);
                 let publication = Arc::new(publication.by(owner));
@@ -193,16 +195,18 @@ impl<'a> Group<'a> {
 
     /// The last publication with a version, as it is kept.
     fn version_before(&self, topic: u64, version: &Version) -> Result<Option<Answer>, BrokerError> {
-        let key = AnswerKey::of_version(topic, version.key.as_ref());
-        match self.answers.get(&key) {
-            Some(answer) => Ok(Some(answer.clone())),
-            None => self.shared.whole_answer_in(self.store, &key, self.now_ms),
-        }
+        self.whole_answer(&AnswerKey::of_version(topic, version.key.as_ref()))
     }
 
-    /// Remembers a version.
-    fn replace_answer(&mut self, key: AnswerKey, data: Bytes, before: Option<Answer>) {
-        let ends_ms = end_of_version(self.now_ms, before.map(|before| before.ends_ms));
+    /// Remembers an answer in place of the one before.
+    fn replace_answer(
+        &mut self,
+        key: AnswerKey,
+        data: Bytes,
+        window: Duration,
+        before: Option<Answer>,
+    ) {
+        let ends_ms = end_after(self.now_ms, window, before.map(|before| before.ends_ms));
         let answer = Answer { ends_ms, data };
         self.entries.answer(&key, &answer);
         self.answers.insert(key, answer);
@@ -214,17 +218,26 @@ impl<'a> Group<'a> {
         answer: Bytes,
         window: Duration,
     ) -> Result<Bytes, BrokerError> {
-        if let Some(earlier) = self.answer(&key)? {
-            return Ok(earlier);
+        match self.whole_answer(&key)? {
+            // The claim, which the answer ends.
+            Some(earlier) if is_begun(&earlier.data) => {
+                self.replace_answer(key, answer.clone(), window, Some(earlier));
+            }
+            Some(earlier) => return Ok(earlier.data),
+            None => self.insert_answer(key, answer.clone(), window),
         }
-        self.insert_answer(key, answer.clone(), window);
         Ok(answer)
     }
 
     fn answer(&self, key: &AnswerKey) -> Result<Option<Bytes>, BrokerError> {
+        Ok(self.whole_answer(key)?.map(|answer| answer.data))
+    }
+
+    /// An answer with its end.
+    fn whole_answer(&self, key: &AnswerKey) -> Result<Option<Answer>, BrokerError> {
         match self.answers.get(key) {
-            Some(answer) => Ok(Some(answer.data.clone())),
-            None => self.shared.answer_in(self.store, key, self.now_ms),
+            Some(answer) => Ok(Some(answer.clone())),
+            None => self.shared.whole_answer_in(self.store, key, self.now_ms),
         }
     }
 
@@ -353,8 +366,8 @@ pub(super) fn send<T>(reply: Reply<T>, result: Result<T, BrokerError>) {
 
 /// The time at which a version ends. It differs from that of the one before, by which the way to the
 /// tables tells them apart.
-fn end_of_version(now_ms: u64, before: Option<u64>) -> u64 {
-    let ends_ms = now_ms.saturating_add(whole_ms(VERSION_WINDOW));
+fn end_after(now_ms: u64, window: Duration, before: Option<u64>) -> u64 {
+    let ends_ms = now_ms.saturating_add(whole_ms(window));
     before.map_or(ends_ms, |before| ends_ms.max(before.saturating_add(1)))
 }
 
@@ -363,11 +376,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_of_versions_differ_also_where_the_clock_stands_still_or_is_set_back() {
+    fn ends_differ_also_where_the_clock_stands_still_or_is_set_back() {
         let day = 24 * 3600 * 1000;
-        assert_eq!(end_of_version(5, None), 5 + day);
-        assert_eq!(end_of_version(5, Some(4 + day)), 5 + day);
-        assert_eq!(end_of_version(5, Some(5 + day)), 6 + day);
-        assert_eq!(end_of_version(5, Some(9 + day)), 10 + day);
+        assert_eq!(end_after(5, VERSION_WINDOW, None), 5 + day);
+        assert_eq!(end_after(5, VERSION_WINDOW, Some(4 + day)), 5 + day);
+        assert_eq!(end_after(5, VERSION_WINDOW, Some(5 + day)), 6 + day);
+        assert_eq!(end_after(5, VERSION_WINDOW, Some(9 + day)), 10 + day);
     }
 }

@@ -141,8 +141,9 @@ pub trait SharedStore: Send + Sync + 'static {
     }
 
     /// Claims a command: the first of all nodes gets [`Claim::Mine`], the others
-    /// [`Claim::Running`] until it has [answered](Self::answer) or its lease has ended. The
-    /// key is compared and set in one step.
+    /// [`Claim::Running`] until it has [answered](Self::answer) or its lease has ended, and
+    /// [`Claim::InDoubt`] for the window after that if it is executed
+    /// [at most once](Attempt::at_most_once). The key is compared and set in one step.
     ///
     /// # Errors
     ///

@@ -25,6 +25,7 @@ use crate::clock::whole_ms;
 use crate::deletion::Deletion;
 use crate::error::BrokerError;
 use crate::history::HistoryQuery;
+use crate::leases::held_for;
 use crate::publication::Publish;
 use crate::roster::{Committed, Roster, RosterChange, RosterRevision};
 use crate::shared::{Appended, Deleted, Push, SequencerOptions, StoredHistory, Top, Unwatched};
@@ -75,6 +76,8 @@ struct Held {
     fingerprint: Option<Fingerprint>,
     answer: Option<Bytes>,
     ends_ms: u64,
+    /// The end of the time in which the outcome is in doubt.
+    doubt_ends_ms: u64,
 }
 
 /// The time of day at which a simulated server starts.
@@ -307,7 +310,7 @@ impl SimulatedServer {
         let mut state = self.0.state.lock();
         let claims = &mut state.data.claims;
         if let Some(held) = claims.get(&attempt.key)
-            && held.ends_ms > now_ms
+            && held.doubt_ends_ms > now_ms
         {
             let both = held.fingerprint.zip(attempt.fingerprint);
             if both.is_some_and(|(before, now)| before != now) {
@@ -315,7 +318,8 @@ impl SimulatedServer {
             }
             return Ok(match &held.answer {
                 Some(answer) => Claim::Answered(answer.clone()),
-                None => Claim::Running,
+                None if held.ends_ms > now_ms => Claim::Running,
+                None => Claim::InDoubt,
             });
         }
         let token = claims.get(&attempt.key).map_or(0, |held| held.token) + 1;
@@ -324,6 +328,7 @@ impl SimulatedServer {
             fingerprint: attempt.fingerprint,
             answer: None,
             ends_ms: now_ms.saturating_add(whole_ms(attempt.lease)),
+            doubt_ends_ms: now_ms.saturating_add(whole_ms(held_for(&attempt))),
         };
         claims.insert(attempt.key.clone(), held);
         Ok(Claim::Mine(Claimed::new(attempt, token)))
@@ -339,11 +344,13 @@ impl SimulatedServer {
         {
             return earlier.clone();
         }
+        let ends_ms = now_ms.saturating_add(whole_ms(claimed.attempt.window));
         let held = Held {
             token: claimed.token,
             fingerprint: claimed.attempt.fingerprint,
             answer: Some(answer.clone()),
-            ends_ms: now_ms.saturating_add(whole_ms(claimed.attempt.window)),
+            ends_ms,
+            doubt_ends_ms: ends_ms,
         };
         claims.insert(claimed.attempt.key, held);
         answer

@@ -299,6 +299,29 @@ async fn claims_are_one_nodes(store: &RedisStore) {
     .await;
     assert_eq!(store.answer(late, "late".into()).await.unwrap(), "late");
     assert_eq!(claim(short).await.unwrap(), Claim::Answered("late".into()));
+    // One that is executed at most once is in doubt then, and its holder may answer after all.
+    let once = attempt("4", b"a").at_most_once();
+    let short = once.clone().lease(Duration::from_millis(50));
+    let Claim::Mine(late) = claim(short.clone()).await.unwrap() else {
+        panic!("the first claim");
+    };
+    eventually("the lease ends", async || {
+        match claim(short.clone()).await.unwrap() {
+            Claim::Running => false,
+            claim => {
+                assert_eq!(claim, Claim::InDoubt);
+                true
+            }
+        }
+    })
+    .await;
+    assert_eq!(claim(once).await.unwrap(), Claim::InDoubt);
+    assert!(matches!(
+        claim(attempt("4", b"b")).await,
+        Err(BrokerError::Reused)
+    ));
+    assert_eq!(store.answer(late, "late".into()).await.unwrap(), "late");
+    assert_eq!(claim(short).await.unwrap(), Claim::Answered("late".into()));
     // Without a window nothing is remembered.
     let Claim::Mine(claimed) = claim(attempt("3", b"a").window(Duration::ZERO))
         .await

@@ -45,6 +45,10 @@ impl Repeats {
                 broker.answer(claimed, answer.into()).await?
             }
             Claim::Answered(answer) => answer,
+            Claim::InDoubt => {
+                let unanswered = "the command was executed at most once, and not answered";
+                return Err(BrokerError::InDoubt(unanswered.into()));
+            }
             Claim::Running => {
                 let running = "the command is being executed by another node";
                 return Err(BrokerError::Unavailable(running.into()));
