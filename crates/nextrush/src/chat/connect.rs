@@ -3,15 +3,14 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::Arc;
 
 use nextrush_protocol::CloseCode;
 
 use super::ChatServer;
 use super::member::{Member, Unjoined};
-use crate::message::request::Request;
-use crate::message::{ErrorCode, ErrorMessage, Message, User};
+use crate::message::{ErrorCode, ErrorMessage, User};
 use crate::socket::Socket;
+use crate::socket::handler::Callback;
 use crate::socket::join::JoinError;
 use crate::socket::rate_limit::Exceeded;
 use crate::socket::room_name::RoomName;
@@ -81,6 +80,7 @@ impl<'a> Connect<'a> {
             user,
             since,
         } = self;
+        socket.assert_free(&Member::claim());
         socket.tell_reconnect();
         let topic = chat
             .0
@@ -94,11 +94,11 @@ impl<'a> Connect<'a> {
             return send_away(socket, exceeded);
         }
         let profile = (chat.0.dialect().show_user)(socket, &user);
-        let member = Arc::new(Member {
+        let member = Member {
             topic: topic.by(&user.id),
             user,
             profile,
-        });
+        };
         match member.join(socket, since.as_ref()).await {
             Ok(()) => {}
             Err(Unjoined::Subscribe(
@@ -119,11 +119,7 @@ impl<'a> Connect<'a> {
                 return socket.close(CloseCode::TRY_AGAIN_LATER, "Room unavailable");
             }
         }
-        socket.on_message(async move |socket: Socket, message: Message| {
-            if let Some(request) = Request::receive(&socket, &message, &member.profile) {
-                member.handle(&socket, request).await;
-            }
-        });
+        socket.add_message(Callback::new(member));
     }
 }
 

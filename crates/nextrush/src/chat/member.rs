@@ -1,13 +1,18 @@
 //! A socket in a room of a chat.
 
+use std::sync::Arc;
+
 use nextrush_broker::{BrokerError, CommandKey, HistoryQuery, Position};
+use nextrush_engine::Work;
 
 use super::dialect::Chat;
 use super::messages::{Command, Event, Hello, Post, messages, present};
 use super::users::Users;
 use crate::message::request::{Answer, CommandId, Request};
-use crate::message::{ErrorCode, ErrorMessage, Timestamp, User, UserId};
+use crate::message::{ErrorCode, ErrorMessage, Message, Timestamp, User, UserId};
 use crate::socket::Socket;
+use crate::socket::claims::{Claim, Claims};
+use crate::socket::handler::Call;
 use crate::socket::hello::hello;
 use crate::socket::rate_limit::Exceeded;
 use crate::topic::{Profile, PublishError, Since, SubscribeError, Topic, newest_within};
@@ -38,7 +43,23 @@ pub(super) struct Member {
     pub(super) profile: Profile,
 }
 
+impl Call<Message> for Member {
+    fn call(self: Arc<Self>, socket: Socket, message: Message) -> Work {
+        let request = Request::receive(&socket, &message, &self.profile)?;
+        Some(Box::pin(async move { self.handle(&socket, request).await }))
+    }
+
+    fn claims(&self) -> Claims<'_, Message> {
+        Claims::One(Self::claim())
+    }
+}
+
 impl Member {
+    /// The messages that the member of a room sends.
+    pub(super) fn claim() -> Claim {
+        Claim::of::<Command>("ChatServer::connect").and_questions()
+    }
+
     pub(super) async fn join(
         &self,
         socket: &Socket,
@@ -87,7 +108,7 @@ impl Member {
         Ok(())
     }
 
-    pub(super) async fn handle(&self, socket: &Socket, request: Request<Command>) {
+    async fn handle(&self, socket: &Socket, request: Request<Command>) {
         let id = request.id.as_ref();
         let answer = |event: Event<'_>| {
             if id.is_some() {

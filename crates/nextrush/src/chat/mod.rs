@@ -90,6 +90,10 @@ impl ChatServer {
     /// when the socket has joined; where the history cannot be read, the socket
     /// is told so and closed with 1013.
     ///
+    /// The messages' types are claimed: the application's own messages beside them are for
+    /// [`Socket::on_command`] and [`Socket::on_message`]. Awaiting it panics when something else
+    /// on this socket has claimed one of them, as another room of a chat does.
+    ///
     /// With [`since`](Connect::since) a client that comes back gets exactly what it missed.
     pub fn connect<'a>(&'a self, socket: &'a Socket, room: RoomName, user: User) -> Connect<'a> {
         Connect::new(self, socket, room, user)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nextrush_broker::HistoryQuery;
+use nextrush_engine::Work;
 
 use super::LiveUpdates;
 use super::device::DeviceName;
@@ -15,6 +16,8 @@ use crate::message::request::{Answer, CommandId, Request};
 use crate::message::{Message, User};
 use crate::roster::Unsettled;
 use crate::socket::Socket;
+use crate::socket::claims::{Claim, Claims};
+use crate::socket::handler::Call;
 use crate::socket::join::JoinError;
 use crate::socket::work::{Maker, deliveries};
 use crate::topic::{Since, SubscribeError, Topic};
@@ -24,6 +27,16 @@ pub(super) struct Client {
     pub(super) live: LiveUpdates,
     /// The user that the socket was admitted as, and what others see of it.
     pub(super) user: Option<(User, Arc<Person>)>,
+}
+
+impl Call<Message> for Client {
+    fn call(self: Arc<Self>, socket: Socket, message: Message) -> Work {
+        Some(Box::pin(async move { self.handle(&socket, message).await }))
+    }
+
+    fn claims(&self) -> Claims<'_, Message> {
+        Claims::One(Claim::of::<Command>("LiveUpdates::connect").and_questions())
+    }
 }
 
 impl Client {
@@ -39,7 +52,7 @@ impl Client {
         self.user.as_ref().map(|(user, _)| user)
     }
 
-    pub(super) async fn handle(&self, socket: &Socket, message: Message) {
+    async fn handle(&self, socket: &Socket, message: Message) {
         let seen_as = self.user.as_ref().map(|(_, person)| &person.profile);
         let Some(request) = Request::receive(socket, &message, &seen_as) else {
             return;

@@ -45,9 +45,10 @@ use self::shown::Person;
 pub use self::snapshot::PresenceSnapshot;
 use self::snapshot::{Part, Snapshots};
 use self::subscribers::Subscribers;
-use crate::message::{Message, User, UserId};
+use crate::message::{User, UserId};
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
+use crate::socket::handler::Callback;
 use crate::socket::work::Work;
 use crate::topic::{
     Profile, PublishError, ShowUser, SlowReaderCounts, SubscribeError, Topics, show_user,
@@ -112,10 +113,19 @@ impl LiveUpdates {
     /// Nodes that share a store show the same members, and a lost socket may come back at any of
     /// them. Those of a node that crashed are waited for until 28 s after the crash at most.
     ///
+    /// The messages' types are claimed: the application's own messages beside them are for
+    /// [`Socket::on_command`] and [`Socket::on_message`].
+    ///
     /// Subscriptions and presence count by the work that they make, 10,000 deliveries a second
     /// and 50,000 at once of each user, or of each socket without one: what a socket gets and
     /// what others are told of it, in KiB for each socket. Beyond that a message is refused as
     /// [`RateLimited`](crate::ErrorCode::RateLimited).
+    ///
+    /// # Panics
+    ///
+    /// Panics when something else on this socket has claimed one of the types, as other live
+    /// updates do.
+    #[track_caller]
     pub fn connect(&self, socket: &Socket) {
         socket.tell_reconnect();
         let show = |user: User| {
@@ -123,13 +133,11 @@ impl LiveUpdates {
             let id = user.id.clone();
             (user, Arc::new(Person { id, profile }))
         };
-        let client = Arc::new(Client {
+        let client = Client {
             live: self.clone(),
             user: socket.user().map(show),
-        });
-        socket.on_message(async move |socket: Socket, message: Message| {
-            client.handle(&socket, message).await;
-        });
+        };
+        socket.add_message(Callback::new(client));
     }
 
     /// Subscribes a socket, and unsubscribes it when it closes; `false` if it was

@@ -36,10 +36,7 @@ use crate::message::{ErrorCode, ErrorMessage, Message};
 /// than 128 does not fit either.
 pub fn decode<T: DeserializeOwned>(text: &str) -> Result<T, CommandError> {
     // serde would read an enum from an array as well.
-    if !text
-        .trim_start_matches([' ', '\t', '\n', '\r'])
-        .starts_with('{')
-    {
+    if !is_object(text) {
         let details = match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) => "expected an object".to_owned(),
             Err(error) => error.to_string(),
@@ -111,16 +108,56 @@ struct Tagged<'a> {
     tag: Option<&'a RawValue>,
 }
 
+/// The `type` of a message; `None` of an object that has none, or one that is no text.
+///
+/// # Errors
+///
+/// [`CommandError::InvalidFormat`] for what is no JSON object, or has two.
+pub(crate) fn type_of(text: &str) -> Result<Option<String>, CommandError> {
+    match serde_json::from_str(text) {
+        Ok(Tagged { tag: Some(tag) }) if is_object(text) => {
+            Ok(serde_json::from_str(tag.get()).ok())
+        }
+        Ok(_) if is_object(text) => Ok(None),
+        Ok(_) => Err(CommandError::InvalidFormat {
+            details: "expected an object".to_owned(),
+        }),
+        Err(error) => Err(CommandError::InvalidFormat {
+            details: error.to_string(),
+        }),
+    }
+}
+
+/// Returns whether the text begins as an object; serde reads structures from arrays as well.
+fn is_object(text: &str) -> bool {
+    text.trim_start_matches([' ', '\t', '\n', '\r'])
+        .starts_with('{')
+}
+
 /// Tries `{"type": tag}` on `T` and sees whether it is the tag that it objects to.
 fn is_variant<T: DeserializeOwned>(tag: &str) -> bool {
+    !matches!(try_type::<T>(tag), Some(Objection::Variant(_)))
+}
+
+/// The types that `T` knows; `None` if it takes any, as what is no enum tagged by `type` does.
+pub(crate) fn variants_of<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
+    // No program calls a type so.
+    match try_type::<T>("\0")? {
+        Objection::Variant(variants) => Some(variants),
+        Objection::Other => None,
+    }
+}
+
+fn try_type<T: DeserializeOwned>(tag: &str) -> Option<Objection> {
     let only_the_tag = MapDeserializer::<_, Objection>::new([("type", tag)].into_iter());
-    !matches!(T::deserialize(only_the_tag), Err(Objection::Variant))
+    T::deserialize(only_the_tag).err()
 }
 
 /// An error that knows what a text would have to be searched for.
 #[derive(Debug)]
 enum Objection {
-    Variant,
+    /// No such variant; there are these.
+    Variant(&'static [&'static str]),
     Other,
 }
 
@@ -129,8 +166,8 @@ impl serde::de::Error for Objection {
         Self::Other
     }
 
-    fn unknown_variant(_: &str, _: &'static [&'static str]) -> Self {
-        Self::Variant
+    fn unknown_variant(_: &str, variants: &'static [&'static str]) -> Self {
+        Self::Variant(variants)
     }
 }
 
@@ -139,7 +176,7 @@ impl std::error::Error for Objection {}
 impl fmt::Display for Objection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Variant => "unknown variant",
+            Self::Variant(_) => "unknown variant",
             Self::Other => "other error",
         })
     }
@@ -366,6 +403,47 @@ mod tests {
         assert_invalid(&format!(r#"{{"type":"chat","text":{digits}}}"#));
         let tag = refused(r#"{"type":"\ud800","text":"hi"}"#);
         assert_eq!(tag, CommandError::UnknownType);
+    }
+
+    #[test]
+    fn an_enum_tagged_by_type_knows_its_types_and_others_take_any() {
+        let mut types = variants_of::<Command>().unwrap().to_vec();
+        types.sort_unstable();
+        let expected = ["chat", "exit", "leave", "mood", "ping", "private", "typing"];
+        assert_eq!(types, expected);
+
+        #[derive(Deserialize)]
+        #[serde(tag = "type")]
+        enum Open {
+            #[serde(other)]
+            Other,
+        }
+        assert_eq!(variants_of::<Open>(), None);
+        assert_eq!(variants_of::<Leave>(), None);
+        assert_eq!(variants_of::<Mood>(), None);
+        assert_eq!(variants_of::<serde_json::Value>(), None);
+    }
+
+    #[test]
+    fn the_type_of_a_message_is_read_without_the_rest() {
+        for (text, expected) in [
+            (r#"{"type":"ch\u0061t","text":1}"#, Some("chat")),
+            (r#"{"text":1}"#, None),
+            (r#"{"type":7}"#, None),
+            (r#"{"type":null}"#, None),
+        ] {
+            assert_eq!(type_of(text).unwrap().as_deref(), expected, "{text}");
+        }
+        for text in [
+            "",
+            "hello",
+            "[]",
+            r#"["chat"]"#,
+            r#"{"type":"a","type":"b"}"#,
+            "{",
+        ] {
+            assert!(type_of(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use nextrush_engine::Work;
 
 use crate::error::BoxError;
 use crate::socket::Socket;
+use crate::socket::claims::{Claim, Claims};
 
 /// A function that handles an event of type `E` on a socket.
 ///
@@ -86,6 +87,21 @@ impl<E: 'static> Callback<E> {
 }
 
 impl<E> Callback<E> {
+    pub(crate) fn new(call: impl Call<E> + 'static) -> Self {
+        Self(Arc::new(call))
+    }
+
+    /// The messages that it takes.
+    pub(super) fn claims(&self) -> Claims<'_, E> {
+        self.0.claims()
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<E> Callback<E> {
     pub(crate) fn call(&self, socket: Socket, event: E) -> Work {
         Arc::clone(&self.0).call(socket, event)
     }
@@ -103,8 +119,14 @@ impl<E> fmt::Debug for Callback<E> {
     }
 }
 
-trait Call<E>: Send + Sync {
+/// A function for an event.
+pub(crate) trait Call<E>: Send + Sync {
     fn call(self: Arc<Self>, socket: Socket, event: E) -> Work;
+
+    /// The messages that it takes, if its events are messages.
+    fn claims(&self) -> Claims<'_, E> {
+        Claims::One(Claim::rest())
+    }
 }
 
 struct SyncFunction<F, R>(F, PhantomData<fn() -> R>);

@@ -60,7 +60,7 @@ impl<T: DeserializeOwned> Request<T> {
                 Answer::new(command.answer(socket, user), id.as_ref()).into()
             }
             // A question, but for its id.
-            Err(other) if is_question(message) => other,
+            Err(other) if is_asked(message) => other,
             Err(_) => refusal,
         };
         socket.send(answer);
@@ -68,9 +68,14 @@ impl<T: DeserializeOwned> Request<T> {
     }
 }
 
-fn is_question(message: &Message) -> bool {
+fn is_asked(message: &Message) -> bool {
     let text = command::text_of(message);
     text.is_ok_and(|text| command::decode::<Question>(text).is_ok())
+}
+
+/// Returns whether messages of this type ask about the connection.
+pub(super) fn is_question(kind: &str) -> bool {
+    command::variants_of::<Question>().is_some_and(|kinds| kinds.contains(&kind))
 }
 
 impl Question {

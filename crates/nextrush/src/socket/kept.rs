@@ -38,13 +38,29 @@ impl Content {
             .get_or_insert_with(|| Box::new(Listeners::idle()))
     }
 
-    /// Sets the function for messages, unless the close event is over.
+    /// Replaces the function for messages, if it is the `expected` one, and returns it; a function
+    /// that would never be called comes back. Otherwise the one that was found.
     #[must_use = "the user's function is not to be dropped under the lock"]
-    pub(super) fn set_message(&mut self, callback: Callback<Message>) -> Option<Callback<Message>> {
-        match self.listeners() {
+    pub(super) fn replace_message(
+        &mut self,
+        expected: Option<&Callback<Message>>,
+        callback: Callback<Message>,
+    ) -> Result<Option<Callback<Message>>, Unexpected> {
+        let is_expected = match (&self.message, expected) {
+            (None, None) => true,
+            (Some(found), Some(expected)) => found.is(expected),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_expected {
+            return Err(Unexpected {
+                found: self.message.clone(),
+                refused: callback,
+            });
+        }
+        Ok(match self.listeners() {
             Some(listeners) if listeners.is_finished() => Some(callback),
             _ => self.message.replace(callback),
-        }
+        })
     }
 
     fn tidy(&mut self) {
@@ -57,6 +73,12 @@ impl Content {
             && self.identity.is_none()
             && self.listeners.is_none()
     }
+}
+
+/// A function for messages that was not the expected one, and the one that was to replace it.
+pub(super) struct Unexpected {
+    pub(super) found: Option<Callback<Message>>,
+    pub(super) refused: Callback<Message>,
 }
 
 impl Kept {

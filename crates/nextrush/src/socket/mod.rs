@@ -5,6 +5,7 @@
 
 pub(crate) mod acts;
 pub(crate) mod audience;
+pub(crate) mod claims;
 pub(crate) mod disconnect;
 mod done;
 pub(crate) mod drain;
@@ -34,17 +35,19 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nextrush_engine::Connection;
 pub use nextrush_engine::{
     CloseReason, ConnectionError, ConnectionId, ConnectionState, InvalidConnectionId,
 };
+use nextrush_engine::{Connection, Work};
 pub use nextrush_protocol::{CloseCode, Retry};
 use nextrush_protocol::{CloseFrame, Frame};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::claims::{Claim, Claims};
 pub(crate) use self::events::{SocketEvents, call_endpoint};
 pub use self::handle::{Handle, MissingHandle};
+use self::handler::Call;
 #[doc(hidden)]
 pub use self::handler::{AsyncMarker, Callback, SyncMarker};
 pub use self::handler::{EventHandler, Outcome};
@@ -152,12 +155,20 @@ impl Socket {
         self.0.buffered()
     }
 
-    /// Calls `handler` for each message; a second call replaces the function.
+    /// Calls `handler` for each message that nothing else on this socket takes: all messages, or
+    /// those of other types than the ones that [`on_command`](Self::on_command),
+    /// [`LiveUpdates::connect`](crate::LiveUpdates::connect) and the like have claimed.
     ///
     /// Calls for one socket never overlap: the next message is handed over when
     /// the handler is done with the one before.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the socket has such a function already, as axum does for a route whose path is
+    /// taken.
+    #[track_caller]
     pub fn on_message<M>(&self, handler: impl EventHandler<Message, M>) {
-        self.set_message(handler.into_callback());
+        self.add_message(handler.into_callback());
     }
 
     /// Calls `handler` for each message that parses as a `T`: a serde enum
@@ -168,6 +179,15 @@ impl Socket {
     /// `"Unknown message type"` with the code `unknown-type` where it is an object whose
     /// `type` is none of `T`'s. An `id` of the message, a text of 1 to 64 bytes, comes back
     /// with that.
+    ///
+    /// The types of `T` are claimed: several such functions, live updates and a chat share a
+    /// socket, and each message goes to the one that has claimed its type, or else to
+    /// [`on_message`](Self::on_message). A `T` that is no enum tagged by `type` claims none and
+    /// takes the place of `on_message`.
+    ///
+    /// # Panics
+    ///
+    /// Panics when something else on this socket has claimed one of the types.
     ///
     /// ```
     /// # use nextrush::Socket;
@@ -183,21 +203,12 @@ impl Socket {
     ///     });
     /// }
     /// ```
+    #[track_caller]
     pub fn on_command<T, M>(&self, handler: impl EventHandler<T, M>)
     where
         T: DeserializeOwned + 'static,
     {
-        let callback = handler.into_callback();
-        let parse = Callback::from_work(move |socket: Self, message: Message| {
-            match command::text_of(&message).and_then(command::decode::<T>) {
-                Ok(command) => callback.call(socket, command),
-                Err(error) => {
-                    socket.send(request::refusal(&message, error.to_message()));
-                    None
-                }
-            }
-        });
-        self.set_message(parse);
+        self.add_message(Callback::new(Commands(handler.into_callback())));
     }
 
     /// Calls `handler` when the client has gone or was closed, whatever the cause.
@@ -417,13 +428,38 @@ impl Socket {
         self.events().kept().change(change)
     }
 
-    fn set_message(&self, callback: Callback<Message>) {
-        let replaced = self
-            .events()
-            .kept()
-            .change(|kept| kept.set_message(callback));
-        drop(replaced);
+    /// Lets a further function take messages, beside those that are registered.
+    #[track_caller]
+    pub(crate) fn add_message(&self, callback: Callback<Message>) {
+        let mut registered = None;
+        loop {
+            // Claims are asked for without the lock, as they are code of the user's.
+            let all = match &registered {
+                None => callback.clone(),
+                Some(registered) => claims::share(registered, &callback),
+            };
+            let kept = self.events().kept();
+            match kept.change(|kept| kept.replace_message(registered.as_ref(), all)) {
+                Ok(replaced) => {
+                    drop(replaced);
+                    break;
+                }
+                Err(unexpected) => {
+                    registered = unexpected.found;
+                    drop(unexpected.refused);
+                }
+            }
+        }
         self.0.start_reading();
+    }
+
+    /// Panics as [`add_message`](Self::add_message) would for a function with this claim.
+    #[track_caller]
+    pub(crate) fn assert_free(&self, claim: &Claim) {
+        let registered = self.events().kept().look(|kept| kept.message.clone());
+        if let Some(registered) = registered.flatten() {
+            claims::assert_free(&registered, claim);
+        }
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -447,6 +483,25 @@ impl Socket {
             tracing::error!(socket = %self.id(), error, "a handler failed; its socket is closed");
             self.close(CloseCode::INTERNAL_ERROR, "");
         }
+    }
+}
+
+/// The function behind [`Socket::on_command`].
+struct Commands<T>(Callback<T>);
+
+impl<T: DeserializeOwned + 'static> Call<Message> for Commands<T> {
+    fn call(self: Arc<Self>, socket: Socket, message: Message) -> Work {
+        match command::text_of(&message).and_then(command::decode::<T>) {
+            Ok(command) => self.0.call(socket, command),
+            Err(error) => {
+                socket.send(request::refusal(&message, error.to_message()));
+                None
+            }
+        }
+    }
+
+    fn claims(&self) -> Claims<'_, Message> {
+        Claims::One(Claim::of_method::<T>("on_command"))
     }
 }
 

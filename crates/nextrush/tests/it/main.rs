@@ -53,6 +53,7 @@ mod routes;
 mod server;
 #[cfg(feature = "testing")]
 mod shared_members;
+mod shared_sockets;
 mod slow_readers;
 mod sockets;
 #[cfg(feature = "tls")]
