@@ -25,6 +25,9 @@ mod testing {}
 #[doc = include_str!("../../../docs/guide/src/handlers-and-sockets.md")]
 mod handlers_and_sockets {}
 
+#[doc = include_str!("../../../docs/guide/src/requests.md")]
+mod requests {}
+
 #[doc = include_str!("../../../docs/guide/src/rooms.md")]
 mod rooms {}
 

@@ -72,6 +72,7 @@ pub mod node;
 pub mod auth;
 pub mod limits;
 pub mod metrics;
+mod once;
 mod seldom;
 
 // What is remembered, and the guide's features on top.
@@ -111,8 +112,8 @@ pub use room::{Audience, RoomManager, RoomName};
 pub use server::{Listen, Server};
 #[doc(inline)]
 pub use socket::{
-    CloseCode, CloseReason, ConnectionError, EventHandler, Handle, Outcome, Socket, blocking,
-    offload,
+    CloseCode, CloseReason, ConnectionError, EventHandler, Handle, IntoRefusal, Outcome,
+    RequestError, RequestHandler, Socket, blocking, offload,
 };
 #[doc(inline)]
 pub use topic::Since;

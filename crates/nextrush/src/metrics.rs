@@ -5,6 +5,7 @@
 pub use nextrush_engine::{Counts, EngineMetrics, ShardMetrics, TurnTimes};
 
 use crate::socket::handle::Handle;
+pub use crate::socket::requests::RequestCounts;
 
 /// Figures of an application in this process: what it has done since its start, and what it
 /// holds.
@@ -28,6 +29,8 @@ pub struct Metrics {
     /// Publications to channels and chat rooms that this node's broker has acknowledged;
     /// repeats and volatile messages are none.
     pub published: u64,
+    /// Answers to requests that came too late.
+    pub requests: RequestCounts,
 }
 
 impl Handle {
@@ -37,6 +40,7 @@ impl Handle {
         Metrics {
             engine: self.engine().metrics(),
             published: self.local_topics().published(),
+            requests: self.request_counts(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use nextrush_broker::BrokerError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::message::{ErrorCode, Outgoing};
 
@@ -21,7 +21,7 @@ use crate::message::{ErrorCode, Outgoing};
 ///     socket.send(ErrorMessage::new("board-full", "The board is full"));
 /// }
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename = "error")]
 pub struct ErrorMessage {
     message: Cow<'static, str>,

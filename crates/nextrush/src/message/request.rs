@@ -32,7 +32,7 @@ pub struct Request<T> {
 
 /// The name that a client gives one of its commands: a text of 1 to 64 bytes, without invisible
 /// characters.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct CommandId(String);
 
@@ -130,6 +130,11 @@ impl CommandId {
                 "an id is a text of 1 to {ID_BYTES} bytes without invisible characters"
             ))),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn numbered(number: usize) -> Self {
+        Self(number.to_string())
     }
 
     /// The key under which the broker remembers the command of a user.

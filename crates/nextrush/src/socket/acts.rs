@@ -89,6 +89,12 @@ pub(super) fn answer_of(sockets: usize) -> Bytes {
     answer.expect("a number can be written as JSON").into()
 }
 
+/// The number in an [answer](answer_of).
+pub(super) fn sockets_of(answer: &[u8]) -> Option<usize> {
+    let answer: Answer = serde_json::from_slice(answer).ok()?;
+    Some(answer.sockets)
+}
+
 /// The outcome over all nodes: that on this one, and what the others have answered.
 pub(super) fn add_up(line: &Line, here: usize, asked: Result<Answered, BrokerError>) -> Reached {
     let mut reached = Reached::here(here);

@@ -11,12 +11,13 @@ use nextrush_engine::{CloseReason, Connection, ConnectionError, Handler, Incomin
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Socket;
-use super::kept::Kept;
+use super::kept::{Content, Kept};
 use crate::http::address::Permit;
 use crate::message::Message;
 use crate::message::Timestamp;
 use crate::socket::handle::Handle;
 use crate::socket::handler::Open;
+use crate::socket::requests::{Asked, may_overtake};
 
 /// The engine's handler of one connection, and what it keeps for the socket.
 pub(crate) struct SocketEvents {
@@ -57,12 +58,19 @@ impl SocketEvents {
 
 impl Handler for SocketEvents {
     fn message(&self, connection: &Connection, incoming: Incoming<'_>) -> Work {
-        let (callback, (filters, sender)) = self.kept.look(|kept| {
+        let (callback, (filters, sender, asked)) = self.kept.look(|kept| {
             let others = kept.listeners();
-            let others = others.map(|all| (all.filters.clone(), all.sender().cloned()));
+            let others = others.map(|all| {
+                let sender = all.sender().cloned();
+                (
+                    all.filters.clone(),
+                    sender,
+                    all.asked().map(Asked::is_waiting),
+                )
+            });
             (kept.message.clone(), others.unwrap_or_default())
         })?;
-        if sender.is_none() && callback.is_none() {
+        if sender.is_none() && callback.is_none() && asked.is_none() {
             return None;
         }
         let socket = Socket::new(connection.clone());
@@ -71,6 +79,12 @@ impl Handler for SocketEvents {
             if filter(&socket, &message).is_break() {
                 return None;
             }
+        }
+        match asked {
+            Some(_) if socket.take_response(&message) => return None,
+            // The response has to pass this message by, should its handler wait for that.
+            Some(true) => connection.read_on(),
+            Some(false) | None => {}
         }
         match (sender, callback) {
             (Some(sender), _) => match sender.try_send(message) {
@@ -83,6 +97,22 @@ impl Handler for SocketEvents {
             (None, Some(callback)) => callback.call(socket, message),
             (None, None) => None,
         }
+    }
+
+    fn overtake<'a>(
+        &self,
+        connection: &Connection,
+        incoming: Incoming<'a>,
+    ) -> Option<Incoming<'a>> {
+        let has_asked = |kept: &Content| kept.listeners()?.asked().map(|_| ());
+        let has_asked = self.kept.look(has_asked).flatten().is_some();
+        if !has_asked || !may_overtake(&incoming) {
+            return Some(incoming);
+        }
+        // A response needs no handler: this takes it, or drops it.
+        let work = self.message(connection, incoming);
+        debug_assert!(work.is_none(), "a response has no handler");
+        None
     }
 
     fn pong(&self, connection: &Connection, payload: &[u8]) -> Work {

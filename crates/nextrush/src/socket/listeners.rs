@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::Socket;
 use crate::message::Message;
 use crate::socket::handler::Callback;
+use crate::socket::requests::Asked;
 
 pub(super) type Filter = Arc<dyn Fn(&Socket, &Message) -> ControlFlow<()> + Send + Sync>;
 pub(super) type Receiver = Arc<tokio::sync::Mutex<mpsc::Receiver<Message>>>;
@@ -29,6 +30,8 @@ pub(super) struct Listeners {
     pub(super) error: Option<Callback<ConnectionError>>,
     close: VecDeque<Callback<CloseReason>>,
     queue: Option<Queue>,
+    /// The requests to the client, from the first on.
+    asked: Option<Box<Asked>>,
     closed: bool,
     finished: bool,
     opened: bool,
@@ -59,6 +62,7 @@ impl Listeners {
             error,
             close,
             queue,
+            asked,
             closed,
             finished,
             opened,
@@ -72,6 +76,7 @@ impl Listeners {
             && error.is_none()
             && close.is_empty()
             && queue.is_none()
+            && asked.is_none()
             && close_waker.is_none()
     }
 
@@ -119,9 +124,27 @@ impl Listeners {
         self.queue.as_ref()?.sender.as_ref()
     }
 
-    /// No message comes any more: lets `recv` end.
+    /// The requests to the client, for a further one; `None` on a socket that has closed.
+    pub(super) fn ask(&mut self) -> Option<&mut Asked> {
+        match self.closed {
+            true => None,
+            false => Some(self.asked.get_or_insert_default()),
+        }
+    }
+
+    pub(super) fn asked_mut(&mut self) -> Option<&mut Asked> {
+        self.asked.as_deref_mut()
+    }
+
+    /// The requests to the client, if there was ever one.
+    pub(super) fn asked(&self) -> Option<&Asked> {
+        self.asked.as_deref()
+    }
+
+    /// No message comes any more: lets `recv` end, and whoever waits for a response.
     pub(super) fn end(&mut self) {
         self.closed = true;
+        self.asked = None;
         if let Some(queue) = &mut self.queue {
             queue.sender = None;
         }

@@ -22,6 +22,7 @@ mod nodes;
 pub(crate) mod offload;
 pub(crate) mod parts;
 pub(crate) mod rate_limit;
+pub(crate) mod requests;
 pub(crate) mod room_event;
 pub(crate) mod room_key;
 pub(crate) mod room_name;
@@ -33,6 +34,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 pub use nextrush_engine::{
@@ -56,6 +58,12 @@ use self::listeners::Listeners;
 #[doc(hidden)]
 pub use self::offload::OffloadedMarker;
 pub use self::offload::{Offloaded, blocking, offload};
+use self::requests::Requests;
+pub use self::requests::{
+    Answers, AudienceAnswer, IntoRefusal, RequestError, RequestHandler, Silent,
+};
+#[doc(hidden)]
+pub use self::requests::{Refusal, Replies, Reply};
 pub use self::timer::Timer;
 use crate::message::{Message, Outgoing, Timestamp, User, command, request};
 use crate::socket::identity::Identity;
@@ -209,6 +217,79 @@ impl Socket {
         T: DeserializeOwned + 'static,
     {
         self.add_message(Callback::new(Commands(handler.into_callback())));
+    }
+
+    /// Calls `handler` for each request, a message that parses as a `T` as in
+    /// [`on_command`](Self::on_command), and answers it.
+    ///
+    /// The answer to a request with an `id`, a text of 1 to 64 bytes, is
+    /// `{"type":"reply","id","data"}` with the value that `handler` returns as JSON, or
+    /// `{"type":"error","id","code","message"}` with its [error](IntoRefusal). A message that is no
+    /// such request is refused at once, with its `id`. Without an `id` it is executed too, and the
+    /// client told of errors alone. `{"type":"hello"}` and `{"type":"ping"}` are answered where
+    /// nothing claims them.
+    ///
+    /// # Executed once
+    ///
+    /// A client that does not get an answer, as its connection broke, comes back and sends the same
+    /// message again. A request of a [user](Self::user) is executed once for each `id`, over
+    /// reconnects, restarts and nodes: a repeat waits while the first is being executed, and gets
+    /// its answer for 2 minutes, also if that is an error. The same `id` with something else in it
+    /// is refused as [`IdReused`](crate::ErrorCode::IdReused). This holds as long as the
+    /// [broker](crate::broker) remembers: over restarts with a durable one. Where the process died
+    /// between the effect and the answer, the repeat is told
+    /// [`InDoubt`](crate::ErrorCode::InDoubt), and `handler` is not called a second time. If the
+    /// broker is away, nothing is executed: [`Unavailable`](crate::ErrorCode::Unavailable). A
+    /// request of a socket without a user is executed once on this socket only.
+    ///
+    /// # Failures
+    ///
+    /// `handler` has 30 s, or the time of [`on_request_within`](Self::on_request_within); then it is
+    /// dropped, and the client told [`InDoubt`](crate::ErrorCode::InDoubt). Where it panics the client
+    /// is told [`Internal`](crate::ErrorCode::Internal). Both are logged with endpoint and user, and
+    /// the socket goes on. The requests of one socket are executed one after the other, and go on
+    /// when it closes.
+    ///
+    /// # Panics
+    ///
+    /// Panics when something else on this socket has claimed one of the types, as
+    /// [`on_command`](Self::on_command) does.
+    ///
+    /// ```
+    /// use nextrush::{ErrorMessage, Socket};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(tag = "type", rename_all = "kebab-case")]
+    /// enum Command {
+    ///     Divide { by: u32 },
+    /// }
+    ///
+    /// fn connected(socket: Socket) {
+    ///     socket.on_request(async |_: Socket, Command::Divide { by }: Command| {
+    ///         100_u32.checked_div(by).ok_or(ErrorMessage::new("by-zero", "Not by zero"))
+    ///     });
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn on_request<T, M>(&self, handler: impl RequestHandler<T, M>)
+    where
+        T: DeserializeOwned + 'static,
+    {
+        self.on_request_within(requests::DEADLINE, handler);
+    }
+
+    /// Does the same as [`on_request`](Self::on_request) with another time for `handler` than 30 s.
+    ///
+    /// # Panics
+    ///
+    /// As [`on_request`](Self::on_request).
+    #[track_caller]
+    pub fn on_request_within<T, M>(&self, deadline: Duration, handler: impl RequestHandler<T, M>)
+    where
+        T: DeserializeOwned + 'static,
+    {
+        let requests = Requests::new(handler.into_replies(), deadline);
+        self.add_message(Callback::new(requests));
     }
 
     /// Calls `handler` when the client has gone or was closed, whatever the cause.

@@ -130,6 +130,7 @@ impl Handle {
             return;
         }
         self.answer_acts();
+        self.answer_requests();
         self.answer_disconnects();
         self.answer_drains();
         let app = self.downgrade();

@@ -33,7 +33,6 @@ mod heal;
 mod local;
 mod locked;
 mod newest;
-mod once;
 mod seating;
 mod seats;
 mod subscriptions;

@@ -6,5 +6,7 @@
 mod losses;
 mod model;
 mod presence;
+mod request_model;
+mod requests;
 mod rooms;
 mod support;

@@ -47,6 +47,8 @@ mod presence_work;
 mod publishing;
 mod recovery;
 mod refusals;
+#[cfg(feature = "testing")]
+mod requests;
 mod room_users;
 mod rooms;
 mod routes;

@@ -46,7 +46,7 @@ fn is_valid(name: &str, message: &Value) -> bool {
 #[test]
 fn the_schema_is_one() {
     assert!(jsonschema::meta::is_valid(&SCHEMA));
-    assert_eq!(VALIDATORS.len(), 38);
+    assert_eq!(VALIDATORS.len(), 41);
 }
 
 #[test]
@@ -91,6 +91,11 @@ fn what_clients_send_is_as_the_schema_says() {
             "in/ping",
             json!({ "type": "ping" }),
             json!({ "type": "ping", "id": "" }),
+        ),
+        (
+            "in/response",
+            json!({ "type": "response", "id": "1", "error": { "message": "No" } }),
+            json!({ "type": "response", "id": "1", "error": { "code": "no" } }),
         ),
         (
             "in/chat",

@@ -1,0 +1,563 @@
+//! Requests of the server to many clients, over all nodes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, join};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, Stream, StreamExt};
+use nextrush_broker::{Answered, Asked, BrokerError, NodeName};
+use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, timeout_at};
+
+use super::asked::{RequestError, Response, value_of};
+use crate::message::UserId;
+use crate::node::line::{DEADLINE, Line};
+use crate::socket::acts::{add_up, answer_of, sockets_of};
+use crate::socket::audience::Audience;
+use crate::socket::handle::{Handle, WeakHandle};
+use crate::socket::{ConnectionId, Socket};
+
+/// The kind of the questions by which a node lets others ask their sockets.
+const REQUEST: &str = "nr.request";
+/// The kind of the questions that bring responses to the node that wants them.
+const RESPONSES: &str = "nr.responses";
+/// The bytes of responses after which a node passes on what it has.
+const BATCH_BYTES: usize = 64 * 1024;
+/// The time for which the first response of a batch waits for others.
+const BATCH_TIME: Duration = Duration::from_millis(20);
+
+/// A response to a request to an [`Audience`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct AudienceAnswer<T> {
+    /// The node of the socket.
+    pub node: NodeName,
+    /// The socket, unique among those of its node.
+    pub socket: ConnectionId,
+    /// The socket's [user](Socket::user).
+    pub user: Option<UserId>,
+    /// The response: [`RequestError::Refused`] or [`RequestError::Invalid`] where it is none that
+    /// was wanted.
+    pub result: Result<T, RequestError>,
+}
+
+/// The sockets that have not responded to a request to an [`Audience`].
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Silent {
+    /// The number of sockets that were asked and have not responded in time, or have closed.
+    pub sockets: usize,
+    /// The nodes of which nobody knows whether all of their sockets have responded, by name.
+    pub unanswered: Vec<NodeName>,
+    /// `true` if the other nodes could not be known, as while the shared broker is away.
+    pub others_unknown: bool,
+}
+
+/// The responses to a request to an [`Audience`], in the order in which they come.
+///
+/// A [`Stream`] that ends when all have responded, and at the timeout. Dropped before that, it
+/// drops what comes later.
+#[must_use = "responses are taken one by one"]
+pub struct Answers<T> {
+    received: UnboundedReceiver<Received>,
+    /// Asks, until all is done.
+    asking: Option<BoxFuture<'static, Silent>>,
+    silent: Silent,
+    read: fn(Received) -> AudienceAnswer<T>,
+}
+
+impl<T> Answers<T> {
+    /// The next response; `None` when no more comes. Cancel safe.
+    pub async fn next(&mut self) -> Option<AudienceAnswer<T>> {
+        StreamExt::next(self).await
+    }
+
+    /// The sockets that have not responded; complete when the last response was taken.
+    #[must_use]
+    pub fn silent(&self) -> &Silent {
+        &self.silent
+    }
+}
+
+impl<T> Stream for Answers<T> {
+    type Item = AudienceAnswer<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(asking) = &mut self.asking
+            && let Poll::Ready(silent) = asking.poll_unpin(context)
+        {
+            self.silent = silent;
+            self.asking = None;
+        }
+        let read = self.read;
+        match self.received.poll_recv(context) {
+            Poll::Ready(Some(received)) => Poll::Ready(Some(read(received))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending if self.asking.is_none() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Answers<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers")
+            .field("silent", &self.silent)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Received {
+    node: NodeName,
+    socket: ConnectionId,
+    user: Option<UserId>,
+    response: Response,
+}
+
+impl Received {
+    fn read<T: DeserializeOwned>(self) -> AudienceAnswer<T> {
+        AudienceAnswer {
+            node: self.node,
+            socket: self.socket,
+            user: self.user,
+            result: value_of(self.response),
+        }
+    }
+}
+
+/// A request, as it goes to other nodes.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Question {
+    rooms: Vec<Box<str>>,
+    name: String,
+    data: Box<RawValue>,
+    timeout_ms: u64,
+    /// The number of the request on the node that asks.
+    number: u64,
+}
+
+/// Responses, as they go back to the node that asks.
+#[derive(Deserialize, Serialize)]
+struct Batch {
+    number: u64,
+    responses: Vec<Passed>,
+    /// Behind the last response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<End>,
+}
+
+/// The numbers of sockets that have responded, and that have not.
+#[derive(Deserialize, Serialize)]
+struct End {
+    responded: usize,
+    silent: usize,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Passed {
+    socket: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<PassedError>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct PassedError {
+    code: String,
+    message: String,
+}
+
+/// The requests of this node that wait for responses from others, by number.
+#[derive(Default)]
+struct Waiting(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    last: u64,
+    open: HashMap<u64, UnboundedSender<(NodeName, Batch)>>,
+}
+
+/// A number that waits, until this is dropped.
+struct Number {
+    waiting: Arc<Waiting>,
+    number: u64,
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        self.waiting.0.lock().open.remove(&self.number);
+    }
+}
+
+impl Audience {
+    /// Asks every member something, on all nodes, as [`Socket::request`] asks one. The responses
+    /// come as a stream, which waits for `timeout` at most, and for other nodes 2 s more; at its end
+    /// it says [who was silent](Answers::silent).
+    ///
+    /// ```
+    /// # async fn example(app: &nextrush::Handle) -> Result<(), nextrush::BoxError> {
+    /// use std::time::Duration;
+    ///
+    /// let mut answers = app.room("team").request::<u8>("vote", "Pizza?", Duration::from_secs(10))?;
+    /// while let Some(answer) = answers.next().await {
+    ///     println!("{:?}: {:?}", answer.user, answer.result);
+    /// }
+    /// println!("{} did not vote", answers.silent().sockets);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails, and asks nobody, when `data` cannot be written as JSON.
+    pub fn request<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        data: &(impl Serialize + ?Sized),
+        timeout: Duration,
+    ) -> Result<Answers<T>, serde_json::Error> {
+        let data = to_raw_value(data)?;
+        let (sender, received) = unbounded_channel();
+        let here = self.request_here(name, &data, timeout, {
+            let node = self.handle().node().clone();
+            let sender = sender.clone();
+            move |socket, response| {
+                let received = Received {
+                    node: node.clone(),
+                    socket: socket.id(),
+                    user: socket.user().map(|user| user.id),
+                    response,
+                };
+                // Nobody receives any more where the stream was dropped, and this with it.
+                let _ = sender.send(received);
+            }
+        });
+        let asking = if self.is_over_nodes() {
+            let there = self.request_there(name, data, timeout, sender);
+            async move {
+                let (here, mut silent) = join(here, there).await;
+                silent.sockets += here;
+                silent
+            }
+            .boxed()
+        } else {
+            here.map(|sockets| Silent {
+                sockets,
+                ..Silent::default()
+            })
+            .boxed()
+        };
+        Ok(Answers {
+            received,
+            asking: Some(asking),
+            silent: Silent::default(),
+            read: Received::read,
+        })
+    }
+
+    /// Asks the members on this node now; resolves with the number of those who are silent.
+    fn request_here(
+        &self,
+        name: &str,
+        data: &RawValue,
+        timeout: Duration,
+        receive: impl Fn(&Socket, Response) + Send + 'static,
+    ) -> BoxFuture<'static, usize> {
+        let responses = self.local_members().into_iter().map(|socket| {
+            let response = socket.ask(name, data, timeout);
+            response.map(move |response| (socket, response))
+        });
+        let mut responses: FuturesUnordered<_> = responses.collect();
+        async move {
+            let mut silent = 0;
+            while let Some((socket, response)) = responses.next().await {
+                match response {
+                    Err(RequestError::Timeout | RequestError::Closed) => silent += 1,
+                    response => receive(&socket, response),
+                }
+            }
+            silent
+        }
+        .boxed()
+    }
+
+    /// Lets other nodes ask their members; resolves with who is silent there.
+    fn request_there(
+        &self,
+        name: &str,
+        data: Box<RawValue>,
+        timeout: Duration,
+        sender: UnboundedSender<Received>,
+    ) -> BoxFuture<'static, Silent> {
+        let app = self.handle().clone();
+        let (number, batches) = app.part(Arc::<Waiting>::default).begin();
+        let question = Question {
+            rooms: self.rooms().iter().map(|room| room.name().into()).collect(),
+            name: name.to_owned(),
+            data,
+            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            number: number.number,
+        };
+        let question = serde_json::to_vec(&question).expect("a question has string keys only");
+        async move {
+            let line = app.line();
+            let asked = line.ask(REQUEST, &Asked::All, &question).await;
+            let (silent, pending) = begin_silent(line, asked);
+            let give_up = Instant::now() + timeout + DEADLINE;
+            let silent = collect(silent, pending, batches, give_up, &sender).await;
+            drop(number);
+            silent
+        }
+        .boxed()
+    }
+}
+
+/// The nodes that do not answer, and the numbers of sockets that the others have asked.
+fn begin_silent(
+    line: &Line,
+    asked: Result<Answered, BrokerError>,
+) -> (Silent, HashMap<NodeName, Progress>) {
+    let mut pending = HashMap::new();
+    if let Ok(answered) = &asked {
+        for (node, answer) in &answered.answers {
+            if let Some(1..) = sockets_of(answer) {
+                pending.insert(node.clone(), Progress::default());
+            }
+        }
+    }
+    let reached = add_up(line, 0, asked);
+    let silent = Silent {
+        sockets: 0,
+        unanswered: reached.unanswered,
+        others_unknown: reached.others_unknown,
+    };
+    (silent, pending)
+}
+
+/// The responses from a node so far.
+#[derive(Default)]
+struct Progress {
+    responded: usize,
+    end: Option<End>,
+}
+
+impl Progress {
+    /// The number of silent sockets, if all responses have come.
+    fn is_complete(&self) -> Option<usize> {
+        let end = self.end.as_ref()?;
+        (end.responded == self.responded).then_some(end.silent)
+    }
+}
+
+/// Passes on the responses from other nodes, until all have come.
+async fn collect(
+    mut silent: Silent,
+    mut pending: HashMap<NodeName, Progress>,
+    mut batches: UnboundedReceiver<(NodeName, Batch)>,
+    give_up: Instant,
+    sender: &UnboundedSender<Received>,
+) -> Silent {
+    while !pending.is_empty() {
+        let Ok(Some((node, batch))) = timeout_at(give_up, batches.recv()).await else {
+            break;
+        };
+        let Some(progress) = pending.get_mut(&node) else {
+            continue;
+        };
+        progress.responded += batch.responses.len();
+        progress.end = batch.end.or(progress.end.take());
+        for passed in batch.responses {
+            if let Some(received) = passed.into_received(&node) {
+                // Fails only where the stream was dropped, and this with it.
+                let _ = sender.send(received);
+            }
+        }
+        if let Some(sockets) = progress.is_complete() {
+            silent.sockets += sockets;
+            pending.remove(&node);
+        }
+    }
+    silent.unanswered.extend(pending.into_keys());
+    silent.unanswered.sort();
+    silent
+}
+
+impl Waiting {
+    fn begin(self: Arc<Self>) -> (Number, UnboundedReceiver<(NodeName, Batch)>) {
+        let (sender, receiver) = unbounded_channel();
+        let number = {
+            let mut state = self.0.lock();
+            state.last += 1;
+            let number = state.last;
+            state.open.insert(number, sender);
+            number
+        };
+        let waiting = self;
+        (Number { waiting, number }, receiver)
+    }
+}
+
+impl Passed {
+    fn new(socket: &Socket, response: Response) -> Self {
+        let (data, error) = match response {
+            Ok(data) => (Some(data), None),
+            Err(RequestError::Refused { code, message }) => {
+                (None, Some(PassedError { code, message }))
+            }
+            // No client says anything else.
+            Err(error) => (
+                None,
+                Some(PassedError {
+                    code: String::new(),
+                    message: error.to_string(),
+                }),
+            ),
+        };
+        Self {
+            socket: socket.id().to_string(),
+            user: socket.user().map(|user| user.id),
+            data,
+            error,
+        }
+    }
+
+    fn into_received(self, node: &NodeName) -> Option<Received> {
+        let response = match self.error {
+            Some(PassedError { code, message }) => Err(RequestError::Refused { code, message }),
+            None => Ok(self.data.unwrap_or_else(|| RawValue::NULL.to_owned())),
+        };
+        Some(Received {
+            node: node.clone(),
+            socket: self.socket.parse().ok()?,
+            user: self.user,
+            response,
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.data.as_ref().map_or(64, |data| 64 + data.get().len())
+    }
+}
+
+impl Handle {
+    /// Asks this node's sockets what other nodes want to know, and takes what those say.
+    pub(in crate::socket) fn answer_requests(&self) {
+        let app = self.downgrade();
+        self.line().answer(REQUEST, move |from, question| {
+            let app = app.upgrade();
+            async move {
+                // What the asking node has to do itself it does.
+                if from.is_this {
+                    return Some(answer_of(0));
+                }
+                let question: Question = serde_json::from_slice(&question).ok()?;
+                Some(answer_of(app?.request_for(from.node, question)))
+            }
+        });
+        let app = self.downgrade();
+        self.line().answer(RESPONSES, move |from, batch| {
+            let app = app.upgrade();
+            async move {
+                let batch: Batch = serde_json::from_slice(&batch).ok()?;
+                app?.take_batch(from.node, batch);
+                Some(answer_of(0))
+            }
+        });
+    }
+
+    /// Asks the members on this node for another one; the number of them.
+    fn request_for(&self, node: NodeName, question: Question) -> usize {
+        let Question {
+            rooms,
+            name,
+            data,
+            timeout_ms,
+            number,
+        } = question;
+        let audience = self.audience_of(&rooms);
+        let sockets = audience.local_len();
+        if sockets == 0 {
+            return 0;
+        }
+        let (sender, received) = unbounded_channel();
+        let timeout = Duration::from_millis(timeout_ms);
+        let silent = audience.request_here(&name, &data, timeout, move |socket, response| {
+            // Fails only where the application has ended.
+            let _ = sender.send(Passed::new(socket, response));
+        });
+        tokio::spawn(pass_on(self.downgrade(), node, number, received, silent));
+        sockets
+    }
+
+    fn take_batch(&self, node: NodeName, batch: Batch) {
+        let waiting = self.part(Arc::<Waiting>::default);
+        let sender = waiting.0.lock().open.get(&batch.number).cloned();
+        let late = batch.responses.len();
+        let taken = sender.map(|sender| sender.send((node, batch)));
+        if !matches!(taken, Some(Ok(()))) {
+            (0..late).for_each(|_| self.late_answers().count_late_response());
+        }
+    }
+}
+
+/// Passes responses on to the node that wants them, many at a time.
+async fn pass_on(
+    app: WeakHandle,
+    node: NodeName,
+    number: u64,
+    mut received: UnboundedReceiver<Passed>,
+    silent: BoxFuture<'static, usize>,
+) {
+    let passing = async {
+        let mut responded = 0;
+        while let Some(first) = received.recv().await {
+            let mut bytes = first.bytes();
+            let mut responses = vec![first];
+            let until = Instant::now() + BATCH_TIME;
+            while bytes < BATCH_BYTES
+                && let Ok(Some(next)) = timeout_at(until, received.recv()).await
+            {
+                bytes += next.bytes();
+                responses.push(next);
+            }
+            responded += responses.len();
+            let batch = Batch {
+                number,
+                responses,
+                end: None,
+            };
+            pass(&app, &node, &batch).await;
+        }
+        responded
+    };
+    let (silent, responded) = join(silent, passing).await;
+    let batch = Batch {
+        number,
+        responses: Vec::new(),
+        end: Some(End { responded, silent }),
+    };
+    pass(&app, &node, &batch).await;
+}
+
+async fn pass(app: &WeakHandle, node: &NodeName, batch: &Batch) {
+    let Some(app) = app.upgrade() else { return };
+    let batch = serde_json::to_vec(batch).expect("responses have string keys only");
+    let nodes = Asked::Nodes(vec![node.clone()]);
+    if let Err(error) = app.line().ask(RESPONSES, &nodes, &batch).await {
+        // The node sees that something is missing.
+        tracing::debug!(%error, %node, "responses cannot be passed on");
+    }
+}
