@@ -108,6 +108,13 @@ pub struct SocketOptions {
     /// [`server_no_context_takeover`](DeflateConfig::server_no_context_takeover) says, so that
     /// a publication is compressed once for all its receivers.
     pub deflate: Option<DeflateConfig>,
+    /// The subprotocols that the endpoint speaks, the best liked first (RFC 6455 §1.9): a handshake
+    /// agrees on the first of them that the client offers, or on none. With `None` it agrees on
+    /// `nextrush.v1` or else on the first offer of up to 64 bytes that carries no token.
+    /// Default: `None`.
+    pub protocols: Option<Arc<[Arc<str>]>>,
+    /// The subprotocol that the handshake has agreed on; set for each connection. Default: `None`.
+    pub protocol: Option<Arc<str>>,
 }
 
 impl SocketOptions {
@@ -166,6 +173,20 @@ impl SocketOptions {
         self.deflate = deflate.into();
         self
     }
+
+    /// Sets [`protocols`](Self::protocols).
+    ///
+    /// ```
+    /// use nextrush_engine::SocketOptions;
+    ///
+    /// let options = SocketOptions::default().protocols(["graphql-transport-ws"]);
+    /// assert_eq!(options.protocols.map(|all| all.len()), Some(1));
+    /// ```
+    #[must_use]
+    pub fn protocols(mut self, protocols: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
+        self.protocols = Some(protocols.into_iter().map(Into::into).collect());
+        self
+    }
 }
 
 impl Default for SocketOptions {
@@ -179,6 +200,8 @@ impl Default for SocketOptions {
             close_timeout: Duration::from_secs(2),
             backlog: Backlog::default(),
             deflate: None,
+            protocols: None,
+            protocol: None,
         }
     }
 }

@@ -13,10 +13,11 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, Route, delete, get, patch, post, put};
 use nextrush_broker::{Broker, MemoryBroker};
 use nextrush_engine::{Engine, EngineConfig, SocketOptions};
-use tower::util::option_layer;
+use tower::util::{MapRequestLayer, option_layer};
 use tower::{Layer, Service};
 
 use crate::auth::Jwt;
+use crate::http::subprotocol;
 use crate::node::line::Line;
 use crate::node::wire;
 use crate::server::{Listen, ToAddr};
@@ -237,11 +238,14 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     }
 
     /// The application as an axum router: to serve it with another server, or to
-    /// merge it into another router. Whoever serves it closes the sockets at the
+    /// merge it into another router. The headers of a request that carry secrets are marked as
+    /// [sensitive](http::HeaderValue::set_sensitive) for its layers, so that none of them logs a
+    /// token. Whoever serves it closes the sockets at the
     /// end with [`Handle::close_all`].
     pub fn into_router(self) -> Router<S> {
         // Outside of the layers that the application has added, which win.
         self.router.layer((
+            MapRequestLayer::new(subprotocol::hide_secrets),
             Extension(self.handle),
             option_layer(self.options.map(Extension)),
             option_layer(self.origins.map(Extension)),

@@ -1,4 +1,4 @@
-//! The token in a request: in its query or its headers.
+//! The token in a request: in its query, its subprotocols or its headers.
 
 use std::borrow::Cow;
 
@@ -6,15 +6,20 @@ use http::request::Parts;
 use http::{HeaderMap, header};
 
 use super::error::AuthError;
+use crate::http::subprotocol;
 
-/// The token of `?token=` or, where that is absent or empty, of
-/// `Authorization: Bearer`. Browsers cannot set headers on a WebSocket, hence the
-/// first.
+/// The token of `?token=` or, where that is absent or empty, of the subprotocol
+/// `nextrush.bearer.<token>` or else of `Authorization: Bearer`, which browsers cannot set on a
+/// WebSocket.
 pub(super) fn find(parts: &Parts) -> Result<Option<Cow<'_, str>>, AuthError> {
-    match in_query(parts.uri.query().unwrap_or_default())? {
-        Some(token) => Ok(Some(token)),
-        None => Ok(in_headers(&parts.headers)?.map(Cow::Borrowed)),
+    if let Some(token) = in_query(parts.uri.query().unwrap_or_default())? {
+        return Ok(Some(token));
     }
+    let token = match only(subprotocol::tokens(&parts.headers))? {
+        Some(token) => Some(token),
+        None => in_headers(&parts.headers)?,
+    };
+    Ok(token.map(Cow::Borrowed))
 }
 
 fn in_query(query: &str) -> Result<Option<Cow<'_, str>>, AuthError> {
@@ -86,6 +91,34 @@ mod tests {
             let token = found(uri, &header).unwrap();
             assert_eq!(token.as_deref(), expected, "{uri} {authorization:?}");
         }
+    }
+
+    #[test]
+    fn a_token_is_found_among_the_subprotocols() {
+        for (uri, offers, expected) in [
+            ("/", "nextrush.v1, nextrush.bearer.a.b.c", Some("a.b.c")),
+            ("/", "nextrush.bearer.a,x", Some("a")),
+            ("/", "NEXTRUSH.BEARER.a", Some("a")),
+            ("/?token=b", "nextrush.v1, nextrush.bearer.a", Some("b")),
+            ("/?token=", "nextrush.v1, nextrush.bearer.a", Some("a")),
+            ("/", "nextrush.v1, nextrush.bearer.", Some("c")),
+            ("/", "bearer.a, a", Some("c")),
+        ] {
+            let (parts, ()) = Request::get(uri)
+                .header("sec-websocket-protocol", offers)
+                .header("authorization", "Bearer c")
+                .body(())
+                .unwrap()
+                .into_parts();
+            assert_eq!(find(&parts).unwrap().as_deref(), expected, "{uri} {offers}");
+        }
+        let (parts, ()) = Request::get("/")
+            .header("sec-websocket-protocol", "x, nextrush.bearer.a")
+            .header("sec-websocket-protocol", "nextrush.bearer.b")
+            .body(())
+            .unwrap()
+            .into_parts();
+        assert!(matches!(find(&parts), Err(AuthError::Several)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod http2;
 pub(crate) mod read_ahead;
 pub(crate) mod refusal;
 pub(crate) mod request_body;
+pub(crate) mod subprotocol;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 pub(crate) mod traffic;

@@ -200,14 +200,16 @@ impl Socket {
     /// ```
     /// # use nextrush::Socket;
     /// #[derive(serde::Deserialize)]
-    /// #[serde(tag = "type", rename_all = "kebab-case")]
+    /// #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
     /// enum Command {
     ///     Say { text: String },
+    ///     Typing { is_typing: bool },
     /// }
     ///
     /// async fn connected(socket: Socket) {
     ///     socket.on_command(|socket: Socket, command: Command| match command {
     ///         Command::Say { text } => socket.send(text),
+    ///         Command::Typing { is_typing } => socket.send(format!("typing: {is_typing}")),
     ///     });
     /// }
     /// ```
@@ -461,6 +463,13 @@ impl Socket {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.0.endpoint().unwrap_or_default()
+    }
+
+    /// The subprotocol that the handshake has agreed on, if any; see
+    /// [`ws`](crate::ws#subprotocols).
+    #[must_use]
+    pub fn protocol(&self) -> Option<&str> {
+        self.0.options().protocol.as_deref()
     }
 
     /// The time when the socket was opened, to the second.

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::response::Response;
-use http::header::HOST;
+use http::header::{HOST, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderValue, Request, StatusCode};
 use nextrush_engine::sim;
 use nextrush_protocol::handshake::client::Opening;
@@ -128,7 +128,7 @@ impl Network {
 
     /// The same with a request of your own: with headers, or with extensions that a layer
     /// would have added. `Host`, where it is missing, is `localhost`; what the handshake
-    /// needs is added.
+    /// needs is added. Subprotocols are offered by the header `Sec-WebSocket-Protocol`.
     ///
     /// # Errors
     ///
@@ -142,7 +142,10 @@ impl Network {
         self.0.connected.set(number);
         let mut nonce = [0; 16];
         nonce[..2].copy_from_slice(&number.to_le_bytes());
-        let opening = Opening::new(nonce);
+        let offers = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+        let offers = offers.filter_map(|value| value.to_str().ok());
+        let offers = offers.flat_map(|value| value.split(',').map(str::trim));
+        let opening = offers.fold(Opening::new(nonce), Opening::protocol);
 
         let (client, pipe) = sim::pipe();
         client.set_window(WINDOW);

@@ -15,10 +15,10 @@ use http::uri::Authority;
 use http::{HeaderValue, StatusCode, Version};
 use nextrush_protocol::handshake;
 
-use crate::http::refusal;
+use crate::http::{refusal, subprotocol};
 use crate::socket::handle::{Handle, MissingHandle};
 use crate::upgrade::endpoint::Endpoint;
-use crate::upgrade::options::RouteOptions;
+use crate::upgrade::options::{self, RouteOptions};
 use crate::upgrade::origin::OriginPolicy;
 use crate::upgrade::transport;
 
@@ -56,11 +56,21 @@ use crate::upgrade::transport;
 /// The socket's [endpoint](crate::Socket::endpoint) is named by
 /// [`SocketOptions::name`](crate::SocketOptions::name) or else by the route's pattern.
 ///
+/// # Subprotocols
+///
+/// The answer names the subprotocol that the client and the endpoint agree on (RFC 6455 §1.9), and
+/// [`Socket::protocol`](crate::Socket::protocol) tells it. Without
+/// [`SocketOptions::protocols`](crate::SocketOptions::protocols) that is `nextrush.v1`, which the
+/// clients of chats and live updates offer, or else the first that the client offers. An offer
+/// `nextrush.bearer.<token>` is the token that [`Authenticated`](crate::Authenticated) reads; it
+/// is never chosen, so a client offers a subprotocol beside it.
+///
 /// # Refusals
 ///
 /// A request that is no valid opening handshake (RFC 6455 §4.2.1; over HTTP/2 RFC 8441 §5) is
 /// refused with the status that the RFC asks for, 426 or 400 for instance, a foreign origin
-/// with 403, and an extractor's rejection is the extractor's own; all have a JSON body.
+/// with 403, a token without a subprotocol beside it with 400, and an extractor's rejection is the extractor's own; all have a JSON body, and
+/// `Sec-WebSocket-Protocol: nextrush.v1` where the endpoint speaks that.
 /// Outside of an [`App`](crate::App) the route needs a layer `Extension(handle)` with the
 /// [`Handle`] of one, and answers 500 without.
 pub fn ws<S, M>(endpoint: impl Endpoint<S, M>) -> MethodRouter<S>
@@ -130,7 +140,11 @@ where
             let (mut parts, _) = request.into_parts();
             answer(self.endpoint, &self.options, &mut parts, &state)
                 .await
-                .unwrap_or_else(|refused| refusal::ending_connection(refused, parts.version))
+                .unwrap_or_else(|mut refused| {
+                    let spoken = options::found_in(&parts.extensions).protocols.as_deref();
+                    subprotocol::name_own(&mut refused, spoken);
+                    refusal::ending_connection(refused, parts.version)
+                })
         })
     }
 }
@@ -166,9 +180,18 @@ where
         .unwrap_or(&OriginPolicy::SameOrigin)
         .check(&parts.headers)
         .map_err(IntoResponse::into_response)?;
-    let options = options.of_request(&parts.extensions);
+    let offered = accepted
+        .as_ref()
+        .map_or(&[][..], |accepted| &accepted.protocols);
+    if subprotocol::is_token_alone(offered) {
+        return Err(subprotocol::refuse_token_alone());
+    }
+    let options = options.of_request(&parts.extensions, offered);
     let open = endpoint.extract(parts, state).await?;
     let mut accepted = accepted?;
+    if let Some(protocol) = &options.protocol {
+        accepted.choose(protocol);
+    }
     let deflate = options.deflate.as_ref();
     let deflate = deflate.and_then(|config| accepted.negotiate_deflate(config));
     transport::start(parts, &app, options, deflate, open).map_err(IntoResponse::into_response)?;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use nextrush::{App, Socket};
+use nextrush::{App, Authenticated, Jwt, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{serve, within};
+use crate::support::{SECRET, serve, token, within};
 
 pub const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -289,6 +289,32 @@ async fn what_is_no_opening_handshake_is_refused() {
     // And beside all that, on the same connection:
     let own = request(Method::CONNECT, websocket, Some("13"), "/");
     assert!(streams.request(own).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_subprotocol_and_the_token_beside_it_are_read() {
+    let mut app = App::new();
+    app.jwt(Jwt::hs256(SECRET));
+    app.ws("/", |socket: Socket, user: Authenticated| {
+        let protocol = socket.protocol().unwrap_or("none");
+        socket.send(format!("{} speaks {protocol}", user.claims.email));
+    });
+    let server = serve(app).await;
+    let stream = TcpStream::connect(server.address()).await.unwrap();
+    let streams = crate::ways::Streams::open(stream).await;
+    let offers = format!("nextrush.bearer.{}, chat", token("ada", "ada@example.com"));
+    let request = http::Request::builder()
+        .method(http::Method::CONNECT)
+        .version(http::Version::HTTP_2)
+        .uri("http://localhost/")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-protocol", offers)
+        .extension(hyper::ext::Protocol::from_static("websocket"))
+        .body(http_body_util::Empty::new())
+        .unwrap();
+    let mut client = crate::ways::Client(streams.request(request).await.unwrap());
+    let told = client.next().await;
+    assert_eq!(told, Some("ada@example.com speaks chat".into()));
 }
 
 #[tokio::test]

@@ -12,7 +12,8 @@ use crate::message::User;
 /// A valid token's claims: what [`Jwt::verify`] returns and, as an extractor, what a
 /// handler takes that is for authenticated clients only.
 ///
-/// The token comes from `?token=` or, where that is absent, from
+/// The token comes from `?token=` or, where that is absent, from the subprotocol
+/// `nextrush.bearer.<token>` (see [`ws`](crate::ws#subprotocols)) or else from
 /// `Authorization: Bearer`; it is checked with the [`Jwt`] of the application, which
 /// in a foreign axum server is any `Extension(jwt)` layer.
 ///
