@@ -253,14 +253,8 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         ))
     }
 
-    fn change(&mut self, change: impl FnOnce(Router<S>) -> Router<S>) -> &mut Self {
-        self.router = change(std::mem::take(&mut self.router));
-        self
-    }
-}
-
-impl App {
-    /// Serves the application. A port number stands for that port on every
+    /// Serves the application, which has been given its [state](App::with_state) if its routes
+    /// need one. A port number stands for that port on every
     /// interface, as in Node; give an address such as `"127.0.0.1:3000"` to
     /// narrow it.
     ///
@@ -278,9 +272,35 @@ impl App {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn listen(self, addr: impl ToAddr) -> Listen {
-        let handle = self.handle.clone();
-        Listen::new(self.into_router(), handle, addr.to_addr())
+    pub fn listen(self, addr: impl ToAddr) -> Listen
+    where
+        Self: HasState,
+    {
+        let app = self.with_all_state();
+        let handle = app.handle.clone();
+        Listen::new(app.into_router(), handle, addr.to_addr())
+    }
+
+    fn change(&mut self, change: impl FnOnce(Router<S>) -> Router<S>) -> &mut Self {
+        self.router = change(std::mem::take(&mut self.router));
+        self
+    }
+}
+
+/// An application whose routes have the state that they need.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the routes of this application still need their state: it is an `{Self}`",
+    label = "call `with_state` before this",
+    note = "`app.with_state(state).listen(3000)` gives handlers what their `State` extractors take"
+)]
+pub trait HasState {
+    fn with_all_state(self) -> App;
+}
+
+impl HasState for App {
+    fn with_all_state(self) -> App {
+        self
     }
 }
 

@@ -88,6 +88,8 @@ pub mod testing;
 #[cfg(all(doctest, feature = "embedded", feature = "testing", feature = "tls"))]
 mod guide;
 
+#[doc(hidden)]
+pub use app::HasState;
 pub use app::{App, AppBuilder};
 pub use error::{BoxError, Error, Result};
 pub use upgrade::endpoint::Endpoint;

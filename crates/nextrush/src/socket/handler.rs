@@ -19,7 +19,9 @@ use crate::socket::claims::{Claim, Claims};
 /// [`Outcome`]: nothing, or a `Result` whose error closes the socket with 1011.
 ///
 /// An async function is polled at once on the thread that owns the connection
-/// and takes memory only while it is pending; its future need not be `Send`.
+/// and takes memory only while it is pending; its future need not be `Send`. One that
+/// has values of its own is written `async move |…| …`: an axum handler's
+/// `move |…| async move { … }` gives its values away with the first call.
 ///
 /// ```
 /// use nextrush::{Message, Socket};
@@ -31,12 +33,28 @@ use crate::socket::claims::{Claim, Claims};
 ///     });
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "this function cannot handle the event `{E}` of a socket",
+    label = "no function of a `Socket` and a `{E}` that returns nothing or a `Result<(), _>`",
+    note = "it takes both by value, `|socket: Socket, event: {E}| …`, and not a `&Socket`",
+    note = "an error that it returns has to convert into `BoxError`, as every `std::error::Error` \
+            does; a status code or a response does not",
+    note = "an async function is written `async move |socket: Socket, event: {E}| …`"
+)]
 pub trait EventHandler<E, Marker>: Send + Sync + 'static {
     #[doc(hidden)]
     fn into_callback(self) -> Callback<E>;
 }
 
 /// A return value of handlers: nothing, or a `Result` whose error closes the socket.
+///
+/// A handler that never returns, such as one that is still a `todo!()`, is one as well.
+#[diagnostic::on_unimplemented(
+    message = "a handler of a socket cannot return `{Self}`",
+    label = "returns `{Self}`",
+    note = "it returns nothing or a `Result<(), E>` whose error converts into `BoxError`, as every \
+            `std::error::Error` does"
+)]
 pub trait Outcome {
     #[doc(hidden)]
     fn into_result(self) -> Result<(), BoxError>;
@@ -51,6 +69,23 @@ impl Outcome for () {
 impl<E: Into<BoxError>> Outcome for Result<(), E> {
     fn into_result(self) -> Result<(), BoxError> {
         self.map_err(Into::into)
+    }
+}
+
+/// A way to name the type `!`, which has no name in stable Rust outside of return types.
+#[doc(hidden)]
+#[allow(unnameable_types, reason = "only its output is used")]
+pub trait Returning {
+    type Type;
+}
+
+impl<R> Returning for fn() -> R {
+    type Type = R;
+}
+
+impl Outcome for <fn() -> ! as Returning>::Type {
+    fn into_result(self) -> Result<(), BoxError> {
+        self
     }
 }
 

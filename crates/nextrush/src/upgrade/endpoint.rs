@@ -39,7 +39,10 @@ use crate::socket::handler::{AsyncMarker, Open, Outcome, SyncMarker};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler of a WebSocket endpoint",
     note = "a handler takes a `Socket`, then types that implement `FromRequestParts`, \
-            `Send` and `'static`; it returns nothing or a `Result<(), E>`"
+            `Send` and `'static`; it returns nothing or a `Result<(), E>`",
+    note = "the error `E` has to convert into `BoxError`, as every `std::error::Error` does; a status \
+            code or a response does not: what refuses a client over HTTP is an extractor",
+    note = "an async function with values of its own is written `async move |socket: Socket| …`"
 )]
 pub trait Endpoint<S, Marker>: Send + Sync + 'static {
     /// Runs the extractors.
