@@ -16,7 +16,7 @@ use nextrush_engine::{Engine, EngineConfig, SocketOptions};
 use tower::util::{MapRequestLayer, option_layer};
 use tower::{Layer, Service};
 
-use crate::auth::Jwt;
+use crate::auth::{Authenticate, Authenticator, Jwt};
 use crate::http::subprotocol;
 use crate::node::line::Line;
 use crate::node::wire;
@@ -64,6 +64,7 @@ pub struct App<S = ()> {
     options: Option<SocketOptions>,
     origins: Option<OriginPolicy>,
     jwt: Option<Jwt>,
+    authenticator: Option<Authenticator>,
 }
 
 impl<S: Clone + Send + Sync + 'static> App<S> {
@@ -127,6 +128,32 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     /// route holds for that alone.
     pub fn jwt(&mut self, jwt: Jwt) -> &mut Self {
         self.jwt = Some(jwt);
+        self
+    }
+
+    /// Sets how [`Authenticated`](crate::Authenticated) finds out who sends a request, in place of a
+    /// [`Jwt`], for all routes of the application: by a session cookie, an API key, or whatever a
+    /// function of the request says. See [`Authenticate`] for what may be given.
+    ///
+    /// An `Extension(Authenticator::new(…))` layer around a route holds for that alone, and an
+    /// `Extension(Authenticator::<MyClaims>::new(…))` for claims of your own.
+    ///
+    /// ```
+    /// use axum::http::request::Parts;
+    /// use nextrush::{App, Authenticated, Socket, User};
+    ///
+    /// let mut app = App::new();
+    /// app.authenticate(async |request: Parts| {
+    ///     let key = request.headers.get("x-api-key")?;
+    ///     (key == "robot-1").then(|| User::new("robot-1", "robot@example.com"))
+    /// });
+    /// app.ws("/robots", |socket: Socket, user: Authenticated| {
+    ///     user.admit(&socket);
+    /// });
+    /// # let _: axum::Router = app.into_router();
+    /// ```
+    pub fn authenticate(&mut self, way: impl Authenticate) -> &mut Self {
+        self.authenticator = Some(Authenticator::new(way));
         self
     }
 
@@ -203,6 +230,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
             options: self.options,
             origins: self.origins,
             jwt: self.jwt,
+            authenticator: self.authenticator,
         }
     }
 
@@ -250,6 +278,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
             option_layer(self.options.map(Extension)),
             option_layer(self.origins.map(Extension)),
             option_layer(self.jwt.map(Extension)),
+            option_layer(self.authenticator.map(Extension)),
         ))
     }
 
@@ -363,6 +392,7 @@ impl<S: Clone + Send + Sync + 'static> AppBuilder<S> {
             options: None,
             origins: None,
             jwt: None,
+            authenticator: None,
         }
     }
 }

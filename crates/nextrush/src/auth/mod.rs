@@ -1,10 +1,13 @@
 //! The identity of clients: tokens, their claims, and the extractor that demands one.
 //!
-//! [`App::jwt`](crate::App::jwt) sets the key. An endpoint that takes [`Authenticated`] is for
-//! clients with a valid token; [`Authenticated::admit`] makes the socket its user's, and
+//! [`App::jwt`](crate::App::jwt) sets the key of tokens, and
+//! [`App::authenticate`](crate::App::authenticate) a way of your own: session cookies, API keys. An
+//! endpoint that takes [`Authenticated`] is for
+//! clients with a valid token or session; [`Authenticated::admit`] makes the socket its user's, and
 //! [`Socket::identify`](crate::Socket::identify) does so for users without a token.
 
 mod authenticated;
+mod authenticator;
 mod error;
 mod expiry;
 mod jwt;
@@ -14,8 +17,10 @@ mod socket;
 mod token;
 
 pub use authenticated::Authenticated;
+pub use authenticator::{Authenticate, Authenticator, Identification, cookie};
 pub use error::{AuthError, KeyError, SignError};
 pub use jwt::Jwt;
 pub use rejection::AuthRejection;
+pub use token::token;
 
 pub use crate::message::{GivenUserId, InvalidUserId, User, UserId};

@@ -5,12 +5,14 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use super::error::AuthError;
+use crate::error::BoxError;
 use crate::message::{ErrorCode, ErrorMessage};
 
 /// The reason why [`Authenticated`](crate::Authenticated) refused a request.
 ///
 /// As a response: `{"type":"error","message":…,"code":…}` with 401 and `WWW-Authenticate`
-/// (RFC 6750 §3), or 500 for [`NotConfigured`](Self::NotConfigured). Neither the response nor
+/// (RFC 6750 §3), 403 for [`Forbidden`](Self::Forbidden), 503 for
+/// [`Unavailable`](Self::Unavailable) or 500 for [`NotConfigured`](Self::NotConfigured). Neither the response nor
 /// the `Debug` form holds the token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,18 +23,33 @@ pub enum AuthRejection {
     /// There is one that is not accepted. The cause is for the server's own log.
     #[error("Invalid token")]
     InvalidToken(#[from] AuthError),
+    /// The client is known, but may not do this. Made by the application, for
+    /// [ways of its own](crate::auth::Authenticate).
+    #[error("Forbidden")]
+    Forbidden,
+    /// Nobody can say who the client is, as while a database is away. The cause is for the
+    /// server's own log.
+    #[error("Authentication is not available")]
+    Unavailable(#[source] BoxError),
     /// The application was given no [`Jwt`](crate::Jwt): a fault of the server.
     #[error("Authentication is not configured")]
     NotConfigured,
 }
 
 impl AuthRejection {
+    /// The refusal for this cause.
+    pub fn unavailable(cause: impl Into<BoxError>) -> Self {
+        Self::Unavailable(cause.into())
+    }
+
     /// The code that the client is told.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::MissingToken => ErrorCode::AuthenticationRequired,
             Self::InvalidToken(error) => error.code(),
+            Self::Forbidden => ErrorCode::Forbidden,
+            Self::Unavailable(_) => ErrorCode::Unavailable,
             Self::NotConfigured => ErrorCode::Internal,
         }
     }
@@ -48,6 +65,10 @@ impl IntoResponse for AuthRejection {
         let challenge = match self {
             Self::MissingToken => "Bearer",
             Self::InvalidToken(_) => r#"Bearer error="invalid_token""#,
+            Self::Forbidden => return (StatusCode::FORBIDDEN, body).into_response(),
+            Self::Unavailable(_) => {
+                return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+            }
             Self::NotConfigured => {
                 return (StatusCode::INTERNAL_SERVER_ERROR, body).into_response();
             }

@@ -10,20 +10,30 @@ use crate::socket::Socket;
 
 impl AuthRejection {
     /// Rejects a socket as the guide does: sends `{"type":"error","message":…,"code":…}` and
-    /// closes with 1008 and the same text.
+    /// closes with 1008 and the same text, or with 1013 if it may go better
+    /// [later](Self::Unavailable).
     pub fn reject(&self, socket: &Socket) {
+        let code = match self {
+            Self::Unavailable(_) => CloseCode::TRY_AGAIN_LATER,
+            _ => CloseCode::POLICY_VIOLATION,
+        };
         socket.send(self.to_message());
-        socket.close(CloseCode::POLICY_VIOLATION, &self.to_string());
+        socket.close(code, &self.to_string());
     }
 }
 
 impl Authenticated<User> {
-    /// [Identifies](Socket::identify) the socket as the user's, and closes it with 1008
+    /// [Identifies](Socket::identify) the socket as the user's, makes it one of its
+    /// [session](Self::session) if there is one, and closes it with 1008
     /// `Token expired` when the token is no longer [valid](Self::valid_until), unless it is
     /// [refreshed](crate::Jwt::refresh).
     pub fn admit(self, socket: &Socket) -> User {
         // Fails only when the socket is closed, and then nobody needs to reach it.
-        if let Err(error) = socket.identify(self.claims.clone()) {
+        let entered = socket.identify(self.claims.clone()).and_then(|()| {
+            let session = self.session.as_deref();
+            session.map_or(Ok(()), |session| socket.enter_session(session))
+        });
+        if let Err(error) = entered {
             tracing::debug!(socket = %socket.id(), %error, "a socket ended before it was admitted");
         }
         self.limit(socket);

@@ -6,6 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, header};
 
 use super::error::AuthError;
+use super::rejection::AuthRejection;
 use crate::http::subprotocol;
 
 /// The token of `?token=` or, where that is absent or empty, of the subprotocol
@@ -20,6 +21,17 @@ pub(super) fn find(parts: &Parts) -> Result<Option<Cow<'_, str>>, AuthError> {
         None => in_headers(&parts.headers)?,
     };
     Ok(token.map(Cow::Borrowed))
+}
+
+/// The token or API key of a request, for a way of your own to
+/// [authenticate](crate::auth::Authenticate): that of `?token=` or, where that is absent or empty, of
+/// the subprotocol `nextrush.bearer.<token>` or else of `Authorization: Bearer`.
+///
+/// # Errors
+///
+/// Refuses several in one place, and credentials that are not ASCII.
+pub fn token(request: &Parts) -> Result<Option<Cow<'_, str>>, AuthRejection> {
+    Ok(find(request)?)
 }
 
 fn in_query(query: &str) -> Result<Option<Cow<'_, str>>, AuthError> {

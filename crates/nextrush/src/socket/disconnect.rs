@@ -1,4 +1,4 @@
-//! Disconnecting a user on all nodes.
+//! Disconnecting a user or a session on all nodes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Socket;
 use super::acts::{Reached, add_up, answer_of};
+use super::audience::Audience;
 use super::handle::{Handle, WeakHandle};
 use crate::message::UserId;
 use crate::seldom::Seldom;
@@ -31,15 +32,25 @@ const EVERY: Duration = Duration::from_secs(3);
 /// The last line of the log of nodes that do not learn of a denial.
 static UNTOLD: Seldom = Seldom::new();
 
-/// A user whose sockets are to be closed, also those that are opened within the next moments.
+/// A user or a session whose sockets are to be closed, also those that are opened within the next
+/// moments.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Denial {
     /// A random number, by which a node knows a denial again that it hears of twice.
     id: u64,
-    user: UserId,
+    #[serde(flatten)]
+    of: Of,
     code: u16,
     reason: String,
+}
+
+/// The owner of sockets.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Of {
+    User(UserId),
+    Session(String),
 }
 
 /// The denials that hold on this node.
@@ -66,16 +77,16 @@ impl Denials {
         is_new
     }
 
-    fn of(&self, user: &UserId) -> Option<Denial> {
+    fn of(&self, of: &Of) -> Option<Denial> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
         let now = Instant::now();
         let held = self.held.lock();
-        let mut of_user = held
+        let mut denials = held
             .iter()
-            .filter(|(since, denial)| now - *since < DENIAL && denial.user == *user);
-        of_user.next().map(|(_, denial)| denial.clone())
+            .filter(|(since, denial)| now - *since < DENIAL && denial.of == *of);
+        denials.next().map(|(_, denial)| denial.clone())
     }
 }
 
@@ -86,22 +97,50 @@ impl Handle {
     /// Where nodes share the broker, sockets that the user opens within the next 10 s are closed in
     /// the same way, so that none slips through on the way from one node to another. A node that
     /// did not answer does it when it hears of it, if that is within these 10 s.
+    ///
+    /// The application has to withdraw the user's tokens or sessions first: after that time whoever
+    /// still has one may come back. Clients do not come back by themselves after 1008.
+    ///
+    /// ```
+    /// # async fn example(app: &nextrush::Handle, user: &nextrush::User) {
+    /// use nextrush::CloseCode;
+    ///
+    /// app.disconnect(&user.id, CloseCode::POLICY_VIOLATION, "Signed out").await;
+    /// # }
+    /// ```
     pub async fn disconnect(
         &self,
         user: &UserId,
         code: impl Into<CloseCode>,
         reason: &str,
     ) -> Reached {
-        let denial = Denial {
-            id: rand::random(),
-            user: user.clone(),
-            code: code.into().as_u16(),
-            reason: reason.to_owned(),
-        };
+        self.disconnect_all(Of::User(user.clone()), code.into(), reason)
+            .await
+    }
+
+    /// Closes every socket of a [session](Socket::enter_session), as
+    /// [`disconnect`](Self::disconnect) does for a user: for somebody who signs out on one device.
+    pub async fn disconnect_session(
+        &self,
+        session: &str,
+        code: impl Into<CloseCode>,
+        reason: &str,
+    ) -> Reached {
+        self.disconnect_all(Of::Session(session.to_owned()), code.into(), reason)
+            .await
+    }
+
+    async fn disconnect_all(&self, of: Of, code: CloseCode, reason: &str) -> Reached {
         let line = self.line();
         if !line.is_shared() {
-            return Reached::here(self.user(user).local_close(denial.code, reason));
+            return Reached::here(self.sockets_of(&of).local_close(code, reason));
         }
+        let denial = Denial {
+            id: rand::random(),
+            of,
+            code: code.as_u16(),
+            reason: reason.to_owned(),
+        };
         let begun = Instant::now();
         let here = self.deny(&denial);
         let question = serde_json::to_vec(&denial).expect("a denial is plain");
@@ -126,21 +165,28 @@ impl Handle {
         add_up(line, here, asked)
     }
 
-    /// Closes the sockets of a user on this node, and those that are opened for a while; the number
+    fn sockets_of(&self, of: &Of) -> Audience {
+        match of {
+            Of::User(user) => self.user(user),
+            Of::Session(session) => self.session(session),
+        }
+    }
+
+    /// Closes the sockets that are meant on this node, and those that are opened for a while; the number
     /// of the former. Only once.
     fn deny(&self, denial: &Denial) -> usize {
         // In this order: a socket that is opened meanwhile is among the members, or sees the denial.
         if !self.denials().add(denial) {
             return 0;
         }
-        self.user(&denial.user)
+        self.sockets_of(&denial.of)
             .local_close(denial.code, &denial.reason)
     }
 
-    /// Closes a socket that has just become this user's, if the user is denied.
-    pub(super) fn close_if_denied(&self, socket: &Socket, user: &UserId) {
+    /// Closes a socket that has just become this owner's, if the owner is denied.
+    pub(super) fn close_if_denied(&self, socket: &Socket, of: &Of) {
         if self.line().is_shared()
-            && let Some(denial) = self.denials().of(user)
+            && let Some(denial) = self.denials().of(of)
         {
             socket.close(denial.code, &denial.reason);
         }
@@ -192,28 +238,34 @@ mod tests {
         let recorded = r#"{"id":7,"user":"ada","code":4001,"reason":"kicked"}"#;
         let denial = Denial {
             id: 7,
-            user: "ada".into(),
+            of: Of::User("ada".into()),
             code: 4001,
             reason: "kicked".to_owned(),
         };
+        assert_eq!(serde_json::from_str::<Denial>(recorded).unwrap(), denial);
+        assert_eq!(serde_json::to_string(&denial).unwrap(), recorded);
+        let recorded = r#"{"id":7,"session":"s","code":4001,"reason":"kicked"}"#;
+        let of = Of::Session("s".to_owned());
+        let denial = Denial { of, ..denial };
         assert_eq!(serde_json::from_str::<Denial>(recorded).unwrap(), denial);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_denial_holds_for_10_s_and_is_known_again_for_a_minute() {
         let denials = Denials::default();
+        let (ada, bob) = (Of::User("ada".into()), Of::User("bob".into()));
         let denial = Denial {
             id: 7,
-            user: "ada".into(),
+            of: ada.clone(),
             code: 4001,
             reason: String::new(),
         };
         assert!(denials.add(&denial));
         tokio::time::advance(Duration::from_millis(9_999)).await;
-        assert_eq!(denials.of(&"ada".into()), Some(denial.clone()));
-        assert_eq!(denials.of(&"bob".into()), None);
+        assert_eq!(denials.of(&ada), Some(denial.clone()));
+        assert_eq!(denials.of(&bob), None);
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(denials.of(&"ada".into()), None);
+        assert_eq!(denials.of(&ada), None);
         tokio::time::advance(Duration::from_secs(49)).await;
         assert!(!denials.add(&denial));
         tokio::time::advance(Duration::from_secs(2)).await;

@@ -165,6 +165,12 @@ impl Handle {
         self.internal_room(&room_key::of_user(user))
     }
 
+    /// Every socket of this [session](Socket::enter_session), on all nodes.
+    #[must_use]
+    pub fn session(&self, session: &str) -> Audience {
+        self.internal_room(&room_key::of_session(session))
+    }
+
     /// Every open socket, of all endpoints and on all nodes; [`local`](Audience::local) narrows it
     /// to this node. A socket costs nothing for it, and need not join anything.
     ///

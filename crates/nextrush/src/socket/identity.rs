@@ -10,6 +10,7 @@ use crate::message::User;
 #[derive(Default)]
 pub(crate) struct Identity {
     pub(crate) user: Option<User>,
+    pub(crate) session: Option<Box<str>>,
     /// The end of the socket with its token.
     pub(crate) expiry: Option<Expiry>,
 }

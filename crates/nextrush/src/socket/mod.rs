@@ -47,6 +47,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::claims::{Claim, Claims};
+use self::disconnect::Of;
 pub(crate) use self::events::{SocketEvents, call_endpoint};
 pub use self::handle::{Handle, MissingHandle};
 use self::handler::Call;
@@ -447,8 +448,46 @@ impl Socket {
             }
             joined
         });
-        app.close_if_denied(self, &id);
+        app.close_if_denied(self, &Of::User(id));
         joined
+    }
+
+    /// Makes the socket one of this session, and no longer one of any session before:
+    /// [`Handle::session`] reaches it together with the other sockets of the session, and
+    /// [`Handle::disconnect_session`] closes them all when somebody signs out.
+    ///
+    /// [`Authenticated::admit`](crate::Authenticated::admit) does so for the session of a token or
+    /// cookie.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the socket is closed, which [`Handle::session`] then does not reach.
+    pub fn enter_session(&self, session: &str) -> Result<(), JoinError> {
+        let app = self.app();
+        let entered = self.change_identity(|identity| {
+            let entered = app.session(session).admit(self);
+            if let Some(before) = identity.session.replace(session.into())
+                && *before != *session
+            {
+                app.session(&before).dismiss(self);
+            }
+            entered
+        });
+        app.close_if_denied(self, &Of::Session(session.to_owned()));
+        entered
+    }
+
+    /// The session that the socket has [entered](Self::enter_session).
+    #[must_use]
+    pub fn session(&self) -> Option<String> {
+        let session = |kept: &Content| {
+            kept.identity
+                .as_ref()?
+                .session
+                .as_deref()
+                .map(str::to_owned)
+        };
+        self.events().kept().look(session)?
     }
 
     /// The user that the socket was [identified](Self::identify) as.

@@ -12,6 +12,11 @@ pub(crate) fn of_user(user: &UserId) -> String {
     format!("\0user/{}", serde_json::json!(user))
 }
 
+/// The room of a session's sockets.
+pub(crate) fn of_session(session: &str) -> String {
+    format!("\0session/{session}")
+}
+
 /// A room of one of several owners that don't know each other.
 pub(crate) fn of_owner(kind: &str, owner: impl fmt::Display, name: &str) -> String {
     format!("\0{kind}/{owner}/{name}")

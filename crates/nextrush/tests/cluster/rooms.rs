@@ -203,6 +203,27 @@ async fn a_disconnected_user_is_closed_on_all_nodes_and_denied_for_10_s() {
     assert_eq!(bob.text().await, "I am back");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_ended_ends_on_all_nodes_and_the_user_s_others_stay() {
+    let cluster = cluster(&["a", "b", "c"]);
+    let mut laptop = join(&cluster.node("a"), "/sessions/ada/1").await;
+    let mut tab = join(&cluster.node("b"), "/sessions/ada/1").await;
+    let phone = join(&cluster.node("b"), "/sessions/ada/2").await;
+    let all_of_it = async |app: &Handle| app.session("1").len().await;
+    assert_eq!(on(&cluster, "c", all_of_it).await, all(2));
+    let disconnect = async |app: &Handle| app.disconnect_session("1", 1008, "Signed out").await;
+    assert_eq!(on(&cluster, "c", disconnect).await, all(2));
+    for client in [&mut laptop, &mut tab] {
+        assert_eq!(client.closed().await.unwrap().reason(), "Signed out");
+    }
+    // One that was on its way to a node meanwhile.
+    let mut late = join(&cluster.node("a"), "/sessions/ada/1").await;
+    assert_eq!(late.closed().await.unwrap().reason(), "Signed out");
+    assert!(!phone.is_closed());
+    let everywhere = async |app: &Handle| app.disconnect(&"ada".into(), 1008, "bye").await;
+    assert_eq!(on(&cluster, "a", everywhere).await, all(1));
+}
+
 async fn whisper(client: &mut Client, to: &str, text: &str, id: &str) -> serde_json::Value {
     let whisper = json!({ "type": "private", "targetUserId": to, "text": text, "id": id });
     client.send_json(&whisper);

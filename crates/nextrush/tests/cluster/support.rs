@@ -4,7 +4,7 @@ use axum::extract::Path;
 use nextrush::broker::NodeName;
 use nextrush::room::Reached;
 use nextrush::testing::{Client, Cluster, Network};
-use nextrush::{App, ChatServer, Handle, Message, RoomName, Socket, User};
+use nextrush::{App, Authenticated, ChatServer, Handle, Message, RoomName, Socket, User};
 
 pub(crate) fn name(name: &str) -> NodeName {
     NodeName::try_from(name).unwrap()
@@ -27,6 +27,13 @@ pub(crate) fn routes(mut app: App) -> App {
                 rooms.except(&socket).send(said);
             });
             Ok::<(), nextrush::room::JoinError>(())
+        },
+    );
+    app.ws(
+        "/sessions/:user/:session",
+        |socket: Socket, Path((user, session)): Path<(String, String)>| {
+            let user = User::new(&*user, "");
+            Authenticated::from(user).session(session).admit(&socket);
         },
     );
     app.ws(

@@ -1,6 +1,8 @@
-//! Users and what they offer: tokens, subprotocols.
+//! The users of clients, how they are known, and their limits: tokens, sessions, subprotocols.
 
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, reason = "the example is a program of its own")]
 
+mod sessions;
 mod subprotocols;

@@ -4,13 +4,18 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use super::authenticator::Authenticator;
 use super::jwt::Jwt;
 use super::rejection::AuthRejection;
 use super::token;
 use crate::message::User;
 
-/// A valid token's claims: what [`Jwt::verify`] returns and, as an extractor, what a
+/// A client's claims: what [`Jwt::verify`] returns and, as an extractor, what a
 /// handler takes that is for authenticated clients only.
+///
+/// Where the application has a way of its own, by
+/// [`App::authenticate`](crate::App::authenticate) or an `Extension(Authenticator)` layer for the
+/// same claims, that is asked, and no token.
 ///
 /// The token comes from `?token=` or, where that is absent, from the subprotocol
 /// `nextrush.bearer.<token>` (see [`ws`](crate::ws#subprotocols)) or else from
@@ -47,6 +52,9 @@ pub struct Authenticated<C = User> {
     /// The token's `exp`, in seconds since 1970. `None` only where [`Jwt::require_expiry`] was
     /// turned off.
     pub expires: Option<u64>,
+    /// The session in which the client has signed in: a token's `sid`, or what the application
+    /// says. [`Handle::session`](crate::Handle::session) reaches its sockets.
+    pub session: Option<String>,
     /// The most by which the clocks of issuer and server may differ, in seconds.
     pub(super) leeway: u64,
 }
@@ -59,8 +67,16 @@ impl<C> Authenticated<C> {
         Self {
             claims,
             expires,
+            session: None,
             leeway: 0,
         }
+    }
+
+    /// Sets the [session](Self::session).
+    #[must_use]
+    pub fn session(mut self, session: impl Into<String>) -> Self {
+        self.session = Some(session.into());
+        self
     }
 
     /// The time from which the token is no longer accepted, in seconds since 1970: its `exp`, and the
@@ -73,19 +89,28 @@ impl<C> Authenticated<C> {
     }
 }
 
-impl<C: DeserializeOwned, S: Sync> FromRequestParts<S> for Authenticated<C> {
-    type Rejection = AuthRejection;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthRejection> {
-        authenticate(parts)?.ok_or(AuthRejection::MissingToken)
+/// Claims that were checked by other means than a [`Jwt`], and that have no end.
+impl<C> From<C> for Authenticated<C> {
+    fn from(claims: C) -> Self {
+        Self::new(claims, None)
     }
 }
 
-impl<C: DeserializeOwned, S: Sync> OptionalFromRequestParts<S> for Authenticated<C> {
+impl<C: DeserializeOwned + 'static, S: Sync> FromRequestParts<S> for Authenticated<C> {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthRejection> {
+        authenticate(parts)
+            .await?
+            .ok_or(AuthRejection::MissingToken)
+    }
+}
+
+impl<C: DeserializeOwned + 'static, S: Sync> OptionalFromRequestParts<S> for Authenticated<C> {
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {
-        authenticate(parts)
+        authenticate(parts).await
     }
 }
 
@@ -131,13 +156,17 @@ impl Jwt {
     }
 }
 
-fn authenticate<C: DeserializeOwned>(
+/// Finds out who sends a request, by the way or the key of the application.
+async fn authenticate<C: DeserializeOwned + 'static>(
     parts: &Parts,
 ) -> Result<Option<Authenticated<C>>, AuthRejection> {
+    if let Some(own) = parts.extensions.get::<Authenticator<C>>() {
+        return own.authenticate(parts).await;
+    }
     let Some(jwt) = parts.extensions.get::<Jwt>() else {
         tracing::error!(
             "a handler asks for `Authenticated`, but no key was set with `App::jwt` \
-             or an `Extension(Jwt)` layer"
+             or an `Extension(Jwt)` layer, and no way with `App::authenticate`"
         );
         return Err(AuthRejection::NotConfigured);
     };

@@ -179,13 +179,13 @@ async fn without_a_key_the_server_says_that_it_is_at_fault() {
     assert_eq!(answer.json(), expected);
 }
 
-#[test]
-fn a_refused_token_does_not_show_in_the_rejection() {
+#[tokio::test]
+async fn a_refused_token_does_not_show_in_the_rejection() {
     let token = "SECRET.SECRET.SECRET";
     let request = Request::builder().uri(format!("/?token={token}"));
     let (mut parts, ()) = request.body(()).unwrap().into_parts();
     parts.extensions.insert(Jwt::hs256(SECRET));
-    let rejection = authenticate::<User>(&parts).unwrap_err();
+    let rejection = authenticate::<User>(&parts).await.unwrap_err();
     assert!(matches!(
         rejection,
         AuthRejection::InvalidToken(AuthError::Malformed)

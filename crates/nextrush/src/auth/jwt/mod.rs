@@ -8,6 +8,7 @@ use jsonwebtoken::crypto::{self, rust_crypto};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::authenticated::Authenticated;
@@ -205,8 +206,12 @@ impl Jwt {
         let token = jsonwebtoken::decode::<Box<RawValue>>(token, verifying, validation)?;
         self.check_header(&token.header)?;
         let claims = token.claims.get();
+        let Registered { exp, sid } = Registered::read(claims)?;
         Ok(Authenticated {
-            expires: expiry(claims)?,
+            // RFC 7519 §2 allows fractions; the conversion saturates.
+            // Rounded as `jsonwebtoken` does, so that there is one notion of the end.
+            expires: exp.map(|seconds| seconds.round() as u64),
+            session: sid.and_then(|sid| sid.as_str().map(str::to_owned)),
             leeway: validation.leeway,
             claims: serde_json::from_str(claims).map_err(|error| unfit(claims, error))?,
         })
@@ -294,16 +299,18 @@ fn unfit(claims: &str, error: serde_json::Error) -> AuthError {
 }
 
 /// The `exp` of claims that were validated: absent or a number.
-fn expiry(claims: &str) -> Result<Option<u64>, AuthError> {
-    #[derive(Deserialize)]
-    struct Expiry {
-        exp: Option<f64>,
-    }
+/// The claims that are read of each token.
+#[derive(Deserialize)]
+struct Registered {
+    exp: Option<f64>,
+    /// The session (OpenID Connect Front-Channel Logout 1.0 §3), if it is a text.
+    sid: Option<Value>,
+}
 
-    let Expiry { exp } = serde_json::from_str(claims).map_err(|_| AuthError::Malformed)?;
-    // RFC 7519 §2 allows fractions; the conversion saturates.
-    // Rounded as `jsonwebtoken` does, so that there is one notion of the end.
-    Ok(exp.map(|seconds| seconds.round() as u64))
+impl Registered {
+    fn read(claims: &str) -> Result<Self, AuthError> {
+        serde_json::from_str(claims).map_err(|_| AuthError::Malformed)
+    }
 }
 
 /// Shows the rules, never the key.
