@@ -17,6 +17,7 @@ mod socket;
 mod token;
 
 pub use authenticated::Authenticated;
+pub(crate) use authenticated::authenticate;
 pub use authenticator::{Authenticate, Authenticator, Identification, cookie};
 pub use error::{AuthError, KeyError, SignError};
 pub use jwt::Jwt;

@@ -83,12 +83,7 @@ impl Permit {
 
     /// The client's address, or the first half of it.
     pub(crate) fn address(&self) -> IpAddr {
-        match self.0.address {
-            Address::V4(octets) => octets.into(),
-            Address::V6([a, b, c, d, e, f, g, h]) => {
-                [a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0].into()
-            }
-        }
+        self.0.address.into()
     }
 
     /// Counts what comes in place of this: a socket for its HTTP connection.
@@ -123,6 +118,22 @@ impl Drop for Permit {
             drop(count);
             drop(table);
             drop(entry);
+        }
+    }
+}
+
+/// The address by which a client is known: an IPv4 address, or the first half of one of IPv6.
+pub(crate) fn network_of(peer: IpAddr) -> IpAddr {
+    Address::from(peer).into()
+}
+
+impl From<Address> for IpAddr {
+    fn from(address: Address) -> Self {
+        match address {
+            Address::V4(octets) => octets.into(),
+            Address::V6([a, b, c, d, e, f, g, h]) => {
+                [a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0].into()
+            }
         }
     }
 }

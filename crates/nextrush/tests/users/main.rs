@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "the example is a program of its own")]
 
+mod limits;
 mod sessions;
 mod subprotocols;

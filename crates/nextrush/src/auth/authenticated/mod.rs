@@ -157,7 +157,7 @@ impl Jwt {
 }
 
 /// Finds out who sends a request, by the way or the key of the application.
-async fn authenticate<C: DeserializeOwned + 'static>(
+pub(crate) async fn authenticate<C: DeserializeOwned + 'static>(
     parts: &Parts,
 ) -> Result<Option<Authenticated<C>>, AuthRejection> {
     if let Some(own) = parts.extensions.get::<Authenticator<C>>() {
