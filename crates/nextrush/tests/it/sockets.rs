@@ -3,11 +3,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nextrush::socket::ConnectionState;
-use nextrush::{App, CloseReason, Message as Received, Server, Socket};
+use nextrush::{App, Authenticated, CloseReason, Jwt, Message as Received, Server, Socket};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::support::{Client, error, serve, within};
+use crate::support::{Client, SECRET, error, serve, token, url, within};
 
 async fn echo() -> Server {
     let mut app = App::new();
@@ -15,6 +16,27 @@ async fn echo() -> Server {
         socket.on_message(|socket: Socket, message: Received| socket.send(message));
     });
     serve(app).await
+}
+
+#[tokio::test]
+async fn a_client_that_insists_on_a_subprotocol_connects_with_a_token_beside_it() {
+    let mut app = App::new();
+    app.jwt(Jwt::hs256(SECRET));
+    app.ws("/", |socket: Socket, user: Authenticated| {
+        let protocol = socket.protocol().unwrap_or("none");
+        socket.send(format!("{} speaks {protocol}", user.claims.email));
+    });
+    let server = serve(app).await;
+    let offers = format!(
+        "nextrush.v1, nextrush.bearer.{}",
+        token("ada", "ada@example.com")
+    );
+    let mut request = url(&server, "/").into_client_request().unwrap();
+    let headers = request.headers_mut();
+    headers.insert("sec-websocket-protocol", offers.parse().unwrap());
+    // Fails, as a browser does, if the server chooses none.
+    let mut client = Client::request(request).await.unwrap();
+    assert_eq!(client.text().await, "ada@example.com speaks nextrush.v1");
 }
 
 #[tokio::test]

@@ -110,6 +110,19 @@ fn a_signed_token_is_accepted_with_its_claims_and_expiry() {
 }
 
 #[test]
+fn a_session_is_the_claim_sid_if_that_is_a_text() {
+    let jwt = Jwt::hs256(SECRET);
+    for (sid, session) in [
+        (json!("s-1"), Some("s-1")),
+        (json!(7), None),
+        (json!(null), None),
+    ] {
+        let verified = verify_claims(&jwt, &json!({ "sid": sid })).unwrap();
+        assert_eq!(verified.session.as_deref(), session, "{sid}");
+    }
+}
+
+#[test]
 fn claims_of_any_type_can_be_read_with_the_registered_ones_among_them() {
     #[derive(serde::Deserialize)]
     struct Claims {
