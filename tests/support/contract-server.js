@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { WebSocketServer } from 'ws';
-import { ContractServer } from '../../clients/javascript/test/kit/contract-server.js';
+import { ContractServer } from '../../clients/javascript/testing/contract-server.js';
 import { ROOT } from './program.js';
 
 const CLIENT = path.join(ROOT, 'clients/javascript/src');

@@ -20,6 +20,10 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./connection.js').Address} Address */
 /** @typedef {import('./connection.js').Retry} Retry */
 /** @typedef {import('./connection.js').StateChange} StateChange */
+/** @typedef {import('./environment.js').Fetch} Fetch */
+/** @typedef {import('./environment.js').Network} Network */
+/** @typedef {import('./environment.js').Page} Page */
+/** @typedef {import('./environment.js').Timers} Timers */
 /** @typedef {import('./environment.js').WebSocketConstructor} WebSocketConstructor */
 /** @typedef {import('./environment.js').WebSocketLike} WebSocketLike */
 /** @typedef {import('./errors.js').WireCode} WireCode */

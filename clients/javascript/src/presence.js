@@ -14,7 +14,7 @@ import { randomId } from './random-id.js';
 /** @import { Subscription } from './subscription.js' */
 /** @import { PresenceDevice, PresenceMember, User } from './wire.js' */
 
-/** How long somebody counts as typing after the last key, in milliseconds. */
+/** The time that somebody counts as typing after the last key, in milliseconds. */
 const TYPING_MS = 6_000;
 
 /**

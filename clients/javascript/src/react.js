@@ -179,7 +179,7 @@ export function usePresence(live, channel, options = {}) {
 }
 
 /**
- * Those who are typing in a channel with presence, and the way to tell them.
+ * The others who are typing in a channel with presence, and the way to tell them.
  *
  * @example
  * const { typing, setTyping } = useTyping(live, 'board-7');

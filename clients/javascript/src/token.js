@@ -63,9 +63,10 @@ function claimsOf(token) {
   try {
     // What is no text fails like what is no token.
     const [, base64] = /** @type {any} */ (token).split('.');
-    const text = atob(base64.replaceAll('-', '+').replaceAll('_', '/'));
-    const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
-    return Object(JSON.parse(new TextDecoder().decode(bytes)));
+    const bytes = atob(base64.replaceAll('-', '+').replaceAll('_', '/'));
+    // UTF-8 by hand: not everywhere is there a `TextDecoder`.
+    const escaped = Array.from(bytes, (byte) => `%${(byte.charCodeAt(0) + 256).toString(16).slice(1)}`);
+    return Object(JSON.parse(decodeURIComponent(escaped.join(''))));
   } catch {
     // The server judges tokens; what is none here may be one there.
     return {};

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { LiveClient, hold, listen } from '../src/index.js';
-import { ContractServer } from './kit/contract-server.js';
-import { linkedWorld } from './kit/linked-world.js';
+import { ContractServer } from '../testing/contract-server.js';
+import { linkedWorld } from '../testing/linked-world.js';
 import { settled } from './kit/world.js';
 
 function setting() {

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
@@ -14,7 +15,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** The files of a folder, with their texts. */
 function texts(folder) {
   return Object.fromEntries(
-    readdirSync(folder)
+    readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name)
       .sort()
       .map((name) => [name, readFileSync(join(folder, name), 'utf8')]),
   );
@@ -34,6 +37,28 @@ test('the committed types are those of the sources (else: npm run types)', () =>
   } finally {
     rmSync(fresh, { recursive: true });
   }
+});
+
+test('the committed CommonJS is that of the sources (else: npm run types)', () => {
+  const fresh = mkdtempSync(join(tmpdir(), 'nextrush-client-cjs-'));
+  try {
+    run('node', join(root, 'tools/cjs.js'), fresh);
+    for (const folder of ['.', 'testing']) {
+      assert.deepEqual(texts(join(root, 'cjs', folder)), texts(join(fresh, folder)));
+    }
+  } finally {
+    rmSync(fresh, { recursive: true });
+  }
+});
+
+test('the package is reached by require, too, with the same names', async () => {
+  const require = createRequire(join(root, 'test/package.test.js'));
+  for (const name of ['', '/react', '/tabs', '/svelte', '/tanstack-query', '/testing']) {
+    const byImport = await import(`nextrush-client${name}`);
+    assert.deepEqual(Object.keys(require(`nextrush-client${name}`)).sort(), Object.keys(byImport).sort());
+  }
+  const { LiveClient, ClientError } = require('nextrush-client');
+  assert.throws(() => new LiveClient('jwt', { server: 'x y' }), ClientError);
 });
 
 test('the package is reached under its own name', async () => {
@@ -101,10 +126,11 @@ async function size(code) {
 
 const KB = 1_024;
 for (const [what, limit, code] of [
-  ['channels over a connection that comes back', 8.4 * KB, "export { LiveClient } from 'nextrush-client'"],
+  ['channels over a connection that comes back', 8.5 * KB, "export { LiveClient } from 'nextrush-client'"],
   ['a chat room', 9.3 * KB, "export { ChatClient } from 'nextrush-client'"],
   ['everything, with presence and the outbox,', 13.7 * KB, "export * from 'nextrush-client'"],
   ['what tabs share', 4.2 * KB, "export * from 'nextrush-client/tabs'"],
+  ['a store for Svelte', 8.8 * KB, "export { LiveClient } from 'nextrush-client'; export * from 'nextrush-client/svelte'"],
   ['the names of states and reasons', 0.6 * KB, "export { State, Reason } from 'nextrush-client'"],
 ]) {
   test(`${what} weighs at most ${limit} bytes`, async (t) => {
@@ -114,9 +140,10 @@ for (const [what, limit, code] of [
   });
 }
 
-/** Runs a tool of the development dependencies. */
+/** Runs Node or a tool of the development dependencies. */
 function run(tool, ...args) {
-  const { status, stdout, stderr } = spawnSync(join(root, 'node_modules', '.bin', tool), args, {
+  const program = tool === 'node' ? process.execPath : join(root, 'node_modules', '.bin', tool);
+  const { status, stdout, stderr } = spawnSync(program, args, {
     cwd: root,
     encoding: 'utf8',
   });
@@ -139,8 +166,8 @@ test('the packed package holds all that it exports, and works where it is unpack
     assert.deepEqual(Object.keys(texts(join(unpacked, 'types'))), Object.keys(texts(join(root, 'types'))));
     const { exports } = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8'));
     for (const paths of Object.values(exports)) {
-      for (const path of Object.values(typeof paths === 'string' ? { paths } : paths)) {
-        readFileSync(join(unpacked, path));
+      for (const found of Object.values(typeof paths === 'string' ? { paths: { paths } } : paths)) {
+        for (const path of Object.values(found)) readFileSync(join(unpacked, path));
       }
     }
     const program = `
@@ -162,5 +189,5 @@ test('the hooks are marked as those of a client component', () => {
 test('the package can be published as it is (publint)', () => run('publint', 'run', '--strict'));
 
 test('its types are found by every resolution that can load it (attw)', () => {
-  run('attw', '--pack', '.', '--profile', 'esm-only', '--no-emoji');
+  run('attw', '--pack', '.', '--profile', 'node16', '--no-emoji');
 });

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 
 import { LiveClient, Presence } from '../src/index.js';
 import { PresenceState } from '../src/presence-state.js';
-import { ContractServer } from './kit/contract-server.js';
-import { linkedWorld } from './kit/linked-world.js';
+import { ContractServer } from '../testing/contract-server.js';
+import { linkedWorld } from '../testing/linked-world.js';
 import { record, settled, world } from './kit/world.js';
 
 const ada = { id: 'ada', email: 'ada@example.org' };

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { ChatClient, Client, LiveClient } from '../src/index.js';
-import { ContractServer } from './kit/contract-server.js';
-import { linkedWorld } from './kit/linked-world.js';
+import { ContractServer } from '../testing/contract-server.js';
+import { linkedWorld } from '../testing/linked-world.js';
 import { record, recordStates, world } from './kit/world.js';
 
 /** Clients that are connected to a server in memory, over a line that can be made silent. */

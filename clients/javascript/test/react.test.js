@@ -19,8 +19,8 @@ const { ChatClient, LiveClient } = await import('nextrush-client');
 const { useChat, useClient, useConnection, useLatest, usePresence, useSubscription, useTyping } = await import(
   'nextrush-client/react'
 );
-const { ContractServer } = await import('./kit/contract-server.js');
-const { linkedWorld } = await import('./kit/linked-world.js');
+const { ContractServer } = await import('../testing/contract-server.js');
+const { linkedWorld } = await import('../testing/linked-world.js');
 
 const roots = new Set();
 afterEach(async () => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { ChatClient, LiveClient, Presence } from '../src/index.js';
-import { ContractServer, tokenBucket } from './kit/contract-server.js';
-import { linkedWorld } from './kit/linked-world.js';
+import { ContractServer, tokenBucket } from '../testing/contract-server.js';
+import { linkedWorld } from '../testing/linked-world.js';
 import { record, settled, world } from './kit/world.js';
 
 /** A server that takes so many messages at once, and 100 a second from then on, as the real one. */

@@ -4,8 +4,8 @@ import { describe, test } from 'node:test';
 import { ChatClient, Client, LiveClient, Outbox } from '../src/index.js';
 import { placeOf } from '../src/address.js';
 import { userKey, userOf } from '../src/token.js';
-import { ContractServer } from './kit/contract-server.js';
-import { linkedWorld } from './kit/linked-world.js';
+import { ContractServer } from '../testing/contract-server.js';
+import { linkedWorld } from '../testing/linked-world.js';
 import { memoryStore } from './kit/memory-store.js';
 import { record, settled } from './kit/world.js';
 

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 
 import { LiveClient, Presence } from '../src/index.js';
 import { sharedWebSocket } from '../src/shared-socket.js';
-import { ContractServer, tokenBucket } from './kit/contract-server.js';
-import { linkedWorld } from './kit/linked-world.js';
+import { ContractServer, tokenBucket } from '../testing/contract-server.js';
+import { linkedWorld } from '../testing/linked-world.js';
 import { Reader } from './kit/reader.js';
 import { seeded } from './kit/schedule.js';
 import { Browser } from './kit/tabs.js';

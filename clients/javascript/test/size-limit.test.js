@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 
 import { ChatClient, LiveClient, Presence } from '../src/index.js';
 import { SizeLimit } from '../src/size-limit.js';
-import { ContractServer } from './kit/contract-server.js';
-import { linkedWorld } from './kit/linked-world.js';
+import { ContractServer } from '../testing/contract-server.js';
+import { linkedWorld } from '../testing/linked-world.js';
 import { record, settled } from './kit/world.js';
 
 const LIMIT = 65_536;

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { ChatClient, Client, LiveClient, Outbox } from '../src/index.js';
-import { ContractServer, tokenBucket } from './kit/contract-server.js';
-import { linkedWorld } from './kit/linked-world.js';
+import { ContractServer, tokenBucket } from '../testing/contract-server.js';
+import { linkedWorld } from '../testing/linked-world.js';
 import { memoryStore } from './kit/memory-store.js';
 import { seeded } from './kit/schedule.js';
 import { settled } from './kit/world.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { TypingUsers } from '../src/typing.js';
-import { VirtualClock } from './kit/virtual-clock.js';
+import { VirtualClock } from '../testing/virtual-clock.js';
 
 const ada = { id: 1, email: 'ada@example.org' };
 const bob = { id: 2, email: 'bob@example.org' };

@@ -18,6 +18,10 @@ export type ChatClientOptions = import('./chat-client.js').ChatClientOptions;
 export type Address = import('./connection.js').Address;
 export type Retry = import('./connection.js').Retry;
 export type StateChange = import('./connection.js').StateChange;
+export type Fetch = import('./environment.js').Fetch;
+export type Network = import('./environment.js').Network;
+export type Page = import('./environment.js').Page;
+export type Timers = import('./environment.js').Timers;
 export type WebSocketConstructor = import('./environment.js').WebSocketConstructor;
 export type WebSocketLike = import('./environment.js').WebSocketLike;
 export type WireCode = import('./errors.js').WireCode;
@@ -55,6 +59,10 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./connection.js').Address} Address */
 /** @typedef {import('./connection.js').Retry} Retry */
 /** @typedef {import('./connection.js').StateChange} StateChange */
+/** @typedef {import('./environment.js').Fetch} Fetch */
+/** @typedef {import('./environment.js').Network} Network */
+/** @typedef {import('./environment.js').Page} Page */
+/** @typedef {import('./environment.js').Timers} Timers */
 /** @typedef {import('./environment.js').WebSocketConstructor} WebSocketConstructor */
 /** @typedef {import('./environment.js').WebSocketLike} WebSocketLike */
 /** @typedef {import('./errors.js').WireCode} WireCode */

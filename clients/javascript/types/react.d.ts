@@ -146,7 +146,7 @@ export declare function usePresence<D = any>(live: LiveClient<any>, channel: str
     error: ClientError | undefined;
 };
 /**
- * Those who are typing in a channel with presence, and the way to tell them.
+ * The others who are typing in a channel with presence, and the way to tell them.
  *
  * @example
  * const { typing, setTyping } = useTyping(live, 'board-7');

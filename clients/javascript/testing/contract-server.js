@@ -44,11 +44,16 @@ export class ContractServer {
   #initial;
   /** The channels of their own that users are subscribed to. */
   #own;
+  /** What it does for commands of the application, by their types. */
+  #commands;
+  /** Those that it executed, without their ids. */
+  commands = [];
   /** What clients answered to requests of this server. */
   responses = [];
   #asked = 0;
 
-  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {}, userOfToken = idOf, channelLimit = 100, busy = null, codes = true, pageSize = Infinity, now = () => 0, initial = () => undefined, own = () => [] } = {}) {
+  constructor({ epoch = 'e1', history = 100, recoveryLimit = 300, old = false, limit = 65_536, told = {}, userOfToken = idOf, channelLimit = 100, busy = null, codes = true, pageSize = Infinity, now = () => 0, initial = () => undefined, own = () => [], commands = {} } = {}) {
+    this.#commands = commands;
     this.#initial = initial;
     this.#own = own;
     this.#pageSize = pageSize;
@@ -66,9 +71,9 @@ export class ContractServer {
   }
 
   /** Somebody connects to an address; returns who is to be told what comes, and that it ended. */
-  connect(url, connection) {
+  connect(url, connection, bearer) {
     const { pathname, searchParams } = new URL(url, 'ws://server');
-    const token = searchParams.get('token');
+    const token = searchParams.get('token') ?? bearer;
     if (!token || token === 'bad' || expiryOf(token) <= this.#now()) {
       connection.send(this.#coded({ type: 'error', code: 'invalid-token', message: 'Invalid token' }));
       connection.close(1008, 'Invalid token');
@@ -246,7 +251,7 @@ export class ContractServer {
       session.send(this.#coded({ type: 'error', code: 'rate-limited', message: 'Rate limit exceeded', retryAfterMs: wait }));
       return;
     }
-    if (Buffer.byteLength(JSON.stringify(message)) > this.#limit) {
+    if (new TextEncoder().encode(JSON.stringify(message)).length > this.#limit) {
       this.tooBig += 1;
       this.#leave(session);
       session.close(1009, '');
@@ -307,9 +312,6 @@ export class ContractServer {
       case 'publish':
         this.executed.set(message.data, (this.executed.get(message.data) ?? 0) + 1);
         return { ack: { offset: this.publish(channel, message.data) } };
-      case 'add':
-        this.executed.set(message.a + message.b, (this.executed.get(message.a + message.b) ?? 0) + 1);
-        return { reply: { type: 'reply', data: message.a + message.b } };
       case 'presence':
         return { natural: this.#presence(channel, message.after) };
       case 'presence-update':
@@ -331,7 +333,19 @@ export class ContractServer {
         session.token = message.token;
         return { natural: { type: 'refreshed', expiresAt: new Date(Math.min(LATE, expiryOf(message.token))).toISOString() } };
       default:
-        return UNKNOWN;
+        return this.#command(session, message);
+    }
+  }
+
+  /** An application's own command. */
+  #command({ user }, { id, ...message }) {
+    const run = Object.hasOwn(this.#commands, message.type) && this.#commands[message.type];
+    if (!run) return UNKNOWN;
+    this.commands.push(message);
+    try {
+      return { reply: { type: 'reply', data: run(message, user) ?? null } };
+    } catch (error) {
+      return { reply: { type: 'error', code: error.code ?? 'internal', message: error.message } };
     }
   }
 
@@ -416,10 +430,16 @@ export class ContractServer {
 /** The server answers repeats for so long. */
 const REMEMBERED_MS = 120_000;
 
+/** The claims of a JSON Web Token, whose signature nobody checks here. */
+function claimsOf(token) {
+  const bytes = atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/'));
+  return JSON.parse(decodeURIComponent(Array.from(bytes, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, '0')}`).join('')));
+}
+
 /** When a token expires, in milliseconds; those without claims never do. */
 function expiryOf(token) {
   try {
-    return JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString()).exp * 1000 || Infinity;
+    return claimsOf(token).exp * 1000 || Infinity;
   } catch {
     return Infinity;
   }
@@ -432,7 +452,7 @@ const LATE = Date.parse('2100-01-01');
 /** The user of a token: as its claims say or, without claims, the part before a dot. */
 function idOf(token) {
   try {
-    return JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString()).id ?? token;
+    return claimsOf(token).id ?? token;
   } catch {
     return token.split('.')[0];
   }
@@ -468,7 +488,8 @@ class Session {
     this.connection = connection;
     this.token = token;
     this.device = device;
-    this.user = { id, email: `${id}@example.org` };
+    // With all that others see of them, or by their id.
+    this.user = typeof id === 'object' ? id : { id, email: `${id}@example.org` };
   }
 
   get member() {

@@ -1,17 +1,36 @@
-import { FakeSocket } from './fake-socket.js';
-import { world } from './world.js';
-
-/**
- * A world whose sockets lead to a server in memory. What is sent either way lies on the wire
- * until the test moves it on, in order.
- */
-export function linkedWorld(server) {
-  const w = world();
+"use strict";
+var __defProp = Object.defineProperty;
+var __getOwnPropDesc = Object.getOwnPropertyDescriptor;
+var __getOwnPropNames = Object.getOwnPropertyNames;
+var __hasOwnProp = Object.prototype.hasOwnProperty;
+var __export = (target, all) => {
+  for (var name in all)
+    __defProp(target, name, { get: all[name], enumerable: true });
+};
+var __copyProps = (to, from, except, desc) => {
+  if (from && typeof from === "object" || typeof from === "function") {
+    for (let key of __getOwnPropNames(from))
+      if (!__hasOwnProp.call(to, key) && key !== except)
+        __defProp(to, key, { get: () => from[key], enumerable: !(desc = __getOwnPropDesc(from, key)) || desc.enumerable });
+  }
+  return to;
+};
+var __toCommonJS = (mod) => __copyProps(__defProp({}, "__esModule", { value: true }), mod);
+var linked_world_exports = {};
+__export(linked_world_exports, {
+  linkedWorld: () => linkedWorld
+});
+module.exports = __toCommonJS(linked_world_exports);
+var import_fake_socket = require("./fake-socket.js");
+var import_world = require("./world.js");
+function linkedWorld(server) {
+  const w = (0, import_world.world)();
   const links = [];
   class WebSocket extends LinkedSocket {
     constructor(url, protocols) {
       super(url, protocols);
-      this.reach = () => server.connect(url, this.far);
+      const bearer = protocols?.find((name) => name.startsWith("nextrush.bearer."))?.slice("nextrush.bearer.".length);
+      this.reach = () => server.connect(url, this.far, bearer);
       links.push(this);
     }
   }
@@ -32,22 +51,19 @@ export function linkedWorld(server) {
     /** Moves everything, until nothing is under way. */
     settle() {
       for (let steps = 0; this.step(); steps += 1) {
-        if (steps > 100_000) throw new Error('the wires never fall silent');
+        if (steps > 1e5) throw new Error("the wires never fall silent");
       }
-    },
+    }
   };
 }
-
-class LinkedSocket extends FakeSocket {
+class LinkedSocket extends import_fake_socket.FakeSocket {
   /** True when nothing is delivered any more, and neither end is told. */
   silent = false;
-
   /** What lies on the wire, as functions that deliver it. */
   #up = [];
   #down = [];
   #session = null;
   broken = false;
-
   constructor(url, protocols) {
     super(url, protocols);
     this.#up.push(() => {
@@ -55,7 +71,6 @@ class LinkedSocket extends FakeSocket {
       this.#session = this.reach();
     });
   }
-
   /** The server's end. */
   far = {
     send: (message) => {
@@ -64,38 +79,29 @@ class LinkedSocket extends FakeSocket {
     },
     close: (code, reason) => {
       this.#down.push(() => this.#end(code, reason));
-    },
+    }
   };
-
   send(data) {
     super.send(data);
     const message = JSON.parse(data);
     this.#up.push(() => this.#session.receive(message));
   }
-
   close(code) {
     super.close(code);
-    // Whatever the server says from now on, nobody listens.
-    this.#up.push(() => this.#end(code, ''));
+    this.#up.push(() => this.#end(code, ""));
   }
-
   /** What was sent arrives at the server. */
   arrive() {
     while (!this.silent && this.#up.length > 0) this.#up.shift()();
   }
-
   /** Each end notices at once, and what lies on the wire is lost. */
   break() {
-    this.#end(1006, '');
+    this.#end(1006, "");
   }
-
   wires() {
     if (this.silent) return [];
-    return [this.#up, this.#down]
-      .filter((wire) => wire.length > 0)
-      .map((wire) => () => wire.shift()());
+    return [this.#up, this.#down].filter((wire) => wire.length > 0).map((wire) => () => wire.shift()());
   }
-
   #end(code, reason) {
     if (this.broken) return;
     this.broken = true;
@@ -105,3 +111,7 @@ class LinkedSocket extends FakeSocket {
     this.end(code, reason);
   }
 }
+// Annotate the CommonJS export names for ESM import in node:
+0 && (module.exports = {
+  linkedWorld
+});

@@ -42,6 +42,11 @@ export class VirtualClock {
     },
   };
 
+  /** The time until the next timer is due, in milliseconds; `Infinity` without one. */
+  get next() {
+    return Math.min(...Array.from(this.#timers.values(), ({ due }) => Math.max(0, due - this.#now)));
+  }
+
   /** How many timers are set. */
   get pending() {
     return this.#timers.size;

@@ -1,0 +1,135 @@
+/**
+ * Live updates by channel.
+ *
+ * @module
+ */
+import { Session } from './session.js';
+import { Subscription } from './subscription.js';
+import type { WireMessage } from './message.js';
+import type { ClientOptions } from './session.js';
+import type { SubscribeOptions } from './subscription.js';
+import type { TokenSource } from './token.js';
+import type { LiveMessages } from './wire.js';
+export type OwnLiveOptions = {
+    /**
+     * Address of the server. Default: where the page came from;
+     * without a page, `ws://localhost:3000`.
+     */
+    server?: string;
+    /**
+     * Where the server has live updates. Default `live`.
+     */
+    path?: string;
+    /**
+     * The name of this device in channels with presence, 1 to 64 bytes that only the
+     * server sees: by it a connection that was lost is known again. Of two that are there at once each is a
+     * device. Default: a random one, which outlives a reload of the page.
+     */
+    device?: string;
+};
+export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
+export type LiveLocalEvents = {
+    /**
+     * The server has subscribed this client to a channel that nobody here had
+     * asked for, as a user's own: `subscribe` gives the same subscription.
+     */
+    joined: Subscription;
+};
+/** @import { WireMessage } from './message.js' */
+/** @import { ClientOptions } from './session.js' */
+/** @import { SubscribeOptions } from './subscription.js' */
+/** @import { MaybeToken, TokenSource } from './token.js' */
+/** @import { GapMessage, LiveMessages, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
+/**
+ * @typedef {object} OwnLiveOptions
+ * @property {string} [server] Address of the server. Default: where the page came from;
+ *   without a page, `ws://localhost:3000`.
+ * @property {string} [path] Where the server has live updates. Default `live`.
+ * @property {string} [device] The name of this device in channels with presence, 1 to 64 bytes that only the
+ *   server sees: by it a connection that was lost is known again. Of two that are there at once each is a
+ *   device. Default: a random one, which outlives a reload of the page.
+ */
+/** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
+/**
+ * @typedef {object} LiveLocalEvents
+ * @property {Subscription} joined The server has subscribed this client to a channel that nobody here had
+ *   asked for, as a user's own: `subscribe` gives the same subscription.
+ */
+/**
+ * Live updates of any number of channels over one connection, at `/live` of the server or where
+ * `path` says.
+ *
+ * @example
+ * const live = new LiveClient(token);
+ * const posts = live.subscribe('posts');
+ * posts.on('update', ({ data }) => show(data.post));
+ * posts.on('gap', () => reload());
+ * live.connect();
+ *
+ * @template {object} [Messages={}] Further messages of the server, by their `type`.
+ * @extends {Session<LiveMessages & LiveLocalEvents & Messages>}
+ */
+export declare class LiveClient<Messages extends object = {}> extends Session<LiveMessages & LiveLocalEvents & Messages> {
+    #private;
+    /**
+     * @override
+     * @protected
+     * @type {ReadonlySet<unknown>}
+     */
+    protected static localEvents: ReadonlySet<unknown>;
+    /**
+     * @param {TokenSource} [token] A JWT, or a function that gets one before each attempt and
+     *   before the present one expires.
+     * @param {LiveClientOptions} [options]
+     * @throws {ClientError} `invalid-address`, `invalid-option`
+     */
+    constructor(token?: TokenSource, options?: LiveClientOptions);
+    /**
+     * The subscriptions, in the order in which they were made.
+     *
+     * @returns {Subscription[]}
+     */
+    get subscriptions(): Subscription[];
+    /**
+     * Subscribes to a channel, now or as soon as there is a connection, and again on each new
+     * connection, from where it stood. Several calls for one channel share one subscription.
+     *
+     * @template [T=any] What is published in the channel; a claim that nobody checks.
+     * @template [I=any] Its initial state; likewise.
+     * @param {string} channel
+     * @param {SubscribeOptions} [options] Of the first call for the channel.
+     * @returns {Subscription<T, I>}
+     * @throws {ClientError} `invalid-address` for an empty name, `invalid-option` for a position that
+     *   is none.
+     */
+    subscribe<T = any, I = any>(channel: string, options?: SubscribeOptions): Subscription<T, I>;
+    /**
+     * Ends the subscription to a channel; without one, does nothing.
+     *
+     * @param {string} channel
+     */
+    unsubscribe(channel: string): void;
+    /**
+     * @override
+     * @protected
+     */
+    protected place(): string;
+    /**
+     * @override
+     * @protected
+     */
+    protected opened(): void;
+    /**
+     * @override
+     * @protected
+     * @param {WireMessage} message
+     */
+    protected accept(message: WireMessage): boolean;
+    /**
+     * Makes the server's subscriptions those that are wanted: messages either way may have been dropped.
+     *
+     * @override
+     * @protected
+     */
+    protected resumed(): void;
+}

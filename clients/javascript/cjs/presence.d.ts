@@ -1,0 +1,71 @@
+/**
+ * Presence in a channel.
+ *
+ * @module
+ */
+import { Emitter } from './emitter.js';
+import type { ClientError } from './errors.js';
+import type { LiveClient } from './live-client.js';
+import type { Subscription } from './subscription.js';
+import type { PresenceMember, User } from './wire.js';
+export type PresenceEvents<D = any> = {
+    /**
+     * The members, after each change.
+     */
+    change: readonly PresenceMember<D>[];
+    /**
+     * The server refuses, as for a channel that has no presence.
+     */
+    refused: ClientError;
+};
+/**
+ * @template [D=any]
+ * @typedef {object} PresenceEvents
+ * @property {readonly PresenceMember<D>[]} change The members, after each change.
+ * @property {ClientError} refused The server refuses, as for a channel that has no presence.
+ */
+/**
+ * The members of a channel with their devices: a list that stays true across lost connections.
+ *
+ * @example
+ * const presence = new Presence(live, 'presence-room-7');
+ * presence.on('change', (members) => show(members));
+ * presence.update({ status: 'away' });
+ *
+ * @template [D=any] What devices tell about themselves.
+ * @extends {Emitter<PresenceEvents<D>>}
+ */
+export declare class Presence<D = any> extends Emitter<PresenceEvents<D>> {
+    #private;
+    constructor(live: LiveClient<any>, channel: string);
+    constructor(subscription: Subscription);
+    /**
+     * The members, in the order in which they came, this user included. While disconnected: those
+     * of the lost connection. The same array until something changes.
+     *
+     * @returns {readonly PresenceMember<D>[]}
+     */
+    get members(): readonly PresenceMember<D>[];
+    /**
+     * Tells the others something about this device, now and after each reconnect.
+     *
+     * @param {D} data Anything that JSON can say.
+     */
+    update(data: D): void;
+    /**
+     * The others who are typing in the channel, in the order in which they came: those who said so by
+     * `setTyping`, each once.
+     *
+     * @returns {User[]}
+     */
+    get typingUsers(): User[];
+    /**
+     * Tells the others whether somebody is typing here; may be called at each key press. It is told when it
+     * changes, and ends by itself six seconds after the last call. What `update` tells beside it must be an object.
+     *
+     * @param {boolean} isTyping
+     */
+    setTyping(isTyping: boolean): void;
+    /** Stops listening. The subscription stays. */
+    close(): void;
+}
