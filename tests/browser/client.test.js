@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch } from '../support/browser.js';
-import { Inbox } from '../support/patience.js';
+import { Inbox, PATIENCE_MS } from '../support/patience.js';
 import { Server } from '../support/server.js';
 import { Socket } from '../support/socket.js';
 import { token, user } from '../support/token.js';
@@ -26,6 +26,7 @@ after(async () => {
  */
 async function open() {
   const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
   /** @type {Inbox<{ name: string, event: any }>} */
   const reports = new Inbox();
   await page.exposeFunction('report', (/** @type {string} */ name, /** @type {unknown} */ event) =>
@@ -152,6 +153,7 @@ test('a page elsewhere may not connect with a token of this one', async () => {
   const other = await Server.start();
   try {
     const page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
     await page.goto(`${other.page}/healthz`);
     const failed = await page.evaluate(
       (address) =>

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { launch } from '../support/browser.js';
 import { GUIDE_CLIENT } from '../support/guide-client.js';
-import { Inbox, within } from '../support/patience.js';
+import { Inbox, PATIENCE_MS, within } from '../support/patience.js';
 import { Server } from '../support/server.js';
 import { Socket } from '../support/socket.js';
 import { token, user } from '../support/token.js';
@@ -32,6 +32,7 @@ after(async () => {
 /** A page with the client, whose placeholder token is refused at once. */
 async function open() {
   const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
   /** @type {Inbox<{ kind: string, text: string }>} */
   const log = new Inbox();
   page.on('console', (message) => log.put({ kind: message.type(), text: message.text() }));

@@ -25,6 +25,7 @@ export function launch(...flags) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
     args: [...FLAGS, ...flags],
+    timeout: PATIENCE_MS,
   });
 }
 

@@ -20,7 +20,7 @@ export function findFirefox() {
 /** @param {string} executablePath */
 export async function launchFirefox(executablePath) {
   const { default: puppeteer } = await import('puppeteer-core');
-  return puppeteer.launch({ browser: 'firefox', executablePath, headless: true });
+  return puppeteer.launch({ browser: 'firefox', executablePath, headless: true, timeout: PATIENCE_MS });
 }
 
 /** Somebody with a Firefox of their own, as far as storage goes. */
