@@ -644,7 +644,7 @@ enum News {
 #[derive(Clone)]
 enum Word {
     Message(Frame),
-    /// It begins anew with this.
+    /// The way to begin anew.
     Anew(Skippable),
 }
 

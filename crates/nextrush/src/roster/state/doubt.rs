@@ -27,9 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The members about whom it is not known whether they are there.
 pub(super) struct Doubt<R: Rules> {
     since: Instant,
-    /// Those that the store has forgotten.
+    /// Members that the store has forgotten.
     missing: BTreeMap<u64, Record<R::Member>>,
-    /// Those whose leaving it has forgotten.
+    /// Members whose leaving the store has forgotten.
     back: BTreeSet<u64>,
 }
 

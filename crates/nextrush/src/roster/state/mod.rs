@@ -384,8 +384,11 @@ impl<R: Rules> State<R> {
             Some(awaited.until)
         } else {
             let waits = self.flight.is_some() || self.reading.is_some();
-            let next = [expiry, self.end_of_doubt()].into_iter().flatten().min();
-            next.filter(|_| !waits)
+            [expiry, self.end_of_doubt()]
+                .into_iter()
+                .flatten()
+                .min()
+                .filter(|_| !waits)
         };
         [join, other].into_iter().flatten().min()
     }
