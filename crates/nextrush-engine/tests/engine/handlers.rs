@@ -189,7 +189,7 @@ fn reads_on(gates: &[Gate]) -> Script {
 fn where_reading_goes_on_a_message_may_overtake_and_the_others_keep_their_order() {
     let mut world = world(1);
     let gates: Vec<Gate> = (0..2).map(|_| Gate::default()).collect();
-    let mut peer = world.connect_to(reads_on(&gates));
+    let peer = world.connect_to(reads_on(&gates));
     peer.text("one");
     world.run();
     for text in ["two", "!a", "three", "!b"] {
