@@ -27,7 +27,24 @@ impl Repeats {
         body: &[u8],
         execute: impl Future<Output = Result<String, BrokerError>>,
     ) -> Result<String, BrokerError> {
-        let attempt = Attempt::new(key)
+        self.answer_within(Duration::ZERO, broker, key, body, execute)
+            .await
+    }
+
+    /// The answer to a command that may take as long as this, as [`answer`](Self::answer) gives it.
+    pub(crate) async fn answer_within(
+        &self,
+        longest: Duration,
+        broker: &dyn Broker,
+        key: CommandKey,
+        body: &[u8],
+        execute: impl Future<Output = Result<String, BrokerError>>,
+    ) -> Result<String, BrokerError> {
+        let attempt = Attempt::new(key);
+        // While it runs nobody else gets it, and it has a moment for its answer.
+        let lease = attempt.lease.max(longest + ANSWERING);
+        let attempt = attempt
+            .lease(lease)
             .fingerprint(Fingerprint::of(body))
             .window(REPEAT_WINDOW)
             .answer_bytes(body.len() + AROUND);
@@ -105,6 +122,9 @@ async fn remember(
         answered => answered,
     }
 }
+
+/// The time that a node has to remember an answer.
+const ANSWERING: Duration = Duration::from_secs(5);
 
 /// About what an answer has beside the text that it repeats, in bytes.
 const AROUND: usize = 256;

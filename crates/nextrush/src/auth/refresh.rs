@@ -89,7 +89,11 @@ impl Jwt {
                     let Command::Refresh { token } = command;
                     let refreshed = jwt.check_refresh(socket, &token, &is_same);
                     match refreshed {
-                        Ok(event) => socket.send(Answer::new(event, id.as_ref())),
+                        Ok(event) => {
+                            socket.send(Answer::new(event, id.as_ref()));
+                            // What the client may do is asked again.
+                            socket.refreshed();
+                        }
                         Err(code) => {
                             let error = ErrorMessage::new(code, "Invalid token");
                             socket.send(Answer::new(error, id.as_ref()));

@@ -10,7 +10,9 @@ use nextrush_protocol::CloseCode;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 
+use super::attempts::Attempts;
 use super::messages::Event;
+use super::pattern::Pattern;
 use super::policies::ChannelPolicies;
 use super::presence::Presence;
 use super::snapshot::Part;
@@ -35,6 +37,10 @@ pub(super) struct Live {
     pub(super) work: Work,
     /// Channels whose members of before a restart have been looked for.
     pub(super) taken_over: Mutex<HashSet<String>>,
+    /// The subscriptions that clients are asking for.
+    pub(super) attempts: Attempts,
+    /// The channels of users, which their sockets are subscribed to by themselves.
+    pub(super) user_channel: Option<Pattern>,
 }
 
 impl Dialect for Live {

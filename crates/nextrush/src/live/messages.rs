@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::device::DeviceName;
 use super::shown::Diff;
 use super::snapshot::PresenceSnapshot;
-use crate::message::{ErrorCode, ErrorMessage, Outgoing, Timestamp};
+use crate::message::{ErrorCode, ErrorFields, ErrorMessage, Outgoing, Timestamp};
 use crate::seldom::Seldom;
 use crate::topic::{Recovered, Since, SubscribeError};
 
@@ -54,9 +54,18 @@ pub(super) enum Event<'a> {
         /// `true` if the client's device is among the members; `false` while there is no room.
         #[serde(skip_serializing_if = "Option::is_none")]
         shown: Option<bool>,
+        /// `true` if the server has subscribed the client, unasked.
+        #[serde(skip_serializing_if = "is_false")]
+        joined: bool,
+        /// The state of the channel that the application has loaded, at the position or later.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a RawValue>,
     },
     Unsubscribed {
         channel: &'a str,
+        /// The reason, where the client has not asked for it.
+        #[serde(flatten)]
+        reason: Option<ErrorFields<'a>>,
     },
     Update {
         channel: &'a str,
@@ -65,10 +74,7 @@ pub(super) enum Event<'a> {
         offset: u64,
     },
     /// An update that was deleted.
-    Deleted {
-        channel: &'a str,
-        offset: u64,
-    },
+    Deleted { channel: &'a str, offset: u64 },
     /// Updates that the client will not get.
     Gap {
         channel: &'a str,
@@ -98,6 +104,9 @@ pub(super) enum Event<'a> {
     Ack {
         #[serde(flatten)]
         published: Option<Position>,
+        /// `true` if nothing was published, as the place has a newer version.
+        #[serde(skip_serializing_if = "is_false")]
+        outdated: bool,
     },
 }
 

@@ -2,12 +2,17 @@
 //!
 //! A dialect of [topics](crate::topic), written on their public interface alone.
 
+mod accepted;
+mod attempts;
 mod budget;
+mod client;
 mod commands;
 mod device;
 mod devices;
 mod dialect;
+mod entering;
 mod hook;
+mod joining;
 mod left_behind;
 mod members;
 mod messages;
@@ -17,12 +22,14 @@ mod policy;
 mod presence;
 mod publish;
 mod restart;
+mod revoking;
 mod rule;
 mod rules;
 mod shown;
 mod snapshot;
 mod subscribers;
 mod subscription;
+mod versions;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,25 +40,28 @@ use nextrush_broker::{
 use parking_lot::Mutex;
 use serde::Serialize;
 
+pub use self::accepted::{Accepted, IntoAccepted};
+use self::attempts::Attempts;
 pub use self::budget::PresenceLimits;
-use self::commands::Client;
+use self::client::Client;
 use self::dialect::Live;
 pub use self::pattern::InvalidPattern;
+use self::pattern::Pattern;
 pub use self::policies::ChannelPolicies;
 pub use self::policy::ChannelPolicy;
 use self::presence::Presence;
 pub use self::rule::{Channel, PublishContext, SubscribeContext, Verdict};
-use self::shown::Person;
 pub use self::snapshot::PresenceSnapshot;
 use self::snapshot::{Part, Snapshots};
 use self::subscribers::Subscribers;
-use crate::message::{User, UserId};
+use crate::message::{Outgoing, User, UserId};
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::handler::Callback;
 use crate::socket::work::Work;
 use crate::topic::{
-    Profile, PublishError, ShowUser, SlowReaderCounts, SubscribeError, Topics, show_user,
+    InvalidTopicName, Profile, PublishError, ShowUser, SlowReaderCounts, SubscribeError, Topic,
+    Topics, show_user,
 };
 
 /// The most channels one socket can be subscribed to.
@@ -128,16 +138,9 @@ impl LiveUpdates {
     #[track_caller]
     pub fn connect(&self, socket: &Socket) {
         socket.tell_reconnect();
-        let show = |user: User| {
-            let profile = (self.live().show_user)(socket, &user);
-            let id = user.id.clone();
-            (user, Arc::new(Person { id, profile }))
-        };
-        let client = Client {
-            live: self.clone(),
-            user: socket.user().map(show),
-        };
-        socket.add_message(Callback::new(client));
+        let client = Client::new(self, socket);
+        Self::join_own(&client, socket);
+        socket.add_message(Callback::of(client));
     }
 
     /// Subscribes a socket, and unsubscribes it when it closes; `false` if it was
@@ -160,21 +163,34 @@ impl LiveUpdates {
         subscribed
     }
 
-    /// Unsubscribes a socket; `false` if it was not subscribed.
+    /// Unsubscribes a socket; `false` if it was not subscribed. Its client is told:
+    /// `{"type":"unsubscribed","channel","code":"kicked","message"}`. It may subscribe again, and then
+    /// the rule is asked. [`kick`](Self::kick) does so for all sockets of a user.
     ///
     /// # Errors
     ///
     /// Fails when the broker cannot be told that a channel has no subscriber any
     /// more; the socket is unsubscribed all the same.
     pub async fn unsubscribe(&self, channel: &str, socket: &Socket) -> Result<bool, BrokerError> {
-        match self.0.topic(channel) {
-            Ok(topic) => {
-                let unsubscribed = topic.unsubscribe(socket).await;
-                self.live().presence.tidy(topic.stored_name());
-                unsubscribed
-            }
-            Err(_) => Ok(false),
+        self.unsubscribe_telling(channel, socket, Some(Self::kicked(channel)))
+            .await
+    }
+
+    async fn unsubscribe_telling(
+        &self,
+        channel: &str,
+        socket: &Socket,
+        farewell: Option<Outgoing>,
+    ) -> Result<bool, BrokerError> {
+        let Ok(topic) = self.0.topic(channel) else {
+            return Ok(false);
+        };
+        if let Some(client) = Client::of(socket, self) {
+            client.forget(channel);
         }
+        let unsubscribed = topic.unsubscribe_telling(socket, farewell).await;
+        self.live().presence.tidy(topic.stored_name());
+        unsubscribed
     }
 
     /// Publishes `data` to a channel's subscribers, each of whom gets it once, as
@@ -336,6 +352,15 @@ impl LiveUpdates {
     fn live(&self) -> &Live {
         self.0.dialect()
     }
+
+    fn topic(&self, channel: &str) -> Result<Topic<Live>, InvalidTopicName> {
+        self.0.topic(channel)
+    }
+
+    /// Returns whether two handles are of the same live updates.
+    fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(self.live(), other.live())
+    }
 }
 
 /// The options of [`LiveUpdates`].
@@ -344,6 +369,7 @@ pub struct LiveBuilder {
     policies: ChannelPolicies,
     show_user: ShowUser,
     presence_limits: PresenceLimits,
+    user_channel: Option<Pattern>,
 }
 
 impl LiveBuilder {
@@ -376,6 +402,33 @@ impl LiveBuilder {
         }
     }
 
+    /// Sets a channel for each user, such as `user:{id}`, to which its sockets are subscribed when
+    /// they [connect](LiveUpdates::connect). Nobody else may subscribe to one. In place of the pattern's
+    /// one parameter stands the user's id: the ids 1 and `"1"` have one channel.
+    ///
+    /// Its policy is that of a pattern as any; with a history a client that comes back gets what was
+    /// published to its user meanwhile. [`LiveUpdates::user_channel`] gives a user's, to publish to it.
+    ///
+    /// # Panics
+    ///
+    /// Panics on an invalid pattern, and on one that has not exactly one parameter.
+    #[track_caller]
+    pub fn user_channel(self, pattern: &str) -> Self {
+        let parsed = match Pattern::new(pattern) {
+            Ok(pattern) => pattern,
+            Err(error) => panic!("{error}"),
+        };
+        let parameters = parsed.parameters();
+        assert!(
+            parameters == 1,
+            "{pattern:?} has {parameters} parameters; a channel of users has one, the id"
+        );
+        Self {
+            user_channel: Some(parsed),
+            ..self
+        }
+    }
+
     /// The live updates, under this name.
     ///
     /// # Panics
@@ -398,8 +451,12 @@ impl LiveBuilder {
             presence: Presence::new(handle, self.presence_limits, snapshots, subscribers),
             work: Work::default(),
             taken_over: Mutex::new(HashSet::new()),
+            attempts: Attempts::default(),
+            user_channel: self.user_channel,
         };
-        LiveUpdates(Topics::with_limit(app, name, live, CHANNELS_PER_SOCKET))
+        let live = LiveUpdates(Topics::with_limit(app, name, live, CHANNELS_PER_SOCKET));
+        live.answer_nodes();
+        live
     }
 }
 
@@ -409,6 +466,7 @@ impl Default for LiveBuilder {
             policies: ChannelPolicies::default(),
             show_user: Arc::new(|_, user| Profile::from(user)),
             presence_limits: PresenceLimits::default(),
+            user_channel: None,
         }
     }
 }

@@ -37,6 +37,9 @@ impl Pattern {
         if pattern.is_empty() {
             return Err(wrong("it is empty"));
         }
+        if pattern.contains('{') {
+            return Self::with_braces(pattern).map_err(wrong);
+        }
         let mut parts: Vec<Part> = Vec::new();
         let mut pieces = pattern.split(':');
         let first = pieces.next().unwrap_or_default();
@@ -63,6 +66,56 @@ impl Pattern {
             }
         }
         Ok(Self(parts))
+    }
+
+    /// A pattern whose parameters stand in braces, as in `user:{id}`.
+    fn with_braces(pattern: &str) -> Result<Self, &'static str> {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut rest = pattern;
+        while !rest.is_empty() {
+            let (text, after) = rest.split_once('{').unwrap_or((rest, ""));
+            if text.contains('}') {
+                return Err("a brace is closed that was not opened");
+            }
+            if !text.is_empty() {
+                parts.push(Part::Text(text.to_owned()));
+            }
+            if text.len() == rest.len() {
+                break;
+            }
+            let (name, after) = after.split_once('}').ok_or("a brace is not closed")?;
+            let is_name = |char: char| char.is_ascii_alphanumeric() || char == '_';
+            if !name.starts_with(|char: char| char.is_ascii_alphabetic())
+                || !name.chars().all(is_name)
+            {
+                return Err("braces hold a parameter's name");
+            }
+            if matches!(parts.last(), Some(Part::Parameter(_))) {
+                return Err("a parameter is followed by a text");
+            }
+            let has_name = |part: &Part| matches!(part, Part::Parameter(other) if other == name);
+            if parts.iter().any(has_name) {
+                return Err("a parameter is there twice");
+            }
+            parts.push(Part::Parameter(name.to_owned()));
+            rest = after;
+        }
+        Ok(Self(parts))
+    }
+
+    /// The number of parameters.
+    pub(super) fn parameters(&self) -> usize {
+        let is_parameter = |part: &&Part| matches!(part, Part::Parameter(_));
+        self.0.iter().filter(is_parameter).count()
+    }
+
+    /// The name in which this value is that of each parameter.
+    pub(super) fn with(&self, value: &str) -> String {
+        let parts = self.0.iter().map(|part| match part {
+            Part::Text(text) => text.as_str(),
+            Part::Parameter(_) => value,
+        });
+        parts.collect()
     }
 
     /// The values of the parameters, if the pattern fits.
@@ -97,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_pattern_fits_names_and_says_what_stands_for_its_parameters() {
-        let cases: [(&str, &str, Found<'_>); 12] = [
+        let cases: [(&str, &str, Found<'_>); 15] = [
             ("posts", "posts", Some(&[])),
             ("posts", "post", None),
             ("posts", "posts2", None),
@@ -110,6 +163,9 @@ mod tests {
             (":a-:b", "x-", None),
             ("room/:id/news", "room/1/news", Some(&[("id", "1")])),
             ("room/:id/news", "room/1/newsroom", None),
+            ("user:{id}", "user:7", Some(&[("id", "7")])),
+            ("user:{id}", "user:", None),
+            ("{a}-{b}:c", "x-y:c", Some(&[("a", "x"), ("b", "y")])),
         ];
         for (pattern, name, expected) in cases {
             let parsed = Pattern::new(pattern).unwrap();
@@ -120,7 +176,10 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_is_refused() {
-        for pattern in ["", ":", "a-:", "a-:1", ":a:b", "a::b", ":a-:a", "a: b"] {
+        for pattern in [
+            "", ":", "a-:", "a-:1", ":a:b", "a::b", ":a-:a", "a: b", "{", "a{", "a}", "{}", "{1}",
+            "{a}{b}", "{a}-{a}", "{a", "x}{a}",
+        ] {
             assert!(Pattern::new(pattern).is_err(), "{pattern}");
         }
     }

@@ -6,19 +6,20 @@ use std::time::Duration;
 use nextrush_broker::Retention;
 use serde_json::value::RawValue;
 
-use super::hook::Asking;
+use super::accepted::Decision;
+use super::hook::{Asking, Unanswered};
 use super::pattern::{InvalidPattern, Pattern};
-use super::policy::ChannelPolicy;
+use super::policy::{ChannelPolicy, PublishHook};
 use super::rule::{Channel, PublishContext, SubscribeContext};
-use crate::message::{ErrorMessage, User};
+use crate::message::{CommandId, ErrorMessage, User};
 use crate::socket::Socket;
-use crate::topic::{SlowReaderCounts, SlowReaderPolicy, SlowReaders};
+use crate::topic::{Since, SlowReaderCounts, SlowReaderPolicy, SlowReaders};
 
 /// The policies of channels: of those whose pattern fits a channel's name the first holds.
 ///
 /// A pattern is a name with parameters, `post-:id`. A parameter begins with a colon and a
 /// letter, goes on with letters, digits and `_`, and stands for one character or more, as
-/// few as possible. Channels that no pattern fits have the default policy, unless
+/// few as possible. Where names have colons, parameters stand in braces: `user:{id}`. Channels that no pattern fits have the default policy, unless
 /// [`refuse_others`](Self::refuse_others) was called.
 ///
 /// ```
@@ -43,6 +44,35 @@ pub struct ChannelPolicies {
     refuse_others: bool,
     /// The time in which rules and hooks answer.
     deadline: Duration,
+}
+
+/// The refusal of a client that wants to subscribe.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// By the rule; `None` is the usual message.
+    Refused(Option<ErrorMessage>),
+    /// By default: the rule gave no answer.
+    Unanswered(Unanswered),
+}
+
+impl Refusal {
+    /// The word to the client; `None` is the usual message.
+    pub(super) fn into_message(self) -> Option<ErrorMessage> {
+        match self {
+            Self::Refused(message) => message,
+            Self::Unanswered(unanswered) => Some(unanswered.to_message()),
+        }
+    }
+}
+
+/// A client's attempt to publish.
+#[derive(Clone, Copy)]
+pub(super) struct PublishAttempt<'a> {
+    pub(super) socket: &'a Socket,
+    pub(super) user: Option<&'a User>,
+    pub(super) name: &'a str,
+    pub(super) data: &'a RawValue,
+    pub(super) id: Option<&'a CommandId>,
 }
 
 /// The default [deadline](ChannelPolicies::deadline).
@@ -119,10 +149,10 @@ impl ChannelPolicies {
         socket: &Socket,
         user: Option<&User>,
         name: &str,
-    ) -> Result<(), Option<ErrorMessage>> {
+    ) -> Result<(), Refusal> {
         let Some((pattern, policy)) = self.find(name) else {
             return match self.refuse_others {
-                true => Err(None),
+                true => Err(Refusal::Refused(None)),
                 false => Ok(()),
             };
         };
@@ -135,34 +165,111 @@ impl ChannelPolicies {
             channel: Channel::new(name, pattern),
         };
         let asking = self.asking(socket, user, name);
-        rule.ask("a rule for subscribing", asking, context)
-            .await
-            .unwrap_or_else(|unanswered| Err(Some(unanswered.to_message())))
+        match rule.ask("a rule for subscribing", asking, context).await {
+            Ok(verdict) => verdict.map_err(Refusal::Refused),
+            Err(unanswered) => Err(Refusal::Unanswered(unanswered)),
+        }
+    }
+
+    /// The initial state of a channel for a client, where there is a hook; an error is the word to
+    /// the client.
+    pub(super) async fn load(
+        &self,
+        socket: &Socket,
+        user: Option<&User>,
+        name: &str,
+    ) -> Option<Result<Box<RawValue>, ErrorMessage>> {
+        let (pattern, policy) = self.find(name)?;
+        let hook = policy.on_subscribe.as_ref()?;
+        let context = SubscribeContext {
+            socket: socket.clone(),
+            user: user.cloned(),
+            channel: Channel::new(name, pattern),
+        };
+        let asking = self.asking(socket, user, name);
+        let loaded = hook.ask("a hook for subscribing", asking, context).await;
+        let state = match loaded {
+            Ok(Ok(state)) => state,
+            Ok(Err(refusal)) => return Some(Err(refusal)),
+            Err(unanswered) => return Some(Err(unanswered.to_message())),
+        };
+        let failed = |why: &str| {
+            let endpoint = socket.endpoint();
+            tracing::error!(channel = name, endpoint, "a state {why}");
+            Some(Err(Unanswered::Panicked.to_message()))
+        };
+        match state {
+            Ok(state) if state.get().len() <= Since::MAX_BYTES => Some(Ok(state)),
+            Ok(_) => failed("is longer than 512 KiB"),
+            Err(error) => failed(&format!("cannot be written as JSON: {error}")),
+        }
     }
 
     /// `true` if any policy lets clients publish.
     pub(super) fn have_publishing_clients(&self) -> bool {
         self.policies
             .iter()
-            .any(|(_, policy)| policy.may_publish.is_some())
+            .any(|(_, policy)| policy.lets_clients_publish())
+    }
+
+    /// The key of updates of which only the newest matters.
+    pub(super) fn key(&self, name: &str) -> Option<&str> {
+        self.find(name)?.1.key.as_deref()
+    }
+
+    /// The hook that sees what clients publish to a channel.
+    pub(super) fn publish_hook(&self, name: &str) -> Option<&PublishHook> {
+        self.find(name)?.1.on_publish.as_ref()
+    }
+
+    /// Asks the hook about a publication.
+    pub(super) async fn ask_hook(
+        &self,
+        hook: &PublishHook,
+        attempt: PublishAttempt<'_>,
+    ) -> Result<Decision, Unanswered> {
+        let PublishAttempt {
+            socket, user, name, ..
+        } = attempt;
+        let asking = self.asking(socket, user, name);
+        let context = self.publish_context(attempt);
+        hook.ask("a hook for publishing", asking, context).await
+    }
+
+    /// The time in which functions answer.
+    pub(super) fn answer_time(&self) -> Duration {
+        self.deadline
+    }
+
+    fn publish_context(&self, attempt: PublishAttempt<'_>) -> PublishContext {
+        let (pattern, _) = self
+            .find(attempt.name)
+            .expect("a function belongs to a policy");
+        PublishContext {
+            socket: attempt.socket.clone(),
+            user: attempt.user.cloned(),
+            channel: Channel::new(attempt.name, pattern),
+            data: attempt.data.to_owned().into(),
+            id: attempt.id.cloned(),
+        }
     }
 
     /// Asks whether a client may publish.
     pub(super) async fn ask_to_publish(
         &self,
-        socket: &Socket,
-        user: Option<&User>,
-        name: &str,
-        data: &RawValue,
+        attempt: PublishAttempt<'_>,
     ) -> Result<(), Option<ErrorMessage>> {
-        let (pattern, policy) = self.find(name).ok_or(None)?;
-        let rule = policy.may_publish.as_ref().ok_or(None)?;
-        let context = PublishContext {
-            socket: socket.clone(),
-            user: user.cloned(),
-            channel: Channel::new(name, pattern),
-            data: data.to_owned().into(),
+        let PublishAttempt {
+            socket, user, name, ..
+        } = attempt;
+        let (_, policy) = self.find(name).ok_or(None)?;
+        let rule = match &policy.may_publish {
+            Some(rule) => rule,
+            // The hook says who may.
+            None if policy.on_publish.is_some() => return Ok(()),
+            None => return Err(None),
         };
+        let context = self.publish_context(attempt);
         let asking = self.asking(socket, user, name);
         rule.ask("a rule for publishing", asking, context)
             .await

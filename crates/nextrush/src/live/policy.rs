@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nextrush_broker::Retention;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
+use super::accepted::{Accepted, Decision, IntoAccepted};
 use super::hook::Hook;
 use super::rule::{PublishContext, Rule, SubscribeContext, Verdict};
+use crate::message::ErrorMessage;
 use crate::topic::{SlowReaderPolicy, SlowReaders};
 
 /// The rules and settings of a kind of channels.
@@ -33,12 +37,20 @@ pub struct ChannelPolicy {
     pub(super) retention: Retention,
     pub(super) may_subscribe: Option<Rule<SubscribeContext>>,
     pub(super) may_publish: Option<Rule<PublishContext>>,
+    pub(super) on_publish: Option<PublishHook>,
+    pub(super) on_subscribe: Option<LoadHook>,
     pub(super) presence: bool,
     slow_readers: Option<SlowReaders>,
     pub(super) key: Option<Arc<str>>,
     pub(super) sends_latest: bool,
     counted: Option<SlowReaderPolicy>,
 }
+
+/// A hook that decides about publications.
+pub(super) type PublishHook = Hook<PublishContext, Decision>;
+/// A hook that loads a state; it may refuse, and what it loads may be no JSON.
+pub(super) type LoadHook =
+    Hook<SubscribeContext, Result<serde_json::Result<Box<RawValue>>, ErrorMessage>>;
 
 impl ChannelPolicy {
     /// The default.
@@ -101,7 +113,7 @@ impl ChannelPolicy {
     /// Sets the key of updates of which only the newest matters, for
     /// [`SlowReaders::Latest`] and [`latest_value`](Self::latest_value): a JSON pointer
     /// (RFC 6901) into their data, such as `/symbol`. Updates in which it leads nowhere are
-    /// of one kind.
+    /// of one kind. [Versions](crate::LiveUpdates::publish_version) are those of a key, too.
     #[must_use]
     pub fn key(self, pointer: &str) -> Self {
         Self {
@@ -146,6 +158,83 @@ impl ChannelPolicy {
             ..self
         }
     }
+
+    /// Shows `hook` what clients publish, before anybody else sees it: it may refuse it, store it, and
+    /// have something else published instead. With `Ok(())` it goes to all subscribers as it came;
+    /// a [`serde_json::Value`] or an [`Accepted`] takes its place. Without a rule of
+    /// [`may_publish`](Self::may_publish) the hook alone says who may publish; with one it is asked
+    /// after it.
+    ///
+    /// A hook that fails to store returns an error, and nothing is published. Where it has accepted
+    /// and the broker fails then, the client is told
+    /// [`NotPublished`](crate::ErrorCode::NotPublished), and a repeat with the same id publishes what was
+    /// accepted. Of a user's messages with an id the hook is asked once within 2 minutes: a repeat gets
+    /// the same decision. It is asked again if it gave no answer by the
+    /// [deadline](super::ChannelPolicies::deadline), or if the process died meanwhile; so what it stores
+    /// it had better store under the user and the [id](PublishContext::id).
+    ///
+    /// ```
+    /// use nextrush::live::{ChannelPolicy, PublishContext};
+    /// use nextrush::{ErrorCode, ErrorMessage};
+    /// # async fn store(_: &str) -> Result<u64, std::io::Error> { Ok(1) }
+    ///
+    /// let policy = ChannelPolicy::new().on_publish(async |context: PublishContext| {
+    ///     let failed = |_| ErrorMessage::new(ErrorCode::NotStored, "Not stored");
+    ///     let id = store(context.data.get()).await.map_err(failed)?;
+    ///     Ok(serde_json::json!({ "id": id, "text": *context.data }))
+    /// });
+    /// # drop(policy);
+    /// ```
+    #[must_use]
+    pub fn on_publish<F, P>(self, hook: F) -> Self
+    where
+        F: AsyncFn(PublishContext) -> Result<P, ErrorMessage> + Send + Sync + 'static,
+        P: IntoAccepted + 'static,
+    {
+        let decide = |outcome: Result<P, ErrorMessage>| match outcome.map(P::into_accepted) {
+            Ok(Accepted { data, version }) => Decision::Accepted { data, version },
+            Err(refusal) => Decision::Refused(refusal),
+        };
+        let on_publish = Some(Hook::new(hook, decide));
+        Self { on_publish, ..self }
+    }
+
+    /// Gives each new subscriber a state that `hook` loads, as JSON of at most 512 KiB: `data` in the
+    /// answer to its `subscribe`. An error refuses the client.
+    ///
+    /// The position in that answer was read before the hook was asked, and what has been published
+    /// since follows: "load, then follow" in one round trip, without a gap. An update may say again what
+    /// the state has already, so a client takes updates as what is, or by a version in their data. The
+    /// state takes the place of the [latest value](Self::latest_value).
+    ///
+    /// The hook is asked after the rule. It is not asked for a client that comes back and gets all that
+    /// it missed, nor for a socket that is subscribed already.
+    ///
+    /// ```
+    /// use nextrush::live::{ChannelPolicy, SubscribeContext};
+    /// use nextrush::{ErrorCode, ErrorMessage};
+    /// # async fn cards(_: &str) -> Result<Vec<String>, std::io::Error> { Ok(Vec::new()) }
+    ///
+    /// let policy = ChannelPolicy::new().on_subscribe(async |context: SubscribeContext| {
+    ///     let board = context.channel.param("id").unwrap_or_default();
+    ///     let failed = |_| ErrorMessage::new(ErrorCode::Unavailable, "Try again");
+    ///     cards(board).await.map_err(failed)
+    /// });
+    /// # drop(policy);
+    /// ```
+    #[must_use]
+    pub fn on_subscribe<F, T>(self, hook: F) -> Self
+    where
+        F: AsyncFn(SubscribeContext) -> Result<T, ErrorMessage> + Send + Sync + 'static,
+        T: Serialize + 'static,
+    {
+        let write = |state: Result<T, ErrorMessage>| state.map(|state| to_raw_value(&state));
+        let on_subscribe = Some(Hook::new(hook, write));
+        Self {
+            on_subscribe,
+            ..self
+        }
+    }
 }
 
 impl ChannelPolicy {
@@ -153,6 +242,10 @@ impl ChannelPolicy {
     pub(super) fn counted(self) -> Self {
         let counted = Some(SlowReaderPolicy::of(Retention::NOTHING));
         Self { counted, ..self }
+    }
+
+    pub(super) fn lets_clients_publish(&self) -> bool {
+        self.may_publish.is_some() || self.on_publish.is_some()
     }
 
     pub(super) fn slow_policy(&self) -> SlowReaderPolicy {
@@ -177,8 +270,8 @@ impl fmt::Debug for ChannelPolicy {
             .field("presence", &self.presence)
             .field("slow_readers", &self.slow_policy().slow_readers())
             .field("restricted", &self.may_subscribe.is_some())
-            .field("clients_publish", &self.may_publish.is_some())
+            .field("clients_publish", &self.lets_clients_publish())
+            .field("loads", &self.on_subscribe.is_some())
             .finish()
     }
 }
-

@@ -1,16 +1,20 @@
 //! Publishing by clients, where the channel's policy lets them.
 
-use nextrush_broker::{BrokerError, Position};
+use nextrush_broker::{BrokerError, CommandKey, Fingerprint, Published};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::LiveUpdates;
+use super::accepted::Decision;
+use super::hook::Unanswered;
 use super::messages::Event;
+use super::policies::PublishAttempt;
+use super::policy::PublishHook;
 use crate::message::request::{Answer, CommandId};
 use crate::message::{CommandError, ErrorCode, ErrorMessage, Message, User};
 use crate::seldom::Seldom;
 use crate::socket::Socket;
-use crate::topic::PublishError;
+use crate::topic::{PublishError, Terms};
 
 impl LiveUpdates {
     /// Publishes the data of `message`, if the socket may; once, where the client has a user
@@ -23,9 +27,12 @@ impl LiveUpdates {
         id: Option<&CommandId>,
     ) {
         match self.publish_for(socket, user, message, id).await {
-            Ok(position) if id.is_some() => {
-                let published = Some(position);
-                socket.send(Answer::new(Event::Ack { published }, id));
+            Ok(published) if id.is_some() => {
+                let ack = Event::Ack {
+                    published: Some(published.position),
+                    outdated: published.is_outdated,
+                };
+                socket.send(Answer::new(ack, id));
             }
             Ok(_) => {}
             Err(refusal) => socket.send(Answer::new(refusal, id)),
@@ -38,7 +45,7 @@ impl LiveUpdates {
         user: Option<&User>,
         message: &Message,
         id: Option<&CommandId>,
-    ) -> Result<Position, ErrorMessage> {
+    ) -> Result<Published, ErrorMessage> {
         let policies = &self.live().policies;
         if !policies.have_publishing_clients() {
             return Err(CommandError::UnknownType.to_message());
@@ -55,14 +62,18 @@ impl LiveUpdates {
         if let Some(user) = user {
             topic = topic.by(&user.id);
         }
-        policies
-            .ask_to_publish(socket, user, channel, data)
-            .await
-            .map_err(|refusal| {
-                refusal.unwrap_or_else(|| {
-                    ErrorMessage::new(ErrorCode::PublishRefused, "Publishing refused")
-                })
-            })?;
+        let attempt = PublishAttempt {
+            socket,
+            user,
+            name: channel,
+            data,
+            id,
+        };
+        policies.ask_to_publish(attempt).await.map_err(|refusal| {
+            refusal.unwrap_or_else(|| {
+                ErrorMessage::new(ErrorCode::PublishRefused, "Publishing refused")
+            })
+        })?;
         let key = match (user, id) {
             (Some(user), Some(id)) => Some(
                 self.0
@@ -71,18 +82,108 @@ impl LiveUpdates {
             ),
             (None, _) | (_, None) => None,
         };
-        let published = match key {
+        let command = match &key {
             Some(key) => {
                 let command = serde_json::json!([channel, data]).to_string();
-                match self.0.note_id(&key, command.as_bytes()) {
-                    Ok(()) => topic.publish_once(data, key).await,
-                    Err(reused) => Err(reused.into()),
-                }
-                .map(|once| once.position)
+                self.0
+                    .note_id(key, command.as_bytes())
+                    .map_err(|reused| refusal(channel, &reused.into()))?;
+                command
             }
-            None => topic.publish(data).await,
+            None => String::new(),
         };
-        published.map_err(|error| refusal(channel, &error))
+        let Some(hook) = policies.publish_hook(channel) else {
+            let published = match key {
+                Some(key) => topic.publish_once(data, key).await,
+                None => topic.publish(data).await.map(Published::new),
+            };
+            return published.map_err(|error| refusal(channel, &error));
+        };
+        let decision = match &key {
+            Some(key) => self.decide_once(hook, attempt, key, &command).await?,
+            None => policies
+                .ask_hook(hook, attempt)
+                .await
+                .map_err(Unanswered::to_message)?,
+        };
+        let (data, version) = match &decision {
+            Decision::Refused(refusal) => return Err(refusal.clone()),
+            Decision::Accepted {
+                data: accepted,
+                version,
+            } => (accepted.as_deref().unwrap_or(data), *version),
+        };
+        let mut terms = match key {
+            Some(key) => Terms::once(key, Fingerprint::of(command.as_bytes())),
+            None => Terms::default(),
+        };
+        if let Some(version) = version {
+            terms = terms.version(version, self.version_key(channel, data.get().as_bytes()));
+        }
+        topic
+            .publish_json(data.get().into(), terms)
+            .await
+            .map_err(|error| not_published(channel, &error))
+    }
+
+    /// The decision of a hook about a message with an id, for which it is asked once.
+    async fn decide_once(
+        &self,
+        hook: &PublishHook,
+        attempt: PublishAttempt<'_>,
+        key: &CommandKey,
+        command: &str,
+    ) -> Result<Decision, ErrorMessage> {
+        let policies = &self.live().policies;
+        let mut unanswered = None;
+        let decide = async {
+            let decision = match policies.ask_hook(hook, attempt).await {
+                Ok(decision) => decision,
+                // The same message would make it panic again.
+                Err(panicked @ Unanswered::Panicked) => Decision::Refused(panicked.to_message()),
+                Err(late @ Unanswered::Late) => {
+                    unanswered = Some(late);
+                    return Err(BrokerError::Unavailable("a hook did not answer".into()));
+                }
+            };
+            let decision = serde_json::to_string(&decision);
+            Ok(decision.expect("a decision has string keys only"))
+        };
+        let longest = policies.answer_time();
+        let key = key.clone();
+        let decided = self
+            .0
+            .once_within(longest, key, command.as_bytes(), decide)
+            .await;
+        if let Some(late) = unanswered {
+            // Until then the command is taken to be running.
+            return Err(late.to_message().retry_after_ms(RUNNING_MS));
+        }
+        let decided = decided.map_err(|error| refusal(attempt.name, &error.into()))?;
+        serde_json::from_str(&decided).map_err(|error| {
+            tracing::error!(channel = attempt.name, %error, "a decision cannot be read");
+            Unanswered::Panicked.to_message()
+        })
+    }
+}
+
+/// The time in milliseconds after which a command may be executed again that gave no answer.
+const RUNNING_MS: u64 = 10_000;
+
+/// The answer to a client whose publication was accepted, and then not published.
+fn not_published(channel: &str, error: &PublishError) -> ErrorMessage {
+    match error {
+        PublishError::Broker(broker)
+            if !matches!(broker, BrokerError::Reused | BrokerError::InDoubt(_)) =>
+        {
+            if NOT_PUBLISHED.is_due() {
+                tracing::error!(%error, channel, "an accepted publication is not published");
+            }
+            ErrorMessage::new(ErrorCode::NotPublished, "Accepted, and not published yet")
+                .details(error.to_string())
+                .advised(broker)
+        }
+        _ => refusal(channel, error),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::hook::Hook;
 use super::pattern::Pattern;
-use crate::message::{ErrorMessage, User};
+use crate::message::{CommandId, ErrorMessage, User};
 use crate::socket::Socket;
 
 /// A channel as a rule sees it: its name, and the values of its pattern's parameters there.
@@ -64,6 +64,9 @@ pub struct PublishContext {
     pub channel: Channel,
     /// The data, as it came.
     pub data: Arc<RawValue>,
+    /// The id that the client gave the message: a repeat has the same one. With the user it is a key
+    /// by which a store knows what it has already.
+    pub id: Option<CommandId>,
 }
 
 /// The outcome of a rule: `true`, or `Ok(())`, lets the client.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nextrush_broker::{History, Publication, TopicName};
+use serde_json::value::RawValue;
 
 use super::dialect::Live;
 use super::messages::Event;
@@ -20,6 +21,12 @@ pub(super) struct Subscription {
     pub(super) since: Option<Since>,
     pub(super) history: History,
     pub(super) id: Option<CommandId>,
+    /// `true` if the server has subscribed the socket, and its client comes back now.
+    pub(super) rejoins: bool,
+    /// `true` if the server subscribes it.
+    pub(super) joined: bool,
+    /// The state that the application has loaded for it.
+    pub(super) data: Option<Box<RawValue>>,
 }
 
 impl Subscription {
@@ -40,13 +47,21 @@ impl Subscription {
         self.policies().latest_value(self.wish.topic().name())
     }
 
-    /// About the bytes of updates that the socket gets.
+    /// `true` if the client gets all that it missed, and needs no state.
+    pub(super) fn recovers(&self) -> bool {
+        let missed = self.since.as_ref().map(|since| since.missed(&self.history));
+        missed.is_some_and(|missed| missed.is_ok())
+    }
+
+    /// About the bytes of updates that the socket gets, or of its state.
     pub(super) fn bytes(&self) -> usize {
         let missed = self.since.as_ref().map(|since| since.missed(&self.history));
         match (missed, self.latest_value()) {
             (Some(Ok(missed)), _) => bytes(missed),
-            (_, Some(_)) => bytes(&self.history.publications).min(NEWEST_BYTES),
-            (_, None) => 0,
+            (_, Some(_)) if self.data.is_none() => {
+                bytes(&self.history.publications).min(NEWEST_BYTES)
+            }
+            _ => self.data.as_ref().map_or(0, |data| data.get().len()),
         }
     }
 
@@ -62,15 +77,21 @@ impl Subscription {
             since,
             history,
             id,
+            rejoins,
+            joined,
+            data,
         } = self;
         let channel = wish.topic().name();
-        let entry = wish.admit(history)?;
-        // A client that is subscribed already misses nothing.
+        let mut entry = wish.admit(history)?;
+        // A client that has subscribed already misses nothing.
         let missed = since
             .as_ref()
             .map(|since| since.missed(history))
-            .filter(|_| entry.is_new());
+            .filter(|_| entry.is_new() || *rejoins);
+        let data = data.as_deref().filter(|_| entry.is_new());
         let newest = match (self.latest_value(), missed) {
+            // The state has them, or newer ones.
+            _ if data.is_some() => Vec::new(),
             (Some(key), None | Some(Err(_))) if entry.is_new() => {
                 let bytes = NEWEST_BYTES.saturating_sub(self.socket().buffered());
                 newest_by_key(&history.publications, key, bytes)
@@ -88,9 +109,23 @@ impl Subscription {
             recovered: missed.map(|missed| missed.map(drop)).into(),
             latest: self.policies().is_latest(channel),
             shown,
+            joined: *joined,
+            data,
         };
         entry.send(Answer::new(subscribed, id.as_ref()));
         tell(&entry.topic());
+        if !entry.is_new()
+            && let Some(Ok(missed)) = missed
+        {
+            // It has been live since the server subscribed it: it gets all behind the answer, also
+            // what it has got before.
+            for update in missed {
+                if let Some(message) = entry.topic().encoded(history.position.epoch, update) {
+                    entry.send(message);
+                }
+            }
+            entry.send_held_again(history.position);
+        }
         if newest.is_empty() {
             entry.go_live(missed.and_then(Result::ok).unwrap_or_default());
         } else {

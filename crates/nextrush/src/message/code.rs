@@ -61,6 +61,11 @@ codes! {
     SubscribeRefused "subscribe-refused",
     /// The channel's policy does not let this client publish.
     PublishRefused "publish-refused",
+    /// The application has taken the client out of the channel.
+    Kicked "kicked",
+    /// The application has accepted the publication, and it could not be published yet; a repeat
+    /// with the same id publishes it.
+    NotPublished "not-published",
     /// The command needs a subscription to the channel.
     NotSubscribed "not-subscribed",
     /// The channel does not show who is there.

@@ -32,6 +32,17 @@ pub struct ErrorMessage {
     retry_after_ms: Option<u64>,
 }
 
+/// The fields of an error message, for a message of another type that has a reason.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorFields<'a> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a str>,
+    code: &'a str,
+    #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
 impl ErrorMessage {
     /// An error with a code for programs and a text for people.
     #[must_use]
@@ -49,6 +60,15 @@ impl ErrorMessage {
     pub fn details(mut self, details: impl Into<String>) -> Self {
         self.details = Some(details.into());
         self
+    }
+
+    pub(crate) fn fields(&self) -> ErrorFields<'_> {
+        ErrorFields {
+            message: &self.message,
+            details: self.details.as_deref(),
+            code: &self.code,
+            retry_after_ms: self.retry_after_ms,
+        }
     }
 
     /// The answer to a command of which the broker did not say what became of it.

@@ -16,6 +16,7 @@ mod user;
 
 pub use code::ErrorCode;
 pub use command::{CommandError, decode as decode_command};
+pub(crate) use error::ErrorFields;
 pub use error::ErrorMessage;
 pub use incoming::Message;
 pub use outgoing::Outgoing;

@@ -39,7 +39,7 @@ pub struct Reached {
 
 impl Reached {
     /// The outcome on a single node.
-    pub(super) const fn here(sockets: usize) -> Self {
+    pub(crate) const fn here(sockets: usize) -> Self {
         Self {
             sockets,
             unanswered: Vec::new(),
@@ -84,7 +84,7 @@ struct Answer {
 }
 
 /// The answer of a node that has reached so many sockets.
-pub(super) fn answer_of(sockets: usize) -> Bytes {
+pub(crate) fn answer_of(sockets: usize) -> Bytes {
     let answer = serde_json::to_vec(&Answer { sockets });
     answer.expect("a number can be written as JSON").into()
 }
@@ -96,7 +96,7 @@ pub(super) fn sockets_of(answer: &[u8]) -> Option<usize> {
 }
 
 /// The outcome over all nodes: that on this one, and what the others have answered.
-pub(super) fn add_up(line: &Line, here: usize, asked: Result<Answered, BrokerError>) -> Reached {
+pub(crate) fn add_up(line: &Line, here: usize, asked: Result<Answered, BrokerError>) -> Reached {
     let mut reached = Reached::here(here);
     match asked {
         Ok(answered) => {

@@ -126,6 +126,11 @@ impl<E> Callback<E> {
         Self(Arc::new(call))
     }
 
+    /// A callback that others have a part in.
+    pub(crate) fn of(call: Arc<impl Call<E> + 'static>) -> Self {
+        Self(call)
+    }
+
     /// The messages that it takes.
     pub(super) fn claims(&self) -> Claims<'_, E> {
         self.0.claims()

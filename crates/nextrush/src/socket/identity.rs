@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nextrush_engine::TimerId;
 
 use crate::message::User;
+use crate::socket::Socket;
 
 /// The user of a socket, and the end of its token.
 #[derive(Default)]
@@ -13,7 +14,11 @@ pub(crate) struct Identity {
     pub(crate) session: Option<Box<str>>,
     /// The end of the socket with its token.
     pub(crate) expiry: Option<Expiry>,
+    pub(crate) on_refresh: Option<OnRefresh>,
 }
+
+/// A function for the moment at which the client has given a new token.
+pub(crate) type OnRefresh = Arc<dyn Fn(&Socket) + Send + Sync>;
 
 /// The end of a socket when its token is no longer valid.
 #[derive(Clone)]

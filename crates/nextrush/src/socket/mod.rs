@@ -67,7 +67,7 @@ pub use self::requests::{
 pub use self::requests::{Refusal, Replies, Reply};
 pub use self::timer::Timer;
 use crate::message::{Message, Outgoing, Timestamp, User, command, request};
-use crate::socket::identity::Identity;
+use crate::socket::identity::{Identity, OnRefresh};
 use crate::socket::join::JoinError;
 use crate::socket::room_name::RoomName;
 
@@ -555,6 +555,27 @@ impl Socket {
     pub(crate) fn change_identity<R>(&self, change: impl FnOnce(&mut Identity) -> R) -> R {
         let change = |kept: &mut Content| change(kept.identity.get_or_insert_default());
         self.events().kept().change(change)
+    }
+
+    /// Sets the function that is called when the client has given a new token.
+    pub(crate) fn on_refresh(&self, refreshed: OnRefresh) {
+        let before = self.change_identity(|identity| identity.on_refresh.replace(refreshed));
+        drop(before);
+    }
+
+    /// Says that the client has given a new token.
+    pub(crate) fn refreshed(&self) {
+        let refreshed = self.change_identity(|identity| identity.on_refresh.clone());
+        if let Some(refreshed) = refreshed {
+            refreshed(self);
+        }
+    }
+
+    /// Runs work on the socket's thread, beside its handlers and soon; not if it closes before.
+    pub(crate) fn run(&self, work: impl FnOnce(Self) -> Work + Send + 'static) {
+        let socket = self.clone();
+        let run = Box::new(move || work(socket));
+        self.0.set_timer(Duration::ZERO, run);
     }
 
     /// Lets a further function take messages, beside those that are registered.

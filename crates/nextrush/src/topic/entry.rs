@@ -235,6 +235,14 @@ impl<D: Dialect> Entry<'_, D> {
         self.topic.topics().dialect().came(&self.topic(), &newcomer);
     }
 
+    /// Sends a socket that was a member already what it has been sent since this position again.
+    pub(crate) fn send_held_again(&mut self, at: Position) {
+        let held = mem::take(&mut self.held);
+        for frame in self.state.news(held, at) {
+            self.socket.connection().send(frame);
+        }
+    }
+
     /// Sends the publications that the socket missed, and from then on what is published.
     ///
     /// They have to end at the [position](Self::position). Where the topic's slow readers
@@ -284,6 +292,7 @@ impl<D: Dialect> Entry<'_, D> {
             return;
         }
         let epoch = self.position.epoch;
+        let rest = rest.or_else(|| self.first_to_give_later());
         // Of a stream that has ended meanwhile there is nothing to be had later.
         let rest = rest.filter(|_| !self.state.is_of_another(epoch));
         let held = mem::take(&mut self.held);
@@ -305,6 +314,27 @@ impl<D: Dialect> Entry<'_, D> {
         if rest.is_some() || !frames.is_empty() {
             self.local.room.give(self.socket.connection(), frames, rest);
         }
+    }
+}
+
+impl<D: Dialect> Entry<'_, D> {
+    /// The first of the publications that were held, where they are so many that a slow reader
+    /// would not be sent them at once. Much can have come while an application loaded a state.
+    fn first_to_give_later(&self) -> Option<u64> {
+        if !matches!(
+            self.local.policy.slow_readers,
+            SlowReaders::Heal | SlowReaders::Latest
+        ) {
+            return None;
+        }
+        let at = self.position;
+        let is_news = |held: &&Held| {
+            held.position()
+                .is_some_and(|held| held.epoch == at.epoch && held.offset > at.offset)
+        };
+        let bytes: usize = self.held.iter().filter(is_news).map(Held::bytes).sum();
+        let first = self.held.iter().find(is_news)?.position()?;
+        (bytes > PART).then_some(first.offset)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use nextrush_broker::{BrokerError, CommandKey, CommandKeyError, Deletion, Fingerprint, TopicName};
 use nextrush_engine::CloseReason;
@@ -11,7 +12,7 @@ use super::dialect::Dialect;
 use super::error::InvalidTopicName;
 use super::handle::{PURGED_AT_ONCE, Topic};
 use super::json::Json;
-use super::local::LocalTopics;
+use super::local::{LocalTopics, Parting};
 use super::name::{PLAIN, RECORDS, TopicPath, own_name};
 use super::seating::Seating;
 use super::subscriptions::Subscriptions;
@@ -165,6 +166,11 @@ impl<D: Dialect> Topics<D> {
         app.internal_room(&room_key::of_part(kind, part, user))
     }
 
+    /// A handle that does not keep the family alive.
+    pub(crate) fn downgrade(&self) -> WeakTopics<D> {
+        WeakTopics(Arc::downgrade(&self.0))
+    }
+
     /// Executes a command unless it is a repeat within two minutes; the answer to it: the
     /// remembered one, or what `execute` gives. A command without a key is always executed.
     /// `body` is what the command says, by which a repeat is told from another command.
@@ -186,6 +192,21 @@ impl<D: Dialect> Topics<D> {
             Some(key) => repeats.answer(local.broker(), key, body, execute).await,
             None => execute.await,
         }
+    }
+
+    /// Executes a command as [`once`](Self::once) does, that may take as long as this.
+    pub(crate) async fn once_within(
+        &self,
+        longest: Duration,
+        key: CommandKey,
+        body: &[u8],
+        execute: impl Future<Output = Result<String, BrokerError>>,
+    ) -> Result<String, BrokerError> {
+        let Family { repeats, local, .. } = &*self.0;
+        let broker = local.broker();
+        repeats
+            .answer_within(longest, broker, key, body, execute)
+            .await
     }
 
     /// The key under which a user's command is remembered, for [`once`](Self::once) and
@@ -264,10 +285,11 @@ impl<D: Dialect> Topics<D> {
 
     async fn leave(&self, topic: &TopicName, socket: &Socket, reason: &CloseReason) {
         let dialect = self.dyn_dialect();
-        let left = self
-            .0
-            .local
-            .leave(topic, &dialect, socket, Some(reason), || ());
+        let parting = Parting {
+            closed: Some(reason),
+            farewell: None,
+        };
+        let left = self.0.local.leave(topic, &dialect, socket, parting, || ());
         if let Err(error) = left.await {
             tracing::warn!(%error, %topic, "the broker could not be told that a topic is unused");
         }
@@ -295,6 +317,15 @@ impl Topics {
     pub fn records(app: &impl AsRef<Handle>, part: &str) -> Self {
         assert_part_name("part", part);
         Self::of(app.as_ref(), RECORDS, part, Json, usize::MAX)
+    }
+}
+
+/// A handle of a family that does not keep it alive.
+pub(crate) struct WeakTopics<D>(Weak<Family<D>>);
+
+impl<D> WeakTopics<D> {
+    pub(crate) fn upgrade(&self) -> Option<Topics<D>> {
+        self.0.upgrade().map(Topics)
     }
 }
 

@@ -14,13 +14,14 @@ use super::entry::Wish;
 use super::error::{InvalidTopicName, PublishError, SubscribeError};
 use super::family::{Topics, plain};
 use super::json::Json;
+use super::local::Parting;
 use super::locked::Locked;
 use super::members::Profile;
 use super::name::own_name;
 use super::since::Since;
 use super::subscriptions::Noted;
-use crate::message::UserId;
 use crate::message::request::REPEAT_WINDOW;
+use crate::message::{Outgoing, UserId};
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::join::JoinError;
@@ -105,6 +106,29 @@ pub struct Topic<D = Json> {
     owner: Option<Owner>,
 }
 
+/// The terms on which something is published.
+#[derive(Debug, Default)]
+pub(crate) struct Terms {
+    /// The key by which a repeat is recognised, and the fingerprint of what the command said.
+    once: Option<(CommandKey, Fingerprint)>,
+    /// The version, and the part of the topic that has it.
+    version: Option<(u64, Option<CommandKey>)>,
+}
+
+impl Terms {
+    pub(crate) fn once(key: CommandKey, body: Fingerprint) -> Self {
+        Self {
+            once: Some((key, body)),
+            version: None,
+        }
+    }
+
+    pub(crate) fn version(self, version: u64, key: Option<CommandKey>) -> Self {
+        let version = Some((version, key));
+        Self { version, ..self }
+    }
+}
+
 /// The owner of what a user publishes.
 pub(super) fn owner(user: &UserId) -> Owner {
     // As JSON 1 and "1" are two users.
@@ -157,7 +181,8 @@ impl<D: Dialect> Topic<D> {
     /// Fails, and publishes nothing, when `data` cannot be written as JSON; fails when the
     /// broker does.
     pub async fn publish<T: Serialize + ?Sized>(&self, data: &T) -> Result<Position, PublishError> {
-        let published = self.publish_json(serde_json::to_vec(data)?, None).await?;
+        let data = serde_json::to_vec(data)?;
+        let published = self.publish_json(data, Terms::default()).await?;
         Ok(published.position)
     }
 
@@ -175,7 +200,7 @@ impl<D: Dialect> Topic<D> {
     ) -> Result<Published, PublishError> {
         let data = serde_json::to_vec(data)?;
         let body = Fingerprint::of(&data);
-        self.publish_json(data, Some((key, body))).await
+        self.publish_json(data, Terms::once(key, body)).await
     }
 
     /// Publishes as [`publish_once`](Self::publish_once) does, for data that has more in it than
@@ -192,22 +217,48 @@ impl<D: Dialect> Topic<D> {
     ) -> Result<Published, PublishError> {
         let data = serde_json::to_vec(data)?;
         let body = Fingerprint::of(body);
-        self.publish_json(data, Some((key, body))).await
+        self.publish_json(data, Terms::once(key, body)).await
     }
 
-    async fn publish_json(
+    /// Publishes as [`publish`](Self::publish) does, unless something was published with the same or
+    /// a higher version: a number from 1 that rises with each state of what `data` says, such as
+    /// that of a row. With a `key` the version is that of one of many things in the topic.
+    ///
+    /// So subscribers end with what was committed last, in whatever order its writers come to publish
+    /// it. [`Published::is_outdated`] says that nothing was published.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub async fn publish_version<T: Serialize + ?Sized>(
+        &self,
+        data: &T,
+        version: u64,
+        key: Option<CommandKey>,
+    ) -> Result<Published, PublishError> {
+        let data = serde_json::to_vec(data)?;
+        let terms = Terms::default().version(version, key);
+        self.publish_json(data, terms).await
+    }
+
+    pub(crate) async fn publish_json(
         &self,
         data: Vec<u8>,
-        once: Option<(CommandKey, Fingerprint)>,
+        terms: Terms,
     ) -> Result<Published, PublishError> {
         let retention = self
             .retention
             .unwrap_or_else(|| self.topics.dialect().retention(self.name()));
         let mut publish = Publish::new(data).retain(retention);
         publish.owner.clone_from(&self.owner);
-        if let Some((key, body)) = once {
+        if let Some((key, body)) = terms.once {
             publish = publish.once(key, REPEAT_WINDOW).fingerprint(body);
         }
+        publish = match terms.version {
+            Some((version, Some(key))) => publish.version_of(key, version),
+            Some((version, None)) => publish.version(version),
+            None => publish,
+        };
         Ok(self.topics.0.local.publish(&self.topic, publish).await?)
     }
 
@@ -332,6 +383,16 @@ impl<D: Dialect> Topic<D> {
     /// Fails when the broker cannot be told that the topic has no subscriber any more; the
     /// socket is unsubscribed all the same.
     pub async fn unsubscribe(&self, socket: &Socket) -> Result<bool, BrokerError> {
+        self.unsubscribe_telling(socket, None).await
+    }
+
+    /// Unsubscribes a socket as [`unsubscribe`](Self::unsubscribe) does, with a last message behind
+    /// all that it gets of the topic.
+    pub(crate) async fn unsubscribe_telling(
+        &self,
+        socket: &Socket,
+        farewell: Option<Outgoing>,
+    ) -> Result<bool, BrokerError> {
         let topics = &self.topics;
         let Some(user) = topics.0.subscriptions.strike(&self.topic, socket.id()) else {
             return Ok(false);
@@ -340,10 +401,14 @@ impl<D: Dialect> Topic<D> {
             topics.user(&user).dismiss(socket);
         }
         let dialect = topics.dyn_dialect();
+        let parting = Parting {
+            closed: None,
+            farewell,
+        };
         topics
             .0
             .local
-            .leave(&self.topic, &dialect, socket, None, || {
+            .leave(&self.topic, &dialect, socket, parting, || {
                 topics.unseat(&self.topic, socket);
             })
             .await?;
@@ -383,6 +448,11 @@ impl<D: Dialect> Topic<D> {
     #[must_use]
     pub fn local_subscribers(&self) -> usize {
         self.topics.0.local.subscribers(&self.topic)
+    }
+
+    /// The sockets that are subscribed on this node.
+    pub(crate) fn local_sockets(&self) -> Vec<Socket> {
+        self.topics.0.local.sockets(&self.topic)
     }
 
     /// Runs `act` while nothing else happens in the topic; `None` if nobody is subscribed to

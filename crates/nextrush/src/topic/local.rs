@@ -82,7 +82,7 @@ impl LocalTopics {
         publish: Publish,
     ) -> Result<Published, BrokerError> {
         let published = self.broker.publish(topic, publish).await?;
-        if !published.is_repeat {
+        if !published.is_repeat && !published.is_outdated {
             self.published.fetch_add(1, Ordering::Relaxed);
         }
         Ok(published)
@@ -101,7 +101,7 @@ impl LocalTopics {
         topic: &TopicName,
         dialect: &Arc<dyn Dialect>,
         socket: &Socket,
-        closed: Option<&CloseReason>,
+        parting: Parting<'_>,
         unseat: impl FnOnce(),
     ) -> Result<(), BrokerError> {
         loop {
@@ -114,13 +114,17 @@ impl LocalTopics {
             }
             {
                 let mut state = local.state.lock();
-                socket.connection().leave(&local.room);
+                let was_member = socket.connection().leave(&local.room);
+                if was_member && let Some(farewell) = parting.farewell {
+                    // Behind all that it has got, and before anything of a later subscription.
+                    socket.send(farewell);
+                }
                 state.deletions.forget(socket.id());
                 state.owed.forget(socket.id());
                 let leaver = Leaver {
                     socket,
                     profile: state.members.unseat(socket.id()),
-                    closed,
+                    closed: parting.closed,
                 };
                 let locked = local.locked(&state);
                 dialect.left(&locked, &leaver);
@@ -170,6 +174,15 @@ impl LocalTopics {
     /// The number of sockets subscribed on this node.
     pub(crate) fn subscribers(&self, topic: &TopicName) -> usize {
         self.find(topic).map_or(0, |local| local.room.len())
+    }
+
+    /// The sockets that are subscribed on this node.
+    pub(super) fn sockets(&self, topic: &TopicName) -> Vec<Socket> {
+        self.find(topic)
+            .map_or_else(Vec::new, |local| local.room.members())
+            .into_iter()
+            .map(Socket::new)
+            .collect()
     }
 
     pub(super) fn find(&self, topic: &TopicName) -> Option<Arc<LocalTopic>> {
@@ -372,6 +385,15 @@ impl fmt::Debug for LocalTopics {
             .field("topics", &self.topics.lock().len())
             .finish_non_exhaustive()
     }
+}
+
+/// The parting of a socket from a topic.
+#[derive(Default)]
+pub(super) struct Parting<'a> {
+    /// The reason why it closed, if it did.
+    pub(super) closed: Option<&'a CloseReason>,
+    /// The last message of the topic to it, if it has become a subscriber.
+    pub(super) farewell: Option<Outgoing>,
 }
 
 /// The broker's way to this node's subscribers. It owns nothing, so that broker and topics
@@ -671,6 +693,14 @@ impl Held {
         match self.word {
             Word::Message(frame) => Some(frame),
             Word::Anew(_) => None,
+        }
+    }
+
+    /// The bytes of the message.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.word {
+            Word::Message(frame) => frame.len(),
+            Word::Anew(_) => 0,
         }
     }
 

@@ -38,6 +38,7 @@ mod seats;
 mod subscriptions;
 mod used_ids;
 
+pub(crate) use handle::Terms;
 pub(crate) use local::LocalTopics;
 pub(crate) use name::{TopicPath, own_name};
 
@@ -50,6 +51,7 @@ pub use handle::Topic;
 pub use json::Json;
 pub use locked::Locked;
 pub use members::{Profile, ShowUser, UserSockets, UsersPage, show_user};
+pub(crate) use newest::key_of;
 pub use newest::newest_by_key;
 #[cfg(feature = "embedded")]
 pub use numbered_parts::NumberedParts;

@@ -45,7 +45,7 @@ impl Newest {
 
 /// The key of a publication: the value that the JSON pointer leads to. Where it leads nowhere
 /// there is none, and all such publications share one place.
-pub(super) fn key_of(data: &[u8], pointer: &str) -> Option<String> {
+pub(crate) fn key_of(data: &[u8], pointer: &str) -> Option<String> {
     let data: Value = serde_json::from_slice(data).ok()?;
     data.pointer(pointer).map(Value::to_string)
 }

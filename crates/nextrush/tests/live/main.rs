@@ -8,4 +8,12 @@
 mod schema;
 mod support;
 
+mod joining;
+mod loading;
+mod model;
+mod nodes;
+mod outbox;
+mod publishing;
+mod revoking;
 mod rules;
+mod versions;

@@ -52,7 +52,13 @@ async fn a_rule_that_hangs_refuses_its_request_after_5_s_and_changes_nothing_els
     // In its order, on the same socket.
     assert_eq!(next(&mut ada).await["id"], "2");
     let line = log.line_with("ada-hangs");
-    for word in ["ERROR", "/live/:user", "hangs", "did not answer in time", "5s"] {
+    for word in [
+        "ERROR",
+        "/live/:user",
+        "hangs",
+        "did not answer in time",
+        "5s",
+    ] {
         assert!(line.contains(word), "{word} in {line}");
     }
 }

@@ -1,0 +1,171 @@
+//! Channels that the server subscribes clients to.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use nextrush::live::{ChannelPolicies, ChannelPolicy, SubscribeContext};
+use nextrush::testing::Network;
+use nextrush::{App, LiveUpdates, Socket};
+use serde_json::json;
+
+use crate::support::{Faulty, all, ask, come_back, enter, next, route, subscribe, taken};
+
+/// Each user has a channel of its own.
+fn network() -> (Network, LiveUpdates) {
+    network_over(Faulty::default())
+}
+
+fn network_over(broker: Faulty) -> (Network, LiveUpdates) {
+    let hour = Duration::from_secs(3600);
+    let own = ChannelPolicy::new().history(100, hour);
+    let state = ChannelPolicy::new()
+        .may_subscribe(async |_: SubscribeContext| false)
+        .on_subscribe(async |_: SubscribeContext| Ok("state"));
+    let policies = ChannelPolicies::new()
+        .policy("user:{id}", own)
+        .policy("state", state);
+    let mut app: App = App::builder().broker(broker).build();
+    let live = LiveUpdates::builder()
+        .policies(policies)
+        .user_channel("user:{id}")
+        .build(&app, "live");
+    route(&mut app, &live);
+    let anonymous = live.clone();
+    app.ws("/anonymous", move |socket: Socket| {
+        anonymous.connect(&socket);
+    });
+    (Network::new(app), live)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_is_in_a_channel_of_its_own_which_nobody_else_gets_into() {
+    let (network, live) = network();
+    let mut ada = enter(&network, "ada").await;
+    let joined = next(&mut ada).await;
+    assert_eq!(
+        (&joined["channel"], &joined["joined"], &joined["offset"]),
+        (&json!("user:ada"), &json!(true), &json!(0))
+    );
+    assert_eq!(
+        live.user_channel(&"ada".into()).as_deref(),
+        Some("user:ada")
+    );
+    let mut bob = enter(&network, "bob").await;
+    assert_eq!(next(&mut bob).await["channel"], "user:bob");
+    assert_eq!(
+        subscribe(&mut bob, "user:ada").await["code"],
+        "subscribe-refused"
+    );
+    let mut nobody = network.connect("/anonymous").await.unwrap();
+    assert_eq!(
+        subscribe(&mut nobody, "user:ada").await["code"],
+        "subscribe-refused"
+    );
+    live.publish("user:ada", "for ada").await.unwrap();
+    assert_eq!(next(&mut ada).await["data"], "for ada");
+    assert!(taken(&network, &mut bob).await.is_empty());
+    assert!(taken(&network, &mut nobody).await.is_empty());
+
+    // Its client may leave, and come again.
+    let left = ask(
+        &mut ada,
+        json!({ "type": "unsubscribe", "channel": "user:ada" }),
+    )
+    .await;
+    assert_eq!(
+        left,
+        json!({ "type": "unsubscribed", "channel": "user:ada" })
+    );
+    assert_eq!(subscribe(&mut ada, "user:ada").await["type"], "subscribed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_comes_back_gets_what_its_own_channel_had_meanwhile() {
+    let (network, live) = network();
+    let mut ada = enter(&network, "ada").await;
+    let joined = next(&mut ada).await;
+    ada.cut();
+    live.publish("user:ada", "one").await.unwrap();
+    live.publish("user:ada", "two").await.unwrap();
+    let mut ada = enter(&network, "ada").await;
+    assert_eq!(next(&mut ada).await["offset"], 2);
+    live.publish("user:ada", "three").await.unwrap();
+    assert_eq!(next(&mut ada).await["offset"], 3);
+    // What it has seen it has; all is there in its order behind the answer.
+    let answer = come_back(&mut ada, "user:ada", &joined).await;
+    assert_eq!(
+        (&answer["recovered"], &answer["offset"]),
+        (&json!(true), &json!(3))
+    );
+    let received = taken(&network, &mut ada).await;
+    assert_eq!(all(&received, "data"), ["one", "two", "three"]);
+    live.publish("user:ada", "four").await.unwrap();
+    assert_eq!(next(&mut ada).await["offset"], 4);
+    // Now it has subscribed, and misses nothing.
+    come_back(&mut ada, "user:ada", &joined).await;
+    assert!(taken(&network, &mut ada).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_while_a_client_comes_back_is_behind_its_answer_too() {
+    let broker = Faulty::default();
+    let faults = Arc::clone(&broker.faults);
+    let (network, live) = network_over(broker);
+    let mut ada = enter(&network, "ada").await;
+    let joined = next(&mut ada).await;
+    ada.cut();
+    live.publish("user:ada", "one").await.unwrap();
+    let mut ada = enter(&network, "ada").await;
+    next(&mut ada).await;
+    faults.histories_are_late.store(true, Ordering::Relaxed);
+    let since = json!({ "epoch": joined["epoch"], "offset": joined["offset"] });
+    ada.send_json(&json!({ "type": "subscribe", "channel": "user:ada", "since": since }));
+    network.advance(Duration::from_millis(500)).await;
+    live.publish("user:ada", "two").await.unwrap();
+    network.advance(Duration::from_secs(1)).await;
+    let received = taken(&network, &mut ada).await;
+    assert_eq!(all(&received, "offset"), [2, 2, 1, 2], "{received:?}");
+    assert_eq!(received[1]["recovered"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn code_joins_a_socket_with_the_channels_state_and_without_its_rule() {
+    let (network, live) = network();
+    let mut ada = enter(&network, "ada").await;
+    next(&mut ada).await;
+    let socket = network.handle().local_sockets().remove(0);
+    assert!(
+        network
+            .run_until(live.join("state", &socket))
+            .await
+            .unwrap()
+    );
+    let joined = next(&mut ada).await;
+    assert_eq!(
+        (&joined["joined"], &joined["data"]),
+        (&json!(true), &json!("state"))
+    );
+    assert!(
+        !network
+            .run_until(live.join("state", &socket))
+            .await
+            .unwrap()
+    );
+    // Its rule is not asked of what the server did.
+    network.run_until(live.recheck_channel("state")).await;
+    live.publish("state", &1).await.unwrap();
+    assert_eq!(next(&mut ada).await["data"], 1);
+    ada.cut();
+    network.settle().await;
+    let closed = network.run_until(live.join("state", &socket)).await;
+    assert!(closed.is_err(), "{closed:?}");
+    let invalid = network.run_until(live.join("", &socket)).await;
+    assert!(invalid.is_err(), "{invalid:?}");
+}
+
+#[test]
+#[should_panic(expected = "has 0 parameters")]
+fn a_channel_of_users_has_their_id_in_its_name() {
+    drop(LiveUpdates::builder().user_channel("user"));
+}
