@@ -236,30 +236,35 @@ fn a_store_that_has_forgotten_everything_gets_it_back_before_anybody_hears_of_it
 
 #[test]
 fn a_node_that_comes_back_when_others_have_put_theirs_back_waits_for_the_rest_too() {
-    in_virtual_time(async {
-        let Nodes { nodes, server, .. } = nodes(3);
-        let [a, b, c] = &nodes[..] else { panic!() };
-        for (number, node) in (1..).zip(&nodes) {
-            node.join(number, device(number, None)).await.unwrap();
-        }
-        a_while().await;
-        for node in &nodes {
-            node.told();
-        }
-        b.store.cut();
-        c.store.cut();
-        server.flush();
-        // By then it has compared what it has with the store.
-        tokio::time::sleep(Duration::from_secs(13)).await;
-        c.store.mend();
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        b.store.mend();
-        tokio::time::sleep(Duration::from_secs(20)).await;
-        for node in [a, b, c] {
-            assert_eq!(node.told(), [""; 0]);
-            assert_eq!(node.shown().len(), 3);
-        }
-    });
+    // Everything is forgotten, or the newest changes.
+    for forget in [SimulatedServer::flush, SimulatedServer::fail_over] {
+        in_virtual_time(async {
+            let Nodes { nodes, server, .. } = nodes(3);
+            let [a, b, c] = &nodes[..] else { panic!() };
+            a.join(9, device(9, None)).await.unwrap();
+            server.detach_replica();
+            for (number, node) in (1..).zip(&nodes) {
+                node.join(number, device(number, None)).await.unwrap();
+            }
+            a_while().await;
+            for node in &nodes {
+                node.told();
+            }
+            b.store.cut();
+            c.store.cut();
+            forget(&server);
+            // By then it has compared what it has with the store.
+            tokio::time::sleep(Duration::from_secs(13)).await;
+            c.store.mend();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            b.store.mend();
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            for node in [a, b, c] {
+                assert_eq!(node.told(), [""; 0]);
+                assert_eq!(node.shown().len(), 4);
+            }
+        });
+    }
 }
 
 #[test]
