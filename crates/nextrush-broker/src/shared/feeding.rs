@@ -54,6 +54,8 @@ impl<S: SharedStore> Feed for FeedOf<S> {
             state.breaks += 1;
             // One that was not watched yet waits for its turn, and its watch may be under way.
             if mem::replace(&mut state.is_watched, false) {
+                // What this node knew says nothing of what it does not hear.
+                state.unconfirm();
                 interests.push(state.interests);
                 return true;
             }

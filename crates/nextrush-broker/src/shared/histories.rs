@@ -19,22 +19,28 @@ pub(super) async fn read<S: SharedStore>(
     name: &TopicName,
     query: HistoryQuery,
 ) -> Result<History, BrokerError> {
+    let begun = Instant::now();
     let deadline = node.deadline(name);
     loop {
         let Some(topic) = node.find(name) else {
             return Ok(node.read(name, query).await?.history);
         };
-        if let Some(history) = answer(node, &topic, query, deadline).await? {
+        if let Some(history) = answer(node, &topic, query, begun, deadline).await? {
             return Ok(history);
         }
         // One at a time, so that the others find in the tail what this one reads.
         let _alone = patient(deadline, topic.reading.lock()).await?;
-        if let Some(history) = answer(node, &topic, query, deadline).await? {
+        if let Some(history) = answer(node, &topic, query, begun, deadline).await? {
             return Ok(history);
         }
+        let asked = Instant::now();
         let found = node.read(name, query).await?;
         let is_known = node.enter(&topic, |state, _| {
-            state.is_gone || state.sequence.observe(query, &found)
+            let is_known = state.is_gone || state.sequence.observe(query, &found);
+            if is_known && state.sequence.position() == Some(found.history.position) {
+                state.compared(asked);
+            }
+            is_known
         });
         if is_known {
             catch_up(&topic, found.history.position, deadline).await?;
@@ -70,13 +76,14 @@ async fn answer<S: SharedStore>(
     node: &Arc<Node<S>>,
     topic: &Arc<Topic>,
     query: HistoryQuery,
+    begun: Instant,
     deadline: Instant,
 ) -> Result<Option<History>, BrokerError> {
     if !in_step(node, topic, deadline).await? {
         return Ok(None);
     }
     let now_ms = node.now_ms();
-    Ok(topic.state.lock().sequence.answer(query, now_ms))
+    Ok(topic.state.lock().answer(query, begun, now_ms))
 }
 
 /// Waits until a topic is in step with the store. Returns `false` if it has left the table.

@@ -368,7 +368,7 @@ impl<S: SharedStore> Node<S> {
                 Ok(found) => {
                     state.sequence.finish_read(read, found, sinks);
                     if state.breaks == breaks && state.sequence.need() == Need::None {
-                        state.confirm(begun);
+                        state.compared(begun);
                     }
                     Ok(())
                 }

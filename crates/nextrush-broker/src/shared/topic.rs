@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::sequence::{Need, Sequence};
+use crate::history::{History, HistoryQuery};
 use crate::position::Position;
 use crate::topic_name::TopicName;
 
@@ -37,6 +38,7 @@ impl Topic {
                 is_watched: false,
                 breaks: 0,
                 confirmed: None,
+                compared: None,
                 is_repairing: false,
                 is_gone: false,
                 used: Instant::now(),
@@ -59,6 +61,8 @@ pub(super) struct State {
     pub(super) breaks: u64,
     /// The last time at which this node was known to have everything.
     confirmed: Option<Instant>,
+    /// The time of the latest comparison with the store that found nothing missing.
+    compared: Option<Instant>,
     pub(super) is_repairing: bool,
     /// `true` once the topic has left the table: a caller looks it up again.
     pub(super) is_gone: bool,
@@ -78,6 +82,37 @@ impl State {
 
     pub(super) fn confirm(&mut self, at: Instant) {
         self.confirmed = self.confirmed.max(Some(at));
+    }
+
+    /// Takes note that pushes may be missing: the topic is out of step until it was compared.
+    pub(super) fn unconfirm(&mut self) {
+        (self.confirmed, self.compared) = (None, None);
+    }
+
+    /// Takes note that a question to the store at this time found nothing missing.
+    pub(super) fn compared(&mut self, at: Instant) {
+        self.confirm(at);
+        self.compared = self.compared.max(Some(at));
+    }
+
+    /// The answer to a query from memory, if that has it. Somebody who has seen more than this node
+    /// has not had a push yet that may be lost: the store decides, unless it was asked since.
+    pub(super) fn answer(
+        &mut self,
+        query: HistoryQuery,
+        since: Instant,
+        now_ms: u64,
+    ) -> Option<History> {
+        let position = self.sequence.position()?;
+        let HistoryQuery::After { offset, limit } = query else {
+            return self.sequence.answer(query, now_ms);
+        };
+        if offset > position.offset && self.compared.is_none_or(|compared| compared < since) {
+            return None;
+        }
+        let offset = offset.min(position.offset);
+        let query = HistoryQuery::After { offset, limit };
+        self.sequence.answer(query, now_ms)
     }
 
     pub(super) fn has_delivered(&self, published: Position) -> Delivered {

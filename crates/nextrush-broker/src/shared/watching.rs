@@ -139,7 +139,7 @@ async fn check<S: SharedStore>(node: &Arc<Node<S>>, topics: &[Arc<Topic>]) {
             }
             let agrees = state.sequence.checked(top.as_ref(), before);
             if agrees && state.breaks == breaks && state.sequence.need() == Need::None {
-                state.confirm(begun);
+                state.compared(begun);
             }
         });
     }

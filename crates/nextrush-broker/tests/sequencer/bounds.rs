@@ -314,6 +314,72 @@ fn ten_thousand_who_come_back_cost_the_store_one_read() {
 }
 
 #[test]
+fn a_topic_that_was_not_pushed_is_compared_before_anybody_is_answered() {
+    in_virtual_time(async {
+        let server = SimulatedServer::new(1);
+        let [here, there] = [node(&server), node(&server)];
+        let name = topic("a");
+        for node in [&here, &there] {
+            node.broker.subscribe(&name).await.unwrap();
+        }
+        say(&here, "1").await.unwrap();
+        pass(100 * MS).await;
+        there.store().cut();
+        server.restart();
+        while say(&here, "2").await.is_err() {
+            pass(100 * MS).await;
+        }
+        // It is watched again some time before it is compared.
+        server.set_faults(SimulatedFaults::default().delay(300 * MS));
+        there.store().mend();
+        let query = HistoryQuery::After {
+            offset: 1,
+            limit: 300,
+        };
+        let history = there.broker.history(&name, query).await.unwrap();
+        let truth = here.broker.history(&name, query).await.unwrap();
+        assert_eq!(history.position, truth.position);
+        assert_eq!(history.publications.len(), 1);
+    });
+}
+
+#[test]
+fn whoever_has_seen_more_than_a_node_recovers_there() {
+    in_virtual_time(async {
+        let server = SimulatedServer::new(1);
+        let [here, there] = [node(&server), node(&server)];
+        let name = topic("a");
+        there.broker.subscribe(&name).await.unwrap();
+        seat(&here).await;
+        for number in 1..=10 {
+            say(&here, "heard").await.unwrap();
+            pass(1000 * MS).await;
+            there.store().deafen();
+            say(&here, "lost").await.unwrap();
+            there.store().undeafen();
+            // The reader goes over there, where nobody knows of the last one.
+            let reader = here.leave(&name, 0).await;
+            assert!(there.seat(&name, 0, reader).await.is_ok());
+            let reader = there.leave(&name, 0).await.unwrap();
+            assert_eq!((reader.recovered, reader.refused), (2 * number, 0));
+            assert!(here.seat(&name, 0, Some(reader)).await.is_ok());
+        }
+        // Who claims to have seen what was never published is told so, all of them by one read.
+        pass(1000 * MS).await;
+        let reads = there.broker.counts().reads;
+        let query = HistoryQuery::After {
+            offset: 1000,
+            limit: 300,
+        };
+        let histories = (0..10_000).map(|_| there.broker.history(&name, query));
+        for history in join_all(histories).await {
+            assert_eq!(history.unwrap().position.offset, 20);
+        }
+        assert_eq!(there.broker.counts().reads, reads + 1);
+    });
+}
+
+#[test]
 fn a_topic_that_is_left_and_wanted_again_is_not_read_again() {
     in_virtual_time(async {
         let server = SimulatedServer::new(1);
