@@ -241,3 +241,19 @@ impl IntoResponse for Exceeded {
         (StatusCode::TOO_MANY_REQUESTS, headers, body).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_as_many_seconds_as_a_refusal_says_gets_through() {
+        for (ms, seconds) in [(1, "1"), (1_000, "1"), (1_001, "2"), (3_600_000, "3600")] {
+            let response = Exceeded::new(Duration::from_millis(ms)).into_response();
+            assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(response.headers()["retry-after"], seconds, "{ms}");
+        }
+    }
+}
