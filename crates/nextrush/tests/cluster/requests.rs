@@ -163,10 +163,12 @@ async fn respond(client: &mut Client, fields: Value) {
 /// The responses with node, user and outcome, and who was silent.
 async fn vote(app: &Handle, seconds: u64) -> (Vec<String>, Silent) {
     let timeout = Duration::from_secs(seconds);
-    let mut answers = app
-        .room("all")
-        .request::<u32>("vote", "Pizza?", timeout)
-        .unwrap();
+    // All are in the room.
+    let audience = match seconds {
+        10 => app.room("all"),
+        _ => app.all(),
+    };
+    let mut answers = audience.request::<u32>("vote", "Pizza?", timeout).unwrap();
     let mut outcomes = Vec::new();
     while let Some(answer) = answers.next().await {
         let user = serde_json::to_string(&answer.user).unwrap();

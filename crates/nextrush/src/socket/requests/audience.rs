@@ -138,7 +138,9 @@ impl Received {
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Question {
-    rooms: Vec<Box<str>>,
+    /// `None` for every socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rooms: Option<Vec<Box<str>>>,
     name: String,
     data: Box<RawValue>,
     timeout_ms: u64,
@@ -304,8 +306,9 @@ impl Audience {
     ) -> BoxFuture<'static, Silent> {
         let app = self.handle().clone();
         let (number, batches) = app.part(Arc::<Waiting>::default).begin();
+        let names = || self.rooms().iter().map(|room| room.name().into()).collect();
         let question = Question {
-            rooms: self.rooms().iter().map(|room| room.name().into()).collect(),
+            rooms: (!self.is_everybody()).then(names),
             name: name.to_owned(),
             data,
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
@@ -487,7 +490,10 @@ impl Handle {
             timeout_ms,
             number,
         } = question;
-        let audience = self.audience_of(&rooms);
+        let audience = match &rooms {
+            Some(rooms) => self.audience_of(rooms),
+            None => self.all().local(),
+        };
         let sockets = audience.local_len();
         if sockets == 0 {
             return 0;
