@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join};
@@ -98,13 +98,10 @@ impl<T> Stream for Answers<T> {
             self.silent = silent;
             self.asking = None;
         }
-        let read = self.read;
-        match self.received.poll_recv(context) {
-            Poll::Ready(Some(received)) => Poll::Ready(Some(read(received))),
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending if self.asking.is_none() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
+        // Ends when `asking` has ended, which owns the senders. Pending may also mean that this
+        // task has to let others run.
+        let received = ready!(self.received.poll_recv(context));
+        Poll::Ready(received.map(self.read))
     }
 }
 
@@ -451,7 +448,10 @@ impl Passed {
     }
 
     fn bytes(&self) -> usize {
-        self.data.as_ref().map_or(64, |data| 64 + data.get().len())
+        let data = self.data.as_ref().map_or(0, |data| data.get().len());
+        let error = self.error.as_ref();
+        let error = error.map_or(0, |error| error.code.len() + error.message.len());
+        64 + data + error
     }
 }
 
