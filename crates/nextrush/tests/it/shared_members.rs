@@ -228,12 +228,11 @@ async fn without_the_store_who_is_there_stays_and_nobody_joins() {
         (&refusal["code"], &refusal["retryAfterMs"]),
         (&json!("unavailable"), &json!(2000))
     );
-    ada.send(json!({ "type": "history" }).to_string());
+    ada.send_json(&json!({ "type": "history", "before": 5 }));
     assert_eq!(ada.json().await["code"], "unavailable");
     assert!(begun.elapsed() < Duration::from_millis(100));
     let all = here.network.run_until(here.rooms.all_rooms()).await;
     assert!(all.others_unknown && all.rooms.is_empty(), "{all:?}");
-    assert_eq!(all.unanswered, [there.broker.name().clone()]);
     bob.cut();
     here.settle().await;
     assert_eq!(
