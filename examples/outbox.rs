@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Card {
+pub(crate) struct Card {
     id: u64,
     text: String,
     /// Rises with each commit.
@@ -41,7 +41,7 @@ struct Tables {
 }
 
 /// A database in a file: a transaction is a new file in its place. Any database will do.
-pub struct Database {
+pub(crate) struct Database {
     file: PathBuf,
     tables: Mutex<Tables>,
     /// Rung when there is something to publish.
@@ -49,7 +49,7 @@ pub struct Database {
 }
 
 impl Database {
-    pub fn open(file: &Path) -> Result<Arc<Self>, BoxError> {
+    pub(crate) fn open(file: &Path) -> Result<Arc<Self>, BoxError> {
         let tables = match fs::read(file) {
             Ok(tables) => serde_json::from_slice(&tables)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Tables::default(),
@@ -76,7 +76,7 @@ impl Database {
     }
 
     /// Changes a card and puts what is to be published into the outbox, in one transaction.
-    pub fn put(&self, id: u64, text: String) -> io::Result<Card> {
+    pub(crate) fn put(&self, id: u64, text: String) -> io::Result<Card> {
         let card = self.transaction(|tables| {
             tables.commits += 1;
             let version = tables.commits;
@@ -101,7 +101,7 @@ impl Database {
 }
 
 /// Publishes what is in the outbox, from what an earlier process has left there on.
-pub async fn publish_outbox(database: Arc<Database>, live: LiveUpdates) {
+pub(crate) async fn publish_outbox(database: Arc<Database>, live: LiveUpdates) {
     loop {
         let Some(card) = database.oldest_unpublished() else {
             database.changed.notified().await;
@@ -120,7 +120,7 @@ pub async fn publish_outbox(database: Arc<Database>, live: LiveUpdates) {
 }
 
 /// The application's channel: a new subscriber gets all cards, and then each that changes.
-pub fn live_updates(app: &App, database: &Arc<Database>) -> LiveUpdates {
+pub(crate) fn live_updates(app: &App, database: &Arc<Database>) -> LiveUpdates {
     let database = Arc::clone(database);
     let cards = ChannelPolicy::new()
         .history(300, Duration::from_secs(3600))
@@ -131,7 +131,7 @@ pub fn live_updates(app: &App, database: &Arc<Database>) -> LiveUpdates {
         .build(app, "live")
 }
 
-pub fn routes(app: &mut App, database: Arc<Database>, live: LiveUpdates) {
+pub(crate) fn routes(app: &mut App, database: Arc<Database>, live: LiveUpdates) {
     app.put(
         "/cards/:id",
         async move |extract::Path(id): extract::Path<u64>, text: String| match database
