@@ -80,6 +80,7 @@ async function member(room, name) {
       socket.send(JSON.stringify({ type: 'chat', text }));
       while ((await socket.json()).text !== text);
     },
+    leave: () => socket.cut(),
   };
 }
 
@@ -220,6 +221,25 @@ test('a slow line that breaks again and again brings everything once', async () 
   await say(ada, 'slow but sure');
   await shows(ada, [...texts, 'slow but sure']);
   assert.equal(await ada.part('gap').count(), 0);
+  await ada.leave(LOST);
+});
+
+test('somebody with two windows is still there when one of them is closed after a reconnect', async () => {
+  const line = await Line.lay(server.port);
+  leaving.push(() => line.end());
+  const ada = await enter('Ada', 'foyer', { origin: line.page });
+  const windows = [await member('foyer', 'bob'), await member('foyer', 'bob')];
+  await ada.sees('member-devices', '2 devices');
+  line.refuse = /^GET \/chat\//;
+  line.cut();
+  await ada.isNow('reconnecting');
+  line.refuse = null;
+  await ada.isMember();
+  await ada.sees('member-devices', '2 devices');
+  await windows[0].leave();
+  await ada.part('member-devices').waitFor({ state: 'detached' });
+  assert.equal(await ada.part('member').count(), 2);
+  assert.equal(await ada.part('notice').filter({ hasText: 'bob left' }).count(), 0);
   await ada.leave(LOST);
 });
 

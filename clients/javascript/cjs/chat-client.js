@@ -293,7 +293,7 @@ class ChatClient extends import_client.Client {
       this.#tell(missed);
       return true;
     }
-    this.emit("recovered", { missed, users: this.users });
+    this.emit("recovered", { missed, users: this.#members.all() });
     for (const message of messages) {
       const isKnown = message?.type === "chat-message" || message?.type === "deleted";
       if (isKnown && this.accept(message)) this.deliver(message);
@@ -341,7 +341,7 @@ class ChatClient extends import_client.Client {
       this.#usersVersion = usersVersion;
       void this.#list();
     }
-    history["users"] = this.users;
+    history["users"] = this.#members.all();
   }
   /** @param {WireMessage} page */
   #trackPage({ members, next }) {

@@ -10,10 +10,12 @@ import type { RequestStore } from './kept-requests.js';
  * and the requests go on without it.
  *
  * @param {RequestStore} store
- * @param {{ timers: Timers, failed: (cause: unknown) => void }} options
+ * @param {{ timers: Timers, failed: (cause: unknown) => void, readable: () => void }} options
+ *   `readable`: a reading that was given up has been answered after all
  * @returns {RequestStore}
  */
-export declare function guardedStore(store: RequestStore, { timers, failed }: {
+export declare function guardedStore(store: RequestStore, { timers, failed, readable }: {
     timers: Timers;
     failed: (cause: unknown) => void;
+    readable: () => void;
 }): RequestStore;

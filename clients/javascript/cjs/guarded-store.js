@@ -23,7 +23,7 @@ __export(guarded_store_exports, {
 module.exports = __toCommonJS(guarded_store_exports);
 var import_deadline = require("./deadline.js");
 const ANSWER_MS = 5e3;
-function guardedStore(store, { timers, failed }) {
+function guardedStore(store, { timers, failed, readable }) {
   let told = false;
   const tell = (cause) => {
     if (!told) failed(cause);
@@ -45,11 +45,13 @@ function guardedStore(store, { timers, failed }) {
   };
   return {
     load: async () => {
+      let isOver = false;
       const loaded = await watch(async () => {
         const list = await store.load();
         if (!Array.isArray(list)) throw new TypeError("no list of requests");
+        if (isOver) readable();
         return list;
-      });
+      }).finally(() => isOver = true);
       const requests = loaded.filter(isRequest);
       if (requests.length < loaded.length) tell(new TypeError("not only requests"));
       return requests;

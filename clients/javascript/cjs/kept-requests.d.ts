@@ -82,7 +82,7 @@ export declare class KeptRequests extends Requests {
     released(isEnd: boolean): void;
     /**
      * Reads the store, if it was not read yet for this place and user. One that could not be read is
-     * tried again with the next attempt to connect.
+     * tried again when it answers after all, and with the next attempt to connect.
      *
      * @override
      * @protected

@@ -33,6 +33,8 @@ class KeptRequests extends import_requests.Requests {
   #read = null;
   /** True after the store has failed to be read: nothing waits for it any more. */
   #hasFailed = false;
+  /** True while the store is to be read as soon as it can be. */
+  #isUnread = false;
   /** The ids that were settled while the store is being read. @type {Set<string> | null} */
   #settled = null;
   #isEnding = false;
@@ -45,7 +47,8 @@ class KeptRequests extends import_requests.Requests {
     const { timers, client } = options;
     this.#store = (0, import_guarded_store.guardedStore)(store, {
       timers,
-      failed: (cause) => client.emit("fault", new import_errors.ClientError("store", "the outbox fails", { cause }))
+      failed: (cause) => client.emit("fault", new import_errors.ClientError("store", "the outbox fails", { cause })),
+      readable: () => this.#isUnread && this.entered()
     });
   }
   /**
@@ -77,6 +80,7 @@ class KeptRequests extends import_requests.Requests {
   released(isEnd) {
     if (isEnd) {
       this.#read = null;
+      this.#isUnread = false;
       this.reading = false;
     }
     this.#isEnding = isEnd;
@@ -85,7 +89,7 @@ class KeptRequests extends import_requests.Requests {
   }
   /**
    * Reads the store, if it was not read yet for this place and user. One that could not be read is
-   * tried again with the next attempt to connect.
+   * tried again when it answers after all, and with the next attempt to connect.
    *
    * @override
    * @protected
@@ -94,6 +98,7 @@ class KeptRequests extends import_requests.Requests {
     const { scope } = this;
     if (this.#read && this.#read.place === scope.place && this.#read.user === scope.user) return;
     this.#read = scope;
+    this.#isUnread = false;
     this.#settled = /* @__PURE__ */ new Set();
     this.reading = !this.#hasFailed;
     void (async () => {
@@ -102,6 +107,7 @@ class KeptRequests extends import_requests.Requests {
       this.#hasFailed = !loaded;
       if (loaded) this.#restore(loaded);
       else this.#read = null;
+      this.#isUnread = !loaded;
       this.#settled = null;
       this.reading = false;
       this.flush();

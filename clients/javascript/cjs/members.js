@@ -35,6 +35,12 @@ class Members {
     return Array.from(this.#members.values(), ({ user }) => user);
   }
   /**
+   * @returns {User[]} Once per connection, as `replace` takes them.
+   */
+  all() {
+    return [...this.#members.values()].flatMap(({ user, connections }) => Array(connections).fill(user));
+  }
+  /**
    * @param {Iterable<User>} users Once per connection.
    */
   replace(users) {

@@ -38,8 +38,8 @@ class Requests extends import_questions.Questions {
    * @protected
    */
   reading = false;
-  /** The user that the server last named, and where the token came from that it was for. @type {Scope} */
-  #told = {};
+  /** The user that is known last, by a token or the server, and where the token came from. @type {Scope} */
+  #known = {};
   /** The number of the present connection. */
   #connection = 0;
   /** True when the server has told who this is, or cannot. */
@@ -57,10 +57,10 @@ class Requests extends import_questions.Questions {
     const { client, user } = this.options;
     if (client.state === "connected") return this.scope;
     const { token: source } = client;
-    const told = this.#told.source === source ? this.#told.user : void 0;
+    const known = this.#known.source === source ? this.#known.user : void 0;
     const address = client.place();
     const place = address === void 0 ? this.scope.place : (0, import_address.placeOf)(address);
-    return { place, user: (0, import_token.userKey)(user) ?? (0, import_token.userOf)(source) ?? told, source };
+    return { place, user: (0, import_token.userKey)(user) ?? (0, import_token.userOf)(source) ?? known, source };
   }
   /**
    * @override
@@ -104,14 +104,14 @@ class Requests extends import_questions.Questions {
    */
   identify(id) {
     const { scope } = this;
-    const user = (0, import_token.userKey)(id);
     this.#identified = true;
-    if (user !== void 0) this.#told = { source: scope.source, user };
-    this.scope = { ...scope, user: scope.user ?? user };
+    this.scope = { ...scope, user: scope.user ?? (0, import_token.userKey)(id) };
     this.#sift();
     this.flush();
   }
   #sift() {
+    const { user: own, source } = this.scope;
+    if (own !== void 0) this.#known = { source, user: own };
     this.drop(import_questions.unsent, (pending) => this.isForeign(pending));
     const { place, user } = this.scope;
     for (const pending of this.pending.values()) {

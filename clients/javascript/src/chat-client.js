@@ -46,7 +46,8 @@ import { TypingUsers } from './typing.js';
 /**
  * @typedef {object} Recovered
  * @property {number} missed How many messages follow.
- * @property {User[]} users The members of the room.
+ * @property {User[]} users The members of the room, once for each of their connections, as in
+ *   `room-history`.
  */
 
 /**
@@ -341,7 +342,7 @@ export class ChatClient extends Client {
       this.#tell(missed);
       return true;
     }
-    this.emit('recovered', { missed, users: this.users });
+    this.emit('recovered', { missed, users: this.#members.all() });
     for (const message of messages) {
       const isKnown = message?.type === 'chat-message' || message?.type === 'deleted';
       if (isKnown && this.accept(message)) this.deliver(message);
@@ -394,7 +395,7 @@ export class ChatClient extends Client {
       this.#usersVersion = usersVersion;
       void this.#list();
     }
-    history['users'] = this.users;
+    history['users'] = this.#members.all();
   }
 
   /** @param {WireMessage} page */

@@ -60,9 +60,7 @@ export class KeptRequests extends Requests {
     this.#store = guardedStore(store, {
       timers,
       failed: (cause) => client.emit('fault', new ClientError('store', 'the outbox fails', { cause })),
-      readable: () => {
-        if (this.#isUnread) this.entered();
-      },
+      readable: () => this.#isUnread && this.entered(),
     });
   }
 

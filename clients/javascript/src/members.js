@@ -25,6 +25,13 @@ export class Members {
   }
 
   /**
+   * @returns {User[]} Once per connection, as `replace` takes them.
+   */
+  all() {
+    return [...this.#members.values()].flatMap(({ user, connections }) => Array(connections).fill(user));
+  }
+
+  /**
    * @param {Iterable<User>} users Once per connection.
    */
   replace(users) {

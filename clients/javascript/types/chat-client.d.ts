@@ -63,7 +63,8 @@ export type Recovered = {
      */
     missed: number;
     /**
-     * The members of the room.
+     * The members of the room, once for each of their connections, as in
+     * `room-history`.
      */
     users: User[];
 };
@@ -98,7 +99,8 @@ export type Recovered = {
 /**
  * @typedef {object} Recovered
  * @property {number} missed How many messages follow.
- * @property {User[]} users The members of the room.
+ * @property {User[]} users The members of the room, once for each of their connections, as in
+ *   `room-history`.
  */
 /**
  * A member of one chat room, at `/chat/:roomId` of the server.

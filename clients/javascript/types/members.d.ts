@@ -15,6 +15,10 @@ export declare class Members {
      */
     list(): User[];
     /**
+     * @returns {User[]} Once per connection, as `replace` takes them.
+     */
+    all(): User[];
+    /**
      * @param {Iterable<User>} users Once per connection.
      */
     replace(users: Iterable<User>): void;
