@@ -45,13 +45,16 @@ function guardedStore(store, { timers, failed, readable }) {
   };
   return {
     load: async () => {
-      let isOver = false;
+      let isGivenUp = false;
       const loaded = await watch(async () => {
         const list = await store.load();
         if (!Array.isArray(list)) throw new TypeError("no list of requests");
-        if (isOver) readable();
+        if (isGivenUp) readable();
         return list;
-      }).finally(() => isOver = true);
+      }).catch((cause) => {
+        isGivenUp = true;
+        throw cause;
+      });
       const requests = loaded.filter(isRequest);
       if (requests.length < loaded.length) tell(new TypeError("not only requests"));
       return requests;

@@ -28,8 +28,12 @@ function liveQuery(queries, live, channel, { queryKey, apply, initial: start }) 
   let isFollowed = false;
   const filters = { queryKey, exact: true };
   const put = (update) => queries.setQueryData(queryKey, (data) => data === void 0 ? data : apply(data, update));
+  let again = false;
   const load = () => {
-    if (!start) void queries.invalidateQueries(filters);
+    if (start) return;
+    const { data, fetchStatus } = queries.getQueryState(queryKey) ?? {};
+    again = data === void 0 && fetchStatus === "fetching";
+    if (!again) void queries.invalidateQueries(filters);
   };
   const follow = (state) => {
     if (isFollowed || state !== "subscribed") return;
@@ -40,6 +44,7 @@ function liveQuery(queries, live, channel, { queryKey, apply, initial: start }) 
   const unwatch = cache.subscribe(({ type, query, action }) => {
     if (type !== "updated" || action.type !== "success" || action.manual || query !== cache.find(filters)) return;
     for (const update of late.splice(0)) put(update);
+    if (again) load();
   });
   const stop = (0, import_listen.listen)(live, channel, {
     update: (update) => {

@@ -15,7 +15,7 @@ import { listen } from './listen.js';
  * @typedef {object} Queries
  * @property {(key: any, update: any) => unknown} setQueryData
  * @property {(filters: any) => Promise<unknown>} invalidateQueries
- * @property {(key: any) => { fetchStatus: string } | undefined} getQueryState
+ * @property {(key: any) => { data?: any, fetchStatus: string } | undefined} getQueryState
  * @property {() => QueryCache} getQueryCache
  */
 
@@ -61,8 +61,13 @@ export function liveQuery(queries, live, channel, { queryKey, apply, initial: st
   /** @param {Update<T>} update */
   const put = (update) =>
     queries.setQueryData(queryKey, (/** @type {D | undefined} */ data) => (data === undefined ? data : apply(data, update)));
+  let again = false;
   const load = () => {
-    if (!start) void queries.invalidateQueries(filters);
+    if (start) return;
+    // A first load that is under way is not begun anew by that.
+    const { data, fetchStatus } = queries.getQueryState(queryKey) ?? {};
+    again = data === undefined && fetchStatus === 'fetching';
+    if (!again) void queries.invalidateQueries(filters);
   };
   // What was loaded before the channel was followed may lack what was published in between.
   const follow = (/** @type {string} */ state) => {
@@ -75,6 +80,7 @@ export function liveQuery(queries, live, channel, { queryKey, apply, initial: st
     if (type !== 'updated' || action.type !== 'success' || action.manual || query !== cache.find(filters)) return;
     // Loaded before or after each of them: nobody knows.
     for (const update of late.splice(0)) put(update);
+    if (again) load();
   });
   const stop = listen(live, channel, {
     update: (update) => {

@@ -9,6 +9,7 @@ export type Queries = {
     setQueryData: (key: any, update: any) => unknown;
     invalidateQueries: (filters: any) => Promise<unknown>;
     getQueryState: (key: any) => {
+        data?: any;
         fetchStatus: string;
     } | undefined;
     getQueryCache: () => QueryCache;

@@ -245,7 +245,7 @@ class ContractServer {
       session.send(this.#coded({ type: "error", code: "rate-limited", message: "Rate limit exceeded", retryAfterMs: wait }));
       return;
     }
-    if (new TextEncoder().encode(JSON.stringify(message)).length > this.#limit) {
+    if (bytesOf(JSON.stringify(message)) > this.#limit) {
       this.tooBig += 1;
       this.#leave(session);
       session.close(1009, "");
@@ -407,6 +407,9 @@ class ContractServer {
   }
 }
 const REMEMBERED_MS = 12e4;
+function bytesOf(text) {
+  return encodeURIComponent(text).replace(/%../g, "x").length;
+}
 function claimsOf(token) {
   const bytes = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
   return JSON.parse(decodeURIComponent(Array.from(bytes, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, "0")}`).join("")));
