@@ -4,7 +4,7 @@
 //!
 //! ```js
 //! client.handle('name', async () => 'Ada');
-//! const { data } = await client.request({ type: 'add', a: 1, b: 2 });
+//! const sum = await client.request({ type: 'add', a: 1, b: 2 });
 //! ```
 
 use std::time::Duration;

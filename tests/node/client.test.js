@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
 import { ChatClient, LiveClient, Presence } from '../../clients/javascript/src/index.js';
-import { Inbox } from '../support/patience.js';
+import { Inbox, within } from '../support/patience.js';
 import { Server } from '../support/server.js';
 import { timeless } from '../support/socket.js';
 import { token, user } from '../support/token.js';
@@ -281,4 +281,22 @@ test('what is dropped, as it is too much at once, is said once all the same, and
   assert.deepEqual(messages, said.slice(180, 200));
   assert.equal(more, true);
   assert.equal((await ada.history(said[161].offset)).more, false);
+});
+
+test('a token goes as a subprotocol, and is in no address', async () => {
+  const live = new LiveClient(token('ada'), { ...options(), tokenIn: 'subprotocol' });
+  const states = inbox(live, 'state');
+  live.connect();
+  await states.find(({ state }) => state === 'connected');
+  const socket = /** @type {WebSocket} */ (live.socket);
+  assert.deepEqual([socket.protocol, new URL(socket.url).search], ['nextrush.v1', '']);
+  const hello = await within(live.request({ type: 'hello' }), 'an answer');
+  assert.deepEqual(hello['user'].id, user('ada').id);
+  live.close();
+
+  const bad = new LiveClient('of.nobody', { ...options(), tokenIn: 'subprotocol' });
+  const ends = inbox(bad, 'state');
+  bad.connect();
+  const { reason } = await ends.find(({ state }) => state === 'failed');
+  assert.equal(reason, 'unauthorized');
 });
