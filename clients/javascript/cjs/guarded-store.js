@@ -45,16 +45,13 @@ function guardedStore(store, { timers, failed, readable }) {
   };
   return {
     load: async () => {
-      let isGivenUp = false;
+      let isOver = false;
       const loaded = await watch(async () => {
         const list = await store.load();
         if (!Array.isArray(list)) throw new TypeError("no list of requests");
-        if (isGivenUp) readable();
+        if (isOver) readable();
         return list;
-      }).catch((cause) => {
-        isGivenUp = true;
-        throw cause;
-      });
+      }).finally(() => isOver = true);
       const requests = loaded.filter(isRequest);
       if (requests.length < loaded.length) tell(new TypeError("not only requests"));
       return requests;

@@ -48,9 +48,7 @@ class KeptRequests extends import_requests.Requests {
     this.#store = (0, import_guarded_store.guardedStore)(store, {
       timers,
       failed: (cause) => client.emit("fault", new import_errors.ClientError("store", "the outbox fails", { cause })),
-      readable: () => {
-        if (this.#isUnread) this.entered();
-      }
+      readable: () => this.#isUnread && this.entered()
     });
   }
   /**
