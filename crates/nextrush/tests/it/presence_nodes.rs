@@ -424,6 +424,7 @@ async fn no_client_sees_anybody_leave_or_come_when_the_store_has_forgotten_who_i
     assert_eq!(snapshot(&mut ada).await, snapshot(&mut bob).await);
     // Both are in the store again, for who comes now.
     let mut carol = there.join("carol").await;
+    diff(&mut carol).await;
     assert_eq!(names(&snapshot(&mut carol).await["members"]).len(), 3);
 }
 
