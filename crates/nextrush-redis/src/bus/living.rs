@@ -224,7 +224,10 @@ impl Line {
         }
         let before = std::mem::replace(&mut self.state.lock().signs.layout, layout);
         if before != layout && before > 0 {
-            tracing::info!(layout, "data in Redis is written in another layout from now on");
+            tracing::info!(
+                layout,
+                "data in Redis is written in another layout from now on"
+            );
         }
         if taken_until_ms > 0 {
             return Ok(Listed::Taken(taken_until_ms));
