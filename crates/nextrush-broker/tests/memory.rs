@@ -358,7 +358,7 @@ fn an_answer_is_remembered_until_its_window_ends() {
             done(fixture.broker.answer(claimed, answer))
         }
         Claim::Answered(answer) => answer,
-        Claim::Running => panic!("nobody executes the command"),
+        other @ (Claim::Running | Claim::InDoubt) => panic!("nobody executes it: {other:?}"),
     };
     assert_eq!(remember("first"), "first");
     fixture.clock.advance(window - Duration::from_millis(1));
