@@ -35,7 +35,7 @@ impl Node {
         Self::at(&redis.url().to_string(), name).await
     }
 
-    /// One that reaches its Redis at this address.
+    /// A node that reaches its Redis at this address.
     pub(crate) async fn at(redis: &str, name: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
