@@ -404,7 +404,7 @@ describe('signing in', () => {
       await grace.leave(new RegExp(`404|${LOST.source}`));
     } finally {
       await strict.stop();
-      await other.program?.stop();
+      await other.stop();
     }
   });
 
