@@ -21,7 +21,7 @@ use crate::store::{ALL, kept, read, topic};
 /// The time between two publications of a publisher.
 const PACE: Duration = Duration::from_millis(5);
 
-/// What a subscriber of each topic on a node has, by what the node says.
+/// The subscribers of all topics on a node, one each, with what the node says.
 #[derive(Default)]
 struct Subscribers(Mutex<HashMap<TopicName, Subscriber>>);
 
@@ -30,7 +30,7 @@ struct Subscriber {
     at: Option<Position>,
     has: BTreeMap<u64, String>,
     taken_back: HashSet<String>,
-    /// What no subscriber may be told here.
+    /// Events that no subscriber may be told of here.
     wrong: Vec<String>,
 }
 
@@ -74,7 +74,7 @@ impl Sink for Subscribers {
 struct Node {
     redis: Redis,
     subscribers: Arc<Subscribers>,
-    /// What was acknowledged, by topic.
+    /// The texts that were acknowledged, by topic.
     acknowledged: Mutex<HashMap<TopicName, Vec<String>>>,
 }
 
