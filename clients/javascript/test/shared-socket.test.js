@@ -213,6 +213,28 @@ describe('tabs that share a connection', () => {
     ]);
   });
 
+  test('are told a gap where one with an older position costs the others what nobody has any more', async () => {
+    const { server, w, browser, settle, open } = tabs();
+    const first = open();
+    await settle();
+    server.publish('news', 1);
+    server.publish('news', 2);
+    await settle();
+    const { live } = open('ada', 'other');
+    live.subscribe('news', { since: { epoch: 'e1', offset: 0 } });
+    for (let n = 0; server.subscribers('news') > 0 && n < 1_000; n += 1) {
+      await settled();
+      if (!browser.step()) w.step();
+    }
+    server.publish('news', 3);
+    server.trim('news', 0);
+    await settle();
+    server.publish('news', 4);
+    await settle();
+    assert.deepEqual(first.data(), [1, 2, 4]);
+    assert.deepEqual(first.gaps.map(({ reason, from, to }) => [reason, from, to]), [['slow', 3, 3]]);
+  });
+
   test('are each told the initial state of a channel, which costs the others nothing', async () => {
     const server = new ContractServer({ initial: () => 'all' });
     const { settle, open, w, browser } = tabs(server);
