@@ -177,7 +177,7 @@ fn a_connection_that_is_held_back_leaves_bytes_in_the_transport() {
 
 /// A handler whose work waits for the gates, while reading goes on.
 fn reads_on(gates: &[Gate]) -> Script {
-    let mut next = gates.to_vec().into_iter();
+    let mut next = Vec::from(gates).into_iter();
     Script::default().on_message(move |connection, _| {
         let work = next.next()?.wait();
         connection.read_on();
