@@ -318,8 +318,8 @@ impl<D: Dialect> Entry<'_, D> {
 }
 
 impl<D: Dialect> Entry<'_, D> {
-    /// The first of the publications that were held, where they are so many that a slow reader
-    /// would not be sent them at once. Much can have come while an application loaded a state.
+    /// The first of the publications that were held, where they have more than half of the bytes over
+    /// which the socket is closed. Much can have come while an application loaded a state.
     fn first_to_give_later(&self) -> Option<u64> {
         if !matches!(
             self.local.policy.slow_readers,
@@ -334,7 +334,7 @@ impl<D: Dialect> Entry<'_, D> {
         };
         let bytes: usize = self.held.iter().filter(is_news).map(Held::bytes).sum();
         let first = self.held.iter().find(is_news)?.position()?;
-        (bytes > PART).then_some(first.offset)
+        (bytes > self.socket.connection().backlog().bytes / 2).then_some(first.offset)
     }
 }
 
