@@ -28,15 +28,15 @@ async fn main() -> Outcome<()> {
     let load = std::fs::read_to_string("/proc/loadavg")?;
     let first = Engine::start(&program).await?;
     println!("{}, load average {}", first.version().await?, load.trim());
+    // Each has a server of its own, whose counts are of nothing else.
+    let engine = async || Engine::start(&program).await;
     let mut table = Table::begin();
     publishing::memory_of_topics(&first, &mut table).await?;
-    publishing::time_of_the_server(&first, &mut table).await?;
-    requests::time_of_the_server(&first, &mut table).await?;
-    drop(first);
-    // Each with a server of its own, whose counts are of nothing else.
-    publishing::time_of_a_node(&Engine::start(&program).await?, &mut table).await?;
-    nodes::delivery(&Engine::start(&program).await?, &mut table).await?;
-    nodes::returning(&Engine::start(&program).await?, &mut table).await?;
-    nodes::many_topics(&Engine::start(&program).await?, &mut table).await?;
+    publishing::time_of_the_server(&engine().await?, &mut table).await?;
+    requests::time_of_the_server(&engine().await?, &mut table).await?;
+    publishing::time_of_a_node(&engine().await?, &mut table).await?;
+    nodes::delivery(&engine().await?, &mut table).await?;
+    nodes::returning(&engine().await?, &mut table).await?;
+    nodes::many_topics(&engine().await?, &mut table).await?;
     Ok(())
 }

@@ -37,7 +37,7 @@ impl Pattern {
         if pattern.is_empty() {
             return Err(wrong("it is empty"));
         }
-        if pattern.contains('{') {
+        if pattern.contains(['{', '}']) {
             return Self::with_braces(pattern).map_err(wrong);
         }
         let mut parts: Vec<Part> = Vec::new();
