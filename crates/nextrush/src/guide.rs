@@ -7,6 +7,9 @@ mod readme {}
 #[doc = include_str!("../../../docs/guide/src/getting-started.md")]
 mod getting_started {}
 
+#[doc = include_str!("../../../docs/guide/src/common-things.md")]
+mod common_things {}
+
 #[doc = include_str!("../../../docs/guide/src/room-management.md")]
 mod room_management {}
 
