@@ -250,6 +250,17 @@ async fn with_replica(program: Program) -> (ClusterOfThree, Server) {
     (cluster, replica)
 }
 
+/// Waits until a replica is given what is written. A master begins with that up to a second after it
+/// has sent all that there was.
+async fn follows(replica: &Server, master: &Server) {
+    eventually("the replica has all keys", async || {
+        let keys: i64 = replica.ask(&["DBSIZE"]).await;
+        let all: i64 = master.ask(&["DBSIZE"]).await;
+        keys == all && all > 0
+    })
+    .await;
+}
+
 async fn is_master(replica: &Server) -> bool {
     let role = replica.info("replication", "role").await;
     role.as_deref() == Some("master")
@@ -260,6 +271,7 @@ async fn a_master_of_a_cluster_that_dies_is_replaced_and_what_is_gone_is_told() 
     for program in programs() {
         let (mut cluster, replica) = with_replica(program).await;
         let traffic = Traffic::start(&cluster, &quick(), 12).await;
+        follows(&replica, &cluster.servers[2]).await;
         cluster.servers[2].kill();
         eventually("the replica is a master", async || {
             is_master(&replica).await
@@ -278,6 +290,7 @@ async fn what_a_replica_of_a_cluster_never_got_is_taken_back() {
         let (mut cluster, replica) = with_replica(program).await;
         let traffic = Traffic::start(&cluster, &quick(), 12).await;
         let master = &cluster.servers[2];
+        follows(&replica, master).await;
         // The replica may not follow any more; nobody else is concerned.
         let refuse = ["ACL", "SETUSER", "default", "-psync", "-sync", "-replconf"];
         master.ask::<()>(&refuse).await;
