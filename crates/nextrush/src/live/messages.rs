@@ -1,6 +1,6 @@
 //! The messages between live updates and a client.
 
-use nextrush_broker::{Epoch, Position};
+use nextrush_broker::{BrokerError, Epoch, Position};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -121,6 +121,9 @@ impl From<Event<'_>> for Outgoing {
     }
 }
 
+/// The time after which a subscription is tried again that a full store has refused.
+const WHEN_FULL_MS: u64 = 10_000;
+
 static NOT_SUBSCRIBED: Seldom = Seldom::new();
 
 /// The answer to a client that could not subscribe.
@@ -137,7 +140,13 @@ pub(super) fn refusal(channel: &str, error: SubscribeError) -> ErrorMessage {
             if NOT_SUBSCRIBED.is_due() {
                 tracing::error!(%error, channel, "cannot subscribe");
             }
-            return ErrorMessage::of_broker("Channel unavailable", &error).details(details);
+            let refusal = ErrorMessage::of_broker("Channel unavailable", &error).details(details);
+            return match error {
+                // To subscribe takes next to nothing of the store, and a client that is told nothing
+                // about a later time does not ask again.
+                BrokerError::Full(_) => refusal.retry_after_ms(WHEN_FULL_MS),
+                _ => refusal,
+            };
         }
         SubscribeError::Join(_) => (ErrorCode::Unavailable, "Channel unavailable"),
     };

@@ -518,3 +518,22 @@ async fn nodes_whose_clocks_are_an_hour_apart_wait_equally_long() {
         pass(&[from, other], Duration::from_secs(1)).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_subscribes_while_the_store_is_full_is_told_when_to_ask_again() {
+    let server = SimulatedServer::new(1);
+    let here = Node::new(&server, "a");
+    let mut ada = here.network.connect("/live/ada").await.unwrap();
+    server.set_full(true);
+    let subscribe = json!({ "type": "subscribe", "channel": CHANNEL, "id": "s" });
+    ada.send_json(&subscribe);
+    let refusal = ada.json().await;
+    schema::check_sent(&refusal);
+    assert_eq!(
+        (&refusal["code"], &refusal["retryAfterMs"], &refusal["id"]),
+        (&"not-stored".into(), &10_000.into(), &"s".into())
+    );
+    server.set_full(false);
+    ada.send_json(&subscribe);
+    assert_eq!(ada.json().await["type"], "subscribed");
+}
