@@ -8,11 +8,11 @@ import type { ClientError } from './errors.js';
 import type { LiveClient } from './live-client.js';
 import type { Subscription } from './subscription.js';
 import type { PresenceMember, User } from './wire.js';
-export type PresenceEvents<D = any> = {
+export type PresenceEvents<D = any, U = User> = {
     /**
      * The members, after each change.
      */
-    change: readonly PresenceMember<D>[];
+    change: readonly PresenceMember<D, U>[];
     /**
      * The server refuses, as for a channel that has no presence.
      */
@@ -20,8 +20,9 @@ export type PresenceEvents<D = any> = {
 };
 /**
  * @template [D=any]
+ * @template [U=User]
  * @typedef {object} PresenceEvents
- * @property {readonly PresenceMember<D>[]} change The members, after each change.
+ * @property {readonly PresenceMember<D, U>[]} change The members, after each change.
  * @property {ClientError} refused The server refuses, as for a channel that has no presence.
  */
 /**
@@ -33,9 +34,10 @@ export type PresenceEvents<D = any> = {
  * presence.update({ status: 'away' });
  *
  * @template [D=any] What devices tell about themselves.
- * @extends {Emitter<PresenceEvents<D>>}
+ * @template [U=User] What the server shows of a user; a claim that nobody checks.
+ * @extends {Emitter<PresenceEvents<D, U>>}
  */
-export declare class Presence<D = any> extends Emitter<PresenceEvents<D>> {
+export declare class Presence<D = any, U = User> extends Emitter<PresenceEvents<D, U>> {
     #private;
     constructor(live: LiveClient<any>, channel: string);
     constructor(subscription: Subscription);
@@ -43,9 +45,9 @@ export declare class Presence<D = any> extends Emitter<PresenceEvents<D>> {
      * The members, in the order in which they came, this user included. While disconnected: those
      * of the lost connection. The same array until something changes.
      *
-     * @returns {readonly PresenceMember<D>[]}
+     * @returns {readonly PresenceMember<D, U>[]}
      */
-    get members(): readonly PresenceMember<D>[];
+    get members(): readonly PresenceMember<D, U>[];
     /**
      * Tells the others something about this device, now and after each reconnect.
      *
@@ -56,9 +58,9 @@ export declare class Presence<D = any> extends Emitter<PresenceEvents<D>> {
      * The others who are typing in the channel, in the order in which they came: those who said so by
      * `setTyping`, each once.
      *
-     * @returns {User[]}
+     * @returns {U[]}
      */
-    get typingUsers(): User[];
+    get typingUsers(): U[];
     /**
      * Tells the others whether somebody is typing here; may be called at each key press. It is told when it
      * changes, and ends by itself six seconds after the last call. What `update` tells beside it must be an object.

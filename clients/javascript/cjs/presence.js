@@ -86,10 +86,13 @@ class Presence extends import_emitter.Emitter {
    * The members, in the order in which they came, this user included. While disconnected: those
    * of the lost connection. The same array until something changes.
    *
-   * @returns {readonly PresenceMember<D>[]}
+   * @returns {readonly PresenceMember<D, U>[]}
    */
   get members() {
-    return this.#list.list;
+    return (
+      /** @type {readonly PresenceMember<D, any>[]} */
+      this.#list.list
+    );
   }
   /**
    * Tells the others something about this device, now and after each reconnect.
@@ -104,7 +107,7 @@ class Presence extends import_emitter.Emitter {
    * The others who are typing in the channel, in the order in which they came: those who said so by
    * `setTyping`, each once.
    *
-   * @returns {User[]}
+   * @returns {U[]}
    */
   get typingUsers() {
     const types = ({ data }) => data?.typing && data.typing !== this.#mark;

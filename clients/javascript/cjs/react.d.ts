@@ -131,17 +131,18 @@ export declare function useLatest<T = any>(live: LiveClient<any>, channel: strin
  * useEffect(() => update({ status: 'away' }), [update]);
  *
  * @template [D=any] What devices tell about themselves.
+ * @template [U=User] What the server shows of a user, such as a name and a picture; a claim that nobody checks.
  * @param {LiveClient<any>} live
  * @param {string | null | undefined} channel Without one, nobody is there.
  * @param {{ enabled?: boolean }} [options] `enabled`: whether to be there at all. Default: true.
- * @returns {{ members: readonly PresenceMember<D>[], update: (data: D) => void, error: ClientError | undefined }}
+ * @returns {{ members: readonly PresenceMember<D, U>[], update: (data: D) => void, error: ClientError | undefined }}
  *   `update` is the same function for the same channel. `error`: why the server refuses, as for a channel that has no
  *   presence.
  */
-export declare function usePresence<D = any>(live: LiveClient<any>, channel: string | null | undefined, options?: {
+export declare function usePresence<D = any, U = User>(live: LiveClient<any>, channel: string | null | undefined, options?: {
     enabled?: boolean;
 }): {
-    members: readonly PresenceMember<D>[];
+    members: readonly PresenceMember<D, U>[];
     update: (data: D) => void;
     error: ClientError | undefined;
 };

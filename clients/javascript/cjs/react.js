@@ -100,7 +100,10 @@ function useLatest(live, channel, options = {}) {
 function usePresence(live, channel, options = {}) {
   const { presence, members, error } = useSharedPresence(live, nameOf(channel, options));
   const update = (0, import_react.useCallback)((data) => presence.current?.update(data), [presence, live, channel]);
-  return { members, update, error };
+  return { members: (
+    /** @type {readonly PresenceMember<D, any>[]} */
+    members
+  ), update, error };
 }
 function useTyping(live, channel, options = {}) {
   const { presence, typing } = useSharedPresence(live, nameOf(channel, options));

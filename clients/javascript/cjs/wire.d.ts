@@ -249,8 +249,8 @@ export type GapMessage = {
     to: number;
     epoch: string;
 };
-export type PresenceMember<D = any> = {
-    user: User;
+export type PresenceMember<D = any, U = User> = {
+    user: U;
     devices: PresenceDevice<D>[];
 };
 export type PresenceDevice<D = any> = {
@@ -502,8 +502,9 @@ export type LiveMessages = {
  * A user in a channel, with each of their connections.
  *
  * @template [D=any] What a device tells about itself.
+ * @template [U=User] What the application shows of a user, where that is not the usual.
  * @typedef {object} PresenceMember
- * @property {User} user
+ * @property {U} user
  * @property {PresenceDevice<D>[]} devices
  */
 /**

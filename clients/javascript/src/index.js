@@ -51,7 +51,7 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
 /** @template [I=any] @typedef {import('./wire.js').Initial<I>} Initial */
 /** @typedef {import('./wire.js').OlderMessages} OlderMessages */
-/** @template [D=any] @typedef {import('./wire.js').PresenceMember<D>} PresenceMember */
+/** @template [D=any] @template [U=import('./wire.js').User] @typedef {import('./wire.js').PresenceMember<D, U>} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */
 /** @typedef {import('./wire.js').PrivateMessageSent} PrivateMessageSent */
 /** @typedef {import('./wire.js').RoomHistory} RoomHistory */

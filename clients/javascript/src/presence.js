@@ -19,8 +19,9 @@ const TYPING_MS = 6_000;
 
 /**
  * @template [D=any]
+ * @template [U=User]
  * @typedef {object} PresenceEvents
- * @property {readonly PresenceMember<D>[]} change The members, after each change.
+ * @property {readonly PresenceMember<D, U>[]} change The members, after each change.
  * @property {ClientError} refused The server refuses, as for a channel that has no presence.
  */
 
@@ -33,7 +34,8 @@ const TYPING_MS = 6_000;
  * presence.update({ status: 'away' });
  *
  * @template [D=any] What devices tell about themselves.
- * @extends {Emitter<PresenceEvents<D>>}
+ * @template [U=User] What the server shows of a user; a claim that nobody checks.
+ * @extends {Emitter<PresenceEvents<D, U>>}
  */
 export class Presence extends Emitter {
   #subscription;
@@ -96,10 +98,10 @@ export class Presence extends Emitter {
    * The members, in the order in which they came, this user included. While disconnected: those
    * of the lost connection. The same array until something changes.
    *
-   * @returns {readonly PresenceMember<D>[]}
+   * @returns {readonly PresenceMember<D, U>[]}
    */
   get members() {
-    return this.#list.list;
+    return /** @type {readonly PresenceMember<D, any>[]} */ (this.#list.list);
   }
 
   /**
@@ -116,7 +118,7 @@ export class Presence extends Emitter {
    * The others who are typing in the channel, in the order in which they came: those who said so by
    * `setTyping`, each once.
    *
-   * @returns {User[]}
+   * @returns {U[]}
    */
   get typingUsers() {
     const types = (/** @type {PresenceDevice<any>} */ { data }) => data?.typing && data.typing !== this.#mark;

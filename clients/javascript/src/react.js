@@ -164,10 +164,11 @@ export function useLatest(live, channel, options = {}) {
  * useEffect(() => update({ status: 'away' }), [update]);
  *
  * @template [D=any] What devices tell about themselves.
+ * @template [U=User] What the server shows of a user, such as a name and a picture; a claim that nobody checks.
  * @param {LiveClient<any>} live
  * @param {string | null | undefined} channel Without one, nobody is there.
  * @param {{ enabled?: boolean }} [options] `enabled`: whether to be there at all. Default: true.
- * @returns {{ members: readonly PresenceMember<D>[], update: (data: D) => void, error: ClientError | undefined }}
+ * @returns {{ members: readonly PresenceMember<D, U>[], update: (data: D) => void, error: ClientError | undefined }}
  *   `update` is the same function for the same channel. `error`: why the server refuses, as for a channel that has no
  *   presence.
  */
@@ -175,7 +176,7 @@ export function usePresence(live, channel, options = {}) {
   const { presence, members, error } = useSharedPresence(live, nameOf(channel, options));
   // Another one for another channel, so that effects tell it there.
   const update = useCallback((/** @type {D} */ data) => presence.current?.update(data), [presence, live, channel]);
-  return { members, update, error };
+  return { members: /** @type {readonly PresenceMember<D, any>[]} */ (members), update, error };
 }
 
 /**

@@ -209,8 +209,9 @@
  * A user in a channel, with each of their connections.
  *
  * @template [D=any] What a device tells about itself.
+ * @template [U=User] What the application shows of a user, where that is not the usual.
  * @typedef {object} PresenceMember
- * @property {User} user
+ * @property {U} user
  * @property {PresenceDevice<D>[]} devices
  */
 

@@ -5,6 +5,15 @@ import { ChatClient, LiveClient, Presence } from 'nextrush-client';
 import { testWorld } from 'nextrush-client/testing';
 import { record } from './kit/world.js';
 
+test('a channel that the server subscribes to begins with its state', async () => {
+  const world = testWorld({ channels: (user) => [`user:${user}`], initial: (channel) => `state of ${channel}` });
+  const live = new LiveClient('ada', world.options);
+  const initial = record(live.subscribe('user:ada'), 'initial');
+  live.connect();
+  await world.settle();
+  assert.deepEqual(initial.map(({ data }) => data), ['state of user:ada']);
+});
+
 test('a test has a server that answers, publishes, asks and takes away', async () => {
   const ada = { id: 7, email: 'ada@example.org', name: 'Ada' };
   const world = testWorld({

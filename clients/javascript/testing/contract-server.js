@@ -95,7 +95,8 @@ export class ContractServer {
     const { epoch, offset } = this.#stream(channel);
     session.channels.add(channel);
     session.joined.add(channel);
-    session.send({ type: 'subscribed', channel, epoch, offset, joined: true });
+    const data = this.#initial(channel);
+    session.send({ type: 'subscribed', channel, epoch, offset, joined: true, ...(data !== undefined && { data }) });
   }
 
   /** Takes a channel away from a user. */

@@ -44,7 +44,7 @@ export type ChatMessage = import('./wire.js').ChatMessage;
 export type ErrorMessage = import('./wire.js').ErrorMessage;
 export type Initial<I = any> = import('./wire.js').Initial<I>;
 export type OlderMessages = import('./wire.js').OlderMessages;
-export type PresenceMember<D = any> = import('./wire.js').PresenceMember<D>;
+export type PresenceMember<D = any, U = import('./wire.js').User> = import('./wire.js').PresenceMember<D, U>;
 export type PrivateMessage = import('./wire.js').PrivateMessage;
 export type PrivateMessageSent = import('./wire.js').PrivateMessageSent;
 export type RoomHistory = import('./wire.js').RoomHistory;
@@ -90,7 +90,7 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
 /** @template [I=any] @typedef {import('./wire.js').Initial<I>} Initial */
 /** @typedef {import('./wire.js').OlderMessages} OlderMessages */
-/** @template [D=any] @typedef {import('./wire.js').PresenceMember<D>} PresenceMember */
+/** @template [D=any] @template [U=import('./wire.js').User] @typedef {import('./wire.js').PresenceMember<D, U>} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */
 /** @typedef {import('./wire.js').PrivateMessageSent} PrivateMessageSent */
 /** @typedef {import('./wire.js').RoomHistory} RoomHistory */

@@ -110,7 +110,8 @@ class ContractServer {
     const { epoch, offset } = this.#stream(channel);
     session.channels.add(channel);
     session.joined.add(channel);
-    session.send({ type: "subscribed", channel, epoch, offset, joined: true });
+    const data = this.#initial(channel);
+    session.send({ type: "subscribed", channel, epoch, offset, joined: true, ...data !== void 0 && { data } });
   }
   /** Takes a channel away from a user. */
   kick(id, channel, why = { code: "kicked", message: "Kicked" }) {

@@ -2,9 +2,9 @@ import type { Timers, Fetch, Network, Page, User, UserId, WebSocketConstructor }
 
 /** What the server in memory does. */
 export interface TestOptions {
-  /** The user of a token. Default: the token is the id. */
-  users?: (token: string) => User | undefined;
-  /** The initial state of a channel, where it has one. */
+  /** The user of a token, with what others see of it in presence. Default: the token is the id. */
+  users?: (token: string) => { id: UserId } | undefined;
+  /** The initial state of a channel, where it has one; also of those that the server subscribes to. */
   initial?: (channel: string) => unknown;
   /** The channels that a user is subscribed to by the server. */
   channels?: (user: UserId) => string[];

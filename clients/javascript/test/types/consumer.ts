@@ -122,6 +122,14 @@ interface Cursor {
 }
 const cursors = new Presence<Cursor>(live, 'cursors');
 cursors.on('change', (members) => members.map(({ devices }) => devices[0]?.data?.x));
+interface Person {
+  id: string;
+  picture: string;
+}
+const people = new Presence<Cursor, Person>(live, 'people');
+people.on('change', (members) => members.map(({ user }) => user.picture.trim()));
+// @ts-expect-error: as the server shows users by default, they have no pictures
+cursors.on('change', (members) => members.map(({ user }) => user.picture));
 chat.say('hello').then((ack) => ack['messageId']);
 chat.on('recovered', ({ missed, users }) => missed + users.length);
 
@@ -195,6 +203,7 @@ function Component() {
   const { typing: typists, setTyping } = useTyping(one, 'cursors');
   setTyping(typists.some(({ email }) => email === ''));
   usePresence<Cursor>(one, 'cursors').members.map(({ devices }) => devices[0]?.data?.x);
+  usePresence<Cursor, Person>(one, 'people').members.map(({ user }) => user.picture.trim());
   const { messages, users, typing } = useChat(useClient(() => new ChatClient('lobby', 'jwt')));
   return [state, reason, usePresence(one, 'posts').members.length, messages.length + users.length + typing.length];
 }
