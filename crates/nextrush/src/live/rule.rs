@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::hook::Hook;
@@ -62,11 +63,22 @@ pub struct PublishContext {
     pub user: Option<User>,
     /// The channel.
     pub channel: Channel,
-    /// The data, as it came.
+    /// The data, as it came; [`json`](Self::json) reads it.
     pub data: Arc<RawValue>,
     /// The id that the client gave the message: a repeat has the same one. With the user it is a key
     /// by which a store knows what it has already.
     pub id: Option<CommandId>,
+}
+
+impl PublishContext {
+    /// The data as a type of yours.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is not in the form that the type asks for.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.data.get())
+    }
 }
 
 /// The outcome of a rule: `true`, or `Ok(())`, lets the client.

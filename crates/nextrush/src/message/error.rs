@@ -102,6 +102,13 @@ impl ErrorMessage {
     }
 }
 
+/// The code's own words as the text, `rate limited`: for people who will read the code anyway.
+impl From<ErrorCode> for ErrorMessage {
+    fn from(code: ErrorCode) -> Self {
+        Self::new(code, code.as_str().replace('-', " "))
+    }
+}
+
 impl From<ErrorMessage> for Outgoing {
     fn from(error: ErrorMessage) -> Self {
         Self::json(&error).expect("an error message has string keys only")
@@ -122,6 +129,10 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&ErrorMessage::new(ErrorCode::NotFound, "m")).unwrap(),
             r#"{"type":"error","message":"m","code":"not-found"}"#
+        );
+        assert_eq!(
+            serde_json::to_string(&ErrorMessage::from(ErrorCode::NotFound)).unwrap(),
+            r#"{"type":"error","message":"not found","code":"not-found"}"#
         );
     }
 }

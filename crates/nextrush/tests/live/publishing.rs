@@ -8,7 +8,7 @@ use std::time::Duration;
 use nextrush::broker::{Broker, HistoryQuery, ManualClock, MemoryBroker};
 use nextrush::live::{Accepted, ChannelPolicies, ChannelPolicy, PublishContext};
 use nextrush::testing::Network;
-use nextrush::{App, ErrorMessage, LiveUpdates};
+use nextrush::{App, ErrorCode, ErrorMessage, LiveUpdates};
 use serde_json::{Value, json};
 
 use crate::support::{Faulty, all, ask, enter, network, network_with, route, subscribe, taken};
@@ -103,9 +103,29 @@ async fn nothing_is_published_where_the_store_fails_and_a_repeat_gets_the_same_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hook_reads_a_type_of_its_own_and_refuses_with_a_code_alone() {
+    let policy = ChannelPolicy::new().on_publish(async |context: PublishContext| {
+        let (x, y): (i32, i32) = context.json().map_err(|_| ErrorCode::InvalidFormat)?;
+        Ok(json!({ "x": x, "y": y }))
+    });
+    let (network, _) = network("canvas", policy);
+    let mut ada = enter(&network, "ada").await;
+    let mut bob = enter(&network, "bob").await;
+    subscribe(&mut bob, "canvas").await;
+    let refusal = ask(&mut ada, publish("canvas", &json!([1, "2"]), "1")).await;
+    assert_eq!(
+        refusal,
+        json!({ "type": "error", "id": "1", "code": "invalid-format", "message": "invalid format" })
+    );
+    ask(&mut ada, publish("canvas", &json!([1, 2]), "2")).await;
+    let received = taken(&network, &mut bob).await;
+    assert_eq!(all(&received, "data"), [&json!({ "x": 1, "y": 2 })]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hook_passes_on_refuses_or_gives_a_version() {
     let policy = ChannelPolicy::new().on_publish(async |context: PublishContext| {
-        let data: Value = serde_json::from_str(context.data.get()).unwrap();
+        let data: Value = context.json().unwrap();
         match data["version"].as_u64() {
             Some(version) => Ok(Accepted::new().version(version)),
             None => Err(ErrorMessage::new("no-version", "A version is missing")),

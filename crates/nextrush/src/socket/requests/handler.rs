@@ -58,7 +58,7 @@ impl IntoRefusal for ErrorMessage {
 
 impl IntoRefusal for ErrorCode {
     fn into_refusal(self) -> Refusal {
-        Refusal::Told(ErrorMessage::new(self, self.as_str().replace('-', " ")))
+        Refusal::Told(self.into())
     }
 }
 
