@@ -45,3 +45,18 @@ mod compression_and_close_codes {}
 
 #[doc = include_str!("../../../docs/guide/src/limits.md")]
 mod limits {}
+
+#[doc = include_str!("../../../docs/guide/src/from-socketio.md")]
+mod from_socketio {}
+
+#[doc = include_str!("../../../docs/guide/src/from-phoenix.md")]
+mod from_phoenix {}
+
+#[doc = include_str!("../../../docs/guide/src/from-centrifugo.md")]
+mod from_centrifugo {}
+
+#[doc = include_str!("../../../docs/guide/src/front-ends.md")]
+mod front_ends {}
+
+#[doc = include_str!("../../../docs/guide/src/deployment.md")]
+mod deployment {}
