@@ -21,8 +21,94 @@
 //!
 //! An [`App`] is an axum router that also has WebSocket routes. A [`Socket`] is one connected
 //! client; a [`Handle`] reaches all of them, from anywhere. [`ChatServer`], [`LiveUpdates`] and
-//! [`RoomManager`] are whole features to mount. The guide, `docs/guide` in the repository, shows
-//! each with a program.
+//! [`RoomManager`] are whole features to mount.
+//!
+//! # A whole application
+//!
+//! Boards that clients follow: users by token, a rule for each board, who is there, what was missed
+//! while a line was broken, an HTTP route that publishes, and a command with an answer.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use axum::Json;
+//! use axum::extract::Path;
+//! use nextrush::live::{ChannelPolicies, ChannelPolicy, SubscribeContext};
+//! use nextrush::{App, AuthRejection, Authenticated, BoxError, ErrorMessage, Jwt, LiveUpdates, Socket};
+//! use serde_json::{Value, json};
+//!
+//! #[derive(serde::Deserialize)]
+//! #[serde(tag = "type", rename_all = "kebab-case")]
+//! enum Command {
+//!     Archive { card: u64 },
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), BoxError> {
+//!     tracing_subscriber::fmt().with_env_filter("info").init();
+//!     let mut app = App::new();
+//!     app.jwt(Jwt::hs256(std::env::var("JWT_SECRET")?));
+//!
+//!     // Here a database would be asked whether the user is a member.
+//!     let is_member = async |context: SubscribeContext| context.user.is_some();
+//!     let board = ChannelPolicy::new()
+//!         .history(300, Duration::from_secs(3600))
+//!         .presence()
+//!         .may_subscribe(is_member);
+//!     let live = LiveUpdates::builder()
+//!         .policies(ChannelPolicies::new().policy("board-:id", board).refuse_others())
+//!         .build(&app, "live");
+//!
+//!     let publisher = live.clone();
+//!     app.ws("/live", move |socket: Socket, user: Result<Authenticated, AuthRejection>| {
+//!         let user = match user {
+//!             Ok(user) => user.admit(&socket),
+//!             Err(rejection) => return rejection.reject(&socket),
+//!         };
+//!         live.connect(&socket);
+//!         socket.on_request(move |_: Socket, Command::Archive { card }: Command| {
+//!             Ok::<_, ErrorMessage>(json!({ "archived": card, "by": user.id }))
+//!         });
+//!     });
+//!     app.post(
+//!         "/boards/:id/cards",
+//!         async move |_: Authenticated, Path(id): Path<u64>, Json(card): Json<Value>| {
+//!             let published = publisher.publish(&format!("board-{id}"), &card).await;
+//!             published.map(|position| position.to_string())
+//!         },
+//!     );
+//!
+//!     app.listen(3000).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! In JavaScript: `live.subscribe('board-7').on('update', ({ data }) => show(data))`, and
+//! `await live.request({ type: 'archive', card: 1 })`.
+//!
+//! # The guide
+//!
+//! It is in `docs/guide/src` of the repository, each page with a program that is compiled and tested.
+//!
+//! | page | here |
+//! |---|---|
+//! | `getting-started.md` | [`App`], [`ws`], [`AppBuilder`] |
+//! | `common-things.md`: what is wanted most, in a few lines each | |
+//! | `authentication.md` | [`auth`], [`App::authenticate`] |
+//! | `live-updates.md`: channels, rules, hooks, presence | [`live`] |
+//! | `live-chat.md` | [`chat`] |
+//! | `requests.md`: commands with answers, both ways | [`Socket::on_request`], [`Socket::request`] |
+//! | `handlers-and-sockets.md`, `error-handling.md` | [`socket`], [`Endpoint`], [`EventHandler`] |
+//! | `room-management.md`, `rooms.md` | [`room`] |
+//! | `many-nodes.md` | [`node`], and the crate `nextrush-redis` |
+//! | `topics.md`, `dialects.md`, `outbox.md` | [`topic`], [`broker`] |
+//! | `testing.md` | `testing` |
+//! | `limits.md`, `deployment.md` | [`limits`], [`server`] |
+//! | `javascript-client.md`, `front-ends.md` | the client, in `clients/javascript` |
+//! | `from-socketio.md`, `from-phoenix.md`, `from-centrifugo.md` | their words beside ours |
+//! | `wire.md` | every message |
+//!
+//! # Modules
 //!
 //! | module | |
 //! |---|---|

@@ -189,3 +189,24 @@ async fn a_reader_at_a_hundredth_of_the_speed_stays_and_has_everything_in_the_en
         assert_eq!(slow.json().await["offset"], offset);
     }
 }
+
+#[tokio::test]
+async fn a_handler_that_waits_for_another_thread_is_tested_before_time_is_paused() {
+    let mut app = App::new();
+    app.ws("/notes", async |socket: Socket| {
+        socket.on_message(async |socket: Socket, message: Message| {
+            // As the pool of a database does.
+            let kept = tokio::task::spawn_blocking(move || format!("kept {message}"));
+            socket.send(kept.await.unwrap());
+        });
+    });
+    let network = Network::new(app);
+    let mut client = network.connect("/notes").await.unwrap();
+    client.send("milk");
+    assert_eq!(client.text().await, "kept milk");
+
+    tokio::time::pause();
+    client.fall_silent();
+    network.advance(Duration::from_secs(40)).await;
+    assert_eq!(network.handle().local_connections(), 0);
+}
