@@ -128,6 +128,12 @@ impl ChatServer {
         self.0.dialect().slow_readers.counts()
     }
 
+    /// The name that this chat was built with.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
     /// The rooms that have members on this node, with the number of their sockets, in no order.
     #[must_use]
     pub fn local_rooms(&self) -> Vec<(RoomName, usize)> {

@@ -12,6 +12,7 @@ mod devices;
 mod dialect;
 mod entering;
 mod hook;
+mod in_use;
 mod joining;
 mod left_behind;
 mod members;
@@ -21,6 +22,7 @@ mod policies;
 mod policy;
 mod presence;
 mod publish;
+mod publish_options;
 mod restart;
 mod revoking;
 mod rule;
@@ -45,11 +47,13 @@ use self::attempts::Attempts;
 pub use self::budget::PresenceLimits;
 use self::client::Client;
 use self::dialect::Live;
+pub use self::in_use::ChannelsInUse;
 pub use self::pattern::InvalidPattern;
 use self::pattern::Pattern;
 pub use self::policies::ChannelPolicies;
 pub use self::policy::ChannelPolicy;
 use self::presence::Presence;
+pub use self::publish_options::PublishOptions;
 pub use self::rule::{Channel, PublishContext, SubscribeContext, Verdict};
 pub use self::snapshot::PresenceSnapshot;
 use self::snapshot::{Part, Snapshots};
@@ -324,6 +328,12 @@ impl LiveUpdates {
         }
     }
 
+    /// The name that these live updates were built with.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
     /// The channels that have subscribers on this node, with the number of these, in no order.
     #[must_use]
     pub fn local_channels(&self) -> Vec<(String, usize)> {
@@ -456,6 +466,7 @@ impl LiveBuilder {
         };
         let live = LiveUpdates(Topics::with_limit(app, name, live, CHANNELS_PER_SOCKET));
         live.answer_nodes();
+        live.answer_channels();
         live
     }
 }

@@ -184,3 +184,39 @@ async fn a_channel_of_a_user_is_one_on_all_nodes() {
         "subscribe-refused"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_channels_in_use_are_those_of_all_nodes_that_answer() {
+    let allowed = Allowed::new(["ada", "bob"]);
+    let nodes = Nodes::new(&allowed);
+    let _ada = nodes.subscribed("a", "ada").await;
+    let _bob = nodes.subscribed("b", "bob").await;
+    let channels = async |node: &str| {
+        let live = nodes.live(node);
+        nodes.cluster.run_until(live.channels()).await
+    };
+    let of = |counts: &[(&str, usize)]| -> Vec<(String, usize)> {
+        let count = |&(channel, subscribers): &(&str, _)| (channel.to_owned(), subscribers);
+        counts.iter().map(count).collect()
+    };
+    let everywhere = of(&[("team", 2), ("user:ada", 1), ("user:bob", 1)]);
+    for node in ["a", "b"] {
+        let found = channels(node).await;
+        assert_eq!(found.channels, everywhere, "{node}");
+        assert!(found.unanswered.is_empty() && !found.others_unknown);
+    }
+    let here = of(&[("team", 1), ("user:ada", 1)]);
+    nodes.cluster.pause("b");
+    let found = channels("a").await;
+    assert_eq!(found.channels, here);
+    let unanswered: Vec<_> = found.unanswered.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (unanswered, found.others_unknown),
+        (vec!["b".to_owned()], false)
+    );
+    nodes.cluster.resume("b");
+    nodes.cluster.cut("a");
+    nodes.cluster.advance(Duration::from_secs(30)).await;
+    let found = channels("a").await;
+    assert_eq!((found.channels, found.others_unknown), (here, true));
+}
