@@ -10,15 +10,13 @@ use nextrush::limits::EngineConfig;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::topic::NumberedParts;
 use nextrush::{App, ChatServer, LiveUpdates};
+use nextrush_admin::{HttpApi, Inspector, health};
 use nextrush_redis::{ConnectError, Redis, RedisOptions};
 
 use crate::config::{Config, RedisPlace, Store};
 use crate::error::StartError;
-use crate::routes::api::Api;
-use crate::routes::channels::Channels;
-use crate::routes::inspect::{Access, Inspected};
 use crate::routes::posts::{Posts, Records};
-use crate::routes::{api, cors, development, guide, health, inspect, page, posts};
+use crate::routes::{cors, development, guide, page, posts};
 
 /// The updates that a channel of posts remembers: as many as a client that comes back gets.
 const UPDATES: usize = 300;
@@ -53,9 +51,6 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
         .policies(channels())
         .build(&app, "live");
     let records = Records::new(app.handle());
-    // Made even without the operators' view: the store may have topics of an earlier start.
-    let metrics = inspect::metrics(app.handle());
-
     guide::add(&mut app, chat.clone(), live.clone(), &config.jwt);
     if config.open_endpoints {
         guide::add_open(&mut app);
@@ -65,33 +60,24 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
              --open-endpoints or NEXTRUSH_OPEN_ENDPOINTS=1 serves them"
         );
     }
-    // Answers other nodes, whatever this one serves itself.
-    let channels = Channels::new(app.handle(), live.clone());
     let posts = Posts::load(app.handle(), is_kept.then_some(records)).await?;
     if let Some(key) = &config.api_key {
-        app.merge(api::router(Api {
-            app: app.handle().clone(),
-            live: live.clone(),
-            chat: chat.clone(),
-            channels: channels.clone(),
-            key: key.clone(),
-        }));
+        let api = HttpApi::new(&app, key.clone()).live(&live).chat(&chat);
+        app.merge(api.router());
     }
     app.merge(posts::router(posts, live.clone()));
     if config.development {
         app.merge(development::router(config.jwt.clone()));
     }
-    if let Some(access) = operators(config) {
-        let inspected = Inspected {
-            app: app.handle().clone(),
-            chat,
-            live,
-        };
-        app.merge(inspect::router(inspected, metrics, access));
+    match inspector(&app, config) {
+        Some(inspector) => {
+            app.merge(inspector.live(&live).chat(&chat).router());
+        }
+        // The store may have its topic of an earlier start, of which nobody need be warned.
+        None => drop(LiveUpdates::new(&app, "inspect")),
     }
-    app.merge(health::router(app.handle().clone()));
+    app.merge(health(&app));
     app.merge(page::router());
-    app.layer(axum::Extension(channels));
     if let Some(cors) = cors::layer(&config.origins) {
         app.layer(cors);
     }
@@ -174,12 +160,13 @@ fn close_to_others(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The access to the operators' view; `None` without that view.
-fn operators(config: &Config) -> Option<Access> {
-    match &config.admin_key {
-        Some(key) => Some(Access::Key(key.clone())),
-        None if config.development => Some(Access::Open(config.jwt_secret.clone())),
-        None => None,
+/// The operators' view; `None` where nobody may look.
+fn inspector(app: &App, config: &Config) -> Option<Inspector> {
+    match (&config.admin_key, &config.jwt_secret) {
+        (Some(key), _) => Some(Inspector::new(app, key.clone())),
+        (None, _) if !config.development => None,
+        (None, Some(secret)) => Some(Inspector::without_key(app).ticket_secret(secret.clone())),
+        (None, None) => Some(Inspector::without_key(app)),
     }
 }
 

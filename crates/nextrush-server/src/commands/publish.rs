@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::client::{Call, ClientError, ServerUrl};
 use super::position::Position;
-use crate::secret::Secret;
+use crate::secret::{Secret, bearer};
 
 /// The data that stands for the lines of standard input.
 const STANDARD_INPUT: &str = "-";
@@ -154,7 +154,7 @@ impl Publish {
             ),
             (
                 header::AUTHORIZATION,
-                self.api_key.to_bearer().ok_or(PublishError::Key)?,
+                bearer(&self.api_key).ok_or(PublishError::Key)?,
             ),
             (
                 header::HeaderName::from_static("idempotency-key"),

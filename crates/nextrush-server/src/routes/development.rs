@@ -4,18 +4,15 @@ use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nextrush::auth::GivenUserId;
 use nextrush::{ErrorCode, Jwt, User, UserId};
+use nextrush_admin::{Refusal, only_this_machine};
 use serde::{Deserialize, Serialize};
-
-use super::loopback::only_this_machine;
-use super::no_store::NO_STORE;
-use super::refusal::Refusal;
 
 /// The lifetime of a minted token.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
@@ -79,7 +76,8 @@ async fn mint(
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Refusal::new(status, ErrorCode::Internal, "a token could not be signed").because(error)
     })?;
-    Ok((StatusCode::CREATED, NO_STORE, Json(Minted { token, user })))
+    let no_store = [(header::CACHE_CONTROL, "no-store")];
+    Ok((StatusCode::CREATED, no_store, Json(Minted { token, user })))
 }
 
 /// Returns whether nobody sees a character, or whether it moves the others: two names with and

@@ -3,18 +3,8 @@
 //! Each module takes the parts that it needs, such as a handle, channels or a key, and knows
 //! nothing of the program's configuration.
 
-pub(crate) mod api;
-pub(crate) mod channels;
 pub(crate) mod cors;
 pub(crate) mod development;
-mod disconnect;
 pub(crate) mod guide;
-pub(crate) mod health;
-pub(crate) mod inspect;
-mod loopback;
-mod no_store;
-mod others;
 pub(crate) mod page;
 pub(crate) mod posts;
-mod purge;
-mod refusal;

@@ -16,7 +16,7 @@ use self::follow::{Follow, Incoming, Line};
 use self::socket::{Ended, Socket};
 use crate::commands::client::{ClientError, ServerUrl};
 use crate::commands::position::Position;
-use crate::secret::Secret;
+use crate::secret::{Secret, bearer};
 
 /// The longest wait before the first attempt to come back, doubled with each that fails. The
 /// client waits for a random part of it.
@@ -131,7 +131,7 @@ impl Tail {
             (None, None) => return Err(TailError::Key.into()),
         };
         let target = self.url.at(path);
-        let bearer = secret.to_bearer().ok_or(TailError::Key)?;
+        let bearer = bearer(secret).ok_or(TailError::Key)?;
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
         let mut follow = Follow::new(&self.channel, self.since.clone());
         let mut socket = Socket::open(&target, headers.clone()).await?;

@@ -12,6 +12,7 @@ use nextrush::limits::Exceeded;
 use nextrush::message::Timestamp;
 use nextrush::topic::{PublishError, Topic};
 use nextrush::{ErrorCode, Handle, User, UserId};
+use nextrush_admin::Refusal;
 use parking_lot::Mutex;
 use tokio::runtime;
 use tokio::sync::watch;
@@ -22,7 +23,6 @@ use super::kept::{ENTRIES, Kept};
 use super::records::{Place, Records};
 use super::{LISTED, Post, PostChange, no_post, not_saved};
 use crate::error::StartError;
-use crate::routes::refusal::Refusal;
 
 /// The topic of the log.
 const TOPIC: &str = "posts";

@@ -19,11 +19,11 @@ use nextrush::limits::{KeyedLimit, SlidingWindow};
 use nextrush::message::Timestamp;
 use nextrush::topic::PublishError;
 use nextrush::{Authenticated, ErrorCode, LiveUpdates, User, UserId};
+use nextrush_admin::Refusal;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::log::Posts;
 pub(crate) use self::records::Records;
-use super::refusal::Refusal;
 
 /// The channel to which every change of a post is published.
 const CHANNEL: &str = "posts";

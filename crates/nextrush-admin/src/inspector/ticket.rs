@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::Access;
-use crate::secret::{SECRET_BYTES, Secret, random_secret};
+use crate::secret::Secret;
 
+/// The bytes of a key that signs tickets.
+const KEY_BYTES: usize = 32;
 /// The lifetime of a ticket.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
@@ -38,7 +40,7 @@ pub(super) struct Ticket {}
 impl Tickets {
     pub(super) fn new(access: &Access) -> Self {
         Self(Jwt::hs256(match access {
-            Access::Open(None) => random_secret(),
+            Access::Open(None) => rand::random(),
             Access::Open(Some(secret)) => derived(secret, DEVELOPMENT_PURPOSE),
             Access::Key(key) => derived(key, PURPOSE),
         }))
@@ -65,8 +67,8 @@ impl Tickets {
 }
 
 /// The key that HKDF (RFC 5869) derives from another one for a purpose.
-fn derived(key: &Secret, purpose: &[u8]) -> [u8; SECRET_BYTES] {
-    let mut derived = [0; SECRET_BYTES];
+fn derived(key: &Secret, purpose: &[u8]) -> [u8; KEY_BYTES] {
+    let mut derived = [0; KEY_BYTES];
     Hkdf::<Sha256>::new(None, key.expose().as_bytes())
         .expand(purpose, &mut derived)
         .expect("a key is shorter than 255 hashes");

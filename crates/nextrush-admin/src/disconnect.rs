@@ -3,14 +3,14 @@
 use nextrush::{Handle, Socket, UserId};
 use serde::Serialize;
 
-use super::others::Silence;
+use crate::others::Silence;
 
 const CODE: u16 = 1008;
 const REASON: &str = "Disconnected";
 
 /// The answer to a request to disconnect.
 #[derive(Serialize)]
-pub(super) struct Disconnected {
+pub(crate) struct Disconnected {
     disconnected: usize,
     #[serde(flatten)]
     silence: Silence,
@@ -18,7 +18,7 @@ pub(super) struct Disconnected {
 
 impl Disconnected {
     /// The answer for so many sockets of nodes that have answered.
-    pub(super) fn of(disconnected: usize, silence: Silence) -> Self {
+    pub(crate) fn of(disconnected: usize, silence: Silence) -> Self {
         Self {
             disconnected,
             silence,
@@ -28,7 +28,7 @@ impl Disconnected {
 
 /// Closes the sockets with 1008; their number. Their users can come back while their tokens are
 /// valid.
-pub(super) fn close(sockets: &[Socket]) -> usize {
+pub(crate) fn close(sockets: &[Socket]) -> usize {
     for socket in sockets {
         socket.close(CODE, REASON);
     }
@@ -36,7 +36,7 @@ pub(super) fn close(sockets: &[Socket]) -> usize {
 }
 
 /// Closes the sockets of a user on all nodes.
-pub(super) async fn disconnect(app: &Handle, user: &UserId) -> Disconnected {
+pub(crate) async fn disconnect(app: &Handle, user: &UserId) -> Disconnected {
     let reached = app.disconnect(user, CODE, REASON).await;
     Disconnected::of(reached.sockets, Silence::after(&reached))
 }

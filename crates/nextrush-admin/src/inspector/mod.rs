@@ -10,11 +10,12 @@ use std::sync::Arc;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::StatusCode;
-use axum::http::request::Parts;
+use axum::http::request::Parts as RequestParts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::future::try_join_all;
 use nextrush::auth::GivenUserId;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::message::Timestamp;
@@ -28,12 +29,14 @@ use self::connections::{List, Listed};
 use self::nodes::Question;
 use self::sample::{Sample, Sampler};
 use self::ticket::Tickets;
-use super::channels::{ChannelList, added};
-use super::disconnect::{Disconnected, disconnect};
-use super::loopback::only_this_machine;
-use super::no_store::NO_STORE;
-use super::others::{Answers, Nodes, Silence};
-use super::refusal::Refusal;
+use crate::api::OfLive;
+use crate::channels::{Channel, ChannelList, added};
+use crate::disconnect::{Disconnected, disconnect};
+use crate::loopback::only_this_machine;
+use crate::no_store::NO_STORE;
+use crate::others::{Answers, Nodes, Silence};
+use crate::parts::Parts;
+use crate::refusal::Refusal;
 use crate::secret::Secret;
 
 /// The largest body of a request.
@@ -41,50 +44,140 @@ const REQUEST_BYTES: usize = 4 * 1024;
 /// The most rooms and channels that are listed.
 const LISTED: usize = 1000;
 
+/// The name of the live updates of the figures.
+const METRICS: &str = "inspect";
+
+/// The operators' view of an application: live figures, rooms, channels and connections on all
+/// nodes, what is published in a channel, and a way to disconnect users.
+///
+/// ```no_run
+/// # async fn example() -> nextrush::Result {
+/// use nextrush::{App, ChatServer, LiveUpdates};
+/// use nextrush_admin::Inspector;
+///
+/// let mut app: App = App::new();
+/// let live = LiveUpdates::new(&app, "live");
+/// let chat = ChatServer::new(&app, "chat");
+/// let key = std::env::var("ADMIN_KEY")?;
+/// app.merge(Inspector::new(&app, key).live(&live).chat(&chat).router());
+/// app.listen(3000).await
+/// # }
+/// ```
+///
+/// The routes are `/api/inspect/…` and the sockets of `/inspect` and `/inspect/tail`, which the guide's
+/// page *The messages on the wire* describes. `GET /api/inspect/metrics` has the figures of the last five
+/// minutes as JSON.
+///
+/// The key buys a ticket for ten minutes, and only that opens the other routes. A ticket holds on
+/// all nodes with the same key.
+///
+/// The figures are a channel of live updates with the name `inspect`, so an application has one
+/// inspector, and nothing else of that name.
+///
+/// # Several live updates or chats, or none
+///
+/// The lists are of all that were given, with the name of each where there are several. Without any
+/// they are empty; the figures and the connections are there in any case.
+///
+/// # Below another path
+///
+/// `app.nest("/internal", inspector.router())` serves `/internal/inspect`, `/internal/api/inspect/…`
+/// and so on.
+#[derive(Clone, Debug)]
+#[must_use = "an inspector is not there before its router is merged into the application"]
+pub struct Inspector {
+    parts: Parts,
+    access: Access,
+}
+
+impl Inspector {
+    /// An inspector for those who have the key.
+    ///
+    /// # Panics
+    ///
+    /// Panics on a key of fewer than 32 bytes: who guesses it sees everything.
+    #[track_caller]
+    pub fn new(app: &impl AsRef<Handle>, key: impl Into<Secret>) -> Self {
+        Self {
+            parts: Parts::new(app),
+            access: Access::Key(key.into().into_key()),
+        }
+    }
+
+    /// An inspector without a key, for everybody on this machine: for development, on a server that
+    /// listens on a loopback address. Requests for the name of another host are refused with 403.
+    ///
+    /// Its tickets hold for the life of the process, unless they get
+    /// [a secret](Self::ticket_secret).
+    pub fn without_key(app: &impl AsRef<Handle>) -> Self {
+        Self {
+            parts: Parts::new(app),
+            access: Access::Open(None),
+        }
+    }
+
+    /// Sets a secret from which the key of tickets is derived where there is no other key, so that a
+    /// ticket of one node holds on all that have the same. An inspector with a key derives it from that.
+    pub fn ticket_secret(mut self, secret: impl Into<Secret>) -> Self {
+        if let Access::Open(of_tickets) = &mut self.access {
+            *of_tickets = Some(secret.into());
+        }
+        self
+    }
+
+    /// Adds live updates whose channels are shown.
+    pub fn live(mut self, live: &LiveUpdates) -> Self {
+        self.parts.live.push(live.clone());
+        self
+    }
+
+    /// Adds a chat whose rooms are shown.
+    pub fn chat(mut self, chat: &ChatServer) -> Self {
+        self.parts.chats.push(chat.clone());
+        self
+    }
+
+    /// The routes. The application is sampled each second from now on, for as long as they live.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime, and when a part of the application has the name `inspect`,
+    /// as another inspector.
+    #[track_caller]
+    pub fn router(self) -> Router {
+        let metrics = LiveUpdates::builder()
+            .policies(only(sample::CHANNEL))
+            .build(&self.parts.app, METRICS);
+        router(self.parts, metrics, self.access)
+    }
+}
+
 /// The right to look.
 #[derive(Clone, Debug)]
-pub(crate) enum Access {
-    /// Everybody on this machine, in development mode, with the secret of users' tokens; `None`
-    /// if it is random.
+enum Access {
+    /// Everybody on this machine, with the secret for tickets; `None` if it is random.
     Open(Option<Secret>),
     /// Everybody with the key.
     Key(Secret),
 }
 
-/// The parts of an application that the view shows.
-#[derive(Clone)]
-pub(crate) struct Inspected {
-    pub(crate) app: Handle,
-    pub(crate) chat: ChatServer,
-    pub(crate) live: LiveUpdates,
-}
-
 /// The state of the routes.
 #[derive(Clone)]
 struct View {
-    inspected: Inspected,
+    parts: Parts,
     access: Access,
     tickets: Tickets,
     metrics: LiveUpdates,
     sampler: Arc<Sampler>,
 }
 
-/// The live updates to which the view publishes its samples.
-pub(crate) fn metrics(app: &Handle) -> LiveUpdates {
-    LiveUpdates::builder()
-        .policies(only(sample::CHANNEL))
-        .build(app, "inspect")
-}
-
-/// The routes below `/api/inspect` and the sockets of `/inspect`. They sample the application
-/// each second from now on.
-pub(crate) fn router(inspected: Inspected, metrics: LiveUpdates, access: Access) -> Router {
-    let sampler = Sampler::start(inspected.clone(), metrics.clone());
+fn router(parts: Parts, metrics: LiveUpdates, access: Access) -> Router {
+    let sampler = Sampler::start(parts.clone(), metrics.clone());
     nodes::answer(&sampler);
     let view = View {
         sampler,
         metrics,
-        inspected,
+        parts,
         tickets: Tickets::new(&access),
         access,
     };
@@ -119,24 +212,35 @@ fn only(channel: &str) -> ChannelPolicies {
         .refuse_others()
 }
 
-fn follow_metrics(socket: Socket, State(view): State<View>, request: Parts) {
-    view.connect(&socket, &request, &view.metrics);
+fn follow_metrics(socket: Socket, State(view): State<View>, request: RequestParts) {
+    view.connect(&socket, &request, Ok(&view.metrics));
 }
 
-fn follow_channels(socket: Socket, State(view): State<View>, request: Parts) {
-    view.connect(&socket, &request, &view.inspected.live);
+fn follow_channels(
+    socket: Socket,
+    State(view): State<View>,
+    query: Result<Query<OfLive>, QueryRejection>,
+    request: RequestParts,
+) {
+    view.connect(&socket, &request, OfLive::of(&query, &view.parts));
 }
 
 impl View {
     /// Speaks the protocol of live updates about these channels, if the request has a ticket.
-    fn connect(&self, socket: &Socket, request: &Parts, channels: &LiveUpdates) {
-        match self.tickets.check(request) {
-            Ok(ticket) => {
+    fn connect(
+        &self,
+        socket: &Socket,
+        request: &RequestParts,
+        channels: Result<&LiveUpdates, Refusal>,
+    ) {
+        match (self.tickets.check(request), channels) {
+            (Ok(ticket), Ok(channels)) => {
                 ticket.limit(socket);
                 socket.filter(self.tickets.refresh());
                 channels.connect(socket);
             }
-            Err(rejection) => rejection.reject(socket),
+            (Ok(_), Err(refusal)) => refusal.close(socket),
+            (Err(rejection), _) => rejection.reject(socket),
         }
     }
 }
@@ -175,7 +279,7 @@ async fn mint(
     State(View {
         access, tickets, ..
     }): State<View>,
-    request: Parts,
+    request: RequestParts,
 ) -> Result<impl IntoResponse, Refusal> {
     if let Access::Key(key) = &access
         && !key.is_bearer_of(&request.headers)
@@ -233,7 +337,7 @@ async fn list_nodes(State(view): State<View>) -> Result<Json<NodeList>, Refusal>
         sample,
     };
     Ok(Json(NodeList {
-        node: view.inspected.app.node().to_string(),
+        node: view.parts.app.node().to_string(),
         nodes: answers.into_iter().map(node).collect(),
         silence,
     }))
@@ -270,9 +374,7 @@ struct Connections {
 }
 
 async fn connections(
-    State(View {
-        inspected, sampler, ..
-    }): State<View>,
+    State(View { parts, sampler, .. }): State<View>,
     query: Result<Query<List>, QueryRejection>,
 ) -> Result<Json<Connections>, Refusal> {
     let Query(list) = query?;
@@ -280,7 +382,7 @@ async fn connections(
     if let Some(after) = &list.after {
         after.parse::<ConnectionId>()?;
         if let Nodes::All = nodes {
-            nodes = Nodes::One(inspected.app.node().clone());
+            nodes = Nodes::One(parts.app.node().clone());
         }
     }
     let question = Question::Connections(list.clone());
@@ -300,33 +402,79 @@ struct Rooms {
 
 #[derive(Serialize)]
 struct Room {
+    /// The name of the chat, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chat: Option<String>,
     room: String,
     members: usize,
 }
 
 async fn rooms(
-    State(View { sampler, .. }): State<View>,
+    State(View { parts, sampler, .. }): State<View>,
     of: Result<Query<Of>, QueryRejection>,
 ) -> Result<Json<Rooms>, Refusal> {
     let nodes = of?.0.nodes()?;
-    let Answers { answers, silence } = sampler.ask(&nodes, &Question::Rooms).await?;
+    let names = parts.chats.iter().map(ChatServer::name);
+    let ask = |name: &str| {
+        let chat = Some(name.to_owned());
+        Question::Rooms { chat }
+    };
+    let (rooms, silence) = sampler.largest(&nodes, names, ask).await?;
+    let room = |((chat, room), members)| Room {
+        chat,
+        room,
+        members,
+    };
     Ok(Json(Rooms {
-        rooms: largest(added(answers).collect())
-            .into_iter()
-            .map(|(room, members)| Room { room, members })
-            .collect(),
+        rooms: rooms.into_iter().map(room).collect(),
         silence,
     }))
 }
 
 async fn channels(
-    State(View { sampler, .. }): State<View>,
+    State(View { parts, sampler, .. }): State<View>,
     of: Result<Query<Of>, QueryRejection>,
 ) -> Result<Json<ChannelList>, Refusal> {
     let nodes = of?.0.nodes()?;
-    let Answers { answers, silence } = sampler.ask(&nodes, &Question::Channels).await?;
-    let largest = largest(added(answers).collect());
-    Ok(Json(ChannelList::of(largest, silence)))
+    let names = parts.live.iter().map(LiveUpdates::name);
+    let ask = |name: &str| {
+        let live = Some(name.to_owned());
+        Question::Channels { live }
+    };
+    let (channels, silence) = sampler.largest(&nodes, names, ask).await?;
+    let channel = |((live, channel), subscribers)| Channel {
+        live,
+        channel,
+        subscribers,
+    };
+    let channels = channels.into_iter().map(channel).collect();
+    Ok(Json(ChannelList::new(channels, silence)))
+}
+
+/// A name, and that of its part where there are several parts.
+type Place = (Option<String>, String);
+
+impl Sampler {
+    /// The largest rooms or channels of several parts, and who is missing in the counts.
+    async fn largest(
+        &self,
+        nodes: &Nodes,
+        parts: impl ExactSizeIterator<Item = &str>,
+        ask: impl Fn(&str) -> Question,
+    ) -> Result<(Vec<(Place, usize)>, Silence), Refusal> {
+        let has_several = parts.len() > 1;
+        let asked = parts.map(async |part| {
+            let told = self.ask::<Vec<(String, usize)>>(nodes, &ask(part)).await?;
+            Ok::<_, Refusal>((has_several.then(|| part.to_owned()), told))
+        });
+        let (mut counts, mut silence) = (Vec::new(), Silence::default());
+        for (part, told) in try_join_all(asked).await? {
+            silence.add(told.silence);
+            let count = |(name, count)| ((part.clone(), name), count);
+            counts.extend(added(told.answers).map(count));
+        }
+        Ok((largest(counts), silence))
+    }
 }
 
 /// Counts of slow readers since the start.
@@ -339,6 +487,9 @@ struct SlowReaders {
 
 #[derive(Deserialize, Serialize)]
 struct OfPattern {
+    /// The name of the live updates, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    live: Option<String>,
     pattern: String,
     #[serde(flatten)]
     counts: Counts,
@@ -372,24 +523,32 @@ impl Counts {
 
 impl SlowReaders {
     /// The counts of this node.
-    fn of(chat: &ChatServer, live: &LiveUpdates) -> Self {
-        let of_pattern = |(pattern, counts): (_, SlowReaderCounts)| OfPattern {
-            pattern,
-            counts: counts.into(),
-        };
-        Self {
-            chat: chat.slow_readers().into(),
-            channels: live.slow_readers().into_iter().map(of_pattern).collect(),
+    fn of(chats: &[ChatServer], live: &[LiveUpdates]) -> Self {
+        let mut all = Self::default();
+        for chat in chats {
+            all.chat.add(chat.slow_readers().into());
         }
+        for each in live {
+            let name = (live.len() > 1).then(|| each.name().to_owned());
+            let counts = each.slow_readers().into_iter();
+            all.channels
+                .extend(counts.map(|(pattern, counts)| OfPattern {
+                    live: name.clone(),
+                    pattern,
+                    counts: counts.into(),
+                }));
+        }
+        all
     }
 
     /// Adds the counts of another node.
     fn add(&mut self, more: Self) {
         self.chat.add(more.chat);
-        for OfPattern { pattern, counts } in more.channels {
-            match self.channels.iter_mut().find(|of| of.pattern == pattern) {
-                Some(of) => of.counts.add(counts),
-                None => self.channels.push(OfPattern { pattern, counts }),
+        for of in more.channels {
+            let same = |own: &&mut OfPattern| own.live == of.live && own.pattern == of.pattern;
+            match self.channels.iter_mut().find(same) {
+                Some(own) => own.counts.add(of.counts),
+                None => self.channels.push(of),
             }
         }
     }
@@ -433,9 +592,7 @@ struct Disconnect {
 }
 
 async fn disconnect_some(
-    State(View {
-        inspected, sampler, ..
-    }): State<View>,
+    State(View { parts, sampler, .. }): State<View>,
     body: Result<Json<Disconnect>, JsonRejection>,
 ) -> Result<Json<Disconnected>, Refusal> {
     let Json(Disconnect {
@@ -444,12 +601,12 @@ async fn disconnect_some(
         node,
     }) = body?;
     Ok(Json(match (user_id, connection_id) {
-        (Some(user), None) => disconnect(&inspected.app, &UserId::try_from(user)?).await,
+        (Some(user), None) => disconnect(&parts.app, &UserId::try_from(user)?).await,
         (None, Some(id)) => {
             let connection = id.parse::<ConnectionId>()?.into();
             let node = match Nodes::named(node.as_deref())? {
                 Nodes::One(node) => node,
-                Nodes::All => inspected.app.node().clone(),
+                Nodes::All => parts.app.node().clone(),
             };
             let question = Question::Disconnect { connection };
             let disconnected = sampler.ask_one(node, &question).await?;

@@ -9,12 +9,12 @@ use nextrush::limits::Seldom;
 use nextrush::message::Timestamp;
 use nextrush::metrics::ShardMetrics;
 use nextrush::node::From;
-use nextrush::{Handle, LiveUpdates};
+use nextrush::{ChatServer, Handle, LiveUpdates};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use super::Inspected;
+use crate::parts::Parts;
 
 /// The channel of the samples.
 pub(super) const CHANNEL: &str = "metrics";
@@ -69,7 +69,7 @@ struct Turn {
 
 /// Takes samples, keeps them, and publishes them.
 pub(super) struct Sampler {
-    pub(super) inspected: Inspected,
+    pub(super) parts: Parts,
     metrics: LiveUpdates,
     /// The time until which somebody on another node looks.
     watched_until: Mutex<Instant>,
@@ -82,9 +82,9 @@ pub(super) struct Sampler {
 
 impl Sampler {
     /// Takes a sample each second until the returned sampler is dropped.
-    pub(super) fn start(inspected: Inspected, metrics: LiveUpdates) -> Arc<Self> {
+    pub(super) fn start(parts: Parts, metrics: LiveUpdates) -> Arc<Self> {
         let sampler = Arc::new(Self {
-            inspected,
+            parts,
             metrics,
             watched_until: Mutex::new(Instant::now()),
             kept: Mutex::default(),
@@ -94,7 +94,7 @@ impl Sampler {
         });
         tokio::spawn(run(Arc::downgrade(&sampler)));
         let weak = Arc::downgrade(&sampler);
-        let app = &sampler.inspected.app;
+        let app = &sampler.parts.app;
         app.hear(WATCHED, move |_: &Handle, _: &From, _: Bytes| {
             if let Some(sampler) = weak.upgrade() {
                 *sampler.watched_until.lock() = Instant::now() + WATCH;
@@ -122,7 +122,7 @@ impl Sampler {
 
     /// The counts up to now, without the `own` publications of the samples.
     fn total(&self, own: u64) -> Total {
-        let metrics = self.inspected.app.metrics();
+        let metrics = self.parts.app.metrics();
         Total {
             shards: metrics.engine.total(),
             published: metrics.published - own,
@@ -136,12 +136,14 @@ impl Sampler {
             let micros = duration.unwrap_or_default().as_micros();
             u64::try_from(micros).unwrap_or(u64::MAX)
         };
+        let rooms = self.parts.chats.iter().map(ChatServer::local_room_count);
+        let channels = self.parts.live.iter().map(LiveUpdates::local_channel_count);
         Sample {
             at: Timestamp::now(),
-            node: self.inspected.app.node().to_string(),
+            node: self.parts.app.node().to_string(),
             connections: counts.connections,
-            rooms: self.inspected.chat.local_room_count(),
-            channels: self.inspected.live.local_channel_count(),
+            rooms: rooms.sum(),
+            channels: channels.sum(),
             messages_in: counts.messages_in - earlier.messages_in,
             messages_out: counts.messages_out - earlier.messages_out,
             bytes_in: counts.bytes_in - earlier.bytes_in,
@@ -165,7 +167,7 @@ impl Sampler {
     /// publications.
     async fn publish(&self, sample: &Sample) -> u64 {
         if self.metrics.local_subscribers(CHANNEL) > 0 {
-            self.inspected.app.tell(WATCHED, Bytes::new());
+            self.parts.app.tell(WATCHED, Bytes::new());
         } else if *self.watched_until.lock() <= Instant::now() {
             // A durable broker would write for nobody.
             return 0;
@@ -231,7 +233,7 @@ async fn sample(sampler: Weak<Sampler>) {
 mod tests {
     use std::sync::atomic::Ordering;
 
-    use nextrush::{App, ChatServer};
+    use nextrush::App;
 
     use super::*;
 
@@ -239,12 +241,7 @@ mod tests {
     async fn a_sample_that_panics_is_left_out_and_the_next_ones_are_taken() {
         let app = App::<()>::new();
         let live = LiveUpdates::builder().build(&app, "live");
-        let inspected = Inspected {
-            app: app.handle().clone(),
-            chat: ChatServer::new(&app, "chat"),
-            live: live.clone(),
-        };
-        let sampler = Sampler::start(inspected, live);
+        let sampler = Sampler::start(Parts::new(&app), live);
         sleep(PERIOD * 5 / 2).await;
         assert_eq!(sampler.samples().len(), 2);
         sampler.end.store(true, Ordering::Relaxed);

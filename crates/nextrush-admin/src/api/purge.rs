@@ -10,14 +10,16 @@ use nextrush::room::{InvalidRoomName, RoomName};
 use nextrush::{ErrorCode, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::api::Api;
-use super::refusal::Refusal;
+use super::Api;
+use crate::refusal::Refusal;
 
 /// A room, a channel or a user.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Purge {
+    chat: Option<String>,
     room: Option<String>,
+    live: Option<String>,
     channel: Option<String>,
     user_id: Option<GivenUserId>,
 }
@@ -28,34 +30,41 @@ pub(super) struct Purged {
 }
 
 pub(super) async fn purge(
-    State(Api {
-        app, live, chat, ..
-    }): State<Api>,
+    State(Api { parts, .. }): State<Api>,
     body: Result<Json<Purge>, JsonRejection>,
 ) -> Result<Json<Purged>, Refusal> {
     let Json(purge) = body?;
     let deleted = match purge {
         Purge {
+            chat,
             room: Some(room),
+            live: None,
             channel: None,
             user_id: None,
         } => {
+            let chat = parts.chat(chat.as_deref())?;
             let room = RoomName::new(&room).map_err(no_room)?;
             chat.purge(&room).await.map_err(not_purged)?
         }
         Purge {
+            chat: None,
             room: None,
+            live,
             channel: Some(channel),
             user_id: None,
-        } => live.purge(&channel).await?,
+        } => parts.live(live.as_deref())?.purge(&channel).await?,
         Purge {
+            chat: None,
             room: None,
+            live: None,
             channel: None,
             user_id: Some(user),
         } => {
             let user = UserId::try_from(user)?;
-            let deleted = app.purge_user(&user).await.map_err(not_purged)?;
-            live.purge_left_behind().await.map_err(not_purged)?;
+            let deleted = parts.app.purge_user(&user).await.map_err(not_purged)?;
+            for live in &parts.live {
+                live.purge_left_behind().await.map_err(not_purged)?;
+            }
             deleted
         }
         _ => return Err(Refusal::invalid("give one of room, channel and userId")),

@@ -10,11 +10,24 @@ use nextrush::auth::InvalidUserId;
 use nextrush::broker::BrokerError;
 use nextrush::limits::{Exceeded, Seldom};
 use nextrush::topic::PublishError;
-use nextrush::{BoxError, ErrorCode, ErrorMessage};
+use nextrush::{BoxError, ErrorCode, ErrorMessage, Socket};
 
 /// A refused request: a status, and `{"type":"error","message":…,"code":…}` as the body.
+///
+/// The error of handlers whose refusals are to look like those of this crate's routes.
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use nextrush::ErrorCode;
+/// use nextrush_admin::Refusal;
+///
+/// async fn article() -> Result<&'static str, Refusal> {
+///     let status = StatusCode::NOT_FOUND;
+///     Err(Refusal::new(status, ErrorCode::NotFound, "no article has this id"))
+/// }
+/// ```
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub struct Refusal {
     status: StatusCode,
     code: ErrorCode,
     message: Cow<'static, str>,
@@ -34,11 +47,9 @@ enum Cause {
 static BROKER_FAILED: Seldom = Seldom::new();
 
 impl Refusal {
-    pub(super) fn new(
-        status: StatusCode,
-        code: ErrorCode,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    /// Refuses a request with a status, a code for programs, and a message for people.
+    #[must_use]
+    pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
             code,
@@ -48,8 +59,9 @@ impl Refusal {
         }
     }
 
-    /// Refuses a request that is one too many for now.
-    pub(super) fn later(message: impl Into<Cow<'static, str>>, exceeded: Exceeded) -> Self {
+    /// Refuses a request that is one too many for now: 429, with `Retry-After` and `retryAfterMs`.
+    #[must_use]
+    pub fn later(message: impl Into<Cow<'static, str>>, exceeded: Exceeded) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
         Self {
             later: Some(exceeded),
@@ -57,19 +69,21 @@ impl Refusal {
         }
     }
 
-    /// Refuses a well-formed value that is out of its bounds.
-    pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+    /// Refuses a well-formed value that is out of its bounds: 400.
+    #[must_use]
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidFormat, message)
     }
 
-    /// Refuses a request that may be made again later.
-    pub(super) fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+    /// Refuses a request that may be made again later: 503.
+    #[must_use]
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self::new(status, ErrorCode::Unavailable, message)
     }
 
     /// Refuses a request without the right key.
-    pub(super) fn wrong_key(headers: &HeaderMap, message: &'static str) -> Self {
+    pub(crate) fn wrong_key(headers: &HeaderMap, message: &'static str) -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
             code_of_wrong_key(headers),
@@ -78,14 +92,16 @@ impl Refusal {
     }
 
     /// Adds the cause of a failure, for the log.
-    pub(super) fn because(mut self, cause: impl Into<BoxError>) -> Self {
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<BoxError>) -> Self {
         self.cause = Some(Cause::Other(cause.into()));
         self
     }
 
     /// Adds the failure of the broker as the cause, and when to try again. Where it is not known
-    /// what became of the request, the code says so.
-    pub(super) fn because_of_broker(mut self, error: BrokerError) -> Self {
+    /// what became of the request, the code says so. The log has such failures once a minute.
+    #[must_use]
+    pub fn because_of_broker(mut self, error: BrokerError) -> Self {
         if let BrokerError::InDoubt(_) = error {
             self.code = ErrorCode::InDoubt;
         }
@@ -96,29 +112,39 @@ impl Refusal {
 
     /// Adds the failure of a publication as the cause, as
     /// [`because_of_broker`](Self::because_of_broker) does.
-    pub(super) fn because_of(self, error: PublishError) -> Self {
+    #[must_use]
+    pub fn because_of(self, error: PublishError) -> Self {
         match error {
             PublishError::Broker(error) => self.because_of_broker(error),
             error => self.because(error),
         }
     }
 
-    pub(super) fn code(&self) -> ErrorCode {
+    /// The code for programs.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
         self.code
     }
 
+    /// Refuses a socket: with the body of the answer, and code 1008.
+    pub(crate) fn close(self, socket: &Socket) {
+        let message = self.message.clone();
+        socket.send(ErrorMessage::new(self.code, self.message));
+        socket.close(1008, &message);
+    }
+
     /// The time after which another try helps, in milliseconds.
-    pub(super) fn retry_after_ms(&self) -> Option<u64> {
+    pub(crate) fn retry_after_ms(&self) -> Option<u64> {
         self.later.as_ref().map(Exceeded::retry_after_ms)
     }
 
-    pub(super) fn into_message(self) -> Cow<'static, str> {
+    pub(crate) fn into_message(self) -> Cow<'static, str> {
         self.message
     }
 }
 
 /// The code of a refusal without the right key.
-pub(super) fn code_of_wrong_key(headers: &HeaderMap) -> ErrorCode {
+pub(crate) fn code_of_wrong_key(headers: &HeaderMap) -> ErrorCode {
     match headers.contains_key(header::AUTHORIZATION) {
         true => ErrorCode::InvalidToken,
         false => ErrorCode::AuthenticationRequired,

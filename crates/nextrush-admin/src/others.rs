@@ -7,18 +7,18 @@ use nextrush::room::Reached;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// The nodes that are asked.
 #[derive(Clone, Debug)]
-pub(super) enum Nodes {
+pub(crate) enum Nodes {
     All,
     One(NodeName),
 }
 
 impl Nodes {
     /// The node of this name, or all without one.
-    pub(super) fn named(name: Option<&str>) -> Result<Self, Refusal> {
+    pub(crate) fn named(name: Option<&str>) -> Result<Self, Refusal> {
         match name {
             Some(name) => NodeName::try_from(name)
                 .map(Self::One)
@@ -30,36 +30,41 @@ impl Nodes {
 
 /// The answers of nodes, by name.
 #[derive(Debug)]
-pub(super) struct Answers<T> {
-    pub(super) answers: Vec<(NodeName, T)>,
-    pub(super) silence: Silence,
+pub(crate) struct Answers<T> {
+    pub(crate) answers: Vec<(NodeName, T)>,
+    pub(crate) silence: Silence,
 }
 
 /// The nodes that are missing in an answer for all.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Silence {
+pub(crate) struct Silence {
     /// The nodes that did not answer within 2 s, or lived when they were known last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) unanswered: Vec<String>,
+    pub(crate) unanswered: Vec<String>,
     /// True if the other nodes could not be known, as a shared store is away.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     others_unknown: bool,
 }
 
 impl Silence {
-    pub(super) fn of(nodes: &[NodeName]) -> Self {
+    pub(crate) fn of(unanswered: &[NodeName], others_unknown: bool) -> Self {
         Self {
-            unanswered: nodes.iter().map(ToString::to_string).collect(),
-            others_unknown: false,
+            unanswered: unanswered.iter().map(ToString::to_string).collect(),
+            others_unknown,
         }
     }
 
-    pub(super) fn after(reached: &Reached) -> Self {
-        Self {
-            others_unknown: reached.others_unknown,
-            ..Self::of(&reached.unanswered)
-        }
+    pub(crate) fn after(reached: &Reached) -> Self {
+        Self::of(&reached.unanswered, reached.others_unknown)
+    }
+
+    /// Adds what is missing in another answer.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.unanswered.extend(more.unanswered);
+        self.unanswered.sort();
+        self.unanswered.dedup();
+        self.others_unknown |= more.others_unknown;
     }
 }
 
@@ -70,7 +75,7 @@ impl<T: DeserializeOwned> Answers<T> {
     /// # Errors
     ///
     /// Fails when one other node is asked and the nodes cannot be reached.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         app: &Handle,
         kind: &str,
         nodes: &Nodes,
@@ -132,7 +137,7 @@ impl<T: DeserializeOwned> Answers<T> {
         unanswered.sort();
         Ok(Self {
             answers,
-            silence: Silence::of(&unanswered),
+            silence: Silence::of(&unanswered, false),
         })
     }
 }

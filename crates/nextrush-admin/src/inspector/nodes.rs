@@ -10,11 +10,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::connections::List;
+use super::largest;
 use super::sample::Sampler;
-use super::{Inspected, largest};
-use crate::routes::disconnect::close;
-use crate::routes::others::{Answers, Nodes};
-use crate::routes::refusal::Refusal;
+use crate::disconnect::close;
+use crate::others::{Answers, Nodes};
+use crate::parts::Parts;
+use crate::refusal::Refusal;
 
 /// The kind of the questions.
 const KIND: &str = "nr.inspect";
@@ -29,10 +30,10 @@ pub(super) enum Question {
     Newest,
     /// The connections that match.
     Connections(List),
-    /// The chat rooms with the most members.
-    Rooms,
-    /// The channels with the most subscribers.
-    Channels,
+    /// The rooms with the most members, of a chat, or of the first.
+    Rooms { chat: Option<String> },
+    /// The channels with the most subscribers, of some live updates, or of the first.
+    Channels { live: Option<String> },
     /// The counts of slow readers.
     SlowReaders,
     /// The number of connections with this id, which are closed.
@@ -53,7 +54,7 @@ impl std::convert::From<ConnectionId> for ConnectionIdText {
 pub(super) fn answer(sampler: &Arc<Sampler>) {
     let weak = Arc::downgrade(sampler);
     sampler
-        .inspected
+        .parts
         .app
         .answer(KIND, move |_: Handle, _: From, question: Bytes| {
             let sampler = weak.upgrade();
@@ -67,14 +68,20 @@ pub(super) fn answer(sampler: &Arc<Sampler>) {
 impl Sampler {
     /// The answer of this node.
     fn tell(&self, question: &Question) -> Option<Bytes> {
-        let Inspected { app, chat, live } = &self.inspected;
+        let Parts { app, live, chats } = &self.parts;
         let answer = match question {
             Question::Samples => serde_json::to_vec(&self.samples()),
             Question::Newest => serde_json::to_vec(&self.newest()),
             Question::Connections(list) => serde_json::to_vec(&list.of(app).ok()?),
-            Question::Rooms => serde_json::to_vec(&largest(chat.local_rooms())),
-            Question::Channels => serde_json::to_vec(&largest(live.local_channels())),
-            Question::SlowReaders => serde_json::to_vec(&super::SlowReaders::of(chat, live)),
+            Question::Rooms { chat } => {
+                let chat = self.parts.chat(chat.as_deref()).ok()?;
+                serde_json::to_vec(&largest(chat.local_rooms()))
+            }
+            Question::Channels { live } => {
+                let live = self.parts.live(live.as_deref()).ok()?;
+                serde_json::to_vec(&largest(live.local_channels()))
+            }
+            Question::SlowReaders => serde_json::to_vec(&super::SlowReaders::of(chats, live)),
             Question::Disconnect { connection } => {
                 let sockets = app.local_socket(connection.0.parse().ok()?);
                 serde_json::to_vec(&close(sockets.as_slice()))
@@ -90,7 +97,7 @@ impl Sampler {
         question: &Question,
     ) -> Result<Answers<T>, Refusal> {
         let here = || self.tell(question);
-        Answers::ask(&self.inspected.app, KIND, nodes, question, here).await
+        Answers::ask(&self.parts.app, KIND, nodes, question, here).await
     }
 
     /// Asks one node, which has to answer.

@@ -13,12 +13,28 @@ use serde::Serialize;
 /// Shorter failures heal before a balancer has noticed them.
 const AWAY: Duration = Duration::from_secs(15);
 
-/// The routes `/healthz` and `/readyz`.
-pub(crate) fn router(app: Handle) -> Router {
+/// The routes `/healthz` and `/readyz`, for load balancers and whoever starts the process.
+///
+/// `/healthz` says whether the process is to be left alone: 200 with `{"status":"ok"}`, or 503 with
+/// the status `draining` once it closes and `failed` once a part of it has ended without which it
+/// cannot serve. It stays 200 while a shared store is away: to end all processes would help nobody.
+///
+/// `/readyz` says whether clients are to be sent here: 200 with `{"status":"ok"}`, or 503 with
+/// `{"status":"unready","reasons":[…]}`, of `failed`, `draining` and `store-away`, the last once a
+/// shared store has been out of reach for 15 s.
+///
+/// ```
+/// use nextrush::App;
+///
+/// let mut app: App = App::new();
+/// app.merge(nextrush_admin::health(&app));
+/// # let _: axum::Router = app.into_router();
+/// ```
+pub fn health(app: &impl AsRef<Handle>) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(app)
+        .with_state(app.as_ref().clone())
 }
 
 #[derive(Serialize)]

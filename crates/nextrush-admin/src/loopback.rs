@@ -9,11 +9,23 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use nextrush::ErrorCode;
 
-use super::refusal::Refusal;
+use crate::refusal::Refusal;
 
-/// Refuses requests for the name of another host: a foreign web page whose name was made to
-/// resolve to this machine (DNS rebinding) must not get a token.
-pub(super) async fn only_this_machine(request: Request, next: Next) -> Response {
+/// A middleware that refuses requests for the name of another host than this machine, with 403.
+///
+/// For routes of development that are open to everybody on this machine, on a server that listens on
+/// a loopback address: a foreign web page whose name was made to resolve to that (DNS rebinding) gets
+/// nothing.
+///
+/// ```
+/// use axum::middleware::from_fn;
+/// use axum::{Router, routing::get};
+///
+/// let routes = Router::<()>::new()
+///     .route("/dev", get(async || "a token"))
+///     .layer(from_fn(nextrush_admin::only_this_machine));
+/// ```
+pub async fn only_this_machine(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST);
     let host = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     if host.is_some_and(|host| is_loopback(host.host())) {

@@ -1,5 +1,7 @@
 //! The HTTP API for other servers: publishing, history, presence, disconnecting.
 
+mod purge;
+
 use std::borrow::Cow;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -21,10 +23,11 @@ use nextrush::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::channels::{ChannelList, Channels};
-use super::disconnect::{Disconnected, disconnect};
-use super::purge::purge;
-use super::refusal::{Refusal, code_of_wrong_key};
+use self::purge::purge;
+use crate::channels::ChannelList;
+use crate::disconnect::{Disconnected, disconnect};
+use crate::parts::Parts;
+use crate::refusal::{Refusal, code_of_wrong_key};
 use crate::secret::Secret;
 
 /// The largest body of a request: the data of a publication, and as much again around it.
@@ -45,18 +48,85 @@ const WRONG_KEY: &str = "Invalid API key";
 
 const OPENAPI: &str = include_str!("../../schema/openapi.json");
 
-/// The parts of an application that the API gives access to, and the key to it.
-#[derive(Clone)]
-pub(crate) struct Api {
-    pub(crate) app: Handle,
-    pub(crate) live: LiveUpdates,
-    pub(crate) chat: ChatServer,
-    pub(crate) channels: Channels,
-    pub(crate) key: Secret,
+/// An HTTP API for other servers, below `/api/v1`: they publish to channels, read histories and
+/// members, list channels, disconnect users, and delete what was published. Each request has a key,
+/// as `Authorization: Bearer <key>`.
+///
+/// The guide's page *The messages on the wire* has the requests and answers, and
+/// `/api/v1/openapi.json` describes them for programs, without the key. `/api/v1/live` speaks the protocol of
+/// [live updates](LiveUpdates::connect) to whoever has it.
+///
+/// ```
+/// use nextrush::{App, ChatServer, LiveUpdates};
+/// use nextrush_admin::HttpApi;
+///
+/// let mut app: App = App::new();
+/// let live = LiveUpdates::new(&app, "live");
+/// let chat = ChatServer::new(&app, "chat");
+/// let key = "as long as `openssl rand -base64 32` prints";
+/// app.merge(HttpApi::new(&app, key).live(&live).chat(&chat).router());
+/// # let _: axum::Router = app.into_router();
+/// ```
+///
+/// # Several live updates or chats, or none
+///
+/// A request is about the first that was given, unless it has the name of another one, as
+/// `"live":"orders"` or `"chat":"support"` beside its other fields, in the query of a `GET`. Without any,
+/// such requests are refused with `not-found`.
+///
+/// # Below another path
+///
+/// `app.nest("/internal", api.router())` serves `/internal/api/v1/…`.
+#[derive(Clone, Debug)]
+#[must_use = "an API is not there before its router is merged into the application"]
+pub struct HttpApi {
+    parts: Parts,
+    key: Secret,
 }
 
-/// The routes below `/api/v1`, which need the key.
-pub(crate) fn router(api: Api) -> Router {
+impl HttpApi {
+    /// An API for those who have the key.
+    ///
+    /// # Panics
+    ///
+    /// Panics on a key of fewer than 32 bytes: who guesses it may say anything to anybody.
+    #[track_caller]
+    pub fn new(app: &impl AsRef<Handle>, key: impl Into<Secret>) -> Self {
+        Self {
+            parts: Parts::new(app),
+            key: key.into().into_key(),
+        }
+    }
+
+    /// Adds live updates whose channels are published to.
+    pub fn live(mut self, live: &LiveUpdates) -> Self {
+        self.parts.live.push(live.clone());
+        self
+    }
+
+    /// Adds a chat whose messages may be deleted.
+    pub fn chat(mut self, chat: &ChatServer) -> Self {
+        self.parts.chats.push(chat.clone());
+        self
+    }
+
+    /// The routes below `/api/v1`.
+    pub fn router(self) -> Router {
+        router(Api {
+            parts: self.parts,
+            key: self.key,
+        })
+    }
+}
+
+/// The state of the routes.
+#[derive(Clone)]
+struct Api {
+    parts: Parts,
+    key: Secret,
+}
+
+fn router(api: Api) -> Router {
     Router::new()
         .route("/api/v1/publish", post(publish))
         .route("/api/v1/broadcast", post(broadcast))
@@ -72,13 +142,39 @@ pub(crate) fn router(api: Api) -> Router {
         .with_state(api)
 }
 
+/// The live updates that a request is about; the first without a name.
+#[derive(Deserialize)]
+pub(crate) struct OfLive {
+    live: Option<String>,
+}
+
+impl OfLive {
+    /// The live updates of a query.
+    pub(crate) fn of<'a>(
+        query: &Result<Query<Self>, QueryRejection>,
+        parts: &'a Parts,
+    ) -> Result<&'a LiveUpdates, Refusal> {
+        let Query(Self { live }) = query
+            .as_ref()
+            .map_err(|error| Refusal::invalid(error.to_string()))?;
+        parts.live(live.as_deref())
+    }
+}
+
 /// Speaks the protocol of live updates without a user.
-fn follow(socket: Socket, State(Api { live, key, .. }): State<Api>, headers: HeaderMap) {
-    if key.is_bearer_of(&headers) {
-        live.connect(&socket);
-    } else {
+fn follow(
+    socket: Socket,
+    State(Api { parts, key }): State<Api>,
+    headers: HeaderMap,
+    query: Result<Query<OfLive>, QueryRejection>,
+) {
+    if !key.is_bearer_of(&headers) {
         socket.send(ErrorMessage::new(code_of_wrong_key(&headers), WRONG_KEY));
-        socket.close(1008, WRONG_KEY);
+        return socket.close(1008, WRONG_KEY);
+    }
+    match OfLive::of(&query, &parts) {
+        Ok(live) => live.connect(&socket),
+        Err(refusal) => refusal.close(&socket),
     }
 }
 
@@ -127,6 +223,7 @@ impl From<PublishError> for Refusal {
 #[derive(Deserialize)]
 #[serde(rename = "Publication")]
 struct Publish {
+    live: Option<String>,
     channel: String,
     data: Box<RawValue>,
 }
@@ -151,13 +248,18 @@ impl Place {
 }
 
 async fn publish(
-    State(Api { live, .. }): State<Api>,
+    State(Api { parts, .. }): State<Api>,
     headers: HeaderMap,
     body: Result<Json<Publish>, JsonRejection>,
 ) -> Result<Json<Place>, Refusal> {
-    let Json(Publish { channel, data }) = body?;
+    let Json(Publish {
+        live,
+        channel,
+        data,
+    }) = body?;
+    let live = parts.live(live.as_deref())?;
     let key = idempotency_key(&headers)?;
-    Ok(Json(publish_to(&live, &channel, &data, key).await?))
+    Ok(Json(publish_to(live, &channel, &data, key).await?))
 }
 
 async fn publish_to(
@@ -206,6 +308,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<CommandKey>, Refusal> {
 
 #[derive(Deserialize)]
 struct Broadcast {
+    live: Option<String>,
     channels: Vec<String>,
     data: Box<RawValue>,
 }
@@ -251,11 +354,16 @@ impl ChannelResult {
 
 /// Publishes to each channel by itself: a failure does not stop the others.
 async fn broadcast(
-    State(Api { live, .. }): State<Api>,
+    State(Api { parts, .. }): State<Api>,
     headers: HeaderMap,
     body: Result<Json<Broadcast>, JsonRejection>,
 ) -> Result<Json<Results>, Refusal> {
-    let Json(Broadcast { channels, data }) = body?;
+    let Json(Broadcast {
+        live,
+        channels,
+        data,
+    }) = body?;
+    let live = parts.live(live.as_deref())?;
     if channels.len() > CHANNELS {
         let message = format!("a broadcast goes to {CHANNELS} channels at most");
         return Err(Refusal::invalid(message));
@@ -263,7 +371,7 @@ async fn broadcast(
     let key = idempotency_key(&headers)?;
     let mut results = Vec::with_capacity(channels.len());
     for channel in channels {
-        let published = publish_to(&live, &channel, &data, key.clone()).await;
+        let published = publish_to(live, &channel, &data, key.clone()).await;
         results.push(ChannelResult::new(channel, published));
     }
     Ok(Json(Results { results }))
@@ -271,6 +379,7 @@ async fn broadcast(
 
 #[derive(Deserialize)]
 struct HistoryOf {
+    live: Option<String>,
     channel: String,
     limit: Option<usize>,
     /// The offset after which the oldest publications are asked for; the newest without it.
@@ -320,10 +429,11 @@ impl Item {
 }
 
 async fn history(
-    State(Api { live, .. }): State<Api>,
+    State(Api { parts, .. }): State<Api>,
     query: Result<Query<HistoryOf>, QueryRejection>,
 ) -> Result<Json<Kept>, Refusal> {
     let Query(query) = query?;
+    let live = parts.live(query.live.as_deref())?;
     let limit = query.limit.unwrap_or(HISTORY).min(HISTORY_LIMIT);
     let read = match query.after {
         Some(offset) => HistoryQuery::After { offset, limit },
@@ -343,16 +453,22 @@ async fn history(
 
 #[derive(Deserialize)]
 struct PresenceOf {
+    live: Option<String>,
     channel: String,
     /// The place at which the wanted page begins; everybody without it.
     after: Option<u64>,
 }
 
 async fn presence(
-    State(Api { live, .. }): State<Api>,
+    State(Api { parts, .. }): State<Api>,
     query: Result<Query<PresenceOf>, QueryRejection>,
 ) -> Result<Json<PresenceSnapshot>, Refusal> {
-    let Query(PresenceOf { channel, after }) = query?;
+    let Query(PresenceOf {
+        live,
+        channel,
+        after,
+    }) = query?;
+    let live = parts.live(live.as_deref())?;
     if RoomName::new(&channel).is_err() {
         return Err(PublishError::InvalidName.into());
     }
@@ -363,8 +479,12 @@ async fn presence(
     Ok(Json(members.map_err(PublishError::from)?))
 }
 
-async fn channels(State(Api { channels, .. }): State<Api>) -> Result<Json<ChannelList>, Refusal> {
-    Ok(Json(channels.list().await?))
+async fn channels(
+    State(Api { parts, .. }): State<Api>,
+    query: Result<Query<OfLive>, QueryRejection>,
+) -> Result<Json<ChannelList>, Refusal> {
+    let live = OfLive::of(&query, &parts)?;
+    Ok(Json(live.channels().await.into()))
 }
 
 #[derive(Deserialize)]
@@ -374,12 +494,12 @@ struct Disconnect {
 }
 
 async fn disconnect_user(
-    State(Api { app, .. }): State<Api>,
+    State(Api { parts, .. }): State<Api>,
     body: Result<Json<Disconnect>, JsonRejection>,
 ) -> Result<Json<Disconnected>, Refusal> {
     let Json(Disconnect { user_id }) = body?;
     let user = UserId::try_from(user_id)?;
-    Ok(Json(disconnect(&app, &user).await))
+    Ok(Json(disconnect(&parts.app, &user).await))
 }
 
 #[cfg(test)]

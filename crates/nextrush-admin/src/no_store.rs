@@ -3,5 +3,5 @@
 use axum::http::{HeaderName, HeaderValue, header};
 
 /// Keeps an answer out of every cache, on the way and in the browser.
-pub(super) const NO_STORE: [(HeaderName, HeaderValue); 1] =
+pub(crate) const NO_STORE: [(HeaderName, HeaderValue); 1] =
     [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];

@@ -1,0 +1,55 @@
+//! What those who run a NextRush application need: health checks, an HTTP API for other servers, and
+//! an inspector. Each is an axum router to merge into the application, or to nest below a path.
+//!
+//! ```no_run
+//! use nextrush::{App, ChatServer, LiveUpdates};
+//! use nextrush_admin::{HttpApi, Inspector, health};
+//!
+//! #[tokio::main]
+//! async fn main() -> nextrush::Result {
+//!     let mut app: App = App::new();
+//!     let live = LiveUpdates::new(&app, "live");
+//!     let chat = ChatServer::new(&app, "chat");
+//!     // … the application's own routes …
+//!     let (api_key, admin_key) = (std::env::var("API_KEY")?, std::env::var("ADMIN_KEY")?);
+//!     app.merge(health(&app));
+//!     app.merge(HttpApi::new(&app, api_key).live(&live).chat(&chat).router());
+//!     app.merge(Inspector::new(&app, admin_key).live(&live).chat(&chat).router());
+//!     app.listen(3000).await
+//! }
+//! ```
+//!
+//! | | routes |
+//! |---|---|
+//! | [`health()`] | `/healthz`, `/readyz` |
+//! | [`HttpApi`] | `/api/v1/…`: publishing, histories, members, disconnecting, deleting |
+//! | [`Inspector`] | `/api/inspect/…`, the sockets of `/inspect`, and its page |
+//!
+//! A router of an application whose routes still need a state is merged after
+//! [`App::with_state`](nextrush::App::with_state), or given that state itself, as
+//! `health(&app).with_state(())`. Where nodes share a broker, all of them mount the same.
+
+#![warn(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::must_use_candidate
+)]
+
+mod api;
+mod channels;
+mod disconnect;
+mod health;
+mod inspector;
+mod loopback;
+mod no_store;
+mod others;
+mod parts;
+mod refusal;
+mod secret;
+
+pub use api::HttpApi;
+pub use health::health;
+pub use inspector::Inspector;
+pub use loopback::only_this_machine;
+pub use refusal::Refusal;
+pub use secret::Secret;
