@@ -13,7 +13,7 @@ use super::users::Users;
 use crate::message::{ErrorCode, ErrorMessage, Outgoing, UserId};
 use crate::seldom::Seldom;
 use crate::socket::rate_limit::Exceeded;
-use crate::socket::work::{Maker, Work, deliveries};
+use crate::socket::work::{Maker, READ, Work, deliveries};
 use crate::topic::{
     CatchUp, Dialect, Leaver, Locked, Newcomer, Profile, ShowUser, SlowReaderPolicy, SlowReaders,
     Unrecovered,
@@ -38,8 +38,6 @@ pub(super) struct Chat {
     pub(super) not_joined: Seldom,
 }
 
-/// The least work of a join or question: the history or the members are read.
-const READ: usize = 20;
 /// The profiles of about 1 KiB.
 const PROFILES: usize = 16;
 

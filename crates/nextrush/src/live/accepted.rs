@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::payload::{Encoding, encode};
 use crate::message::ErrorMessage;
 
 /// A client's publication that a [hook](super::ChannelPolicy::on_publish) has accepted.
@@ -22,6 +23,8 @@ use crate::message::ErrorMessage;
 #[derive(Clone, Debug, Default)]
 pub struct Accepted {
     pub(super) data: Option<Box<RawValue>>,
+    /// The encoding of that data, if it is bytes.
+    pub(super) encoding: Option<Encoding>,
     pub(super) version: Option<u64>,
 }
 
@@ -40,8 +43,18 @@ impl Accepted {
     pub fn data<T: Serialize + ?Sized>(data: &T) -> Result<Self, serde_json::Error> {
         Ok(Self {
             data: Some(to_raw_value(data)?),
-            version: None,
+            ..Self::default()
         })
+    }
+
+    /// Publishes bytes instead.
+    #[must_use]
+    pub fn bytes(bytes: impl AsRef<[u8]>) -> Self {
+        Self {
+            data: Some(encode(bytes.as_ref())),
+            encoding: Some(Encoding::Base64),
+            version: None,
+        }
     }
 
     /// Sets the version, as that of [`publish_version`](crate::LiveUpdates::publish_version): what
@@ -77,7 +90,7 @@ impl IntoAccepted for Value {
         let data = to_raw_value(&self).expect("a value has string keys only");
         Accepted {
             data: Some(data),
-            version: None,
+            ..Accepted::default()
         }
     }
 }
@@ -89,6 +102,8 @@ pub(super) enum Decision {
     Accepted {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         data: Option<Box<RawValue>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        encoding: Option<Encoding>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<u64>,
     },

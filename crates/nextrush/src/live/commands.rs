@@ -6,6 +6,7 @@ use nextrush_engine::Work;
 
 use super::client::Client;
 use super::entering::Wanted;
+use super::history::Older;
 use super::messages::{Command, Event, refusal};
 use crate::message::Message;
 use crate::message::request::{Answer, Request};
@@ -64,6 +65,21 @@ impl Client {
                 socket.send(Answer::new(unsubscribed, id));
             }
             Command::Publish => live.answer_publish(socket, self.user(), &message, id).await,
+            Command::ChannelHistory {
+                channel,
+                before,
+                limit,
+            } => {
+                let older = Older {
+                    channel: &channel,
+                    before,
+                    limit,
+                };
+                match self.look_back(socket, older, id).await {
+                    Ok(page) => socket.send(page),
+                    Err(refusal) => socket.send(Answer::new(refusal, id)),
+                }
+            }
             Command::Presence { channel, after } => {
                 let maker = self.maker(socket);
                 if let Err(refusal) = live.answer_presence(socket, &maker, &channel, after, id) {

@@ -8,11 +8,11 @@ use nextrush_broker::{Position, Publication, Retention, TopicName};
 use nextrush_engine::CloseReason;
 use nextrush_protocol::CloseCode;
 use parking_lot::Mutex;
-use serde_json::value::RawValue;
 
 use super::attempts::Attempts;
 use super::messages::Event;
 use super::pattern::Pattern;
+use super::payload::Payload;
 use super::policies::ChannelPolicies;
 use super::presence::Presence;
 use super::snapshot::Part;
@@ -49,15 +49,16 @@ impl Dialect for Live {
     }
 
     fn publication(&self, channel: &str, _: Position, publication: &Publication) -> Outgoing {
-        match serde_json::from_slice::<&RawValue>(&publication.data) {
+        match Payload::of(publication) {
             Ok(data) => Outgoing::from(Event::Update {
                 channel,
+                encoding: data.encoding(),
                 data,
                 timestamp: Timestamp::from_unix_ms(publication.time_ms),
                 offset: publication.offset,
             }),
             Err(error) => {
-                tracing::error!(channel, %error, "a publication is no JSON");
+                tracing::error!(channel, %error, "a publication cannot be read");
                 ErrorMessage::new(ErrorCode::Internal, "An update could not be read").into()
             }
         }

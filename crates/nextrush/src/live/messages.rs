@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::device::DeviceName;
+use super::payload::{Encoding, Payload};
 use super::shown::Diff;
 use super::snapshot::PresenceSnapshot;
 use crate::message::{ErrorCode, ErrorFields, ErrorMessage, Outgoing, Timestamp};
@@ -26,6 +27,12 @@ pub(super) enum Command {
     },
     /// Its data is taken from the text of the message.
     Publish,
+    ChannelHistory {
+        channel: String,
+        /// The offset of the oldest publication that the client has.
+        before: Option<u64>,
+        limit: Option<usize>,
+    },
     Presence {
         channel: String,
         /// The place at which the wanted page begins; `None` from clients that know no pages.
@@ -69,7 +76,10 @@ pub(super) enum Event<'a> {
     },
     Update {
         channel: &'a str,
-        data: &'a RawValue,
+        data: Payload<'a>,
+        /// The encoding of the data, if that is bytes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encoding: Option<Encoding>,
         timestamp: Timestamp,
         offset: u64,
     },

@@ -11,6 +11,7 @@ mod device;
 mod devices;
 mod dialect;
 mod entering;
+mod history;
 mod hook;
 mod in_use;
 mod joining;
@@ -18,6 +19,7 @@ mod left_behind;
 mod members;
 mod messages;
 mod pattern;
+mod payload;
 mod policies;
 mod policy;
 mod presence;
@@ -50,6 +52,7 @@ use self::dialect::Live;
 pub use self::in_use::ChannelsInUse;
 pub use self::pattern::InvalidPattern;
 use self::pattern::Pattern;
+pub use self::payload::{Encoding, Payload};
 pub use self::policies::ChannelPolicies;
 pub use self::policy::ChannelPolicy;
 use self::presence::Presence;
@@ -275,6 +278,7 @@ impl LiveUpdates {
     }
 
     /// The remembered publications of a channel that `query` asks for, and its position.
+    /// [`Payload`] reads their data.
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nextrush_broker::Retention;
+use nextrush_broker::{Bytes, Retention};
 use serde_json::value::RawValue;
 
 use super::accepted::Decision;
@@ -72,6 +72,8 @@ pub(super) struct PublishAttempt<'a> {
     pub(super) user: Option<&'a User>,
     pub(super) name: &'a str,
     pub(super) data: &'a RawValue,
+    /// The bytes that the data is, in an encoding.
+    pub(super) bytes: Option<&'a Bytes>,
     pub(super) id: Option<&'a CommandId>,
 }
 
@@ -250,6 +252,7 @@ impl ChannelPolicies {
             user: attempt.user.cloned(),
             channel: Channel::new(attempt.name, pattern),
             data: attempt.data.to_owned().into(),
+            bytes: attempt.bytes.cloned(),
             id: attempt.id.cloned(),
         }
     }

@@ -192,7 +192,15 @@ impl ChannelPolicy {
         P: IntoAccepted + 'static,
     {
         let decide = |outcome: Result<P, ErrorMessage>| match outcome.map(P::into_accepted) {
-            Ok(Accepted { data, version }) => Decision::Accepted { data, version },
+            Ok(Accepted {
+                data,
+                encoding,
+                version,
+            }) => Decision::Accepted {
+                data,
+                encoding,
+                version,
+            },
             Err(refusal) => Decision::Refused(refusal),
         };
         let on_publish = Some(Hook::new(hook, decide));

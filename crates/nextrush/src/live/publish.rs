@@ -8,6 +8,7 @@ use super::LiveUpdates;
 use super::accepted::Decision;
 use super::hook::Unanswered;
 use super::messages::Event;
+use super::payload::{Encoding, bytes_of, stored};
 use super::policies::PublishAttempt;
 use super::policy::PublishHook;
 use crate::message::request::{Answer, CommandId};
@@ -53,7 +54,14 @@ impl LiveUpdates {
         let invalid = || ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format");
         // From the text: what is only passed on is not read into values and written anew.
         let text = message.to_utf8().map_err(|_| invalid())?;
-        let Fields { channel, data } = serde_json::from_str(text).map_err(|_| invalid())?;
+        let Fields {
+            channel,
+            data,
+            encoding,
+        } = serde_json::from_str(text).map_err(|error| invalid().details(error.to_string()))?;
+        let content =
+            stored(data, encoding).map_err(|error| invalid().details(error.to_string()))?;
+        let bytes = encoding.map(|_| bytes_of(&content));
         let channel = &*channel;
         let mut topic = self
             .0
@@ -67,6 +75,7 @@ impl LiveUpdates {
             user,
             name: channel,
             data,
+            bytes: bytes.as_ref(),
             id,
         };
         policies.ask_to_publish(attempt).await.map_err(|refusal| {
@@ -84,7 +93,11 @@ impl LiveUpdates {
         };
         let command = match &key {
             Some(key) => {
-                let command = serde_json::json!([channel, data]).to_string();
+                let command = match encoding {
+                    None => serde_json::json!([channel, data]),
+                    Some(encoding) => serde_json::json!([channel, data, encoding]),
+                };
+                let command = command.to_string();
                 self.0
                     .note_id(key, command.as_bytes())
                     .map_err(|reused| refusal(channel, &reused.into()))?;
@@ -93,11 +106,14 @@ impl LiveUpdates {
             None => String::new(),
         };
         let Some(hook) = policies.publish_hook(channel) else {
-            let published = match key {
-                Some(key) => topic.publish_once(data, key).await,
-                None => topic.publish(data).await.map(Published::new),
+            let terms = match key {
+                Some(key) => Terms::once(key, Fingerprint::of(&content)),
+                None => Terms::default(),
             };
-            return published.map_err(|error| refusal(channel, &error));
+            return topic
+                .publish_data(content, terms)
+                .await
+                .map_err(|error| refusal(channel, &error));
         };
         let decision = match &key {
             Some(key) => self.decide_once(hook, attempt, key, &command).await?,
@@ -106,22 +122,30 @@ impl LiveUpdates {
                 .await
                 .map_err(Unanswered::to_message)?,
         };
-        let (data, version) = match &decision {
+        let (content, version) = match &decision {
             Decision::Refused(refusal) => return Err(refusal.clone()),
             Decision::Accepted {
-                data: accepted,
+                data: Some(data),
+                encoding,
                 version,
-            } => (accepted.as_deref().unwrap_or(data), *version),
+            } => {
+                let content = stored(data, *encoding).map_err(|error| {
+                    tracing::error!(channel, %error, "a decision cannot be read");
+                    Unanswered::Panicked.to_message()
+                })?;
+                (content, *version)
+            }
+            Decision::Accepted { version, .. } => (content, *version),
         };
         let mut terms = match key {
             Some(key) => Terms::once(key, Fingerprint::of(command.as_bytes())),
             None => Terms::default(),
         };
         if let Some(version) = version {
-            terms = terms.version(version, self.version_key(channel, data.get().as_bytes()));
+            terms = terms.version(version, self.version_key(channel, &content));
         }
         topic
-            .publish_json(data.get().into(), terms)
+            .publish_data(content, terms)
             .await
             .map_err(|error| not_published(channel, &error))
     }
@@ -192,6 +216,7 @@ struct Fields<'a> {
     channel: String,
     #[serde(borrow)]
     data: &'a RawValue,
+    encoding: Option<Encoding>,
 }
 
 static NOT_PUBLISHED: Seldom = Seldom::new();

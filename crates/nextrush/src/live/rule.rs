@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nextrush_broker::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -63,8 +64,10 @@ pub struct PublishContext {
     pub user: Option<User>,
     /// The channel.
     pub channel: Channel,
-    /// The data, as it came; [`json`](Self::json) reads it.
+    /// The data, as it came; [`json`](Self::json) reads it. Of bytes a text in base64.
     pub data: Arc<RawValue>,
+    /// The bytes, where the client publishes such.
+    pub bytes: Option<Bytes>,
     /// The id that the client gave the message: a repeat has the same one. With the user it is a key
     /// by which a store knows what it has already.
     pub id: Option<CommandId>,

@@ -28,7 +28,7 @@ impl LiveUpdates {
         let topic = self.topic(channel)?;
         let data = serde_json::to_vec(data)?;
         let terms = Terms::default().version(version, self.version_key(channel, &data));
-        topic.publish_json(data, terms).await
+        topic.publish_data(data, terms).await
     }
 
     /// The part of a channel whose version that of `data` is.

@@ -70,6 +70,8 @@ codes! {
     NotSubscribed "not-subscribed",
     /// The channel does not show who is there.
     NoPresence "no-presence",
+    /// The channel keeps no history.
+    NoHistory "no-history",
     /// The message, body or value is longer than it may be.
     TooLarge "too-large",
     /// More was asked for than is allowed in this time; `retryAfterMs` says when to go on.

@@ -12,6 +12,9 @@ const DELIVERIES: u32 = 10_000;
 /// The deliveries at once.
 const AT_ONCE: u32 = 50_000;
 
+/// The least deliveries that a read of a history or of members counts.
+pub(crate) const READ: usize = 20;
+
 /// The work that each user makes in one part of the application, in deliveries of up to 1 KiB.
 ///
 /// Counted for each user, and not for a room or an address: when all clients of a room or behind a

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use nextrush_broker::{
-    BrokerError, CommandKey, Deletion, Fingerprint, History, HistoryQuery, Owner, Position,
+    BrokerError, Bytes, CommandKey, Deletion, Fingerprint, History, HistoryQuery, Owner, Position,
     Publish, Published, Retention, TopicName,
 };
 use nextrush_engine::CloseReason;
@@ -182,7 +182,7 @@ impl<D: Dialect> Topic<D> {
     /// broker does.
     pub async fn publish<T: Serialize + ?Sized>(&self, data: &T) -> Result<Position, PublishError> {
         let data = serde_json::to_vec(data)?;
-        let published = self.publish_json(data, Terms::default()).await?;
+        let published = self.publish_data(data, Terms::default()).await?;
         Ok(published.position)
     }
 
@@ -200,7 +200,7 @@ impl<D: Dialect> Topic<D> {
     ) -> Result<Published, PublishError> {
         let data = serde_json::to_vec(data)?;
         let body = Fingerprint::of(&data);
-        self.publish_json(data, Terms::once(key, body)).await
+        self.publish_data(data, Terms::once(key, body)).await
     }
 
     /// Publishes as [`publish_once`](Self::publish_once) does, for data that has more in it than
@@ -217,7 +217,7 @@ impl<D: Dialect> Topic<D> {
     ) -> Result<Published, PublishError> {
         let data = serde_json::to_vec(data)?;
         let body = Fingerprint::of(body);
-        self.publish_json(data, Terms::once(key, body)).await
+        self.publish_data(data, Terms::once(key, body)).await
     }
 
     /// Publishes as [`publish`](Self::publish) does, unless something was published with the same or
@@ -238,12 +238,12 @@ impl<D: Dialect> Topic<D> {
     ) -> Result<Published, PublishError> {
         let data = serde_json::to_vec(data)?;
         let terms = Terms::default().version(version, key);
-        self.publish_json(data, terms).await
+        self.publish_data(data, terms).await
     }
 
-    pub(crate) async fn publish_json(
+    pub(crate) async fn publish_data(
         &self,
-        data: Vec<u8>,
+        data: impl Into<Bytes>,
         terms: Terms,
     ) -> Result<Published, PublishError> {
         let retention = self

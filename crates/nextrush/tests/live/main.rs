@@ -8,6 +8,8 @@
 mod schema;
 mod support;
 
+mod bytes;
+mod history;
 mod joining;
 mod loading;
 mod model;
