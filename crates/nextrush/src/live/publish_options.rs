@@ -80,6 +80,6 @@ impl LiveUpdates {
             let key = options.key.or_else(|| self.version_key(channel, &data));
             terms = terms.version(version, key);
         }
-        topic.publish_json(data, terms).await
+        topic.publish_data(data, terms).await
     }
 }
