@@ -201,6 +201,7 @@ impl Listen {
             let part = handle.broker().failed().await;
             handle.engine().fail(part);
         });
+        tracing::info!(%address, "listening");
         Ok(Server {
             address,
             handle: self.handle,

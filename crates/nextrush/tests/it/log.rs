@@ -1,4 +1,4 @@
-//! The warnings that the process logs.
+//! The lines that the process logs.
 
 use std::io;
 use std::sync::{Mutex, Once};
@@ -20,7 +20,7 @@ impl Log {
         INSTALLED.call_once(|| {
             tracing_subscriber::fmt()
                 .with_ansi(false)
-                .with_max_level(LevelFilter::WARN)
+                .with_max_level(LevelFilter::INFO)
                 .with_writer(|| Line(Vec::new()))
                 .init();
         });

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::log::Log;
 use crate::support::{serve, within};
 
 /// Reads what the server sends until it ends the connection; a reset is an end as well.
@@ -20,6 +21,15 @@ async fn end_of(stream: &mut TcpStream) -> Vec<u8> {
     // An error says that the connection was reset.
     let _ = within(stream.read_to_end(&mut answer)).await;
     answer
+}
+
+#[tokio::test]
+async fn the_log_has_the_address_that_a_server_listens_on() {
+    let mut log = Log::capture();
+    let server = serve(App::new()).await;
+    let listening = format!("listening address={}", server.address());
+    let line = log.line_with(&listening).await;
+    assert!(line.contains("INFO"), "{line}");
 }
 
 // With the clock paused, time passes as soon as everybody waits.
