@@ -12,6 +12,9 @@ use crate::error::BrokerError;
 use crate::publication::VERSION_WINDOW;
 use crate::topic_name::TopicName;
 
+/// The owner of all versions; no command has one of this name.
+const VERSIONS: &str = "\0versions";
+
 /// The approximate cost of an answer beside its text.
 const OVERHEAD: usize = 256;
 
@@ -129,7 +132,8 @@ impl Answers {
         state.answers.get(&key).map(|(_, bytes)| bytes.clone())
     }
 
-    /// Makes room for a version.
+    /// Makes room for a version. Versions are never refused for those before: the first of them to
+    /// end are forgotten, which are those of what has not changed for longest.
     pub(crate) fn make_room_for_version(
         &self,
         topic: &TopicName,
@@ -139,7 +143,16 @@ impl Answers {
     ) -> Result<(), BrokerError> {
         let mut state = self.state.lock();
         state.forget_until(now_ms);
-        state.make_room(&Key::of_version(topic, key), bytes, self.limit)
+        let key = Key::of_version(topic, key);
+        while state.make_room(&key, bytes, self.limit).is_err() {
+            let versions = state.shares.get(VERSIONS);
+            let Some((ends_ms, first)) = versions.and_then(|share| share.ends.first().cloned())
+            else {
+                return state.make_room(&key, bytes, self.limit);
+            };
+            state.forget(ends_ms, &first);
+        }
+        Ok(())
     }
 
     /// Remembers a version in place of the one before.
@@ -249,6 +262,10 @@ impl Key {
     }
 
     fn owner(&self) -> &str {
-        self.key.as_ref().map_or("", CommandKey::owner)
+        match (&self.of, &self.key) {
+            (Of::Version(_), _) => VERSIONS,
+            (Of::Command | Of::Publication(_), Some(key)) => key.owner(),
+            (Of::Command | Of::Publication(_), None) => "",
+        }
     }
 }

@@ -76,7 +76,8 @@ pub struct MemoryLimits {
     /// once, with about 256 for each beside its texts. Beyond that the
     /// [owner](crate::CommandKey::owner) with the most bytes is refused with
     /// [`BrokerError::Unavailable`]; for another one the first of that owner's to end are
-    /// forgotten early. Default 32 MiB.
+    /// forgotten early. [Versions](crate::Version) count as those of an owner of their own who is not
+    /// refused: those that have not risen for longest are forgotten. Default 32 MiB.
     pub answer_bytes: usize,
 }
 

@@ -93,7 +93,8 @@ pub struct Publish {
 /// Writers of one record commit in an order, but what they publish may arrive in another. A
 /// publication whose version is not higher than that of the last one with the same key is
 /// dropped, so that subscribers end with what was committed last. The last version is remembered
-/// for as long as the topic, or at least for 24 hours; of one with a key, for 24 hours.
+/// for as long as the topic, or at least for 24 hours; of one with a key, for 24 hours. A
+/// [`MemoryBroker`](crate::MemoryBroker) that has no room for all remembers those that rose last.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Version {

@@ -437,6 +437,44 @@ fn a_flood_of_one_owners_answers_is_refused_and_pushes_out_nobodys() {
 }
 
 #[test]
+fn versions_of_any_number_of_keys_are_published_and_the_last_are_remembered() {
+    let limits = MemoryLimits::default().answer_bytes(1 << 20);
+    let fixture = Fixture::with(limits);
+    let topic = topic("a");
+    let publish = |number: usize, version| {
+        let key = CommandKey::try_from(&*format!("record {number}")).unwrap();
+        done(
+            fixture
+                .broker
+                .publish(&topic, Publish::new("x").version_of(key, version)),
+        )
+    };
+    let window = Duration::from_secs(120);
+    let claim = |id: &str| {
+        let key = CommandKey::owned("ada", id).unwrap();
+        done(fixture.broker.claim(Attempt::new(key).window(window)))
+    };
+    let Claim::Mine(claimed) = claim("1") else {
+        panic!("it was not claimed before");
+    };
+    done(fixture.broker.answer(claimed, "done".into()));
+    // Several times what is kept.
+    for number in 0..20_000 {
+        assert!(!publish(number, 5).is_outdated, "{number}");
+        // What changes is not forgotten.
+        publish(0, 6 + number as u64);
+        fixture.clock.advance(Duration::from_millis(1));
+    }
+    assert!(publish(19_999, 4).is_outdated);
+    assert!(publish(0, 100).is_outdated);
+    // One that has not changed for long begins anew.
+    assert!(!publish(1, 4).is_outdated);
+    // Answers to commands are not pushed out, and there is room for more.
+    assert_eq!(claim("1"), Claim::Answered("done".into()));
+    assert!(matches!(claim("2"), Claim::Mine(_)));
+}
+
+#[test]
 fn unsubscribing_from_an_unknown_topic_leaves_no_trace() {
     let fixture = Fixture::new(10, Duration::from_secs(3600));
     fixture.unsubscribe("never seen");
