@@ -1,5 +1,5 @@
-//! What those who run a NextRush application need: health checks, an HTTP API for other servers, and
-//! an inspector. Each is an axum router to merge into the application, or to nest below a path.
+//! Health checks, an HTTP API for other servers and an inspector, for those who run a NextRush
+//! application. Each is an axum router to merge into the application, or to nest below a path.
 //!
 //! ```no_run
 //! use nextrush::{App, ChatServer, LiveUpdates};
@@ -43,6 +43,7 @@ mod inspector;
 mod loopback;
 mod no_store;
 mod others;
+mod page_file;
 mod parts;
 mod refusal;
 mod secret;
@@ -51,5 +52,7 @@ pub use api::HttpApi;
 pub use health::health;
 pub use inspector::Inspector;
 pub use loopback::only_this_machine;
+#[doc(hidden)]
+pub use page_file::page_file;
 pub use refusal::Refusal;
 pub use secret::Secret;

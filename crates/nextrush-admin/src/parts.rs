@@ -1,7 +1,10 @@
 //! The parts of an application that operators and other servers have access to.
 
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use nextrush::{ChatServer, ErrorCode, Handle, LiveUpdates};
+use serde::Deserialize;
 
 use crate::refusal::Refusal;
 
@@ -31,6 +34,25 @@ impl Parts {
     /// The chat of a name, or the first without one.
     pub(crate) fn chat(&self, name: Option<&str>) -> Result<&ChatServer, Refusal> {
         named(&self.chats, name, ChatServer::name).ok_or_else(|| not_found("no chat has this name"))
+    }
+}
+
+/// The live updates that a request is about; the first without a name.
+#[derive(Deserialize)]
+pub(crate) struct OfLive {
+    live: Option<String>,
+}
+
+impl OfLive {
+    /// The live updates of a query.
+    pub(crate) fn of<'a>(
+        query: &Result<Query<Self>, QueryRejection>,
+        parts: &'a Parts,
+    ) -> Result<&'a LiveUpdates, Refusal> {
+        let Query(Self { live }) = query
+            .as_ref()
+            .map_err(|error| Refusal::invalid(error.to_string()))?;
+        parts.live(live.as_deref())
     }
 }
 

@@ -1,4 +1,4 @@
-import { State } from '/client/index.js';
+import { State } from '../client/index.js';
 import { Composer } from './composer.js';
 import { ConnectionStatus } from './connection-status.js';
 import { part, setText } from './dom.js';
@@ -20,7 +20,7 @@ import { displayName, onRename, sameUser, userKey } from './user.js';
  * @typedef {object} SignedIn
  * @property {User} user
  * @property {() => Promise<string>} token
- * @property {import('/client/index.js').LiveClient} live
+ * @property {import('../client/index.js').LiveClient} live
  *
  * What happens between the page and this view.
  * @typedef {object} ChatEvents
@@ -300,7 +300,7 @@ export class ChatView {
       const found = await room.lookBack();
       if (found && room === this.#room) this.#messages.grow(room.timeline.items);
     } catch (error) {
-      const { code, message } = /** @type {import('/client/index.js').ClientError} */ (error);
+      const { code, message } = /** @type {import('../client/index.js').ClientError} */ (error);
       // With the connection gone the question is asked again when somebody scrolls again.
       if (code === 'refused' && room === this.#room) this.#toasts.error(`Older messages could not be loaded. ${message}`);
     }

@@ -1,4 +1,4 @@
-import { Reason, State } from '/client/index.js';
+import { Reason, State } from '../client/index.js';
 import { part, setText } from './dom.js';
 
 /**
@@ -73,7 +73,7 @@ export class ConnectionStatus {
   #reason;
   #countdown;
   #retry;
-  /** @type {import('/client/index.js').Session<any> | null} */
+  /** @type {import('../client/index.js').Session<any> | null} */
   #client = null;
   /** @type {(() => void)[]} */
   #listeners = [];
@@ -99,7 +99,7 @@ export class ConnectionStatus {
   }
 
   /**
-   * @param {import('/client/index.js').Session<any>} client
+   * @param {import('../client/index.js').Session<any>} client
    */
   follow(client) {
     this.unfollow();

@@ -55,7 +55,7 @@ export function icon(name) {
  * icon, and be missing just when there is no connection.
  */
 export async function loadIcons() {
-  const response = await fetch('/page/icons.svg');
+  const response = await fetch(new URL('./icons.svg', import.meta.url));
   const sprite = new DOMParser().parseFromString(await response.text(), 'image/svg+xml').documentElement;
   sprite.setAttribute('hidden', '');
   sprite.setAttribute('aria-hidden', 'true');

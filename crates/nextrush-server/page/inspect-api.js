@@ -1,4 +1,4 @@
-import { ClientError, ErrorCode } from '/client/index.js';
+import { ClientError, ErrorCode } from '../client/index.js';
 import { HttpError, HttpErrorCode, requestJson } from './http.js';
 import { ofThisTab } from './storage.js';
 
@@ -30,6 +30,9 @@ import { ofThisTab } from './storage.js';
  * @property {number} rooms
  * @property {number} backlogBytes
  *
+ * @typedef {{ chat?: string, room: string, members: number }} RoomRow `chat` where there are several
+ * @typedef {{ live?: string, channel: string, subscribers: number }} ChannelRow `live` where there are several live updates
+ *
  * @typedef {{ token: string, expiresAt: number }} Ticket
  */
 
@@ -54,6 +57,7 @@ export class InspectApi {
   #ticket;
   #store;
   #now;
+  /** @type {typeof requestJson} */
   #request;
   /** @type {Promise<string> | null} */
   #renewal = null;
@@ -66,11 +70,12 @@ export class InspectApi {
    * @param {import('./storage.js').KeyValue} [store]
    * @param {() => number} [now] milliseconds since 1970
    * @param {typeof requestJson} [request]
+   * @param {string} [base] the path before `/api/inspect`
    */
-  constructor(store = ofThisTab, now = Date.now, request = requestJson) {
+  constructor(store = ofThisTab, now = Date.now, request = requestJson, base = '') {
     this.#store = store;
     this.#now = now;
-    this.#request = request;
+    this.#request = (method, path, options) => request(method, `${base}${path}`, options);
     this.#ticket = readTicket(store.get('ticket'));
   }
 
@@ -152,7 +157,7 @@ export class InspectApi {
 
   /**
    * @param {string | null} [node] all without it
-   * @returns {Promise<{ room: string, members: number }[]>}
+   * @returns {Promise<RoomRow[]>}
    */
   async rooms(node) {
     return (await this.#ask('GET', `/api/inspect/rooms${of(node)}`)).rooms;
@@ -160,7 +165,7 @@ export class InspectApi {
 
   /**
    * @param {string | null} [node] all without it
-   * @returns {Promise<{ channel: string, subscribers: number }[]>}
+   * @returns {Promise<ChannelRow[]>}
    */
   async channels(node) {
     return (await this.#ask('GET', `/api/inspect/channels${of(node)}`)).channels;

@@ -1,4 +1,4 @@
-import { LiveClient } from '/client/index.js';
+import { LiveClient } from '../client/index.js';
 import { Confirm } from './confirm.js';
 import { ConnectionStatus } from './connection-status.js';
 import { DataTable } from './data-table.js';
@@ -16,6 +16,8 @@ import { displayName } from './user.js';
 /**
  * @typedef {import('./inspect-api.js').Sample} Sample
  * @typedef {import('./inspect-api.js').ConnectionRow} ConnectionRow
+ * @typedef {import('./inspect-api.js').RoomRow} RoomRow
+ * @typedef {import('./inspect-api.js').ChannelRow} ChannelRow
  */
 
 /** The interval at which the tables are asked for, in milliseconds; the figures come each second by themselves. */
@@ -31,7 +33,9 @@ const MOST = 1_000;
 export class InspectView {
   #root;
   #toasts;
-  #api = new InspectApi();
+  #api;
+  /** The server, where it is not that of the page's own root. @type {string | undefined} */
+  #server;
   #series = new NodeSeries();
   /** The node that is shown; all of them without one. @type {string | null} */
   #node = null;
@@ -46,6 +50,8 @@ export class InspectView {
   #section = 'connections';
   /** @type {string | null} */
   #channel = null;
+  /** The live updates of that channel, where there are several. @type {string | undefined} */
+  #live;
   #limit = PAGE;
   #isPaused = false;
   /** @type {number | undefined} */
@@ -57,21 +63,26 @@ export class InspectView {
 
   /**
    * @param {HTMLElement} root
-   * @param {{ toasts: import('./toast.js').Toasts }} context
+   * @param {{ toasts: import('./toast.js').Toasts, base?: string }} context `base`: the path below which the
+   *   server has the inspector
    */
-  constructor(root, { toasts }) {
+  constructor(root, { toasts, base = '' }) {
     this.#root = root;
     this.#toasts = toasts;
+    this.#api = new InspectApi(undefined, undefined, undefined, base);
+    this.#server = base === '' ? undefined : new URL(`${base}/`, location.href).href;
     this.#status = new ConnectionStatus(root, 'inspect-');
     this.#confirm = new Confirm(root);
     this.#plots = plots((second) => this.#point(second));
     part(root, 'plots').append(...this.#plots.map(({ element }) => element));
     this.#tail = new Tail(part(root, 'panel-tail'), {
       ticket: this.#api.ticket,
+      server: this.#server,
       onChannel: (channel) => {
-        location.hash = formatRoute({ view: 'inspect', section: 'tail', channel });
+        const live = this.#live;
+        location.hash = formatRoute({ view: 'inspect', section: 'tail', channel, ...(live && { live }) });
         // The address may be the present one, where a tail had been stopped.
-        this.#tail.follow(channel);
+        this.#tail.follow(channel, live);
       },
       onRefused: () => this.#api.refused(),
       onSignedOut: () => this.#lock('The ticket has ended.'),
@@ -96,12 +107,14 @@ export class InspectView {
   /**
    * @param {import('./route.js').Section} section
    * @param {string | null} channel to follow
+   * @param {string} [live] the name of its live updates, where there are several
    */
-  show(section, channel) {
+  show(section, channel, live) {
     const wasHidden = this.#root.hidden;
     this.#root.hidden = false;
     this.#section = section;
     this.#channel = channel;
+    this.#live = live;
     for (const name of SECTIONS) {
       part(this.#root, `panel-${name}`).hidden = name !== section;
       setAttribute(part(this.#root, `section-${name}`), 'aria-current', name === section && 'page');
@@ -143,7 +156,7 @@ export class InspectView {
     this.#stop();
     this.#showScreen('board');
     // The live updates of the inspector, with a ticket instead of a user's token.
-    const client = new LiveClient(this.#api.ticket, { path: 'inspect' });
+    const client = new LiveClient(this.#api.ticket, { server: this.#server, path: 'inspect' });
     this.#client = client;
     client.on('state', ({ state, reason }) => {
       if (reason === 'token-refused') this.#api.refused();
@@ -233,7 +246,7 @@ export class InspectView {
 
   #showSection() {
     clearTimeout(this.#timer);
-    this.#tail.follow(this.#section === 'tail' ? this.#channel : null);
+    this.#tail.follow(this.#section === 'tail' ? this.#channel : null, this.#live);
     void this.#refresh();
   }
 
@@ -393,27 +406,27 @@ export class InspectView {
       connections: new DataTable(root, { testId: 'connections', key: (/** @type {ConnectionRow} */ row) => this.#nameOf(row), columns }),
       rooms: new DataTable(root, {
         testId: 'inspected-rooms',
-        key: (/** @type {{ room: string, members: number }} */ { room }) => room,
+        key: (/** @type {RoomRow} */ { chat, room }) => placeOf(chat, room),
         columns: [
-          { name: 'Room', cell: ({ room }) => el('span', { dir: 'auto', title: room }, room) },
+          { name: 'Room', cell: ({ chat, room }) => el('span', { dir: 'auto', title: placeOf(chat, room) }, ofPart(chat), room) },
           { name: 'Members', isFigure: true, cell: ({ members }) => count(members) },
         ],
       }),
       channels: new DataTable(root, {
         testId: 'inspected-channels',
-        key: (/** @type {{ channel: string, subscribers: number }} */ { channel }) => channel,
+        key: (/** @type {ChannelRow} */ { live, channel }) => placeOf(live, channel),
         columns: [
-          { name: 'Channel', cell: ({ channel }) => el('code', { dir: 'auto', title: channel }, channel) },
+          { name: 'Channel', cell: ({ live, channel }) => el('code', { dir: 'auto', title: placeOf(live, channel) }, ofPart(live), channel) },
           { name: 'Subscribers', isFigure: true, cell: ({ subscribers }) => count(subscribers) },
           {
             name: '',
-            cell: ({ channel }) =>
+            cell: ({ live, channel }) =>
               el(
                 'span',
                 { class: 'row-actions' },
                 el(
                   'a',
-                  { class: 'link-button', href: formatRoute({ view: 'inspect', section: 'tail', channel }), 'data-testid': 'tail-link', 'aria-label': `Follow ${channel}` },
+                  { class: 'link-button', href: formatRoute({ view: 'inspect', section: 'tail', channel, ...(live && { live }) }), 'data-testid': 'tail-link', 'aria-label': `Follow ${channel}` },
                   'Follow',
                 ),
               ),
@@ -464,6 +477,17 @@ export class InspectView {
     setText(part(this.#root, 'table-error'), words(error));
   }
 }
+
+/**
+ * The name of a room or channel with that of its part of the application, where there are several.
+ *
+ * @param {string | undefined} part
+ * @param {string} name
+ */
+const placeOf = (part, name) => (part === undefined ? name : `${part} / ${name}`);
+
+/** @param {string | undefined} part */
+const ofPart = (part) => part !== undefined && el('span', { class: 'none' }, `${part} / `);
 
 /**
  * @param {string} whom

@@ -1,4 +1,4 @@
-import { SubscriptionState } from '/client/index.js';
+import { SubscriptionState } from '../client/index.js';
 import { ConnectionStatus } from './connection-status.js';
 import { part, setText } from './dom.js';
 import { HttpError, HttpErrorCode } from './http.js';
@@ -30,7 +30,7 @@ export class LiveView {
 
   /** @type {PostsApi | null} */
   #api = null;
-  /** @type {import('/client/index.js').LiveClient | null} */
+  /** @type {import('../client/index.js').LiveClient | null} */
   #client = null;
   /** @type {(() => void)[]} */
   #listeners = [];
@@ -64,7 +64,7 @@ export class LiveView {
   }
 
   /**
-   * @param {{ live: import('/client/index.js').LiveClient, api: PostsApi }} identity
+   * @param {{ live: import('../client/index.js').LiveClient, api: PostsApi }} identity
    */
   signIn({ live, api }) {
     this.#client = live;

@@ -1,5 +1,5 @@
-import { LiveClient, Reason, State } from '/client/index.js';
-import { sharedWebSocket } from '/client/shared-socket.js';
+import { LiveClient, Reason, State } from '../client/index.js';
+import { sharedWebSocket } from '../client/shared-socket.js';
 import { avatar } from './avatar.js';
 import { ChatView } from './chat-view.js';
 import { el, loadIcons, part, setAttribute } from './dom.js';
@@ -57,7 +57,7 @@ function navigate() {
   if (route.view === 'chat') chat.show(route.room);
   else if (route.view === 'live') live.show(route.post);
   // The inspector asks for a key of its own, and knows nothing of the session.
-  else inspect.show(route.section, route.channel);
+  else inspect.show(route.section, route.channel, route.live);
   tabs.chat.setAttribute('href', formatRoute({ view: 'chat', room: chat.room }));
   for (const [view, tab] of Object.entries(tabs)) setAttribute(tab, 'aria-current', view === route.view && 'page');
   unread.title = { chat: `#${route.view === 'chat' ? route.room : ''}`, live: 'Live posts', inspect: 'Inspector' }[route.view] + ' · NextRush';

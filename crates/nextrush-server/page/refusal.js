@@ -1,4 +1,4 @@
-import { ErrorCode } from '/client/index.js';
+import { ErrorCode } from '../client/index.js';
 
 /**
  * An error as the server sends it. Older servers send no code.

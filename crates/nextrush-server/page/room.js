@@ -1,4 +1,4 @@
-import { ChatClient, Outbox, Presence, Reason, State } from '/client/index.js';
+import { ChatClient, Outbox, Presence, Reason, State } from '../client/index.js';
 import { presenceChannel } from './presence-channel.js';
 import { failureWords, isOfToken, refusalWords } from './refusal.js';
 import { Roster } from './roster.js';
@@ -16,7 +16,7 @@ import { displayName, sameUser, userKey } from './user.js';
  * @typedef {object} Surroundings
  * @property {User} self
  * @property {() => Promise<string>} token
- * @property {import('/client/index.js').LiveClient} live for presence
+ * @property {import('../client/index.js').LiveClient} live for presence
  * @property {import('./read-marks.js').ReadMarks} marks
  * @property {PrivateMessage[]} privates those that came before
  *
@@ -306,7 +306,7 @@ export class Room {
 }
 
 /**
- * @param {import('/client/index.js').Gap} gap
+ * @param {import('../client/index.js').Gap} gap
  */
 export function gapWords({ from, to, reason }) {
   if (reason === 'epoch') return 'The server began anew here: what was said before it did may be missing';

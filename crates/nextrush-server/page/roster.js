@@ -71,7 +71,7 @@ export class Roster {
    * for a while, and tells nothing of clients that do not take part in it: there are never more
    * devices than sockets, and without presence each socket is one.
    *
-   * @param {readonly import('/client/index.js').PresenceMember[]} [present]
+   * @param {readonly import('../client/index.js').PresenceMember[]} [present]
    * @returns {Person[]}
    */
   withDevices(present = []) {
@@ -101,7 +101,7 @@ export function countWords(size, isCurrent) {
 }
 
 /**
- * @param {import('/client/index.js').PresenceMember['devices'][number]} device
+ * @param {import('../client/index.js').PresenceMember['devices'][number]} device
  * @returns {KnownDevice}
  */
 function toDevice({ id, since, data }) {

@@ -1,10 +1,10 @@
 /**
  * The page's addresses: `#/chat/<room>`, `#/live`, `#/live/<post>`, `#/inspect/<section>` and
- * `#/inspect/tail/<channel>`.
+ * `#/inspect/tail/<channel>`, which may end in `?live=<name>` where there are several live updates.
  *
  * @typedef {{ view: 'chat', room: string }} ChatRoute
  * @typedef {{ view: 'live', post: string | null }} LiveRoute
- * @typedef {{ view: 'inspect', section: Section, channel: string | null }} InspectRoute
+ * @typedef {{ view: 'inspect', section: Section, channel: string | null, live?: string }} InspectRoute
  * @typedef {ChatRoute | LiveRoute | InspectRoute} Route
  *
  * @typedef {typeof SECTIONS[number]} Section
@@ -35,8 +35,9 @@ export function parseRoute(hash) {
   if (view === 'live') return { view, post: argument };
   if (view === 'inspect') {
     const section = rest.length === 0 ? SECTIONS[0] : SECTIONS.find((name) => name === rest[0]);
-    const channel = section === 'tail' ? decode(rest.slice(1).join('/')) : null;
-    return section === undefined ? null : { view, section, channel };
+    if (section !== 'tail') return section === undefined ? null : { view, section, channel: null };
+    const [, channel = '', live = ''] = /^(.*?)(?:\?live=([^?]*))?$/.exec(rest.slice(1).join('/')) ?? [];
+    return { view, section, channel: decode(channel), ...(live !== '' && { live: decode(live) ?? '' }) };
   }
   return null;
 }
@@ -48,7 +49,9 @@ export function formatRoute(route) {
   if (route.view === 'chat') return `#/chat/${encodeURIComponent(route.room)}`;
   if (route.view === 'inspect') {
     const path = `#/inspect/${route.section}`;
-    return route.channel === null ? path : `${path}/${encodeURIComponent(route.channel)}`;
+    if (route.channel === null) return path;
+    const query = route.live ? `?live=${encodeURIComponent(route.live)}` : '';
+    return `${path}/${encodeURIComponent(route.channel)}${query}`;
   }
   return route.post === null ? '#/live' : `#/live/${encodeURIComponent(route.post)}`;
 }

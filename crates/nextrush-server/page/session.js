@@ -1,4 +1,4 @@
-import { ClientError, ErrorCode } from '/client/index.js';
+import { ClientError, ErrorCode } from '../client/index.js';
 import { HttpError, HttpErrorCode, requestJson } from './http.js';
 import { ofThisTab } from './storage.js';
 import { readToken } from './token.js';

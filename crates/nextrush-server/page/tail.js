@@ -1,4 +1,4 @@
-import { LiveClient, SubscriptionState } from '/client/index.js';
+import { LiveClient, SubscriptionState } from '../client/index.js';
 import { el, part, setText } from './dom.js';
 import { bytes, count } from './units.js';
 
@@ -30,6 +30,8 @@ export class Tail {
   /** @type {LiveClient | null} */
   #client = null;
   #channel = '';
+  /** The name of the channel's live updates, where there are several. @type {string | undefined} */
+  #live;
   #seen = 0;
   #isPaused = false;
   /** The entries that came while the tail was paused. @type {HTMLElement[]} */
@@ -37,7 +39,7 @@ export class Tail {
 
   /**
    * @param {HTMLElement} root
-   * @param {{ ticket: () => Promise<string>, onChannel: (channel: string | null) => void, onRefused: () => void, onSignedOut: () => void }} options
+   * @param {{ ticket: () => Promise<string>, server?: string, onChannel: (channel: string | null) => void, onRefused: () => void, onSignedOut: () => void }} options
    */
   constructor(root, options) {
     this.#options = options;
@@ -66,16 +68,22 @@ export class Tail {
     list.replaceChildren(...channels.map((value) => el('option', { value })));
   }
 
-  /** @param {string | null} channel `null` stops */
-  follow(channel) {
-    if (channel !== null && this.#client && channel === this.#channel) return;
+  /**
+   * @param {string | null} channel `null` stops
+   * @param {string} [live] the name of its live updates; the first without it
+   */
+  follow(channel, live) {
+    if (channel !== null && this.#client && channel === this.#channel && live === this.#live) return;
     this.stop();
     if (channel === null) return;
     this.#channel = channel;
+    this.#live = live;
     this.#input.value = channel;
     this.#clear();
     // The server's own channels, with the ticket: not those of a user.
-    const client = new LiveClient(this.#options.ticket, { path: 'inspect/tail' });
+    const server = new URL(this.#options.server ?? '/', location.href);
+    if (live !== undefined) server.searchParams.set('live', live);
+    const client = new LiveClient(this.#options.ticket, { server: server.href, path: 'inspect/tail' });
     this.#client = client;
     client.on('state', ({ state, reason }) => {
       if (reason === 'token-refused') this.#options.onRefused();
@@ -105,7 +113,7 @@ export class Tail {
     this.#showButton();
   }
 
-  /** @param {import('/client/index.js').Update} update */
+  /** @param {import('../client/index.js').Update} update */
   #entry({ data, timestamp, offset }) {
     this.#seen += 1;
     const text = JSON.stringify(data);

@@ -71,7 +71,9 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     }
     match inspector(&app, config) {
         Some(inspector) => {
-            app.merge(inspector.live(&live).chat(&chat).router());
+            // It is a part of the program's own page.
+            let inspector = inspector.live(&live).chat(&chat).without_page();
+            app.merge(inspector.router());
         }
         // The store may have its topic of an earlier start, of which nobody need be warned.
         None => drop(LiveUpdates::new(&app, "inspect")),

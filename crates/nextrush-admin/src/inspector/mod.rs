@@ -1,8 +1,11 @@
 //! The operators' view: live figures, the connections, and a way to end them.
 
 mod connections;
+mod largest;
 mod nodes;
+mod page;
 mod sample;
+mod slow_readers;
 mod ticket;
 
 use std::sync::Arc;
@@ -15,34 +18,30 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use futures_util::future::try_join_all;
 use nextrush::auth::GivenUserId;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::message::Timestamp;
 use nextrush::node::NodeName;
 use nextrush::socket::{ConnectionId, InvalidConnectionId};
-use nextrush::topic::SlowReaderCounts;
 use nextrush::{AuthRejection, ChatServer, ErrorCode, Handle, LiveUpdates, Socket, UserId, ws};
 use serde::{Deserialize, Serialize};
 
 use self::connections::{List, Listed};
+use self::largest::{channels, rooms};
 use self::nodes::Question;
 use self::sample::{Sample, Sampler};
+use self::slow_readers::slow_readers;
 use self::ticket::Tickets;
-use crate::api::OfLive;
-use crate::channels::{Channel, ChannelList, added};
 use crate::disconnect::{Disconnected, disconnect};
 use crate::loopback::only_this_machine;
 use crate::no_store::NO_STORE;
 use crate::others::{Answers, Nodes, Silence};
-use crate::parts::Parts;
+use crate::parts::{OfLive, Parts};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 
 /// The largest body of a request.
 const REQUEST_BYTES: usize = 4 * 1024;
-/// The most rooms and channels that are listed.
-const LISTED: usize = 1000;
 
 /// The name of the live updates of the figures.
 const METRICS: &str = "inspect";
@@ -64,9 +63,9 @@ const METRICS: &str = "inspect";
 /// # }
 /// ```
 ///
-/// The routes are `/api/inspect/…` and the sockets of `/inspect` and `/inspect/tail`, which the guide's
-/// page *The messages on the wire* describes. `GET /api/inspect/metrics` has the figures of the last five
-/// minutes as JSON.
+/// At `/inspect/` is a page for people. It uses `/api/inspect/…` and the sockets of `/inspect` and
+/// `/inspect/tail`, which the guide's page *The messages on the wire* describes. `GET
+/// /api/inspect/metrics` has the figures of the last five minutes as JSON.
 ///
 /// The key buys a ticket for ten minutes, and only that opens the other routes. A ticket holds on
 /// all nodes with the same key.
@@ -88,6 +87,7 @@ const METRICS: &str = "inspect";
 pub struct Inspector {
     parts: Parts,
     access: Access,
+    has_page: bool,
 }
 
 impl Inspector {
@@ -101,6 +101,7 @@ impl Inspector {
         Self {
             parts: Parts::new(app),
             access: Access::Key(key.into().into_key()),
+            has_page: true,
         }
     }
 
@@ -113,6 +114,7 @@ impl Inspector {
         Self {
             parts: Parts::new(app),
             access: Access::Open(None),
+            has_page: true,
         }
     }
 
@@ -137,6 +139,12 @@ impl Inspector {
         self
     }
 
+    /// Leaves out the page, for an application that has one of its own for the same routes.
+    pub fn without_page(mut self) -> Self {
+        self.has_page = false;
+        self
+    }
+
     /// The routes. The application is sampled each second from now on, for as long as they live.
     ///
     /// # Panics
@@ -148,7 +156,7 @@ impl Inspector {
         let metrics = LiveUpdates::builder()
             .policies(only(sample::CHANNEL))
             .build(&self.parts.app, METRICS);
-        router(self.parts, metrics, self.access)
+        router(self.parts, metrics, self.access, self.has_page)
     }
 }
 
@@ -171,7 +179,7 @@ struct View {
     sampler: Arc<Sampler>,
 }
 
-fn router(parts: Parts, metrics: LiveUpdates, access: Access) -> Router {
+fn router(parts: Parts, metrics: LiveUpdates, access: Access, has_page: bool) -> Router {
     let sampler = Sampler::start(parts.clone(), metrics.clone());
     nodes::answer(&sampler);
     let view = View {
@@ -189,21 +197,26 @@ fn router(parts: Parts, metrics: LiveUpdates, access: Access) -> Router {
         .route("/api/inspect/channels", get(channels))
         .route("/api/inspect/slow-readers", get(slow_readers))
         .route("/api/inspect/disconnect", post(disconnect_some))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
-        .layer(middleware::from_fn_with_state(
+        // Of the routes alone, as in the API.
+        .route_layer(DefaultBodyLimit::max(REQUEST_BYTES))
+        .route_layer(middleware::from_fn_with_state(
             view.clone(),
             only_with_ticket,
         ))
         .route("/api/inspect", get(status))
         .route("/api/inspect/token", post(mint));
     let router = match view.access {
-        Access::Open(_) => router.layer(middleware::from_fn(only_this_machine)),
+        Access::Open(_) => router.route_layer(middleware::from_fn(only_this_machine)),
         Access::Key(_) => router,
     };
-    router
-        .route("/inspect", ws(follow_metrics))
-        .route("/inspect/tail", ws(follow_channels))
-        .with_state(view)
+    let router = router.route("/inspect/tail", ws(follow_channels));
+    let router = if has_page {
+        let sockets = ws(follow_metrics).layer(middleware::from_fn(page::lead_to_page));
+        router.route("/inspect", sockets).merge(page::router())
+    } else {
+        router.route("/inspect", ws(follow_metrics))
+    };
+    router.with_state(view)
 }
 
 fn only(channel: &str) -> ChannelPolicies {
@@ -391,195 +404,6 @@ async fn connections(
         listed: list.joined(answers),
         silence,
     }))
-}
-
-#[derive(Serialize)]
-struct Rooms {
-    rooms: Vec<Room>,
-    #[serde(flatten)]
-    silence: Silence,
-}
-
-#[derive(Serialize)]
-struct Room {
-    /// The name of the chat, where there are several.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    chat: Option<String>,
-    room: String,
-    members: usize,
-}
-
-async fn rooms(
-    State(View { parts, sampler, .. }): State<View>,
-    of: Result<Query<Of>, QueryRejection>,
-) -> Result<Json<Rooms>, Refusal> {
-    let nodes = of?.0.nodes()?;
-    let names = parts.chats.iter().map(ChatServer::name);
-    let ask = |name: &str| {
-        let chat = Some(name.to_owned());
-        Question::Rooms { chat }
-    };
-    let (rooms, silence) = sampler.largest(&nodes, names, ask).await?;
-    let room = |((chat, room), members)| Room {
-        chat,
-        room,
-        members,
-    };
-    Ok(Json(Rooms {
-        rooms: rooms.into_iter().map(room).collect(),
-        silence,
-    }))
-}
-
-async fn channels(
-    State(View { parts, sampler, .. }): State<View>,
-    of: Result<Query<Of>, QueryRejection>,
-) -> Result<Json<ChannelList>, Refusal> {
-    let nodes = of?.0.nodes()?;
-    let names = parts.live.iter().map(LiveUpdates::name);
-    let ask = |name: &str| {
-        let live = Some(name.to_owned());
-        Question::Channels { live }
-    };
-    let (channels, silence) = sampler.largest(&nodes, names, ask).await?;
-    let channel = |((live, channel), subscribers)| Channel {
-        live,
-        channel,
-        subscribers,
-    };
-    let channels = channels.into_iter().map(channel).collect();
-    Ok(Json(ChannelList::new(channels, silence)))
-}
-
-/// A name, and that of its part where there are several parts.
-type Place = (Option<String>, String);
-
-impl Sampler {
-    /// The largest rooms or channels of several parts, and who is missing in the counts.
-    async fn largest(
-        &self,
-        nodes: &Nodes,
-        parts: impl ExactSizeIterator<Item = &str>,
-        ask: impl Fn(&str) -> Question,
-    ) -> Result<(Vec<(Place, usize)>, Silence), Refusal> {
-        let has_several = parts.len() > 1;
-        let asked = parts.map(async |part| {
-            let told = self.ask::<Vec<(String, usize)>>(nodes, &ask(part)).await?;
-            Ok::<_, Refusal>((has_several.then(|| part.to_owned()), told))
-        });
-        let (mut counts, mut silence) = (Vec::new(), Silence::default());
-        for (part, told) in try_join_all(asked).await? {
-            silence.add(told.silence);
-            let count = |(name, count)| ((part.clone(), name), count);
-            counts.extend(added(told.answers).map(count));
-        }
-        Ok((largest(counts), silence))
-    }
-}
-
-/// Counts of slow readers since the start.
-#[derive(Default, Deserialize, Serialize)]
-struct SlowReaders {
-    chat: Counts,
-    /// The channels' counts by pattern.
-    channels: Vec<OfPattern>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct OfPattern {
-    /// The name of the live updates, where there are several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    live: Option<String>,
-    pattern: String,
-    #[serde(flatten)]
-    counts: Counts,
-}
-
-#[derive(Clone, Copy, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Counts {
-    recovered: u64,
-    sent_later: u64,
-    missed: u64,
-}
-
-impl From<SlowReaderCounts> for Counts {
-    fn from(counts: SlowReaderCounts) -> Self {
-        Self {
-            recovered: counts.recovered,
-            sent_later: counts.sent_later,
-            missed: counts.missed,
-        }
-    }
-}
-
-impl Counts {
-    fn add(&mut self, more: Self) {
-        self.recovered += more.recovered;
-        self.sent_later += more.sent_later;
-        self.missed += more.missed;
-    }
-}
-
-impl SlowReaders {
-    /// The counts of this node.
-    fn of(chats: &[ChatServer], live: &[LiveUpdates]) -> Self {
-        let mut all = Self::default();
-        for chat in chats {
-            all.chat.add(chat.slow_readers().into());
-        }
-        for each in live {
-            let name = (live.len() > 1).then(|| each.name().to_owned());
-            let counts = each.slow_readers().into_iter();
-            all.channels
-                .extend(counts.map(|(pattern, counts)| OfPattern {
-                    live: name.clone(),
-                    pattern,
-                    counts: counts.into(),
-                }));
-        }
-        all
-    }
-
-    /// Adds the counts of another node.
-    fn add(&mut self, more: Self) {
-        self.chat.add(more.chat);
-        for of in more.channels {
-            let same = |own: &&mut OfPattern| own.live == of.live && own.pattern == of.pattern;
-            match self.channels.iter_mut().find(same) {
-                Some(own) => own.counts.add(of.counts),
-                None => self.channels.push(of),
-            }
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct AllSlowReaders {
-    #[serde(flatten)]
-    counts: SlowReaders,
-    #[serde(flatten)]
-    silence: Silence,
-}
-
-async fn slow_readers(
-    State(View { sampler, .. }): State<View>,
-    of: Result<Query<Of>, QueryRejection>,
-) -> Result<Json<AllSlowReaders>, Refusal> {
-    let nodes = of?.0.nodes()?;
-    let Answers { answers, silence } = sampler.ask(&nodes, &Question::SlowReaders).await?;
-    let mut counts = SlowReaders::default();
-    for (_, more) in answers {
-        counts.add(more);
-    }
-    Ok(Json(AllSlowReaders { counts, silence }))
-}
-
-/// The names with the highest counts; equal ones in the order of their names.
-fn largest<N: Ord>(mut counts: Vec<(N, usize)>) -> Vec<(N, usize)> {
-    counts.sort_unstable_by(|(one, more), (other, less)| less.cmp(more).then(one.cmp(other)));
-    counts.truncate(LISTED);
-    counts
 }
 
 #[derive(Deserialize)]

@@ -10,8 +10,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::connections::List;
-use super::largest;
+use super::largest::largest;
 use super::sample::Sampler;
+use super::slow_readers::SlowReaders;
 use crate::disconnect::close;
 use crate::others::{Answers, Nodes};
 use crate::parts::Parts;
@@ -81,7 +82,7 @@ impl Sampler {
                 let live = self.parts.live(live.as_deref()).ok()?;
                 serde_json::to_vec(&largest(live.local_channels()))
             }
-            Question::SlowReaders => serde_json::to_vec(&super::SlowReaders::of(chats, live)),
+            Question::SlowReaders => serde_json::to_vec(&SlowReaders::of(chats, live)),
             Question::Disconnect { connection } => {
                 let sockets = app.local_socket(connection.0.parse().ok()?);
                 serde_json::to_vec(&close(sockets.as_slice()))

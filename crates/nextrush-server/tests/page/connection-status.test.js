@@ -1,4 +1,3 @@
-import './page-modules.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

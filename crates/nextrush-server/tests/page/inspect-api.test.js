@@ -1,4 +1,3 @@
-import './page-modules.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -93,4 +92,16 @@ test('a server without an inspector says so by having no address for it', async 
 
 test('a stored ticket that is none is as good as none', async () => {
   for (const stored of ['{', '7', '{"token":1}', 'null']) assert.equal(played({ stored }).api.canEnter, false, stored);
+});
+
+test('below another path it asks there', async () => {
+  const asked = [];
+  const request = async (method, path) => {
+    asked.push(`${method} ${path}`);
+    return path.endsWith('/token') ? { token: 'ticket', expiresAt: new Date(START + 600_000).toISOString() } : { access: 'open', rooms: [] };
+  };
+  const api = new InspectApi({ get: () => null, set: () => {} }, () => START, request, '/ops');
+  await api.access();
+  await api.rooms('a');
+  assert.deepEqual(asked, ['GET /ops/api/inspect', 'POST /ops/api/inspect/token', 'GET /ops/api/inspect/rooms?node=a']);
 });

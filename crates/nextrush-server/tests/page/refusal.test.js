@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import './page-modules.js';
 
 const { failureWords, isOfToken, refusalWords } = await import('../../page/refusal.js');
 

@@ -41,3 +41,10 @@ test('the inspector has an address for each of its parts', () => {
     assert.deepEqual(parseRoute(formatRoute(route)), route);
   }
 });
+
+test('a channel of other live updates than the first has their name in its address', () => {
+  const route = { view: 'inspect', section: 'tail', channel: 'a/b?c', live: 'or ders' };
+  assert.equal(formatRoute(route), '#/inspect/tail/a%2Fb%3Fc?live=or%20ders');
+  assert.deepEqual(parseRoute(formatRoute(route)), route);
+  assert.deepEqual(parseRoute('#/inspect/tail/a?live='), { view: 'inspect', section: 'tail', channel: 'a' });
+});

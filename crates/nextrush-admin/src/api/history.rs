@@ -1,0 +1,92 @@
+//! What channels remember.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use nextrush::broker::{HistoryQuery, Publication};
+use nextrush::message::Timestamp;
+use nextrush::topic::PublishError;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Api;
+use crate::refusal::Refusal;
+
+/// The number of publications in an answer by default.
+const HISTORY: usize = 100;
+/// The highest number of publications in an answer.
+const HISTORY_LIMIT: usize = 1000;
+
+#[derive(Deserialize)]
+pub(super) struct HistoryOf {
+    live: Option<String>,
+    channel: String,
+    limit: Option<usize>,
+    /// The offset after which the oldest publications are asked for; the newest without it.
+    after: Option<u64>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Kept {
+    epoch: String,
+    offset: u64,
+    publications: Vec<Item>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Item {
+    Update(Update),
+    Deleted(Deleted),
+}
+
+/// The place of an update that was deleted.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "deleted")]
+struct Deleted {
+    offset: u64,
+}
+
+#[derive(Serialize)]
+struct Update {
+    offset: u64,
+    timestamp: Timestamp,
+    data: Box<RawValue>,
+}
+
+impl Item {
+    fn of(publication: &Publication) -> Result<Self, PublishError> {
+        let offset = publication.offset;
+        if publication.is_deleted {
+            return Ok(Self::Deleted(Deleted { offset }));
+        }
+        Ok(Self::Update(Update {
+            offset,
+            timestamp: Timestamp::from_unix_ms(publication.time_ms),
+            data: serde_json::from_slice(&publication.data)?,
+        }))
+    }
+}
+
+pub(super) async fn history(
+    State(Api { parts, .. }): State<Api>,
+    query: Result<Query<HistoryOf>, QueryRejection>,
+) -> Result<Json<Kept>, Refusal> {
+    let Query(query) = query?;
+    let live = parts.live(query.live.as_deref())?;
+    let limit = query.limit.unwrap_or(HISTORY).min(HISTORY_LIMIT);
+    let read = match query.after {
+        Some(offset) => HistoryQuery::After { offset, limit },
+        None => HistoryQuery::Latest(limit),
+    };
+    let history = live.history(&query.channel, read).await?;
+    Ok(Json(Kept {
+        epoch: history.position.epoch.to_string(),
+        offset: history.position.offset,
+        publications: history
+            .publications
+            .iter()
+            .map(|publication| Item::of(publication))
+            .collect::<Result<_, _>>()?,
+    }))
+}

@@ -1,0 +1,264 @@
+//! Publishing to channels.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderMap, StatusCode};
+use nextrush::broker::{BrokerError, CommandKey, Published};
+use nextrush::live::PublishOptions;
+use nextrush::topic::PublishError;
+use nextrush::{ErrorCode, LiveUpdates};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Api;
+use crate::refusal::Refusal;
+
+/// The longest data of a publication in bytes of JSON, as long as a client's message.
+const DATA_BYTES: usize = 64 * 1024;
+/// The most channels of one broadcast.
+const CHANNELS: usize = 100;
+/// The longest key of a request or of a version in bytes.
+const KEY_BYTES: usize = 255;
+
+// The name is in answers to bodies that are no object.
+#[derive(Deserialize)]
+#[serde(rename = "Publication")]
+pub(super) struct Publish {
+    live: Option<String>,
+    channel: String,
+    data: Box<RawValue>,
+    version: Option<u64>,
+    key: Option<String>,
+}
+
+/// The position of a publication.
+#[derive(Serialize)]
+pub(super) struct Place {
+    epoch: String,
+    offset: u64,
+    /// True for a repeat, which was not published again.
+    repeated: bool,
+    /// True if there was a publication of the same or a higher version, and nothing was published.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    outdated: bool,
+}
+
+impl From<Published> for Place {
+    fn from(published: Published) -> Self {
+        let position = published.position;
+        Self {
+            epoch: position.epoch.to_string(),
+            offset: position.offset,
+            repeated: published.is_repeat,
+            outdated: published.is_outdated,
+        }
+    }
+}
+
+pub(super) async fn publish(
+    State(Api { parts, .. }): State<Api>,
+    headers: HeaderMap,
+    body: Result<Json<Publish>, JsonRejection>,
+) -> Result<Json<Place>, Refusal> {
+    let Json(Publish {
+        live,
+        channel,
+        data,
+        version,
+        key,
+    }) = body?;
+    let live = parts.live(live.as_deref())?;
+    let options = options(&headers, version, key.as_deref())?;
+    Ok(Json(publish_to(live, &channel, &data, options).await?))
+}
+
+async fn publish_to(
+    live: &LiveUpdates,
+    channel: &str,
+    data: &RawValue,
+    options: PublishOptions,
+) -> Result<Place, Refusal> {
+    if data.get().len() > DATA_BYTES {
+        let message = format!("data has at most {DATA_BYTES} bytes of JSON");
+        let status = StatusCode::BAD_REQUEST;
+        return Err(Refusal::new(status, ErrorCode::TooLarge, message));
+    }
+    let published = live.publish_with(channel, data, options).await?;
+    Ok(published.into())
+}
+
+/// The conditions of a request to publish.
+fn options(
+    headers: &HeaderMap,
+    version: Option<u64>,
+    key: Option<&str>,
+) -> Result<PublishOptions, Refusal> {
+    let mut options = PublishOptions::new();
+    if let Some(key) = idempotency_key(headers)? {
+        options = options.once(key);
+    }
+    if let Some(version) = version {
+        if version == 0 {
+            return Err(Refusal::invalid("a version is a number from 1"));
+        }
+        options = options.version(version);
+    }
+    match key {
+        Some(_) if version.is_none() => Err(Refusal::invalid("a key is that of a version")),
+        Some(key) if key.is_empty() || key.len() > KEY_BYTES => {
+            let message = format!("the key of a version has 1 to {KEY_BYTES} bytes");
+            Err(Refusal::invalid(message))
+        }
+        Some(key) => CommandKey::try_from(key)
+            .map(|key| options.key(key))
+            .map_err(|error| Refusal::invalid(error.to_string())),
+        None => Ok(options),
+    }
+}
+
+/// The key under which a repeat of the request is recognised.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<CommandKey>, Refusal> {
+    let Some(key) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let invalid = || {
+        let message = format!("an idempotency key has 1 to {KEY_BYTES} visible characters");
+        Refusal::invalid(message)
+    };
+    let key = key.to_str().map_err(|_| invalid())?;
+    if key.is_empty() || key.len() > KEY_BYTES {
+        return Err(invalid());
+    }
+    // The keys of users' commands have another prefix.
+    CommandKey::try_from(&*format!("api/{key}"))
+        .map(Some)
+        .map_err(|_| invalid())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Broadcast {
+    live: Option<String>,
+    channels: Vec<String>,
+    data: Box<RawValue>,
+    version: Option<u64>,
+    key: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Results {
+    results: Vec<ChannelResult>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ChannelResult {
+    channel: String,
+    #[serde(flatten)]
+    place: Option<Place>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Cow<'static, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<ErrorCode>,
+    #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+impl ChannelResult {
+    fn new(channel: String, published: Result<Place, Refusal>) -> Self {
+        match published {
+            Ok(place) => Self {
+                channel,
+                place: Some(place),
+                error: None,
+                code: None,
+                retry_after_ms: None,
+            },
+            Err(refusal) => Self {
+                channel,
+                place: None,
+                code: Some(refusal.code()),
+                retry_after_ms: refusal.retry_after_ms(),
+                error: Some(refusal.into_message()),
+            },
+        }
+    }
+}
+
+/// Publishes to each channel by itself: a failure does not stop the others.
+pub(super) async fn broadcast(
+    State(Api { parts, .. }): State<Api>,
+    headers: HeaderMap,
+    body: Result<Json<Broadcast>, JsonRejection>,
+) -> Result<Json<Results>, Refusal> {
+    let Json(Broadcast {
+        live,
+        channels,
+        data,
+        version,
+        key,
+    }) = body?;
+    let live = parts.live(live.as_deref())?;
+    if channels.len() > CHANNELS {
+        let message = format!("a broadcast goes to {CHANNELS} channels at most");
+        return Err(Refusal::invalid(message));
+    }
+    let options = options(&headers, version, key.as_deref())?;
+    let mut results = Vec::with_capacity(channels.len());
+    for channel in channels {
+        let published = publish_to(live, &channel, &data, options.clone()).await;
+        results.push(ChannelResult::new(channel, published));
+    }
+    Ok(Json(Results { results }))
+}
+
+impl From<PublishError> for Refusal {
+    fn from(error: PublishError) -> Self {
+        let message = error.to_string();
+        match error {
+            PublishError::InvalidName => {
+                Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidName, message)
+            }
+            PublishError::Data(_) => Self::invalid(message),
+            PublishError::Broker(BrokerError::Reused) => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                let message = "the idempotency key belongs to a publication with other data";
+                Self::new(status, ErrorCode::IdReused, message)
+            }
+            error @ PublishError::Broker(BrokerError::Full(_)) => {
+                let status = StatusCode::INSUFFICIENT_STORAGE;
+                Self::new(status, ErrorCode::NotStored, message).because(error)
+            }
+            error => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                Self::new(status, ErrorCode::Unavailable, message).because_of(error)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    #[test]
+    fn what_a_full_store_refuses_is_told_by_its_own_code() {
+        let full = BrokerError::Full("no space left".into());
+        let lost = BrokerError::Unavailable("connection lost".into());
+        for (error, status, code) in [
+            (full, StatusCode::INSUFFICIENT_STORAGE, ErrorCode::NotStored),
+            (
+                lost,
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::Unavailable,
+            ),
+        ] {
+            let refusal = Refusal::from(PublishError::Broker(error));
+            assert_eq!(refusal.code(), code);
+            assert_eq!(refusal.into_response().status(), status);
+        }
+    }
+}
