@@ -163,7 +163,8 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Remembers the answer to a claimed command for the [window](Attempt::window), and ends the
     /// claim. Resolves with the answer in force: if the command has one already, as it took
-    /// longer than the lease, that one stays.
+    /// longer than the lease, that one stays. With a window of 0 nothing is remembered, and the
+    /// command can be claimed again, also one that is executed at most once.
     ///
     /// # Errors
     ///

@@ -632,7 +632,10 @@ impl Broker for Plain {
                 .filter(|_| !self.lies(Fault::LastAnswerStays))
                 .unwrap_or(answer);
             let ends_at_once = claimed.attempt.window.is_zero() && !self.lies(Fault::AnswersStay);
-            if !ends_at_once {
+            if ends_at_once {
+                state.commands.remove(&key);
+                state.in_doubt.remove(&key);
+            } else {
                 state.answers.insert(key.clone(), answer.clone());
             }
             state.claimed.remove(&key);

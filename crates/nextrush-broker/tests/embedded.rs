@@ -235,6 +235,42 @@ async fn a_claim_that_is_executed_at_most_once_is_known_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_claim_whose_answer_is_not_to_be_remembered_is_gone_also_after_a_restart() {
+    let fixture = Fixture::new();
+    let claim = async |broker: &EmbeddedBroker| {
+        let attempt = attempt("later").at_most_once();
+        match broker.claim(attempt).await.unwrap() {
+            Claim::Mine(claimed) => claimed,
+            other => panic!("{other:?}"),
+        }
+    };
+    let broker = fixture.open();
+    let begun = claim(&broker).await;
+    drop(broker);
+    // The claim is in the tables now.
+    let broker = fixture.open();
+    for _ in 0..2 {
+        let mut claimed = begun.clone();
+        claimed.attempt.window = Duration::ZERO;
+        let answer = broker.answer(claimed, "not yet".into()).await.unwrap();
+        assert_eq!(answer, "not yet");
+    }
+    drop(broker);
+    for _ in 0..2 {
+        let broker = fixture.open();
+        let mut claimed = claim(&broker).await;
+        claimed.attempt.window = Duration::ZERO;
+        broker.answer(claimed, "not yet".into()).await.unwrap();
+    }
+    let broker = fixture.open();
+    let claimed = claim(&broker).await;
+    broker.answer(claimed, "done".into()).await.unwrap();
+    drop(broker);
+    let again = fixture.open().claim(attempt("later").at_most_once()).await;
+    assert_eq!(again.unwrap(), Claim::Answered("done".into()));
+}
+
+#[tokio::test]
 async fn what_a_command_was_answered_is_remembered_across_a_restart() {
     let fixture = Fixture::new();
     let again = || Publish::new("x").once(key("ada/1"), WINDOW);

@@ -12,6 +12,32 @@ use tokio::time::{Instant, sleep};
 use crate::message::request::REPEAT_WINDOW;
 use crate::seldom::Seldom;
 
+/// The answer of a command that was executed, or that was refused until later.
+pub(crate) struct Executed {
+    answer: String,
+    is_remembered: bool,
+}
+
+impl Executed {
+    /// The answer of a command that may come again and is executed then.
+    pub(crate) fn not_yet(answer: String) -> Self {
+        Self {
+            answer,
+            is_remembered: false,
+        }
+    }
+}
+
+/// The answer that repeats get, too.
+impl From<String> for Executed {
+    fn from(answer: String) -> Self {
+        Self {
+            answer,
+            is_remembered: true,
+        }
+    }
+}
+
 /// Commands that are being executed, so that the same one is not begun twice.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats(Mutex<HashMap<CommandKey, Arc<tokio::sync::Mutex<()>>>>);
@@ -38,11 +64,11 @@ impl Repeats {
         broker: &dyn Broker,
         key: CommandKey,
         body: &[u8],
-        execute: impl Future<Output = Result<String, BrokerError>>,
+        execute: impl Future<Output = Result<impl Into<Executed>, BrokerError>>,
     ) -> Result<String, BrokerError> {
         let attempt = Attempt::new(key);
         // While it runs nobody else gets it, and it has a moment for its answer.
-        let lease = attempt.lease.max(longest + ANSWERING);
+        let lease = attempt.lease.max(longest.saturating_add(ANSWERING));
         let attempt = attempt
             .lease(lease)
             .fingerprint(Fingerprint::of(body))
@@ -62,10 +88,11 @@ impl Repeats {
     pub(crate) async fn execute(
         &self,
         broker: &dyn Broker,
-        attempt: Attempt,
+        mut attempt: Attempt,
         patience: Duration,
-        execute: impl Future<Output = Result<String, BrokerError>>,
+        execute: impl Future<Output = Result<impl Into<Executed>, BrokerError>>,
     ) -> Result<Outcome, BrokerError> {
+        attempt.lease = attempt.lease.min(LONGEST_LEASE);
         let key = attempt.key.clone();
         let turn = {
             let mut running = self.0.lock();
@@ -79,11 +106,14 @@ impl Repeats {
         };
         let _alone = turn.turn.lock().await;
         match claim(broker, attempt, patience).await? {
-            Claim::Mine(claimed) => {
-                let answer = execute.await?;
-                Ok(Outcome::Answer(
-                    remember(broker, claimed, answer.into()).await?,
-                ))
+            Claim::Mine(mut claimed) => {
+                let executed = execute.await?.into();
+                if !executed.is_remembered {
+                    // Ends the claim.
+                    claimed.attempt.window = Duration::ZERO;
+                }
+                let answer = executed.answer.into();
+                Ok(Outcome::Answer(remember(broker, claimed, answer).await?))
             }
             Claim::Answered(answer) => Ok(Outcome::Answer(answer)),
             Claim::InDoubt => Ok(Outcome::InDoubt),
@@ -126,6 +156,9 @@ async fn remember(
 /// The time that a node has to remember an answer.
 const ANSWERING: Duration = Duration::from_secs(5);
 
+/// The longest lease: after a node has died a command is taken to be running for that long.
+const LONGEST_LEASE: Duration = Duration::from_secs(24 * 3600);
+
 /// About what an answer has beside the text that it repeats, in bytes.
 const AROUND: usize = 256;
 
@@ -142,11 +175,11 @@ async fn claim(
     attempt: Attempt,
     patience: Duration,
 ) -> Result<Claim, BrokerError> {
-    let give_up = Instant::now() + patience;
+    let begun = Instant::now();
     let mut waits = WAITS_MS.into_iter();
     loop {
         let claim = broker.claim(attempt.clone()).await?;
-        let left = give_up.saturating_duration_since(Instant::now());
+        let left = patience.saturating_sub(begun.elapsed());
         if !matches!(claim, Claim::Running) || left.is_zero() {
             return Ok(claim);
         }

@@ -226,6 +226,21 @@ pub(super) async fn a_command_is_executed_at_most_once(broker: &impl Broker) {
         "others get the answer"
     );
 
+    // With a window of 0 the answer ends the claim, and nothing is remembered.
+    let refused = fresh_key("at-most-once");
+    for text in ["not yet", "not yet", "done"] {
+        let mut claimed = mine(broker, attempt(&refused, text.as_bytes()).lease(LONG)).await;
+        if text != "done" {
+            claimed.attempt.window = Duration::ZERO;
+        }
+        assert_eq!(answer(broker, claimed, text).await, text);
+    }
+    assert_eq!(
+        claim(broker, attempt(&refused, b"done")).await,
+        Claim::Answered("done".into()),
+        "the answer that is to be remembered is"
+    );
+
     let claimed = mine(broker, attempt(&unanswered, b"body").lease(Duration::ZERO)).await;
     for lease in [Duration::ZERO, LONG] {
         assert_eq!(

@@ -39,11 +39,11 @@ impl Change<'_> {
     }
 
     pub(super) fn add_answer(&mut self, key: &AnswerKey, answer: &Answer) {
-        self.batch.insert(
-            &self.store.named.answers,
-            key.in_tables(),
-            answer.to_bytes(),
-        );
+        let (answers, key) = (&self.store.named.answers, key.in_tables());
+        match answer.is_nothing() {
+            true => self.batch.remove(answers, key),
+            false => self.batch.insert(answers, key, answer.to_bytes()),
+        }
     }
 
     /// Removes a group from the log.

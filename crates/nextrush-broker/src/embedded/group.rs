@@ -207,7 +207,10 @@ impl<'a> Group<'a> {
         before: Option<Answer>,
     ) {
         let ends_ms = end_after(self.now_ms, window, before.map(|before| before.ends_ms));
-        let answer = Answer { ends_ms, data };
+        self.put_answer(key, Answer { ends_ms, data });
+    }
+
+    fn put_answer(&mut self, key: AnswerKey, answer: Answer) {
         self.entries.answer(&key, &answer);
         self.answers.insert(key, answer);
     }
@@ -221,7 +224,11 @@ impl<'a> Group<'a> {
         match self.whole_answer(&key)? {
             // The claim, which the answer ends.
             Some(earlier) if is_begun(&earlier.data) => {
-                self.replace_answer(key, answer.clone(), window, Some(earlier));
+                if window.is_zero() {
+                    self.put_answer(key, Answer::nothing());
+                } else {
+                    self.replace_answer(key, answer.clone(), window, Some(earlier));
+                }
             }
             Some(earlier) => return Ok(earlier.data),
             None => self.insert_answer(key, answer.clone(), window),
@@ -236,7 +243,7 @@ impl<'a> Group<'a> {
     /// An answer with its end.
     fn whole_answer(&self, key: &AnswerKey) -> Result<Option<Answer>, BrokerError> {
         match self.answers.get(key) {
-            Some(answer) => Ok(Some(answer.clone())),
+            Some(answer) => Ok(Some(answer.clone()).filter(|answer| answer.ends_ms > self.now_ms)),
             None => self.shared.whole_answer_in(self.store, key, self.now_ms),
         }
     }
@@ -244,9 +251,7 @@ impl<'a> Group<'a> {
     fn insert_answer(&mut self, key: AnswerKey, data: Bytes, window: Duration) {
         let ends_ms = self.now_ms.saturating_add(whole_ms(window));
         if ends_ms > self.now_ms {
-            let answer = Answer { ends_ms, data };
-            self.entries.answer(&key, &answer);
-            self.answers.insert(key, answer);
+            self.put_answer(key, Answer { ends_ms, data });
         }
     }
 

@@ -340,6 +340,19 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// What takes the place of a claim that nothing is remembered of: it has ended, and in the tables
+    /// it removes what was there.
+    pub(super) fn nothing() -> Self {
+        Self {
+            ends_ms: 0,
+            data: Bytes::new(),
+        }
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.data.is_empty()
+    }
+
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         timed(self.ends_ms, &self.data)
     }

@@ -421,7 +421,7 @@ impl<'a> Piece<'a> {
         if let Some(answer) = self.shared.recent.get(&key)
             && answer.ends_ms == ends_ms
         {
-            if ends_ms > self.now_ms {
+            if answer.is_nothing() || ends_ms > self.now_ms {
                 self.change.add_answer(&key, &answer);
             }
             self.answers.push((key, ends_ms));

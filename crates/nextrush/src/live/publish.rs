@@ -13,6 +13,7 @@ use super::policies::PublishAttempt;
 use super::policy::PublishHook;
 use crate::message::request::{Answer, CommandId};
 use crate::message::{CommandError, ErrorCode, ErrorMessage, Message, User};
+use crate::once::Executed;
 use crate::seldom::Seldom;
 use crate::socket::Socket;
 use crate::topic::{PublishError, Terms};
@@ -170,8 +171,15 @@ impl LiveUpdates {
                     return Err(BrokerError::Unavailable("a hook did not answer".into()));
                 }
             };
-            let decision = serde_json::to_string(&decision);
-            Ok(decision.expect("a decision has string keys only"))
+            let written = serde_json::to_string(&decision);
+            let written = written.expect("a decision has string keys only");
+            Ok(match decision {
+                // The client comes again then.
+                Decision::Refused(refusal) if refusal.retry_after().is_some() => {
+                    Executed::not_yet(written)
+                }
+                Decision::Refused(_) | Decision::Accepted { .. } => written.into(),
+            })
         };
         let longest = policies.answer_time();
         let key = key.clone();

@@ -1,6 +1,7 @@
 //! The error message that clients get.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use nextrush_broker::BrokerError;
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,13 @@ impl ErrorMessage {
         self
     }
 
-    /// Adds how long to wait before the next try, in milliseconds.
+    /// The time after which the same message may come again, if that helps: nothing was done.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after_ms.map(Duration::from_millis)
+    }
+
+    /// Adds how long to wait before the next try, in milliseconds. It says that nothing was done: the
+    /// JavaScript client then sends the same message again by itself.
     #[must_use]
     pub fn retry_after_ms(mut self, ms: u64) -> Self {
         self.retry_after_ms = Some(ms);

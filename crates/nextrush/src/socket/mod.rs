@@ -237,7 +237,9 @@ impl Socket {
     /// A client that does not get an answer, as its connection broke, comes back and sends the same
     /// message again. A request of a [user](Self::user) is executed once for each `id`, over
     /// reconnects, restarts and nodes: a repeat waits while the first is being executed, and gets
-    /// its answer for 2 minutes, also if that is an error. The same `id` with something else in it
+    /// its answer for 2 minutes, also if that is an error. One with
+    /// [`retryAfterMs`](crate::ErrorMessage::retry_after_ms) is not remembered: it says that nothing was
+    /// done, and the same request is executed when it comes again. The same `id` with something else in it
     /// is refused as [`IdReused`](crate::ErrorCode::IdReused). This holds as long as the
     /// [broker](crate::broker) remembers: over restarts with a durable one. Where the process died
     /// between the effect and the answer, the repeat is told

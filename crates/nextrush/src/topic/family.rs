@@ -19,7 +19,7 @@ use super::subscriptions::Subscriptions;
 use super::used_ids::UsedIds;
 use crate::message::UserId;
 use crate::message::request::CommandId;
-use crate::once::Repeats;
+use crate::once::{Executed, Repeats};
 use crate::socket::Socket;
 use crate::socket::audience::Audience;
 use crate::socket::handle::Handle;
@@ -200,7 +200,7 @@ impl<D: Dialect> Topics<D> {
         longest: Duration,
         key: CommandKey,
         body: &[u8],
-        execute: impl Future<Output = Result<String, BrokerError>>,
+        execute: impl Future<Output = Result<impl Into<Executed>, BrokerError>>,
     ) -> Result<String, BrokerError> {
         let Family { repeats, local, .. } = &*self.0;
         let broker = local.broker();

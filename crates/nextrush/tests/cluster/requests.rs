@@ -23,6 +23,8 @@ pub(crate) enum Command {
         after_ms: u64,
     },
     Refuse,
+    /// Adds 1, and is refused for a while if that is not the third.
+    Later,
     Panic,
 }
 
@@ -45,6 +47,10 @@ pub(crate) fn app(builder: AppBuilder, total: &Total) -> App {
                     Ok(count)
                 }
                 Command::Refuse => Err(ErrorMessage::new("no", "No")),
+                Command::Later => match total.fetch_add(1, Ordering::Relaxed) + 1 {
+                    3 => Ok(3),
+                    _ => Err(ErrorMessage::new("busy", "Later").retry_after_ms(100)),
+                },
                 Command::Panic => panic!("on purpose"),
             });
             Ok::<(), nextrush::room::JoinError>(())

@@ -55,6 +55,8 @@ enum Command {
     },
     Refuse,
     Full,
+    /// Adds 1, and is refused for a while if that was the first.
+    Busy,
     Fail,
     Panic,
     /// Adds 1, and is not done.
@@ -93,6 +95,10 @@ async fn execute(total: &Total, command: Command) -> Result<Value, ErrorMessage>
             Err(error)
         }
         Command::Full => Err(ErrorMessage::new(ErrorCode::OverQuota, "Full")),
+        Command::Busy => match add(1) {
+            1 => Err(ErrorMessage::new("busy", "Later").retry_after_ms(100)),
+            total => Ok(json!({ "total": total })),
+        },
         Command::Fail => {
             "x".parse::<u32>().map_err(BoardError::from)?;
             Ok(Value::Null)
@@ -291,6 +297,45 @@ async fn a_repeat_gets_the_first_answer_and_is_not_executed() {
         let answer = ask(&mut client, add("a", 1)).await;
         assert_eq!(answer, reply("a", json!({ "total": expected })), "{path}");
     }
+}
+
+async fn assert_executed_again(broker: impl Broker, path: &str) {
+    let total = Total::default();
+    let network = serve(broker, &total);
+    let mut client = network.connect(path).await.unwrap();
+    let busy = json!({ "type": "busy", "id": "b" });
+    let refusal = ask(&mut client, busy.clone()).await;
+    assert_eq!(
+        (&refusal["code"], &refusal["retryAfterMs"]),
+        (&json!("busy"), &json!(100))
+    );
+    let done = ask(&mut client, busy.clone()).await;
+    assert_eq!(done, reply("b", json!({ "total": 2 })), "{path}");
+    assert_eq!(ask(&mut client, busy).await, done);
+    assert_eq!(total_of(&total), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_for_a_while_is_executed_when_it_comes_again() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_executed_again(MemoryBroker::new(), "/").await;
+    assert_executed_again(MemoryBroker::new(), "/users/ada").await;
+    assert_executed_again(open(directory.path()), "/users/ada").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_of_requests_may_be_never() {
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        socket.identify(User::new("ada", "")).unwrap();
+        socket.on_request_within(Duration::MAX, |_: Socket, Text { kind }: Text| {
+            Ok::<_, ErrorMessage>(kind)
+        });
+    });
+    let network = Network::new(app);
+    let mut client = network.connect("/").await.unwrap();
+    let answer = ask(&mut client, json!({ "type": "x", "id": "1" })).await;
+    assert_eq!(answer, reply("1", json!("x")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -254,3 +254,29 @@ async fn what_was_stored_and_not_published_is_published_by_a_repeat_and_stored_o
     assert_eq!(ask(&mut ada, message).await["type"], "ack");
     assert!(taken(&network, &mut ada).await.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_publication_that_a_hook_refuses_for_a_while_is_decided_again() {
+    let asked = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&asked);
+    let policy = ChannelPolicy::new().on_publish(async move |_: PublishContext| {
+        match count.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => Err(ErrorMessage::new("busy", "Later").retry_after_ms(100)),
+            _ => Ok(()),
+        }
+    });
+    let (network, _) = network("wall", policy);
+    let mut ada = enter(&network, "ada").await;
+    let message = publish("wall", &json!("hello"), "1");
+    for _ in 0..2 {
+        let refusal = ask(&mut ada, message.clone()).await;
+        assert_eq!(
+            (&refusal["code"], &refusal["retryAfterMs"]),
+            (&json!("busy"), &json!(100))
+        );
+    }
+    let ack = ask(&mut ada, message.clone()).await;
+    assert_eq!(ack["type"], "ack");
+    assert_eq!(ask(&mut ada, message).await, ack);
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+}

@@ -30,7 +30,7 @@ use super::claims::{Claim, Claims};
 use super::handler::Call;
 use crate::message::request::{Answer, CommandId, REPEAT_WINDOW, Request};
 use crate::message::{ErrorCode, ErrorMessage, Message, User};
-use crate::once::{Outcome, Repeats};
+use crate::once::{Executed, Outcome, Repeats};
 use crate::seldom::Seldom;
 
 /// The time that a handler has by default.
@@ -54,6 +54,16 @@ pub(super) struct Requests<T> {
 enum Kept {
     Reply(Box<RawValue>),
     Error(ErrorMessage),
+}
+
+impl Kept {
+    /// `false` for a refusal that tells the client to come again: then the request is executed.
+    fn is_remembered(&self) -> bool {
+        match self {
+            Self::Reply(_) => true,
+            Self::Error(error) => error.retry_after().is_none(),
+        }
+    }
 }
 
 /// The answer to a request, as it is sent.
@@ -129,7 +139,13 @@ impl<T: DeserializeOwned + 'static> Requests<T> {
         let app = socket.app();
         let running = app.part(Arc::<Running>::default);
         let patience = self.deadline;
-        let execute = async { Ok(write(&execute.await)) };
+        let execute = async {
+            let kept = execute.await;
+            Ok(match kept.is_remembered() {
+                true => write(&kept).into(),
+                false => Executed::not_yet(write(&kept)),
+            })
+        };
         match running
             .0
             .execute(&**app.broker(), attempt, patience, execute)
@@ -167,6 +183,9 @@ impl<T: DeserializeOwned + 'static> Requests<T> {
             Err(Reused) => return Kept::Error(id_reused()),
         }
         let kept = execute.await;
+        if !kept.is_remembered() {
+            return kept;
+        }
         let answer = write(&kept).into();
         let mut answered = self.answered.lock();
         answered
