@@ -260,3 +260,35 @@ async fn a_large_audience_is_heard_in_batches_and_each_socket_once() {
     assert_eq!(silent, Silent::default());
     assert_eq!(outcomes.len(), 300);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_audience_may_be_given_all_the_time_there_is() {
+    let cluster = cluster(&["a", "b"], &Total::default());
+    let mut bob = join(&cluster.node("b"), "/bob").await;
+    let app = cluster.node("a").handle().clone();
+    let voting = tokio::spawn(async move {
+        let room = app.room("all");
+        let mut answers = room
+            .request::<u32>("vote", "Pizza?", Duration::MAX)
+            .unwrap();
+        answers.next().await.unwrap().result
+    });
+    respond(&mut bob, json!({ "data": 7 })).await;
+    assert_eq!(cluster.run_until(voting).await.unwrap(), Ok(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_refused_for_a_while_is_executed_at_another_node() {
+    let total = Total::default();
+    let cluster = cluster(&["a", "b"], &total);
+    let mut here = join(&cluster.node("a"), "/ada").await;
+    let later = json!({ "type": "later", "id": "l" });
+    for expected in [1, 2] {
+        assert_eq!(ask(&mut here, &later).await["code"], "busy");
+        assert_eq!(total.load(Ordering::Relaxed), expected);
+    }
+    let mut there = join(&cluster.node("b"), "/ada").await;
+    let done = ask(&mut there, &later).await;
+    assert_eq!(done, json!({ "type": "reply", "id": "l", "data": 3 }));
+    assert_eq!(ask(&mut here, &later).await, done);
+}

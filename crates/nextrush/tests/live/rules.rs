@@ -99,3 +99,16 @@ async fn the_deadline_is_a_setting() {
     assert_eq!(subscribe(&mut ada, "slow").await["type"], "subscribed");
     assert!(taken(&network, &mut ada).await.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_may_be_never() {
+    let accepts = ChannelPolicy::new()
+        .may_subscribe(async |_: SubscribeContext| true)
+        .on_publish(async |_: PublishContext| Ok(()));
+    let policies = ChannelPolicies::new().policy("wall", accepts);
+    let (network, _) = network_with(policies.deadline(Duration::MAX));
+    let mut ada = enter(&network, "ada").await;
+    let publish = json!({ "type": "publish", "channel": "wall", "data": 1, "id": "1" });
+    assert_eq!(ask(&mut ada, publish).await["type"], "ack");
+    assert_eq!(subscribe(&mut ada, "wall").await["type"], "subscribed");
+}

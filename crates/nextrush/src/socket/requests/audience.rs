@@ -316,8 +316,8 @@ impl Audience {
             let line = app.line();
             let asked = line.ask(REQUEST, &Asked::All, &question).await;
             let (silent, pending) = begin_silent(line, asked);
-            let give_up = Instant::now() + timeout + DEADLINE;
-            let silent = collect(silent, pending, batches, give_up, &sender).await;
+            let within = timeout.saturating_add(DEADLINE);
+            let silent = collect(silent, pending, batches, within, &sender).await;
             drop(number);
             silent
         }
@@ -367,11 +367,13 @@ async fn collect(
     mut silent: Silent,
     mut pending: HashMap<NodeName, Progress>,
     mut batches: UnboundedReceiver<(NodeName, Batch)>,
-    give_up: Instant,
+    within: Duration,
     sender: &UnboundedSender<Received>,
 ) -> Silent {
+    let begun = Instant::now();
     while !pending.is_empty() {
-        let Ok(Some((node, batch))) = timeout_at(give_up, batches.recv()).await else {
+        let left = within.saturating_sub(begun.elapsed());
+        let Ok(Some((node, batch))) = tokio::time::timeout(left, batches.recv()).await else {
             break;
         };
         let Some(progress) = pending.get_mut(&node) else {
