@@ -126,10 +126,15 @@ impl Client {
         let live = self.live.live();
         let user = self.user();
         if let Some(own) = &live.user_channel
-            && own.matches(channel).is_some()
-            && user.is_none_or(|user| own.with(&user.id.to_string()) != channel)
+            // An id may be empty.
+            && (own.matches(channel).is_some() || own.with("") == channel)
         {
-            return Err(Refusal::Refused(None));
+            if user.is_none_or(|user| own.with(&user.id.to_string()) != channel) {
+                return Err(Refusal::Refused(None));
+            }
+            if !live.policies.has_policy(channel) {
+                return Ok(());
+            }
         }
         live.policies.ask_to_subscribe(socket, user, channel).await
     }

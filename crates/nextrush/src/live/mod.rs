@@ -420,8 +420,10 @@ impl LiveBuilder {
     /// they [connect](LiveUpdates::connect). Nobody else may subscribe to one. In place of the pattern's
     /// one parameter stands the user's id: the ids 1 and `"1"` have one channel.
     ///
-    /// Its policy is that of a pattern as any; with a history a client that comes back gets what was
-    /// published to its user meanwhile. [`LiveUpdates::user_channel`] gives a user's, to publish to it.
+    /// Its policy is that of a pattern as any, and where none fits its user may subscribe; with a
+    /// history a client that comes back gets what was published to its user meanwhile. While the broker
+    /// is away, or a hook refuses with a `retryAfterMs`, the server tries again until the socket is
+    /// subscribed. [`LiveUpdates::user_channel`] gives a user's channel, to publish to it.
     ///
     /// # Panics
     ///

@@ -129,7 +129,12 @@ impl Pattern {
                 Part::Parameter(parameter) => {
                     // One character at least.
                     let first = rest.chars().next()?.len_utf8();
+                    let is_last = parts.len() == 1;
                     let end = match parts.peek() {
+                        // The name ends with it, whatever stands before.
+                        Some(Part::Text(text)) if is_last => {
+                            first + rest[first..].strip_suffix(text.as_str())?.len()
+                        }
                         Some(Part::Text(text)) => first + rest[first..].find(text.as_str())?,
                         _ => rest.len(),
                     };
@@ -150,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_pattern_fits_names_and_says_what_stands_for_its_parameters() {
-        let cases: [(&str, &str, Found<'_>); 15] = [
+        let cases: [(&str, &str, Found<'_>); 19] = [
             ("posts", "posts", Some(&[])),
             ("posts", "post", None),
             ("posts", "posts2", None),
@@ -163,6 +168,14 @@ mod tests {
             (":a-:b", "x-", None),
             ("room/:id/news", "room/1/news", Some(&[("id", "1")])),
             ("room/:id/news", "room/1/newsroom", None),
+            ("room/:id/news", "room/news", None),
+            (
+                "room/:id/news",
+                "room/1/news/news",
+                Some(&[("id", "1/news")]),
+            ),
+            (":a-:b-x", "1-x-x", Some(&[("a", "1"), ("b", "x")])),
+            (":a-:b-x", "1-x", None),
             ("user:{id}", "user:7", Some(&[("id", "7")])),
             ("user:{id}", "user:", None),
             ("{a}-{b}:c", "x-y:c", Some(&[("a", "x"), ("b", "y")])),

@@ -289,6 +289,11 @@ impl ChannelPolicies {
         }
     }
 
+    /// `true` if a pattern fits a channel.
+    pub(super) fn has_policy(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     pub(super) fn has_presence(&self, name: &str) -> bool {
         self.find(name).is_some_and(|(_, policy)| policy.presence)
     }

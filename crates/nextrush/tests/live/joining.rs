@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nextrush::live::{ChannelPolicies, ChannelPolicy, SubscribeContext};
 use nextrush::testing::Network;
-use nextrush::{App, LiveUpdates, Socket};
+use nextrush::{App, LiveUpdates, Socket, User};
 use serde_json::json;
 
 use crate::support::{Faulty, all, ask, come_back, enter, next, route, subscribe, taken};
@@ -168,4 +168,53 @@ async fn code_joins_a_socket_with_the_channels_state_and_without_its_rule() {
 #[should_panic(expected = "has 0 parameters")]
 fn a_channel_of_users_has_their_id_in_its_name() {
     drop(LiveUpdates::builder().user_channel("user"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_gets_into_the_channel_of_a_user_whose_id_looks_like_its_end() {
+    let mut app = App::new();
+    let live = LiveUpdates::builder()
+        .user_channel("user:{id}:inbox")
+        .build(&app, "live");
+    route(&mut app, &live);
+    let named = live.clone();
+    app.ws("/nameless", move |socket: Socket| {
+        socket.identify(User::new("", "")).unwrap();
+        named.connect(&socket);
+    });
+    let network = Network::new(app);
+    let mut bob = enter(&network, "bob:inbox").await;
+    assert_eq!(next(&mut bob).await["channel"], "user:bob:inbox:inbox");
+    let mut nameless = network.connect("/nameless").await.unwrap();
+    assert_eq!(next(&mut nameless).await["channel"], "user::inbox");
+    let mut eve = enter(&network, "eve").await;
+    next(&mut eve).await;
+    for channel in ["user:bob:inbox:inbox", "user::inbox"] {
+        let refused = subscribe(&mut eve, channel).await;
+        assert_eq!(refused["code"], "subscribe-refused", "{channel}");
+    }
+    // Not the channel of any user.
+    assert_eq!(subscribe(&mut eve, "user:").await["type"], "subscribed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_comes_back_to_its_own_channel_where_no_policy_opens_it() {
+    let mut app = App::new();
+    let live = LiveUpdates::builder()
+        .policies(ChannelPolicies::new().refuse_others())
+        .user_channel("user:{id}")
+        .build(&app, "live");
+    route(&mut app, &live);
+    let network = Network::new(app);
+    let mut ada = enter(&network, "ada").await;
+    let joined = next(&mut ada).await;
+    ada.cut();
+    let mut ada = enter(&network, "ada").await;
+    next(&mut ada).await;
+    let back = come_back(&mut ada, "user:ada", &joined).await;
+    assert_eq!(back["type"], "subscribed", "{back}");
+    for other in ["user:bob", "news"] {
+        let refused = subscribe(&mut ada, other).await;
+        assert_eq!(refused["code"], "subscribe-refused", "{other}");
+    }
 }
