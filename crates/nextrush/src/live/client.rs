@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::{iter, mem};
 
 use parking_lot::Mutex;
 
@@ -29,21 +30,65 @@ pub(super) struct Channels {
     pub(super) asked: BTreeSet<Box<str>>,
     /// The channels that the server subscribed it to, and that it has not asked for yet.
     pub(super) joined: BTreeSet<Box<str>>,
+    /// The channels of which the rule is to be asked again, in a moment.
+    pub(super) outdated: BTreeSet<Box<str>>,
 }
 
-/// The client in the data of its socket.
+/// The clients in the data of their socket, one for each of the live updates that it is in: most are
+/// in one.
 #[derive(Clone)]
-struct Served(Arc<Client>);
+struct Served {
+    client: Arc<Client>,
+    others: Option<Arc<Self>>,
+}
+
+impl Served {
+    fn clients(&self) -> impl Iterator<Item = &Arc<Client>> {
+        let all = iter::successors(Some(self), |served| served.others.as_deref());
+        all.map(|served| &served.client)
+    }
+
+    /// These clients, and this one in place of the one of the same live updates.
+    fn with(before: Option<&Self>, client: &Arc<Client>) -> Self {
+        let others = before.into_iter().flat_map(Self::clients);
+        let others = others.filter(|other| !other.live.is_same(&client.live));
+        let others = others.fold(None, |others, client| {
+            let client = Arc::clone(client);
+            Some(Arc::new(Self { client, others }))
+        });
+        Self {
+            client: Arc::clone(client),
+            others,
+        }
+    }
+}
 
 impl Client {
-    /// The client of a socket: the one that it has, unless it is another user's by now.
-    pub(super) fn new(live: &LiveUpdates, socket: &Socket) -> Arc<Self> {
+    /// The client of a socket that is connected now: the one that it has, unless it is another user's
+    /// by now.
+    pub(super) fn connect(live: &LiveUpdates, socket: &Socket) -> Arc<Self> {
         let user = socket.user();
-        if let Some(client) = Self::of(socket, live)
-            && client.user() == user.as_ref()
-        {
-            return client;
-        }
+        let client = match Self::of(socket, live) {
+            Some(client) if client.user() == user.as_ref() => client,
+            // What it was subscribed to it is.
+            Some(client) => Self::new(live, socket, mem::take(&mut client.channels.lock())),
+            None => Self::new(live, socket, Channels::default()),
+        };
+        client.keep(socket);
+        client
+    }
+
+    /// The client of a socket, connected or not.
+    pub(super) fn of_any(live: &LiveUpdates, socket: &Socket) -> Arc<Self> {
+        Self::of(socket, live).unwrap_or_else(|| {
+            let client = Self::new(live, socket, Channels::default());
+            client.keep(socket);
+            client
+        })
+    }
+
+    fn new(live: &LiveUpdates, socket: &Socket, channels: Channels) -> Arc<Self> {
+        let user = socket.user();
         let show = |user: User| {
             let profile = (live.live().show_user)(socket, &user);
             let id = user.id.clone();
@@ -53,27 +98,26 @@ impl Client {
             live: live.clone(),
             user: user.map(show),
             lane: tokio::sync::Mutex::default(),
-            channels: Mutex::default(),
+            channels: Mutex::new(channels),
         })
     }
 
-    /// The client of a socket in these live updates, once it has a subscription or asked for one.
+    /// The client of a socket in these live updates.
     pub(super) fn of(socket: &Socket, live: &LiveUpdates) -> Option<Arc<Self>> {
-        let Served(client) = socket.data()?;
-        live.is_same(&client.live).then_some(client)
+        let served: Served = socket.data()?;
+        let mut clients = served.clients();
+        clients.find(|client| live.is_same(&client.live)).cloned()
     }
 
-    /// Keeps the client with its socket, from the first subscription on: most sockets that only
-    /// publish need no place for it.
-    pub(super) fn keep(self: &Arc<Self>, socket: &Socket) {
-        let is_kept = Self::of(socket, &self.live).is_some_and(|kept| Arc::ptr_eq(&kept, self));
-        if !is_kept {
-            socket.set_data(Served(Arc::clone(self)));
-            let client = Arc::clone(self);
-            socket.on_refresh(Arc::new(move |socket| {
+    fn keep(self: &Arc<Self>, socket: &Socket) {
+        let before = socket.update_data(|served| Served::with(served, self));
+        drop(before);
+        socket.on_refresh(Arc::new(|socket| {
+            let served: Option<Served> = socket.data();
+            for client in served.iter().flat_map(Served::clients) {
                 client.recheck_all(socket);
-            }));
-        }
+            }
+        }));
     }
 
     /// The one for whom the work of this socket counts.

@@ -51,7 +51,6 @@ impl Client {
         let channel = wanted.channel;
         let live = self.live.live();
         let topic = self.live.topic(channel)?;
-        self.keep(socket);
         let attempt = live.attempts.begin(socket.id(), channel);
         let entered = self.ask_and_enter(socket, &topic, wanted, &attempt).await;
         if entered.is_ok() {
@@ -150,7 +149,6 @@ impl Client {
         if topic.is_subscribed(socket) {
             return Ok(false);
         }
-        self.keep(socket);
         let wish = topic.wish(socket).await?;
         let way = Way {
             is_new: true,

@@ -1,15 +1,21 @@
 //! Channels that the server subscribes clients to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use super::LiveUpdates;
 use super::client::Client;
+use super::messages::refusal;
 use crate::message::UserId;
-use crate::socket::Socket;
 use crate::socket::join::JoinError;
+use crate::socket::{ConnectionState, Socket};
 use crate::topic::SubscribeError;
+
+/// The longest pause before a user is subscribed again to the channel of its own.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 impl LiveUpdates {
     /// Subscribes a socket to a channel as its client could, and tells the client:
@@ -24,8 +30,7 @@ impl LiveUpdates {
     ///
     /// As [`subscribe`](Self::subscribe), and where the channel's hook refuses.
     pub async fn join(&self, channel: &str, socket: &Socket) -> Result<bool, SubscribeError> {
-        let client = Client::new(self, socket);
-        client.keep(socket);
+        let client = Client::of_any(self, socket);
         let (sender, joined) = oneshot::channel();
         let channel = channel.to_owned();
         socket.run(move |socket| {
@@ -55,11 +60,23 @@ impl LiveUpdates {
         let client = Arc::clone(client);
         socket.run(move |socket| {
             Some(Box::pin(async move {
-                match client.join(&socket, &channel).await {
-                    Ok(_) | Err(SubscribeError::Join(JoinError::Closed)) => {}
-                    Err(error) => {
+                let mut pause = Duration::ZERO;
+                loop {
+                    let error = match client.join(&socket, &channel).await {
+                        Ok(_) | Err(SubscribeError::Join(JoinError::Closed)) => return,
+                        Err(error) => error,
+                    };
+                    let reason = error.to_string();
+                    // Nobody else would: its client does not know of the channel.
+                    let Some(after) = refusal(&channel, error).retry_after() else {
                         let socket = socket.id();
-                        tracing::error!(%socket, channel, %error, "a user is not in the channel of its own");
+                        tracing::error!(%socket, channel, error = reason, "a user is not in the channel of its own");
+                        return;
+                    };
+                    pause = after.max(pause * 2).min(LONGEST_PAUSE);
+                    sleep(pause).await;
+                    if socket.state() != ConnectionState::Open {
+                        return;
                     }
                 }
             }))

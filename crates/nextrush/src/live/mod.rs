@@ -145,7 +145,7 @@ impl LiveUpdates {
     #[track_caller]
     pub fn connect(&self, socket: &Socket) {
         socket.tell_reconnect();
-        let client = Client::new(self, socket);
+        let client = Client::connect(self, socket);
         Self::join_own(&client, socket);
         socket.add_message(Callback::of(client));
     }

@@ -208,8 +208,14 @@ impl Client {
     }
 
     /// Asks the rules of these channels again, on the socket's thread and in the order of its
-    /// messages.
-    pub(super) fn recheck_later(self: &Arc<Self>, socket: &Socket, channels: Vec<Box<str>>) {
+    /// messages. One that is about to be asked is not asked twice.
+    pub(super) fn recheck_later(self: &Arc<Self>, socket: &Socket, mut channels: Vec<Box<str>>) {
+        let mut known = self.channels.lock();
+        channels.retain(|channel| known.outdated.insert(channel.clone()));
+        drop(known);
+        if channels.is_empty() {
+            return;
+        }
         let client = Arc::clone(self);
         socket.run(move |socket| {
             Some(Box::pin(async move {
@@ -223,6 +229,8 @@ impl Client {
     }
 
     async fn recheck(&self, socket: &Socket, channel: &str) {
+        // Whoever wants it from now on may know more than the rule.
+        self.channels.lock().outdated.remove(channel);
         let Ok(topic) = self.live.topic(channel) else {
             return;
         };
@@ -230,6 +238,10 @@ impl Client {
             return;
         }
         if let Err(refusal) = self.may_subscribe(socket, channel).await {
+            if self.channels.lock().outdated.contains(channel) {
+                // It is asked again, and may have been too early.
+                return;
+            }
             let reason = match refusal {
                 // Its right is not gone: it comes back as after a lost connection.
                 Refusal::Unanswered(unanswered) => unanswered.to_message().retry_after_ms(RETRY_MS),

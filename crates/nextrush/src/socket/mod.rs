@@ -546,6 +546,18 @@ impl Socket {
         self.events().kept().change(|kept| kept.data.insert(value))
     }
 
+    /// Replaces the value of type `T` that is kept with the socket, and returns it. `update` must not
+    /// call code of the user.
+    pub(crate) fn update_data<T: Clone + Any + Send + Sync>(
+        &self,
+        update: impl FnOnce(Option<&T>) -> T,
+    ) -> Option<T> {
+        self.events().kept().change(|kept| {
+            let updated = update(kept.data.get());
+            kept.data.insert(updated)
+        })
+    }
+
     /// A clone of the value of type `T` that was [kept](Self::set_data) with the
     /// socket. Put large or changing values behind an `Arc`.
     #[must_use]

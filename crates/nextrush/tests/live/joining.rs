@@ -1,12 +1,12 @@
 //! Channels that the server subscribes clients to.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nextrush::live::{ChannelPolicies, ChannelPolicy, SubscribeContext};
 use nextrush::testing::Network;
-use nextrush::{App, LiveUpdates, Socket, User};
+use nextrush::{App, ErrorMessage, LiveUpdates, Socket, User};
 use serde_json::json;
 
 use crate::support::{Faulty, all, ask, come_back, enter, next, route, subscribe, taken};
@@ -217,4 +217,88 @@ async fn a_user_comes_back_to_its_own_channel_where_no_policy_opens_it() {
         let refused = subscribe(&mut ada, other).await;
         assert_eq!(refused["code"], "subscribe-refused", "{other}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_who_connects_while_the_broker_is_away_is_in_its_channel_afterwards() {
+    let broker = Faulty::default();
+    let faults = Arc::clone(&broker.faults);
+    let (network, live) = network_over(broker);
+    faults.reading_fails.store(true, Ordering::Relaxed);
+    let mut ada = enter(&network, "ada").await;
+    let gone = enter(&network, "bob").await;
+    network.advance(Duration::from_secs(20)).await;
+    assert!(taken(&network, &mut ada).await.is_empty());
+    gone.cut();
+    faults.reading_fails.store(false, Ordering::Relaxed);
+    network.advance(Duration::from_secs(30)).await;
+    let joined = next(&mut ada).await;
+    assert_eq!(
+        (&joined["channel"], &joined["joined"]),
+        (&json!("user:ada"), &json!(true))
+    );
+    live.publish("user:ada", "hello").await.unwrap();
+    assert_eq!(next(&mut ada).await["data"], "hello");
+    assert_eq!(live.local_subscribers("user:bob"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_refuses_a_user_for_a_while_is_asked_again() {
+    let [asked, never] = [Arc::<AtomicUsize>::default(), Arc::default()];
+    let counts = [Arc::clone(&asked), Arc::clone(&never)];
+    let own = ChannelPolicy::new().on_subscribe(async move |context: SubscribeContext| {
+        let [asked, never] = &counts;
+        if context.channel.param("id") == Some("eve") {
+            never.fetch_add(1, Ordering::Relaxed);
+            return Err(ErrorMessage::new("no", "No"));
+        }
+        match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(ErrorMessage::new("busy", "Later").retry_after_ms(500)),
+            _ => Ok("state"),
+        }
+    });
+    let policies = ChannelPolicies::new().policy("user:{id}", own);
+    let mut app = App::new();
+    let live = LiveUpdates::builder()
+        .policies(policies)
+        .user_channel("user:{id}")
+        .build(&app, "live");
+    route(&mut app, &live);
+    let network = Network::new(app);
+    let mut ada = enter(&network, "ada").await;
+    let _eve = enter(&network, "eve").await;
+    network.settle().await;
+    network.advance(Duration::from_millis(490)).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    network.advance(Duration::from_millis(10)).await;
+    assert_eq!(next(&mut ada).await["data"], "state");
+    // A refusal for good is one.
+    network.advance(Duration::from_secs(100)).await;
+    assert_eq!(never.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_code_has_joined_late_comes_back_with_its_position_and_misses_nothing() {
+    let hour = Duration::from_secs(3600);
+    let mut app = App::new();
+    let live = LiveUpdates::builder()
+        .policies(ChannelPolicies::new().policy("news", ChannelPolicy::new().history(10, hour)))
+        .build(&app, "live");
+    route(&mut app, &live);
+    let network = Network::new(app);
+    live.publish("news", "before").await.unwrap();
+    let mut ada = enter(&network, "ada").await;
+    let known = subscribe(&mut ada, "news").await;
+    ada.cut();
+    live.publish("news", "missed").await.unwrap();
+
+    let mut ada = enter(&network, "ada").await;
+    network.settle().await;
+    let socket = network.handle().local_sockets().remove(0);
+    let joined = network.run_until(live.join("news", &socket)).await;
+    assert!(joined.unwrap());
+    assert_eq!(next(&mut ada).await["joined"], true);
+    let back = come_back(&mut ada, "news", &known).await;
+    assert_eq!(back["recovered"], true, "{back}");
+    assert_eq!(all(&taken(&network, &mut ada).await, "data"), ["missed"]);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nextrush::live::{ChannelPolicies, ChannelPolicy, SubscribeContext};
 use nextrush::testing::Network;
-use nextrush::{App, Authenticated, ErrorCode, ErrorMessage, Jwt, LiveUpdates, Socket};
+use nextrush::{App, Authenticated, ErrorCode, ErrorMessage, Jwt, LiveUpdates, Socket, User};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -333,4 +333,118 @@ async fn a_subscriber_whose_repeated_subscription_is_refused_is_none_any_more() 
     );
     live.publish("team", &1).await.unwrap();
     assert!(taken(&network, &mut ada).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_are_asked_again_of_a_socket_that_is_in_two_live_updates() {
+    const SECRET: &str = "a secret of at least 32 bytes, from outside";
+    let claims = json!({ "id": "ada", "email": "", "exp": 4_102_444_800_u64 });
+    let token = jsonwebtoken::encode(
+        &jsonwebtoken::Header::default(),
+        &claims,
+        &jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes()),
+    );
+    let token = token.unwrap();
+    let refresh = json!({ "type": "refresh", "token": token });
+    for by_token in [false, true] {
+        let allowed = Allowed::new(["ada"]);
+        let jwt = Jwt::hs256(SECRET);
+        let mut app = App::new();
+        app.jwt(jwt.clone());
+        let live = LiveUpdates::builder()
+            .policies(ChannelPolicies::new().policy("team", allowed.policy()))
+            .build(&app, "live");
+        let other = LiveUpdates::new(&app, "other");
+        let connect = live.clone();
+        app.ws("/", move |socket: Socket, user: Authenticated| {
+            user.admit(&socket);
+            socket.filter(jwt.refresh());
+            connect.connect(&socket);
+        });
+        let network = Network::new(app);
+        let path = format!("/?token={token}");
+        let mut ada = network.connect(&path).await.unwrap();
+        subscribe(&mut ada, "team").await;
+        let socket = network.handle().local_sockets().remove(0);
+        let joined = network.run_until(other.join("news", &socket)).await;
+        assert!(joined.unwrap());
+        next(&mut ada).await;
+        allowed.set("ada", false);
+        if by_token {
+            assert_eq!(ask(&mut ada, refresh.clone()).await["type"], "refreshed");
+        } else {
+            let asked = network.run_until(live.recheck(&"ada".into())).await;
+            assert_eq!(asked.sockets, 1);
+        }
+        let told = taken(&network, &mut ada).await;
+        assert_eq!(all(&told, "code"), ["subscribe-refused"], "{by_token}");
+        // The other ones know nothing of it.
+        other.publish("news", "on").await.unwrap();
+        assert_eq!(next(&mut ada).await["data"], "on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_are_asked_again_of_a_socket_whose_user_was_found_out_late() {
+    let allowed = Allowed::new(["team"]);
+    let rule = allowed.clone();
+    let policy = ChannelPolicy::new().may_subscribe(async move |context: SubscribeContext| {
+        rule.has_name(context.channel.name())
+    });
+    let mut app = App::new();
+    let live = LiveUpdates::builder()
+        .policies(ChannelPolicies::new().policy("team", policy))
+        .build(&app, "live");
+    let connect = live.clone();
+    app.ws("/", move |socket: Socket| connect.connect(&socket));
+    let network = Network::new(app);
+    let mut ada = network.connect("/").await.unwrap();
+    subscribe(&mut ada, "team").await;
+    let socket = network.handle().local_sockets().remove(0);
+    socket.identify(User::new("ada", "")).unwrap();
+    let joined = network.run_until(live.join("news", &socket)).await;
+    assert!(joined.unwrap());
+    next(&mut ada).await;
+    allowed.set("team", false);
+    network.run_until(live.recheck(&"ada".into())).await;
+    let told = taken(&network, &mut ada).await;
+    assert_eq!(all(&told, "code"), ["subscribe-refused"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_wishes_to_ask_a_slow_rule_again_are_one_and_hold_up_no_message() {
+    let asked = Arc::<AtomicUsize>::default();
+    let (count, second) = (Arc::clone(&asked), Duration::from_secs(1));
+    let allowed = Allowed::new(["ada"]);
+    let rule = allowed.clone();
+    let policy = ChannelPolicy::new().may_subscribe(async move |context: SubscribeContext| {
+        let is_allowed = rule.has(context.user.as_ref());
+        if count.fetch_add(1, Ordering::Relaxed) > 0 {
+            sleep(second).await;
+        }
+        is_allowed
+    });
+    let (network, live) = network("team", policy);
+    let mut ada = enter(&network, "ada").await;
+    subscribe(&mut ada, "team").await;
+    allowed.set("ada", false);
+    network.run_until(live.recheck(&"ada".into())).await;
+    network.advance(second / 2).await;
+    // The rule is being asked, and has looked before this.
+    allowed.set("ada", true);
+    for _ in 0..100 {
+        network.run_until(live.recheck_channel("team")).await;
+        network.run_until(live.recheck(&"ada".into())).await;
+    }
+    ada.send_json(&json!({ "type": "unsubscribe", "channel": "other" }));
+    network.advance(second * 2).await;
+    assert_eq!(all(&taken(&network, &mut ada).await, "channel"), ["other"]);
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    assert_eq!(live.local_subscribers("team"), 1);
+    // And again, when something has changed.
+    allowed.set("ada", false);
+    network.run_until(live.recheck_channel("team")).await;
+    network.advance(second).await;
+    let told = taken(&network, &mut ada).await;
+    assert_eq!(all(&told, "code"), ["subscribe-refused"]);
 }

@@ -184,6 +184,7 @@ pub(crate) struct Faulty {
 #[derive(Default)]
 pub(crate) struct Faults {
     pub(crate) publishing_fails: AtomicBool,
+    pub(crate) reading_fails: AtomicBool,
     /// A history is told a second after it was read.
     pub(crate) histories_are_late: AtomicBool,
 }
@@ -209,6 +210,9 @@ impl Broker for Faulty {
         topic: &TopicName,
         query: HistoryQuery,
     ) -> BoxFuture<'_, Result<History, BrokerError>> {
+        if self.faults.reading_fails.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(BrokerError::Unavailable("no answer".into())) });
+        }
         let history = self.inner.history(topic, query);
         let is_late = self.faults.histories_are_late.load(Ordering::Relaxed);
         Box::pin(async move {
