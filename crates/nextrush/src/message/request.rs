@@ -100,6 +100,12 @@ pub(crate) fn refusal(message: &Message, error: ErrorMessage) -> Outgoing {
     Answer::new(error, id.as_ref()).into()
 }
 
+/// Returns whether a message has an id by which it can be answered.
+pub(crate) fn has_id(message: &Message) -> bool {
+    let text = message.to_utf8().ok();
+    text.is_some_and(|text| CommandId::find(text).is_ok_and(|id| id.is_some()))
+}
+
 impl CommandId {
     fn find(text: &str) -> Result<Option<Self>, ErrorMessage> {
         #[derive(Deserialize)]

@@ -113,18 +113,23 @@ impl Sharing<Message> {
         }
     }
 
-    /// Returns the function that a message of this type goes to.
-    fn find(&self, kind: Option<&str>) -> Option<&Callback<Message>> {
-        let find = |takes: &dyn Fn(&Claim) -> bool| {
-            let mut claims = self.0.iter();
-            claims.find_map(|(claim, callback)| takes(claim).then_some(callback))
-        };
-        find(&|claim| kind.is_some_and(|kind| claim.has(kind)))
-            .or_else(|| find(&Claim::is_rest))
-            .or_else(|| {
-                kind.filter(|kind| hello::is_question(kind))?;
-                find(&|claim| claim.answers_questions)
-            })
+    fn find(&self, takes: impl Fn(&Claim) -> bool) -> Option<&Callback<Message>> {
+        let mut claims = self.0.iter();
+        claims.find_map(|(claim, callback)| takes(claim).then_some(callback))
+    }
+
+    /// Returns the function that has claimed a message of this type. Whoever takes the rest gets no
+    /// questions that wait for an answer: clients hold a connection for lost that gives none.
+    fn claiming(&self, kind: &str, message: &Message) -> Option<&Callback<Message>> {
+        self.find(|claim| claim.has(kind)).or_else(|| {
+            let is_asked = hello::is_question(kind) && request::has_id(message);
+            is_asked.then(|| self.answering(kind))?
+        })
+    }
+
+    /// Returns the function that answers a question about the connection.
+    fn answering(&self, kind: &str) -> Option<&Callback<Message>> {
+        hello::is_question(kind).then(|| self.find(|claim| claim.answers_questions))?
     }
 }
 
@@ -135,10 +140,11 @@ impl Call<Message> for Sharing<Message> {
 
     fn call(self: Arc<Self>, socket: Socket, message: Message) -> Work {
         let kind = command::text_of(&message).and_then(command::type_of);
-        let found = match &kind {
-            Ok(kind) => self.find(kind.as_deref()),
-            Err(_) => self.find(None),
-        };
+        let known = kind.as_ref().ok().and_then(Option::as_deref);
+        let found = known
+            .and_then(|kind| self.claiming(kind, &message))
+            .or_else(|| self.find(Claim::is_rest))
+            .or_else(|| self.answering(known?));
         if let Some(callback) = found {
             return callback.call(socket, message);
         }
@@ -146,6 +152,16 @@ impl Call<Message> for Sharing<Message> {
         socket.send(request::refusal(&message, error.to_message()));
         None
     }
+}
+
+/// The function that has claimed a message by its type, where something else takes the rest.
+pub(super) fn claiming(
+    registered: &Callback<Message>,
+    message: &Message,
+) -> Option<Callback<Message>> {
+    let kind = command::text_of(message).and_then(command::type_of);
+    let kind = kind.ok().flatten()?;
+    Sharing::of(registered).claiming(&kind, message).cloned()
 }
 
 /// Panics if a function claims what another one takes that is registered.

@@ -11,6 +11,7 @@ use nextrush_engine::{CloseReason, Connection, ConnectionError, Handler, Incomin
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Socket;
+use super::claims;
 use super::kept::{Content, Kept};
 use crate::http::address::Permit;
 use crate::message::Message;
@@ -86,16 +87,19 @@ impl Handler for SocketEvents {
             Some(true) => connection.read_on(),
             Some(false) | None => {}
         }
-        match (sender, callback) {
-            (Some(sender), _) => match sender.try_send(message) {
-                Ok(()) | Err(TrySendError::Closed(_)) => None,
-                Err(TrySendError::Full(message)) => Some(Box::pin(async move {
-                    // Fails only when nobody receives any more.
-                    let _ = sender.send(message).await;
-                })),
-            },
-            (None, Some(callback)) => callback.call(socket, message),
-            (None, None) => None,
+        let Some(sender) = sender else {
+            return callback?.call(socket, message);
+        };
+        // `recv` takes the place of `on_message`, and of nothing that has claimed messages.
+        if let Some(claiming) = callback.and_then(|all| claims::claiming(&all, &message)) {
+            return claiming.call(socket, message);
+        }
+        match sender.try_send(message) {
+            Ok(()) | Err(TrySendError::Closed(_)) => None,
+            Err(TrySendError::Full(message)) => Some(Box::pin(async move {
+                // Fails only when nobody receives any more.
+                let _ = sender.send(message).await;
+            })),
         }
     }
 

@@ -368,9 +368,10 @@ impl Socket {
     /// of one message (about 1 KB), where a registered function costs an idle
     /// connection next to nothing. Cancel safe.
     ///
-    /// From the first call on messages go here only: a function of `on_message` is not
-    /// called any more, and a client that nobody receives from is not read. So a handler
-    /// that leaves its loop early should [close](Self::close) the socket.
+    /// From the first call on messages go here, but those of the types that
+    /// [`on_command`](Self::on_command), live updates and the like have claimed: a function of
+    /// `on_message` is not called any more, and a client that nobody receives from is not read. So a
+    /// handler that leaves its loop early should [close](Self::close) the socket.
     ///
     /// ```
     /// # use nextrush::Socket;

@@ -200,3 +200,74 @@ async fn a_chat_shares_its_socket_and_a_second_room_does_not_join() {
     // The panic of the second one ends the socket.
     assert_eq!(client.closed().await.0, 1011);
 }
+
+#[tokio::test]
+async fn what_a_client_asks_about_its_connection_is_answered_beside_any_other_function() {
+    let mut app = App::new();
+    let live = LiveUpdates::new(&app, "live");
+    let other = live.clone();
+    app.ws("/message", move |socket: Socket| {
+        live.connect(&socket);
+        socket.on_message(|socket: Socket, message: Message| socket.send(message));
+    });
+    app.ws("/loop", async move |socket: Socket| {
+        socket.on_command(moved);
+        other.connect(&socket);
+        while let Some(message) = socket.recv().await {
+            socket.send(message);
+        }
+    });
+    let server = serve(app).await;
+    for path in ["/message", "/loop"] {
+        let mut client = Client::connect(&server, path).await;
+        // A client that is not answered takes its connection for lost.
+        client.send(r#"{"type":"hello","id":"h"}"#).await;
+        let hello = client.json().await;
+        assert_eq!(
+            (&hello["type"], &hello["id"]),
+            (&json!("hello"), &json!("h"))
+        );
+        assert!(hello["windowMs"].is_u64(), "{path} {hello}");
+        client.send(r#"{"type":"ping","id":"p"}"#).await;
+        assert_eq!(client.json().await, json!({ "type": "pong", "id": "p" }));
+        for own in [
+            r#"{"type":"ping"}"#,
+            r#"{"type":"dance","id":"d"}"#,
+            "hello",
+        ] {
+            client.send(own).await;
+            assert_eq!(client.text().await, own, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_loop_receives_what_nothing_else_has_claimed() {
+    let mut app = App::new();
+    let live = LiveUpdates::new(&app, "live");
+    app.ws("/", async move |socket: Socket| {
+        let first = socket.recv().await;
+        socket.on_command(moved);
+        live.connect(&socket);
+        socket.send(format!("first {}", first.unwrap()));
+        while let Some(message) = socket.recv().await {
+            socket.send(format!("loop {message}"));
+        }
+    });
+    let server = serve(app).await;
+    let mut client = Client::connect(&server, "/").await;
+    client.send(r#"{"type":"jump"}"#).await;
+    assert_eq!(client.text().await, r#"first {"type":"jump"}"#);
+    for (message, answer) in [
+        (r#"{"type":"jump"}"#, "jump"),
+        ("hello", "loop hello"),
+        (
+            r#"{"type":"unsubscribe","channel":"news"}"#,
+            r#"{"type":"unsubscribed","channel":"news"}"#,
+        ),
+        (r#"{"type":"turn"}"#, r#"loop {"type":"turn"}"#),
+    ] {
+        client.send(message).await;
+        assert_eq!(client.text().await, answer);
+    }
+}
