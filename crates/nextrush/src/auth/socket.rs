@@ -2,7 +2,7 @@
 
 use nextrush_protocol::CloseCode;
 
-use super::authenticated::Authenticated;
+use super::authenticated::{AskedAt, Authenticated};
 use super::expiry;
 use super::rejection::AuthRejection;
 use crate::message::User;
@@ -35,6 +35,9 @@ impl Authenticated<User> {
         });
         if let Err(error) = entered {
             tracing::debug!(socket = %socket.id(), %error, "a socket ended before it was admitted");
+        }
+        if let AskedAt(Some(asked_at)) = self.asked_at {
+            socket.app().close_if_disconnected(socket, asked_at);
         }
         self.limit(socket);
         self.claims

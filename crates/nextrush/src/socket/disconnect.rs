@@ -77,15 +77,16 @@ impl Denials {
         is_new
     }
 
-    fn of(&self, of: &Of) -> Option<Denial> {
+    /// The denial of an owner, if it is newer than `asked_at`.
+    fn of(&self, of: &Of, asked_at: Option<Instant>) -> Option<Denial> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
         let now = Instant::now();
         let held = self.held.lock();
-        let mut denials = held
-            .iter()
-            .filter(|(since, denial)| now - *since < DENIAL && denial.of == *of);
+        let mut denials = held.iter().filter(|(since, denial)| {
+            now - *since < DENIAL && asked_at.is_none_or(|at| at < *since) && denial.of == *of
+        });
         denials.next().map(|(_, denial)| denial.clone())
     }
 }
@@ -94,9 +95,11 @@ impl Handle {
     /// Closes every socket of a user, on all nodes, and says which nodes have not answered within
     /// 2 s.
     ///
-    /// Where nodes share the broker, sockets that the user opens within the next 10 s are closed in
-    /// the same way, so that none slips through on the way from one node to another. A node that
-    /// did not answer does it when it hears of it, if that is within these 10 s.
+    /// A socket whose [request](crate::Authenticated) was authenticated before, and that is
+    /// [admitted](crate::Authenticated::admit) within the next 10 s, is closed in the same way. Where
+    /// nodes share the broker, so are all sockets that the user opens within these 10 s: none slips
+    /// through on the way from one node to another. A node that did not answer does it when it hears of
+    /// it, if that is within these 10 s.
     ///
     /// The application has to withdraw the user's tokens or sessions first: after that time whoever
     /// still has one may come back. Clients do not come back by themselves after 1008.
@@ -132,9 +135,6 @@ impl Handle {
 
     async fn disconnect_all(&self, of: Of, code: CloseCode, reason: &str) -> Reached {
         let line = self.line();
-        if !line.is_shared() {
-            return Reached::here(self.sockets_of(&of).local_close(code, reason));
-        }
         let denial = Denial {
             id: rand::random(),
             of,
@@ -143,6 +143,9 @@ impl Handle {
         };
         let begun = Instant::now();
         let here = self.deny(&denial);
+        if !line.is_shared() {
+            return Reached::here(here);
+        }
         let question = serde_json::to_vec(&denial).expect("a denial is plain");
         let denied = TopicName::try_from(DENIED).expect("a plain name");
         let member = format!("{:016x}", denial.id);
@@ -185,10 +188,22 @@ impl Handle {
 
     /// Closes a socket that has just become this owner's, if the owner is denied.
     pub(super) fn close_if_denied(&self, socket: &Socket, of: &Of) {
-        if self.line().is_shared()
-            && let Some(denial) = self.denials().of(of)
-        {
+        if self.line().is_shared() {
+            self.close_if_denied_since(socket, of, None);
+        }
+    }
+
+    fn close_if_denied_since(&self, socket: &Socket, of: &Of, asked_at: Option<Instant>) {
+        if let Some(denial) = self.denials().of(of, asked_at) {
             socket.close(denial.code, &denial.reason);
+        }
+    }
+
+    /// Closes a socket whose user or session was disconnected after its client was authenticated.
+    pub(crate) fn close_if_disconnected(&self, socket: &Socket, asked_at: Instant) {
+        let user = socket.user().map(|user| Of::User(user.id));
+        for of in user.into_iter().chain(socket.session().map(Of::Session)) {
+            self.close_if_denied_since(socket, &of, Some(asked_at));
         }
     }
 
@@ -262,10 +277,10 @@ mod tests {
         };
         assert!(denials.add(&denial));
         tokio::time::advance(Duration::from_millis(9_999)).await;
-        assert_eq!(denials.of(&ada), Some(denial.clone()));
-        assert_eq!(denials.of(&bob), None);
+        assert_eq!(denials.of(&ada, None), Some(denial.clone()));
+        assert_eq!(denials.of(&bob, None), None);
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(denials.of(&ada), None);
+        assert_eq!(denials.of(&ada, None), None);
         tokio::time::advance(Duration::from_secs(49)).await;
         assert!(!denials.add(&denial));
         tokio::time::advance(Duration::from_secs(2)).await;

@@ -233,3 +233,44 @@ async fn the_example_signs_a_client_in_and_out() {
     let refused = connect(&network, "/echo", &cookie).await.unwrap_err();
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_is_authenticated_while_its_user_signs_out_is_closed() {
+    let moment = std::time::Duration::from_millis(100);
+    for is_session in [true, false] {
+        let mut app = App::new();
+        app.authenticate(move |request: Parts| async move {
+            let session = auth::cookie(&request, "session")?;
+            let user = user_of(session).await?;
+            // The session was there, and much can happen before the socket is.
+            tokio::time::sleep(2 * moment).await;
+            Some(Authenticated::from(user).session(session))
+        });
+        app.ws("/", |socket: Socket, user: Authenticated| {
+            drop(user.admit(&socket));
+        });
+        let network = Network::new(app);
+        let sign_out = async {
+            tokio::time::sleep(moment).await;
+            let (app, code) = (network.handle(), CloseCode::POLICY_VIOLATION);
+            match is_session {
+                true => app.disconnect_session("ada-1", code, "Signed out").await,
+                false => app.disconnect(&"ada".into(), code, "Signed out").await,
+            }
+        };
+        let (late, other, reached) = tokio::join!(
+            connect(&network, "/", "session=ada-1"),
+            connect(&network, "/", "session=bob-1"),
+            sign_out
+        );
+        assert_eq!(reached.sockets, 0);
+        let closed = late.unwrap().closed().await.unwrap();
+        assert_eq!(closed.reason(), "Signed out", "{is_session}");
+        network.advance(moment).await;
+        assert!(!other.unwrap().is_closed());
+        // Whoever signs in again is let in.
+        let again = connect(&network, "/", "session=ada-1").await.unwrap();
+        network.advance(moment).await;
+        assert!(!again.is_closed());
+    }
+}

@@ -3,6 +3,7 @@
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::authenticator::Authenticator;
 use super::jwt::Jwt;
@@ -57,7 +58,21 @@ pub struct Authenticated<C = User> {
     pub session: Option<String>,
     /// The most by which the clocks of issuer and server may differ, in seconds.
     pub(super) leeway: u64,
+    pub(super) asked_at: AskedAt,
 }
+
+/// The moment at which a request's client was looked up, unknown for claims of the application's own
+/// making. It makes no difference between claims.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AskedAt(pub(super) Option<Instant>);
+
+impl PartialEq for AskedAt {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for AskedAt {}
 
 impl<C> Authenticated<C> {
     /// Claims that were checked by other means than a [`Jwt`], and when they end, in seconds
@@ -69,6 +84,7 @@ impl<C> Authenticated<C> {
             expires,
             session: None,
             leeway: 0,
+            asked_at: AskedAt::default(),
         }
     }
 
@@ -160,8 +176,10 @@ impl Jwt {
 pub(crate) async fn authenticate<C: DeserializeOwned + 'static>(
     parts: &Parts,
 ) -> Result<Option<Authenticated<C>>, AuthRejection> {
+    let asked_at = AskedAt(Some(Instant::now()));
     if let Some(own) = parts.extensions.get::<Authenticator<C>>() {
-        return own.authenticate(parts).await;
+        let found = own.authenticate(parts).await?;
+        return Ok(found.map(|found| Authenticated { asked_at, ..found }));
     }
     let Some(jwt) = parts.extensions.get::<Jwt>() else {
         tracing::error!(
@@ -170,7 +188,8 @@ pub(crate) async fn authenticate<C: DeserializeOwned + 'static>(
         );
         return Err(AuthRejection::NotConfigured);
     };
-    jwt.authenticate(parts)
+    let found = jwt.authenticate(parts)?;
+    Ok(found.map(|found| Authenticated { asked_at, ..found }))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::authenticated::Authenticated;
+use super::authenticated::{AskedAt, Authenticated};
 use super::error::{AuthError, KeyError, SignError};
 use crate::message::{GivenUserId, UserId};
 
@@ -213,6 +213,7 @@ impl Jwt {
             expires: exp.map(|seconds| seconds.round() as u64),
             session: sid.and_then(|sid| sid.as_str().map(str::to_owned)),
             leeway: validation.leeway,
+            asked_at: AskedAt::default(),
             claims: serde_json::from_str(claims).map_err(|error| unfit(claims, error))?,
         })
     }
