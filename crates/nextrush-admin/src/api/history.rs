@@ -1,13 +1,14 @@
-//! What channels remember.
+//! The histories of channels.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
 use nextrush::broker::{HistoryQuery, Publication};
+use nextrush::live::{Encoding, Payload};
 use nextrush::message::Timestamp;
 use nextrush::topic::PublishError;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::Api;
 use crate::refusal::Refusal;
@@ -27,16 +28,16 @@ pub(super) struct HistoryOf {
 }
 
 #[derive(Serialize)]
-pub(super) struct Kept {
+struct Kept<'a> {
     epoch: String,
     offset: u64,
-    publications: Vec<Item>,
+    publications: Vec<Item<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Item {
-    Update(Update),
+enum Item<'a> {
+    Update(Update<'a>),
     Deleted(Deleted),
 }
 
@@ -48,22 +49,27 @@ struct Deleted {
 }
 
 #[derive(Serialize)]
-struct Update {
+struct Update<'a> {
     offset: u64,
     timestamp: Timestamp,
-    data: Box<RawValue>,
+    data: Payload<'a>,
+    /// The encoding of the data, if it is bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<Encoding>,
 }
 
-impl Item {
-    fn of(publication: &Publication) -> Result<Self, PublishError> {
+impl<'a> Item<'a> {
+    fn of(publication: &'a Publication) -> Result<Self, PublishError> {
         let offset = publication.offset;
         if publication.is_deleted {
             return Ok(Self::Deleted(Deleted { offset }));
         }
+        let data = Payload::of(publication)?;
         Ok(Self::Update(Update {
             offset,
             timestamp: Timestamp::from_unix_ms(publication.time_ms),
-            data: serde_json::from_slice(&publication.data)?,
+            encoding: data.encoding(),
+            data,
         }))
     }
 }
@@ -71,7 +77,7 @@ impl Item {
 pub(super) async fn history(
     State(Api { parts, .. }): State<Api>,
     query: Result<Query<HistoryOf>, QueryRejection>,
-) -> Result<Json<Kept>, Refusal> {
+) -> Result<Response, Refusal> {
     let Query(query) = query?;
     let live = parts.live(query.live.as_deref())?;
     let limit = query.limit.unwrap_or(HISTORY).min(HISTORY_LIMIT);
@@ -80,7 +86,7 @@ pub(super) async fn history(
         None => HistoryQuery::Latest(limit),
     };
     let history = live.history(&query.channel, read).await?;
-    Ok(Json(Kept {
+    let kept = Kept {
         epoch: history.position.epoch.to_string(),
         offset: history.position.offset,
         publications: history
@@ -88,5 +94,6 @@ pub(super) async fn history(
             .iter()
             .map(|publication| Item::of(publication))
             .collect::<Result<_, _>>()?,
-    }))
+    };
+    Ok(Json(kept).into_response())
 }

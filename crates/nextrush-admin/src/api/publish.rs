@@ -6,8 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use nextrush::broker::{BrokerError, CommandKey, Published};
-use nextrush::live::PublishOptions;
+use nextrush::live::{Encoding, PublishOptions};
 use nextrush::topic::PublishError;
 use nextrush::{ErrorCode, LiveUpdates};
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,7 @@ use serde_json::value::RawValue;
 use super::Api;
 use crate::refusal::Refusal;
 
-/// The longest data of a publication in bytes of JSON, as long as a client's message.
+/// The longest data of a publication in bytes, as JSON or decoded: as long as a client's message.
 const DATA_BYTES: usize = 64 * 1024;
 /// The most channels of one broadcast.
 const CHANNELS: usize = 100;
@@ -30,6 +32,7 @@ pub(super) struct Publish {
     live: Option<String>,
     channel: String,
     data: Box<RawValue>,
+    encoding: Option<Encoding>,
     version: Option<u64>,
     key: Option<String>,
 }
@@ -67,9 +70,11 @@ pub(super) async fn publish(
         live,
         channel,
         data,
+        encoding,
         version,
         key,
     }) = body?;
+    let data = Data::new(data, encoding)?;
     let live = parts.live(live.as_deref())?;
     let options = options(&headers, version, key.as_deref())?;
     Ok(Json(publish_to(live, &channel, &data, options).await?))
@@ -78,16 +83,51 @@ pub(super) async fn publish(
 async fn publish_to(
     live: &LiveUpdates,
     channel: &str,
-    data: &RawValue,
+    data: &Data,
     options: PublishOptions,
 ) -> Result<Place, Refusal> {
-    if data.get().len() > DATA_BYTES {
-        let message = format!("data has at most {DATA_BYTES} bytes of JSON");
-        let status = StatusCode::BAD_REQUEST;
-        return Err(Refusal::new(status, ErrorCode::TooLarge, message));
-    }
-    let published = live.publish_with(channel, data, options).await?;
+    data.check_size()?;
+    let published = match data {
+        Data::Json(json) => live.publish_with(channel, json, options).await?,
+        Data::Bytes(bytes) => live.publish_bytes_with(channel, bytes, options).await?,
+    };
     Ok(published.into())
+}
+
+/// The data of a publication.
+enum Data {
+    Json(Box<RawValue>),
+    Bytes(Vec<u8>),
+}
+
+impl Data {
+    fn new(data: Box<RawValue>, encoding: Option<Encoding>) -> Result<Self, Refusal> {
+        match encoding {
+            None => Ok(Self::Json(data)),
+            Some(Encoding::Base64) => serde_json::from_str::<String>(data.get())
+                .map_err(|_| Refusal::invalid("data in an encoding is a text"))
+                .and_then(|text| {
+                    STANDARD
+                        .decode(text)
+                        .map_err(|error| Refusal::invalid(format!("data is no base64: {error}")))
+                })
+                .map(Self::Bytes),
+            Some(_) => Err(Refusal::invalid("the encoding is not known")),
+        }
+    }
+
+    fn check_size(&self) -> Result<(), Refusal> {
+        let (bytes, of) = match self {
+            Self::Json(json) => (json.get().len(), " of JSON"),
+            Self::Bytes(bytes) => (bytes.len(), ""),
+        };
+        if bytes <= DATA_BYTES {
+            return Ok(());
+        }
+        let message = format!("data has at most {DATA_BYTES} bytes{of}");
+        let status = StatusCode::BAD_REQUEST;
+        Err(Refusal::new(status, ErrorCode::TooLarge, message))
+    }
 }
 
 /// The conditions of a request to publish.
@@ -143,6 +183,7 @@ pub(super) struct Broadcast {
     live: Option<String>,
     channels: Vec<String>,
     data: Box<RawValue>,
+    encoding: Option<Encoding>,
     version: Option<u64>,
     key: Option<String>,
 }
@@ -196,9 +237,11 @@ pub(super) async fn broadcast(
         live,
         channels,
         data,
+        encoding,
         version,
         key,
     }) = body?;
+    let data = Data::new(data, encoding)?;
     let live = parts.live(live.as_deref())?;
     if channels.len() > CHANNELS {
         let message = format!("a broadcast goes to {CHANNELS} channels at most");

@@ -231,3 +231,57 @@ async fn what_comes_after_a_newer_version_is_answered_as_outdated() {
     assert_eq!(broadcast(8).await, [[false, false], [false, false]]);
     assert_eq!(broadcast(8).await, [[true, true], [false, false]]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn bytes_are_published_kept_and_read_in_base64() {
+    let mut app = App::new();
+    let live = live(&mut app, "live");
+    app.merge(HttpApi::new(&app, KEY).live(&live).router());
+    let network = Network::new(app);
+    let mut ada = subscribed(&network, "/live/live", "kept").await;
+    network
+        .run_until(live.publish_bytes("kept", [0, 255]))
+        .await
+        .unwrap();
+    let publish = async |data: Value, version: u64| {
+        let body =
+            json!({ "channel": "kept", "data": data, "encoding": "base64", "version": version });
+        post(&network, KEY, "/api/v1/publish", body).await
+    };
+    assert_eq!(publish(json!("AQID"), 2).await.0, 200);
+    assert_eq!(publish(json!("AQID"), 1).await.1["outdated"], true);
+    let body = json!({ "channels": ["kept"], "data": "/w==", "encoding": "base64" });
+    assert_eq!(post(&network, KEY, "/api/v1/broadcast", body).await.0, 200);
+    for expected in ["AP8=", "AQID", "/w=="] {
+        let update = ada.json().await;
+        assert_eq!(
+            (&update["data"], &update["encoding"]),
+            (&json!(expected), &json!("base64"))
+        );
+    }
+    let (status, history) = get(&network, KEY, "/api/v1/history?channel=kept").await;
+    assert_eq!(status, 200, "{history}");
+    let kept = history["publications"].as_array().unwrap().iter();
+    let kept: Vec<_> = kept
+        .map(|update| [&update["data"], &update["encoding"]])
+        .collect();
+    assert_eq!(
+        kept,
+        [["AP8=", "base64"], ["AQID", "base64"], ["/w==", "base64"]]
+    );
+    for data in [json!("AQI"), json!(7), json!("_w==")] {
+        let (status, refusal) = publish(data.clone(), 3).await;
+        assert_eq!(
+            (status, &refusal["code"]),
+            (400, &json!("invalid-format")),
+            "{data}"
+        );
+    }
+    let largest = |bytes: usize| json!("AAAA".repeat(bytes / 3));
+    assert_eq!(publish(largest(65_535), 4).await.0, 200);
+    let (status, refusal) = publish(largest(65_538), 5).await;
+    assert_eq!((status, &refusal["code"]), (400, &json!("too-large")));
+    let body = json!({ "channel": "kept", "data": "AQID", "encoding": "hex" });
+    let (status, refusal) = post(&network, KEY, "/api/v1/publish", body).await;
+    assert_eq!((status, &refusal["code"]), (422, &json!("invalid-format")));
+}

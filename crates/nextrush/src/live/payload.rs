@@ -107,6 +107,11 @@ pub(super) fn stored(data: &RawValue, encoding: Option<Encoding>) -> Result<Byte
     }
 }
 
+/// Bytes as they are stored.
+pub(super) fn to_stored(bytes: &[u8]) -> Vec<u8> {
+    [&[BYTES], bytes].concat()
+}
+
 /// The bytes of stored data that has been given in an encoding.
 pub(super) fn bytes_of(stored: &Bytes) -> Bytes {
     stored.slice(1..)
@@ -140,7 +145,7 @@ impl LiveUpdates {
         channel: &str,
         bytes: impl AsRef<[u8]>,
     ) -> Result<Position, PublishError> {
-        let stored = [&[BYTES], bytes.as_ref()].concat();
+        let stored = to_stored(bytes.as_ref());
         let topic = self.topic(channel)?;
         let published = topic.publish_data(stored, Terms::default()).await?;
         Ok(published.position)

@@ -4,6 +4,7 @@ use nextrush_broker::{CommandKey, Fingerprint, Published};
 use serde::Serialize;
 
 use super::LiveUpdates;
+use super::payload::to_stored;
 use crate::topic::{PublishError, Terms};
 
 /// Conditions under which [`LiveUpdates::publish_with`] publishes. By default there are none.
@@ -70,8 +71,34 @@ impl LiveUpdates {
         data: &T,
         options: PublishOptions,
     ) -> Result<Published, PublishError> {
+        self.publish_stored(channel, serde_json::to_vec(data)?, options)
+            .await
+    }
+
+    /// Publishes bytes as [`publish_bytes`](Self::publish_bytes) does, if the options allow it.
+    ///
+    /// # Errors
+    ///
+    /// Fails, and publishes nothing, when the name is invalid or the broker fails; with
+    /// [`BrokerError::Reused`](crate::broker::BrokerError::Reused) where other data was published with
+    /// the key.
+    pub async fn publish_bytes_with(
+        &self,
+        channel: &str,
+        bytes: impl AsRef<[u8]>,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        self.publish_stored(channel, to_stored(bytes.as_ref()), options)
+            .await
+    }
+
+    async fn publish_stored(
+        &self,
+        channel: &str,
+        data: Vec<u8>,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
         let topic = self.topic(channel)?;
-        let data = serde_json::to_vec(data)?;
         let mut terms = match options.once {
             Some(key) => Terms::once(key, Fingerprint::of(&data)),
             None => Terms::default(),
