@@ -1,13 +1,9 @@
 // The page examined by axe-core, in light and dark, on a desk and on a phone.
-import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
+import { assertAccessible } from '../support/accessible.js';
 import { LOST, Visitor, launch } from '../support/browser.js';
 import { ADMIN_KEY } from '../support/inspector.js';
 import { Server } from '../support/server.js';
-
-const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** @type {Server} */
 let server;
@@ -21,17 +17,6 @@ after(async () => {
   await browser?.close();
   await server.stop();
 });
-
-/** @param {Visitor} visitor @param {string} where */
-async function assertAccessible({ page }, where) {
-  await page.evaluate(AXE);
-  const { violations, passes } = await page.evaluate('axe.run()');
-  assert.ok(passes.length > 10, `${where}: axe has looked at nothing`);
-  const serious = violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(' | ')}`);
-  assert.deepEqual(serious, [], where);
-}
 
 test('the way into the inspector has no serious fault', async () => {
   const guarded = await Server.start({ args: ['--admin-key', ADMIN_KEY] });

@@ -60,3 +60,6 @@ mod front_ends {}
 
 #[doc = include_str!("../../../docs/guide/src/deployment.md")]
 mod deployment {}
+
+#[doc = include_str!("../../../docs/guide/src/operators.md")]
+mod operators {}
