@@ -12,8 +12,8 @@ use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::{App, BoxError, LiveUpdates, Socket};
 use nextrush_admin::{HttpApi, Inspector, health};
 
-/// The application, to be served or tested.
-pub fn app(store: &str, api_key: &str, admin_key: &str) -> Result<App, BoxError> {
+/// The application.
+fn app(store: &str, api_key: &str, admin_key: &str) -> Result<App, BoxError> {
     let mut app: App = App::builder().broker(EmbeddedBroker::open(store)?).build();
     let day = Duration::from_secs(24 * 60 * 60);
     let policies = ChannelPolicies::new().policy("news", ChannelPolicy::new().history(100, day));
