@@ -125,7 +125,7 @@ pub(crate) fn live_updates(app: &App, database: &Arc<Database>) -> LiveUpdates {
     let cards = ChannelPolicy::new()
         .history(300, Duration::from_secs(3600))
         .key("/id")
-        .on_subscribe(async move |_: SubscribeContext| Ok(database.cards()));
+        .on_subscribe(async move |_: SubscribeContext| Ok::<_, BoxError>(database.cards()));
     LiveUpdates::builder()
         .policies(ChannelPolicies::new().policy("cards", cards))
         .build(app, "live")

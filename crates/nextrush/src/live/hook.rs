@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::message::{ErrorCode, ErrorMessage, UserId};
 use crate::socket::Socket;
+use crate::socket::requests::Refusal;
 
 /// A function of the application behind one pointer. Its futures are polled on the thread of the
 /// client's socket.
@@ -50,12 +51,39 @@ pub(super) struct Asking<'a> {
     pub(super) deadline: Duration,
 }
 
+impl Asking<'_> {
+    /// The word to the client of a function that refuses it. What is not for the client is logged
+    /// as an error of `what`.
+    pub(super) fn told(
+        &self,
+        what: &'static str,
+        refusal: Refusal,
+    ) -> Result<ErrorMessage, Unanswered> {
+        match refusal {
+            Refusal::Told(error) => Ok(error),
+            Refusal::Internal(error) => {
+                let Self {
+                    socket,
+                    user,
+                    channel,
+                    ..
+                } = self;
+                let (id, endpoint) = (socket.id(), socket.endpoint());
+                tracing::error!(socket = %id, endpoint, ?user, channel, error, "{what} failed");
+                Err(Unanswered::Failed)
+            }
+        }
+    }
+}
+
 /// The reason why a function gave no answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Unanswered {
     /// The function was not done by its deadline, and was dropped.
     Late,
     Panicked,
+    /// The function failed, with an error that is not for the client.
+    Failed,
 }
 
 impl Unanswered {
@@ -65,7 +93,9 @@ impl Unanswered {
             Self::Late => ErrorMessage::new(ErrorCode::Unavailable, "Channel unavailable")
                 .details("the application did not answer in time")
                 .retry_after_ms(RETRY_MS),
-            Self::Panicked => ErrorMessage::new(ErrorCode::Internal, "The application failed"),
+            Self::Panicked | Self::Failed => {
+                ErrorMessage::new(ErrorCode::Internal, "The application failed")
+            }
         }
     }
 }
@@ -110,7 +140,7 @@ impl<C: 'static, T: 'static> Hook<C, T> {
             Unanswered::Late => {
                 tracing::error!(socket = %id, endpoint, ?user, channel, ?deadline, "{what} did not answer in time");
             }
-            Unanswered::Panicked => {
+            Unanswered::Panicked | Unanswered::Failed => {
                 tracing::error!(socket = %id, endpoint, ?user, channel, "{what} panicked");
             }
         }

@@ -167,9 +167,15 @@ impl ChannelPolicies {
             channel: Channel::new(name, pattern),
         };
         let asking = self.asking(socket, user, name);
-        match rule.ask("a rule for subscribing", asking, context).await {
-            Ok(verdict) => verdict.map_err(Refusal::Refused),
-            Err(unanswered) => Err(Refusal::Unanswered(unanswered)),
+        let what = "a rule for subscribing";
+        let verdict = rule.ask(what, asking, context).await;
+        match verdict.map_err(Refusal::Unanswered)? {
+            Ok(()) => Ok(()),
+            Err(None) => Err(Refusal::Refused(None)),
+            Err(Some(reason)) => Err(match asking.told(what, reason) {
+                Ok(error) => Refusal::Refused(Some(error)),
+                Err(unanswered) => Refusal::Unanswered(unanswered),
+            }),
         }
     }
 
@@ -189,10 +195,14 @@ impl ChannelPolicies {
             channel: Channel::new(name, pattern),
         };
         let asking = self.asking(socket, user, name);
-        let loaded = hook.ask("a hook for subscribing", asking, context).await;
+        let what = "a hook for subscribing";
+        let loaded = hook.ask(what, asking, context).await;
         let state = match loaded {
             Ok(Ok(state)) => state,
-            Ok(Err(refusal)) => return Some(Err(refusal)),
+            Ok(Err(refusal)) => {
+                let told = asking.told(what, refusal);
+                return Some(Err(told.unwrap_or_else(Unanswered::to_message)));
+            }
             Err(unanswered) => return Some(Err(unanswered.to_message())),
         };
         let failed = |why: &str| {
@@ -235,7 +245,19 @@ impl ChannelPolicies {
         } = attempt;
         let asking = self.asking(socket, user, name);
         let context = self.publish_context(attempt);
-        hook.ask("a hook for publishing", asking, context).await
+        let what = "a hook for publishing";
+        Ok(match hook.ask(what, asking, context).await? {
+            Ok(accepted) => Decision::Accepted {
+                data: accepted.data,
+                encoding: accepted.encoding,
+                version: accepted.version,
+            },
+            // The same message would make it fail again.
+            Err(refusal) => {
+                let told = asking.told(what, refusal);
+                Decision::Refused(told.unwrap_or_else(Unanswered::to_message))
+            }
+        })
     }
 
     /// The time in which functions answer.
@@ -274,9 +296,14 @@ impl ChannelPolicies {
         };
         let context = self.publish_context(attempt);
         let asking = self.asking(socket, user, name);
-        rule.ask("a rule for publishing", asking, context)
+        let what = "a rule for publishing";
+        rule.ask(what, asking, context)
             .await
-            .unwrap_or_else(|unanswered| Err(Some(unanswered.to_message())))
+            .map_err(|unanswered| Some(unanswered.to_message()))?
+            .map_err(|reason| {
+                let told = asking.told(what, reason?);
+                Some(told.unwrap_or_else(Unanswered::to_message))
+            })
     }
 
     /// The client for whom a function is asked.

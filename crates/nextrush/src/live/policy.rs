@@ -8,10 +8,10 @@ use nextrush_broker::Retention;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::accepted::{Accepted, Decision, IntoAccepted};
+use super::accepted::{Accepted, IntoAccepted};
 use super::hook::Hook;
 use super::rule::{PublishContext, Rule, SubscribeContext, Verdict};
-use crate::message::ErrorMessage;
+use crate::socket::requests::{IntoRefusal, Refusal};
 use crate::topic::{SlowReaderPolicy, SlowReaders};
 
 /// The rules and settings of a kind of channels.
@@ -47,10 +47,10 @@ pub struct ChannelPolicy {
 }
 
 /// A hook that decides about publications.
-pub(super) type PublishHook = Hook<PublishContext, Decision>;
+pub(super) type PublishHook = Hook<PublishContext, Result<Accepted, Refusal>>;
 /// A hook that loads a state; it may refuse, and what it loads may be no JSON.
 pub(super) type LoadHook =
-    Hook<SubscribeContext, Result<serde_json::Result<Box<RawValue>>, ErrorMessage>>;
+    Hook<SubscribeContext, Result<serde_json::Result<Box<RawValue>>, Refusal>>;
 
 impl ChannelPolicy {
     /// The default.
@@ -165,7 +165,7 @@ impl ChannelPolicy {
     /// [`may_publish`](Self::may_publish) the hook alone says who may publish; with one it is asked
     /// after it.
     ///
-    /// A hook that fails to store returns an error, and nothing is published. Where it has accepted
+    /// A hook that fails to store returns an error, told as [`IntoRefusal`] says, and nothing is published. Where it has accepted
     /// and the broker fails then, the client is told
     /// [`NotPublished`](crate::ErrorCode::NotPublished), and a repeat with the same id publishes what was
     /// accepted. Of a user's messages with an id the hook is asked once within 2 minutes: a repeat gets
@@ -176,33 +176,25 @@ impl ChannelPolicy {
     ///
     /// ```
     /// use nextrush::live::{ChannelPolicy, PublishContext};
-    /// use nextrush::{ErrorCode, ErrorMessage};
     /// # async fn store(_: &str) -> Result<u64, std::io::Error> { Ok(1) }
     ///
     /// let policy = ChannelPolicy::new().on_publish(async |context: PublishContext| {
-    ///     let failed = |_| ErrorMessage::new(ErrorCode::NotStored, "Not stored");
-    ///     let id = store(context.data.get()).await.map_err(failed)?;
-    ///     Ok(serde_json::json!({ "id": id, "text": *context.data }))
+    ///     let id = store(context.data.get()).await?;
+    ///     Ok::<_, std::io::Error>(serde_json::json!({ "id": id, "text": *context.data }))
     /// });
     /// # drop(policy);
     /// ```
     #[must_use]
-    pub fn on_publish<F, P>(self, hook: F) -> Self
+    pub fn on_publish<F, P, E>(self, hook: F) -> Self
     where
-        F: AsyncFn(PublishContext) -> Result<P, ErrorMessage> + Send + Sync + 'static,
+        F: AsyncFn(PublishContext) -> Result<P, E> + Send + Sync + 'static,
         P: IntoAccepted + 'static,
+        E: IntoRefusal + 'static,
     {
-        let decide = |outcome: Result<P, ErrorMessage>| match outcome.map(P::into_accepted) {
-            Ok(Accepted {
-                data,
-                encoding,
-                version,
-            }) => Decision::Accepted {
-                data,
-                encoding,
-                version,
-            },
-            Err(refusal) => Decision::Refused(refusal),
+        let decide = |outcome: Result<P, E>| {
+            outcome
+                .map(P::into_accepted)
+                .map_err(IntoRefusal::into_refusal)
         };
         let on_publish = Some(Hook::new(hook, decide));
         Self { on_publish, ..self }
@@ -232,12 +224,17 @@ impl ChannelPolicy {
     /// # drop(policy);
     /// ```
     #[must_use]
-    pub fn on_subscribe<F, T>(self, hook: F) -> Self
+    pub fn on_subscribe<F, T, E>(self, hook: F) -> Self
     where
-        F: AsyncFn(SubscribeContext) -> Result<T, ErrorMessage> + Send + Sync + 'static,
+        F: AsyncFn(SubscribeContext) -> Result<T, E> + Send + Sync + 'static,
         T: Serialize + 'static,
+        E: IntoRefusal + 'static,
     {
-        let write = |state: Result<T, ErrorMessage>| state.map(|state| to_raw_value(&state));
+        let write = |state: Result<T, E>| {
+            state
+                .map(|state| to_raw_value(&state))
+                .map_err(IntoRefusal::into_refusal)
+        };
         let on_subscribe = Some(Hook::new(hook, write));
         Self {
             on_subscribe,

@@ -165,7 +165,9 @@ impl LiveUpdates {
             let decision = match policies.ask_hook(hook, attempt).await {
                 Ok(decision) => decision,
                 // The same message would make it panic again.
-                Err(panicked @ Unanswered::Panicked) => Decision::Refused(panicked.to_message()),
+                Err(panicked @ (Unanswered::Panicked | Unanswered::Failed)) => {
+                    Decision::Refused(panicked.to_message())
+                }
                 Err(late @ Unanswered::Late) => {
                     unanswered = Some(late);
                     return Err(BrokerError::Unavailable("a hook did not answer".into()));

@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 
 use super::hook::Hook;
 use super::pattern::Pattern;
-use crate::message::{CommandId, ErrorMessage, User};
+use crate::message::{CommandId, User};
 use crate::socket::Socket;
+use crate::socket::requests::{IntoRefusal, Refusal};
 
 /// A channel as a rule sees it: its name, and the values of its pattern's parameters there.
 #[derive(Clone, Debug)]
@@ -86,18 +87,17 @@ impl PublishContext {
 
 /// The outcome of a rule: `true`, or `Ok(())`, lets the client.
 ///
-/// `false` refuses it with the usual message, an [`ErrorMessage`] with one of its own.
+/// `false` refuses it with the usual message, an error as [`IntoRefusal`] says: an
+/// [`ErrorMessage`](crate::ErrorMessage) with one of its own, any other error as
+/// [`Internal`](crate::ErrorCode::Internal), with a line in the log.
 pub trait Verdict {
     /// The outcome as a result; an error of `None` is the usual message.
-    ///
-    /// # Errors
-    ///
-    /// Fails where the client is refused.
-    fn into_result(self) -> Result<(), Option<ErrorMessage>>;
+    #[doc(hidden)]
+    fn into_result(self) -> Result<(), Option<Refusal>>;
 }
 
 impl Verdict for bool {
-    fn into_result(self) -> Result<(), Option<ErrorMessage>> {
+    fn into_result(self) -> Result<(), Option<Refusal>> {
         match self {
             true => Ok(()),
             false => Err(None),
@@ -105,11 +105,11 @@ impl Verdict for bool {
     }
 }
 
-impl Verdict for Result<(), ErrorMessage> {
-    fn into_result(self) -> Result<(), Option<ErrorMessage>> {
-        self.map_err(Some)
+impl<E: IntoRefusal> Verdict for Result<(), E> {
+    fn into_result(self) -> Result<(), Option<Refusal>> {
+        self.map_err(|error| Some(error.into_refusal()))
     }
 }
 
 /// A rule: an error of `None` is the usual message.
-pub(super) type Rule<C> = Hook<C, Result<(), Option<ErrorMessage>>>;
+pub(super) type Rule<C> = Hook<C, Result<(), Option<Refusal>>>;

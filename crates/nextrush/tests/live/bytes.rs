@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nextrush::ErrorMessage;
 use nextrush::live::{Accepted, ChannelPolicies, ChannelPolicy, PublishContext};
 use serde_json::{Value, json};
 
@@ -106,7 +107,7 @@ async fn rules_and_hooks_see_the_bytes_and_may_publish_others() {
         })
         .on_publish(async |context: PublishContext| {
             let Some(bytes) = context.bytes else {
-                return Ok(Accepted::bytes(context.data.get()));
+                return Ok::<_, ErrorMessage>(Accepted::bytes(context.data.get()));
             };
             // The text beside the bytes is what came.
             assert!(context.data.get().starts_with('"'));

@@ -21,7 +21,7 @@ fn network_over(broker: Faulty) -> (Network, LiveUpdates) {
     let own = ChannelPolicy::new().history(100, hour);
     let state = ChannelPolicy::new()
         .may_subscribe(async |_: SubscribeContext| false)
-        .on_subscribe(async |_: SubscribeContext| Ok("state"));
+        .on_subscribe(async |_: SubscribeContext| Ok::<_, ErrorMessage>("state"));
     let policies = ChannelPolicies::new()
         .policy("user:{id}", own)
         .policy("state", state);

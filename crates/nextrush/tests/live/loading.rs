@@ -22,7 +22,7 @@ fn loading(asked: &Arc<AtomicUsize>) -> ChannelPolicy {
         .on_subscribe(async move |context: SubscribeContext| {
             let number = asked.fetch_add(1, Ordering::Relaxed) + 1;
             sleep(SECOND).await;
-            Ok(json!({ "load": number, "of": context.channel.param("id") }))
+            Ok::<_, ErrorMessage>(json!({ "load": number, "of": context.channel.param("id") }))
         })
 }
 
@@ -79,14 +79,15 @@ async fn a_hook_that_refuses_or_fails_lets_nobody_in() {
     let refuses = ChannelPolicy::new().on_subscribe(async |_: SubscribeContext| {
         Err::<(), _>(ErrorMessage::new("no-such-board", "No such board"))
     });
-    let panics = ChannelPolicy::new()
-        .on_subscribe(async |_: SubscribeContext| -> Result<(), _> { panic!("on purpose") });
+    let panics = ChannelPolicy::new().on_subscribe(
+        async |_: SubscribeContext| -> Result<(), ErrorMessage> { panic!("on purpose") },
+    );
     let hangs = ChannelPolicy::new().on_subscribe(async |_: SubscribeContext| {
         sleep(60 * SECOND).await;
-        Ok(())
+        Ok::<_, ErrorMessage>(())
     });
-    let long =
-        ChannelPolicy::new().on_subscribe(async |_: SubscribeContext| Ok("x".repeat(512 * 1024)));
+    let long = ChannelPolicy::new()
+        .on_subscribe(async |_: SubscribeContext| Ok::<_, ErrorMessage>("x".repeat(512 * 1024)));
     let policies = ChannelPolicies::new()
         .policy("refuses", refuses)
         .policy("panics", panics)

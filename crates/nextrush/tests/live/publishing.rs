@@ -47,7 +47,7 @@ impl Table {
             .history(10, Duration::from_secs(3600))
             .on_publish(async move |context: PublishContext| {
                 let row = table.insert(context.data.get())?;
-                Ok(json!({ "row": row, "by": context.user.map(|user| user.id) }))
+                Ok::<_, ErrorMessage>(json!({ "row": row, "by": context.user.map(|user| user.id) }))
             })
     }
 }
@@ -168,7 +168,7 @@ async fn a_rule_comes_before_the_hook_which_alone_lets_clients_publish() {
         })
         .on_publish(async move |_: PublishContext| {
             count.fetch_add(1, Ordering::Relaxed);
-            Ok(())
+            Ok::<_, ErrorMessage>(())
         });
     let (network, _) = network_with(ChannelPolicies::new().policy("both", both));
     let mut bob = enter(&network, "bob").await;

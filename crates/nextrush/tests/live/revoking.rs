@@ -68,7 +68,7 @@ async fn a_client_that_is_kicked_while_its_rule_or_hook_runs_does_not_slip_in() 
     });
     let slow_hook = ChannelPolicy::new().on_subscribe(async move |_: SubscribeContext| {
         sleep(second).await;
-        Ok("state")
+        Ok::<_, ErrorMessage>("state")
     });
     let policies = ChannelPolicies::new()
         .policy("rule", slow_rule)

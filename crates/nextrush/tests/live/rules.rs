@@ -1,8 +1,12 @@
-//! Rules that fail.
+//! Rules and hooks that fail.
 
 use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nextrush::ErrorCode;
 use nextrush::live::{ChannelPolicies, ChannelPolicy, PublishContext, SubscribeContext};
 use serde_json::json;
 use tokio::time::Instant;
@@ -104,11 +108,87 @@ async fn the_deadline_is_a_setting() {
 async fn a_deadline_may_be_never() {
     let accepts = ChannelPolicy::new()
         .may_subscribe(async |_: SubscribeContext| true)
-        .on_publish(async |_: PublishContext| Ok(()));
+        .on_publish(async |_: PublishContext| Ok::<_, ErrorCode>(()));
     let policies = ChannelPolicies::new().policy("wall", accepts);
     let (network, _) = network_with(policies.deadline(Duration::MAX));
     let mut ada = enter(&network, "ada").await;
     let publish = json!({ "type": "publish", "channel": "wall", "data": 1, "id": "1" });
     assert_eq!(ask(&mut ada, publish).await["type"], "ack");
     assert_eq!(subscribe(&mut ada, "wall").await["type"], "subscribed");
+}
+
+fn no_database<T>(detail: &str) -> io::Result<T> {
+    Err(io::Error::other(format!("no database: {detail}")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_is_not_for_the_client_is_told_as_internal_and_logged() {
+    let log = Log::capture();
+    let rules = ChannelPolicy::new()
+        .may_subscribe(async |_: SubscribeContext| no_database("of 1"))
+        .may_publish(async |_: PublishContext| no_database("of 2"));
+    let hooks = ChannelPolicy::new()
+        .on_subscribe(async |_: SubscribeContext| no_database::<u8>("of 3"))
+        .on_publish(async |_: PublishContext| no_database::<()>("of 4"));
+    let codes = ChannelPolicy::new()
+        .may_subscribe(async |_: SubscribeContext| Err(ErrorCode::NotFound))
+        .on_publish(async |_: PublishContext| Err::<(), _>(ErrorCode::TooLarge));
+    let policies = ChannelPolicies::new()
+        .policy("rules", rules)
+        .policy("hooks", hooks)
+        .policy("codes", codes);
+    let (network, _) = network_with(policies);
+    let mut ada = enter(&network, "ada-fails").await;
+    let mut id = 0;
+    for (channel, told) in [
+        ("rules", [("internal", "The application failed"); 2]),
+        ("hooks", [("internal", "The application failed"); 2]),
+        (
+            "codes",
+            [("not-found", "not found"), ("too-large", "too large")],
+        ),
+    ] {
+        for (kind, (code, text)) in ["subscribe", "publish"].into_iter().zip(told) {
+            id += 1;
+            let id = id.to_string();
+            let message = json!({ "type": kind, "channel": channel, "data": 1, "id": id });
+            let expected = json!({ "type": "error", "code": code, "message": text, "id": id });
+            // A repeat gets the same.
+            assert_eq!(ask(&mut ada, message.clone()).await, expected);
+            assert_eq!(ask(&mut ada, message).await, expected);
+        }
+    }
+    for (number, what) in [
+        (1, "a rule for"),
+        (2, "a rule for"),
+        (3, "a hook for"),
+        (4, "a hook for"),
+    ] {
+        let line = log.line_with(&format!("no database: of {number}"));
+        for word in ["ERROR", "/live/:user", "ada-fails", what, "failed"] {
+            assert!(line.contains(word), "{word} in {line}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_fails_when_it_is_asked_again_takes_nothing_away_for_good() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let now = Arc::clone(&fails);
+    let policy = ChannelPolicy::new().may_subscribe(async move |_: SubscribeContext| {
+        match now.load(Ordering::Relaxed) {
+            true => no_database("now"),
+            false => Ok(()),
+        }
+    });
+    let (network, live) = network_with(ChannelPolicies::new().policy("team", policy));
+    let mut ada = enter(&network, "ada").await;
+    subscribe(&mut ada, "team").await;
+    fails.store(true, Ordering::Relaxed);
+    live.recheck(&"ada".into()).await;
+    let expected = json!({
+        "type": "unsubscribed", "channel": "team", "code": "internal",
+        "message": "The application failed", "retryAfterMs": 1000,
+    });
+    assert_eq!(next(&mut ada).await, expected);
 }
