@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::Path;
+use futures_util::FutureExt as _;
 use nextrush::socket::Silent;
 use nextrush::testing::{Client, Cluster};
 use nextrush::{App, AppBuilder, ErrorMessage, Handle, RequestError, Socket, User};
@@ -291,4 +292,71 @@ async fn a_request_that_is_refused_for_a_while_is_executed_at_another_node() {
     let done = ask(&mut there, &later).await;
     assert_eq!(done, json!({ "type": "reply", "id": "l", "data": 3 }));
     assert_eq!(ask(&mut here, &later).await, done);
+}
+
+/// Lets each client answer with so many bytes.
+async fn respond_at_length(clients: &mut [Client], bytes: usize) {
+    for client in clients {
+        let request = client.json().await;
+        let data = "x".repeat(bytes - 2);
+        client.send_json(&json!({ "type": "response", "id": request["id"], "data": data }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn responses_that_nobody_takes_are_dropped_beyond_a_bound_and_are_silent() {
+    let cluster = cluster(&["a", "b"], &Total::default());
+    let mut clients = Vec::new();
+    for number in 0..10 {
+        let node = ["a", "b"][number % 2];
+        clients.push(join(&cluster.node(node), &format!("/{number}")).await);
+    }
+    let audience = cluster.node("a").handle().all();
+    let ask = |bytes| {
+        let timeout = Duration::from_secs(10);
+        let answers = audience.request::<String>("photo", "", timeout).unwrap();
+        answers.waiting_bytes(bytes)
+    };
+    let mut outcomes = Vec::new();
+    // Each counts 64 bytes more.
+    for bytes in [3 * 1064, 10 * 1064, 1063] {
+        let mut answers = ask(bytes);
+        // Other nodes are asked by whoever waits.
+        assert!(answers.next().now_or_never().is_none());
+        cluster.settle().await;
+        respond_at_length(&mut clients, 1000).await;
+        cluster.advance(Duration::from_millis(100)).await;
+        let mut taken = 0;
+        while let Some(answer) = cluster.run_until(answers.next()).await {
+            assert_eq!(answer.result.unwrap().len(), 998);
+            taken += 1;
+        }
+        let Silent {
+            sockets, dropped, ..
+        } = *answers.silent();
+        outcomes.push((taken, sockets, dropped));
+    }
+    assert_eq!(outcomes, [(3, 7, 7), (10, 0, 0), (0, 10, 10)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn responses_that_are_taken_make_room_for_others() {
+    let cluster = cluster(&["a"], &Total::default());
+    let mut clients = Vec::new();
+    for number in 0..10 {
+        clients.push(join(&cluster.node("a"), &format!("/{number}")).await);
+    }
+    let audience = cluster.node("a").handle().all();
+    let answers = audience.request::<String>("photo", "", Duration::from_secs(10));
+    let mut answers = answers.unwrap().waiting_bytes(2 * 1064);
+    let mut taken = 0;
+    for client in clients.chunks_mut(2) {
+        respond_at_length(client, 1000).await;
+        cluster.settle().await;
+        for _ in 0..2 {
+            taken += usize::from(cluster.run_until(answers.next()).await.is_some());
+        }
+    }
+    assert_eq!(cluster.run_until(answers.next()).await, None);
+    assert_eq!((taken, answers.silent()), (10, &Silent::default()));
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nextrush_engine::Incoming;
@@ -11,6 +12,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::untaken::{Place, Untaken};
 use crate::message::{Message, command};
 use crate::socket::{ConnectionState, Socket};
 
@@ -45,17 +47,53 @@ pub enum RequestError {
 #[derive(Default)]
 pub(in crate::socket) struct Asked {
     last: u64,
-    open: HashMap<u64, oneshot::Sender<Response>>,
+    open: HashMap<u64, Waiting>,
+}
+
+/// Somebody who waits for a response.
+pub(in crate::socket) struct Waiting {
+    sender: oneshot::Sender<(Response, Option<Place>)>,
+    /// The responses among which this one waits to be taken, where that may take a while.
+    among: Option<Arc<Untaken>>,
+}
+
+impl Waiting {
+    /// Hands over a response; `false` if it comes too late.
+    fn hand_over(self, response: Response) -> bool {
+        let received = match &self.among {
+            None => (response, None),
+            Some(untaken) => match untaken.admit(bytes_of(&response)) {
+                Some(place) => (response, Some(place)),
+                // As if it had not come.
+                None => (Err(RequestError::Timeout), None),
+            },
+        };
+        self.sender.send(received).is_ok()
+    }
 }
 
 /// The response of a client: its data, or what it refused with.
 pub(super) type Response = Result<Box<RawValue>, RequestError>;
 
+/// About the bytes that a response takes.
+pub(super) fn bytes_of(response: &Response) -> usize {
+    const AROUND: usize = 64;
+    let said = match response {
+        Ok(data) => data.get().len(),
+        Err(RequestError::Refused { code, message }) => code.len() + message.len(),
+        Err(_) => 0,
+    };
+    AROUND + said
+}
+
 impl Asked {
-    fn begin(&mut self) -> (u64, oneshot::Receiver<Response>) {
+    fn begin(
+        &mut self,
+        among: Option<Arc<Untaken>>,
+    ) -> (u64, oneshot::Receiver<(Response, Option<Place>)>) {
         let (sender, receiver) = oneshot::channel();
         self.last += 1;
-        self.open.insert(self.last, sender);
+        self.open.insert(self.last, Waiting { sender, among });
         (self.last, receiver)
     }
 
@@ -65,7 +103,7 @@ impl Asked {
     }
 
     /// Takes out whoever waits for the response with this id.
-    pub(in crate::socket) fn take(&mut self, id: u64) -> Option<oneshot::Sender<Response>> {
+    pub(in crate::socket) fn take(&mut self, id: u64) -> Option<Waiting> {
         self.open.remove(&id)
     }
 }
@@ -160,18 +198,22 @@ impl Socket {
         timeout: Duration,
     ) -> Result<T, RequestError> {
         let data = to_raw_value(data).map_err(|error| RequestError::Data(error.to_string()))?;
-        value_of(self.ask(name, &data, timeout).await)
+        let (response, _) = self.ask(name, &data, timeout, None).await;
+        value_of(response)
     }
 
-    /// Sends a request now; resolves with the response.
+    /// Sends a request now; resolves with the response, and its place among those that wait.
     pub(super) fn ask(
         &self,
         name: &str,
         data: &RawValue,
         within: Duration,
-    ) -> impl Future<Output = Response> + Send + use<> {
+        among: Option<&Arc<Untaken>>,
+    ) -> impl Future<Output = (Response, Option<Place>)> + Send + use<> {
         let begun = match self.state() {
-            ConnectionState::Open => self.listeners(|all| all.ask().map(Asked::begin)),
+            ConnectionState::Open => {
+                self.listeners(|all| all.ask().map(|asked| asked.begin(among.cloned())))
+            }
             _ => None,
         };
         let waiting = begun.map(|(id, receiver)| {
@@ -187,12 +229,13 @@ impl Socket {
             (open, receiver)
         });
         async move {
-            let (_open, receiver) = waiting.ok_or(RequestError::Closed)?;
-            let response = timeout(within, receiver).await;
-            match response {
-                Ok(Ok(response)) => response,
-                Ok(Err(_)) => Err(RequestError::Closed),
-                Err(_) => Err(RequestError::Timeout),
+            let Some((_open, receiver)) = waiting else {
+                return (Err(RequestError::Closed), None);
+            };
+            match timeout(within, receiver).await {
+                Ok(Ok(received)) => received,
+                Ok(Err(_)) => (Err(RequestError::Closed), None),
+                Err(_) => (Err(RequestError::Timeout), None),
             }
         }
     }
@@ -206,8 +249,7 @@ impl Socket {
             let waiting = self.listeners(|all| all.asked_mut()?.take(id))?;
             Some((waiting, response))
         });
-        let taken = waiting.map(|(waiting, response)| waiting.send(response));
-        if !matches!(taken, Some(Ok(()))) {
+        if !waiting.is_some_and(|(waiting, response)| waiting.hand_over(response)) {
             self.app().late_answers().count_late_response();
         }
         true

@@ -18,7 +18,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
-use super::asked::{RequestError, Response, value_of};
+use super::asked::{RequestError, Response, bytes_of, value_of};
+use super::untaken::{Place, Untaken};
 use crate::message::UserId;
 use crate::node::line::{DEADLINE, Line};
 use crate::socket::acts::{add_up, answer_of, sockets_of};
@@ -54,8 +55,12 @@ pub struct AudienceAnswer<T> {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Silent {
-    /// The number of sockets that were asked and have not responded in time, or have closed.
+    /// The number of sockets that were asked and have not responded in time, or have closed; or
+    /// whose response was dropped.
     pub sockets: usize,
+    /// The number of those whose response came and was dropped, as too much
+    /// [waited](Answers::waiting_bytes) already.
+    pub dropped: usize,
     /// The nodes of which nobody knows whether all of their sockets have responded, by name.
     pub unanswered: Vec<NodeName>,
     /// `true` if the other nodes could not be known, as while the shared broker is away.
@@ -65,17 +70,38 @@ pub struct Silent {
 /// The responses to a request to an [`Audience`], in the order in which they come.
 ///
 /// A [`Stream`] that ends when all have responded, and at the timeout. Dropped before that, it
-/// drops what comes later.
+/// drops what comes later. Of responses that are not taken 16 MiB [wait](Self::waiting_bytes).
 #[must_use = "responses are taken one by one"]
 pub struct Answers<T> {
     received: UnboundedReceiver<Received>,
     /// Asks, until all is done.
     asking: Option<BoxFuture<'static, Silent>>,
     silent: Silent,
+    untaken: Arc<Untaken>,
     read: fn(Received) -> AudienceAnswer<T>,
 }
 
 impl<T> Answers<T> {
+    /// Sets the bytes of responses that may wait to be taken. Default: 16 MiB, each response counting
+    /// 64 bytes more than it says. What comes beyond that is dropped, and counts as
+    /// [silent](Silent::dropped). Counted on this node, and on each other one with the default for what
+    /// waits to be passed on from there.
+    ///
+    /// ```
+    /// # async fn example(app: &nextrush::Handle) -> Result<(), nextrush::BoxError> {
+    /// use std::time::Duration;
+    ///
+    /// let photos = app.room("team").request::<String>("photo", "", Duration::from_secs(10))?;
+    /// let mut photos = photos.waiting_bytes(64 * 1024 * 1024);
+    /// # photos.next().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn waiting_bytes(self, bytes: usize) -> Self {
+        self.untaken.set_limit(bytes);
+        self
+    }
+
     /// The next response; `None` when no more comes. Cancel safe.
     pub async fn next(&mut self) -> Option<AudienceAnswer<T>> {
         StreamExt::next(self).await
@@ -118,6 +144,8 @@ struct Received {
     socket: ConnectionId,
     user: Option<UserId>,
     response: Response,
+    /// Given up when the response is taken.
+    _place: Option<Place>,
 }
 
 impl Received {
@@ -160,6 +188,9 @@ struct Batch {
 struct End {
     responded: usize,
     silent: usize,
+    /// Those of the silent that have responded, for whose response there was no room.
+    #[serde(default)]
+    dropped: usize,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -186,7 +217,23 @@ struct Waiting(Mutex<State>);
 #[derive(Default)]
 struct State {
     last: u64,
-    open: HashMap<u64, UnboundedSender<(NodeName, Batch)>>,
+    open: HashMap<u64, Asker>,
+}
+
+/// The one who waits for responses from other nodes.
+#[derive(Clone)]
+struct Asker {
+    sender: UnboundedSender<Arrived>,
+    untaken: Arc<Untaken>,
+}
+
+/// Responses from another node, those for which there was room.
+struct Arrived {
+    node: NodeName,
+    responses: Vec<Received>,
+    /// The number of all.
+    responded: usize,
+    end: Option<End>,
 }
 
 /// A number that waits, until this is dropped.
@@ -230,31 +277,36 @@ impl Audience {
     ) -> Result<Answers<T>, serde_json::Error> {
         let data = to_raw_value(data)?;
         let (sender, received) = unbounded_channel();
-        let here = self.request_here(name, &data, timeout, {
+        let untaken = Untaken::new();
+        let here = self.request_here(name, &data, timeout, &untaken, {
             let node = self.handle().node().clone();
             let sender = sender.clone();
-            move |socket, response| {
+            move |socket, response, place| {
                 let received = Received {
                     node: node.clone(),
                     socket: socket.id(),
                     user: socket.user().map(|user| user.id),
                     response,
+                    _place: place,
                 };
                 // Nobody receives any more where the stream was dropped, and this with it.
                 let _ = sender.send(received);
             }
         });
+        let here_dropped = Arc::clone(&untaken);
         let asking = if self.is_over_nodes() {
-            let there = self.request_there(name, data, timeout, sender);
+            let there = self.request_there(name, data, timeout, &untaken, sender);
             async move {
                 let (here, mut silent) = join(here, there).await;
                 silent.sockets += here;
+                silent.dropped += here_dropped.dropped();
                 silent
             }
             .boxed()
         } else {
-            here.map(|sockets| Silent {
+            here.map(move |sockets| Silent {
                 sockets,
+                dropped: here_dropped.dropped(),
                 ..Silent::default()
             })
             .boxed()
@@ -263,6 +315,7 @@ impl Audience {
             received,
             asking: Some(asking),
             silent: Silent::default(),
+            untaken,
             read: Received::read,
         })
     }
@@ -273,19 +326,20 @@ impl Audience {
         name: &str,
         data: &RawValue,
         timeout: Duration,
-        receive: impl Fn(&Socket, Response) + Send + 'static,
+        untaken: &Arc<Untaken>,
+        receive: impl Fn(&Socket, Response, Option<Place>) + Send + 'static,
     ) -> BoxFuture<'static, usize> {
         let responses = self.local_members().into_iter().map(|socket| {
-            let response = socket.ask(name, data, timeout);
+            let response = socket.ask(name, data, timeout, Some(untaken));
             response.map(move |response| (socket, response))
         });
         let mut responses: FuturesUnordered<_> = responses.collect();
         async move {
             let mut silent = 0;
-            while let Some((socket, response)) = responses.next().await {
+            while let Some((socket, (response, place))) = responses.next().await {
                 match response {
                     Err(RequestError::Timeout | RequestError::Closed) => silent += 1,
-                    response => receive(&socket, response),
+                    response => receive(&socket, response, place),
                 }
             }
             silent
@@ -299,10 +353,11 @@ impl Audience {
         name: &str,
         data: Box<RawValue>,
         timeout: Duration,
+        untaken: &Arc<Untaken>,
         sender: UnboundedSender<Received>,
     ) -> BoxFuture<'static, Silent> {
         let app = self.handle().clone();
-        let (number, batches) = app.part(Arc::<Waiting>::default).begin();
+        let (number, batches) = app.part(Arc::<Waiting>::default).begin(untaken);
         let names = || self.rooms().iter().map(|room| room.name().into()).collect();
         let question = Question {
             rooms: (!self.is_everybody()).then(names),
@@ -341,6 +396,7 @@ fn begin_silent(
     let reached = add_up(line, 0, asked);
     let silent = Silent {
         sockets: 0,
+        dropped: 0,
         unanswered: reached.unanswered,
         others_unknown: reached.others_unknown,
     };
@@ -355,10 +411,10 @@ struct Progress {
 }
 
 impl Progress {
-    /// The number of silent sockets, if all responses have come.
-    fn is_complete(&self) -> Option<usize> {
+    /// The end, if all responses have come.
+    fn complete(&self) -> Option<&End> {
         let end = self.end.as_ref()?;
-        (end.responded == self.responded).then_some(end.silent)
+        (end.responded == self.responded).then_some(end)
     }
 }
 
@@ -366,29 +422,30 @@ impl Progress {
 async fn collect(
     mut silent: Silent,
     mut pending: HashMap<NodeName, Progress>,
-    mut batches: UnboundedReceiver<(NodeName, Batch)>,
+    mut batches: UnboundedReceiver<Arrived>,
     within: Duration,
     sender: &UnboundedSender<Received>,
 ) -> Silent {
     let begun = Instant::now();
     while !pending.is_empty() {
         let left = within.saturating_sub(begun.elapsed());
-        let Ok(Some((node, batch))) = tokio::time::timeout(left, batches.recv()).await else {
+        let Ok(Some(arrived)) = tokio::time::timeout(left, batches.recv()).await else {
             break;
         };
+        let node = arrived.node;
         let Some(progress) = pending.get_mut(&node) else {
             continue;
         };
-        progress.responded += batch.responses.len();
-        progress.end = batch.end.or(progress.end.take());
-        for passed in batch.responses {
-            if let Some(received) = passed.into_received(&node) {
-                // Fails only where the stream was dropped, and this with it.
-                let _ = sender.send(received);
-            }
+        progress.responded += arrived.responded;
+        progress.end = arrived.end.or(progress.end.take());
+        silent.sockets += arrived.responded - arrived.responses.len();
+        for received in arrived.responses {
+            // Fails only where the stream was dropped, and this with it.
+            let _ = sender.send(received);
         }
-        if let Some(sockets) = progress.is_complete() {
-            silent.sockets += sockets;
+        if let Some(end) = progress.complete() {
+            silent.sockets += end.silent;
+            silent.dropped += end.dropped;
             pending.remove(&node);
         }
     }
@@ -398,13 +455,14 @@ async fn collect(
 }
 
 impl Waiting {
-    fn begin(self: Arc<Self>) -> (Number, UnboundedReceiver<(NodeName, Batch)>) {
+    fn begin(self: Arc<Self>, untaken: &Arc<Untaken>) -> (Number, UnboundedReceiver<Arrived>) {
         let (sender, receiver) = unbounded_channel();
         let number = {
             let mut state = self.0.lock();
             state.last += 1;
             let number = state.last;
-            state.open.insert(number, sender);
+            let untaken = Arc::clone(untaken);
+            state.open.insert(number, Asker { sender, untaken });
             number
         };
         let waiting = self;
@@ -436,15 +494,18 @@ impl Passed {
         }
     }
 
-    fn into_received(self, node: &NodeName) -> Option<Received> {
+    /// The response; `None` if there is no room for it, or it cannot be read.
+    fn into_received(self, node: &NodeName, untaken: &Arc<Untaken>) -> Option<Received> {
         let response = match self.error {
             Some(PassedError { code, message }) => Err(RequestError::Refused { code, message }),
             None => Ok(self.data.unwrap_or_else(|| RawValue::NULL.to_owned())),
         };
+        let socket = self.socket.parse().ok()?;
         Some(Received {
             node: node.clone(),
-            socket: self.socket.parse().ok()?,
+            socket,
             user: self.user,
+            _place: Some(untaken.admit(bytes_of(&response))?),
             response,
         })
     }
@@ -502,21 +563,36 @@ impl Handle {
         }
         let (sender, received) = unbounded_channel();
         let timeout = Duration::from_millis(timeout_ms);
-        let silent = audience.request_here(&name, &data, timeout, move |socket, response| {
+        let untaken = Untaken::new();
+        let receive = move |socket: &Socket, response, place| {
             // Fails only where the application has ended.
-            let _ = sender.send(Passed::new(socket, response));
-        });
+            let _ = sender.send((Passed::new(socket, response), place));
+        };
+        let silent = audience.request_here(&name, &data, timeout, &untaken, receive);
+        let silent = silent
+            .map(move |silent| (silent, untaken.dropped()))
+            .boxed();
         tokio::spawn(pass_on(self.downgrade(), node, number, received, silent));
         sockets
     }
 
     fn take_batch(&self, node: NodeName, batch: Batch) {
         let waiting = self.part(Arc::<Waiting>::default);
-        let sender = waiting.0.lock().open.get(&batch.number).cloned();
-        let late = batch.responses.len();
-        let taken = sender.map(|sender| sender.send((node, batch)));
-        if !matches!(taken, Some(Ok(()))) {
-            (0..late).for_each(|_| self.late_answers().count_late_response());
+        let asker = waiting.0.lock().open.get(&batch.number).cloned();
+        let responded = batch.responses.len();
+        let is_taken = asker.is_some_and(|Asker { sender, untaken }| {
+            let responses = batch.responses.into_iter();
+            let responses = responses.filter_map(|passed| passed.into_received(&node, &untaken));
+            let arrived = Arrived {
+                responses: responses.collect(),
+                responded,
+                end: batch.end,
+                node: node.clone(),
+            };
+            sender.send(arrived).is_ok()
+        });
+        if !is_taken {
+            (0..responded).for_each(|_| self.late_answers().count_late_response());
         }
     }
 }
@@ -526,20 +602,21 @@ async fn pass_on(
     app: WeakHandle,
     node: NodeName,
     number: u64,
-    mut received: UnboundedReceiver<Passed>,
-    silent: BoxFuture<'static, usize>,
+    mut received: UnboundedReceiver<(Passed, Option<Place>)>,
+    silent: BoxFuture<'static, (usize, usize)>,
 ) {
     let passing = async {
         let mut responded = 0;
-        while let Some(first) = received.recv().await {
+        while let Some((first, place)) = received.recv().await {
             let mut bytes = first.bytes();
-            let mut responses = vec![first];
+            let (mut responses, mut places) = (vec![first], vec![place]);
             let until = Instant::now() + BATCH_TIME;
             while bytes < BATCH_BYTES
-                && let Ok(Some(next)) = timeout_at(until, received.recv()).await
+                && let Ok(Some((next, place))) = timeout_at(until, received.recv()).await
             {
                 bytes += next.bytes();
                 responses.push(next);
+                places.push(place);
             }
             responded += responses.len();
             let batch = Batch {
@@ -548,14 +625,19 @@ async fn pass_on(
                 end: None,
             };
             pass(&app, &node, &batch).await;
+            drop(places);
         }
         responded
     };
-    let (silent, responded) = join(silent, passing).await;
+    let ((silent, dropped), responded) = join(silent, passing).await;
     let batch = Batch {
         number,
         responses: Vec::new(),
-        end: Some(End { responded, silent }),
+        end: Some(End {
+            responded,
+            silent,
+            dropped,
+        }),
     };
     pass(&app, &node, &batch).await;
 }

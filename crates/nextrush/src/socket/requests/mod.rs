@@ -5,6 +5,7 @@ mod asked;
 mod audience;
 mod counts;
 mod handler;
+mod untaken;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
