@@ -27,6 +27,7 @@ export type WebSocketLike = import('./environment.js').WebSocketLike;
 export type WireCode = import('./errors.js').WireCode;
 export type RequestStore = import('./kept-requests.js').RequestStore;
 export type StoredRequest = import('./kept-requests.js').StoredRequest;
+export type HistoryOptions = import('./live-client.js').HistoryOptions;
 export type LiveClientOptions = import('./live-client.js').LiveClientOptions;
 export type AnyMessages = import('./message.js').AnyMessages;
 export type WireMessage = import('./message.js').WireMessage;
@@ -40,6 +41,7 @@ export type Restored = import('./session.js').Restored;
 export type Session<Messages extends object = {}> = import('./session.js').Session<Messages>;
 export type SubscribeOptions = import('./subscription.js').SubscribeOptions;
 export type TokenSource = import('./token.js').TokenSource;
+export type ChannelHistory<T = any> = import('./wire.js').ChannelHistory<T>;
 export type ChatMessage = import('./wire.js').ChatMessage;
 export type ErrorMessage = import('./wire.js').ErrorMessage;
 export type Initial<I = any> = import('./wire.js').Initial<I>;
@@ -47,6 +49,7 @@ export type OlderMessages = import('./wire.js').OlderMessages;
 export type PresenceMember<D = any, U = import('./wire.js').User> = import('./wire.js').PresenceMember<D, U>;
 export type PrivateMessage = import('./wire.js').PrivateMessage;
 export type PrivateMessageSent = import('./wire.js').PrivateMessageSent;
+export type Publication<T = any> = import('./wire.js').Publication<T>;
 export type RoomHistory = import('./wire.js').RoomHistory;
 export type Typing = import('./wire.js').Typing;
 export type Update<T = any> = import('./wire.js').Update<T>;
@@ -68,6 +71,7 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @typedef {import('./errors.js').WireCode} WireCode */
 /** @typedef {import('./kept-requests.js').RequestStore} RequestStore */
 /** @typedef {import('./kept-requests.js').StoredRequest} StoredRequest */
+/** @typedef {import('./live-client.js').HistoryOptions} HistoryOptions */
 /** @typedef {import('./live-client.js').LiveClientOptions} LiveClientOptions */
 /** @typedef {import('./message.js').AnyMessages} AnyMessages */
 /** @typedef {import('./message.js').WireMessage} WireMessage */
@@ -86,6 +90,7 @@ export type UserLeft = import('./wire.js').UserLeft;
  */
 /** @typedef {import('./subscription.js').SubscribeOptions} SubscribeOptions */
 /** @typedef {import('./token.js').TokenSource} TokenSource */
+/** @template [T=any] @typedef {import('./wire.js').ChannelHistory<T>} ChannelHistory */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
 /** @template [I=any] @typedef {import('./wire.js').Initial<I>} Initial */
@@ -93,6 +98,7 @@ export type UserLeft = import('./wire.js').UserLeft;
 /** @template [D=any] @template [U=import('./wire.js').User] @typedef {import('./wire.js').PresenceMember<D, U>} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */
 /** @typedef {import('./wire.js').PrivateMessageSent} PrivateMessageSent */
+/** @template [T=any] @typedef {import('./wire.js').Publication<T>} Publication */
 /** @typedef {import('./wire.js').RoomHistory} RoomHistory */
 /** @typedef {import('./wire.js').Typing} Typing */
 /** @template [T=any] @typedef {import('./wire.js').Update<T>} Update */

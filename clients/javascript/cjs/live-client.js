@@ -22,6 +22,7 @@ __export(live_client_exports, {
 });
 module.exports = __toCommonJS(live_client_exports);
 var import_address = require("./address.js");
+var import_bytes = require("./bytes.js");
 var import_deadline = require("./deadline.js");
 var import_errors = require("./errors.js");
 var import_random_id = require("./random-id.js");
@@ -139,6 +140,37 @@ class LiveClient extends import_session.Session {
     subscription.turn("unsubscribed", {});
   }
   /**
+   * Publishes to a channel, where the server lets clients do so.
+   *
+   * @param {string} channel
+   * @param {any} data Anything that JSON can say; or bytes, as a `Uint8Array` or an `ArrayBuffer`: who listens gets
+   *   a `Uint8Array`.
+   * @param {RequestOptions} [options]
+   * @returns {Promise<WireMessage>} The answer, with the `epoch` and `offset` of the publication, where the
+   *   channel has positions. Rejects as `request` does.
+   */
+  publish(channel, data, options) {
+    return this.request({ type: "publish", channel, ...(0, import_bytes.encoded)(data) }, options);
+  }
+  /**
+   * Asks for older publications of a channel that keeps some, whether or not it is subscribed to.
+   *
+   * @example
+   * let page = await live.history('posts');
+   * while (page.more) page = await live.history('posts', { before: page.next });
+   *
+   * @template [T=any] What is published in the channel; a claim that nobody checks.
+   * @param {string} channel
+   * @param {HistoryOptions} [options]
+   * @returns {Promise<ChannelHistory<T>>} The newest of those before it, oldest first; rejects as `request` does
+   *   (`no-history` is the `refusal` of a channel that keeps none), with the connection if that is lost, and after 15
+   *   seconds.
+   */
+  history(channel, { before, limit } = {}) {
+    const question = { type: "channel-history", channel, before, limit };
+    return this.request(question, { repeat: false, timeoutMs: 15e3 });
+  }
+  /**
    * @param {string} channel
    * @param {string} id
    */
@@ -204,7 +236,15 @@ class LiveClient extends import_session.Session {
       case "error":
         if (id !== void 0 && !(message["retryAfterMs"] >= 0)) this.#refuse(message);
         break;
+      case "channel-history":
+        for (
+          const publication of
+          /** @type {ChannelHistory} */
+          message.publications
+        ) (0, import_bytes.decode)(publication);
+        break;
       case "update":
+        (0, import_bytes.decode)(message);
         return subscription?.take(
           /** @type {Update} */
           message

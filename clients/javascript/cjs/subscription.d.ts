@@ -5,16 +5,16 @@
  */
 import { Emitter } from './emitter.js';
 import { ClientError } from './errors.js';
-import type { LiveClient } from './live-client.js';
+import type { HistoryOptions, LiveClient } from './live-client.js';
 import type { WireMessage } from './message.js';
 import type { Gap, Since } from './position.js';
 import type { RequestOptions } from './questions.js';
-import type { Initial, Update, UpdateDeleted } from './wire.js';
-/** @import { LiveClient } from './live-client.js' */
+import type { ChannelHistory, Initial, Update, UpdateDeleted } from './wire.js';
+/** @import { HistoryOptions, LiveClient } from './live-client.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { Gap, Since } from './position.js' */
 /** @import { RequestOptions } from './questions.js' */
-/** @import { GapMessage, Initial, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
+/** @import { ChannelHistory, GapMessage, Initial, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 /**
  * The states of a subscription.
  */
@@ -148,12 +148,19 @@ export declare class Subscription<T = any, I = any> extends Emitter<Subscription
     /**
      * Publishes to the channel, where the server lets clients do so; this client is told too.
      *
-     * @param {T} data Anything that JSON can say.
+     * @param {T | ArrayBuffer} data Anything that JSON can say, or bytes: see `LiveClient.publish`.
      * @param {RequestOptions} [options]
      * @returns {Promise<WireMessage>} The answer, with the `epoch` and `offset` of the publication, where the
      *   channel has positions. Rejects as the client's own `request`.
      */
-    publish(data: T, options?: RequestOptions): Promise<WireMessage>;
+    publish(data: T | ArrayBuffer, options?: RequestOptions): Promise<WireMessage>;
+    /**
+     * Asks for older publications, where the channel keeps some.
+     *
+     * @param {HistoryOptions} [options]
+     * @returns {Promise<ChannelHistory<T>>} The newest of those before it, oldest first; see `LiveClient.history`.
+     */
+    history(options?: HistoryOptions): Promise<ChannelHistory<T>>;
     /**
      * Ends the subscription, for everybody who shares it.
      */

@@ -100,13 +100,22 @@ class Subscription extends import_emitter.Emitter {
   /**
    * Publishes to the channel, where the server lets clients do so; this client is told too.
    *
-   * @param {T} data Anything that JSON can say.
+   * @param {T | ArrayBuffer} data Anything that JSON can say, or bytes: see `LiveClient.publish`.
    * @param {RequestOptions} [options]
    * @returns {Promise<WireMessage>} The answer, with the `epoch` and `offset` of the publication, where the
    *   channel has positions. Rejects as the client's own `request`.
    */
   publish(data, options) {
-    return this.request({ type: "publish", data }, options);
+    return this.client.publish(this.channel, data, options);
+  }
+  /**
+   * Asks for older publications, where the channel keeps some.
+   *
+   * @param {HistoryOptions} [options]
+   * @returns {Promise<ChannelHistory<T>>} The newest of those before it, oldest first; see `LiveClient.history`.
+   */
+  history(options) {
+    return this.client.history(this.channel, options);
   }
   /**
    * Ends the subscription, for everybody who shares it.

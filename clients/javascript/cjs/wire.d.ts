@@ -178,6 +178,9 @@ export type ChatMessages = {
 export type Update<T = any> = {
     type: 'update';
     channel: string;
+    /**
+     * A `Uint8Array` where bytes were published.
+     */
     data: T;
     /**
      * UTC, as `Date.prototype.toISOString` prints it.
@@ -187,6 +190,37 @@ export type Update<T = any> = {
      * Its place in the channel, +1 with each publication.
      */
     offset?: number;
+};
+export type Publication<T = any> = {
+    data: T;
+    /**
+     * UTC, as `Date.prototype.toISOString` prints it.
+     */
+    timestamp: string;
+    /**
+     * Its place in the channel, +1 with each publication.
+     */
+    offset: number;
+};
+export type ChannelHistory<T = any> = {
+    type: 'channel-history';
+    channel: string;
+    /**
+     * Oldest first.
+     */
+    publications: Publication<T>[];
+    /**
+     * The stream that offsets belong to.
+     */
+    epoch: string;
+    /**
+     * Whether older ones are kept.
+     */
+    more: boolean;
+    /**
+     * The `before` of the next page, if there are more.
+     */
+    next?: number;
 };
 export type UpdateDeleted = {
     type: 'deleted';
@@ -309,6 +343,7 @@ export type Unsubscribed = {
 };
 export type LiveMessages = {
     update: Update;
+    "channel-history": ChannelHistory;
     deleted: UpdateDeleted;
     subscribed: Subscribed;
     unsubscribed: Unsubscribed;
@@ -445,9 +480,30 @@ export type LiveMessages = {
  * @typedef {object} Update
  * @property {'update'} type
  * @property {string} channel
- * @property {T} data
+ * @property {T} data A `Uint8Array` where bytes were published.
  * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
  * @property {number} [offset] Its place in the channel, +1 with each publication.
+ */
+/**
+ * A publication of a channel's history.
+ *
+ * @template [T=any] What is published there.
+ * @typedef {object} Publication
+ * @property {T} data
+ * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
+ * @property {number} offset Its place in the channel, +1 with each publication.
+ */
+/**
+ * The answer to a question for older publications. Deleted ones are left out.
+ *
+ * @template [T=any] What is published there.
+ * @typedef {object} ChannelHistory
+ * @property {'channel-history'} type
+ * @property {string} channel
+ * @property {Publication<T>[]} publications Oldest first.
+ * @property {string} epoch The stream that offsets belong to.
+ * @property {boolean} more Whether older ones are kept.
+ * @property {number} [next] The `before` of the next page, if there are more.
  */
 /**
  * An update was deleted: one that came earlier, or the one in whose place this comes.
@@ -542,6 +598,7 @@ export type LiveMessages = {
 /**
  * @typedef {object} LiveMessages
  * @property {Update} update
+ * @property {ChannelHistory} channel-history
  * @property {UpdateDeleted} deleted
  * @property {Subscribed} subscribed
  * @property {Unsubscribed} unsubscribed

@@ -29,6 +29,7 @@ export { TypingUsers } from './typing.js';
 /** @typedef {import('./errors.js').WireCode} WireCode */
 /** @typedef {import('./kept-requests.js').RequestStore} RequestStore */
 /** @typedef {import('./kept-requests.js').StoredRequest} StoredRequest */
+/** @typedef {import('./live-client.js').HistoryOptions} HistoryOptions */
 /** @typedef {import('./live-client.js').LiveClientOptions} LiveClientOptions */
 /** @typedef {import('./message.js').AnyMessages} AnyMessages */
 /** @typedef {import('./message.js').WireMessage} WireMessage */
@@ -47,6 +48,7 @@ export { TypingUsers } from './typing.js';
  */
 /** @typedef {import('./subscription.js').SubscribeOptions} SubscribeOptions */
 /** @typedef {import('./token.js').TokenSource} TokenSource */
+/** @template [T=any] @typedef {import('./wire.js').ChannelHistory<T>} ChannelHistory */
 /** @typedef {import('./wire.js').ChatMessage} ChatMessage */
 /** @typedef {import('./wire.js').ErrorMessage} ErrorMessage */
 /** @template [I=any] @typedef {import('./wire.js').Initial<I>} Initial */
@@ -54,6 +56,7 @@ export { TypingUsers } from './typing.js';
 /** @template [D=any] @template [U=import('./wire.js').User] @typedef {import('./wire.js').PresenceMember<D, U>} PresenceMember */
 /** @typedef {import('./wire.js').PrivateMessage} PrivateMessage */
 /** @typedef {import('./wire.js').PrivateMessageSent} PrivateMessageSent */
+/** @template [T=any] @typedef {import('./wire.js').Publication<T>} Publication */
 /** @typedef {import('./wire.js').RoomHistory} RoomHistory */
 /** @typedef {import('./wire.js').Typing} Typing */
 /** @template [T=any] @typedef {import('./wire.js').Update<T>} Update */

@@ -5,6 +5,7 @@
  */
 
 import { defaultServer, endpointAddress } from './address.js';
+import { decode, encoded } from './bytes.js';
 import { Deadline } from './deadline.js';
 import { ClientError, refused, tooLarge } from './errors.js';
 import { randomId } from './random-id.js';
@@ -12,10 +13,11 @@ import { Session } from './session.js';
 import { Subscription } from './subscription.js';
 
 /** @import { WireMessage } from './message.js' */
+/** @import { RequestOptions } from './questions.js' */
 /** @import { ClientOptions } from './session.js' */
 /** @import { SubscribeOptions } from './subscription.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
-/** @import { GapMessage, LiveMessages, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
+/** @import { ChannelHistory, GapMessage, LiveMessages, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 
 /**
  * @typedef {object} OwnLiveOptions
@@ -28,6 +30,13 @@ import { Subscription } from './subscription.js';
  */
 
 /** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
+
+/**
+ * @typedef {object} HistoryOptions
+ * @property {number} [before] The `offset` of the oldest publication that is here, or the `next` of the page before.
+ *   Default: from the newest.
+ * @property {number} [limit] How many, at most. Default 50; the server gives 300 at most.
+ */
 
 /**
  * @typedef {object} LiveLocalEvents
@@ -175,6 +184,39 @@ export class LiveClient extends Session {
   }
 
   /**
+   * Publishes to a channel, where the server lets clients do so.
+   *
+   * @param {string} channel
+   * @param {any} data Anything that JSON can say; or bytes, as a `Uint8Array` or an `ArrayBuffer`: who listens gets
+   *   a `Uint8Array`.
+   * @param {RequestOptions} [options]
+   * @returns {Promise<WireMessage>} The answer, with the `epoch` and `offset` of the publication, where the
+   *   channel has positions. Rejects as `request` does.
+   */
+  publish(channel, data, options) {
+    return this.request({ type: 'publish', channel, ...encoded(data) }, options);
+  }
+
+  /**
+   * Asks for older publications of a channel that keeps some, whether or not it is subscribed to.
+   *
+   * @example
+   * let page = await live.history('posts');
+   * while (page.more) page = await live.history('posts', { before: page.next });
+   *
+   * @template [T=any] What is published in the channel; a claim that nobody checks.
+   * @param {string} channel
+   * @param {HistoryOptions} [options]
+   * @returns {Promise<ChannelHistory<T>>} The newest of those before it, oldest first; rejects as `request` does
+   *   (`no-history` is the `refusal` of a channel that keeps none), with the connection if that is lost, and after 15
+   *   seconds.
+   */
+  history(channel, { before, limit } = {}) {
+    const question = { type: 'channel-history', channel, before, limit };
+    return this.request(question, { repeat: false, timeoutMs: 15_000 });
+  }
+
+  /**
    * @param {string} channel
    * @param {string} id
    */
@@ -241,7 +283,11 @@ export class LiveClient extends Session {
       case 'error':
         if (id !== undefined && !(message['retryAfterMs'] >= 0)) this.#refuse(message);
         break;
+      case 'channel-history':
+        for (const publication of /** @type {ChannelHistory} */ (message).publications) decode(publication);
+        break;
       case 'update':
+        decode(message);
         return subscription?.take(/** @type {Update} */ (message)) ?? true;
       case 'deleted':
         subscription?.pass(/** @type {UpdateDeleted} */ (message));

@@ -8,11 +8,11 @@ import { Emitter } from './emitter.js';
 import { ClientError } from './errors.js';
 import { Position } from './position.js';
 
-/** @import { LiveClient } from './live-client.js' */
+/** @import { HistoryOptions, LiveClient } from './live-client.js' */
 /** @import { WireMessage } from './message.js' */
 /** @import { Gap, Since } from './position.js' */
 /** @import { RequestOptions } from './questions.js' */
-/** @import { GapMessage, Initial, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
+/** @import { ChannelHistory, GapMessage, Initial, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 
 /**
  * The states of a subscription.
@@ -158,13 +158,23 @@ export class Subscription extends Emitter {
   /**
    * Publishes to the channel, where the server lets clients do so; this client is told too.
    *
-   * @param {T} data Anything that JSON can say.
+   * @param {T | ArrayBuffer} data Anything that JSON can say, or bytes: see `LiveClient.publish`.
    * @param {RequestOptions} [options]
    * @returns {Promise<WireMessage>} The answer, with the `epoch` and `offset` of the publication, where the
    *   channel has positions. Rejects as the client's own `request`.
    */
   publish(data, options) {
-    return this.request({ type: 'publish', data }, options);
+    return this.client.publish(this.channel, data, options);
+  }
+
+  /**
+   * Asks for older publications, where the channel keeps some.
+   *
+   * @param {HistoryOptions} [options]
+   * @returns {Promise<ChannelHistory<T>>} The newest of those before it, oldest first; see `LiveClient.history`.
+   */
+  history(options) {
+    return this.client.history(this.channel, options);
   }
 
   /**

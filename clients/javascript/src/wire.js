@@ -146,9 +146,32 @@
  * @typedef {object} Update
  * @property {'update'} type
  * @property {string} channel
- * @property {T} data
+ * @property {T} data A `Uint8Array` where bytes were published.
  * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
  * @property {number} [offset] Its place in the channel, +1 with each publication.
+ */
+
+/**
+ * A publication of a channel's history.
+ *
+ * @template [T=any] What is published there.
+ * @typedef {object} Publication
+ * @property {T} data
+ * @property {string} timestamp UTC, as `Date.prototype.toISOString` prints it.
+ * @property {number} offset Its place in the channel, +1 with each publication.
+ */
+
+/**
+ * The answer to a question for older publications. Deleted ones are left out.
+ *
+ * @template [T=any] What is published there.
+ * @typedef {object} ChannelHistory
+ * @property {'channel-history'} type
+ * @property {string} channel
+ * @property {Publication<T>[]} publications Oldest first.
+ * @property {string} epoch The stream that offsets belong to.
+ * @property {boolean} more Whether older ones are kept.
+ * @property {number} [next] The `before` of the next page, if there are more.
  */
 
 /**
@@ -254,6 +277,7 @@
 /**
  * @typedef {object} LiveMessages
  * @property {Update} update
+ * @property {ChannelHistory} channel-history
  * @property {UpdateDeleted} deleted
  * @property {Subscribed} subscribed
  * @property {Unsubscribed} unsubscribed

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { runInNewContext } from 'node:vm';
 
-import { LiveClient, SubscriptionState } from '../src/index.js';
+import { ErrorCode, LiveClient, SubscriptionState } from '../src/index.js';
 import { record, settled, withoutIds, world } from './kit/world.js';
 
 const update = (channel, data) => ({
@@ -548,6 +549,85 @@ test('a client has one name for its device on all connections, which outlives a 
 });
 
 describe('a subscription', () => {
+  test('publishes bytes as base64 with a mark, in whatever form they come', async () => {
+    const { w, live } = connected();
+    const canvas = live.subscribe('canvas');
+    const bytes = new Uint8Array([0, 255, 127]);
+    const rest = new Uint8Array(new Uint8Array([9, 0, 255, 127]).buffer, 1);
+    for (const data of [bytes, bytes.buffer, rest, Buffer.from(bytes), new DataView(rest.buffer, 1)]) {
+      void canvas.publish(data);
+      const { id, ...sent } = w.socket.sent.at(-1);
+      assert.deepEqual(sent, { type: 'publish', channel: 'canvas', data: 'AP9/', encoding: 'base64' });
+    }
+    // Of another realm, as that of a test runner.
+    void live.publish('canvas', runInNewContext('new Uint8Array([1]).buffer'));
+    assert.equal(w.socket.sent.at(-1).data, 'AQ==');
+    const many = new Uint8Array(100_000).fill(7);
+    void live.publish('canvas', many);
+    assert.deepEqual(Buffer.from(w.socket.sent.at(-1).data, 'base64'), Buffer.from(many));
+    for (const data of ['AP9/', null, [1], { 0: 1 }]) {
+      void live.publish('canvas', data);
+      const { id, ...sent } = w.socket.sent.at(-1);
+      assert.deepEqual(sent, { type: 'publish', channel: 'canvas', data });
+    }
+  });
+
+  test('gives its listeners the bytes of an update, and leaves alone what is none', () => {
+    const { w, live } = connected();
+    const canvas = live.subscribe('canvas');
+    w.socket.receive({ type: 'subscribed', channel: 'canvas', epoch: 'e', offset: 0 });
+    const events = record(canvas, 'update');
+    w.socket.receive({ ...update('canvas', 'AP9/'), encoding: 'base64', offset: 1 });
+    w.socket.receive({ ...update('canvas', ''), encoding: 'base64', offset: 2 });
+    w.socket.receive({ ...update('canvas', 'AP9/'), offset: 3 });
+    w.socket.receive({ ...update('canvas', '!'), encoding: 'base64', offset: 4 });
+    w.socket.receive({ ...update('canvas', 'ff'), encoding: 'of-a-later-server', offset: 5 });
+    assert.deepEqual(
+      events.map(({ data, encoding }) => [data, encoding]),
+      [
+        [new Uint8Array([0, 255, 127]), undefined],
+        [new Uint8Array(), undefined],
+        ['AP9/', undefined],
+        ['!', 'base64'],
+        ['ff', 'of-a-later-server'],
+      ],
+    );
+    assert.deepEqual(canvas.position, { epoch: 'e', offset: 5 });
+  });
+
+  test('asks for older publications, bytes included, with a subscription or without', async () => {
+    const { w, live } = connected();
+    const page = live.subscribe('canvas').history({ before: 7, limit: 2 });
+    const { id, ...asked } = w.socket.sent.at(-1);
+    assert.deepEqual(asked, { type: 'channel-history', channel: 'canvas', before: 7, limit: 2 });
+    const kept = [
+      { data: 'AQ==', encoding: 'base64', timestamp: 't', offset: 5 },
+      { data: 'AQ==', timestamp: 't', offset: 6 },
+    ];
+    const answer = { type: 'channel-history', channel: 'canvas', epoch: 'e', more: true, next: 5 };
+    w.socket.receive({ ...answer, publications: kept, id });
+    const { publications, more, next, epoch } = await page;
+    assert.deepEqual(publications, [
+      { data: new Uint8Array([1]), timestamp: 't', offset: 5 },
+      { data: 'AQ==', timestamp: 't', offset: 6 },
+    ]);
+    assert.deepEqual([more, next, epoch], [true, 5, 'e']);
+
+    const newest = live.history('other');
+    const { id: other, ...question } = w.socket.sent.at(-1);
+    assert.deepEqual(question, { type: 'channel-history', channel: 'other' });
+    w.socket.receive({ type: 'error', code: 'no-history', message: 'No history in this channel', id: other });
+    await assert.rejects(newest, { code: 'refused', refusal: ErrorCode.NoHistory });
+    // An earlier server.
+    const unknown = live.history('other');
+    w.socket.receive({ type: 'error', code: 'unknown-type', message: 'Unknown message type', id: w.socket.sent.at(-1).id });
+    await assert.rejects(unknown, { code: 'refused', refusal: 'unknown-type' });
+    // Not on the next connection: whoever asked may have gone.
+    const lost = live.history('other');
+    w.socket.end(1006);
+    await assert.rejects(lost, { code: 'unconfirmed' });
+  });
+
   test('publishes to its channel, and asks about it', async () => {
     const { w, live } = connected();
     const posts = live.subscribe('posts');

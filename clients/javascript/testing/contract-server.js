@@ -136,8 +136,8 @@ export class ContractServer {
     return theirs.flatMap(({ channels }) => [...channels]);
   }
 
-  publish(channel, data) {
-    const message = this.#append(channel, { type: 'update', channel, data, timestamp: NOW });
+  publish(channel, data, encoding) {
+    const message = this.#append(channel, { type: 'update', channel, data, ...(encoding && { encoding }), timestamp: NOW });
     for (const session of this.#sessions) {
       if (session.channels.has(channel)) session.send(message);
     }
@@ -310,9 +310,19 @@ export class ContractServer {
         const older = messages.filter(({ offset }) => offset < message.before).slice(-(message.limit ?? 50));
         return { natural: { type: 'history', messages: older, epoch, more: false } };
       }
+      case 'channel-history': {
+        if (this.#old) return UNKNOWN;
+        const { epoch, messages } = this.#stream(channel);
+        const kept = messages.filter(({ offset }) => offset < (message.before ?? Infinity));
+        const publications = kept.slice(-Math.min(message.limit ?? 50, 300));
+        const rest = kept.slice(0, kept.length - publications.length);
+        const told = publications.map(({ data, encoding, timestamp, offset }) => ({ data, encoding, timestamp, offset }));
+        const next = rest.length > 0 && { next: rest.at(-1).offset + 1 };
+        return { natural: { type: 'channel-history', channel, publications: told, epoch, more: rest.length > 0, ...next } };
+      }
       case 'publish':
         this.executed.set(message.data, (this.executed.get(message.data) ?? 0) + 1);
-        return { ack: { offset: this.publish(channel, message.data) } };
+        return { ack: { offset: this.publish(channel, message.data, message.encoding) } };
       case 'presence':
         return { natural: this.#presence(channel, message.after) };
       case 'presence-update':

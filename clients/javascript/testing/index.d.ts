@@ -32,7 +32,7 @@ export interface TestWorld {
   };
   /** Delivers everything that is under way, either way. In React within `act`. */
   settle(): Promise<void>;
-  /** Publishes to a channel, and delivers it. */
+  /** Publishes to a channel, JSON or a `Uint8Array`, and delivers it. */
   publish(channel: string, data: unknown): Promise<void>;
   /** Lets so many milliseconds pass at once, and delivers what is sent meanwhile. */
   advance(ms: number): Promise<void>;

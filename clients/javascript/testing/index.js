@@ -25,7 +25,8 @@ export function testWorld({ users = () => undefined, initial, channels, history,
     options,
     settle,
     publish: async (channel, data) => {
-      server.publish(channel, data);
+      const isBytes = data instanceof Uint8Array;
+      server.publish(channel, isBytes ? btoa(String.fromCharCode(...data)) : data, isBytes ? 'base64' : undefined);
       await settle();
     },
     advance: async (ms) => {

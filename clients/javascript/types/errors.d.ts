@@ -74,6 +74,8 @@ export declare const ErrorCode: Readonly<{
     NotSubscribed: "not-subscribed";
     /** The server: the channel has no presence. */
     NoPresence: "no-presence";
+    /** The server: the channel keeps no history. */
+    NoHistory: "no-history";
     /** Too many bytes: the server refuses it, or the client does not send it for that reason. */
     TooLarge: "too-large";
     /** The server: too many messages; again after `retryAfterMs`. */

@@ -6,10 +6,11 @@
 import { Session } from './session.js';
 import { Subscription } from './subscription.js';
 import type { WireMessage } from './message.js';
+import type { RequestOptions } from './questions.js';
 import type { ClientOptions } from './session.js';
 import type { SubscribeOptions } from './subscription.js';
 import type { TokenSource } from './token.js';
-import type { LiveMessages } from './wire.js';
+import type { ChannelHistory, LiveMessages } from './wire.js';
 export type OwnLiveOptions = {
     /**
      * Address of the server. Default: where the page came from;
@@ -28,6 +29,17 @@ export type OwnLiveOptions = {
     device?: string;
 };
 export type LiveClientOptions = Omit<ClientOptions, 'token'> & OwnLiveOptions;
+export type HistoryOptions = {
+    /**
+     * The `offset` of the oldest publication that is here, or the `next` of the page before.
+     * Default: from the newest.
+     */
+    before?: number;
+    /**
+     * How many, at most. Default 50; the server gives 300 at most.
+     */
+    limit?: number;
+};
 export type LiveLocalEvents = {
     /**
      * The server has subscribed this client to a channel that nobody here had
@@ -36,10 +48,11 @@ export type LiveLocalEvents = {
     joined: Subscription;
 };
 /** @import { WireMessage } from './message.js' */
+/** @import { RequestOptions } from './questions.js' */
 /** @import { ClientOptions } from './session.js' */
 /** @import { SubscribeOptions } from './subscription.js' */
 /** @import { MaybeToken, TokenSource } from './token.js' */
-/** @import { GapMessage, LiveMessages, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
+/** @import { ChannelHistory, GapMessage, LiveMessages, Renewed, Subscribed, Update, UpdateDeleted } from './wire.js' */
 /**
  * @typedef {object} OwnLiveOptions
  * @property {string} [server] Address of the server. Default: where the page came from;
@@ -50,6 +63,12 @@ export type LiveLocalEvents = {
  *   device. Default: a random one, which outlives a reload of the page.
  */
 /** @typedef {Omit<ClientOptions, 'token'> & OwnLiveOptions} LiveClientOptions */
+/**
+ * @typedef {object} HistoryOptions
+ * @property {number} [before] The `offset` of the oldest publication that is here, or the `next` of the page before.
+ *   Default: from the newest.
+ * @property {number} [limit] How many, at most. Default 50; the server gives 300 at most.
+ */
 /**
  * @typedef {object} LiveLocalEvents
  * @property {Subscription} joined The server has subscribed this client to a channel that nobody here had
@@ -109,6 +128,32 @@ export declare class LiveClient<Messages extends object = {}> extends Session<Li
      * @param {string} channel
      */
     unsubscribe(channel: string): void;
+    /**
+     * Publishes to a channel, where the server lets clients do so.
+     *
+     * @param {string} channel
+     * @param {any} data Anything that JSON can say; or bytes, as a `Uint8Array` or an `ArrayBuffer`: who listens gets
+     *   a `Uint8Array`.
+     * @param {RequestOptions} [options]
+     * @returns {Promise<WireMessage>} The answer, with the `epoch` and `offset` of the publication, where the
+     *   channel has positions. Rejects as `request` does.
+     */
+    publish(channel: string, data: any, options?: RequestOptions): Promise<WireMessage>;
+    /**
+     * Asks for older publications of a channel that keeps some, whether or not it is subscribed to.
+     *
+     * @example
+     * let page = await live.history('posts');
+     * while (page.more) page = await live.history('posts', { before: page.next });
+     *
+     * @template [T=any] What is published in the channel; a claim that nobody checks.
+     * @param {string} channel
+     * @param {HistoryOptions} [options]
+     * @returns {Promise<ChannelHistory<T>>} The newest of those before it, oldest first; rejects as `request` does
+     *   (`no-history` is the `refusal` of a channel that keeps none), with the connection if that is lost, and after 15
+     *   seconds.
+     */
+    history<T = any>(channel: string, { before, limit }?: HistoryOptions): Promise<ChannelHistory<T>>;
     /**
      * @override
      * @protected

@@ -39,7 +39,8 @@ function testWorld({ users = () => void 0, initial, channels, history, commands 
     options,
     settle,
     publish: async (channel, data) => {
-      server.publish(channel, data);
+      const isBytes = data instanceof Uint8Array;
+      server.publish(channel, isBytes ? btoa(String.fromCharCode(...data)) : data, isBytes ? "base64" : void 0);
       await settle();
     },
     advance: async (ms) => {

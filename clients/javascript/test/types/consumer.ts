@@ -110,6 +110,13 @@ new LiveClient('jwt', { tokenIn: 'subprotocol' });
 // @ts-expect-error: no such way for a token
 new LiveClient('jwt', { tokenIn: 'cookie' });
 live.subscribe<Post>('posts').publish({ title: 'New' }).then(({ offset }) => offset);
+live.history<Post>('posts', { before: 7, limit: 10 }).then(({ publications, next = 0 }) => publications[0]?.data.title.at(next));
+live.subscribe<Post>('posts').history().then(({ publications: [oldest] }) => oldest?.data.title);
+live.subscribe<Uint8Array>('canvas').on('update', ({ data }) => data.byteLength);
+live.subscribe<Uint8Array>('canvas').publish(new ArrayBuffer(8));
+void live.publish('canvas', new Uint8Array(8));
+// @ts-expect-error: an offset
+void live.history('posts', { before: { epoch: 'e', offset: 7 } });
 // @ts-expect-error: a post has a title
 live.subscribe<Post>('posts').publish({ name: 'New' });
 live.subscribe('posts').request<number>({ type: 'count' }).then((count) => count.toFixed());
