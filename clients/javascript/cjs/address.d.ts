@@ -33,6 +33,14 @@ export declare function endpointAddress(server: string, segments: string[], toke
  */
 export declare function withToken(address: string, token: MaybeToken): string;
 /**
+ * An address with these fields in its query, in the place of those of the same names.
+ *
+ * @param {string} address
+ * @param {Record<string, string | number | null>} fields Those that are `null` are left out.
+ * @returns {string}
+ */
+export declare function withFields(address: string, fields: Record<string, string | number | null>): string;
+/**
  * The place that an address leads to: server, endpoint and room, without what is another one at each
  * attempt, the token and the position.
  *

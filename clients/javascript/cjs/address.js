@@ -22,27 +22,41 @@ __export(address_exports, {
   endpointAddress: () => endpointAddress,
   placeOf: () => placeOf,
   webSocketAddress: () => webSocketAddress,
+  withFields: () => withFields,
   withToken: () => withToken
 });
 module.exports = __toCommonJS(address_exports);
 var import_errors = require("./errors.js");
 function webSocketAddress(address) {
-  return parse(address).href;
+  let href;
+  try {
+    if (typeof address !== "string") throw address;
+    ({ href } = new URL(address, globalThis.location?.href));
+  } catch {
+    throw new import_errors.ClientError("invalid-address");
+  }
+  href = href.replace(/^http/, "ws").replace(/#[^]*/, "");
+  if (!/^wss?:/.test(href)) throw new import_errors.ClientError("invalid-address", `not for WebSocket: ${href.split(":")[0]}:`);
+  return href;
 }
 function endpointAddress(server, segments, token) {
-  const url = parse(server);
-  url.pathname = `${url.pathname.replace(/\/+$/, "")}/${segments.map(encodeSegment).join("/")}`;
-  return withToken(url.href, token);
+  const path = segments.map(encodeSegment).join("/");
+  return withToken(webSocketAddress(server).replace(/\/*(\?|$)/, (_, query) => `/${path}${query}`), token);
 }
 function withToken(address, token) {
-  const url = parse(address);
-  if (token) url.searchParams.set("token", token);
-  return url.href;
+  const href = webSocketAddress(address);
+  return token ? withFields(href, { token }) : href;
+}
+function withFields(address, fields) {
+  const [place, query = ""] = address.split(/\?([^]*)/);
+  const kept = query.split("&").filter((field) => field && !Object.hasOwn(fields, field.replace(/=.*/, "")));
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== null) kept.push(`${name}=${encodeURIComponent(value)}`);
+  }
+  return [place, kept.join("&")].filter(Boolean).join("?");
 }
 function placeOf(address) {
-  const url = parse(address);
-  for (const name of ["token", "epoch", "offset"]) url.searchParams.delete(name);
-  return url.href;
+  return withFields(webSocketAddress(address), { token: null, epoch: null, offset: null });
 }
 function defaultServer() {
   const origin = String(globalThis.location?.origin);
@@ -55,24 +69,12 @@ function encodeSegment(segment) {
   }
   throw new import_errors.ClientError("invalid-address", `not addressable: '${segment}'`);
 }
-function parse(address) {
-  let url;
-  try {
-    if (typeof address !== "string") throw address;
-    url = new URL(address, globalThis.location?.href);
-  } catch {
-    throw new import_errors.ClientError("invalid-address");
-  }
-  url.protocol = url.protocol.replace("http", "ws");
-  if (!/^wss?:$/.test(url.protocol)) throw new import_errors.ClientError("invalid-address", `not for WebSocket: ${url.protocol}`);
-  url.hash = "";
-  return url;
-}
 // Annotate the CommonJS export names for ESM import in node:
 0 && (module.exports = {
   defaultServer,
   endpointAddress,
   placeOf,
   webSocketAddress,
+  withFields,
   withToken
 });

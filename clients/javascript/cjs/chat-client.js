@@ -317,10 +317,7 @@ class ChatClient extends import_client.Client {
     this.#positionRoom = this.roomId;
     const { since } = this.#position;
     if (!since) return address;
-    const url = new URL(address);
-    url.searchParams.set("epoch", since.epoch);
-    url.searchParams.set("offset", String(since.offset));
-    return url.href;
+    return (0, import_address.withFields)(address, { ...since });
   }
   /** Forgets who types: what was told, either way, ended with the connection. */
   #forgetTyping() {

@@ -16,7 +16,19 @@ import { ClientError } from './errors.js';
  * @throws {ClientError} `invalid-address`
  */
 export function webSocketAddress(address) {
-  return parse(address).href;
+  let href;
+  try {
+    if (typeof address !== 'string') throw address;
+    // Nothing else of it is used: in React Native it has no more.
+    ({ href } = new URL(address, globalThis.location?.href));
+  } catch {
+    // The platform's own error quotes the address, and with it the token.
+    throw new ClientError('invalid-address');
+  }
+  href = href.replace(/^http/, 'ws').replace(/#[^]*/, '');
+  // The address may hold a token, so only its scheme is told.
+  if (!/^wss?:/.test(href)) throw new ClientError('invalid-address', `not for WebSocket: ${href.split(':')[0]}:`);
+  return href;
 }
 
 /** @import { MaybeToken } from './token.js' */
@@ -31,9 +43,8 @@ export function webSocketAddress(address) {
  * @throws {ClientError} `invalid-address`
  */
 export function endpointAddress(server, segments, token) {
-  const url = parse(server);
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/${segments.map(encodeSegment).join('/')}`;
-  return withToken(url.href, token);
+  const path = segments.map(encodeSegment).join('/');
+  return withToken(webSocketAddress(server).replace(/\/*(\?|$)/, (_, query) => `/${path}${query}`), token);
 }
 
 /**
@@ -43,9 +54,24 @@ export function endpointAddress(server, segments, token) {
  * @throws {ClientError} `invalid-address`
  */
 export function withToken(address, token) {
-  const url = parse(address);
-  if (token) url.searchParams.set('token', token);
-  return url.href;
+  const href = webSocketAddress(address);
+  return token ? withFields(href, { token }) : href;
+}
+
+/**
+ * An address with these fields in its query, in the place of those of the same names.
+ *
+ * @param {string} address
+ * @param {Record<string, string | number | null>} fields Those that are `null` are left out.
+ * @returns {string}
+ */
+export function withFields(address, fields) {
+  const [place, query = ''] = address.split(/\?([^]*)/);
+  const kept = query.split('&').filter((field) => field && !Object.hasOwn(fields, field.replace(/=.*/, '')));
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== null) kept.push(`${name}=${encodeURIComponent(value)}`);
+  }
+  return [place, kept.join('&')].filter(Boolean).join('?');
 }
 
 /**
@@ -57,9 +83,7 @@ export function withToken(address, token) {
  * @throws {ClientError} `invalid-address`
  */
 export function placeOf(address) {
-  const url = parse(address);
-  for (const name of ['token', 'epoch', 'offset']) url.searchParams.delete(name);
-  return url.href;
+  return withFields(webSocketAddress(address), { token: null, epoch: null, offset: null });
 }
 
 /**
@@ -86,25 +110,4 @@ function encodeSegment(segment) {
     // Half of a surrogate pair, which UTF-8 cannot say.
   }
   throw new ClientError('invalid-address', `not addressable: '${segment}'`);
-}
-
-/**
- * @param {unknown} address
- * @returns {URL}
- */
-function parse(address) {
-  /** @type {URL} */
-  let url;
-  try {
-    if (typeof address !== 'string') throw address;
-    url = new URL(address, globalThis.location?.href);
-  } catch {
-    // The platform's own error quotes the address, and with it the token.
-    throw new ClientError('invalid-address');
-  }
-  url.protocol = url.protocol.replace('http', 'ws');
-  // The address may hold a token, so only its scheme is told.
-  if (!/^wss?:$/.test(url.protocol)) throw new ClientError('invalid-address', `not for WebSocket: ${url.protocol}`);
-  url.hash = '';
-  return url;
 }

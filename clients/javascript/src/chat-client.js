@@ -4,7 +4,7 @@
  * @module
  */
 
-import { defaultServer, endpointAddress } from './address.js';
+import { defaultServer, endpointAddress, withFields } from './address.js';
 import { Client } from './client.js';
 import { checkOptions } from './errors.js';
 import { Members } from './members.js';
@@ -368,10 +368,7 @@ export class ChatClient extends Client {
     this.#positionRoom = this.roomId;
     const { since } = this.#position;
     if (!since) return address;
-    const url = new URL(address);
-    url.searchParams.set('epoch', since.epoch);
-    url.searchParams.set('offset', String(since.offset));
-    return url.href;
+    return withFields(address, { ...since });
   }
 
   /** Forgets who types: what was told, either way, ended with the connection. */

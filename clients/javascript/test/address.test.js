@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
-import { defaultServer, endpointAddress, webSocketAddress, withToken } from '../src/address.js';
+import { defaultServer, endpointAddress, placeOf, webSocketAddress, withToken } from '../src/address.js';
+import { ChatClient, LiveClient } from '../src/index.js';
+import { world } from './kit/world.js';
 
 /** Puts the module on a page. */
 function visit(address) {
@@ -72,8 +74,51 @@ for (const [server, segments, token, expected] of [
   });
 }
 
+test('a URL as in React Native, which has an href and no more, is enough', async () => {
+  const { URL } = globalThis;
+  const w = world();
+  globalThis.URL = class {
+    constructor(address, base) {
+      this.href = new URL(address, base).href;
+    }
+  };
+  try {
+    for (const [server, expected] of [
+      ['https://a.example', 'wss://a.example/live?token=x%26y'],
+      ['ws://a.example/base/?v=1#f', 'ws://a.example/base/live?v=1&token=x%26y'],
+    ]) {
+      new LiveClient('x&y', { ...w.options, server }).connect();
+      assert.equal(w.socket.url, expected);
+    }
+    const chat = new ChatClient('a/b', 't', { ...w.options, server: 'ws://a.example' });
+    chat.connect();
+    assert.equal(w.socket.url, 'ws://a.example/chat/a%2Fb?token=t');
+    w.socket.open();
+    w.socket.receive({ type: 'room-history', messages: [], users: [], epoch: 'é', offset: 7 });
+    w.socket.end(1006);
+    w.clock.advance(1_000);
+    assert.equal(w.socket.url, 'ws://a.example/chat/a%2Fb?token=t&epoch=%C3%A9&offset=7');
+    assert.throws(() => webSocketAddress('ftp://a.example'), { message: 'not for WebSocket: ftp:' });
+    assert.throws(() => new LiveClient('t', { server: '/no/page' }), { code: 'invalid-address' });
+  } finally {
+    globalThis.URL = URL;
+  }
+});
+
+test('the place of an address is without what changes, and with the rest of its query', () => {
+  for (const [address, expected] of [
+    ['ws://a.example/live?token=t', 'ws://a.example/live'],
+    ['ws://a.example/live?epoch=e&v=1&offset=7&w=?&token=t', 'ws://a.example/live?v=1&w=?'],
+    ['ws://a.example/live?tokens=1&constructor', 'ws://a.example/live?tokens=1&constructor'],
+    ['ws://a.example/live?#f', 'ws://a.example/live'],
+  ]) {
+    assert.equal(placeOf(address), expected);
+  }
+});
+
 test('a token is added to an address, and none changes nothing', () => {
   assert.equal(withToken('ws://a.example/x?y=1', 'a&b'), 'ws://a.example/x?y=1&token=a%26b');
+  assert.equal(withToken('ws://a.example/x?token=old&y=1', 'new'), 'ws://a.example/x?y=1&token=new');
   for (const none of ['', null, undefined]) {
     assert.equal(withToken('ws://a.example/x', none), 'ws://a.example/x');
   }

@@ -365,7 +365,7 @@ describe('a token', () => {
 
   test('that no subprotocol can say goes in the address', () => {
     const { w } = connected((options) => new LiveClient('two words', { ...options, tokenIn }));
-    assert.equal(w.socket.url, 'ws://localhost:3000/live?token=two+words');
+    assert.equal(w.socket.url, 'ws://localhost:3000/live?token=two%20words');
     assert.equal(w.socket.protocols, undefined);
   });
 
