@@ -1,5 +1,6 @@
 //! Disconnecting a user or a session on all nodes.
 
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -46,7 +47,7 @@ struct Denial {
 }
 
 /// The owner of sockets.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Of {
     User(UserId),
@@ -58,8 +59,17 @@ pub(super) enum Of {
 struct Denials {
     /// Their number, which a socket looks at first.
     count: AtomicUsize,
-    /// With the moments since which they are known.
-    held: Mutex<Vec<(Instant, Denial)>>,
+    held: Mutex<Held>,
+}
+
+/// The denials that are known, by what they are found by: there are many where an application signs
+/// many out.
+#[derive(Default)]
+struct Held {
+    ids: HashSet<u64>,
+    /// The last one of each owner, with the moment since which it is known.
+    last: HashMap<Of, (Instant, Denial)>,
+    oldest: VecDeque<(Instant, u64, Of)>,
 }
 
 impl Denials {
@@ -67,27 +77,46 @@ impl Denials {
     fn add(&self, denial: &Denial) -> bool {
         let mut held = self.held.lock();
         let now = Instant::now();
-        // It is known for longer than it holds: it may be in the set a little longer, too.
-        held.retain(|(since, _)| now - *since < KNOWN);
-        let is_new = held.iter().all(|(_, known)| known.id != denial.id);
+        held.forget(now);
+        let is_new = held.ids.insert(denial.id);
         if is_new {
-            held.push((now, denial.clone()));
+            let of = denial.of.clone();
+            held.oldest.push_back((now, denial.id, of.clone()));
+            held.last.insert(of, (now, denial.clone()));
         }
-        self.count.store(held.len(), Ordering::Release);
+        self.count.store(held.oldest.len(), Ordering::Release);
         is_new
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
     }
 
     /// The denial of an owner, if it is newer than `asked_at`.
     fn of(&self, of: &Of, asked_at: Option<Instant>) -> Option<Denial> {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.is_empty() {
             return None;
         }
-        let now = Instant::now();
         let held = self.held.lock();
-        let mut denials = held.iter().filter(|(since, denial)| {
-            now - *since < DENIAL && asked_at.is_none_or(|at| at < *since) && denial.of == *of
-        });
-        denials.next().map(|(_, denial)| denial.clone())
+        let (since, denial) = held.last.get(of)?;
+        let holds = since.elapsed() < DENIAL && asked_at.is_none_or(|at| at < *since);
+        holds.then(|| denial.clone())
+    }
+}
+
+impl Held {
+    /// Forgets what is known for so long that it cannot come again. A denial is known for longer than
+    /// it holds: it may be in the set a little longer, too.
+    fn forget(&mut self, now: Instant) {
+        while let Some((since, ..)) = self.oldest.front()
+            && now - *since >= KNOWN
+            && let Some((_, id, of)) = self.oldest.pop_front()
+        {
+            self.ids.remove(&id);
+            if self.last.get(&of).is_some_and(|(_, last)| last.id == id) {
+                self.last.remove(&of);
+            }
+        }
     }
 }
 
@@ -201,6 +230,9 @@ impl Handle {
 
     /// Closes a socket whose user or session was disconnected after its client was authenticated.
     pub(crate) fn close_if_disconnected(&self, socket: &Socket, asked_at: Instant) {
+        if self.denials().is_empty() {
+            return;
+        }
         let user = socket.user().map(|user| Of::User(user.id));
         for of in user.into_iter().chain(socket.session().map(Of::Session)) {
             self.close_if_denied_since(socket, &of, Some(asked_at));
@@ -285,5 +317,40 @@ mod tests {
         assert!(!denials.add(&denial));
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(denials.add(&denial));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_denial_of_an_owner_holds_and_all_are_forgotten() {
+        let denials = Denials::default();
+        let denial = |id: u64, user: u64| Denial {
+            id,
+            of: Of::User(user.to_string().into()),
+            code: 4000,
+            reason: id.to_string(),
+        };
+        let reason = |user: u64, asked_at| {
+            let denial = denials.of(&denial(0, user).of, asked_at)?;
+            Some(denial.reason)
+        };
+        let begun = Instant::now();
+        for id in 0..100_000 {
+            assert!(denials.add(&denial(id, id % 50_000)));
+        }
+        assert_eq!(reason(7, None).as_deref(), Some("50007"));
+        // Whoever was asked for later has come back.
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(reason(7, Some(Instant::now())), None);
+        assert!(denials.add(&denial(100_007, 7)));
+        assert_eq!(reason(7, Some(begun)).as_deref(), Some("100007"));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(reason(7, None).as_deref(), Some("100007"));
+        assert_eq!(reason(8, None), None);
+        tokio::time::advance(KNOWN).await;
+        assert!(denials.add(&denial(100_008, 8)));
+        let held = denials.held.lock();
+        assert_eq!(
+            (held.ids.len(), held.last.len(), held.oldest.len()),
+            (1, 1, 1)
+        );
     }
 }
