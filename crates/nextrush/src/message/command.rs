@@ -80,6 +80,15 @@ impl CommandError {
         }
     }
 
+    /// The answer to the client, for a message that is refused; the log has at level debug why it does
+    /// not fit.
+    pub(crate) fn refuse(&self) -> ErrorMessage {
+        if let Self::InvalidFormat { details } = self {
+            tracing::debug!(details, "a client's message is no command");
+        }
+        self.to_message()
+    }
+
     /// The answer to the client: `{"type":"error","message":…,"code":…}`.
     #[must_use]
     pub fn to_message(&self) -> ErrorMessage {

@@ -76,8 +76,8 @@ impl<T: DeserializeOwned> Request<T> {
     ///
     /// The answer to a client whose message is no such command.
     pub fn read(message: &Message) -> Result<Self, Outgoing> {
-        let text = command::text_of(message).map_err(|error| error.to_message())?;
-        let command = command::decode::<T>(text).map_err(|error| error.to_message());
+        let text = command::text_of(message).map_err(|error| error.refuse())?;
+        let command = command::decode::<T>(text).map_err(|error| error.refuse());
         let id = match CommandId::find(text) {
             Ok(id) => id,
             // What is no command at all is said first.

@@ -149,7 +149,7 @@ impl Call<Message> for Sharing<Message> {
             return callback.call(socket, message);
         }
         let error = kind.err().unwrap_or(CommandError::UnknownType);
-        socket.send(request::refusal(&message, error.to_message()));
+        socket.send(request::refusal(&message, error.refuse()));
         None
     }
 }

@@ -187,7 +187,8 @@ impl Socket {
     /// `{"type":"error","message":"Invalid message format","code":"invalid-format"}`, or
     /// `"Unknown message type"` with the code `unknown-type` where it is an object whose
     /// `type` is none of `T`'s. An `id` of the message, a text of 1 to 64 bytes, comes back
-    /// with that.
+    /// with that; so a `T` that denies unknown fields has to know it. The log has at level debug what
+    /// does not fit.
     ///
     /// The types of `T` are claimed: several such functions, live updates and a chat share a
     /// socket, and each message goes to the one that has claimed its type, or else to
@@ -659,7 +660,7 @@ impl<T: DeserializeOwned + 'static> Call<Message> for Commands<T> {
         match command::text_of(&message).and_then(command::decode::<T>) {
             Ok(command) => self.0.call(socket, command),
             Err(error) => {
-                socket.send(request::refusal(&message, error.to_message()));
+                socket.send(request::refusal(&message, error.refuse()));
                 None
             }
         }
