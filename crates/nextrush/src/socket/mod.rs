@@ -246,7 +246,12 @@ impl Socket {
     /// between the effect and the answer, the repeat is told
     /// [`InDoubt`](crate::ErrorCode::InDoubt), and `handler` is not called a second time. If the
     /// broker is away, nothing is executed: [`Unavailable`](crate::ErrorCode::Unavailable). A
-    /// request of a socket without a user is executed once on this socket only.
+    /// request of a socket without a user is executed once on this socket only, while it is among the
+    /// last 256 and their answers have 256 KiB.
+    ///
+    /// What is remembered for one user is bounded: 4 MiB on a Redis, and 32 MiB for all in memory. A user
+    /// who has used that up gets [`Unavailable`](crate::ErrorCode::Unavailable) until the first answers are
+    /// forgotten, so large data had better come over HTTP or in pages.
     ///
     /// # Failures
     ///

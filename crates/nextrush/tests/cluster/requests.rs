@@ -153,6 +153,22 @@ async fn while_the_store_is_away_nothing_is_executed() {
     assert_eq!(answer["data"], 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn while_the_store_is_full_nothing_is_executed_and_the_client_comes_again() {
+    let total = Total::default();
+    let cluster = cluster(&["a"], &total);
+    let mut client = join(&cluster.node("a"), "/ada").await;
+    cluster.server().set_full(true);
+    let refused = ask(&mut client, &count("x", 0)).await;
+    assert_eq!(
+        (&refused["code"], &refused["retryAfterMs"]),
+        (&json!("unavailable"), &json!(10_000))
+    );
+    cluster.server().set_full(false);
+    let answer = ask(&mut client, &count("x", 0)).await;
+    assert_eq!(answer, json!({ "type": "reply", "id": "x", "data": 1 }));
+}
+
 /// Answers the request that a client was asked.
 async fn respond(client: &mut Client, fields: Value) {
     let request = client.json().await;

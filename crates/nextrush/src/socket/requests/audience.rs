@@ -250,8 +250,9 @@ impl Drop for Number {
 
 impl Audience {
     /// Asks every member something, on all nodes, as [`Socket::request`] asks one. The responses
-    /// come as a stream, which waits for `timeout` at most, and for other nodes 2 s more; at its end
-    /// it says [who was silent](Answers::silent).
+    /// come as a stream, which waits for `timeout` at most, and for other nodes 2 s more. They are
+    /// asked when the stream is first polled, and so the time begins then. At its end it says
+    /// [who was silent](Answers::silent).
     ///
     /// ```
     /// # async fn example(app: &nextrush::Handle) -> Result<(), nextrush::BoxError> {

@@ -41,6 +41,9 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// The bytes that an answer is expected to have.
 const EXPECTED_BYTES: usize = 1024;
 
+/// The time after which a request may be executed that a full store has refused.
+const WHEN_FULL_MS: u64 = 10_000;
+
 /// The function behind [`Socket::on_request`].
 pub(super) struct Requests<T> {
     replies: Replies<T>,
@@ -161,7 +164,11 @@ impl<T: DeserializeOwned + 'static> Requests<T> {
                     tracing::error!(%error, endpoint = socket.endpoint(), "a request cannot be executed once");
                 }
                 let refusal = ErrorMessage::new(ErrorCode::Unavailable, "Request not executed");
-                Kept::Error(refusal.advised(&error))
+                Kept::Error(match error {
+                    // Mostly of answers to this user, of which the first are forgotten soon.
+                    BrokerError::Full(_) => refusal.retry_after_ms(WHEN_FULL_MS),
+                    _ => refusal.advised(&error),
+                })
             }
         }
     }
