@@ -106,7 +106,7 @@ async fn nothing_is_published_where_the_store_fails_and_a_repeat_gets_the_same_a
 async fn a_hook_reads_a_type_of_its_own_and_refuses_with_a_code_alone() {
     let policy = ChannelPolicy::new().on_publish(async |context: PublishContext| {
         let (x, y): (i32, i32) = context.json().map_err(|_| ErrorCode::InvalidFormat)?;
-        Ok(json!({ "x": x, "y": y }))
+        Ok::<_, ErrorCode>(json!({ "x": x, "y": y }))
     });
     let (network, _) = network("canvas", policy);
     let mut ada = enter(&network, "ada").await;
