@@ -340,8 +340,8 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// What takes the place of a claim that nothing is remembered of: it has ended, and in the tables
-    /// it removes what was there.
+    /// The end of a claim of which nothing is remembered: it takes the claim's place, and removes it
+    /// from the tables.
     pub(super) fn nothing() -> Self {
         Self {
             ends_ms: 0,

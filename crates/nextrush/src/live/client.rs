@@ -1,8 +1,9 @@
 //! The client of live updates behind a socket, as code finds it again.
 
 use std::collections::BTreeSet;
+use std::iter;
+use std::mem;
 use std::sync::Arc;
-use std::{iter, mem};
 
 use parking_lot::Mutex;
 
@@ -44,8 +45,7 @@ struct Served {
 
 impl Served {
     fn clients(&self) -> impl Iterator<Item = &Arc<Client>> {
-        let all = iter::successors(Some(self), |served| served.others.as_deref());
-        all.map(|served| &served.client)
+        iter::successors(Some(self), |served| served.others.as_deref()).map(|served| &served.client)
     }
 
     /// These clients, and this one in place of the one of the same live updates.

@@ -114,11 +114,12 @@ impl Client {
         loop {
             let is_subscribed = topic.is_subscribed(socket);
             if !is_subscribed {
-                let may = self.may_subscribe(socket, channel).await;
-                may.map_err(|refused| {
-                    let reason = refused.into_message().map(Box::new);
-                    refusal(channel, SubscribeError::Refused(reason))
-                })?;
+                self.may_subscribe(socket, channel)
+                    .await
+                    .map_err(|refused| {
+                        let reason = refused.into_message().map(Box::new);
+                        refusal(channel, SubscribeError::Refused(reason))
+                    })?;
             }
             if live.policies.retention(channel).count == 0 {
                 let message = "No history in this channel";

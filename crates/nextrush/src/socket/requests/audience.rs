@@ -188,7 +188,7 @@ struct Batch {
 struct End {
     responded: usize,
     silent: usize,
-    /// Those of the silent that have responded, for whose response there was no room.
+    /// The number of the silent that have responded, for whose response there was no room.
     #[serde(default)]
     dropped: usize,
 }
