@@ -5,9 +5,18 @@ use std::time::Duration;
 
 use nextrush::ErrorMessage;
 use nextrush::live::{Accepted, ChannelPolicies, ChannelPolicy, PublishContext};
+use nextrush::testing::Network;
 use serde_json::{Value, json};
 
 use crate::support::{all, ask, come_back, enter, network, network_with, next, subscribe, taken};
+
+#[allow(
+    unreachable_pub,
+    dead_code,
+    reason = "the example is a program of its own"
+)]
+#[path = "../../../../examples/canvas.rs"]
+mod canvas;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -176,4 +185,31 @@ async fn the_newest_of_a_channel_may_be_bytes() {
     subscribe(&mut ada, "canvas").await;
     let newest = taken(&network, &mut ada).await;
     assert_eq!(all(&newest, "data"), [&json!({ "id": 1 }), &json!("bmV3")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_canvas_takes_strokes_of_three_bytes_and_nothing_else() {
+    let network = Network::new(canvas::app());
+    let mut ada = network.connect("/live").await.unwrap();
+    subscribe(&mut ada, "canvas").await;
+    for (data, encoding) in [
+        (json!("AAEC"), json!("base64")),
+        (json!("AAECAw=="), json!("base64")),
+        (json!("AAEC"), Value::Null),
+        (json!([0, 1, 2]), Value::Null),
+    ] {
+        ada.send_json(&json!({
+            "type": "publish", "channel": "canvas", "data": data, "encoding": encoding,
+        }));
+    }
+    let told = taken(&network, &mut ada).await;
+    let codes = ["no-stroke"; 3].map(Value::from);
+    assert_eq!(
+        all(&told, "data"),
+        [&json!("AAEC"), &Value::Null, &Value::Null, &Value::Null]
+    );
+    assert!(
+        all(&told, "code")[1..].iter().copied().eq(&codes),
+        "{told:?}"
+    );
 }
