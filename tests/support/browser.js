@@ -68,6 +68,8 @@ export class Visitor {
     const own = [`${this.#origin}/`, `${this.#origin.replace('http', 'ws')}/`];
     const check = (/** @type {string} */ url) => {
       if (!own.some((prefix) => url.startsWith(prefix))) troubles.push(`a request to ${url}`);
+      // Addresses end up in logs.
+      if (/[?&]token=/.test(url)) troubles.push(`a token in the address ${url}`);
     };
     page.on('console', (message) => {
       if (message.type() === 'error' || message.type() === 'warning') troubles.push(message.text());

@@ -110,8 +110,9 @@ export class Inspector {
 
   /** @param {import('playwright-core').WebSocketRoute} socket */
   #accept(socket) {
-    const { pathname, searchParams } = new URL(socket.url());
-    if (!this.#valid.has(searchParams.get('token') ?? '')) {
+    const { pathname } = new URL(socket.url());
+    const ticket = socket.protocols().find((protocol) => protocol.startsWith(BEARER))?.slice(BEARER.length);
+    if (!this.#valid.has(ticket ?? '')) {
       socket.send(JSON.stringify({ type: 'error', code: 'invalid-token', message: 'Invalid token' }));
       void socket.close({ code: 1008, reason: 'Invalid token' });
       return;
@@ -132,6 +133,9 @@ export class Inspector {
     });
   }
 }
+
+/** The subprotocol that carries a ticket, with the ticket behind it. */
+const BEARER = 'nextrush.bearer.';
 
 /**
  * What a busy server says of a second.

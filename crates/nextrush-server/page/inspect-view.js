@@ -156,7 +156,7 @@ export class InspectView {
     this.#stop();
     this.#showScreen('board');
     // The live updates of the inspector, with a ticket instead of a user's token.
-    const client = new LiveClient(this.#api.ticket, { server: this.#server, path: 'inspect' });
+    const client = new LiveClient(this.#api.ticket, { server: this.#server, path: 'inspect', tokenIn: 'subprotocol' });
     this.#client = client;
     client.on('state', ({ state, reason }) => {
       if (reason === 'token-refused') this.#api.refused();

@@ -93,7 +93,10 @@ function showSession() {
 
 /** @param {import('./user.js').User} user */
 function follow(user) {
-  const client = new LiveClient(session.token, { WebSocket: sharedWebSocket(`live of ${userKey(user.id)}`) });
+  const client = new LiveClient(session.token, {
+    tokenIn: 'subprotocol',
+    WebSocket: sharedWebSocket(`live of ${userKey(user.id)}`),
+  });
   client.on('state', ({ state, reason }) => {
     if (reason === Reason.TokenRefused) session.refused();
     if (state === State.Failed && reason === Reason.Unauthorized) signedOut();

@@ -73,6 +73,7 @@ export class Room {
     this.#privates = [...privates];
     this.#events = events;
     this.client = new ChatClient(name, token, {
+      tokenIn: 'subprotocol',
       // The page's user decides when to give up, not a number of attempts.
       maxReconnectAttempts: Infinity,
       outbox: new Outbox(`${userKey(self.id)} in ${name}`),

@@ -83,7 +83,11 @@ export class Tail {
     // The server's own channels, with the ticket: not those of a user.
     const server = new URL(this.#options.server ?? '/', location.href);
     if (live !== undefined) server.searchParams.set('live', live);
-    const client = new LiveClient(this.#options.ticket, { server: server.href, path: 'inspect/tail' });
+    const client = new LiveClient(this.#options.ticket, {
+      server: server.href,
+      path: 'inspect/tail',
+      tokenIn: 'subprotocol',
+    });
     this.#client = client;
     client.on('state', ({ state, reason }) => {
       if (reason === 'token-refused') this.#options.onRefused();
