@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Once;
 
 use futures_util::future::BoxFuture;
 use nextrush_broker::{Position, Publication, Retention, TopicName};
@@ -39,6 +40,8 @@ pub(super) struct Live {
     pub(super) taken_over: Mutex<HashSet<String>>,
     /// The subscriptions that clients are asking for.
     pub(super) attempts: Attempts,
+    /// The one line of the log about sockets that presence does not show.
+    pub(super) unseen: Once,
     /// The channels of users, which their sockets are subscribed to by themselves.
     pub(super) user_channel: Option<Pattern>,
 }

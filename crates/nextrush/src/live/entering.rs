@@ -203,6 +203,9 @@ impl Client {
             subscription.data = self.load(&socket, channel).await?;
         }
         let person = self.user.as_ref().map(|(_, person)| person);
+        if has_presence && person.is_none() {
+            live.tell_of_unseen(&socket, channel);
+        }
         let newcomer = person.filter(|_| way.is_new && has_presence);
         if way.is_new || way.rejoins {
             let device = wanted.device.as_ref();
@@ -271,6 +274,20 @@ impl Client {
         }
         let bytes = user_bytes(&person.profile) + device_bytes(None);
         2 * deliveries(bytes, channel.local_subscribers())
+    }
+}
+
+impl Live {
+    /// Logs once that presence shows users only. Nothing else tells of a forgotten `admit` or
+    /// `identify`, and sockets that only look on need none.
+    fn tell_of_unseen(&self, socket: &Socket, channel: &str) {
+        self.unseen.call_once(|| {
+            tracing::info!(
+                endpoint = socket.endpoint(),
+                channel,
+                "presence does not show a socket without a user: admit or identify it before `connect`"
+            );
+        });
     }
 }
 

@@ -36,7 +36,7 @@ mod subscription;
 mod versions;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use nextrush_broker::{
     BrokerError, CommandKey, Deletion, History, HistoryQuery, Position, Published,
@@ -467,6 +467,7 @@ impl LiveBuilder {
             presence: Presence::new(handle, self.presence_limits, snapshots, subscribers),
             work: Work::default(),
             taken_over: Mutex::new(HashSet::new()),
+            unseen: Once::new(),
             attempts: Attempts::default(),
             user_channel: self.user_channel,
         };

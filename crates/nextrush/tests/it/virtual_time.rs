@@ -11,6 +11,8 @@ use nextrush::{App, CloseCode, ConnectionError, Handle, LiveUpdates, Message, So
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::log::Log;
+
 fn rooms() -> App {
     let mut app = App::new();
     app.ws(
@@ -152,6 +154,29 @@ async fn presence_waits_for_whoever_is_lost_and_no_longer() {
     assert_eq!(diff(&mut ada).await["left"][0]["user"]["id"], "bob");
     let waited = begun.elapsed().as_secs_f64();
     assert!((15.0..15.1).contains(&waited), "{waited}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_says_once_that_presence_does_not_show_a_socket_without_a_user() {
+    let mut log = Log::capture();
+    let mut app = App::new();
+    let channels = ChannelPolicies::new()
+        .policy("unseen-:id", ChannelPolicy::new().presence())
+        .policy("news", ChannelPolicy::new());
+    let live = LiveUpdates::builder()
+        .policies(channels)
+        .build(&app, "live");
+    app.ws("/forgotten", move |socket: Socket| live.connect(&socket));
+    let network = Network::new(app);
+    let mut client = network.connect("/forgotten").await.unwrap();
+    for channel in ["news", "unseen-1", "unseen-2"] {
+        client.send_json(&json!({ "type": "subscribe", "channel": channel }));
+        assert_eq!(client.json().await["type"], "subscribed");
+    }
+    let lines = log.lines_with(r#"endpoint="/forgotten""#);
+    let [line] = &*lines else { panic!("{lines:?}") };
+    assert!(line.contains("a socket without a user"), "{line}");
+    assert!(line.contains(r#"channel="unseen-1""#), "{line}");
 }
 
 #[tokio::test(start_paused = true)]
