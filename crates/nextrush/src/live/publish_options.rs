@@ -49,7 +49,7 @@ impl LiveUpdates {
     /// [`Published::is_repeat`] and [`Published::is_outdated`] say that nothing was published.
     ///
     /// ```
-    /// # async fn example(live: nextrush::LiveUpdates) -> nextrush::Result {
+    /// # async fn example(live: nextrush::LiveUpdates) -> Result<(), nextrush::BoxError> {
     /// use nextrush::broker::CommandKey;
     /// use nextrush::live::PublishOptions;
     ///
