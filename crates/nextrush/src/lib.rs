@@ -104,6 +104,7 @@
 //! | `topics.md`, `dialects.md`, `outbox.md` | [`topic`], [`broker`] |
 //! | `testing.md` | `testing` |
 //! | `limits.md`, `deployment.md` | [`limits`], [`server`] |
+//! | `operators.md`: health checks, an HTTP API, an inspector | the crate `nextrush-admin` |
 //! | `javascript-client.md`, `front-ends.md` | the client, in `clients/javascript` |
 //! | `from-socketio.md`, `from-phoenix.md`, `from-centrifugo.md` | their words beside ours |
 //! | `wire.md` | every message |
