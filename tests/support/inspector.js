@@ -39,7 +39,7 @@ export class Inspector {
   static async install(page, script = {}) {
     const inspector = new Inspector(script);
     await page.route(/\/api\/inspect(\/|\?|$)/, (route) => inspector.#answer(route));
-    await page.routeWebSocket(/\/inspect(\/tail)?\?/, (socket) => inspector.#accept(socket));
+    await page.routeWebSocket(/\/inspect(\/tail)?(\?|$)/, (socket) => inspector.#accept(socket));
     return inspector;
   }
 
