@@ -62,15 +62,18 @@ async fn bytes_are_told_as_base64_with_a_mark_live_and_to_those_who_come_back() 
 
 #[tokio::test(start_paused = true)]
 async fn a_repeat_is_one_with_the_same_bytes_in_the_same_encoding() {
-    let policy = ChannelPolicy::new()
-        .history(10, HOUR)
-        .may_publish(async |_| true);
-    let (network, _) = network("canvas", policy);
-    let mut ada = enter(&network, "ada").await;
-    let ack = ask(&mut ada, publish("canvas", "aGk=", "1")).await;
-    assert_eq!(ask(&mut ada, publish("canvas", "aGk=", "1")).await, ack);
-    let text = json!({ "type": "publish", "channel": "canvas", "data": "aGk=", "id": "1" });
-    assert_eq!(ask(&mut ada, text).await["code"], "id-reused");
+    let kept = || ChannelPolicy::new().history(10, HOUR);
+    for policy in [
+        kept().may_publish(async |_| true),
+        kept().on_publish(async |_| Ok::<_, ErrorMessage>(())),
+    ] {
+        let (network, _) = network("canvas", policy);
+        let mut ada = enter(&network, "ada").await;
+        let ack = ask(&mut ada, publish("canvas", "aGk=", "1")).await;
+        assert_eq!(ask(&mut ada, publish("canvas", "aGk=", "1")).await, ack);
+        let text = json!({ "type": "publish", "channel": "canvas", "data": "aGk=", "id": "1" });
+        assert_eq!(ask(&mut ada, text).await["code"], "id-reused");
+    }
 }
 
 #[tokio::test(start_paused = true)]
