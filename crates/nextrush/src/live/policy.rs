@@ -170,7 +170,7 @@ impl ChannelPolicy {
     /// [`NotPublished`](crate::ErrorCode::NotPublished), and a repeat with the same id publishes what was
     /// accepted. Of a user's messages with an id the hook is asked once within 2 minutes: a repeat gets
     /// the same decision. It is asked again if it refused with a
-    /// [`retryAfterMs`](ErrorMessage::retry_after_ms), if it gave no answer by the
+    /// [`retryAfterMs`](crate::ErrorMessage::retry_after_ms), if it gave no answer by the
     /// [deadline](super::ChannelPolicies::deadline), or if the process died meanwhile; so what it stores
     /// it had better store under the user and the [id](PublishContext::id).
     ///
