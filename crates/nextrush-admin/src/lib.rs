@@ -6,7 +6,7 @@
 //! use nextrush_admin::{HttpApi, Inspector, health};
 //!
 //! #[tokio::main]
-//! async fn main() -> nextrush::Result {
+//! async fn main() -> Result<(), nextrush::BoxError> {
 //!     let mut app: App = App::new();
 //!     let live = LiveUpdates::new(&app, "live");
 //!     let chat = ChatServer::new(&app, "chat");
@@ -15,7 +15,7 @@
 //!     app.merge(health(&app));
 //!     app.merge(HttpApi::new(&app, api_key).live(&live).chat(&chat).router());
 //!     app.merge(Inspector::new(&app, admin_key).live(&live).chat(&chat).router());
-//!     app.listen(3000).await
+//!     Ok(app.listen(3000).await?)
 //! }
 //! ```
 //!

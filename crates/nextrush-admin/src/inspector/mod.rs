@@ -50,7 +50,7 @@ const METRICS: &str = "inspect";
 /// nodes, what is published in a channel, and a way to disconnect users.
 ///
 /// ```no_run
-/// # async fn example() -> nextrush::Result {
+/// # async fn example() -> Result<(), nextrush::BoxError> {
 /// use nextrush::{App, ChatServer, LiveUpdates};
 /// use nextrush_admin::Inspector;
 ///
@@ -59,7 +59,7 @@ const METRICS: &str = "inspect";
 /// let chat = ChatServer::new(&app, "chat");
 /// let key = std::env::var("ADMIN_KEY")?;
 /// app.merge(Inspector::new(&app, key).live(&live).chat(&chat).router());
-/// app.listen(3000).await
+/// Ok(app.listen(3000).await?)
 /// # }
 /// ```
 ///
