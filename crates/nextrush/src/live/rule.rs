@@ -85,7 +85,7 @@ impl PublishContext {
     }
 }
 
-/// The outcome of a rule: `true`, or `Ok(())`, lets the client.
+/// The outcome of a rule: `true`, `Ok(true)` or `Ok(())` lets the client.
 ///
 /// `false` refuses it with the usual message, an error as [`IntoRefusal`] says: an
 /// [`ErrorMessage`](crate::ErrorMessage) with one of its own, any other error as
@@ -108,6 +108,13 @@ impl Verdict for bool {
 impl<E: IntoRefusal> Verdict for Result<(), E> {
     fn into_result(self) -> Result<(), Option<Refusal>> {
         self.map_err(|error| Some(error.into_refusal()))
+    }
+}
+
+impl<E: IntoRefusal> Verdict for Result<bool, E> {
+    fn into_result(self) -> Result<(), Option<Refusal>> {
+        self.map_err(|error| Some(error.into_refusal()))?
+            .into_result()
     }
 }
 

@@ -126,6 +126,33 @@ impl ErrorCode {
     }
 }
 
+impl ErrorCode {
+    /// The status of an HTTP answer that has this code, where nothing better is known.
+    pub(crate) fn to_status(self) -> StatusCode {
+        match self {
+            Self::AuthenticationRequired | Self::InvalidToken | Self::TokenExpired => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::Forbidden
+            | Self::OriginRefused
+            | Self::SubscribeRefused
+            | Self::PublishRefused
+            | Self::Kicked => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::IdReused => StatusCode::CONFLICT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::InvalidFormat => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited | Self::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable | Self::InDoubt | Self::NotPublished => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::NotStored => StatusCode::INSUFFICIENT_STORAGE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

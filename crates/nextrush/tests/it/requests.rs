@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::Path;
 use nextrush::broker::{Broker, EmbeddedBroker, MemoryBroker};
 use nextrush::testing::{Client, Network};
-use nextrush::{App, ErrorCode, ErrorMessage, Message, RequestError, Socket, User};
+use nextrush::{App, BoxError, ErrorCode, ErrorMessage, Message, RequestError, Socket, User};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -266,6 +266,32 @@ async fn the_text_of_an_error_that_is_not_for_clients_is_not_told() {
     let mut client = network.connect("/users/ada").await.unwrap();
     let told = ask(&mut client, json!({ "type": "fail", "id": "a" })).await;
     assert_eq!(told["code"], "board");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_refuses_in_its_own_words_among_any_errors() {
+    let mut app: App = App::new();
+    app.ws("/", |socket: Socket| {
+        socket.on_request(|_: Socket, request: Value| -> Result<u64, BoxError> {
+            let amount = request["amount"].as_str().unwrap_or_default().parse()?;
+            match amount {
+                0 => Err(ErrorMessage::new("nothing", "Take something").into()),
+                amount => Ok(amount),
+            }
+        });
+    });
+    let network = Network::new(app);
+    let mut client = network.connect("/").await.unwrap();
+    let take = |id: &str, amount: &str| json!({ "type": "take", "id": id, "amount": amount });
+    assert_eq!(ask(&mut client, take("a", "7")).await, reply("a", json!(7)));
+    assert_eq!(
+        ask(&mut client, take("b", "0")).await,
+        json!({ "type": "error", "id": "b", "code": "nothing", "message": "Take something" })
+    );
+    assert_eq!(
+        ask(&mut client, take("c", "x")).await,
+        json!({ "type": "error", "id": "c", "code": "internal", "message": "Internal error" })
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nextrush::ErrorCode;
 use nextrush::live::{ChannelPolicies, ChannelPolicy, PublishContext, SubscribeContext};
+use nextrush::{BoxError, ErrorCode, ErrorMessage};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -125,13 +125,13 @@ fn no_database<T>(detail: &str) -> io::Result<T> {
 async fn an_error_that_is_not_for_the_client_is_told_as_internal_and_logged() {
     let log = Log::capture();
     let rules = ChannelPolicy::new()
-        .may_subscribe(async |_: SubscribeContext| no_database("of 1"))
-        .may_publish(async |_: PublishContext| no_database("of 2"));
+        .may_subscribe(async |_: SubscribeContext| no_database::<bool>("of 1"))
+        .may_publish(async |_: PublishContext| no_database::<()>("of 2"));
     let hooks = ChannelPolicy::new()
         .on_subscribe(async |_: SubscribeContext| no_database::<u8>("of 3"))
         .on_publish(async |_: PublishContext| no_database::<()>("of 4"));
     let codes = ChannelPolicy::new()
-        .may_subscribe(async |_: SubscribeContext| Err(ErrorCode::NotFound))
+        .may_subscribe(async |_: SubscribeContext| Err::<(), _>(ErrorCode::NotFound))
         .on_publish(async |_: PublishContext| Err::<(), _>(ErrorCode::TooLarge));
     let policies = ChannelPolicies::new()
         .policy("rules", rules)
@@ -191,4 +191,43 @@ async fn a_rule_that_fails_when_it_is_asked_again_takes_nothing_away_for_good() 
         "message": "The application failed", "retryAfterMs": 1000,
     });
     assert_eq!(next(&mut ada).await, expected);
+}
+
+/// A database's answer: a number, a refusal in words for the client, or an error for the log.
+fn ask_database(text: &str) -> Result<u64, BoxError> {
+    match text {
+        "full" => Err(ErrorMessage::new("full", "No room").into()),
+        text => Ok(text.parse()?),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_refuses_in_its_own_words_among_any_errors() {
+    let log = Log::capture();
+    let may = ChannelPolicy::new().may_subscribe(async |context: SubscribeContext| {
+        ask_database(context.channel.name()).map(|places| places > 1)
+    });
+    let loaded = ChannelPolicy::new().on_subscribe(async |context: SubscribeContext| {
+        ask_database(context.channel.param("text").unwrap_or_default())
+    });
+    let policies = ChannelPolicies::new()
+        .policy("loaded-:text", loaded)
+        .policy(":text", may);
+    let (network, _) = network_with(policies);
+    let mut ada = enter(&network, "ada-asks").await;
+    for (channel, code) in [
+        ("2", json!(null)),
+        ("1", json!("subscribe-refused")),
+        ("full", json!("full")),
+        ("secret", json!("internal")),
+        ("loaded-3", json!(null)),
+        ("loaded-full", json!("full")),
+        ("loaded-secret", json!("internal")),
+    ] {
+        let answer = subscribe(&mut ada, channel).await;
+        assert_eq!(answer["code"], code, "{channel}: {answer}");
+        assert!(!answer.to_string().contains("digit"), "{answer}");
+    }
+    let line = log.line_with("ada-asks");
+    assert!(line.contains("invalid digit"), "{line}");
 }

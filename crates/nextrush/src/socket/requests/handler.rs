@@ -1,5 +1,6 @@
 //! Functions that answer requests of clients.
 
+use std::error::Error as _;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ pub trait RequestHandler<T, Marker>: Send + Sync + 'static {
 
 /// An error that refuses a request.
 ///
-/// - An [`ErrorMessage`] is told to the client as it is.
+/// - An [`ErrorMessage`] is told to the client as it is, also out of a [`BoxError`]: so a function may
+///   return `Result<_, BoxError>`, refuse with a message, and use `?` on anything else.
 /// - An [`ErrorCode`] is told with a text of its own.
 /// - Every other error, whatever converts into a [`BoxError`], is told as
 ///   [`ErrorCode::Internal`] and nothing more. Its text is logged, with endpoint and user.
@@ -50,12 +52,6 @@ pub enum Refusal {
     Internal(BoxError),
 }
 
-impl IntoRefusal for ErrorMessage {
-    fn into_refusal(self) -> Refusal {
-        Refusal::Told(self)
-    }
-}
-
 impl IntoRefusal for ErrorCode {
     fn into_refusal(self) -> Refusal {
         Refusal::Told(self.into())
@@ -64,7 +60,12 @@ impl IntoRefusal for ErrorCode {
 
 impl<E: Into<BoxError>> IntoRefusal for E {
     fn into_refusal(self) -> Refusal {
-        Refusal::Internal(self.into())
+        match self.into().downcast::<ErrorMessage>() {
+            Ok(message) if message.source().is_none() => Refusal::Told(*message),
+            // Made of another error, which is for the log.
+            Ok(message) => Refusal::Internal(message),
+            Err(error) => Refusal::Internal(error),
+        }
     }
 }
 
