@@ -9,6 +9,7 @@ import { SEED } from './support/chance.js';
 
 /** The files that are not run, each with the one thing that it is about. */
 const ONE_PROCESS = {
+  'browser/board.test.js': 'an example of its own',
   'browser/mounted-inspector.test.js': 'an example of its own',
   'node/deflate.test.js': 'an example of its own',
   'node/full-disk.test.js': 'the disk of a store',
