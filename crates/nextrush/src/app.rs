@@ -358,6 +358,17 @@ impl<S: Clone + Send + Sync + 'static> AppBuilder<S> {
         self
     }
 
+    /// Puts something around the broker, by which a test watches it and slows it down.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn wrap_broker(mut self, wrap: impl FnOnce(Arc<dyn Broker>) -> Arc<dyn Broker>) -> Self {
+        let broker = self.broker.take();
+        let broker = broker.unwrap_or_else(|| Arc::new(MemoryBroker::new()));
+        self.broker = Some(wrap(broker));
+        self
+    }
+
     /// Lets rooms and users have the sockets of this node alone, although other nodes share the
     /// broker: [`Audience`] then speaks for this node only. By default it speaks for all of them.
     #[must_use]

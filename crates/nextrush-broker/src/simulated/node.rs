@@ -14,6 +14,7 @@ use super::store::SimulatedStore;
 use crate::broker::{Broker, Sink};
 use crate::bus::{Bus, NodeName};
 use crate::claim::{Attempt, Claim, Claimed};
+use crate::clock::Clock;
 use crate::deletion::Deletion;
 use crate::error::BrokerError;
 use crate::history::{History, HistoryQuery};
@@ -50,14 +51,23 @@ struct Parts {
     rosters: Arc<SimulatedRosters>,
 }
 
+/// The clock of a node, which agrees with that of the server: ages end in virtual time.
+struct ServersClock(SimulatedServer);
+
+impl Clock for ServersClock {
+    fn now_ms(&self) -> u64 {
+        self.0.now_ms()
+    }
+}
+
 impl SimulatedNode {
     pub(super) fn new(server: SimulatedServer, name: NodeName, options: SequencerOptions) -> Self {
         let bus = Arc::new(server.nodes().join(name));
         let store = Arc::new(server.connect());
         let rosters = Arc::new(store.rosters());
         Self(Arc::new(Parts {
+            broker: SequencedBroker::with_clock(store, options, ServersClock(server.clone())),
             server,
-            broker: SequencedBroker::new(store, options),
             bus,
             rosters,
         }))

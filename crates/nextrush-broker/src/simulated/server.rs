@@ -113,7 +113,7 @@ impl SimulatedServer {
         SimulatedStore::new(self.clone(), line)
     }
 
-    /// A new node: a broker with the default clock over a [store](Self::connect) of its own, with
+    /// A new node: a broker whose clock is the server's, over a [store](Self::connect) of its own, with
     /// a line to the other nodes and rosters.
     ///
     /// # Panics
@@ -244,7 +244,7 @@ impl SimulatedServer {
         self.0.state.lock().process
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         BEGINNING_MS + whole_ms(self.0.begun.elapsed())
     }
 

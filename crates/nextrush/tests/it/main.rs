@@ -15,8 +15,6 @@ mod axum_server;
 mod bench_server;
 mod commands_once;
 mod deletions;
-#[cfg(feature = "testing")]
-mod delivery_model;
 mod delivery_on_disk;
 #[cfg(target_os = "linux")]
 mod descriptors;

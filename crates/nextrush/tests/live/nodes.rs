@@ -9,7 +9,7 @@ use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::testing::{Client, Cluster};
 use nextrush::{App, LiveUpdates};
 
-use crate::support::{Allowed, all, enter, next, route, subscribe};
+use crate::support::{Allowed, all, come_back, enter, next, route, subscribe};
 
 /// Two nodes whose rule lets in the same users.
 struct Nodes {
@@ -219,4 +219,27 @@ async fn the_channels_in_use_are_those_of_all_nodes_that_answer() {
     nodes.cluster.advance(Duration::from_secs(30)).await;
     let found = channels("a").await;
     assert_eq!((found.channels, found.others_unknown), (here, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_heard_of_no_publication_yet_has_the_history_and_its_ages() {
+    let allowed = Allowed::new(["ada"]);
+    let nodes = Nodes::new(&allowed);
+    let mut ada = enter(&nodes.cluster.node("a"), "ada").await;
+    assert_eq!(next(&mut ada).await["joined"], true);
+    let position = subscribe(&mut ada, "team").await;
+    let live = nodes.live("a");
+    nodes
+        .cluster
+        .run_until(live.publish("team", "one"))
+        .await
+        .unwrap();
+    ada.cut();
+    for (seconds, recovered) in [(1800, true), (1801, false)] {
+        nodes.cluster.advance(Duration::from_secs(seconds)).await;
+        let mut ada = enter(&nodes.cluster.node("b"), "ada").await;
+        assert_eq!(next(&mut ada).await["joined"], true);
+        let answer = come_back(&mut ada, "team", &position).await;
+        assert_eq!(answer["recovered"], recovered, "{answer}");
+    }
 }

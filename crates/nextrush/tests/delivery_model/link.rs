@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use nextrush::testing::{Client, Network};
+use nextrush::testing::Client;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{AGE, Tally, WINDOW};
+use super::node::Node;
+use super::tally::Tally;
+use super::{AGE, WINDOW};
 
 #[derive(Default)]
 pub struct Link {
     client: Option<Client>,
+    /// The name of the node.
+    node: &'static str,
     /// Something may wait for it that the server cannot leave out.
     pub is_exposed: bool,
     is_slow: bool,
@@ -29,12 +33,23 @@ impl Link {
         self.client.as_ref()
     }
 
-    pub async fn connect(&mut self, network: &Network, path: &str) {
+    pub async fn connect(&mut self, node: &Node, path: &str) {
         *self = Self {
-            client: Some(network.connect(path).await.unwrap()),
+            client: Some(node.network.connect(path).await.unwrap()),
+            node: node.name,
             window: WINDOW,
             ..Self::default()
         };
+    }
+
+    /// The name of the node that it was connected to last.
+    pub fn node(&self) -> &'static str {
+        self.node
+    }
+
+    /// Returns whether it was connected to a node last.
+    pub fn is_at(&self, node: &str) -> bool {
+        self.node == node
     }
 
     /// Returns whether messages have waited for the client since it connected.

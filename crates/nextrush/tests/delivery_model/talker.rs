@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use nextrush::testing::Network;
 use serde_json::{Value, json};
 
+use super::MUCH;
+use super::channels::topic_of_room;
 use super::link::Link;
+use super::node::Node;
 use super::oracle::{Oracle, Seen};
 use super::subscriber::position;
-use super::{MUCH, Tally, topic_of_room};
+use super::tally::Tally;
 
 /// The messages that a room keeps.
 const KEPT: usize = 100;
@@ -43,7 +45,7 @@ impl Talker {
         }
     }
 
-    pub async fn connect(&mut self, network: &Network) {
+    pub async fn connect(&mut self, node: &Node) {
         if self.link.client().is_some() {
             return;
         }
@@ -51,7 +53,7 @@ impl Talker {
         if let Some(Seen { epoch, offset }) = &self.seen {
             path = format!("{path}&epoch={epoch}&offset={offset}");
         }
-        self.link.connect(network, &path).await;
+        self.link.connect(node, &path).await;
         self.since.clone_from(&self.seen);
         self.is_in = false;
         for (id, text) in &self.unanswered {
@@ -109,7 +111,8 @@ impl Talker {
             "ack" => {
                 let id = message["id"].as_str().unwrap();
                 let text = self.unanswered.remove(id).expect("one answer to each");
-                let said = oracle.data(&topic_of_room(self.room), &position(message));
+                let is_it = |said: &Value| said["text"] == *text;
+                let said = oracle.data(&topic_of_room(self.room), &position(message), is_it);
                 assert_eq!(said["text"], *text, "where it was said");
             }
             "user-joined" | "user-left" => {}
@@ -188,7 +191,8 @@ impl Talker {
         let seen = self.seen.as_mut().expect("a history has come");
         assert_eq!(message["offset"], seen.offset + 1, "{seen:?}, {message}");
         seen.offset += 1;
-        let said = oracle.data(&topic_of_room(self.room), seen);
+        let is_it = |said: &Value| said["text"] == message["text"];
+        let said = oracle.data(&topic_of_room(self.room), seen, is_it);
         assert_eq!(message["text"], said["text"], "{seen:?}");
         assert_eq!(message["user"], said["user"], "{seen:?}");
     }

@@ -1,10 +1,10 @@
 //! A record of what was published, and the checks of what clients are told against it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nextrush::broker::{Clock, ManualClock, Position, Retention};
+use nextrush::broker::{Clock, Position, Retention};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
@@ -17,8 +17,11 @@ const LIMIT_BYTES: usize = 512 * 1024;
 /// Written by the broker's side, read by the clients'.
 #[derive(Clone)]
 pub struct Oracle {
-    clock: Arc<ManualClock>,
+    clock: Arc<dyn Clock>,
     topics: Arc<Mutex<HashMap<String, Topic>>>,
+    /// Nodes share the store: others may hear of a publication before its publisher does, and who
+    /// crashes has not heard of what it published.
+    is_shared: bool,
 }
 
 #[derive(Default)]
@@ -28,7 +31,11 @@ struct Topic {
     /// The broker may have lost everything since its last answer.
     is_lost: bool,
     used_ms: u64,
-    interests: usize,
+    /// By node.
+    interests: BTreeMap<&'static str, usize>,
+    /// The data that somebody has begun to publish, with the time.
+    begun: Vec<(u64, Value)>,
+    retention: Retention,
 }
 
 struct Life {
@@ -51,10 +58,22 @@ pub struct Seen {
 }
 
 impl Oracle {
-    pub fn new(clock: &Arc<ManualClock>) -> Self {
+    pub fn new(clock: &Arc<dyn Clock>, is_shared: bool) -> Self {
         Self {
             clock: Arc::clone(clock),
             topics: Arc::default(),
+            is_shared,
+        }
+    }
+
+    /// Somebody begins to publish.
+    pub fn begun(&self, topic: &str, data: Value, retention: Retention) {
+        let now_ms = self.clock.now_ms();
+        let mut topics = self.topics();
+        let topic = topics.entry(topic.to_owned()).or_default();
+        topic.retention = retention;
+        if self.is_shared {
+            topic.begun.push((now_ms, data));
         }
     }
 
@@ -69,7 +88,18 @@ impl Oracle {
             life.published.resize_with(index + 1, || None);
         }
         let before = life.published[index].replace(Published { data, at_ms });
-        assert!(before.is_none(), "an offset is used once");
+        match before {
+            // Its subscribers have heard of it before its publisher.
+            Some(before) if self.is_shared => {
+                let now = life.published[index].as_ref();
+                assert_eq!(
+                    Some(&before.data),
+                    now.map(|now| &now.data),
+                    "{topic} {index}"
+                );
+            }
+            before => assert!(before.is_none(), "an offset is used once"),
+        }
     }
 
     /// The broker has said where a topic stands; it was asked when the topic was known to be
@@ -79,31 +109,36 @@ impl Oracle {
         drop(self.used(topic, &epoch));
         let top = before.filter(|before| before.epoch == epoch);
         let top = top.map_or(0, |before| before.offset);
-        assert!(position.offset >= top, "a history ends at the top");
+        // A node may not have heard yet of what another one was told.
+        assert!(
+            position.offset >= top || self.is_shared,
+            "a history ends at the top"
+        );
     }
 
-    pub fn interest(&self, topic: &str, change: isize) {
+    pub fn interest(&self, node: &'static str, topic: &str, change: isize) {
         let mut topics = self.topics();
         let topic = topics.entry(topic.to_owned()).or_default();
         let now_ms = self.clock.now_ms();
         topic.is_lost = topic.may_be_lost(now_ms);
         topic.used_ms = now_ms;
-        let interests = topic.interests.checked_add_signed(change);
-        topic.interests = interests.expect("no interest is taken back twice");
+        let interests = topic.interests.entry(node).or_default();
+        let changed = interests.checked_add_signed(change);
+        *interests = changed.expect("no interest is taken back twice");
     }
 
-    /// The process ends, and with it what the broker remembers, if it `forgets`.
-    pub fn end_process(&self, forgets: bool) {
+    /// A process ends, and with it what the broker remembers, if it `forgets`.
+    pub fn end_process(&self, node: &str, forgets: bool) {
         for topic in self.topics().values_mut() {
-            topic.interests = 0;
+            topic.interests.remove(node);
             topic.is_lost |= forgets;
         }
     }
 
-    /// The topics that the broker has to tell the node about.
+    /// The topics that the broker has to tell nodes about.
     pub fn interesting(&self) -> Vec<String> {
         let topics = self.topics();
-        let interesting = topics.iter().filter(|(_, topic)| topic.interests > 0);
+        let interesting = topics.iter().filter(|(_, topic)| topic.is_interesting());
         interesting.map(|(name, _)| name.clone()).collect()
     }
 
@@ -117,8 +152,12 @@ impl Oracle {
         })
     }
 
-    /// The data of the publication at a position.
-    pub fn data(&self, topic: &str, at: &Seen) -> Value {
+    /// The data of the publication at a position. Where it is not known what is there, it has to
+    /// be what somebody has published and what `is_told` takes for it.
+    pub fn data(&self, topic: &str, at: &Seen, is_told: impl Fn(&Value) -> bool) -> Value {
+        if self.is_shared {
+            self.learn(topic, at, is_told);
+        }
         let topics = self.topics();
         let lives = &topics[topic].lives;
         let life = lives.iter().find(|life| life.epoch == at.epoch);
@@ -128,18 +167,59 @@ impl Oracle {
         published.expect("it was acknowledged").data.clone()
     }
 
+    fn learn(&self, topic: &str, at: &Seen, is_told: impl Fn(&Value) -> bool) {
+        let index = usize::try_from(at.offset - 1).unwrap();
+        let mut topics = self.used(topic, &at.epoch);
+        let known = topics.get_mut(topic).expect("it is used");
+        let Topic { lives, begun, .. } = known;
+        let life = lives.iter_mut().find(|life| life.epoch == at.epoch);
+        let life = life.expect("a known epoch");
+        if index >= life.published.len() {
+            life.published.resize_with(index + 1, || None);
+        }
+        if life.published[index].is_none() {
+            let told = begun.iter().rfind(|(_, data)| is_told(data));
+            let (at_ms, data) = told.expect("somebody has published it").clone();
+            life.published[index] = Some(Published { data, at_ms });
+        }
+    }
+
     /// Asserts that nothing was published twice within `window`, by what `key` makes of it.
     pub fn check_once(&self, topic: &str, window: Duration, key: impl Fn(&Value) -> String) {
+        self.check_each(topic, |last: &mut HashMap<_, _>, data, at_ms| {
+            let before = last.insert(key(data), at_ms);
+            let is_repeat = before.is_some_and(|before| at_ms - before < whole_ms(window));
+            assert!(!is_repeat, "published twice: {data}");
+        });
+    }
+
+    /// Calls `check` for each publication of each life of a topic, in their order, with something
+    /// that begins anew with each life.
+    pub fn check_each<T: Default>(&self, topic: &str, check: impl Fn(&mut T, &Value, u64)) {
         let topics = self.topics();
         for life in topics.get(topic).into_iter().flat_map(|topic| &topic.lives) {
-            let mut last = HashMap::new();
+            let mut state = T::default();
             for published in &life.published {
-                let Published { data, at_ms } = published.as_ref().expect("no offset is left out");
-                let before = last.insert(key(data), *at_ms);
-                let is_repeat = before.is_some_and(|before| at_ms - before < whole_ms(window));
-                assert!(!is_repeat, "published twice: {data}");
+                match published {
+                    Some(Published { data, at_ms }) => check(&mut state, data, *at_ms),
+                    None => assert!(self.is_shared, "no offset is left out"),
+                }
             }
         }
+    }
+
+    /// The data of all publications of a topic up to a position, as far as they are known.
+    pub fn up_to(&self, topic: &str, at: &Seen) -> Vec<Value> {
+        let topics = self.topics();
+        let lives = topics.get(topic).map_or(&[][..], |topic| &topic.lives);
+        let life = lives.iter().find(|life| life.epoch == at.epoch);
+        let published = life.into_iter().flat_map(|life| &life.published);
+        let count = usize::try_from(at.offset).unwrap();
+        published
+            .take(count)
+            .flatten()
+            .map(|published| published.data.clone())
+            .collect()
     }
 
     /// A client with this position was told that it has lost what lies between it and
@@ -188,7 +268,7 @@ impl Oracle {
             assert!(may_begin, "{topic} was forgotten");
             known.lives.push(Life {
                 epoch: epoch.to_owned(),
-                retention: Retention::NOTHING,
+                retention: known.retention,
                 published: Vec::new(),
             });
         }
@@ -204,7 +284,11 @@ impl Oracle {
 
 impl Topic {
     fn may_be_lost(&self, now_ms: u64) -> bool {
-        self.is_lost || (self.interests == 0 && now_ms - self.used_ms >= whole_ms(IDLE))
+        self.is_lost || (!self.is_interesting() && now_ms - self.used_ms >= whole_ms(IDLE))
+    }
+
+    fn is_interesting(&self) -> bool {
+        self.interests.values().any(|interests| *interests > 0)
     }
 
     fn life(&self) -> &Life {
