@@ -1,7 +1,8 @@
 //! The framework's errors.
 
 use std::io;
-use std::net::SocketAddr;
+
+use crate::addr::{InvalidAddr, ListenAddr};
 
 /// Any error of the user's own, as handlers may return it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -17,13 +18,13 @@ pub enum Error {
     #[error("cannot listen on {addr}")]
     Bind {
         /// The address that was asked for.
-        addr: SocketAddr,
+        addr: ListenAddr,
         /// The operating system's error.
         source: io::Error,
     },
     /// The text given to `listen` names no address.
-    #[error("{0:?} is no address to listen on; expected something like 127.0.0.1:3000")]
-    Address(String),
+    #[error(transparent)]
+    Address(InvalidAddr),
     /// The certificate cannot be used.
     #[cfg(feature = "tls")]
     #[error(transparent)]

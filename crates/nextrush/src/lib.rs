@@ -142,6 +142,7 @@
 )]
 
 // From the front door inwards: an application, its server, what comes in over HTTP.
+mod addr;
 mod app;
 mod error;
 mod http;

@@ -35,6 +35,9 @@ pub(crate) enum Admission {
     Granted(Permit),
     /// Too many: the client is told so.
     Refused(#[expect(dead_code, reason = "it is counted until it is dropped")] Permit),
+    /// The client has no address.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix sockets have none"))]
+    Uncounted,
 }
 
 /// Counts one connection until it is dropped. Takes no memory of its own.

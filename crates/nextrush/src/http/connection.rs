@@ -15,7 +15,6 @@ use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::ServiceExt as _;
@@ -43,32 +42,46 @@ pub(crate) struct Http {
 }
 
 /// A client that has connected.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
-    pub(crate) peer: SocketAddr,
+pub(crate) struct Client<S> {
+    pub(crate) stream: S,
+    /// The client's address; `None` on a Unix socket.
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) admission: Admission,
 }
 
 impl Http {
     /// Serves a client until it has gone, was upgraded, or the server stops.
-    pub(crate) async fn serve(self: Arc<Self>, client: Client, mut stopped: watch::Receiver<()>) {
+    pub(crate) async fn serve<S>(
+        self: Arc<Self>,
+        client: Client<S>,
+        mut stopped: watch::Receiver<()>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let peer = client.peer;
         let served = self.serve_client(client, &mut stopped).await;
         if let Err(error) = served {
-            tracing::debug!(%peer, %error, "an HTTP connection ended with an error");
+            let peer = peer.map(tracing::field::display);
+            tracing::debug!(peer, %error, "an HTTP connection ended with an error");
         }
     }
 
-    async fn serve_client(
+    async fn serve_client<S>(
         &self,
-        client: Client,
+        client: Client<S>,
         stopped: &mut watch::Receiver<()>,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), Ended>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let Client {
             stream,
             peer,
             admission,
         } = client;
+        // A Unix socket is for a proxy on the same machine.
+        #[cfg(feature = "tls")]
+        let tls = self.tls.as_ref().filter(|_| peer.is_some());
         // One deadline for all that comes before the first request: hyper-util would wait
         // for the first bytes without any, and a client that sends none stay for ever.
         let exchange = Exchange {
@@ -78,12 +91,12 @@ impl Http {
             body_times: self.body_times,
             traffic: Arc::default(),
             #[cfg(feature = "tls")]
-            is_tls: self.tls.is_some(),
+            is_tls: tls.is_some(),
             #[cfg(not(feature = "tls"))]
             is_tls: false,
         };
         #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = tls {
             let handshake = Box::pin(tls.accept(stream));
             let stream = exchange.in_time(handshake, stopped).await?;
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -164,7 +177,7 @@ impl Http {
 
 /// The parts that all requests of a connection share.
 struct Exchange {
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     admission: Arc<Admission>,
     /// The time by which the head of the first request has to be there.
     deadline: Instant,
@@ -220,15 +233,17 @@ impl Exchange {
                     request.headers_mut().insert(FORWARDED_PROTO, https);
                 }
                 let response = match &*admission {
-                    Admission::Granted(_) if !is_host_clear => {
+                    Admission::Granted(_) | Admission::Uncounted if !is_host_clear => {
                         let message = "A request has exactly one Host";
                         let status = StatusCode::BAD_REQUEST;
                         let response = refusal::new(status, ErrorCode::BadRequest, message);
                         refusal::ending_connection(response, version)
                     }
-                    Admission::Granted(_) => {
+                    Admission::Granted(_) | Admission::Uncounted => {
                         let extensions = request.extensions_mut();
-                        extensions.insert(ConnectInfo(peer));
+                        if let Some(peer) = peer {
+                            extensions.insert(ConnectInfo(peer));
+                        }
                         extensions.insert(Admitted(admission));
                         extensions.insert(busy.clone());
                         let response = router.oneshot(request).await?;
@@ -263,17 +278,25 @@ pub(crate) struct Admitted(Arc<Admission>);
 
 impl Admitted {
     /// Counts the socket that a request becomes: in place of its connection or, over
-    /// HTTP/2, beside it. `None`: it is one too many.
-    pub(crate) fn count_socket(&self, version: http::Version) -> Option<Permit> {
+    /// HTTP/2, beside it. `None` if clients of its kind are not counted.
+    pub(crate) fn count_socket(
+        &self,
+        version: http::Version,
+    ) -> Result<Option<Permit>, TooManySockets> {
         match &*self.0 {
             Admission::Granted(permit) if version < http::Version::HTTP_2 => {
-                Some(permit.successor())
+                Ok(Some(permit.successor()))
             }
-            Admission::Granted(permit) => permit.another(),
-            Admission::Refused(_) => None,
+            Admission::Granted(permit) => permit.another().map(Some).ok_or(TooManySockets),
+            Admission::Refused(_) => Err(TooManySockets),
+            Admission::Uncounted => Ok(None),
         }
     }
 }
+
+/// A socket beyond those that its client's address may have.
+#[derive(Debug)]
+pub(crate) struct TooManySockets;
 
 /// The reason why the server ended a connection.
 #[derive(Debug, thiserror::Error)]

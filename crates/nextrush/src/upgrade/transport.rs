@@ -66,10 +66,9 @@ pub(super) fn start(
         return Err(UpgradeError::Full);
     }
     let permit = match parts.extensions.get::<Admitted>() {
-        Some(admitted) => {
-            let permit = admitted.count_socket(parts.version);
-            Some(permit.ok_or(UpgradeError::AddressLimit)?)
-        }
+        Some(admitted) => admitted
+            .count_socket(parts.version)
+            .map_err(|_| UpgradeError::AddressLimit)?,
         // Served by another server, which has its own rules.
         None => None,
     };
@@ -143,6 +142,14 @@ fn take_transport(
     };
     let upgraded = match take::<TcpStream>(upgraded) {
         Ok((stream, read)) => return Ok((Transport::Tcp(stream.into_std()?), read)),
+        Err(upgraded) => upgraded,
+    };
+    #[cfg(unix)]
+    let upgraded = match take::<ReadAhead<UnixStream>>(upgraded) {
+        Ok((stream, read)) => {
+            let (stream, ahead) = stream.into_parts();
+            return Ok((Transport::Unix(stream.into_std()?), join(read, ahead)));
+        }
         Err(upgraded) => upgraded,
     };
     #[cfg(unix)]

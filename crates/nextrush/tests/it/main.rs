@@ -36,6 +36,7 @@ mod hello;
 mod hostile;
 #[cfg(unix)]
 mod http2;
+mod listeners;
 #[cfg(feature = "testing")]
 mod many_nodes;
 mod presence;

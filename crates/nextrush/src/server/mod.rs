@@ -3,24 +3,28 @@
 //! [`App::listen`](crate::App::listen) gives a [`Listen`]; awaiting that serves until the process
 //! is told to stop, [`Listen::start`] gives a [`Server`] to be closed by hand.
 
+mod listener;
+
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::join_all;
 use nextrush_protocol::CloseCode;
-use tokio::net::{TcpListener, TcpSocket};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use self::listener::{Accepted, Listener};
+pub use crate::addr::{BoundAddr, InvalidAddr, ListenAddr};
 use crate::error::{Error, Result};
-use crate::http::address::Addresses;
+use crate::http::address::{Addresses, Admission};
 use crate::http::connection::{Client, Http};
 use crate::http::request_body::BodyTimes;
 #[cfg(feature = "tls")]
@@ -41,8 +45,6 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 const DRAIN_WINDOW: Duration = Duration::from_secs(5);
 /// The pause of the accept loop when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Connections that the kernel may hold until they are accepted.
-const ACCEPT_QUEUE: u32 = 4096;
 
 /// A place to listen on: a port on every interface, an address, or its text.
 pub trait ToAddr {
@@ -54,14 +56,10 @@ pub trait ToAddr {
     fn to_addr(self) -> Result<ListenAddr>;
 }
 
-/// An address to listen on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum ListenAddr {
-    /// This port on every interface, for IPv6 and IPv4. 0 picks a free one.
-    Port(u16),
-    /// Exactly this address.
-    Exactly(SocketAddr),
+impl ToAddr for ListenAddr {
+    fn to_addr(self) -> Result<ListenAddr> {
+        Ok(self)
+    }
 }
 
 impl ToAddr for u16 {
@@ -84,9 +82,7 @@ impl ToAddr for (IpAddr, u16) {
 
 impl ToAddr for &str {
     fn to_addr(self) -> Result<ListenAddr> {
-        self.parse()
-            .map(ListenAddr::Exactly)
-            .map_err(|_| Error::Address(self.to_owned()))
+        self.parse().map_err(Error::Address)
     }
 }
 
@@ -102,7 +98,7 @@ impl ToAddr for &str {
 pub struct Listen {
     router: Router,
     handle: Handle,
-    addr: Result<ListenAddr>,
+    addrs: Result<Vec<ListenAddr>>,
     head_timeout: Duration,
     body_times: BodyTimes,
     connections_per_address: usize,
@@ -115,7 +111,7 @@ impl Listen {
         Self {
             router,
             handle,
-            addr,
+            addrs: addr.map(|addr| vec![addr]),
             head_timeout: HEAD_TIMEOUT,
             body_times: BodyTimes::default(),
             connections_per_address: CONNECTIONS_PER_ADDRESS,
@@ -124,7 +120,25 @@ impl Listen {
         }
     }
 
-    /// Serves TLS, and nothing else, on this address. Needs the feature `tls`.
+    /// Listens on a further address, with the same settings.
+    ///
+    /// ```
+    /// # async fn example() -> nextrush::Result {
+    /// use nextrush::App;
+    ///
+    /// App::new().listen("127.0.0.1:3000").and("unix:/run/nextrush.sock").await
+    /// # }
+    /// ```
+    pub fn and(mut self, addr: impl ToAddr) -> Self {
+        self.addrs = self.addrs.and_then(|mut addrs| {
+            addrs.push(addr.to_addr()?);
+            Ok(addrs)
+        });
+        self
+    }
+
+    /// Serves TLS, and nothing else, on all ports; Unix sockets go without. Needs the feature
+    /// `tls`.
     ///
     /// Requests carry `X-Forwarded-Proto: https` then, whatever the client sent there, as
     /// behind a proxy that ends TLS.
@@ -165,16 +179,23 @@ impl Listen {
     ///
     /// # Errors
     ///
-    /// Fails when the address is invalid or cannot be listened on, and when the application
+    /// Fails when an address is invalid or cannot be listened on, and when the application
     /// cannot be one of the nodes that share its broker: one of them is too old or too new, or
     /// they cannot be known.
     pub async fn start(self) -> Result<Server> {
-        let listener = bind(self.addr?)?;
+        let mut listeners = Vec::new();
+        let mut addresses = Vec::new();
+        for addr in self.addrs? {
+            for listener in Listener::bind(&addr).await? {
+                let bound = listener.address().map_err(|source| Error::Bind {
+                    addr: addr.clone(),
+                    source,
+                })?;
+                addresses.push(bound);
+                listeners.push(listener);
+            }
+        }
         self.handle.join_nodes().await?;
-        let address = listener.local_addr().map_err(|source| Error::Bind {
-            addr: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-            source,
-        })?;
         let (stop, stopped) = watch::channel(());
         let http = Http {
             router: self.router,
@@ -183,13 +204,18 @@ impl Listen {
             #[cfg(feature = "tls")]
             tls: self.tls.map(TlsConfig::into_acceptor),
         };
-        let addresses = Addresses::new(self.connections_per_address);
-        let accepting = accept_loop(listener, Arc::new(http), addresses, stopped);
+        let clients = Addresses::new(self.connections_per_address);
+        let http = Arc::new(http);
+        let accept = |listener| {
+            let http = Arc::clone(&http);
+            accept_loop(listener, http, Arc::clone(&clients), stopped.clone())
+        };
+        let accepting = join_all(listeners.into_iter().map(accept));
         let handle = self.handle.clone();
         let accepting = tokio::spawn(async move {
             let mut alarm = Alarm(Some(&handle));
             tokio::select! {
-                () = accepting => {}
+                _ = accepting => {}
                 () = handle.accept_loop_ends() => panic!("ended on purpose"),
             }
             alarm.0 = None;
@@ -201,14 +227,17 @@ impl Listen {
             let part = handle.broker().failed().await;
             handle.engine().fail(part);
         });
-        tracing::info!(%address, "listening");
+        for address in &addresses {
+            tracing::info!(%address, "listening");
+        }
         Ok(Server {
-            address,
+            addresses,
             handle: self.handle,
             stop,
             accepting,
             warning,
             watching,
+            hangup: Box::new(|| tracing::info!("SIGHUP does not end the server")),
         })
     }
 }
@@ -225,7 +254,7 @@ impl IntoFuture for Listen {
 impl fmt::Debug for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listen")
-            .field("addr", &self.addr)
+            .field("addrs", &self.addrs)
             .field("head_timeout", &self.head_timeout)
             .field("connections_per_address", &self.connections_per_address)
             .finish_non_exhaustive()
@@ -235,9 +264,8 @@ impl fmt::Debug for Listen {
 /// A running server. Dropping it stops accepting and leaves the open sockets
 /// alone; [`close`](Self::close) ends them in order. With the last handle of the
 /// application and the last open socket its threads end too.
-#[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    addresses: Vec<BoundAddr>,
     handle: Handle,
     stop: watch::Sender<()>,
     accepting: JoinHandle<()>,
@@ -245,13 +273,34 @@ pub struct Server {
     warning: JoinHandle<()>,
     /// Waits for the broker to fail.
     watching: JoinHandle<()>,
+    /// Called for each SIGHUP.
+    hangup: Box<dyn FnMut() + Send>,
 }
 
 impl Server {
-    /// The address the server listens on, with the port it was given.
+    /// The first TCP address that the server listens on, with the port it was given;
+    /// `0.0.0.0:0` if it listens on Unix sockets alone.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses
+            .iter()
+            .find_map(BoundAddr::tcp)
+            .unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into())
+    }
+
+    /// All addresses that the server listens on, in the order in which they were given.
+    #[must_use]
+    pub fn addresses(&self) -> &[BoundAddr] {
+        &self.addresses
+    }
+
+    /// Calls `hangup` for each SIGHUP that comes while the server
+    /// [runs](Self::run_until_signal), for a program that reads its configuration again. It must
+    /// not block. Default: a line in the log. Nothing on systems without that signal.
+    #[must_use]
+    pub fn on_hangup(self, hangup: impl FnMut() + Send + 'static) -> Self {
+        let hangup = Box::new(hangup);
+        Self { hangup, ..self }
     }
 
     /// The served application's live side.
@@ -312,7 +361,7 @@ impl Server {
 
     /// Serves until the process is told to stop (Ctrl-C, SIGTERM or SIGQUIT), then
     /// [drains](Self::drain) over 5 s. From now on SIGHUP, as when a terminal is closed, does not
-    /// end the process.
+    /// end the process; see [`on_hangup`](Self::on_hangup).
     ///
     /// Does the same when a part without which it cannot serve has ended, a shard's thread, the
     /// accept loop or [a part of the broker](crate::broker::Broker::failed), so that whoever
@@ -323,12 +372,12 @@ impl Server {
     /// # Errors
     ///
     /// Fails when the signals cannot be waited for, and with [`Error::Ended`].
-    pub fn run_until_signal(self) -> impl Future<Output = Result<()>> + Send {
+    pub fn run_until_signal(mut self) -> impl Future<Output = Result<()>> + Send {
         let signals = Signals::listen();
         async move {
             let ended = match signals {
                 Ok(signals) => tokio::select! {
-                    () = signals.end() => Ok(()),
+                    () = signals.end(&mut self.hangup) => Ok(()),
                     part = self.handle.failed() => Err(Error::Ended(part)),
                 },
                 Err(error) => Err(Error::Signals(error)),
@@ -343,32 +392,8 @@ impl Server {
     }
 }
 
-fn bind(addr: ListenAddr) -> Result<TcpListener> {
-    match addr {
-        ListenAddr::Exactly(addr) => bind_one(addr),
-        // One socket for both families; IPv4 alone where there is no IPv6.
-        ListenAddr::Port(port) => bind_one((Ipv6Addr::UNSPECIFIED, port).into())
-            .or_else(|_| bind_one((Ipv4Addr::UNSPECIFIED, port).into())),
-    }
-}
-
-fn bind_one(addr: SocketAddr) -> Result<TcpListener> {
-    let listen = || -> io::Result<TcpListener> {
-        let socket = match addr {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
-        // A restarted server gets its port back while old connections linger.
-        #[cfg(unix)]
-        socket.set_reuseaddr(true)?;
-        socket.bind(addr)?;
-        socket.listen(ACCEPT_QUEUE)
-    };
-    listen().map_err(|source| Error::Bind { addr, source })
-}
-
 async fn accept_loop(
-    listener: TcpListener,
+    listener: Listener,
     http: Arc<Http>,
     addresses: Arc<Addresses>,
     mut stopped: watch::Receiver<()>,
@@ -383,15 +408,24 @@ async fn accept_loop(
             _ = stopped.changed() => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok(Accepted::Tcp(stream, peer)) => {
                 let Some(admission) = addresses.admit(peer.ip()) else {
                     tracing::debug!(%peer, "dropped: far too many connections from this address");
                     continue;
                 };
                 let client = Client {
                     stream,
-                    peer,
+                    peer: Some(peer),
                     admission,
+                };
+                connections.spawn(Arc::clone(&http).serve(client, stopped.clone()));
+            }
+            #[cfg(unix)]
+            Ok(Accepted::Unix(stream)) => {
+                let client = Client {
+                    stream,
+                    peer: None,
+                    admission: Admission::Uncounted,
                 };
                 connections.spawn(Arc::clone(&http).serve(client, stopped.clone()));
             }
@@ -415,6 +449,14 @@ impl Drop for Alarm<'_> {
         if let Some(handle) = self.0 {
             handle.engine().fail("the accept loop");
         }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
     }
 }
 
@@ -448,15 +490,15 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal that ends the server.
-    async fn end(mut self) {
+    /// Waits for a signal that ends the server, and passes on the one that does not.
+    async fn end(mut self, hangup: &mut (dyn FnMut() + Send)) {
         let [interrupt, terminate, quit] = &mut self.ending;
         loop {
             tokio::select! {
                 _ = interrupt.recv() => return,
                 _ = terminate.recv() => return,
                 _ = quit.recv() => return,
-                _ = self.hangup.recv() => tracing::info!("SIGHUP does not end the server"),
+                _ = self.hangup.recv() => hangup(),
             }
         }
     }
@@ -472,7 +514,7 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn end(self) {
+    async fn end(self, _: &mut (dyn FnMut() + Send)) {
         if let Err(error) = tokio::signal::ctrl_c().await {
             tracing::error!(%error, "Ctrl-C cannot be waited for");
             std::future::pending::<()>().await;
