@@ -15,9 +15,11 @@ mod handshake;
 mod inflate;
 mod round_trip;
 mod said;
+mod settings;
 
 pub use command::command;
 pub use decoder::decoder;
 pub use deflate::{deflate, deflate_round_trip};
 pub use handshake::handshake;
 pub use round_trip::round_trip;
+pub use settings::settings;

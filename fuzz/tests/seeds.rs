@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 6] = [
+const TARGETS: [(&str, Target); 7] = [
     ("decoder", nextrush_fuzz::decoder),
     ("round_trip", nextrush_fuzz::round_trip),
     ("deflate", nextrush_fuzz::deflate),
     ("deflate_round_trip", nextrush_fuzz::deflate_round_trip),
     ("handshake", nextrush_fuzz::handshake),
     ("command", nextrush_fuzz::command),
+    ("settings", nextrush_fuzz::settings),
 ];
 
 fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {

@@ -5,15 +5,18 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use axum::middleware::map_request_with_state;
 use nextrush::broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 use nextrush::limits::EngineConfig;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::server::{Listen, ListenAddr};
 use nextrush::topic::NumberedParts;
 use nextrush::{App, ChatServer, LiveUpdates};
 use nextrush_admin::{HttpApi, Inspector, health};
 use nextrush_redis::{ConnectError, Redis, RedisOptions};
 
 use crate::config::{Config, RedisPlace, Store};
+use crate::current::attach;
 use crate::error::StartError;
 use crate::routes::posts::{Posts, Records};
 use crate::routes::{cors, development, guide, page, posts};
@@ -43,15 +46,15 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
             None => (builder.build(), false),
         },
     };
-    app.origins(config.origins.clone());
-    app.jwt(config.jwt.clone());
 
+    let current = &config.current;
     let chat = ChatServer::new(&app, "chat");
     let live = LiveUpdates::builder()
-        .policies(channels())
+        .policies(channels(config)?)
         .build(&app, "live");
     let records = Records::new(app.handle());
-    guide::add(&mut app, chat.clone(), live.clone(), &config.jwt);
+    current.recheck(&live);
+    guide::add(&mut app, chat.clone(), live.clone(), current);
     if config.open_endpoints {
         guide::add_open(&mut app);
     } else {
@@ -67,7 +70,7 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     }
     app.merge(posts::router(posts, live.clone()));
     if config.development {
-        app.merge(development::router(config.jwt.clone()));
+        app.merge(development::router(current.clone()));
     }
     match inspector(&app, config) {
         Some(inspector) => {
@@ -80,10 +83,23 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
     }
     app.merge(health(&app));
     app.merge(page::router());
-    if let Some(cors) = cors::layer(&config.origins) {
+    app.layer(map_request_with_state(current.clone(), attach));
+    if let Some(cors) = cors::layer(current) {
         app.layer(cors);
     }
     Ok(app)
+}
+
+/// The application, about to listen as its configuration says.
+pub fn listen(app: App, config: &Config) -> Listen {
+    let mut addresses = config.listen.iter().cloned();
+    let first = addresses.next().unwrap_or(ListenAddr::Port(0));
+    let listen = addresses.fold(app.listen(first), Listen::and);
+    let listen = listen.connections_per_address(config.connections_per_address.get());
+    match &config.tls {
+        Some(tls) => listen.tls(tls.clone()),
+        None => listen,
+    }
 }
 
 /// Connects to the Redis that servers share.
@@ -101,13 +117,17 @@ async fn connect(place: &RedisPlace) -> Result<Redis, ConnectError> {
 }
 
 /// Opens the broker that keeps topics on disk; `None` if they are kept elsewhere.
-fn open(store: &Store, limit: Option<u64>) -> Result<Option<EmbeddedBroker>, OpenError> {
+fn open(store: &Store, limit: Option<u64>) -> Result<Option<EmbeddedBroker>, StartError> {
     let (directory, is_optional) = match store {
         Store::Memory | Store::Redis(_) => return Ok(None),
         Store::Directory(directory) => (directory, false),
         Store::DirectoryIfFree(directory) => (directory, true),
     };
     let directory_shown = directory.display();
+    let failed = |source| StartError::Store {
+        directory: directory.clone(),
+        source,
+    };
     let mut options = EmbeddedOptions::default();
     options.store_bytes = limit;
     let opened = EmbeddedBroker::builder(directory)
@@ -116,7 +136,7 @@ fn open(store: &Store, limit: Option<u64>) -> Result<Option<EmbeddedBroker>, Ope
         .open();
     match opened {
         Ok(broker) => {
-            close_to_others(directory)?;
+            close_to_others(directory).map_err(|error| failed(error.into()))?;
             tracing::info!("chats, channels and posts are kept in {directory_shown}");
             Ok(Some(broker))
         }
@@ -127,7 +147,7 @@ fn open(store: &Store, limit: Option<u64>) -> Result<Option<EmbeddedBroker>, Ope
             );
             Ok(None)
         }
-        Err(error) => Err(error),
+        Err(error) => Err(failed(error)),
     }
 }
 
@@ -172,12 +192,20 @@ fn inspector(app: &App, config: &Config) -> Option<Inspector> {
     }
 }
 
-fn channels() -> ChannelPolicies {
+/// The policies of channels: those of the configuration, and before others those of the page.
+fn channels(config: &Config) -> Result<ChannelPolicies, StartError> {
     let policy = ChannelPolicy::new().history(UPDATES, UPDATES_AGE);
-    ChannelPolicies::new()
+    let policies = config
+        .current
+        .rules
+        .policies()?
         .policy("posts", policy.clone())
         .policy("post-:id", policy.clone())
-        .policy("presence-:name", policy.presence())
+        .policy("presence-:name", policy.presence());
+    Ok(match config.channels.is_empty() {
+        true => policies,
+        false => policies.refuse_others(),
+    })
 }
 
 #[cfg(test)]

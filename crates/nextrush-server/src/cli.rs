@@ -1,160 +1,42 @@
 //! The command line.
 
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
-use clap::{Parser, Subcommand};
-use nextrush::limits::Origin;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, Command as Program, FromArgMatches, Parser, Subcommand,
+};
 
-use crate::commands::{Bench, Publish, Tail};
-use crate::secret::Secret;
-use crate::size::Size;
+use crate::commands::{Bench, ConfigCommand, Publish, Tail};
+use crate::settings::{self, Given, Kind, Place, SETTINGS, Setting};
 
 /// NextRush: chat and live updates over WebSockets.
 #[derive(Clone, Debug, Parser)]
 #[non_exhaustive]
 #[command(name = "nextrush", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// The command to run instead of serving.
+    /// The command to run; to serve if there is none.
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// The address to listen on; port 0 picks a free one.
-    #[arg(long, env = "NEXTRUSH_LISTEN", default_value = "127.0.0.1:3000")]
-    pub listen: SocketAddr,
-
-    /// The key of the tokens' signatures (HS256).
-    ///
-    /// Without it the server starts in development mode only.
-    #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
-    pub jwt_secret: Option<Secret>,
-
-    /// Development mode: the page mints a token for any name. On loopback
-    /// addresses only. The default of `cargo run` when JWT_SECRET is not set.
-    #[arg(long)]
-    pub dev: bool,
-
-    /// An origin (scheme and host) whose pages may connect; may be repeated.
-    ///
-    /// Without it pages of the server's own origin may connect, with it only those of the
-    /// listed origins.
-    #[arg(long = "allow-origin", value_name = "ORIGIN")]
-    pub allow_origin: Vec<Origin>,
-
-    /// Serves the guide's endpoints that need no token: /chat, /rooms, /games and
-    /// /robust-chat.
-    ///
-    /// Without it they exist in development mode only. The variable turns them on with `1`.
-    #[arg(long, env = "NEXTRUSH_OPEN_ENDPOINTS", value_parser = FalseyValueParser::new())]
-    pub open_endpoints: bool,
-
-    /// The key of the HTTP API for other servers, 32 bytes or more.
-    ///
-    /// Without it the server has no such API.
-    #[arg(long, env = "NEXTRUSH_API_KEY", hide_env_values = true)]
-    pub api_key: Option<Secret>,
-
-    /// The key of the operators' view, 32 bytes or more.
-    ///
-    /// Without it the view exists in development mode only, for this machine.
-    #[arg(long, env = "NEXTRUSH_ADMIN_KEY", hide_env_values = true)]
-    pub admin_key: Option<Secret>,
-
-    /// The directory in which chats, channels and posts are kept across restarts.
-    ///
-    /// The server creates it if it does not exist, and one server at a time may use it.
-    /// Without this option everything is in memory and lost with the process; development
-    /// mode uses the user's directory for data.
-    #[arg(long, env = "NEXTRUSH_STORE", value_name = "DIR")]
-    pub store: Option<PathBuf>,
-
-    /// The bytes that the store's files may take, as 20G; at least 512M.
-    ///
-    /// Beyond it histories are shed: of the users with the largest shares, then of the rooms and
-    /// channels that were not used for longest. 10G by default, or half of what is free on the
-    /// disk or in use by the store if that is less.
-    #[arg(long, env = "NEXTRUSH_STORE_LIMIT", value_name = "SIZE")]
-    pub store_limit: Option<Size>,
-
-    /// Keeps everything in memory, in development mode too.
-    #[arg(long)]
-    pub no_store: bool,
-
-    /// The address of a Redis or Valkey on which several servers share topics:
-    /// redis://, redis+sentinel:// or redis+cluster://, with rediss for TLS.
-    ///
-    /// Chats and channels are kept there, in place of a store. Prefer the variable, since others
-    /// can see a command line.
-    #[arg(
-        long,
-        env = "NEXTRUSH_REDIS",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    pub redis: Option<Secret>,
-
-    /// A file with the address of the Redis, for one that has a password.
-    #[arg(long, env = "NEXTRUSH_REDIS_FILE", value_name = "FILE")]
-    pub redis_file: Option<PathBuf>,
-
-    /// The start of all keys in the Redis. Servers that share topics have the same.
-    #[arg(
-        long,
-        env = "NEXTRUSH_REDIS_PREFIX",
-        value_name = "PREFIX",
-        default_value = "nextrush"
-    )]
-    pub redis_prefix: String,
-
-    /// The name of this server among those that share topics; the host's with a random part by
-    /// default.
-    #[arg(long, env = "NEXTRUSH_NODE", value_name = "NAME")]
-    pub node: Option<String>,
-
-    /// The certificate to serve TLS with, followed by those of its authorities: a PEM file.
-    ///
-    /// Without it the server speaks plain HTTP.
-    #[arg(
-        long,
-        env = "NEXTRUSH_TLS_CERT",
-        value_name = "FILE",
-        requires = "tls_key"
-    )]
-    pub tls_cert: Option<PathBuf>,
-
-    /// The private key of the certificate: a PEM file.
-    #[arg(
-        long,
-        env = "NEXTRUSH_TLS_KEY",
-        value_name = "FILE",
-        requires = "tls_cert"
-    )]
-    pub tls_key: Option<PathBuf>,
-
-    /// The bytes that may wait for all slow readers together, as 500M or 2G; above it those for
-    /// whom most waits are cut off. A quarter of the memory by default.
-    #[arg(long, env = "NEXTRUSH_BACKLOG_TOTAL", value_name = "SIZE")]
-    pub backlog_total: Option<Size>,
-
-    /// The most connections of one client address; a further one is answered with 429. 10,000 by
-    /// default. Behind a proxy all clients have the proxy's address.
-    #[arg(long, env = "NEXTRUSH_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER")]
-    pub connections_per_address: Option<NonZeroUsize>,
-
-    /// The number of threads that serve sockets; one per core by default.
-    #[arg(long)]
-    pub shards: Option<NonZeroUsize>,
+    /// The settings of the server.
+    #[command(flatten)]
+    pub flags: Flags,
 }
 
-/// A command beside serving.
+/// A command of the program.
 #[derive(Clone, Debug, Subcommand)]
 #[allow(
     clippy::exhaustive_enums,
     reason = "the program has to run every command"
 )]
 pub enum Command {
+    /// Serves, as without a command.
+    Serve(Flags),
+    /// Shows, checks or writes a configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     #[expect(
         missing_docs,
         reason = "clap takes the text of the arguments themselves"
@@ -170,4 +52,214 @@ pub enum Command {
         reason = "clap takes the text of the arguments themselves"
     )]
     Tail(Tail),
+}
+
+impl Cli {
+    /// Reads the command line of this process; ends it with a message if that is wrong, or asks
+    /// for help or the version.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self::try_parse().unwrap_or_else(|error| suggested(error).exit())
+    }
+}
+
+/// The error with a suggestion where clap has none: `--port` is like no flag.
+fn suggested(mut error: clap::Error) -> clap::Error {
+    let unknown = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag))
+            if error.kind() == ErrorKind::UnknownArgument
+                && error.get(ContextKind::SuggestedArg).is_none() =>
+        {
+            flag.strip_prefix("--")
+        }
+        _ => None,
+    };
+    if let Some(meant) = unknown.and_then(settings::flag_for) {
+        let meant = ContextValue::String(format!("--{meant}"));
+        error.insert(ContextKind::SuggestedArg, meant);
+    }
+    error
+}
+
+/// The settings that a command line gives.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Flags {
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// The words of flags.
+    given: Vec<(String, Vec<String>)>,
+    /// The places of a configuration file that nobody has named, in place of the usual ones.
+    pub(crate) places: Option<Vec<PathBuf>>,
+}
+
+impl Flags {
+    /// No flags, but perhaps a configuration file.
+    pub(crate) fn of_file(config: Option<PathBuf>) -> Self {
+        Self {
+            config,
+            given: Vec::new(),
+            places: None,
+        }
+    }
+
+    /// The values that the flags of a setting have.
+    pub(crate) fn given(&self, setting: &Setting) -> Vec<Given> {
+        let name = setting.name();
+        let of_file = format!("{name}-file");
+        let mut all = Vec::new();
+        for (flag, words) in &self.given {
+            let is_file = setting.kind == Kind::Secret && *flag == of_file;
+            if *flag != name && !is_file {
+                continue;
+            }
+            let place = Place::Flag(flag.clone());
+            let words: Vec<_> = match setting.kind {
+                Kind::List => words
+                    .iter()
+                    .flat_map(|word| settings::split(word))
+                    .collect(),
+                Kind::Switch | Kind::Number | Kind::Text | Kind::Secret => words.clone(),
+            };
+            all.push(Given {
+                words: words
+                    .into_iter()
+                    .map(|word| (word, place.clone()))
+                    .collect(),
+                place,
+                is_file,
+            });
+        }
+        all
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::of_file(None);
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        if let Some(config) = matches.get_one::<PathBuf>("config") {
+            self.config = Some(config.clone());
+        }
+        for flag in SETTINGS.iter().flat_map(flags_of) {
+            if matches.value_source(&flag) == Some(ValueSource::CommandLine) {
+                let words = matches.get_many::<String>(&flag).unwrap_or_default();
+                let words = words.cloned().collect();
+                self.given.retain(|(given, _)| *given != flag);
+                self.given.push((flag, words));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The flags of a setting: of a secret a second one that names a file.
+fn flags_of(setting: &Setting) -> impl Iterator<Item = String> + use<> {
+    let name = setting.name();
+    let of_file = (setting.kind == Kind::Secret).then(|| format!("{name}-file"));
+    std::iter::once(name).chain(of_file)
+}
+
+impl Args for Flags {
+    fn augment_args(program: Program) -> Program {
+        let config = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("The configuration file [env: NEXTRUSH_CONFIG] [default: ./nextrush.toml or /etc/nextrush/nextrush.toml]");
+        let mut program = program.arg(config);
+        for setting in SETTINGS {
+            program = program.arg(arg(setting));
+            if setting.kind == Kind::Secret {
+                program = program.arg(arg_of_file(setting));
+            }
+        }
+        program
+    }
+
+    fn augment_args_for_update(program: Program) -> Program {
+        Self::augment_args(program)
+    }
+}
+
+fn arg(setting: &Setting) -> Arg {
+    let name = setting.name();
+    let variable = setting.variables().swap_remove(0);
+    let default = match setting.default {
+        settings::Default::Value(default) => format!(" [default: {default}]"),
+        settings::Default::Absent(_) => String::new(),
+    };
+    let help = format!("{} [env: {variable}]{default}", setting.summary());
+    let mut long = format!("{}\n\n", setting.summary());
+    for paragraph in setting.more() {
+        long = format!("{long}{paragraph}\n\n");
+    }
+    if let settings::Default::Absent(absent) = setting.default {
+        long = format!("{long}Default: {absent}.\n\n");
+    }
+    let long = format!("{long}[env: {variable}]{default}");
+    let arg = Arg::new(name.clone())
+        .long(name)
+        .value_name(setting.value)
+        .help(help)
+        .long_help(long);
+    match setting.kind {
+        Kind::Switch => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+        Kind::List => arg.action(ArgAction::Append),
+        Kind::Number | Kind::Text | Kind::Secret => arg,
+    }
+}
+
+/// The flag for a file that holds a secret.
+fn arg_of_file(setting: &Setting) -> Arg {
+    let name = setting.name();
+    let variable = setting.variables().swap_remove(0);
+    let of_file = format!("{name}-file");
+    Arg::new(of_file.clone())
+        .long(of_file)
+        .value_name("FILE")
+        .hide_short_help(true)
+        .help(format!(
+            "A file that holds the value of --{name} [env: {variable}_FILE]"
+        ))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_misspelt_flag_or_command_is_answered_with_the_one_that_was_meant() {
+        for (wrong, meant) in [
+            (&["--prot", "80"][..], "--listen"),
+            (&["--port", "80"], "--listen"),
+            (&["--lisen", "80"], "--listen"),
+            (&["serve", "--cors", "x"], "--allow-origin"),
+            (&["serv"], "serve"),
+            (&["serv", "--listen", "80"], "serve"),
+            (&["confg", "check"], "config"),
+            (&["config", "chek"], "check"),
+            (&["publsh"], "publish"),
+        ] {
+            let line = ["nextrush"].iter().chain(wrong);
+            let error = suggested(Cli::try_parse_from(line).unwrap_err()).to_string();
+            let tip = error.lines().find(|line| line.contains("tip:"));
+            let tip = tip.unwrap_or_else(|| panic!("{wrong:?}: {error}"));
+            assert!(tip.contains(&format!("'{meant}'")), "{wrong:?}: {tip}");
+        }
+    }
 }

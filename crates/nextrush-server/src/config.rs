@@ -1,24 +1,31 @@
-//! The server's configuration: the command line and the environment, checked.
+//! The server's configuration: its settings, checked.
 
-use std::net::SocketAddr;
+use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use etcetera::BaseStrategy as _;
 use nextrush::node::NodeName;
+use nextrush::server::{ListenAddr, TlsConfig, TlsError};
 use nextrush::{Jwt, OriginPolicy};
 use nextrush_redis::{RedisUrl, RedisUrlError};
+use parking_lot::Mutex;
 
-use crate::cli::Cli;
+use crate::channels::{Channel, Replaced, Rules};
+use crate::cli::{Cli, Command, Flags};
+use crate::current::Current;
+use crate::filter::Filter;
 use crate::secret::{SECRET_BYTES, Secret, random_secret};
+use crate::settings::{ConfigError, Environment, Layers, Problem, Setting, Settings};
 use crate::size::Size;
 
 /// A valid configuration of the server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The address to listen on.
-    pub addr: SocketAddr,
+    /// The addresses to listen on, one at least.
+    pub listen: Vec<ListenAddr>,
     /// The key for tokens.
     pub jwt: Jwt,
     /// The secret from which that key is made; `None` in development mode with a random one.
@@ -38,14 +45,46 @@ pub struct Config {
     /// The bytes that the store's files may take; `None` for 10 GiB, or half of what is free on
     /// the disk or in use by the store.
     pub store_limit: Option<u64>,
-    /// The certificate and the private key for TLS; `None` for plain HTTP.
-    pub tls: Option<(PathBuf, PathBuf)>,
+    /// The certificate for TLS; `None` for plain HTTP.
+    pub tls: Option<TlsConfig>,
     /// The bytes that may wait for all slow readers together; `None` for a quarter of the memory.
     pub backlog_total: Option<usize>,
-    /// The most connections of one client address; `None` for 10,000.
-    pub connections_per_address: Option<NonZeroUsize>,
+    /// The most connections of one client address.
+    pub connections_per_address: NonZeroUsize,
     /// The number of shard threads; `None` for one per core.
     pub shards: Option<NonZeroUsize>,
+    /// The lines of the log.
+    pub log: Filter,
+    /// The kinds of live channels.
+    pub(crate) channels: Vec<Channel>,
+    /// The parts that change while the server runs.
+    pub(crate) current: Current,
+    /// The words of all settings.
+    words: Words,
+}
+
+/// The words of each setting as it holds, secrets too.
+#[derive(Clone)]
+struct Words(Arc<Mutex<Vec<SettingWords>>>);
+
+type SettingWords = (&'static Setting, Vec<String>);
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Words")
+    }
+}
+
+/// The outcome of [`Config::reload`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reloaded {
+    /// The names of settings that have changed and hold from now on.
+    pub changed: Vec<String>,
+    /// The names of settings that have changed and need a restart.
+    pub restart: Vec<String>,
+    /// The lines of the log from now on.
+    pub log: Filter,
 }
 
 /// The place of chats, channels and posts.
@@ -74,145 +113,362 @@ pub struct RedisPlace {
     pub node: NodeName,
 }
 
-/// A configuration with which the server refuses to start.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// Neither a secret nor development mode.
-    #[error(
-        "JWT_SECRET is not set: set it to the key that your tokens are signed with, \
-         or try the server with --dev"
-    )]
-    NoSecret,
-    /// A key of the tokens that could be guessed.
-    #[error(
-        "JWT_SECRET is shorter than {SECRET_BYTES} bytes and could be guessed: make one with \
-         `openssl rand -base64 32`"
-    )]
-    ShortSecret,
-    /// A key of the HTTP API that could be guessed.
-    #[error("NEXTRUSH_API_KEY is shorter than {SECRET_BYTES} bytes")]
-    ShortApiKey,
-    /// A key of the operators' view that could be guessed.
-    #[error("NEXTRUSH_ADMIN_KEY is shorter than {SECRET_BYTES} bytes")]
-    ShortAdminKey,
-    /// A limit that journals alone would reach.
-    #[error("--store-limit is less than 512M: journals and merging need some of it")]
-    SmallStoreLimit,
-    /// Development mode on an address that others can reach.
-    #[error(
-        "development mode gives a token to whoever asks and is for loopback addresses only, \
-         not for {0}"
-    )]
-    DevelopmentInPublic(SocketAddr),
-    /// An address of a Redis that is none.
-    #[error("NEXTRUSH_REDIS: {0}")]
-    RedisUrl(RedisUrlError),
-    /// The address of a Redis in a file that cannot be read.
-    #[error("cannot read the address of the Redis in {file}: {reason}", file = .file.display())]
-    RedisFile {
-        /// The file.
-        file: PathBuf,
-        /// The error of the system.
-        reason: String,
-    },
-    /// Two addresses of a Redis.
-    #[error("--redis and --redis-file are two places for one address: leave one out")]
-    TwoRedis,
-    /// A store beside a Redis.
-    #[error(
-        "--store and --redis are two places for the same data: leave one out, and --no-store \
-         with --redis too"
-    )]
-    RedisAndStore,
-    /// Development mode with a random secret for each of several servers.
-    #[error(
-        "several servers in development mode need one JWT_SECRET: with a random one each would \
-         refuse the others' tokens"
-    )]
-    RedisWithoutSecret,
-    /// A name that is none for a server.
-    #[error("--node is a name of 1 to 64 letters, digits, dots, hyphens and underscores")]
-    NodeName,
-}
-
 impl Config {
-    /// Checks the command line.
+    /// Reads the configuration of a command line, the environment and the configuration file, and
+    /// logs what is odd in it.
     ///
     /// # Errors
     ///
-    /// Refuses a server without a secret or with a short one outside development mode,
-    /// development mode on an address that is not loopback, and a Redis beside a store or with
-    /// an address that is none.
+    /// All that is wrong: unknown keys of the file, values that cannot be read, a server without a
+    /// secret or with a short one outside development mode, development mode on an address that
+    /// is not loopback, a Redis beside a store or with an address that is none, and a certificate
+    /// that cannot be used.
     pub fn new(cli: Cli) -> Result<Self, ConfigError> {
-        Self::with(cli, is_cargo_run(), data_directory)
+        let flags = match cli.command {
+            Some(Command::Serve(flags)) => flags,
+            _ => cli.flags,
+        };
+        let read = Reading::of(&flags, &Environment::of_process());
+        for warning in &read.layers.warnings {
+            tracing::warn!("{warning}");
+        }
+        read.into_config()
     }
 
-    fn with(
-        cli: Cli,
+    /// Checks the text of a configuration file by itself, without flags, variables, and the
+    /// files of secrets that it names.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it.
+    pub fn check_text(path: &Path, text: &str) -> Result<(), ConfigError> {
+        let mut problems = Vec::new();
+        let layers = Layers::of_text(path, text, &mut problems);
+        Settings::read(&layers, &mut problems);
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(ConfigError { problems }),
+        }
+    }
+
+    /// Reads the configuration of the same command line again, and has the application of this
+    /// one go on with it, as far as that needs no restart.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong; then nothing has changed.
+    pub fn reload(&self, cli: Cli) -> Result<Reloaded, ConfigError> {
+        let new = Self::new(cli)?;
+        let mut reloaded = Reloaded {
+            changed: Vec::new(),
+            restart: Vec::new(),
+            log: new.log.clone(),
+        };
+        // What holds is compared, and not what the last reading said.
+        for ((setting, before), (_, now)) in
+            self.words.0.lock().iter_mut().zip(&*new.words.0.lock())
+        {
+            if before == now {
+                continue;
+            }
+            let is_taken = match &*setting.name() {
+                "log" => true,
+                "jwt-secret" => match (&self.jwt_secret, &new.jwt_secret) {
+                    (Some(_), Some(_)) => {
+                        self.current.set_jwt(new.jwt.clone());
+                        true
+                    }
+                    _ => false,
+                },
+                "allow-origin" => match (self.current.origins(), &new.origins) {
+                    (OriginPolicy::List(_), OriginPolicy::List(_)) => {
+                        self.current.set_origins(new.origins.clone());
+                        true
+                    }
+                    _ => false,
+                },
+                _ => false,
+            };
+            if is_taken {
+                before.clone_from(now);
+                reloaded.changed.push(setting.name());
+            } else {
+                reloaded.restart.push(setting.name());
+            }
+        }
+        match self.current.rules.replace(&new.channels) {
+            Replaced::Same => {}
+            Replaced::Rules => {
+                reloaded.changed.push("channel".to_owned());
+                self.current.tell();
+            }
+            Replaced::NeedsRestart => reloaded.restart.push("channel".to_owned()),
+        }
+        Ok(reloaded)
+    }
+}
+
+/// A configuration that was read, whether it is right or not.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) layers: Layers,
+    pub(crate) config: Option<Config>,
+    pub(crate) problems: Vec<Problem>,
+    /// True if nothing but a secret is missing, which the environment of the server may have.
+    pub(crate) lacks_secret: bool,
+}
+
+impl Reading {
+    /// Reads a configuration.
+    pub(crate) fn of(flags: &Flags, environment: &Environment) -> Self {
+        Self::with(flags, environment, is_cargo_run(), data_directory)
+    }
+
+    pub(crate) fn with(
+        flags: &Flags,
+        environment: &Environment,
         is_cargo_run: bool,
         data_directory: impl FnOnce() -> Option<PathBuf>,
-    ) -> Result<Self, ConfigError> {
-        let secret = cli.jwt_secret.as_ref().map(Secret::expose);
-        let secret = secret.filter(|secret| !secret.is_empty());
-        let development = cli.dev || (secret.is_none() && is_cargo_run);
-        let jwt = match secret {
-            Some(secret) => {
-                if secret.len() < SECRET_BYTES {
-                    if !development {
-                        return Err(ConfigError::ShortSecret);
-                    }
-                    tracing::warn!("JWT_SECRET is shorter than {SECRET_BYTES} bytes");
-                }
-                Jwt::hs256(secret)
-            }
-            None if development => Jwt::hs256(random_secret()),
-            None => return Err(ConfigError::NoSecret),
+    ) -> Self {
+        let mut problems = Vec::new();
+        let layers = Layers::gather(flags, environment, &mut problems);
+        let settings = Settings::read(&layers, &mut problems);
+        let mut reading = Self {
+            layers,
+            config: None,
+            problems,
+            lacks_secret: false,
         };
-        if development && !cli.listen.ip().is_loopback() {
-            return Err(ConfigError::DevelopmentInPublic(cli.listen));
+        if let Some(settings) = settings {
+            let config = reading.check(settings, is_cargo_run, data_directory);
+            reading.config = config.filter(|_| reading.problems.is_empty());
         }
-        let redis = redis_place(&cli)?;
-        let api_key = long_or_absent(cli.api_key, ConfigError::ShortApiKey)?;
-        let admin_key = long_or_absent(cli.admin_key, ConfigError::ShortAdminKey)?;
-        let store = match cli.store {
-            Some(_) if redis.is_some() => return Err(ConfigError::RedisAndStore),
-            _ if redis.is_some() && cli.no_store => return Err(ConfigError::RedisAndStore),
-            _ if redis.is_some() && secret.is_none() => {
-                return Err(ConfigError::RedisWithoutSecret);
+        reading
+    }
+
+    pub(crate) fn into_config(self) -> Result<Config, ConfigError> {
+        let problems = self.problems;
+        self.config.ok_or(ConfigError { problems })
+    }
+
+    /// Notes a fault of a setting.
+    fn wrong(&mut self, name: &str, message: impl Into<String>) {
+        let place = self.layers.place(name);
+        self.problems.push(Problem::at(place, message));
+    }
+
+    fn check(
+        &mut self,
+        settings: Settings,
+        is_cargo_run: bool,
+        data_directory: impl FnOnce() -> Option<PathBuf>,
+    ) -> Option<Config> {
+        let secret = given(settings.jwt_secret.clone());
+        let development = settings.dev || (secret.is_none() && is_cargo_run);
+        let jwt = match &secret {
+            Some(secret) => {
+                if secret.expose().len() < SECRET_BYTES {
+                    let short = format!("the secret is shorter than {SECRET_BYTES} bytes");
+                    if development {
+                        let place = self.layers.place("jwt-secret");
+                        self.layers.warnings.push(Problem::at(place, short));
+                    } else {
+                        let advice =
+                            "and could be guessed: make one with `openssl rand -base64 32`";
+                        self.wrong("jwt-secret", format!("{short} {advice}"));
+                    }
+                }
+                Some(Jwt::hs256(secret.expose()))
             }
-            _ if cli.no_store => Store::Memory,
+            None if development => Some(Jwt::hs256(random_secret())),
+            None => {
+                self.lacks_secret = self.problems.is_empty();
+                self.problems.push(Problem::missing(
+                    "JWT_SECRET is not set: set it to the key that your tokens are signed with, \
+                     or try the server with --dev",
+                ));
+                None
+            }
+        };
+        if settings.listen.is_empty() {
+            self.wrong("listen", "there is no address to listen on");
+        }
+        if development {
+            self.check_development(&settings.listen);
+        }
+        let redis = self.redis_place(&settings);
+        let api_key = self.long_or_absent("api-key", settings.api_key);
+        let admin_key = self.long_or_absent("admin-key", settings.admin_key);
+        if redis.is_some() && (settings.store.is_some() || settings.no_store) {
+            let other = if settings.store.is_some() {
+                "store"
+            } else {
+                "no-store"
+            };
+            self.wrong(
+                other,
+                format!("{other} and redis are two places for the same data: leave one out"),
+            );
+        }
+        if redis.is_some() && secret.is_none() && development {
+            self.problems.push(Problem::missing(
+                "several servers in development mode need one JWT_SECRET: with a random one each \
+                 would refuse the others' tokens",
+            ));
+        }
+        let store = match settings.store {
+            _ if settings.no_store => Store::Memory,
             Some(directory) => Store::Directory(directory),
             None if development => data_directory().map_or(Store::Memory, Store::DirectoryIfFree),
             None => Store::Memory,
         };
-        let store_limit = cli.store_limit.map(|limit| limit.bytes() as u64);
+        let store_limit = settings.store_limit.map(|limit| limit.bytes() as u64);
         if store_limit.is_some_and(|limit| limit < STORE_LIMIT) {
-            return Err(ConfigError::SmallStoreLimit);
+            self.wrong(
+                "store-limit",
+                "less than 512M: journals and merging need some of it",
+            );
         }
-        let store = redis.map_or(store, Store::Redis);
-        let origins = if cli.allow_origin.is_empty() {
-            OriginPolicy::SameOrigin
-        } else {
-            OriginPolicy::list(cli.allow_origin)
+        let tls = self.tls(settings.tls_cert, settings.tls_key);
+        let origins = match settings.allow_origin {
+            list if list.is_empty() => OriginPolicy::SameOrigin,
+            list => OriginPolicy::list(list),
         };
-        Ok(Self {
-            addr: cli.listen,
+        self.lacks_secret &= self.problems.len() == 1;
+        let jwt = jwt?;
+        let channels = self.layers.channels.clone();
+        let current = Current::new(jwt.clone(), origins.clone(), Rules::new(&channels));
+        let words = Words(Arc::new(Mutex::new(self.layers.words())));
+        Some(Config {
+            listen: settings.listen,
             jwt,
-            jwt_secret: secret.map(|secret| secret.to_owned().into()),
+            jwt_secret: secret,
             development,
-            open_endpoints: cli.open_endpoints || development,
+            open_endpoints: settings.open_endpoints.unwrap_or(development),
             origins,
             store_limit,
             api_key,
             admin_key,
-            store,
-            tls: cli.tls_cert.zip(cli.tls_key),
-            backlog_total: cli.backlog_total.map(Size::bytes),
-            connections_per_address: cli.connections_per_address,
-            shards: cli.shards,
+            store: redis.map_or(store, Store::Redis),
+            tls,
+            backlog_total: settings.backlog_total.map(Size::bytes),
+            connections_per_address: settings.connections_per_address,
+            shards: settings.shards,
+            log: settings.log,
+            channels,
+            current,
+            words,
         })
     }
+
+    /// Refuses development mode for all but this machine.
+    fn check_development(&mut self, listen: &[ListenAddr]) {
+        for address in listen.iter().filter(|address| !address.is_local()) {
+            let instead = match address {
+                ListenAddr::Port(port) => format!("; localhost:{port} is for this machine"),
+                _ => String::new(),
+            };
+            self.wrong(
+                "listen",
+                format!(
+                    "development mode gives a token to whoever asks and is for loopback addresses \
+                     only, not for {address}{instead}"
+                ),
+            );
+        }
+    }
+
+    /// The certificate, if there is one.
+    fn tls(&mut self, cert: Option<PathBuf>, key: Option<PathBuf>) -> Option<TlsConfig> {
+        let (cert, key) = match (cert, key) {
+            (Some(cert), Some(key)) => (cert, key),
+            (None, None) => return None,
+            (Some(_), None) => {
+                self.wrong(
+                    "tls-cert",
+                    "a certificate needs its private key: set tls-key as well",
+                );
+                return None;
+            }
+            (None, Some(_)) => {
+                self.wrong(
+                    "tls-key",
+                    "a private key needs its certificate: set tls-cert as well",
+                );
+                return None;
+            }
+        };
+        match TlsConfig::from_pem_files(&cert, &key) {
+            Ok(tls) => Some(tls),
+            Err(error) => {
+                let (name, file) = match &error {
+                    TlsError::Key(_) => ("tls-key", Some(&key)),
+                    TlsError::File { path, .. } if *path == key => ("tls-key", None),
+                    TlsError::Certificate(_) => ("tls-cert", Some(&cert)),
+                    _ => ("tls-cert", None),
+                };
+                let mut message =
+                    file.map_or_else(String::new, |file| format!("{}: ", file.display()));
+                message.push_str(&with_sources(&error));
+                self.wrong(name, message);
+                None
+            }
+        }
+    }
+
+    /// The place on a Redis, if there is one.
+    fn redis_place(&mut self, settings: &Settings) -> Option<RedisPlace> {
+        let address = given(settings.redis.clone())?;
+        let url = match address.expose().trim().parse() {
+            Ok(url) => Some(url),
+            Err(error) => {
+                let error: RedisUrlError = error;
+                self.wrong("redis", error.to_string());
+                None
+            }
+        };
+        let node = settings.node.clone().unwrap_or_else(node_name);
+        let Ok(node) = NodeName::try_from(&*node) else {
+            self.wrong(
+                "node",
+                "a name has 1 to 64 letters, digits, dots, hyphens and underscores",
+            );
+            return None;
+        };
+        Some(RedisPlace {
+            url: url?,
+            prefix: settings.redis_prefix.clone(),
+            node,
+        })
+    }
+
+    /// Takes an empty key for none, and refuses a short one.
+    fn long_or_absent(&mut self, name: &str, key: Option<Secret>) -> Option<Secret> {
+        let key = given(key)?;
+        if key.expose().len() < SECRET_BYTES {
+            self.wrong(
+                name,
+                format!("the key is shorter than {SECRET_BYTES} bytes"),
+            );
+        }
+        Some(key)
+    }
+}
+
+/// The secret, unless it is empty.
+fn given(secret: Option<Secret>) -> Option<Secret> {
+    secret.filter(|secret| !secret.expose().is_empty())
+}
+
+/// An error with its causes.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 /// The least limit of a store in bytes.
@@ -229,30 +485,6 @@ fn is_cargo_run() -> bool {
 fn data_directory() -> Option<PathBuf> {
     let strategy = etcetera::base_strategy::choose_native_strategy().ok()?;
     Some(strategy.data_dir().join("nextrush"))
-}
-
-/// The place on a Redis that the command line names, if any. An empty address counts as none.
-fn redis_place(cli: &Cli) -> Result<Option<RedisPlace>, ConfigError> {
-    let address = cli.redis.as_ref().map(Secret::expose).unwrap_or_default();
-    let address = match &cli.redis_file {
-        Some(_) if !address.is_empty() => return Err(ConfigError::TwoRedis),
-        Some(file) => std::fs::read_to_string(file).map_err(|error| ConfigError::RedisFile {
-            file: file.clone(),
-            reason: error.to_string(),
-        })?,
-        None => address.to_owned(),
-    };
-    let address = address.trim();
-    if address.is_empty() && cli.redis_file.is_none() {
-        return Ok(None);
-    }
-    let node = cli.node.clone().unwrap_or_else(node_name);
-    let node = NodeName::try_from(&*node).map_err(|_| ConfigError::NodeName)?;
-    Ok(Some(RedisPlace {
-        url: address.parse().map_err(ConfigError::RedisUrl)?,
-        prefix: cli.redis_prefix.clone(),
-        node,
-    }))
 }
 
 /// A name that no other server has: the host's and a random part.
@@ -281,85 +513,100 @@ fn host_name() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_else(|_| "node".to_owned())
 }
 
-/// Takes an empty key for none, and refuses a short one.
-fn long_or_absent(key: Option<Secret>, short: ConfigError) -> Result<Option<Secret>, ConfigError> {
-    match key.filter(|key| !key.expose().is_empty()) {
-        Some(key) if key.expose().len() < SECRET_BYTES => Err(short),
-        key => Ok(key),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
 
-    fn config(arguments: &[&str], is_cargo_run: bool) -> Result<Config, ConfigError> {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    /// The reading of a command line alone.
+    fn reading(arguments: &[&str], is_cargo_run: bool) -> Reading {
         let mut cli = Cli::parse_from(["nextrush"].iter().chain(arguments));
-        // The test may run in an environment that has one.
-        if !arguments.contains(&"--jwt-secret") {
-            cli.jwt_secret = None;
-        }
-        Config::with(cli, is_cargo_run, || Some(PathBuf::from("/data")))
+        cli.flags.places = Some(Vec::new());
+        let data = || Some(PathBuf::from("/data"));
+        Reading::with(&cli.flags, &Environment::default(), is_cargo_run, data)
+    }
+
+    fn config(arguments: &[&str], is_cargo_run: bool) -> Result<Config, ConfigError> {
+        reading(arguments, is_cargo_run).into_config()
+    }
+
+    /// The only thing that is wrong with a command line.
+    #[track_caller]
+    fn refused(arguments: &[&str]) -> String {
+        let error = config(arguments, false).unwrap_err();
+        assert_eq!(error.problems.len(), 1, "{error}");
+        error.to_string()
     }
 
     #[test]
     fn without_a_secret_the_server_refuses_to_start() {
-        assert_eq!(config(&[], false).unwrap_err(), ConfigError::NoSecret);
-        assert_eq!(
-            config(&["--jwt-secret", ""], false).unwrap_err(),
-            ConfigError::NoSecret
-        );
+        for arguments in [&[][..], &["--jwt-secret", ""]] {
+            let reading = reading(arguments, false);
+            assert!(reading.lacks_secret);
+            let error = reading.into_config().unwrap_err().to_string();
+            assert!(error.starts_with("JWT_SECRET is not set"), "{error}");
+        }
+        assert!(!reading(&["--listen", "x"], false).lacks_secret);
+        assert!(!reading(&["--api-key", "short"], false).lacks_secret);
     }
 
     #[test]
     fn a_short_secret_is_refused_outside_development_mode() {
-        let short = ["--jwt-secret", "0123456789abcdef0123456789abcde"];
-        assert_eq!(config(&short, false).unwrap_err(), ConfigError::ShortSecret);
-        assert_eq!(config(&short, true).unwrap_err(), ConfigError::ShortSecret);
-        assert!(config(&[&short[..], &["--dev"]].concat(), false).is_ok());
-        let long = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
-        assert!(config(&long, false).is_ok());
+        let short = ["--jwt-secret", &SECRET[1..]];
+        for is_cargo_run in [false, true] {
+            let error = config(&short, is_cargo_run).unwrap_err().to_string();
+            assert!(
+                error.starts_with("--jwt-secret: the secret is shorter"),
+                "{error}"
+            );
+        }
+        let development = reading(&[&short[..], &["--dev"]].concat(), false);
+        assert_eq!(development.layers.warnings.len(), 1);
+        assert!(development.into_config().is_ok());
+        assert!(config(&["--jwt-secret", SECRET], false).is_ok());
     }
 
     #[test]
     fn cargo_run_without_a_secret_is_development_mode() {
         assert!(config(&[], true).unwrap().development);
         assert!(config(&["--dev"], false).unwrap().development);
-        let secret = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
+        let secret = ["--jwt-secret", SECRET];
         assert!(!config(&secret, true).unwrap().development);
     }
 
     #[test]
     fn open_endpoints_are_asked_for_outside_development_mode() {
-        let secret = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
         let is_open = |more: &[&str]| {
-            let config = config(&[&secret, more].concat(), false);
+            let config = config(&[&["--jwt-secret", SECRET], more].concat(), false);
             config.unwrap().open_endpoints
         };
         assert!(!is_open(&[]));
         assert!(is_open(&["--open-endpoints"]));
         assert!(is_open(&["--dev"]));
+        assert!(!is_open(&["--dev", "--open-endpoints=false"]));
     }
 
     #[test]
     fn the_keys_of_the_api_and_of_operators_are_long_or_absent() {
-        let api = |key: &str| config(&["--dev", "--api-key", key], false);
-        assert_eq!(api("short").unwrap_err(), ConfigError::ShortApiKey);
-        assert!(api("").unwrap().api_key.is_none());
-        assert!(api(&"x".repeat(32)).unwrap().api_key.is_some());
-        let admin = |key: &str| config(&["--dev", "--admin-key", key], false);
-        assert_eq!(admin("short").unwrap_err(), ConfigError::ShortAdminKey);
-        assert!(admin("").unwrap().admin_key.is_none());
-        assert!(admin(&"x".repeat(32)).unwrap().admin_key.is_some());
+        let long = "x".repeat(32);
+        let with = |flag: &str, key: &str| config(&["--dev", flag, key], false);
+        for flag in ["--api-key", "--admin-key"] {
+            let short = refused(&["--dev", flag, "short"]);
+            assert_eq!(short, format!("{flag}: the key is shorter than 32 bytes"));
+        }
+        assert!(with("--api-key", "").unwrap().api_key.is_none());
+        assert!(with("--api-key", &long).unwrap().api_key.is_some());
+        assert!(with("--admin-key", "").unwrap().admin_key.is_none());
+        assert!(with("--admin-key", &long).unwrap().admin_key.is_some());
     }
 
     #[test]
     fn only_development_mode_has_a_store_unless_it_is_told_where() {
-        let secret = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
         let store = |arguments: &[&str]| {
-            let arguments = [&secret, arguments].concat();
+            let arguments = [&["--jwt-secret", SECRET], arguments].concat();
             config(&arguments, false).unwrap().store
         };
         assert_eq!(store(&[]), Store::Memory);
@@ -371,25 +618,26 @@ mod tests {
         }
         assert_eq!(store(&["--store", "a", "--no-store"]), Store::Memory);
         let cli = Cli::parse_from(["nextrush", "--dev"]);
-        let homeless = Config::with(cli, false, || None).unwrap();
-        assert_eq!(homeless.store, Store::Memory);
+        let homeless = Reading::with(&cli.flags, &Environment::default(), false, || None);
+        assert_eq!(homeless.into_config().unwrap().store, Store::Memory);
     }
 
     #[test]
     fn the_limit_of_a_store_leaves_room_for_journals() {
-        let limit = |size: &str| {
-            let config = config(&["--dev", "--store-limit", size], false);
-            config.map(|config| config.store_limit)
-        };
-        assert_eq!(limit("512M").unwrap(), Some(512 << 20));
-        assert_eq!(limit("511M").unwrap_err(), ConfigError::SmallStoreLimit);
+        let limit = config(&["--dev", "--store-limit", "512M"], false);
+        assert_eq!(limit.unwrap().store_limit, Some(512 << 20));
+        let small = refused(&["--dev", "--store-limit", "511M"]);
+        assert!(
+            small.starts_with("--store-limit: less than 512M"),
+            "{small}"
+        );
         assert_eq!(config(&["--dev"], false).unwrap().store_limit, None);
     }
 
     #[test]
     fn several_servers_share_a_redis_in_place_of_a_store() {
-        let secret = ["--jwt-secret", "0123456789abcdef0123456789abcdef"];
-        let at = |arguments: &[&str]| config(&[&secret, arguments].concat(), false);
+        let at =
+            |arguments: &[&str]| config(&[&["--jwt-secret", SECRET], arguments].concat(), false);
         let redis = |arguments: &[&str]| match at(arguments).unwrap().store {
             Store::Redis(place) => place,
             store => panic!("{store:?}"),
@@ -421,49 +669,144 @@ mod tests {
         let file = directory.path().join("redis");
         std::fs::write(&file, "redis://:hunter2@from-file\n").unwrap();
         let file = file.to_str().unwrap();
-        assert_eq!(
-            redis(&["--redis-file", file]).url.to_string(),
-            "redis://from-file:6379"
-        );
-        let refused = |arguments: &[&str]| at(arguments).unwrap_err();
-        let both = ["--redis", "redis://h", "--redis-file", file];
-        assert_eq!(refused(&both), ConfigError::TwoRedis);
-        assert!(matches!(
-            refused(&["--redis-file", "/nowhere"]),
-            ConfigError::RedisFile { .. }
-        ));
-        for store in [&["--store", "a"][..], &["--no-store"]] {
-            let arguments = [&["--redis", "redis://h"], store].concat();
-            assert_eq!(refused(&arguments), ConfigError::RedisAndStore);
+        let place = redis(&["--redis-file", file]);
+        assert_eq!(place.url.to_string(), "redis://from-file:6379");
+        for (arguments, expected) in [
+            (
+                &["--redis", "redis://h", "--redis-file", file][..],
+                "--redis-file: redis is given by --redis as well: leave one out",
+            ),
+            (
+                &["--redis-file", "/nowhere"],
+                "--redis-file: cannot read /nowhere: ",
+            ),
+            (
+                &["--redis", "redis://h", "--store", "a"],
+                "--store: store and redis are two places for the same data",
+            ),
+            (
+                &["--redis", "redis://h", "--no-store"],
+                "--no-store: no-store and redis are two places",
+            ),
+            (
+                &["--redis", "redis://h", "--node", "a b"],
+                "--node: a name has 1 to 64 letters",
+            ),
+            (&["--redis", "http://hunter2"], "--redis: "),
+        ] {
+            let error = refused(&[&["--jwt-secret", SECRET], arguments].concat());
+            assert!(error.starts_with(expected), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
-        assert_eq!(
-            refused(&["--redis", "redis://h", "--node", "a b"]),
-            ConfigError::NodeName
-        );
-        let wrong = refused(&["--redis", "http://hunter2"]);
-        assert_eq!(wrong, ConfigError::RedisUrl(RedisUrlError::Scheme));
-        assert!(!format!("{wrong} {wrong:?}").contains("hunter2"));
     }
 
     #[test]
     fn several_servers_in_development_mode_need_one_secret() {
-        let alone = config(&["--dev", "--redis", "redis://h"], false);
-        assert_eq!(alone.unwrap_err(), ConfigError::RedisWithoutSecret);
+        let alone = refused(&["--dev", "--redis", "redis://h"]);
+        assert!(alone.contains("need one JWT_SECRET"), "{alone}");
     }
 
     #[test]
     fn development_mode_is_for_loopback_addresses_only() {
-        for addr in ["0.0.0.0:3000", "[::]:3000", "192.0.2.1:80"] {
-            assert_eq!(
-                config(&["--dev", "--listen", addr], false).unwrap_err(),
-                ConfigError::DevelopmentInPublic(addr.parse().unwrap())
+        for addr in [
+            "0.0.0.0:3000",
+            "[::]:3000",
+            "192.0.2.1:80",
+            ":3000",
+            "example.com:80",
+        ] {
+            let public = refused(&["--dev", "--listen", "localhost:0", "--listen", addr]);
+            assert!(
+                public.contains(addr) && public.contains("loopback"),
+                "{public}"
             );
         }
-        for addr in ["127.0.0.1:0", "127.8.8.8:3000", "[::1]:3000"] {
+        for addr in [
+            "127.0.0.1:0",
+            "127.8.8.8:3000",
+            "[::1]:3000",
+            "localhost:1",
+            "unix:x",
+        ] {
             assert!(
                 config(&["--dev", "--listen", addr], false).is_ok(),
                 "{addr}"
             );
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let error = config(
+            &[
+                "--listen",
+                "80443,x",
+                "--shards",
+                "0",
+                "--allow-origin",
+                "example.com",
+                "--store-limit",
+                "1T",
+                "--log",
+                "bogus",
+                "--dev=perhaps",
+            ],
+            false,
+        );
+        let error = error.unwrap_err();
+        assert!(error.is_of_command_line());
+        let expected = [
+            "--listen: \"80443\" is no port: ports are whole numbers from 0 to 65535",
+            "--listen: \"x\" has no port: append one, as in x:3000",
+            "--dev: \"perhaps\" is neither true nor false",
+            "--allow-origin: \"example.com\": expected an origin such as https://example.com, without a path",
+            "--store-limit: \"1T\": a size is a whole number of bytes, with K, M or G for powers of \
+             1,024, such as 500M",
+            "--shards: \"0\" is no whole number of 1 or more",
+            "--log: \"bogus\": expected a level (error, warn, info, debug, trace or off), or directives \
+             such as info,nextrush=debug",
+        ];
+        let problems: Vec<_> = error.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(problems, expected);
+        assert!(
+            error
+                .to_string()
+                .starts_with("7 faults in the configuration:\n  --listen")
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_cannot_be_used_is_said_with_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let file = |name: &str, text: String| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let cert = file("cert.pem", made.cert.pem());
+        let key = file("key.pem", made.signing_key.serialize_pem());
+        let tls = |cert: &str, key: &str| {
+            let arguments = ["--dev", "--tls-cert", cert, "--tls-key", key];
+            config(&arguments, false).map_err(|error| error.to_string())
+        };
+        assert!(tls(&cert, &key).unwrap().tls.is_some());
+        let swapped = tls(&key, &cert).unwrap_err();
+        assert!(
+            swapped.starts_with(&format!("--tls-cert: {key}: no valid certificates")),
+            "{swapped}"
+        );
+        let no_key = tls(&cert, &cert).unwrap_err();
+        assert!(
+            no_key.starts_with(&format!("--tls-key: {cert}: no valid private key")),
+            "{no_key}"
+        );
+        let nowhere = tls(&cert, "/nowhere").unwrap_err();
+        assert!(
+            nowhere.starts_with("--tls-key: cannot read /nowhere: "),
+            "{nowhere}"
+        );
+        let half = refused(&["--dev", "--tls-cert", &cert]);
+        assert!(half.contains("set tls-key as well"), "{half}");
     }
 }

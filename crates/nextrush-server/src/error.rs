@@ -1,6 +1,9 @@
 //! Errors of the server's start.
 
+use std::path::PathBuf;
+
 use nextrush::broker::{BrokerError, OpenError};
+use nextrush::live::InvalidPattern;
 use nextrush::topic::PublishError;
 use nextrush_redis::ConnectError;
 
@@ -9,11 +12,19 @@ use nextrush_redis::ConnectError;
 #[non_exhaustive]
 pub enum StartError {
     /// The store cannot be opened.
-    #[error("cannot open the store")]
-    Store(#[from] OpenError),
+    #[error("cannot open the store in {}", directory.display())]
+    Store {
+        /// Its directory.
+        directory: PathBuf,
+        /// The reason.
+        source: OpenError,
+    },
     /// The Redis that servers share cannot be used.
     #[error("cannot share topics on Redis")]
     Redis(#[from] ConnectError),
+    /// The pattern of a channel is none.
+    #[error(transparent)]
+    Channel(#[from] InvalidPattern),
     /// The log of the posts cannot be read.
     #[error("cannot read the posts")]
     Posts(#[source] BrokerError),

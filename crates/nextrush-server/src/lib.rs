@@ -19,25 +19,35 @@
 //! Development mode adds `/api/dev`, which mints tokens, and keeps the store with the user's
 //! data.
 //!
+//! A [`Config`] comes from a command line, the environment and a file: the module `settings` has the
+//! table of all settings, and says how one is added. [`ConfigCommand`] is `nextrush config`.
+//!
 //! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint; [`Publish`] and
 //! [`Tail`] are `nextrush publish` and `nextrush tail`.
 
 mod app;
+mod channels;
 mod cli;
 mod commands;
 mod config;
+mod current;
 mod error;
+mod filter;
 mod routes;
 mod secret;
+mod settings;
 mod size;
 
-pub use app::app;
-pub use cli::{Cli, Command};
+pub use app::{app, listen};
+pub use cli::{Cli, Command, Flags};
 pub use commands::{
-    Bench, BenchError, BenchReport, ClientError, InvalidMessage, InvalidPosition, InvalidTarget,
-    Position, Publish, PublishError, ServerUrl, Tail, TailError, Target,
+    Bench, BenchError, BenchReport, Check, ClientError, ConfigCommand, ConfigCommandError, Init,
+    InvalidMessage, InvalidPosition, InvalidTarget, Position, Publish, PublishError, ServerUrl,
+    Tail, TailError, Target,
 };
-pub use config::{Config, ConfigError, RedisPlace, Store};
+pub use config::{Config, RedisPlace, Reloaded, Store};
 pub use error::StartError;
+pub use filter::{Filter, InvalidFilter};
 pub use secret::Secret;
+pub use settings::{ConfigError, Place, Problem};
 pub use size::{InvalidSize, Size};

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use nextrush_server::Filter;
 use tracing_subscriber::EnvFilter;
 
 /// The most bytes of lines that wait to be written; further lines are lost.
@@ -25,7 +26,12 @@ const THREAD: &str = "nextrush-log";
 pub(crate) struct Log {
     entries: Sender<Entry>,
     counts: Arc<Counts>,
+    /// Sets which lines there are; `None` as long as nothing is logged.
+    filter: Option<SetFilter>,
 }
+
+/// Sets the filter of a log.
+type SetFilter = Arc<dyn Fn(EnvFilter) + Send + Sync>;
 
 enum Entry {
     Line(Vec<u8>),
@@ -48,15 +54,19 @@ impl Log {
     ///
     /// Fails if the thread cannot be started.
     pub(crate) fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
-        let log = Self::to(output)?;
+        let mut log = Self::to(output)?;
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
         let writer = log.clone();
-        tracing_subscriber::fmt()
+        let lines = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(move || writer.clone())
             // It would print its own trouble to standard error, and panic where it cannot.
             .log_internal_errors(false)
-            .init();
+            .with_filter_reloading();
+        let filter = lines.reload_handle();
+        // Fails only when the log is gone, and then there are no lines to choose from.
+        log.filter = Some(Arc::new(move |new| drop(filter.reload(new))));
+        lines.init();
         let writer = log.clone();
         // The standard hook writes to standard error itself, and waits for a full pipe.
         panic::set_hook(Box::new(move |panicked| {
@@ -82,11 +92,19 @@ impl Log {
         let log = Self {
             entries,
             counts: Arc::clone(&counts),
+            filter: None,
         };
         thread::Builder::new()
             .name(THREAD.to_owned())
             .spawn(move || write_all(output, &waiting, &counts))?;
         Ok(log)
+    }
+
+    /// Sets which lines get into the log from now on.
+    pub(crate) fn set_filter(&self, filter: &Filter) {
+        if let Some(set) = &self.filter {
+            set(filter.to_env_filter());
+        }
     }
 
     /// Waits until all lines are written, for a second at most.

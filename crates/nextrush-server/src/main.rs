@@ -5,19 +5,20 @@ mod log;
 use std::io::{ErrorKind, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
-use clap::Parser;
 use nextrush::BoxError;
-use nextrush::server::TlsConfig;
-use nextrush_server::{Bench, Cli, Command, Config, app};
+use nextrush::server::BoundAddr;
+use nextrush_server::{Bench, Cli, Command, Config, ConfigError, app, listen};
 
 use self::log::Log;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let log = Log::start(stderr());
-    let code = match run(Cli::parse()).await {
+    let code = match run(Cli::of_process(), log.as_ref().ok()).await {
         Ok(code) => code,
         Err(error) => {
+            let config = error.downcast_ref::<ConfigError>();
+            let is_usage = config.is_some_and(ConfigError::is_of_command_line);
             let mut message = error.to_string();
             let mut source = error.source();
             while let Some(cause) = source {
@@ -29,7 +30,7 @@ async fn main() -> ExitCode {
             }
             // It fails if nobody reads it; the exit code tells the same.
             let _ = writeln!(stderr(), "nextrush: {}", without_controls(&message));
-            return ExitCode::FAILURE;
+            return ExitCode::from(if is_usage { 2 } else { 1 });
         }
     };
     if let Ok(log) = log {
@@ -44,12 +45,17 @@ fn without_controls(text: &str) -> String {
     text.replace(is_active, "\u{fffd}")
 }
 
-async fn run(mut cli: Cli) -> Result<ExitCode, BoxError> {
+async fn run(mut cli: Cli, log: Option<&Log>) -> Result<ExitCode, BoxError> {
     match cli.command.take() {
         Some(Command::Bench(bench)) => return load_test(&bench).await,
         Some(Command::Publish(publish)) => publish.run(stdin().lock(), stdout()).await?,
         Some(Command::Tail(tail)) => tail.run(stdout(), stderr()).await?,
-        None => serve(cli).await?,
+        Some(Command::Config(command)) => command.run(stdout(), stderr())?,
+        Some(Command::Serve(flags)) => {
+            cli.flags = flags;
+            serve(cli, log).await?;
+        }
+        None => serve(cli, log).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -70,24 +76,47 @@ async fn load_test(bench: &Bench) -> Result<ExitCode, BoxError> {
     })
 }
 
-async fn serve(cli: Cli) -> Result<(), BoxError> {
+async fn serve(cli: Cli, log: Option<&Log>) -> Result<(), BoxError> {
     ignore_hangup()?;
     keep_files_private();
-    let config = Config::new(cli)?;
-    let mut listen = app(&config).await?.listen(config.addr);
-    if let Some((certificates, key)) = &config.tls {
-        listen = listen.tls(TlsConfig::from_pem_files(certificates, key)?);
+    let config = Config::new(cli.clone())?;
+    if let Some(log) = log {
+        log.set_filter(&config.log);
     }
-    if let Some(most) = config.connections_per_address {
-        listen = listen.connections_per_address(most.get());
-    }
-    let server = listen.start().await?;
-    let port = server.address().port();
+    let server = listen(app(&config).await?, &config).start().await?;
+    let addresses = server.addresses().to_vec();
+    let (running, log) = (config.clone(), log.cloned());
+    let server = server.on_hangup(move || reload(&running, cli.clone(), log.as_ref()));
     // Signals are caught by now: whoever reads the address may send one.
     let running = server.run_until_signal();
-    announce(&config, port);
+    announce(&config, &addresses);
     running.await?;
     Ok(())
+}
+
+/// Reads the configuration again, on SIGHUP.
+fn reload(config: &Config, cli: Cli, log: Option<&Log>) {
+    let reloaded = match config.reload(cli) {
+        Ok(reloaded) => reloaded,
+        Err(error) => {
+            return tracing::error!(
+                "the configuration is as before, since the new one is wrong: {error}"
+            );
+        }
+    };
+    let named = |names: &[String]| match names {
+        [] => "nothing".to_owned(),
+        names => names.join(", "),
+    };
+    let changed = named(&reloaded.changed);
+    tracing::info!("the configuration was read again: {changed} changed");
+    if !reloaded.restart.is_empty() {
+        tracing::warn!("a restart is needed for {}", named(&reloaded.restart));
+    }
+    if let Some(log) = log.filter(|_| reloaded.changed.iter().any(|name| name == "log")) {
+        log.set_filter(&reloaded.log);
+        tracing::info!("the log has the lines of {} from now on", reloaded.log);
+    }
 }
 
 /// Keeps SIGHUP from ending the process, also while the store is read.
@@ -115,8 +144,8 @@ fn keep_files_private() {
 #[cfg(not(unix))]
 fn keep_files_private() {}
 
-/// Prints the address of the page, and a warning if anybody can get a token.
-fn announce(config: &Config, port: u16) {
+/// Prints the addresses of the page, and a warning if anybody can get a token.
+fn announce(config: &Config, addresses: &[BoundAddr]) {
     let mut text = String::new();
     if config.development {
         text.push_str(
@@ -124,18 +153,31 @@ fn announce(config: &Config, port: u16) {
              Set JWT_SECRET to serve for real.\n\n",
         );
     }
-    let host = match config.addr.ip() {
-        ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
-        ip if ip.is_ipv6() => format!("[{ip}]"),
-        ip => ip.to_string(),
-    };
     let scheme = if config.tls.is_some() {
         "https"
     } else {
         "http"
     };
-    let ip = config.addr.ip();
-    text = format!("{text}NextRush is listening on {ip}\nOpen {scheme}://{host}:{port}/\n");
+    let mut pages = String::new();
+    for address in addresses {
+        let Some(tcp) = address.tcp() else {
+            text.push_str(&format!("NextRush is listening on {address}\n"));
+            continue;
+        };
+        let (ip, port) = (tcp.ip(), tcp.port());
+        let host = match ip {
+            ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
+            ip if ip.is_ipv6() => format!("[{ip}]"),
+            ip => ip.to_string(),
+        };
+        text.push_str(&format!("NextRush is listening on {ip}\n"));
+        let page = format!("Open {scheme}://{host}:{port}/\n");
+        // A name has several addresses.
+        if !pages.contains(&page) {
+            pages.push_str(&page);
+        }
+    }
+    text.push_str(&pages);
     // A server whose output nobody reads serves all the same.
     let _ = stdout()
         .write_all(text.as_bytes())

@@ -10,9 +10,11 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nextrush::auth::GivenUserId;
-use nextrush::{ErrorCode, Jwt, User, UserId};
+use nextrush::{ErrorCode, User, UserId};
 use nextrush_admin::{Refusal, only_this_machine};
 use serde::{Deserialize, Serialize};
+
+use crate::current::Current;
 
 /// The lifetime of a minted token.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
@@ -22,13 +24,13 @@ const REQUEST_BYTES: usize = 4 * 1024;
 const NAME: usize = 40;
 
 /// The routes below `/api/dev`, which sign tokens with the key.
-pub(crate) fn router(jwt: Jwt) -> Router {
+pub(crate) fn router(current: Current) -> Router {
     Router::new()
         .route("/api/dev", get(status))
         .route("/api/dev/token", post(mint))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
         .layer(middleware::from_fn(only_this_machine))
-        .with_state(jwt)
+        .with_state(current)
 }
 
 #[derive(Serialize)]
@@ -52,7 +54,7 @@ struct Minted {
 }
 
 async fn mint(
-    State(jwt): State<Jwt>,
+    State(current): State<Current>,
     name: Result<Json<Name>, JsonRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(Name { name }) = name?;
@@ -72,7 +74,7 @@ async fn mint(
     let id = UserId::try_from(GivenUserId::Text(id.into()))?;
     let email = format!("{shown}@localhost");
     let user = User::new(id, email);
-    let token = jwt.sign_for(&user, LIFETIME).map_err(|error| {
+    let token = current.jwt().sign_for(&user, LIFETIME).map_err(|error| {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Refusal::new(status, ErrorCode::Internal, "a token could not be signed").because(error)
     })?;

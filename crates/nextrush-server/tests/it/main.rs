@@ -13,6 +13,7 @@ mod migration;
 mod posts;
 mod purge;
 mod refresh;
+mod settings;
 mod signals;
 mod store;
 #[allow(dead_code, reason = "other tests use more")]

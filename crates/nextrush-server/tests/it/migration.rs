@@ -174,7 +174,7 @@ fn the_operator_reads_why_a_store_is_refused() {
         let ended = run(&["--store", store.path().to_str().unwrap()]);
         assert_eq!(ended.status.code(), Some(1));
         let said = String::from_utf8_lossy(&ended.stderr);
-        let expected = format!("nextrush: cannot open the store: {expected}");
+        let expected = format!("nextrush: cannot open the store in {directory}: {expected}");
         assert!(said.starts_with(&expected), "{said}");
     }
 }

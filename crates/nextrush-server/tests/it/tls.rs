@@ -85,7 +85,7 @@ async fn the_program_serves_tls_with_a_certificate() {
 #[tokio::test]
 async fn half_of_what_tls_needs_is_refused() {
     for (arguments, expected) in [
-        (&["--tls-cert", "certificate.pem"][..], "--tls-key"),
+        (&["--tls-cert", "certificate.pem"][..], "tls-key"),
         (
             &["--tls-cert", "no-such.pem", "--tls-key", "no-such.pem"],
             "no-such.pem",

@@ -1,9 +1,11 @@
 //! The guide's "Live Chat Application": history, members, typing and private messages.
 
 use axum::extract::Path;
-use nextrush::{App, AuthRejection, Authenticated, ChatServer, Jwt, RoomName, Since, Socket};
+use nextrush::{App, AuthRejection, Authenticated, ChatServer, RoomName, Since, Socket};
 
-pub(super) fn add(app: &mut App, chat: ChatServer, jwt: Jwt) {
+use crate::current::Current;
+
+pub(super) fn add(app: &mut App, chat: ChatServer, current: Current) {
     app.ws(
         "/chat/:roomId",
         async move |socket: Socket,
@@ -12,7 +14,7 @@ pub(super) fn add(app: &mut App, chat: ChatServer, jwt: Jwt) {
                     user: Result<Authenticated, AuthRejection>| {
             match user {
                 Ok(user) => {
-                    let user = super::admit(&socket, user, &jwt);
+                    let user = super::admit(&socket, user, &current);
                     chat.connect(&socket, room, user).since(since).await;
                 }
                 Err(rejection) => rejection.reject(&socket),

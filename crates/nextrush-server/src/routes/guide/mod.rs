@@ -12,13 +12,16 @@ mod robust;
 mod room_id;
 
 use nextrush::limits::{TokenBucket, rate_limit};
-use nextrush::{App, Authenticated, ChatServer, Jwt, LiveUpdates, Socket, User};
+use nextrush::{App, Authenticated, ChatServer, LiveUpdates, Socket, User};
 
-/// Adds the endpoints that need a token. `jwt` checks the new tokens of open sockets.
-pub(crate) fn add(app: &mut App, chat: ChatServer, live: LiveUpdates, jwt: &Jwt) {
-    private::add(app, jwt.clone());
-    chat::add(app, chat, jwt.clone());
-    live::add(app, live, jwt.clone());
+use crate::current::Current;
+
+/// Adds the endpoints that need a token. The key of the moment checks the new tokens of open
+/// sockets.
+pub(crate) fn add(app: &mut App, chat: ChatServer, live: LiveUpdates, current: &Current) {
+    private::add(app, current.clone());
+    chat::add(app, chat, current.clone());
+    live::add(app, live, current.clone());
 }
 
 /// Adds the endpoints that anybody may use, without a token.
@@ -28,9 +31,9 @@ pub(crate) fn add_open(app: &mut App) {
 }
 
 /// Lets a client in: within its rate, and until its token or a newer one expires.
-fn admit(socket: &Socket, user: Authenticated, jwt: &Jwt) -> User {
+fn admit(socket: &Socket, user: Authenticated, current: &Current) -> User {
     bound_rate(socket);
-    socket.filter(jwt.refresh());
+    socket.filter(current.refresh());
     user.admit(socket)
 }
 

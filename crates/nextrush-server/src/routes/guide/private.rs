@@ -4,11 +4,13 @@ use axum::extract::Path;
 use nextrush::message::Timestamp;
 use nextrush::room::JoinError;
 use nextrush::{
-    App, AuthRejection, Authenticated, BoxError, CloseCode, ErrorCode, ErrorMessage, Jwt, Message,
+    App, AuthRejection, Authenticated, BoxError, CloseCode, ErrorCode, ErrorMessage, Message,
     Outgoing, RoomManager, RoomName, Socket, User,
 };
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::current::Current;
 
 #[derive(Serialize)]
 #[serde(
@@ -31,7 +33,7 @@ enum Event<'a> {
 /// The advice to a client while the store that servers share does not answer.
 const RETRY_AFTER_MS: u64 = 2_000;
 
-pub(super) fn add(app: &mut App, jwt: Jwt) {
+pub(super) fn add(app: &mut App, current: Current) {
     let rooms = RoomManager::new(&app, "private");
     app.ws(
         "/private-chat/:roomId",
@@ -39,7 +41,7 @@ pub(super) fn add(app: &mut App, jwt: Jwt) {
                     Path(room): Path<RoomName>,
                     user: Result<Authenticated, AuthRejection>| match user {
             Ok(user) => {
-                let user = super::admit(&socket, user, &jwt);
+                let user = super::admit(&socket, user, &current);
                 enter(&socket, &rooms, room, user).await
             }
             Err(rejection) => {

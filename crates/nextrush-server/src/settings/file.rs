@@ -1,0 +1,228 @@
+//! The configuration file: TOML, read with the place of everything in it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::place::{Place, Problem};
+use super::suggestion::{did_you_mean, flag_for};
+use super::value::Kind;
+use super::{SETTINGS, Setting};
+use crate::channels::Channel;
+
+/// The key of the tables of channels.
+const CHANNEL: &str = "channel";
+/// The end of the key of a file that holds a secret.
+const FILE: &str = "-file";
+
+/// A value of the file.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) setting: &'static Setting,
+    /// True if this is the name of a file that holds the value.
+    pub(super) is_file: bool,
+    pub(super) place: Place,
+    pub(super) words: Vec<(String, Place)>,
+}
+
+/// The contents of a configuration file.
+#[derive(Debug, Default)]
+pub(super) struct ConfigFile {
+    pub(super) entries: Vec<Entry>,
+    pub(super) channels: Vec<Channel>,
+}
+
+impl ConfigFile {
+    /// Reads a file's text, and notes all that is wrong with it.
+    pub(super) fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Self {
+        let mut reader = Reader {
+            path,
+            text,
+            problems,
+        };
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            for error in errors {
+                let span = error.span().unwrap_or_default();
+                reader.wrong(span, error.message());
+            }
+            // What follows would be guesses about the rest.
+            return Self::default();
+        }
+        reader.read(table.get_ref())
+    }
+}
+
+/// A reader of a file that notes what is wrong, and where.
+pub(crate) struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, table: &DeTable<'_>) -> ConfigFile {
+        let mut file = ConfigFile::default();
+        for (key, value) in in_order(table) {
+            let name = key.get_ref().as_ref();
+            if name == CHANNEL {
+                file.channels = self.channels(value);
+                continue;
+            }
+            let named = |setting: &&Setting| setting.name() == name;
+            let of_file = |setting: &&Setting| {
+                setting.kind == Kind::Secret
+                    && name
+                        .strip_suffix(FILE)
+                        .is_some_and(|name| setting.name() == name)
+            };
+            let (setting, is_file) = match SETTINGS.iter().find(named) {
+                Some(setting) => (setting, false),
+                None => match SETTINGS.iter().find(of_file) {
+                    Some(setting) => (setting, true),
+                    None => {
+                        let meant = did_you_mean(name, [CHANNEL, "channels"]);
+                        let meant =
+                            meant.map_or_else(|| flag_for(name), |_| Some(format!("[{CHANNEL}]")));
+                        self.unknown(key.span(), "setting", name, meant.as_deref());
+                        continue;
+                    }
+                },
+            };
+            let kind = if is_file { Kind::Text } else { setting.kind };
+            if let Some(words) = self.words(kind, value) {
+                file.entries.push(Entry {
+                    setting,
+                    is_file,
+                    place: self.place(key.span()),
+                    words,
+                });
+            }
+        }
+        file
+    }
+
+    fn channels(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<Channel> {
+        let Some(tables) = value.get_ref().as_array() else {
+            self.wrong(
+                value.span(),
+                "channels are tables that begin with [[channel]]",
+            );
+            return Vec::new();
+        };
+        let mut channels: Vec<Channel> = Vec::new();
+        let mut places: HashMap<String, Place> = HashMap::new();
+        for table in tables.iter() {
+            let Some(fields) = table.get_ref().as_table() else {
+                self.wrong(
+                    table.span(),
+                    "a channel is a table that begins with [[channel]]",
+                );
+                continue;
+            };
+            let Some(channel) = Channel::read(self, table.span(), fields) else {
+                continue;
+            };
+            if let Some(first) = places.get(&channel.pattern) {
+                let message = format!("the pattern {:?} is at {first} already", channel.pattern);
+                self.problems.push(Problem::at(&channel.place, message));
+            }
+            places.insert(channel.pattern.clone(), channel.place.clone());
+            channels.push(channel);
+        }
+        channels
+    }
+
+    /// The words of a value of this kind.
+    fn words(&mut self, kind: Kind, value: &Spanned<DeValue<'_>>) -> Option<Vec<(String, Place)>> {
+        if let (Kind::List, DeValue::Array(values)) = (kind, value.get_ref()) {
+            let words = values.iter().map(|value| self.word(Kind::Text, value));
+            // All of them are looked at.
+            let words: Vec<_> = words.collect();
+            return words.into_iter().collect();
+        }
+        self.word(kind, value).map(|word| vec![word])
+    }
+
+    fn word(&mut self, kind: Kind, value: &Spanned<DeValue<'_>>) -> Option<(String, Place)> {
+        let word = match (kind, value.get_ref()) {
+            (Kind::Switch, DeValue::Boolean(is_on)) => is_on.to_string(),
+            (Kind::Number | Kind::Text | Kind::List, DeValue::Integer(number)) => {
+                number.to_string()
+            }
+            (Kind::Text | Kind::List | Kind::Secret, DeValue::String(text)) => text.to_string(),
+            (kind, other) => {
+                let expected = match kind {
+                    Kind::Switch => "true or false",
+                    Kind::Number => "a whole number",
+                    Kind::Text | Kind::Secret => "a text in quotes",
+                    Kind::List => "a list of texts, as [\"…\", \"…\"]",
+                };
+                let found = kind_of(other);
+                self.wrong(value.span(), format!("expected {expected}, not {found}"));
+                return None;
+            }
+        };
+        Some((word, self.place(value.span())))
+    }
+
+    /// The place of a part of the file.
+    pub(crate) fn place(&self, span: Range<usize>) -> Place {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        Place::File {
+            path: PathBuf::from(self.path),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+
+    /// Notes a fault.
+    pub(crate) fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {
+        let place = self.place(span);
+        self.problems.push(Problem::at(&place, message));
+    }
+
+    /// Notes a name that there is not, and the one that may be meant.
+    pub(crate) fn unknown(
+        &mut self,
+        span: Range<usize>,
+        what: &str,
+        name: &str,
+        meant: Option<&str>,
+    ) {
+        let message = match meant {
+            Some(meant) => format!("there is no {what} {name:?}: did you mean {meant:?}?"),
+            None => format!("there is no {what} {name:?}"),
+        };
+        self.wrong(span, message);
+    }
+}
+
+/// The entries of a table as they stand in the file.
+pub(crate) fn in_order<'t, 'i>(
+    table: &'t DeTable<'i>,
+) -> Vec<(
+    &'t Spanned<toml::de::DeString<'i>>,
+    &'t Spanned<DeValue<'i>>,
+)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+/// A kind of value, as people call it.
+pub(crate) fn kind_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -1,0 +1,229 @@
+//! The settings of the server: one table, from which the flags, the variables, the keys of the
+//! configuration file, `nextrush config` and the documentation come.
+//!
+//! # Adding a setting
+//!
+//! One entry of `settings!` below is all: the text, the name, the type, the name of a value for the
+//! help, the default, and whether SIGHUP changes it. `tls_cert` is `--tls-cert`, `NEXTRUSH_TLS_CERT`
+//! and `tls-cert = "…"`. A [`Secret`] has a second form by itself, `--tls-cert-file` and so on, which
+//! names a file that holds it. A type that is not known yet implements [`Value`]. What the setting
+//! does is up to [`Config`](crate::Config), which reads `settings.tls_cert`. Then run
+//! `tools/settings`, which writes `docs/guide/src/settings.md` anew; CI checks that.
+
+mod file;
+mod given;
+mod page;
+mod place;
+mod suggestion;
+mod value;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use nextrush::limits::Origin;
+use nextrush::server::ListenAddr;
+
+pub(crate) use self::file::{Reader, in_order, kind_of};
+pub(crate) use self::given::{Environment, Found, Given, Layers, split, usual_file};
+pub use self::place::{ConfigError, Place, Problem};
+pub(crate) use self::suggestion::{did_you_mean, flag_for};
+pub(crate) use self::value::{Kind, Value};
+use crate::filter::Filter;
+use crate::secret::Secret;
+use crate::size::Size;
+
+/// A setting of the server.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The name, with underscores.
+    field: &'static str,
+    /// The lines of its text.
+    text: &'static [&'static str],
+    /// The name of a value in the help.
+    pub(crate) value: &'static str,
+    pub(crate) default: Default,
+    pub(crate) reload: Reload,
+    pub(crate) kind: Kind,
+}
+
+/// The value of a setting that nobody has set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Default {
+    /// A value like any other.
+    Value(&'static str),
+    /// None, and what happens then.
+    Absent(&'static str),
+}
+
+/// The time at which a new value of a setting holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reload {
+    /// With the next start.
+    Start,
+    /// With SIGHUP.
+    Hangup,
+}
+
+impl Setting {
+    /// The name: the flag without its dashes, and the key in the file.
+    pub(crate) fn name(&self) -> String {
+        self.field.replace('_', "-")
+    }
+
+    /// The variables, the usual one first.
+    pub(crate) fn variables(&self) -> Vec<String> {
+        let usual = format!("NEXTRUSH_{}", self.field.to_ascii_uppercase());
+        match self.field {
+            // The guide's.
+            "jwt_secret" => vec!["JWT_SECRET".to_owned(), usual],
+            // That of other programs in Rust.
+            "log" => vec![usual, "RUST_LOG".to_owned()],
+            _ => vec![usual],
+        }
+    }
+
+    /// The first paragraph of the text.
+    pub(crate) fn summary(&self) -> String {
+        paragraph(self.text.iter().take_while(|line| !line.trim().is_empty()))
+    }
+
+    /// The paragraphs behind the first.
+    pub(crate) fn more(&self) -> Vec<String> {
+        self.text
+            .split(|line| line.trim().is_empty())
+            .skip(1)
+            .map(paragraph)
+            .collect()
+    }
+}
+
+fn paragraph<'a>(lines: impl IntoIterator<Item = &'a &'static str>) -> String {
+    let lines: Vec<_> = lines.into_iter().map(|line| line.trim()).collect();
+    lines.join(" ")
+}
+
+macro_rules! settings {
+    ($($(#[doc = $text:literal])* $field:ident: $type:ty, $value:literal,
+        $default:ident($shown:literal), $reload:ident;)*) => {
+        /// The values of all settings.
+        #[derive(Clone, Debug)]
+        pub(crate) struct Settings {
+            $($(#[doc = $text])* pub(crate) $field: $type,)*
+        }
+
+        /// All settings, in the order of the documentation.
+        pub(crate) const SETTINGS: &[Setting] = &[$(Setting {
+            field: stringify!($field),
+            text: &[$($text),*],
+            value: $value,
+            default: Default::$default($shown),
+            reload: Reload::$reload,
+            kind: <$type as Value>::KIND,
+        },)*];
+
+        impl Settings {
+            /// Reads the values that hold; `None` if one of them is wrong, which is noted.
+            pub(crate) fn read(layers: &Layers, problems: &mut Vec<Problem>) -> Option<Self> {
+                let mut all = layers.found.iter();
+                $(let $field: Option<$type> =
+                    all.next().and_then(|found| found.read(problems));)*
+                Some(Self { $($field: $field?,)* })
+            }
+        }
+    };
+}
+
+settings! {
+    /// The addresses to listen on: a port, `127.0.0.1:3000`, `localhost:3000`, `unix:/run/nextrush.sock`.
+    ///
+    /// A port alone, `3000` or `:3000`, is that port on every interface; port 0 picks a free one. A
+    /// Unix socket is for a proxy on the same machine and goes without TLS; its mode is 0666, so that
+    /// the permissions of its directory say who may connect.
+    listen: Vec<ListenAddr>, "ADDRESS", Value("127.0.0.1:3000"), Start;
+
+    /// The key of the tokens' signatures (HS256), 32 bytes or more.
+    ///
+    /// Without it the server starts in development mode only, where a shorter one is a warning.
+    /// Prefer the variable or a file, since others can see a command line.
+    jwt_secret: Option<Secret>, "KEY", Absent("none"), Hangup;
+
+    /// Development mode: the page mints a token for any name.
+    ///
+    /// On loopback addresses and Unix sockets only. It is on under `cargo run` without a secret.
+    dev: bool, "true|false", Value("false"), Start;
+
+    /// The origins (scheme and host) whose pages may connect, and read answers over HTTP (CORS).
+    ///
+    /// Without it pages of the server's own origin may connect, with it only those of the
+    /// listed origins. SIGHUP changes the list; from none to some, or back, takes a restart.
+    allow_origin: Vec<Origin>, "ORIGIN", Absent("the server's own origin"), Hangup;
+
+    /// Serves the guide's endpoints that need no token: `/chat`, `/rooms`, `/games` and
+    /// `/robust-chat`.
+    open_endpoints: Option<bool>, "true|false", Absent("on in development mode, else off"), Start;
+
+    /// The key of the HTTP API for other servers, 32 bytes or more.
+    ///
+    /// Without it the server has no such API.
+    api_key: Option<Secret>, "KEY", Absent("none"), Start;
+
+    /// The key of the operators' view, 32 bytes or more.
+    ///
+    /// Without it the view exists in development mode only, for this machine.
+    admin_key: Option<Secret>, "KEY", Absent("none"), Start;
+
+    /// The certificate to serve TLS with, followed by those of its authorities: a PEM file.
+    ///
+    /// Without it the server speaks plain HTTP. With it HTTP/2 and HTTP/1.1, on all ports.
+    tls_cert: Option<PathBuf>, "FILE", Absent("none"), Start;
+
+    /// The private key of the certificate: a PEM file.
+    tls_key: Option<PathBuf>, "FILE", Absent("none"), Start;
+
+    /// The directory in which chats, channels and posts are kept across restarts.
+    ///
+    /// The server creates it if it does not exist, and one server at a time may use it.
+    /// Without it everything is in memory and lost with the process.
+    store: Option<PathBuf>, "DIR", Absent("none; in development mode the user's directory for data"), Start;
+
+    /// Keeps everything in memory, in development mode too.
+    no_store: bool, "true|false", Value("false"), Start;
+
+    /// The bytes that the store's files may take, as `20G`; at least `512M`.
+    ///
+    /// Beyond it histories are shed: of the users with the largest shares, then of the rooms and
+    /// channels that were not used for longest.
+    store_limit: Option<Size>, "SIZE", Absent("10G, or half of what is free on the disk or in use by the store if that is less"), Start;
+
+    /// The address of a Redis or Valkey on which several servers share topics: `redis://`,
+    /// `redis+sentinel://host,host/name` or `redis+cluster://host,host`, with `rediss` for TLS.
+    ///
+    /// Chats, channels and posts are kept there, in place of a store.
+    redis: Option<Secret>, "URL", Absent("none"), Start;
+
+    /// The start of all keys in the Redis. Servers that share topics have the same.
+    redis_prefix: String, "PREFIX", Value("nextrush"), Start;
+
+    /// The name of this server among those that share topics.
+    node: Option<String>, "NAME", Absent("the host's name with a random part"), Start;
+
+    /// The bytes that may wait for all slow readers together, publications aside, as `500M` or `2G`.
+    ///
+    /// Above it those for whom most waits are closed with 1013.
+    backlog_total: Option<Size>, "SIZE", Absent("a quarter of the memory, of the container if it has a limit"), Start;
+
+    /// The most connections of one client address; a further one is answered with 429.
+    ///
+    /// Behind a proxy all clients have the proxy's address. Unix sockets are not counted.
+    connections_per_address: NonZeroUsize, "NUMBER", Value("10000"), Start;
+
+    /// The number of threads that serve sockets.
+    shards: Option<NonZeroUsize>, "NUMBER", Absent("one per core"), Start;
+
+    /// The lines of the log, which goes to standard error: `error`, `warn`, `info`, `debug`, `trace`,
+    /// or directives such as `info,nextrush=debug`, in the syntax of `tracing_subscriber`.
+    log: Filter, "FILTER", Value("info"), Hangup;
+}
+
+#[cfg(test)]
+mod tests;

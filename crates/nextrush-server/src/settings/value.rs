@@ -1,0 +1,154 @@
+//! The types of settings.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use nextrush::limits::Origin;
+use nextrush::server::ListenAddr;
+
+use crate::filter::Filter;
+use crate::secret::Secret;
+use crate::size::Size;
+
+/// The shape of a setting's values.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// `true` or `false`; the flag alone is `true`.
+    Switch,
+    /// A number.
+    Number,
+    /// A text.
+    Text,
+    /// A text that nobody may see.
+    Secret,
+    /// Several texts.
+    List,
+}
+
+/// A type that settings may have.
+pub(crate) trait Value: Sized {
+    const KIND: Kind;
+
+    /// Reads a value from its words, of which there is one unless it is a list, and none where
+    /// nobody has set it.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong.
+    fn read(words: &[String]) -> Result<Self, String>;
+}
+
+/// A type of a single word.
+pub(crate) trait Word: Sized {
+    const KIND: Kind = Kind::Text;
+
+    /// # Errors
+    ///
+    /// Says what is wrong.
+    fn read(word: &str) -> Result<Self, String>;
+}
+
+impl<T: Word> Value for Option<T> {
+    const KIND: Kind = T::KIND;
+
+    fn read(words: &[String]) -> Result<Self, String> {
+        words.first().map(|word| T::read(word)).transpose()
+    }
+}
+
+impl<T: Word> Value for Vec<T> {
+    const KIND: Kind = Kind::List;
+
+    fn read(words: &[String]) -> Result<Self, String> {
+        words.iter().map(|word| T::read(word)).collect()
+    }
+}
+
+/// Makes types of one word values that are always there.
+macro_rules! always_there {
+    ($($type:ty),*) => {$(
+        impl Value for $type {
+            const KIND: Kind = <Self as Word>::KIND;
+
+            fn read(words: &[String]) -> Result<Self, String> {
+                match words.first() {
+                    Some(word) => <Self as Word>::read(word),
+                    None => Err("a value is expected".to_owned()),
+                }
+            }
+        }
+    )*};
+}
+
+always_there!(bool, String, NonZeroUsize, Filter);
+
+impl Word for bool {
+    const KIND: Kind = Kind::Switch;
+
+    fn read(word: &str) -> Result<Self, String> {
+        match &*word.to_ascii_lowercase() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err(format!("{word:?} is neither true nor false")),
+        }
+    }
+}
+
+impl Word for String {
+    fn read(word: &str) -> Result<Self, String> {
+        not_empty(word).map(str::to_owned)
+    }
+}
+
+impl Word for PathBuf {
+    fn read(word: &str) -> Result<Self, String> {
+        not_empty(word).map(Self::from)
+    }
+}
+
+fn not_empty(word: &str) -> Result<&str, String> {
+    match word {
+        "" => Err("the text is empty".to_owned()),
+        word => Ok(word),
+    }
+}
+
+impl Word for NonZeroUsize {
+    const KIND: Kind = Kind::Number;
+
+    fn read(word: &str) -> Result<Self, String> {
+        let is_plain = word.bytes().all(|byte| byte.is_ascii_digit());
+        let number = word.parse().ok().filter(|_| is_plain);
+        number.ok_or_else(|| format!("{word:?} is no whole number of 1 or more"))
+    }
+}
+
+impl Word for Secret {
+    const KIND: Kind = Kind::Secret;
+
+    fn read(word: &str) -> Result<Self, String> {
+        Ok(word.to_owned().into())
+    }
+}
+
+/// Makes types that can be parsed words.
+macro_rules! parsed {
+    ($($type:ty),*) => {$(
+        impl Word for $type {
+            fn read(word: &str) -> Result<Self, String> {
+                word.parse().map_err(|error| described(word, &error))
+            }
+        }
+    )*};
+}
+
+parsed!(Size, Origin, ListenAddr, Filter);
+
+/// The error, behind the word unless that is in it.
+fn described(word: &str, error: &dyn std::error::Error) -> String {
+    let error = error.to_string();
+    match error.starts_with('"') {
+        true => error,
+        false => format!("{word:?}: {error}"),
+    }
+}
