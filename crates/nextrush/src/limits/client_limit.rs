@@ -93,7 +93,7 @@ impl<L: Clone + RateLimit> ClientLimit<L> {
     ///
     /// Where the address is not known, as another server than [`App::listen`](crate::App::listen)
     /// serves the application, a socket counts by itself. A request is not counted there, and the log
-    /// says so, unless the server gives axum's `ConnectInfo`.
+    /// says so, unless the server gives axum's `ConnectInfo`. So it is on Unix sockets, too.
     #[must_use]
     pub fn per_address(limit: L) -> Self {
         Self {

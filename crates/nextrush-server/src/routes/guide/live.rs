@@ -36,15 +36,7 @@ fn admit(socket: &Socket, client: Authenticated<Claims>, current: &Current) {
         refresh(socket, message)
     });
     keep_claims(socket, &client.claims, &current.rules);
-    client.limit(socket);
-    // Fails only when the socket is closed, and then nobody needs to reach it.
-    let entered = socket.identify(client.claims.user).and_then(|()| {
-        let session = client.session.as_deref();
-        session.map_or(Ok(()), |session| socket.enter_session(session))
-    });
-    if let Err(error) = entered {
-        tracing::debug!(socket = %socket.id(), %error, "a socket ended before it was admitted");
-    }
+    client.map(|claims| claims.user).admit(socket);
 }
 
 /// Keeps what a token says with the socket, which costs memory only where there are rules.

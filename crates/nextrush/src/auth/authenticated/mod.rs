@@ -88,6 +88,19 @@ impl<C> Authenticated<C> {
         }
     }
 
+    /// The same client with other claims, such as a [`User`] out of claims of your own, which
+    /// [`admit`](Authenticated::admit) wants.
+    #[must_use]
+    pub fn map<D>(self, claims: impl FnOnce(C) -> D) -> Authenticated<D> {
+        Authenticated {
+            claims: claims(self.claims),
+            expires: self.expires,
+            session: self.session,
+            leeway: self.leeway,
+            asked_at: self.asked_at,
+        }
+    }
+
     /// Sets the [session](Self::session).
     #[must_use]
     pub fn session(mut self, session: impl Into<String>) -> Self {

@@ -169,6 +169,25 @@ async fn a_result_extractor_leaves_the_refusal_to_the_handler() {
     }
 }
 
+#[test]
+fn other_claims_leave_everything_else_as_it_is() {
+    #[derive(serde::Deserialize)]
+    struct Member {
+        id: UserId,
+        team: String,
+    }
+    let claims = json!({ "id": "ada", "team": "red", "exp": 4_102_444_800_u64, "sid": "s" });
+    let jwt = Jwt::hs256(SECRET).leeway(std::time::Duration::from_secs(7));
+    let mut client = jwt.verify::<Member>(&jwt.sign(&claims).unwrap()).unwrap();
+    let asked_at = Instant::now();
+    client.asked_at = AskedAt(Some(asked_at));
+    let user = client.map(|member| User::new(member.id, member.team));
+    assert_eq!(user.claims, User::new("ada", "red"));
+    assert_eq!(user.session.as_deref(), Some("s"));
+    assert_eq!(user.valid_until(), Some(4_102_444_807));
+    assert_eq!(user.asked_at.0, Some(asked_at));
+}
+
 #[tokio::test]
 async fn without_a_key_the_server_says_that_it_is_at_fault() {
     let uri = format!("/required?token={}", token(1, 4_102_444_800));
