@@ -101,11 +101,16 @@ impl Layers {
             given.extend(one_of(in_file(setting, &contents), setting, problems));
             found.push(Found { setting, given });
         }
+        let mut warnings = unknown_variables(environment);
+        warnings.extend(
+            file.as_deref()
+                .and_then(|file| open_to_others(file, &contents)),
+        );
         Self {
             found,
             file,
             channels: contents.channels,
-            warnings: unknown_variables(environment),
+            warnings,
         }
     }
 
@@ -312,6 +317,26 @@ fn in_file(setting: &Setting, contents: &ConfigFile) -> Vec<Given> {
         is_file: entry.is_file,
     });
     given.collect()
+}
+
+/// Warns of a secret in a file that every user of the machine can read.
+#[cfg(unix)]
+fn open_to_others(file: &Path, contents: &ConfigFile) -> Option<Problem> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let is_secret = |entry: &&Entry| entry.setting.kind == Kind::Secret && !entry.is_file;
+    let secret = contents.entries.iter().find(is_secret)?;
+    let mode = fs::metadata(file).ok()?.permissions().mode();
+    let message = format!(
+        "every user of this machine can read the secret in {0}: chmod o-r {0}",
+        file.display()
+    );
+    (mode & 0o004 != 0).then(|| Problem::at(&secret.place, message))
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_: &Path, _: &ConfigFile) -> Option<Problem> {
+    None
 }
 
 /// Warns of variables that look like those of a setting. Others may be of whoever starts the

@@ -289,6 +289,38 @@ fn a_misspelt_variable_is_a_warning_and_one_of_somebody_else_is_none() {
     assert!(reading.into_config().is_ok());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_secret_in_a_file_that_everybody_can_read_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("n.toml");
+    let warned = |text: &str, mode| {
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let mut cli = Cli::parse_from(["nextrush"]);
+        cli.flags.config = Some(path.clone());
+        let reading = Reading::of(&cli.flags, &Environment::default());
+        reading
+            .layers
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let secret = format!("shards = 1\njwt-secret = {SECRET:?}\n");
+    let shown = path.display();
+    assert_eq!(
+        warned(&secret, 0o644),
+        [format!(
+            "{shown}:2:1: every user of this machine can read the secret in {shown}: chmod o-r {shown}"
+        )]
+    );
+    assert_eq!(warned(&secret, 0o640), [""; 0]);
+    assert_eq!(warned("jwt-secret-file = \"/x\"", 0o644), [""; 0]);
+}
+
 /// The problems of a table `[[channel]]` of these lines.
 fn channel_faults(lines: &str) -> Vec<String> {
     faults(&format!("[[channel]]\n{lines}"))
