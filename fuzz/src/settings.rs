@@ -23,7 +23,10 @@ pub fn settings(input: &[u8]) {
                 panic!("a fault of the file without its place: {problem}");
             };
             let found = lines.get(line - 1).expect("the line is in the file");
-            assert!(*column >= 1 && *column <= found.chars().count() + 1, "{problem}");
+            assert!(
+                *column >= 1 && *column <= found.chars().count() + 1,
+                "{problem}"
+            );
             assert!(!problem.message.is_empty());
         }
     }
