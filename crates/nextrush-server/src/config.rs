@@ -13,11 +13,11 @@ use nextrush_redis::{RedisUrl, RedisUrlError};
 use parking_lot::Mutex;
 
 use crate::channels::{Channel, Replaced, Rules};
-use crate::cli::{Cli, Command, Flags};
 use crate::current::Current;
+use crate::document::{ConfigError, Problem};
 use crate::filter::Filter;
 use crate::secret::{SECRET_BYTES, Secret, random_secret};
-use crate::settings::{ConfigError, Environment, Layers, Problem, Setting, Settings};
+use crate::settings::{Environment, Flags, Layers, Setting, Settings};
 use crate::size::Size;
 
 /// A valid configuration of the server.
@@ -123,12 +123,8 @@ impl Config {
     /// secret or with a short one outside development mode, development mode on an address that
     /// is not loopback, a Redis beside a store or with an address that is none, and a certificate
     /// that cannot be used.
-    pub fn new(cli: Cli) -> Result<Self, ConfigError> {
-        let flags = match cli.command {
-            Some(Command::Serve(flags)) => flags,
-            _ => cli.flags,
-        };
-        let read = Reading::of(&flags, &Environment::of_process());
+    pub fn new(flags: impl Into<Flags>) -> Result<Self, ConfigError> {
+        let read = Reading::of(&flags.into(), &Environment::of_process());
         for warning in &read.layers.warnings {
             tracing::warn!("{warning}");
         }
@@ -157,8 +153,8 @@ impl Config {
     /// # Errors
     ///
     /// All that is wrong; then nothing has changed.
-    pub fn reload(&self, cli: Cli) -> Result<Reloaded, ConfigError> {
-        let new = Self::new(cli)?;
+    pub fn reload(&self, flags: &Flags) -> Result<Reloaded, ConfigError> {
+        let new = Self::new(flags.clone())?;
         let mut reloaded = Reloaded {
             changed: Vec::new(),
             restart: Vec::new(),
@@ -518,6 +514,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::cli::Cli;
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 

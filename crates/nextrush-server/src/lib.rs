@@ -31,6 +31,7 @@ mod cli;
 mod commands;
 mod config;
 mod current;
+mod document;
 mod error;
 mod filter;
 mod routes;
@@ -39,15 +40,16 @@ mod settings;
 mod size;
 
 pub use app::{app, listen};
-pub use cli::{Cli, Command, Flags};
+pub use cli::{Cli, Command};
 pub use commands::{
     Bench, BenchError, BenchReport, Check, ClientError, ConfigCommand, ConfigCommandError, Init,
     InvalidMessage, InvalidPosition, InvalidTarget, Position, Publish, PublishError, ServerUrl,
     Tail, TailError, Target,
 };
 pub use config::{Config, RedisPlace, Reloaded, Store};
+pub use document::{ConfigError, Place, Problem};
 pub use error::StartError;
 pub use filter::{Filter, InvalidFilter};
 pub use secret::Secret;
-pub use settings::{ConfigError, Place, Problem};
+pub use settings::Flags;
 pub use size::{InvalidSize, Size};

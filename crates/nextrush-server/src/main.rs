@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use nextrush::BoxError;
 use nextrush::server::BoundAddr;
-use nextrush_server::{Bench, Cli, Command, Config, ConfigError, app, listen};
+use nextrush_server::{Bench, Cli, Command, Config, ConfigError, Flags, app, listen};
 
 use self::log::Log;
 
@@ -51,11 +51,8 @@ async fn run(mut cli: Cli, log: Option<&Log>) -> Result<ExitCode, BoxError> {
         Some(Command::Publish(publish)) => publish.run(stdin().lock(), stdout()).await?,
         Some(Command::Tail(tail)) => tail.run(stdout(), stderr()).await?,
         Some(Command::Config(command)) => command.run(stdout(), stderr())?,
-        Some(Command::Serve(flags)) => {
-            cli.flags = flags;
-            serve(cli, log).await?;
-        }
-        None => serve(cli, log).await?,
+        Some(Command::Serve(flags)) => serve(flags, log).await?,
+        None => serve(cli.flags, log).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -76,17 +73,17 @@ async fn load_test(bench: &Bench) -> Result<ExitCode, BoxError> {
     })
 }
 
-async fn serve(cli: Cli, log: Option<&Log>) -> Result<(), BoxError> {
+async fn serve(flags: Flags, log: Option<&Log>) -> Result<(), BoxError> {
     ignore_hangup()?;
     keep_files_private();
-    let config = Config::new(cli.clone())?;
+    let config = Config::new(flags.clone())?;
     if let Some(log) = log {
         log.set_filter(&config.log);
     }
     let server = listen(app(&config).await?, &config).start().await?;
     let addresses = server.addresses().to_vec();
     let (running, log) = (config.clone(), log.cloned());
-    let server = server.on_hangup(move || reload(&running, cli.clone(), log.as_ref()));
+    let server = server.on_hangup(move || reload(&running, &flags, log.as_ref()));
     // Signals are caught by now: whoever reads the address may send one.
     let running = server.run_until_signal();
     announce(&config, &addresses);
@@ -95,8 +92,8 @@ async fn serve(cli: Cli, log: Option<&Log>) -> Result<(), BoxError> {
 }
 
 /// Reads the configuration again, on SIGHUP.
-fn reload(config: &Config, cli: Cli, log: Option<&Log>) {
-    let reloaded = match config.reload(cli) {
+fn reload(config: &Config, flags: &Flags, log: Option<&Log>) {
+    let reloaded = match config.reload(flags) {
         Ok(reloaded) => reloaded,
         Err(error) => {
             return tracing::error!(

@@ -14,7 +14,7 @@ use nextrush::topic::SlowReaders;
 use parking_lot::RwLock;
 
 pub(crate) use self::access::{Access, Claims};
-use crate::settings::Place;
+use crate::document::Place;
 
 /// The channels whose names a pattern fits.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::access::{Access, ClaimDemand, Demand, Term, Test};
 use super::{Channel, ChannelSettings};
-use crate::settings::{Reader, did_you_mean, in_order, kind_of};
+use crate::document::{Reader, did_you_mean, in_order, kind_of};
 use crate::size::Size;
 
 /// The keys of a channel.

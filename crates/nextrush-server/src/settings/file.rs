@@ -1,17 +1,16 @@
 //! The configuration file: TOML, read with the place of everything in it.
 
 use std::collections::HashMap;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::place::{Place, Problem};
-use super::suggestion::{did_you_mean, flag_for};
+use super::suggestion::flag_for;
 use super::value::Kind;
 use super::{SETTINGS, Setting};
 use crate::channels::Channel;
+use crate::document::{Place, Problem, Reader, did_you_mean, in_order, kind_of};
 
 /// The key of the tables of channels.
 const CHANNEL: &str = "channel";
@@ -38,11 +37,7 @@ pub(super) struct ConfigFile {
 impl ConfigFile {
     /// Reads a file's text, and notes all that is wrong with it.
     pub(super) fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Self {
-        let mut reader = Reader {
-            path,
-            text,
-            problems,
-        };
+        let mut reader = Reader::new(path, text, problems);
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             for error in errors {
@@ -54,13 +49,6 @@ impl ConfigFile {
         }
         reader.read(table.get_ref())
     }
-}
-
-/// A reader of a file that notes what is wrong, and where.
-pub(crate) struct Reader<'a> {
-    path: &'a Path,
-    text: &'a str,
-    problems: &'a mut Vec<Problem>,
 }
 
 impl Reader<'_> {
@@ -128,7 +116,7 @@ impl Reader<'_> {
             };
             if let Some(first) = places.get(&channel.pattern) {
                 let message = format!("the pattern {:?} is at {first} already", channel.pattern);
-                self.problems.push(Problem::at(&channel.place, message));
+                self.wrong_at(&channel.place, message);
             }
             places.insert(channel.pattern.clone(), channel.place.clone());
             channels.push(channel);
@@ -167,62 +155,5 @@ impl Reader<'_> {
             }
         };
         Some((word, self.place(value.span())))
-    }
-
-    /// The place of a part of the file.
-    pub(crate) fn place(&self, span: Range<usize>) -> Place {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        Place::File {
-            path: PathBuf::from(self.path),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
-    }
-
-    /// Notes a fault.
-    pub(crate) fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {
-        let place = self.place(span);
-        self.problems.push(Problem::at(&place, message));
-    }
-
-    /// Notes a name that there is not, and the one that may be meant.
-    pub(crate) fn unknown(
-        &mut self,
-        span: Range<usize>,
-        what: &str,
-        name: &str,
-        meant: Option<&str>,
-    ) {
-        let message = match meant {
-            Some(meant) => format!("there is no {what} {name:?}: did you mean {meant:?}?"),
-            None => format!("there is no {what} {name:?}"),
-        };
-        self.wrong(span, message);
-    }
-}
-
-/// The entries of a table as they stand in the file.
-pub(crate) fn in_order<'t, 'i>(
-    table: &'t DeTable<'i>,
-) -> Vec<(
-    &'t Spanned<toml::de::DeString<'i>>,
-    &'t Spanned<DeValue<'i>>,
-)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
-}
-
-/// A kind of value, as people call it.
-pub(crate) fn kind_of(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
     }
 }

@@ -7,12 +7,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::{ConfigFile, Entry};
-use super::place::{Place, Problem};
-use super::suggestion::did_you_mean;
+use super::flags::Flags;
 use super::value::{Kind, Value};
 use super::{Default, SETTINGS, Setting};
 use crate::channels::Channel;
-use crate::cli::Flags;
+use crate::document::{Place, Problem, did_you_mean};
 
 /// The variable that names the configuration file.
 const CONFIG: &str = "NEXTRUSH_CONFIG";
@@ -309,7 +308,7 @@ pub(crate) fn split(list: &str) -> impl Iterator<Item = String> {
 }
 
 fn in_file(setting: &Setting, contents: &ConfigFile) -> Vec<Given> {
-    let is_of = |entry: &&Entry| std::ptr::eq(entry.setting, setting);
+    let is_of = |entry: &&Entry| entry.setting.field == setting.field;
     let entries = contents.entries.iter().filter(is_of);
     let given = entries.map(|entry| Given {
         place: entry.place.clone(),

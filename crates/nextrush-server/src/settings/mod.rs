@@ -11,9 +11,9 @@
 //! `tools/settings`, which writes `docs/guide/src/settings.md` anew; CI checks that.
 
 mod file;
+mod flags;
 mod given;
 mod page;
-mod place;
 mod suggestion;
 mod value;
 
@@ -23,11 +23,11 @@ use std::path::PathBuf;
 use nextrush::limits::Origin;
 use nextrush::server::ListenAddr;
 
-pub(crate) use self::file::{Reader, in_order, kind_of};
-pub(crate) use self::given::{Environment, Found, Given, Layers, split, usual_file};
-pub use self::place::{ConfigError, Place, Problem};
-pub(crate) use self::suggestion::{did_you_mean, flag_for};
+pub use self::flags::Flags;
+pub(crate) use self::given::{Environment, Found, Given, Layers, usual_file};
+pub(crate) use self::suggestion::flag_for;
 pub(crate) use self::value::{Kind, Value};
+use crate::document::Problem;
 use crate::filter::Filter;
 use crate::secret::Secret;
 use crate::size::Size;
@@ -112,7 +112,7 @@ macro_rules! settings {
         }
 
         /// All settings, in the order of the documentation.
-        pub(crate) const SETTINGS: &[Setting] = &[$(Setting {
+        pub(crate) static SETTINGS: &[Setting] = &[$(Setting {
             field: stringify!($field),
             text: &[$($text),*],
             value: $value,

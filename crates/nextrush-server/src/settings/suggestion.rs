@@ -1,9 +1,8 @@
 //! "Did you mean …?"
 
 use super::SETTINGS;
+use crate::document::{LIKENESS, most_like};
 
-/// The likeness from which on a name is suggested. clap has 0.7, with which `server` is like `store`.
-const LIKENESS: f64 = 0.75;
 /// The same for words that are no settings: `server` is not to lead to `secret`.
 const LIKENESS_OF_WORDS: f64 = 0.85;
 
@@ -30,25 +29,6 @@ const WORDS: &[(&str, &str)] = &[
     ("verbose", "log"),
     ("log-level", "log"),
 ];
-
-/// The name that is most like a wrong one.
-pub(crate) fn did_you_mean<'a>(
-    wrong: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let (likeness, name) = most_like(wrong, names)?;
-    (likeness > LIKENESS).then_some(name)
-}
-
-/// The name that is most like a wrong one, and how much it is.
-fn most_like<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<(f64, &'a str)> {
-    let wrong = wrong.to_lowercase().replace('_', "-");
-    let likeness = |name: &'a str| (strsim::jaro(&wrong, name), name);
-    names
-        .into_iter()
-        .map(likeness)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-}
 
 /// The setting that somebody may have meant by a flag or a key that there is not.
 pub(crate) fn flag_for(wrong: &str) -> Option<String> {

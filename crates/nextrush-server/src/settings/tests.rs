@@ -5,6 +5,7 @@ use clap::Parser;
 use super::*;
 use crate::cli::Cli;
 use crate::config::Reading;
+use crate::document::Place;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const OTHER: &str = "fedcba9876543210fedcba9876543210";

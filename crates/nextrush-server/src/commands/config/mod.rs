@@ -7,11 +7,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::Flags;
 use crate::config::Reading;
+use crate::document::{ConfigError, Place, Problem};
 use crate::settings::{
-    ConfigError, Default, Environment, Found, Given, Kind, Layers, Place, Problem, Reload,
-    SETTINGS, Setting, usual_file,
+    Default, Environment, Flags, Found, Given, Kind, Layers, Reload, SETTINGS, Setting, usual_file,
 };
 
 /// A command about configurations.
