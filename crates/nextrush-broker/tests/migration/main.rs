@@ -4,49 +4,21 @@
 //! clock: half of it is in tables, the rest in the log. So was `fixtures/format-3`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nextrush_broker::{
-    Attempt, Broker, Claim, CommandKey, Deletion, EmbeddedBroker, EmbeddedBuilder, HistoryQuery,
-    ManualClock, Migration, OpenError, Position, Publish, Retention, TopicName,
+    Attempt, Broker, Claim, CommandKey, Deletion, EmbeddedBroker, HistoryQuery, ManualClock,
+    Migration, OpenError, Position, Publish, Retention, TopicName,
 };
 use parking_lot::Mutex;
-use tempfile::TempDir;
 
-const START_MS: u64 = 1_700_000_000_000;
-const WINDOW: Duration = Duration::from_secs(120);
-/// The topics and answers in the fixture; the migration is asked for each once.
-const NAMES: usize = 10;
-
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-2")
-}
-
-/// A writable copy of the fixture.
-fn old_store() -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    copy(&fixture(), directory.path());
-    directory
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let from = entry.unwrap().path();
-        let to = to.join(from.file_name().unwrap());
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            fs::copy(&from, &to).unwrap();
-        }
-    }
-}
+use support::{Names, START_MS, builder, check, copy, format, key, old_store, topic};
 
 fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -62,142 +34,12 @@ fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// A builder with a clock that shows the time of the fixture.
-fn builder(directory: &Path) -> EmbeddedBuilder {
-    EmbeddedBroker::builder(directory).clock(Arc::new(ManualClock::new(START_MS + 7)))
-}
-
-fn topic(name: &str) -> TopicName {
-    TopicName::try_from(name).unwrap()
-}
-
-fn key(text: &str) -> CommandKey {
-    CommandKey::try_from(text).unwrap()
-}
-
-fn format(directory: &Path) -> String {
-    let text = fs::read_to_string(directory.join("FORMAT")).unwrap();
-    text.lines().next().unwrap().to_owned()
-}
-
-/// Renames `chat/0/` to `chat/chat/`, and `live/1/` to `chat/0/`, so that a new name is also
-/// the old name of something else.
-fn renamed(name: &str) -> Option<String> {
-    let of_chat = || Some(format!("chat/chat/{}", name.strip_prefix("chat/0/")?));
-    let of_live = || Some(format!("chat/0/{}", name.strip_prefix("live/1/")?));
-    of_chat().or_else(of_live)
-}
-
-struct Names;
-
-impl Migration for Names {
-    fn topic(&self, from: u32, name: &TopicName) -> Option<TopicName> {
-        assert_eq!(from, 2);
-        renamed(name.as_str()).map(|name| topic(&name))
-    }
-
-    fn command(&self, from: u32, command: &CommandKey) -> Option<CommandKey> {
-        assert_eq!(from, 2);
-        renamed(command.as_str()).map(|name| key(&name))
-    }
-}
-
-/// A migration that aborts the process at the name number `at`.
-struct Abort {
-    at: usize,
-    asked: AtomicUsize,
-}
-
-impl Abort {
-    fn count(&self) {
-        if self.asked.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
-            std::process::abort();
-        }
-    }
-}
-
-impl Migration for Abort {
-    fn topic(&self, from: u32, topic: &TopicName) -> Option<TopicName> {
-        self.count();
-        Names.topic(from, topic)
-    }
-
-    fn command(&self, from: u32, key: &CommandKey) -> Option<CommandKey> {
-        self.count();
-        Names.command(from, key)
-    }
-}
-
 /// A migration that must not be asked for anything.
 struct Never;
 
 impl Migration for Never {
     fn topic(&self, _: u32, topic: &TopicName) -> Option<TopicName> {
         panic!("asked for {topic}");
-    }
-}
-
-/// Checks that everything is in its new place, as it was before.
-async fn check(broker: &EmbeddedBroker) {
-    let expected = [
-        (
-            "chat/0/late",
-            "787b-8718-87654e4b627e",
-            1,
-            &[(1, 6, "late")][..],
-        ),
-        (
-            "chat/0/news",
-            "7cc4-adb6-15f38ad1db31",
-            2,
-            &[(1, 5, "n1"), (2, 5, "n2")],
-        ),
-        ("chat/chat/bare", "7535-b02e-4a4ec629e1d1", 2, &[]),
-        (
-            "chat/chat/lobby",
-            "7bd2-b9ac-9c479a61325a",
-            6,
-            &[(4, 4, "l4"), (5, 5, "l5"), (6, 6, "l6")],
-        ),
-        ("plain", "7fff-8483-7c16aee9027f", 1, &[(1, 5, "p1")]),
-    ];
-    let names = expected.map(|(name, ..)| topic(name));
-    assert_eq!(broker.topics(None, 100).await.unwrap(), names);
-    for (name, epoch, offset, publications) in expected {
-        let all = HistoryQuery::Latest(usize::MAX);
-        let history = broker.history(&topic(name), all).await.unwrap();
-        let epoch = format!("018bcfe5-6800-{epoch}");
-        assert_eq!(history.position.epoch.to_string(), epoch, "{name}");
-        assert_eq!(history.position.offset, offset, "{name}");
-        let kept = history.publications.iter().map(|kept| {
-            let text = str::from_utf8(&kept.data).unwrap();
-            (kept.offset, kept.time_ms - START_MS, text)
-        });
-        assert_eq!(kept.collect::<Vec<_>>(), publications, "{name}");
-    }
-    let answers = [
-        ("chat/chat/\"ada\"/7", Some("done")),
-        ("chat/0/\"ada\"/9", Some("said")),
-        ("plain/9", Some("nine")),
-        ("chat/0/\"ada\"/7", None),
-        ("live/1/\"ada\"/9", None),
-    ];
-    for (command, expected) in answers {
-        let claim = broker.claim(Attempt::new(key(command))).await.unwrap();
-        match expected {
-            Some(answer) => assert_eq!(claim, Claim::Answered(answer.into()), "{command}"),
-            None => assert!(matches!(claim, Claim::Mine(_)), "{command}: {claim:?}"),
-        }
-    }
-    let repeats = [
-        ("chat/chat/lobby", "chat/chat/\"ada\"/8", 6),
-        ("chat/0/news", "chat/0/\"ada\"/1", 1),
-    ];
-    for (name, once, offset) in repeats {
-        let repeat = Publish::new("again").once(key(once), WINDOW);
-        let published = broker.publish(&topic(name), repeat).await.unwrap();
-        assert!(published.is_repeat, "{once}");
-        assert_eq!(published.position.offset, offset, "{once}");
     }
 }
 
@@ -232,48 +74,6 @@ async fn a_migration_keeps_how_long_publications_are_remembered() {
         assert_eq!(history.unwrap().publications.len(), expected);
         clock.advance(Duration::from_millis(advance));
     }
-}
-
-/// The process that is killed; does nothing when it runs as a test.
-#[test]
-fn child() {
-    let Ok(directory) = std::env::var("NEXTRUSH_MIGRATED") else {
-        return;
-    };
-    let at = std::env::var("NEXTRUSH_ABORT_AT").unwrap();
-    let abort = Abort {
-        at: at.parse().unwrap(),
-        asked: AtomicUsize::new(0),
-    };
-    let _broker = builder(Path::new(&directory)).migration(abort).open();
-}
-
-fn run_child(directory: &Path, abort_at: usize) -> bool {
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--test-threads=1"])
-        .env("NEXTRUSH_MIGRATED", directory)
-        .env("NEXTRUSH_ABORT_AT", abort_at.to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    status.unwrap().success()
-}
-
-#[tokio::test]
-async fn a_migration_that_is_killed_is_done_again() {
-    for at in 1..=NAMES {
-        let directory = old_store();
-        // Twice in a row, at different names.
-        assert!(!run_child(directory.path(), at), "{at}");
-        assert!(!run_child(directory.path(), NAMES + 1 - at), "{at}");
-        assert_eq!(format(directory.path()), "nextrush store 2", "{at}");
-        let broker = builder(directory.path()).migration(Names).open().unwrap();
-        check(&broker).await;
-    }
-    let directory = old_store();
-    assert!(run_child(directory.path(), NAMES + 1));
-    let broker = builder(directory.path()).open().unwrap();
-    check(&broker).await;
 }
 
 /// Removes what the current format has and format 3 has not.
