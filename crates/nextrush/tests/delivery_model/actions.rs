@@ -1,4 +1,4 @@
-//! What happens in a schedule.
+//! The actions of a schedule.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -317,7 +317,7 @@ impl World {
         }
     }
 
-    /// Has the rules asked again, whatever they say by now.
+    /// Lets the rules be asked again, whatever they say by now.
     async fn recheck(&mut self) {
         let (node, user) = (self.node(), self.user());
         let by_user = self.random.random_bool(0.5);

@@ -22,7 +22,7 @@ pub const ROWS_STORED: usize = 3;
 /// The deadline of rules and hooks: some take longer.
 pub const DEADLINE: Duration = Duration::from_secs(2);
 
-/// What all nodes share beside the broker. A cheap handle.
+/// The state that all nodes share beside the broker. A cheap handle.
 #[derive(Clone)]
 pub struct Application(Arc<Parts>);
 
@@ -63,9 +63,9 @@ pub enum Fate {
     Accept,
     /// Something else is published instead.
     Replace,
-    /// It is refused before it is stored.
+    /// Refused before it is stored.
     Refuse,
-    /// It cannot be stored.
+    /// The store fails.
     Fail,
     Panic,
     /// The hook gives no answer in time; when it is asked again, it accepts.

@@ -1,8 +1,7 @@
 //! A client that nothing happens to, and that nobody may hold up.
 
-use serde_json::Value;
-
 use nextrush::testing::Network;
+use serde_json::Value;
 
 use super::application::Application;
 use super::channels::BYSTANDER;

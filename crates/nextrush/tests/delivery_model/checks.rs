@@ -1,4 +1,4 @@
-//! What has to hold, always, when nothing is under way, and in the end.
+//! The promises: those that hold always, those when nothing is under way, and those in the end.
 
 use std::collections::BTreeMap;
 

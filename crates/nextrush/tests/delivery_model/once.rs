@@ -46,7 +46,7 @@ struct Time {
     life: u32,
     crashes: u32,
     is_running: bool,
-    /// It has given an answer.
+    /// True once there is an answer.
     is_done: bool,
     /// The time of the answer, or else of the beginning: from then on it is remembered.
     at_ms: u64,

@@ -39,7 +39,7 @@ pub enum How {
     Refuse,
     Fail,
     Panic,
-    /// It is not done by its deadline.
+    /// Not done by its deadline.
     Hang,
 }
 
@@ -49,7 +49,7 @@ pub struct Outbox(BTreeMap<String, Sent>);
 
 struct Sent {
     command: Command,
-    /// It was sent on this connection, and its answer has not come.
+    /// True if the command was sent on this connection, and its answer has not come.
     is_awaited: bool,
     /// A process has ended, or the clock has jumped, since it was first sent.
     is_disturbed: bool,

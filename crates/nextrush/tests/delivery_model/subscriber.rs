@@ -40,9 +40,9 @@ struct View {
     is_subscribed: bool,
     /// The server has subscribed it, and its own subscription has not been answered.
     is_joined: bool,
-    /// It came back while it was live and slow: some may come that it was told of already.
+    /// True if the client came back while it was live and slow: some may come that it was told of already.
     may_repeat: bool,
-    /// What comes now comes again behind the answer to its own subscription.
+    /// True if updates of now come again behind the answer to its own subscription.
     comes_again: bool,
     seen: Option<Seen>,
     leave: Option<Leave>,
@@ -52,7 +52,7 @@ struct View {
 /// The end of a subscription that has to come.
 #[derive(Clone, Debug)]
 struct Leave {
-    /// What was published from this number on is not for this client.
+    /// The number from which on publications are not for this client.
     from: u32,
     /// The times that its user was let in before, unless it may come again at once.
     grants: Option<usize>,
@@ -63,7 +63,7 @@ struct Leave {
 struct Rows {
     /// The newest versions, of state and updates.
     known: [u64; ROWS_STORED],
-    /// Those of the updates under an epoch.
+    /// The versions of the updates under an epoch.
     updated: (String, [u64; ROWS_STORED]),
     /// A state was loaded, and nothing was missed since.
     is_whole: bool,
@@ -459,7 +459,7 @@ fn is_latest(channel: usize) -> bool {
 }
 
 impl View {
-    /// It is no subscription any more.
+    /// Ends the subscription.
     fn end(&mut self) {
         self.is_subscribed = false;
         self.is_joined = false;

@@ -24,7 +24,7 @@ pub struct Tally {
     pub joined: u64,
     /// Publications of clients that were answered for good.
     pub posted: u64,
-    /// Those of them that came after a newer version.
+    /// Posts that came after a newer version.
     pub outdated: u64,
     /// Sockets that a kick has unsubscribed.
     pub kicked: u64,

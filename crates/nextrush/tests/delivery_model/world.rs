@@ -46,7 +46,7 @@ pub struct World {
 
 /// The place where what is remembered is kept, with its clock.
 enum Store {
-    /// Of one node, in memory or in a directory.
+    /// The store of one node, in memory or in a directory.
     Own {
         clock: Arc<ManualClock>,
         broker: Arc<dyn Broker>,
