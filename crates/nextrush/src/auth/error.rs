@@ -4,6 +4,7 @@
 
 use jsonwebtoken::errors::{Error, ErrorKind};
 
+use super::algorithm::Algorithm;
 use crate::message::{ErrorCode, InvalidUserId};
 
 /// The reason for which a token is not accepted. Clients are told none of this but the
@@ -99,6 +100,47 @@ pub enum KeyError {
     /// RFC 7518 §3.3 asks for 2048 bits or more.
     #[error("an RSA key needs at least 2048 bits, this one has {0}")]
     Short(usize),
+    /// The cryptography takes RSA keys of up to 4096 bits.
+    #[error("an RSA key has at most 4096 bits, this one has {0}")]
+    Long(usize),
+    /// RFC 7518 §3.2 asks for as many bytes as the hash has.
+    #[error("a secret for {algorithm} needs at least {} bytes", .algorithm.secret_bytes())]
+    ShortSecret {
+        /// The algorithm that the secret is for.
+        algorithm: Algorithm,
+    },
+    /// The key is of another kind than the algorithm's keys.
+    #[error("the key is none for {0}")]
+    Algorithm(Algorithm),
+    /// There is no algorithm of this name, or it is not supported, as ES512.
+    #[error("the algorithm is none of HS, RS and PS 256, 384 and 512, ES256, ES384 and EdDSA")]
+    UnknownAlgorithm,
+    /// Neither a key in PEM form nor a JSON Web Key.
+    #[error("expected a key in PEM form, a JSON Web Key, or a set of them")]
+    NoKey,
+    /// Several keys where a single one is expected.
+    #[error("there are several keys, and one is expected")]
+    Several,
+    /// A JSON Web Key of another `kty`.
+    #[error("the type of the key is none of RSA, EC, OKP and oct")]
+    UnknownType,
+    /// The key is on another curve, as P-521.
+    #[error("the key is not on P-256, P-384 or Ed25519, or no point of its curve")]
+    Curve,
+    /// A JSON Web Key that is not for checking signatures, by its `use` or `key_ops`.
+    #[error("the key is for another purpose than signatures")]
+    Purpose,
+    /// An elliptic-curve key in the form of OpenSSL's `ecparam`.
+    #[error(
+        "the private key is not in the form PKCS #8: convert it with `openssl pkcs8 -topk8 -nocrypt`"
+    )]
+    Sec1,
+    /// A private key behind a passphrase.
+    #[error("the private key is encrypted: decrypt it with `openssl pkcs8`")]
+    Encrypted,
+    /// A certificate, which has a key in it.
+    #[error("a certificate is no key: `openssl x509 -pubkey -noout` writes the key in it")]
+    Certificate,
 }
 
 /// The reason why a token cannot be made.

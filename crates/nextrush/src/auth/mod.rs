@@ -6,21 +6,25 @@
 //! clients with a valid token or session; [`Authenticated::admit`] makes the socket its user's, and
 //! [`Socket::identify`](crate::Socket::identify) does so for users without a token.
 
+mod algorithm;
 mod authenticated;
 mod authenticator;
 mod error;
 mod expiry;
 mod jwt;
+mod key;
 mod refresh;
 mod rejection;
 mod socket;
 mod token;
 
+pub use algorithm::Algorithm;
 pub use authenticated::Authenticated;
 pub(crate) use authenticated::authenticate;
 pub use authenticator::{Authenticate, Authenticator, Identification, cookie};
 pub use error::{AuthError, KeyError, SignError};
 pub use jwt::Jwt;
+pub use key::JwtKey;
 pub use rejection::AuthRejection;
 pub use token::token;
 

@@ -1,26 +1,29 @@
-//! JSON Web Tokens (RFC 7519): one key, one algorithm, strict rules.
+//! JSON Web Tokens (RFC 7519): keys of one algorithm each, strict rules.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonwebtoken::crypto::{self, rust_crypto};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Header, TokenData, Validation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::algorithm::Algorithm;
 use super::authenticated::{AskedAt, Authenticated};
 use super::error::{AuthError, KeyError, SignError};
+use super::key::JwtKey;
 use crate::message::{GivenUserId, UserId};
 
-/// The key and the rules by which tokens are accepted. A cheap handle.
+/// The keys and the rules by which tokens are accepted. A cheap handle.
 ///
 /// The algorithm belongs to the key: a token that says another one is refused,
-/// `none` above all (RFC 8725 §3.1). Unless told otherwise `exp` is required, `exp`
+/// `none` above all (RFC 8725 §3.1). Of [several keys](Self::with_keys) a token is checked with those
+/// that it names by `kid`, or with all of its algorithm, 8 at most, if it names none. Unless told otherwise `exp` is required, `exp`
 /// and `nbf` are enforced with 5 seconds of leeway, a token for an audience (`aud`) is
-/// refused, and so is one whose header names a key by `kid`. Nothing is ever fetched
+/// refused, and so is one whose header names a key that there is not. Nothing is ever fetched
 /// because a token says so.
 ///
 /// ```
@@ -40,12 +43,13 @@ pub struct Jwt(Arc<Inner>);
 
 #[derive(Clone)]
 struct Inner {
-    algorithm: Algorithm,
-    verifying: DecodingKey,
-    signing: Option<EncodingKey>,
-    key_id: Option<String>,
+    keys: Vec<JwtKey>,
+    /// The rules, with the algorithm of the first key.
     validation: Validation,
 }
+
+/// The most keys with which a token is checked that names none: each costs a signature.
+const MOST_TRIED: usize = 8;
 
 const DEFAULT_LEEWAY: u64 = 5;
 
@@ -69,11 +73,7 @@ impl Jwt {
     pub fn hs256(secret: impl AsRef<[u8]>) -> Self {
         let secret = secret.as_ref();
         assert!(!secret.is_empty(), "the secret for tokens is empty");
-        Self::new(
-            Algorithm::HS256,
-            DecodingKey::from_secret(secret),
-            Some(EncodingKey::from_secret(secret)),
-        )
+        Self::with_keys([JwtKey::secret(Algorithm::Hs256, secret)])
     }
 
     /// Tokens checked with an RSA public key in PEM form (PKCS #1 v1.5 signatures
@@ -83,18 +83,7 @@ impl Jwt {
     ///
     /// Fails when this is no RSA public key or one of less than 2048 bits.
     pub fn rs256_pem(public_key: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        const INVALID: KeyError = KeyError::Invalid("RS256");
-        let key = DecodingKey::from_rsa_pem(public_key.as_ref()).map_err(|_| INVALID)?;
-        let der = key.try_get_as_bytes().map_err(|_| INVALID)?;
-        let components = rust_crypto::DEFAULT_PROVIDER
-            .key_utils
-            .rsa_pub_components_from_public_key;
-        let (modulus, _) = components(der).map_err(|_| INVALID)?;
-        let bits = modulus.len() * 8;
-        if bits < 2048 {
-            return Err(KeyError::Short(bits));
-        }
-        Ok(Self::new(Algorithm::RS256, key, None))
+        Self::public_pem(Algorithm::Rs256, public_key.as_ref())
     }
 
     /// Tokens checked with an elliptic-curve public key in PEM form (ECDSA on
@@ -104,33 +93,54 @@ impl Jwt {
     ///
     /// Fails when this is no public key on P-256.
     pub fn es256_pem(public_key: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        const INVALID: KeyError = KeyError::Invalid("ES256");
-        let key = DecodingKey::from_ec_pem(public_key.as_ref()).map_err(|_| INVALID)?;
-        let jwt = Self::new(Algorithm::ES256, key, None);
-        // The PEM may hold a point of another curve; only the first use of the key tells.
-        crypto::verify("", b"", &jwt.0.verifying, Algorithm::ES256).map_err(|_| INVALID)?;
-        Ok(jwt)
+        Self::public_pem(Algorithm::Es256, public_key.as_ref())
     }
 
-    fn new(algorithm: Algorithm, verifying: DecodingKey, signing: Option<EncodingKey>) -> Self {
-        // Where another crate of the same program turns on a second backend,
-        // jsonwebtoken panics at the first token unless one was chosen. If one was
-        // chosen already, that choice stands.
-        let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
+    fn public_pem(algorithm: Algorithm, pem: &[u8]) -> Result<Self, KeyError> {
+        match JwtKey::from_pem(pem) {
+            Ok(key) if key.algorithm() == algorithm && !key.can_sign() => {
+                Ok(Self::with_keys([key]))
+            }
+            Err(error @ (KeyError::Short(_) | KeyError::Long(_))) => Err(error),
+            _ => Err(KeyError::Invalid(algorithm.name())),
+        }
+    }
 
-        let mut validation = Validation::new(algorithm);
+    /// Tokens checked with these keys, each with its algorithm, and signed with the first that can
+    /// sign. Several are for the time in which one takes the place of another, and for several
+    /// issuers.
+    ///
+    /// ```
+    /// use nextrush::auth::{Jwt, JwtKey};
+    ///
+    /// # fn jwt() -> Result<Jwt, Box<dyn std::error::Error>> {
+    /// let file = std::fs::read("keys.pem")?;
+    /// let jwt = Jwt::with_keys(JwtKey::read_all(file)?);
+    /// # Ok(jwt)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_keys(keys: impl IntoIterator<Item = JwtKey>) -> Self {
+        let keys: Vec<_> = keys.into_iter().collect();
+        let first = keys.first().map_or(Algorithm::Hs256, JwtKey::algorithm);
+        let mut validation = Validation::new(first.of_jsonwebtoken());
         validation.leeway = DEFAULT_LEEWAY;
         validation.validate_nbf = true;
         // RFC 7519 §4.1.4: not accepted "on or after" `exp`; without this the second
         // of `exp` itself would still count.
         validation.reject_tokens_expiring_in_less_than = 1;
-        Self(Arc::new(Inner {
-            algorithm,
-            verifying,
-            signing,
-            key_id: None,
-            validation,
-        }))
+        Self(Arc::new(Inner { keys, validation }))
+    }
+
+    /// Adds a key, behind those that are there.
+    #[must_use]
+    pub fn key(mut self, key: JwtKey) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        if inner.keys.is_empty() {
+            inner.validation.algorithms = vec![key.algorithm().of_jsonwebtoken()];
+        }
+        inner.keys.push(key);
+        self
     }
 
     /// Sets by how much the clocks of issuer and server may differ, in whole seconds: 5
@@ -177,11 +187,13 @@ impl Jwt {
         self
     }
 
-    /// The name of the key. Tokens whose header names another one by `kid` are
-    /// refused; those that name none are not.
+    /// The name of the key, of the first of several. Tokens whose header names one by `kid` that
+    /// no key has are refused; those that name none are not.
     #[must_use]
     pub fn key_id(mut self, key_id: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).key_id = Some(key_id.into());
+        if let Some(first) = Arc::make_mut(&mut self.0).keys.first_mut() {
+            *first = first.clone().key_id(key_id);
+        }
         self
     }
 
@@ -198,41 +210,51 @@ impl Jwt {
         if token.len() > Self::MAX_TOKEN {
             return Err(AuthError::TooLong);
         }
-        let Inner {
-            verifying,
-            validation,
-            ..
-        } = &*self.0;
-        let token = jsonwebtoken::decode::<Box<RawValue>>(token, verifying, validation)?;
-        self.check_header(&token.header)?;
-        let claims = token.claims.get();
+        let TokenData { header, claims } = self.decode(token)?;
+        check_header(&header)?;
+        let claims = claims.get();
         let Registered { exp, sid } = Registered::read(claims)?;
         Ok(Authenticated {
             // RFC 7519 §2 allows fractions; the conversion saturates.
             // Rounded as `jsonwebtoken` does, so that there is one notion of the end.
             expires: exp.map(|seconds| seconds.round() as u64),
             session: sid.and_then(|sid| sid.as_str().map(str::to_owned)),
-            leeway: validation.leeway,
+            leeway: self.0.validation.leeway,
             asked_at: AskedAt::default(),
             claims: serde_json::from_str(claims).map_err(|error| unfit(claims, error))?,
         })
     }
 
-    fn check_header(&self, header: &Header) -> Result<(), AuthError> {
-        if header.kid.is_some() && header.kid != self.0.key_id {
+    /// Checks a token with the keys that it may be signed with.
+    fn decode(&self, token: &str) -> Result<TokenData<Box<RawValue>>, AuthError> {
+        let header = jsonwebtoken::decode_header(token)?;
+        let is_named = |key: &&JwtKey| header.kid.is_none() || header.kid.as_deref() == key.id();
+        let mut named = self.0.keys.iter().filter(is_named).peekable();
+        if named.peek().is_none() {
             return Err(AuthError::UnknownKey);
         }
-        let unsupported = [
-            ("jwk", header.jwk.is_some()),
-            ("jku", header.jku.is_some()),
-            ("x5c", header.x5c.is_some()),
-            ("x5u", header.x5u.is_some()),
-            ("crit", header.crit.is_some()),
-        ];
-        match unsupported.into_iter().find(|(_, present)| *present) {
-            Some((name, _)) => Err(AuthError::Header(name)),
-            None => Ok(()),
+        // The token's algorithm chooses among keys, each of which is checked with its own.
+        let fitting = named.filter(|key| key.algorithm().of_jsonwebtoken() == header.alg);
+        let mut refused = AuthError::Algorithm;
+        for key in fitting.take(MOST_TRIED) {
+            let rules = self.rules(key.algorithm().of_jsonwebtoken());
+            match jsonwebtoken::decode(token, &key.verifying, &rules).map_err(AuthError::from) {
+                Err(AuthError::Signature) => refused = AuthError::Signature,
+                checked => return checked,
+            }
         }
+        Err(refused)
+    }
+
+    /// The rules for a key of this algorithm.
+    fn rules(&self, algorithm: jsonwebtoken::Algorithm) -> Cow<'_, Validation> {
+        let rules = &self.0.validation;
+        if rules.algorithms == [algorithm] {
+            return Cow::Borrowed(rules);
+        }
+        let mut rules = rules.clone();
+        rules.algorithms = vec![algorithm];
+        Cow::Owned(rules)
     }
 
     /// Makes a token of these claims as they are. Unless it is among them, the
@@ -242,10 +264,12 @@ impl Jwt {
     ///
     /// Fails with a public key, and when the claims cannot be written as JSON.
     pub fn sign<C: Serialize>(&self, claims: &C) -> Result<String, SignError> {
-        let key = self.0.signing.as_ref().ok_or(SignError::PublicKey)?;
-        let mut header = Header::new(self.0.algorithm);
-        header.kid.clone_from(&self.0.key_id);
-        jsonwebtoken::encode(&header, claims, key).map_err(SignError::Claims)
+        let mut pairs = self.0.keys.iter().map(|key| (key, key.signing.as_ref()));
+        let first = pairs.find_map(|(key, private)| Some((key, private?)));
+        let (key, private) = first.ok_or(SignError::PublicKey)?;
+        let mut header = Header::new(key.algorithm().of_jsonwebtoken());
+        header.kid = key.id().map(str::to_owned);
+        jsonwebtoken::encode(&header, claims, private).map_err(SignError::Claims)
     }
 
     /// Makes a token that is valid from now for `lifetime`, in whole seconds:
@@ -285,6 +309,20 @@ impl Jwt {
     }
 }
 
+fn check_header(header: &Header) -> Result<(), AuthError> {
+    let unsupported = [
+        ("jwk", header.jwk.is_some()),
+        ("jku", header.jku.is_some()),
+        ("x5c", header.x5c.is_some()),
+        ("x5u", header.x5u.is_some()),
+        ("crit", header.crit.is_some()),
+    ];
+    match unsupported.into_iter().find(|(_, present)| *present) {
+        Some((name, _)) => Err(AuthError::Header(name)),
+        None => Ok(()),
+    }
+}
+
 /// The error of claims that do not fit: one of its own for the user's id.
 fn unfit(claims: &str, error: serde_json::Error) -> AuthError {
     #[derive(Deserialize)]
@@ -299,7 +337,6 @@ fn unfit(claims: &str, error: serde_json::Error) -> AuthError {
     }
 }
 
-/// The `exp` of claims that were validated: absent or a number.
 /// The claims that are read of each token.
 #[derive(Deserialize)]
 struct Registered {
@@ -325,8 +362,7 @@ impl fmt::Debug for Jwt {
             ..
         } = &self.0.validation;
         f.debug_struct("Jwt")
-            .field("algorithm", &self.0.algorithm)
-            .field("key_id", &self.0.key_id)
+            .field("keys", &self.0.keys)
             .field("leeway", leeway)
             .field("audience", aud)
             .field("issuer", iss)

@@ -1,5 +1,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
 
 use super::*;
@@ -424,6 +425,73 @@ fn only_the_configured_key_may_be_named() {
     assert!(verify(&named, &token).is_err());
     assert!(verify_claims(&named, &json!({})).is_ok());
     assert!(verify(&named, &with_header(r#"{"alg":"HS256"}"#)).is_ok());
+}
+
+/// A key by a name, or without one, and the secret that it is.
+fn secret(byte: u8, id: Option<&str>) -> JwtKey {
+    let key = JwtKey::secret(super::Algorithm::Hs256, &[byte; 32]);
+    match id {
+        Some(id) => key.key_id(id),
+        None => key,
+    }
+}
+
+#[test]
+fn of_several_keys_the_named_one_counts_and_all_where_none_is_named() {
+    let jwt = Jwt::with_keys([secret(1, Some("new")), secret(2, Some("old"))]);
+    let payload = claims(&json!({})).to_string();
+    for (kid, byte, is_accepted) in [
+        (json!("new"), 1, true),
+        (json!("old"), 2, true),
+        (json!("new"), 2, false),
+        (json!("old"), 1, false),
+        (json!("other"), 1, false),
+        (json!(null), 1, true),
+        (json!(null), 2, true),
+        (json!(null), 3, false),
+    ] {
+        let header = json!({ "alg": "HS256", "kid": kid }).to_string();
+        let token = forged(&header, &payload, &[byte; 32]);
+        let checked = verify(&jwt, &token);
+        assert_eq!(checked.is_ok(), is_accepted, "{kid} {byte}: {checked:?}");
+    }
+}
+
+#[test]
+fn tokens_are_signed_with_the_first_key_that_can() {
+    let public = JwtKey::from_pem(P256_PUBLIC).unwrap();
+    let jwt = Jwt::with_keys([public, secret(1, Some("new"))]).key(secret(2, Some("old")));
+    let token = jwt.sign(&claims(&json!({}))).unwrap();
+    let header = jsonwebtoken::decode_header(&token).unwrap();
+    assert_eq!(header.kid.as_deref(), Some("new"));
+    assert!(verify(&Jwt::with_keys([secret(1, Some("new"))]), &token).is_ok());
+}
+
+#[test]
+fn an_expired_token_is_said_to_be_one_also_among_several_keys() {
+    let jwt = Jwt::with_keys([secret(1, None), secret(2, None)]);
+    let payload = claims(&json!({ "exp": 1 })).to_string();
+    let token = forged(r#"{"alg":"HS256"}"#, &payload, &[2; 32]);
+    let refused = verify(&jwt, &token);
+    assert!(matches!(refused, Err(AuthError::Expired)), "{refused:?}");
+}
+
+#[test]
+fn a_token_that_names_no_key_costs_eight_signatures_at_most() {
+    let keys: Vec<_> = (1..=9).map(|byte| secret(byte, None)).collect();
+    let jwt = Jwt::with_keys(keys);
+    let payload = claims(&json!({})).to_string();
+    for (byte, is_accepted) in [(8, true), (9, false)] {
+        let token = forged(r#"{"alg":"HS256"}"#, &payload, &[byte; 32]);
+        assert_eq!(verify(&jwt, &token).is_ok(), is_accepted, "{byte}");
+    }
+}
+
+#[test]
+fn without_keys_no_token_is_accepted() {
+    let token = Jwt::hs256(SECRET).sign(&claims(&json!({}))).unwrap();
+    let refused = verify(&Jwt::with_keys([]), &token);
+    assert!(matches!(refused, Err(AuthError::UnknownKey)), "{refused:?}");
 }
 
 #[test]
