@@ -1,9 +1,9 @@
-//! Health checks, an HTTP API for other servers and an inspector, for those who run a NextRush
+//! Health checks, metrics, an HTTP API for other servers and an inspector, for those who run a NextRush
 //! application. Each is an axum router to merge into the application, or to nest below a path.
 //!
 //! ```no_run
 //! use nextrush::{App, ChatServer, LiveUpdates};
-//! use nextrush_admin::{HttpApi, Inspector, health};
+//! use nextrush_admin::{HttpApi, Inspector, Metrics, health};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), nextrush::BoxError> {
@@ -12,7 +12,9 @@
 //!     let chat = ChatServer::new(&app, "chat");
 //!     // … the application's own routes …
 //!     let (api_key, admin_key) = (std::env::var("API_KEY")?, std::env::var("ADMIN_KEY")?);
+//!     let metrics_key = std::env::var("METRICS_KEY")?;
 //!     app.merge(health(&app));
+//!     app.merge(Metrics::new(&app, metrics_key).live(&live).chat(&chat).router());
 //!     app.merge(HttpApi::new(&app, api_key).live(&live).chat(&chat).router());
 //!     app.merge(Inspector::new(&app, admin_key).live(&live).chat(&chat).router());
 //!     Ok(app.listen(3000).await?)
@@ -23,6 +25,7 @@
 //! |---|---|
 //! | [`health()`] | `/healthz`, `/readyz` |
 //! | [`HttpApi`] | `/api/v1/…`: publishing, histories, members, disconnecting, deleting |
+//! | [`Metrics`] | `/metrics`, for Prometheus |
 //! | [`Inspector`] | `/api/inspect/…`, the sockets of `/inspect`, and its page |
 //!
 //! A router of an application whose routes still need a state is merged after
@@ -41,6 +44,7 @@ mod disconnect;
 mod health;
 mod inspector;
 mod loopback;
+mod metrics;
 mod no_store;
 mod others;
 mod page_file;
@@ -52,6 +56,7 @@ pub use api::HttpApi;
 pub use health::health;
 pub use inspector::Inspector;
 pub use loopback::only_this_machine;
+pub use metrics::Metrics;
 #[doc(hidden)]
 pub use page_file::page_file;
 pub use refusal::Refusal;

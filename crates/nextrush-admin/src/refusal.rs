@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nextrush::auth::InvalidUserId;
 use nextrush::broker::BrokerError;
@@ -186,11 +185,16 @@ impl IntoResponse for Refusal {
         }
         let body = ErrorMessage::new(self.code, self.message);
         let Some(exceeded) = self.later else {
-            return (self.status, Json(body)).into_response();
+            return with_status(self.status, body);
         };
         let ms = exceeded.retry_after_ms();
-        let seconds = HeaderValue::from(ms.div_ceil(1000));
-        let headers = [(header::RETRY_AFTER, seconds)];
-        (self.status, headers, Json(body.retry_after_ms(ms))).into_response()
+        with_status(self.status, body.retry_after_ms(ms))
     }
+}
+
+/// The body as an answer, which says itself when to come again.
+fn with_status(status: StatusCode, body: ErrorMessage) -> Response {
+    let mut response = body.into_response();
+    *response.status_mut() = status;
+    response
 }

@@ -178,6 +178,12 @@ pub trait Broker: Send + Sync + 'static {
         None
     }
 
+    /// The size of the store's files and their bound, as the store last looked; `None` of brokers
+    /// without files of their own. Cheap.
+    fn store_size(&self) -> Option<StoreSize> {
+        None
+    }
+
     /// Finishes what is under way and leaves the nodes that share the topics. Everything may
     /// fail with [`BrokerError::Unavailable`] from then on. Brokers of a single process have
     /// nothing to do and keep the default.
@@ -218,6 +224,25 @@ pub trait Broker: Send + Sync + 'static {
         Box::pin(std::future::ready(Err(BrokerError::Unavailable(
             what.into(),
         ))))
+    }
+}
+
+/// The size of a store's files.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct StoreSize {
+    /// The bytes of all files.
+    pub bytes: u64,
+    /// The most bytes that they may have. With three quarters of them those who keep most are
+    /// refused, with all of them everybody.
+    pub limit: u64,
+}
+
+impl StoreSize {
+    /// A size with its bound, both in bytes.
+    #[must_use]
+    pub const fn new(bytes: u64, limit: u64) -> Self {
+        Self { bytes, limit }
     }
 }
 

@@ -70,7 +70,7 @@ pub mod conformance;
 pub mod simulated;
 
 pub use answer::{CommandKey, CommandKeyError, Fingerprint, Once};
-pub use broker::{Broker, Interrupt, Sink};
+pub use broker::{Broker, Interrupt, Sink, StoreSize};
 pub use bus::{Answered, Asked, Bus, BusReceiver, Leased, NodeName, NodeNameError, OneNode};
 pub use claim::{Attempt, Claim, Claimed};
 pub use clock::{Clock, ManualClock, SystemClock};

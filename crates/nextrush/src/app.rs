@@ -9,15 +9,16 @@ use axum::Extension;
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, Route, delete, get, patch, post, put};
 use nextrush_broker::{Broker, MemoryBroker};
 use nextrush_engine::{Engine, EngineConfig, SocketOptions};
-use tower::util::{MapRequestLayer, option_layer};
+use tower::util::{MapRequestLayer, MapResponseLayer, option_layer};
 use tower::{Layer, Service};
 
 use crate::auth::{Authenticate, Authenticator, Jwt};
 use crate::http::subprotocol;
+use crate::message::Refused;
 use crate::node::line::Line;
 use crate::node::wire;
 use crate::server::{Listen, ToAddr};
@@ -271,9 +272,17 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     /// token. Whoever serves it closes the sockets at the
     /// end with [`Handle::close_all`].
     pub fn into_router(self) -> Router<S> {
+        let app = self.handle.clone();
+        let count = move |response: Response| {
+            if let Some(refused) = response.extensions().get::<Refused>() {
+                app.tally().refused(*refused);
+            }
+            response
+        };
         // Outside of the layers that the application has added, which win.
         self.router.layer((
             MapRequestLayer::new(subprotocol::hide_secrets),
+            MapResponseLayer::new(count),
             Extension(self.handle),
             option_layer(self.options.map(Extension)),
             option_layer(self.origins.map(Extension)),

@@ -63,3 +63,6 @@ mod deployment {}
 
 #[doc = include_str!("../../../docs/guide/src/operators.md")]
 mod operators {}
+
+#[doc = include_str!("../../../docs/guide/src/metrics.md")]
+mod metrics {}

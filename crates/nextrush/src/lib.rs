@@ -162,6 +162,7 @@ pub mod limits;
 pub mod metrics;
 mod once;
 mod seldom;
+mod tally;
 
 // What is remembered, and the guide's features on top.
 pub mod broker;

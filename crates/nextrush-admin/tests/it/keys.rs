@@ -1,7 +1,7 @@
 //! Keys that are long, and shown to nobody.
 
 use nextrush::App;
-use nextrush_admin::{HttpApi, Inspector, Secret};
+use nextrush_admin::{HttpApi, Inspector, Metrics, Secret};
 
 use crate::support::KEY;
 
@@ -23,9 +23,10 @@ fn an_inspector_with_a_short_key_is_not_served() {
 fn no_debug_output_has_a_key() {
     let app: App = App::new();
     let shown = format!(
-        "{:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?}",
         Secret::from(KEY),
         HttpApi::new(&app, KEY),
+        Metrics::new(&app, KEY),
         Inspector::new(&app, KEY.to_owned()),
         Inspector::without_key(&app).ticket_secret(KEY),
     );

@@ -9,6 +9,7 @@ mod api;
 mod health;
 mod inspector;
 mod keys;
+mod metrics;
 mod nodes;
 mod page;
 mod strangers;

@@ -26,7 +26,7 @@ use super::store::Store;
 use super::unborn::Unborn;
 use super::writer::Writer;
 use crate::answer::CommandKey;
-use crate::broker::{Broker, Sink};
+use crate::broker::{Broker, Sink, StoreSize};
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::clock::{Clock, SystemClock};
 use crate::deletion::Deletion;
@@ -407,6 +407,10 @@ impl Broker for EmbeddedBroker {
             })
             .await
         })
+    }
+
+    fn store_size(&self) -> Option<StoreSize> {
+        Some(self.shared.limit.size())
     }
 
     fn topics(

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::broker::StoreSize;
 use crate::error::BrokerError;
 use crate::owner::Owner;
 
@@ -21,6 +23,8 @@ const OWNERS: u64 = 16;
 pub(super) struct Limit {
     /// The most bytes of all files.
     files: u64,
+    /// The bytes of all files at the last look.
+    used: AtomicU64,
     refused: Mutex<Refused>,
 }
 
@@ -42,6 +46,7 @@ impl Limit {
         };
         Self {
             files: asked.unwrap_or_else(default),
+            used: AtomicU64::new(used),
             refused: Mutex::default(),
         }
     }
@@ -76,8 +81,14 @@ impl Limit {
         files > self.files / 4 * 3
     }
 
+    /// The size of the files at the last look, and their bound.
+    pub(super) fn size(&self) -> StoreSize {
+        StoreSize::new(self.used.load(Ordering::Relaxed), self.files)
+    }
+
     /// Notes the size of the files, and the owners of large shares.
     pub(super) fn note<'a>(&self, files: u64, large: impl Iterator<Item = &'a Option<Owner>>) {
+        self.used.store(files, Ordering::Relaxed);
         let mut refused = self.refused.lock();
         refused.all = files > self.files;
         refused.owners.clear();

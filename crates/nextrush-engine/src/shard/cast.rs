@@ -56,7 +56,9 @@ impl<I: Io> Shard<I> {
                 }
                 let members = self.cast.members;
                 let counts = &mut self.parts.counts;
-                counts.messages_out += members * publications.len() as u64;
+                let delivered = members * publications.len() as u64;
+                counts.messages_out += delivered;
+                counts.deliveries += delivered;
                 counts.bytes_out += members * self.cast.len as u64;
             }
             self.rooms.recycle(publications);
@@ -141,6 +143,7 @@ impl<I: Io> Peer<'_, I> {
             && let Some(begun) = rest.next()
         {
             self.parts.counts.messages_out += 1;
+            self.parts.counts.deliveries += 1;
             let length = begun.sent.frame.len();
             if written < length {
                 self.outbox(|outbox| {
@@ -164,6 +167,7 @@ impl<I: Io> Peer<'_, I> {
         for publication in publications {
             if publication.is_for(self.live.id()) && !self.skips(room, publication) {
                 self.enqueue(publication.sent.clone());
+                self.parts.counts.deliveries += 1;
                 if publication.skippable.is_some() {
                     self.note_skippable();
                 }

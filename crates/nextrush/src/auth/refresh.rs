@@ -11,7 +11,7 @@ use super::jwt::Jwt;
 use crate::message::Message;
 use crate::message::Timestamp;
 use crate::message::User;
-use crate::message::request::{Answer, Request};
+use crate::message::request::{Answer, Request, refused};
 use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 
@@ -96,7 +96,7 @@ impl Jwt {
                         }
                         Err(code) => {
                             let error = ErrorMessage::new(code, "Invalid token");
-                            socket.send(Answer::new(error, id.as_ref()));
+                            socket.send(refused(error, id.as_ref()));
                         }
                     }
                 }

@@ -1,6 +1,5 @@
 //! The refusal of a request without a valid token.
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
@@ -61,22 +60,28 @@ impl AuthRejection {
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
-        let body = Json(self.to_message());
+        let body = self.to_message();
         let challenge = match self {
             Self::MissingToken => "Bearer",
             Self::InvalidToken(_) => r#"Bearer error="invalid_token""#,
-            Self::Forbidden => return (StatusCode::FORBIDDEN, body).into_response(),
+            Self::Forbidden => return with_status(StatusCode::FORBIDDEN, body),
             Self::Unavailable(_) => {
-                return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+                return with_status(StatusCode::SERVICE_UNAVAILABLE, body);
             }
             Self::NotConfigured => {
-                return (StatusCode::INTERNAL_SERVER_ERROR, body).into_response();
+                return with_status(StatusCode::INTERNAL_SERVER_ERROR, body);
             }
         };
         let challenge = [(
             header::WWW_AUTHENTICATE,
             HeaderValue::from_static(challenge),
         )];
-        (StatusCode::UNAUTHORIZED, challenge, body).into_response()
+        (challenge, with_status(StatusCode::UNAUTHORIZED, body)).into_response()
     }
+}
+
+fn with_status(status: StatusCode, body: ErrorMessage) -> Response {
+    let mut response = body.into_response();
+    *response.status_mut() = status;
+    response
 }

@@ -8,7 +8,7 @@ use nextrush_engine::Work;
 use super::dialect::Chat;
 use super::messages::{Command, Event, Hello, Post, messages, present};
 use super::users::Users;
-use crate::message::request::{Answer, CommandId, Request};
+use crate::message::request::{Answer, CommandId, Request, refused};
 use crate::message::{ErrorCode, ErrorMessage, Message, Timestamp, User, UserId};
 use crate::socket::Socket;
 use crate::socket::claims::{Claim, Claims};
@@ -88,6 +88,7 @@ impl Member {
         chat.allow_history(&self.user.id, publications)?;
         wish.seat(&self.user.id, self.profile.clone()).await?;
         let entry = wish.admit(&history)?;
+        socket.app().came_back(missed.as_ref());
         entry.send(Event::RoomHistory {
             messages: messages(history.position.epoch, publications),
             users: Users::listed(&entry.topic(), chat.listed),
@@ -115,7 +116,7 @@ impl Member {
                 socket.send(Answer::new(event, id));
             }
         };
-        let refuse = |error: ErrorMessage| socket.send(Answer::new(error, id));
+        let refuse = |error: ErrorMessage| socket.send(refused(error, id));
         let topics = self.topic.topics();
         let key = id.map(|id| topics.command_key(&self.user.id, id));
         let Ok(key) = key.transpose() else {

@@ -18,7 +18,7 @@ use crate::message::User;
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::room_name::RoomName;
-use crate::topic::{Profile, SlowReaderCounts, Topics, show_user};
+use crate::topic::{Profile, SlowReaderCounts, SlowReaderPolicy, Topics, show_user};
 
 /// A chat with rooms: members, a history of 100 messages per room of which the
 /// last 50 are sent to whoever joins (fewer if they are longer than 512 KiB together),
@@ -118,6 +118,12 @@ impl ChatServer {
             Ok(topic) => topic.delete(Deletion::All).await,
             Err(_) => Ok(0),
         }
+    }
+
+    /// The treatment of members that lag, with its counts.
+    #[must_use]
+    pub fn slow_reader_policy(&self) -> SlowReaderPolicy {
+        self.0.dialect().slow_readers.clone()
     }
 
     /// The counts of members that lagged. They are given later what they missed, as

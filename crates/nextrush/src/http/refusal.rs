@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use axum::Json;
 use axum::body::to_bytes;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
@@ -20,7 +19,9 @@ pub(crate) fn new(
     code: ErrorCode,
     message: impl Into<Cow<'static, str>>,
 ) -> Response {
-    (status, Json(ErrorMessage::new(code, message))).into_response()
+    let mut response = ErrorMessage::new(code, message).into_response();
+    *response.status_mut() = status;
+    response
 }
 
 /// The answer to a request that is no valid opening handshake, with the headers
@@ -56,7 +57,8 @@ pub(crate) async fn as_json(rejection: Response) -> Response {
             true => ErrorCode::InvalidName,
             false => ErrorCode::of_status(parts.status),
         };
-        let json = Json(ErrorMessage::new(code, text)).into_response();
+        let json = ErrorMessage::new(code, text).into_response();
+        parts.extensions.extend(json.extensions().clone());
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.extend(json.headers().clone());
         body = json.into_body();

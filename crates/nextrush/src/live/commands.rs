@@ -9,7 +9,7 @@ use super::entering::Wanted;
 use super::history::Older;
 use super::messages::{Command, Event, refusal};
 use crate::message::Message;
-use crate::message::request::{Answer, Request};
+use crate::message::request::{Answer, Request, refused};
 use crate::socket::Socket;
 use crate::socket::claims::{Claim, Claims};
 use crate::socket::handler::Call;
@@ -49,7 +49,7 @@ impl Client {
                 };
                 match self.subscribe(socket, wanted).await {
                     Ok(()) | Err(SubscribeError::Join(JoinError::Closed)) => {}
-                    Err(error) => socket.send(Answer::new(refusal(&channel, error), id)),
+                    Err(error) => socket.send(refused(refusal(&channel, error), id)),
                 }
             }
             Command::Unsubscribe { channel } => {
@@ -77,13 +77,13 @@ impl Client {
                 };
                 match self.look_back(socket, older, id).await {
                     Ok(page) => socket.send(page),
-                    Err(refusal) => socket.send(Answer::new(refusal, id)),
+                    Err(refusal) => socket.send(refused(refusal, id)),
                 }
             }
             Command::Presence { channel, after } => {
                 let maker = self.maker(socket);
                 if let Err(refusal) = live.answer_presence(socket, &maker, &channel, after, id) {
-                    socket.send(Answer::new(refusal, id));
+                    socket.send(refused(refusal, id));
                 }
             }
             Command::PresenceUpdate { channel } => {
@@ -99,7 +99,7 @@ impl Client {
                         socket.send(Answer::new(ack, id));
                     }
                     Ok(()) => {}
-                    Err(refusal) => socket.send(Answer::new(refusal, id)),
+                    Err(refusal) => socket.send(refused(refusal, id)),
                 }
             }
         }

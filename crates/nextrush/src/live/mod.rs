@@ -67,8 +67,8 @@ use crate::socket::handle::Handle;
 use crate::socket::handler::Callback;
 use crate::socket::work::Work;
 use crate::topic::{
-    InvalidTopicName, Profile, PublishError, ShowUser, SlowReaderCounts, SubscribeError, Topic,
-    Topics, show_user,
+    InvalidTopicName, Profile, PublishError, ShowUser, SlowReaderCounts, SlowReaderPolicy,
+    SubscribeError, Topic, Topics, show_user,
 };
 
 /// The most channels one socket can be subscribed to.
@@ -361,6 +361,13 @@ impl LiveUpdates {
     #[must_use]
     pub fn slow_readers(&self) -> Vec<(String, SlowReaderCounts)> {
         self.live().policies.slow_reader_counts()
+    }
+
+    /// The treatments of subscribers that lag, with their counts: that of each pattern of the
+    /// [policies](ChannelPolicies), in their order, and at the end that of channels which fit none.
+    #[must_use]
+    pub fn slow_reader_policies(&self) -> Vec<SlowReaderPolicy> {
+        self.live().policies.slow_reader_policies()
     }
 
     fn live(&self) -> &Live {

@@ -351,6 +351,16 @@ impl ChannelPolicies {
             .collect()
     }
 
+    /// The treatments of slow readers, those of patterns first.
+    pub(super) fn slow_reader_policies(&self) -> Vec<SlowReaderPolicy> {
+        self.policies
+            .iter()
+            .map(|(_, policy)| policy)
+            .chain([&self.others])
+            .map(ChannelPolicy::slow_policy)
+            .collect()
+    }
+
     fn find(&self, name: &str) -> Option<&(Arc<Pattern>, ChannelPolicy)> {
         self.policies
             .iter()

@@ -11,7 +11,7 @@ use super::messages::Event;
 use super::payload::{Encoding, bytes_of, stored};
 use super::policies::PublishAttempt;
 use super::policy::PublishHook;
-use crate::message::request::{Answer, CommandId};
+use crate::message::request::{Answer, CommandId, refused};
 use crate::message::{CommandError, ErrorCode, ErrorMessage, Message, User};
 use crate::once::Executed;
 use crate::seldom::Seldom;
@@ -37,7 +37,7 @@ impl LiveUpdates {
                 socket.send(Answer::new(ack, id));
             }
             Ok(_) => {}
-            Err(refusal) => socket.send(Answer::new(refusal, id)),
+            Err(refusal) => socket.send(refused(refusal, id)),
         }
     }
 

@@ -88,6 +88,7 @@ impl Subscription {
             .as_ref()
             .map(|since| since.missed(history))
             .filter(|_| entry.is_new() || *rejoins);
+        self.socket().app().came_back(missed.as_ref());
         let data = data.as_deref().filter(|_| entry.is_new());
         let newest = match (self.latest_value(), missed) {
             // The state has them, or newer ones.

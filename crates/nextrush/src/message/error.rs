@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode};
 use nextrush_broker::BrokerError;
 use serde::{Deserialize, Serialize};
 
-use crate::message::{ErrorCode, Outgoing};
+use crate::message::{ErrorCode, Outgoing, Refused};
 
 /// The message that tells a client of an error: `{"type":"error","message":…,"code":…}`,
 /// with `details` and `retryAfterMs` where they are known.
@@ -126,6 +126,11 @@ impl ErrorMessage {
         self
     }
 
+    /// The code for programs.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
     pub(crate) fn fields(&self) -> ErrorFields<'_> {
         ErrorFields {
             message: &self.message,
@@ -213,6 +218,7 @@ impl IntoResponse for ErrorMessage {
             tracing::error!(error, "a request failed");
         }
         let mut response = (status, Json(&self)).into_response();
+        response.extensions_mut().insert(Refused::of(&self.code));
         if let Some(ms) = self.retry_after_ms {
             let seconds = HeaderValue::from(ms.div_ceil(1000));
             response.headers_mut().insert(RETRY_AFTER, seconds);
@@ -223,7 +229,9 @@ impl IntoResponse for ErrorMessage {
 
 impl From<ErrorMessage> for Outgoing {
     fn from(error: ErrorMessage) -> Self {
-        Self::json(&error).expect("an error message has string keys only")
+        Self::json(&error)
+            .expect("an error message has string keys only")
+            .refusing(&error.code)
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nextrush_protocol::Frame;
 use serde::Serialize;
 
-use crate::message::Message;
+use crate::message::{Message, Refused};
 
 /// A message in its wire form, encoded once and ready for any number of sockets.
 ///
@@ -20,7 +20,11 @@ use crate::message::Message;
 /// # drop((text, json));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Outgoing(Frame);
+pub struct Outgoing {
+    frame: Frame,
+    /// The code of a refusal, to be counted when it is sent to its client.
+    refused: Option<Refused>,
+}
 
 impl Outgoing {
     /// A text message that holds `value` as JSON.
@@ -38,22 +42,39 @@ impl Outgoing {
     /// guess the other.
     #[must_use]
     pub fn uncompressed(self) -> Self {
-        Self(self.0.uncompressed())
+        let frame = self.frame.uncompressed();
+        Self { frame, ..self }
+    }
+
+    fn of(frame: Frame) -> Self {
+        let refused = None;
+        Self { frame, refused }
+    }
+
+    /// The same message, as the refusal with a code.
+    pub(crate) fn refusing(self, code: &str) -> Self {
+        let refused = Some(Refused::of(code));
+        Self { refused, ..self }
+    }
+
+    /// The code that it refuses something with.
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        self.refused
     }
 
     /// The length on the wire in bytes.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.frame.len()
     }
 
     pub(crate) fn into_frame(self) -> Frame {
-        self.0
+        self.frame
     }
 }
 
 impl From<&str> for Outgoing {
     fn from(text: &str) -> Self {
-        Self(Frame::text(text))
+        Self::of(Frame::text(text))
     }
 }
 
@@ -71,7 +92,7 @@ impl From<&String> for Outgoing {
 
 impl From<&[u8]> for Outgoing {
     fn from(data: &[u8]) -> Self {
-        Self(Frame::binary(data))
+        Self::of(Frame::binary(data))
     }
 }
 

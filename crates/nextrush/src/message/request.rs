@@ -85,7 +85,7 @@ impl<T: DeserializeOwned> Request<T> {
         };
         match command {
             Ok(command) => Ok(Self { command, id }),
-            Err(error) => Err(Answer::new(error, id.as_ref()).into()),
+            Err(error) => Err(refused(error, id.as_ref())),
         }
     }
 }
@@ -97,7 +97,12 @@ pub(crate) fn refusal(message: &Message, error: ErrorMessage) -> Outgoing {
         .to_utf8()
         .ok()
         .and_then(|text| CommandId::find(text).ok().flatten());
-    Answer::new(error, id.as_ref()).into()
+    refused(error, id.as_ref())
+}
+
+/// The refusal of a command.
+pub(crate) fn refused(error: ErrorMessage, id: Option<&CommandId>) -> Outgoing {
+    Outgoing::from(Answer::new(&error, id)).refusing(error.code())
 }
 
 /// Returns whether a message has an id by which it can be answered.

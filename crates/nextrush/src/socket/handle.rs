@@ -26,6 +26,7 @@ use crate::socket::join::{self, JoinError, ROOMS_PER_SOCKET};
 use crate::socket::room_event::RoomEvents;
 use crate::socket::room_key;
 use crate::socket::room_name::RoomName;
+use crate::tally::Tally;
 
 /// The time that sockets get to end when all are closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,6 +56,7 @@ struct Inner {
     has_shared_rooms: bool,
     parts: AppParts,
     names: PartNames,
+    tally: Tally,
     is_draining: AtomicBool,
     #[cfg(feature = "testing")]
     end_accept_loop: tokio::sync::Notify,
@@ -85,6 +87,7 @@ impl Handle {
             has_shared_rooms,
             parts: AppParts::default(),
             names: PartNames::default(),
+            tally: Tally::new(),
             is_draining: AtomicBool::new(false),
             #[cfg(feature = "testing")]
             end_accept_loop: tokio::sync::Notify::new(),
@@ -288,6 +291,11 @@ impl Handle {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// The counts of what clients ask for and are told.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.0.tally
     }
 
     /// The broker that keeps what the application's topics remember.

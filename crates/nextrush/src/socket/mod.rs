@@ -125,7 +125,11 @@ impl Socket {
     /// `backlog` bounds (1 MiB and 10 s by default); a client that falls further
     /// behind is closed with 1013.
     pub fn send(&self, message: impl Into<Outgoing>) {
-        self.0.send(message.into().into_frame());
+        let message = message.into();
+        if let Some(refused) = message.refused() {
+            self.app().tally().refused(refused);
+        }
+        self.0.send(message.into_frame());
     }
 
     /// Sends `value` as a JSON text message; see [`send`](Self::send).

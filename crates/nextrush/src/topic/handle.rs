@@ -322,6 +322,7 @@ impl<D: Dialect> Topic<D> {
         let missed = since
             .filter(|_| entry.is_new())
             .map(|since| since.missed(&history));
+        socket.app().came_back(missed.as_ref());
         let arrival = Arrival {
             position: entry.position(),
             recovered: missed.map(|missed| missed.map(drop)),

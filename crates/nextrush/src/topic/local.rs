@@ -3,10 +3,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 
+use futures_util::FutureExt as _;
 use nextrush_broker::{
     Broker, BrokerError, Epoch, Interrupt, Position, Publication, Publish, Published, Sink,
     TopicName,
@@ -14,6 +17,7 @@ use nextrush_broker::{
 use nextrush_engine::{CloseReason, Engine, Room, Skippable};
 use nextrush_protocol::Frame;
 use parking_lot::{Mutex, MutexGuard};
+use tokio::time::Instant;
 
 use super::anew::Owed;
 use super::deletions::Deletions;
@@ -29,6 +33,7 @@ use crate::message::Outgoing;
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::room_key;
+use crate::tally::Durations;
 
 /// The topics that this node's sockets are subscribed to.
 pub(crate) struct LocalTopics {
@@ -40,6 +45,7 @@ pub(crate) struct LocalTopics {
     topics: Mutex<HashMap<TopicName, Arc<LocalTopic>>>,
     pub(super) encoded: Encoded,
     published: AtomicU64,
+    publishing: Mutex<Durations>,
 }
 
 impl Handle {
@@ -63,6 +69,7 @@ impl LocalTopics {
             topics: Mutex::default(),
             encoded: Encoded::default(),
             published: AtomicU64::new(0),
+            publishing: Mutex::default(),
         });
         topics
             .broker
@@ -81,11 +88,26 @@ impl LocalTopics {
         topic: &TopicName,
         publish: Publish,
     ) -> Result<Published, BrokerError> {
-        let published = self.broker.publish(topic, publish).await?;
+        let mut publishing = self.broker.publish(topic, publish);
+        // What is done at once needs no clock.
+        let published = match poll_fn(|context| Poll::Ready(publishing.poll_unpin(context))).await {
+            Poll::Ready(published) => published,
+            Poll::Pending => {
+                let began = Instant::now();
+                let published = publishing.await;
+                self.publishing.lock().add(began.elapsed());
+                published
+            }
+        }?;
         if !published.is_repeat && !published.is_outdated {
             self.published.fetch_add(1, Ordering::Relaxed);
         }
         Ok(published)
+    }
+
+    /// The times of publications that had to wait.
+    pub(crate) fn publishing(&self) -> Durations {
+        self.publishing.lock().clone()
     }
 
     /// The number of publications from this node.

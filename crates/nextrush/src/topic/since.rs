@@ -10,6 +10,8 @@ use nextrush_broker::{History, HistoryQuery, Position, Publication};
 use serde::{Deserialize, Serialize};
 
 use crate::message::{ErrorCode, ErrorMessage};
+use crate::socket::handle::Handle;
+use crate::tally::Recovery;
 
 /// A client's position in a topic: it has seen everything up to `offset`, in the stream
 /// that bears this `epoch`.
@@ -94,6 +96,20 @@ impl Since {
         } else {
             Err(Unrecovered::History)
         }
+    }
+}
+
+impl Handle {
+    /// Counts a client that came back, if it gave a position.
+    pub(crate) fn came_back<T>(&self, outcome: Option<&Result<T, Unrecovered>>) {
+        let recovery = match outcome {
+            None => return,
+            Some(Ok(_)) => Recovery::Recovered,
+            Some(Err(Unrecovered::Epoch)) => Recovery::Epoch,
+            Some(Err(Unrecovered::History)) => Recovery::History,
+            Some(Err(Unrecovered::Ahead)) => Recovery::Ahead,
+        };
+        self.tally().came_back(recovery);
     }
 }
 

@@ -41,6 +41,19 @@ pub enum SlowReaders {
     Close,
 }
 
+impl SlowReaders {
+    /// The policy's name, for logs and metrics: `heal`, `latest`, `drop` or `close`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Heal => "heal",
+            Self::Latest => "latest",
+            Self::Drop => "drop",
+            Self::Close => "close",
+        }
+    }
+}
+
 /// Counts of subscribers that lagged, since the start.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::answered::{Answered, Reused};
 pub use self::asked::RequestError;
@@ -29,10 +29,11 @@ pub use self::handler::{IntoRefusal, Refusal, Replies, Reply, RequestHandler};
 use super::Socket;
 use super::claims::{Claim, Claims};
 use super::handler::Call;
-use crate::message::request::{Answer, CommandId, REPEAT_WINDOW, Request};
-use crate::message::{ErrorCode, ErrorMessage, Message, User};
+use crate::message::request::{CommandId, REPEAT_WINDOW, Request, refused};
+use crate::message::{ErrorCode, ErrorMessage, Message, User, command};
 use crate::once::{Executed, Outcome, Repeats};
 use crate::seldom::Seldom;
+use crate::tally::{OTHER, RequestOutcome};
 
 /// The time that a handler has by default.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
@@ -96,15 +97,16 @@ impl<T: DeserializeOwned + 'static> Call<Message> for Requests<T> {
     fn call(self: Arc<Self>, socket: Socket, message: Message) -> Work {
         let user = socket.user();
         let Request { command, id } = Request::receive(&socket, &message, &user)?;
+        let kind = kind_of::<T>(&message);
         Some(Box::pin(async move {
             let Some(id) = id else {
                 // Nobody waits for an answer.
-                if let Kept::Error(error) = self.execute(&socket, command).await {
+                if let Kept::Error(error) = self.execute(&socket, kind, command).await {
                     socket.send(error);
                 }
                 return;
             };
-            let execute = self.execute(&socket, command);
+            let execute = self.execute(&socket, kind, command);
             let answer = match &user {
                 Some(user) => self.once(&socket, user, &id, &message, execute).await,
                 None => self.once_here(&id, &message, execute).await,
@@ -203,31 +205,50 @@ impl<T: DeserializeOwned + 'static> Requests<T> {
     }
 
     /// Calls the function. Its panic and its delay end this request and nothing else.
-    async fn execute(&self, socket: &Socket, command: T) -> Kept {
+    async fn execute(&self, socket: &Socket, kind: &'static str, command: T) -> Kept {
+        let began = Instant::now();
+        let (answer, outcome) = self.outcome_of(socket, command).await;
+        socket
+            .app()
+            .tally()
+            .requested(kind, outcome, began.elapsed());
+        answer
+    }
+
+    async fn outcome_of(&self, socket: &Socket, command: T) -> (Kept, RequestOutcome) {
         let answer = self.replies.answer(socket.clone(), command);
         let answer = timeout(self.deadline, AssertUnwindSafe(answer).catch_unwind());
         let endpoint = socket.endpoint();
         let user = || socket.user().map(|user| user.id);
         let internal = || Kept::Error(ErrorMessage::new(ErrorCode::Internal, "Internal error"));
         match answer.await {
-            Ok(Ok(Ok(reply))) => Kept::Reply(reply),
-            Ok(Ok(Err(Refusal::Told(error)))) => Kept::Error(error),
+            Ok(Ok(Ok(reply))) => (Kept::Reply(reply), RequestOutcome::Answered),
+            Ok(Ok(Err(Refusal::Told(error)))) => (Kept::Error(error), RequestOutcome::Refused),
             Ok(Ok(Err(Refusal::Internal(error)))) => {
                 tracing::error!(error, endpoint, user = ?user(), "a request failed");
-                internal()
+                (internal(), RequestOutcome::Failed)
             }
             Ok(Err(panic)) => {
                 let message = panic_message(&*panic);
                 tracing::error!(message, endpoint, user = ?user(), "a handler of requests panicked");
-                internal()
+                (internal(), RequestOutcome::Failed)
             }
             Err(_) => {
                 let deadline = self.deadline;
                 tracing::error!(?deadline, endpoint, user = ?user(), "a handler of requests took too long and was dropped");
-                Kept::Error(in_doubt())
+                (Kept::Error(in_doubt()), RequestOutcome::TimedOut)
             }
         }
     }
+}
+
+/// The type of a request, of those that the application knows.
+fn kind_of<T: DeserializeOwned>(message: &Message) -> &'static str {
+    let known = command::variants_of::<T>().unwrap_or_default();
+    let kind = command::text_of(message).and_then(command::type_of);
+    let kind = kind.ok().flatten();
+    let is_kind = |known: &&&str| kind.as_deref() == Some(**known);
+    known.iter().find(is_kind).copied().unwrap_or(OTHER)
 }
 
 /// Sends the answer to a request, if its socket is still there.
@@ -241,7 +262,7 @@ fn reply(socket: &Socket, id: &CommandId, answer: Kept) {
                 .send_json(&Replied { id, data: &data })
                 .expect("a reply has string keys only");
         }
-        Kept::Error(error) => socket.send(Answer::new(error, Some(id))),
+        Kept::Error(error) => socket.send(refused(error, Some(id))),
     }
 }
 
