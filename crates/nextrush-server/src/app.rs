@@ -12,7 +12,7 @@ use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::server::{Listen, ListenAddr};
 use nextrush::topic::NumberedParts;
 use nextrush::{App, ChatServer, LiveUpdates};
-use nextrush_admin::{HttpApi, Inspector, health};
+use nextrush_admin::{HttpApi, Inspector, Metrics, health};
 use nextrush_redis::{ConnectError, Redis, RedisOptions};
 
 use crate::config::{Config, RedisPlace, Store};
@@ -31,6 +31,16 @@ const UPDATES_AGE: Duration = Duration::from_secs(60 * 60);
 ///
 /// [`StartError`] when the store cannot be opened or read, or the Redis cannot be used.
 pub async fn app(config: &Config) -> Result<App, StartError> {
+    Ok(apps(config).await?.0)
+}
+
+/// Builds the server's application as [`app()`] does, and beside it the one that serves figures
+/// alone, at [addresses of their own](Config::metrics_listen), if there are any.
+///
+/// # Errors
+///
+/// As [`app()`].
+pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
     let mut engine = EngineConfig::default();
     if let Some(shards) = config.shards {
         engine.shards = shards;
@@ -82,24 +92,47 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
         None => drop(LiveUpdates::new(&app, "inspect")),
     }
     app.merge(health(&app));
+    let figures = match &config.metrics_key {
+        Some(key) => Metrics::new(&app, key.clone()),
+        None => Metrics::without_key(&app),
+    };
+    let figures = figures.live(&live).chat(&chat);
+    let mut beside = None;
+    if !config.metrics_listen.is_empty() {
+        let mut own: App = App::new();
+        own.merge(figures.router());
+        own.merge(health(&app));
+        beside = Some(own);
+    } else if config.metrics_key.is_some() {
+        app.merge(figures.router());
+    }
     app.merge(page::router());
     app.layer(map_request_with_state(current.clone(), attach));
     if let Some(cors) = cors::layer(current) {
         app.layer(cors);
     }
-    Ok(app)
+    Ok((app, beside))
 }
 
 /// The application, about to listen as its configuration says.
 pub fn listen(app: App, config: &Config) -> Listen {
-    let mut addresses = config.listen.iter().cloned();
-    let first = addresses.next().unwrap_or(ListenAddr::Port(0));
-    let listen = addresses.fold(app.listen(first), Listen::and);
+    let listen = listen_at(app, &config.listen);
     let listen = listen.connections_per_address(config.connections_per_address.get());
     match &config.tls {
         Some(tls) => listen.tls(tls.clone()),
         None => listen,
     }
+}
+
+/// The application that serves figures alone, about to listen as its configuration says.
+pub fn listen_beside(app: App, config: &Config) -> Listen {
+    listen_at(app, &config.metrics_listen)
+}
+
+fn listen_at(app: App, addresses: &[ListenAddr]) -> Listen {
+    let mut addresses = addresses.iter().cloned();
+    let first = addresses.next().unwrap_or(ListenAddr::Port(0));
+    addresses.fold(app.listen(first), Listen::and)
 }
 
 /// Connects to the Redis that servers share.

@@ -40,6 +40,11 @@ pub struct Config {
     pub api_key: Option<Secret>,
     /// The key of the operators' view; `None` turns that view off outside development mode.
     pub admin_key: Option<Secret>,
+    /// The addresses at which figures are served for Prometheus, and nothing for clients.
+    pub metrics_listen: Vec<ListenAddr>,
+    /// The key of these figures. Without addresses of their own they are served beside everything
+    /// else, if there is a key.
+    pub metrics_key: Option<Secret>,
     /// The place of chats, channels and posts.
     pub store: Store,
     /// The bytes that the store's files may take; `None` for 10 GiB, or half of what is free on
@@ -295,6 +300,7 @@ impl Reading {
         let redis = self.redis_place(&settings);
         let api_key = self.long_or_absent("api-key", settings.api_key);
         let admin_key = self.long_or_absent("admin-key", settings.admin_key);
+        let metrics_key = self.long_or_absent("metrics-key", settings.metrics_key);
         if redis.is_some() && (settings.store.is_some() || settings.no_store) {
             let other = if settings.store.is_some() {
                 "store"
@@ -345,6 +351,8 @@ impl Reading {
             store_limit,
             api_key,
             admin_key,
+            metrics_listen: settings.metrics_listen,
+            metrics_key,
             store: redis.map_or(store, Store::Redis),
             tls,
             backlog_total: settings.backlog_total.map(Size::bytes),
@@ -590,7 +598,7 @@ mod tests {
     fn the_keys_of_the_api_and_of_operators_are_long_or_absent() {
         let long = "x".repeat(32);
         let with = |flag: &str, key: &str| config(&["--dev", flag, key], false);
-        for flag in ["--api-key", "--admin-key"] {
+        for flag in ["--api-key", "--admin-key", "--metrics-key"] {
             let short = refused(&["--dev", flag, "short"]);
             assert_eq!(short, format!("{flag}: the key is shorter than 32 bytes"));
         }

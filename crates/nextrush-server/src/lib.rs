@@ -13,6 +13,7 @@
 //! | `/api/posts` | posts, published to `/live` |
 //! | `/api/v1` | publishing from outside, with a key |
 //! | `/api/inspect`, `/inspect` | the operators' view, with a key or in development mode |
+//! | `/metrics` | figures for Prometheus, with `--metrics-key` or at `--metrics-listen` |
 //! | `/healthz`, `/readyz` | the state of the process, for whoever starts it and for load balancers |
 //! | `/` | the page |
 //!
@@ -39,7 +40,7 @@ mod secret;
 mod settings;
 mod size;
 
-pub use app::{app, listen};
+pub use app::{app, apps, listen, listen_beside};
 pub use cli::{Cli, Command};
 pub use commands::{
     Bench, BenchError, BenchReport, Check, ClientError, ConfigCommand, ConfigCommandError, Init,

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use nextrush::BoxError;
 use nextrush::server::BoundAddr;
-use nextrush_server::{Bench, Cli, Command, Config, ConfigError, Flags, app, listen};
+use nextrush_server::{
+    Bench, Cli, Command, Config, ConfigError, Flags, apps, listen, listen_beside,
+};
 
 use self::log::Log;
 
@@ -80,15 +82,28 @@ async fn serve(flags: Flags, log: Option<&Log>) -> Result<(), BoxError> {
     if let Some(log) = log {
         log.set_filter(&config.log);
     }
-    let server = listen(app(&config).await?, &config).start().await?;
+    let (app, figures) = apps(&config).await?;
+    let figures = match figures {
+        Some(figures) => Some(listen_beside(figures, &config).start().await?),
+        None => None,
+    };
+    let server = listen(app, &config).start().await?;
     let addresses = server.addresses().to_vec();
     let (running, log) = (config.clone(), log.cloned());
     let server = server.on_hangup(move || reload(&running, &flags, log.as_ref()));
     // Signals are caught by now: whoever reads the address may send one.
     let running = server.run_until_signal();
     announce(&config, &addresses);
-    running.await?;
-    Ok(())
+    if let Some(figures) = &figures {
+        for address in figures.addresses() {
+            tracing::info!("figures for Prometheus are at {address}, path /metrics");
+        }
+    }
+    let ended = running.await;
+    if let Some(figures) = figures {
+        figures.close().await;
+    }
+    Ok(ended?)
 }
 
 /// Reads the configuration again, on SIGHUP.

@@ -172,6 +172,18 @@ settings! {
     /// Without it the view exists in development mode only, for this machine.
     admin_key: Option<Secret>, "KEY", Absent("none"), Start;
 
+    /// The addresses at which Prometheus reads `/metrics`, in the forms of `--listen`.
+    ///
+    /// They serve `/metrics`, `/healthz` and `/readyz` alone, in plain HTTP, and go on while clients are
+    /// sent away. With `--metrics-key` that is asked for there, and without it nobody is: so give an address that
+    /// only those reach who may look.
+    metrics_listen: Vec<ListenAddr>, "ADDRESS", Absent("none"), Start;
+
+    /// The key with which Prometheus reads `/metrics`, 32 bytes or more.
+    ///
+    /// Without `--metrics-listen` it is served beside everything else. Without either there are no metrics.
+    metrics_key: Option<Secret>, "KEY", Absent("none"), Start;
+
     /// The certificate to serve TLS with, followed by those of its authorities: a PEM file.
     ///
     /// Without it the server speaks plain HTTP. With it HTTP/2 and HTTP/1.1, on all ports.

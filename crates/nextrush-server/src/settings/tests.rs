@@ -34,11 +34,11 @@ fn faults(file: &str) -> Vec<String> {
 /// A value of each setting that is not its default, as words, and as it is in a file.
 fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
     match &*setting.name() {
-        "listen" => (
+        "listen" | "metrics-listen" => (
             vec!["127.0.0.1:1", "[::1]:2"],
             r#"["127.0.0.1:1", "[::1]:2"]"#,
         ),
-        "jwt-secret" | "api-key" | "admin-key" => {
+        "jwt-secret" | "api-key" | "admin-key" | "metrics-key" => {
             (vec![OTHER], r#""fedcba9876543210fedcba9876543210""#)
         }
         "dev" | "open-endpoints" | "no-store" => (vec!["true"], "true"),
