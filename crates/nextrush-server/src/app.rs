@@ -116,8 +116,9 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
 
 /// The application, about to listen as its configuration says.
 pub fn listen(app: App, config: &Config) -> Listen {
-    let listen = listen_at(app, &config.listen);
-    let listen = listen.connections_per_address(config.connections_per_address.get());
+    let listen = listen_at(app, &config.listen)
+        .connections_per_address(config.connections_per_address.get())
+        .trusted_proxies(config.trusted_proxies.iter().copied());
     match &config.tls {
         Some(tls) => listen.tls(tls.clone()),
         None => listen,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use etcetera::BaseStrategy as _;
 use nextrush::node::NodeName;
-use nextrush::server::{ListenAddr, TlsConfig, TlsError};
+use nextrush::server::{ListenAddr, TlsConfig, TlsError, TrustedProxy};
 use nextrush::{Jwt, OriginPolicy};
 use nextrush_redis::{RedisUrl, RedisUrlError};
 use parking_lot::Mutex;
@@ -56,6 +56,8 @@ pub struct Config {
     pub backlog_total: Option<usize>,
     /// The most connections of one client address.
     pub connections_per_address: NonZeroUsize,
+    /// The proxies whose word about clients is taken.
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// The number of shard threads; `None` for one per core.
     pub shards: Option<NonZeroUsize>,
     /// The lines of the log.
@@ -357,6 +359,7 @@ impl Reading {
             tls,
             backlog_total: settings.backlog_total.map(Size::bytes),
             connections_per_address: settings.connections_per_address,
+            trusted_proxies: settings.trusted_proxy,
             shards: settings.shards,
             log: settings.log,
             channels,

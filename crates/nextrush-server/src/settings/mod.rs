@@ -21,7 +21,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use nextrush::limits::Origin;
-use nextrush::server::ListenAddr;
+use nextrush::server::{ListenAddr, TrustedProxy};
 
 pub use self::flags::Flags;
 pub(crate) use self::given::{Environment, Found, Given, Layers, usual_file};
@@ -226,8 +226,17 @@ settings! {
 
     /// The most connections of one client address; a further one is answered with 429.
     ///
-    /// Behind a proxy all clients have the proxy's address. Unix sockets are not counted.
+    /// Behind a proxy all clients have the proxy's address, unless `trusted-proxy` names it. Unix
+    /// sockets are not counted.
     connections_per_address: NonZeroUsize, "NUMBER", Value("10000"), Start;
+
+    /// The proxies whose word about the clients behind them is taken: addresses, networks as
+    /// `10.0.0.0/8`, or `unix` for those on Unix sockets.
+    ///
+    /// By `X-Forwarded-For`, `-Proto` and `-Host` or by `Forwarded`, read from the right past the trusted
+    /// ones. The client's address then counts for limits and is in the inspector, its scheme and host
+    /// for the check of the origin. From requests of anybody else these headers are taken out.
+    trusted_proxy: Vec<TrustedProxy>, "NETWORK", Absent("none"), Start;
 
     /// The number of threads that serve sockets.
     shards: Option<NonZeroUsize>, "NUMBER", Absent("one per core"), Start;

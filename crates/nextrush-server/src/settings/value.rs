@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use nextrush::limits::Origin;
-use nextrush::server::ListenAddr;
+use nextrush::server::{ListenAddr, TrustedProxy};
 
 use crate::filter::Filter;
 use crate::secret::Secret;
@@ -142,7 +142,7 @@ macro_rules! parsed {
     )*};
 }
 
-parsed!(Size, Origin, ListenAddr, Filter);
+parsed!(Size, Origin, ListenAddr, TrustedProxy, Filter);
 
 /// The error, behind the word unless that is in it.
 fn described(word: &str, error: &dyn std::error::Error) -> String {

@@ -20,11 +20,12 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::ServiceExt as _;
 
 use crate::http::FORWARDED_PROTO;
-use crate::http::address::{Admission, Permit};
+use crate::http::address::{Addresses, Admission, Permit};
+use crate::http::proxies::Proxies;
 use crate::http::read_ahead::ReadAhead;
 use crate::http::refusal;
 use crate::http::request_body::{BodyTimes, Late, RequestBody};
-use crate::http::traffic::{Answer, Traffic};
+use crate::http::traffic::{Answer, Busy, Traffic};
 use crate::http::version::Version;
 use crate::http::{host, http1, http2};
 use crate::message::ErrorCode;
@@ -32,6 +33,8 @@ use crate::message::ErrorCode;
 /// The settings that all connections of a server share.
 pub(crate) struct Http {
     pub(crate) router: Router,
+    pub(crate) addresses: Arc<Addresses>,
+    pub(crate) proxies: Proxies,
     /// The time from connecting to the end of the first request's head, and the longest pause
     /// after that.
     pub(crate) head_timeout: Duration,
@@ -50,6 +53,16 @@ pub(crate) struct Client<S> {
 }
 
 impl Http {
+    /// Decides on a new connection; `None` drops it unanswered. That of a trusted proxy does not
+    /// count: each of its requests does, for the client that it comes from.
+    pub(crate) fn admit(&self, peer: Option<SocketAddr>) -> Option<Admission> {
+        match peer {
+            Some(peer) if !self.proxies.trusts(Some(peer.ip())) => self.addresses.admit(peer.ip()),
+            // A Unix socket, or a proxy.
+            _ => Some(Admission::Uncounted),
+        }
+    }
+
     /// Serves a client until it has gone, was upgraded, or the server stops.
     pub(crate) async fn serve<S>(
         self: Arc<Self>,
@@ -87,6 +100,9 @@ impl Http {
         let exchange = Exchange {
             peer,
             admission: Arc::new(admission),
+            addresses: Arc::clone(&self.addresses),
+            proxies: self.proxies.clone(),
+            is_proxy: self.proxies.trusts(peer.map(|peer| peer.ip())),
             deadline: Instant::now() + self.head_timeout,
             body_times: self.body_times,
             traffic: Arc::default(),
@@ -121,6 +137,7 @@ impl Http {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let stream = TokioIo::new(stream);
+        let exchange = Arc::new(exchange);
         let service = exchange.service(self.router.clone());
         match version {
             Version::Http1 => {
@@ -179,6 +196,10 @@ impl Http {
 struct Exchange {
     peer: Option<SocketAddr>,
     admission: Arc<Admission>,
+    addresses: Arc<Addresses>,
+    proxies: Proxies,
+    /// True if the peer is a proxy that is trusted.
+    is_proxy: bool,
     /// The time by which the head of the first request has to be there.
     deadline: Instant,
     body_times: BodyTimes,
@@ -200,7 +221,7 @@ impl Exchange {
     }
 
     fn service(
-        &self,
+        self: &Arc<Self>,
         router: Router,
     ) -> impl Service<
         Request<Incoming>,
@@ -208,88 +229,117 @@ impl Exchange {
         Error = Infallible,
         Future: Send + 'static,
     > + use<> {
-        let peer = self.peer;
-        let is_tls = self.is_tls;
-        let body_times = self.body_times;
-        let admission = Arc::clone(&self.admission);
-        let traffic = Arc::clone(&self.traffic);
-        service_fn(move |request: Request<Incoming>| {
-            let router = router.clone();
-            let admission = Arc::clone(&admission);
-            let busy = traffic.begin();
+        let exchange = Arc::clone(self);
+        service_fn(move |request| {
+            let busy = exchange.traffic.begin();
+            let answered = Arc::clone(&exchange).answer(router.clone(), request, busy.clone());
             async move {
-                let version = request.version();
-                let mut late = Late::default();
-                let mut request = request.map(|body| {
-                    let (body, is_late) = RequestBody::watch(body, body_times);
-                    late = is_late;
-                    body
-                });
-                let is_host_clear = host::settle(&mut request);
-                if is_tls {
-                    // Who asks for the scheme, as the check of the origin does, need not
-                    // know whether a proxy or this server ends TLS.
-                    let https = HeaderValue::from_static("https");
-                    request.headers_mut().insert(FORWARDED_PROTO, https);
-                }
-                let response = match &*admission {
-                    Admission::Granted(_) | Admission::Uncounted if !is_host_clear => {
-                        let message = "A request has exactly one Host";
-                        let status = StatusCode::BAD_REQUEST;
-                        let response = refusal::new(status, ErrorCode::BadRequest, message);
-                        refusal::ending_connection(response, version)
-                    }
-                    Admission::Granted(_) | Admission::Uncounted => {
-                        let extensions = request.extensions_mut();
-                        if let Some(peer) = peer {
-                            extensions.insert(ConnectInfo(peer));
-                        }
-                        extensions.insert(Admitted(admission));
-                        extensions.insert(busy.clone());
-                        let response = router.oneshot(request).await?;
-                        if late.is_late() {
-                            let message = "The body did not come in time";
-                            let status = StatusCode::REQUEST_TIMEOUT;
-                            let response = refusal::new(status, ErrorCode::BadRequest, message);
-                            refusal::ending_connection(response, version)
-                        } else {
-                            response
-                        }
-                    }
-                    Admission::Refused(_) => {
-                        let message = "Too many connections from this address";
-                        let response = refusal::new(
-                            StatusCode::TOO_MANY_REQUESTS,
-                            ErrorCode::TooManyConnections,
-                            message,
-                        );
-                        refusal::ending_connection(response, version)
-                    }
-                };
+                let response = answered.await?;
                 Ok(response.map(|body| Answer { body, _busy: busy }))
             }
         })
     }
+
+    async fn answer(
+        self: Arc<Self>,
+        router: Router,
+        request: Request<Incoming>,
+        busy: Busy,
+    ) -> Result<Response, Infallible> {
+        let version = request.version();
+        let mut late = Late::default();
+        let mut request = request.map(|body| {
+            let (body, is_late) = RequestBody::watch(body, self.body_times);
+            late = is_late;
+            body
+        });
+        let is_host_clear = host::settle(&mut request);
+        let client = self.proxies.settle(&mut request, self.is_proxy);
+        let is_told = self.is_proxy && request.headers().contains_key(FORWARDED_PROTO);
+        if self.is_tls && !is_told {
+            // Who asks for the scheme, as the check of the origin does, need not
+            // know whether a proxy or this server ends TLS.
+            let https = HeaderValue::from_static("https");
+            request.headers_mut().insert(FORWARDED_PROTO, https);
+        }
+        let client = client.or(self.peer);
+        let Some(admitted) = self.admitted(client) else {
+            let message = "Too many connections from this address";
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let response = refusal::new(status, ErrorCode::TooManyConnections, message);
+            return Ok(refusal::ending_connection(response, version));
+        };
+        if !is_host_clear {
+            let message = "A request has exactly one Host";
+            let response = refusal::new(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, message);
+            return Ok(refusal::ending_connection(response, version));
+        }
+        let extensions = request.extensions_mut();
+        if let Some(client) = client {
+            extensions.insert(ConnectInfo(client));
+        }
+        // Counts the request until it is answered.
+        extensions.insert(admitted.clone());
+        extensions.insert(busy);
+        let response = router.oneshot(request).await?;
+        drop(admitted);
+        if late.is_late() {
+            let message = "The body did not come in time";
+            let status = StatusCode::REQUEST_TIMEOUT;
+            let response = refusal::new(status, ErrorCode::BadRequest, message);
+            return Ok(refusal::ending_connection(response, version));
+        }
+        Ok(response)
+    }
+
+    /// The admission of a request: that of its connection or, of a proxy's, its own. `None` if there
+    /// are too many.
+    fn admitted(&self, client: Option<SocketAddr>) -> Option<Admitted> {
+        let (admission, of) = match (client, self.is_proxy) {
+            (Some(client), true) => {
+                let admission = self.addresses.admit(client.ip())?;
+                (Arc::new(admission), Counted::Request)
+            }
+            _ => (Arc::clone(&self.admission), Counted::Connection),
+        };
+        match *admission {
+            Admission::Granted(_) | Admission::Uncounted => Some(Admitted { admission, of }),
+            Admission::Refused(_) => None,
+        }
+    }
 }
 
-/// The admission of the request's connection.
+/// The admission of a request.
 #[derive(Clone, Debug)]
-pub(crate) struct Admitted(Arc<Admission>);
+pub(crate) struct Admitted {
+    admission: Arc<Admission>,
+    of: Counted,
+}
+
+/// The thing that an admission has counted.
+#[derive(Clone, Copy, Debug)]
+enum Counted {
+    Connection,
+    Request,
+}
 
 impl Admitted {
-    /// Counts the socket that a request becomes: in place of its connection or, over
-    /// HTTP/2, beside it. `None` if clients of its kind are not counted.
+    /// Counts the socket that a request becomes: in place of its connection, or of the request
+    /// itself where a proxy has sent it; over HTTP/2, beside its connection. `None` if clients of
+    /// its kind are not counted.
     pub(crate) fn count_socket(
         &self,
         version: http::Version,
     ) -> Result<Option<Permit>, TooManySockets> {
-        match &*self.0 {
-            Admission::Granted(permit) if version < http::Version::HTTP_2 => {
-                Ok(Some(permit.successor()))
+        match (&*self.admission, self.of) {
+            (Admission::Granted(permit), Counted::Connection)
+                if version >= http::Version::HTTP_2 =>
+            {
+                permit.another().map(Some).ok_or(TooManySockets)
             }
-            Admission::Granted(permit) => permit.another().map(Some).ok_or(TooManySockets),
-            Admission::Refused(_) => Err(TooManySockets),
-            Admission::Uncounted => Ok(None),
+            (Admission::Granted(permit), _) => Ok(Some(permit.successor())),
+            (Admission::Refused(_), _) => Err(TooManySockets),
+            (Admission::Uncounted, _) => Ok(None),
         }
     }
 }

@@ -2,9 +2,11 @@
 
 pub(crate) mod address;
 pub(crate) mod connection;
+mod forwarded;
 mod host;
 mod http1;
 mod http2;
+pub(crate) mod proxies;
 pub(crate) mod read_ahead;
 pub(crate) mod refusal;
 pub(crate) mod request_body;

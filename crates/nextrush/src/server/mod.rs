@@ -26,6 +26,8 @@ pub use crate::addr::{BoundAddr, InvalidAddr, ListenAddr};
 use crate::error::{Error, Result};
 use crate::http::address::{Addresses, Admission};
 use crate::http::connection::{Client, Http};
+use crate::http::proxies::Proxies;
+pub use crate::http::proxies::{InvalidProxy, TrustedProxy};
 use crate::http::request_body::BodyTimes;
 #[cfg(feature = "tls")]
 pub use crate::http::tls::{TlsConfig, TlsError};
@@ -102,6 +104,7 @@ pub struct Listen {
     head_timeout: Duration,
     body_times: BodyTimes,
     connections_per_address: usize,
+    proxies: Proxies,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
 }
@@ -115,6 +118,7 @@ impl Listen {
             head_timeout: HEAD_TIMEOUT,
             body_times: BodyTimes::default(),
             connections_per_address: CONNECTIONS_PER_ADDRESS,
+            proxies: Proxies::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -141,7 +145,7 @@ impl Listen {
     /// `tls`.
     ///
     /// Requests carry `X-Forwarded-Proto: https` then, whatever the client sent there, as
-    /// behind a proxy that ends TLS.
+    /// behind a proxy that ends TLS. A [trusted proxy](Self::trusted_proxies) may say otherwise.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: impl Into<TlsConfig>) -> Self {
         self.tls = Some(config.into());
@@ -169,9 +173,38 @@ impl Listen {
     /// is answered with 429, and beyond twice the limit connections are dropped unanswered.
     /// For IPv6 the first 64 bits are the address. Default: 10,000.
     ///
-    /// Behind a proxy all clients have the proxy's address: raise the limit there.
+    /// Behind a proxy all clients have the proxy's address: name it among the
+    /// [trusted proxies](Self::trusted_proxies), so that each client counts by its own. What counts
+    /// then are its sockets and the requests that are being answered, not the proxy's connections.
     pub fn connections_per_address(mut self, limit: usize) -> Self {
         self.connections_per_address = limit;
+        self
+    }
+
+    /// Takes the word of these proxies about the clients behind them, by `X-Forwarded-For`,
+    /// `X-Forwarded-Proto` and `X-Forwarded-Host`, or by `Forwarded` (RFC 7239). Default: none.
+    ///
+    /// The client is the last address of the list that is not a trusted proxy: what stands before it
+    /// anybody could have written. It counts for [limits](Self::connections_per_address), is
+    /// [`Socket::address`](crate::Socket::address) and the `ConnectInfo` of requests. A request of a proxy
+    /// has the one scheme in `X-Forwarded-Proto` and the host in `Host` that its client used, as far
+    /// as the proxy says so; the check of the origin compares with these. Where `Forwarded` and
+    /// `X-Forwarded-For` name two clients neither is believed, and the log says so.
+    ///
+    /// From a request of anybody else these four headers are taken out, so that handlers are not
+    /// told by a client who it is.
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), nextrush::BoxError> {
+    /// use nextrush::App;
+    ///
+    /// let listen = App::new().listen("10.0.0.2:3000");
+    /// listen.trusted_proxies(["10.0.0.1".parse()?]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = TrustedProxy>) -> Self {
+        self.proxies = proxies.into_iter().collect();
         self
     }
 
@@ -199,17 +232,15 @@ impl Listen {
         let (stop, stopped) = watch::channel(());
         let http = Http {
             router: self.router,
+            addresses: Addresses::new(self.connections_per_address),
+            proxies: self.proxies,
             head_timeout: self.head_timeout,
             body_times: self.body_times,
             #[cfg(feature = "tls")]
             tls: self.tls.map(TlsConfig::into_acceptor),
         };
-        let clients = Addresses::new(self.connections_per_address);
         let http = Arc::new(http);
-        let accept = |listener| {
-            let http = Arc::clone(&http);
-            accept_loop(listener, http, Arc::clone(&clients), stopped.clone())
-        };
+        let accept = |listener| accept_loop(listener, Arc::clone(&http), stopped.clone());
         let accepting = join_all(listeners.into_iter().map(accept));
         let handle = self.handle.clone();
         let accepting = tokio::spawn(async move {
@@ -392,12 +423,7 @@ impl Server {
     }
 }
 
-async fn accept_loop(
-    listener: Listener,
-    http: Arc<Http>,
-    addresses: Arc<Addresses>,
-    mut stopped: watch::Receiver<()>,
-) {
+async fn accept_loop(listener: Listener, http: Arc<Http>, mut stopped: watch::Receiver<()>) {
     // Cut when this is dropped; what was upgraded is not among them any more.
     let mut connections = JoinSet::new();
     loop {
@@ -409,7 +435,7 @@ async fn accept_loop(
         };
         match accepted {
             Ok(Accepted::Tcp(stream, peer)) => {
-                let Some(admission) = addresses.admit(peer.ip()) else {
+                let Some(admission) = http.admit(Some(peer)) else {
                     tracing::debug!(%peer, "dropped: far too many connections from this address");
                     continue;
                 };

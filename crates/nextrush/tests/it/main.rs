@@ -43,6 +43,8 @@ mod presence;
 #[cfg(feature = "testing")]
 mod presence_nodes;
 mod presence_work;
+#[cfg(unix)]
+mod proxies;
 mod publishing;
 mod recovery;
 mod refusals;

@@ -255,13 +255,29 @@ impl Streams {
         &self,
         path: &str,
     ) -> Result<WebSocketStream<Bytestream>, http::Response<hyper::body::Incoming>> {
+        self.request(Self::opening(path)).await
+    }
+
+    /// Opens a WebSocket as a proxy does for a client of this address.
+    pub async fn connect_as(
+        &self,
+        path: &str,
+        client: &str,
+    ) -> Result<WebSocketStream<Bytestream>, http::Response<hyper::body::Incoming>> {
+        let mut request = Self::opening(path);
+        let client = client.parse().unwrap();
+        request.headers_mut().insert("x-forwarded-for", client);
+        self.request(request).await
+    }
+
+    fn opening(path: &str) -> Request<Empty<Bytes>> {
         let request = Request::builder()
             .method(Method::CONNECT)
             .version(Version::HTTP_2)
             .uri(format!("http://localhost{path}"))
             .header("sec-websocket-version", "13")
             .extension(Protocol::from_static("websocket"));
-        self.request(request.body(Empty::new()).unwrap()).await
+        request.body(Empty::new()).unwrap()
     }
 
     pub async fn request(

@@ -1,0 +1,116 @@
+//! Clients behind proxies that are trusted.
+
+use std::net::SocketAddr;
+
+use axum::extract::ConnectInfo;
+use http::{HeaderMap, StatusCode};
+use nextrush::{App, Server, Socket};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+use crate::support::{Client, url, within};
+use crate::ways::Streams;
+
+/// A server that tells each client what it knows of it, and trusts the addresses of `proxy`.
+async fn server(proxy: &str, limit: usize) -> Server {
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        let address = socket.address().map(|address| address.to_string());
+        socket.send(address.unwrap_or("no address".to_owned()));
+    });
+    let of_request = async |ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap| {
+        let header = |name| headers.get(name).map_or("none", |it| it.to_str().unwrap());
+        let (host, scheme) = (header("host"), header("x-forwarded-proto"));
+        format!("{} {host} {scheme}", peer.ip())
+    };
+    app.get("/who", of_request);
+    let listen = app.listen("127.0.0.1:0").connections_per_address(limit);
+    let listen = listen.trusted_proxies([proxy.parse().unwrap()]);
+    listen.start().await.unwrap()
+}
+
+/// Opens a socket with a header.
+async fn connect(server: &Server, field: (&'static str, &str)) -> Result<Client, StatusCode> {
+    let mut request = url(server, "/").into_client_request().unwrap();
+    let (name, value) = field;
+    request.headers_mut().insert(name, value.parse().unwrap());
+    let connected = Box::pin(Client::request(request)).await;
+    connected.map_err(|refusal| refusal.status())
+}
+
+/// The answer to a request with further headers, on a connection of its own.
+async fn ask(server: &Server, fields: &str) -> String {
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let request = format!("GET /who HTTP/1.1\r\nHost: inside\r\nConnection: close\r\n{fields}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within(stream.read_to_string(&mut answer)).await.unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+#[tokio::test]
+async fn a_client_behind_a_trusted_proxy_has_its_own_address_scheme_and_host() {
+    let server = server("127.0.0.0/8", 10).await;
+    for (fields, expected) in [
+        ("", "127.0.0.1 inside none"),
+        ("X-Forwarded-For: 192.0.2.1\r\n", "192.0.2.1 inside none"),
+        (
+            "X-Forwarded-For: 9.9.9.9, 192.0.2.1, 127.0.0.9\r\nX-Forwarded-Proto: https\r\n\
+             X-Forwarded-Host: example.com\r\n",
+            "192.0.2.1 example.com https",
+        ),
+        (
+            "Forwarded: for=192.0.2.1;proto=https;host=example.com\r\n",
+            "192.0.2.1 example.com https",
+        ),
+        (
+            "Forwarded: for=192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\n",
+            "127.0.0.1 inside none",
+        ),
+    ] {
+        assert_eq!(ask(&server, fields).await, expected, "{fields}");
+    }
+    let mut client = connect(&server, ("x-forwarded-for", "192.0.2.1")).await;
+    assert_eq!(client.as_mut().unwrap().text().await, "192.0.2.1");
+}
+
+#[tokio::test]
+async fn a_client_that_is_no_trusted_proxy_cannot_say_who_it_is() {
+    let server = server("10.0.0.0/8", 10).await;
+    let fields = "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: https\r\n\
+                  X-Forwarded-Host: evil.example\r\nForwarded: for=192.0.2.1\r\n";
+    assert_eq!(ask(&server, fields).await, "127.0.0.1 inside none");
+    let mut client = connect(&server, ("forwarded", "for=192.0.2.1")).await;
+    assert_eq!(client.as_mut().unwrap().text().await, "127.0.0.1");
+}
+
+#[tokio::test]
+async fn clients_behind_a_proxy_are_counted_one_by_one() {
+    let server = server("127.0.0.1", 2).await;
+    let of = |client| ("x-forwarded-for", client);
+    let mut open = Vec::new();
+    for client in ["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        let mut connected = connect(&server, of(client)).await.unwrap();
+        assert_eq!(connected.text().await, client);
+        open.push(connected);
+    }
+    let refused = connect(&server, of("192.0.2.1")).await.err();
+    assert_eq!(refused, Some(StatusCode::TOO_MANY_REQUESTS));
+    let answer = ask(&server, "X-Forwarded-For: 192.0.2.1\r\n").await;
+    assert!(answer.contains("too-many-connections"), "{answer}");
+
+    open.remove(0).close().await;
+    within(async { while connect(&server, of("192.0.2.1")).await.is_err() {} }).await;
+}
+
+#[tokio::test]
+async fn one_connection_of_a_proxy_carries_clients_that_are_counted_apart() {
+    let server = server("127.0.0.1", 1).await;
+    let stream = TcpStream::connect(server.address()).await.unwrap();
+    let streams = Streams::open(stream).await;
+    let _first = streams.connect_as("/", "192.0.2.1").await.unwrap();
+    let _second = streams.connect_as("/", "192.0.2.2").await.unwrap();
+    let refused = streams.connect_as("/", "192.0.2.1").await.err().unwrap();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+}
