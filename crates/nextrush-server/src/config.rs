@@ -16,6 +16,7 @@ use crate::channels::{Channel, Replaced, Rules};
 use crate::current::Current;
 use crate::document::{ConfigError, Problem};
 use crate::filter::Filter;
+use crate::key_files::KeyFiles;
 use crate::secret::{SECRET_BYTES, Secret, random_secret};
 use crate::settings::{Environment, Flags, Layers, Setting, Settings};
 use crate::size::Size;
@@ -26,10 +27,13 @@ use crate::size::Size;
 pub struct Config {
     /// The addresses to listen on, one at least.
     pub listen: Vec<ListenAddr>,
-    /// The key for tokens.
+    /// The keys for tokens.
     pub jwt: Jwt,
-    /// The secret from which that key is made; `None` in development mode with a random one.
+    /// The secret from which the first key is made; `None` where there are others, and in
+    /// development mode with a random one.
     pub(crate) jwt_secret: Option<Secret>,
+    /// The files with further keys, as they hold.
+    key_files: Arc<Mutex<KeyFiles>>,
     /// True if the server mints a token for anybody who asks.
     pub development: bool,
     /// True if the guide's endpoints that need no token are served.
@@ -167,6 +171,12 @@ impl Config {
             restart: Vec::new(),
             log: new.log.clone(),
         };
+        // A random secret holds as long as the process.
+        let is_random = |config: &Self| config.development && config.jwt_secret.is_none();
+        let keys_can_change = is_random(self) == is_random(&new);
+        if keys_can_change {
+            self.current.set_jwt(new.jwt.clone());
+        }
         // What holds is compared, and not what the last reading said.
         for ((setting, before), (_, now)) in
             self.words.0.lock().iter_mut().zip(&*new.words.0.lock())
@@ -176,13 +186,7 @@ impl Config {
             }
             let is_taken = match &*setting.name() {
                 "log" => true,
-                "jwt-secret" => match (&self.jwt_secret, &new.jwt_secret) {
-                    (Some(_), Some(_)) => {
-                        self.current.set_jwt(new.jwt.clone());
-                        true
-                    }
-                    _ => false,
-                },
+                "jwt-secret" | "jwt-key" => keys_can_change,
                 "allow-origin" => match (self.current.origins(), &new.origins) {
                     (OriginPolicy::List(_), OriginPolicy::List(_)) => {
                         self.current.set_origins(new.origins.clone());
@@ -198,6 +202,15 @@ impl Config {
             } else {
                 reloaded.restart.push(setting.name());
             }
+        }
+        if keys_can_change {
+            let mut held = self.key_files.lock();
+            let now = new.key_files.lock();
+            let is_told = reloaded.changed.iter().any(|name| name == "jwt-key");
+            if !held.is_same(&now) && !is_told {
+                reloaded.changed.push("jwt-key".to_owned());
+            }
+            held.clone_from(&now);
         }
         match self.current.rules.replace(&new.channels) {
             Replaced::Same => {}
@@ -267,8 +280,10 @@ impl Reading {
         data_directory: impl FnOnce() -> Option<PathBuf>,
     ) -> Option<Config> {
         let secret = given(settings.jwt_secret.clone());
-        let development = settings.dev || (secret.is_none() && is_cargo_run);
-        let jwt = match &secret {
+        let key_files = self.key_files(&settings.jwt_key);
+        let has_keys = !settings.jwt_key.is_empty();
+        let development = settings.dev || (secret.is_none() && !has_keys && is_cargo_run);
+        let of_secret = match &secret {
             Some(secret) => {
                 if secret.expose().len() < SECRET_BYTES {
                     let short = format!("the secret is shorter than {SECRET_BYTES} bytes");
@@ -284,11 +299,12 @@ impl Reading {
                 Some(Jwt::hs256(secret.expose()))
             }
             None if development => Some(Jwt::hs256(random_secret())),
+            None if has_keys => Some(Jwt::with_keys([])),
             None => {
                 self.lacks_secret = self.problems.is_empty();
                 self.problems.push(Problem::missing(
                     "JWT_SECRET is not set: set it to the key that your tokens are signed with, \
-                     or try the server with --dev",
+                     name a file of keys with --jwt-key, or try the server with --dev",
                 ));
                 None
             }
@@ -339,7 +355,7 @@ impl Reading {
             list => OriginPolicy::list(list),
         };
         self.lacks_secret &= self.problems.len() == 1;
-        let jwt = jwt?;
+        let jwt = key_files.keys.iter().cloned().fold(of_secret?, Jwt::key);
         let channels = self.layers.channels.clone();
         let current = Current::new(jwt.clone(), origins.clone(), Rules::new(&channels));
         let words = Words(Arc::new(Mutex::new(self.layers.words())));
@@ -347,6 +363,7 @@ impl Reading {
             listen: settings.listen,
             jwt,
             jwt_secret: secret,
+            key_files: Arc::new(Mutex::new(key_files)),
             development,
             open_endpoints: settings.open_endpoints.unwrap_or(development),
             origins,
@@ -366,6 +383,11 @@ impl Reading {
             current,
             words,
         })
+    }
+
+    /// The files with keys of tokens.
+    fn key_files(&mut self, paths: &[PathBuf]) -> KeyFiles {
+        KeyFiles::read(paths, |message| self.wrong("jwt-key", message))
     }
 
     /// Refuses development mode for all but this machine.
@@ -575,6 +597,28 @@ mod tests {
         assert_eq!(development.layers.warnings.len(), 1);
         assert!(development.into_config().is_ok());
         assert!(config(&["--jwt-secret", SECRET], false).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_keys_takes_the_place_of_a_secret_and_says_what_is_wrong_with_it() {
+        let fixtures = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../nextrush/tests/fixtures/keys/"
+        );
+        let of = |file: &str| config(&["--jwt-key", &format!("{fixtures}{file}")], true);
+        let keys = of("public.pem").unwrap();
+        assert!(!keys.development && keys.jwt_secret.is_none());
+        for (file, expected) in [
+            (
+                "sec1.pem",
+                "sec1.pem: the private key is not in the form PKCS #8",
+            ),
+            ("tokens.json", "tokens.json: expected a key in PEM form"),
+            ("nowhere", "--jwt-key: cannot read "),
+        ] {
+            let error = of(file).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod current;
 mod document;
 mod error;
 mod filter;
+mod key_files;
 mod routes;
 mod secret;
 mod settings;

@@ -1,5 +1,7 @@
 //! Keys and tokens that no log may show.
 
+use std::sync::OnceLock;
+
 use axum::http::HeaderValue;
 pub use nextrush_admin::Secret;
 use rand::RngCore;
@@ -15,8 +17,12 @@ pub(crate) fn bearer(secret: &Secret) -> Option<HeaderValue> {
     Some(value)
 }
 
-pub(crate) fn random_secret() -> [u8; SECRET_BYTES] {
-    let mut secret = [0; SECRET_BYTES];
-    rand::rng().fill_bytes(&mut secret);
-    secret
+/// The random secret of this process: the same whenever the configuration is read again.
+pub(crate) fn random_secret() -> &'static [u8; SECRET_BYTES] {
+    static SECRET: OnceLock<[u8; SECRET_BYTES]> = OnceLock::new();
+    SECRET.get_or_init(|| {
+        let mut secret = [0; SECRET_BYTES];
+        rand::rng().fill_bytes(&mut secret);
+        secret
+    })
 }

@@ -143,9 +143,17 @@ settings! {
 
     /// The key of the tokens' signatures (HS256), 32 bytes or more.
     ///
-    /// Without it the server starts in development mode only, where a shorter one is a warning.
+    /// Without it and `jwt-key` the server starts in development mode only, where a shorter one is a
+    /// warning.
     /// Prefer the variable or a file, since others can see a command line.
     jwt_secret: Option<Secret>, "KEY", Absent("none"), Hangup;
+
+    /// The files with keys of the tokens' signatures, beside the secret or in its place: PEM, a JSON
+    /// Web Key, or a set of such.
+    ///
+    /// Each key has one algorithm (HS, RS and PS 256 to 512, ES256, ES384, EdDSA) and a name, `kid`,
+    /// if the file says one. SIGHUP reads the files again.
+    jwt_key: Vec<PathBuf>, "FILE", Absent("none"), Hangup;
 
     /// Development mode: the page mints a token for any name.
     ///

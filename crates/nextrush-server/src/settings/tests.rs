@@ -41,6 +41,7 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
         "jwt-secret" | "api-key" | "admin-key" | "metrics-key" => {
             (vec![OTHER], r#""fedcba9876543210fedcba9876543210""#)
         }
+        "jwt-key" => (vec!["a.pem", "b.json"], r#"["a.pem", "b.json"]"#),
         "dev" | "open-endpoints" | "no-store" => (vec!["true"], "true"),
         "allow-origin" => (
             vec!["https://a.example", "app://x"],

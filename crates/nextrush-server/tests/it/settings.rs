@@ -337,6 +337,67 @@ async fn sighup_takes_what_it_can_and_keeps_everything_if_anything_is_wrong() {
         .await;
 }
 
+/// A file of keys of the library's tests.
+fn keys(name: &str) -> PathBuf {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nextrush/tests/fixtures/keys");
+    fixtures.join(name).canonicalize().unwrap()
+}
+
+#[tokio::test]
+async fn files_of_keys_serve_beside_the_secret_and_are_read_again_with_sighup() {
+    let mut served = Served::start("").await;
+    let file = served.directory.path().join("keys");
+    let usual = usual(served.directory.path());
+    let with_keys = format!("jwt-key = [{file:?}, {:?}]\n{usual}", keys("public.pem"));
+    std::fs::write(&file, std::fs::read(keys("set.json")).unwrap()).unwrap();
+    let tokens = std::fs::read(keys("tokens.json")).unwrap();
+    let tokens: std::collections::BTreeMap<String, String> =
+        serde_json::from_slice(&tokens).unwrap();
+    let port = served.port;
+    let is_accepted = async |token: &str| {
+        let mut client = Client::connect_to(port, &format!("/live?token={token}")).await;
+        client
+            .send(json!({ "type": "subscribe", "channel": "posts" }))
+            .await;
+        outcome(&mut client, &["subscribed", "error"]).await == "subscribed"
+    };
+
+    assert!(!is_accepted(&tokens["PS384"]).await);
+    served
+        .reload(&with_keys, "read again: jwt-key changed")
+        .await;
+    for (algorithm, token) in &tokens {
+        assert!(is_accepted(token).await, "{algorithm}");
+    }
+    assert!(is_accepted(&signed("ada", json!({}), SECRET)).await);
+
+    // Something that is no key: all is as before.
+    std::fs::write(&file, "no key").unwrap();
+    served
+        .reload(&with_keys, "is as before, since the new one is wrong")
+        .await;
+    assert!(is_accepted(&tokens["PS384"]).await);
+
+    // Without the keys that were in the file.
+    let other = json!({ "kty": "oct", "kid": "other", "k": "b".repeat(44) });
+    std::fs::write(&file, other.to_string()).unwrap();
+    served
+        .reload(&with_keys, "read again: jwt-key changed")
+        .await;
+    assert!(!is_accepted(&tokens["PS384"]).await);
+    assert!(is_accepted(&signed("ada", json!({}), SECRET)).await);
+    served
+        .reload(&with_keys, "read again: nothing changed")
+        .await;
+
+    // The keys alone, without a secret.
+    let alone = with_keys.replace("jwt-secret-file", "# ");
+    served
+        .reload(&alone, "read again: jwt-secret changed")
+        .await;
+    assert!(!is_accepted(&signed("ada", json!({}), SECRET)).await);
+}
+
 #[tokio::test]
 async fn listed_origins_change_with_sighup() {
     let origins = |name: &str| format!("allow-origin = [\"https://{name}.example\"]\n");
@@ -401,7 +462,8 @@ async fn a_configuration_is_written_checked_and_printed() {
             "nextrush: 3 faults in the configuration:\n  \
              {path}:1:1: there is no setting \"lisen\": did you mean \"listen\"?\n  \
              {path}:3:1: a channel has a pattern, as in pattern = \"board-:id\"\n  \
-             JWT_SECRET is not set: set it to the key that your tokens are signed with, or try the \
+             JWT_SECRET is not set: set it to the key that your tokens are signed with, name a file of \
+             keys with --jwt-key, or try the \
              server with --dev\n"
         )
     );
