@@ -95,6 +95,7 @@ impl Engine {
             read_ahead,
             deflate,
             placement,
+            is_counted,
         } = handover;
         let link = shared.place(placement);
         let id = link.reserve();
@@ -104,6 +105,7 @@ impl Engine {
             transport,
             read_ahead,
             open,
+            is_counted,
         }));
         if link.inbox.push(accept) {
             Ok(id)

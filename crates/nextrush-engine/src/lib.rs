@@ -102,7 +102,7 @@ mod transport;
 pub use close_reason::CloseReason;
 pub use config::{Backlog, EngineConfig, Heartbeat, PingLimit, SocketOptions};
 pub use connection::{
-    Connection, ConnectionState, Handler, Handover, Incoming, OpenFn, Placement, Work,
+    Connection, ConnectionState, Handler, Handover, Incoming, OpenFn, Placement, Traffic, Work,
 };
 pub use engine::Engine;
 pub use error::{AcceptError, ConnectionError, JoinError};

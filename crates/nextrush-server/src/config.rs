@@ -17,6 +17,7 @@ use crate::current::Current;
 use crate::document::{ConfigError, Problem};
 use crate::filter::Filter;
 use crate::key_files::KeyFiles;
+use crate::log_format::LogFormat;
 use crate::secret::{SECRET_BYTES, Secret, random_secret};
 use crate::settings::{Environment, Flags, Layers, Setting, Settings};
 use crate::size::Size;
@@ -66,6 +67,8 @@ pub struct Config {
     pub shards: Option<NonZeroUsize>,
     /// The lines of the log.
     pub log: Filter,
+    /// Their form.
+    pub log_format: LogFormat,
     /// The kinds of live channels.
     pub(crate) channels: Vec<Channel>,
     /// The parts that change while the server runs.
@@ -135,11 +138,19 @@ impl Config {
     /// is not loopback, a Redis beside a store or with an address that is none, and a certificate
     /// that cannot be used.
     pub fn new(flags: impl Into<Flags>) -> Result<Self, ConfigError> {
-        let read = Reading::of(&flags.into(), &Environment::of_process());
-        for warning in &read.layers.warnings {
-            tracing::warn!("{warning}");
+        let (config, oddities) = Self::read(flags);
+        for oddity in oddities {
+            tracing::warn!("{oddity}");
         }
-        read.into_config()
+        config
+    }
+
+    /// Reads the configuration as [`new`](Self::new) does, and gives back what is odd in it, for a log
+    /// that has to be set up first.
+    pub fn read(flags: impl Into<Flags>) -> (Result<Self, ConfigError>, Vec<Problem>) {
+        let mut read = Reading::of(&flags.into(), &Environment::of_process());
+        let oddities = std::mem::take(&mut read.layers.warnings);
+        (read.into_config(), oddities)
     }
 
     /// Checks the text of a configuration file by itself, without flags, variables, and the
@@ -379,6 +390,7 @@ impl Reading {
             trusted_proxies: settings.trusted_proxy,
             shards: settings.shards,
             log: settings.log,
+            log_format: settings.log_format,
             channels,
             current,
             words,

@@ -4,13 +4,17 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use nextrush_server::Filter;
-use tracing_subscriber::EnvFilter;
+use nextrush::message::Timestamp;
+use nextrush_server::{Config, Filter, LogFormat};
+use serde_json::json;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry, reload};
 
 /// The most bytes of lines that wait to be written; further lines are lost.
 const WAITING_BYTES: usize = 1 << 20;
@@ -26,12 +30,19 @@ const THREAD: &str = "nextrush-log";
 pub(crate) struct Log {
     entries: Sender<Entry>,
     counts: Arc<Counts>,
-    /// Sets which lines there are; `None` as long as nothing is logged.
-    filter: Option<SetFilter>,
+    /// Sets which lines there are, and their form; `None` as long as nothing is logged.
+    set: Option<Set>,
 }
 
-/// Sets the filter of a log.
-type SetFilter = Arc<dyn Fn(EnvFilter) + Send + Sync>;
+/// The functions that change a log.
+#[derive(Clone)]
+struct Set {
+    filter: Arc<dyn Fn(EnvFilter) + Send + Sync>,
+    lines: Arc<dyn Fn(Lines) + Send + Sync>,
+}
+
+/// The writer of lines.
+type Lines = Box<dyn Layer<Registry> + Send + Sync>;
 
 enum Entry {
     Line(Vec<u8>),
@@ -45,28 +56,33 @@ struct Counts {
     waiting: AtomicUsize,
     /// The lines that were lost and are not yet told.
     lost: AtomicUsize,
+    /// `true` if lines are JSON.
+    is_json: AtomicBool,
 }
 
 impl Log {
-    /// Logs what `RUST_LOG` asks for, and every panic, from now on.
+    /// Logs what `RUST_LOG` asks for, and every panic, from now on: as text, in colours if the output
+    /// has them.
     ///
     /// # Errors
     ///
     /// Fails if the thread cannot be started.
-    pub(crate) fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn start(
+        output: impl Write + Send + 'static,
+        has_colours: bool,
+    ) -> io::Result<Self> {
         let mut log = Self::to(output)?;
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        let writer = log.clone();
-        let lines = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(move || writer.clone())
-            // It would print its own trouble to standard error, and panic where it cannot.
-            .log_internal_errors(false)
-            .with_filter_reloading();
-        let filter = lines.reload_handle();
-        // Fails only when the log is gone, and then there are no lines to choose from.
-        log.filter = Some(Arc::new(move |new| drop(filter.reload(new))));
-        lines.init();
+        let wanted = std::env::var("RUST_LOG").ok();
+        let filter = wanted.and_then(|text| text.parse::<Filter>().ok());
+        let filter = filter.map_or_else(|| EnvFilter::new("info"), |filter| filter.to_env_filter());
+        let (filter, set_filter) = reload::Layer::new(filter);
+        let (lines, set_lines) = reload::Layer::new(log.text(has_colours));
+        // They fail only when the log is gone, and then there are no lines.
+        log.set = Some(Set {
+            filter: Arc::new(move |new| drop(set_filter.reload(new))),
+            lines: Arc::new(move |new| drop(set_lines.reload(new))),
+        });
+        registry().with(lines).with(filter).init();
         let writer = log.clone();
         // The standard hook writes to standard error itself, and waits for a full pipe.
         panic::set_hook(Box::new(move |panicked| {
@@ -76,12 +92,12 @@ impl Log {
                 // Its output panics: each line about it would be the cause of another one.
                 return;
             }
-            let mut text = format!("thread '{name}' {panicked}\n");
+            let mut text = format!("thread '{name}' {panicked}");
             let backtrace = Backtrace::capture();
             if backtrace.status() == BacktraceStatus::Captured {
-                text = format!("{text}{backtrace}\n");
+                text = format!("{text}\n{backtrace}");
             }
-            writer.add(text.as_bytes());
+            writer.say(&text);
         }));
         Ok(log)
     }
@@ -92,7 +108,7 @@ impl Log {
         let log = Self {
             entries,
             counts: Arc::clone(&counts),
-            filter: None,
+            set: None,
         };
         thread::Builder::new()
             .name(THREAD.to_owned())
@@ -100,11 +116,51 @@ impl Log {
         Ok(log)
     }
 
+    /// Takes over the filter and the form of lines from a configuration.
+    pub(crate) fn configure(&self, config: &Config) {
+        let Some(Set { lines, .. }) = &self.set else {
+            return;
+        };
+        self.set_filter(&config.log);
+        if config.log_format == LogFormat::Json {
+            self.counts.is_json.store(true, Ordering::Relaxed);
+            lines(self.json());
+        }
+    }
+
     /// Sets which lines get into the log from now on.
     pub(crate) fn set_filter(&self, filter: &Filter) {
-        if let Some(set) = &self.filter {
+        if let Some(Set { filter: set, .. }) = &self.set {
             set(filter.to_env_filter());
         }
+    }
+
+    /// Writes a text that is no event, such as that of a panic.
+    pub(crate) fn say(&self, text: &str) {
+        let line = as_line(text, self.counts.is_json.load(Ordering::Relaxed));
+        self.add(line.as_bytes());
+    }
+
+    /// Lines for people.
+    fn text(&self, has_colours: bool) -> Lines {
+        let writer = self.clone();
+        let lines = fmt::layer().with_writer(move || writer.clone());
+        // It would print its own trouble to standard error, and panic where it cannot.
+        lines
+            .log_internal_errors(false)
+            .with_ansi(has_colours)
+            .boxed()
+    }
+
+    /// Lines for programs.
+    fn json(&self) -> Lines {
+        let writer = self.clone();
+        let lines = fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_span_list(false);
+        let lines = lines.with_writer(move || writer.clone());
+        lines.log_internal_errors(false).boxed()
     }
 
     /// Waits until all lines are written, for a second at most.
@@ -117,7 +173,7 @@ impl Log {
     }
 
     fn add(&self, line: &[u8]) {
-        let Counts { waiting, lost } = &*self.counts;
+        let Counts { waiting, lost, .. } = &*self.counts;
         let is_full = waiting.fetch_add(line.len(), Ordering::Relaxed) > WAITING_BYTES;
         if is_full || self.entries.send(Entry::Line(line.to_vec())).is_err() {
             waiting.fetch_sub(line.len(), Ordering::Relaxed);
@@ -147,7 +203,7 @@ fn write_all(mut output: impl Write, entries: &Receiver<Entry>, counts: &Counts)
                 let lost = counts.lost.swap(0, Ordering::Relaxed);
                 let still_lost = match is_written {
                     false => lost + 1,
-                    true if lost > 0 && !write(&mut output, told(lost).as_bytes()) => lost,
+                    true if lost > 0 && !write(&mut output, told(lost, counts).as_bytes()) => lost,
                     true => 0,
                 };
                 counts.lost.fetch_add(still_lost, Ordering::Relaxed);
@@ -164,8 +220,26 @@ fn write(output: &mut impl Write, line: &[u8]) -> bool {
     catch_unwind(AssertUnwindSafe(write)).is_ok_and(|written| written.is_ok())
 }
 
-fn told(lost: usize) -> String {
-    format!("nextrush: {lost} lines of the log were lost\n")
+fn told(lost: usize, counts: &Counts) -> String {
+    let is_json = counts.is_json.load(Ordering::Relaxed);
+    as_line(
+        &format!("nextrush: {lost} lines of the log were lost"),
+        is_json,
+    )
+}
+
+/// A text that is no event as a line of the log.
+fn as_line(text: &str, is_json: bool) -> String {
+    if !is_json {
+        return format!("{text}\n");
+    }
+    let line = json!({
+        "timestamp": Timestamp::now(),
+        "level": "ERROR",
+        "message": text,
+        "target": "nextrush",
+    });
+    format!("{line}\n")
 }
 
 #[cfg(test)]

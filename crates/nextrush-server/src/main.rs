@@ -2,7 +2,8 @@
 
 mod log;
 
-use std::io::{ErrorKind, Write, stderr, stdin, stdout};
+use std::env;
+use std::io::{ErrorKind, IsTerminal as _, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use nextrush::BoxError;
@@ -15,7 +16,8 @@ use self::log::Log;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let log = Log::start(stderr());
+    let has_no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let log = Log::start(stderr(), stderr().is_terminal() && !has_no_colour);
     let code = match run(Cli::of_process(), log.as_ref().ok()).await {
         Ok(code) => code,
         Err(error) => {
@@ -27,11 +29,15 @@ async fn main() -> ExitCode {
                 message = format!("{message}: {cause}");
                 source = cause.source();
             }
-            if let Ok(log) = &log {
-                log.flush();
+            let message = format!("nextrush: {}", without_controls(&message));
+            match &log {
+                Ok(log) => {
+                    log.say(&message);
+                    log.flush();
+                }
+                // It fails if nobody reads it; the exit code tells the same.
+                Err(_) => drop(writeln!(stderr(), "{message}")),
             }
-            // It fails if nobody reads it; the exit code tells the same.
-            let _ = writeln!(stderr(), "nextrush: {}", without_controls(&message));
             return ExitCode::from(if is_usage { 2 } else { 1 });
         }
     };
@@ -78,10 +84,14 @@ async fn load_test(bench: &Bench) -> Result<ExitCode, BoxError> {
 async fn serve(flags: Flags, log: Option<&Log>) -> Result<(), BoxError> {
     ignore_hangup()?;
     keep_files_private();
-    let config = Config::new(flags.clone())?;
-    if let Some(log) = log {
-        log.set_filter(&config.log);
+    let (config, oddities) = Config::read(flags.clone());
+    if let (Some(log), Ok(config)) = (log, &config) {
+        log.configure(config);
     }
+    for oddity in oddities {
+        tracing::warn!("{oddity}");
+    }
+    let config = config?;
     let (app, figures) = apps(&config).await?;
     let figures = match figures {
         Some(figures) => Some(listen_beside(figures, &config).start().await?),
@@ -172,6 +182,7 @@ fn announce(config: &Config, addresses: &[BoundAddr]) {
     };
     let mut pages = String::new();
     for address in addresses {
+        tracing::info!("listening on {address}");
         let Some(tcp) = address.tcp() else {
             text.push_str(&format!("NextRush is listening on {address}\n"));
             continue;

@@ -50,12 +50,29 @@ pub trait Handler: Any + Send + Sync {
         None
     }
 
+    /// Learns what a connection has carried whose bytes are
+    /// [counted](crate::Handover::is_counted); [`close`](Self::close) follows at once. Its close frame is
+    /// not among them.
+    fn ended(&self, connection: &Connection, reason: &CloseReason, traffic: Traffic) {
+        let _ = (connection, reason, traffic);
+    }
+
     /// Learns that the connection ended, in whatever way. It has already left its rooms, and
     /// its state is [`Closed`](crate::ConnectionState::Closed).
     fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {
         let _ = (connection, reason);
         None
     }
+}
+
+/// The bytes that one connection has carried; those of TLS without encryption.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Bytes that were read behind the handshake.
+    pub bytes_in: u64,
+    /// Bytes that were written.
+    pub bytes_out: u64,
 }
 
 /// The work that a call of a [`Handler`] leaves to be done.

@@ -41,6 +41,9 @@ pub struct Handover {
     pub deflate: Option<DeflateParams>,
     /// The choice of a shard. Default: [`Placement::LeastConnections`].
     pub placement: Placement,
+    /// `true` if the connection's own bytes are counted, for [`Handler::ended`](crate::Handler::ended). Costs some 50
+    /// bytes, and publications of rooms take the slower way through its outbox. Default: `false`.
+    pub is_counted: bool,
 }
 
 impl Handover {
@@ -65,6 +68,13 @@ impl Handover {
         self
     }
 
+    /// Sets [`is_counted`](Self::is_counted).
+    #[must_use]
+    pub fn counted(mut self, is_counted: bool) -> Self {
+        self.is_counted = is_counted;
+        self
+    }
+
     /// Sets [`placement`](Self::placement).
     #[must_use]
     pub fn placement(mut self, placement: Placement) -> Self {
@@ -79,6 +89,7 @@ impl fmt::Debug for Handover {
             .field("read_ahead", &self.read_ahead.len())
             .field("deflate", &self.deflate)
             .field("placement", &self.placement)
+            .field("is_counted", &self.is_counted)
             .finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use nextrush_protocol::{CloseFrame, DeflateParams, Deflater, Frame};
 use parking_lot::Mutex;
 
-pub use self::handler::{Handler, Incoming, Work};
+pub use self::handler::{Handler, Incoming, Traffic, Work};
 pub use self::handover::{Handover, OpenFn, Placement};
 use self::joined::Joined;
 use crate::config::{Backlog, SocketOptions};

@@ -53,6 +53,7 @@ pub(crate) struct Accept {
     pub(crate) transport: Transport,
     pub(crate) read_ahead: Bytes,
     pub(crate) open: Option<OpenFn>,
+    pub(crate) is_counted: bool,
 }
 
 /// A function that makes the connection, on the shard's thread. So the memory that lives as

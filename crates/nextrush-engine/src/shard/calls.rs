@@ -10,9 +10,8 @@ use super::Shard;
 use super::live::Flags;
 use super::peer::{Parts, Peer};
 use crate::close_reason::CloseReason;
-use crate::connection::{Connection, Handler, Incoming, Work};
+use crate::connection::{Connection, Handler, Incoming, Traffic, Work};
 use crate::error::ConnectionError;
-use crate::id::ConnectionId;
 use crate::link::{Key, Link, TimerFn};
 use crate::transport::Io;
 
@@ -75,7 +74,7 @@ impl<I: Io> Peer<'_, I> {
         match called {
             Ok(work) => self.begin_work(purpose, work),
             Err(panic) if purpose == Purpose::Failure => {
-                log_panic(Some(connection.id()), &panic);
+                log_panic(Some(connection), &panic);
             }
             Err(panic) => panicked(connection, &panic),
         }
@@ -102,15 +101,17 @@ impl<I: Io> Peer<'_, I> {
     }
 
     /// Tells the handler of the end. No call follows.
-    pub(super) fn call_last(&mut self, reason: &CloseReason) {
+    pub(super) fn call_last(&mut self, reason: &CloseReason, traffic: Option<&Traffic>) {
         let connection = &self.live.connection;
-        let called = self
-            .parts
-            .caller
-            .call(self.slot, || connection.events().close(connection, reason));
+        let called = self.parts.caller.call(self.slot, || {
+            if let Some(traffic) = traffic {
+                connection.events().ended(connection, reason, *traffic);
+            }
+            connection.events().close(connection, reason)
+        });
         match called {
             Ok(work) => self.begin_work(Purpose::Failure, work),
-            Err(panic) => log_panic(Some(connection.id()), &panic),
+            Err(panic) => log_panic(Some(connection), &panic),
         }
     }
 
@@ -133,7 +134,7 @@ impl<I: Io> Peer<'_, I> {
             Ok(Poll::Pending) => return true,
             Ok(Poll::Ready(())) => self.end_work(purpose),
             Err(panic) if purpose == Purpose::Failure => {
-                log_panic(Some(self.live.id()), &panic);
+                log_panic(Some(&self.live.connection), &panic);
             }
             Err(panic) => {
                 panicked(&self.live.connection, &panic);
@@ -204,18 +205,22 @@ pub(super) fn drop_work(work: Pin<Box<dyn Future<Output = ()>>>) {
 }
 
 fn panicked(connection: &Connection, panic: &Panic) {
-    log_panic(Some(connection.id()), panic);
+    log_panic(Some(connection), panic);
     connection.fail(ConnectionError::HandlerPanicked);
 }
 
-pub(super) fn log_panic(connection: Option<ConnectionId>, panic: &Panic) {
+pub(super) fn log_panic(connection: Option<&Connection>, panic: &Panic) {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
     match connection {
-        Some(connection) => tracing::error!(%connection, message, "a handler panicked"),
+        Some(connection) => {
+            let endpoint = connection.endpoint();
+            let connection = connection.id();
+            tracing::error!(%connection, endpoint, message, "a handler panicked");
+        }
         None => tracing::error!(message, "code that belongs to no open connection panicked"),
     }
 }

@@ -116,7 +116,11 @@ impl<I: Io> Peer<'_, I> {
 
     /// Returns whether the member gets every publication, and not compressed.
     fn gets_all_as_it_is(&self, cast: &Cast, publications: &[Publication]) -> bool {
-        if self.live.flags.intersects(Flags::DEFLATES | Flags::LAGS) {
+        if self
+            .live
+            .flags
+            .intersects(Flags::DEFLATES | Flags::LAGS | Flags::COUNTED)
+        {
             return false;
         }
         if !cast.has_exceptions {

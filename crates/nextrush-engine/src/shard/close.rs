@@ -253,7 +253,9 @@ impl<I: Io> Peer<'_, I> {
     /// Tells the handler of the end, and keeps the transport for the frames that are queued.
     fn linger(&mut self, reason: &CloseReason) {
         self.live.phase = Phase::Lingering;
+        let mut traffic = None;
         if let Some(extra) = self.live.take_extra() {
+            traffic = extra.traffic;
             let own = extra.deadline.into_iter().chain(extra.unfinished);
             for timer in extra.timers.into_iter().chain(own) {
                 self.parts.timers.cancel(timer);
@@ -262,7 +264,7 @@ impl<I: Io> Peer<'_, I> {
         self.parts.ticks.forget(self.slot);
         self.arm_close_deadline();
         self.mark_dirty();
-        self.call_last(reason);
+        self.call_last(reason, traffic.as_deref());
         self.queue_reading();
     }
 

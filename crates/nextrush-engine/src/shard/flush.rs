@@ -162,12 +162,20 @@ impl<I: Io> Peer<'_, I> {
         };
         let parts = &mut *self.parts;
         match outbox.write(&mut parts.io, self.slot, &mut parts.scratch, parts.now) {
-            Ok(written) => parts.counts.bytes_out += written as u64,
+            Ok(written) => {
+                parts.counts.bytes_out += written as u64;
+                if self.live.is(Flags::COUNTED) {
+                    self.live.count(0, written);
+                }
+            }
             Err(error) => {
                 self.break_off(error);
                 return After::Stay;
             }
         }
+        let Some(outbox) = self.live.outbox.as_mut() else {
+            return self.flushed();
+        };
         if outbox.is_empty() {
             self.drop_outbox();
             self.note_drained();

@@ -104,6 +104,9 @@ impl<I: Io> Peer<'_, I> {
                     self.live.flags.remove(Flags::PINGED);
                     self.parts.free_ping = self.parts.ticks.alive(self.slot) > 1;
                     self.parts.counts.bytes_in += count as u64;
+                    if self.live.is(Flags::COUNTED) {
+                        self.live.count(count, 0);
+                    }
                     budget -= count;
                     if !self.live.is_open() && self.is_flooded(count) {
                         let error = io::Error::other("too many bytes while closing");

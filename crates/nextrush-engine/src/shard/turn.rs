@@ -163,6 +163,7 @@ impl<I: Io> Shard<I> {
             transport,
             read_ahead,
             open,
+            is_counted,
         } = accept;
         let slot = id.slot;
         let link = &self.parts.link;
@@ -173,6 +174,10 @@ impl<I: Io> Shard<I> {
             return self.forget(&connection);
         }
         let mut live = Live::new(connection.clone());
+        if is_counted {
+            live.begin_counting();
+            live.count(read_ahead.len(), 0);
+        }
         live.stash_bytes(&read_ahead);
         self.parts.counts.accepted += 1;
         self.parts.counts.bytes_in += read_ahead.len() as u64;

@@ -153,3 +153,44 @@ async fn a_turn_in_which_a_handler_blocks_is_a_long_one() {
     let since = engine.metrics().total().turns.since(&blocking);
     assert!(since.count() >= 1, "{since:?}");
 }
+
+#[test]
+fn what_a_counted_connection_has_carried_is_told_at_its_end() {
+    let mut world = world(1);
+    let echo = |connection: &nextrush_engine::Connection, text: &str| {
+        connection.send(Frame::text(text));
+        None
+    };
+    let room = world.engine().room("lobby");
+    let counted = world.connect_to(Script::default().on_message(echo).counted());
+    let other = world.connect_to(Script::default().on_message(echo));
+    for peer in [&counted, &other] {
+        peer.connection.join(&room).unwrap();
+        peer.text("hello");
+    }
+    world.run();
+    // As a member of a room, too, and at once with others.
+    room.publish(Frame::text("to all"));
+    room.publish(Frame::text("again"));
+    world.run();
+    counted.close(1000, "");
+    other.close(1000, "");
+    world.run();
+    let masked = |opcode, payload: &[u8]| masked(opcode, payload).len();
+    let hello = masked(nextrush_protocol::Opcode::Text, b"hello");
+    let close = masked(nextrush_protocol::Opcode::Close, &[3, 232]);
+    let (bytes_in, bytes_out) = (hello + close, 7 + 8 + 7);
+    let log = counted.log.take();
+    let told = format!("ended 1000: {bytes_in} in, {bytes_out} out");
+    assert_eq!(
+        log[log.len() - 2..],
+        [told, "close 1000 '' clean".to_owned()]
+    );
+    assert!(
+        other
+            .log
+            .take()
+            .iter()
+            .all(|entry| !entry.starts_with("ended"))
+    );
+}

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nextrush_engine::sim::{Client, Network};
 use nextrush_engine::{
     CloseReason, Connection, ConnectionError, EngineConfig, Handler, Handover, Incoming,
-    SocketOptions, Work,
+    SocketOptions, Traffic, Work,
 };
 use nextrush_protocol::{
     CloseCode, CloseFrame, Decoder, Event, Frame, Limits, Opcode, Role, encode_masked,
@@ -42,8 +42,9 @@ impl World {
     pub(crate) fn connect_to(&mut self, script: Script) -> Peer {
         let log = Log::default();
         let options = Arc::new(script.options.clone());
+        let handover = handover().counted(script.is_counted);
         let handler = script.handler(log.clone());
-        let connect = self.network.connect_with(&options, handover(), handler);
+        let connect = self.network.connect_with(&options, handover, handler);
         let (client, id) = connect.unwrap();
         self.network.run();
         let connection = self.network.engine().connection(id).unwrap();
@@ -174,6 +175,7 @@ pub(crate) struct Script {
     pub(crate) message: OnMessage,
     pub(crate) error: OnOpen,
     pub(crate) close: OnClose,
+    pub(crate) is_counted: bool,
 }
 
 impl Default for Script {
@@ -184,6 +186,7 @@ impl Default for Script {
             message: Box::new(|_, _| None),
             error: Box::new(|_| None),
             close: Box::new(|_| None),
+            is_counted: false,
         }
     }
 }
@@ -219,6 +222,11 @@ impl Script {
     ) -> Self {
         self.close = Box::new(close);
         self
+    }
+
+    pub(crate) fn counted(self) -> Self {
+        let is_counted = true;
+        Self { is_counted, ..self }
     }
 
     pub(crate) fn handler(self, log: Log) -> impl Handler {
@@ -300,6 +308,17 @@ impl Handler for Scripted {
     fn error(&self, connection: &Connection, error: &ConnectionError) -> Work {
         self.log.add(format!("error: {error}"));
         lock(&self.error)(connection)
+    }
+
+    fn ended(&self, _: &Connection, reason: &CloseReason, traffic: Traffic) {
+        let Traffic {
+            bytes_in,
+            bytes_out,
+            ..
+        } = traffic;
+        let code = reason.code.as_u16();
+        self.log
+            .add(format!("ended {code}: {bytes_in} in, {bytes_out} out"));
     }
 
     fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {

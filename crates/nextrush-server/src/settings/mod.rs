@@ -29,6 +29,7 @@ pub(crate) use self::suggestion::flag_for;
 pub(crate) use self::value::{Kind, Value};
 use crate::document::Problem;
 use crate::filter::Filter;
+use crate::log_format::LogFormat;
 use crate::secret::Secret;
 use crate::size::Size;
 
@@ -251,7 +252,14 @@ settings! {
 
     /// The lines of the log, which goes to standard error: `error`, `warn`, `info`, `debug`, `trace`,
     /// or directives such as `info,nextrush=debug`, in the syntax of `tracing_subscriber`.
+    ///
+    /// `fjall` and `lsm_tree`, which keep the files of a store, are at `warn` unless they are
+    /// named. `nextrush::connections=debug` has a line for each connection that ends.
     log: Filter, "FILTER", Value("info"), Hangup;
+
+    /// The form of the log's lines: `text`, in colours on a terminal alone, or `json`, an object a
+    /// line.
+    log_format: LogFormat, "FORMAT", Value("text"), Start;
 }
 
 #[cfg(test)]

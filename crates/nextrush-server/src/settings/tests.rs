@@ -53,6 +53,7 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
         "redis-prefix" | "node" => (vec!["n"], r#""n""#),
         "connections-per-address" | "shards" => (vec!["7"], "7"),
         "log" => (vec!["warn"], r#""warn""#),
+        "log-format" => (vec!["json"], r#""json""#),
         name => panic!("a sample of {name} belongs here"),
     }
 }

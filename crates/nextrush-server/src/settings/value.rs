@@ -7,6 +7,7 @@ use nextrush::limits::Origin;
 use nextrush::server::{ListenAddr, TrustedProxy};
 
 use crate::filter::Filter;
+use crate::log_format::LogFormat;
 use crate::secret::Secret;
 use crate::size::Size;
 
@@ -80,7 +81,7 @@ macro_rules! always_there {
     )*};
 }
 
-always_there!(bool, String, NonZeroUsize, Filter);
+always_there!(bool, String, NonZeroUsize, Filter, LogFormat);
 
 impl Word for bool {
     const KIND: Kind = Kind::Switch;
@@ -142,7 +143,7 @@ macro_rules! parsed {
     )*};
 }
 
-parsed!(Size, Origin, ListenAddr, TrustedProxy, Filter);
+parsed!(Size, Origin, ListenAddr, TrustedProxy, Filter, LogFormat);
 
 /// The error, behind the word unless that is in it.
 fn described(word: &str, error: &dyn std::error::Error) -> String {

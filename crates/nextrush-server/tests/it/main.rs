@@ -9,6 +9,7 @@ mod api;
 mod command_line;
 mod development;
 mod inspect;
+mod log;
 mod metrics;
 mod migration;
 mod posts;

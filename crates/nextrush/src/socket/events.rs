@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use nextrush_engine::{CloseReason, Connection, ConnectionError, Handler, Incoming, Work};
+use nextrush_engine::{CloseReason, Connection, ConnectionError, Handler, Incoming, Traffic, Work};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Socket;
@@ -19,6 +19,14 @@ use crate::message::Timestamp;
 use crate::socket::handle::Handle;
 use crate::socket::handler::Open;
 use crate::socket::requests::{Asked, may_overtake};
+
+/// The target of the line that the log has for each connection, at debug.
+const CONNECTIONS: &str = "nextrush::connections";
+
+/// Returns whether the log has a line for each connection, whose bytes are counted then.
+pub(crate) fn are_logged() -> bool {
+    tracing::enabled!(target: CONNECTIONS, tracing::Level::DEBUG)
+}
 
 /// The engine's handler of one connection, and what it keeps for the socket.
 pub(crate) struct SocketEvents {
@@ -131,6 +139,29 @@ impl Handler for SocketEvents {
             .call(Socket::new(connection.clone()), error.clone())
     }
 
+    fn ended(&self, connection: &Connection, reason: &CloseReason, traffic: Traffic) {
+        let socket = Socket::new(connection.clone());
+        let opened = self.connected_at();
+        let open_ms = Timestamp::now().unix_ms().saturating_sub(opened.unix_ms());
+        // An id is the application's, and may hold whatever it likes.
+        let user = socket.user().map(|user| tracing::field::debug(user.id));
+        tracing::debug!(
+            target: CONNECTIONS,
+            endpoint = socket.endpoint(),
+            user,
+            address = self.address().map(tracing::field::display),
+            connection = %connection.id(),
+            %opened,
+            seconds = open_ms / 1000,
+            code = u16::from(reason.code),
+            reason = &*reason.reason,
+            clean = reason.clean,
+            bytes_in = traffic.bytes_in,
+            bytes_out = traffic.bytes_out,
+            "a connection closed"
+        );
+    }
+
     fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {
         let socket = Socket::new(connection.clone());
         let message = self.kept.change(|kept| {
@@ -150,17 +181,17 @@ impl Handler for SocketEvents {
 async fn run_close_functions(socket: Socket, reason: CloseReason) {
     let mut running = Vec::new();
     poll_fn(|context| {
-        running.retain_mut(|work| is_pending(work, context));
+        running.retain_mut(|work| is_pending(&socket, work, context));
         loop {
             let is_running = !running.is_empty();
             let next = socket.listeners(|all| all.poll_close(context, is_running));
             let Some(callback) = ready!(next) else {
                 return Poll::Ready(());
             };
-            let work = shield(|| callback.call(socket.clone(), reason.clone()));
+            let work = shield(&socket, || callback.call(socket.clone(), reason.clone()));
             running.extend(
                 work.flatten()
-                    .and_then(|mut work| is_pending(&mut work, context).then_some(work)),
+                    .and_then(|mut work| is_pending(&socket, &mut work, context).then_some(work)),
             );
         }
     })
@@ -174,14 +205,15 @@ async fn run_close_functions(socket: Socket, reason: CloseReason) {
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 
-fn is_pending(work: &mut Running, context: &mut Context<'_>) -> bool {
-    shield(|| work.as_mut().poll(context)).is_some_and(|poll| poll.is_pending())
+fn is_pending(socket: &Socket, work: &mut Running, context: &mut Context<'_>) -> bool {
+    shield(socket, || work.as_mut().poll(context)).is_some_and(|poll| poll.is_pending())
 }
 
-fn shield<T>(call: impl FnOnce() -> T) -> Option<T> {
+fn shield<T>(socket: &Socket, call: impl FnOnce() -> T) -> Option<T> {
     let result = catch_unwind(AssertUnwindSafe(call));
     if result.is_err() {
-        tracing::error!("a function for the close event panicked");
+        let (endpoint, user) = (socket.endpoint(), socket.user().map(|user| user.id));
+        tracing::error!(endpoint, ?user, "a function for the close event panicked");
     }
     result.ok()
 }

@@ -48,7 +48,7 @@ use serde::de::DeserializeOwned;
 
 use self::claims::{Claim, Claims};
 use self::disconnect::Of;
-pub(crate) use self::events::{SocketEvents, call_endpoint};
+pub(crate) use self::events::{SocketEvents, are_logged, call_endpoint};
 pub use self::handle::{Handle, MissingHandle};
 use self::handler::Call;
 #[doc(hidden)]
@@ -655,7 +655,8 @@ impl Socket {
     /// Ends a handler's call: an error is logged and closes the socket.
     pub(crate) fn conclude(&self, outcome: impl Outcome) {
         if let Err(error) = outcome.into_result() {
-            tracing::error!(socket = %self.id(), error, "a handler failed; its socket is closed");
+            let (endpoint, user) = (self.endpoint(), self.user().map(|user| user.id));
+            tracing::error!(socket = %self.id(), endpoint, ?user, error, "a handler failed; its socket is closed");
             self.close(CloseCode::INTERNAL_ERROR, "");
         }
     }

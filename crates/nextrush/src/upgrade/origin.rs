@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use crate::http::FORWARDED_PROTO;
 use crate::http::refusal;
 use crate::message::ErrorCode;
+use crate::seldom::Seldom;
 
 /// The web pages that may open WebSockets.
 ///
@@ -74,7 +75,6 @@ impl OriginPolicy {
                 if self.allows(&origin, headers) {
                     return Ok(());
                 }
-                tracing::debug!(%origin, "a foreign origin was refused");
                 Err(OriginError::Foreign(origin))
             }
         }
@@ -85,6 +85,40 @@ impl OriginPolicy {
             Self::SameOrigin => is_own(origin, headers),
             Self::List(list) => list.contains(origin),
             Self::Any => true,
+        }
+    }
+}
+
+/// The refused origins of an application, of which the log has one a minute.
+#[derive(Debug, Default)]
+pub(super) struct RefusedOrigins(Seldom);
+
+impl RefusedOrigins {
+    /// Tells what was compared.
+    pub(super) fn tell(&self, policy: &OriginPolicy, headers: &HeaderMap) {
+        if !self.0.is_due() {
+            return;
+        }
+        let origins: Vec<_> = headers.get_all(header::ORIGIN).iter().collect();
+        match policy {
+            OriginPolicy::List(list) => {
+                let allowed: Vec<_> = list.iter().map(ToString::to_string).collect();
+                tracing::warn!(
+                    ?origins,
+                    ?allowed,
+                    "a page's origin was refused: it is not allowed"
+                );
+            }
+            OriginPolicy::SameOrigin | OriginPolicy::Any => {
+                let host = headers.get(header::HOST);
+                let forwarded_proto = headers.get(FORWARDED_PROTO);
+                tracing::warn!(
+                    ?origins,
+                    ?host,
+                    ?forwarded_proto,
+                    "a page's origin was refused: it is not the one of this host"
+                );
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::http::traffic::Busy;
 use crate::message::ErrorCode;
 use crate::socket::handle::Handle;
 use crate::socket::handler::Open;
-use crate::socket::{SocketEvents, call_endpoint};
+use crate::socket::{SocketEvents, are_logged, call_endpoint};
 use crate::upgrade::place;
 #[cfg(feature = "testing")]
 use crate::upgrade::simulated;
@@ -53,6 +53,7 @@ pub(super) fn start(
         let handover = Handover::default()
             .open(|connection| call_endpoint(connection, open))
             .deflate(deflate)
+            .counted(are_logged())
             .placement(placement);
         return app
             .engine()
@@ -85,6 +86,7 @@ pub(super) fn start(
                     .open(|connection| call_endpoint(connection, open))
                     .read_ahead(read_ahead)
                     .deflate(deflate)
+                    .counted(are_logged())
                     .placement(placement);
                 let events = SocketEvents::new(app.clone(), permit);
                 let accepted = app.engine().accept(transport, handover, options, events);

@@ -19,7 +19,7 @@ use crate::http::{refusal, subprotocol};
 use crate::socket::handle::{Handle, MissingHandle};
 use crate::upgrade::endpoint::Endpoint;
 use crate::upgrade::options::{self, RouteOptions};
-use crate::upgrade::origin::OriginPolicy;
+use crate::upgrade::origin::{OriginPolicy, RefusedOrigins};
 use crate::upgrade::transport;
 
 /// A WebSocket route for any axum router; see [`Endpoint`] for what a handler may be.
@@ -174,12 +174,13 @@ where
     };
     let app = parts.extensions.get::<Handle>().cloned();
     let app = app.ok_or_else(|| MissingHandle.into_response())?;
-    parts
-        .extensions
-        .get()
-        .unwrap_or(&OriginPolicy::SameOrigin)
-        .check(&parts.headers)
-        .map_err(IntoResponse::into_response)?;
+    let origins = parts.extensions.get();
+    let origins = origins.unwrap_or(&OriginPolicy::SameOrigin);
+    if let Err(error) = origins.check(&parts.headers) {
+        app.part(Arc::<RefusedOrigins>::default)
+            .tell(origins, &parts.headers);
+        return Err(error.into_response());
+    }
     let offered = accepted
         .as_ref()
         .map_or(&[][..], |accepted| &accepted.protocols);

@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
+use axum::extract::Path;
 use nextrush::limits::EngineConfig;
-use nextrush::{App, Message, Server, Socket, blocking, offload, place_by};
+use nextrush::{App, BoxError, Message, Server, Socket, User, blocking, offload, place_by};
 
 use crate::log::Log;
 use crate::support::{Client, serve};
@@ -106,6 +107,30 @@ async fn sockets_of_one_key_share_a_thread_and_others_are_spread() {
     threads.dedup();
     assert!(threads.len() > 1, "every game on one thread");
     held.clear();
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_or_panics_is_in_the_log_with_its_endpoint() {
+    let mut log = Log::capture();
+    let mut app = App::new();
+    app.ws(
+        "/failing/:how",
+        |socket: Socket, Path(how): Path<String>| {
+            socket.identify(User::new("ada", "ada@example.com"))?;
+            assert_ne!(how, "panic", "ended on purpose");
+            Err::<(), BoxError>("failed on purpose".into())
+        },
+    );
+    let server = serve(app).await;
+    for (how, expected) in [
+        ("fail", ["a handler failed", "user=Some(\"ada\")"]),
+        ("panic", ["a handler panicked", "ended on purpose"]),
+    ] {
+        Client::connect(&server, &format!("/failing/{how}")).await;
+        let line = log.line_with("on purpose").await;
+        assert!(line.contains("endpoint=\"/failing/:how\""), "{line}");
+        assert!(expected.iter().all(|part| line.contains(part)), "{line}");
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
+use crate::log::Log;
 use crate::support::{Client, serve, url, within};
 
 async fn server() -> Server {
@@ -246,6 +247,38 @@ async fn bad_parameters_are_refused_with_json() {
     }
     let mut client = Client::connect(&server, "/query?n=7").await;
     assert_eq!(client.text().await, "7");
+}
+
+#[tokio::test]
+async fn a_refused_page_is_in_the_log_once_a_minute_with_what_was_compared() {
+    let mut log = Log::capture();
+    for (policy, compared) in [
+        (OriginPolicy::SameOrigin, "host=Some(\""),
+        (
+            OriginPolicy::list(["https://a.example".parse().unwrap()]),
+            "allowed=[\"https://a.example\"]",
+        ),
+    ] {
+        let mut app = App::new();
+        app.ws("/echo", |_: Socket| {});
+        app.origins(policy);
+        let server = serve(app).await;
+        let mut headers = handshake(&server);
+        let origin = "https://refused-in-the-log.example";
+        headers.insert(ORIGIN, HeaderValue::from_static(origin));
+        for _ in 0..2 {
+            assert_eq!(
+                get(&server, "/echo", &headers).await.0,
+                StatusCode::FORBIDDEN
+            );
+        }
+        let lines = log.lines_with(origin);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0].contains("WARN") && lines[0].contains(compared),
+            "{lines:?}"
+        );
+    }
 }
 
 #[tokio::test]
