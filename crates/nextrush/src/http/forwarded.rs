@@ -57,13 +57,12 @@ pub(crate) fn by_x_forwarded(
     // A proxy that does not add to a list has written all of it.
     let told = |name| {
         let words = list(headers, name);
-        let word = words.iter().rev().nth(skipped).or(words.first());
-        word.copied().map(str::to_owned)
+        words.iter().rev().nth(skipped).or(words.first()).copied()
     };
     Told {
         client,
-        scheme: told(of_scheme).as_deref().and_then(scheme),
-        host: told(of_host).as_deref().and_then(host),
+        scheme: told(of_scheme).and_then(scheme),
+        host: told(of_host).and_then(host),
     }
 }
 
@@ -136,7 +135,7 @@ fn host(word: &str) -> Option<HeaderValue> {
     is_host.then(|| HeaderValue::from_str(word).ok())?
 }
 
-/// One element of `Forwarded`: what one proxy has added.
+/// An element of `Forwarded`, which one proxy has added.
 #[derive(Debug, Default)]
 struct Hop<'a> {
     node: Option<&'a str>,
