@@ -80,7 +80,7 @@ export class Server {
   #open() {
     return Promise.all(
       this.programs.map(async (program) => {
-        const [, port] = await program.line(/^Open http:\/\/localhost:(\d+)\/$/);
+        const [, port] = await program.line(/^Open http:\/\/localhost:(\d+)\//);
         return Number(port);
       }),
     );

@@ -5,6 +5,7 @@ import { ChatView } from './chat-view.js';
 import { el, loadIcons, part, setAttribute } from './dom.js';
 import { InspectView } from './inspect-view.js';
 import { LiveView } from './live-view.js';
+import { BASE, SERVER } from './place.js';
 import { PostsApi } from './posts-api.js';
 import { isOfToken, refusalWords } from './refusal.js';
 import { DEFAULT_ROOM, formatRoute, parseRoute } from './route.js';
@@ -29,7 +30,7 @@ const chat = new ChatView(part(document, 'chat-view'), {
   onSignedOut: signedOut,
 });
 const live = new LiveView(part(document, 'live-view'), { toasts, onSignedOut: signedOut });
-const inspect = new InspectView(part(document, 'inspect-view'), { toasts });
+const inspect = new InspectView(part(document, 'inspect-view'), { toasts, base: BASE });
 
 /** The one connection for posts and presence, shared by all tabs of this user. @type {LiveClient | null} */
 let updates = null;
@@ -94,8 +95,9 @@ function showSession() {
 /** @param {import('./user.js').User} user */
 function follow(user) {
   const client = new LiveClient(session.token, {
+    server: SERVER,
     tokenIn: 'subprotocol',
-    WebSocket: sharedWebSocket(`live of ${userKey(user.id)}`),
+    WebSocket: sharedWebSocket(`live of ${userKey(user.id)}${BASE && ` at ${BASE}`}`),
   });
   client.on('state', ({ state, reason }) => {
     if (reason === Reason.TokenRefused) session.refused();

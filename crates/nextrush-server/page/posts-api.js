@@ -1,4 +1,5 @@
 import { HttpError, HttpErrorCode, requestJson } from './http.js';
+import { BASE } from './place.js';
 
 /**
  * @typedef {object} Post
@@ -58,11 +59,11 @@ export class PostsApi {
   async #ask(method, path, body) {
     const token = await this.#token();
     try {
-      return await requestJson(method, path, { token, body });
+      return await requestJson(method, `${BASE}${path}`, { token, body });
     } catch (error) {
       if (!(error instanceof HttpError && error.code === HttpErrorCode.Unauthorized)) throw error;
       this.#tokens.refused();
-      return await requestJson(method, path, { token: await this.#token(), body });
+      return await requestJson(method, `${BASE}${path}`, { token: await this.#token(), body });
     }
   }
 

@@ -1,4 +1,5 @@
 import { ChatClient, Outbox, Presence, Reason, State } from '../client/index.js';
+import { SERVER } from './place.js';
 import { presenceChannel } from './presence-channel.js';
 import { failureWords, isOfToken, refusalWords } from './refusal.js';
 import { Roster } from './roster.js';
@@ -73,6 +74,7 @@ export class Room {
     this.#privates = [...privates];
     this.#events = events;
     this.client = new ChatClient(name, token, {
+      server: SERVER,
       tokenIn: 'subprotocol',
       // The page's user decides when to give up, not a number of attempts.
       maxReconnectAttempts: Infinity,

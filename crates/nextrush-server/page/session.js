@@ -1,5 +1,6 @@
 import { ClientError, ErrorCode } from '../client/index.js';
 import { HttpError, HttpErrorCode, requestJson } from './http.js';
+import { BASE } from './place.js';
 import { ofThisTab } from './storage.js';
 import { readToken } from './token.js';
 
@@ -148,7 +149,7 @@ export class Session extends EventTarget {
 
 /** @param {string} name */
 async function mintedByServer(name) {
-  const { token } = await requestJson('POST', '/api/dev/token', { body: { name } });
+  const { token } = await requestJson('POST', `${BASE}/api/dev/token`, { body: { name } });
   return token;
 }
 
@@ -159,7 +160,7 @@ async function mintedByServer(name) {
  */
 export async function inDevelopmentMode() {
   try {
-    const { development } = await requestJson('GET', '/api/dev');
+    const { development } = await requestJson('GET', `${BASE}/api/dev`);
     return development === true;
   } catch {
     // Without development mode the address does not exist.

@@ -118,7 +118,8 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
 pub fn listen(app: App, config: &Config) -> Listen {
     let listen = listen_at(app, &config.listen)
         .connections_per_address(config.connections_per_address.get())
-        .trusted_proxies(config.trusted_proxies.iter().copied());
+        .trusted_proxies(config.trusted_proxies.iter().copied())
+        .base_path(config.base_path.clone());
     match &config.tls {
         Some(tls) => listen.tls(tls.clone()),
         None => listen,

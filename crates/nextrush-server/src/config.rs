@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use etcetera::BaseStrategy as _;
 use nextrush::node::NodeName;
-use nextrush::server::{ListenAddr, TlsConfig, TlsError, TrustedProxy};
+use nextrush::server::{BasePath, ListenAddr, TlsConfig, TlsError, TrustedProxy};
 use nextrush::{Jwt, OriginPolicy};
 use nextrush_redis::{RedisUrl, RedisUrlError};
 use parking_lot::Mutex;
@@ -63,6 +63,8 @@ pub struct Config {
     pub connections_per_address: NonZeroUsize,
     /// The proxies whose word about clients is taken.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// The path below which the server is, beside the root.
+    pub base_path: BasePath,
     /// The number of shard threads; `None` for one per core.
     pub shards: Option<NonZeroUsize>,
     /// The lines of the log.
@@ -388,6 +390,7 @@ impl Reading {
             backlog_total: settings.backlog_total.map(Size::bytes),
             connections_per_address: settings.connections_per_address,
             trusted_proxies: settings.trusted_proxy,
+            base_path: settings.base_path,
             shards: settings.shards,
             log: settings.log,
             log_format: settings.log_format,

@@ -194,7 +194,7 @@ fn announce(config: &Config, addresses: &[BoundAddr]) {
             ip => ip.to_string(),
         };
         text.push_str(&format!("NextRush is listening on {ip}\n"));
-        let page = format!("Open {scheme}://{host}:{port}/\n");
+        let page = format!("Open {scheme}://{host}:{port}{}/\n", config.base_path);
         // A name has several addresses.
         if !pages.contains(&page) {
             pages.push_str(&page);

@@ -28,7 +28,7 @@ pub struct Publish {
     /// The data as JSON, or `-`: each line of standard input is a publication.
     pub data: String,
 
-    /// The server, as http://host:port.
+    /// The server, as http://host:port, with the path below which a proxy has it.
     #[arg(long, env = "NEXTRUSH_URL", default_value = "http://localhost:3000")]
     pub url: ServerUrl,
 

@@ -21,7 +21,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use nextrush::limits::Origin;
-use nextrush::server::{ListenAddr, TrustedProxy};
+use nextrush::server::{BasePath, ListenAddr, TrustedProxy};
 
 pub use self::flags::Flags;
 pub(crate) use self::given::{Environment, Found, Given, Layers, usual_file};
@@ -246,6 +246,12 @@ settings! {
     /// ones. The client's address then counts for limits and is in the inspector, its scheme and host
     /// for the check of the origin. From requests of anybody else these headers are taken out.
     trusted_proxy: Vec<TrustedProxy>, "NETWORK", Absent("none"), Start;
+
+    /// The path below which a proxy has the server, as `/chat`: the page, the client, the API and the
+    /// sockets are there.
+    ///
+    /// At the root they are as well. A proxy that takes the path off needs no setting.
+    base_path: BasePath, "PATH", Value("/"), Start;
 
     /// The number of threads that serve sockets.
     shards: Option<NonZeroUsize>, "NUMBER", Absent("one per core"), Start;

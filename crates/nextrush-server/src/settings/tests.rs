@@ -52,6 +52,8 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
         "redis" => (vec!["redis://h"], r#""redis://h""#),
         "redis-prefix" | "node" => (vec!["n"], r#""n""#),
         "connections-per-address" | "shards" => (vec!["7"], "7"),
+        "trusted-proxy" => (vec!["10.0.0.0/8", "unix"], r#"["10.0.0.0/8", "unix"]"#),
+        "base-path" => (vec!["/chat"], r#""/chat""#),
         "log" => (vec!["warn"], r#""warn""#),
         "log-format" => (vec!["json"], r#""json""#),
         name => panic!("a sample of {name} belongs here"),

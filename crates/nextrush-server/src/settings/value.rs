@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use nextrush::limits::Origin;
-use nextrush::server::{ListenAddr, TrustedProxy};
+use nextrush::server::{BasePath, ListenAddr, TrustedProxy};
 
 use crate::filter::Filter;
 use crate::log_format::LogFormat;
@@ -81,7 +81,7 @@ macro_rules! always_there {
     )*};
 }
 
-always_there!(bool, String, NonZeroUsize, Filter, LogFormat);
+always_there!(bool, String, NonZeroUsize, Filter, LogFormat, BasePath);
 
 impl Word for bool {
     const KIND: Kind = Kind::Switch;
@@ -143,7 +143,15 @@ macro_rules! parsed {
     )*};
 }
 
-parsed!(Size, Origin, ListenAddr, TrustedProxy, Filter, LogFormat);
+parsed!(
+    Size,
+    Origin,
+    ListenAddr,
+    TrustedProxy,
+    Filter,
+    LogFormat,
+    BasePath
+);
 
 /// The error, behind the word unless that is in it.
 fn described(word: &str, error: &dyn std::error::Error) -> String {

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::{SECRET, serve, serve_at, token, within};
 
-const KEY: &str = "the key of the API, also of 32 bytes or more";
+pub(crate) const KEY: &str = "the key of the API, also of 32 bytes or more";
 /// A channel that has a history.
 const CHANNEL: &str = "post-7";
 
@@ -17,7 +17,7 @@ async fn server() -> Server {
     serve(&["--api-key", KEY]).await
 }
 
-fn program(arguments: &[&str]) -> Command {
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_nextrush"));
     program
         .args(arguments)
@@ -34,7 +34,7 @@ fn url(server: &Server) -> String {
 }
 
 /// Runs to the end; its success, output and errors.
-async fn run(mut program: Command) -> (bool, String, String) {
+pub(crate) async fn run(mut program: Command) -> (bool, String, String) {
     let Output {
         status,
         stdout,

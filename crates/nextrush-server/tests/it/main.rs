@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod base_path;
 mod command_line;
 mod development;
 mod inspect;

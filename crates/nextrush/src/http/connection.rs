@@ -21,6 +21,7 @@ use tower::ServiceExt as _;
 
 use crate::http::FORWARDED_PROTO;
 use crate::http::address::{Addresses, Admission, Permit};
+use crate::http::base_path::BasePath;
 use crate::http::proxies::Proxies;
 use crate::http::read_ahead::ReadAhead;
 use crate::http::refusal;
@@ -35,6 +36,7 @@ pub(crate) struct Http {
     pub(crate) router: Router,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) proxies: Proxies,
+    pub(crate) base_path: BasePath,
     /// The time from connecting to the end of the first request's head, and the longest pause
     /// after that.
     pub(crate) head_timeout: Duration,
@@ -102,6 +104,7 @@ impl Http {
             admission: Arc::new(admission),
             addresses: Arc::clone(&self.addresses),
             proxies: self.proxies.clone(),
+            base_path: self.base_path.clone(),
             is_proxy: self.proxies.trusts(peer.map(|peer| peer.ip())),
             deadline: Instant::now() + self.head_timeout,
             body_times: self.body_times,
@@ -198,6 +201,7 @@ struct Exchange {
     admission: Arc<Admission>,
     addresses: Arc<Addresses>,
     proxies: Proxies,
+    base_path: BasePath,
     /// True if the peer is a proxy that is trusted.
     is_proxy: bool,
     /// The time by which the head of the first request has to be there.
@@ -273,6 +277,9 @@ impl Exchange {
             let message = "A request has exactly one Host";
             let response = refusal::new(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, message);
             return Ok(refusal::ending_connection(response, version));
+        }
+        if let Some(redirect) = self.base_path.settle(&mut request) {
+            return Ok(redirect);
         }
         let extensions = request.extensions_mut();
         if let Some(client) = client {

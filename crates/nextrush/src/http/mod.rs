@@ -1,6 +1,7 @@
 //! A client, as long as it speaks HTTP.
 
 pub(crate) mod address;
+pub(crate) mod base_path;
 pub(crate) mod connection;
 mod forwarded;
 mod host;

@@ -25,6 +25,7 @@ use self::listener::{Accepted, Listener};
 pub use crate::addr::{BoundAddr, InvalidAddr, ListenAddr};
 use crate::error::{Error, Result};
 use crate::http::address::{Addresses, Admission};
+pub use crate::http::base_path::{BasePath, InvalidBasePath};
 use crate::http::connection::{Client, Http};
 use crate::http::proxies::Proxies;
 pub use crate::http::proxies::{InvalidProxy, TrustedProxy};
@@ -105,6 +106,7 @@ pub struct Listen {
     body_times: BodyTimes,
     connections_per_address: usize,
     proxies: Proxies,
+    base_path: BasePath,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
 }
@@ -119,6 +121,7 @@ impl Listen {
             body_times: BodyTimes::default(),
             connections_per_address: CONNECTIONS_PER_ADDRESS,
             proxies: Proxies::default(),
+            base_path: BasePath::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -208,6 +211,17 @@ impl Listen {
         self
     }
 
+    /// Serves everything below a path as well, for a proxy that passes it on: with `/chat`, a request
+    /// for `/chat/live` is one for `/live`, and one for `/chat` is led to `/chat/`. Handlers are given the path
+    /// without it, and as it was in axum's `OriginalUri`. Default: the root alone.
+    ///
+    /// Requests without the path are served all the same, as those of balancers that ask for
+    /// `/healthz`; a proxy that takes it off needs no setting.
+    pub fn base_path(mut self, path: BasePath) -> Self {
+        self.base_path = path;
+        self
+    }
+
     /// Begins to listen and serves in the background.
     ///
     /// # Errors
@@ -234,6 +248,7 @@ impl Listen {
             router: self.router,
             addresses: Addresses::new(self.connections_per_address),
             proxies: self.proxies,
+            base_path: self.base_path,
             head_timeout: self.head_timeout,
             body_times: self.body_times,
             #[cfg(feature = "tls")]

@@ -66,9 +66,9 @@ pub enum InvalidTarget {
     /// The URL has no host.
     #[error("the URL names no host")]
     Host,
-    /// The URL has a path, where only a server is meant.
-    #[error("the URL of a server ends with its host and port")]
-    Path,
+    /// The URL has a query, where only a server is meant.
+    #[error("the URL of a server has no query")]
+    Query,
     /// The header is not of the form `Name: value`.
     #[error("a header looks like 'Name: value'")]
     Header,

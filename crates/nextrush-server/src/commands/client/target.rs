@@ -97,7 +97,7 @@ impl FromStr for Target {
     }
 }
 
-/// A server of this program: `http://host[:port]`, or `https://` with TLS.
+/// A server of this program: `http://host[:port][/path]`, or `https://` with TLS.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerUrl(Target);
 
@@ -105,7 +105,7 @@ impl ServerUrl {
     /// A route of this server.
     pub(crate) fn at(&self, path: &str) -> Target {
         Target {
-            path: path.to_owned(),
+            path: format!("{}{path}", self.0.path),
             ..self.0.clone()
         }
     }
@@ -115,10 +115,13 @@ impl FromStr for ServerUrl {
     type Err = InvalidTarget;
 
     fn from_str(text: &str) -> Result<Self, InvalidTarget> {
-        let target = Target::parse(text, ["http", "https"], "http://localhost:3000")?;
-        if target.path != "/" {
-            return Err(InvalidTarget::Path);
+        let mut target = Target::parse(text, ["http", "https"], "http://localhost:3000")?;
+        if target.path.contains('?') {
+            return Err(InvalidTarget::Query);
         }
+        target
+            .path
+            .truncate(target.path.trim_end_matches('/').len());
         Ok(Self(target))
     }
 }
@@ -181,9 +184,15 @@ mod tests {
             scheme,
             "ftp:// is not supported, only http:// and https:// are"
         );
-        assert_eq!(error("http://a/live"), InvalidTarget::Path);
-        let server: ServerUrl = "http://[::1]:3000".parse().unwrap();
-        assert_eq!(server.at("/live"), "ws://[::1]:3000/live".parse().unwrap());
+        assert_eq!(error("http://a/?b"), InvalidTarget::Query);
+        for (server, path) in [
+            ("http://[::1]:3000", "/live"),
+            ("http://[::1]:3000/a/b/", "/a/b/live"),
+        ] {
+            let server: ServerUrl = server.parse().unwrap();
+            let expected = format!("ws://[::1]:3000{path}");
+            assert_eq!(server.at("/live"), expected.parse().unwrap());
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct Tail {
     /// The channel.
     pub channel: String,
 
-    /// The server, as http://host:port.
+    /// The server, as http://host:port, with the path below which a proxy has it.
     #[arg(long, env = "NEXTRUSH_URL", default_value = "http://localhost:3000")]
     pub url: ServerUrl,
 
