@@ -1,12 +1,14 @@
 //! The traits of a broker and of the receivers of its publications.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+use crate::backup::Backup;
 use crate::bus::Bus;
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::deletion::Deletion;
@@ -201,6 +203,24 @@ pub trait Broker: Send + Sync + 'static {
     /// are then in memory.
     fn rosters(&self) -> Option<Arc<dyn Rosters>> {
         None
+    }
+
+    /// Writes all that is kept, as it is at one moment, to the new directory `into`, whose parent
+    /// exists, while the broker goes on. The directory is there once it is whole, and the broker opens
+    /// it as a store of its own. One backup is made at a time.
+    ///
+    /// By default this fails: most brokers leave backups to what they are on.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Unavailable`] if the broker has no backups, another one is under way, or `into`
+    /// is there already; another [`BrokerError`] if something could not be read or written. Then
+    /// nothing is left of it.
+    fn back_up(&self, into: &Path) -> BoxFuture<'_, Result<Backup, BrokerError>> {
+        let what = format!("this broker makes no backup in {}", into.display());
+        Box::pin(std::future::ready(Err(BrokerError::Unavailable(
+            what.into(),
+        ))))
     }
 
     /// Deletes remembered publications of a topic. Resolves with their number when their messages

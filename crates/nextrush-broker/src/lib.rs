@@ -44,6 +44,7 @@ mod bus;
 mod roster;
 
 mod answer;
+mod backup;
 mod claim;
 mod deletion;
 mod error;
@@ -56,6 +57,8 @@ mod topic_name;
 
 #[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(feature = "export")]
+mod exported;
 mod memory;
 
 mod answers;
@@ -70,14 +73,23 @@ pub mod conformance;
 pub mod simulated;
 
 pub use answer::{CommandKey, CommandKeyError, Fingerprint, Once};
+pub use backup::Backup;
 pub use broker::{Broker, Interrupt, Sink, StoreSize};
 pub use bus::{Answered, Asked, Bus, BusReceiver, Leased, NodeName, NodeNameError, OneNode};
 pub use claim::{Attempt, Claim, Claimed};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use deletion::Deletion;
 #[cfg(feature = "embedded")]
-pub use embedded::{EmbeddedBroker, EmbeddedBuilder, EmbeddedOptions, Migration, OpenError};
+pub use embedded::{
+    Compacted, EmbeddedBroker, EmbeddedBuilder, EmbeddedOptions, Migration, OpenError,
+    StoppedStore, StoreBytes, StoreCheck, StoreDamage, StoreImport, StoreStats, TopicStats,
+};
 pub use error::BrokerError;
+#[cfg(feature = "export")]
+pub use exported::{
+    ExportCounts, ExportError, ExportReader, ExportWriter, Exported, ExportedCommand, ExportedOnce,
+    ExportedTopic, ExportedVersion,
+};
 pub use history::{History, HistoryQuery};
 pub use memory::{MemoryBroker, MemoryBuilder, MemoryLimits};
 pub use owner::Owner;

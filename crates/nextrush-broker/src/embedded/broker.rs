@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use super::cached::Cached;
 use super::damage::Verify;
 use super::error::{OpenError, closed};
+use super::filling::back_up;
 use super::limit::Limit;
 use super::migration::Migration;
 use super::options::EmbeddedOptions;
@@ -26,6 +28,7 @@ use super::store::Store;
 use super::unborn::Unborn;
 use super::writer::Writer;
 use crate::answer::CommandKey;
+use crate::backup::Backup;
 use crate::broker::{Broker, Sink, StoreSize};
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::clock::{Clock, SystemClock};
@@ -77,6 +80,16 @@ use crate::topic_name::TopicName;
 ///
 /// [`EmbeddedOptions::store_bytes`] bounds them. Of the topics that are shed epochs and positions
 /// stay, so nobody recovers by mistake.
+///
+/// # Backups
+///
+/// [`back_up`](Broker::back_up) writes the store as it is at one moment to another directory, which
+/// is a store too. Publishing waits only until the log is in the tables, a few milliseconds; the rest
+/// is read beside it. The copy has nothing of what was deleted. If the disk fails meanwhile or the
+/// broker is dropped, the backup fails and leaves nothing.
+///
+/// [`StoppedStore`](crate::StoppedStore) looks into the store of a broker that is not running, and
+/// [`StoreImport`](crate::StoreImport) makes one from an export.
 ///
 /// # Errors of the disk
 ///
@@ -226,6 +239,8 @@ impl EmbeddedBroker {
                 options.queue_bytes.min(Semaphore::MAX_PERMITS),
             )),
             store: RwLock::new(Some(store)),
+            closings: AtomicU64::new(0),
+            backup: Arc::default(),
             failed: watch::Sender::new(None),
             directory,
             options,
@@ -539,6 +554,24 @@ impl Broker for EmbeddedBroker {
             .await
         })
     }
+
+    fn back_up(&self, into: &Path) -> BoxFuture<'_, Result<Backup, BrokerError>> {
+        let into = into.to_owned();
+        Box::pin(async move {
+            let alone = Arc::clone(&self.shared.backup).try_lock_owned();
+            let alone = alone
+                .map_err(|_| BrokerError::Unavailable("another backup is under way".into()))?;
+            let closings = self.shared.closings.load(Ordering::Relaxed);
+            let snapshot = self.ask(0, |reply| Task::Snapshot { reply }).await?;
+            let shared = Arc::clone(&self.shared);
+            // It goes on if nobody waits for it any more.
+            blocking(move || {
+                let _alone = alone;
+                shared.with_store(|store| back_up(store, &snapshot, &shared, closings, &into))
+            })
+            .await
+        })
+    }
 }
 
 impl Drop for EmbeddedBroker {
@@ -549,6 +582,8 @@ impl Drop for EmbeddedBroker {
         };
         // Its panic has been reported.
         let has_ended_well = writer.join().is_ok();
+        // Ends a backup that is under way.
+        self.shared.closings.fetch_add(1, Ordering::Relaxed);
         let store = self.shared.store.write().take();
         // fjall panics if one of its threads did. A store that is not closed as it should be
         // recovers as after a crash.

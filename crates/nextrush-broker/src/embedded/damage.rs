@@ -16,7 +16,7 @@ use super::format::Format;
 use super::journal;
 
 /// The file that records damage which the next opening might not find.
-const DAMAGED_FILE: &str = "DAMAGED";
+pub(super) const NOTE: &str = "DAMAGED";
 
 /// The tables that are read as a whole to be compared with their hashes. The blocks of all have
 /// checksums, which are compared whenever a block is read.
@@ -154,7 +154,7 @@ impl Checked {
 
 /// Refuses a store in which damage was found earlier.
 fn refuse_known(directory: &Path) -> Result<(), OpenError> {
-    match fs::read(directory.join(DAMAGED_FILE)) {
+    match fs::read(directory.join(NOTE)) {
         Ok(what) => {
             let what = String::from_utf8_lossy(&what).into_owned();
             Err(OpenError::Damaged(what))
@@ -194,7 +194,7 @@ pub(super) fn locate(directory: &Path, error: OpenError) -> OpenError {
 pub(super) fn note(directory: &Path, error: &OpenError) {
     if let OpenError::Damaged(what) = error {
         // If this cannot be written either, the caller still gets the error.
-        let _ = write_whole(directory, DAMAGED_FILE, what);
+        let _ = write_whole(directory, NOTE, what);
     }
 }
 

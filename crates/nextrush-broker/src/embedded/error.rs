@@ -50,6 +50,9 @@ pub enum OpenError {
     /// The store is unchanged.
     #[error("the migration of the store gives two things the name {0:?}")]
     AmbiguousMigration(String),
+    /// The directory for a new store is not empty.
+    #[error("{} is not empty: a new store needs a directory of its own", .0.display())]
+    NotEmpty(PathBuf),
     /// Files of the store are damaged, and something acknowledged cannot be read any more.
     /// Restore them, or move the directory away to start with an empty store.
     #[error("the store is damaged: {0}")]

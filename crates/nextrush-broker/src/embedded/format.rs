@@ -99,7 +99,9 @@ impl Format {
     fn parse(text: &str, directory: &Path) -> Result<Self, OpenError> {
         let wrong = || {
             let path = directory.join(FILE);
-            OpenError::Format(format!("{} says {text:?}", path.display()))
+            // Another file may be in its place, of any length.
+            let begin: String = text.chars().take(80).collect();
+            OpenError::Format(format!("{} says {begin:?}", path.display()))
         };
         let (title, id) = text.trim_end().split_once('\n').ok_or_else(wrong)?;
         let version = title.strip_prefix(TITLE).ok_or_else(wrong)?;

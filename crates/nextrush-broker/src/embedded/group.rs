@@ -121,7 +121,7 @@ impl<'a> Group<'a> {
                 Err(error) => send(reply, Err(error)),
             },
             // Done after the group: it concerns what is on the disk.
-            Task::Delete(_) => {}
+            Task::Delete(_) | Task::Snapshot { .. } => {}
             #[cfg(feature = "testing")]
             Task::Panic { .. } => panic!("ended on purpose"),
         }

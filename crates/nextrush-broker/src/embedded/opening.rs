@@ -1,7 +1,7 @@
 //! The opening of a store, and the options of its keyspaces.
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -18,7 +18,7 @@ use super::file;
 use super::format::{self, Format};
 use super::migration::{Migration, Named};
 use super::record::Answer;
-use super::store::{BATCH, GROUP, Known, Store, number, panicked};
+use super::store::{BATCH, GROUP, Known, Store, guarded, number};
 use crate::clock::Clock;
 
 /// The directory of fjall's files.
@@ -56,23 +56,20 @@ impl Store {
                 current: format::CURRENT,
             });
         }
-        let checked = damage::check(directory, format, verify)?;
+        let checked = guarded(|| damage::check(directory, format, verify))?;
         // Another process may have migrated the store before this one got the lock.
         if Format::read(directory, &data)? != Some(format) {
             drop(checked);
             return Self::open(directory, clock, migration, verify);
         }
 
-        // fjall panics at some kinds of damage.
-        catch_unwind(AssertUnwindSafe(|| {
-            Self::open_checked(directory, format, clock, migration, checked)
-        }))
-        .unwrap_or_else(|_| Err(OpenError::Damaged(panicked().to_owned())))
-        .map_err(|error| {
-            let error = damage::locate(directory, error);
-            damage::note(directory, &error);
-            error
-        })
+        guarded(|| Self::open_checked(directory, format, clock, migration, checked)).map_err(
+            |error| {
+                let error = damage::locate(directory, error);
+                damage::note(directory, &error);
+                error
+            },
+        )
     }
 
     fn open_checked(

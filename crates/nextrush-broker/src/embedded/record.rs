@@ -318,6 +318,20 @@ impl AnswerKey {
         }
     }
 
+    /// The thing to which the answer belongs.
+    pub(super) fn subject(&self) -> Result<Subject, Contradiction> {
+        let topic = || {
+            let bytes = self.0.get(1..9).and_then(|bytes| bytes.try_into().ok());
+            u64::from_be_bytes(bytes.unwrap_or_default())
+        };
+        Ok(match self.0.first() {
+            Some(b'v') if self.0.len() == 9 => Subject::Version(topic(), None),
+            Some(b'v') => Subject::Version(topic(), Some(self.command()?)),
+            Some(b'p') => Subject::Once(topic(), self.command()?),
+            _ => Subject::Command(self.command()?),
+        })
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -331,6 +345,17 @@ impl AnswerKey {
         key.put_slice(&self.0);
         key
     }
+}
+
+/// The thing to which an answer belongs.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Subject {
+    /// A command.
+    Command(CommandKey),
+    /// A publication of the topic with this number that happens once.
+    Once(u64, CommandKey),
+    /// The last version of the topic with this number, or of a part of it.
+    Version(u64, Option<CommandKey>),
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -481,6 +506,19 @@ mod tests {
             assert_eq!(read.command().unwrap(), key("old/1"));
             assert_eq!(read.with_command(&key("newer/1")), after);
         }
+        let subjects = [
+            AnswerKey::of_command(&key("a")),
+            AnswerKey::of_publication(7, &key("a")),
+            AnswerKey::of_version(7, Some(&key("a"))),
+            AnswerKey::of_version(7, None),
+        ];
+        let expected = [
+            Subject::Command(key("a")),
+            Subject::Once(7, key("a")),
+            Subject::Version(7, Some(key("a"))),
+            Subject::Version(7, None),
+        ];
+        assert_eq!(subjects.map(|of| of.subject().unwrap()), expected);
         assert!(AnswerKey::from_tables(&[0; 7]).is_err());
         for wrong in [&b""[..], b"c", b"p1234567", b"p12345678", b"c\xff"] {
             assert!(AnswerKey::from_bytes(wrong).command().is_err(), "{wrong:?}");

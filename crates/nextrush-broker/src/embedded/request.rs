@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fjall::Snapshot;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::error::Failure;
@@ -31,6 +32,10 @@ pub(super) enum Task {
         reply: Reply<Bytes>,
     },
     Delete(Delete),
+    /// Move the log to the tables, and take a snapshot of them.
+    Snapshot {
+        reply: Reply<Snapshot>,
+    },
     /// End the writer's thread by a panic; for tests.
     #[cfg(feature = "testing")]
     Panic {
@@ -54,6 +59,7 @@ impl Task {
             Self::Publish { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
             Self::Delete(Delete { reply, .. }) => drop(reply.send(Err(failure.clone().into()))),
             Self::Remember { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
+            Self::Snapshot { reply } => drop(reply.send(Err(failure.clone().into()))),
             #[cfg(feature = "testing")]
             Self::Panic { reply } => drop(reply.send(Err(failure.clone().into()))),
         }

@@ -1,20 +1,20 @@
 //! The state that callers and the writer share.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::{Semaphore, watch};
 
 use super::cached::Cached;
-use super::error::{Contradiction, cut_off};
+use super::error::cut_off;
 use super::limit::Limit;
 use super::options::EmbeddedOptions;
 use super::recent::Recent;
 use super::record::{Answer, AnswerKey};
-use super::store::{Store, panicked};
+use super::store::{Store, guarded};
 use super::unborn::Unborn;
 use crate::broker::Sink;
 use crate::clock::{Clock, Now};
@@ -39,6 +39,11 @@ pub(super) struct Shared {
     pub(super) store: RwLock<Option<Store>>,
     /// The free bytes of the queue.
     pub(super) space: Arc<Semaphore>,
+    /// The number of times that the store was opened again, or closed: a backup that notices one
+    /// ends, as the files are to be closed.
+    pub(super) closings: AtomicU64,
+    /// Held by the backup that is under way.
+    pub(super) backup: Arc<tokio::sync::Mutex<()>>,
     /// The part that has ended, although nobody told it to.
     pub(super) failed: watch::Sender<Option<&'static str>>,
 }
@@ -102,8 +107,7 @@ impl Shared {
         act: impl FnOnce(&Store) -> Result<R, BrokerError>,
     ) -> Result<R, BrokerError> {
         match &*self.store.read() {
-            Some(store) => catch_unwind(AssertUnwindSafe(|| act(store)))
-                .unwrap_or_else(|_| Err(Contradiction(panicked().to_owned()).into())),
+            Some(store) => guarded(|| act(store)),
             None => Err(cut_off()),
         }
     }

@@ -1,11 +1,13 @@
 //! The files of a store: what is read from their keyspaces and written to them.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fjall::{Database, OwnedWriteBatch, PersistMode, Readable};
+use fjall::{Database, OwnedWriteBatch, PersistMode, Readable, Snapshot};
 use parking_lot::Mutex;
 
 use super::cached::Found;
@@ -80,7 +82,15 @@ impl Store {
 
     fn read(&self, topic: &TopicName) -> Result<Option<Found>, BrokerError> {
         // From one snapshot, as the writer may be changing the topic.
-        let snapshot = self.db.snapshot();
+        self.read_at(&self.db.snapshot(), topic)
+    }
+
+    /// Reads a topic from the tables as of a moment.
+    pub(super) fn read_at(
+        &self,
+        snapshot: &Snapshot,
+        topic: &TopicName,
+    ) -> Result<Option<Found>, BrokerError> {
         let Some(bytes) = snapshot.get(&self.named.topics, topic.as_str())? else {
             return Ok(None);
         };
@@ -135,6 +145,13 @@ impl Store {
     /// The number of the newest group; 0 before the first.
     pub(super) fn group(&self) -> Result<u64, BrokerError> {
         number(self.state.get(GROUP)?, |value| self.mark.group(value))
+    }
+
+    /// Sets the number of the next new topic of a store that is being filled.
+    pub(super) fn set_next_topic(&self, next: u64) -> Result<(), fjall::Error> {
+        let mut batch = self.db.batch();
+        batch.insert(&self.state, NEXT_TOPIC, next.to_be_bytes());
+        self.force(batch)
     }
 
     /// The number of the next new topic.
@@ -477,7 +494,17 @@ pub(super) fn number(
     }
 }
 
+/// Runs what reads the files. fjall panics at some kinds of damage, which is an error here.
+pub(super) fn guarded<R, E: From<Contradiction>>(
+    act: impl FnOnce() -> Result<R, E>,
+) -> Result<R, E> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| Err(panicked(&*panic).into()))
+}
+
 /// The damage at which fjall panicked.
-pub(super) fn panicked() -> &'static str {
-    "its files cannot be read (the reason has been printed)"
+fn panicked(panic: &(dyn Any + Send)) -> Contradiction {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let reason = text.unwrap_or("the reason has been printed");
+    Contradiction(format!("its files cannot be read: {reason}"))
 }

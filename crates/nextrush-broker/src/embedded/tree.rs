@@ -7,9 +7,6 @@ use std::path::Path;
 use super::census::{Census, Print, State, changed, named, names, read, same, unknown};
 use super::error::OpenError;
 
-/// The directory of the keyspaces.
-const KEYSPACES: &str = "data/keyspaces";
-
 /// The files that make up a keyspace.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
@@ -35,13 +32,16 @@ impl PartialEq for Tree {
 impl Eq for Tree {}
 
 impl Tree {
+    /// The directory of the keyspaces.
+    pub(super) const KEYSPACES: &str = "data/keyspaces";
+
     /// The path of the file that names the version.
     pub(super) fn current(id: u64) -> String {
-        format!("{KEYSPACES}/{id}/current")
+        format!("{}/{id}/current", Self::KEYSPACES)
     }
 
     fn table(id: u64, table: u64) -> String {
-        format!("{KEYSPACES}/{id}/tables/{table}")
+        format!("{}/{id}/tables/{table}", Self::KEYSPACES)
     }
 
     /// All keyspaces by their numbers. Where they had other files `before`, those that name the
@@ -51,8 +51,8 @@ impl Tree {
         before: Option<&Census>,
     ) -> Result<BTreeMap<u64, Self>, OpenError> {
         let mut trees = BTreeMap::new();
-        for name in names(directory, KEYSPACES)? {
-            let path = format!("{KEYSPACES}/{name}");
+        for name in names(directory, Self::KEYSPACES)? {
+            let path = format!("{}/{name}", Self::KEYSPACES);
             if !directory.join(&path).is_dir() {
                 // fjall passes over it.
                 continue;
@@ -67,7 +67,7 @@ impl Tree {
     }
 
     /// The files of one keyspace; `None` if it is not finished, or being removed.
-    fn take(
+    pub(super) fn take(
         directory: &Path,
         id: u64,
         before: Option<(&Self, State)>,
@@ -76,7 +76,7 @@ impl Tree {
         let current = match read(directory, &current_path) {
             Ok(current) => current,
             Err(OpenError::Damaged(what)) => {
-                let tables = names(directory, &format!("{KEYSPACES}/{id}/tables"));
+                let tables = names(directory, &format!("{}/{id}/tables", Self::KEYSPACES));
                 return match tables {
                     // fjall would remove them with the rest of the keyspace.
                     Ok(tables) if !tables.is_empty() => Err(OpenError::Damaged(what)),
@@ -90,7 +90,7 @@ impl Tree {
         if let Some((before, state)) = before {
             before.compare_current(id, version, print, state)?;
         }
-        let path = format!("{KEYSPACES}/{id}/v{version}");
+        let path = format!("{}/{id}/v{version}", Self::KEYSPACES);
         // Of a version that is newer than the list nobody knows which of the two is wrong.
         let or_current = |error| match error {
             OpenError::Damaged(what) => {
@@ -111,9 +111,11 @@ impl Tree {
             tables.insert(*table, print);
         }
         // Without tables the directory may be lost on the way through a backup.
-        for name in names(directory, &format!("{KEYSPACES}/{id}/tables")).unwrap_or_default() {
+        for name in
+            names(directory, &format!("{}/{id}/tables", Self::KEYSPACES)).unwrap_or_default()
+        {
             if name.parse::<u64>().is_err() && !name.starts_with('.') {
-                return Err(unknown(&format!("{KEYSPACES}/{id}/tables/{name}")));
+                return Err(unknown(&format!("{}/{id}/tables/{name}", Self::KEYSPACES)));
             }
         }
         Ok(Some(Self {
@@ -123,6 +125,16 @@ impl Tree {
             tables,
             checksums,
         }))
+    }
+
+    /// The paths of the tables that are not what the version says. Reads all of them.
+    pub(super) fn wrong_tables(&self, directory: &Path, id: u64) -> Vec<String> {
+        self.checksums
+            .iter()
+            .map(|(table, checksum)| (Self::table(id, *table), *checksum))
+            .filter(|(path, checksum)| Print::whole(&directory.join(path)).ok() != Some(*checksum))
+            .map(|(path, _)| path)
+            .collect()
     }
 
     /// Refuses the files `now` if they cannot have come from these. Returns whether the version

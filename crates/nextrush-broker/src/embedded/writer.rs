@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -123,11 +124,13 @@ impl Writer {
         };
         let mut group = Group::new(&shared, store, self.next_topic);
         let mut deletions = Vec::new();
+        let mut snapshots = Vec::new();
         // The room in the queue is freed all at once when the group is written.
         let mut space: Option<OwnedSemaphorePermit> = None;
         for request in requests {
             match request.task {
                 Task::Delete(delete) => deletions.push(delete),
+                Task::Snapshot { reply } => snapshots.push(reply),
                 task => group.add(task),
             }
             match &mut space {
@@ -163,6 +166,10 @@ impl Writer {
         {
             send(reply, self.delete(&shared, store, &topic, &which));
         }
+        for reply in snapshots {
+            let moved = self.move_all(&shared, store);
+            send(reply, moved.map(|()| store.db.snapshot()));
+        }
         weight
     }
 
@@ -174,13 +181,7 @@ impl Writer {
         topic: &TopicName,
         which: &Deletion,
     ) -> Result<usize, BrokerError> {
-        if let Some((failure, _)) = &self.failed {
-            return Err(failure.clone().into());
-        }
-        if let Err(failure) = self.transfer.run_all(shared, store) {
-            self.fail(failure.clone(), []);
-            return Err(failure.into());
-        }
+        self.move_all(shared, store)?;
         let offsets = match store.delete(topic, which) {
             Ok(deleted) => {
                 self.transfer.recount(deleted.changed);
@@ -206,6 +207,17 @@ impl Writer {
             Some(deleted.len())
         });
         Ok(deleted.unwrap_or(offsets.len()))
+    }
+
+    /// Moves all of the log to the tables.
+    fn move_all(&mut self, shared: &Shared, store: &Store) -> Result<(), BrokerError> {
+        if let Some((failure, _)) = &self.failed {
+            return Err(failure.clone().into());
+        }
+        self.transfer.run_all(shared, store).map_err(|failure| {
+            self.fail(failure.clone(), []);
+            failure.into()
+        })
     }
 
     fn transfer(&mut self, written: usize) {
@@ -294,6 +306,7 @@ impl Writer {
         probe(&shared.directory).map_err(fjall::Error::Io)?;
         self.eraser.wait();
         {
+            shared.closings.fetch_add(1, Ordering::Relaxed);
             let mut store = shared.store.write();
             // fjall panics if one of its threads did.
             let closed = store.take();
