@@ -6,14 +6,7 @@ use axum::response::{IntoResponse, Response};
 use rust_embed::EmbeddedFile;
 
 /// The headers of each file: the page loads nothing from elsewhere, and nobody embeds it.
-const HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; \
-             form-action 'self'; frame-ancestors 'none'",
-        ),
-    ),
+const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
@@ -53,8 +46,76 @@ pub fn page_file(path: &str, file: Option<EmbeddedFile>, request: &HeaderMap) ->
             .into_response()
     };
     response.headers_mut().extend(HEADERS);
+    let policy = content_security_policy(request);
+    let name = header::CONTENT_SECURITY_POLICY;
+    response.headers_mut().insert(name, policy);
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(header::ETAG, etag);
     }
     response
+}
+
+/// The policy of the page: it connects to its own origin, whose sockets are named, since not every
+/// browser takes them for a part of `'self'`.
+fn content_security_policy(request: &HeaderMap) -> HeaderValue {
+    let host = request
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    // Nothing that could begin a further source or directive.
+    let host = host.filter(|host| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        !host.is_empty() && host.bytes().all(is_plain)
+    });
+    let scheme = request.get("x-forwarded-proto");
+    let sockets = match (host, scheme.map(HeaderValue::as_bytes)) {
+        (None, _) => String::new(),
+        (Some(host), Some(b"https")) => format!(" wss://{host}"),
+        (Some(host), Some(b"http")) => format!(" ws://{host}"),
+        // A proxy that ends TLS may not say so.
+        (Some(host), _) => format!(" ws://{host} wss://{host}"),
+    };
+    let policy = format!(
+        "default-src 'self'; connect-src 'self'{sockets}; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'"
+    );
+    HeaderValue::from_str(&policy).expect("a policy of visible characters is a header")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_connects_to_its_own_origin_alone() {
+        for (host, scheme, connects_to) in [
+            (
+                Some("example.com"),
+                Some("https"),
+                "'self' wss://example.com",
+            ),
+            (Some("example.com"), Some("http"), "'self' ws://example.com"),
+            (
+                Some("[::1]:3000"),
+                None,
+                "'self' ws://[::1]:3000 wss://[::1]:3000",
+            ),
+            (Some("a; script-src *"), None, "'self'"),
+            (Some("a b"), None, "'self'"),
+            (Some("*"), None, "'self'"),
+            (Some(""), None, "'self'"),
+            (None, Some("https"), "'self'"),
+        ] {
+            let mut request = HeaderMap::new();
+            for (name, value) in [("host", host), ("x-forwarded-proto", scheme)] {
+                if let Some(value) = value {
+                    request.insert(name, value.parse().unwrap());
+                }
+            }
+            let expected = format!(
+                "default-src 'self'; connect-src {connects_to}; base-uri 'none'; \
+                 form-action 'self'; frame-ancestors 'none'"
+            );
+            assert_eq!(content_security_policy(&request), expected);
+        }
+    }
 }

@@ -119,7 +119,8 @@ pub fn listen(app: App, config: &Config) -> Listen {
     let listen = listen_at(app, &config.listen)
         .connections_per_address(config.connections_per_address.get())
         .trusted_proxies(config.trusted_proxies.iter().copied())
-        .base_path(config.base_path.clone());
+        .base_path(config.base_path.clone())
+        .keep_alive(config.keep_alive);
     match &config.tls {
         Some(tls) => listen.tls(tls.clone()),
         None => listen,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
 use nextrush::node::NodeName;
@@ -65,6 +66,8 @@ pub struct Config {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// The path below which the server is, beside the root.
     pub base_path: BasePath,
+    /// The longest pause between two requests of a connection.
+    pub keep_alive: Duration,
     /// The number of shard threads; `None` for one per core.
     pub shards: Option<NonZeroUsize>,
     /// The lines of the log.
@@ -391,6 +394,7 @@ impl Reading {
             connections_per_address: settings.connections_per_address,
             trusted_proxies: settings.trusted_proxy,
             base_path: settings.base_path,
+            keep_alive: settings.keep_alive,
             shards: settings.shards,
             log: settings.log,
             log_format: settings.log_format,

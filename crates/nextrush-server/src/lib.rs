@@ -33,6 +33,7 @@ mod commands;
 mod config;
 mod current;
 mod document;
+mod duration;
 mod error;
 mod filter;
 mod key_files;

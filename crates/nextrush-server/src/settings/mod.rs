@@ -19,6 +19,7 @@ mod value;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nextrush::limits::Origin;
 use nextrush::server::{BasePath, ListenAddr, TrustedProxy};
@@ -163,6 +164,8 @@ settings! {
 
     /// The origins (scheme and host) whose pages may connect, and read answers over HTTP (CORS).
     ///
+    /// Apps are named as they name themselves: `app://chat`, `capacitor://localhost`, `file://`, or `null` for
+    /// files in a browser, which every page in a sandbox is as well.
     /// Without it pages of the server's own origin may connect, with it only those of the
     /// listed origins. SIGHUP changes the list; from none to some, or back, takes a restart.
     allow_origin: Vec<Origin>, "ORIGIN", Absent("the server's own origin"), Hangup;
@@ -252,6 +255,12 @@ settings! {
     ///
     /// At the root they are as well. A proxy that takes the path off needs no setting.
     base_path: BasePath, "PATH", Value("/"), Start;
+
+    /// The longest pause between two requests of a connection, as `90s`.
+    ///
+    /// Above the time for which a proxy in front keeps its idle connections, or it loses requests: it
+    /// should be the one that ends them. Sockets are not meant.
+    keep_alive: Duration, "DURATION", Value("75s"), Start;
 
     /// The number of threads that serve sockets.
     shards: Option<NonZeroUsize>, "NUMBER", Absent("one per core"), Start;

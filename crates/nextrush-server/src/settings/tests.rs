@@ -54,6 +54,7 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
         "connections-per-address" | "shards" => (vec!["7"], "7"),
         "trusted-proxy" => (vec!["10.0.0.0/8", "unix"], r#"["10.0.0.0/8", "unix"]"#),
         "base-path" => (vec!["/chat"], r#""/chat""#),
+        "keep-alive" | "drain-delay" => (vec!["90s"], r#""90s""#),
         "log" => (vec!["warn"], r#""warn""#),
         "log-format" => (vec!["json"], r#""json""#),
         name => panic!("a sample of {name} belongs here"),

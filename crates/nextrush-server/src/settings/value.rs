@@ -2,10 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nextrush::limits::Origin;
 use nextrush::server::{BasePath, ListenAddr, TrustedProxy};
 
+use crate::duration;
 use crate::filter::Filter;
 use crate::log_format::LogFormat;
 use crate::secret::Secret;
@@ -81,7 +83,15 @@ macro_rules! always_there {
     )*};
 }
 
-always_there!(bool, String, NonZeroUsize, Filter, LogFormat, BasePath);
+always_there!(
+    bool,
+    String,
+    NonZeroUsize,
+    Filter,
+    LogFormat,
+    BasePath,
+    Duration
+);
 
 impl Word for bool {
     const KIND: Kind = Kind::Switch;
@@ -121,6 +131,15 @@ impl Word for NonZeroUsize {
         let is_plain = word.bytes().all(|byte| byte.is_ascii_digit());
         let number = word.parse().ok().filter(|_| is_plain);
         number.ok_or_else(|| format!("{word:?} is no whole number of 1 or more"))
+    }
+}
+
+impl Word for Duration {
+    fn read(word: &str) -> Result<Self, String> {
+        let read = duration::read(word);
+        read.ok_or_else(|| {
+            format!("{word:?} is no duration: expected 500ms, 10s, 2m or 1h, up to a day")
+        })
     }
 }
 

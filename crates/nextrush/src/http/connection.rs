@@ -37,9 +37,10 @@ pub(crate) struct Http {
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) proxies: Proxies,
     pub(crate) base_path: BasePath,
-    /// The time from connecting to the end of the first request's head, and the longest pause
-    /// after that.
+    /// The time from connecting to the end of the first request's head.
     pub(crate) head_timeout: Duration,
+    /// The longest pause between two requests.
+    pub(crate) keep_alive: Duration,
     /// The time that a client may take to send the body of a request.
     pub(crate) body_times: BodyTimes,
     #[cfg(feature = "tls")]
@@ -144,7 +145,7 @@ impl Http {
         let service = exchange.service(self.router.clone());
         match version {
             Version::Http1 => {
-                let connection = http1::builder(self.head_timeout)
+                let connection = http1::builder(self.head_timeout.max(self.keep_alive))
                     .serve_connection(stream, service)
                     .with_upgrades();
                 let end = hyper::server::conn::http1::UpgradeableConnection::graceful_shutdown;
@@ -177,6 +178,7 @@ impl Http {
                 _ = stopped.changed(), if !is_ending => {
                     end(connection.as_mut());
                     is_ending = true;
+                    check.as_mut().reset(Instant::now() + self.head_timeout);
                 }
                 () = check.as_mut() => {
                     let is_silent = traffic.is_idle() && traffic.requests() == requests;
@@ -188,7 +190,11 @@ impl Http {
                         is_ending = true;
                     }
                     requests = traffic.requests();
-                    check.as_mut().reset(Instant::now() + self.head_timeout);
+                    let pause = match is_ending {
+                        true => self.head_timeout,
+                        false => self.keep_alive,
+                    };
+                    check.as_mut().reset(Instant::now() + pause);
                 }
             }
         }

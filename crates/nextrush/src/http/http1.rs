@@ -7,13 +7,13 @@ use hyper_util::rt::TokioTimer;
 
 use crate::http::HEAD_LIMIT;
 
-/// Connections whose requests' heads may take `head_timeout` each.
-pub(crate) fn builder(head_timeout: Duration) -> Builder {
+/// Connections on which the time from one request to the end of the next one's head may be `pause`.
+pub(crate) fn builder(pause: Duration) -> Builder {
     let mut builder = Builder::new();
     builder
         // Without a timer hyper ignores the timeout silently.
         .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
+        .header_read_timeout(pause)
         .max_buf_size(HEAD_LIMIT);
     builder
 }

@@ -36,6 +36,9 @@ use crate::socket::handle::Handle;
 
 /// The longest time that a client may take for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest pause between two requests: balancers end idle connections themselves after 60 s, and
+/// a request that crosses the end of its connection is lost.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The most connections of one client address.
 const CONNECTIONS_PER_ADDRESS: usize = 10_000;
 /// The time that a closing server waits for its clients.
@@ -103,6 +106,7 @@ pub struct Listen {
     handle: Handle,
     addrs: Result<Vec<ListenAddr>>,
     head_timeout: Duration,
+    keep_alive: Duration,
     body_times: BodyTimes,
     connections_per_address: usize,
     proxies: Proxies,
@@ -118,6 +122,7 @@ impl Listen {
             handle,
             addrs: addr.map(|addr| vec![addr]),
             head_timeout: HEAD_TIMEOUT,
+            keep_alive: KEEP_ALIVE,
             body_times: BodyTimes::default(),
             connections_per_address: CONNECTIONS_PER_ADDRESS,
             proxies: Proxies::default(),
@@ -156,10 +161,19 @@ impl Listen {
     }
 
     /// Sets the time from connecting to the end of the head of the first request, the TLS
-    /// handshake included, and the longest pause between requests (over HTTP/2 up to three
-    /// times as long); a slower client is cut. Default: 10 s.
+    /// handshake included; a slower client is cut. Default: 10 s.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = timeout;
+        self
+    }
+
+    /// Sets the longest pause between two requests of a connection, up to the end of the second
+    /// one's head, after which the connection is ended; over HTTP/2 it may take twice as long. Default: 75 s,
+    /// as balancers keep idle connections for 60 s: the one behind should be the later to end them,
+    /// or a request is lost that crosses the end. A pause below the
+    /// [time for the head](Self::head_timeout) may last as long as that.
+    pub fn keep_alive(mut self, pause: Duration) -> Self {
+        self.keep_alive = pause;
         self
     }
 
@@ -250,6 +264,7 @@ impl Listen {
             proxies: self.proxies,
             base_path: self.base_path,
             head_timeout: self.head_timeout,
+            keep_alive: self.keep_alive,
             body_times: self.body_times,
             #[cfg(feature = "tls")]
             tls: self.tls.map(TlsConfig::into_acceptor),

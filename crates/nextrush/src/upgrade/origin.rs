@@ -156,18 +156,22 @@ fn forwarded_scheme(value: &HeaderValue) -> Option<&'static str> {
 ///
 /// Read from its text form, `https://example.com` or `http://localhost:8080`, without
 /// a path, not even `/`. Case does not matter, and the default port of http and https
-/// may be left out.
+/// may be left out. Apps have schemes of their own, `app://chat`, `capacitor://localhost`; from a file
+/// they send `file://`, and browsers `null`, as pages in a sandbox do: whoever allows `null`
+/// allows every page that is put into a frame with a sandbox.
 ///
 /// ```
 /// use nextrush::limits::Origin;
 ///
 /// let origin: Origin = "https://Example.com:443".parse()?;
 /// assert_eq!(origin.to_string(), "https://example.com");
+/// assert!("null".parse::<Origin>().is_ok() && "file://".parse::<Origin>().is_ok());
 /// assert!("example.com".parse::<Origin>().is_err());
 /// # Ok::<(), nextrush::limits::InvalidOrigin>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Origin {
+    /// Empty for `null`, which has no other part.
     scheme: String,
     host: String,
     /// Always there for http and https.
@@ -176,7 +180,7 @@ pub struct Origin {
 
 /// A text is no origin.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("expected an origin such as https://example.com, without a path")]
+#[error("expected an origin such as https://example.com or app://name, without a path, or null")]
 #[non_exhaustive]
 pub struct InvalidOrigin;
 
@@ -184,6 +188,14 @@ impl FromStr for Origin {
     type Err = InvalidOrigin;
 
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
+        if text == "null" {
+            let (scheme, host) = (String::new(), String::new());
+            return Ok(Self {
+                scheme,
+                host,
+                port: None,
+            });
+        }
         let (scheme, authority) = text.split_once("://").ok_or(InvalidOrigin)?;
         let mut letters = scheme.bytes();
         // RFC 3986 §3.1
@@ -195,6 +207,11 @@ impl FromStr for Origin {
             return Err(InvalidOrigin);
         }
         let scheme = scheme.to_ascii_lowercase();
+        let needs_host = default_port(&scheme).is_some() || ["ws", "wss"].contains(&&*scheme);
+        if authority.is_empty() && !needs_host {
+            let (host, port) = (String::new(), None);
+            return Ok(Self { scheme, host, port });
+        }
         let (host, port) = split_authority(authority).ok_or(InvalidOrigin)?;
         Ok(Self {
             port: port.or(default_port(&scheme)),
@@ -206,6 +223,9 @@ impl FromStr for Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.scheme.is_empty() {
+            return f.write_str("null");
+        }
         write!(f, "{}://{}", self.scheme, self.host)?;
         match self.port {
             Some(port) if default_port(&self.scheme) != Some(port) => write!(f, ":{port}"),
@@ -262,8 +282,8 @@ pub enum OriginError {
     /// A page from an origin that the policy does not let through.
     #[error("the origin {0} is not allowed")]
     Foreign(Origin),
-    /// `null`, which a page in a sandbox or from a file sends, or no origin at all.
-    #[error("the origin is malformed or null")]
+    /// No origin at all.
+    #[error("the origin is malformed")]
     Malformed,
     /// More than one `Origin` header.
     #[error("there are several origins")]
@@ -382,8 +402,8 @@ mod tests {
     #[test]
     fn what_is_no_origin_is_refused() {
         for origin in [
-            "null",
             "NULL",
+            "http://",
             "",
             " ",
             "*",
@@ -530,6 +550,33 @@ mod tests {
     }
 
     #[test]
+    fn null_files_and_apps_are_let_through_by_name_alone() {
+        let names = [
+            "null",
+            "file://",
+            "app://",
+            "app://.",
+            "capacitor://localhost",
+        ];
+        for name in names {
+            let field = [("host", "example.com"), ("origin", name)];
+            for other in names {
+                let checked = list(&[other]).check(&headers(&field));
+                assert_eq!(checked.is_ok(), name == other, "{name} {other}");
+            }
+            for policy in [OriginPolicy::SameOrigin, list(&["https://example.com"])] {
+                let refused = policy.check(&headers(&field)).unwrap_err();
+                assert_eq!(refused, OriginError::Foreign(name.parse().unwrap()));
+            }
+        }
+        // What could be taken for it is another.
+        let nulls = [("host", "null"), ("origin", "null")];
+        assert!(OriginPolicy::SameOrigin.check(&headers(&nulls)).is_err());
+        let empty = [("host", ""), ("origin", "file://")];
+        assert!(OriginPolicy::SameOrigin.check(&headers(&empty)).is_err());
+    }
+
+    #[test]
     fn any_lets_everything_through() {
         for origin in ["https://evil.example", "null", "nonsense"] {
             let fields = [("host", "example.com"), ("origin", origin)];
@@ -545,6 +592,9 @@ mod tests {
             ("http://example.com:443", "http://example.com:443"),
             ("http://[::1]:3000", "http://[::1]:3000"),
             ("app://chat", "app://chat"),
+            ("App://", "app://"),
+            ("file://", "file://"),
+            ("null", "null"),
         ] {
             assert_eq!(text.parse::<Origin>().unwrap().to_string(), expected);
         }

@@ -196,7 +196,8 @@ async fn a_connection_without_requests_is_ended_and_one_with_a_socket_is_not() {
     app.ws("/ws", |socket: Socket| socket.send("welcome"));
     app.get("/", async || "hello");
     let listen = app.listen("127.0.0.1:0");
-    let listen = listen.head_timeout(Duration::from_millis(100));
+    let timeout = Duration::from_millis(100);
+    let listen = listen.head_timeout(timeout).keep_alive(timeout);
     let server = listen.start().await.unwrap();
 
     let mut stream = TcpStream::connect(server.address()).await.unwrap();

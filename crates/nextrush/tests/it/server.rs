@@ -66,6 +66,25 @@ async fn hundreds_of_half_handshakes_end_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_is_kept_for_a_minute_between_requests_and_not_for_ever() {
+    let server = App::new().listen("127.0.0.1:0").start().await.unwrap();
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    for pause in [0, 61, 70] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let count = stream.read(&mut answer).await.unwrap();
+        assert!(answer[..count].starts_with(b"HTTP/1.1 404"), "{pause}");
+    }
+    let start = Instant::now();
+    // Later than anything else that a test waits for.
+    assert_eq!(stream.read(&mut answer).await.unwrap(), 0);
+    let kept = start.elapsed().as_secs();
+    assert!((70..=76).contains(&kept), "{kept}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_time_for_the_head_is_counted_from_the_beginning() {
     let listen = App::new().listen("127.0.0.1:0");
     let server = listen

@@ -207,18 +207,8 @@ fn message(text: &str) -> Result<String, InvalidMessage> {
 
 /// Parses `10s`, `500ms`, `2m`, or seconds without a unit.
 fn duration(text: &str) -> Result<Duration, InvalidMessage> {
-    let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
-    let seconds = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(InvalidMessage::Duration),
-    };
-    let duration = digits.parse::<f64>().ok().map(|number| number * seconds);
-    duration
-        .filter(|seconds| (0.001..=86_400.0).contains(seconds))
-        .map(Duration::from_secs_f64)
+    crate::duration::read(text)
+        .filter(|duration| *duration >= Duration::from_millis(1))
         .ok_or(InvalidMessage::Duration)
 }
 
