@@ -14,7 +14,7 @@ use crate::failure::Failure;
 
 /// The largest number that the record of a topic has room for, which stands for no bound. Lua
 /// has whole numbers up to 2^53.
-const NONE: u64 = (1 << 48) - 1;
+pub(crate) const NONE: u64 = (1 << 48) - 1;
 
 /// A century: the server cannot add much more to its time.
 const LONGEST_MS: u64 = 100 * 366 * 24 * 60 * 60 * 1000;

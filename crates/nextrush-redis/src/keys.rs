@@ -23,6 +23,10 @@ impl Keys {
         }
     }
 
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     fn key(&self, partition: Partition, kind: &str, name: &str) -> String {
         let (prefix, tag) = (&self.prefix, self.tags.tag(partition));
         format!("{prefix}:{{{tag}}}:{kind}:{name}")
@@ -35,17 +39,33 @@ impl Keys {
 
     /// The pattern of the keys of topics, for `SCAN`.
     pub(crate) fn topics_pattern(&self) -> String {
+        self.pattern("t")
+    }
+
+    /// The pattern of the keys of a kind, for `SCAN`.
+    pub(crate) fn pattern(&self, kind: &str) -> String {
         let is_active = |char: char| "*?[]^\\".contains(char);
         let escape = |char: char| [Some('\\').filter(|_| is_active(char)), Some(char)];
         let prefix: String = self.prefix.chars().flat_map(escape).flatten().collect();
-        format!("{prefix}:{{*}}:t:*")
+        format!("{prefix}:{{*}}:{kind}:*")
     }
 
     /// The topic whose record has this key; `None` for other keys.
     pub(crate) fn topic_of(&self, key: &str) -> Option<TopicName> {
+        TopicName::try_from(self.name_in(key, "t")?).ok()
+    }
+
+    /// The name in a key of this kind; `None` for other keys.
+    pub(crate) fn name_in<'a>(&self, key: &'a str, kind: &str) -> Option<&'a str> {
         let rest = key.strip_prefix(&self.prefix)?.strip_prefix(":{")?;
-        let (_, name) = rest.split_once("}:t:")?;
-        TopicName::try_from(name).ok()
+        let (_, rest) = rest.split_once("}:")?;
+        rest.strip_prefix(kind)?.strip_prefix(':')
+    }
+
+    /// The topic and the key of one of its publications, in a key of this kind.
+    pub(crate) fn part_in<'a>(&self, key: &'a str, kind: &str) -> Option<(TopicName, &'a str)> {
+        let (topic, part) = self.name_in(key, kind)?.split_once('\n')?;
+        Some((TopicName::try_from(topic).ok()?, part))
     }
 
     /// The history of a topic.
@@ -151,6 +171,9 @@ mod tests {
         assert_eq!(keys.topic(&topic), "nextrush:{f}:t:chat/chat/lobby");
         assert_eq!(keys.topic_of(&keys.topic(&topic)), Some(topic.clone()));
         assert_eq!(keys.topic_of(&keys.history(&topic)), None);
+        let once = keys.once(&topic, "ada:t:1");
+        assert_eq!(keys.part_in(&once, "k"), Some((topic.clone(), "ada:t:1")));
+        assert_eq!(keys.topic_of(&once), None);
         assert_eq!(keys.topics_pattern(), "nextrush:{*}:t:*");
         assert_eq!(Keys::new("a*[", 0).topics_pattern(), "a\\*\\[:{*}:t:*");
         assert_eq!(keys.history(&topic), "nextrush:{f}:h:chat/chat/lobby");

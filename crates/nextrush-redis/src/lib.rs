@@ -21,6 +21,8 @@
 )]
 
 mod bus;
+mod export;
+mod import;
 mod redis;
 mod rosters;
 mod store;

@@ -67,23 +67,42 @@ impl Listing {
 async fn read_names(links: Vec<Arc<Link>>, keys: &Keys) -> Result<Vec<TopicName>, Failure> {
     let mut names = Vec::new();
     for link in links {
-        let mut cursor = "0".to_owned();
-        loop {
-            let mut scan = cmd("SCAN");
-            scan.arg(&cursor).arg("MATCH").arg(keys.topics_pattern());
-            scan.arg("COUNT").arg(STEP);
-            let (next, found): (String, Vec<String>) = link.query(&scan).await?;
+        let mut scan = Scan::new(keys.topics_pattern());
+        while let Some(found) = scan.next(&link).await? {
             names.extend(with_publications(&link, found, keys).await?);
-            if next == "0" {
-                break;
-            }
-            cursor = next;
         }
     }
     // A slot that moves has its keys on two servers for a moment.
     names.sort();
     names.dedup();
     Ok(names)
+}
+
+/// A walk through the keys of a server that have a pattern, some of them twice.
+pub(crate) struct Scan {
+    pattern: String,
+    /// `None` at the end.
+    cursor: Option<String>,
+}
+
+impl Scan {
+    pub(crate) fn new(pattern: String) -> Self {
+        let cursor = Some("0".to_owned());
+        Self { pattern, cursor }
+    }
+
+    /// The next keys, perhaps none of them; `None` at the end.
+    pub(crate) async fn next(&mut self, link: &Link) -> Result<Option<Vec<String>>, Failure> {
+        let Some(cursor) = self.cursor.take() else {
+            return Ok(None);
+        };
+        let mut scan = cmd("SCAN");
+        scan.arg(&cursor).arg("MATCH").arg(&self.pattern);
+        scan.arg("COUNT").arg(STEP);
+        let (next, found): (String, Vec<String>) = link.query(&scan).await?;
+        self.cursor = (next != "0").then_some(next);
+        Ok(Some(found))
+    }
 }
 
 /// The topics of these keys that have publications: those that were only read have a record too.

@@ -182,7 +182,7 @@ impl RedisStore {
     }
 
     /// Runs a script. `arguments` come after the identity of the server.
-    async fn script(
+    pub(crate) async fn script(
         &self,
         partition: Partition,
         script: &Script,
@@ -292,7 +292,7 @@ impl RedisStore {
     }
 
     /// Reads a history part by part, as of the moment of the first part.
-    async fn read(
+    pub(crate) async fn read(
         &self,
         topic: &TopicName,
         query: HistoryQuery,

@@ -19,6 +19,9 @@ pub enum ExportError {
         /// The fault.
         what: String,
     },
+    /// There is something where an empty store is needed.
+    #[error("{0} has topics already: import into an empty store")]
+    NotEmpty(String),
     /// The store could not be read or written.
     #[error("the store cannot be read or written")]
     Store(#[from] BrokerError),

@@ -5,6 +5,7 @@
 mod bus;
 mod cluster;
 mod faults;
+mod moving;
 mod nodes;
 mod proxy;
 mod recorded;
