@@ -58,6 +58,7 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
     };
 
     let current = &config.current;
+    config.start_fetching();
     let chat = ChatServer::new(&app, "chat");
     let live = LiveUpdates::builder()
         .policies(channels(config)?)

@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Bench, ConfigCommand, Publish, Tail};
+use crate::commands::{Bench, ConfigCommand, Publish, Tail, Token};
 use crate::settings::{self, Flags};
 
 /// NextRush: chat and live updates over WebSockets.
@@ -47,6 +47,11 @@ pub enum Command {
         reason = "clap takes the text of the arguments themselves"
     )]
     Tail(Tail),
+    #[expect(
+        missing_docs,
+        reason = "clap takes the text of the arguments themselves"
+    )]
+    Token(Token),
 }
 
 impl Cli {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
+use nextrush::auth::JwtKey;
 use nextrush::node::NodeName;
 use nextrush::server::{BasePath, ListenAddr, TlsConfig, TlsError, TrustedProxy};
 use nextrush::{Jwt, OriginPolicy};
@@ -17,7 +18,7 @@ use crate::channels::{Channel, Replaced, Rules};
 use crate::current::Current;
 use crate::document::{ConfigError, Problem};
 use crate::filter::Filter;
-use crate::key_files::KeyFiles;
+use crate::key_files::{IssuerKeys, KeyFiles};
 use crate::log_format::LogFormat;
 use crate::secret::{SECRET_BYTES, Secret, random_secret};
 use crate::settings::{Environment, Flags, Layers, Setting, Settings};
@@ -36,6 +37,8 @@ pub struct Config {
     pub(crate) jwt_secret: Option<Secret>,
     /// The files with further keys, as they hold.
     key_files: Arc<Mutex<KeyFiles>>,
+    /// The keys that an issuer publishes, as they hold.
+    issuer_keys: Arc<Mutex<Option<IssuerKeys>>>,
     /// True if the server mints a token for anybody who asks.
     pub development: bool,
     /// True if the guide's endpoints that need no token are served.
@@ -191,7 +194,7 @@ impl Config {
         let is_random = |config: &Self| config.development && config.jwt_secret.is_none();
         let keys_can_change = is_random(self) == is_random(&new);
         if keys_can_change {
-            self.current.set_jwt(new.jwt.clone());
+            self.take_keys(&new);
         }
         // What holds is compared, and not what the last reading said.
         for ((setting, before), (_, now)) in
@@ -202,7 +205,9 @@ impl Config {
             }
             let is_taken = match &*setting.name() {
                 "log" => true,
-                "jwt-secret" | "jwt-key" => keys_can_change,
+                "jwt-secret" | "jwt-key" | "jwks-url" | "jwt-audience" | "jwt-issuer" => {
+                    keys_can_change
+                }
                 "allow-origin" => match (self.current.origins(), &new.origins) {
                     (OriginPolicy::List(_), OriginPolicy::List(_)) => {
                         self.current.set_origins(new.origins.clone());
@@ -237,6 +242,34 @@ impl Config {
             Replaced::NeedsRestart => reloaded.restart.push("channel".to_owned()),
         }
         Ok(reloaded)
+    }
+
+    /// Begins to fetch the keys of an issuer, if there is one.
+    pub(crate) fn start_fetching(&self) {
+        if let Some(issuer) = &*self.issuer_keys.lock() {
+            issuer.jwks.start();
+        }
+    }
+
+    /// Goes on with the keys of a new configuration. What was fetched is kept where the address is
+    /// the same.
+    fn take_keys(&self, new: &Self) {
+        let mut held = self.issuer_keys.lock();
+        let issuer = new.issuer_keys.lock().clone();
+        let is_same = match (&*held, &issuer) {
+            (Some(held), Some(issuer)) => held.is_same(issuer),
+            _ => false,
+        };
+        if !is_same {
+            *held = issuer;
+        }
+        let jwt = match &*held {
+            Some(issuer) => new.jwt.clone().jwks(issuer.jwks.clone()),
+            None => new.jwt.clone(),
+        };
+        drop(held);
+        self.start_fetching();
+        self.current.set_jwt(jwt);
     }
 }
 
@@ -278,6 +311,36 @@ impl Reading {
         reading
     }
 
+    /// The keys that sign tokens, those of files before the secret, and the rules of tokens. What else
+    /// is wrong with the configuration does not matter.
+    pub(crate) fn signing_keys(
+        flags: &Flags,
+        environment: &Environment,
+    ) -> Result<Jwt, ConfigError> {
+        let mut problems = Vec::new();
+        let layers = Layers::gather(flags, environment, &mut problems);
+        let of = |name: &str| layers.of(name);
+        let secret: Option<Option<Secret>> = of("jwt-secret").read(&mut problems);
+        let files: Option<Vec<PathBuf>> = of("jwt-key").read(&mut problems);
+        let audience: Option<Vec<String>> = of("jwt-audience").read(&mut problems);
+        let issuer: Option<Vec<String>> = of("jwt-issuer").read(&mut problems);
+        let place = layers.place("jwt-key");
+        let files = KeyFiles::read(&files.unwrap_or_default(), |message| {
+            problems.push(Problem::at(place, message));
+        });
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
+        }
+        let private = files.keys.into_iter().filter(JwtKey::can_sign);
+        let secret = given(secret.flatten());
+        let mut jwt = Jwt::with_keys(private);
+        if let (false, Some(secret)) = (jwt.can_sign(), secret) {
+            jwt = Jwt::hs256(secret.expose());
+        }
+        jwt = audience.into_iter().flatten().fold(jwt, Jwt::audience);
+        Ok(issuer.into_iter().flatten().fold(jwt, Jwt::issuer))
+    }
+
     pub(crate) fn into_config(self) -> Result<Config, ConfigError> {
         let problems = self.problems;
         self.config.ok_or(ConfigError { problems })
@@ -297,7 +360,8 @@ impl Reading {
     ) -> Option<Config> {
         let secret = given(settings.jwt_secret.clone());
         let key_files = self.key_files(&settings.jwt_key);
-        let has_keys = !settings.jwt_key.is_empty();
+        let issuer_keys = settings.jwks_url.clone().map(IssuerKeys::new);
+        let has_keys = !settings.jwt_key.is_empty() || issuer_keys.is_some();
         let development = settings.dev || (secret.is_none() && !has_keys && is_cargo_run);
         let of_secret = match &secret {
             Some(secret) => {
@@ -320,7 +384,7 @@ impl Reading {
                 self.lacks_secret = self.problems.is_empty();
                 self.problems.push(Problem::missing(
                     "JWT_SECRET is not set: set it to the key that your tokens are signed with, \
-                     name a file of keys with --jwt-key, or try the server with --dev",
+                     name keys with --jwt-key or --jwks-url, or try the server with --dev",
                 ));
                 None
             }
@@ -371,7 +435,12 @@ impl Reading {
             list => OriginPolicy::list(list),
         };
         self.lacks_secret &= self.problems.len() == 1;
-        let jwt = key_files.keys.iter().cloned().fold(of_secret?, Jwt::key);
+        let mut jwt = key_files.keys.iter().cloned().fold(of_secret?, Jwt::key);
+        jwt = settings.jwt_audience.into_iter().fold(jwt, Jwt::audience);
+        jwt = settings.jwt_issuer.into_iter().fold(jwt, Jwt::issuer);
+        if let Some(issuer) = &issuer_keys {
+            jwt = jwt.jwks(issuer.jwks.clone());
+        }
         let channels = self.layers.channels.clone();
         let current = Current::new(jwt.clone(), origins.clone(), Rules::new(&channels));
         let words = Words(Arc::new(Mutex::new(self.layers.words())));
@@ -380,6 +449,7 @@ impl Reading {
             jwt,
             jwt_secret: secret,
             key_files: Arc::new(Mutex::new(key_files)),
+            issuer_keys: Arc::new(Mutex::new(issuer_keys)),
             development,
             open_endpoints: settings.open_endpoints.unwrap_or(development),
             origins,

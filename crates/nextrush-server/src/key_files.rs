@@ -1,10 +1,11 @@
-//! The files with keys of tokens.
+//! The keys of tokens beside the secret: those of files, and those that an issuer publishes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nextrush::auth::JwtKey;
+use nextrush::auth::{Jwks, JwtKey};
 
+use crate::client::{self, JwksUrl};
 use crate::secret::Secret;
 
 /// The most bytes of a file of keys.
@@ -36,6 +37,29 @@ impl KeyFiles {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let texts = self.texts.iter().map(Secret::expose);
         texts.eq(other.texts.iter().map(Secret::expose))
+    }
+}
+
+/// A set of keys of an issuer, and its address.
+#[derive(Clone, Debug)]
+pub(crate) struct IssuerKeys {
+    url: JwksUrl,
+    pub(crate) jwks: Jwks,
+}
+
+impl IssuerKeys {
+    pub(crate) fn new(url: JwksUrl) -> Self {
+        let fetched = url.clone();
+        let jwks = Jwks::new(move || {
+            let url = fetched.clone();
+            async move { client::get(url.target(), Jwks::MAX_BYTES).await }
+        });
+        Self { url, jwks }
+    }
+
+    /// Tells whether both have the same address.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.url == other.url
     }
 }
 

@@ -24,11 +24,12 @@
 //! table of all settings, and says how one is added. [`ConfigCommand`] is `nextrush config`.
 //!
 //! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint; [`Publish`] and
-//! [`Tail`] are `nextrush publish` and `nextrush tail`.
+//! [`Tail`] are `nextrush publish` and `nextrush tail`, and [`Token`] is `nextrush token`.
 
 mod app;
 mod channels;
 mod cli;
+mod client;
 mod commands;
 mod config;
 mod current;
@@ -45,10 +46,10 @@ mod size;
 
 pub use app::{app, apps, listen, listen_beside};
 pub use cli::{Cli, Command};
+pub use client::{ClientError, InvalidTarget, JwksUrl, ServerUrl, Target};
 pub use commands::{
-    Bench, BenchError, BenchReport, Check, ClientError, ConfigCommand, ConfigCommandError, Init,
-    InvalidMessage, InvalidPosition, InvalidTarget, Position, Publish, PublishError, ServerUrl,
-    Tail, TailError, Target,
+    Bench, BenchError, BenchReport, Check, ConfigCommand, ConfigCommandError, Init, InvalidMessage,
+    InvalidPosition, Position, Publish, PublishError, Tail, TailError, Token, TokenError,
 };
 pub use config::{Config, RedisPlace, Reloaded, Store};
 pub use document::{ConfigError, Place, Problem};

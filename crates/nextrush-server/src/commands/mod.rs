@@ -1,15 +1,15 @@
-//! The commands beside serving, and the client with which they reach a server.
+//! The commands beside serving.
 
 mod bench;
-mod client;
 mod config;
 mod position;
 mod publish;
 mod tail;
+mod token;
 
 pub use self::bench::{Bench, BenchError, BenchReport, InvalidMessage};
-pub use self::client::{ClientError, InvalidTarget, ServerUrl, Target};
 pub use self::config::{Check, ConfigCommand, ConfigCommandError, Init};
 pub use self::position::{InvalidPosition, Position};
 pub use self::publish::{Publish, PublishError};
 pub use self::tail::{Tail, TailError};
+pub use self::token::{Token, TokenError};

@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::client::{Call, ClientError, ServerUrl};
 use super::position::Position;
+use crate::client::{Call, ClientError, ServerUrl};
 use crate::secret::{Secret, bearer};
 
 /// The data that stands for the lines of standard input.

@@ -164,7 +164,7 @@ impl Found {
     }
 
     /// Reads the value that holds; `None` if it is wrong, which is noted.
-    pub(super) fn read<T: Value>(&self, problems: &mut Vec<Problem>) -> Option<T> {
+    pub(crate) fn read<T: Value>(&self, problems: &mut Vec<Problem>) -> Option<T> {
         let before = problems.len();
         let words = self.words(problems);
         let texts: Vec<_> = words.iter().map(|(word, _)| word.clone()).collect();

@@ -28,6 +28,7 @@ pub use self::flags::Flags;
 pub(crate) use self::given::{Environment, Found, Given, Layers, usual_file};
 pub(crate) use self::suggestion::flag_for;
 pub(crate) use self::value::{Kind, Value};
+use crate::client::JwksUrl;
 use crate::document::Problem;
 use crate::filter::Filter;
 use crate::log_format::LogFormat;
@@ -145,8 +146,8 @@ settings! {
 
     /// The key of the tokens' signatures (HS256), 32 bytes or more.
     ///
-    /// Without it and `jwt-key` the server starts in development mode only, where a shorter one is a
-    /// warning.
+    /// Without it, `jwt-key` and `jwks-url` the server starts in development mode only, where a
+    /// shorter one is a warning.
     /// Prefer the variable or a file, since others can see a command line.
     jwt_secret: Option<Secret>, "KEY", Absent("none"), Hangup;
 
@@ -156,6 +157,23 @@ settings! {
     /// Each key has one algorithm (HS, RS and PS 256 to 512, ES256, ES384, EdDSA) and a name, `kid`,
     /// if the file says one. SIGHUP reads the files again.
     jwt_key: Vec<PathBuf>, "FILE", Absent("none"), Hangup;
+
+    /// The address of a JSON Web Key Set with an issuer's public keys: `https://`, or `http://` on
+    /// this machine.
+    ///
+    /// The server fetches it every 10 minutes, and when a token names a key that it does not know, every
+    /// 30 s at most. While that fails the keys of before hold.
+    jwks_url: Option<JwksUrl>, "URL", Absent("none"), Hangup;
+
+    /// The audiences (`aud`) whose tokens are accepted.
+    ///
+    /// With it a token needs one of them; without it a token that is for an audience is refused.
+    jwt_audience: Vec<String>, "NAME", Absent("none"), Hangup;
+
+    /// The issuers (`iss`) whose tokens are accepted.
+    ///
+    /// With it a token needs to be of one of them.
+    jwt_issuer: Vec<String>, "NAME", Absent("any"), Hangup;
 
     /// Development mode: the page mints a token for any name.
     ///

@@ -42,6 +42,8 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
             (vec![OTHER], r#""fedcba9876543210fedcba9876543210""#)
         }
         "jwt-key" => (vec!["a.pem", "b.json"], r#"["a.pem", "b.json"]"#),
+        "jwks-url" => (vec!["https://h/keys"], r#""https://h/keys""#),
+        "jwt-audience" | "jwt-issuer" => (vec!["a", "b"], r#"["a", "b"]"#),
         "dev" | "open-endpoints" | "no-store" => (vec!["true"], "true"),
         "allow-origin" => (
             vec!["https://a.example", "app://x"],

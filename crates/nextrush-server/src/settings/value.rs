@@ -7,6 +7,7 @@ use std::time::Duration;
 use nextrush::limits::Origin;
 use nextrush::server::{BasePath, ListenAddr, TrustedProxy};
 
+use crate::client::JwksUrl;
 use crate::duration;
 use crate::filter::Filter;
 use crate::log_format::LogFormat;
@@ -169,7 +170,8 @@ parsed!(
     TrustedProxy,
     Filter,
     LogFormat,
-    BasePath
+    BasePath,
+    JwksUrl
 );
 
 /// The error, behind the word unless that is in it.

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use nextrush::Jwt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStderr, Command};
 
 use crate::support::{Client, Http, SECRET, signal, unix_seconds, within};
@@ -398,6 +400,63 @@ async fn files_of_keys_serve_beside_the_secret_and_are_read_again_with_sighup() 
     assert!(!is_accepted(&signed("ada", json!({}), SECRET)).await);
 }
 
+/// Answers each request with the set of keys of this moment.
+async fn issuer(set: Arc<Mutex<String>>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let read = stream.read(&mut request).await.unwrap();
+            assert!(request[..read].starts_with(b"GET /keys HTTP/1.1\r\n"));
+            let body = set.lock().unwrap().clone();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn keys_that_an_issuer_publishes_are_fetched_once_a_token_needs_them() {
+    let set = std::fs::read_to_string(keys("set.json")).unwrap();
+    let issuer = issuer(Arc::new(Mutex::new(set))).await;
+    let mut served = Served::start("").await;
+    let usual = usual(served.directory.path());
+    let with = format!("jwks-url = \"http://127.0.0.1:{issuer}/keys\"\n{usual}");
+    served.reload(&with, "read again: jwks-url changed").await;
+    let tokens = std::fs::read(keys("tokens.json")).unwrap();
+    let tokens: Value = serde_json::from_slice(&tokens).unwrap();
+    for (name, expected) in [
+        ("ES256", "subscribed"),
+        ("RS512", "subscribed"),
+        ("HS256", "invalid-token"),
+    ] {
+        let token = tokens[name].as_str().unwrap();
+        let mut client = Client::connect_to(served.port, &format!("/live?token={token}")).await;
+        client
+            .send(json!({ "type": "subscribe", "channel": "posts" }))
+            .await;
+        let found = outcome(&mut client, &["subscribed", "error"]).await;
+        assert_eq!(found, expected, "{name}");
+    }
+    let remote = with.replace("127.0.0.1:", "example.com:");
+    served
+        .reload(&remote, "http:// is for this machine only")
+        .await;
+    let audience = format!("jwt-audience = [\"chat\"]\n{with}");
+    served
+        .reload(&audience, "read again: jwt-audience changed")
+        .await;
+    let path = format!("/live?token={}", tokens["ES256"].as_str().unwrap());
+    let mut refused = Client::connect_to(served.port, &path).await;
+    assert_eq!(refused.json_of("error").await["code"], "invalid-token");
+}
+
 #[tokio::test]
 async fn listed_origins_change_with_sighup() {
     let origins = |name: &str| format!("allow-origin = [\"https://{name}.example\"]\n");
@@ -462,8 +521,8 @@ async fn a_configuration_is_written_checked_and_printed() {
             "nextrush: 3 faults in the configuration:\n  \
              {path}:1:1: there is no setting \"lisen\": did you mean \"listen\"?\n  \
              {path}:3:1: a channel has a pattern, as in pattern = \"board-:id\"\n  \
-             JWT_SECRET is not set: set it to the key that your tokens are signed with, name a file of \
-             keys with --jwt-key, or try the \
+             JWT_SECRET is not set: set it to the key that your tokens are signed with, name keys with \
+             --jwt-key or --jwks-url, or try the \
              server with --dev\n"
         )
     );

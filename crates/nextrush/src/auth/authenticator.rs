@@ -69,7 +69,7 @@ impl<C: DeserializeOwned> Authenticate<C> for Jwt {
         &self,
         request: &Parts,
     ) -> Result<Option<Authenticated<C>>, AuthRejection> {
-        Self::authenticate(self, request)
+        self.authenticate_or_fetch(request).await
     }
 }
 

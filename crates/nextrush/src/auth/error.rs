@@ -32,6 +32,12 @@ pub enum AuthError {
     /// The header names another key than the configured one.
     #[error("the token names an unknown key")]
     UnknownKey,
+    /// A new token for an open socket names another user than the socket's.
+    #[error("the token names another user")]
+    AnotherUser,
+    /// The keys of the issuer could not be fetched yet, and no other is the token's.
+    #[error("the keys of tokens could not be fetched yet")]
+    KeysUnavailable,
     /// The header brings a key or names an address to fetch one from (`jwk`,
     /// `jku`, `x5c`, `x5u`), or demands an extension (`crit`, RFC 7515 §4.1.11).
     #[error("the token's header has the unsupported parameter `{0}`")]
@@ -67,8 +73,16 @@ impl AuthError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::InexactId(InvalidUserId::NotExact) => ErrorCode::IdNotExact,
+            Self::KeysUnavailable => ErrorCode::Unavailable,
             _ => ErrorCode::InvalidToken,
         }
+    }
+}
+
+impl AuthError {
+    /// Tells whether the next fetch of keys may bring the token's.
+    pub(super) fn is_for_want_of_a_key(&self) -> bool {
+        matches!(self, Self::UnknownKey | Self::KeysUnavailable)
     }
 }
 

@@ -2,17 +2,19 @@
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::error::AuthError;
 use super::expiry;
 use super::jwt::Jwt;
+use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::Timestamp;
 use crate::message::User;
-use crate::message::request::{Answer, Request, refused};
-use crate::message::{ErrorCode, ErrorMessage};
+use crate::message::request::{Answer, CommandId, Request, refused};
 use crate::socket::Socket;
 
 /// A message of a client.
@@ -77,9 +79,10 @@ impl Jwt {
     ) -> impl Fn(&Socket, &Message) -> ControlFlow<()> + Send + Sync + use<C, F>
     where
         C: DeserializeOwned,
-        F: Fn(&Socket, &C) -> bool + Send + Sync,
+        F: Fn(&Socket, &C) -> bool + Send + Sync + 'static,
     {
         let jwt = self.clone();
+        let is_same = Arc::new(is_same);
         move |socket, message| {
             if !is_refresh(message) {
                 return ControlFlow::Continue(());
@@ -87,18 +90,25 @@ impl Jwt {
             match Request::<Command>::read(message) {
                 Ok(Request { command, id }) => {
                     let Command::Refresh { token } = command;
-                    let refreshed = jwt.check_refresh(socket, &token, &is_same);
-                    match refreshed {
-                        Ok(event) => {
-                            socket.send(Answer::new(event, id.as_ref()));
-                            // What the client may do is asked again.
-                            socket.refreshed();
-                        }
-                        Err(code) => {
-                            let error = ErrorMessage::new(code, "Invalid token");
-                            socket.send(refused(error, id.as_ref()));
-                        }
-                    }
+                    let refreshed = jwt.check_refresh(socket, &token, &*is_same);
+                    let is_wanting =
+                        matches!(&refreshed, Err(error) if error.is_for_want_of_a_key());
+                    let wanting = jwt.its_jwks().filter(|_| is_wanting);
+                    let Some(jwks) = wanting else {
+                        answer(socket, refreshed, id.as_ref());
+                        return ControlFlow::Break(());
+                    };
+                    // The socket's thread does not wait for the keys.
+                    let (jwt, is_same) = (jwt.clone(), Arc::clone(&is_same));
+                    let (fetching, socket) = (jwks.clone(), socket.clone());
+                    jwks.spawn(async move {
+                        fetching.renewed().await;
+                        socket.run(move |socket| {
+                            let refreshed = jwt.check_refresh(&socket, &token, &*is_same);
+                            answer(&socket, refreshed, id.as_ref());
+                            None
+                        });
+                    });
                 }
                 Err(refusal) => socket.send(refusal),
             }
@@ -111,18 +121,10 @@ impl Jwt {
         socket: &Socket,
         token: &str,
         is_same: impl Fn(&Socket, &C) -> bool,
-    ) -> Result<Event, ErrorCode> {
-        let verified = match self.verify::<C>(token) {
-            Ok(verified) => verified,
-            Err(error) => {
-                let source = std::error::Error::source(&error);
-                tracing::debug!(socket = %socket.id(), %error, source, "a new token was refused");
-                return Err(error.code());
-            }
-        };
+    ) -> Result<Event, AuthError> {
+        let verified = self.verify::<C>(token)?;
         if !is_same(socket, &verified.claims) {
-            tracing::debug!(socket = %socket.id(), "a new token names somebody else");
-            return Err(ErrorCode::InvalidToken);
+            return Err(AuthError::AnotherUser);
         }
         let valid_until = expiry::extend(socket, verified.valid_until());
         let expires_ms =
@@ -130,6 +132,23 @@ impl Jwt {
         Ok(Event::Refreshed {
             expires_at: expires_ms.map(Timestamp::from_unix_ms),
         })
+    }
+}
+
+/// Answers a refresh.
+fn answer(socket: &Socket, refreshed: Result<Event, AuthError>, id: Option<&CommandId>) {
+    match refreshed {
+        Ok(event) => {
+            socket.send(Answer::new(event, id));
+            // What the client may do is asked again.
+            socket.refreshed();
+        }
+        Err(error) => {
+            let source = std::error::Error::source(&error);
+            tracing::debug!(socket = %socket.id(), %error, source, "a new token was refused");
+            let error = ErrorMessage::new(error.code(), "Invalid token");
+            socket.send(refused(error, id));
+        }
     }
 }
 

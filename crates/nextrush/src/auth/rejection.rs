@@ -21,7 +21,7 @@ pub enum AuthRejection {
     MissingToken,
     /// There is one that is not accepted. The cause is for the server's own log.
     #[error("Invalid token")]
-    InvalidToken(#[from] AuthError),
+    InvalidToken(#[source] AuthError),
     /// The client is known, but may not do this. Made by the application, for
     /// [ways of its own](crate::auth::Authenticate).
     #[error("Forbidden")]
@@ -55,6 +55,15 @@ impl AuthRejection {
 
     pub(super) fn to_message(&self) -> ErrorMessage {
         ErrorMessage::new(self.code(), self.to_string())
+    }
+}
+
+impl From<AuthError> for AuthRejection {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::KeysUnavailable => Self::unavailable(error),
+            error => Self::InvalidToken(error),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::time;
 use super::error::BenchError;
 use super::stamp::{Clock, Stamp};
 use super::tally::{Heard, Tally};
-use crate::commands::client::{self, Target};
+use crate::client::{self, Target};
 
 /// The placeholder of the numbers in a message.
 pub(super) const PAYLOAD: &str = "{payload}";

@@ -1,6 +1,6 @@
 //! Errors of a load test.
 
-use crate::commands::client::ClientError;
+use crate::client::ClientError;
 
 /// A load test that could not be made.
 #[derive(Debug, thiserror::Error)]

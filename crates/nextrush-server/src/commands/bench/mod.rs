@@ -21,7 +21,7 @@ pub use self::error::{BenchError, InvalidMessage};
 pub use self::report::BenchReport;
 use self::stamp::Clock;
 use self::tally::Tally;
-use crate::commands::client::{self, Target};
+use crate::client::{self, Target};
 
 /// Connections that are opened at a time.
 const OPENING: usize = 64;

@@ -14,7 +14,7 @@ use tokio::time;
 
 use self::follow::{Follow, Incoming, Line};
 use self::socket::{Ended, Socket};
-use crate::commands::client::{ClientError, ServerUrl};
+use crate::client::{ClientError, ServerUrl};
 use crate::commands::position::Position;
 use crate::secret::{Secret, bearer};
 

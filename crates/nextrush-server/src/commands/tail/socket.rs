@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time;
 
 use super::TailError;
-use crate::commands::client::{self, ClientError, Target};
+use crate::client::{self, ClientError, Target};
 
 /// The silence after which a server counts as gone: it pings a silent client after 25 s.
 const SILENCE: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::authenticator::Authenticator;
+use super::error::AuthError;
 use super::jwt::Jwt;
 use super::rejection::AuthRejection;
 use super::token;
@@ -147,6 +148,9 @@ impl Jwt {
     /// Checks the token of a request with this key, as the extractor does with the
     /// application's: for routes that have a key of their own. `None` without a token.
     ///
+    /// It does not wait for a [`Jwks`](super::Jwks):
+    /// [`Authenticate::authenticate`](super::Authenticate::authenticate) does.
+    ///
     /// ```
     /// use axum::http::request::Parts;
     /// use nextrush::{App, AuthRejection, Authenticated, Jwt, Socket};
@@ -177,12 +181,28 @@ impl Jwt {
             Some(token) => self.verify(&token).map(Some),
             None => Ok(None),
         });
-        verified.map_err(|error| {
-            let source = std::error::Error::source(&error);
-            tracing::debug!(%error, source, "a token was refused");
-            error.into()
-        })
+        verified.map_err(refused)
     }
+
+    /// Checks the token of a request, after a fetch of keys where that may help.
+    pub(super) async fn authenticate_or_fetch<C: DeserializeOwned>(
+        &self,
+        request: &Parts,
+    ) -> Result<Option<Authenticated<C>>, AuthRejection> {
+        let Some(token) = token::find(request).map_err(refused)? else {
+            return Ok(None);
+        };
+        self.verify_or_fetch(&token)
+            .await
+            .map(Some)
+            .map_err(refused)
+    }
+}
+
+fn refused(error: AuthError) -> AuthRejection {
+    let source = std::error::Error::source(&error);
+    tracing::debug!(%error, source, "a token was refused");
+    error.into()
 }
 
 /// Finds out who sends a request, by the way or the key of the application.
@@ -201,7 +221,7 @@ pub(crate) async fn authenticate<C: DeserializeOwned + 'static>(
         );
         return Err(AuthRejection::NotConfigured);
     };
-    let found = jwt.authenticate(parts)?;
+    let found = jwt.authenticate_or_fetch(parts).await?;
     Ok(found.map(|found| Authenticated { asked_at, ..found }))
 }
 

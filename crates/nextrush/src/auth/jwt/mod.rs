@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::algorithm::Algorithm;
 use super::authenticated::{AskedAt, Authenticated};
 use super::error::{AuthError, KeyError, SignError};
+use super::jwks::Jwks;
 use super::key::JwtKey;
 use crate::message::{GivenUserId, UserId};
 
@@ -44,6 +45,7 @@ pub struct Jwt(Arc<Inner>);
 #[derive(Clone)]
 struct Inner {
     keys: Vec<JwtKey>,
+    jwks: Option<Jwks>,
     /// The rules, with the algorithm of the first key.
     validation: Validation,
 }
@@ -129,7 +131,12 @@ impl Jwt {
         // RFC 7519 §4.1.4: not accepted "on or after" `exp`; without this the second
         // of `exp` itself would still count.
         validation.reject_tokens_expiring_in_less_than = 1;
-        Self(Arc::new(Inner { keys, validation }))
+        let jwks = None;
+        Self(Arc::new(Inner {
+            keys,
+            jwks,
+            validation,
+        }))
     }
 
     /// Adds a key, behind those that are there.
@@ -141,6 +148,18 @@ impl Jwt {
         }
         inner.keys.push(key);
         self
+    }
+
+    /// Sets a set of keys that is fetched, beside the keys that are there.
+    #[must_use]
+    pub fn jwks(mut self, jwks: Jwks) -> Self {
+        Arc::make_mut(&mut self.0).jwks = Some(jwks);
+        self
+    }
+
+    /// The set of keys that is fetched, if there is one.
+    pub(super) fn its_jwks(&self) -> Option<&Jwks> {
+        self.0.jwks.as_ref()
     }
 
     /// Sets by how much the clocks of issuer and server may differ, in whole seconds: 5
@@ -201,7 +220,28 @@ impl Jwt {
         &mut Arc::make_mut(&mut self.0).validation
     }
 
-    /// Checks a token and reads its claims.
+    /// Checks a token as [`verify`](Self::verify) does, after a fetch where it names a key that the
+    /// [`Jwks`] does not have yet. [`Authenticated`] and
+    /// [`Authenticate`](crate::auth::Authenticate) do so by themselves.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify).
+    pub async fn verify_or_fetch<C: DeserializeOwned>(
+        &self,
+        token: &str,
+    ) -> Result<Authenticated<C>, AuthError> {
+        let refused = match self.verify(token) {
+            Err(refused) if refused.is_for_want_of_a_key() => refused,
+            checked => return checked,
+        };
+        match &self.0.jwks {
+            Some(jwks) if jwks.renewed().await => self.verify(token),
+            _ => Err(refused),
+        }
+    }
+
+    /// Checks a token and reads its claims. It does not wait for a [`Jwks`]: the keys at hand count.
     ///
     /// # Errors
     ///
@@ -229,13 +269,19 @@ impl Jwt {
     fn decode(&self, token: &str) -> Result<TokenData<Box<RawValue>>, AuthError> {
         let header = jsonwebtoken::decode_header(token)?;
         let is_named = |key: &&JwtKey| header.kid.is_none() || header.kid.as_deref() == key.id();
-        let mut named = self.0.keys.iter().filter(is_named).peekable();
-        if named.peek().is_none() {
-            return Err(AuthError::UnknownKey);
-        }
+        let jwks = self.0.jwks.as_ref();
+        let fetched = jwks.map(Jwks::keys).unwrap_or_default();
+        let awaits = jwks.is_some_and(|jwks| !jwks.was_fetched());
+        let all = self.0.keys.iter().chain(&*fetched);
+        let mut named = all.filter(is_named).peekable();
+        let missing = match named.peek() {
+            _ if awaits => AuthError::KeysUnavailable,
+            Some(_) => AuthError::Algorithm,
+            None => AuthError::UnknownKey,
+        };
         // The token's algorithm chooses among keys, each of which is checked with its own.
         let fitting = named.filter(|key| key.algorithm().of_jsonwebtoken() == header.alg);
-        let mut refused = AuthError::Algorithm;
+        let mut refused = missing;
         for key in fitting.take(MOST_TRIED) {
             let rules = self.rules(key.algorithm().of_jsonwebtoken());
             match jsonwebtoken::decode(token, &key.verifying, &rules).map_err(AuthError::from) {
@@ -255,6 +301,12 @@ impl Jwt {
         let mut rules = rules.clone();
         rules.algorithms = vec![algorithm];
         Cow::Owned(rules)
+    }
+
+    /// Tells whether one of the keys can sign, and not only check.
+    #[must_use]
+    pub fn can_sign(&self) -> bool {
+        self.0.keys.iter().any(JwtKey::can_sign)
     }
 
     /// Makes a token of these claims as they are. Unless it is among them, the

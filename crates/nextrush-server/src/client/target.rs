@@ -1,5 +1,6 @@
 //! The addresses of servers and their endpoints.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::uri::{PathAndQuery, Scheme};
@@ -126,6 +127,33 @@ impl FromStr for ServerUrl {
     }
 }
 
+/// The address of a set of keys: `https://host/path`, or `http://` on this machine.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct JwksUrl(Target);
+
+impl JwksUrl {
+    pub(crate) fn target(&self) -> &Target {
+        &self.0
+    }
+}
+
+impl FromStr for JwksUrl {
+    type Err = InvalidTarget;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        let example = "https://id.example.com/.well-known/jwks.json";
+        let target = Target::parse(text, ["http", "https"], example)?;
+        let (host, _) = target.address();
+        let is_here = host.eq_ignore_ascii_case("localhost")
+            || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        // Who is on the way could put keys of their own in place of the issuer's.
+        match target.is_tls || is_here {
+            true => Ok(Self(target)),
+            false => Err(InvalidTarget::Plain),
+        }
+    }
+}
+
 /// Parses a header of the form `Name: value`.
 pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), InvalidTarget> {
     let (name, value) = text.split_once(':').ok_or(InvalidTarget::Header)?;
@@ -137,6 +165,29 @@ pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), InvalidTar
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_come_over_tls_or_from_this_machine() {
+        for url in [
+            "https://id.example.com/.well-known/jwks.json",
+            "http://localhost:8080/keys?x=1",
+            "http://127.0.0.2/",
+            "http://[::1]:1/keys",
+        ] {
+            assert!(url.parse::<JwksUrl>().is_ok(), "{url}");
+        }
+        for url in [
+            "http://id.example.com/keys",
+            "http://192.0.2.1/keys",
+            "http://127.0.0.1.example.com/keys",
+            "http://localhost@example.com/keys",
+        ] {
+            assert_eq!(url.parse::<JwksUrl>(), Err(InvalidTarget::Plain), "{url}");
+        }
+        for url in ["", "id.example.com", "ftp://x/", "file:///etc/passwd"] {
+            assert!(url.parse::<JwksUrl>().is_err(), "{url}");
+        }
+    }
 
     #[test]
     fn a_url_has_a_host_and_may_have_a_port_and_a_path() {

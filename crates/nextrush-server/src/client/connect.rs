@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::body::Incoming;
@@ -44,6 +44,29 @@ pub(crate) async fn open(
         Ok(TokioIo::new(upgraded.map_err(http_error(target))?))
     })
     .await
+}
+
+/// Gets what is there, of so many bytes at most, over a connection of its own. It has no deadline,
+/// and follows no redirections.
+pub(crate) async fn get(target: &Target, limit: usize) -> Result<Bytes, ClientError> {
+    let mut client = connect(target).await?;
+    let mut request = Request::new(Full::default());
+    let agent = concat!("nextrush/", env!("CARGO_PKG_VERSION"));
+    let headers = request.headers_mut();
+    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let response = send(&mut client, target, request).await?;
+    if response.status() != StatusCode::OK {
+        return Err(refused(response).await);
+    }
+    Limited::new(response.into_body(), limit)
+        .collect()
+        .await
+        .map(Collected::to_bytes)
+        .map_err(|source| ClientError::Body {
+            authority: target.authority(),
+            source,
+        })
 }
 
 /// The calls of one server, over one connection as long as that stays open.

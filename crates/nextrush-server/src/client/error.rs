@@ -3,6 +3,7 @@
 use std::io;
 
 use http::StatusCode;
+use nextrush::BoxError;
 use nextrush_protocol::handshake::AnswerError;
 
 /// A failed request or handshake.
@@ -31,6 +32,14 @@ pub enum ClientError {
         authority: String,
         /// The HTTP client's reason.
         source: hyper::Error,
+    },
+    /// The answer is too large, or ends before its end.
+    #[error("the answer of {authority} cannot be read")]
+    Body {
+        /// Host and port.
+        authority: String,
+        /// The reason.
+        source: BoxError,
     },
     /// The server refused the request or the upgrade.
     #[error("the server refused with {status}{}{body}", if body.is_empty() { "" } else { ": " })]
@@ -69,6 +78,9 @@ pub enum InvalidTarget {
     /// The URL has a query, where only a server is meant.
     #[error("the URL of a server has no query")]
     Query,
+    /// A URL without TLS to another machine.
+    #[error("http:// is for this machine only, as http://localhost: elsewhere take https://")]
+    Plain,
     /// The header is not of the form `Name: value`.
     #[error("a header looks like 'Name: value'")]
     Header,

@@ -1,0 +1,11 @@
+//! The client with which the commands reach a server, and the server an issuer of tokens.
+
+mod connect;
+mod error;
+mod target;
+mod tls;
+
+pub(crate) use self::connect::{Call, get, open};
+pub use self::error::{ClientError, InvalidTarget};
+pub(crate) use self::target::header;
+pub use self::target::{JwksUrl, ServerUrl, Target};
