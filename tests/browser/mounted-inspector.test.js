@@ -31,7 +31,7 @@ after(async () => {
 
 /** @param {string} wanted */
 async function start(wanted) {
-  program = new Program(built('examples', 'operators'), [store, wanted], { API_KEY, ADMIN_KEY });
+  program = new Program(built('examples', 'operators'), [store, wanted], { API_KEY, ADMIN_KEY, METRICS_KEY: API_KEY });
   [, port = ''] = await program.line(/^listening on port (\d+)$/);
 }
 

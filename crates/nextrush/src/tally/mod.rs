@@ -66,6 +66,8 @@ pub enum RequestOutcome {
 }
 
 impl RequestOutcome {
+    const ALL: [Self; 4] = [Self::Answered, Self::Refused, Self::Failed, Self::TimedOut];
+
     /// The outcome's name, for logs and metrics: `answered`, `refused`, `failed` or `timed-out`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -126,9 +128,11 @@ impl Tally {
         let mut requests = self.requests.lock();
         let is_one_too_many = requests.len() >= TYPES && !requests.contains_key(kind);
         let kind = if is_one_too_many { OTHER } else { kind };
+        // All outcomes are there from the first on: a rate needs the zero before it.
+        let none = || RequestOutcome::ALL.map(|outcome| (outcome, Durations::default()));
         requests
             .entry(kind)
-            .or_default()
+            .or_insert_with(|| none().into())
             .entry(outcome)
             .or_default()
             .add(took);
@@ -182,9 +186,11 @@ mod tests {
         }
         tally.requested(kinds[0], RequestOutcome::Answered, Duration::ZERO);
         let counted = tally.requests();
-        assert_eq!(counted.len(), TYPES + 1);
+        assert_eq!(counted.len(), 4 * (TYPES + 1));
         let count = |kind| {
-            let of_kind = counted.iter().find(|times| times.kind == kind);
+            let is_answered = |times: &&RequestTimes| times.outcome == RequestOutcome::Answered;
+            let mut answered = counted.iter().filter(is_answered);
+            let of_kind = answered.find(|times| times.kind == kind);
             of_kind.map(|times| times.durations.count())
         };
         assert_eq!(count("kind-0"), Some(2));
