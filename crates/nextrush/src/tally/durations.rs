@@ -6,8 +6,11 @@ const fn micros(micros: u64) -> Duration {
     Duration::from_micros(micros)
 }
 
+/// The number of steps. The length of `BOUNDS` in its place sends the compiler in a circle where it optimises: it
+/// asks for the body of [`micros`] in order to know the type.
+const STEPS: usize = 16;
 /// The ends of the steps.
-const BOUNDS: [Duration; 16] = [
+const BOUNDS: [Duration; STEPS] = [
     micros(100),
     micros(500),
     micros(1_000),
@@ -38,7 +41,7 @@ const BOUNDS: [Duration; 16] = [
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Durations {
-    steps: [u64; BOUNDS.len()],
+    steps: [u64; STEPS],
     longer: u64,
     sum: Duration,
 }
