@@ -5,25 +5,31 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::middleware::map_request_with_state;
+use nextrush::auth::Authenticator;
 use nextrush::broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 use nextrush::limits::EngineConfig;
-use nextrush::live::{ChannelPolicies, ChannelPolicy};
+use nextrush::live::{ChannelPolicies, ChannelPolicy, SubscribeContext};
 use nextrush::server::{Listen, ListenAddr};
 use nextrush::topic::NumberedParts;
-use nextrush::{App, ChatServer, LiveUpdates};
+use nextrush::{App, ChatServer, LiveUpdates, User};
 use nextrush_admin::{HttpApi, Inspector, Metrics, health};
 use nextrush_redis::{ConnectError, Redis, RedisOptions};
 
+use crate::claims::Claims;
 use crate::config::{Config, RedisPlace, Store};
 use crate::current::attach;
 use crate::error::StartError;
+use crate::hooks::{HookedChannels, Hooks};
 use crate::routes::posts::{Posts, Records};
 use crate::routes::{cors, development, guide, page, posts};
 
 /// The updates that a channel of posts remembers: as many as a client that comes back gets.
 const UPDATES: usize = 300;
 const UPDATES_AGE: Duration = Duration::from_secs(60 * 60);
+/// The time by which the functions around a hook outlast its own timeout.
+const HOOK_MARGIN: Duration = Duration::from_secs(1);
 
 /// Builds the server's application, and opens its store if it has one.
 ///
@@ -59,13 +65,14 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
 
     let current = &config.current;
     config.start_fetching();
+    let hooks = Hooks::new(config.hooks.as_ref()).map_err(StartError::Hooks)?;
     let chat = ChatServer::new(&app, "chat");
     let live = LiveUpdates::builder()
-        .policies(channels(config)?)
+        .policies(channels(config, &hooks)?)
         .build(&app, "live");
     let records = Records::new(app.handle());
     current.recheck(&live);
-    guide::add(&mut app, chat.clone(), live.clone(), current);
+    guide::add(&mut app, chat.clone(), live.clone(), current, &hooks);
     if config.open_endpoints {
         guide::add_open(&mut app);
     } else {
@@ -108,6 +115,14 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
         app.merge(figures.router());
     }
     app.merge(page::router());
+    if let Some(connect) = hooks.connect {
+        // Beyond it the backend's own time is over for certain.
+        let deadline = connect.timeout() + HOOK_MARGIN;
+        let users = Authenticator::<User>::new(connect.clone()).deadline(deadline);
+        let claims = Authenticator::<Claims>::new(connect).deadline(deadline);
+        app.layer(Extension(users));
+        app.layer(Extension(claims));
+    }
     app.layer(map_request_with_state(current.clone(), attach));
     if let Some(cors) = cors::layer(current) {
         app.layer(cors);
@@ -230,19 +245,38 @@ fn inspector(app: &App, config: &Config) -> Option<Inspector> {
 }
 
 /// The policies of channels: those of the configuration, and before others those of the page.
-fn channels(config: &Config) -> Result<ChannelPolicies, StartError> {
+fn channels(config: &Config, hooks: &Hooks) -> Result<ChannelPolicies, StartError> {
     let policy = ChannelPolicy::new().history(UPDATES, UPDATES_AGE);
     let policies = config
         .current
         .rules
-        .policies()?
+        .policies(hooks)?
         .policy("posts", policy.clone())
         .policy("post-:id", policy.clone())
         .policy("presence-:name", policy.presence());
-    Ok(match config.channels.is_empty() {
-        true => policies,
-        false => policies.refuse_others(),
-    })
+    let policies = match &config.hooks {
+        Some(settings) => policies.deadline(settings.timeout + HOOK_MARGIN),
+        None => policies,
+    };
+    if !config.channels.is_empty() {
+        return Ok(policies.refuse_others());
+    }
+    let hooked = HookedChannels {
+        subscribe: hooks.subscribe.is_some(),
+        state: false,
+        publish: hooks.publish.is_some(),
+    };
+    if hooked == HookedChannels::default() {
+        return Ok(policies);
+    }
+    let mut policy = hooks.policy(ChannelPolicy::new(), hooked);
+    if hooked.subscribe {
+        let hooks = hooks.clone();
+        policy = policy.may_subscribe(async move |context: SubscribeContext| {
+            hooks.may_subscribe(&context).await
+        });
+    }
+    Ok(policies.try_policy(":channel", policy)?)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::channels::{Channel, Replaced, Rules};
 use crate::current::Current;
 use crate::document::{ConfigError, Problem};
 use crate::filter::Filter;
+use crate::hooks::{HookSettings, HookTimeout};
 use crate::key_files::{IssuerKeys, KeyFiles};
 use crate::log_format::LogFormat;
 use crate::secret::{SECRET_BYTES, Secret, random_secret};
@@ -77,6 +78,8 @@ pub struct Config {
     pub log: Filter,
     /// Their form.
     pub log_format: LogFormat,
+    /// The hooks; `None` without any.
+    pub(crate) hooks: Option<HookSettings>,
     /// The kinds of live channels.
     pub(crate) channels: Vec<Channel>,
     /// The parts that change while the server runs.
@@ -192,7 +195,14 @@ impl Config {
         };
         // A random secret holds as long as the process.
         let is_random = |config: &Self| config.development && config.jwt_secret.is_none();
-        let keys_can_change = is_random(self) == is_random(&new);
+        // Nor does who checks tokens change while there is a backend for that.
+        let passes = |config: &Self| {
+            config
+                .hooks
+                .as_ref()
+                .is_some_and(|hooks| hooks.passes_tokens)
+        };
+        let keys_can_change = is_random(self) == is_random(&new) && passes(self) == passes(&new);
         if keys_can_change {
             self.take_keys(&new);
         }
@@ -362,7 +372,9 @@ impl Reading {
         let key_files = self.key_files(&settings.jwt_key);
         let issuer_keys = settings.jwks_url.clone().map(IssuerKeys::new);
         let has_keys = !settings.jwt_key.is_empty() || issuer_keys.is_some();
-        let development = settings.dev || (secret.is_none() && !has_keys && is_cargo_run);
+        let has_backend = settings.hook_connect.is_some();
+        let is_known = secret.is_some() || has_keys || has_backend;
+        let development = settings.dev || (!is_known && is_cargo_run);
         let of_secret = match &secret {
             Some(secret) => {
                 if secret.expose().len() < SECRET_BYTES {
@@ -379,7 +391,8 @@ impl Reading {
                 Some(Jwt::hs256(secret.expose()))
             }
             None if development => Some(Jwt::hs256(random_secret())),
-            None if has_keys => Some(Jwt::with_keys([])),
+            // Without any, a backend says who a client is.
+            None if has_keys || has_backend => Some(Jwt::with_keys([])),
             None => {
                 self.lacks_secret = self.problems.is_empty();
                 self.problems.push(Problem::missing(
@@ -396,6 +409,7 @@ impl Reading {
             self.check_development(&settings.listen);
         }
         let redis = self.redis_place(&settings);
+        let hooks = self.hooks(&settings, secret.is_none() && !has_keys && !development);
         let api_key = self.long_or_absent("api-key", settings.api_key);
         let admin_key = self.long_or_absent("admin-key", settings.admin_key);
         let metrics_key = self.long_or_absent("metrics-key", settings.metrics_key);
@@ -468,6 +482,7 @@ impl Reading {
             shards: settings.shards,
             log: settings.log,
             log_format: settings.log_format,
+            hooks,
             channels,
             current,
             words,
@@ -494,6 +509,48 @@ impl Reading {
                 ),
             );
         }
+    }
+
+    /// The hooks, if there are any.
+    fn hooks(&mut self, settings: &Settings, passes_tokens: bool) -> Option<HookSettings> {
+        let urls = [
+            ("hook-connect", &settings.hook_connect),
+            ("hook-subscribe", &settings.hook_subscribe),
+            ("hook-publish", &settings.hook_publish),
+            ("hook-request", &settings.hook_request),
+        ];
+        for channel in self.layers.channels.clone() {
+            let hooked = channel.settings.hooks;
+            for (is_hooked, name, setting, url) in [
+                (hooked.subscribe, "subscribe", "hook-subscribe", urls[1].1),
+                (hooked.state, "state", "hook-subscribe", urls[1].1),
+                (hooked.publish, "publish", "hook-publish", urls[2].1),
+            ] {
+                if is_hooked && url.is_none() {
+                    let message = format!("the hook {name:?} needs {setting}, its address");
+                    self.problems.push(Problem::at(&channel.place, message));
+                }
+            }
+        }
+        let (first, _) = urls.iter().find(|(_, url)| url.is_some())?;
+        let Some(secret) = self.long_or_absent("hook-secret", settings.hook_secret.clone()) else {
+            let message = "hooks need hook-secret, with which calls are signed: make one with \
+                           `openssl rand -base64 32`";
+            self.wrong(first, message);
+            return None;
+        };
+        let HookTimeout(timeout) = settings.hook_timeout;
+        Some(HookSettings {
+            connect: settings.hook_connect.clone(),
+            subscribe: settings.hook_subscribe.clone(),
+            publish: settings.hook_publish.clone(),
+            request: settings.hook_request.clone(),
+            secret,
+            timeout,
+            calls: settings.hook_calls,
+            headers: settings.hook_header.clone(),
+            passes_tokens,
+        })
     }
 
     /// The certificate, if there is one.

@@ -25,6 +25,9 @@ pub enum StartError {
     /// The pattern of a channel is none.
     #[error(transparent)]
     Channel(#[from] InvalidPattern),
+    /// The backends of hooks cannot be reached over TLS.
+    #[error("cannot reach backends over TLS")]
+    Hooks(#[source] std::io::Error),
     /// The log of the posts cannot be read.
     #[error("cannot read the posts")]
     Posts(#[source] BrokerError),

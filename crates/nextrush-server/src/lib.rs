@@ -28,6 +28,7 @@
 
 mod app;
 mod channels;
+mod claims;
 mod cli;
 mod client;
 mod commands;
@@ -37,6 +38,7 @@ mod document;
 mod duration;
 mod error;
 mod filter;
+mod hooks;
 mod key_files;
 mod log_format;
 mod routes;

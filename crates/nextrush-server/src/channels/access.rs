@@ -1,28 +1,12 @@
 //! The rules by which clients subscribe to a channel, or publish to it.
 
 use std::fmt;
-use std::sync::Arc;
 
 use nextrush::User;
 use nextrush::live::Channel;
-use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 
-/// The claims of a client's token: the user, and everything else that the token says.
-#[derive(Clone, Debug)]
-pub(crate) struct Claims {
-    pub(crate) user: User,
-    pub(crate) all: Arc<Value>,
-}
-
-impl<'de> Deserialize<'de> for Claims {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let all = Value::deserialize(deserializer)?;
-        let user = User::deserialize(&all).map_err(Error::custom)?;
-        let all = Arc::new(all);
-        Ok(Self { user, all })
-    }
-}
+use crate::claims::Claims;
 
 /// A rule: who may do something with a channel.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -7,14 +7,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nextrush::ErrorMessage;
 use nextrush::live::{
     ChannelPolicies, ChannelPolicy, InvalidPattern, PublishContext, SubscribeContext,
 };
 use nextrush::topic::SlowReaders;
 use parking_lot::RwLock;
 
-pub(crate) use self::access::{Access, Claims};
+pub(crate) use self::access::Access;
+use crate::claims::Claims;
 use crate::document::Place;
+use crate::hooks::{HookedChannels, Hooks};
 
 /// The channels whose names a pattern fits.
 #[derive(Clone, Debug)]
@@ -37,6 +40,7 @@ pub(crate) struct ChannelSettings {
     pub(crate) slow_readers: Option<SlowReaders>,
     pub(crate) latest_value: bool,
     pub(crate) key: Option<String>,
+    pub(crate) hooks: HookedChannels,
 }
 
 /// The rules of channels, which may change while the server runs.
@@ -84,19 +88,19 @@ impl Rules {
         Replaced::Rules
     }
 
-    /// The policies of channels with these rules.
+    /// The policies of channels with these rules, and the hooks that they have.
     ///
     /// # Errors
     ///
     /// A pattern is none.
-    pub(crate) fn policies(&self) -> Result<ChannelPolicies, InvalidPattern> {
+    pub(crate) fn policies(&self, hooks: &Hooks) -> Result<ChannelPolicies, InvalidPattern> {
         let channels = self.now();
         let mut policies = ChannelPolicies::new();
         for (number, channel) in channels.iter().enumerate() {
             let (rules, again) = (self.clone(), self.clone());
-            let policy = channel
-                .settings
-                .policy()
+            let asked = channel.settings.hooks.subscribe.then(|| hooks.clone());
+            let policy = hooks
+                .policy(channel.settings.policy(), channel.settings.hooks)
                 .may_subscribe(async move |context: SubscribeContext| {
                     let SubscribeContext {
                         socket,
@@ -106,9 +110,12 @@ impl Rules {
                     } = &context;
                     let claims = socket.data::<Claims>();
                     let now = rules.now();
-                    now[number]
-                        .subscribe
-                        .allows(user.as_ref(), claims.as_ref(), channel)
+                    let rule = &now[number].subscribe;
+                    let is_allowed = rule.allows(user.as_ref(), claims.as_ref(), channel);
+                    if let (true, Some(hooks)) = (is_allowed, &asked) {
+                        hooks.may_subscribe(&context).await?;
+                    }
+                    Ok::<_, ErrorMessage>(is_allowed)
                 })
                 .may_publish(async move |context: PublishContext| {
                     let PublishContext {
@@ -192,6 +199,11 @@ impl fmt::Display for Channel {
         }
         if let Some(key) = &settings.key {
             writeln!(f, "key = {}", quoted(key))?;
+        }
+        let hooks = read::names_of(settings.hooks);
+        if !hooks.is_empty() {
+            let hooks: Vec<_> = hooks.into_iter().map(quoted).collect();
+            writeln!(f, "hooks = [{}]", hooks.join(", "))?;
         }
         Ok(())
     }

@@ -11,10 +11,11 @@ use toml::de::{DeTable, DeValue};
 use super::access::{Access, ClaimDemand, Demand, Term, Test};
 use super::{Channel, ChannelSettings};
 use crate::document::{Reader, did_you_mean, in_order, kind_of};
+use crate::hooks::HookedChannels;
 use crate::size::Size;
 
 /// The keys of a channel.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "pattern",
     "subscribe",
     "publish",
@@ -25,7 +26,10 @@ const KEYS: [&str; 10] = [
     "slow-readers",
     "latest-value",
     "key",
+    "hooks",
 ];
+/// The hooks of a channel.
+const HOOKS: [&str; 3] = ["subscribe", "state", "publish"];
 /// The keys of a rule.
 const DEMANDS: [&str; 4] = ["user", "claim", "is", "contains"];
 /// The rules that are a word.
@@ -71,15 +75,21 @@ impl Channel {
                 None
             }
         };
+        let settings = settings(reader, table);
+        let is_hooked = settings.as_ref().is_some_and(|it| it.hooks.publish);
+        let publish = match is_hooked {
+            // The hook says who may.
+            true => Access::SignedIn,
+            false => Access::Nobody,
+        };
         let mut rules = Vec::new();
-        for (name, default) in [("subscribe", Access::SignedIn), ("publish", Access::Nobody)] {
+        for (name, default) in [("subscribe", Access::SignedIn), ("publish", publish)] {
             let pattern = pattern.as_deref().unwrap_or_default();
             rules.push(match table.get(name) {
                 Some(value) => access(reader, pattern, value),
                 None => Some(default),
             });
         }
-        let settings = settings(reader, table);
         let publish = rules.pop().flatten();
         let subscribe = rules.pop().flatten();
         let channel = Self {
@@ -136,6 +146,7 @@ fn settings(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<ChannelSetti
     let latest_value = read!("latest-value", truth).unwrap_or_default();
     let slow_readers = read!("slow-readers", slow_readers);
     let key = read!("key", pointer);
+    let hooks = read!("hooks", hooks).unwrap_or_default();
     for name in ["history-age", "history-bytes"] {
         if let (Some(value), None) = (table.get(name), table.get("history")) {
             reader.wrong(
@@ -160,6 +171,7 @@ fn settings(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<ChannelSetti
         slow_readers,
         latest_value,
         key,
+        hooks,
     })
 }
 
@@ -426,6 +438,41 @@ fn pointer(reader: &mut Reader<'_>, value: Entry<'_, '_>) -> Option<String> {
         return None;
     }
     Some(pointer)
+}
+
+fn hooks(reader: &mut Reader<'_>, value: Entry<'_, '_>) -> Option<HookedChannels> {
+    let Some(words) = value.get_ref().as_array() else {
+        return expected(reader, value, "a list, as [\"subscribe\"]");
+    };
+    let mut hooked = HookedChannels::default();
+    let mut is_right = true;
+    for word in words.iter() {
+        let Some(name) = text(reader, word) else {
+            is_right = false;
+            continue;
+        };
+        match &*name {
+            "subscribe" => hooked.subscribe = true,
+            "state" => hooked.state = true,
+            "publish" => hooked.publish = true,
+            _ => {
+                let meant = did_you_mean(&name, HOOKS);
+                reader.unknown(word.span(), "hook of a channel", &name, meant);
+                is_right = false;
+            }
+        }
+    }
+    is_right.then_some(hooked)
+}
+
+/// The words for the hooks of a channel.
+pub(super) fn names_of(hooked: HookedChannels) -> Vec<&'static str> {
+    let are_there = [hooked.subscribe, hooked.state, hooked.publish];
+    HOOKS
+        .into_iter()
+        .zip(are_there)
+        .filter_map(|(name, is_there)| is_there.then_some(name))
+        .collect()
 }
 
 /// The word for a policy.

@@ -3,7 +3,7 @@
 mod connect;
 mod error;
 mod target;
-mod tls;
+pub(crate) mod tls;
 
 pub(crate) use self::connect::{Call, get, open};
 pub use self::error::{ClientError, InvalidTarget};

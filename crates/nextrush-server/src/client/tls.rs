@@ -18,7 +18,11 @@ pub(super) async fn connect(stream: TcpStream, host: &str) -> io::Result<TlsStre
 
 /// The configuration that trusts the system's authorities. It is made once: reading them
 /// takes a while, and a load test has many connections.
-fn config() -> io::Result<Arc<ClientConfig>> {
+///
+/// # Errors
+///
+/// The system has none.
+pub(crate) fn config() -> io::Result<Arc<ClientConfig>> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
         return Ok(Arc::clone(config));
@@ -33,10 +37,18 @@ fn config() -> io::Result<Arc<ClientConfig>> {
             io::Error::other,
         ));
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = trusting(roots)?;
     Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
+}
+
+/// The configuration that trusts these authorities.
+///
+/// # Errors
+///
+/// There is no version of TLS.
+pub(crate) fn trusting(roots: RootCertStore) -> io::Result<ClientConfig> {
+    let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions();
+    let config = versions.map_err(io::Error::other)?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

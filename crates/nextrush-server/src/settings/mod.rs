@@ -21,6 +21,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
 use nextrush::limits::Origin;
 use nextrush::server::{BasePath, ListenAddr, TrustedProxy};
 
@@ -31,6 +32,7 @@ pub(crate) use self::value::{Kind, Value};
 use crate::client::JwksUrl;
 use crate::document::Problem;
 use crate::filter::Filter;
+use crate::hooks::{HookTimeout, HookUrl};
 use crate::log_format::LogFormat;
 use crate::secret::Secret;
 use crate::size::Size;
@@ -279,6 +281,41 @@ settings! {
     /// Above the time for which a proxy in front keeps its idle connections, or it loses requests: it
     /// should be the one that ends them. Sockets are not meant.
     keep_alive: Duration, "DURATION", Value("75s"), Start;
+
+    /// The address of a backend that says who a client without a token is: `http://` or `https://`.
+    ///
+    /// With it the server starts without a `JWT_SECRET` too, and then the backend gets the tokens of
+    /// clients to check. The page [Hooks](http-hooks.md) says what is asked and answered.
+    hook_connect: Option<HookUrl>, "URL", Absent("none"), Start;
+
+    /// The address of a backend that says who may subscribe, and gives new subscribers a state.
+    ///
+    /// It is asked about the channels with `hooks = ["subscribe"]` or `"state"`, without any
+    /// `[[channel]]` about all but those of the page.
+    hook_subscribe: Option<HookUrl>, "URL", Absent("none"), Start;
+
+    /// The address of a backend that sees, changes and refuses what clients publish.
+    ///
+    /// It is asked about the channels with `hooks = ["publish"]`, without any `[[channel]]` about all
+    /// but those of the page.
+    hook_publish: Option<HookUrl>, "URL", Absent("none"), Start;
+
+    /// The address of a backend that answers the messages to `/live` that nothing else takes.
+    hook_request: Option<HookUrl>, "URL", Absent("none"), Start;
+
+    /// The key with which calls of backends are signed, 32 bytes or more.
+    ///
+    /// Hooks need it.
+    hook_secret: Option<Secret>, "KEY", Absent("none"), Start;
+
+    /// The time in which a backend has to answer, `100ms` to `30s`; then a client is refused.
+    hook_timeout: HookTimeout, "DURATION", Value("2s"), Start;
+
+    /// The most calls of each hook at once; further ones wait.
+    hook_calls: NonZeroUsize, "NUMBER", Value("100"), Start;
+
+    /// The headers of a client's request that `hook-connect` is told, by name.
+    hook_header: Vec<HeaderName>, "NAME", Value("cookie"), Start;
 
     /// The number of threads that serve sockets.
     shards: Option<NonZeroUsize>, "NUMBER", Absent("one per core"), Start;

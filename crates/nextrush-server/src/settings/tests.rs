@@ -38,7 +38,7 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
             vec!["127.0.0.1:1", "[::1]:2"],
             r#"["127.0.0.1:1", "[::1]:2"]"#,
         ),
-        "jwt-secret" | "api-key" | "admin-key" | "metrics-key" => {
+        "jwt-secret" | "api-key" | "admin-key" | "metrics-key" | "hook-secret" => {
             (vec![OTHER], r#""fedcba9876543210fedcba9876543210""#)
         }
         "jwt-key" => (vec!["a.pem", "b.json"], r#"["a.pem", "b.json"]"#),
@@ -51,10 +51,15 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
         ),
         "tls-cert" | "tls-key" | "store" => (vec!["/somewhere"], r#""/somewhere""#),
         "store-limit" | "backlog-total" => (vec!["1G"], r#""1G""#),
+        "trusted-proxy" => (vec!["10.0.0.0/8", "unix"], r#"["10.0.0.0/8", "unix"]"#),
+        "hook-connect" | "hook-subscribe" | "hook-publish" | "hook-request" => {
+            (vec!["https://b/"], r#""https://b/""#)
+        }
+        "hook-timeout" => (vec!["7s"], r#""7s""#),
+        "hook-header" => (vec!["x-a", "cookie"], r#"["x-a", "cookie"]"#),
         "redis" => (vec!["redis://h"], r#""redis://h""#),
         "redis-prefix" | "node" => (vec!["n"], r#""n""#),
-        "connections-per-address" | "shards" => (vec!["7"], "7"),
-        "trusted-proxy" => (vec!["10.0.0.0/8", "unix"], r#"["10.0.0.0/8", "unix"]"#),
+        "connections-per-address" | "shards" | "hook-calls" => (vec!["7"], "7"),
         "base-path" => (vec!["/chat"], r#""/chat""#),
         "keep-alive" | "drain-delay" => (vec!["90s"], r#""90s""#),
         "log" => (vec!["warn"], r#""warn""#),

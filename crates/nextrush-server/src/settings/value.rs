@@ -4,12 +4,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
 use nextrush::limits::Origin;
 use nextrush::server::{BasePath, ListenAddr, TrustedProxy};
 
 use crate::client::JwksUrl;
 use crate::duration;
 use crate::filter::Filter;
+use crate::hooks::{HookTimeout, HookUrl};
 use crate::log_format::LogFormat;
 use crate::secret::Secret;
 use crate::size::Size;
@@ -91,7 +93,8 @@ always_there!(
     Filter,
     LogFormat,
     BasePath,
-    Duration
+    Duration,
+    HookTimeout
 );
 
 impl Word for bool {
@@ -171,7 +174,10 @@ parsed!(
     Filter,
     LogFormat,
     BasePath,
-    JwksUrl
+    JwksUrl,
+    HookUrl,
+    HookTimeout,
+    HeaderName
 );
 
 /// The error, behind the word unless that is in it.

@@ -9,6 +9,7 @@ mod api;
 mod base_path;
 mod command_line;
 mod development;
+mod hooks;
 mod inspect;
 mod log;
 mod metrics;

@@ -199,6 +199,11 @@ impl Client {
         Self(stream)
     }
 
+    /// A client on a connection that is open.
+    pub(crate) fn of(stream: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        Self(stream)
+    }
+
     pub(crate) async fn send(&mut self, message: Value) {
         self.say(&message.to_string()).await;
     }

@@ -18,7 +18,7 @@ use super::rejection::AuthRejection;
 use crate::error::BoxError;
 use crate::message::User;
 
-/// The time in which it has to be found out who sends a request.
+/// The default of [`Authenticator::deadline`].
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// A way to find out who sends a request, and whose claims [`Authenticated`] then has.
@@ -120,20 +120,34 @@ type Function<C> = dyn for<'a> Fn(&'a Parts) -> BoxFuture<'a, Result<Option<Auth
 
 /// A cheap handle of a way to [authenticate](Authenticate), for a layer `Extension(authenticator)`
 /// around a route. [`App::authenticate`](crate::App::authenticate) sets one for all routes.
-pub struct Authenticator<C = User>(Arc<Function<C>>);
+pub struct Authenticator<C = User> {
+    function: Arc<Function<C>>,
+    deadline: Duration,
+}
 
 impl<C: 'static> Authenticator<C> {
     /// The handle of this way.
     #[must_use]
     pub fn new(way: impl Authenticate<C>) -> Self {
         let way = Arc::new(way);
-        Self(Arc::new(move |request| {
+        let function: Arc<Function<C>> = Arc::new(move |request| {
             let way = Arc::clone(&way);
             async move { way.authenticate(request).await }.boxed()
-        }))
+        });
+        Self {
+            function,
+            deadline: DEADLINE,
+        }
     }
 
-    /// Finds out who sends a request, within 5 s; `None` if it names nobody.
+    /// Sets the time in which it has to be found out who sends a request. Default: 5 s.
+    #[must_use]
+    pub fn deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Finds out who sends a request, within the [deadline](Self::deadline); `None` if it names
+    /// nobody.
     ///
     /// # Errors
     ///
@@ -142,8 +156,8 @@ impl<C: 'static> Authenticator<C> {
         &self,
         request: &Parts,
     ) -> Result<Option<Authenticated<C>>, AuthRejection> {
-        let found = AssertUnwindSafe(async { self.0(request).await }).catch_unwind();
-        let found = match timeout(DEADLINE, found).await {
+        let found = AssertUnwindSafe(async { (self.function)(request).await }).catch_unwind();
+        let found = match timeout(self.deadline, found).await {
             Ok(Ok(found)) => found,
             Ok(Err(_)) => Err(AuthRejection::unavailable("the function panicked")),
             Err(_) => Err(AuthRejection::unavailable("the function takes too long")),
@@ -159,7 +173,10 @@ impl<C: 'static> Authenticator<C> {
 
 impl<C> Clone for Authenticator<C> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            function: Arc::clone(&self.function),
+            deadline: self.deadline,
+        }
     }
 }
 

@@ -10,9 +10,9 @@ use crate::message::{ErrorCode, ErrorMessage};
 /// The reason why [`Authenticated`](crate::Authenticated) refused a request.
 ///
 /// As a response: `{"type":"error","message":…,"code":…}` with 401 and `WWW-Authenticate`
-/// (RFC 6750 §3), 403 for [`Forbidden`](Self::Forbidden), 503 for
-/// [`Unavailable`](Self::Unavailable) or 500 for [`NotConfigured`](Self::NotConfigured). Neither the response nor
-/// the `Debug` form holds the token.
+/// (RFC 6750 §3), 403 for [`Forbidden`](Self::Forbidden), 503 with `Retry-After` for
+/// [`Unavailable`](Self::Unavailable), 500 for [`NotConfigured`](Self::NotConfigured), or what fits
+/// the message of [`Told`](Self::Told). Neither the response nor the `Debug` form holds the token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthRejection {
@@ -30,10 +30,17 @@ pub enum AuthRejection {
     /// server's own log.
     #[error("Authentication is not available")]
     Unavailable(#[source] BoxError),
+    /// The client is told this message. Made by the application, for
+    /// [ways of its own](crate::auth::Authenticate).
+    #[error("{0}")]
+    Told(ErrorMessage),
     /// The application was given no [`Jwt`](crate::Jwt): a fault of the server.
     #[error("Authentication is not configured")]
     NotConfigured,
 }
+
+/// The advice to a client of whom nobody can say who it is, in milliseconds.
+const RETRY_MS: u64 = 1_000;
 
 impl AuthRejection {
     /// The refusal for this cause.
@@ -41,7 +48,8 @@ impl AuthRejection {
         Self::Unavailable(cause.into())
     }
 
-    /// The code that the client is told.
+    /// The code that the client is told; for a message of [`Told`](Self::Told) that has a code of its
+    /// own, `Forbidden`, which is not told.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -49,12 +57,24 @@ impl AuthRejection {
             Self::InvalidToken(error) => error.code(),
             Self::Forbidden => ErrorCode::Forbidden,
             Self::Unavailable(_) => ErrorCode::Unavailable,
+            Self::Told(message) => message.known_code().unwrap_or(ErrorCode::Forbidden),
             Self::NotConfigured => ErrorCode::Internal,
         }
     }
 
     pub(super) fn to_message(&self) -> ErrorMessage {
-        ErrorMessage::new(self.code(), self.to_string())
+        match self {
+            Self::Told(message) => message.clone(),
+            Self::Unavailable(_) => {
+                ErrorMessage::new(self.code(), self.to_string()).retry_after_ms(RETRY_MS)
+            }
+            _ => ErrorMessage::new(self.code(), self.to_string()),
+        }
+    }
+
+    /// Returns whether the same client may be let in a little later.
+    pub(super) fn is_passing(&self) -> bool {
+        self.to_message().retry_after().is_some()
     }
 }
 
@@ -73,10 +93,8 @@ impl IntoResponse for AuthRejection {
         let challenge = match self {
             Self::MissingToken => "Bearer",
             Self::InvalidToken(_) => r#"Bearer error="invalid_token""#,
+            Self::Unavailable(_) | Self::Told(_) => return body.into_response(),
             Self::Forbidden => return with_status(StatusCode::FORBIDDEN, body),
-            Self::Unavailable(_) => {
-                return with_status(StatusCode::SERVICE_UNAVAILABLE, body);
-            }
             Self::NotConfigured => {
                 return with_status(StatusCode::INTERNAL_SERVER_ERROR, body);
             }

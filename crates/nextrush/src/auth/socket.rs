@@ -10,12 +10,12 @@ use crate::socket::Socket;
 
 impl AuthRejection {
     /// Rejects a socket as the guide does: sends `{"type":"error","message":…,"code":…}` and
-    /// closes with 1008 and the same text, or with 1013 if it may go better
-    /// [later](Self::Unavailable).
+    /// closes with 1008 and the same text, or with 1013 if it has a `retryAfterMs`, as
+    /// [`Unavailable`](Self::Unavailable) does.
     pub fn reject(&self, socket: &Socket) {
-        let code = match self {
-            Self::Unavailable(_) => CloseCode::TRY_AGAIN_LATER,
-            _ => CloseCode::POLICY_VIOLATION,
+        let code = match self.is_passing() {
+            true => CloseCode::TRY_AGAIN_LATER,
+            false => CloseCode::POLICY_VIOLATION,
         };
         socket.send(self.to_message());
         socket.close(code, &self.to_string());

@@ -163,6 +163,12 @@ impl ErrorMessage {
         self
     }
 
+    /// The code, unless it is one of the application's own.
+    pub(crate) fn known_code(&self) -> Option<ErrorCode> {
+        let mut known = ErrorCode::ALL.iter().copied();
+        known.find(|code| code.as_str() == self.code)
+    }
+
     /// The time after which the same message may come again, if that helps: nothing was done.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.retry_after_ms.map(Duration::from_millis)
@@ -210,10 +216,9 @@ impl From<BoxError> for ErrorMessage {
 
 impl IntoResponse for ErrorMessage {
     fn into_response(self) -> Response {
-        let known = ErrorCode::ALL
-            .iter()
-            .find(|code| code.as_str() == self.code);
-        let status = known.map_or(StatusCode::BAD_REQUEST, |code| code.to_status());
+        let status = self
+            .known_code()
+            .map_or(StatusCode::BAD_REQUEST, ErrorCode::to_status);
         if let Some(error) = self.source() {
             tracing::error!(error, "a request failed");
         }

@@ -15,13 +15,20 @@ use nextrush::limits::{TokenBucket, rate_limit};
 use nextrush::{App, Authenticated, ChatServer, LiveUpdates, Socket, User};
 
 use crate::current::Current;
+use crate::hooks::Hooks;
 
 /// Adds the endpoints that need a token. The key of the moment checks the new tokens of open
 /// sockets.
-pub(crate) fn add(app: &mut App, chat: ChatServer, live: LiveUpdates, current: &Current) {
+pub(crate) fn add(
+    app: &mut App,
+    chat: ChatServer,
+    live: LiveUpdates,
+    current: &Current,
+    hooks: &Hooks,
+) {
     private::add(app, current.clone());
     chat::add(app, chat, current.clone());
-    live::add(app, live, current.clone());
+    live::add(app, live, current.clone(), hooks.clone());
 }
 
 /// Adds the endpoints that anybody may use, without a token.
