@@ -3,6 +3,7 @@
 mod history;
 mod publish;
 mod purge;
+mod trace_context;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};

@@ -14,9 +14,14 @@ use nextrush::topic::PublishError;
 use nextrush::{ErrorCode, LiveUpdates};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tracing::{Instrument as _, Span};
 
 use super::Api;
+use super::trace_context::TraceContext;
 use crate::refusal::Refusal;
+
+/// The target of the line that the log has for each publication of another server, at debug.
+const PUBLICATIONS: &str = "nextrush::publications";
 
 /// The longest data of a publication in bytes, as JSON or decoded: as long as a client's message.
 const DATA_BYTES: usize = 64 * 1024;
@@ -77,7 +82,9 @@ pub(super) async fn publish(
     let data = Data::new(data, encoding)?;
     let live = parts.live(live.as_deref())?;
     let options = options(&headers, version, key.as_deref())?;
-    Ok(Json(publish_to(live, &channel, &data, options).await?))
+    let span = span_of(&headers);
+    let published = publish_to(live, &channel, &data, options);
+    Ok(Json(published.instrument(span).await?))
 }
 
 async fn publish_to(
@@ -91,7 +98,20 @@ async fn publish_to(
         Data::Json(json) => live.publish_with(channel, json, options).await?,
         Data::Bytes(bytes) => live.publish_bytes_with(channel, bytes, options).await?,
     };
+    tracing::debug!(
+        target: PUBLICATIONS,
+        topic = format!("live/{}/{channel}", live.name()),
+        position = %published.position,
+        repeated = published.is_repeat,
+        outdated = published.is_outdated,
+        "published for another server"
+    );
     Ok(published.into())
+}
+
+/// The span of the trace that a request belongs to; none without one.
+fn span_of(headers: &HeaderMap) -> Span {
+    TraceContext::of(headers).map_or_else(Span::none, |trace| trace.span())
 }
 
 /// The data of a publication.
@@ -248,9 +268,11 @@ pub(super) async fn broadcast(
         return Err(Refusal::invalid(message));
     }
     let options = options(&headers, version, key.as_deref())?;
+    let span = span_of(&headers);
     let mut results = Vec::with_capacity(channels.len());
     for channel in channels {
-        let published = publish_to(live, &channel, &data, options.clone()).await;
+        let published = publish_to(live, &channel, &data, options.clone());
+        let published = published.instrument(span.clone()).await;
         results.push(ChannelResult::new(channel, published));
     }
     Ok(Json(Results { results }))

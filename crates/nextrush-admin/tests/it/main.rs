@@ -14,3 +14,4 @@ mod nodes;
 mod page;
 mod strangers;
 mod support;
+mod traces;

@@ -35,6 +35,10 @@ use crate::socket::handle::Handle;
 use crate::socket::room_key;
 use crate::tally::Durations;
 
+/// The target of the line that the log has for each publication that goes to subscribers of this
+/// node, at debug.
+const DELIVERIES: &str = "nextrush::deliveries";
+
 /// The topics that this node's sockets are subscribed to.
 pub(crate) struct LocalTopics {
     broker: Arc<dyn Broker>,
@@ -331,6 +335,15 @@ impl LocalTopics {
             }
             None => local.room.publish(frame),
         }
+        drop(state);
+        // Joined with who has published it by topic and position, on whatever node.
+        tracing::debug!(
+            target: DELIVERIES,
+            topic = topic.as_str(),
+            %position,
+            subscribers = local.room.len(),
+            "on the way to subscribers"
+        );
     }
 
     /// Tells all subscribers that the order of publications was interrupted.
