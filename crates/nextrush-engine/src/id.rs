@@ -82,6 +82,10 @@ impl RoomId {
         Self(number.expect("there is no memory for 2^32 rooms"))
     }
 
+    pub(crate) fn number(self) -> u32 {
+        self.0.get()
+    }
+
     pub(crate) fn index(self) -> usize {
         self.0.get() as usize - 1
     }

@@ -70,7 +70,8 @@
 //!
 //! Locks are taken in this order: that of a connection's rooms, that of a room's members, that of
 //! a shard's inbox. Those of the room directory and of a shard's free slots come last: nothing
-//! else is locked under them. The user's code is called under no lock.
+//! else is locked under them. The user's code is called under no lock but for
+//! [`Watch::left`], which says so.
 
 #![warn(
     clippy::exhaustive_enums,
@@ -108,5 +109,5 @@ pub use engine::Engine;
 pub use error::{AcceptError, ConnectionError, JoinError};
 pub use id::{ConnectionId, InvalidConnectionId, TimerId};
 pub use metrics::{Counts, EngineMetrics, ShardMetrics, TurnTimes};
-pub use room::{Lag, Refill, Room, RoomEvent, Skippable};
+pub use room::{Lag, Refill, Room, RoomEvent, Skippable, Standing, Unsent, Watch};
 pub use transport::Transport;

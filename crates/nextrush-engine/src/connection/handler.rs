@@ -7,6 +7,7 @@ use std::pin::Pin;
 use super::Connection;
 use crate::close_reason::CloseReason;
 use crate::error::ConnectionError;
+use crate::room::Unsent;
 
 /// The user's state of one connection, and the calls that its events make. It is in the
 /// connection's own allocation, where [`Connection::handler`] finds it.
@@ -55,6 +56,13 @@ pub trait Handler: Any + Send + Sync {
     /// not among them.
     fn ended(&self, connection: &Connection, reason: &CloseReason, traffic: Traffic) {
         let _ = (connection, reason, traffic);
+    }
+
+    /// Learns that the connection ends while [numbered](crate::Room::publish_numbered) publications
+    /// of rooms wait for it: the first of each room. Those that wait may or may not be written
+    /// to the transport any more. [`close`](Self::close) follows. Return at once.
+    fn unsent(&self, connection: &Connection, unsent: &[Unsent]) {
+        let _ = (connection, unsent);
     }
 
     /// Learns that the connection ended, in whatever way. It has already left its rooms, and

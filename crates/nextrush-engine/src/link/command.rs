@@ -10,7 +10,7 @@ use super::Link;
 use crate::connection::{Connection, OpenFn, Work};
 use crate::error::ConnectionError;
 use crate::id::{ConnectionId, RoomId, TimerId};
-use crate::room::{Filling, Giving, Skippable};
+use crate::room::{Filling, Giving, Looking, Skippable};
 use crate::transport::Transport;
 
 /// A command for a shard.
@@ -23,6 +23,8 @@ pub(crate) enum Command {
         /// The members that do not get it; sorted.
         except: Option<Arc<[ConnectionId]>>,
         skippable: Option<Arc<Skippable>>,
+        /// Its number among those of the room; 0 if it has none.
+        number: u64,
     },
     /// Send a frame to every connection.
     Broadcast {
@@ -87,6 +89,7 @@ pub(crate) enum Order {
     Leave(RoomId),
     Give(Box<Giving>),
     Fill(Box<Filling>),
+    Look(Box<Looking>),
     SetTimer(Box<SetTimer>),
     CancelTimer(TimerId),
     /// Follow an end that did not come from us. An order like any other, so that earlier ones

@@ -61,6 +61,7 @@ impl RoomDirectory {
             name: name.into(),
             directory: Arc::clone(self),
             members: Mutex::default(),
+            watch: OnceLock::new(),
         });
         // Replaces a room of this name that is just ending.
         rooms.insert(Arc::clone(&room.name), Arc::downgrade(&room));

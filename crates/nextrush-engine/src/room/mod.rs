@@ -3,11 +3,12 @@
 mod directory;
 mod event;
 mod refill;
+mod standing;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use nextrush_protocol::Frame;
 use parking_lot::Mutex;
@@ -17,6 +18,8 @@ pub(crate) use self::directory::RoomDirectory;
 pub use self::event::RoomEvent;
 pub(crate) use self::refill::{Filled, Filling, Giving};
 pub use self::refill::{Lag, Refill, Skippable};
+pub(crate) use self::standing::{Looking, Place};
+pub use self::standing::{Standing, Unsent, Watch};
 use crate::connection::Connection;
 use crate::id::{ConnectionId, RoomId};
 use crate::link::{Command, Link, Order};
@@ -33,6 +36,7 @@ struct Inner {
     name: Arc<str>,
     directory: Arc<RoomDirectory>,
     members: Mutex<Members>,
+    watch: OnceLock<Arc<dyn Watch>>,
 }
 
 #[derive(Default)]
@@ -40,6 +44,8 @@ struct Members {
     connections: FxHashSet<ConnectionId>,
     /// The number of members on each shard. Empty until the first one joins.
     per_shard: Vec<usize>,
+    /// The number of the last publication, 0 if none had one.
+    last: u64,
 }
 
 impl Room {
@@ -82,7 +88,13 @@ impl Room {
     /// Sends one frame to every member: one shared buffer, and one command in the inbox of
     /// each shard that has members. All members get the publications of a room in one order.
     pub fn publish(&self, frame: Frame) {
-        self.publish_to(&frame, None, None);
+        self.publish_to(&frame, None, None, 0);
+    }
+
+    /// Sends one frame to every member, as [`publish`](Self::publish) does: the publication of this
+    /// number among those of the room. Numbers rise, from 1 on.
+    pub fn publish_numbered(&self, frame: Frame, number: u64) {
+        self.publish_to(&frame, None, None, number);
     }
 
     /// Sends one frame to every member, unless the member reads too slowly: instead of being
@@ -96,12 +108,13 @@ impl Room {
     /// While a skippable frame is on the way to a client, [`Backlog::age`](crate::Backlog)
     /// bounds how long the client may take nothing at all.
     pub fn publish_skippable(&self, frame: Frame, skippable: Skippable) {
-        self.publish_to(&frame, None, Some(&Arc::new(skippable)));
+        let number = skippable.offset;
+        self.publish_to(&frame, None, Some(&Arc::new(skippable)), number);
     }
 
     /// Sends one frame to every member but these.
     pub fn publish_except(&self, frame: Frame, except: &[ConnectionId]) {
-        self.publish_to(&frame, sorted(except).as_ref(), None);
+        self.publish_to(&frame, sorted(except).as_ref(), None, 0);
     }
 
     /// Sends a new member the room's history: these frames, then, by a refill, the publications
@@ -111,14 +124,56 @@ impl Room {
     /// As with skippable frames, [`Backlog::age`](crate::Backlog) bounds only how long the
     /// client may take nothing at all.
     pub fn give(&self, member: &Connection, frames: Vec<Frame>, rest: Option<Skippable>) {
+        self.give_from(0, member, frames, rest);
+    }
+
+    /// Sends a new member the room's history, as [`give`](Self::give) does: frames that stand for the
+    /// publications from the number `first` on.
+    pub fn give_from(
+        &self,
+        first: u64,
+        member: &Connection,
+        frames: Vec<Frame>,
+        rest: Option<Skippable>,
+    ) {
         if self.is_served_by(member.link()) {
             member.count(&frames);
             let giving = Giving {
                 room: self.0.id,
+                first,
                 frames,
                 rest,
             };
             member.post(Order::Give(Box::new(giving)));
+        }
+    }
+
+    /// Sets the number of the last publication, as numbers begin anew or leave some out.
+    pub fn renumber(&self, last: u64) {
+        self.0.members.lock().last = last;
+    }
+
+    /// The room's number, which no other room of the engine has at the same time.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.0.id.number()
+    }
+
+    /// Sets the observer of the room's members, for as long as the room exists; the first one
+    /// stays.
+    pub fn watch(&self, watch: impl FnOnce() -> Arc<dyn Watch>) {
+        self.0.watch.get_or_init(watch);
+    }
+
+    /// Asks the member's shard how the member stands in the room. `tell` is called on the shard's
+    /// thread, or dropped if the connection has ended; return quickly.
+    pub fn look(&self, member: &Connection, tell: impl FnOnce(Standing) + Send + 'static) {
+        if self.is_served_by(member.link()) {
+            let looking = Looking {
+                room: self.0.id,
+                tell: Box::new(tell),
+            };
+            member.post(Order::Look(Box::new(looking)));
         }
     }
 
@@ -127,11 +182,15 @@ impl Room {
         frame: &Frame,
         except: Option<&Arc<[ConnectionId]>>,
         skippable: Option<&Arc<Skippable>>,
+        number: u64,
     ) {
         let links = &self.0.directory.links;
         let mut asleep = Vec::new();
         // All inboxes get it under the room's lock, which makes the order the same for all.
-        let members = self.0.members.lock();
+        let mut members = self.0.members.lock();
+        if number > 0 {
+            members.last = number;
+        }
         for (link, count) in links.iter().zip(&members.per_shard) {
             if *count == 0 {
                 continue;
@@ -141,6 +200,7 @@ impl Room {
                 frame: frame.clone(),
                 except: except.cloned(),
                 skippable: skippable.cloned(),
+                number,
             };
             if link.inbox.push_quietly(publish) {
                 asleep.push(link);
@@ -177,6 +237,9 @@ impl Room {
             return;
         }
         members.per_shard[usize::from(id.shard)] -= 1;
+        if let Some(watch) = self.0.watch.get() {
+            watch.left(id, members.last);
+        }
         if members.connections.is_empty() {
             mem::take(&mut *members);
             self.0.directory.report(&self.0.name, RoomEvent::Emptied);

@@ -9,7 +9,7 @@ use nextrush_protocol::Frame;
 
 use crate::connection::{Connection, Work};
 use crate::error::ConnectionError;
-use crate::id::RoomId;
+use crate::id::{ConnectionId, RoomId};
 use crate::link::Order;
 
 /// The right to skip a publication, for members that read too slowly and get it later; see
@@ -56,6 +56,14 @@ pub trait Refill: Send + Sync {
     /// [`Handler`](crate::Handler), and once only until the lag is filled. Work that is
     /// returned does not hold reading back.
     fn refill(self: Arc<Self>, lag: Lag) -> Work;
+
+    /// Learns that a member begins to lag: it skips the publications from the number `first` on.
+    ///
+    /// Called on the thread of the connection's shard, while a publication goes round: return
+    /// at once.
+    fn lags(&self, member: ConnectionId, first: u64) {
+        let _ = (member, first);
+    }
 }
 
 /// A member's lag in a room: it skips all publications from a certain one on, until it is
@@ -154,6 +162,8 @@ impl fmt::Debug for Lag {
 /// Frames that were published before a member joined.
 pub(crate) struct Giving {
     pub(crate) room: RoomId,
+    /// The number of the first publication that the frames stand for; 0 if they stand for none.
+    pub(crate) first: u64,
     pub(crate) frames: Vec<Frame>,
     /// The first publication that is left for a refill.
     pub(crate) rest: Option<Skippable>,

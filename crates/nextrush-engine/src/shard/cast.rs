@@ -109,6 +109,8 @@ impl<I: Io> Peer<'_, I> {
             }
             Err(error) => {
                 let mut peer = self;
+                // So that it is known that it has not got them.
+                peer.enqueue_all(room, publications);
                 peer.break_off(error);
             }
         }

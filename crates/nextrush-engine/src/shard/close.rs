@@ -115,6 +115,7 @@ impl<I: Io> Shard<I> {
         self.leave_all(slot);
         if let Some(mut peer) = self.peer(slot) {
             if matches!(error, ConnectionError::SlowReader) {
+                peer.tell_unsent();
                 peer.drop_backlog();
             }
             let text = match error {
@@ -252,6 +253,7 @@ impl<I: Io> Shard<I> {
 impl<I: Io> Peer<'_, I> {
     /// Tells the handler of the end, and keeps the transport for the frames that are queued.
     fn linger(&mut self, reason: &CloseReason) {
+        self.tell_unsent();
         self.live.phase = Phase::Lingering;
         let mut traffic = None;
         if let Some(extra) = self.live.take_extra() {

@@ -12,6 +12,7 @@ use super::peer::{Parts, Peer};
 use super::timers::Due;
 use crate::error::ConnectionError;
 use crate::link::{Ending, Key};
+use crate::room::Place;
 use crate::slow_reader::weight;
 use crate::transport::Io;
 
@@ -64,6 +65,7 @@ impl<I> Parts<I> {
             queued_at: self.now,
             order: self.order,
             is_own: false,
+            place: None,
         }
     }
 
@@ -73,6 +75,7 @@ impl<I> Parts<I> {
             queued_at: self.now,
             order,
             is_own: false,
+            place: None,
         }
     }
 }
@@ -80,12 +83,24 @@ impl<I> Parts<I> {
 impl<I: Io> Peer<'_, I> {
     /// Queues a frame that [`Connection::send`](crate::Connection::send) has counted.
     pub(super) fn send(&mut self, frame: Frame) {
+        self.send_placed(frame, None);
+    }
+
+    /// Queues a frame as [`send`](Self::send) does, which stands for publications of a room.
+    pub(super) fn send_at(&mut self, frame: Frame, place: Place) {
+        self.send_placed(frame, Some(place));
+    }
+
+    fn send_placed(&mut self, frame: Frame, place: Option<Place>) {
         if !self.live.is_sent_to() {
             return self.live.connection.settle(frame.len());
         }
         let counted = weight(frame.len());
         let frame = self.wire_form(frame);
-        let sent = self.parts.sent_now(frame);
+        let mut sent = self.parts.sent_now(frame);
+        if let Some(place) = place {
+            sent = sent.at(place);
+        }
         self.parts.counts.messages_out += 1;
         self.outbox(|outbox| outbox.push_counted(sent, counted));
     }
@@ -200,6 +215,7 @@ impl<I: Io> Peer<'_, I> {
 
     /// Gives the transport up: it cannot be written any more.
     pub(super) fn break_off(&mut self, error: io::Error) {
+        self.tell_unsent();
         self.live.flags.insert(Flags::BROKEN);
         self.drop_outbox();
         let error = ConnectionError::Transport(Arc::new(error));

@@ -9,7 +9,9 @@ use super::live::{Flags, Live};
 use super::outbox::COALESCE;
 use super::peer::Peer;
 use crate::id::RoomId;
-use crate::room::{Filled, Filling, Giving, Lag, Refill, Skippable};
+use crate::room::{
+    Filled, Filling, Giving, Lag, Looking, Place, Refill, Skippable, Standing, Unsent,
+};
 use crate::transport::Io;
 
 /// The most bytes that wait when a refill is asked for, unless half of [`Skippable::over`] is
@@ -32,7 +34,12 @@ pub(super) struct Lagging {
 impl<I: Io> Shard<I> {
     /// Sends a new member the frames of the room's history, and begins a lag for the rest of it.
     pub(super) fn give(&mut self, slot: u32, giving: Giving) {
-        let Giving { room, frames, rest } = giving;
+        let Giving {
+            room,
+            first,
+            frames,
+            rest,
+        } = giving;
         let Some(peer) = self.peer(slot) else {
             return;
         };
@@ -47,7 +54,13 @@ impl<I: Io> Shard<I> {
             return;
         };
         for frame in frames {
-            peer.send(frame);
+            peer.send_at(
+                frame,
+                Place {
+                    room,
+                    number: first,
+                },
+            );
         }
         peer.note_skippable();
         if let Some(rest) = rest
@@ -69,10 +82,14 @@ impl<I: Io> Shard<I> {
         let Some(peer) = self.peer(slot) else {
             return;
         };
-        let is_of_this_lag = |lag: &mut Lagging| lag.number == number;
-        if !peer.live.lagging(room).is_some_and(is_of_this_lag) {
+        let lagging = peer.live.lagging(room).filter(|lag| lag.number == number);
+        let Some(first) = lagging.map(|lagging| lagging.first) else {
             return;
-        }
+        };
+        let place = Place {
+            room,
+            number: first,
+        };
         let (frames, next) = match filled {
             Filled::Live { frames } => (frames, None),
             Filled::Part { frames, first } => (frames, Some(first)),
@@ -84,7 +101,7 @@ impl<I: Io> Shard<I> {
             return;
         };
         for frame in frames {
-            let sent = peer.parts.sent_now(frame);
+            let sent = peer.parts.sent_now(frame).at(place);
             peer.enqueue(sent);
         }
         peer.note_skippable();
@@ -119,6 +136,57 @@ impl<I: Io> Peer<'_, I> {
         counts.lags += 1;
         counts.lagging += u64::from(!self.live.is(Flags::LAGS));
         self.live.begin_lag(room, counts.lags, skippable);
+        let (id, first) = (self.live.id(), skippable.offset);
+        let told = || skippable.refill.lags(id, first);
+        if let Err(panic) = self.parts.caller.call(self.slot, told) {
+            log_panic(Some(id), &panic);
+        }
+    }
+
+    /// Tells how the member stands in a room.
+    pub(super) fn look(&mut self, looking: Looking) {
+        let Looking { room, tell } = looking;
+        let lagging = self.live.lagging(room);
+        let mut standing = Standing {
+            lags_from: lagging.map(|lagging| lagging.first),
+            ..Standing::default()
+        };
+        if let Some(outbox) = &self.live.outbox {
+            standing.waits_from = first_of(outbox.places().filter(|place| place.room == room));
+            standing.waits_for_others = outbox.holds_others();
+        }
+        if let Err(panic) = self.parts.caller.call(self.slot, || tell(standing)) {
+            log_panic(Some(self.live.id()), &panic);
+        }
+    }
+
+    /// Tells the handler which publications wait that are not going to be written for certain.
+    pub(super) fn tell_unsent(&mut self) {
+        let Some(outbox) = &self.live.outbox else {
+            return;
+        };
+        let mut rooms: Vec<RoomId> = Vec::new();
+        for place in outbox.places() {
+            if !rooms.contains(&place.room) {
+                rooms.push(place.room);
+            }
+        }
+        let of_room = |room| {
+            let first = first_of(outbox.places().filter(|place| place.room == room));
+            Some(Unsent {
+                room: room.number(),
+                first: first?,
+            })
+        };
+        let unsent: Vec<_> = rooms.into_iter().filter_map(of_room).collect();
+        if unsent.is_empty() {
+            return;
+        }
+        let connection = &self.live.connection;
+        let told = || connection.events().unsent(connection, &unsent);
+        if let Err(panic) = self.parts.caller.call(self.slot, told) {
+            log_panic(Some(connection.id()), &panic);
+        }
     }
 
     /// Ends the member's lag in this room, if it has one.
@@ -159,6 +227,15 @@ impl<I: Io> Peer<'_, I> {
             Err(panic) => log_panic(None, &panic),
         }
     }
+}
+
+/// The first number of places in a room; 0 where they are numbered anew on the way.
+fn first_of(places: impl Iterator<Item = Place>) -> Option<u64> {
+    let mut numbers = places.map(|place| place.number);
+    let first = numbers.next()?;
+    let mut before = first;
+    let rises = numbers.all(|number| mem::replace(&mut before, number) <= number);
+    Some(if rises { first } else { 0 })
 }
 
 impl Live {

@@ -9,6 +9,7 @@ use nextrush_protocol::Frame;
 
 use super::timers::TimerKey;
 use crate::moment::Moment;
+use crate::room::Place;
 use crate::slow_reader::weight;
 use crate::transport::Io;
 
@@ -67,9 +68,17 @@ pub(super) struct Sent {
     pub(super) order: u64,
     /// `true` if the frame was sent to this client alone. A publication is one buffer for all.
     pub(super) is_own: bool,
+    /// Its place among the publications of a room, if it stands for one or more of them.
+    pub(super) place: Option<Place>,
 }
 
 impl Sent {
+    /// The frame of a publication; without a number it has no place.
+    pub(super) fn at(self, place: Place) -> Self {
+        let place = (place.number > 0).then_some(place);
+        Self { place, ..self }
+    }
+
     /// The bytes that it takes for this client alone.
     fn own(&self) -> usize {
         if self.is_own { self.frame.len() } else { 0 }
@@ -141,6 +150,7 @@ impl Outbox {
                     queued_at: now,
                     order: FIRST,
                     is_own: true,
+                    place: None,
                 });
             }
             let Some(chunk) = self.next_chunk(scratch) else {
@@ -220,6 +230,17 @@ impl Outbox {
     /// The frames that wait, whole or in part.
     pub(super) fn frames(&self) -> usize {
         self.frames.len()
+    }
+
+    /// The publications of rooms that wait, in the order in which they are written.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        self.frames.iter().filter_map(|waiting| waiting.place)
+    }
+
+    /// Returns whether anything waits that is no publication with a place.
+    pub(super) fn holds_others(&self) -> bool {
+        let has_none = |waiting: &Sent| waiting.place.is_none();
+        self.pong.is_some() || self.frames.iter().any(has_none)
     }
 
     /// Returns whether one more frame of this length has a place: within `over` bytes if the client

@@ -10,7 +10,7 @@ use super::cast::Publication;
 use super::live::Live;
 use super::peer::Peer;
 use crate::id::{ConnectionId, RoomId};
-use crate::room::Skippable;
+use crate::room::{Place, Skippable};
 use crate::transport::Io;
 
 /// The members of each room on this shard, as of the last command that was followed: behind
@@ -96,17 +96,17 @@ impl<I: Io> Shard<I> {
     /// Sends a frame to the members, at the end of the turn.
     pub(super) fn publish(
         &mut self,
-        room: RoomId,
+        place: Place,
         frame: Frame,
         except: Option<Arc<[ConnectionId]>>,
         skippable: Option<Arc<Skippable>>,
     ) {
         let publication = Publication {
-            sent: self.parts.sent_now(frame),
+            sent: self.parts.sent_now(frame).at(place),
             except,
             skippable,
         };
-        self.rooms.publish(room, publication);
+        self.rooms.publish(place.room, publication);
     }
 
     /// Queues a frame for every connection, in its place among what was published to rooms.

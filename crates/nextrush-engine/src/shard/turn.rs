@@ -9,6 +9,7 @@ use super::live::{Flags, Live};
 use super::timers::Due;
 use crate::link::{Accept, Command, Key, Order};
 use crate::moment::Moment;
+use crate::room::Place;
 use crate::transport::{Io, Readiness};
 
 /// The times that a turn looks into the inbox again for commands that the commands have caused,
@@ -122,7 +123,8 @@ impl<I: Io> Shard<I> {
                 frame,
                 except,
                 skippable,
-            } => self.publish(room, frame, except, skippable),
+                number,
+            } => self.publish(Place { room, number }, frame, except, skippable),
             Command::Broadcast { frame, except } => self.broadcast(frame, except),
             Command::Wake { task } => self.resume_task(task),
             Command::Shutdown { frame, deadline } => self.begin_shutdown(frame, deadline),
@@ -149,6 +151,7 @@ impl<I: Io> Shard<I> {
             Order::Leave(room) => self.leave(slot, room),
             Order::Give(giving) => self.give(slot, *giving),
             Order::Fill(filling) => self.fill(slot, *filling),
+            Order::Look(looking) => peer.look(*looking),
             Order::SetTimer(timer) if !peer.live.is_lingering() => peer.set_timer(*timer),
             Order::SetTimer(timer) => drop_shielded(timer),
             Order::CancelTimer(id) => peer.cancel_timer(id),

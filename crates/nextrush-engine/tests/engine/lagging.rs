@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nextrush_engine::{Backlog, ConnectionState, Lag, Refill, Room, Skippable, Work};
+use nextrush_engine::{
+    Backlog, ConnectionId, ConnectionState, Lag, Refill, Room, Skippable, Standing, Watch, Work,
+};
 use nextrush_protocol::Frame;
 
 use crate::support::{Gate, Peer, Random, Script, World, world};
@@ -488,5 +490,127 @@ fn run_schedule(seed: u64) {
         );
         let begun = since.unwrap_or_else(|| stream.since(0).len());
         assert_eq!(*received, stream.since(begun), "seed {seed}");
+    }
+}
+
+/// Numbers of publications that have left, and those that were not sent, as they were told.
+#[derive(Default)]
+struct Watched(Mutex<Vec<(ConnectionId, u64)>>);
+
+impl Watch for Watched {
+    fn left(&self, member: ConnectionId, last: u64) {
+        self.0.lock().unwrap().push((member, last));
+    }
+}
+
+fn standing(world: &mut World, room: &Room, peer: &Peer) -> Standing {
+    let told = Arc::new(Mutex::new(None));
+    let place = Arc::clone(&told);
+    room.look(&peer.connection, move |standing| {
+        *place.lock().unwrap() = Some(standing);
+    });
+    world.run();
+    let standing = *told.lock().unwrap();
+    standing.expect("the shard tells")
+}
+
+#[test]
+fn the_standing_of_a_member_says_what_waits_and_from_where_it_lags() {
+    let mut world = world(1);
+    let stream = Stream::new(&world);
+    let mut peer = slow_member(&mut world, &stream);
+    let other = world.engine().room("other");
+    peer.connection.join(&other).unwrap();
+    world.run();
+    assert_eq!(
+        standing(&mut world, &stream.room, &peer),
+        Standing::default()
+    );
+    // Numbers begin at 1.
+    stream.kept.texts.lock().unwrap().push(String::new());
+    for _ in 0..20 {
+        stream.publish();
+        world.run();
+    }
+    other.publish_numbered(Frame::text("other"), 7);
+    world.run();
+    let found = standing(&mut world, &stream.room, &peer);
+    // The first one is on the way, and 500 bytes wait.
+    assert_eq!((found.waits_from, found.lags_from), (Some(1), Some(6)));
+    assert!(!found.waits_for_others);
+    assert_eq!(standing(&mut world, &other, &peer).waits_from, Some(7));
+    read_all(&mut world, &mut peer);
+    assert_eq!(
+        standing(&mut world, &stream.room, &peer),
+        Standing::default()
+    );
+}
+
+#[test]
+fn publications_that_are_numbered_anew_behind_others_count_as_waiting() {
+    let mut world = world(1);
+    let room = world.engine().room("stream");
+    let peer = world.connect_to(script());
+    peer.client.set_window(10);
+    peer.connection.join(&room).unwrap();
+    for number in [900, 901, 1, 2] {
+        room.publish_numbered(Frame::text(&"x".repeat(50)), number);
+        world.run();
+    }
+    assert_eq!(standing(&mut world, &room, &peer).waits_from, Some(0));
+    peer.connection.send(Frame::text("hello"));
+    world.run();
+    assert!(standing(&mut world, &room, &peer).waits_for_others);
+}
+
+#[test]
+fn whoever_leaves_is_told_to_the_watch_with_the_last_publication() {
+    let mut world = world(2);
+    let room = world.engine().room("stream");
+    let watched = Arc::new(Watched::default());
+    let watch = Arc::clone(&watched);
+    room.watch(move || watch);
+    let peers: Vec<_> = (0..4).map(|_| world.connect_to(script())).collect();
+    let ids: Vec<_> = peers.iter().map(|peer| peer.connection.id()).collect();
+    for peer in &peers {
+        peer.connection.join(&room).unwrap();
+    }
+    room.publish_numbered(Frame::text("x"), 1);
+    assert!(peers[0].connection.leave(&room));
+    assert!(!peers[0].connection.leave(&room));
+    room.publish_numbered(Frame::text("x"), 2);
+    peers[1].connection.close(None);
+    room.publish_numbered(Frame::text("x"), 3);
+    world.run();
+    // The transport of one breaks, and nothing was published since.
+    peers[2].client.reset();
+    world.run();
+    assert_eq!(
+        *watched.0.lock().unwrap(),
+        [(ids[0], 1), (ids[1], 2), (ids[2], 3)]
+    );
+}
+
+#[test]
+fn a_connection_that_ends_tells_what_was_not_sent() {
+    for is_broken in [true, false] {
+        let mut world = world(1);
+        let room = world.engine().room("stream");
+        let peer = world.connect_to(script());
+        peer.client.set_window(100);
+        peer.connection.join(&room).unwrap();
+        for number in 1..=5 {
+            room.publish_numbered(Frame::text(&"x".repeat(60)), number);
+            world.run();
+        }
+        if is_broken {
+            peer.client.reset();
+        } else {
+            // It reads nothing more, and is closed as a slow reader.
+            world.seconds(30);
+        }
+        world.run();
+        let unsent = format!("unsent in {} from 2", room.number());
+        assert!(peer.log.take().contains(&unsent), "{is_broken}");
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nextrush_engine::sim::{Client, Network};
 use nextrush_engine::{
     CloseReason, Connection, ConnectionError, EngineConfig, Handler, Handover, Incoming,
-    SocketOptions, Traffic, Work,
+    SocketOptions, Traffic, Unsent, Work,
 };
 use nextrush_protocol::{
     CloseCode, CloseFrame, Decoder, Event, Frame, Limits, Opcode, Role, encode_masked,
@@ -319,6 +319,12 @@ impl Handler for Scripted {
         let code = reason.code.as_u16();
         self.log
             .add(format!("ended {code}: {bytes_in} in, {bytes_out} out"));
+    }
+
+    fn unsent(&self, _: &Connection, unsent: &[Unsent]) {
+        for Unsent { room, first, .. } in unsent {
+            self.log.add(format!("unsent in {room} from {first}"));
+        }
     }
 
     fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {
