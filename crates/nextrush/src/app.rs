@@ -25,6 +25,7 @@ use crate::server::{Listen, ToAddr};
 use crate::socket::audience::Audience;
 use crate::socket::handle::Handle;
 use crate::topic::Topic;
+use crate::trace::{DEFAULT_BYTES, Record};
 use crate::upgrade::endpoint::Endpoint;
 use crate::upgrade::origin::OriginPolicy;
 use crate::upgrade::pattern;
@@ -92,6 +93,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
             broker: None,
             version: wire::VERSION,
             has_shared_rooms: true,
+            trace_record: DEFAULT_BYTES,
             state: PhantomData,
         }
     }
@@ -349,6 +351,7 @@ pub struct AppBuilder<S = ()> {
     /// The highest version of messages between nodes that is written.
     version: u8,
     has_shared_rooms: bool,
+    trace_record: usize,
     state: PhantomData<fn() -> S>,
 }
 
@@ -386,6 +389,15 @@ impl<S: Clone + Send + Sync + 'static> AppBuilder<S> {
         self
     }
 
+    /// Sets the bytes that this node's record of subscriptions takes at most, of which
+    /// [`trace`](crate::trace) makes its verdicts. Default: 4 MiB, which is some 8,000 subscriptions
+    /// with their ends; what is older is forgotten. 0 records nothing.
+    #[must_use]
+    pub fn trace_record(mut self, bytes: usize) -> Self {
+        self.trace_record = bytes;
+        self
+    }
+
     /// Sets the version of messages between nodes that this node writes at most; for tests of
     /// deployments in which nodes of two versions run beside each other.
     #[cfg(feature = "testing")]
@@ -408,6 +420,7 @@ impl<S: Clone + Send + Sync + 'static> AppBuilder<S> {
                 broker,
                 line,
                 self.has_shared_rooms,
+                Record::new(self.trace_record),
             ),
             options: None,
             origins: None,

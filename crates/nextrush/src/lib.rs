@@ -125,6 +125,7 @@
 //! | [`server`] | addresses, TLS, an orderly end |
 //! | [`socket`] | one client, its events and timers |
 //! | [`topic`] | topics that remember, for protocols of your own |
+//! | [`trace`] | what became of a publication, for each socket |
 //! | `testing` | an application on a simulated network, in virtual time |
 //!
 //! # Features
@@ -170,6 +171,7 @@ pub mod chat;
 pub mod live;
 mod roster;
 pub mod topic;
+pub mod trace;
 
 #[cfg(feature = "testing")]
 pub mod testing;

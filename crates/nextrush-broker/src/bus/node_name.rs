@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 /// The name of a node: 1 to 64 of `a-z`, `A-Z`, `0-9`, `.`, `_` and `-`.
 ///
 /// ```
@@ -50,6 +52,19 @@ impl TryFrom<&str> for NodeName {
         } else {
             Err(NodeNameError)
         }
+    }
+}
+
+impl Serialize for NodeName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<str>::deserialize(deserializer)?;
+        Self::try_from(&*text).map_err(de::Error::custom)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The end of a socket when its token expires.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use nextrush_protocol::CloseCode;
 use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
 use crate::socket::identity::Expiry;
+use crate::trace::What;
 
 /// The time between two looks at the time of day. Timers stand still while the machine sleeps.
 const LOOK: Duration = Duration::from_secs(20);
@@ -89,6 +91,11 @@ impl Watch {
         let is_ours = |expiry: &Expiry| Arc::ptr_eq(&expiry.mark, &mark);
         if self.left.is_zero() || self.clock.now_ms() >= self.until_ms {
             if socket.change_identity(|identity| identity.expiry.as_ref().is_some_and(is_ours)) {
+                let code = Cow::Borrowed(ErrorCode::TokenExpired.as_str());
+                socket
+                    .app()
+                    .record()
+                    .note_socket(socket.id(), What::Out { code });
                 socket.send(ErrorMessage::new(ErrorCode::TokenExpired, "Token expired"));
                 socket.close(CloseCode::POLICY_VIOLATION, "Token expired");
             }

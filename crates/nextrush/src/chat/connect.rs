@@ -1,5 +1,6 @@
 //! A socket's way into a chat room.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use crate::socket::join::JoinError;
 use crate::socket::rate_limit::Exceeded;
 use crate::socket::room_name::RoomName;
 use crate::topic::{Since, SubscribeError};
+use crate::trace::What;
 
 /// A socket that is about to join a room; made by [`ChatServer::connect`]. Nothing happens
 /// before it is awaited.
@@ -90,7 +92,16 @@ impl<'a> Connect<'a> {
             .0
             .dialect()
             .allow_join(&user.id, topic.local_subscribers());
+        let name = topic.stored_name().clone();
+        let note_refused = |code: ErrorCode| {
+            let code = Cow::Borrowed(code.as_str());
+            socket
+                .app()
+                .record()
+                .note(socket.id(), &name, What::Refused { code });
+        };
         if let Err(exceeded) = allowed {
+            note_refused(ErrorCode::RateLimited);
             return send_away(socket, exceeded);
         }
         let profile = (chat.0.dialect().show_user)(socket, &user);
@@ -104,8 +115,12 @@ impl<'a> Connect<'a> {
             Err(Unjoined::Subscribe(
                 SubscribeError::Join(JoinError::Closed) | SubscribeError::GivenUp,
             )) => return,
-            Err(Unjoined::Exceeded(exceeded)) => return send_away(socket, exceeded),
+            Err(Unjoined::Exceeded(exceeded)) => {
+                note_refused(ErrorCode::RateLimited);
+                return send_away(socket, exceeded);
+            }
             Err(error) => {
+                note_refused(ErrorCode::Unavailable);
                 if chat.0.dialect().not_joined.is_due() {
                     tracing::error!(%error, %room, "cannot join a chat room");
                 }

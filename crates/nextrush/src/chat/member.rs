@@ -87,8 +87,10 @@ impl Member {
         };
         chat.allow_history(&self.user.id, publications)?;
         wish.seat(&self.user.id, self.profile.clone()).await?;
-        let entry = wish.admit(&history)?;
+        let mut entry = wish.admit(&history)?;
         socket.app().came_back(missed.as_ref());
+        entry.note_since(since, missed.map(|missed| missed.map(drop)));
+        entry.note_given(publications);
         entry.send(Event::RoomHistory {
             messages: messages(history.position.epoch, publications),
             users: Users::listed(&entry.topic(), chat.listed),

@@ -19,6 +19,7 @@ use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::room_name::RoomName;
 use crate::topic::{Profile, SlowReaderCounts, SlowReaderPolicy, Topics, show_user};
+use crate::trace::{Question, Trace};
 
 /// A chat with rooms: members, a history of 100 messages per room of which the
 /// last 50 are sent to whoever joins (fewer if they are longer than 512 KiB together),
@@ -124,6 +125,20 @@ impl ChatServer {
     #[must_use]
     pub fn slow_reader_policy(&self) -> SlowReaderPolicy {
         self.0.dialect().slow_readers.clone()
+    }
+
+    /// Says what became of a message of a room for the sockets of all nodes; see
+    /// [`trace`](crate::trace). Waits for 2 s at most for other nodes.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the broker cannot read the room's history.
+    pub async fn trace(&self, room: &RoomName, question: &Question) -> Result<Trace, BrokerError> {
+        let topic = self.0.topic(room.as_str());
+        topic
+            .expect("a topic may have any name that a room may have")
+            .trace(question)
+            .await
     }
 
     /// The counts of members that lagged. They are given later what they missed, as

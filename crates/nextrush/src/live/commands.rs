@@ -8,13 +8,14 @@ use super::client::Client;
 use super::entering::Wanted;
 use super::history::Older;
 use super::messages::{Command, Event, refusal};
-use crate::message::Message;
 use crate::message::request::{Answer, Request, refused};
+use crate::message::{ErrorMessage, Message};
 use crate::socket::Socket;
 use crate::socket::claims::{Claim, Claims};
 use crate::socket::handler::Call;
 use crate::socket::join::JoinError;
-use crate::topic::SubscribeError;
+use crate::topic::{SubscribeError, UNSUBSCRIBED};
+use crate::trace::What;
 
 impl Call<Message> for Client {
     fn call(self: Arc<Self>, socket: Socket, message: Message) -> Work {
@@ -27,6 +28,17 @@ impl Call<Message> for Client {
 }
 
 impl Client {
+    /// Notes in the record that the client is not let into a channel.
+    fn note_refused(&self, socket: &Socket, channel: &str, refusal: &ErrorMessage) {
+        if let Ok(topic) = self.live.topic(channel) {
+            let code = refusal.code().to_owned().into();
+            socket
+                .app()
+                .record()
+                .note(socket.id(), topic.stored_name(), What::Refused { code });
+        }
+    }
+
     async fn handle(self: &Arc<Self>, socket: &Socket, message: Message) {
         let seen_as = self.user.as_ref().map(|(_, person)| &person.profile);
         let Some(request) = Request::receive(socket, &message, &seen_as) else {
@@ -49,12 +61,19 @@ impl Client {
                 };
                 match self.subscribe(socket, wanted).await {
                     Ok(()) | Err(SubscribeError::Join(JoinError::Closed)) => {}
-                    Err(error) => socket.send(refused(refusal(&channel, error), id)),
+                    Err(error) => {
+                        let refusal = refusal(&channel, error);
+                        self.note_refused(socket, &channel, &refusal);
+                        socket.send(refused(refusal, id));
+                    }
                 }
             }
             Command::Unsubscribe { channel } => {
                 // The answer tells it.
-                if let Err(error) = live.unsubscribe_telling(&channel, socket, None).await {
+                if let Err(error) = live
+                    .unsubscribe_telling(&channel, socket, UNSUBSCRIBED, None)
+                    .await
+                {
                     tracing::warn!(%error, channel, "the broker could not be told that a channel is unused");
                 }
                 let channel = &*channel;

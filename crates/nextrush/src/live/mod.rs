@@ -61,7 +61,7 @@ pub use self::rule::{Channel, PublishContext, SubscribeContext, Verdict};
 pub use self::snapshot::PresenceSnapshot;
 use self::snapshot::{Part, Snapshots};
 use self::subscribers::Subscribers;
-use crate::message::{Outgoing, User, UserId};
+use crate::message::{ErrorCode, Outgoing, User, UserId};
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::handler::Callback;
@@ -70,6 +70,7 @@ use crate::topic::{
     InvalidTopicName, Profile, PublishError, ShowUser, SlowReaderCounts, SlowReaderPolicy,
     SubscribeError, Topic, Topics, show_user,
 };
+use crate::trace::{Question, Trace};
 
 /// The most channels one socket can be subscribed to.
 const CHANNELS_PER_SOCKET: usize = 100;
@@ -179,7 +180,8 @@ impl LiveUpdates {
     /// Fails when the broker cannot be told that a channel has no subscriber any
     /// more; the socket is unsubscribed all the same.
     pub async fn unsubscribe(&self, channel: &str, socket: &Socket) -> Result<bool, BrokerError> {
-        self.unsubscribe_telling(channel, socket, Some(Self::kicked(channel)))
+        let code = ErrorCode::Kicked.as_str();
+        self.unsubscribe_telling(channel, socket, code, Some(Self::kicked(channel)))
             .await
     }
 
@@ -187,6 +189,7 @@ impl LiveUpdates {
         &self,
         channel: &str,
         socket: &Socket,
+        code: &'static str,
         farewell: Option<Outgoing>,
     ) -> Result<bool, BrokerError> {
         let Ok(topic) = self.0.topic(channel) else {
@@ -195,7 +198,7 @@ impl LiveUpdates {
         if let Some(client) = Client::of(socket, self) {
             client.forget(channel);
         }
-        let unsubscribed = topic.unsubscribe_telling(socket, farewell).await;
+        let unsubscribed = topic.unsubscribe_telling(socket, code, farewell).await;
         self.live().presence.tidy(topic.stored_name());
         unsubscribed
     }
@@ -289,6 +292,16 @@ impl LiveUpdates {
         query: HistoryQuery,
     ) -> Result<History, PublishError> {
         Ok(self.0.topic(channel)?.history(query).await?)
+    }
+
+    /// Says what became of an update for the sockets of all nodes; see [`trace`](crate::trace). Waits
+    /// for 2 s at most for other nodes.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the name is invalid, or when the broker cannot read the channel's history.
+    pub async fn trace(&self, channel: &str, question: &Question) -> Result<Trace, PublishError> {
+        Ok(self.0.topic(channel)?.trace(question).await?)
     }
 
     /// The members of a channel, on all nodes; nobody in one without

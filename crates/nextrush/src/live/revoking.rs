@@ -179,7 +179,10 @@ impl LiveUpdates {
             let reason = Some(reason.fields());
             Event::Unsubscribed { channel, reason }.into()
         });
-        let taken_out = topic.unsubscribe_telling(socket, told).await;
+        // One without a word is refused, which the answer tells.
+        let code = reason.map_or(ErrorCode::SubscribeRefused.as_str(), ErrorMessage::code);
+        let code = code.to_owned();
+        let taken_out = topic.unsubscribe_telling(socket, code, told).await;
         self.live().presence.tidy(topic.stored_name());
         taken_out.unwrap_or_else(|error| {
             tracing::warn!(%error, channel, "the broker could not be told that a channel is unused");

@@ -99,6 +99,8 @@ impl Subscription {
             }
             _ => Vec::new(),
         };
+        entry.note_since(since.as_ref(), missed.map(|missed| missed.map(drop)));
+        entry.note_given(&newest);
         let mut position = entry.position();
         if let Some(first) = newest.first() {
             // The updates that follow are those after this one.

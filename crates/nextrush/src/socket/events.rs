@@ -7,7 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use nextrush_engine::{CloseReason, Connection, ConnectionError, Handler, Incoming, Traffic, Work};
+use nextrush_engine::{
+    CloseReason, Connection, ConnectionError, Handler, Incoming, Traffic, Unsent, Work,
+};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Socket;
@@ -162,8 +164,17 @@ impl Handler for SocketEvents {
         );
     }
 
+    fn unsent(&self, connection: &Connection, unsent: &[Unsent]) {
+        self.app.record().unsent(connection.id(), unsent);
+    }
+
     fn close(&self, connection: &Connection, reason: &CloseReason) -> Work {
         let socket = Socket::new(connection.clone());
+        if let Some(user) = socket.user() {
+            self.app
+                .record()
+                .closed(connection.id(), Some(user.id), reason);
+        }
         let message = self.kept.change(|kept| {
             kept.listeners_mut().end();
             kept.message.take()

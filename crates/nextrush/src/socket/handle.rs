@@ -27,6 +27,7 @@ use crate::socket::room_event::RoomEvents;
 use crate::socket::room_key;
 use crate::socket::room_name::RoomName;
 use crate::tally::Tally;
+use crate::trace::Record;
 
 /// The time that sockets get to end when all are closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,6 +55,7 @@ struct Inner {
     line: Arc<Line>,
     /// `true` if rooms have the members of all nodes.
     has_shared_rooms: bool,
+    record: Arc<Record>,
     parts: AppParts,
     names: PartNames,
     tally: Tally,
@@ -79,12 +81,14 @@ impl Handle {
         broker: Arc<dyn Broker>,
         line: Arc<Line>,
         has_shared_rooms: bool,
+        record: Arc<Record>,
     ) -> Self {
         let handle = Self(Arc::new(Inner {
             engine,
             broker,
             line,
             has_shared_rooms,
+            record,
             parts: AppParts::default(),
             names: PartNames::default(),
             tally: Tally::new(),
@@ -104,6 +108,11 @@ impl Handle {
     /// of an audience.
     pub(super) fn has_shared_rooms(&self) -> bool {
         self.0.has_shared_rooms
+    }
+
+    /// The record of what happens to subscriptions.
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.0.record
     }
 
     /// The line to the other nodes.

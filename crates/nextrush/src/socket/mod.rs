@@ -70,6 +70,7 @@ use crate::message::{Message, Outgoing, Timestamp, User, command, request};
 use crate::socket::identity::{Identity, OnRefresh};
 use crate::socket::join::JoinError;
 use crate::socket::room_name::RoomName;
+use crate::trace::What;
 
 /// A connected client.
 ///
@@ -158,7 +159,14 @@ impl Socket {
     /// The close event follows when the client has answered, or after the
     /// endpoint's close timeout (2 s). A reason longer than 123 bytes is cut.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) {
-        self.0.close(Some(CloseFrame::new(code.into(), reason)));
+        let code = code.into();
+        let record = self.app().record();
+        // Strangers whom nobody asks for push nothing out of the record.
+        if record.is_on() && !self.0.rooms().is_empty() {
+            let (code, reason) = (code.as_u16(), reason.into());
+            record.note_socket(self.id(), What::Closing { code, reason });
+        }
+        self.0.close(Some(CloseFrame::new(code, reason)));
     }
 
     /// Bytes that were sent but that the kernel has not taken yet: above 0 means

@@ -16,6 +16,7 @@ use super::dialect::{CatchUp, Dialect, Gap};
 use super::heal::{PART, Stream, Subscriber};
 use super::local::{LocalTopic, LocalTopics, Ticket, Waiting};
 use super::since::Since;
+use crate::trace::{Filled, LeftOut};
 
 /// The time for which subscribers get nothing of a topic while its history is read. Then they are
 /// told of the loss alone, and get the history when it can be read.
@@ -38,6 +39,10 @@ impl Refill for Anew {
         Some(Box::pin(async move {
             self.stream.catch_up(lag, is_first).await;
         }))
+    }
+
+    fn lags(&self, member: ConnectionId, first: u64) {
+        self.stream.note_lag(member, first);
     }
 }
 
@@ -127,6 +132,18 @@ impl Subscriber<'_> {
         let mut frames = self.frames(&state, newest);
         frames.extend(state.news(deletions, position));
         state.owed.forget(self.id());
+        self.note(Filled {
+            first: 1,
+            oldest,
+            last: if is_last {
+                state.delivered.max(position.offset)
+            } else {
+                position.offset
+            },
+            next: (!is_last).then_some(position.offset + 1),
+            only: None,
+            because: LeftOut::Lost,
+        });
         if is_last {
             frames.extend(published);
             self.fill(&mut state, frames);
@@ -144,6 +161,7 @@ impl Subscriber<'_> {
         };
         let lost = CatchUp::lost(epoch, &(1..=state.delivered));
         let frames = self.frames(&state, lost);
+        self.note_missed(1, state.delivered, LeftOut::Lost);
         state.owed.to.insert(self.id());
         let is_tried = mem::replace(&mut state.owed.is_tried, true);
         let local = Arc::downgrade(self.local);

@@ -19,10 +19,12 @@ use super::heal::PART;
 use super::local::{Held, LocalTopic, State, Ticket};
 use super::locked::Locked;
 use super::members::Profile;
+use super::since::{Since, Unrecovered};
 use super::slow_readers::SlowReaders;
 use crate::message::{Outgoing, UserId};
 use crate::socket::Socket;
 use crate::socket::join::JoinError;
+use crate::trace::{Given, Joined, LeftOut, What};
 
 /// A socket that is about to subscribe: what is published meanwhile is held for it.
 ///
@@ -109,7 +111,15 @@ impl<D: Dialect> Wish<D> {
         let mut state = local.state.lock();
         let held = state.take_held(ticket);
         let connection = socket.connection();
-        let is_new = connection.join(&local.room).map_err(JoinError::from)?;
+        if local.record.is_on() && !local.room.contains(socket.id()) {
+            // Before it is a member, so that its leaving comes later whatever happens.
+            self.note_joined(local, history.position);
+        }
+        let joined = connection.join(&local.room).map_err(JoinError::from);
+        if joined.is_err() {
+            local.note(socket.id(), What::Left { last: 0 });
+        }
+        let is_new = joined?;
         if !topic.is_subscribed(socket) {
             connection.leave(&local.room);
             return Err(SubscribeError::GivenUp);
@@ -133,11 +143,27 @@ impl<D: Dialect> Wish<D> {
             is_new,
             is_live: false,
             user: None,
+            given: Given::default(),
         };
         if let Some((user, profile)) = &self.seat {
             entry.seat(user, profile.clone());
         }
         Ok(entry)
+    }
+}
+
+impl<D: Dialect> Wish<D> {
+    fn note_joined(&self, local: &LocalTopic, position: Position) {
+        let user = match &self.seat {
+            Some((user, _)) => Some(user.clone()),
+            None => self.socket.user().map(|user| user.id),
+        };
+        let joined = Joined {
+            user,
+            room: local.room.number(),
+            position,
+        };
+        local.note(self.socket.id(), What::Joined(Box::new(joined)));
     }
 }
 
@@ -188,6 +214,8 @@ pub struct Entry<'a, D: Dialect> {
     is_live: bool,
     /// The user that the socket is seated as.
     user: Option<UserId>,
+    /// The part of the history that it is given, for the record.
+    given: Given,
 }
 
 impl<D: Dialect> Entry<'_, D> {
@@ -218,6 +246,29 @@ impl<D: Dialect> Entry<'_, D> {
     /// Sends a volatile message to all other subscribers.
     pub fn announce(&self, message: impl Into<Outgoing>) {
         self.topic().announce_except(message, self.socket);
+    }
+
+    /// Notes the position that the client has given, and whether it gets what it missed since.
+    pub(crate) fn note_since(
+        &mut self,
+        since: Option<&Since>,
+        missed: Option<Result<(), Unrecovered>>,
+    ) {
+        self.given.since = since.map(|since| since.offset);
+        let left_out = |unrecovered| match unrecovered {
+            Unrecovered::Epoch => LeftOut::Epoch,
+            Unrecovered::History => LeftOut::History,
+            Unrecovered::Ahead => LeftOut::Ahead,
+        };
+        self.given.unrecovered = missed.and_then(Result::err).map(left_out);
+    }
+
+    /// Notes the publications that it is sent in a message of the dialect.
+    pub(crate) fn note_given(&mut self, publications: &[Arc<Publication>]) {
+        let (first, last) = (publications.first(), publications.last());
+        self.given.publications = first
+            .zip(last)
+            .map(|(first, last)| (first.offset, last.offset));
     }
 
     fn seat(&mut self, user: &UserId, profile: Profile) {
@@ -261,6 +312,9 @@ impl<D: Dialect> Entry<'_, D> {
             None => (&[][..], missed.first()),
         };
         let epoch = self.position.epoch;
+        if !at_once.is_empty() {
+            self.note_given(at_once);
+        }
         let topic = self.topic();
         let frames = at_once
             .iter()
@@ -288,10 +342,18 @@ impl<D: Dialect> Entry<'_, D> {
             // Refused only when the socket is closed, and then it leaves right away.
             let _ = topics.user(&user).admit(self.socket);
         }
+        let given = mem::take(&mut self.given);
+        if given.publications.is_some() || given.since.is_some() || rest.is_some() {
+            let given = Box::new(Given { rest, ..given });
+            self.local.note(self.socket.id(), What::Given(given));
+        }
         if !self.is_new {
             return;
         }
         let epoch = self.position.epoch;
+        let first = given
+            .publications
+            .map_or(self.position.offset + 1, |given| given.0);
         let rest = rest.or_else(|| self.first_to_give_later());
         // Of a stream that has ended meanwhile there is nothing to be had later.
         let rest = rest.filter(|_| !self.state.is_of_another(epoch));
@@ -299,7 +361,10 @@ impl<D: Dialect> Entry<'_, D> {
         if let Some(anew) = self.state.anew(&held, self.position) {
             // There was a loss meanwhile, and it is given what there is now as the others are.
             let connection = self.socket.connection();
-            return self.local.room.give(connection, frames, Some(anew));
+            return self
+                .local
+                .room
+                .give_from(first, connection, frames, Some(anew));
         }
         if let Some(first) = rest {
             // Those of what is given later are in its place.
@@ -312,7 +377,8 @@ impl<D: Dialect> Entry<'_, D> {
         let rest: Option<Skippable> =
             rest.map(|first| self.state.stream(self.local, epoch).skippable(first, PART));
         if rest.is_some() || !frames.is_empty() {
-            self.local.room.give(self.socket.connection(), frames, rest);
+            let connection = self.socket.connection();
+            self.local.room.give_from(first, connection, frames, rest);
         }
     }
 }

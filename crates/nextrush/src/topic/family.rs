@@ -271,6 +271,10 @@ impl<D: Dialect> Topics<D> {
     /// Takes a socket that closed out of all its topics.
     pub(super) async fn closed(&self, socket: &Socket, reason: &CloseReason) {
         let topics = self.0.subscriptions.remove(socket.id()).into_topics();
+        // That of a user is recorded by the socket, for all families.
+        if !topics.is_empty() && socket.user().is_none() {
+            self.0.local.record.closed(socket.id(), None, reason);
+        }
         // All nodes hear of it at once, and not when this one has told the broker of each topic.
         for topic in &topics {
             self.unseat(topic, socket);

@@ -1,5 +1,6 @@
 //! A topic: publishing to it, subscribing sockets, reading its history.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use nextrush_broker::{
@@ -25,6 +26,10 @@ use crate::message::{Outgoing, UserId};
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::join::JoinError;
+use crate::trace::{Question, Trace, What};
+
+/// The code in the record of subscribers that leave by themselves, or at the application's wish.
+pub(crate) const UNSUBSCRIBED: &str = "unsubscribed";
 
 /// The number of topics whose names are read at once.
 pub(super) const PURGED_AT_ONCE: usize = 1000;
@@ -318,7 +323,7 @@ impl<D: Dialect> Topic<D> {
         if let Some(user) = socket.user() {
             wish.seat(&user.id, Profile::from(&user)).await?;
         }
-        let entry = wish.admit(&history)?;
+        let mut entry = wish.admit(&history)?;
         let missed = since
             .filter(|_| entry.is_new())
             .map(|since| since.missed(&history));
@@ -327,6 +332,7 @@ impl<D: Dialect> Topic<D> {
             position: entry.position(),
             recovered: missed.map(|missed| missed.map(drop)),
         };
+        entry.note_since(since, missed.map(|missed| missed.map(drop)));
         for message in self.topics.dialect().subscribed(&entry.topic(), &arrival) {
             entry.send(message);
         }
@@ -384,20 +390,27 @@ impl<D: Dialect> Topic<D> {
     /// Fails when the broker cannot be told that the topic has no subscriber any more; the
     /// socket is unsubscribed all the same.
     pub async fn unsubscribe(&self, socket: &Socket) -> Result<bool, BrokerError> {
-        self.unsubscribe_telling(socket, None).await
+        self.unsubscribe_telling(socket, UNSUBSCRIBED, None).await
     }
 
     /// Unsubscribes a socket as [`unsubscribe`](Self::unsubscribe) does, with a last message behind
-    /// all that it gets of the topic.
+    /// all that it gets of the topic. `code` is the reason in the record.
     pub(crate) async fn unsubscribe_telling(
         &self,
         socket: &Socket,
+        code: impl Into<Cow<'static, str>>,
         farewell: Option<Outgoing>,
     ) -> Result<bool, BrokerError> {
         let topics = &self.topics;
         let Some(user) = topics.0.subscriptions.strike(&self.topic, socket.id()) else {
             return Ok(false);
         };
+        let code = code.into();
+        topics
+            .0
+            .local
+            .record
+            .note(socket.id(), &self.topic, What::Out { code });
         if let Some(user) = user {
             topics.user(&user).dismiss(socket);
         }
@@ -414,6 +427,16 @@ impl<D: Dialect> Topic<D> {
             })
             .await?;
         Ok(true)
+    }
+
+    /// Says what became of a publication for the sockets of all nodes; see [`trace`](crate::trace).
+    /// Waits for 2 s at most for other nodes.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the broker cannot read the topic's history.
+    pub async fn trace(&self, question: &Question) -> Result<Trace, BrokerError> {
+        self.topics.app().trace(&self.topic, question).await
     }
 
     /// `true` if a socket is subscribed, or about to be.

@@ -12,6 +12,7 @@ use super::dialect::{CatchUp, Dialect, Gap};
 use super::local::{LocalTopic, LocalTopics, State, Waiting};
 use super::slow_readers::SlowReaders;
 use crate::message::Outgoing;
+use crate::trace::{Filled, LeftOut, What};
 
 /// The bytes that may wait for a subscriber before it lags, and the bytes of history that it
 /// is then given at once.
@@ -59,6 +60,13 @@ impl Stream {
         self.lives.lock().before == Some(epoch)
     }
 
+    /// Notes that a subscriber skips the publications from this one on.
+    pub(super) fn note_lag(&self, member: ConnectionId, first: u64) {
+        if let Some(local) = self.local.upgrade() {
+            local.note(member, What::Lagged { first });
+        }
+    }
+
     /// A publication that a subscriber can be given later, if more than so much waits for it.
     pub(super) fn skippable(self: Arc<Self>, offset: u64, over: usize) -> Skippable {
         Skippable::new(offset, over, self)
@@ -102,6 +110,10 @@ impl Stream {
 impl Refill for Stream {
     fn refill(self: Arc<Self>, lag: Lag) -> Work {
         Some(Box::pin(async move { self.catch_up(lag, false).await }))
+    }
+
+    fn lags(&self, member: ConnectionId, first: u64) {
+        self.note_lag(member, first);
     }
 }
 
@@ -169,6 +181,18 @@ impl Subscriber<'_> {
         let deleted = state
             .deletions
             .missed(self.id(), &(first..=last), publications);
+        self.note(Filled {
+            first,
+            oldest,
+            last: if is_last {
+                state.delivered.max(last)
+            } else {
+                last
+            },
+            next: (!is_last).then_some(last + 1),
+            only: None,
+            because: LeftOut::History,
+        });
         if is_last {
             counters.sent_later(held.len());
             counters.recovered();
@@ -197,6 +221,7 @@ impl Subscriber<'_> {
         let mut frames = state.deletions.missed(self.id(), &(first..=offset), &[]);
         let mut bytes = 0;
         let mut rest = None;
+        let mut given = Vec::new();
         for (offset, frame) in state.newest.since(first) {
             bytes += frame.len();
             if bytes > self.part() && bytes > frame.len() {
@@ -204,8 +229,17 @@ impl Subscriber<'_> {
                 break;
             }
             counters.sent_later(1);
+            given.push(offset);
             frames.push(frame.clone());
         }
+        self.note(Filled {
+            first,
+            oldest: first,
+            last: rest.map_or(offset, |rest| rest - 1),
+            next: rest,
+            only: Some(given.into()),
+            because: LeftOut::LatestValue,
+        });
         if let Some(rest) = rest {
             self.fill_part(&mut state, frames, rest);
             return None;
@@ -229,6 +263,7 @@ impl Subscriber<'_> {
         let counters = &self.local.policy.counters;
         counters.missed(state.delivered + 1 - self.lag.first());
         counters.recovered();
+        self.note_missed(*lost.start(), state.delivered, LeftOut::Dropped);
         let mut frames = self.frames(&state, CatchUp::lost(current.epoch(), &lost));
         frames.extend(state.deletions.missed(self.id(), &lost, &[]));
         self.fill(&mut state, frames);
@@ -244,9 +279,26 @@ impl Subscriber<'_> {
         if self.newest_after_loss() > 0 {
             return Some(self);
         }
+        self.note_missed(1, offset, LeftOut::Lost);
         let frames = self.frames(state, CatchUp::lost(epoch, &(1..=offset)));
         self.fill(state, frames);
         None
+    }
+
+    pub(super) fn note(&self, filled: Filled) {
+        self.local.note(self.id(), What::Filled(Box::new(filled)));
+    }
+
+    /// Notes that it is live again, without the publications up to the last one.
+    pub(super) fn note_missed(&self, first: u64, last: u64, because: LeftOut) {
+        self.note(Filled {
+            first,
+            oldest: last + 1,
+            last,
+            next: None,
+            only: None,
+            because,
+        });
     }
 
     /// Gives it the last of what it missed.

@@ -14,7 +14,7 @@ use nextrush_broker::{
     Broker, BrokerError, Epoch, Interrupt, Position, Publication, Publish, Published, Sink,
     TopicName,
 };
-use nextrush_engine::{CloseReason, Engine, Room, Skippable};
+use nextrush_engine::{CloseReason, ConnectionId, Engine, Room, Skippable};
 use nextrush_protocol::Frame;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
@@ -29,11 +29,13 @@ use super::name::own_name;
 use super::newest::{Newest, key_of};
 use super::seats::{LocalSeats, Seats};
 use super::slow_readers::{SlowReaderPolicy, SlowReaders};
+use super::traces::{Traced, answer_traces};
 use crate::message::Outgoing;
 use crate::socket::Socket;
 use crate::socket::handle::Handle;
 use crate::socket::room_key;
 use crate::tally::Durations;
+use crate::trace::{Leaving, Lost, Record, Times, What};
 
 /// The target of the line that the log has for each publication that goes to subscribers of this
 /// node, at debug.
@@ -43,6 +45,8 @@ const DELIVERIES: &str = "nextrush::deliveries";
 pub(crate) struct LocalTopics {
     broker: Arc<dyn Broker>,
     engine: Engine,
+    /// The record of what happens to subscriptions.
+    pub(super) record: Arc<Record>,
     /// `true` if members are those of this node.
     pub(super) is_alone: bool,
     own: Weak<Self>,
@@ -56,19 +60,22 @@ impl Handle {
     /// The topics of the application on this node.
     pub(crate) fn local_topics(&self) -> Arc<LocalTopics> {
         self.part(|| {
-            let topics = LocalTopics::new(Arc::clone(self.broker()), self.engine().clone());
+            let (broker, record) = (Arc::clone(self.broker()), Arc::clone(self.record()));
+            let topics = LocalTopics::new(broker, self.engine().clone(), record);
             topics.hear_announcements(self.line());
+            answer_traces(self);
             topics
         })
     }
 }
 
 impl LocalTopics {
-    fn new(broker: Arc<dyn Broker>, engine: Engine) -> Arc<Self> {
+    fn new(broker: Arc<dyn Broker>, engine: Engine, record: Arc<Record>) -> Arc<Self> {
         let topics = Arc::new_cyclic(|own| Self {
             is_alone: broker.rosters().is_none(),
             broker,
             engine,
+            record,
             own: Weak::clone(own),
             topics: Mutex::default(),
             encoded: Encoded::default(),
@@ -276,13 +283,27 @@ impl LocalTopics {
         Ok(())
     }
 
+    /// The state of a topic for a trace of the publication at this offset; `None` if it has no
+    /// subscribers.
+    pub(super) fn traced(&self, topic: &TopicName, offset: u64) -> Option<Traced> {
+        let local = self.find(topic)?;
+        let state = local.state.lock();
+        Some(Traced {
+            room: local.room.clone(),
+            epoch: state.stream.as_ref().map(|stream| stream.epoch()),
+            delivered: state.delivered,
+            sent: state.times.of(offset),
+        })
+    }
+
     fn entry(&self, topic: &TopicName, dialect: &Arc<dyn Dialect>) -> Arc<LocalTopic> {
         let mut topics = self.topics.lock();
         let entry = topics.entry(topic.clone()).or_insert_with(|| {
             Arc::new(LocalTopic {
                 topics: Weak::clone(&self.own),
                 topic: topic.clone(),
-                room: self.engine.room(&room_key::of_topic(topic)),
+                record: Arc::clone(&self.record),
+                room: self.room(topic),
                 dialect: Arc::downgrade(dialect),
                 policy: dialect.slow_readers(own_name(topic)),
                 interest: tokio::sync::Mutex::new(Interest::New),
@@ -290,6 +311,18 @@ impl LocalTopics {
             })
         });
         Arc::clone(entry)
+    }
+
+    /// The room of a topic's subscribers.
+    fn room(&self, topic: &TopicName) -> Room {
+        let room = self.engine.room(&room_key::of_topic(topic));
+        if self.record.is_on() {
+            room.watch(|| {
+                let (record, topic) = (Arc::clone(&self.record), topic.clone());
+                Arc::new(Leaving { record, topic })
+            });
+        }
+        room
     }
 
     fn remove(&self, topic: &TopicName, retired: &Arc<LocalTopic>) {
@@ -322,6 +355,7 @@ impl LocalTopics {
         }
         let stream = state.stream(&local, epoch);
         state.delivered = offset;
+        state.times.note(&self.record, offset);
         state.hold(News::Publication(position), || Word::Message(frame.clone()));
         if local.policy.slow_readers == SlowReaders::Latest {
             let pointer = local.policy.key.as_deref();
@@ -333,7 +367,7 @@ impl LocalTopics {
                 let skippable = stream.skippable(offset, over);
                 local.room.publish_skippable(frame, skippable);
             }
-            None => local.room.publish(frame),
+            None => local.room.publish_numbered(frame, offset),
         }
         drop(state);
         // Joined with who has published it by topic and position, on whatever node.
@@ -362,10 +396,15 @@ impl LocalTopics {
             } => {
                 // Those who lag go on in it, as offsets stay what they are.
                 match &state.stream {
-                    Some(stream) => stream.renew(*epoch),
+                    Some(stream) => {
+                        let lives = Box::new((stream.epoch(), *epoch));
+                        self.record.note_topic(topic, What::Renewed(lives));
+                        stream.renew(*epoch);
+                    }
                     None => drop(state.stream(&local, *epoch)),
                 }
                 state.delivered = position.offset;
+                local.room.renumber(position.offset);
                 let until = Position::new(*epoch, continues.offset);
                 if let Some(renewed) = dialect.renewed(local.name(), until) {
                     local.tell_all(&mut state, position, renewed);
@@ -462,6 +501,7 @@ impl Sink for Delivery {
 pub(super) struct LocalTopic {
     pub(super) topics: Weak<LocalTopics>,
     pub(super) topic: TopicName,
+    pub(super) record: Arc<Record>,
     pub(super) room: Room,
     /// Lives as long as somebody is subscribed.
     pub(super) dialect: Weak<dyn Dialect>,
@@ -499,8 +539,20 @@ impl LocalTopic {
         lost: &CatchUp<'_>,
     ) {
         let position = lost.position;
+        let before = state.stream.as_ref().map(|stream| stream.epoch());
+        let lives = before.filter(|before| *before != position.epoch);
+        self.record.note_topic(
+            &self.topic,
+            What::Lost(Lost {
+                lives: lives.map(|before| Box::new((before, position.epoch))),
+                ended: state.delivered,
+                first: lost.gap.as_ref().map_or(1, |gap| gap.from),
+                told: position.offset,
+            }),
+        );
         let stream = state.stream(self, position.epoch);
         state.delivered = position.offset;
+        self.room.renumber(position.offset);
         if dialect.newest_after_loss(self.name()) > 0 {
             let anew = stream.anew(position.offset + 1);
             state.hold(News::Interruption(position), || Word::Anew(anew.clone()));
@@ -521,7 +573,12 @@ impl LocalTopic {
         state.hold(News::Interruption(position), || {
             Word::Message(frame.clone())
         });
-        self.room.publish(frame);
+        self.room.publish_numbered(frame, position.offset);
+    }
+
+    /// Notes what happens to a subscriber.
+    pub(super) fn note(&self, subscriber: ConnectionId, what: What) {
+        self.record.note(subscriber, &self.topic, what);
     }
 
     /// Holds what is published from now on, until the ticket is given back.
@@ -558,6 +615,8 @@ pub(super) struct State {
     pub(super) stream: Option<Arc<Stream>>,
     /// The last publication that was delivered.
     pub(super) delivered: u64,
+    /// The times at which the newest publications were delivered.
+    times: Times,
     pub(super) deletions: Deletions,
     pub(super) owed: Owed,
     /// The newest publications, of topics whose slow readers get no other.
@@ -625,6 +684,7 @@ impl State {
             _ => {
                 let stream = Arc::new(Stream::new(local, epoch));
                 self.newest = Newest::default();
+                self.times.clear();
                 self.deletions.clear();
                 self.stream = Some(Arc::clone(&stream));
                 stream

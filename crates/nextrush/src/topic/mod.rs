@@ -36,9 +36,10 @@ mod newest;
 mod seating;
 mod seats;
 mod subscriptions;
+mod traces;
 mod used_ids;
 
-pub(crate) use handle::Terms;
+pub(crate) use handle::{Terms, UNSUBSCRIBED};
 pub(crate) use local::LocalTopics;
 pub(crate) use name::{TopicPath, own_name};
 

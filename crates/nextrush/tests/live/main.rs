@@ -18,4 +18,5 @@ mod outbox;
 mod publishing;
 mod revoking;
 mod rules;
+mod trace;
 mod versions;
