@@ -51,6 +51,7 @@ mod page_file;
 mod parts;
 mod refusal;
 mod secret;
+mod trace;
 
 pub use api::HttpApi;
 pub use health::health;

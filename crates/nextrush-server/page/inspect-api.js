@@ -33,6 +33,22 @@ import { ofThisTab } from './storage.js';
  * @typedef {{ chat?: string, room: string, members: number }} RoomRow `chat` where there are several
  * @typedef {{ live?: string, channel: string, subscribers: number }} ChannelRow `live` where there are several live updates
  *
+ * @typedef {object} SocketTrace
+ * @property {string} node
+ * @property {string} socket the id of the socket on its node
+ * @property {string | number} [user]
+ * @property {string} verdict
+ * @property {string} text the verdict in words
+ * @property {{ at: string, code: number, reason: string }} [closed]
+ *
+ * @typedef {object} Trace
+ * @property {string} published
+ * @property {string} [publishedAt]
+ * @property {SocketTrace[]} sockets
+ * @property {Record<string, number>} counts by verdict
+ * @property {string[]} [unanswered]
+ * @property {boolean} [othersUnknown]
+ *
  * @typedef {{ token: string, expiresAt: number }} Ticket
  */
 
@@ -169,6 +185,16 @@ export class InspectApi {
    */
   async channels(node) {
     return (await this.#ask('GET', `/api/inspect/channels${of(node)}`)).channels;
+  }
+
+  /**
+   * @param {{ room: boolean, name: string, position: string, user: string }} of a publication, and the id of a user or ''
+   * @returns {Promise<Trace>}
+   */
+  trace({ room, name, position, user }) {
+    const query = new URLSearchParams({ [room ? 'room' : 'channel']: name, position });
+    if (user) query.set('user', user);
+    return this.#ask('GET', `/api/inspect/trace?${query}`);
   }
 
   /**

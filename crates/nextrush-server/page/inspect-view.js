@@ -10,6 +10,7 @@ import { NodeSeries } from './node-series.js';
 import { SECTIONS, formatRoute } from './route.js';
 import { Tail } from './tail.js';
 import { fullTime } from './time.js';
+import { TraceForm } from './trace-form.js';
 import { age, bytes, count } from './units.js';
 import { displayName } from './user.js';
 
@@ -88,6 +89,7 @@ export class InspectView {
       onSignedOut: () => this.#lock('The ticket has ended.'),
     });
     this.#tables = this.#makeTables();
+    new TraceForm(part(root, 'panel-trace'), (of) => this.#api.trace(of));
     this.#listen();
   }
 

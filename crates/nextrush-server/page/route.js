@@ -14,7 +14,7 @@
 export const DEFAULT_ROOM = 'lobby';
 
 /** The parts of the inspector; the first is where one comes in. */
-export const SECTIONS = /** @type {const} */ (['connections', 'rooms', 'channels', 'tail']);
+export const SECTIONS = /** @type {const} */ (['connections', 'rooms', 'channels', 'tail', 'trace']);
 
 /** The longest room name the server takes, in bytes of UTF-8. */
 const ROOM_BYTES = 255;

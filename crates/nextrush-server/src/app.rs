@@ -54,7 +54,9 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
     if let Some(bytes) = config.backlog_total {
         engine.backlog_total = bytes;
     }
-    let builder = App::builder().engine(engine);
+    let builder = App::builder()
+        .engine(engine)
+        .trace_record(config.trace_record);
     let (mut app, is_kept) = match &config.store {
         Store::Redis(place) => (builder.broker(connect(place).await?).build(), false),
         store => match open(store, config.store_limit)? {

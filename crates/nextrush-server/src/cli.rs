@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Bench, ConfigCommand, Publish, Tail, Token};
+use crate::commands::{Bench, ConfigCommand, Publish, Tail, Token, Trace};
 use crate::settings::{self, Flags};
 
 /// NextRush: chat and live updates over WebSockets.
@@ -52,6 +52,11 @@ pub enum Command {
         reason = "clap takes the text of the arguments themselves"
     )]
     Token(Token),
+    #[expect(
+        missing_docs,
+        reason = "clap takes the text of the arguments themselves"
+    )]
+    Trace(Trace),
 }
 
 impl Cli {

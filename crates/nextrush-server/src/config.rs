@@ -64,6 +64,8 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// The bytes that may wait for all slow readers together; `None` for a quarter of the memory.
     pub backlog_total: Option<usize>,
+    /// The bytes of the record of subscriptions; 0 for none.
+    pub trace_record: usize,
     /// The most connections of one client address.
     pub connections_per_address: NonZeroUsize,
     /// The proxies whose word about clients is taken.
@@ -475,6 +477,7 @@ impl Reading {
             store: redis.map_or(store, Store::Redis),
             tls,
             backlog_total: settings.backlog_total.map(Size::bytes),
+            trace_record: settings.trace_record.bytes(),
             connections_per_address: settings.connections_per_address,
             trusted_proxies: settings.trusted_proxy,
             base_path: settings.base_path,

@@ -59,6 +59,7 @@ async fn run(mut cli: Cli, log: Option<&Log>) -> Result<ExitCode, BoxError> {
         Some(Command::Publish(publish)) => publish.run(stdin().lock(), stdout()).await?,
         Some(Command::Tail(tail)) => tail.run(stdout(), stderr()).await?,
         Some(Command::Token(token)) => token.run(stdout())?,
+        Some(Command::Trace(trace)) => trace.run(stdout()).await?,
         Some(Command::Config(command)) => command.run(stdout(), stderr())?,
         Some(Command::Serve(flags)) => serve(flags, log).await?,
         None => serve(cli.flags, log).await?,

@@ -16,6 +16,7 @@ use nextrush::auth::GivenUserId;
 use nextrush::live::PresenceSnapshot;
 use nextrush::room::RoomName;
 use nextrush::topic::PublishError;
+use nextrush::trace::Trace;
 use nextrush::{ChatServer, ErrorMessage, Handle, LiveUpdates, Socket, UserId, ws};
 use serde::Deserialize;
 
@@ -27,6 +28,7 @@ use crate::disconnect::{Disconnected, disconnect};
 use crate::parts::{OfLive, Parts};
 use crate::refusal::{Refusal, code_of_wrong_key};
 use crate::secret::Secret;
+use crate::trace::TraceOf;
 
 /// The largest body of a request: the data of a publication, and as much again around it.
 const BODY_BYTES: usize = 128 * 1024;
@@ -120,6 +122,7 @@ fn router(api: Api) -> Router {
         .route("/api/v1/broadcast", post(broadcast))
         .route("/api/v1/history", get(history))
         .route("/api/v1/presence", get(presence))
+        .route("/api/v1/trace", get(trace))
         .route("/api/v1/channels", get(channels))
         .route("/api/v1/disconnect", post(disconnect_user))
         .route("/api/v1/purge", post(purge))
@@ -191,6 +194,13 @@ async fn presence(
         None => live.members(&channel).await,
     };
     Ok(Json(members.map_err(PublishError::from)?))
+}
+
+async fn trace(
+    State(Api { parts, .. }): State<Api>,
+    query: Result<Query<TraceOf>, QueryRejection>,
+) -> Result<Json<Trace>, Refusal> {
+    parts.trace(query).await
 }
 
 async fn channels(

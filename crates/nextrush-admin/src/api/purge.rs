@@ -6,7 +6,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use nextrush::auth::GivenUserId;
 use nextrush::broker::BrokerError;
-use nextrush::room::{InvalidRoomName, RoomName};
+use nextrush::room::RoomName;
 use nextrush::{ErrorCode, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,7 @@ pub(super) async fn purge(
             user_id: None,
         } => {
             let chat = parts.chat(chat.as_deref())?;
-            let room = RoomName::new(&room).map_err(no_room)?;
+            let room = RoomName::new(&room)?;
             chat.purge(&room).await.map_err(not_purged)?
         }
         Purge {
@@ -71,11 +71,6 @@ pub(super) async fn purge(
     };
     tracing::info!(deleted, "purged");
     Ok(Json(Purged { deleted }))
-}
-
-fn no_room(error: InvalidRoomName) -> Refusal {
-    let status = StatusCode::BAD_REQUEST;
-    Refusal::new(status, ErrorCode::InvalidName, error.to_string())
 }
 
 fn not_purged(error: BrokerError) -> Refusal {

@@ -23,6 +23,7 @@ use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::message::Timestamp;
 use nextrush::node::NodeName;
 use nextrush::socket::{ConnectionId, InvalidConnectionId};
+use nextrush::trace::Trace;
 use nextrush::{AuthRejection, ChatServer, ErrorCode, Handle, LiveUpdates, Socket, UserId, ws};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,7 @@ use crate::others::{Answers, Nodes, Silence};
 use crate::parts::{OfLive, Parts};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
+use crate::trace::TraceOf;
 
 /// The largest body of a request.
 const REQUEST_BYTES: usize = 4 * 1024;
@@ -196,6 +198,7 @@ fn router(parts: Parts, metrics: LiveUpdates, access: Access, has_page: bool) ->
         .route("/api/inspect/rooms", get(rooms))
         .route("/api/inspect/channels", get(channels))
         .route("/api/inspect/slow-readers", get(slow_readers))
+        .route("/api/inspect/trace", get(trace))
         .route("/api/inspect/disconnect", post(disconnect_some))
         // Of the routes alone, as in the API.
         .route_layer(DefaultBodyLimit::max(REQUEST_BYTES))
@@ -376,6 +379,13 @@ async fn latest(
         samples,
         silence: told.silence,
     }))
+}
+
+async fn trace(
+    State(View { parts, .. }): State<View>,
+    query: Result<Query<TraceOf>, QueryRejection>,
+) -> Result<Json<Trace>, Refusal> {
+    parts.trace(query).await
 }
 
 #[derive(Serialize)]

@@ -41,6 +41,7 @@ use crate::page_file::page_file;
 #[include = "theme.js"]
 #[include = "time.js"]
 #[include = "toast.js"]
+#[include = "trace-form.js"]
 #[include = "units.js"]
 #[include = "user.js"]
 struct PageFiles;

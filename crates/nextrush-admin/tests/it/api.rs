@@ -8,10 +8,10 @@ use axum::http::header;
 use nextrush::live::{ChannelPolicies, ChannelPolicy};
 use nextrush::testing::Network;
 use nextrush::{App, ChatServer, LiveUpdates};
-use nextrush_admin::HttpApi;
+use nextrush_admin::{HttpApi, Inspector};
 use serde_json::{Value, json};
 
-use crate::support::{KEY, fetch, get, post, subscribed};
+use crate::support::{KEY, fetch, get, post, subscribed, ticket};
 
 /// Live updates whose channels remember, below `/live/<name>`.
 fn live(app: &mut App, name: &str) -> LiveUpdates {
@@ -284,4 +284,64 @@ async fn bytes_are_published_kept_and_read_in_base64() {
     let body = json!({ "channel": "kept", "data": "AQID", "encoding": "hex" });
     let (status, refusal) = post(&network, KEY, "/api/v1/publish", body).await;
     assert_eq!((status, &refusal["code"]), (422, &json!("invalid-format")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_says_what_became_of_a_publication_for_each_socket() {
+    let mut app = App::new();
+    let live = live(&mut app, "live");
+    let chat = ChatServer::new(&app, "chat");
+    let api = HttpApi::new(&app, KEY).live(&live).chat(&chat);
+    let inspector = Inspector::new(&app, KEY).live(&live).chat(&chat);
+    app.merge(api.router());
+    app.merge(inspector.router());
+    let network = Network::new(app);
+    let _ada = subscribed(&network, "/live/live", "kept").await;
+    let body = json!({ "channel": "kept", "data": 1 });
+    let (_, place) = post(&network, KEY, "/api/v1/publish", body).await;
+    network.settle().await;
+    let position = format!("{}:{}", place["epoch"].as_str().unwrap(), place["offset"]);
+    let trace = |of: String| format!("/api/v1/trace?position={position}&{of}");
+
+    let (status, traced) = get(&network, KEY, &trace("channel=kept".to_owned())).await;
+    assert_eq!(status, 200, "{traced}");
+    assert_eq!(traced["published"], "kept");
+    assert_eq!(traced["counts"], json!({ "sent": 1 }));
+    let socket = &traced["sockets"][0];
+    assert_eq!(socket["verdict"], "sent");
+    assert!(socket["text"].as_str().unwrap().starts_with("sent at "));
+    let (_, traced) = get(&network, KEY, &trace("channel=kept&user=eve".to_owned())).await;
+    assert_eq!(traced["sockets"], json!([]));
+
+    let ticket = ticket(&network, "").await;
+    let path = trace("channel=kept".to_owned()).replace("/api/v1/", "/api/inspect/");
+    let (status, traced) = get(&network, &ticket, &path).await;
+    assert_eq!((status, &traced["counts"]), (200, &json!({ "sent": 1 })));
+
+    let (status, traced) = get(&network, KEY, &trace("room=lobby".to_owned())).await;
+    assert_eq!((status, &traced["published"]), (200, &json!("other-epoch")));
+    for (path, code) in [
+        (trace(String::new()), "invalid-format"),
+        (
+            trace("channel=kept&room=lobby".to_owned()),
+            "invalid-format",
+        ),
+        (trace("room=lobby&live=live".to_owned()), "invalid-format"),
+        (trace("room=%00".to_owned()), "invalid-name"),
+        (trace("channel=%00".to_owned()), "invalid-name"),
+        (
+            "/api/v1/trace?channel=kept&position=7".to_owned(),
+            "invalid-position",
+        ),
+        (
+            format!(
+                "/api/v1/trace?channel=kept&position={}:0",
+                place["epoch"].as_str().unwrap()
+            ),
+            "invalid-position",
+        ),
+    ] {
+        let (status, refusal) = get(&network, KEY, &path).await;
+        assert_eq!((status, &refusal["code"]), (400, &json!(code)), "{path}");
+    }
 }

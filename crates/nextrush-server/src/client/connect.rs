@@ -69,6 +69,26 @@ pub(crate) async fn get(target: &Target, limit: usize) -> Result<Bytes, ClientEr
         })
 }
 
+/// Asks for a route, and returns the answer, of which at most so many bytes are read.
+pub(crate) async fn ask(
+    target: &Target,
+    headers: HeaderMap,
+    most: usize,
+) -> Result<Bytes, ClientError> {
+    in_time(target, async {
+        let mut client = connect(target).await?;
+        let mut request = Request::new(Full::default());
+        *request.headers_mut() = headers;
+        let response = send(&mut client, target, request).await?;
+        if !response.status().is_success() {
+            return Err(refused(response).await);
+        }
+        let body = Limited::new(response.into_body(), most).collect().await;
+        Ok(body.map(Collected::to_bytes).unwrap_or_default())
+    })
+    .await
+}
+
 /// The calls of one server, over one connection as long as that stays open.
 pub(crate) struct Call {
     client: Option<SendRequest<Full<Bytes>>>,

@@ -5,7 +5,7 @@ mod error;
 mod target;
 pub(crate) mod tls;
 
-pub(crate) use self::connect::{Call, get, open};
+pub(crate) use self::connect::{Call, ask, get, open};
 pub use self::error::{ClientError, InvalidTarget};
 pub(crate) use self::target::header;
 pub use self::target::{JwksUrl, ServerUrl, Target};

@@ -256,6 +256,12 @@ settings! {
     /// Above it those for whom most waits are closed with 1013.
     backlog_total: Option<Size>, "SIZE", Absent("a quarter of the memory, of the container if it has a limit"), Start;
 
+    /// The bytes of the record of subscriptions from which `nextrush trace` makes its verdicts, as
+    /// `16M`; 0 keeps none.
+    ///
+    /// What is older is forgotten: 4 MiB hold about 8,000 subscriptions with their ends.
+    trace_record: Size, "SIZE", Value("4M"), Start;
+
     /// The most connections of one client address; a further one is answered with 429.
     ///
     /// Behind a proxy all clients have the proxy's address, unless `trusted-proxy` names it. Unix

@@ -50,13 +50,13 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
             r#"["https://a.example", "app://x"]"#,
         ),
         "tls-cert" | "tls-key" | "store" => (vec!["/somewhere"], r#""/somewhere""#),
-        "store-limit" | "backlog-total" => (vec!["1G"], r#""1G""#),
         "trusted-proxy" => (vec!["10.0.0.0/8", "unix"], r#"["10.0.0.0/8", "unix"]"#),
         "hook-connect" | "hook-subscribe" | "hook-publish" | "hook-request" => {
             (vec!["https://b/"], r#""https://b/""#)
         }
         "hook-timeout" => (vec!["7s"], r#""7s""#),
         "hook-header" => (vec!["x-a", "cookie"], r#"["x-a", "cookie"]"#),
+        "store-limit" | "backlog-total" | "trace-record" => (vec!["1G"], r#""1G""#),
         "redis" => (vec!["redis://h"], r#""redis://h""#),
         "redis-prefix" | "node" => (vec!["n"], r#""n""#),
         "connections-per-address" | "shards" | "hook-calls" => (vec!["7"], "7"),

@@ -1,4 +1,4 @@
-//! `nextrush publish` and `nextrush tail`, as the built program.
+//! `nextrush publish`, `nextrush tail` and `nextrush trace`, as the built program.
 
 use std::process::{Output, Stdio};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::{SECRET, serve, serve_at, token, within};
+use crate::support::{Client, SECRET, serve, serve_at, token, within};
 
 pub(crate) const KEY: &str = "the key of the API, also of 32 bytes or more";
 /// A channel that has a history.
@@ -291,4 +291,54 @@ async fn refusals_are_told_and_fail() {
         assert!(errors.contains(expected), "{arguments:?}: {errors}");
         assert_eq!(output.stdout, b"", "{arguments:?}");
     }
+}
+
+async fn trace(server: &Server, position: &str, more: &[&str]) -> (bool, String, String) {
+    let url = url(server);
+    let arguments = [
+        &["trace", CHANNEL, position, "--url", &url, "--api-key", KEY],
+        more,
+    ]
+    .concat();
+    run(program(&arguments)).await
+}
+
+#[tokio::test]
+async fn a_trace_has_a_line_for_each_socket_and_says_who_was_never_there() {
+    let server = server().await;
+    let mut ada = Client::connect(&server, &format!("/live?token={}", token("ada"))).await;
+    ada.send(json!({ "type": "subscribe", "channel": CHANNEL }))
+        .await;
+    assert_eq!(ada.json().await["type"], "subscribed");
+    let (epoch, offset) = published(&server, "1").await;
+    let position = format!("{epoch}:{offset}");
+    assert_eq!(ada.json().await["offset"], offset);
+
+    let (is_success, printed, errors) = trace(&server, &position, &["--user", "ada"]).await;
+    assert!(is_success, "{errors}");
+    let lines: Vec<_> = printed.lines().collect();
+    assert!(
+        lines[0].starts_with(&format!("{position}: published at ")),
+        "{printed}"
+    );
+    assert!(
+        lines[1].starts_with("ada ") && lines[1].contains(": sent at "),
+        "{printed}"
+    );
+    assert!(lines[2].starts_with("the record of "), "{printed}");
+
+    let (_, printed, _) = trace(&server, &position, &["--user", "eve"]).await;
+    assert!(printed.contains("eve: never connected"), "{printed}");
+    let (_, printed, _) = trace(&server, &position, &["--json"]).await;
+    let traced: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(traced["counts"], json!({ "sent": 1 }));
+    let (_, printed, _) = trace(&server, &position, &["--room"]).await;
+    assert!(printed.contains("of another epoch"), "{printed}");
+    let (_, printed, _) = trace(&server, &format!("{epoch}:99"), &[]).await;
+    assert!(printed.contains("not published yet"), "{printed}");
+    let (is_success, _, errors) = trace(&server, &format!("{epoch}:0"), &[]).await;
+    assert!(
+        !is_success && errors.contains("invalid-position"),
+        "{errors}"
+    );
 }
