@@ -94,10 +94,11 @@ export class Program {
   }
 
   /**
-   * @param {NodeJS.Signals} [signal]
+   * @param {NodeJS.Signals} [signal] by default the one that ends a program in order, without the delay
+   *   for balancers
    * @returns {Promise<Exit>}
    */
-  async stop(signal = 'SIGTERM') {
+  async stop(signal = 'SIGINT') {
     this.#child.kill(signal);
     return within(this.exited, `the program to end after ${signal}`);
   }

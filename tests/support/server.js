@@ -7,7 +7,8 @@ import { Program, built } from './program.js';
 import { startRedis } from './redis.js';
 import { SECRET, token } from './token.js';
 
-const ENV = { JWT_SECRET: SECRET, NEXTRUSH_OPEN_ENDPOINTS: '1' };
+// Nobody who balances asks for these.
+const ENV = { NEXTRUSH_DRAIN_DELAY: '0', JWT_SECRET: SECRET, NEXTRUSH_OPEN_ENDPOINTS: '1' };
 const LOOPBACK = '127.0.0.1';
 
 /**

@@ -16,7 +16,7 @@ const AWAY: Duration = Duration::from_secs(15);
 /// The routes `/healthz` and `/readyz`, for load balancers and whoever starts the process.
 ///
 /// `/healthz` says whether the process is to be left alone: 200 with `{"status":"ok"}`, or 503 with
-/// the status `draining` once it closes and `failed` once a part of it has ended without which it
+/// the status `draining` from SIGTERM on and `failed` once a part of it has ended without which it
 /// cannot serve. It stays 200 while a shared store is away: to end all processes would help nobody.
 ///
 /// `/readyz` says whether clients are to be sent here: 200 with `{"status":"ok"}`, or 503 with
@@ -35,6 +35,28 @@ pub fn health(app: &impl AsRef<Handle>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(app.as_ref().clone())
+}
+
+/// The route `/version`: `{"name":"…","version":"…"}` of the program, so that whoever deploys sees
+/// which one answers.
+///
+/// ```
+/// use nextrush::App;
+/// use nextrush_admin::version;
+///
+/// let mut app: App = App::new();
+/// app.merge(version("shop", env!("CARGO_PKG_VERSION")));
+/// # let _: axum::Router = app.into_router();
+/// ```
+pub fn version(name: &'static str, version: &'static str) -> Router {
+    let version = Version { name, version };
+    Router::new().route("/version", get(async move || Json(version)))
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Version {
+    name: &'static str,
+    version: &'static str,
 }
 
 #[derive(Serialize)]

@@ -24,6 +24,7 @@
 //! | | routes |
 //! |---|---|
 //! | [`health()`] | `/healthz`, `/readyz` |
+//! | [`version`] | `/version` |
 //! | [`HttpApi`] | `/api/v1/…`: publishing, histories, members, disconnecting, deleting |
 //! | [`Metrics`] | `/metrics`, for Prometheus |
 //! | [`Inspector`] | `/api/inspect/…`, the sockets of `/inspect`, and its page |
@@ -54,7 +55,7 @@ mod secret;
 mod trace;
 
 pub use api::HttpApi;
-pub use health::health;
+pub use health::{health, version};
 pub use inspector::Inspector;
 pub use loopback::only_this_machine;
 pub use metrics::Metrics;

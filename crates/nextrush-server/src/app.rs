@@ -14,7 +14,7 @@ use nextrush::live::{ChannelPolicies, ChannelPolicy, SubscribeContext};
 use nextrush::server::{Listen, ListenAddr};
 use nextrush::topic::NumberedParts;
 use nextrush::{App, ChatServer, LiveUpdates, User};
-use nextrush_admin::{HttpApi, Inspector, Metrics, health};
+use nextrush_admin::{HttpApi, Inspector, Metrics, health, version};
 use nextrush_redis::{ConnectError, Redis, RedisOptions};
 
 use crate::claims::Claims;
@@ -102,6 +102,7 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
         None => drop(LiveUpdates::new(&app, "inspect")),
     }
     app.merge(health(&app));
+    app.merge(version("nextrush", env!("CARGO_PKG_VERSION")));
     let figures = match &config.metrics_key {
         Some(key) => Metrics::new(&app, key.clone()),
         None => Metrics::without_key(&app),
@@ -138,7 +139,8 @@ pub fn listen(app: App, config: &Config) -> Listen {
         .connections_per_address(config.connections_per_address.get())
         .trusted_proxies(config.trusted_proxies.iter().copied())
         .base_path(config.base_path.clone())
-        .keep_alive(config.keep_alive);
+        .keep_alive(config.keep_alive)
+        .drain_delay(config.drain_delay);
     match &config.tls {
         Some(tls) => listen.tls(tls.clone()),
         None => listen,

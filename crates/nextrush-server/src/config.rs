@@ -74,6 +74,8 @@ pub struct Config {
     pub base_path: BasePath,
     /// The longest pause between two requests of a connection.
     pub keep_alive: Duration,
+    /// The time between SIGTERM and the drain.
+    pub drain_delay: Duration,
     /// The number of shard threads; `None` for one per core.
     pub shards: Option<NonZeroUsize>,
     /// The lines of the log.
@@ -482,6 +484,7 @@ impl Reading {
             trusted_proxies: settings.trusted_proxy,
             base_path: settings.base_path,
             keep_alive: settings.keep_alive,
+            drain_delay: settings.drain_delay,
             shards: settings.shards,
             log: settings.log,
             log_format: settings.log_format,

@@ -14,6 +14,7 @@
 //! | `/api/v1` | publishing from outside, with a key |
 //! | `/api/inspect`, `/inspect` | the operators' view, with a key or in development mode |
 //! | `/metrics` | figures for Prometheus, with `--metrics-key` or at `--metrics-listen` |
+//! | `/version` | the program and its version |
 //! | `/healthz`, `/readyz` | the state of the process, for whoever starts it and for load balancers |
 //! | `/` | the page |
 //!

@@ -218,7 +218,8 @@ settings! {
 
     /// The certificate to serve TLS with, followed by those of its authorities: a PEM file.
     ///
-    /// Without it the server speaks plain HTTP. With it HTTP/2 and HTTP/1.1, on all ports.
+    /// Without it the server speaks plain HTTP. With it HTTP/2 and HTTP/1.1, on all ports. The files
+    /// are followed: new ones are served within a minute, or with SIGHUP, if they belong together.
     tls_cert: Option<PathBuf>, "FILE", Absent("none"), Start;
 
     /// The private key of the certificate: a PEM file.
@@ -322,6 +323,10 @@ settings! {
 
     /// The headers of a client's request that `hook-connect` is told, by name.
     hook_header: Vec<HeaderName>, "NAME", Value("cookie"), Start;
+    /// The time from SIGTERM or SIGQUIT on in which everything is served as before, while `/healthz` and
+    /// `/readyz` answer 503, so that balancers send nobody else. Then clients are sent away.
+    /// A second signal ends it, and Ctrl-C does not wait.
+    drain_delay: Duration, "DURATION", Value("2s"), Start;
 
     /// The number of threads that serve sockets.
     shards: Option<NonZeroUsize>, "NUMBER", Absent("one per core"), Start;

@@ -140,8 +140,7 @@ impl Word for NonZeroUsize {
 
 impl Word for Duration {
     fn read(word: &str) -> Result<Self, String> {
-        let read = duration::read(word);
-        read.ok_or_else(|| {
+        duration::read(word).ok_or_else(|| {
             format!("{word:?} is no duration: expected 500ms, 10s, 2m or 1h, up to a day")
         })
     }

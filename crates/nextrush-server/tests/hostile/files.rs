@@ -58,7 +58,7 @@ async fn the_files_of_a_store_are_for_its_user_alone() {
             .send(serde_json::json!({ "type": "chat", "text": "secret" }))
             .await;
         client.json_of("chat-message").await;
-        signal(&server, "TERM").await;
+        signal(&server, "INT").await;
         assert!(within(server.wait()).await.unwrap().success());
 
         let mut found = Vec::new();

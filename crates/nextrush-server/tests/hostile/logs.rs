@@ -42,7 +42,7 @@ async fn assert_serves(mut server: Child, port: u16) {
         assert_eq!(client.text().await, "Welcome to the chat!");
         client.close().await;
     }
-    signal(&server, "TERM").await;
+    signal(&server, "INT").await;
     let status = within(server.wait()).await.unwrap();
     assert_eq!(status.code(), Some(0), "{status}");
 }

@@ -69,6 +69,6 @@ async fn the_program_says_where_its_figures_are_and_ends_in_order() {
         }
     };
     assert_eq!(status(&Http::at(port, "none")).await, 200);
-    signal(&server, "TERM").await;
+    signal(&server, "INT").await;
     assert_eq!(within(server.wait()).await.unwrap().code(), Some(0));
 }

@@ -251,7 +251,7 @@ async fn the_file_lists_a_port_and_a_unix_socket_and_both_serve_the_page() {
         answer.starts_with("HTTP/1.1 200") && answer.contains("<html"),
         "{answer}"
     );
-    signal(&served.child, "TERM").await;
+    signal(&served.child, "INT").await;
     assert!(within(served.child.wait()).await.unwrap().success());
     assert!(!path.exists());
 }

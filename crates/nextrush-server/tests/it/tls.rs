@@ -124,7 +124,7 @@ async fn a_certificate_that_is_not_valid_now_is_an_error_in_the_log() {
         let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
         // It is served all the same. Nothing is read behind the first line.
         within(lines.next_line()).await.unwrap().unwrap();
-        signal(&server, "TERM").await;
+        signal(&server, "INT").await;
         let _unread = lines;
         let output = within(server.wait_with_output()).await.unwrap();
         assert!(output.status.success());

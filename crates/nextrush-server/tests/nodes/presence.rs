@@ -142,7 +142,7 @@ async fn who_moves_from_a_server_that_is_stopped_was_never_gone() {
         let mut ada = join(there, "ada", "a").await;
         let before = ask_after_diffs(&mut ada).await;
         assert_eq!(names(&before["members"]), ["bob", "ada"]);
-        signal(&stopped, "TERM").await;
+        signal(&stopped, "INT").await;
         bob.end().await;
         let mut bob = join(there, "bob", "b").await;
         assert_eq!(ask(&mut bob).await, before);

@@ -203,7 +203,7 @@ async fn two_nodes_behind_nginx_are_one_and_either_may_be_restarted() {
 
     // A node ends: its clients are told, and come back on the other without having missed anything.
     let of_first = users(ports[0], key).await;
-    signal(&first, "TERM").await;
+    signal(&first, "INT").await;
     let epoch = clients[0].1.clone();
     for (user, (client, _)) in USERS.iter().zip(&mut clients) {
         if of_first.iter().any(|one| one == user) {

@@ -31,12 +31,16 @@ use crate::http::version::Version;
 use crate::http::{host, http1, http2};
 use crate::message::ErrorCode;
 
+/// Tells whether the clients will soon be sent away.
+pub(crate) type IsDraining = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// The settings that all connections of a server share.
 pub(crate) struct Http {
     pub(crate) router: Router,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) proxies: Proxies,
     pub(crate) base_path: BasePath,
+    pub(crate) is_draining: IsDraining,
     /// The time from connecting to the end of the first request's head.
     pub(crate) head_timeout: Duration,
     /// The longest pause between two requests.
@@ -106,6 +110,7 @@ impl Http {
             addresses: Arc::clone(&self.addresses),
             proxies: self.proxies.clone(),
             base_path: self.base_path.clone(),
+            is_draining: Arc::clone(&self.is_draining),
             is_proxy: self.proxies.trusts(peer.map(|peer| peer.ip())),
             deadline: Instant::now() + self.head_timeout,
             body_times: self.body_times,
@@ -208,6 +213,7 @@ struct Exchange {
     addresses: Arc<Addresses>,
     proxies: Proxies,
     base_path: BasePath,
+    is_draining: IsDraining,
     /// True if the peer is a proxy that is trusted.
     is_proxy: bool,
     /// The time by which the head of the first request has to be there.
@@ -300,6 +306,10 @@ impl Exchange {
             let message = "The body did not come in time";
             let status = StatusCode::REQUEST_TIMEOUT;
             let response = refusal::new(status, ErrorCode::BadRequest, message);
+            return Ok(refusal::ending_connection(response, version));
+        }
+        // A proxy would send its next request just when the connection ends.
+        if (self.is_draining)() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(refusal::ending_connection(response, version));
         }
         Ok(response)

@@ -1,14 +1,20 @@
 //! The server's certificate.
 
+use std::error::Error;
 use std::fmt;
+use std::fs::Metadata;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use parking_lot::{Mutex, RwLock};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use x509_parser::parse_x509_certificate;
 use x509_parser::time::ASN1Time;
 
@@ -22,6 +28,10 @@ const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// from an `Arc<rustls::ServerConfig>`, it uses that as it is, with its own list of protocols:
 /// HTTP/2 is spoken only if the list names `h2`.
 ///
+/// [Read from files](Self::from_pem_files) it follows them: a server looks at them each minute and with
+/// SIGHUP, and connections from then on get the new certificate. If that cannot be read, or is not that of
+/// the key, the old one stays, and the log says why.
+///
 /// ```no_run
 /// # async fn example() -> nextrush::Result {
 /// use nextrush::App;
@@ -32,7 +42,59 @@ const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct TlsConfig(Arc<ServerConfig>);
+pub struct TlsConfig {
+    config: Arc<ServerConfig>,
+    files: Option<Arc<Files>>,
+}
+
+/// The files of a certificate, and what was read from them.
+struct Files {
+    certificates: PathBuf,
+    key: PathBuf,
+    current: Arc<Current>,
+    /// The files as they were at the last reading, right or wrong.
+    seen: Mutex<Option<[Stamp; 2]>>,
+}
+
+/// The certificate that new connections get.
+#[derive(Debug)]
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read()))
+    }
+}
+
+/// The things by which a file is known to have changed; a link is followed.
+#[derive(Debug, Eq, PartialEq)]
+struct Stamp {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    /// The inode, by which a file is known that was moved into the place of the other.
+    number: u64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::metadata(path)?;
+        Ok(Self {
+            bytes: metadata.len(),
+            modified: metadata.modified().ok(),
+            number: number(&metadata),
+        })
+    }
+}
+
+#[cfg(unix)]
+fn number(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn number(_: &Metadata) -> u64 {
+    0
+}
 
 impl TlsConfig {
     /// Reads a certificate, followed by those of the authorities between it and the root,
@@ -45,14 +107,18 @@ impl TlsConfig {
         certificates: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<Self, TlsError> {
-        let read = |path: &Path| {
-            let unreadable = |source| TlsError::File {
-                path: path.to_owned(),
-                source,
-            };
-            std::fs::read(path).map_err(unreadable)
-        };
-        Self::from_pem(read(certificates.as_ref())?, read(key.as_ref())?)
+        let files = [certificates.as_ref(), key.as_ref()];
+        let seen = stamps(files);
+        let current = Arc::new(Current(RwLock::new(Arc::new(read_files(files)?))));
+        let mut config = Self::of(Arc::clone(&current))?;
+        let [certificates, key] = files.map(Path::to_owned);
+        config.files = Some(Arc::new(Files {
+            certificates,
+            key,
+            current,
+            seen: Mutex::new(seen),
+        }));
+        Ok(config)
     }
 
     /// Reads the contents of such files; see [`from_pem_files`](Self::from_pem_files).
@@ -64,25 +130,107 @@ impl TlsConfig {
         certificates: impl AsRef<[u8]>,
         key: impl AsRef<[u8]>,
     ) -> Result<Self, TlsError> {
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates.as_ref())
-            .collect::<Result<_, _>>()
-            .map_err(TlsError::Certificate)?;
-        if chain.is_empty() {
-            return Err(TlsError::Certificate(pem::Error::NoItemsFound));
-        }
-        chain.iter().for_each(warn_of_dates);
-        let key = PrivateKeyDer::from_pem_slice(key.as_ref()).map_err(TlsError::Key)?;
+        let pair = certified(certificates.as_ref(), key.as_ref())?;
+        Self::of(Arc::new(Current(RwLock::new(Arc::new(pair)))))
+    }
+
+    fn of(current: Arc<Current>) -> Result<Self, TlsError> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(chain, key)?;
+            .with_cert_resolver(current);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self(Arc::new(config)))
+        Ok(Arc::new(config).into())
     }
 
-    pub(crate) fn into_acceptor(self) -> tokio_rustls::TlsAcceptor {
-        self.0.into()
+    /// Reads the files again that this was [made from](Self::from_pem_files), for all that use it and its
+    /// clones; a server does so by itself. Returns whether there is another certificate now, which
+    /// there is not if it was made in another way. Blocks while the files are read.
+    ///
+    /// # Errors
+    ///
+    /// As when it was made; then the old certificate stays.
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        let Some(files) = &self.files else {
+            return Ok(false);
+        };
+        let paths = files.paths();
+        // Before they are read: who changes them meanwhile is noticed the next time.
+        *files.seen.lock() = stamps(paths);
+        let new = read_files(paths)?;
+        let mut current = files.current.0.write();
+        // The key of a certificate may not change without it.
+        let is_new = current.cert != new.cert;
+        *current = Arc::new(new);
+        Ok(is_new)
     }
+
+    /// Reads the files again, and logs what has come of it.
+    pub(crate) fn reload_and_log(&self) {
+        match self.reload() {
+            Ok(true) => tracing::info!("new connections get a new certificate"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(
+                error = &error as &dyn Error,
+                "the certificate is as before, since the new one cannot be used"
+            ),
+        }
+    }
+
+    pub(crate) fn is_of_files(&self) -> bool {
+        self.files.is_some()
+    }
+
+    /// Returns whether the files are not as they were at the last reading.
+    pub(crate) fn has_changed(&self) -> bool {
+        let files = self.files.as_ref();
+        files.is_some_and(|files| *files.seen.lock() != stamps(files.paths()))
+    }
+
+    pub(crate) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+        Arc::clone(&self.config).into()
+    }
+}
+
+impl Files {
+    fn paths(&self) -> [&Path; 2] {
+        [&self.certificates, &self.key]
+    }
+}
+
+/// The files as they are; `None` if one of them cannot be looked at.
+fn stamps(files: [&Path; 2]) -> Option<[Stamp; 2]> {
+    let [certificates, key] = files.map(Stamp::of);
+    Some([certificates.ok()?, key.ok()?])
+}
+
+fn read_files(files: [&Path; 2]) -> Result<CertifiedKey, TlsError> {
+    let read = |path: &Path| {
+        let unreadable = |source| TlsError::File {
+            path: path.to_owned(),
+            source,
+        };
+        std::fs::read(path).map_err(unreadable)
+    };
+    let [certificates, key] = files;
+    certified(&read(certificates)?, &read(key)?)
+}
+
+/// A certificate with those of its authorities, and its key, from PEM.
+fn certified(certificates: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates)
+        .collect::<Result<_, _>>()
+        .map_err(TlsError::Certificate)?;
+    if chain.is_empty() {
+        return Err(TlsError::Certificate(pem::Error::NoItemsFound));
+    }
+    chain.iter().for_each(warn_of_dates);
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Key)?;
+    Ok(CertifiedKey::from_der(
+        chain,
+        key,
+        &ring::default_provider(),
+    )?)
 }
 
 /// Logs that a certificate is not valid now, or will soon not be. It is served all the same:
@@ -113,7 +261,8 @@ fn warn_of_dates(certificate: &CertificateDer<'_>) {
 
 impl From<Arc<ServerConfig>> for TlsConfig {
     fn from(config: Arc<ServerConfig>) -> Self {
-        Self(config)
+        let files = None;
+        Self { config, files }
     }
 }
 
@@ -133,7 +282,7 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
         /// The operating system's error.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// There is no certificate, or one is malformed.
     #[error("no valid certificates")]

@@ -14,7 +14,7 @@ use crate::topic::{InvalidTopicName, Topic, TopicPath};
 impl Live {
     /// Leaves behind who was in a channel, when everybody has been sent away from it.
     pub(super) async fn hand_over(&self, channel: &str) {
-        if !self.app.is_draining()
+        if !self.app.is_sending_away()
             || !self.presence.is_alone()
             || !self.policies.has_presence(channel)
         {

@@ -49,6 +49,11 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time over which the clients of a server that was told to stop come back.
 const DRAIN_WINDOW: Duration = Duration::from_secs(5);
+/// The time from the signal to the drain, in which balancers notice.
+const DRAIN_DELAY: Duration = Duration::from_secs(2);
+/// The time between two looks at the files of a certificate.
+#[cfg(feature = "tls")]
+const TLS_WATCH: Duration = Duration::from_secs(60);
 /// The pause of the accept loop when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -111,6 +116,7 @@ pub struct Listen {
     connections_per_address: usize,
     proxies: Proxies,
     base_path: BasePath,
+    drain_delay: Duration,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
 }
@@ -127,6 +133,7 @@ impl Listen {
             connections_per_address: CONNECTIONS_PER_ADDRESS,
             proxies: Proxies::default(),
             base_path: BasePath::default(),
+            drain_delay: DRAIN_DELAY,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -236,6 +243,18 @@ impl Listen {
         self
     }
 
+    /// Sets the time between SIGTERM or SIGQUIT and the [drain](Server::drain), in which everything is
+    /// served as before while [`Handle::is_draining`] is true, so that health checks fail and balancers
+    /// send nobody else; answers over HTTP/1.1 end their connections. A second signal ends it, and for
+    /// Ctrl-C there is none. Default: 2 s; a balancer that asks less often needs more.
+    ///
+    /// It is a part of [`Server::run_until_signal`] and of awaiting this;
+    /// [`Server::close`] and [`Server::drain`] have none.
+    pub fn drain_delay(mut self, delay: Duration) -> Self {
+        self.drain_delay = delay;
+        self
+    }
+
     /// Begins to listen and serves in the background.
     ///
     /// # Errors
@@ -258,16 +277,18 @@ impl Listen {
         }
         self.handle.join_nodes().await?;
         let (stop, stopped) = watch::channel(());
+        let draining = self.handle.clone();
         let http = Http {
             router: self.router,
             addresses: Addresses::new(self.connections_per_address),
             proxies: self.proxies,
             base_path: self.base_path,
+            is_draining: Arc::new(move || draining.is_draining()),
             head_timeout: self.head_timeout,
             keep_alive: self.keep_alive,
             body_times: self.body_times,
             #[cfg(feature = "tls")]
-            tls: self.tls.map(TlsConfig::into_acceptor),
+            tls: self.tls.as_ref().map(TlsConfig::acceptor),
         };
         let http = Arc::new(http);
         let accept = |listener| accept_loop(listener, Arc::clone(&http), stopped.clone());
@@ -288,6 +309,10 @@ impl Listen {
             let part = handle.broker().failed().await;
             handle.engine().fail(part);
         });
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone() {
+            tokio::spawn(watch_certificate(tls, stopped));
+        }
         for address in &addresses {
             tracing::info!(%address, "listening");
         }
@@ -298,6 +323,9 @@ impl Listen {
             accepting,
             warning,
             watching,
+            drain_delay: self.drain_delay,
+            #[cfg(feature = "tls")]
+            tls: self.tls,
             hangup: Box::new(|| tracing::info!("SIGHUP does not end the server")),
         })
     }
@@ -334,6 +362,9 @@ pub struct Server {
     warning: JoinHandle<()>,
     /// Waits for the broker to fail.
     watching: JoinHandle<()>,
+    drain_delay: Duration,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConfig>,
     /// Called for each SIGHUP.
     hangup: Box<dyn FnMut() + Send>,
 }
@@ -357,7 +388,8 @@ impl Server {
 
     /// Calls `hangup` for each SIGHUP that comes while the server
     /// [runs](Self::run_until_signal), for a program that reads its configuration again. It must
-    /// not block. Default: a line in the log. Nothing on systems without that signal.
+    /// not block. Default: a line in the log. Nothing on systems without that signal. A certificate from
+    /// files is read again before that, see [`TlsConfig::reload`].
     #[must_use]
     pub fn on_hangup(self, hangup: impl FnMut() + Send + 'static) -> Self {
         let hangup = Box::new(hangup);
@@ -420,8 +452,21 @@ impl Server {
         }
     }
 
-    /// Serves until the process is told to stop (Ctrl-C, SIGTERM or SIGQUIT), then
-    /// [drains](Self::drain) over 5 s. From now on SIGHUP, as when a terminal is closed, does not
+    /// The function for SIGHUP, behind the certificate's own.
+    fn take_hangup(&mut self) -> Box<dyn FnMut() + Send> {
+        let mut hangup = std::mem::replace(&mut self.hangup, Box::new(|| {}));
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone() {
+            return Box::new(move || {
+                tls.reload_and_log();
+                hangup();
+            });
+        }
+        Box::new(move || hangup())
+    }
+
+    /// Serves until the process is told to stop (Ctrl-C, SIGTERM or SIGQUIT), goes on for the
+    /// [drain delay](Listen::drain_delay), then [drains](Self::drain) over 5 s. From now on SIGHUP, as when a terminal is closed, does not
     /// end the process; see [`on_hangup`](Self::on_hangup).
     ///
     /// Does the same when a part without which it cannot serve has ended, a shard's thread, the
@@ -436,11 +481,26 @@ impl Server {
     pub fn run_until_signal(mut self) -> impl Future<Output = Result<()>> + Send {
         let signals = Signals::listen();
         async move {
+            let mut hangup = self.take_hangup();
             let ended = match signals {
-                Ok(signals) => tokio::select! {
-                    () = signals.end(&mut self.hangup) => Ok(()),
-                    part = self.handle.failed() => Err(Error::Ended(part)),
-                },
+                Ok(mut signals) => {
+                    let ended = tokio::select! {
+                        ending = signals.end(&mut *hangup) => Ok(ending),
+                        part = self.handle.failed() => Err(Error::Ended(part)),
+                    };
+                    if let Ok(Ending::InOrder) = ended
+                        && !self.drain_delay.is_zero()
+                    {
+                        self.handle.end_soon();
+                        tracing::info!("closing in {:?}", self.drain_delay);
+                        tokio::select! {
+                            () = tokio::time::sleep(self.drain_delay) => {}
+                            _ = signals.end(&mut *hangup) => {}
+                            _ = self.handle.failed() => {}
+                        }
+                    }
+                    ended.map(drop)
+                }
                 Err(error) => Err(Error::Signals(error)),
             };
             match &ended {
@@ -449,6 +509,21 @@ impl Server {
             }
             self.drain(DRAIN_WINDOW).await;
             ended
+        }
+    }
+}
+
+/// Reads a certificate again whenever its files have changed.
+#[cfg(feature = "tls")]
+async fn watch_certificate(tls: TlsConfig, mut stopped: watch::Receiver<()>) {
+    while tls.is_of_files() {
+        tokio::select! {
+            () = tokio::time::sleep(TLS_WATCH) => {}
+            // Also when the server was dropped.
+            _ = stopped.changed() => return,
+        }
+        if tls.has_changed() {
+            tls.reload_and_log();
         }
     }
 }
@@ -525,6 +600,16 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// The way in which a signal ends a server.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    /// By whoever sits at the terminal: at once.
+    AtOnce,
+    /// By whoever looks after the process.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is Ctrl-C alone"))]
+    InOrder,
+}
+
 /// The signals that end a server, and the one that does not.
 #[cfg(unix)]
 struct Signals {
@@ -547,13 +632,13 @@ impl Signals {
     }
 
     /// Waits for a signal that ends the server, and passes on the one that does not.
-    async fn end(mut self, hangup: &mut (dyn FnMut() + Send)) {
+    async fn end(&mut self, hangup: &mut (dyn FnMut() + Send)) -> Ending {
         let [interrupt, terminate, quit] = &mut self.ending;
         loop {
             tokio::select! {
-                _ = interrupt.recv() => return,
-                _ = terminate.recv() => return,
-                _ = quit.recv() => return,
+                _ = interrupt.recv() => return Ending::AtOnce,
+                _ = terminate.recv() => return Ending::InOrder,
+                _ = quit.recv() => return Ending::InOrder,
                 _ = self.hangup.recv() => hangup(),
             }
         }
@@ -570,10 +655,11 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn end(self, _: &mut (dyn FnMut() + Send)) {
+    async fn end(&mut self, _: &mut (dyn FnMut() + Send)) -> Ending {
         if let Err(error) = tokio::signal::ctrl_c().await {
             tracing::error!(%error, "Ctrl-C cannot be waited for");
             std::future::pending::<()>().await;
         }
+        Ending::AtOnce
     }
 }

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use nextrush_broker::Broker;
 use nextrush_engine::{ConnectionId, ConnectionState, Engine};
 use nextrush_protocol::{CloseCode, CloseFrame};
 use smallvec::smallvec;
+use tokio::sync::watch;
 
 use super::parts::{AppParts, PartNames};
 use crate::http::refusal;
@@ -59,9 +59,18 @@ struct Inner {
     parts: AppParts,
     names: PartNames,
     tally: Tally,
-    is_draining: AtomicBool,
+    stage: watch::Sender<Stage>,
     #[cfg(feature = "testing")]
     end_accept_loop: tokio::sync::Notify,
+}
+
+/// The way of an application to its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Serving,
+    /// Serving, while balancers are told to send nobody else.
+    Ending,
+    SendingAway,
 }
 
 /// A handle that does not keep the application alive.
@@ -92,7 +101,7 @@ impl Handle {
             parts: AppParts::default(),
             names: PartNames::default(),
             tally: Tally::new(),
-            is_draining: AtomicBool::new(false),
+            stage: watch::Sender::new(Stage::Serving),
             #[cfg(feature = "testing")]
             end_accept_loop: tokio::sync::Notify::new(),
         }));
@@ -239,7 +248,7 @@ impl Handle {
     /// clients back one node after the other: the clients of the second are told to come when those
     /// of the first have, but 30 s later at most.
     pub async fn drain(&self, window: Duration) {
-        self.0.is_draining.store(true, Ordering::Relaxed);
+        self.0.stage.send_replace(Stage::SendingAway);
         let after = match self.local_connections() {
             0 => Duration::ZERO,
             _ => self.turn_to_drain(window).await,
@@ -250,10 +259,35 @@ impl Handle {
             .await;
     }
 
-    /// Returns whether the clients are being sent away, so that a balancer sends no new ones.
+    /// Returns whether the clients are being sent away, or will be when the
+    /// [drain delay](crate::Listen::drain_delay) is over, so that a balancer sends no new ones.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.0.is_draining.load(Ordering::Relaxed)
+        *self.0.stage.borrow() != Stage::Serving
+    }
+
+    /// Waits until the application [drains](Self::is_draining): for whatever has to be told early that
+    /// this process ends.
+    pub async fn draining(&self) {
+        let mut stage = self.0.stage.subscribe();
+        // The sender is a part of this handle.
+        let _ = stage.wait_for(|stage| *stage != Stage::Serving).await;
+    }
+
+    /// Tells balancers to send no new clients, while those that come are served.
+    pub(crate) fn end_soon(&self) {
+        self.0.stage.send_if_modified(|stage| {
+            let is_serving = *stage == Stage::Serving;
+            if is_serving {
+                *stage = Stage::Ending;
+            }
+            is_serving
+        });
+    }
+
+    /// Returns whether clients are being sent away now.
+    pub(crate) fn is_sending_away(&self) -> bool {
+        *self.0.stage.borrow() == Stage::SendingAway
     }
 
     /// The part of the process that has ended although nobody told it to, if there is one: a

@@ -101,6 +101,87 @@ fn a_certificate_is_read_from_files_and_a_wrong_one_is_told() {
     std::fs::remove_dir_all(directory).unwrap();
 }
 
+/// A certificate in files, of which each may be written anew.
+struct InFiles {
+    directory: tempfile::TempDir,
+}
+
+impl InFiles {
+    fn write(&self, certificate: Option<&str>, key: Option<&str>) {
+        for (name, text) in [("certificate.pem", certificate), ("key.pem", key)] {
+            if let Some(text) = text {
+                // As by a tool that puts a new file into the place of the old one.
+                let written = self.directory.path().join("new");
+                std::fs::write(&written, text).unwrap();
+                std::fs::rename(&written, self.directory.path().join(name)).unwrap();
+            }
+        }
+    }
+
+    fn config(&self) -> TlsConfig {
+        let path = |name| self.directory.path().join(name);
+        TlsConfig::from_pem_files(path("certificate.pem"), path("key.pem")).unwrap()
+    }
+}
+
+/// The certificate that a client is shown.
+async fn shown(server: &nextrush::Server, trusted: &[&Certified]) -> CertificateDer<'static> {
+    for certified in trusted {
+        let stream = TcpStream::connect(server.address()).await.unwrap();
+        if certified.connect(stream, "http/1.1").await.is_ok() {
+            return certified.certificate();
+        }
+    }
+    panic!("the server has another certificate");
+}
+
+fn made() -> Certified {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (cert.pem(), signing_key.serialize_pem());
+    Certified {
+        config: TlsConfig::from_pem(&certificate, &key).unwrap(),
+        certificate,
+        key,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_is_followed_and_the_old_one_kept_while_the_new_one_is_wrong() {
+    let (old, new) = (made(), made());
+    let files = InFiles {
+        directory: tempfile::tempdir().unwrap(),
+    };
+    files.write(Some(&old.certificate), Some(&old.key));
+    let config = files.config();
+    let listen = App::new().listen("127.0.0.1:0").tls(config.clone());
+    let server = listen.start().await.unwrap();
+    let both = [&new, &old];
+    let minute = Duration::from_secs(61);
+    assert_eq!(shown(&server, &both).await, old.certificate());
+
+    // The certificate is there, and its key not yet.
+    files.write(Some(&new.certificate), None);
+    tokio::time::sleep(minute).await;
+    assert_eq!(shown(&server, &both).await, old.certificate());
+    assert!(matches!(config.reload(), Err(TlsError::Unusable(_))));
+    files.write(None, Some(&new.key));
+    tokio::time::sleep(minute).await;
+    assert_eq!(shown(&server, &both).await, new.certificate());
+
+    for (certificate, key) in [("nonsense", &*old.key), ("", ""), (&*old.certificate, "")] {
+        files.write(Some(certificate), Some(key));
+        tokio::time::sleep(minute).await;
+        assert_eq!(shown(&server, &both).await, new.certificate());
+    }
+    // By hand, as SIGHUP does.
+    files.write(Some(&old.certificate), Some(&old.key));
+    assert!(config.reload().unwrap());
+    assert!(!config.reload().unwrap());
+    assert_eq!(shown(&server, &both).await, old.certificate());
+    assert!(!made().config.reload().unwrap());
+}
+
 // With the clock paused, time passes as soon as everybody waits.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_go_through_with_tls_is_not_waited_for() {
