@@ -207,7 +207,7 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Writes all that is kept, as it is at one moment, to the new directory `into`, whose parent
     /// exists, while the broker goes on. The directory is there once it is whole, and the broker opens
-    /// it as a store of its own. One backup is made at a time.
+    /// it as a store of its own, whose topics have other epochs. One backup is made at a time.
     ///
     /// By default this fails: most brokers leave backups to what they are on.
     ///

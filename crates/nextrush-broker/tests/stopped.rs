@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use nextrush_broker::{
     Attempt, Broker, BrokerError, Bytes, Claim, CommandKey, Deletion, EmbeddedBroker, ExportCounts,
-    ExportReader, ExportWriter, Fingerprint, History, HistoryQuery, OpenError, Owner, Publish,
-    Published, Retention, StoppedStore, StoreImport, TopicName,
+    ExportReader, ExportWriter, Fingerprint, History, HistoryQuery, OpenError, Owner, Position,
+    Publish, Published, Retention, StoppedStore, StoreImport, TopicName,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -358,7 +358,24 @@ async fn a_backup_is_a_store_of_its_own_with_all_that_it_had() {
         .delete(&topic("chat/z"), Deletion::All)
         .await
         .unwrap();
-    assert_eq!(contents(&restored).await, before);
+    let after = contents(&restored).await;
+    for (old, new) in before.iter().zip(&after) {
+        // Its offsets are given out twice, so nobody recovers by mistake.
+        assert!(new.position.epoch > old.position.epoch);
+        assert_eq!(new.position.offset, old.position.offset);
+        assert_eq!(new.publications, old.publications);
+    }
+    let epoch = after[1].position.epoch;
+    let repeat = publish(&restored, "live/b", once()).await;
+    assert!(repeat.is_repeat && repeat.position == Position::new(epoch, 1));
+    for (late, offset) in [
+        (kept("").version(7), 2),
+        (kept("").version_of(key("card"), 9), 3),
+    ] {
+        let published = publish(&restored, "live/b", late).await;
+        assert!(published.is_outdated);
+        assert_eq!(published.position, Position::new(epoch, offset));
+    }
     // The broker goes on by itself.
     let next = publish(&broker, "chat/a", kept("next")).await;
     assert_eq!(next.position.offset, 6);

@@ -85,7 +85,8 @@ use crate::topic_name::TopicName;
 ///
 /// [`back_up`](Broker::back_up) writes the store as it is at one moment to another directory, which
 /// is a store too. Publishing waits only until the log is in the tables, a few milliseconds; the rest
-/// is read beside it. The copy has nothing of what was deleted. If the disk fails meanwhile or the
+/// is read beside it. The copy has nothing of what was deleted, and its topics have new epochs: where it
+/// takes the place of the store, it gives offsets out again, and readers have to be told. If the disk fails meanwhile or the
 /// broker is dropped, the backup fails and leaves nothing.
 ///
 /// [`StoppedStore`](crate::StoppedStore) looks into the store of a broker that is not running, and

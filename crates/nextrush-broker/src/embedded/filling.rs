@@ -22,7 +22,7 @@ use crate::clock::{Clock, whole_ms};
 use crate::error::BrokerError;
 use crate::exported::{ExportCounts, Exported, ExportedTopic};
 use crate::leases::{begun, kept};
-use crate::position;
+use crate::position::{self, Epoch, Position};
 use crate::publication::VERSION_WINDOW;
 use crate::topic_name::TopicName;
 
@@ -106,7 +106,7 @@ impl Filling {
         if let Some((number, offset)) = topic.version {
             // For as long as after a publication with it.
             let ends_ms = self.clock.steady_ms() + whole_ms(VERSION_WINDOW);
-            let place = position::Position::new(position.epoch, offset);
+            let place = Position::new(position.epoch, offset);
             let data = versioned(number, place);
             change.add_answer(&AnswerKey::of_version(id, None), &Answer { ends_ms, data });
         }
@@ -127,8 +127,54 @@ impl Filling {
     }
 }
 
+/// New epochs for a backup. The store goes on with the old ones, and where the backup takes its place
+/// it gives the offsets out again: nobody may believe then to have seen what is at them.
+struct Renewal {
+    now_ms: u64,
+    /// The old and the new epoch of each topic.
+    epochs: HashMap<TopicName, (Epoch, Epoch)>,
+}
+
+impl Renewal {
+    fn new(now_ms: u64) -> Self {
+        Self {
+            now_ms,
+            epochs: HashMap::new(),
+        }
+    }
+
+    fn renew(&mut self, mut item: Exported) -> Exported {
+        match &mut item {
+            Exported::Unborn(epoch) => *epoch = self.after(*epoch),
+            Exported::Topic(topic) => {
+                let old = topic.position.epoch;
+                topic.position.epoch = self.after(old);
+                let epochs = (old, topic.position.epoch);
+                self.epochs.insert(topic.topic.clone(), epochs);
+            }
+            Exported::Once(once) => self.renew_in(&once.topic, &mut once.position),
+            Exported::Version(version) => self.renew_in(&version.topic, &mut version.position),
+            Exported::Command(_) => {}
+        }
+        item
+    }
+
+    /// A life that begins later than another one, whatever the clock says.
+    fn after(&self, epoch: Epoch) -> Epoch {
+        Epoch::begin(self.now_ms.max(epoch.created_ms() + 1))
+    }
+
+    fn renew_in(&self, topic: &TopicName, position: &mut Position) {
+        if let Some((old, new)) = self.epochs.get(topic)
+            && position.epoch == *old
+        {
+            position.epoch = *new;
+        }
+    }
+}
+
 /// The bytes that are kept of a version.
-fn versioned(number: u64, place: position::Position) -> Bytes {
+fn versioned(number: u64, place: Position) -> Bytes {
     let mut bytes = Vec::with_capacity(8 + position::BYTES);
     bytes.put_u64(number);
     bytes.put_slice(&position::to_array(place));
@@ -176,13 +222,14 @@ pub(super) fn back_up(
     let filled = || -> Result<ExportCounts, BrokerError> {
         let filling = Filling::new(part.path(), &shared.clock);
         let mut filling = filling.map_err(OpenError::into_broker_error)?;
+        let mut renewal = Renewal::new(shared.clock.now_ms());
         store.contents(snapshot, shared.clock.steady_ms(), |item| {
             if shared.closings.load(Ordering::Relaxed) != closings {
                 return Err(BrokerError::Unavailable(
                     "the store was closed meanwhile".into(),
                 ));
             }
-            filling.add(item)
+            filling.add(renewal.renew(item))
         })?;
         let counts = filling.counts;
         filling.finish().map_err(OpenError::into_broker_error)?;
