@@ -219,7 +219,7 @@ fn unbroken(publications: Vec<Arc<Publication>>, top: u64) -> Vec<Arc<Publicatio
     publications.into_iter().skip(first).collect()
 }
 
-/// Whether there is a fingerprint, and that.
+/// A fingerprint behind the mark that tells whether there is one.
 fn fingerprint(bytes: &[u8]) -> Option<Fingerprint> {
     match bytes.split_first()? {
         (1, bytes) => Some(Fingerprint::from_bytes(bytes.try_into().ok()?)),

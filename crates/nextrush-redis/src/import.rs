@@ -201,7 +201,7 @@ fn bytes_of(position: Position) -> [u8; 24] {
     bytes
 }
 
-/// Whether there is a fingerprint, and that.
+/// A fingerprint behind the mark that tells whether there is one.
 fn with_mark(print: Option<Fingerprint>) -> Vec<u8> {
     let mut bytes = vec![u8::from(print.is_some())];
     bytes.extend(print_bytes(print));

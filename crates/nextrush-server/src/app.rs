@@ -85,7 +85,10 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
     }
     let posts = Posts::load(app.handle(), is_kept.then_some(records)).await?;
     if let Some(key) = &config.api_key {
-        let api = HttpApi::new(&app, key.clone()).live(&live).chat(&chat);
+        let mut api = HttpApi::new(&app, key.clone()).live(&live).chat(&chat);
+        if let Some(directory) = &config.backup_dir {
+            api = api.backup_dir(directory);
+        }
         app.merge(api.router());
     }
     app.merge(posts::router(posts, live.clone()));

@@ -3,7 +3,10 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Bench, ConfigCommand, Publish, Tail, Token, Trace};
+use crate::commands::{
+    Bench, Completions, ConfigCommand, Doctor, Health, Man, Publish, StoreCommand, Tail, Token,
+    Trace,
+};
 use crate::settings::{self, Flags};
 
 /// NextRush: chat and live updates over WebSockets.
@@ -52,11 +55,34 @@ pub enum Command {
         reason = "clap takes the text of the arguments themselves"
     )]
     Token(Token),
+    /// Checks, measures, backs up and moves what a server keeps.
+    #[command(subcommand)]
+    Store(StoreCommand),
     #[expect(
         missing_docs,
         reason = "clap takes the text of the arguments themselves"
     )]
     Trace(Trace),
+    #[expect(
+        missing_docs,
+        reason = "clap takes the text of the arguments themselves"
+    )]
+    Doctor(Doctor),
+    #[expect(
+        missing_docs,
+        reason = "clap takes the text of the arguments themselves"
+    )]
+    Health(Health),
+    #[expect(
+        missing_docs,
+        reason = "clap takes the text of the arguments themselves"
+    )]
+    Completions(Completions),
+    #[expect(
+        missing_docs,
+        reason = "clap takes the text of the arguments themselves"
+    )]
+    Man(Man),
 }
 
 impl Cli {
@@ -119,6 +145,11 @@ mod tests {
             (&["confg", "check"], "config"),
             (&["config", "chek"], "check"),
             (&["publsh"], "publish"),
+            (&["store", "chek"], "check"),
+            (&["docter"], "doctor"),
+            (&["helth"], "health"),
+            (&["doctor", "--prot", "80"], "--listen"),
+            (&["store", "stats", "--larges", "3"], "--largest"),
         ] {
             let line = ["nextrush"].iter().chain(wrong);
             let error = suggested(Cli::try_parse_from(line).unwrap_err()).to_string();

@@ -60,6 +60,8 @@ pub struct Config {
     /// The bytes that the store's files may take; `None` for 10 GiB, or half of what is free on
     /// the disk or in use by the store.
     pub store_limit: Option<u64>,
+    /// The directory for backups of the store; `None` for no backups.
+    pub backup_dir: Option<PathBuf>,
     /// The certificate for TLS; `None` for plain HTTP.
     pub tls: Option<TlsConfig>,
     /// The bytes that may wait for all slow readers together; `None` for a quarter of the memory.
@@ -447,6 +449,10 @@ impl Reading {
                 "less than 512M: journals and merging need some of it",
             );
         }
+        if settings.backup_dir.is_some() && (store == Store::Memory || redis.is_some()) {
+            let what = "there is no store to back up: set store as well";
+            self.wrong("backup-dir", what);
+        }
         let tls = self.tls(settings.tls_cert, settings.tls_key);
         let origins = match settings.allow_origin {
             list if list.is_empty() => OriginPolicy::SameOrigin,
@@ -472,6 +478,7 @@ impl Reading {
             open_endpoints: settings.open_endpoints.unwrap_or(development),
             origins,
             store_limit,
+            backup_dir: settings.backup_dir,
             api_key,
             admin_key,
             metrics_listen: settings.metrics_listen,
@@ -836,6 +843,18 @@ mod tests {
             "{small}"
         );
         assert_eq!(config(&["--dev"], false).unwrap().store_limit, None);
+    }
+
+    #[test]
+    fn backups_are_of_a_store() {
+        let secret = ["--jwt-secret", SECRET, "--backup-dir", "/backups"];
+        let stored = config(&[&secret[..], &["--store", "/data"]].concat(), false);
+        let directory = stored.unwrap().backup_dir;
+        assert_eq!(directory, Some(PathBuf::from("/backups")));
+        for more in [&[][..], &["--redis", "redis://localhost"]] {
+            let error = refused(&[&secret[..], more].concat());
+            assert!(error.contains("--backup-dir: there is no store"), "{error}");
+        }
     }
 
     #[test]

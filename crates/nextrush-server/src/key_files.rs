@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use http::HeaderMap;
 use nextrush::auth::{Jwks, JwtKey};
 
 use crate::client::{self, JwksUrl};
@@ -52,7 +53,7 @@ impl IssuerKeys {
         let fetched = url.clone();
         let jwks = Jwks::new(move || {
             let url = fetched.clone();
-            async move { client::get(url.target(), Jwks::MAX_BYTES).await }
+            async move { client::get(url.target(), HeaderMap::new(), Jwks::MAX_BYTES).await }
         });
         Self { url, jwks }
     }

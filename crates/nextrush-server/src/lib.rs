@@ -24,6 +24,8 @@
 //! A [`Config`] comes from a command line, the environment and a file: the module `settings` has the
 //! table of all settings, and says how one is added. [`ConfigCommand`] is `nextrush config`.
 //!
+//! [`StoreCommand`] is `nextrush store`, [`Doctor`] and [`Health`] are `nextrush doctor` and `health`.
+//!
 //! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint; [`Publish`] and
 //! [`Tail`] are `nextrush publish` and `nextrush tail`, and [`Token`] is `nextrush token`.
 
@@ -51,8 +53,10 @@ pub use app::{app, apps, listen, listen_beside};
 pub use cli::{Cli, Command};
 pub use client::{ClientError, InvalidTarget, JwksUrl, ServerUrl, Target};
 pub use commands::{
-    Bench, BenchError, BenchReport, Check, ConfigCommand, ConfigCommandError, Init, InvalidMessage,
-    InvalidPosition, Position, Publish, PublishError, Tail, TailError, Token, TokenError,
+    Bench, BenchError, BenchReport, Check, Completions, ConfigCommand, ConfigCommandError, Doctor,
+    Health, HealthError, Init, InvalidMessage, InvalidPosition, Man, Position, Publish,
+    PublishError, StoreBackup, StoreCommand, StoreDirectory, StoreError, StorePlace, StoreSizes,
+    Tail, TailError, Token, TokenError,
 };
 pub use config::{Config, RedisPlace, Reloaded, Store};
 pub use document::{ConfigError, Place, Problem};

@@ -6,6 +6,7 @@ use std::env;
 use std::io::{ErrorKind, IsTerminal as _, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use nextrush::BoxError;
 use nextrush::server::BoundAddr;
 use nextrush_server::{
@@ -61,6 +62,18 @@ async fn run(mut cli: Cli, log: Option<&Log>) -> Result<ExitCode, BoxError> {
         Some(Command::Token(token)) => token.run(stdout())?,
         Some(Command::Trace(trace)) => trace.run(stdout()).await?,
         Some(Command::Config(command)) => command.run(stdout(), stderr())?,
+        Some(Command::Store(command)) => {
+            keep_files_private();
+            if let Some(log) = log {
+                // What the store's library says of files is in the outcome.
+                log.set_filter(&"warn,fjall=off,lsm_tree=off".parse()?);
+            }
+            return Ok(command.run(stdin(), stdout(), stderr()).await?);
+        }
+        Some(Command::Doctor(doctor)) => return Ok(doctor.run(stdout()).await?),
+        Some(Command::Health(health)) => writeln!(stdout(), "{}", health.run().await?)?,
+        Some(Command::Completions(completions)) => completions.run(Cli::command(), stdout())?,
+        Some(Command::Man(man)) => man.run(Cli::command(), stdout())?,
         Some(Command::Serve(flags)) => serve(flags, log).await?,
         None => serve(cli.flags, log).await?,
     }

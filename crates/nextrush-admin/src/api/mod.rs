@@ -1,9 +1,13 @@
 //! The HTTP API for other servers: publishing, history, presence, disconnecting.
 
+mod backup;
 mod history;
 mod publish;
 mod purge;
 mod trace_context;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
@@ -20,6 +24,7 @@ use nextrush::trace::Trace;
 use nextrush::{ChatServer, ErrorMessage, Handle, LiveUpdates, Socket, UserId, ws};
 use serde::Deserialize;
 
+use self::backup::back_up;
 use self::history::history;
 use self::publish::{broadcast, publish};
 use self::purge::purge;
@@ -72,6 +77,7 @@ const OPENAPI: &str = include_str!("../../schema/openapi.json");
 pub struct HttpApi {
     parts: Parts,
     key: Secret,
+    backup_dir: Option<PathBuf>,
 }
 
 impl HttpApi {
@@ -85,6 +91,7 @@ impl HttpApi {
         Self {
             parts: Parts::new(app),
             key: key.into().into_key(),
+            backup_dir: None,
         }
     }
 
@@ -100,11 +107,20 @@ impl HttpApi {
         self
     }
 
+    /// Sets the directory for backups of the broker's store: without one `POST /api/v1/backup` makes
+    /// none. It is made with the first backup. Each backup is a directory with a store, named by its
+    /// time as `nextrush-2026-11-29T081000.123Z`.
+    pub fn backup_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.backup_dir = Some(directory.into());
+        self
+    }
+
     /// The routes below `/api/v1`.
     pub fn router(self) -> Router {
         router(Api {
             parts: self.parts,
             key: self.key,
+            backup_dir: self.backup_dir.map(Arc::from),
         })
     }
 }
@@ -114,6 +130,7 @@ impl HttpApi {
 struct Api {
     parts: Parts,
     key: Secret,
+    backup_dir: Option<Arc<Path>>,
 }
 
 fn router(api: Api) -> Router {
@@ -126,6 +143,7 @@ fn router(api: Api) -> Router {
         .route("/api/v1/channels", get(channels))
         .route("/api/v1/disconnect", post(disconnect_user))
         .route("/api/v1/purge", post(purge))
+        .route("/api/v1/backup", post(back_up))
         // Of the routes alone: axum would give the layers of a router that is merged to what the
         // application answers where nothing is.
         .route_layer(DefaultBodyLimit::max(BODY_BYTES))
@@ -138,7 +156,7 @@ fn router(api: Api) -> Router {
 /// Speaks the protocol of live updates without a user.
 fn follow(
     socket: Socket,
-    State(Api { parts, key }): State<Api>,
+    State(Api { parts, key, .. }): State<Api>,
     headers: HeaderMap,
     query: Result<Query<OfLive>, QueryRejection>,
 ) {

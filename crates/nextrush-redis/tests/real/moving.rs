@@ -1,4 +1,4 @@
-//! What moves from a store to a Redis, on to another one, and back.
+//! Moves from a store to a Redis, on to another one, and back.
 
 use std::time::Duration;
 

@@ -48,10 +48,15 @@ pub(crate) async fn open(
 
 /// Gets what is there, of so many bytes at most, over a connection of its own. It has no deadline,
 /// and follows no redirections.
-pub(crate) async fn get(target: &Target, limit: usize) -> Result<Bytes, ClientError> {
+pub(crate) async fn get(
+    target: &Target,
+    headers: HeaderMap,
+    limit: usize,
+) -> Result<Bytes, ClientError> {
     let mut client = connect(target).await?;
     let mut request = Request::new(Full::default());
     let agent = concat!("nextrush/", env!("CARGO_PKG_VERSION"));
+    *request.headers_mut() = headers;
     let headers = request.headers_mut();
     headers.insert(USER_AGENT, HeaderValue::from_static(agent));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -67,26 +72,6 @@ pub(crate) async fn get(target: &Target, limit: usize) -> Result<Bytes, ClientEr
             authority: target.authority(),
             source,
         })
-}
-
-/// Asks for a route, and returns the answer, of which at most so many bytes are read.
-pub(crate) async fn ask(
-    target: &Target,
-    headers: HeaderMap,
-    most: usize,
-) -> Result<Bytes, ClientError> {
-    in_time(target, async {
-        let mut client = connect(target).await?;
-        let mut request = Request::new(Full::default());
-        *request.headers_mut() = headers;
-        let response = send(&mut client, target, request).await?;
-        if !response.status().is_success() {
-            return Err(refused(response).await);
-        }
-        let body = Limited::new(response.into_body(), most).collect().await;
-        Ok(body.map(Collected::to_bytes).unwrap_or_default())
-    })
-    .await
 }
 
 /// The calls of one server, over one connection as long as that stays open.
@@ -147,7 +132,8 @@ async fn post_with(
     .await
 }
 
-async fn in_time<T>(
+/// Waits for an answer as long as commands do.
+pub(crate) async fn in_time<T>(
     target: &Target,
     asked: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
@@ -159,7 +145,7 @@ async fn in_time<T>(
     }
 }
 
-async fn connect(target: &Target) -> Result<SendRequest<Full<Bytes>>, ClientError> {
+pub(super) async fn connect(target: &Target) -> Result<SendRequest<Full<Bytes>>, ClientError> {
     let connect_error = |source| ClientError::Connect {
         authority: target.authority(),
         source,
@@ -187,7 +173,7 @@ async fn shake_hands(
     Ok(client)
 }
 
-async fn send(
+pub(super) async fn send(
     client: &mut SendRequest<Full<Bytes>>,
     target: &Target,
     mut request: Request<Full<Bytes>>,

@@ -110,6 +110,17 @@ impl ServerUrl {
             ..self.0.clone()
         }
     }
+
+    /// The origin of its pages (RFC 6454 §6.2).
+    pub(crate) fn origin(&self) -> String {
+        let Target { host, port, .. } = &self.0;
+        match (self.0.is_tls, port) {
+            (true, 443) => format!("https://{host}"),
+            (false, 80) => format!("http://{host}"),
+            (true, port) => format!("https://{host}:{port}"),
+            (false, port) => format!("http://{host}:{port}"),
+        }
+    }
 }
 
 impl FromStr for ServerUrl {

@@ -8,7 +8,7 @@ use nextrush::trace::{Published, SocketTrace};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::position::Position;
-use crate::client::{ClientError, ServerUrl, ask};
+use crate::client::{ClientError, ServerUrl, get, in_time};
 use crate::secret::{Secret, bearer};
 
 /// The bytes of an answer that are read: those of the most sockets of many nodes.
@@ -79,7 +79,9 @@ impl Trace {
     ///
     /// See [`TraceError`].
     pub async fn run(&self, mut output: impl Write) -> Result<(), TraceError> {
-        let answer = ask(&self.url.at(&self.path()), self.headers()?, ANSWER_BYTES).await?;
+        let target = self.url.at(&self.path());
+        let asked = get(&target, self.headers()?, ANSWER_BYTES);
+        let answer = in_time(&target, asked).await?;
         let written = if self.json {
             output.write_all(&answer).and_then(|()| writeln!(output))
         } else {

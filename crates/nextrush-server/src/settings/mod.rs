@@ -240,6 +240,13 @@ settings! {
     /// channels that were not used for longest.
     store_limit: Option<Size>, "SIZE", Absent("10G, or half of what is free on the disk or in use by the store if that is less"), Start;
 
+    /// The directory for backups, which `nextrush store backup` and `POST /api/v1/backup` make of the
+    /// store while the server runs.
+    ///
+    /// Each is a store by itself, named by its time. The server creates the directory if it does not
+    /// exist. Without it there are no backups.
+    backup_dir: Option<PathBuf>, "DIR", Absent("none"), Start;
+
     /// The address of a Redis or Valkey on which several servers share topics: `redis://`,
     /// `redis+sentinel://host,host/name` or `redis+cluster://host,host`, with `rediss` for TLS.
     ///

@@ -49,7 +49,7 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
             vec!["https://a.example", "app://x"],
             r#"["https://a.example", "app://x"]"#,
         ),
-        "tls-cert" | "tls-key" | "store" => (vec!["/somewhere"], r#""/somewhere""#),
+        "tls-cert" | "tls-key" | "store" | "backup-dir" => (vec!["/somewhere"], r#""/somewhere""#),
         "trusted-proxy" => (vec!["10.0.0.0/8", "unix"], r#"["10.0.0.0/8", "unix"]"#),
         "hook-connect" | "hook-subscribe" | "hook-publish" | "hook-request" => {
             (vec!["https://b/"], r#""https://b/""#)

@@ -207,6 +207,7 @@ async fn the_description_names_every_route() {
     let paths = description["paths"].as_object().unwrap();
     let names: Vec<&str> = paths.keys().map(String::as_str).collect();
     let expected = [
+        "/api/v1/backup",
         "/api/v1/broadcast",
         "/api/v1/channels",
         "/api/v1/disconnect",

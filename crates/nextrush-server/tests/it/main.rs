@@ -14,6 +14,7 @@ mod inspect;
 mod log;
 mod metrics;
 mod migration;
+mod operators;
 mod posts;
 mod purge;
 mod refresh;
