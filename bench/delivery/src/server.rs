@@ -119,7 +119,7 @@ fn build() -> Result<PathBuf, Error> {
     let built = Command::new("cargo")
         .args([
             "build",
-            "--release",
+            "--profile=dist",
             "-p",
             "nextrush-server",
             "--target-dir",
@@ -131,5 +131,5 @@ fn build() -> Result<PathBuf, Error> {
     if !built.success() {
         return Err(Error::Build);
     }
-    Ok(Path::new(REPOSITORY).join("target/release/nextrush"))
+    Ok(Path::new(REPOSITORY).join("target/dist/nextrush"))
 }
