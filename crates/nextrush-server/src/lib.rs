@@ -56,7 +56,7 @@ pub use commands::{
     Bench, BenchError, BenchReport, Check, Completions, ConfigCommand, ConfigCommandError, Doctor,
     Health, HealthError, Init, InvalidMessage, InvalidPosition, Man, Position, Publish,
     PublishError, StoreBackup, StoreCommand, StoreDirectory, StoreError, StorePlace, StoreSizes,
-    Tail, TailError, Token, TokenError,
+    Tail, TailError, Token, TokenError, Trace, TraceError,
 };
 pub use config::{Config, RedisPlace, Reloaded, Store};
 pub use document::{ConfigError, Place, Problem};

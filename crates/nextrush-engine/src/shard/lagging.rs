@@ -139,7 +139,7 @@ impl<I: Io> Peer<'_, I> {
         let (id, first) = (self.live.id(), skippable.offset);
         let told = || skippable.refill.lags(id, first);
         if let Err(panic) = self.parts.caller.call(self.slot, told) {
-            log_panic(Some(id), &panic);
+            log_panic(Some(&self.live.connection), &panic);
         }
     }
 
@@ -156,7 +156,7 @@ impl<I: Io> Peer<'_, I> {
             standing.waits_for_others = outbox.holds_others();
         }
         if let Err(panic) = self.parts.caller.call(self.slot, || tell(standing)) {
-            log_panic(Some(self.live.id()), &panic);
+            log_panic(Some(&self.live.connection), &panic);
         }
     }
 
@@ -185,7 +185,7 @@ impl<I: Io> Peer<'_, I> {
         let connection = &self.live.connection;
         let told = || connection.events().unsent(connection, &unsent);
         if let Err(panic) = self.parts.caller.call(self.slot, told) {
-            log_panic(Some(connection.id()), &panic);
+            log_panic(Some(connection), &panic);
         }
     }
 

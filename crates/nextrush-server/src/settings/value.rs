@@ -94,7 +94,8 @@ always_there!(
     LogFormat,
     BasePath,
     Duration,
-    HookTimeout
+    HookTimeout,
+    Size
 );
 
 impl Word for bool {
