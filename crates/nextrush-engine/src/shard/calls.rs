@@ -101,11 +101,11 @@ impl<I: Io> Peer<'_, I> {
     }
 
     /// Tells the handler of the end. No call follows.
-    pub(super) fn call_last(&mut self, reason: &CloseReason, traffic: Option<&Traffic>) {
+    pub(super) fn call_last(&mut self, reason: &CloseReason, traffic: Option<Traffic>) {
         let connection = &self.live.connection;
         let called = self.parts.caller.call(self.slot, || {
             if let Some(traffic) = traffic {
-                connection.events().ended(connection, reason, *traffic);
+                connection.events().ended(connection, reason, traffic);
             }
             connection.events().close(connection, reason)
         });

@@ -200,6 +200,7 @@ impl<I: Io> Shard<I> {
     /// Frees the connection's slot for another one.
     pub(super) fn forget(&mut self, connection: &Connection) {
         connection.mark_closed();
+        self.parts.traffic.end(connection.id().slot);
         self.parts.link.remove(connection.id().slot);
         self.shared.remove_connection();
     }
@@ -255,9 +256,7 @@ impl<I: Io> Peer<'_, I> {
     fn linger(&mut self, reason: &CloseReason) {
         self.tell_unsent();
         self.live.phase = Phase::Lingering;
-        let mut traffic = None;
         if let Some(extra) = self.live.take_extra() {
-            traffic = extra.traffic;
             let own = extra.deadline.into_iter().chain(extra.unfinished);
             for timer in extra.timers.into_iter().chain(own) {
                 self.parts.timers.cancel(timer);
@@ -266,7 +265,8 @@ impl<I: Io> Peer<'_, I> {
         self.parts.ticks.forget(self.slot);
         self.arm_close_deadline();
         self.mark_dirty();
-        self.call_last(reason, traffic.as_deref());
+        let traffic = self.parts.traffic.end(self.slot);
+        self.call_last(reason, traffic);
         self.queue_reading();
     }
 

@@ -179,8 +179,8 @@ impl<I: Io> Peer<'_, I> {
         match outbox.write(&mut parts.io, self.slot, &mut parts.scratch, parts.now) {
             Ok(written) => {
                 parts.counts.bytes_out += written as u64;
-                if self.live.is(Flags::COUNTED) {
-                    self.live.count(0, written);
+                if self.live.flags.contains(Flags::COUNTED) {
+                    parts.traffic.add(self.slot, 0, written);
                 }
             }
             Err(error) => {
@@ -188,9 +188,6 @@ impl<I: Io> Peer<'_, I> {
                 return After::Stay;
             }
         }
-        let Some(outbox) = self.live.outbox.as_mut() else {
-            return self.flushed();
-        };
         if outbox.is_empty() {
             self.drop_outbox();
             self.note_drained();

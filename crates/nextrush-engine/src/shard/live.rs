@@ -10,7 +10,7 @@ use super::outbox::Outbox;
 use super::rooms::Membership;
 use super::timers::TimerKey;
 use crate::config::SocketOptions;
-use crate::connection::{Connection, ConnectionState, Incoming, Traffic};
+use crate::connection::{Connection, ConnectionState, Incoming};
 use crate::id::ConnectionId;
 use crate::link::Key;
 use crate::moment::Moment;
@@ -108,8 +108,6 @@ pub(super) struct Extra {
     pub(super) deadline: Option<TimerKey>,
     /// The bytes that the peer has sent since closing began.
     pub(super) unwanted: usize,
-    /// The bytes so far, where they are counted.
-    pub(super) traffic: Option<Box<Traffic>>,
 }
 
 /// Bytes of which the first `start` are decoded.
@@ -170,22 +168,6 @@ impl Live {
             self.is(Flags::READS_ON) && waiting.is_none_or(|waiting| !waiting.is_full())
         };
         !self.is(Flags::EARLY) && (!self.is(Flags::HELD) || reads_on())
-    }
-
-    /// Counts the connection's own bytes from now on.
-    pub(super) fn begin_counting(&mut self) {
-        self.flags.insert(Flags::COUNTED);
-        self.need_extra().traffic = Some(Box::default());
-    }
-
-    /// Adds bytes to the connection's own, where they are counted.
-    #[inline(never)]
-    pub(super) fn count(&mut self, bytes_in: usize, bytes_out: usize) {
-        let extra = self.extra.as_deref_mut();
-        if let Some(traffic) = extra.and_then(|extra| extra.traffic.as_deref_mut()) {
-            traffic.bytes_in += bytes_in as u64;
-            traffic.bytes_out += bytes_out as u64;
-        }
     }
 
     /// Returns whether messages, pings and pongs still count. The handle knows of a close
@@ -340,7 +322,6 @@ impl Extra {
             timers,
             deadline,
             unwanted,
-            traffic,
         } = self;
         decoder.is_none()
             && unfinished.is_none()
@@ -353,7 +334,6 @@ impl Extra {
             && timers.is_empty()
             && deadline.is_none()
             && *unwanted == 0
-            && traffic.is_none()
     }
 }
 

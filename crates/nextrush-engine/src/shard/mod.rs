@@ -21,6 +21,7 @@ mod slab;
 mod tasks;
 mod ticks;
 mod timers;
+mod traffic;
 mod turn;
 
 use std::sync::Arc;

@@ -13,6 +13,7 @@ use super::slab::Slab;
 use super::tasks::Tasks;
 use super::ticks::Ticks;
 use super::timers::Timers;
+use super::traffic::CountedTraffic;
 use crate::link::{Command, Ending, Key, Link, Order};
 use crate::metrics::Counts;
 use crate::moment::Moment;
@@ -45,6 +46,8 @@ pub(super) struct Parts<I> {
     pub(super) outboxes: Outboxes,
     /// Shown to other threads at the end of the turn.
     pub(super) counts: Counts,
+    /// The bytes of connections whose own are counted.
+    pub(super) traffic: CountedTraffic,
     /// The bytes of all backlogs that single clients alone are sent.
     pub(super) own_bytes: u64,
     /// The same at the end of the last turn.
@@ -117,6 +120,7 @@ impl<I: Io> Parts<I> {
             ticks: Ticks::default(),
             outboxes: Outboxes::default(),
             counts: Counts::default(),
+            traffic: CountedTraffic::default(),
             own_bytes: 0,
             own_bytes_before: 0,
             order: 0,

@@ -105,7 +105,7 @@ impl<I: Io> Peer<'_, I> {
                     self.parts.free_ping = self.parts.ticks.alive(self.slot) > 1;
                     self.parts.counts.bytes_in += count as u64;
                     if self.live.is(Flags::COUNTED) {
-                        self.live.count(count, 0);
+                        self.parts.traffic.add(self.slot, count, 0);
                     }
                     budget -= count;
                     if !self.live.is_open() && self.is_flooded(count) {

@@ -178,8 +178,8 @@ impl<I: Io> Shard<I> {
         }
         let mut live = Live::new(connection.clone());
         if is_counted {
-            live.begin_counting();
-            live.count(read_ahead.len(), 0);
+            live.flags.insert(Flags::COUNTED);
+            self.parts.traffic.begin(slot, read_ahead.len());
         }
         live.stash_bytes(&read_ahead);
         self.parts.counts.accepted += 1;
