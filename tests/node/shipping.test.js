@@ -2,12 +2,12 @@
 // with TLS, and files for systemd.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { eventually } from '../support/patience.js';
-import { ROOT, built } from '../support/program.js';
+import { Program, ROOT, built } from '../support/program.js';
 import { NAME, Proxy, isInstalled } from '../support/proxies.js';
 import { Server } from '../support/server.js';
 import { Socket } from '../support/socket.js';
@@ -175,6 +175,45 @@ function systemCalls(groups) {
   }
   return calls;
 }
+
+test('the package for Debian has all that the server needs, and the sums are right', { skip: skipWithout('dpkg-deb') }, async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'nextrush-package-'));
+  const [shipped, root] = [path.join(directory, 'shipped'), path.join(directory, 'root')];
+  const run = (/** @type {string} */ file, /** @type {string[]} */ ...args) =>
+    execFileSync(file, args, { encoding: 'utf8', cwd: existsSync(shipped) ? shipped : directory });
+  try {
+    run(path.join(ROOT, 'tools/dist'), '--program', built('nextrush'), '--to', shipped);
+    const sums = run('sha256sum', '--check', 'SHA256SUMS');
+    assert.match(sums, /^nextrush-[\d.]+-\w+-linux\.tar\.gz: OK\nnextrush_[\d.]+_\w+\.deb: OK\n$/);
+    const [archive, deb] = sums.split('\n').map((line) => line.replace(': OK', ''));
+    const listed = run('tar', '--list', '--file', archive);
+    for (const file of ['nextrush', 'LICENSE', 'deploy/nextrush.service', 'deploy/nginx.conf']) {
+      assert.match(listed, new RegExp(`^[^/]+/${file}$`, 'm'));
+    }
+
+    assert.match(run('dpkg-deb', '--field', deb, 'Depends'), /^libgcc-s1, libc6 \(>= 2\.\d+\)$/m);
+    assert.equal(run('dpkg-deb', '--info', deb, 'conffiles'), '/etc/nextrush/nextrush.env\n/etc/nextrush/nextrush.toml\n');
+    assert.match(run('dpkg-deb', '--contents', deb), /^-rw------- root\/root .* \.\/etc\/nextrush\/nextrush\.env$/m);
+    run('dpkg-deb', '--extract', deb, root);
+
+    // The package, what it depends on, and the directory that systemd makes: nothing else is there.
+    for (const [library] of run('ldd', built('nextrush')).matchAll(/\/\S+\.so\.\d+/g)) {
+      mkdirSync(path.join(root, path.dirname(library)), { recursive: true });
+      copyFileSync(library, path.join(root, library));
+    }
+    mkdirSync(path.join(root, 'var/lib/nextrush'), { recursive: true });
+    const unit = readFileSync(path.join(root, 'usr/lib/systemd/system/nextrush.service'), 'utf8');
+    const [start] = unit.match(/(?<=^ExecStart=).+/m) ?? [];
+    const inside = ['--map-root-user', `--root=${root}`, ...start.split(' ')];
+    const program = new Program('unshare', [...inside, '--listen', '127.0.0.1:0'], { JWT_SECRET: SECRET });
+    const [, port] = await program.line(/^Open http:\/\/localhost:(\d+)\/$/);
+    assert.equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200);
+    assert.equal((await program.stop()).code, 0);
+    assert.ok(existsSync(path.join(root, 'var/lib/nextrush/store')));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
 
 test('the configuration for systemd is right, and its variables are settings', () => {
   const config = path.join(ROOT, 'deploy/nextrush.toml');
