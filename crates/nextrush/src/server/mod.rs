@@ -462,7 +462,7 @@ impl Server {
                 hangup();
             });
         }
-        Box::new(move || hangup())
+        Box::new(hangup)
     }
 
     /// Serves until the process is told to stop (Ctrl-C, SIGTERM or SIGQUIT), goes on for the
