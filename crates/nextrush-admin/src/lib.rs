@@ -40,6 +40,7 @@
 )]
 
 mod api;
+mod api_key;
 mod channels;
 mod disconnect;
 mod health;
@@ -55,6 +56,7 @@ mod secret;
 mod trace;
 
 pub use api::HttpApi;
+pub use api_key::{Action, ApiKey, ApiKeys, UnknownAction};
 pub use health::{health, version};
 pub use inspector::Inspector;
 pub use loopback::only_this_machine;

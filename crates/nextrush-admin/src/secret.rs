@@ -49,6 +49,13 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// Compares in a time that does not depend on where the two differ.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        is_same(self.0.as_bytes(), other.0.as_bytes())
+    }
+}
+
 /// Compares in a time that does not depend on where the two differ.
 fn is_same(given: &[u8], key: &[u8]) -> bool {
     let differ = |(one, other): (&u8, &u8)| one ^ other;

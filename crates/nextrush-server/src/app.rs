@@ -84,8 +84,10 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
         );
     }
     let posts = Posts::load(app.handle(), is_kept.then_some(records)).await?;
-    if let Some(key) = &config.api_key {
-        let mut api = HttpApi::new(&app, key.clone()).live(&live).chat(&chat);
+    if !config.api_keys.to_vec().is_empty() {
+        let mut api = HttpApi::with_keys(&app, &config.api_keys)
+            .live(&live)
+            .chat(&chat);
         if let Some(directory) = &config.backup_dir {
             api = api.backup_dir(directory);
         }

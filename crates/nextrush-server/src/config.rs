@@ -11,6 +11,7 @@ use nextrush::auth::JwtKey;
 use nextrush::node::NodeName;
 use nextrush::server::{BasePath, ListenAddr, TlsConfig, TlsError, TrustedProxy};
 use nextrush::{Jwt, OriginPolicy};
+use nextrush_admin::{ApiKey, ApiKeys};
 use nextrush_redis::{RedisUrl, RedisUrlError};
 use parking_lot::Mutex;
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub origins: OriginPolicy,
     /// The key of the HTTP API; `None` turns that API off.
     pub api_key: Option<Secret>,
+    /// All keys of the HTTP API, with that one; replaced on SIGHUP.
+    pub(crate) api_keys: ApiKeys,
     /// The key of the operators' view; `None` turns that view off outside development mode.
     pub admin_key: Option<Secret>,
     /// The addresses at which figures are served for Prometheus, and nothing for clients.
@@ -212,6 +215,9 @@ impl Config {
         if keys_can_change {
             self.take_keys(&new);
         }
+        // The routes are there from the start, or not at all.
+        let has_api = |config: &Self| !config.api_keys.to_vec().is_empty();
+        let api_keys_can_change = has_api(self) == has_api(&new);
         // What holds is compared, and not what the last reading said.
         for ((setting, before), (_, now)) in
             self.words.0.lock().iter_mut().zip(&*new.words.0.lock())
@@ -224,6 +230,7 @@ impl Config {
                 "jwt-secret" | "jwt-key" | "jwks-url" | "jwt-audience" | "jwt-issuer" => {
                     keys_can_change
                 }
+                "api-key" => api_keys_can_change,
                 "allow-origin" => match (self.current.origins(), &new.origins) {
                     (OriginPolicy::List(_), OriginPolicy::List(_)) => {
                         self.current.set_origins(new.origins.clone());
@@ -239,6 +246,17 @@ impl Config {
             } else {
                 reloaded.restart.push(setting.name());
             }
+        }
+        let new_api_keys = new.api_keys.to_vec();
+        if api_keys_can_change {
+            let is_told = reloaded.changed.iter().any(|name| name == "api-key");
+            if self.api_keys.replace(new_api_keys) && !is_told {
+                reloaded.changed.push("api-key".to_owned());
+            }
+        } else if new_api_keys != self.api_keys.to_vec()
+            && !reloaded.restart.iter().any(|name| name == "api-key")
+        {
+            reloaded.restart.push("api-key".to_owned());
         }
         if keys_can_change {
             let mut held = self.key_files.lock();
@@ -417,6 +435,11 @@ impl Reading {
         let redis = self.redis_place(&settings);
         let hooks = self.hooks(&settings, secret.is_none() && !has_keys && !development);
         let api_key = self.long_or_absent("api-key", settings.api_key);
+        let mut api_keys = self.layers.api_keys.clone();
+        if self.problems.is_empty() {
+            let only = api_key.clone().map(|key| ApiKey::new("api-key", key));
+            api_keys.splice(0..0, only);
+        }
         let admin_key = self.long_or_absent("admin-key", settings.admin_key);
         let metrics_key = self.long_or_absent("metrics-key", settings.metrics_key);
         if redis.is_some() && (settings.store.is_some() || settings.no_store) {
@@ -480,6 +503,7 @@ impl Reading {
             store_limit,
             backup_dir: settings.backup_dir,
             api_key,
+            api_keys: ApiKeys::new(api_keys),
             admin_key,
             metrics_listen: settings.metrics_listen,
             metrics_key,

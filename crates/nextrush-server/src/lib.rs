@@ -29,6 +29,7 @@
 //! [`Bench`] is `nextrush bench`, a load test of any WebSocket endpoint; [`Publish`] and
 //! [`Tail`] are `nextrush publish` and `nextrush tail`, and [`Token`] is `nextrush token`.
 
+mod api_keys;
 mod app;
 mod channels;
 mod claims;

@@ -1,9 +1,9 @@
 //! The histories of channels.
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use nextrush::broker::{HistoryQuery, Publication};
 use nextrush::live::{Encoding, Payload};
 use nextrush::message::Timestamp;
@@ -11,6 +11,8 @@ use nextrush::topic::PublishError;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use crate::api_key::{Action, Caller};
+use crate::parts::Parts;
 use crate::refusal::Refusal;
 
 /// The number of publications in an answer by default.
@@ -76,9 +78,18 @@ impl<'a> Item<'a> {
 
 pub(super) async fn history(
     State(Api { parts, .. }): State<Api>,
+    Extension(caller): Extension<Caller>,
     query: Result<Query<HistoryOf>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(query) = query?;
+    let read = read(&parts, &caller, &query).await;
+    caller.audit(Action::Read, &query.channel, &read);
+    read
+}
+
+async fn read(parts: &Parts, caller: &Caller, query: &HistoryOf) -> Result<Response, Refusal> {
+    caller.may(Action::Read)?;
+    caller.touches(&query.channel)?;
     let live = parts.live(query.live.as_deref())?;
     let limit = query.limit.unwrap_or(HISTORY).min(HISTORY_LIMIT);
     let read = match query.after {

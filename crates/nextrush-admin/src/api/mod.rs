@@ -15,37 +15,47 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use nextrush::auth::GivenUserId;
 use nextrush::live::PresenceSnapshot;
 use nextrush::room::RoomName;
 use nextrush::topic::PublishError;
 use nextrush::trace::Trace;
-use nextrush::{ChatServer, ErrorMessage, Handle, LiveUpdates, Socket, UserId, ws};
+use nextrush::{ChatServer, Handle, LiveUpdates, Socket, UserId, ws};
 use serde::Deserialize;
 
 use self::backup::back_up;
 use self::history::history;
 use self::publish::{broadcast, publish};
 use self::purge::purge;
+use crate::api_key::{Action, ApiKey, ApiKeys, Caller};
 use crate::channels::ChannelList;
 use crate::disconnect::{Disconnected, disconnect};
 use crate::parts::{OfLive, Parts};
-use crate::refusal::{Refusal, code_of_wrong_key};
+use crate::refusal::Refusal;
 use crate::secret::Secret;
 use crate::trace::TraceOf;
 
 /// The largest body of a request: the data of a publication, and as much again around it.
 const BODY_BYTES: usize = 128 * 1024;
 
-/// The message of a refusal without the key.
-const WRONG_KEY: &str = "Invalid API key";
+/// The routes that ask what a key may do.
+const RESTRICTED: [&str; 7] = [
+    "publish",
+    "broadcast",
+    "history",
+    "presence",
+    "channels",
+    "disconnect",
+    "purge",
+];
 
 const OPENAPI: &str = include_str!("../../schema/openapi.json");
 
 /// An HTTP API for other servers, below `/api/v1`: they publish to channels, read histories and
 /// members, list channels, disconnect users, and delete what was published. Each request has a key,
-/// as `Authorization: Bearer <key>`.
+/// as `Authorization: Bearer <key>`. What keys did is in the log with the target `nextrush::audit`:
+/// publishing and reading at `debug`, everything else and refusals at `info`.
 ///
 /// The guide's page *The messages on the wire* has the requests and answers, and
 /// `/api/v1/openapi.json` describes them for programs, without the key. `/api/v1/live` speaks the protocol of
@@ -76,7 +86,7 @@ const OPENAPI: &str = include_str!("../../schema/openapi.json");
 #[must_use = "an API is not there before its router is merged into the application"]
 pub struct HttpApi {
     parts: Parts,
-    key: Secret,
+    keys: ApiKeys,
     backup_dir: Option<PathBuf>,
 }
 
@@ -90,7 +100,17 @@ impl HttpApi {
     pub fn new(app: &impl AsRef<Handle>, key: impl Into<Secret>) -> Self {
         Self {
             parts: Parts::new(app),
-            key: key.into().into_key(),
+            keys: ApiKeys::new([ApiKey::new("api-key", key)]),
+            backup_dir: None,
+        }
+    }
+
+    /// An API for those who have one of these keys, each of which may do what it is allowed to. Requests for more
+    /// are refused with 403 and `forbidden`.
+    pub fn with_keys(app: &impl AsRef<Handle>, keys: &ApiKeys) -> Self {
+        Self {
+            parts: Parts::new(app),
+            keys: keys.clone(),
             backup_dir: None,
         }
     }
@@ -119,7 +139,7 @@ impl HttpApi {
     pub fn router(self) -> Router {
         router(Api {
             parts: self.parts,
-            key: self.key,
+            keys: self.keys,
             backup_dir: self.backup_dir.map(Arc::from),
         })
     }
@@ -129,7 +149,7 @@ impl HttpApi {
 #[derive(Clone)]
 struct Api {
     parts: Parts,
-    key: Secret,
+    keys: ApiKeys,
     backup_dir: Option<Arc<Path>>,
 }
 
@@ -156,15 +176,20 @@ fn router(api: Api) -> Router {
 /// Speaks the protocol of live updates without a user.
 fn follow(
     socket: Socket,
-    State(Api { parts, key, .. }): State<Api>,
+    State(Api { parts, keys, .. }): State<Api>,
     headers: HeaderMap,
     query: Result<Query<OfLive>, QueryRejection>,
 ) {
-    if !key.is_bearer_of(&headers) {
-        socket.send(ErrorMessage::new(code_of_wrong_key(&headers), WRONG_KEY));
-        return socket.close(1008, WRONG_KEY);
-    }
-    match OfLive::of(&query, &parts) {
+    let caller = match keys.of(&headers) {
+        Ok(caller) => caller,
+        Err(refusal) => return refusal.close(&socket),
+    };
+    let allowed = caller
+        .may(Action::Read)
+        .and_then(|()| caller.is_for_all_channels());
+    let followed = allowed.and_then(|()| OfLive::of(&query, &parts));
+    caller.audit(Action::Read, "/api/v1/live", &followed);
+    match followed {
         Ok(live) => live.connect(&socket),
         Err(refusal) => refusal.close(&socket),
     }
@@ -176,14 +201,23 @@ async fn openapi() -> impl IntoResponse {
 
 async fn only_with_key(
     State(api): State<Api>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    if api.key.is_bearer_of(request.headers()) {
-        Ok(next.run(request).await)
-    } else {
-        Err(Refusal::wrong_key(request.headers(), WRONG_KEY))
+    let caller = api.keys.of(request.headers())?;
+    let path = request.uri().path().to_owned();
+    let route = path.rsplit('/').next().unwrap_or_default();
+    // A route that knows nothing of restrictions is for keys that have none.
+    let is_known = RESTRICTED.contains(&route);
+    if caller.is_restricted() && !is_known {
+        return Err(caller.refused(&path));
     }
+    request.extensions_mut().insert(caller.clone());
+    let response = next.run(request).await;
+    if !is_known {
+        caller.audit_other(route, response.status());
+    }
+    Ok(response)
 }
 
 #[derive(Deserialize)]
@@ -196,20 +230,34 @@ struct PresenceOf {
 
 async fn presence(
     State(Api { parts, .. }): State<Api>,
+    Extension(caller): Extension<Caller>,
     query: Result<Query<PresenceOf>, QueryRejection>,
 ) -> Result<Json<PresenceSnapshot>, Refusal> {
-    let Query(PresenceOf {
+    let Query(query) = query?;
+    let read = members(&parts, &caller, &query).await;
+    caller.audit(Action::Read, &query.channel, &read);
+    read
+}
+
+async fn members(
+    parts: &Parts,
+    caller: &Caller,
+    query: &PresenceOf,
+) -> Result<Json<PresenceSnapshot>, Refusal> {
+    let PresenceOf {
         live,
         channel,
         after,
-    }) = query?;
+    } = query;
+    caller.may(Action::Read)?;
+    caller.touches(channel)?;
     let live = parts.live(live.as_deref())?;
-    if RoomName::new(&channel).is_err() {
+    if RoomName::new(channel).is_err() {
         return Err(PublishError::InvalidName.into());
     }
     let members = match after {
-        Some(device) => live.members_after(&channel, device).await,
-        None => live.members(&channel).await,
+        Some(device) => live.members_after(channel, *device).await,
+        None => live.members(channel).await,
     };
     Ok(Json(members.map_err(PublishError::from)?))
 }
@@ -223,10 +271,17 @@ async fn trace(
 
 async fn channels(
     State(Api { parts, .. }): State<Api>,
+    Extension(caller): Extension<Caller>,
     query: Result<Query<OfLive>, QueryRejection>,
 ) -> Result<Json<ChannelList>, Refusal> {
-    let live = OfLive::of(&query, &parts)?;
-    Ok(Json(live.channels().await.into()))
+    let allowed = caller.may(Action::Read);
+    let live = allowed.and_then(|()| OfLive::of(&query, &parts));
+    caller.audit(Action::Read, "channels", &live);
+    let mut found = live?.channels().await;
+    found
+        .channels
+        .retain(|(channel, _)| caller.may_touch(channel));
+    Ok(Json(found.into()))
 }
 
 #[derive(Deserialize)]
@@ -237,9 +292,15 @@ struct Disconnect {
 
 async fn disconnect_user(
     State(Api { parts, .. }): State<Api>,
+    Extension(caller): Extension<Caller>,
     body: Result<Json<Disconnect>, JsonRejection>,
 ) -> Result<Json<Disconnected>, Refusal> {
     let Json(Disconnect { user_id }) = body?;
     let user = UserId::try_from(user_id)?;
-    Ok(Json(disconnect(&parts.app, &user).await))
+    let done = match caller.may(Action::Disconnect) {
+        Ok(()) => Ok(Json(disconnect(&parts.app, &user).await)),
+        Err(refusal) => Err(refusal),
+    };
+    caller.audit(Action::Disconnect, &format!("user {user}"), &done);
+    done
 }

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nextrush::broker::{BrokerError, CommandKey, Published};
@@ -18,6 +18,8 @@ use tracing::{Instrument as _, Span};
 
 use super::Api;
 use super::trace_context::TraceContext;
+use crate::api_key::{Action, Caller};
+use crate::parts::Parts;
 use crate::refusal::Refusal;
 
 /// The target of the line that the log has for each publication of another server, at debug.
@@ -68,21 +70,37 @@ impl From<Published> for Place {
 
 pub(super) async fn publish(
     State(Api { parts, .. }): State<Api>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Result<Json<Publish>, JsonRejection>,
 ) -> Result<Json<Place>, Refusal> {
-    let Json(Publish {
+    let Json(publish) = body?;
+    let channel = publish.channel.clone();
+    let published = publish_one(&parts, &caller, &headers, publish).await;
+    caller.audit(Action::Publish, &channel, &published);
+    published
+}
+
+async fn publish_one(
+    parts: &Parts,
+    caller: &Caller,
+    headers: &HeaderMap,
+    publish: Publish,
+) -> Result<Json<Place>, Refusal> {
+    let Publish {
         live,
         channel,
         data,
         encoding,
         version,
         key,
-    }) = body?;
+    } = publish;
+    caller.may(Action::Publish)?;
+    caller.touches(&channel)?;
     let data = Data::new(data, encoding)?;
     let live = parts.live(live.as_deref())?;
-    let options = options(&headers, version, key.as_deref())?;
-    let span = span_of(&headers);
+    let options = options(headers, version, key.as_deref())?;
+    let span = span_of(headers);
     let published = publish_to(live, &channel, &data, options);
     Ok(Json(published.instrument(span).await?))
 }
@@ -250,6 +268,7 @@ impl ChannelResult {
 /// Publishes to each channel by itself: a failure does not stop the others.
 pub(super) async fn broadcast(
     State(Api { parts, .. }): State<Api>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Result<Json<Broadcast>, JsonRejection>,
 ) -> Result<Json<Results>, Refusal> {
@@ -261,6 +280,11 @@ pub(super) async fn broadcast(
         version,
         key,
     }) = body?;
+    if let Err(refusal) = caller.may(Action::Publish) {
+        let refused: Result<(), _> = Err(refusal);
+        caller.audit(Action::Publish, "broadcast", &refused);
+        refused?;
+    }
     let data = Data::new(data, encoding)?;
     let live = parts.live(live.as_deref())?;
     if channels.len() > CHANNELS {
@@ -271,8 +295,14 @@ pub(super) async fn broadcast(
     let span = span_of(&headers);
     let mut results = Vec::with_capacity(channels.len());
     for channel in channels {
-        let published = publish_to(live, &channel, &data, options.clone());
-        let published = published.instrument(span.clone()).await;
+        let published = match caller.touches(&channel) {
+            Ok(()) => {
+                let published = publish_to(live, &channel, &data, options.clone());
+                published.instrument(span.clone()).await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        caller.audit(Action::Publish, &channel, &published);
         results.push(ChannelResult::new(channel, published));
     }
     Ok(Json(Results { results }))

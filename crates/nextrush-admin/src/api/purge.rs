@@ -1,9 +1,9 @@
 //! Deleting what was published: in a room, in a channel, or by a user.
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use nextrush::auth::GivenUserId;
 use nextrush::broker::BrokerError;
 use nextrush::room::RoomName;
@@ -11,6 +11,8 @@ use nextrush::{ErrorCode, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use crate::api_key::{Action, Caller};
+use crate::parts::Parts;
 use crate::refusal::Refusal;
 
 /// A room, a channel or a user.
@@ -31,10 +33,47 @@ pub(super) struct Purged {
 
 pub(super) async fn purge(
     State(Api { parts, .. }): State<Api>,
+    Extension(caller): Extension<Caller>,
     body: Result<Json<Purge>, JsonRejection>,
 ) -> Result<Json<Purged>, Refusal> {
     let Json(purge) = body?;
-    let deleted = match purge {
+    let on = purge.on();
+    let deleted = match allowed(&caller, &purge) {
+        Ok(()) => delete(&parts, purge).await,
+        Err(refusal) => Err(refusal),
+    };
+    caller.audit(Action::Purge, &on, &deleted);
+    let deleted = deleted?;
+    tracing::info!(deleted, "purged");
+    Ok(Json(Purged { deleted }))
+}
+
+impl Purge {
+    /// The object, for the audit log.
+    fn on(&self) -> String {
+        match (&self.room, &self.channel, &self.user_id) {
+            (Some(room), None, None) => format!("room {room}"),
+            (None, Some(channel), None) => channel.clone(),
+            (None, None, Some(user)) => match UserId::try_from(user.clone()) {
+                Ok(user) => format!("user {user}"),
+                Err(_) => "user".to_owned(),
+            },
+            _ => String::new(),
+        }
+    }
+}
+
+/// Refuses what the key may not delete.
+fn allowed(caller: &Caller, purge: &Purge) -> Result<(), Refusal> {
+    caller.may(Action::Purge)?;
+    match &purge.channel {
+        Some(channel) => caller.touches(channel),
+        None => caller.is_for_all_channels(),
+    }
+}
+
+async fn delete(parts: &Parts, purge: Purge) -> Result<usize, Refusal> {
+    Ok(match purge {
         Purge {
             chat,
             room: Some(room),
@@ -68,9 +107,7 @@ pub(super) async fn purge(
             deleted
         }
         _ => return Err(Refusal::invalid("give one of room, channel and userId")),
-    };
-    tracing::info!(deleted, "purged");
-    Ok(Json(Purged { deleted }))
+    })
 }
 
 fn not_purged(error: BrokerError) -> Refusal {

@@ -33,6 +33,7 @@ use self::nodes::Question;
 use self::sample::{Sample, Sampler};
 use self::slow_readers::slow_readers;
 use self::ticket::Tickets;
+use crate::api_key::AUDIT;
 use crate::disconnect::{Disconnected, disconnect};
 use crate::loopback::only_this_machine;
 use crate::no_store::NO_STORE;
@@ -300,8 +301,11 @@ async fn mint(
     if let Access::Key(key) = &access
         && !key.is_bearer_of(&request.headers)
     {
+        // At debug, since strangers could fill the log.
+        tracing::debug!(target: AUDIT, who = "nobody", "a sign-in without the admin key");
         return Err(Refusal::wrong_key(&request.headers, "Invalid admin key"));
     }
+    audit("sign-in", "", &Ok(()));
     let (token, expires_at) = tickets.mint().map_err(|error| {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Refusal::new(status, ErrorCode::Internal, "a ticket could not be signed").because(error)
@@ -425,15 +429,40 @@ struct Disconnect {
     node: Option<String>,
 }
 
+/// Writes what an operator did into the audit log.
+fn audit<T>(action: &str, on: &str, done: &Result<T, &Refusal>) {
+    let result = match done {
+        Ok(_) => "ok",
+        Err(refusal) => refusal.code().as_str(),
+    };
+    tracing::info!(target: AUDIT, who = "operator", action, ?on, result, "inspector");
+}
+
 async fn disconnect_some(
-    State(View { parts, sampler, .. }): State<View>,
+    State(view): State<View>,
     body: Result<Json<Disconnect>, JsonRejection>,
 ) -> Result<Json<Disconnected>, Refusal> {
-    let Json(Disconnect {
+    let Json(whom) = body?;
+    let on = match (&whom.user_id, &whom.connection_id) {
+        (Some(GivenUserId::Text(user)), _) => format!("user {user}"),
+        (Some(GivenUserId::Number(user)), _) => format!("user {user}"),
+        (_, Some(connection)) => format!("connection {connection}"),
+        _ => String::new(),
+    };
+    let done = disconnect_whom(view, whom).await;
+    audit("disconnect", &on, &done.as_ref());
+    done
+}
+
+async fn disconnect_whom(
+    View { parts, sampler, .. }: View,
+    whom: Disconnect,
+) -> Result<Json<Disconnected>, Refusal> {
+    let Disconnect {
         user_id,
         connection_id,
         node,
-    }) = body?;
+    } = whom;
     Ok(Json(match (user_id, connection_id) {
         (Some(user), None) => disconnect(&parts.app, &UserId::try_from(user)?).await,
         (None, Some(id)) => {

@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod api_keys;
 mod health;
 mod inspector;
 mod keys;

@@ -13,6 +13,8 @@ pub(crate) struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
     problems: &'a mut Vec<Problem>,
+    /// True if the files that the text names are read as well.
+    pub(crate) reads_files: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -21,6 +23,7 @@ impl<'a> Reader<'a> {
             path,
             text,
             problems,
+            reads_files: true,
         }
     }
 

@@ -3,17 +3,21 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use nextrush_admin::ApiKey;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::suggestion::flag_for;
 use super::value::Kind;
 use super::{SETTINGS, Setting};
+use crate::api_keys;
 use crate::channels::Channel;
 use crate::document::{Place, Problem, Reader, did_you_mean, in_order, kind_of};
 
 /// The key of the tables of channels.
 const CHANNEL: &str = "channel";
+/// The key of the tables of API keys, and of the only API key.
+const API_KEY: &str = "api-key";
 /// The end of the key of a file that holds a secret.
 const FILE: &str = "-file";
 
@@ -32,12 +36,25 @@ pub(super) struct Entry {
 pub(super) struct ConfigFile {
     pub(super) entries: Vec<Entry>,
     pub(super) channels: Vec<Channel>,
+    pub(super) api_keys: Vec<ApiKey>,
+    /// True if a key of the API stands in the file itself.
+    pub(super) has_key_values: bool,
 }
 
 impl ConfigFile {
     /// Reads a file's text, and notes all that is wrong with it.
     pub(super) fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Self {
+        Self::read(Reader::new(path, text, problems), text)
+    }
+
+    /// The same, without the files of secrets that the text names.
+    pub(super) fn parse_alone(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Self {
         let mut reader = Reader::new(path, text, problems);
+        reader.reads_files = false;
+        Self::read(reader, text)
+    }
+
+    fn read(mut reader: Reader<'_>, text: &str) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             for error in errors {
@@ -58,6 +75,10 @@ impl Reader<'_> {
             let name = key.get_ref().as_ref();
             if name == CHANNEL {
                 file.channels = self.channels(value);
+                continue;
+            }
+            if name == API_KEY && value.get_ref().is_array() {
+                (file.api_keys, file.has_key_values) = self.api_keys(value);
                 continue;
             }
             let named = |setting: &&Setting| setting.name() == name;
@@ -122,6 +143,31 @@ impl Reader<'_> {
             channels.push(channel);
         }
         channels
+    }
+
+    /// The keys, and whether one of them stands in the file itself.
+    fn api_keys(&mut self, value: &Spanned<DeValue<'_>>) -> (Vec<ApiKey>, bool) {
+        let mut has_values = false;
+        let mut keys: Vec<ApiKey> = Vec::new();
+        for table in value.get_ref().as_array().into_iter().flatten() {
+            let Some(fields) = table.get_ref().as_table() else {
+                self.wrong(
+                    table.span(),
+                    "an API key is a text, or a table that begins with [[api-key]]",
+                );
+                continue;
+            };
+            has_values |= fields.contains_key("value");
+            let Some(key) = api_keys::read(self, table.span(), fields) else {
+                continue;
+            };
+            if keys.iter().any(|other| other.name() == key.name()) {
+                let message = format!("there is an API key {:?} already", key.name());
+                self.wrong(table.span(), message);
+            }
+            keys.push(key);
+        }
+        (keys, has_values)
     }
 
     /// The words of a value of this kind.

@@ -6,6 +6,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nextrush_admin::ApiKey;
+
 use super::file::{ConfigFile, Entry};
 use super::flags::Flags;
 use super::value::{Kind, Value};
@@ -76,6 +78,8 @@ pub(crate) struct Layers {
     /// The configuration file.
     pub(crate) file: Option<PathBuf>,
     pub(crate) channels: Vec<Channel>,
+    /// The keys of the API that are tables of the file.
+    pub(crate) api_keys: Vec<ApiKey>,
     /// Oddities that are no faults.
     pub(crate) warnings: Vec<Problem>,
 }
@@ -109,13 +113,14 @@ impl Layers {
             found,
             file,
             channels: contents.channels,
+            api_keys: contents.api_keys,
             warnings,
         }
     }
 
     /// The values of a file's text alone, without those that other files hold.
     pub(crate) fn of_text(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Self {
-        let contents = ConfigFile::parse(path, text, problems);
+        let contents = ConfigFile::parse_alone(path, text, problems);
         let found = SETTINGS.iter().map(|setting| {
             let given = in_file(setting, &contents).into_iter();
             let given = given.filter(|given| !given.is_file).collect();
@@ -125,6 +130,7 @@ impl Layers {
             found: found.collect(),
             file: Some(path.to_owned()),
             channels: contents.channels,
+            api_keys: contents.api_keys,
             warnings: Vec::new(),
         }
     }
@@ -324,13 +330,18 @@ fn open_to_others(file: &Path, contents: &ConfigFile) -> Option<Problem> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let is_secret = |entry: &&Entry| entry.setting.kind == Kind::Secret && !entry.is_file;
-    let secret = contents.entries.iter().find(is_secret)?;
+    let secret = contents.entries.iter().find(is_secret);
+    let place = match secret {
+        Some(entry) => entry.place.clone(),
+        None if contents.has_key_values => Place::Flag("config".to_owned()),
+        None => return None,
+    };
     let mode = fs::metadata(file).ok()?.permissions().mode();
     let message = format!(
         "every user of this machine can read the secret in {0}: chmod o-r {0}",
         file.display()
     );
-    (mode & 0o004 != 0).then(|| Problem::at(&secret.place, message))
+    (mode & 0o004 != 0).then(|| Problem::at(&place, message))
 }
 
 #[cfg(not(unix))]

@@ -196,8 +196,10 @@ settings! {
 
     /// The key of the HTTP API for other servers, 32 bytes or more.
     ///
-    /// Without it the server has no such API.
-    api_key: Option<Secret>, "KEY", Absent("none"), Start;
+    /// Without it the server has no such API. The file may have tables `[[api-key]]` in its place, or beside
+    /// the flag or the variable: several keys, each with a name, and with channels, actions and an end if it is
+    /// not to do everything. SIGHUP changes keys; from none to some, or back, takes a restart.
+    api_key: Option<Secret>, "KEY", Absent("none"), Hangup;
 
     /// The key of the operators' view, 32 bytes or more.
     ///

@@ -457,3 +457,70 @@ fn faults_of_channels_are_said_with_line_and_column() {
     let meant = r#"1:1: there is no setting "chanel": did you mean "[channel]"?"#;
     assert_eq!(faults("[[chanel]]")[0].replace("1:3", "1:1"), meant);
 }
+
+#[test]
+fn faults_of_api_keys_are_said_with_line_and_column() {
+    let value = "value = \"0123456789abcdef0123456789abcdef\"";
+    let cases = [
+        (value.to_owned(), "1:1: an API key has a name"),
+        (
+            format!("name = 7\n{value}"),
+            "2:8: expected a text in quotes",
+        ),
+        ("name = \"a\"".to_owned(), "1:1: an API key has a value"),
+        (
+            "name = \"a\"\nvalue = \"short\"".to_owned(),
+            "3:9: the key is shorter than 32 bytes",
+        ),
+        (
+            "name = \"a\"\nvalue-file = \"/nowhere\"".to_owned(),
+            "3:14: cannot read /nowhere: ",
+        ),
+        (
+            format!("name = \"a\"\n{value}\nvalue-file = \"x\""),
+            "4:14: the key has a value as well",
+        ),
+        (
+            format!("name = \"a\"\n{value}\nchanels = []"),
+            "4:1: there is no key of an API key \"chanels\": did you mean \"channels\"?",
+        ),
+        (
+            format!("name = \"a\"\n{value}\nchannels = [\":\"]"),
+            "4:12: \":\" is no pattern: ",
+        ),
+        (
+            format!("name = \"a\"\n{value}\nmay = [\"read\", \"publsh\"]"),
+            "4:16: there is no action \"publsh\": did you mean \"publish\"?",
+        ),
+        (
+            format!("name = \"a\"\n{value}\nmay = \"read\""),
+            "4:7: expected a list of texts",
+        ),
+        (
+            format!("name = \"a\"\n{value}\nexpires = \"soon\""),
+            "4:11: a time is 2027-01-31T12:00:00Z",
+        ),
+        (
+            format!("name = \"a\"\n{value}\nexpires = 2027-01-31T12:00:00"),
+            "4:11: a time is 2027-01-31T12:00:00Z",
+        ),
+        (
+            format!("name = \"a\"\n{value}\n[[api-key]]\nname = \"a\"\n{value}"),
+            "4:1: there is an API key \"a\" already",
+        ),
+    ];
+    for (table, expected) in cases {
+        let found = faults(&format!("[[api-key]]\n{table}\n"));
+        assert_eq!(found.len(), 1, "{table}: {found:?}");
+        assert!(found[0].starts_with(expected), "{table}: {found:?}");
+        assert!(!found[0].contains("0123456789"), "{found:?}");
+    }
+    for expires in [
+        "2027-01-31",
+        "2027-01-31T12:00:00Z",
+        "2027-01-31T12:00:00+02:00",
+    ] {
+        let file = format!("[[api-key]]\nname = \"a\"\n{value}\nexpires = {expires}\n");
+        assert_eq!(faults(&file), [""; 0], "{expires}");
+    }
+}

@@ -400,6 +400,47 @@ async fn files_of_keys_serve_beside_the_secret_and_are_read_again_with_sighup() 
     assert!(!is_accepted(&signed("ada", json!({}), SECRET)).await);
 }
 
+#[tokio::test]
+async fn several_keys_of_the_api_are_for_what_the_file_says_and_change_with_sighup() {
+    let other = "another key of the API, of 32 bytes or more";
+    let tables = |channels: &str| {
+        format!(
+            "[[api-key]]\nname = \"boards\"\nvalue = {KEY:?}\nchannels = {channels}\nmay = [\"publish\"]\n\
+             [[api-key]]\nname = \"past\"\nvalue = {other:?}\nexpires = 2020-01-01\n"
+        )
+    };
+    let mut served = Served::start("").await;
+    let usual = usual(served.directory.path()).replace("api-key =", "# ");
+    let body = json!({ "channel": "board-1", "data": 1 });
+    let publish = async |port, key| {
+        Http::at(port, key)
+            .post("/api/v1/publish", body.clone())
+            .await
+            .0
+    };
+    assert_eq!(publish(served.port, KEY).await, 200);
+    served
+        .reload(
+            &format!("{usual}{}", tables("[\"board-:id\"]")),
+            "read again: api-key changed",
+        )
+        .await;
+    assert_eq!(publish(served.port, KEY).await, 200);
+    assert_eq!(publish(served.port, other).await, 401);
+    served
+        .reload(
+            &format!("{usual}{}", tables("[\"other\"]")),
+            "read again: api-key changed",
+        )
+        .await;
+    assert_eq!(publish(served.port, KEY).await, 403);
+    served.said("nextrush::audit").await;
+    served
+        .reload(&usual, "a restart is needed for api-key")
+        .await;
+    assert_eq!(publish(served.port, KEY).await, 403);
+}
+
 /// Answers each request with the set of keys of this moment.
 async fn issuer(set: Arc<Mutex<String>>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -10,6 +10,28 @@ pub struct InvalidPattern {
     problem: &'static str,
 }
 
+/// A pattern of channel names, as [`ChannelPolicies::policy`](super::ChannelPolicies::policy) takes
+/// it: `posts`, `post-:id` or `user:{id}`.
+#[derive(Clone, Debug)]
+pub struct ChannelPattern(Pattern);
+
+impl ChannelPattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    ///
+    /// Fails on an empty text, and on parameters without a name, of one name, or side by side.
+    pub fn new(pattern: &str) -> Result<Self, InvalidPattern> {
+        Pattern::new(pattern).map(Self)
+    }
+
+    /// Tells whether it fits the whole name of a channel.
+    #[must_use]
+    pub fn fits(&self, channel: &str) -> bool {
+        self.0.matches(channel).is_some()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Pattern(Vec<Part>);
 
