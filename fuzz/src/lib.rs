@@ -16,6 +16,7 @@ mod inflate;
 mod round_trip;
 mod said;
 mod settings;
+mod tokens;
 
 pub use command::command;
 pub use decoder::decoder;
@@ -23,3 +24,4 @@ pub use deflate::{deflate, deflate_round_trip};
 pub use handshake::handshake;
 pub use round_trip::round_trip;
 pub use settings::settings;
+pub use tokens::tokens;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 7] = [
+const TARGETS: [(&str, Target); 8] = [
     ("decoder", nextrush_fuzz::decoder),
     ("round_trip", nextrush_fuzz::round_trip),
     ("deflate", nextrush_fuzz::deflate),
@@ -14,6 +14,7 @@ const TARGETS: [(&str, Target); 7] = [
     ("handshake", nextrush_fuzz::handshake),
     ("command", nextrush_fuzz::command),
     ("settings", nextrush_fuzz::settings),
+    ("tokens", nextrush_fuzz::tokens),
 ];
 
 fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
