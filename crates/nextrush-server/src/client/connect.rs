@@ -11,6 +11,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use nextrush_protocol::handshake::client::Opening;
+use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time;
@@ -201,8 +202,59 @@ async fn refused(response: Response<Incoming>) -> ClientError {
         .collect()
         .await
     {
-        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).trim().to_owned(),
+        Ok(body) => in_words(&body.to_bytes()),
         Err(error) => error.to_string(),
     };
     ClientError::Refused { status, body }
+}
+
+/// A refusal of a server of this program in words, or the body as it is.
+fn in_words(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Refusal {
+        message: String,
+        code: String,
+        details: Option<String>,
+        retry_after_ms: Option<u64>,
+    }
+
+    let Ok(refusal) = serde_json::from_slice(body) else {
+        return String::from_utf8_lossy(body).trim().to_owned();
+    };
+    let Refusal {
+        message,
+        code,
+        details,
+        retry_after_ms,
+    } = refusal;
+    let details = details.map_or_else(String::new, |details| format!(": {details}"));
+    let later = retry_after_ms.map_or_else(String::new, |ms| {
+        let seconds = Duration::from_millis(ms).as_secs_f64();
+        format!("; try again in {seconds} s")
+    });
+    format!("{message}{details} ({code}){later}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_words() {
+        for (body, words) in [
+            (
+                r#"{"type":"error","message":"Invalid API key","code":"invalid-token"}"#,
+                "Invalid API key (invalid-token)",
+            ),
+            (
+                r#"{"type":"error","message":"Channel unavailable","code":"unavailable","details":"no answer","retryAfterMs":2500}"#,
+                "Channel unavailable: no answer (unavailable); try again in 2.5 s",
+            ),
+            (" not found\n", "not found"),
+            (r#"{"error":"other"}"#, r#"{"error":"other"}"#),
+        ] {
+            assert_eq!(in_words(body.as_bytes()), words);
+        }
+    }
 }
