@@ -58,7 +58,7 @@ mod trace;
 pub use api::HttpApi;
 pub use api_key::{Action, ApiKey, ApiKeys, UnknownAction};
 pub use health::{health, version};
-pub use inspector::Inspector;
+pub use inspector::{Inspector, InspectorKey};
 pub use loopback::only_this_machine;
 pub use metrics::Metrics;
 #[doc(hidden)]

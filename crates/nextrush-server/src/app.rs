@@ -99,6 +99,7 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
     }
     match inspector(&app, config) {
         Some(inspector) => {
+            current.set_inspector_key(inspector.key());
             // It is a part of the program's own page.
             let inspector = inspector.live(&live).chat(&chat).without_page();
             app.merge(inspector.router());
@@ -141,7 +142,7 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
 /// The application, about to listen as its configuration says.
 pub fn listen(app: App, config: &Config) -> Listen {
     let listen = listen_at(app, &config.listen)
-        .connections_per_address(config.connections_per_address.get())
+        .connections_per_address(config.current.connections.clone())
         .trusted_proxies(config.trusted_proxies.iter().copied())
         .base_path(config.base_path.clone())
         .keep_alive(config.keep_alive)

@@ -231,6 +231,18 @@ impl Config {
                     keys_can_change
                 }
                 "api-key" => api_keys_can_change,
+                "admin-key" => match (self.current.inspector_key(), &new.admin_key) {
+                    (Some(held), Some(key)) => {
+                        held.replace(key.clone());
+                        true
+                    }
+                    _ => false,
+                },
+                "connections-per-address" => {
+                    let connections = new.connections_per_address.get();
+                    self.current.connections.set(connections);
+                    true
+                }
                 "allow-origin" => match (self.current.origins(), &new.origins) {
                     (OriginPolicy::List(_), OriginPolicy::List(_)) => {
                         self.current.set_origins(new.origins.clone());
@@ -489,7 +501,9 @@ impl Reading {
             jwt = jwt.jwks(issuer.jwks.clone());
         }
         let channels = self.layers.channels.clone();
-        let current = Current::new(jwt.clone(), origins.clone(), Rules::new(&channels));
+        let connections = settings.connections_per_address.get().into();
+        let rules = Rules::new(&channels);
+        let current = Current::new(jwt.clone(), origins.clone(), rules, connections);
         let words = Words(Arc::new(Mutex::new(self.layers.words())));
         Some(Config {
             listen: settings.listen,
@@ -1006,7 +1020,7 @@ mod tests {
             "--listen: \"80443\" is no port: ports are whole numbers from 0 to 65535",
             "--listen: \"x\" has no port: append one, as in x:3000",
             "--dev: \"perhaps\" is neither true nor false",
-            "--allow-origin: \"example.com\": expected an origin such as https://example.com, without a path",
+            "--allow-origin: \"example.com\": expected an origin such as https://example.com or app://name, without a path, or null",
             "--store-limit: \"1T\": a size is a whole number of bytes, with K, M or G for powers of \
              1,024, such as 500M",
             "--shards: \"0\" is no whole number of 1 or more",

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use nextrush::limits::ConnectionLimit;
 use nextrush::{Jwt, LiveUpdates, Message, OriginPolicy, Socket};
+use nextrush_admin::InspectorKey;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
@@ -17,6 +19,8 @@ pub(crate) struct Current {
     keys: Arc<RwLock<Keys>>,
     /// The rules of channels.
     pub(crate) rules: Rules,
+    /// The most connections of one client address.
+    pub(crate) connections: ConnectionLimit,
     /// Told of each change.
     changed: watch::Sender<()>,
 }
@@ -24,13 +28,26 @@ pub(crate) struct Current {
 struct Keys {
     jwt: Jwt,
     origins: OriginPolicy,
+    /// The key of the operators' view, once there is one.
+    inspector: Option<InspectorKey>,
 }
 
 impl Current {
-    pub(crate) fn new(jwt: Jwt, origins: OriginPolicy, rules: Rules) -> Self {
+    pub(crate) fn new(
+        jwt: Jwt,
+        origins: OriginPolicy,
+        rules: Rules,
+        connections: ConnectionLimit,
+    ) -> Self {
+        let keys = Keys {
+            jwt,
+            origins,
+            inspector: None,
+        };
         Self {
-            keys: Arc::new(RwLock::new(Keys { jwt, origins })),
+            keys: Arc::new(RwLock::new(keys)),
             rules,
+            connections,
             changed: watch::Sender::new(()),
         }
     }
@@ -51,6 +68,15 @@ impl Current {
 
     pub(crate) fn set_origins(&self, origins: OriginPolicy) {
         self.keys.write().origins = origins;
+    }
+
+    /// The key of the operators' view, once there is one.
+    pub(crate) fn inspector_key(&self) -> Option<InspectorKey> {
+        self.keys.read().inspector.clone()
+    }
+
+    pub(crate) fn set_inspector_key(&self, key: Option<InspectorKey>) {
+        self.keys.write().inspector = key;
     }
 
     /// Tells of changes of rules.

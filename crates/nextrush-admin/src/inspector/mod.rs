@@ -1,6 +1,7 @@
 //! The operators' view: live figures, the connections, and a way to end them.
 
 mod connections;
+mod key;
 mod largest;
 mod nodes;
 mod page;
@@ -24,10 +25,13 @@ use nextrush::message::Timestamp;
 use nextrush::node::NodeName;
 use nextrush::socket::{ConnectionId, InvalidConnectionId};
 use nextrush::trace::Trace;
-use nextrush::{AuthRejection, ChatServer, ErrorCode, Handle, LiveUpdates, Socket, UserId, ws};
+use nextrush::{
+    AuthRejection, ChatServer, ErrorCode, Handle, LiveUpdates, Message, Socket, UserId, ws,
+};
 use serde::{Deserialize, Serialize};
 
 use self::connections::{List, Listed};
+pub use self::key::InspectorKey;
 use self::largest::{channels, rooms};
 use self::nodes::Question;
 use self::sample::{Sample, Sampler};
@@ -103,8 +107,17 @@ impl Inspector {
     pub fn new(app: &impl AsRef<Handle>, key: impl Into<Secret>) -> Self {
         Self {
             parts: Parts::new(app),
-            access: Access::Key(key.into().into_key()),
+            access: Access::Key(InspectorKey::new(key.into())),
             has_page: true,
+        }
+    }
+
+    /// Its key, which can be changed while it serves; `None` for one [without](Self::without_key).
+    #[must_use]
+    pub fn key(&self) -> Option<InspectorKey> {
+        match &self.access {
+            Access::Open(_) => None,
+            Access::Key(key) => Some(key.clone()),
         }
     }
 
@@ -169,7 +182,7 @@ enum Access {
     /// Everybody on this machine, with the secret for tickets; `None` if it is random.
     Open(Option<Secret>),
     /// Everybody with the key.
-    Key(Secret),
+    Key(InspectorKey),
 }
 
 /// The state of the routes.
@@ -177,7 +190,8 @@ enum Access {
 struct View {
     parts: Parts,
     access: Access,
-    tickets: Tickets,
+    /// The tickets of an inspector without a key; one with a key has those of the key of the moment.
+    open_tickets: Tickets,
     metrics: LiveUpdates,
     sampler: Arc<Sampler>,
 }
@@ -189,7 +203,7 @@ fn router(parts: Parts, metrics: LiveUpdates, access: Access, has_page: bool) ->
         sampler,
         metrics,
         parts,
-        tickets: Tickets::new(&access),
+        open_tickets: Tickets::new(&access),
         access,
     };
     let router = Router::new()
@@ -243,6 +257,14 @@ fn follow_channels(
 }
 
 impl View {
+    /// The tickets of the moment.
+    fn tickets(&self) -> Tickets {
+        match &self.access {
+            Access::Open(_) => self.open_tickets.clone(),
+            Access::Key(_) => Tickets::new(&self.access),
+        }
+    }
+
     /// Speaks the protocol of live updates about these channels, if the request has a ticket.
     fn connect(
         &self,
@@ -250,10 +272,13 @@ impl View {
         request: &RequestParts,
         channels: Result<&LiveUpdates, Refusal>,
     ) {
-        match (self.tickets.check(request), channels) {
+        match (self.tickets().check(request), channels) {
             (Ok(ticket), Ok(channels)) => {
                 ticket.limit(socket);
-                socket.filter(self.tickets.refresh());
+                let view = self.clone();
+                socket.filter(move |socket: &Socket, message: &Message| {
+                    view.tickets().refresh()(socket, message)
+                });
                 channels.connect(socket);
             }
             (Ok(_), Err(refusal)) => refusal.close(socket),
@@ -263,12 +288,12 @@ impl View {
 }
 
 async fn only_with_ticket(
-    State(View { tickets, .. }): State<View>,
+    State(view): State<View>,
     request: Request,
     next: Next,
 ) -> Result<Response, AuthRejection> {
     let (parts, body) = request.into_parts();
-    tickets.check(&parts)?;
+    view.tickets().check(&parts)?;
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
@@ -293,12 +318,10 @@ struct Minted {
 }
 
 async fn mint(
-    State(View {
-        access, tickets, ..
-    }): State<View>,
+    State(view): State<View>,
     request: RequestParts,
 ) -> Result<impl IntoResponse, Refusal> {
-    if let Access::Key(key) = &access
+    if let Access::Key(key) = &view.access
         && !key.is_bearer_of(&request.headers)
     {
         // At debug, since strangers could fill the log.
@@ -306,7 +329,7 @@ async fn mint(
         return Err(Refusal::wrong_key(&request.headers, "Invalid admin key"));
     }
     audit("sign-in", "", &Ok(()));
-    let (token, expires_at) = tickets.mint().map_err(|error| {
+    let (token, expires_at) = view.tickets().mint().map_err(|error| {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Refusal::new(status, ErrorCode::Internal, "a ticket could not be signed").because(error)
     })?;

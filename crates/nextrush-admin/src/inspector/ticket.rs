@@ -42,7 +42,7 @@ impl Tickets {
         Self(Jwt::hs256(match access {
             Access::Open(None) => rand::random(),
             Access::Open(Some(secret)) => derived(secret, DEVELOPMENT_PURPOSE),
-            Access::Key(key) => derived(key, PURPOSE),
+            Access::Key(key) => derived(&key.secret(), PURPOSE),
         }))
     }
 
@@ -80,7 +80,10 @@ mod tests {
     use axum::http::Request;
     use serde_json::json;
 
+    use super::super::InspectorKey;
     use super::*;
+
+    const KEY_OF_OPERATORS: &str = "a key of 32 bytes, or even more of them";
 
     fn check(tickets: &Tickets, token: &str) -> Result<Authenticated<Ticket>, AuthRejection> {
         let request = Request::builder().header("authorization", format!("Bearer {token}"));
@@ -89,30 +92,48 @@ mod tests {
 
     #[test]
     fn a_ticket_holds_where_the_admin_key_is_the_same() {
-        let key = |key: &str| Access::Key(key.to_owned().into());
-        let minted = Tickets::new(&key("a key")).mint().unwrap().0;
-        assert!(check(&Tickets::new(&key("a key")), &minted).is_ok());
-        let open = Access::Open(Some("a key".to_owned().into()));
-        for other in [key("another key"), Access::Open(None), open] {
+        let key = |key: &str| Access::Key(InspectorKey::new(key.into()));
+        let minted = Tickets::new(&key(KEY_OF_OPERATORS)).mint().unwrap().0;
+        assert!(check(&Tickets::new(&key(KEY_OF_OPERATORS)), &minted).is_ok());
+        let open = Access::Open(Some(KEY_OF_OPERATORS.to_owned().into()));
+        for other in [
+            key("another key, of 32 bytes or more of them"),
+            Access::Open(None),
+            open,
+        ] {
             let refused = check(&Tickets::new(&other), &minted).unwrap_err();
             assert!(matches!(refused, AuthRejection::InvalidToken(_)));
         }
         // The key itself signs nothing.
-        let token = Jwt::hs256("a key").sign_for(&Ticket {}, LIFETIME).unwrap();
-        assert!(check(&Tickets::new(&key("a key")), &token).is_err());
+        let token = Jwt::hs256(KEY_OF_OPERATORS)
+            .sign_for(&Ticket {}, LIFETIME)
+            .unwrap();
+        assert!(check(&Tickets::new(&key(KEY_OF_OPERATORS)), &token).is_err());
     }
 
     #[test]
     fn a_ticket_of_development_mode_holds_where_the_secret_of_tokens_is_the_same() {
         let open = |secret: &str| Tickets::new(&Access::Open(Some(secret.to_owned().into())));
-        let minted = open("a secret").mint().unwrap().0;
-        assert!(check(&open("a secret"), &minted).is_ok());
-        assert!(check(&open("another secret"), &minted).is_err());
-        let with_key = Tickets::new(&Access::Key("a secret".to_owned().into()));
+        let minted = open("a secret of 32 bytes, or even more of them")
+            .mint()
+            .unwrap()
+            .0;
+        assert!(check(&open("a secret of 32 bytes, or even more of them"), &minted).is_ok());
+        assert!(check(&open("another secret, of 32 bytes or more"), &minted).is_err());
+        let with_key = Tickets::new(&Access::Key(InspectorKey::new(
+            "a secret of 32 bytes, or even more of them".into(),
+        )));
         assert!(check(&with_key, &minted).is_err());
         // No user's token is a ticket.
-        let token = Jwt::hs256("a secret").sign_for(&Ticket {}, LIFETIME);
-        assert!(check(&open("a secret"), &token.unwrap()).is_err());
+        let token =
+            Jwt::hs256("a secret of 32 bytes, or even more of them").sign_for(&Ticket {}, LIFETIME);
+        assert!(
+            check(
+                &open("a secret of 32 bytes, or even more of them"),
+                &token.unwrap()
+            )
+            .is_err()
+        );
     }
 
     #[test]

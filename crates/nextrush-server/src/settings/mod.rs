@@ -203,8 +203,9 @@ settings! {
 
     /// The key of the operators' view, 32 bytes or more.
     ///
-    /// Without it the view exists in development mode only, for this machine.
-    admin_key: Option<Secret>, "KEY", Absent("none"), Start;
+    /// Without it the view exists in development mode only, for this machine. SIGHUP changes the key;
+    /// from none to one, or back, takes a restart.
+    admin_key: Option<Secret>, "KEY", Absent("none"), Hangup;
 
     /// The addresses at which Prometheus reads `/metrics`, in the forms of `--listen`.
     ///
@@ -276,7 +277,7 @@ settings! {
     ///
     /// Behind a proxy all clients have the proxy's address, unless `trusted-proxy` names it. Unix
     /// sockets are not counted.
-    connections_per_address: NonZeroUsize, "NUMBER", Value("10000"), Start;
+    connections_per_address: NonZeroUsize, "NUMBER", Value("10000"), Hangup;
 
     /// The proxies whose word about the clients behind them is taken: addresses, networks as
     /// `10.0.0.0/8`, or `unix` for those on Unix sockets.

@@ -628,3 +628,40 @@ async fn wrong_usages_are_answered_with_what_to_do() {
         assert!(errors.contains(expected), "{expected}: {errors}");
     }
 }
+
+#[tokio::test]
+async fn the_admin_key_and_the_limit_of_an_address_are_read_again() {
+    let with = |key: &str, limit: usize| {
+        format!("admin-key = \"{key}\"\nconnections-per-address = {limit}\n")
+    };
+    let (first, second) = (SECRET, "another key of operators, of 32 bytes or more");
+    let mut served = Served::start(&with(first, 100)).await;
+    let usual = usual(served.directory.path());
+    let port = served.port;
+    let mint = async |key: &str| {
+        let http = Http::at(port, key);
+        http.post("/api/inspect/token", json!({})).await
+    };
+    let look = async |ticket: &Value| {
+        let http = Http::at(port, ticket["token"].as_str().unwrap());
+        http.get("/api/inspect/nodes").await.0
+    };
+    let (status, old) = mint(first).await;
+    assert_eq!((status, look(&old).await), (201, 200));
+
+    let now = usual.clone() + &with(second, 100);
+    served.reload(&now, "read again: admin-key changed").await;
+    assert_eq!(look(&old).await, 401);
+    assert_eq!(mint(first).await.0, 401);
+    let (status, new) = mint(second).await;
+    assert_eq!((status, look(&new).await), (201, 200));
+
+    let _ada = served.live("ada", json!({})).await;
+    let _bob = served.live("bob", json!({})).await;
+    for (limit, expected) in [(2, 429), (100, 200)] {
+        let now = usual.clone() + &with(second, limit);
+        let told = "read again: connections-per-address changed";
+        served.reload(&now, told).await;
+        assert_eq!(Http::at(port, "").get("/healthz").await.0, expected);
+    }
+}

@@ -3,13 +3,47 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+
+/// The most connections of one client address, which may change while a server runs. Clones are the
+/// same limit.
+///
+/// ```
+/// use nextrush::limits::ConnectionLimit;
+///
+/// let limit = ConnectionLimit::from(10_000);
+/// // Given to `Listen::connections_per_address`, it holds for new connections from now on.
+/// limit.clone().set(500);
+/// assert_eq!(limit.get(), 500);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConnectionLimit(Arc<AtomicUsize>);
+
+impl ConnectionLimit {
+    /// The limit as it is now.
+    #[must_use]
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Sets the limit for new connections; those that are open stay.
+    pub fn set(&self, connections: usize) {
+        self.0.store(connections, Ordering::Relaxed);
+    }
+}
+
+impl From<usize> for ConnectionLimit {
+    fn from(connections: usize) -> Self {
+        Self(Arc::new(connections.into()))
+    }
+}
 
 /// The open connections of each client address.
 #[derive(Debug)]
 pub(crate) struct Addresses {
-    limit: usize,
+    limit: ConnectionLimit,
     open: Mutex<HashMap<Address, Arc<Open>>>,
 }
 
@@ -45,9 +79,9 @@ pub(crate) enum Admission {
 pub(crate) struct Permit(Arc<Open>);
 
 impl Addresses {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
+    pub(crate) fn new(limit: impl Into<ConnectionLimit>) -> Arc<Self> {
         Arc::new(Self {
-            limit,
+            limit: limit.into(),
             open: Mutex::default(),
         })
     }
@@ -65,12 +99,13 @@ impl Addresses {
         }));
         // Under the table's lock, so that nobody takes the entry away meanwhile.
         let count = *open.count.lock();
-        if count >= self.limit.saturating_mul(2) {
+        let limit = self.limit.get();
+        if count >= limit.saturating_mul(2) {
             return None;
         }
         let permit = Permit::count(open);
         drop(table);
-        Some(if count >= self.limit {
+        Some(if count >= limit {
             Admission::Refused(permit)
         } else {
             Admission::Granted(permit)
@@ -97,7 +132,7 @@ impl Permit {
     /// Counts one more of the same address, unless that is too many.
     pub(crate) fn another(&self) -> Option<Self> {
         let mut count = self.0.count.lock();
-        if *count >= self.0.addresses.limit {
+        if *count >= self.0.addresses.limit.get() {
             return None;
         }
         *count += 1;

@@ -12,6 +12,7 @@ pub use nextrush_engine::{Backlog, EngineConfig, Heartbeat, PingLimit, SocketOpt
 pub use nextrush_protocol::{DeflateConfig, Limits};
 
 pub use self::client_limit::{ClientLimit, Limited};
+pub use crate::http::address::ConnectionLimit;
 pub use crate::seldom::Seldom;
 pub use crate::socket::keyed_limit::KeyedLimit;
 pub use crate::socket::rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};

@@ -24,7 +24,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use self::listener::{Accepted, Listener};
 pub use crate::addr::{BoundAddr, InvalidAddr, ListenAddr};
 use crate::error::{Error, Result};
-use crate::http::address::{Addresses, Admission};
+use crate::http::address::{Addresses, Admission, ConnectionLimit};
 pub use crate::http::base_path::{BasePath, InvalidBasePath};
 use crate::http::connection::{Client, Http};
 use crate::http::proxies::Proxies;
@@ -113,7 +113,7 @@ pub struct Listen {
     head_timeout: Duration,
     keep_alive: Duration,
     body_times: BodyTimes,
-    connections_per_address: usize,
+    connections_per_address: ConnectionLimit,
     proxies: Proxies,
     base_path: BasePath,
     drain_delay: Duration,
@@ -130,7 +130,7 @@ impl Listen {
             head_timeout: HEAD_TIMEOUT,
             keep_alive: KEEP_ALIVE,
             body_times: BodyTimes::default(),
-            connections_per_address: CONNECTIONS_PER_ADDRESS,
+            connections_per_address: CONNECTIONS_PER_ADDRESS.into(),
             proxies: Proxies::default(),
             base_path: BasePath::default(),
             drain_delay: DRAIN_DELAY,
@@ -200,8 +200,10 @@ impl Listen {
     /// Behind a proxy all clients have the proxy's address: name it among the
     /// [trusted proxies](Self::trusted_proxies), so that each client counts by its own. What counts
     /// then are its sockets and the requests that are being answered, not the proxy's connections.
-    pub fn connections_per_address(mut self, limit: usize) -> Self {
-        self.connections_per_address = limit;
+    ///
+    /// A number is as good as a [`ConnectionLimit`], which can be changed later.
+    pub fn connections_per_address(mut self, limit: impl Into<ConnectionLimit>) -> Self {
+        self.connections_per_address = limit.into();
         self
     }
 
