@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use clap::Args;
 use http::{HeaderMap, Method, StatusCode};
-use nextrush::server::ListenAddr;
+use nextrush::server::{BasePath, ListenAddr};
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::configured::configured;
-use crate::client::{Answer, ClientError, InvalidTarget, ServerUrl, ask};
+use crate::client::{Answer, ClientError, ServerUrl, ask};
 use crate::document::ConfigError;
 
 /// The time that a server may take for its answer.
@@ -41,7 +41,7 @@ pub enum HealthError {
     Config(#[from] ConfigError),
     /// The configuration names no address that can be asked.
     #[error("the configuration has no port to ask at: give the URL of the server")]
-    Nowhere(#[source] Option<InvalidTarget>),
+    Nowhere,
     /// The server cannot be reached.
     #[error("the server does not answer")]
     Client(#[from] ClientError),
@@ -102,18 +102,27 @@ fn said(body: &[u8]) -> String {
 /// The server of the configuration, on this machine.
 fn local() -> Result<ServerUrl, HealthError> {
     let settings = configured(None)?;
-    let scheme = match settings.tls_cert {
-        None => "http",
-        Some(_) => "https",
-    };
-    let authority = settings.listen.iter().find_map(authority);
-    let authority = authority.ok_or(HealthError::Nowhere(None))?;
-    let url = format!("{scheme}://{authority}").parse();
-    url.map_err(|error| HealthError::Nowhere(Some(error)))
+    let url = local_url(
+        settings.tls_cert.is_some(),
+        &settings.listen,
+        &settings.base_path,
+    );
+    url.ok_or(HealthError::Nowhere)
+}
+
+/// The URL of a server on this machine; `None` if it has Unix sockets only.
+pub(super) fn local_url(
+    is_tls: bool,
+    listen: &[ListenAddr],
+    base_path: &BasePath,
+) -> Option<ServerUrl> {
+    let scheme = if is_tls { "https" } else { "http" };
+    let authority = listen.iter().find_map(authority)?;
+    format!("{scheme}://{authority}{base_path}").parse().ok()
 }
 
 /// Host and port at which an address is reached from this machine.
-pub(super) fn authority(address: &ListenAddr) -> Option<String> {
+fn authority(address: &ListenAddr) -> Option<String> {
     match address {
         ListenAddr::Port(port) => Some(format!("localhost:{port}")),
         ListenAddr::Exactly(address) if address.ip().is_unspecified() => {
@@ -159,5 +168,19 @@ mod tests {
             let listen: ListenAddr = listen.parse().unwrap();
             assert_eq!(authority(&listen).as_deref(), expected);
         }
+    }
+
+    #[test]
+    fn a_server_below_a_path_is_asked_there() {
+        let listen = ["unix:/run/n.sock", "3000", "4000"].map(|text| text.parse().unwrap());
+        let [root, below] = ["/", "/chat"].map(|path| path.parse().unwrap());
+        let url = |is_tls, listen: &[ListenAddr], base_path| {
+            let target = local_url(is_tls, listen, base_path)?.at("/healthz");
+            Some((target.authority(), target.path().to_owned()))
+        };
+        let at = |path: &str| Some(("localhost:3000".to_owned(), path.to_owned()));
+        assert_eq!(url(false, &listen, &root), at("/healthz"));
+        assert_eq!(url(true, &listen, &below), at("/chat/healthz"));
+        assert_eq!(url(false, &listen[..1], &root), None);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
@@ -12,8 +13,8 @@ use tokio::net::{TcpListener, lookup_host};
 use tokio::time::timeout;
 
 use super::finding::Finding;
-use crate::client::{ServerUrl, ask};
-use crate::commands::health::authority;
+use crate::client::ask;
+use crate::commands::health::local_url;
 use crate::config::{Config, Reading, Store};
 
 /// The time in which a server on this machine answers.
@@ -76,13 +77,13 @@ pub(super) async fn ports(config: &Config) -> Vec<Finding> {
     for address in &config.listen {
         findings.push(match address {
             ListenAddr::Unix(path) => judge_socket(path),
-            address => port(address, config.tls.is_some()).await,
+            address => port(address, config).await,
         });
     }
     findings
 }
 
-async fn port(address: &ListenAddr, is_tls: bool) -> Finding {
+async fn port(address: &ListenAddr, config: &Config) -> Finding {
     let bound = match address {
         ListenAddr::Port(port) => bind(&[("::", *port), ("0.0.0.0", *port)]).await,
         ListenAddr::Exactly(address) => TcpListener::bind(address).await.map(drop),
@@ -98,7 +99,7 @@ async fn port(address: &ListenAddr, is_tls: bool) -> Finding {
     let what = format!("port: {address} cannot be listened at: {error}");
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            if answers(address, is_tls).await {
+            if answers(address, config).await {
                 return Finding::ok(format!("port: a server of this kind is at {address}"));
             }
             let what = format!("port: another process listens at {address}");
@@ -131,13 +132,9 @@ async fn bind(addresses: &[(&str, u16)]) -> io::Result<()> {
 }
 
 /// Returns `true` if something at the address answers as this program does.
-async fn answers(address: &ListenAddr, is_tls: bool) -> bool {
-    let scheme = if is_tls { "https" } else { "http" };
-    let url = authority(address).and_then(|authority| {
-        let url: ServerUrl = format!("{scheme}://{authority}").parse().ok()?;
-        Some(url)
-    });
-    let Some(url) = url else {
+async fn answers(address: &ListenAddr, config: &Config) -> bool {
+    let is_tls = config.tls.is_some();
+    let Some(url) = local_url(is_tls, slice::from_ref(address), &config.base_path) else {
         return false;
     };
     let target = url.at("/healthz");
