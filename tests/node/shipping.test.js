@@ -6,9 +6,9 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync,
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { eventually } from '../support/patience.js';
+import { eventually, within } from '../support/patience.js';
 import { Program, ROOT, built } from '../support/program.js';
-import { NAME, Proxy, isInstalled } from '../support/proxies.js';
+import { NAME, Proxy, certify, isInstalled } from '../support/proxies.js';
 import { Server } from '../support/server.js';
 import { Socket } from '../support/socket.js';
 import { SECRET, token } from '../support/token.js';
@@ -211,6 +211,38 @@ test('the package for Debian has all that the server needs, and the sums are rig
     assert.equal((await program.stop()).code, 0);
     assert.ok(existsSync(path.join(root, 'var/lib/nextrush/store')));
   } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+test('in the root of the image the program looks names up and checks certificates', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'nextrush-image-'));
+  const root = path.join(directory, 'root');
+  certify(directory);
+  const [certificate, key] = ['certificate.pem', 'key.pem'].map((file) => path.join(directory, file));
+  const env = { JWT_SECRET: SECRET, NEXTRUSH_API_KEY: ADMIN_KEY };
+  const listen = ['--listen', '127.0.0.1:0', '--tls-cert', certificate, '--tls-key', key];
+  const server = new Program(built('nextrush'), listen, env);
+  try {
+    const [, port] = await server.line(/^Open https:\/\/localhost:(\d+)\/$/);
+    execFileSync(path.join(ROOT, 'tools/dist'), ['--program', built('nextrush'), '--image', root]);
+    // Containers are given it.
+    writeFileSync(path.join(root, 'etc/hosts'), `127.0.0.1 ${NAME}\n`);
+    const publish = async () => {
+      const command = ['/usr/bin/nextrush', 'publish', '--url', `https://${NAME}:${port}`, 'prices', '{"a":1}'];
+      const program = new Program('unshare', ['--map-root-user', `--root=${root}`, ...command], env);
+      const { code } = await within(program.exited, 'a publication');
+      return { code, stdout: program.stdout, stderr: program.stderr };
+    };
+    const refused = await publish();
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.stderr, /certificate/i);
+    copyFileSync(certificate, path.join(root, 'etc/ssl/certs/ca-certificates.crt'));
+    const published = await publish();
+    assert.deepEqual([published.code, published.stderr], [0, '']);
+    assert.match(published.stdout, /^[\w-]+:1$/m);
+  } finally {
+    await server.stop();
     rmSync(directory, { recursive: true, force: true });
   }
 });

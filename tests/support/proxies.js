@@ -151,9 +151,13 @@ export class Proxy {
   }
 }
 
-/** A certificate for {@link NAME} that signs itself. @param {string} directory */
-function certify(directory) {
-  const names = ['-subj', `/CN=${NAME}`, '-addext', `subjectAltName=DNS:${NAME}`];
+/**
+ * Makes `certificate.pem` for {@link NAME}, which signs itself, `key.pem`, and `both.pem`.
+ *
+ * @param {string} directory
+ */
+export function certify(directory) {
+  const names = ['-subj', `/CN=${NAME}`, '-addext', `subjectAltName=DNS:${NAME}`, '-addext', 'basicConstraints=critical,CA:FALSE'];
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'key.pem'];
   const args = ['req', '-x509', '-days', '1', ...names, ...key, '-out', 'certificate.pem'];
   execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
