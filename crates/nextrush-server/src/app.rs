@@ -147,6 +147,10 @@ pub fn listen(app: App, config: &Config) -> Listen {
         .base_path(config.base_path.clone())
         .keep_alive(config.keep_alive)
         .drain_delay(config.drain_delay);
+    let listen = match config.proxy_protocol {
+        true => listen.proxy_protocol(),
+        false => listen,
+    };
     match &config.tls {
         Some(tls) => listen.tls(tls.clone()),
         None => listen,

@@ -94,12 +94,18 @@ impl Cli {
     }
 }
 
-/// The error with a suggestion where clap has none: `--port` is like no flag.
+/// The error with the suggestion of the settings where clap has none, or a setting: `--port` is like no
+/// flag, and `--prot` is nearer to it than to `--proxy-protocol`.
 fn suggested(mut error: clap::Error) -> clap::Error {
+    let by_clap = match error.get(ContextKind::SuggestedArg) {
+        None => None,
+        Some(ContextValue::String(flag)) => Some(flag.trim_start_matches("--")),
+        Some(_) => return error,
+    };
+    let is_setting = |flag: &str| settings::flag_for(flag).as_deref() == Some(flag);
     let unknown = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(flag))
-            if error.kind() == ErrorKind::UnknownArgument
-                && error.get(ContextKind::SuggestedArg).is_none() =>
+            if error.kind() == ErrorKind::UnknownArgument && by_clap.is_none_or(is_setting) =>
         {
             flag.strip_prefix("--")
         }

@@ -75,6 +75,8 @@ pub struct Config {
     pub connections_per_address: NonZeroUsize,
     /// The proxies whose word about clients is taken.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// True if those begin connections with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// The path below which the server is, beside the root.
     pub base_path: BasePath,
     /// The longest pause between two requests of a connection.
@@ -444,6 +446,12 @@ impl Reading {
         if development {
             self.check_development(&settings.listen);
         }
+        if settings.proxy_protocol && settings.trusted_proxy.is_empty() {
+            self.wrong(
+                "proxy-protocol",
+                "the PROXY protocol is for trusted proxies: set trusted-proxy as well",
+            );
+        }
         let redis = self.redis_place(&settings);
         let hooks = self.hooks(&settings, secret.is_none() && !has_keys && !development);
         let api_key = self.long_or_absent("api-key", settings.api_key);
@@ -527,6 +535,7 @@ impl Reading {
             trace_record: settings.trace_record.bytes(),
             connections_per_address: settings.connections_per_address,
             trusted_proxies: settings.trusted_proxy,
+            proxy_protocol: settings.proxy_protocol,
             base_path: settings.base_path,
             keep_alive: settings.keep_alive,
             drain_delay: settings.drain_delay,

@@ -1,6 +1,8 @@
 //! The program `nextrush`.
 
 mod log;
+#[cfg(unix)]
+mod service;
 
 use std::env;
 use std::io::{ErrorKind, IsTerminal as _, Write, stderr, stdin, stdout};
@@ -8,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use nextrush::BoxError;
-use nextrush::server::BoundAddr;
+use nextrush::server::{BoundAddr, OpenSocket};
 use nextrush_server::{
     Bench, Cli, Command, Config, ConfigError, Flags, apps, listen, listen_beside,
 };
@@ -96,6 +98,10 @@ async fn load_test(bench: &Bench) -> Result<ExitCode, BoxError> {
     })
 }
 
+/// The refusal of sockets that a service manager has opened.
+const NOT_LOCAL: &str = "development mode gives a token to whoever asks and is for loopback addresses \
+                         only, not for all of the sockets that were handed over";
+
 async fn serve(flags: Flags, log: Option<&Log>) -> Result<(), BoxError> {
     ignore_hangup()?;
     keep_files_private();
@@ -112,19 +118,47 @@ async fn serve(flags: Flags, log: Option<&Log>) -> Result<(), BoxError> {
         Some(figures) => Some(listen_beside(figures, &config).start().await?),
         None => None,
     };
-    let server = listen(app, &config).start().await?;
+    #[cfg(unix)]
+    let sockets = service::sockets()?;
+    #[cfg(not(unix))]
+    let sockets: Vec<OpenSocket> = Vec::new();
+    if config.development && !sockets.iter().all(OpenSocket::is_local) {
+        return Err(NOT_LOCAL.into());
+    }
+    let server = listen(app, &config).sockets(sockets).start().await?;
     let addresses = server.addresses().to_vec();
     let (running, log) = (config.clone(), log.cloned());
-    let server = server.on_hangup(move || reload(&running, &flags, log.as_ref()));
+    let shown: Vec<_> = addresses.iter().map(BoundAddr::to_string).collect();
+    let shown = shown.join(", ");
+    #[cfg(unix)]
+    let following = {
+        let (app, shown) = (server.handle().clone(), shown.clone());
+        async move { service::follow(app, &shown).await }
+    };
+    let server = server.on_hangup(move || {
+        #[cfg(unix)]
+        service::reloading();
+        reload(&running, &flags, log.as_ref());
+        #[cfg(unix)]
+        service::ready(&shown);
+    });
     // Signals are caught by now: whoever reads the address may send one.
     let running = server.run_until_signal();
     announce(&config, &addresses);
+    #[cfg(unix)]
+    let following = tokio::spawn(following);
     if let Some(figures) = &figures {
         for address in figures.addresses() {
             tracing::info!("figures for Prometheus are at {address}, path /metrics");
         }
     }
     let ended = running.await;
+    #[cfg(unix)]
+    {
+        following.abort();
+        // Without clients it has ended before that was noticed.
+        service::stopping();
+    }
     if let Some(figures) = figures {
         figures.close().await;
     }

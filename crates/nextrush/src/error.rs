@@ -22,6 +22,9 @@ pub enum Error {
         /// The operating system's error.
         source: io::Error,
     },
+    /// A socket that listens already cannot be used.
+    #[error("cannot listen on a socket that was handed over")]
+    Adopt(#[source] io::Error),
     /// The text given to `listen` names no address.
     #[error(transparent)]
     Address(InvalidAddr),

@@ -287,6 +287,11 @@ settings! {
     /// for the check of the origin. From requests of anybody else these headers are taken out.
     trusted_proxy: Vec<TrustedProxy>, "NETWORK", Absent("none"), Start;
 
+    /// Expects the PROXY protocol, version 1 or 2, of the trusted proxies, as with a balancer for TCP.
+    ///
+    /// Each of their connections then begins with its header, or is closed.
+    proxy_protocol: bool, "true|false", Value("false"), Start;
+
     /// The path below which a proxy has the server, as `/chat`: the page, the client, the API and the
     /// sockets are there.
     ///

@@ -18,6 +18,8 @@ mod operators;
 mod posts;
 mod purge;
 mod refresh;
+#[cfg(unix)]
+mod service;
 mod settings;
 mod signals;
 mod store;

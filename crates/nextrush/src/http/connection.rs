@@ -28,7 +28,7 @@ use crate::http::refusal;
 use crate::http::request_body::{BodyTimes, Late, RequestBody};
 use crate::http::traffic::{Answer, Busy, Traffic};
 use crate::http::version::Version;
-use crate::http::{host, http1, http2};
+use crate::http::{host, http1, http2, proxy_header};
 use crate::message::ErrorCode;
 
 /// Tells whether the clients will soon be sent away.
@@ -39,6 +39,8 @@ pub(crate) struct Http {
     pub(crate) router: Router,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) proxies: Proxies,
+    /// True if trusted proxies begin each connection with a header of the PROXY protocol.
+    pub(crate) has_proxy_headers: bool,
     pub(crate) base_path: BasePath,
     pub(crate) is_draining: IsDraining,
     /// The time from connecting to the end of the first request's head.
@@ -95,13 +97,24 @@ impl Http {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Client {
-            stream,
-            peer,
-            admission,
+            mut stream,
+            mut peer,
+            mut admission,
         } = client;
         // A Unix socket is for a proxy on the same machine.
         #[cfg(feature = "tls")]
         let tls = self.tls.as_ref().filter(|_| peer.is_some());
+        let deadline = Instant::now() + self.head_timeout;
+        let mut is_proxy = self.proxies.trusts(peer.map(|peer| peer.ip()));
+        if is_proxy && self.has_proxy_headers {
+            let header = proxy_header::read(&mut stream);
+            if let Some(client) = in_time(deadline, header, stopped).await? {
+                // It may be another proxy, which speaks by headers of requests.
+                is_proxy = self.proxies.trusts(Some(client.ip()));
+                admission = self.admit(Some(client)).ok_or(Ended::TooMany)?;
+                peer = Some(client);
+            }
+        }
         // One deadline for all that comes before the first request: hyper-util would wait
         // for the first bytes without any, and a client that sends none stay for ever.
         let exchange = Exchange {
@@ -111,8 +124,8 @@ impl Http {
             proxies: self.proxies.clone(),
             base_path: self.base_path.clone(),
             is_draining: Arc::clone(&self.is_draining),
-            is_proxy: self.proxies.trusts(peer.map(|peer| peer.ip())),
-            deadline: Instant::now() + self.head_timeout,
+            is_proxy,
+            deadline,
             body_times: self.body_times,
             traffic: Arc::default(),
             #[cfg(feature = "tls")]
@@ -123,7 +136,7 @@ impl Http {
         #[cfg(feature = "tls")]
         if let Some(tls) = tls {
             let handshake = Box::pin(tls.accept(stream));
-            let stream = exchange.in_time(handshake, stopped).await?;
+            let stream = in_time(deadline, handshake, stopped).await?;
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             let version = match is_http2 {
                 true => Version::Http2,
@@ -131,7 +144,7 @@ impl Http {
             };
             return self.speak(version, stream, exchange, stopped).await;
         }
-        let (stream, version) = exchange.in_time(ReadAhead::new(stream), stopped).await?;
+        let (stream, version) = in_time(deadline, ReadAhead::new(stream), stopped).await?;
         self.speak(version, stream, exchange, stopped).await
     }
 
@@ -206,6 +219,18 @@ impl Http {
     }
 }
 
+/// Waits for something that comes before the first request.
+async fn in_time<T>(
+    deadline: Instant,
+    step: impl Future<Output = io::Result<T>>,
+    stopped: &mut watch::Receiver<()>,
+) -> Result<T, Ended> {
+    tokio::select! {
+        done = timeout_at(deadline, step) => Ok(done.map_err(|_| Ended::Silent)??),
+        _ = stopped.changed() => Err(Ended::Stopped),
+    }
+}
+
 /// The parts that all requests of a connection share.
 struct Exchange {
     peer: Option<SocketAddr>,
@@ -224,18 +249,6 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// Waits for something that comes before the first request.
-    async fn in_time<T>(
-        &self,
-        step: impl Future<Output = io::Result<T>>,
-        stopped: &mut watch::Receiver<()>,
-    ) -> Result<T, Ended> {
-        tokio::select! {
-            done = timeout_at(self.deadline, step) => Ok(done.map_err(|_| Ended::Silent)??),
-            _ = stopped.changed() => Err(Ended::Stopped),
-        }
-    }
-
     fn service(
         self: &Arc<Self>,
         router: Router,
@@ -382,4 +395,6 @@ enum Ended {
     Silent,
     #[error("the server is closing")]
     Stopped,
+    #[error("there are far too many connections from the client's address")]
+    TooMany,
 }

@@ -202,6 +202,8 @@ fn is_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
@@ -347,5 +349,30 @@ mod tests {
             assert_eq!(told, host, "{values:?}");
         }
         assert_eq!(by_forwarded(&HeaderMap::new(), is_proxy), None);
+    }
+
+    proptest! {
+        /// The promise that all of this is for: a client that writes into the header itself changes
+        /// nothing, since its proxy adds what it sees behind that.
+        #[test]
+        fn what_a_client_writes_before_its_proxy_changes_nothing(
+            written in "[ -~]{0,60}",
+            proxies in 0..3_u8,
+        ) {
+            let mut list = "192.0.2.1".to_owned();
+            for number in 0..proxies {
+                list.push_str(&format!(", 10.0.0.{number}"));
+            }
+            let client = Some("192.0.2.1:0".to_owned());
+            prop_assert_eq!(by_x(&[&written, &list]), client.clone());
+            let forged = format!("{written}, {list}");
+            prop_assert_eq!(by_x(&[&forged]), client.clone());
+
+            let list = format!("for={}", list.replace(", ", ", for="));
+            let told = by_forwarded(&headers("forwarded", &[&written, &list]), is_proxy).unwrap();
+            let told = told.client.map(|client| client.to_string());
+            // Where the client's own words are malformed nothing is believed.
+            prop_assert!(told.is_none() || told == client);
+        }
     }
 }

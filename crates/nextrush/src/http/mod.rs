@@ -8,6 +8,7 @@ mod host;
 mod http1;
 mod http2;
 pub(crate) mod proxies;
+mod proxy_header;
 pub(crate) mod read_ahead;
 pub(crate) mod refusal;
 pub(crate) mod request_body;

@@ -26,8 +26,54 @@ const UNIX_MODE: u32 = 0o666;
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener),
+    /// Without its file if somebody else has made that.
     #[cfg(unix)]
-    Unix(UnixListener, SocketFile),
+    Unix(
+        UnixListener,
+        #[expect(dead_code, reason = "the file goes when it is dropped")] Option<SocketFile>,
+    ),
+}
+
+/// A socket that listens already, as a service manager hands it over; for
+/// [`Listen::sockets`](crate::Listen::sockets).
+///
+/// Made from a [`std::net::TcpListener`] or a [`std::os::unix::net::UnixListener`].
+#[derive(Debug)]
+pub struct OpenSocket(Open);
+
+#[derive(Debug)]
+enum Open {
+    Tcp(std::net::TcpListener),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl From<std::net::TcpListener> for OpenSocket {
+    fn from(socket: std::net::TcpListener) -> Self {
+        Self(Open::Tcp(socket))
+    }
+}
+
+#[cfg(unix)]
+impl From<std::os::unix::net::UnixListener> for OpenSocket {
+    fn from(socket: std::os::unix::net::UnixListener) -> Self {
+        Self(Open::Unix(socket))
+    }
+}
+
+impl OpenSocket {
+    /// True if nobody outside of this machine can connect: a loopback address or a Unix socket.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match &self.0 {
+            Open::Tcp(socket) => {
+                let address = socket.local_addr();
+                address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+            }
+            #[cfg(unix)]
+            Open::Unix(_) => true,
+        }
+    }
 }
 
 /// A connection that was accepted.
@@ -58,12 +104,32 @@ impl Listener {
         })
     }
 
+    /// Listens on a socket that listens already.
+    pub(super) fn adopt(socket: OpenSocket) -> Result<Self> {
+        let adopted = match socket.0 {
+            Open::Tcp(socket) => socket
+                .set_nonblocking(true)
+                .and_then(|()| TcpListener::from_std(socket))
+                .map(Self::Tcp),
+            #[cfg(unix)]
+            Open::Unix(socket) => socket
+                .set_nonblocking(true)
+                .and_then(|()| UnixListener::from_std(socket))
+                .map(|socket| Self::Unix(socket, None)),
+        };
+        adopted.map_err(Error::Adopt)
+    }
+
     /// The address, with the port that was given.
     pub(super) fn address(&self) -> io::Result<BoundAddr> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(BoundAddr::Tcp),
             #[cfg(unix)]
-            Self::Unix(_, file) => Ok(BoundAddr::Unix(file.path.clone())),
+            Self::Unix(socket, _) => {
+                let address = socket.local_addr()?;
+                let path = address.as_pathname().map(Path::to_owned);
+                Ok(BoundAddr::Unix(path.unwrap_or_default()))
+            }
         }
     }
 
@@ -159,7 +225,7 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
     }?;
     let file = SocketFile::new(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(UNIX_MODE))?;
-    Ok(Listener::Unix(listener, file))
+    Ok(Listener::Unix(listener, Some(file)))
 }
 
 /// The file of a Unix socket, which goes with its listener.

@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+pub use self::listener::OpenSocket;
 use self::listener::{Accepted, Listener};
 pub use crate::addr::{BoundAddr, InvalidAddr, ListenAddr};
 use crate::error::{Error, Result};
@@ -110,11 +111,13 @@ pub struct Listen {
     router: Router,
     handle: Handle,
     addrs: Result<Vec<ListenAddr>>,
+    sockets: Vec<OpenSocket>,
     head_timeout: Duration,
     keep_alive: Duration,
     body_times: BodyTimes,
     connections_per_address: ConnectionLimit,
     proxies: Proxies,
+    has_proxy_headers: bool,
     base_path: BasePath,
     drain_delay: Duration,
     #[cfg(feature = "tls")]
@@ -127,11 +130,13 @@ impl Listen {
             router,
             handle,
             addrs: addr.map(|addr| vec![addr]),
+            sockets: Vec::new(),
             head_timeout: HEAD_TIMEOUT,
             keep_alive: KEEP_ALIVE,
             body_times: BodyTimes::default(),
             connections_per_address: CONNECTIONS_PER_ADDRESS.into(),
             proxies: Proxies::default(),
+            has_proxy_headers: false,
             base_path: BasePath::default(),
             drain_delay: DRAIN_DELAY,
             #[cfg(feature = "tls")]
@@ -153,6 +158,25 @@ impl Listen {
             addrs.push(addr.to_addr()?);
             Ok(addrs)
         });
+        self
+    }
+
+    /// Serves on sockets that listen already, in place of the addresses, if there are any: those that a
+    /// service manager has opened, which keeps them across a restart, so that clients wait in their queue and are
+    /// not refused. The file of a Unix socket among them stays.
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), nextrush::BoxError> {
+    /// use nextrush::App;
+    ///
+    /// let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let server = App::new().listen(3000).sockets([socket.into()]).start().await?;
+    /// # server.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sockets(mut self, sockets: impl IntoIterator<Item = OpenSocket>) -> Self {
+        self.sockets.extend(sockets);
         self
     }
 
@@ -234,6 +258,18 @@ impl Listen {
         self
     }
 
+    /// Expects a header of the PROXY protocol, version 1 or 2, at the beginning of each connection of a
+    /// [trusted proxy](Self::trusted_proxies), before TLS, and takes the client's address from it, as with
+    /// a balancer for TCP. A connection of such a proxy without one is closed, and so is one whose header is
+    /// longer than 4 KiB or not there in the [time for the head](Self::head_timeout). Connections of anybody else
+    /// have none. Default: not expected.
+    ///
+    /// If the address is that of a trusted proxy again, its requests' headers tell of its clients.
+    pub fn proxy_protocol(mut self) -> Self {
+        self.has_proxy_headers = true;
+        self
+    }
+
     /// Serves everything below a path as well, for a proxy that passes it on: with `/chat`, a request
     /// for `/chat/live` is one for `/live`, and one for `/chat` is led to `/chat/`. Handlers are given the path
     /// without it, and as it was in axum's `OriginalUri`. Default: the root alone.
@@ -267,7 +303,16 @@ impl Listen {
     pub async fn start(self) -> Result<Server> {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
-        for addr in self.addrs? {
+        let addrs = match self.sockets.is_empty() {
+            true => self.addrs?,
+            false => Vec::new(),
+        };
+        for socket in self.sockets {
+            let listener = Listener::adopt(socket)?;
+            addresses.push(listener.address().map_err(Error::Adopt)?);
+            listeners.push(listener);
+        }
+        for addr in addrs {
             for listener in Listener::bind(&addr).await? {
                 let bound = listener.address().map_err(|source| Error::Bind {
                     addr: addr.clone(),
@@ -284,6 +329,7 @@ impl Listen {
             router: self.router,
             addresses: Addresses::new(self.connections_per_address),
             proxies: self.proxies,
+            has_proxy_headers: self.has_proxy_headers,
             base_path: self.base_path,
             is_draining: Arc::new(move || draining.is_draining()),
             head_timeout: self.head_timeout,

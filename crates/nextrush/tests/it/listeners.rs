@@ -205,3 +205,37 @@ async fn tls_is_for_ports_and_not_for_unix_sockets() {
         "none"
     );
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_server_takes_sockets_that_listen_already_and_leaves_their_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("nextrush.sock");
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let kept = tcp.try_clone().unwrap();
+    let unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let address = tcp.local_addr().unwrap();
+    // Before anybody serves: it waits in the queue.
+    let early = TcpStream::connect(address).await.unwrap();
+    let listen = app()
+        .listen("127.0.0.1:1")
+        .sockets([tcp.into(), unix.into()]);
+    let server = listen.start().await.unwrap();
+    let expected = [BoundAddr::Tcp(address), BoundAddr::Unix(path.clone())];
+    assert_eq!(server.addresses(), expected);
+    talk(early, "127.0.0.1").await;
+    talk(UnixStream::connect(&path).await.unwrap(), "no address").await;
+    within(server.close()).await;
+    assert!(path.exists());
+
+    // The next one goes on with the same socket, and whoever came meanwhile is served.
+    let meanwhile = TcpStream::connect(address).await.unwrap();
+    let server = app()
+        .listen(0)
+        .sockets([kept.into()])
+        .start()
+        .await
+        .unwrap();
+    talk(meanwhile, "127.0.0.1").await;
+    within(server.close()).await;
+}

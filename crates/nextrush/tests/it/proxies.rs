@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
+use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, StatusCode};
-use nextrush::{App, Server, Socket};
+use nextrush::{App, Message, Server, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message as Theirs;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::support::{Client, url, within};
@@ -113,4 +116,89 @@ async fn one_connection_of_a_proxy_carries_clients_that_are_counted_apart() {
     let _second = streams.connect_as("/", "192.0.2.2").await.unwrap();
     let refused = streams.connect_as("/", "192.0.2.1").await.err().unwrap();
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+}
+
+/// A server whose proxies, those of `proxy`, speak the PROXY protocol.
+async fn behind_tcp(proxy: &str, limit: usize) -> Server {
+    let mut app = App::new();
+    app.ws("/", |socket: Socket| {
+        socket.send(socket.address().unwrap().to_string());
+        socket.on_message(|socket: Socket, message: Message| socket.send(message));
+    });
+    let listen = app.listen("127.0.0.1:0").connections_per_address(limit);
+    let listen = listen.trusted_proxies([proxy.parse().unwrap()]);
+    listen.proxy_protocol().start().await.unwrap()
+}
+
+async fn after(server: &Server, header: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(header).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_proxy_for_tcp_tells_the_client_before_all_else() {
+    let server = behind_tcp("127.0.0.1", 1).await;
+    let header = b"PROXY TCP4 192.0.2.1 127.0.0.1 4711 80\r\n";
+    let stream = after(&server, header).await;
+    let (mut socket, _) = within(client_async("ws://localhost/", stream))
+        .await
+        .unwrap();
+    let welcome = within(socket.next()).await.unwrap().unwrap();
+    assert_eq!(welcome, Theirs::text("192.0.2.1"));
+    socket.send(Theirs::text("x".repeat(60_000))).await.unwrap();
+    let echo = within(socket.next()).await.unwrap().unwrap();
+    assert_eq!(echo.len(), 60_000);
+
+    // The second of this client is refused, and another client is not.
+    let stream = after(&server, header).await;
+    assert!(
+        within(client_async("ws://localhost/", stream))
+            .await
+            .is_err()
+    );
+    let stream = after(&server, b"PROXY TCP4 192.0.2.2 127.0.0.1 4711 80\r\n").await;
+    within(client_async("ws://localhost/", stream))
+        .await
+        .unwrap();
+    // A proxy that asks for itself.
+    let stream = after(&server, b"PROXY UNKNOWN\r\n").await;
+    let (mut socket, _) = within(client_async("ws://localhost/", stream))
+        .await
+        .unwrap();
+    let welcome = within(socket.next()).await.unwrap().unwrap();
+    assert_eq!(welcome, Theirs::text("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_has_to_send_its_header_and_others_must_not() {
+    let server = behind_tcp("127.0.0.1", 9).await;
+    let mut stream = after(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let mut answer = Vec::new();
+    // An error says that the connection was reset.
+    let _ = within(stream.read_to_end(&mut answer)).await;
+    assert!(answer.is_empty());
+
+    let server = behind_tcp("10.0.0.1", 9).await;
+    let stream = TcpStream::connect(server.address()).await.unwrap();
+    within(client_async("ws://localhost/", stream))
+        .await
+        .unwrap();
+    let stream = after(&server, b"PROXY TCP4 192.0.2.1 127.0.0.1 4711 80\r\n").await;
+    assert!(
+        within(client_async("ws://localhost/", stream))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_does_not_finish_its_header_is_not_waited_for() {
+    let server = behind_tcp("127.0.0.1", 9).await;
+    for sent in [&b""[..], b"PROXY TCP4 192.0.2.1"] {
+        let mut stream = after(&server, sent).await;
+        let mut answer = Vec::new();
+        let _ = within(stream.read_to_end(&mut answer)).await;
+        assert!(answer.is_empty());
+    }
 }
