@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::others::Silence;
 
-const CODE: u16 = 1008;
-const REASON: &str = "Disconnected";
+pub(crate) const CODE: u16 = 1008;
+pub(crate) const REASON: &str = "Disconnected";
 
 /// The answer to a request to disconnect.
 #[derive(Serialize)]

@@ -16,8 +16,8 @@ use nextrush_engine::{Engine, EngineConfig, SocketOptions};
 use tower::util::{MapRequestLayer, MapResponseLayer, option_layer};
 use tower::{Layer, Service};
 
-use crate::auth::{Authenticate, Authenticator, Jwt};
-use crate::http::subprotocol;
+use crate::auth::{Authenticate, Authenticator, Jwt, TokenCookie};
+use crate::http::{hidden, subprotocol};
 use crate::message::Refused;
 use crate::node::line::Line;
 use crate::node::wire;
@@ -66,6 +66,7 @@ pub struct App<S = ()> {
     options: Option<SocketOptions>,
     origins: Option<OriginPolicy>,
     jwt: Option<Jwt>,
+    token_cookie: Option<TokenCookie>,
     authenticator: Option<Authenticator>,
 }
 
@@ -134,6 +135,26 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         self
     }
 
+    /// Sets the name of a cookie in which the token may come, for all routes of the application; by
+    /// default it comes in none. It is looked at last.
+    ///
+    /// A browser sends cookies along with the requests of any page. So a token in a cookie counts where
+    /// the page passes the check of [origins](Self::origins), for WebSockets and for HTTP requests
+    /// alike, and is not seen else. With [`OriginPolicy::Any`] it counts for pages of the server's own
+    /// origin. Set the cookie with `HttpOnly`, `Secure` and `SameSite=Lax` or `Strict`. For names
+    /// that begin with `__Host-` browsers check some of it.
+    ///
+    /// An `Extension(TokenCookie::new("jwt"))` layer around a route holds for that alone.
+    ///
+    /// # Panics
+    ///
+    /// Panics on a text that no cookie can be named.
+    #[track_caller]
+    pub fn token_cookie(&mut self, name: &str) -> &mut Self {
+        self.token_cookie = Some(TokenCookie::new(name));
+        self
+    }
+
     /// Sets how [`Authenticated`](crate::Authenticated) finds out who sends a request, in place of a
     /// [`Jwt`], for all routes of the application: by a session cookie, an API key, or whatever a
     /// function of the request says. See [`Authenticate`] for what may be given.
@@ -192,22 +213,24 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     /// Panics on an invalid pattern and when a handler for the same pattern and
     /// method exists.
     pub fn route(&mut self, pattern: &str, methods: MethodRouter<S>) -> &mut Self {
+        let methods = methods.layer(behind_layers());
         self.change(|router| router.route(&pattern::to_axum(pattern), methods))
     }
 
     /// Adds all routes of an axum router; see [`Router::merge`].
     pub fn merge(&mut self, router: impl Into<Router<S>>) -> &mut Self {
-        self.change(|own| own.merge(router.into()))
+        self.change(|own| own.merge(router.into().layer(behind_layers())))
     }
 
     /// Adds all routes of an axum router below a path; see [`Router::nest`].
     pub fn nest(&mut self, pattern: &str, router: impl Into<Router<S>>) -> &mut Self {
-        self.change(|own| own.nest(&pattern::to_axum(pattern), router.into()))
+        let router = router.into().layer(behind_layers());
+        self.change(|own| own.nest(&pattern::to_axum(pattern), router))
     }
 
     /// Answers requests that no route matches; see [`Router::fallback`].
     pub fn fallback<H: Handler<T, S>, T: 'static>(&mut self, handler: H) -> &mut Self {
-        self.change(|router| router.fallback(handler))
+        self.change(|router| router.fallback(handler.layer(behind_layers())))
     }
 
     /// Wraps the routes added so far, WebSocket routes included, in a tower
@@ -233,6 +256,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
             options: self.options,
             origins: self.origins,
             jwt: self.jwt,
+            token_cookie: self.token_cookie,
             authenticator: self.authenticator,
         }
     }
@@ -269,9 +293,12 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     }
 
     /// The application as an axum router: to serve it with another server, or to
-    /// merge it into another router. The headers of a request that carry secrets are marked as
-    /// [sensitive](http::HeaderValue::set_sensitive) for its layers, so that none of them logs a
-    /// token. Whoever serves it closes the sockets at the
+    /// merge it into another router. Its [layers](Self::layer) see no secrets of a request, so that
+    /// none of them logs a token: headers that carry them are marked as
+    /// [sensitive](http::HeaderValue::set_sensitive), and addresses have `?token=hidden` and
+    /// `?ticket=hidden`. Handlers and the layers of routers that were [merged](Self::merge) see the
+    /// address as it was sent, and [`auth::token`](crate::auth::token) reads it in layers too. Whoever
+    /// serves it closes the sockets at the
     /// end with [`Handle::close_all`].
     pub fn into_router(self) -> Router<S> {
         let app = self.handle.clone();
@@ -283,12 +310,13 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         };
         // Outside of the layers that the application has added, which win.
         self.router.layer((
-            MapRequestLayer::new(subprotocol::hide_secrets),
+            MapRequestLayer::new(hide_secrets as fn(_) -> _),
             MapResponseLayer::new(count),
             Extension(self.handle),
             option_layer(self.options.map(Extension)),
             option_layer(self.origins.map(Extension)),
             option_layer(self.jwt.map(Extension)),
+            option_layer(self.token_cookie.map(Extension)),
             option_layer(self.authenticator.map(Extension)),
         ))
     }
@@ -325,6 +353,17 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
         self.router = change(std::mem::take(&mut self.router));
         self
     }
+}
+
+/// Hides the secrets of a request from the application's layers.
+fn hide_secrets(mut request: Request) -> Request {
+    hidden::hide(&mut request);
+    subprotocol::hide_secrets(request)
+}
+
+/// The layer between the application's own layers and a handler, which sees the whole address.
+fn behind_layers() -> MapRequestLayer<fn(Request) -> Request> {
+    MapRequestLayer::new(hidden::restore)
 }
 
 /// An application whose routes have the state that they need.
@@ -425,6 +464,7 @@ impl<S: Clone + Send + Sync + 'static> AppBuilder<S> {
             options: None,
             origins: None,
             jwt: None,
+            token_cookie: None,
             authenticator: None,
         }
     }

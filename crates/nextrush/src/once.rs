@@ -164,13 +164,13 @@ const AROUND: usize = 256;
 
 /// The wait for another node that executes a command, which takes milliseconds; or its node has
 /// died, and the client repeats the command after the lease. A socket's other commands wait too.
-const PATIENCE: Duration = Duration::from_secs(4);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The first waits between two attempts, in milliseconds. The last one is that of all further ones.
 const WAITS_MS: [u64; 5] = [10, 40, 100, 250, 600];
 
 /// Claims a command. Waits while another node executes it.
-async fn claim(
+pub(crate) async fn claim(
     broker: &dyn Broker,
     attempt: Attempt,
     patience: Duration,

@@ -1,9 +1,10 @@
-//! The HTTP API for other servers: publishing, history, presence, disconnecting.
+//! The HTTP API for other servers: publishing, history, presence, disconnecting, tickets.
 
 mod backup;
 mod history;
 mod publish;
 mod purge;
+mod tokens;
 mod trace_context;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ use self::backup::back_up;
 use self::history::history;
 use self::publish::{broadcast, publish};
 use self::purge::purge;
+use self::tokens::{revoke, ticket};
 use crate::api_key::{Action, ApiKey, ApiKeys, Caller};
 use crate::channels::ChannelList;
 use crate::disconnect::{Disconnected, disconnect};
@@ -53,9 +55,10 @@ const RESTRICTED: [&str; 7] = [
 const OPENAPI: &str = include_str!("../../schema/openapi.json");
 
 /// An HTTP API for other servers, below `/api/v1`: they publish to channels, read histories and
-/// members, list channels, disconnect users, and delete what was published. Each request has a key,
-/// as `Authorization: Bearer <key>`. What keys did is in the log with the target `nextrush::audit`:
-/// publishing and reading at `debug`, everything else and refusals at `info`.
+/// members, list channels, disconnect users and revoke their tokens, issue tickets, and delete what
+/// was published. Each request has a key, as `Authorization: Bearer <key>`. What keys did is in the
+/// log with the target `nextrush::audit`: publishing and reading at `debug`, everything else and
+/// refusals at `info`.
 ///
 /// The guide's page *The messages on the wire* has the requests and answers, and
 /// `/api/v1/openapi.json` describes them for programs, without the key. `/api/v1/live` speaks the protocol of
@@ -162,6 +165,8 @@ fn router(api: Api) -> Router {
         .route("/api/v1/trace", get(trace))
         .route("/api/v1/channels", get(channels))
         .route("/api/v1/disconnect", post(disconnect_user))
+        .route("/api/v1/ticket", post(ticket))
+        .route("/api/v1/revoke", post(revoke))
         .route("/api/v1/purge", post(purge))
         .route("/api/v1/backup", post(back_up))
         // Of the routes alone: axum would give the layers of a router that is merged to what the

@@ -15,4 +15,5 @@ mod nodes;
 mod page;
 mod strangers;
 mod support;
+mod tokens;
 mod traces;

@@ -201,17 +201,27 @@ impl<C> fmt::Debug for Authenticator<C> {
 /// ```
 #[must_use]
 pub fn cookie<'a>(request: &'a Parts, name: &str) -> Option<&'a str> {
-    let values = request.headers.get_all(COOKIE).iter();
-    let values = values.filter_map(|value| value.to_str().ok());
-    let mut cookies = values
+    cookies(request, name)
+        .next()
+        .filter(|value| !value.is_empty())
+}
+
+/// The values of all cookies of a name, without the quotes around them.
+pub(super) fn cookies<'a>(request: &'a Parts, name: &str) -> impl Iterator<Item = &'a str> {
+    request
+        .headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
-        .filter_map(|cookie| {
+        .filter_map(move |cookie| {
             let (found, value) = cookie.trim().split_once('=')?;
             (found == name).then_some(value)
-        });
-    let value = cookies.next()?;
-    let bare = value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    Some(bare.unwrap_or(value)).filter(|value| !value.is_empty())
+        })
+        .map(|value| {
+            value
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+                .unwrap_or(value)
+        })
 }

@@ -29,6 +29,13 @@ pub enum AuthError {
     /// Not signed with our key, or changed since.
     #[error("the token's signature does not match")]
     Signature,
+    /// The ticket was used before.
+    #[error("the ticket was used before")]
+    Used,
+    /// The token was issued before a [moment](crate::Handle::revoke) at which those of its user were
+    /// revoked.
+    #[error("the token is revoked")]
+    Revoked,
     /// The header names another key than the configured one.
     #[error("the token names an unknown key")]
     UnknownKey,

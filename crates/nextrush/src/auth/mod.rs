@@ -16,7 +16,9 @@ mod jwt;
 mod key;
 mod refresh;
 mod rejection;
+mod revocation;
 mod socket;
+mod ticket;
 mod token;
 
 pub use algorithm::Algorithm;
@@ -28,6 +30,7 @@ pub use jwks::Jwks;
 pub use jwt::Jwt;
 pub use key::JwtKey;
 pub use rejection::AuthRejection;
-pub use token::token;
+pub use ticket::{IssuedTicket, Ticket, TicketError};
+pub use token::{TokenCookie, token};
 
 pub use crate::message::{GivenUserId, InvalidUserId, User, UserId};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::AuthError;
 use super::expiry;
 use super::jwt::Jwt;
+use super::revocation::unrevoked;
 use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::Timestamp;
@@ -122,10 +123,12 @@ impl Jwt {
         token: &str,
         is_same: impl Fn(&Socket, &C) -> bool,
     ) -> Result<Event, AuthError> {
-        let verified = self.verify::<C>(token)?;
+        let verified = unrevoked(self.verify::<C>(token)?, token, Some(socket.app()))?;
         if !is_same(socket, &verified.claims) {
             return Err(AuthError::AnotherUser);
         }
+        let issued_ms = verified.asked_at.issued_ms;
+        socket.change_identity(|identity| identity.issued_ms = issued_ms);
         let valid_until = expiry::extend(socket, verified.valid_until());
         let expires_ms =
             valid_until.map(|seconds| seconds.saturating_sub(verified.leeway).saturating_mul(1000));

@@ -36,8 +36,16 @@ impl Authenticated<User> {
         if let Err(error) = entered {
             tracing::debug!(socket = %socket.id(), %error, "a socket ended before it was admitted");
         }
-        if let AskedAt(Some(asked_at)) = self.asked_at {
-            socket.app().close_if_disconnected(socket, asked_at);
+        let AskedAt {
+            looked_up,
+            issued_ms,
+        } = self.asked_at;
+        socket.change_identity(|identity| identity.issued_ms = issued_ms);
+        if let Some(looked_up) = looked_up {
+            socket.app().close_if_disconnected(socket, looked_up);
+        }
+        if let Some(issued_ms) = issued_ms {
+            socket.app().close_if_revoked(socket, issued_ms);
         }
         self.limit(socket);
         self.claims

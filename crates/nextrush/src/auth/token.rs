@@ -1,31 +1,82 @@
-//! The token in a request: in its query, its subprotocols or its headers.
+//! The token in a request: in its query, its subprotocols, its headers or its cookies.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, header};
 
+use super::authenticator::cookies;
 use super::error::AuthError;
 use super::rejection::AuthRejection;
-use crate::http::subprotocol;
+use crate::http::{hidden, subprotocol};
+use crate::upgrade::origin::OriginPolicy;
+
+/// The cookie in which tokens come, for a layer `Extension(cookie)` around a route.
+/// [`App::token_cookie`](crate::App::token_cookie) sets one for all routes, and says when it counts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenCookie(Arc<str>);
+
+impl TokenCookie {
+    /// The cookie of this name.
+    ///
+    /// # Panics
+    ///
+    /// Panics on a text that no cookie can be named (RFC 6265 §4.1.1): an empty one, or one with other
+    /// characters than letters, digits and `!#$%&'*+-.^_`|~`.
+    #[must_use]
+    #[track_caller]
+    pub fn new(name: &str) -> Self {
+        assert!(Self::is_name(name), "a cookie cannot be named {name:?}");
+        Self(name.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns whether a cookie can have this name.
+    #[must_use]
+    pub fn is_name(name: &str) -> bool {
+        let is_allowed =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        !name.is_empty() && name.bytes().all(is_allowed)
+    }
+}
 
 /// The token of `?token=` or, where that is absent or empty, of the subprotocol
-/// `nextrush.bearer.<token>` or else of `Authorization: Bearer`, which browsers cannot set on a
-/// WebSocket.
+/// `nextrush.bearer.<token>`, else of `Authorization: Bearer`, which browsers cannot set on a
+/// WebSocket, or else of the [`TokenCookie`].
 pub(super) fn find(parts: &Parts) -> Result<Option<Cow<'_, str>>, AuthError> {
-    if let Some(token) = in_query(parts.uri.query().unwrap_or_default())? {
+    if let Some(token) = in_query(parts, "token")? {
         return Ok(Some(token));
     }
     let token = match only(subprotocol::tokens(&parts.headers))? {
         Some(token) => Some(token),
         None => in_headers(&parts.headers)?,
     };
+    let token = match token {
+        Some(token) => Some(token),
+        None => in_cookie(parts)?,
+    };
     Ok(token.map(Cow::Borrowed))
+}
+
+/// The ticket of `?ticket=`, which is not beside a token.
+pub(super) fn find_ticket(parts: &Parts) -> Result<Option<Cow<'_, str>>, AuthError> {
+    let ticket = in_query(parts, "ticket")?;
+    if ticket.is_some() && in_query(parts, "token")?.is_some() {
+        return Err(AuthError::Several);
+    }
+    Ok(ticket)
 }
 
 /// The token or API key of a request, for a way of your own to
 /// [authenticate](crate::auth::Authenticate): that of `?token=` or, where that is absent or empty, of
-/// the subprotocol `nextrush.bearer.<token>` or else of `Authorization: Bearer`.
+/// the subprotocol `nextrush.bearer.<token>`, else of `Authorization: Bearer`, or else of the
+/// [cookie](crate::App::token_cookie) for tokens.
 ///
 /// # Errors
 ///
@@ -34,9 +85,30 @@ pub fn token(request: &Parts) -> Result<Option<Cow<'_, str>>, AuthRejection> {
     Ok(find(request)?)
 }
 
-fn in_query(query: &str) -> Result<Option<Cow<'_, str>>, AuthError> {
-    let pairs = form_urlencoded::parse(query.as_bytes());
-    only(pairs.filter_map(|(name, value)| (name == "token" && !value.is_empty()).then_some(value)))
+fn in_query<'a>(parts: &'a Parts, wanted: &str) -> Result<Option<Cow<'a, str>>, AuthError> {
+    let pairs = form_urlencoded::parse(hidden::query_of(parts).as_bytes());
+    only(pairs.filter_map(|(name, value)| (name == wanted && !value.is_empty()).then_some(value)))
+}
+
+/// The token in the cookie for tokens. A browser sends cookies along with the requests of any page, so
+/// none counts that came with a page which may not open sockets here. Where every page may, those of
+/// the server's own origin have cookies that count.
+fn in_cookie(parts: &Parts) -> Result<Option<&str>, AuthError> {
+    let Some(TokenCookie(name)) = parts.extensions.get() else {
+        return Ok(None);
+    };
+    let Some(token) = only(cookies(parts, name).filter(|token| !token.is_empty()))? else {
+        return Ok(None);
+    };
+    let policy = match parts.extensions.get() {
+        None | Some(OriginPolicy::Any) => &OriginPolicy::SameOrigin,
+        Some(policy) => policy,
+    };
+    if let Err(error) = policy.check_of(parts) {
+        tracing::debug!(%error, "a token in a cookie does not count");
+        return Ok(None);
+    }
+    Ok(Some(token))
 }
 
 /// RFC 6750 §2.1; the scheme's case does not matter (RFC 9110 §11.1). Other
@@ -131,6 +203,85 @@ mod tests {
             .unwrap()
             .into_parts();
         assert!(matches!(find(&parts), Err(AuthError::Several)));
+    }
+
+    #[test]
+    fn a_cookie_is_looked_at_last_and_only_where_it_has_a_name() {
+        for (uri, name, cookies, expected) in [
+            ("/", None, "jwt=a", None),
+            ("/", Some("jwt"), "jwt=a", Some("a")),
+            ("/", Some("jwt"), "theme=b; jwt=\"a\"", Some("a")),
+            ("/", Some("jwt"), "jwt=; xjwt=a; JWT=b", None),
+            ("/?token=b", Some("jwt"), "jwt=a", Some("b")),
+        ] {
+            let mut request = Request::get(uri).header("cookie", cookies);
+            if let Some(name) = name {
+                request = request.extension(TokenCookie::new(name));
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(
+                find(&parts).unwrap().as_deref(),
+                expected,
+                "{uri} {cookies}"
+            );
+        }
+        let request = Request::get("/").extension(TokenCookie::new("jwt"));
+        let request = request.header("cookie", "jwt=a; jwt=b").body(()).unwrap();
+        assert!(matches!(
+            find(&request.into_parts().0),
+            Err(AuthError::Several)
+        ));
+    }
+
+    #[test]
+    fn a_cookie_counts_for_pages_that_may_open_sockets() {
+        let own = "https://example.com";
+        let listed = || OriginPolicy::list(["https://app.example".parse().unwrap()]);
+        for (policy, origin, counts) in [
+            (None, None, true),
+            (None, Some(own), true),
+            (None, Some("https://evil.example"), false),
+            (None, Some("null"), false),
+            (Some(OriginPolicy::Any), Some(own), true),
+            (Some(OriginPolicy::Any), Some("https://evil.example"), false),
+            (Some(listed()), Some("https://app.example"), true),
+            (Some(listed()), Some(own), false),
+        ] {
+            // With HTTP/2 the host is in the address.
+            for (uri, host) in [("/", Some("example.com")), ("https://example.com/", None)] {
+                let mut request = Request::get(uri)
+                    .header("cookie", "jwt=a")
+                    .extension(TokenCookie::new("jwt"));
+                for (name, value) in [("host", host), ("origin", origin)] {
+                    if let Some(value) = value {
+                        request = request.header(name, value);
+                    }
+                }
+                if let Some(policy) = &policy {
+                    request = request.extension(policy.clone());
+                }
+                let (parts, ()) = request.body(()).unwrap().into_parts();
+                let found = find(&parts).unwrap();
+                assert_eq!(found.is_some(), counts, "{policy:?} {origin:?} {uri}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_not_beside_a_token_in_the_address() {
+        for (uri, expected) in [
+            ("/", Ok(None)),
+            ("/?ticket=", Ok(None)),
+            ("/?ticket=a", Ok(Some("a"))),
+            ("/?ticket=a&token=", Ok(Some("a"))),
+            ("/?ticket=a&token=b", Err(())),
+            ("/?ticket=a&ticket=b", Err(())),
+        ] {
+            let (parts, ()) = Request::get(uri).body(()).unwrap().into_parts();
+            let ticket = find_ticket(&parts);
+            let ticket = ticket.as_ref().map(Option::as_deref).map_err(drop);
+            assert_eq!(ticket, expected, "{uri}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod base_path;
 pub(crate) mod connection;
 mod forwarded;
+pub(crate) mod hidden;
 mod host;
 mod http1;
 mod http2;

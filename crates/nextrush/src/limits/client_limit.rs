@@ -134,7 +134,7 @@ impl<L: Clone + RateLimit> ClientLimit<L> {
         }
     }
 
-    async fn of_request(&self, parts: &Parts) -> Option<Client> {
+    async fn of_request(&self, parts: &mut Parts) -> Option<Client> {
         // Whoever is refused later counts by address now.
         if let By::User = self.by
             && let Ok(Some(user)) = authenticate::<User>(parts).await
@@ -148,7 +148,7 @@ impl<L: Clone + RateLimit> ClientLimit<L> {
     }
 
     /// Counts a request.
-    async fn admit(&self, parts: &Parts) -> Result<(), Exceeded> {
+    async fn admit(&self, parts: &mut Parts) -> Result<(), Exceeded> {
         let Some(client) = self.of_request(parts).await else {
             if UNCOUNTED.is_due() {
                 tracing::error!("a rate limit does not count requests, whose address is not known");
@@ -222,8 +222,8 @@ where
         let next = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, next);
         async move {
-            let (parts, body) = request.into_parts();
-            match limit.admit(&parts).await {
+            let (mut parts, body) = request.into_parts();
+            match limit.admit(&mut parts).await {
                 Ok(()) => inner.call(Request::from_parts(parts, body)).await,
                 Err(exceeded) => Ok(exceeded.into_response()),
             }

@@ -12,6 +12,9 @@ use crate::socket::Socket;
 pub(crate) struct Identity {
     pub(crate) user: Option<User>,
     pub(crate) session: Option<Box<str>>,
+    /// The time at which its token was issued, in milliseconds since 1970; `None` if that is not
+    /// known.
+    pub(crate) issued_ms: Option<u64>,
     /// The end of the socket with its token.
     pub(crate) expiry: Option<Expiry>,
     pub(crate) on_refresh: Option<OnRefresh>,

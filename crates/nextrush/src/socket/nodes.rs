@@ -132,6 +132,7 @@ impl Handle {
         self.answer_acts();
         self.answer_requests();
         self.answer_disconnects();
+        self.answer_revocations();
         self.answer_drains();
         let app = self.downgrade();
         self.line().hear(ROOM, move |_, message| {
@@ -179,6 +180,7 @@ impl Handle {
     pub(crate) async fn join_nodes(&self) -> Result<(), StartError> {
         if self.line().join_once().await? {
             tokio::spawn(keep_denying(self.downgrade()));
+            self.load_revocations_later();
             tokio::spawn(self.listen_to_rooms());
         }
         Ok(())

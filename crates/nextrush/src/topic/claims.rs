@@ -67,6 +67,8 @@ impl Handle {
         TopicPath::read(topic).is_some_and(|path| match path.kind {
             PLAIN => true,
             RECORDS => self.kind_of_part(path.part).is_some(),
+            // The framework's own, which no part can have.
+            kind if kind.starts_with("nr.") => true,
             kind => self.kind_of_part(path.part) == Some(kind),
         })
     }

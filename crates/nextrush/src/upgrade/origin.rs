@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -77,6 +78,20 @@ impl OriginPolicy {
                 }
                 Err(OriginError::Foreign(origin))
             }
+        }
+    }
+
+    /// Checks a request, whose host is in its address with HTTP/2 (RFC 9113 §8.3.1).
+    pub(crate) fn check_of(&self, request: &Parts) -> Result<(), OriginError> {
+        let authority = request.uri.authority().map(Authority::as_str);
+        let host = authority.and_then(|authority| HeaderValue::from_str(authority).ok());
+        match host {
+            Some(host) if !request.headers.contains_key(header::HOST) => {
+                let mut headers = request.headers.clone();
+                headers.insert(header::HOST, host);
+                self.check(&headers)
+            }
+            _ => self.check(&request.headers),
         }
     }
 

@@ -4,6 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "the example is a program of its own")]
 
+mod cookies;
+mod hidden;
 mod limits;
+mod revoking;
 mod sessions;
 mod subprotocols;
+mod support;
+mod tickets;

@@ -1,5 +1,7 @@
 //! The extractor that demands a valid token.
 
+use std::any::Any;
+
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -9,8 +11,10 @@ use super::authenticator::Authenticator;
 use super::error::AuthError;
 use super::jwt::Jwt;
 use super::rejection::AuthRejection;
-use super::token;
+use super::revocation::unrevoked;
+use super::{ticket, token};
 use crate::message::User;
+use crate::socket::handle::Handle;
 
 /// A client's claims: what [`Jwt::verify`] returns and, as an extractor, what a
 /// handler takes that is for authenticated clients only.
@@ -20,9 +24,11 @@ use crate::message::User;
 /// same claims, that is asked, and no token.
 ///
 /// The token comes from `?token=` or, where that is absent, from the subprotocol
-/// `nextrush.bearer.<token>` (see [`ws`](crate::ws#subprotocols)) or else from
-/// `Authorization: Bearer`; it is checked with the [`Jwt`] of the application, which
-/// in a foreign axum server is any `Extension(jwt)` layer.
+/// `nextrush.bearer.<token>` (see [`ws`](crate::ws#subprotocols)), else from
+/// `Authorization: Bearer`, or else from the [cookie](crate::App::token_cookie) for tokens; it is
+/// checked with the [`Jwt`] of the application, which in a foreign axum server is any
+/// `Extension(jwt)` layer. In place of a token `?ticket=` may have a
+/// [ticket](crate::Handle::issue_ticket).
 ///
 /// - `Authenticated` alone refuses before the upgrade, with 401 (see
 ///   [`AuthRejection`]).
@@ -62,10 +68,14 @@ pub struct Authenticated<C = User> {
     pub(super) asked_at: AskedAt,
 }
 
-/// The moment at which a request's client was looked up, unknown for claims of the application's own
-/// making. It makes no difference between claims.
+/// The moments at which a request's client was looked up and its token issued, unknown for claims of
+/// the application's own making. They make no difference between claims.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct AskedAt(pub(super) Option<Instant>);
+pub(super) struct AskedAt {
+    pub(super) looked_up: Option<Instant>,
+    /// In milliseconds since 1970.
+    pub(super) issued_ms: Option<u64>,
+}
 
 impl PartialEq for AskedAt {
     fn eq(&self, _: &Self) -> bool {
@@ -106,6 +116,15 @@ impl<C> Authenticated<C> {
     #[must_use]
     pub fn session(mut self, session: impl Into<String>) -> Self {
         self.session = Some(session.into());
+        self
+    }
+
+    /// Sets the time at which the client has signed in, in seconds since 1970: what `iat` is of a
+    /// token, for claims of the application's own making.
+    /// [Revoking](crate::Handle::revoke) what was issued before a moment then holds for them too.
+    #[must_use]
+    pub fn issued_at(mut self, seconds: u64) -> Self {
+        self.asked_at.issued_ms = Some(seconds.saturating_mul(1000));
         self
     }
 
@@ -177,8 +196,9 @@ impl Jwt {
         &self,
         request: &Parts,
     ) -> Result<Option<Authenticated<C>>, AuthRejection> {
+        let app = request.extensions.get::<Handle>();
         let verified = token::find(request).and_then(|token| match token {
-            Some(token) => self.verify(&token).map(Some),
+            Some(token) => unrevoked(self.verify(&token)?, &token, app).map(Some),
             None => Ok(None),
         });
         verified.map_err(refused)
@@ -192,8 +212,10 @@ impl Jwt {
         let Some(token) = token::find(request).map_err(refused)? else {
             return Ok(None);
         };
-        self.verify_or_fetch(&token)
-            .await
+        let app = request.extensions.get::<Handle>();
+        let verified = self.verify_or_fetch(&token).await;
+        verified
+            .and_then(|verified| unrevoked(verified, &token, app))
             .map(Some)
             .map_err(refused)
     }
@@ -205,14 +227,40 @@ fn refused(error: AuthError) -> AuthRejection {
     error.into()
 }
 
-/// Finds out who sends a request, by the way or the key of the application.
+impl<C> Authenticated<C> {
+    fn looked_up(mut self, at: Instant) -> Self {
+        self.asked_at.looked_up = Some(at);
+        self
+    }
+}
+
+/// Finds out who sends a request, by its ticket, or by the way or the key of the application.
 pub(crate) async fn authenticate<C: DeserializeOwned + 'static>(
-    parts: &Parts,
+    parts: &mut Parts,
 ) -> Result<Option<Authenticated<C>>, AuthRejection> {
-    let asked_at = AskedAt(Some(Instant::now()));
+    let asked_at = Instant::now();
+    let app = parts.extensions.get::<Handle>().cloned();
+    if let Some(app) = &app {
+        app.load_revocations()
+            .await
+            .map_err(AuthRejection::unavailable)?;
+    }
+    if let Some(ticket) = token::find_ticket(parts)? {
+        let ticket = ticket.into_owned();
+        let app = app.ok_or(AuthRejection::NotConfigured)?;
+        let found = ticket::take(parts, &app, &ticket).await?;
+        return Ok(Some(found.looked_up(asked_at)));
+    }
     if let Some(own) = parts.extensions.get::<Authenticator<C>>() {
         let found = own.authenticate(parts).await?;
-        return Ok(found.map(|found| Authenticated { asked_at, ..found }));
+        if let (Some(app), Some(found)) = (app, &found)
+            && let Some(user) = (&found.claims as &dyn Any).downcast_ref::<User>()
+            && let Some(issued_ms) = found.asked_at.issued_ms
+            && app.is_revoked(&user.id, issued_ms)
+        {
+            return Err(AuthError::Revoked.into());
+        }
+        return Ok(found.map(|found| found.looked_up(asked_at)));
     }
     let Some(jwt) = parts.extensions.get::<Jwt>() else {
         tracing::error!(
@@ -222,7 +270,7 @@ pub(crate) async fn authenticate<C: DeserializeOwned + 'static>(
         return Err(AuthRejection::NotConfigured);
     };
     let found = jwt.authenticate_or_fetch(parts).await?;
-    Ok(found.map(|found| Authenticated { asked_at, ..found }))
+    Ok(found.map(|found| found.looked_up(asked_at)))
 }
 
 #[cfg(test)]

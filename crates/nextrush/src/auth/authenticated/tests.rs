@@ -180,12 +180,12 @@ fn other_claims_leave_everything_else_as_it_is() {
     let jwt = Jwt::hs256(SECRET).leeway(std::time::Duration::from_secs(7));
     let mut client = jwt.verify::<Member>(&jwt.sign(&claims).unwrap()).unwrap();
     let asked_at = Instant::now();
-    client.asked_at = AskedAt(Some(asked_at));
+    client.asked_at.looked_up = Some(asked_at);
     let user = client.map(|member| User::new(member.id, member.team));
     assert_eq!(user.claims, User::new("ada", "red"));
     assert_eq!(user.session.as_deref(), Some("s"));
     assert_eq!(user.valid_until(), Some(4_102_444_807));
-    assert_eq!(user.asked_at.0, Some(asked_at));
+    assert_eq!(user.asked_at.looked_up, Some(asked_at));
 }
 
 #[tokio::test]
@@ -204,7 +204,7 @@ async fn a_refused_token_does_not_show_in_the_rejection() {
     let request = Request::builder().uri(format!("/?token={token}"));
     let (mut parts, ()) = request.body(()).unwrap().into_parts();
     parts.extensions.insert(Jwt::hs256(SECRET));
-    let rejection = authenticate::<User>(&parts).await.unwrap_err();
+    let rejection = authenticate::<User>(&mut parts).await.unwrap_err();
     assert!(matches!(
         rejection,
         AuthRejection::InvalidToken(AuthError::Malformed)
