@@ -42,7 +42,7 @@ export declare function withToken(address: string, token: MaybeToken): string;
 export declare function withFields(address: string, fields: Record<string, string | number | null>): string;
 /**
  * The place that an address leads to: server, endpoint and room, without what is another one at each
- * attempt, the token and the position.
+ * attempt, the token or ticket and the position.
  *
  * @param {string} address
  * @returns {string}

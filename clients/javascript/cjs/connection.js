@@ -62,6 +62,14 @@ class Connection extends import_emitter.Emitter {
    * @type {Environment}
    */
   environment;
+  /**
+   * Whether the function for tokens gets tickets.
+   *
+   * @protected
+   * @readonly
+   * @type {boolean}
+   */
+  hasTickets;
   /** @type {(token: MaybeToken) => string | Promise<string>} */
   #address;
   /** @type {WebSocketConstructor | undefined} */
@@ -142,6 +150,7 @@ class Connection extends import_emitter.Emitter {
     this.token = options.token;
     this.#protocols = protocols?.length ? [protocols].flat() : void 0;
     this.#hidesToken = options.tokenIn === "subprotocol";
+    this.hasTickets = options.tokenIn === "ticket";
     this.#backoff = (0, import_backoff.backoffOptions)(options.backoff);
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#minUptimeMs = minUptimeMs;
@@ -329,8 +338,9 @@ class Connection extends import_emitter.Emitter {
         if (!current()) return;
         if (this.token !== source) return ask();
         this.#bearer = this.#hidesToken && token && BEARER.test(token) && token;
-        soon(() => this.#address(this.#bearer ? null : token), failed, (address) => {
-          if (current()) this.#dial(address, token, source);
+        soon(() => this.#address(this.#bearer || this.hasTickets ? null : token), failed, (address) => {
+          const ticket = this.hasTickets && token;
+          if (current()) this.#dial(ticket ? (0, import_address.withFields)(address, { ticket }) : address, token, source);
         });
       });
     };
@@ -404,6 +414,7 @@ class Connection extends import_emitter.Emitter {
     const { fetch } = this.environment;
     const failures = this.#failures;
     if (!fetch || !this.#waiting || this.#offline || (failures & failures - 1) !== 0) return;
+    if (this.hasTickets) return;
     const { signal } = this.#attempt;
     const refusal = await Promise.resolve().then(() => __toESM(require("./handshake.js"), 1)).then(({ refusalOf }) => refusalOf(fetch, this.#dialled, signal, this.#bearer)).catch(() => null);
     if (!refusal || signal.aborted) return;

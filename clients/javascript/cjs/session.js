@@ -445,7 +445,7 @@ class Session extends import_connection.Connection {
   #renewAt(token, expiry = (0, import_token.expiryOf)(token)) {
     this.#renewed = token;
     this.#expiry = expiry;
-    if (typeof this.token !== "function" || !expiry) return;
+    if (typeof this.token !== "function" || !expiry || this.hasTickets) return;
     const left = expiry - (this.environment.date() - this.#clockError);
     const delay = (0, import_token.refreshDelay)(Math.min(left, (0, import_token.lifetimeOf)(token)));
     this.#renewal.start(delay, () => void this.#renew());

@@ -76,14 +76,14 @@ export function withFields(address, fields) {
 
 /**
  * The place that an address leads to: server, endpoint and room, without what is another one at each
- * attempt, the token and the position.
+ * attempt, the token or ticket and the position.
  *
  * @param {string} address
  * @returns {string}
  * @throws {ClientError} `invalid-address`
  */
 export function placeOf(address) {
-  return withFields(webSocketAddress(address), { token: null, epoch: null, offset: null });
+  return withFields(webSocketAddress(address), { token: null, ticket: null, epoch: null, offset: null });
 }
 
 /**

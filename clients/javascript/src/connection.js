@@ -4,7 +4,7 @@
  * @module
  */
 
-import { webSocketAddress, withToken } from './address.js';
+import { webSocketAddress, withFields, withToken } from './address.js';
 import { backoffDelay, backoffOptions } from './backoff.js';
 import { closeReason } from './close-codes.js';
 import { Deadline } from './deadline.js';
@@ -34,10 +34,11 @@ import { watchPlatform } from './wake.js';
  * @property {TokenSource} [token] A JWT, or a function that gets one before each attempt and
  *   before the present one expires. Default: none.
  * @property {string | string[]} [protocols] Subprotocols to offer. Default: none.
- * @property {'address' | 'subprotocol'} [tokenIn] How the token goes to the server: in the address, as the
+ * @property {'address' | 'subprotocol' | 'ticket'} [tokenIn] How the token goes to the server: in the address, as the
  *   query parameter `token`, which proxies and browsers write into their logs; or as the subprotocol
  *   `nextrush.bearer.<token>`, which a server must know, or browsers cannot connect. A token with other
- *   characters than letters, digits and `_.~+-` goes in the address. Default `address`.
+ *   characters than letters, digits and `_.~+-` goes in the address. With `ticket` the function gets a ticket,
+ *   which is good for one attempt and goes in the address as `ticket`. Default `address`.
  * @property {number} [maxReconnectAttempts] Attempts in a row that may fail before the client
  *   gives up. Default: `Infinity`.
  * @property {number} [patienceMs] How long attempts go on at least, in milliseconds, where their
@@ -113,6 +114,15 @@ export class Connection extends Emitter {
    * @type {Environment}
    */
   environment;
+
+  /**
+   * Whether the function for tokens gets tickets.
+   *
+   * @protected
+   * @readonly
+   * @type {boolean}
+   */
+  hasTickets;
 
   /** @type {(token: MaybeToken) => string | Promise<string>} */
   #address;
@@ -195,6 +205,7 @@ export class Connection extends Emitter {
     this.token = options.token;
     this.#protocols = protocols?.length ? [protocols].flat() : undefined;
     this.#hidesToken = options.tokenIn === 'subprotocol';
+    this.hasTickets = options.tokenIn === 'ticket';
     this.#backoff = backoffOptions(options.backoff);
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#minUptimeMs = minUptimeMs;
@@ -403,8 +414,9 @@ export class Connection extends Emitter {
         // It was replaced meanwhile, perhaps by that of somebody else.
         if (this.token !== source) return ask();
         this.#bearer = this.#hidesToken && token && BEARER.test(token) && token;
-        soon(() => this.#address(this.#bearer ? null : token), failed, (address) => {
-          if (current()) this.#dial(address, token, source);
+        soon(() => this.#address(this.#bearer || this.hasTickets ? null : token), failed, (address) => {
+          const ticket = this.hasTickets && token;
+          if (current()) this.#dial(ticket ? withFields(address, { ticket }) : address, token, source);
         });
       });
     };
@@ -490,6 +502,8 @@ export class Connection extends Emitter {
     const failures = this.#failures;
     // Ever less often: where it is the line, there is nothing to be learnt.
     if (!fetch || !this.#waiting || this.#offline || (failures & (failures - 1)) !== 0) return;
+    // The attempt has used its ticket up: it would be refused now, whatever the reason was.
+    if (this.hasTickets) return;
     const { signal } = this.#attempt;
     // Loaded when a handshake fails: most never do.
     const refusal = await import('./handshake.js')

@@ -531,7 +531,8 @@ export class Session extends Connection {
   #renewAt(token, expiry = expiryOf(token)) {
     this.#renewed = token;
     this.#expiry = expiry;
-    if (typeof this.token !== 'function' || !expiry) return;
+    // A ticket ends long before its connection.
+    if (typeof this.token !== 'function' || !expiry || this.hasTickets) return;
     const left = expiry - (this.environment.date() - this.#clockError);
     // By a clock that is slow, it would seem to live for longer than it was made for.
     const delay = refreshDelay(Math.min(left, lifetimeOf(token)));

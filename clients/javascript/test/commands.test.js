@@ -348,6 +348,47 @@ describe('the initial state of a channel', () => {
   });
 });
 
+describe('a ticket', () => {
+  const tokenIn = 'ticket';
+
+  test('goes in the address of one attempt, and the next one gets another', async () => {
+    const w = world();
+    let asked = 0;
+    const live = new LiveClient(() => `ticket-${++asked}`, { ...w.options, tokenIn });
+    live.connect();
+    assert.equal(w.socket.url, 'ws://localhost:3000/live?ticket=ticket-1');
+    assert.equal(w.socket.protocols, undefined);
+    w.socket.open();
+    w.socket.break();
+    w.clock.advance(60_000);
+    assert.ok(asked > 1);
+    assert.equal(w.socket.url, `ws://localhost:3000/live?ticket=ticket-${asked}`);
+  });
+
+  test('stands behind the other fields of an address, once', () => {
+    const w = world();
+    const client = new Client(`${ADDRESS}?ticket=old&x=1`, { ...w.options, token: 'a/b', tokenIn });
+    client.connect();
+    assert.equal(w.socket.url, `${ADDRESS}?x=1&ticket=a%2Fb`);
+  });
+
+  test('is used up by a handshake that failed, so nobody is asked why', async () => {
+    const w = world();
+    const asked = [];
+    const fetch = async (address) => {
+      asked.push(address);
+      return { status: 401, headers: new Headers(), text: async () => '' };
+    };
+    const live = new LiveClient(() => 'ticket', { ...w.options, fetch, tokenIn });
+    live.connect();
+    w.socket.break();
+    await import('../src/handshake.js');
+    await settled();
+    assert.deepEqual(asked, []);
+    assert.notEqual(live.state, 'failed');
+  });
+});
+
 describe('a token', () => {
   const tokenIn = 'subprotocol';
 

@@ -27,7 +27,7 @@ test('a token is replaced in its last minute, a short one in its last fifth', ()
 
 describe('a token function', () => {
   /** A connected client whose tokens live for so many seconds, and whose server answers. */
-  async function connected(next, seconds = 600) {
+  async function connected(next, seconds = 600, options = {}) {
     const w = world();
     w.server.answersPings = true;
     const made = [];
@@ -36,7 +36,7 @@ describe('a token function', () => {
       made.push(result ?? jwt({ n: made.length, exp: w.clock.now() / 1000 + seconds }));
       return made.at(-1);
     };
-    const live = new LiveClient(token, w.options);
+    const live = new LiveClient(token, { ...w.options, ...options });
     live.subscribe('posts');
     live.connect();
     w.socket.open();
@@ -64,6 +64,15 @@ describe('a token function', () => {
     assert.equal(refreshes(w).length, 2);
     assert.equal(live.state, 'connected');
     assert.equal(w.sockets.length, 1);
+  });
+
+  test('that gets tickets is not asked while connected', async () => {
+    const { w, live, made } = await connected(undefined, 30, { tokenIn: 'ticket' });
+    w.clock.advance(600_000);
+    await settled();
+    assert.equal(made.length, 1);
+    assert.deepEqual(refreshes(w), []);
+    assert.equal(live.state, 'connected');
   });
 
   test('that fails is asked again, as long as there is time', async () => {

@@ -23,9 +23,10 @@ export type OwnOptions = {
      * How the token goes to the server: in the address, as the
      * query parameter `token`, which proxies and browsers write into their logs; or as the subprotocol
      * `nextrush.bearer.<token>`, which a server must know, or browsers cannot connect. A token with other
-     * characters than letters, digits and `_.~+-` goes in the address. Default `address`.
+     * characters than letters, digits and `_.~+-` goes in the address. With `ticket` the function gets a ticket,
+     * which is good for one attempt and goes in the address as `ticket`. Default `address`.
      */
-    tokenIn?: 'address' | 'subprotocol';
+    tokenIn?: 'address' | 'subprotocol' | 'ticket';
     /**
      * Attempts in a row that may fail before the client
      * gives up. Default: `Infinity`.
@@ -107,10 +108,11 @@ export type ConnectionEvents = {
  * @property {TokenSource} [token] A JWT, or a function that gets one before each attempt and
  *   before the present one expires. Default: none.
  * @property {string | string[]} [protocols] Subprotocols to offer. Default: none.
- * @property {'address' | 'subprotocol'} [tokenIn] How the token goes to the server: in the address, as the
+ * @property {'address' | 'subprotocol' | 'ticket'} [tokenIn] How the token goes to the server: in the address, as the
  *   query parameter `token`, which proxies and browsers write into their logs; or as the subprotocol
  *   `nextrush.bearer.<token>`, which a server must know, or browsers cannot connect. A token with other
- *   characters than letters, digits and `_.~+-` goes in the address. Default `address`.
+ *   characters than letters, digits and `_.~+-` goes in the address. With `ticket` the function gets a ticket,
+ *   which is good for one attempt and goes in the address as `ticket`. Default `address`.
  * @property {number} [maxReconnectAttempts] Attempts in a row that may fail before the client
  *   gives up. Default: `Infinity`.
  * @property {number} [patienceMs] How long attempts go on at least, in milliseconds, where their
@@ -178,6 +180,14 @@ export declare class Connection<Events extends object = {}> extends Emitter<Conn
      * @type {Environment}
      */
     protected readonly environment: Environment;
+    /**
+     * Whether the function for tokens gets tickets.
+     *
+     * @protected
+     * @readonly
+     * @type {boolean}
+     */
+    protected readonly hasTickets: boolean;
     /**
      * True when the server has shown on this connection that it accepted the token.
      *

@@ -107,6 +107,7 @@ column.on('unsubscribed', ({ refusal, message }) => refusal === ErrorCode.Kicked
 live.on('joined', ({ channel }) => channel.trim());
 live.handle('confirm', async ({ question }) => question === 'sure?')();
 new LiveClient('jwt', { tokenIn: 'subprotocol' });
+new LiveClient(async () => 'ticket', { tokenIn: 'ticket' });
 // @ts-expect-error: no such way for a token
 new LiveClient('jwt', { tokenIn: 'cookie' });
 live.subscribe<Post>('posts').publish({ title: 'New' }).then(({ offset }) => offset);
