@@ -93,6 +93,9 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
         }
         app.merge(api.router());
     }
+    if let Some(cookie) = &config.token_cookie {
+        app.token_cookie(cookie.name());
+    }
     app.merge(posts::router(posts, live.clone()));
     if config.development {
         app.merge(development::router(current.clone()));

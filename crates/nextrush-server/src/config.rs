@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
-use nextrush::auth::JwtKey;
+use nextrush::auth::{JwtKey, TokenCookie};
 use nextrush::node::NodeName;
 use nextrush::server::{BasePath, ListenAddr, TlsConfig, TlsError, TrustedProxy};
 use nextrush::{Jwt, OriginPolicy};
@@ -41,6 +41,8 @@ pub struct Config {
     key_files: Arc<Mutex<KeyFiles>>,
     /// The keys that an issuer publishes, as they hold.
     issuer_keys: Arc<Mutex<Option<IssuerKeys>>>,
+    /// The cookie in which a token may come.
+    pub token_cookie: Option<TokenCookie>,
     /// True if the server mints a token for anybody who asks.
     pub development: bool,
     /// True if the guide's endpoints that need no token are served.
@@ -520,6 +522,7 @@ impl Reading {
             key_files: Arc::new(Mutex::new(key_files)),
             issuer_keys: Arc::new(Mutex::new(issuer_keys)),
             development,
+            token_cookie: settings.token_cookie,
             open_endpoints: settings.open_endpoints.unwrap_or(development),
             origins,
             store_limit,

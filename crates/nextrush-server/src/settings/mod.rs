@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
+use nextrush::auth::TokenCookie;
 use nextrush::limits::Origin;
 use nextrush::server::{BasePath, ListenAddr, TrustedProxy};
 
@@ -176,6 +177,11 @@ settings! {
     ///
     /// With it a token needs to be of one of them.
     jwt_issuer: Vec<String>, "NAME", Absent("any"), Hangup;
+
+    /// The name of a cookie in which a token may come, beside the address and the headers.
+    ///
+    /// It counts for pages that may connect, and for no others. Without it no cookie is looked at.
+    token_cookie: Option<TokenCookie>, "NAME", Absent("none"), Start;
 
     /// Development mode: the page mints a token for any name.
     ///

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
+use nextrush::auth::TokenCookie;
 use nextrush::limits::Origin;
 use nextrush::server::{BasePath, ListenAddr, TrustedProxy};
 
@@ -126,6 +127,15 @@ fn not_empty(word: &str) -> Result<&str, String> {
     match word {
         "" => Err("the text is empty".to_owned()),
         word => Ok(word),
+    }
+}
+
+impl Word for TokenCookie {
+    fn read(word: &str) -> Result<Self, String> {
+        match Self::is_name(word) {
+            true => Ok(Self::new(word)),
+            false => Err(format!("{word:?} is no name of a cookie")),
+        }
     }
 }
 

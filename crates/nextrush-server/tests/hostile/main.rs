@@ -17,6 +17,7 @@ mod posts;
 mod presence;
 mod program;
 mod rooms;
+mod secrets;
 #[allow(dead_code, reason = "other tests use more")]
 #[path = "../it/support.rs"]
 mod support;
