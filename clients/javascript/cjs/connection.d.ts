@@ -181,7 +181,7 @@ export declare class Connection<Events extends object = {}> extends Emitter<Conn
      */
     protected readonly environment: Environment;
     /**
-     * Whether the function for tokens gets tickets.
+     * Says that the function for tokens gets tickets.
      *
      * @protected
      * @readonly

@@ -63,7 +63,7 @@ class Connection extends import_emitter.Emitter {
    */
   environment;
   /**
-   * Whether the function for tokens gets tickets.
+   * Says that the function for tokens gets tickets.
    *
    * @protected
    * @readonly

@@ -116,7 +116,7 @@ export class Connection extends Emitter {
   environment;
 
   /**
-   * Whether the function for tokens gets tickets.
+   * Says that the function for tokens gets tickets.
    *
    * @protected
    * @readonly
