@@ -297,8 +297,9 @@ pub(super) async fn broadcast(
     for channel in channels {
         let published = match caller.touches(&channel) {
             Ok(()) => {
-                let published = publish_to(live, &channel, &data, options.clone());
-                published.instrument(span.clone()).await
+                publish_to(live, &channel, &data, options.clone())
+                    .instrument(span.clone())
+                    .await
             }
             Err(refusal) => Err(refusal),
         };
