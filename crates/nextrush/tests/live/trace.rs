@@ -85,6 +85,7 @@ async fn a_subscriber_was_sent_what_came_while_it_was_one() {
         "{found}"
     );
     // She comes once more.
+    taken(&network, &mut ada).await;
     assert_eq!(subscribe(&mut ada, "team").await["type"], "subscribed");
     let found = verdict(&network, &live, after, "ada").await;
     assert!(
