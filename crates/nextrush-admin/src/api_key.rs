@@ -279,14 +279,15 @@ impl Caller {
         }
     }
 
-    /// Writes what was done into the audit log: changes at `info`, publishing and reading at `debug`.
+    /// Writes what was done into the audit log: changes and what the key may not do at `info`,
+    /// publishing and reading at `debug`, as while a broker is away each of them fails.
     pub(crate) fn audit<T>(&self, action: Action, on: &str, done: &Result<T, Refusal>) {
         let result = match done {
             Ok(_) => "ok",
             Err(refusal) => refusal.code().as_str(),
         };
         match action {
-            Action::Publish | Action::Read if done.is_ok() => {
+            Action::Publish | Action::Read if result != ErrorCode::Forbidden.as_str() => {
                 tracing::debug!(target: AUDIT, who = self.key().name, %action, ?on, result, "API");
             }
             _ => self.note(action.name(), on, result),

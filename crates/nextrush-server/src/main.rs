@@ -231,7 +231,6 @@ fn announce(config: &Config, addresses: &[BoundAddr]) {
     };
     let mut pages = String::new();
     for address in addresses {
-        tracing::info!("listening on {address}");
         let Some(tcp) = address.tcp() else {
             text.push_str(&format!("NextRush is listening on {address}\n"));
             continue;

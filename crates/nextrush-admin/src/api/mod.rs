@@ -57,8 +57,8 @@ const OPENAPI: &str = include_str!("../../schema/openapi.json");
 /// An HTTP API for other servers, below `/api/v1`: they publish to channels, read histories and
 /// members, list channels, disconnect users and revoke their tokens, issue tickets, and delete what
 /// was published. Each request has a key, as `Authorization: Bearer <key>`. What keys did is in the
-/// log with the target `nextrush::audit`: publishing and reading at `debug`, everything else and
-/// refusals at `info`.
+/// log with the target `nextrush::audit`: publishing and reading at `debug`, everything else, and
+/// what a key may not do, at `info`.
 ///
 /// The guide's page *The messages on the wire* has the requests and answers, and
 /// `/api/v1/openapi.json` describes them for programs, without the key. `/api/v1/live` speaks the protocol of

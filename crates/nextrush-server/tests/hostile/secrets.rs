@@ -26,8 +26,10 @@ async fn open(port: u16, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    // The first message of the endpoint, or the close of the connection.
-    while !answer.contains("\"type\"") {
+    // The first message of the endpoint, or a refusal, whose connection stays.
+    let is_refused =
+        |answer: &str| answer.contains("\r\n\r\n") && !answer.starts_with("HTTP/1.1 101");
+    while !answer.contains("\"type\"") && !is_refused(&answer) {
         let mut bytes = [0; 1024];
         let read = within(stream.read(&mut bytes)).await.unwrap();
         if read == 0 {

@@ -215,6 +215,8 @@ async fn the_description_names_every_route() {
         "/api/v1/presence",
         "/api/v1/publish",
         "/api/v1/purge",
+        "/api/v1/revoke",
+        "/api/v1/ticket",
         "/api/v1/trace",
     ];
     assert_eq!(names, expected);

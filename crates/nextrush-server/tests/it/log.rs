@@ -42,6 +42,8 @@ async fn line_with(lines: &mut Lines<BufReader<ChildStderr>>, text: &str) -> Str
 async fn every_line_is_json_where_that_is_asked_for_and_says_where_the_program_listens() {
     let port = free_port();
     let (server, mut lines) = start(port, &["--log-format", "json"]);
+    let address = format!("127.0.0.1:{port}");
+    let is_listening = |line: &Value| line["message"] == "listening" && line["address"] == address;
     let mut all = Vec::new();
     while !all.iter().any(|line: &Value| line["message"] == "closing") {
         let line = within(lines.next_line()).await.unwrap().unwrap();
@@ -50,7 +52,7 @@ async fn every_line_is_json_where_that_is_asked_for_and_says_where_the_program_l
             line["timestamp"].is_string() && line["target"].is_string(),
             "{line}"
         );
-        if line["message"] == format!("listening on 127.0.0.1:{port}") {
+        if is_listening(&line) {
             signal(&server, "TERM").await;
         }
         all.push(line);
@@ -65,11 +67,7 @@ async fn every_line_is_json_where_that_is_asked_for_and_says_where_the_program_l
             .any(|line| line["message"].to_string().contains("NEXTRUSH_STOR")),
         "{all:?}"
     );
-    assert!(
-        all.iter()
-            .any(|line| line["message"] == format!("listening on 127.0.0.1:{port}")),
-        "{all:?}"
-    );
+    assert!(all.iter().any(is_listening), "{all:?}");
 }
 
 #[tokio::test]
@@ -100,7 +98,7 @@ async fn a_file_of_lines_has_no_colours_and_nothing_of_the_libraries_of_a_store(
         free_port(),
         &["--store", directory.path().to_str().unwrap()],
     );
-    let mut text = line_with(&mut lines, "listening on").await;
+    let mut text = line_with(&mut lines, "listening address=").await;
     signal(&server, "TERM").await;
     within(lines.get_mut().read_to_string(&mut text))
         .await
@@ -117,7 +115,7 @@ async fn a_connection_that_ends_has_a_line_of_its_own_without_its_token() {
     let port = free_port();
     let filter = "info,nextrush::connections=debug";
     let (_server, mut lines) = start(port, &["--log-format", "json", "--log", filter]);
-    line_with(&mut lines, "listening on").await;
+    line_with(&mut lines, "\"listening\"").await;
     let token = token("ada");
     let mut client = Client::connect_to(port, &format!("/live?token={token}")).await;
     client

@@ -1,6 +1,7 @@
 //! The user that a token names.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -93,7 +94,8 @@ impl InvalidUserId {
 #[serde(untagged)]
 enum Repr {
     Number(i64),
-    Text(Box<str>),
+    /// Shared: many parts of a node remember who a socket belongs to.
+    Text(Arc<str>),
 }
 
 /// A user's id as a message or request gives it: any number or text. Which numbers are ids is
@@ -129,7 +131,7 @@ impl TryFrom<GivenUserId> for UserId {
             GivenUserId::Text(text) if has_invisible(&text) => {
                 return Err(InvalidUserId::Invisible);
             }
-            GivenUserId::Text(text) => return Ok(Self(Repr::Text(text))),
+            GivenUserId::Text(text) => return Ok(Self(Repr::Text(text.into()))),
             GivenUserId::Number(number) => number,
         };
         if let Some(integer) = number.as_i64() {

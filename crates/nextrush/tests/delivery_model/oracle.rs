@@ -135,10 +135,12 @@ impl Oracle {
         }
     }
 
-    /// The topics that the broker has to tell nodes about.
+    /// The topics that the broker has to tell nodes about, but for those of nodes themselves.
     pub fn interesting(&self) -> Vec<String> {
         let topics = self.topics();
-        let interesting = topics.iter().filter(|(_, topic)| topic.is_interesting());
+        let interesting = topics
+            .iter()
+            .filter(|(name, topic)| topic.is_interesting() && !name.starts_with("nr.auth/"));
         interesting.map(|(name, _)| name.clone()).collect()
     }
 
