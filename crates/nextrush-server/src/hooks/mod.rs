@@ -1,7 +1,7 @@
 //! Hooks: a backend of whatever language is asked over HTTP who may connect, subscribe and publish,
 //! and answers requests.
 //!
-//! A call is a `POST` of JSON with a [signature](signature). Only an answer that says so lets a client
+//! A call is a `POST` of JSON with a [signature]. Only an answer that says so lets a client
 //! do something: a backend that is dead, slow, or answers anything else refuses.
 
 mod answer;
