@@ -22,7 +22,7 @@ use crate::settings::{Environment, Flags};
 #[derive(Args, Clone, Debug)]
 #[non_exhaustive]
 pub struct Doctor {
-    /// The address at which clients reach the server, through all proxies, as https://example.com.
+    /// The address at which clients reach the server, through all proxies, as `https://example.com`.
     ///
     /// Its health is asked for, and a WebSocket opened, as a page of that address would.
     #[arg(long, value_name = "URL")]
