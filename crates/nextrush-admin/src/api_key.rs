@@ -22,17 +22,31 @@ pub(crate) const WRONG_KEY: &str = "Invalid API key";
 pub enum Action {
     /// Publishes to channels.
     Publish,
-    /// Reads histories, members and the list of channels, and follows channels.
+    /// Reads histories, members, traces and the list of channels, and follows channels.
     Read,
     /// Deletes what was published.
     Purge,
     /// Disconnects users.
     Disconnect,
+    /// Issues tickets, with which their holders are any user that the key names.
+    Ticket,
+    /// Revokes the tokens of users.
+    Revoke,
+    /// Makes backups.
+    Backup,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Publish, Self::Read, Self::Purge, Self::Disconnect];
+    pub const ALL: [Self; 7] = [
+        Self::Publish,
+        Self::Read,
+        Self::Purge,
+        Self::Disconnect,
+        Self::Ticket,
+        Self::Revoke,
+        Self::Backup,
+    ];
 
     /// The name, such as `publish`.
     #[must_use]
@@ -42,6 +56,9 @@ impl Action {
             Self::Read => "read",
             Self::Purge => "purge",
             Self::Disconnect => "disconnect",
+            Self::Ticket => "ticket",
+            Self::Revoke => "revoke",
+            Self::Backup => "backup",
         }
     }
 }
@@ -54,7 +71,7 @@ impl fmt::Display for Action {
 
 /// A text that names no action.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("an action is publish, read, purge or disconnect")]
+#[error("an action is publish, read, purge, disconnect, ticket, revoke or backup")]
 #[non_exhaustive]
 pub struct UnknownAction;
 
@@ -122,7 +139,7 @@ impl ApiKey {
     }
 
     /// Allows the channels alone that one of these patterns fits, as those of policies, in all live updates.
-    /// Such a key may do nothing to rooms of chats nor to all that a user has published, and follow no channels.
+    /// Such a key may do nothing about rooms of chats and about users, make no backups, and follow no channels.
     ///
     /// # Errors
     ///
@@ -271,6 +288,12 @@ impl Caller {
         self.key().actions.is_some() || self.key().patterns.is_some()
     }
 
+    /// Refuses an action that is about more than channels, unless the key may do it everywhere.
+    pub(crate) fn may_everywhere(&self, action: Action) -> Result<(), Refusal> {
+        self.may(action)?;
+        self.is_for_all_channels()
+    }
+
     /// Refuses what is about more than channels.
     pub(crate) fn is_for_all_channels(&self) -> Result<(), Refusal> {
         match self.key().patterns {
@@ -288,7 +311,7 @@ impl Caller {
         };
         match action {
             Action::Publish | Action::Read if result != ErrorCode::Forbidden.as_str() => {
-                tracing::debug!(target: AUDIT, who = self.key().name, %action, ?on, result, "API");
+                tracing::debug!(target: AUDIT, who = self.key().name, action = action.name(), ?on, result, "API");
             }
             _ => self.note(action.name(), on, result),
         }

@@ -1,8 +1,6 @@
 //! The question for what became of a publication, over HTTP.
 
 use axum::Json;
-use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use nextrush::broker::BrokerError;
 use nextrush::room::{InvalidRoomName, RoomName};
@@ -19,7 +17,7 @@ use crate::refusal::Refusal;
 #[serde(deny_unknown_fields)]
 pub(crate) struct TraceOf {
     live: Option<String>,
-    channel: Option<String>,
+    pub(crate) channel: Option<String>,
     chat: Option<String>,
     room: Option<String>,
     position: String,
@@ -29,11 +27,7 @@ pub(crate) struct TraceOf {
 
 impl Parts {
     /// Says what became of a publication for the sockets of all nodes.
-    pub(crate) async fn trace(
-        &self,
-        query: Result<Query<TraceOf>, QueryRejection>,
-    ) -> Result<Json<Trace>, Refusal> {
-        let Query(of) = query?;
+    pub(crate) async fn trace(&self, of: TraceOf) -> Result<Json<Trace>, Refusal> {
         let question = of.question()?;
         let traced = match of {
             TraceOf {
@@ -66,6 +60,15 @@ impl Parts {
 }
 
 impl TraceOf {
+    /// The object, for the audit log.
+    pub(crate) fn on(&self) -> String {
+        match (&self.room, &self.channel) {
+            (Some(room), None) => format!("room {room}"),
+            (None, Some(channel)) => channel.clone(),
+            _ => String::new(),
+        }
+    }
+
     fn question(&self) -> Result<Question, Refusal> {
         let position: Position = self.position.parse().map_err(|_| invalid_position())?;
         if position.offset == 0 {

@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use nextrush::broker::{Backup, Broker, BrokerError};
 use nextrush::message::Timestamp;
 use nextrush::{BoxError, ErrorCode};
 use serde::Serialize;
 
 use super::Api;
+use crate::api_key::{Action, Caller};
 use crate::refusal::Refusal;
 
 /// A backup that was made.
@@ -25,17 +26,30 @@ pub(super) struct Made {
 
 /// Makes a backup. It goes on if whoever asked has gone.
 pub(super) async fn back_up(
-    State(Api {
-        parts, backup_dir, ..
-    }): State<Api>,
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<Made>, Refusal> {
+    let made = match caller.may_everywhere(Action::Backup) {
+        Ok(()) => make_as_configured(api).await,
+        Err(refusal) => Err(refusal),
+    };
+    let on = made.as_ref().map_or("", |made| &made.name);
+    caller.audit(Action::Backup, on, &made);
+    made.map(Json)
+}
+
+async fn make_as_configured(
+    Api {
+        parts, backup_dir, ..
+    }: Api,
+) -> Result<Made, Refusal> {
     let directory = backup_dir.ok_or_else(|| {
         let message = "this server makes no backups: it was given no directory for them";
         Refusal::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, message)
     })?;
     let broker = Arc::clone(parts.app.broker());
     match tokio::spawn(make(broker, directory)).await {
-        Ok(made) => Ok(Json(made?)),
+        Ok(made) => made,
         // The runtime is shutting down, or the broker has panicked.
         Err(error) => Err(failed(error.into())),
     }

@@ -42,7 +42,7 @@ use crate::trace::TraceOf;
 const BODY_BYTES: usize = 128 * 1024;
 
 /// The routes that ask what a key may do.
-const RESTRICTED: [&str; 7] = [
+const RESTRICTED: [&str; 11] = [
     "publish",
     "broadcast",
     "history",
@@ -50,6 +50,10 @@ const RESTRICTED: [&str; 7] = [
     "channels",
     "disconnect",
     "purge",
+    "trace",
+    "ticket",
+    "revoke",
+    "backup",
 ];
 
 const OPENAPI: &str = include_str!("../../schema/openapi.json");
@@ -189,9 +193,7 @@ fn follow(
         Ok(caller) => caller,
         Err(refusal) => return refusal.close(&socket),
     };
-    let allowed = caller
-        .may(Action::Read)
-        .and_then(|()| caller.is_for_all_channels());
+    let allowed = caller.may_everywhere(Action::Read);
     let followed = allowed.and_then(|()| OfLive::of(&query, &parts));
     caller.audit(Action::Read, "/api/v1/live", &followed);
     match followed {
@@ -269,9 +271,21 @@ async fn members(
 
 async fn trace(
     State(Api { parts, .. }): State<Api>,
+    Extension(caller): Extension<Caller>,
     query: Result<Query<TraceOf>, QueryRejection>,
 ) -> Result<Json<Trace>, Refusal> {
-    parts.trace(query).await
+    let Query(of) = query?;
+    let on = of.on();
+    let allowed = caller.may(Action::Read).and_then(|()| match &of.channel {
+        Some(channel) => caller.touches(channel),
+        None => caller.is_for_all_channels(),
+    });
+    let traced = match allowed {
+        Ok(()) => parts.trace(of).await,
+        Err(refusal) => Err(refusal),
+    };
+    caller.audit(Action::Read, &on, &traced);
+    traced
 }
 
 async fn channels(
@@ -302,7 +316,7 @@ async fn disconnect_user(
 ) -> Result<Json<Disconnected>, Refusal> {
     let Json(Disconnect { user_id }) = body?;
     let user = UserId::try_from(user_id)?;
-    let done = match caller.may(Action::Disconnect) {
+    let done = match caller.may_everywhere(Action::Disconnect) {
         Ok(()) => Ok(Json(disconnect(&parts.app, &user).await)),
         Err(refusal) => Err(refusal),
     };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use nextrush::auth::{GivenUserId, IssuedTicket, Ticket, TicketError};
 use nextrush::broker::BrokerError;
 use nextrush::message::Timestamp;
@@ -14,8 +14,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Api;
+use crate::api_key::{Action, Caller};
 use crate::disconnect::{self, Disconnected};
 use crate::others::Silence;
+use crate::parts::Parts;
 use crate::refusal::Refusal;
 
 /// A ticket that is wanted.
@@ -39,6 +41,20 @@ enum Holder {
 }
 
 impl Holder {
+    /// The user, for the audit log.
+    fn on(&self) -> String {
+        let id = match self {
+            Self::Id(id) => Some(id.clone()),
+            Self::Claims(claims) => claims
+                .get("id")
+                .and_then(|id| serde_json::from_value(id.clone()).ok()),
+        };
+        match id.map(UserId::try_from) {
+            Some(Ok(user)) => format!("user {user}"),
+            _ => "user".to_owned(),
+        }
+    }
+
     fn into_claims(self) -> Result<Value, Refusal> {
         match self {
             Self::Id(id) => {
@@ -59,14 +75,26 @@ impl Holder {
 
 pub(super) async fn ticket(
     State(Api { parts, .. }): State<Api>,
+    Extension(caller): Extension<Caller>,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<Json<IssuedTicket>, Refusal> {
-    let Json(Wanted {
+    let Json(wanted) = body?;
+    let on = wanted.user.on();
+    let issued = match caller.may_everywhere(Action::Ticket) {
+        Ok(()) => issue(&parts, wanted).await,
+        Err(refusal) => Err(refusal),
+    };
+    caller.audit(Action::Ticket, &on, &issued);
+    issued.map(Json)
+}
+
+async fn issue(parts: &Parts, wanted: Wanted) -> Result<IssuedTicket, Refusal> {
+    let Wanted {
         user,
         ttl,
         session,
         expires,
-    }) = body?;
+    } = wanted;
     let mut ticket = Ticket::new(user.into_claims()?);
     if let Some(seconds) = ttl {
         let ttl = Duration::from_secs(seconds);
@@ -78,7 +106,7 @@ pub(super) async fn ticket(
     ticket.session = session;
     ticket.expires = expires.map(|expires| expires.unix_ms() / 1000);
     let issued = parts.app.issue_ticket(&ticket).await;
-    issued.map(Json).map_err(|error| match error {
+    issued.map_err(|error| match error {
         TicketError::Broker(error) => {
             Refusal::unavailable("no ticket can be issued: try again").because_of_broker(error)
         }
@@ -108,17 +136,28 @@ pub(super) struct Revoke {
 
 pub(super) async fn revoke(
     State(Api { parts, .. }): State<Api>,
+    Extension(caller): Extension<Caller>,
     body: Result<Json<Revoke>, JsonRejection>,
 ) -> Result<Json<Disconnected>, Refusal> {
     let Json(Revoke { user, before }) = body?;
     let user = UserId::try_from(user)?;
+    let revoked = match caller.may_everywhere(Action::Revoke) {
+        Ok(()) => end_tokens(&parts, &user, before).await,
+        Err(refusal) => Err(refusal),
+    };
+    caller.audit(Action::Revoke, &format!("user {user}"), &revoked);
+    revoked.map(Json)
+}
+
+async fn end_tokens(
+    parts: &Parts,
+    user: &UserId,
+    before: Option<Timestamp>,
+) -> Result<Disconnected, Refusal> {
     let before = before.unwrap_or_else(Timestamp::now);
     let (code, reason) = (disconnect::CODE, disconnect::REASON);
-    match parts.app.revoke(&user, before, code, reason).await {
-        Ok(reached) => Ok(Json(Disconnected::of(
-            reached.sockets,
-            Silence::after(&reached),
-        ))),
+    match parts.app.revoke(user, before, code, reason).await {
+        Ok(reached) => Ok(Disconnected::of(reached.sockets, Silence::after(&reached))),
         Err(BrokerError::Full(_)) => Err(Refusal::unavailable(
             "no more revocations can be kept: withdraw the key of the tokens",
         )),

@@ -412,7 +412,8 @@ async fn trace(
     State(View { parts, .. }): State<View>,
     query: Result<Query<TraceOf>, QueryRejection>,
 ) -> Result<Json<Trace>, Refusal> {
-    parts.trace(query).await
+    let Query(of) = query?;
+    parts.trace(of).await
 }
 
 #[derive(Serialize)]

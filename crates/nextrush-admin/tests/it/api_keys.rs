@@ -15,6 +15,7 @@ use crate::support::{get, post};
 
 const NARROW: &str = "a key for boards, thirty-two bytes and more";
 const READER: &str = "a key that reads, thirty-two bytes and more";
+const ISSUER: &str = "a key that issues tickets, thirty-two bytes and more";
 const FULL: &str = "a key that may do all, thirty-two bytes or so";
 const PAST: &str = "a key whose time is over, thirty-two bytes";
 
@@ -25,6 +26,7 @@ fn keys() -> ApiKeys {
             .channels(["board-:id"])
             .unwrap(),
         ApiKey::new("reader", READER).only([Action::Read]),
+        ApiKey::new("issuer", ISSUER).only([Action::Ticket]),
         ApiKey::new("full", FULL).expires(now + Duration::from_secs(3600)),
         ApiKey::new("past", PAST).expires(now),
     ])
@@ -51,7 +53,15 @@ async fn each_key_may_do_what_it_is_for_and_nothing_else() {
         (NARROW, ("purge", json!({ "channel": "other" })), 403),
         (NARROW, ("purge", json!({ "room": "board-1" })), 403),
         (NARROW, ("purge", json!({ "userId": 7 })), 403),
-        (NARROW, ("disconnect", json!({ "userId": 7 })), 200),
+        (NARROW, ("disconnect", json!({ "userId": 7 })), 403),
+        (NARROW, ("ticket", json!({ "user": 7 })), 403),
+        (NARROW, ("revoke", json!({ "user": 7 })), 403),
+        (NARROW, ("backup", json!(null)), 403),
+        (READER, ("ticket", json!({ "user": 7 })), 403),
+        (READER, ("revoke", json!({ "user": 7 })), 403),
+        (READER, ("backup", json!(null)), 403),
+        (ISSUER, ("ticket", json!({ "user": 7 })), 200),
+        (ISSUER, ("disconnect", json!({ "userId": 7 })), 403),
         (READER, publish("board-1"), 403),
         (
             READER,
@@ -71,12 +81,19 @@ async fn each_key_may_do_what_it_is_for_and_nothing_else() {
             assert_eq!(answer["code"], "forbidden");
         }
     }
+    let of = |what: &str| format!("trace?{what}&position=018bcfe5-6800-7abc-8def-0123456789ab:1");
+    let [of_board, of_other, of_room] = ["channel=board-1", "channel=other", "room=a"].map(of);
     for (key, path, expected) in [
         (NARROW, "history?channel=board-1", 200),
         (NARROW, "history?channel=other", 403),
         (NARROW, "presence?channel=board-1", 200),
         (NARROW, "presence?channel=other", 403),
         (READER, "history?channel=other", 200),
+        (NARROW, &of_board, 200),
+        (NARROW, &of_other, 403),
+        (NARROW, &of_room, 403),
+        (ISSUER, &of_board, 403),
+        (READER, &of_other, 200),
         (READER, "channels", 200),
         (PAST, "channels", 401),
     ] {
@@ -164,16 +181,22 @@ async fn the_audit_log_says_who_did_what_on_what_with_which_result() {
         (READER, "publish", json!({ "channel": "x", "data": 1 })),
         (FULL, "purge", json!({ "channel": "x" })),
         (FULL, "disconnect", json!({ "userId": "ada" })),
+        (FULL, "ticket", json!({ "user": "ada" })),
+        (FULL, "revoke", json!({ "user": "ada" })),
+        (READER, "revoke", json!({ "user": "ada" })),
         (PAST, "disconnect", json!({ "userId": "ada" })),
     ] {
         post(&network, key, &format!("/api/v1/{route}"), body).await;
     }
     let lines = audit.0.lock().unwrap().clone();
     let expected = [
-        r#"INFO who="full" action="publish" on="a\nb" result="invalid-name""#,
+        r#"DEBUG who="full" action="publish" on="a\nb" result="invalid-name""#,
         r#"INFO who="reader" action="publish" on="x" result="forbidden""#,
         r#"INFO who="full" action="purge" on="x" result="ok""#,
         r#"INFO who="full" action="disconnect" on="user ada" result="ok""#,
+        r#"INFO who="full" action="ticket" on="user ada" result="ok""#,
+        r#"INFO who="full" action="revoke" on="user ada" result="ok""#,
+        r#"INFO who="reader" action="revoke" on="user ada" result="forbidden""#,
         r#"INFO who="past" action="use" on="" result="expired""#,
     ];
     assert_eq!(lines, expected);

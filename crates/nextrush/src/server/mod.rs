@@ -502,9 +502,10 @@ impl Server {
 
     /// The function for SIGHUP, behind the certificate's own.
     fn take_hangup(&mut self) -> Box<dyn FnMut() + Send> {
-        let mut hangup = std::mem::replace(&mut self.hangup, Box::new(|| {}));
+        let hangup = std::mem::replace(&mut self.hangup, Box::new(|| {}));
         #[cfg(feature = "tls")]
         if let Some(tls) = self.tls.clone() {
+            let mut hangup = hangup;
             return Box::new(move || {
                 tls.reload_and_log();
                 hangup();
