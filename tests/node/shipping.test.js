@@ -6,6 +6,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync,
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { eventually, within } from '../support/patience.js';
 import { Program, ROOT, built } from '../support/program.js';
 import { NAME, Proxy, certify, isInstalled } from '../support/proxies.js';
@@ -187,7 +188,8 @@ test('the package for Debian has all that the server needs, and the sums are rig
     assert.match(sums, /^nextrush-[\d.]+-\w+-linux\.tar\.gz: OK\nnextrush_[\d.]+_\w+\.deb: OK\n$/);
     const [archive, deb] = sums.split('\n').map((line) => line.replace(': OK', ''));
     const listed = run('tar', '--list', '--file', archive);
-    for (const file of ['nextrush', 'LICENSE', 'deploy/nextrush.service', 'deploy/nginx.conf']) {
+    const packed = ['man/nextrush.1', 'man/nextrush-publish.1', 'completions/_nextrush'];
+    for (const file of ['nextrush', 'LICENSE', 'deploy/nextrush.service', 'deploy/nginx.conf', ...packed]) {
       assert.match(listed, new RegExp(`^[^/]+/${file}$`, 'm'));
     }
 
@@ -195,6 +197,21 @@ test('the package for Debian has all that the server needs, and the sums are rig
     assert.equal(run('dpkg-deb', '--info', deb, 'conffiles'), '/etc/nextrush/nextrush.env\n/etc/nextrush/nextrush.toml\n');
     assert.match(run('dpkg-deb', '--contents', deb), /^-rw------- root\/root .* \.\/etc\/nextrush\/nextrush\.env$/m);
     run('dpkg-deb', '--extract', deb, root);
+
+    const share = path.join(root, 'usr/share');
+    for (const page of ['nextrush', 'nextrush-publish', 'nextrush-store-backup']) {
+      const text = gunzipSync(readFileSync(path.join(share, `man/man1/${page}.1.gz`)));
+      assert.match(text.toString(), new RegExp(`^\\.TH ${page.toUpperCase()} 1`, 'm'));
+    }
+    for (const [shell, file] of [
+      ['bash', 'bash-completion/completions/nextrush'],
+      ['zsh', 'zsh/vendor-completions/_nextrush'],
+      ['fish', 'fish/vendor_completions.d/nextrush.fish'],
+    ]) {
+      assert.equal(readFileSync(path.join(share, file), 'utf8'), run(built('nextrush'), 'completions', shell));
+    }
+    const completed = run('bash', '-c', `source ${share}/bash-completion/completions/nextrush; complete -p nextrush`);
+    assert.match(completed, / -F _nextrush nextrush$/m);
 
     // The package, what it depends on, and the directory that systemd makes: nothing else is there.
     for (const [library] of run('ldd', built('nextrush')).matchAll(/\/\S+\.so\.\d+/g)) {
@@ -241,6 +258,36 @@ test('in the root of the image the program looks names up and checks certificate
     const published = await publish();
     assert.deepEqual([published.code, published.stderr], [0, '']);
     assert.match(published.stdout, /^[\w-]+:1$/m);
+  } finally {
+    await server.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+test('the health check of the image and of the files for Compose says whether the server serves', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'nextrush-health-'));
+  const root = path.join(directory, 'root');
+  const text = (/** @type {string} */ file) => readFileSync(path.join(ROOT, file), 'utf8');
+  const [command] = text('deploy/Dockerfile').match(/(?<=^HEALTHCHECK .*CMD ).+$/m) ?? [];
+  /** @type {string[]} */
+  const check = JSON.parse(command ?? '[]');
+  for (const file of ['deploy/compose.yaml', 'examples/two-nodes/compose.yaml']) {
+    assert.match(text(file), new RegExp(`^ +test: \\[CMD, ${check.join(', ')}\\]$`, 'm'), file);
+  }
+  const server = await Server.start();
+  try {
+    execFileSync(path.join(ROOT, 'tools/dist'), ['--program', built('nextrush'), '--image', root]);
+    // Containers are given it.
+    writeFileSync(path.join(root, 'etc/hosts'), '127.0.0.1 localhost\n');
+    const health = async () => {
+      const env = { NEXTRUSH_LISTEN: `0.0.0.0:${server.port}` };
+      const program = new Program('unshare', ['--map-root-user', `--root=${root}`, ...check], env);
+      const { code } = await within(program.exited, 'an answer');
+      return { code, stdout: program.stdout, stderr: program.stderr };
+    };
+    assert.deepEqual(await health(), { code: 0, stdout: 'ok\n', stderr: '' });
+    await server.stop();
+    assert.equal((await health()).code, 1);
   } finally {
     await server.stop();
     rmSync(directory, { recursive: true, force: true });
