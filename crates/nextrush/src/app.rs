@@ -17,6 +17,7 @@ use tower::util::{MapRequestLayer, MapResponseLayer, option_layer};
 use tower::{Layer, Service};
 
 use crate::auth::{Authenticate, Authenticator, Jwt, TokenCookie};
+use crate::http::origin::OriginPolicy;
 use crate::http::{hidden, subprotocol};
 use crate::message::Refused;
 use crate::node::line::Line;
@@ -27,7 +28,6 @@ use crate::socket::handle::Handle;
 use crate::topic::Topic;
 use crate::trace::{DEFAULT_BYTES, Record};
 use crate::upgrade::endpoint::Endpoint;
-use crate::upgrade::origin::OriginPolicy;
 use crate::upgrade::pattern;
 use crate::upgrade::ws;
 

@@ -9,8 +9,8 @@ use http::{HeaderMap, header};
 use super::authenticator::cookies;
 use super::error::AuthError;
 use super::rejection::AuthRejection;
+use crate::http::origin::OriginPolicy;
 use crate::http::{hidden, subprotocol};
-use crate::upgrade::origin::OriginPolicy;
 
 /// The cookie in which tokens come, for a layer `Extension(cookie)` around a route.
 /// [`App::token_cookie`](crate::App::token_cookie) sets one for all routes, and says when it counts.

@@ -8,6 +8,7 @@ pub(crate) mod hidden;
 mod host;
 mod http1;
 mod http2;
+pub(crate) mod origin;
 pub(crate) mod proxies;
 mod proxy_header;
 pub(crate) mod read_ahead;

@@ -13,7 +13,7 @@ pub use nextrush_protocol::{DeflateConfig, Limits};
 
 pub use self::client_limit::{ClientLimit, Limited};
 pub use crate::http::address::ConnectionLimit;
+pub use crate::http::origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};
 pub use crate::seldom::Seldom;
 pub use crate::socket::keyed_limit::KeyedLimit;
 pub use crate::socket::rate_limit::{Exceeded, RateLimit, SlidingWindow, TokenBucket, rate_limit};
-pub use crate::upgrade::origin::{InvalidOrigin, Origin, OriginError, OriginPolicy};

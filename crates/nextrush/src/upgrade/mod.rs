@@ -2,7 +2,6 @@
 
 pub(crate) mod endpoint;
 mod options;
-pub(crate) mod origin;
 pub(crate) mod pattern;
 pub(crate) mod place;
 #[cfg(feature = "testing")]

@@ -15,11 +15,11 @@ use http::uri::Authority;
 use http::{HeaderValue, StatusCode, Version};
 use nextrush_protocol::handshake;
 
+use crate::http::origin::{OriginPolicy, RefusedOrigins};
 use crate::http::{refusal, subprotocol};
 use crate::socket::handle::{Handle, MissingHandle};
 use crate::upgrade::endpoint::Endpoint;
 use crate::upgrade::options::{self, RouteOptions};
-use crate::upgrade::origin::{OriginPolicy, RefusedOrigins};
 use crate::upgrade::transport;
 
 /// A WebSocket route for any axum router; see [`Endpoint`] for what a handler may be.

@@ -106,11 +106,11 @@ impl OriginPolicy {
 
 /// The refused origins of an application, of which the log has one a minute.
 #[derive(Debug, Default)]
-pub(super) struct RefusedOrigins(Seldom);
+pub(crate) struct RefusedOrigins(Seldom);
 
 impl RefusedOrigins {
     /// Tells what was compared.
-    pub(super) fn tell(&self, policy: &OriginPolicy, headers: &HeaderMap) {
+    pub(crate) fn tell(&self, policy: &OriginPolicy, headers: &HeaderMap) {
         if !self.0.is_due() {
             return;
         }
