@@ -70,7 +70,8 @@ pub struct MemoryLimits {
     pub idle: Duration,
     /// The most bytes of all histories, with about 100 for each publication beside its data.
     /// Beyond that the oldest publications of the topics with the most bytes are forgotten, with
-    /// subscribers or without; positions stay, and so do small histories. Default 256 MiB.
+    /// subscribers or without; positions stay, and so do small histories and those of
+    /// [internal](TopicName::is_internal) topics. Default 256 MiB.
     pub history_bytes: usize,
     /// The most bytes of answers to commands and of the keys of publications that happen
     /// once, with about 256 for each beside its texts. Beyond that the

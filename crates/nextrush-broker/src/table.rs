@@ -59,6 +59,13 @@ pub(crate) struct TableLimits {
     pub(crate) shed: Shed,
 }
 
+impl TableLimits {
+    /// Returns whether nothing of a topic is forgotten for want of room, as it cannot be read again.
+    fn spares(&self, topic: &TopicName) -> bool {
+        self.shed == Shed::Largest && topic.is_internal()
+    }
+}
+
 /// The histories that are forgotten first when there are too many bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Shed {
@@ -262,6 +269,7 @@ impl<S: Entry> Table<S> {
         for shard in &self.shards {
             for (topic, entry) in &*shard.read() {
                 if topic != newest
+                    && !self.limits.spares(topic)
                     && let Some(entry) = entry.try_lock()
                     && let Some(worth) = entry.worth()
                 {
@@ -298,7 +306,8 @@ impl<S: Entry> Table<S> {
         let mut candidates = Vec::new();
         for shard in &self.shards {
             for (topic, entry) in &*shard.read() {
-                if let Some(entry) = entry.try_lock()
+                if !self.limits.spares(topic)
+                    && let Some(entry) = entry.try_lock()
                     && entry.cost() > 0
                 {
                     candidates.push((entry.used_ms(), entry.cost(), topic.clone()));

@@ -24,6 +24,22 @@ impl TopicName {
     /// layers above.
     pub const MAX_BYTES: usize = 512;
 
+    /// Returns whether the topic is one of the framework's own, whose names begin with `nr.`. Access
+    /// depends on what these remember: no broker forgets it for want of room, whatever its other limits
+    /// are, and none refuses them because its files are full. Who publishes to one bounds it.
+    ///
+    /// ```
+    /// use nextrush_broker::TopicName;
+    ///
+    /// assert!(TopicName::try_from("nr.auth/tokens/revoked")?.is_internal());
+    /// assert!(!TopicName::try_from("live/nr.news")?.is_internal());
+    /// # Ok::<(), nextrush_broker::TopicNameError>(())
+    /// ```
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        self.0.starts_with("nr.")
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

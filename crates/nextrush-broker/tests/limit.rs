@@ -158,3 +158,40 @@ async fn the_longest_unused_topics_lose_their_histories_first_and_keep_their_pos
         assert_eq!(all(&broker, name).await.publications.len(), 10, "{name}");
     }
 }
+
+#[tokio::test]
+async fn what_the_framework_keeps_for_itself_is_neither_shed_nor_cut_nor_refused() {
+    const REVOKED: &str = "nr.auth/tokens/revoked";
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1_700_000_000_000));
+    let options = EmbeddedOptions::default()
+        .store_bytes(280 * MIB)
+        .topic_bytes(MIB as usize);
+    let builder = EmbeddedBroker::builder(&directory).options(options);
+    let broker = builder.clock(Arc::clone(&clock)).open().unwrap();
+    let data = random(90 << 10);
+    let publish = async |name: &str, owner: Option<Owner>| {
+        let publish = Publish::new(data.clone()).retain(Retention::count(100));
+        broker.publish(&topic(name), by(publish, &owner)).await
+    };
+    // The longest unused, more than one owner may have, and more than a topic may.
+    for _ in 0..20 {
+        publish(REVOKED, None).await.unwrap();
+    }
+    clock.advance(Duration::from_secs(1));
+    for name in 0..40 {
+        for _ in 0..10 {
+            // Nobody's, as the others, or somebody's.
+            let owner = (name % 2 == 0).then(|| Owner::new(&format!("owner {name}")));
+            publish(&name.to_string(), owner).await.unwrap();
+        }
+        clock.advance(Duration::from_secs(1));
+    }
+    for _ in 0..300 {
+        let tick = Publish::new("tick").retain(Retention::count(1));
+        broker.publish(&topic("tick"), tick).await.unwrap();
+    }
+    assert_eq!(all(&broker, "1").await.publications, []);
+    assert_eq!(all(&broker, REVOKED).await.publications.len(), 20);
+    assert!(publish(REVOKED, None).await.is_ok());
+}

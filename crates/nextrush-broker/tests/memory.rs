@@ -329,6 +329,23 @@ fn the_largest_histories_are_cut_first_and_small_ones_stay() {
 }
 
 #[test]
+fn what_the_framework_keeps_for_itself_is_neither_cut_nor_forgotten_for_others() {
+    let fixture = Fixture::with(MemoryLimits::default().topics(10).history_bytes(100_000));
+    let retention = Retention::count(usize::MAX);
+    // The largest, the oldest, and without anybody who listens.
+    for _ in 0..90 {
+        fixture.say("nr.auth/tokens/revoked", vec![0; 1000], retention);
+    }
+    for round in 0..1000 {
+        fixture.clock.advance(Duration::from_millis(1));
+        fixture.say(&format!("topic {}", round % 50), vec![0; 700], retention);
+    }
+    assert!(fixture.broker.topic_count() <= 11);
+    let kept = fixture.history("nr.auth/tokens/revoked");
+    assert_eq!(kept.publications.len(), 90);
+}
+
+#[test]
 fn what_is_let_go_of_or_forgotten_counts_no_more() {
     let fixture = Fixture::new(10, Duration::from_secs(600));
     let aged = Retention::count(9).max_age(Duration::from_secs(5));

@@ -139,9 +139,14 @@ impl<'a> Group<'a> {
             owner,
             version,
         } = publish;
-        let limit = self.shared.options.topic_bytes.min(LARGEST_TOPIC);
+        let limit = match topic.is_internal() {
+            true => LARGEST_TOPIC,
+            false => self.shared.options.topic_bytes.min(LARGEST_TOPIC),
+        };
         retention.bytes = Some(retention.bytes.map_or(limit, |bytes| bytes.min(limit)));
-        self.shared.limit.allow(&owner)?;
+        if !topic.is_internal() {
+            self.shared.limit.allow(&owner)?;
+        }
         let is_unknown = |cached: &Cached| !cached.is_known();
         self.shared
             .enter_reading(topic, is_unknown, |cached, now| {

@@ -19,7 +19,7 @@ pub struct EmbeddedOptions {
     /// Default 100,000.
     pub cached_topics: usize,
     /// The most bytes of the history of a topic, even if its [`Retention`](crate::Retention)
-    /// allows more. Default 16 MiB.
+    /// allows more; those of [internal](crate::TopicName::is_internal) topics are not cut. Default 16 MiB.
     pub topic_bytes: usize,
     /// The most bytes in the queue to the disk. Publishers wait while it is full. Default 32
     /// MiB.
@@ -34,6 +34,7 @@ pub struct EmbeddedOptions {
     /// [owners](crate::Owner) whose share exceeds a sixteenth lose what they published. Near the
     /// bound they are refused with [`BrokerError::Full`](crate::BrokerError::Full), and at the
     /// bound everybody is, until the files have been rewritten.
+    /// [Internal](crate::TopicName::is_internal) topics are neither shed nor refused.
     pub store_bytes: Option<u64>,
     /// The time after its last publication for which a topic without history keeps its epoch
     /// and offset. Default 30 days.

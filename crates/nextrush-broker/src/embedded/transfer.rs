@@ -1,6 +1,6 @@
 //! The way of publications and answers from the log to the tables.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::cached::Cached;
@@ -229,22 +229,35 @@ impl Transfer {
     fn find_to_shed(&self, shared: &Shared, store: &Store) -> Result<VecDeque<Shed>, BrokerError> {
         let over = self.usage.total().saturating_sub(shared.limit.enough());
         let share = shared.limit.share();
-        let largest = self.usage.above(share).max_by_key(|(_, bytes)| *bytes);
-        let mut topics = Vec::new();
-        for found in store.topics(None) {
-            let Ok((topic, record)) = found else {
+        let mut found = Vec::new();
+        // Of what can be shed: what the framework keeps for itself is in no owner's way.
+        let mut owners: HashMap<_, u64> = HashMap::new();
+        for topic in store.topics(None) {
+            let Ok((topic, record)) = topic else {
                 continue;
             };
             let record = TopicRecord::from_bytes(&record)?;
             let Some(shares) = self.usage.of_topic(record.id) else {
                 continue;
             };
+            if topic.is_internal() {
+                continue;
+            }
+            for (owner, bytes) in shares {
+                *owners.entry(owner).or_default() += bytes;
+            }
+            found.push((topic, record.published_ms, shares));
+        }
+        let large = owners.into_iter().filter(|(_, bytes)| *bytes > share);
+        let largest = large.max_by_key(|(_, bytes)| *bytes);
+        let mut topics = Vec::new();
+        for (topic, published_ms, shares) in found {
             let all: u64 = shares.values().sum();
             let bytes = largest.map_or(Some(all), |(owner, _)| shares.get(owner).copied());
             let Some(bytes) = bytes else {
                 continue;
             };
-            let mut used = (false, record.published_ms);
+            let mut used = (false, published_ms);
             shared
                 .topics
                 .enter_existing(&topic, |cached, _| used = used.max(cached.usage()));

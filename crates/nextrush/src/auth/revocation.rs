@@ -31,6 +31,9 @@ const TOPIC: &str = "nr.auth/tokens/revoked";
 const REVOKE: &str = "nr.revoke";
 /// The most revocations that are kept at a time.
 const MOST: usize = 50_000;
+/// The most publications that the topic has, so that none is dropped where several nodes add one to the last
+/// place at the same moment.
+const ROOM: usize = MOST + 1000;
 /// The time for which one is kept: longer than tokens live, of which those with the longest life
 /// are good for a year.
 const KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
@@ -263,7 +266,7 @@ impl Handle {
             ));
         }
         let question = Bytes::from(serde_json::to_vec(&revocation).expect("a revocation is plain"));
-        let publish = Publish::new(question.clone()).retain(Retention::count(MOST).max_age(KEPT));
+        let publish = Publish::new(question.clone()).retain(Retention::count(ROOM).max_age(KEPT));
         self.broker().publish(&topic(), publish).await?;
         let here = self.enforce(&revocation);
         let line = self.line();
@@ -300,7 +303,7 @@ impl Handle {
     async fn read_revocations(&self) -> Result<(), BrokerError> {
         let history = self
             .broker()
-            .history(&topic(), HistoryQuery::Latest(MOST))
+            .history(&topic(), HistoryQuery::Latest(ROOM))
             .await?;
         for publication in &history.publications {
             self.take_revocation(history.position.epoch, publication);

@@ -1,5 +1,6 @@
 //! Revoking the tokens of a user that were issued before a moment.
 
+use nextrush::broker::{HistoryQuery, MemoryBroker, MemoryLimits, TopicName};
 use nextrush::message::Timestamp;
 use nextrush::testing::{Client, Cluster, Network};
 use nextrush::{App, AppBuilder, Authenticated, CloseCode, Handle, Socket, User};
@@ -202,4 +203,33 @@ async fn users_by_a_way_of_ones_own_are_refused_where_it_says_when_they_signed_i
             "{headers:?}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn revocations_are_kept_however_much_else_is_said() {
+    let limits = MemoryLimits::default().topics(8).history_bytes(100_000);
+    let broker = MemoryBroker::builder().limits(limits).build();
+    let app = App::builder().broker(broker).build();
+    let network = Network::new(with_endpoints(app));
+    for number in 0..40 {
+        let user = format!("user {number} with a long name {}", "x".repeat(1000)).into();
+        let revoked = network.handle().revoke(&user, ago(50), CODE, "Gone");
+        network.run_until(revoked).await.unwrap();
+    }
+    for number in 0..100 {
+        let topic = network.handle().topic(&format!("topic-{number}"));
+        let said = "x".repeat(1000);
+        for _ in 0..10 {
+            let publish = topic.publish(&said);
+            network.run_until(publish).await.unwrap();
+        }
+    }
+    let topic = TopicName::try_from("nr.auth/tokens/revoked").unwrap();
+    let app = network.handle();
+    let kept = app
+        .broker()
+        .history(&topic, HistoryQuery::Latest(100))
+        .await
+        .unwrap();
+    assert_eq!(kept.publications.len(), 40);
 }
