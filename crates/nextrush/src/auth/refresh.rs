@@ -11,12 +11,15 @@ use super::error::AuthError;
 use super::expiry;
 use super::jwt::Jwt;
 use super::revocation::unrevoked;
-use crate::message::ErrorMessage;
 use crate::message::Message;
 use crate::message::Timestamp;
 use crate::message::User;
 use crate::message::request::{Answer, CommandId, Request, refused};
+use crate::message::{ErrorCode, ErrorMessage};
 use crate::socket::Socket;
+
+/// The advice to a client whose token before is still being checked, in milliseconds.
+const RETRY_MS: u64 = 1_000;
 
 /// A message of a client.
 #[derive(Deserialize)]
@@ -50,7 +53,8 @@ impl Jwt {
     /// The token must name the user that the socket was
     /// [admitted](crate::Authenticated::admit) as. Any other is answered with
     /// `{"type":"error","message":"Invalid token"}`, and nothing changes: the socket ends when
-    /// its present token does. An `id` of the message, a text of 1 to 64 bytes, comes back with
+    /// its present token does. While one waits for its key to be [fetched](super::Jwks), a further one that
+    /// would have to is refused as `rate-limited`, with `retryAfterMs`. An `id` of the message, a text of 1 to 64 bytes, comes back with
     /// the answer. Messages of other types go on to the handler, refreshes don't.
     ///
     /// ```
@@ -99,12 +103,20 @@ impl Jwt {
                         answer(socket, refreshed, id.as_ref());
                         return ControlFlow::Break(());
                     };
+                    let Some(waiting) = AwaitsKey::begin(socket) else {
+                        let busy =
+                            ErrorMessage::new(ErrorCode::RateLimited, "A token is being checked");
+                        let busy = busy.retry_after_ms(RETRY_MS);
+                        socket.send(refused(busy, id.as_ref()));
+                        return ControlFlow::Break(());
+                    };
                     // The socket's thread does not wait for the keys.
                     let (jwt, is_same) = (jwt.clone(), Arc::clone(&is_same));
                     let (fetching, socket) = (jwks.clone(), socket.clone());
                     jwks.spawn(async move {
                         fetching.renewed().await;
                         socket.run(move |socket| {
+                            drop(waiting);
                             let refreshed = jwt.check_refresh(&socket, &token, &*is_same);
                             answer(&socket, refreshed, id.as_ref());
                             None
@@ -135,6 +147,26 @@ impl Jwt {
         Ok(Event::Refreshed {
             expires_at: expires_ms.map(Timestamp::from_unix_ms),
         })
+    }
+}
+
+/// The wait of a socket for the key of a new token. A socket has one at a time: a client that sends one
+/// token after the other would have as many of them in memory as its rate allows.
+struct AwaitsKey(Socket);
+
+impl AwaitsKey {
+    /// `None` while there is another one.
+    fn begin(socket: &Socket) -> Option<Self> {
+        let is_first =
+            socket.change_identity(|identity| !std::mem::replace(&mut identity.awaits_key, true));
+        is_first.then(|| Self(socket.clone()))
+    }
+}
+
+impl Drop for AwaitsKey {
+    fn drop(&mut self) {
+        self.0
+            .change_identity(|identity| identity.awaits_key = false);
     }
 }
 

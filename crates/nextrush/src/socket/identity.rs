@@ -18,6 +18,8 @@ pub(crate) struct Identity {
     /// The end of the socket with its token.
     pub(crate) expiry: Option<Expiry>,
     pub(crate) on_refresh: Option<OnRefresh>,
+    /// True while a new token waits for its key.
+    pub(crate) awaits_key: bool,
 }
 
 /// A function for the moment at which the client has given a new token.
