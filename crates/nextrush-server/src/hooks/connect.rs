@@ -61,7 +61,7 @@ impl Authenticate<Claims> for Connect {
         if self.passes_tokens {
             passed = token(request)?;
         } else if let Some(jwt) = request.extensions.get::<Jwt>()
-            && let Some(known) = jwt.authenticate(request)?
+            && let Some(known) = Authenticate::<Claims>::authenticate(jwt, request).await?
         {
             return Ok(Some(known));
         }

@@ -427,6 +427,34 @@ async fn a_token_is_for_the_key_of_the_server_and_without_one_for_the_backend() 
 }
 
 #[tokio::test]
+async fn a_token_waits_for_the_keys_of_its_issuer_beside_a_backend_too() {
+    let backend = Backend::start().await;
+    let issuer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let keys = format!("http://{}/keys", issuer.local_addr().unwrap());
+    let release = Arc::new(Notify::new());
+    let released = Arc::clone(&release);
+    let set = include_str!("../../../nextrush/tests/fixtures/keys/set.json");
+    let router = Router::new().fallback(async move || {
+        released.notified().await;
+        set
+    });
+    tokio::spawn(async move { axum::serve(issuer, router).await });
+    let server = backend.serve(&["--jwks-url", &keys]).await;
+    let tokens = include_str!("../../../nextrush/tests/fixtures/keys/tokens.json");
+    let tokens: Value = serde_json::from_str(tokens).unwrap();
+    let path = format!("/live?token={}", tokens["ES256"].as_str().unwrap());
+    let (mut client, ()) = tokio::join!(with_cookie(&server, &path), async {
+        // The server has read the handshake by then.
+        for _ in 0..20 {
+            assert_eq!(Http::of(&server).get("/healthz").await.0, 200);
+        }
+        release.notify_one();
+    });
+    client.send(json!({ "type": "hello", "id": "1" })).await;
+    assert_eq!(client.json().await["type"], "hello");
+}
+
+#[tokio::test]
 async fn hooks_without_a_secret_or_an_address_are_faults_of_the_configuration() {
     let url = "http://127.0.0.1:1/";
     for (arguments, text, fault) in [
