@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd, generate_simple_self_signed};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::support::{signal, within};
+use crate::support::{Client, signal, within};
 
 fn program(arguments: &[&str]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_nextrush"));
@@ -135,4 +135,136 @@ async fn a_certificate_that_is_not_valid_now_is_an_error_in_the_log() {
             assert!(said.contains("ERROR") && said.contains(expected), "{said}");
         }
     }
+}
+
+/// Serves the set of keys of the library's tests over TLS, with this certificate.
+async fn issuer(key: CertifiedKey<KeyPair>) -> u16 {
+    let private = PrivatePkcs8KeyDer::from(key.signing_key.serialize_der());
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![key.cert.der().clone()], private.into())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let body = include_str!("../../../nextrush/tests/fixtures/keys/set.json");
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            // A client that does not trust it ends the handshake.
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let mut request = [0; 1024];
+            let read = stream.read(&mut request).await.unwrap();
+            assert!(request[..read].starts_with(b"GET /keys HTTP/1.1\r\n"));
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn keys_of_an_issuer_come_over_tls_of_an_authority_that_is_trusted() {
+    let tokens = include_str!("../../../nextrush/tests/fixtures/keys/tokens.json");
+    let tokens: serde_json::Value = serde_json::from_str(tokens).unwrap();
+    let token = tokens["ES256"].as_str().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for (name, is_trusted, expected) in [
+        ("localhost", true, None),
+        ("localhost", false, Some("UnknownIssuer")),
+        ("example.com", true, Some("not valid for name")),
+    ] {
+        let own = generate_simple_self_signed([name.to_owned()]).unwrap();
+        let other = generate_simple_self_signed([name.to_owned()]).unwrap();
+        let trusted = directory.path().join("trusted.pem");
+        let trust = if is_trusted {
+            own.cert.pem()
+        } else {
+            other.cert.pem()
+        };
+        std::fs::write(&trusted, trust).unwrap();
+        let url = format!("https://localhost:{}/keys", issuer(own).await);
+        let mut server = program(&["--jwks-url", &url])
+            .env("SSL_CERT_FILE", &trusted)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        let port = loop {
+            let line = within(lines.next_line()).await.unwrap().unwrap();
+            if let Some(rest) = line.strip_prefix("Open http://localhost:") {
+                break rest.trim_end_matches('/').parse::<u16>().unwrap();
+            }
+        };
+        let mut client = Client::connect_to(port, &format!("/live?token={token}")).await;
+        client
+            .send(serde_json::json!({ "type": "hello", "id": "1" }))
+            .await;
+        let answer = client.json().await;
+        let Some(expected) = expected else {
+            assert_eq!(answer["type"], "hello", "{answer}");
+            continue;
+        };
+        assert_eq!(answer["code"], "unavailable", "{answer}");
+        let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
+        let said = loop {
+            let line = within(log.next_line()).await.unwrap().unwrap();
+            if line.contains("the keys of tokens could not be fetched") {
+                break line;
+            }
+        };
+        assert!(
+            said.contains("WARN") && said.contains("localhost"),
+            "{said}"
+        );
+        assert!(
+            said.contains("certificate") && said.contains(expected),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_new_certificate_that_is_wrong_leaves_all_settings_as_they_were() {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let (certificate, key, file) = (path("certificate.pem"), path("key.pem"), path("file"));
+    std::fs::write(&certificate, cert.pem()).unwrap();
+    std::fs::write(&key, signing_key.serialize_pem()).unwrap();
+    let settings = |connections: u32| {
+        format!(
+            "tls-cert = {certificate:?}\ntls-key = {key:?}\nconnections-per-address = {connections}\n"
+        )
+    };
+    std::fs::write(&file, settings(100)).unwrap();
+    let mut server = program(&["--config", file.to_str().unwrap()])
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    within(lines.next_line()).await.unwrap().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
+    let mut reload = async |expected: &str| {
+        signal(&server, "HUP").await;
+        loop {
+            let line = within(log.next_line()).await.unwrap().unwrap();
+            if line.contains("read again") || line.contains("as before") {
+                assert!(line.contains(expected), "{line}");
+                return line;
+            }
+        }
+    };
+    std::fs::write(&file, settings(200)).unwrap();
+    std::fs::write(&certificate, "no certificate").unwrap();
+    let said = reload("is as before, since the new one is wrong").await;
+    assert!(said.contains("certificate.pem"), "{said}");
+    // Once it is right, the rest of the file holds too.
+    std::fs::write(&certificate, cert.pem()).unwrap();
+    reload("read again: connections-per-address changed").await;
 }
