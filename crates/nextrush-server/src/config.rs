@@ -231,9 +231,8 @@ impl Config {
             }
             let is_taken = match &*setting.name() {
                 "log" => true,
-                "jwt-secret" | "jwt-key" | "jwks-url" | "jwt-audience" | "jwt-issuer" => {
-                    keys_can_change
-                }
+                "jwt-secret" | "jwt-key" | "jwks-url" | "jwt-audience" | "jwt-issuer"
+                | "jwt-id-claim" => keys_can_change,
                 "api-key" => api_keys_can_change,
                 "admin-key" => match (self.current.inspector_key(), &new.admin_key) {
                     (Some(held), Some(key)) => {
@@ -507,6 +506,7 @@ impl Reading {
         let mut jwt = key_files.keys.iter().cloned().fold(of_secret?, Jwt::key);
         jwt = settings.jwt_audience.into_iter().fold(jwt, Jwt::audience);
         jwt = settings.jwt_issuer.into_iter().fold(jwt, Jwt::issuer);
+        jwt = settings.jwt_id_claim.into_iter().fold(jwt, Jwt::id_claim);
         if let Some(issuer) = &issuer_keys {
             jwt = jwt.jwks(issuer.jwks.clone());
         }

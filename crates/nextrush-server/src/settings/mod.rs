@@ -178,6 +178,12 @@ settings! {
     /// With it a token needs to be of one of them.
     jwt_issuer: Vec<String>, "NAME", Absent("any"), Hangup;
 
+    /// The claim that names the user in tokens without `id`: `sub` for those of an identity provider.
+    ///
+    /// Where such a token has no `email` either, its `name`, or else the id, is shown. A token with an
+    /// `id` is read as it is.
+    jwt_id_claim: Option<String>, "NAME", Absent("none; tokens need an `id`"), Hangup;
+
     /// The name of a cookie in which a token may come, beside the address and the headers.
     ///
     /// It counts for pages that may connect, and for no others. Without it no cookie is looked at.

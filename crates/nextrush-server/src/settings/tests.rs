@@ -58,7 +58,7 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
         "hook-header" => (vec!["x-a", "cookie"], r#"["x-a", "cookie"]"#),
         "store-limit" | "backlog-total" | "trace-record" => (vec!["1G"], r#""1G""#),
         "redis" => (vec!["redis://h"], r#""redis://h""#),
-        "redis-prefix" | "node" | "token-cookie" => (vec!["n"], r#""n""#),
+        "redis-prefix" | "node" | "token-cookie" | "jwt-id-claim" => (vec!["n"], r#""n""#),
         "connections-per-address" | "shards" | "hook-calls" => (vec!["7"], "7"),
         "base-path" => (vec!["/chat"], r#""/chat""#),
         "keep-alive" | "drain-delay" => (vec!["90s"], r#""90s""#),

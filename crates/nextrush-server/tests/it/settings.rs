@@ -499,6 +499,25 @@ async fn keys_that_an_issuer_publishes_are_fetched_once_a_token_needs_them() {
 }
 
 #[tokio::test]
+async fn tokens_of_an_identity_provider_name_their_users_by_the_claim_that_is_set() {
+    let mut served = Served::start(CHANNELS).await;
+    let file = usual(served.directory.path()) + CHANNELS;
+    let claims = json!({ "sub": "auth0|7", "exp": unix_seconds() + 600 });
+    let token = Jwt::hs256(SECRET).sign(&claims).unwrap();
+    let path = format!("/live?token={token}");
+    let mut refused = Client::connect_to(served.port, &path).await;
+    assert_eq!(refused.json_of("error").await["code"], "invalid-token");
+    let with = format!("jwt-id-claim = \"sub\"\n{file}");
+    served
+        .reload(&with, "read again: jwt-id-claim changed")
+        .await;
+    let mut client = Client::connect_to(served.port, &path).await;
+    assert_eq!(subscribe(&mut client, "inbox-auth0|7").await, "subscribed");
+    let mut guide = served.live("ada", json!({ "sub": "auth0|7" })).await;
+    assert_eq!(subscribe(&mut guide, "inbox-ada").await, "subscribed");
+}
+
+#[tokio::test]
 async fn listed_origins_change_with_sighup() {
     let origins = |name: &str| format!("allow-origin = [\"https://{name}.example\"]\n");
     let mut served = Served::start(&origins("one")).await;

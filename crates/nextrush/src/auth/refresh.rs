@@ -135,7 +135,7 @@ impl Jwt {
         token: &str,
         is_same: impl Fn(&Socket, &C) -> bool,
     ) -> Result<Event, AuthError> {
-        let verified = unrevoked(self.verify::<C>(token)?, token, Some(socket.app()))?;
+        let verified = unrevoked(self.verify::<C>(token)?, self, token, Some(socket.app()))?;
         if !is_same(socket, &verified.claims) {
             return Err(AuthError::AnotherUser);
         }

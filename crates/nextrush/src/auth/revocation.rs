@@ -19,6 +19,7 @@ use tokio::time::sleep;
 
 use super::authenticated::Authenticated;
 use super::error::AuthError;
+use super::jwt::Jwt;
 use crate::message::{GivenUserId, Timestamp, UserId};
 use crate::seldom::Seldom;
 use crate::socket::Socket;
@@ -219,8 +220,8 @@ impl Handle {
     /// that is issued later in the same second counts as issued before: give the moment as the
     /// beginning of the second where a new token is issued at once.
     ///
-    /// Tokens are known by the claim `id` of the guide's [`User`](crate::User), whatever other claims
-    /// a handler reads. A user who is known by a [way of your own](crate::App::authenticate) is
+    /// Tokens are known by the claim `id` of the guide's [`User`](crate::User), or the
+    /// [claim](crate::Jwt::id_claim) in its place, whatever other claims a handler reads. A user who is known by a [way of your own](crate::App::authenticate) is
     /// refused only where that says [when](crate::Authenticated::issued_at) the client has signed in.
     ///
     /// Revocations are kept by the broker: with a store or a Redis they survive restarts, and nodes
@@ -398,10 +399,11 @@ impl Handle {
 /// A token that was verified, with the time of its issue, unless it is revoked in this application.
 pub(super) fn unrevoked<C>(
     mut verified: Authenticated<C>,
+    jwt: &Jwt,
     token: &str,
     app: Option<&Handle>,
 ) -> Result<Authenticated<C>, AuthError> {
-    let claims = IssueClaims::read(token);
+    let claims = IssueClaims::read(jwt, token);
     let issued_ms = claims.issued_ms();
     verified.asked_at.issued_ms = Some(issued_ms);
     if let Some(app) = app
@@ -422,11 +424,12 @@ struct IssueClaims {
 
 impl IssueClaims {
     /// Reads the claims of a token that was verified; none where they are not of their types.
-    fn read(token: &str) -> Self {
+    fn read(jwt: &Jwt, token: &str) -> Self {
         let claims = token.split('.').nth(1);
         let claims = claims.and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
         claims
-            .and_then(|claims| serde_json::from_slice(&claims).ok())
+            .and_then(|claims| String::from_utf8(claims).ok())
+            .and_then(|claims| serde_json::from_str(&jwt.identified(&claims)).ok())
             .unwrap_or_default()
     }
 

@@ -206,6 +206,31 @@ async fn users_by_a_way_of_ones_own_are_refused_where_it_says_when_they_signed_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_user_of_another_claim_is_revoked_by_it() {
+    let mut app = App::new();
+    let jwt = jwt().id_claim("sub");
+    app.jwt(jwt.clone());
+    app.get("/whoami", async |user: Authenticated| user.claims.email);
+    app.ws("/ws", |socket: Socket, user: Authenticated| {
+        socket.send(user.admit(&socket).email);
+    });
+    let network = Network::new(app);
+    let token = |issued: u64| {
+        let claims =
+            json!({ "sub": "ada", "name": "ada@example.com", "iat": issued, "exp": now() + 60 });
+        jwt.sign(&claims).unwrap()
+    };
+    let (old, new) = (token(now() - 100), token(now() - 10));
+    let mut client = connect(&network, &old).await;
+    assert_eq!(revoke(&network, ago(50)).await, 1);
+    assert_ended(&mut client).await;
+    for (token, status) in [(&old, 401), (&new, 200)] {
+        let answer = get(&network, &format!("/whoami?token={token}"), &[]).await;
+        assert_eq!(answer.0, status);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn revocations_are_kept_however_much_else_is_said() {
     let limits = MemoryLimits::default().topics(8).history_bytes(100_000);
     let broker = MemoryBroker::builder().limits(limits).build();

@@ -198,7 +198,7 @@ impl Jwt {
     ) -> Result<Option<Authenticated<C>>, AuthRejection> {
         let app = request.extensions.get::<Handle>();
         let verified = token::find(request).and_then(|token| match token {
-            Some(token) => unrevoked(self.verify(&token)?, &token, app).map(Some),
+            Some(token) => unrevoked(self.verify(&token)?, self, &token, app).map(Some),
             None => Ok(None),
         });
         verified.map_err(refused)
@@ -215,7 +215,7 @@ impl Jwt {
         let app = request.extensions.get::<Handle>();
         let verified = self.verify_or_fetch(&token).await;
         verified
-            .and_then(|verified| unrevoked(verified, &token, app))
+            .and_then(|verified| unrevoked(verified, self, &token, app))
             .map(Some)
             .map_err(refused)
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jsonwebtoken::{Header, TokenData, Validation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
 use super::authenticated::{AskedAt, Authenticated};
@@ -46,6 +46,8 @@ pub struct Jwt(Arc<Inner>);
 struct Inner {
     keys: Vec<JwtKey>,
     jwks: Option<Jwks>,
+    /// The claim that names the user of tokens without `id`.
+    id_claim: Option<Arc<str>>,
     /// The rules, with the algorithm of the first key.
     validation: Validation,
 }
@@ -135,6 +137,7 @@ impl Jwt {
         Self(Arc::new(Inner {
             keys,
             jwks,
+            id_claim: None,
             validation,
         }))
     }
@@ -190,6 +193,30 @@ impl Jwt {
         let validation = self.validation();
         validation.iss.get_or_insert_default().insert(issuer.into());
         validation.required_spec_claims.insert("iss".to_owned());
+        self
+    }
+
+    /// Names the claim that says who the user is where a token has no `id`: `sub` (RFC 7519 §4.1.2) for
+    /// those of an identity provider. Its value is then read as `id`, and where there is no `email`
+    /// either, a text in `name`, or else the id, is read as that. A token with an `id` is read as it is.
+    ///
+    /// By default there is none, and a token without `id` names no [`User`](crate::User). An issuer that
+    /// makes tokens for other purposes too, as to confirm an address, gives them a `sub`: let
+    /// [`audience`](Self::audience) or [`issuer`](Self::issuer) tell them apart.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use nextrush::{Jwt, User};
+    /// use serde_json::json;
+    ///
+    /// let jwt = Jwt::hs256("a secret of at least 32 bytes, from outside").id_claim("sub");
+    /// let token = jwt.sign_for(&json!({ "sub": "auth0|7", "name": "Ada" }), Duration::from_secs(60))?;
+    /// assert_eq!(jwt.verify::<User>(&token)?.claims, User::new("auth0|7", "Ada"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn id_claim(mut self, claim: impl Into<Arc<str>>) -> Self {
+        Arc::make_mut(&mut self.0).id_claim = Some(claim.into());
         self
     }
 
@@ -252,7 +279,7 @@ impl Jwt {
         }
         let TokenData { header, claims } = self.decode(token)?;
         check_header(&header)?;
-        let claims = claims.get();
+        let claims = &*self.identified(claims.get());
         let Registered { exp, sid } = Registered::read(claims)?;
         Ok(Authenticated {
             // RFC 7519 §2 allows fractions; the conversion saturates.
@@ -263,6 +290,29 @@ impl Jwt {
             asked_at: AskedAt::default(),
             claims: serde_json::from_str(claims).map_err(|error| unfit(claims, error))?,
         })
+    }
+
+    /// The claims with the `id` and `email` that they lack, by the [claim](Self::id_claim) for that.
+    pub(super) fn identified<'a>(&self, claims: &'a str) -> Cow<'a, str> {
+        let identified = || {
+            let claim = self.0.id_claim.as_deref()?;
+            let mut all: Map<String, Value> = serde_json::from_str(claims).ok()?;
+            if all.contains_key("id") {
+                return None;
+            }
+            let id = all
+                .get(claim)
+                .filter(|id| id.is_string() || id.is_number())?
+                .clone();
+            if !all.contains_key("email") {
+                let name = all.get("name").filter(|name| name.is_string()).cloned();
+                let shown = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+                all.insert("email".to_owned(), name.unwrap_or(Value::from(shown)));
+            }
+            all.insert("id".to_owned(), id);
+            serde_json::to_string(&all).ok()
+        };
+        identified().map_or(Cow::Borrowed(claims), Cow::Owned)
     }
 
     /// Checks a token with the keys that it may be signed with.

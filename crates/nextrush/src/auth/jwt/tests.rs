@@ -124,6 +124,48 @@ fn a_session_is_the_claim_sid_if_that_is_a_text() {
 }
 
 #[test]
+fn a_token_without_an_id_names_its_user_by_the_claim_for_that() {
+    let plain = Jwt::hs256(SECRET);
+    let by_sub = plain.clone().id_claim("sub");
+    let user = |jwt: &Jwt, mut claims: Value| {
+        claims["exp"] = json!(now() + 60);
+        let found = verify(jwt, &plain.sign(&claims).unwrap());
+        found.map(|found| found.claims)
+    };
+    let auth0 = json!({ "sub": "auth0|7", "scope": "openid" });
+    let keycloak = json!({ "sub": "f1", "name": "Ada", "email": "ada@example.com" });
+    for (claims, id, email) in [
+        (auth0.clone(), "auth0|7", "auth0|7"),
+        (json!({ "sub": "f1", "name": "Ada" }), "f1", "Ada"),
+        (json!({ "sub": "f1", "name": 7 }), "f1", "f1"),
+        (keycloak.clone(), "f1", "ada@example.com"),
+        // With both, the id.
+        (
+            json!({ "id": "ada", "sub": "f1", "email": "a" }),
+            "ada",
+            "a",
+        ),
+    ] {
+        let expected = User::new(id, email);
+        assert_eq!(user(&by_sub, claims.clone()).unwrap(), expected, "{claims}");
+    }
+    let number = user(&by_sub, json!({ "sub": 7 })).unwrap();
+    assert_eq!(number, User::new(7, "7"));
+    for claims in [
+        json!({ "id": null, "sub": "f1", "email": "a" }),
+        json!({ "id": "ada", "sub": "f1" }),
+        json!({ "sub": ["f1"] }),
+        json!({ "sub": "a\u{200b}" }),
+        json!({ "other": "f1" }),
+    ] {
+        assert!(user(&by_sub, claims.clone()).is_err(), "{claims}");
+    }
+    for claims in [auth0, keycloak] {
+        assert!(user(&plain, claims.clone()).is_err(), "{claims}");
+    }
+}
+
+#[test]
 fn claims_of_any_type_can_be_read_with_the_registered_ones_among_them() {
     #[derive(serde::Deserialize)]
     struct Claims {
