@@ -1,4 +1,4 @@
-// docs/guide/src/authentication.md, "Tickets", "A token in a cookie" and "Revoking tokens", with the project's own client.
+// docs/guide/src/authentication.md, "Tickets", "A token in a cookie", "A token in the first message" and "Revoking tokens", with the project's own client.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
@@ -13,7 +13,7 @@ const API_KEY = 'an API key of tests, thirty-two bytes and more';
 /** @type {Server} */
 let server;
 before(async () => {
-  server = await Server.start({ args: ['--token-cookie', 'jwt'], env: { NEXTRUSH_API_KEY: API_KEY } });
+  server = await Server.start({ args: ['--token-cookie', 'jwt', '--token-message'], env: { NEXTRUSH_API_KEY: API_KEY } });
 });
 after(() => server.stop());
 
@@ -52,6 +52,35 @@ test('a client that gets tickets comes back with another one after its connectio
     if (round === 1) await post('/api/v1/disconnect', { userId: 'tess' });
   }
   live.close();
+});
+
+test('a client whose token is its first message sends it again with each connection', async () => {
+  const live = new LiveClient(token('mia'), {
+    server: server.ws(''),
+    WebSocket,
+    backoff: { minMs: 10, maxMs: 100 },
+    tokenIn: 'message',
+  });
+  const subscribed = new Inbox();
+  const updates = new Inbox();
+  const posts = live.subscribe('messages');
+  posts.on('state', (state) => state === 'subscribed' && subscribed.put(state));
+  posts.on('update', ({ data }) => updates.put(data));
+  live.connect();
+  for (const round of [1, 2]) {
+    await subscribed.take('a subscription');
+    assert.match(String(live.socket?.url), /\/live\?auth=message$/);
+    await post('/api/v1/publish', { channel: 'messages', data: round });
+    assert.equal(await updates.take('an update'), round);
+    if (round === 1) /** @type {WebSocket} */ (live.socket).terminate();
+  }
+  live.close();
+
+  const bad = new LiveClient('of.no.body', { server: server.ws(''), WebSocket, tokenIn: 'message' });
+  const ends = new Inbox();
+  bad.on('state', ({ state, reason, closeReason }) => state === 'failed' && ends.put([reason, closeReason]));
+  bad.connect();
+  assert.deepEqual(await ends.take('an end'), ['unauthorized', 'Invalid token']);
 });
 
 test('a ticket is good for one socket', async () => {

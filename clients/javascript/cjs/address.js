@@ -56,7 +56,7 @@ function withFields(address, fields) {
   return [place, kept.join("&")].filter(Boolean).join("?");
 }
 function placeOf(address) {
-  return withFields(webSocketAddress(address), { token: null, ticket: null, epoch: null, offset: null });
+  return withFields(webSocketAddress(address), { token: null, ticket: null, auth: null, epoch: null, offset: null });
 }
 function defaultServer() {
   const origin = String(globalThis.location?.origin);

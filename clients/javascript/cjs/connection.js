@@ -76,7 +76,7 @@ class Connection extends import_emitter.Emitter {
   #WebSocket;
   /** @type {string[] | undefined} */
   #protocols;
-  #hidesToken;
+  #tokenIn;
   /** The token of the present attempt, if it is not in the address. @type {MaybeToken | false} */
   #bearer;
   /** @type {Required<BackoffOptions>} */
@@ -149,8 +149,8 @@ class Connection extends import_emitter.Emitter {
     }
     this.token = options.token;
     this.#protocols = protocols?.length ? [protocols].flat() : void 0;
-    this.#hidesToken = options.tokenIn === "subprotocol";
-    this.hasTickets = options.tokenIn === "ticket";
+    this.#tokenIn = options.tokenIn;
+    this.hasTickets = this.#tokenIn === "ticket";
     this.#backoff = (0, import_backoff.backoffOptions)(options.backoff);
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#minUptimeMs = minUptimeMs;
@@ -337,10 +337,10 @@ class Connection extends import_emitter.Emitter {
       soon(this.askToken, failed, (token) => {
         if (!current()) return;
         if (this.token !== source) return ask();
-        this.#bearer = this.#hidesToken && token && BEARER.test(token) && token;
-        soon(() => this.#address(this.#bearer || this.hasTickets ? null : token), failed, (address) => {
-          const ticket = this.hasTickets && token;
-          if (current()) this.#dial(ticket ? (0, import_address.withFields)(address, { ticket }) : address, token, source);
+        this.#bearer = this.#tokenIn === "subprotocol" && token && BEARER.test(token) && token;
+        const fields = token && (this.hasTickets ? { ticket: token } : this.#tokenIn === "message" && { auth: "message" });
+        soon(() => this.#address(this.#bearer || fields ? null : token), failed, (address) => {
+          if (current()) this.#dial(fields ? (0, import_address.withFields)(address, fields) : address, token, source);
         });
       });
     };
@@ -389,6 +389,8 @@ class Connection extends import_emitter.Emitter {
     this.#offline = false;
     this.#openedAt = this.environment.now();
     this.reconnectAttempts = 0;
+    const token = this.#tokenIn === "message" && this.#token;
+    if (token) this.#socket?.send(JSON.stringify({ type: "auth", token }));
     this.#change("connected", "opened");
   }
   /**

@@ -54,6 +54,8 @@ export declare const ErrorCode: Readonly<{
     InvalidToken: "invalid-token";
     /** The server: the token has expired. */
     TokenExpired: "token-expired";
+    /** The server: the token did not come in time. */
+    AuthenticationTimeout: "authentication-timeout";
     /** The server: no JSON object, or fields that do not fit. */
     InvalidFormat: "invalid-format";
     /** The server does not know a message of this type. */

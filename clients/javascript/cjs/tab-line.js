@@ -33,6 +33,8 @@ class TabLine {
   /** The first one is for everything that belongs to no channel. @type {TabLane[]} */
   #lanes = [];
   #ended = false;
+  /** The message that each socket begins with, where the token comes in one. @type {string | undefined} */
+  #auth;
   /** @type {Map<string, Channel>} */
   #channels = /* @__PURE__ */ new Map();
   /** The senders of the messages that are to be answered, by the ids of these. @type {Map<string, { socket: string, lane: TabLane }>} */
@@ -81,6 +83,7 @@ class TabLine {
     const socket = this.#options.open();
     const lane = new import_tab_lane.TabLane(socket, this.#options);
     this.#lanes.push(lane);
+    if (this.#auth) lane.send(this.#auth);
     let opened = false;
     socket.addEventListener("open", () => {
       opened = true;
@@ -136,7 +139,10 @@ class TabLine {
     const message = (0, import_message.parseMessage)(data);
     if (!message || !this.#main.isOpen) return;
     const { type, id, channel } = message;
-    if (type === "subscribe") this.#subscribe({ socket, message: { ...message, device: void 0 } });
+    if (type === "auth") {
+      if (!this.#auth) this.#main.send(data);
+      this.#auth = data;
+    } else if (type === "subscribe") this.#subscribe({ socket, message: { ...message, device: void 0 } });
     else if (type === "unsubscribe") {
       this.#unsubscribe(socket, channel);
       this.#answer([socket], { type: "unsubscribed", channel, ...id !== void 0 && { id } });
@@ -150,7 +156,10 @@ class TabLine {
       if ((type === "ping" || type === "hello") && !this.#lanes.map((lane2) => lane2.ping(lane2 === this.#main)).every(Boolean)) {
         return this.#end({ code: 1006, reason: "" });
       }
-      if (type === "refresh") for (const lane2 of this.#lanes.slice(1)) lane2.send(data);
+      if (type === "refresh") {
+        this.#auth &&= JSON.stringify({ type: "auth", token: message["token"] });
+        for (const lane2 of this.#lanes.slice(1)) lane2.send(data);
+      }
       const lane = this.#channels.get(channel)?.lane ?? this.#main;
       if (typeof id === "string") remember(this.#senders, id, { socket, lane });
       lane.send(data);

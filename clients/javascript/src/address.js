@@ -83,7 +83,7 @@ export function withFields(address, fields) {
  * @throws {ClientError} `invalid-address`
  */
 export function placeOf(address) {
-  return withFields(webSocketAddress(address), { token: null, ticket: null, epoch: null, offset: null });
+  return withFields(webSocketAddress(address), { token: null, ticket: null, auth: null, epoch: null, offset: null });
 }
 
 /**

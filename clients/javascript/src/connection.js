@@ -34,11 +34,12 @@ import { watchPlatform } from './wake.js';
  * @property {TokenSource} [token] A JWT, or a function that gets one before each attempt and
  *   before the present one expires. Default: none.
  * @property {string | string[]} [protocols] Subprotocols to offer. Default: none.
- * @property {'address' | 'subprotocol' | 'ticket'} [tokenIn] How the token goes to the server: in the address, as the
+ * @property {'address' | 'subprotocol' | 'ticket' | 'message'} [tokenIn] How the token goes to the server: in the address, as the
  *   query parameter `token`, which proxies and browsers write into their logs; or as the subprotocol
  *   `nextrush.bearer.<token>`, which a server must know, or browsers cannot connect. A token with other
  *   characters than letters, digits and `_.~+-` goes in the address. With `ticket` the function gets a ticket,
- *   which is good for one attempt and goes in the address as `ticket`. Default `address`.
+ *   which is good for one attempt and goes in the address as `ticket`. With `message` the token is the first
+ *   message, and the address has `auth=message`: a server must allow it. Default `address`.
  * @property {number} [maxReconnectAttempts] Attempts in a row that may fail before the client
  *   gives up. Default: `Infinity`.
  * @property {number} [patienceMs] How long attempts go on at least, in milliseconds, where their
@@ -130,7 +131,7 @@ export class Connection extends Emitter {
   #WebSocket;
   /** @type {string[] | undefined} */
   #protocols;
-  #hidesToken;
+  #tokenIn;
   /** The token of the present attempt, if it is not in the address. @type {MaybeToken | false} */
   #bearer;
   /** @type {Required<BackoffOptions>} */
@@ -204,8 +205,8 @@ export class Connection extends Emitter {
     }
     this.token = options.token;
     this.#protocols = protocols?.length ? [protocols].flat() : undefined;
-    this.#hidesToken = options.tokenIn === 'subprotocol';
-    this.hasTickets = options.tokenIn === 'ticket';
+    this.#tokenIn = options.tokenIn;
+    this.hasTickets = this.#tokenIn === 'ticket';
     this.#backoff = backoffOptions(options.backoff);
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#minUptimeMs = minUptimeMs;
@@ -413,10 +414,10 @@ export class Connection extends Emitter {
         if (!current()) return;
         // It was replaced meanwhile, perhaps by that of somebody else.
         if (this.token !== source) return ask();
-        this.#bearer = this.#hidesToken && token && BEARER.test(token) && token;
-        soon(() => this.#address(this.#bearer || this.hasTickets ? null : token), failed, (address) => {
-          const ticket = this.hasTickets && token;
-          if (current()) this.#dial(ticket ? withFields(address, { ticket }) : address, token, source);
+        this.#bearer = this.#tokenIn === 'subprotocol' && token && BEARER.test(token) && token;
+        const fields = token && (this.hasTickets ? { ticket: token } : this.#tokenIn === 'message' && { auth: 'message' });
+        soon(() => this.#address(this.#bearer || fields ? null : token), failed, (address) => {
+          if (current()) this.#dial(fields ? withFields(address, fields) : address, token, source);
         });
       });
     };
@@ -473,6 +474,9 @@ export class Connection extends Emitter {
     this.#offline = false;
     this.#openedAt = this.environment.now();
     this.reconnectAttempts = 0;
+    // Before anybody learns of it: nothing may go ahead.
+    const token = this.#tokenIn === 'message' && this.#token;
+    if (token) this.#socket?.send(JSON.stringify({ type: 'auth', token }));
     this.#change('connected', 'opened');
   }
 

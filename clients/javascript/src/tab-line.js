@@ -52,6 +52,8 @@ export class TabLine {
   /** The first one is for everything that belongs to no channel. @type {TabLane[]} */
   #lanes = [];
   #ended = false;
+  /** The message that each socket begins with, where the token comes in one. @type {string | undefined} */
+  #auth;
   /** @type {Map<string, Channel>} */
   #channels = new Map();
   /** The senders of the messages that are to be answered, by the ids of these. @type {Map<string, { socket: string, lane: TabLane }>} */
@@ -104,6 +106,7 @@ export class TabLine {
     const socket = this.#options.open();
     const lane = new TabLane(socket, this.#options);
     this.#lanes.push(lane);
+    if (this.#auth) lane.send(this.#auth);
     let opened = false;
     socket.addEventListener('open', () => {
       opened = true;
@@ -164,7 +167,11 @@ export class TabLine {
     if (!message || !this.#main.isOpen) return;
     const { type, id, channel } = message;
     // Together the tabs are one device, which stays when one of them goes.
-    if (type === 'subscribe') this.#subscribe({ socket, message: { ...message, device: undefined } });
+    if (type === 'auth') {
+      // The tabs are all of one user, and the first of them has said so.
+      if (!this.#auth) this.#main.send(data);
+      this.#auth = data;
+    } else if (type === 'subscribe') this.#subscribe({ socket, message: { ...message, device: undefined } });
     else if (type === 'unsubscribe') {
       this.#unsubscribe(socket, channel);
       this.#answer([socket], { type: 'unsubscribed', channel, ...(id !== undefined && { id }) });
@@ -181,7 +188,10 @@ export class TabLine {
         return this.#end({ code: 1006, reason: '' });
       }
       // The token is that of all sockets.
-      if (type === 'refresh') for (const lane of this.#lanes.slice(1)) lane.send(data);
+      if (type === 'refresh') {
+        this.#auth &&= JSON.stringify({ type: 'auth', token: message['token'] });
+        for (const lane of this.#lanes.slice(1)) lane.send(data);
+      }
       const lane = this.#channels.get(channel)?.lane ?? this.#main;
       if (typeof id === 'string') remember(this.#senders, id, { socket, lane });
       lane.send(data);

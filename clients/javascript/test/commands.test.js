@@ -389,6 +389,76 @@ describe('a ticket', () => {
   });
 });
 
+describe('a token in the first message', () => {
+  const tokenIn = 'message';
+
+  test('goes ahead of everything else, on each connection, and is in no address', async () => {
+    const w = world();
+    let asked = 0;
+    const live = new LiveClient(() => `jwt-${++asked}`, { ...w.options, tokenIn });
+    live.subscribe('posts');
+    live.connect();
+    for (const connection of [1, 2]) {
+      assert.equal(w.socket.url, 'ws://localhost:3000/live?auth=message');
+      assert.equal(w.socket.protocols, undefined);
+      w.socket.open();
+      assert.deepEqual(w.socket.sent[0], { type: 'auth', token: `jwt-${asked}` });
+      assert.ok(w.socket.sent.slice(1).some(({ type }) => type === 'subscribe'));
+      assert.equal(w.socket.sent.filter(({ type }) => type === 'auth').length, 1);
+      assert.equal(asked, connection);
+      w.socket.break();
+      w.clock.advance(1_000);
+      await settled();
+    }
+  });
+
+  test('is there for whoever sends as soon as it is connected', () => {
+    const w = world();
+    const client = new Client(`${ADDRESS}?x=1&auth=old`, { ...w.options, token: 'two words', tokenIn });
+    client.on('state', ({ state }) => state === 'connected' && client.send({ type: 'first' }));
+    client.connect();
+    assert.equal(w.socket.url, `${ADDRESS}?x=1&auth=message`);
+    w.socket.open();
+    assert.deepEqual(w.socket.sent, [{ type: 'auth', token: 'two words' }, { type: 'first' }]);
+  });
+
+  test('that there is none is no message', () => {
+    const { w } = connected((options) => new LiveClient(undefined, { ...options, tokenIn }));
+    assert.equal(w.socket.url, 'ws://localhost:3000/live');
+    assert.ok(w.socket.sent.every(({ type }) => type !== 'auth'));
+  });
+
+  test('is not in the question why a handshake failed, and a server that takes none is no server for it', async () => {
+    const asked = [];
+    const w = world();
+    const fetch = async (address, { headers }) => {
+      asked.push([address, headers.authorization]);
+      return { status: 401, headers: new Headers(), text: async () => '' };
+    };
+    const live = new LiveClient('jwt', { ...w.options, fetch, tokenIn });
+    live.connect();
+    w.socket.break();
+    await import('../src/handshake.js');
+    await settled();
+    assert.deepEqual(asked, [['http://localhost:3000/live?auth=message', undefined]]);
+    assert.deepEqual([live.state, live.reason], ['failed', 'unauthorized']);
+  });
+
+  test('that came too late is sent again, and one that is refused is not', () => {
+    const late = connected((options) => new LiveClient('jwt', { ...options, tokenIn }));
+    late.w.socket.receive({ type: 'error', code: 'authentication-timeout', message: 'No token came in time' });
+    late.w.socket.end(3008, 'No token came in time');
+    late.w.clock.advance(1_000);
+    late.w.socket.open();
+    assert.deepEqual(late.w.socket.sent[0], { type: 'auth', token: 'jwt' });
+    const refused = connected((options) => new LiveClient('jwt', { ...options, tokenIn }));
+    refused.w.socket.receive({ type: 'error', code: 'invalid-token', message: 'Invalid token' });
+    refused.w.socket.end(1008, 'Invalid token');
+    refused.w.clock.advance(60_000);
+    assert.equal(refused.w.sockets.length, 1);
+  });
+});
+
 describe('a token', () => {
   const tokenIn = 'subprotocol';
 

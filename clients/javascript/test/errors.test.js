@@ -6,7 +6,7 @@ import { settled, world } from './kit/world.js';
 
 test('the codes of the server are those of the wire', () => {
   const codes =
-    'authentication-required invalid-token token-expired invalid-format unknown-type invalid-name ' +
+    'authentication-required invalid-token token-expired authentication-timeout invalid-format unknown-type invalid-name ' +
     'too-many-channels subscribe-refused publish-refused not-subscribed no-presence no-history too-large ' +
     'rate-limited over-quota id-reused id-not-exact user-offline not-stored unavailable in-doubt disconnected ' +
     'not-found forbidden internal invalid-position too-many-connections origin-refused ' +

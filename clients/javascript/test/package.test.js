@@ -127,8 +127,8 @@ async function size(code) {
 const KB = 1_024;
 for (const [what, limit, code] of [
   ['channels over a connection that comes back', 8.9 * KB, "export { LiveClient } from 'nextrush-client'"],
-  ['a chat room', 9.3 * KB, "export { ChatClient } from 'nextrush-client'"],
-  ['everything, with presence and the outbox,', 14.1 * KB, "export * from 'nextrush-client'"],
+  ['a chat room', 9.4 * KB, "export { ChatClient } from 'nextrush-client'"],
+  ['everything, with presence and the outbox,', 14.2 * KB, "export * from 'nextrush-client'"],
   ['what tabs share', 4.2 * KB, "export * from 'nextrush-client/tabs'"],
   ['a store for Svelte', 9.2 * KB, "export { LiveClient } from 'nextrush-client'; export * from 'nextrush-client/svelte'"],
   ['the names of states and reasons', 0.6 * KB, "export { State, Reason } from 'nextrush-client'"],

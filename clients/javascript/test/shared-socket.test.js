@@ -285,6 +285,26 @@ describe('tabs that listen to more channels than one connection may have', () =>
   const names = (prefix, n) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
   const states = (subscriptions) => [...new Set(subscriptions.map(({ state }) => state))];
 
+  test('say who they are on each of them, once, where the token is the first message', async () => {
+    const world = tabs(new ContractServer({ channelLimit: 7 }));
+    const { w, settle } = world;
+    const open = (channel) => world.open('ada', channel, { tokenIn: 'message' });
+    const [one, two] = [open('a0'), open('b0')];
+    await settle();
+    const all = [
+      ...names('a', 10).map((name) => one.live.subscribe(name)),
+      ...names('b', 10).map((name) => two.live.subscribe(name)),
+    ];
+    await settle();
+    assert.deepEqual(states(all), ['subscribed']);
+    assert.equal(world.server.connections, 3);
+    for (const { url, sent } of w.alive()) {
+      assert.match(url, /\?auth=message$/);
+      assert.deepEqual(sent[0], { type: 'auth', token: 'ada' });
+      assert.equal(sent.filter(({ type }) => type === 'auth').length, 1);
+    }
+  });
+
   for (const [how, server, each, lanes] of [
     ['a hundred', () => new ContractServer({ codes: false }), 60, 2],
     ['as many as the server says', () => new ContractServer({ channelLimit: 7 }), 10, 3],

@@ -24,9 +24,10 @@ export type OwnOptions = {
      * query parameter `token`, which proxies and browsers write into their logs; or as the subprotocol
      * `nextrush.bearer.<token>`, which a server must know, or browsers cannot connect. A token with other
      * characters than letters, digits and `_.~+-` goes in the address. With `ticket` the function gets a ticket,
-     * which is good for one attempt and goes in the address as `ticket`. Default `address`.
+     * which is good for one attempt and goes in the address as `ticket`. With `message` the token is the first
+     * message, and the address has `auth=message`: a server must allow it. Default `address`.
      */
-    tokenIn?: 'address' | 'subprotocol' | 'ticket';
+    tokenIn?: 'address' | 'subprotocol' | 'ticket' | 'message';
     /**
      * Attempts in a row that may fail before the client
      * gives up. Default: `Infinity`.
@@ -108,11 +109,12 @@ export type ConnectionEvents = {
  * @property {TokenSource} [token] A JWT, or a function that gets one before each attempt and
  *   before the present one expires. Default: none.
  * @property {string | string[]} [protocols] Subprotocols to offer. Default: none.
- * @property {'address' | 'subprotocol' | 'ticket'} [tokenIn] How the token goes to the server: in the address, as the
+ * @property {'address' | 'subprotocol' | 'ticket' | 'message'} [tokenIn] How the token goes to the server: in the address, as the
  *   query parameter `token`, which proxies and browsers write into their logs; or as the subprotocol
  *   `nextrush.bearer.<token>`, which a server must know, or browsers cannot connect. A token with other
  *   characters than letters, digits and `_.~+-` goes in the address. With `ticket` the function gets a ticket,
- *   which is good for one attempt and goes in the address as `ticket`. Default `address`.
+ *   which is good for one attempt and goes in the address as `ticket`. With `message` the token is the first
+ *   message, and the address has `auth=message`: a server must allow it. Default `address`.
  * @property {number} [maxReconnectAttempts] Attempts in a row that may fail before the client
  *   gives up. Default: `Infinity`.
  * @property {number} [patienceMs] How long attempts go on at least, in milliseconds, where their

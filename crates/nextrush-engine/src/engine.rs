@@ -96,6 +96,7 @@ impl Engine {
             deflate,
             placement,
             is_counted,
+            first_message,
         } = handover;
         let link = shared.place(placement);
         let id = link.reserve();
@@ -106,6 +107,7 @@ impl Engine {
             read_ahead,
             open,
             is_counted,
+            first_message,
         }));
         if link.inbox.push(accept) {
             Ok(id)
@@ -142,7 +144,8 @@ impl Engine {
         is_serving && shared.connections() < shared.limit()
     }
 
-    /// Sends one frame to every open connection but these: one shared buffer, and one command in
+    /// Sends one frame to every open connection but these, and those that are not
+    /// [admitted](Connection::admit) yet: one shared buffer, and one command in
     /// the inbox of each shard that has connections. All connections get the broadcasts in one
     /// order. A shard then queues the frame for each of its connections, as a send of its own.
     pub fn broadcast_except(&self, frame: &Frame, except: &[ConnectionId]) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::middleware::map_request_with_state;
-use nextrush::auth::Authenticator;
+use nextrush::auth::{Authenticator, TokenMessage};
 use nextrush::broker::{EmbeddedBroker, EmbeddedOptions, OpenError};
 use nextrush::limits::EngineConfig;
 use nextrush::live::{ChannelPolicies, ChannelPolicy, SubscribeContext};
@@ -95,6 +95,9 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
     }
     if let Some(cookie) = &config.token_cookie {
         app.token_cookie(cookie.name());
+    }
+    if config.token_message {
+        app.token_message(TokenMessage::default());
     }
     app.merge(posts::router(posts, live.clone()));
     if config.development {

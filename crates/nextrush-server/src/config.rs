@@ -43,6 +43,8 @@ pub struct Config {
     issuer_keys: Arc<Mutex<Option<IssuerKeys>>>,
     /// The cookie in which a token may come.
     pub token_cookie: Option<TokenCookie>,
+    /// True if clients may bring their token in the first message of a socket.
+    pub token_message: bool,
     /// True if the server mints a token for anybody who asks.
     pub development: bool,
     /// True if the guide's endpoints that need no token are served.
@@ -523,6 +525,7 @@ impl Reading {
             issuer_keys: Arc::new(Mutex::new(issuer_keys)),
             development,
             token_cookie: settings.token_cookie,
+            token_message: settings.token_message,
             open_endpoints: settings.open_endpoints.unwrap_or(development),
             origins,
             store_limit,

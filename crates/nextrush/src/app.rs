@@ -16,7 +16,7 @@ use nextrush_engine::{Engine, EngineConfig, SocketOptions};
 use tower::util::{MapRequestLayer, MapResponseLayer, option_layer};
 use tower::{Layer, Service};
 
-use crate::auth::{Authenticate, Authenticator, Jwt, TokenCookie};
+use crate::auth::{Authenticate, Authenticator, Jwt, TokenCookie, TokenMessage};
 use crate::http::origin::OriginPolicy;
 use crate::http::{hidden, subprotocol};
 use crate::message::Refused;
@@ -67,6 +67,7 @@ pub struct App<S = ()> {
     origins: Option<OriginPolicy>,
     jwt: Option<Jwt>,
     token_cookie: Option<TokenCookie>,
+    token_message: Option<TokenMessage>,
     authenticator: Option<Authenticator>,
 }
 
@@ -152,6 +153,15 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
     #[track_caller]
     pub fn token_cookie(&mut self, name: &str) -> &mut Self {
         self.token_cookie = Some(TokenCookie::new(name));
+        self
+    }
+
+    /// Lets clients bring their token in their first message, on all WebSocket routes of the application;
+    /// by default none may. See [`TokenMessage`] for what they do, and for what it costs.
+    ///
+    /// An `Extension(TokenMessage::default())` layer around a route holds for that alone.
+    pub fn token_message(&mut self, allowed: TokenMessage) -> &mut Self {
+        self.token_message = Some(allowed);
         self
     }
 
@@ -257,6 +267,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
             origins: self.origins,
             jwt: self.jwt,
             token_cookie: self.token_cookie,
+            token_message: self.token_message,
             authenticator: self.authenticator,
         }
     }
@@ -317,6 +328,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
             option_layer(self.origins.map(Extension)),
             option_layer(self.jwt.map(Extension)),
             option_layer(self.token_cookie.map(Extension)),
+            option_layer(self.token_message.map(Extension)),
             option_layer(self.authenticator.map(Extension)),
         ))
     }
@@ -465,6 +477,7 @@ impl<S: Clone + Send + Sync + 'static> AppBuilder<S> {
             origins: None,
             jwt: None,
             token_cookie: None,
+            token_message: None,
             authenticator: None,
         }
     }

@@ -87,7 +87,19 @@ class ContractServer {
   /** Somebody connects to an address; returns who is to be told what comes, and that it ended. */
   connect(url, connection, bearer) {
     const { pathname, searchParams } = new URL(url, "ws://server");
-    const token = searchParams.get("token") ?? bearer;
+    if (searchParams.get("auth") !== "message") {
+      return this.#admit(pathname, searchParams, connection, searchParams.get("token") ?? bearer);
+    }
+    let admitted;
+    return {
+      receive: (message) => {
+        if (admitted) admitted.receive(message);
+        else admitted = this.#admit(pathname, searchParams, connection, message?.type === "auth" && message.token);
+      },
+      ended: () => admitted?.ended()
+    };
+  }
+  #admit(pathname, searchParams, connection, token) {
     if (!token || token === "bad" || expiryOf(token) <= this.#now()) {
       connection.send(this.#coded({ type: "error", code: "invalid-token", message: "Invalid token" }));
       connection.close(1008, "Invalid token");

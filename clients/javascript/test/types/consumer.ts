@@ -108,6 +108,7 @@ live.on('joined', ({ channel }) => channel.trim());
 live.handle('confirm', async ({ question }) => question === 'sure?')();
 new LiveClient('jwt', { tokenIn: 'subprotocol' });
 new LiveClient(async () => 'ticket', { tokenIn: 'ticket' });
+new LiveClient(async () => 'jwt', { tokenIn: 'message' });
 // @ts-expect-error: no such way for a token
 new LiveClient('jwt', { tokenIn: 'cookie' });
 live.subscribe<Post>('posts').publish({ title: 'New' }).then(({ offset }) => offset);

@@ -28,8 +28,8 @@ pub trait Handler: Any + Send + Sync {
     }
 
     /// Receives a message that came while the work of one before is pending, where reading [goes
-    /// on](Connection::read_on). Gives it back if it has to wait for that work, as any does by
-    /// default.
+    /// on](Connection::read_on), or one that came before reading has begun. Gives it back if it has to
+    /// wait, as any does by default.
     fn overtake<'a>(&self, connection: &Connection, message: Incoming<'a>) -> Option<Incoming<'a>> {
         let _ = connection;
         Some(message)

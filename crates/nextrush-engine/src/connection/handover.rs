@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
 use bytes::Bytes;
-use nextrush_protocol::DeflateParams;
+use nextrush_protocol::{DeflateParams, Limits};
 use rustc_hash::FxBuildHasher;
 
 use super::{Connection, Work};
@@ -44,6 +44,11 @@ pub struct Handover {
     /// `true` if the connection's own bytes are counted, for [`Handler::ended`](crate::Handler::ended). Costs some 50
     /// bytes, and publications of rooms take the slower way through its outbox. Default: `false`.
     pub is_counted: bool,
+    /// The limits of the client's first message, if that has to say who the client is. The message is
+    /// offered to [`Handler::overtake`](crate::Handler::overtake) while the work of `open` is pending.
+    /// Behind it nothing is read, and no [broadcast](crate::Engine::broadcast_except) is sent, before
+    /// [`Connection::admit`] was called. Default: `None`, for a connection that is as good as any other.
+    pub first_message: Option<Limits>,
 }
 
 impl Handover {
@@ -75,6 +80,13 @@ impl Handover {
         self
     }
 
+    /// Sets [`first_message`](Self::first_message).
+    #[must_use]
+    pub fn first_message(mut self, limits: impl Into<Option<Limits>>) -> Self {
+        self.first_message = limits.into();
+        self
+    }
+
     /// Sets [`placement`](Self::placement).
     #[must_use]
     pub fn placement(mut self, placement: Placement) -> Self {
@@ -90,6 +102,7 @@ impl fmt::Debug for Handover {
             .field("deflate", &self.deflate)
             .field("placement", &self.placement)
             .field("is_counted", &self.is_counted)
+            .field("first_message", &self.first_message)
             .finish_non_exhaustive()
     }
 }

@@ -156,6 +156,12 @@ impl Connection {
         self.post(Order::ReadOn);
     }
 
+    /// Ends the state in which a connection is whose [first message](Handover::first_message) has to
+    /// say who the client is. Only the first call counts.
+    pub fn admit(&self) {
+        self.post(Order::Admit);
+    }
+
     /// Makes the connection a member of a room: it gets all publications from now on.
     /// `false` if it was a member before.
     ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use nextrush_protocol::{CloseFrame, Frame};
+use nextrush_protocol::{CloseFrame, Frame, Limits};
 
 use super::Link;
 use crate::connection::{Connection, OpenFn, Work};
@@ -56,6 +56,7 @@ pub(crate) struct Accept {
     pub(crate) read_ahead: Bytes,
     pub(crate) open: Option<OpenFn>,
     pub(crate) is_counted: bool,
+    pub(crate) first_message: Option<Limits>,
 }
 
 /// A function that makes the connection, on the shard's thread. So the memory that lives as
@@ -84,6 +85,7 @@ pub(crate) enum Order {
     Send(Frame),
     Close(Option<CloseFrame>),
     StartReading,
+    Admit,
     ReadOn,
     Join(RoomId),
     Leave(RoomId),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bitflags::bitflags;
-use nextrush_protocol::{Decoder, Role};
+use nextrush_protocol::{Decoder, Limits, Role};
 
 use super::lagging::Lagging;
 use super::outbox::Outbox;
@@ -49,7 +49,8 @@ bitflags! {
     pub(super) struct Flags: u16 {
         /// Messages may be handed over: `open` is done, or reading was asked for.
         const STARTED = 1;
-        /// A message came before that. Nothing is read past it.
+        /// A message came before that, or the one that says who the client is. Nothing is read past
+        /// it.
         const EARLY = 1 << 1;
         /// The handler knows of the error that ends the connection.
         const TOLD = 1 << 2;
@@ -96,6 +97,8 @@ pub(super) struct Extra {
     pub(super) stash: Option<Stash>,
     /// The message that came before the handler could receive it.
     pub(super) early: Option<Incoming<'static>>,
+    /// The limits of the message that has to say who the client is, until that is known.
+    pub(super) first: Option<Limits>,
     /// The messages that wait for the work of one before.
     pub(super) waiting: Waiting,
     /// All rooms but [`Live::room`].
@@ -217,6 +220,11 @@ impl Live {
         self.extra.take_if(|extra| extra.is_empty());
     }
 
+    /// Returns whether it is still to be known who the client is.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.extra().is_some_and(|extra| extra.first.is_some())
+    }
+
     /// Takes the decoder, to be [given back](Self::keep_decoder).
     pub(super) fn take_decoder(&mut self) -> Decoder {
         self.extra_mut()
@@ -233,7 +241,9 @@ impl Live {
     }
 
     fn fresh_decoder(&self) -> Decoder {
-        let decoder = Decoder::new(Role::Server, self.options().limits);
+        let first = self.extra().and_then(|extra| extra.first);
+        let limits = first.unwrap_or(self.options().limits);
+        let decoder = Decoder::new(Role::Server, limits);
         match self.connection.deflate() {
             Some(params) => decoder.with_deflate(params),
             None => decoder,
@@ -266,9 +276,11 @@ impl Live {
         self.extra_mut()?.waiting.pop()
     }
 
-    /// Takes the message that came early, once the handler can receive it.
+    /// Takes the message that came early, once the handler can receive it. While it is not known who the
+    /// client is, nothing can be received behind the message that says so: work of `open` that has ended
+    /// is ahead of the order to [admit](Connection::admit).
     pub(super) fn take_early(&mut self) -> Option<Incoming<'static>> {
-        if !self.is(Flags::STARTED | Flags::EARLY) {
+        if !self.is(Flags::STARTED | Flags::EARLY) || self.is_unknown() {
             return None;
         }
         self.flags.remove(Flags::EARLY);
@@ -316,6 +328,7 @@ impl Extra {
             pings,
             stash,
             early,
+            first,
             waiting,
             rooms,
             lags,
@@ -328,6 +341,7 @@ impl Extra {
             && pings.is_none()
             && stash.is_none()
             && early.is_none()
+            && first.is_none()
             && waiting.is_empty()
             && rooms.is_empty()
             && lags.is_empty()

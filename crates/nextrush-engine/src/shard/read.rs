@@ -52,6 +52,19 @@ impl<I: Io> Peer<'_, I> {
         self.resume_reading();
     }
 
+    /// Goes on behind the message that has said who the client is.
+    pub(super) fn admit(&mut self) {
+        let Some(extra) = self.live.extra_mut() else {
+            return;
+        };
+        if extra.first.take().is_some() {
+            if extra.early.is_none() {
+                self.live.flags.remove(Flags::EARLY);
+            }
+            self.resume_reading();
+        }
+    }
+
     /// Goes on although work of a message is pending.
     pub(super) fn read_on(&mut self) {
         if self.live.is(Flags::HELD) {
@@ -233,7 +246,11 @@ impl<I: Io> Peer<'_, I> {
                 handler.message(connection, message)
             });
         } else {
-            self.live.need_extra().early = Some(message.into_owned());
+            let early = match self.live.is_unknown() {
+                true => self.offer(message),
+                false => Some(message),
+            };
+            self.live.need_extra().early = early.map(Incoming::into_owned);
             self.live.flags.insert(Flags::EARLY);
         }
     }

@@ -117,7 +117,9 @@ impl<I: Io> Shard<I> {
             skippable: None,
         };
         for slot in 0..self.slab.slots() {
-            if let Some(mut peer) = Peer::at(&mut self.slab, &mut self.parts, slot as u32) {
+            if let Some(mut peer) = Peer::at(&mut self.slab, &mut self.parts, slot as u32)
+                && !peer.live.is_unknown()
+            {
                 peer.enqueue_broadcast(&publication);
             }
         }

@@ -145,6 +145,7 @@ impl<I: Io> Shard<I> {
             // Something else has ended it meanwhile.
             Order::Close(_) => {}
             Order::StartReading => peer.start_reading(),
+            Order::Admit => peer.admit(),
             Order::ReadOn => peer.read_on(),
             Order::Join(room) if peer.live.is_open() => self.join(slot, room),
             Order::Join(_) => {}
@@ -167,6 +168,7 @@ impl<I: Io> Shard<I> {
             read_ahead,
             open,
             is_counted,
+            first_message,
         } = accept;
         let slot = id.slot;
         let link = &self.parts.link;
@@ -180,6 +182,9 @@ impl<I: Io> Shard<I> {
         if is_counted {
             live.flags.insert(Flags::COUNTED);
             self.parts.traffic.begin(slot, read_ahead.len());
+        }
+        if let Some(limits) = first_message {
+            live.need_extra().first = Some(limits);
         }
         live.stash_bytes(&read_ahead);
         self.parts.counts.accepted += 1;

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::thread;
 
 use nextrush_engine::{ConnectionState, Work};
-use nextrush_protocol::{Frame, Opcode};
+use nextrush_protocol::{Frame, Limits, Opcode};
 
 use crate::support::{Gate, Log, Script, close_frame, masked, world};
 
@@ -44,6 +44,50 @@ fn reading_begins_when_it_is_asked_for() {
     peer.connection.start_reading();
     world.run();
     assert_eq!(peer.log.take(), ["early"]);
+}
+
+#[test]
+fn nothing_is_read_behind_the_first_message_and_no_broadcast_is_sent_before_the_client_is_known() {
+    let mut world = world(1);
+    let gate = Gate::default();
+    let stranger = || {
+        let gate = gate.clone();
+        let script = Script::default().first_message(Limits::message(10));
+        script.on_open(move |_| gate.wait())
+    };
+    let mut peer = world.connect_to(stranger());
+    let mut other = world.connect_to(stranger());
+    peer.ping("served?");
+    world
+        .engine()
+        .broadcast_except(&Frame::text("for all"), &[]);
+    world.run();
+    assert_eq!(peer.received(), ["pong served?"]);
+    let long = "x".repeat(100);
+    peer.text("!it is me");
+    peer.text(&long);
+    other.text("!it is me as well");
+    world.run();
+    assert_eq!(peer.log.take(), ["open", "overtook !it is me"]);
+    let closed = other.received();
+    assert!(closed[0].starts_with("close 1009"), "{closed:?}");
+    // Where the work of `open` ends, the order to go on is still on its way.
+    gate.open();
+    world
+        .engine()
+        .broadcast_except(&Frame::text("for all"), &[]);
+    world.run();
+    assert_eq!(peer.log.take(), NOTHING);
+    peer.connection.admit();
+    peer.connection.admit();
+    world.run();
+    assert_eq!(peer.log.take(), [long]);
+    assert_eq!(peer.received(), NOTHING);
+    world
+        .engine()
+        .broadcast_except(&Frame::text("for all"), &[]);
+    world.run();
+    assert_eq!(peer.received(), ["for all"]);
 }
 
 #[test]

@@ -42,7 +42,9 @@ impl World {
     pub(crate) fn connect_to(&mut self, script: Script) -> Peer {
         let log = Log::default();
         let options = Arc::new(script.options.clone());
-        let handover = handover().counted(script.is_counted);
+        let handover = handover()
+            .counted(script.is_counted)
+            .first_message(script.first_message);
         let handler = script.handler(log.clone());
         let connect = self.network.connect_with(&options, handover, handler);
         let (client, id) = connect.unwrap();
@@ -176,6 +178,7 @@ pub(crate) struct Script {
     pub(crate) error: OnOpen,
     pub(crate) close: OnClose,
     pub(crate) is_counted: bool,
+    pub(crate) first_message: Option<Limits>,
 }
 
 impl Default for Script {
@@ -187,6 +190,7 @@ impl Default for Script {
             error: Box::new(|_| None),
             close: Box::new(|_| None),
             is_counted: false,
+            first_message: None,
         }
     }
 }
@@ -227,6 +231,15 @@ impl Script {
     pub(crate) fn counted(self) -> Self {
         let is_counted = true;
         Self { is_counted, ..self }
+    }
+
+    /// Has the first message say who the client is.
+    pub(crate) fn first_message(self, limits: Limits) -> Self {
+        let first_message = Some(limits);
+        Self {
+            first_message,
+            ..self
+        }
     }
 
     pub(crate) fn handler(self, log: Log) -> impl Handler {

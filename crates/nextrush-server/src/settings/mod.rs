@@ -189,6 +189,13 @@ settings! {
     /// It counts for pages that may connect, and for no others. Without it no cookie is looked at.
     token_cookie: Option<TokenCookie>, "NAME", Absent("none"), Start;
 
+    /// Lets clients bring their token in the first message of a socket, `{"type":"auth","token":…}`, with
+    /// `?auth=message` in its address.
+    ///
+    /// For clients that can send a token in no other way but in the address. Strangers may then hold
+    /// sockets open for 10 s, which count among the connections of their addresses.
+    token_message: bool, "true|false", Value("false"), Start;
+
     /// Development mode: the page mints a token for any name.
     ///
     /// On loopback addresses and Unix sockets only. It is on under `cargo run` without a secret.

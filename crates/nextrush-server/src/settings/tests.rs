@@ -44,7 +44,9 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
         "jwt-key" => (vec!["a.pem", "b.json"], r#"["a.pem", "b.json"]"#),
         "jwks-url" => (vec!["https://h/keys"], r#""https://h/keys""#),
         "jwt-audience" | "jwt-issuer" => (vec!["a", "b"], r#"["a", "b"]"#),
-        "dev" | "open-endpoints" | "no-store" | "proxy-protocol" => (vec!["true"], "true"),
+        "dev" | "open-endpoints" | "no-store" | "proxy-protocol" | "token-message" => {
+            (vec!["true"], "true")
+        }
         "allow-origin" => (
             vec!["https://a.example", "app://x"],
             r#"["https://a.example", "app://x"]"#,

@@ -45,7 +45,7 @@ async fn no_secret_is_in_the_log_however_it_comes_in() {
     let port = free_port();
     let mut server = Command::new(env!("CARGO_BIN_EXE_nextrush"))
         .args(["--listen", &format!("127.0.0.1:{port}")])
-        .args(["--token-cookie", "jwt", "--log", "trace"])
+        .args(["--token-cookie", "jwt", "--token-message", "--log", "trace"])
         .env_clear()
         .env("JWT_SECRET", SECRET)
         .env("NEXTRUSH_API_KEY", API_KEY)
@@ -166,7 +166,26 @@ async fn no_secret_is_in_the_log_however_it_comes_in() {
         );
     }
 
+    let first = |token: &str| json!({ "type": "auth", "token": token });
+    for (message, expected) in [
+        (first(&token), "authenticated"),
+        (first(&wrong_token), "error"),
+        // In the wrong place, and in a message that is none.
+        (json!({ "type": "hello", "token": token }), "error"),
+        (
+            json!({ "type": "auth", "token": { "in": wrong_token } }),
+            "error",
+        ),
+    ] {
+        let mut socket = Client::connect_to(port, "/private-chat/lobby?auth=message").await;
+        socket.send(message).await;
+        socket.json_of(expected).await;
+    }
+
     let mut socket = Client::connect_to(port, &format!("/live?token={token}")).await;
+    // A second one is a message that the endpoint does not know.
+    socket.send(first(&wrong_token)).await;
+    assert_eq!(socket.json_of("error").await["code"], "unknown-type");
     for refreshed in [&*token, &wrong_token, &fresh] {
         socket
             .send(json!({ "type": "refresh", "token": refreshed, "id": "1" }))

@@ -427,6 +427,62 @@ async fn a_token_is_for_the_key_of_the_server_and_without_one_for_the_backend() 
 }
 
 #[tokio::test]
+async fn a_backend_is_asked_by_cookie_and_about_the_token_of_a_first_message_and_not_about_a_ticket()
+ {
+    let mut backend = Backend::start().await;
+    let api_key = "the key of the API, also of 32 bytes or more";
+    let server = backend
+        .serve(&["--token-message", "--api-key", api_key])
+        .await;
+    let hello = json!({ "type": "hello", "id": "1" });
+    let ada = json!({ "id": "ada", "email": "ada@example.com" });
+
+    // A cookie alone, as ever.
+    let mut client = with_cookie(&server, "/live").await;
+    let call = backend.call().await;
+    assert_eq!(
+        (&call["headers"]["cookie"], &call["token"]),
+        (&COOKIE.into(), &Value::Null)
+    );
+    client.send(hello.clone()).await;
+    assert_eq!(client.json_of("hello").await["user"], ada);
+
+    // Without a key of its own the server passes tokens on, and asks once the token has come.
+    let mut client = with_cookie(&server, "/live?auth=message&room=1").await;
+    client
+        .send(json!({ "type": "auth", "token": "t0ken" }))
+        .await;
+    client.send(hello.clone()).await;
+    assert_eq!(client.json_of("hello").await["user"], ada);
+    let call = backend.call().await;
+    assert_eq!(
+        (&call["token"], &call["headers"]["cookie"]),
+        (&"t0ken".into(), &COOKIE.into())
+    );
+    assert!(is_described("connect", "call", &call), "{call}");
+
+    // What the backend refuses is told, whichever way it came.
+    let refusal = json!({ "error": { "code": "banned", "message": "Go away" } });
+    backend.does("connect", Does::Answers(refusal)).await;
+    let mut client = with_cookie(&server, "/live?auth=message").await;
+    client
+        .send(json!({ "type": "auth", "token": "t0ken" }))
+        .await;
+    assert_eq!(client.json_of("error").await["code"], "banned");
+    assert_eq!(client.closed().await, (1008, "Go away".to_owned()));
+    assert_eq!(backend.call().await["token"], "t0ken");
+
+    // A ticket says who its holder is, and nobody is asked.
+    let api = Http::with(&server, api_key);
+    let issued = api.post("/api/v1/ticket", json!({ "user": ada })).await;
+    let ticket = issued.1["ticket"].as_str().unwrap();
+    let mut client = with_cookie(&server, &format!("/live?ticket={ticket}")).await;
+    client.send(hello).await;
+    assert_eq!(client.json_of("hello").await["user"], ada);
+    assert!(backend.calls.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_token_waits_for_the_keys_of_its_issuer_beside_a_backend_too() {
     let backend = Backend::start().await;
     let issuer = TcpListener::bind("127.0.0.1:0").await.unwrap();

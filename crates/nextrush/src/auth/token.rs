@@ -8,6 +8,7 @@ use http::{HeaderMap, header};
 
 use super::authenticator::cookies;
 use super::error::AuthError;
+use super::first_message::FirstToken;
 use super::rejection::AuthRejection;
 use crate::http::origin::OriginPolicy;
 use crate::http::{hidden, subprotocol};
@@ -46,10 +47,13 @@ impl TokenCookie {
     }
 }
 
-/// The token of `?token=` or, where that is absent or empty, of the subprotocol
-/// `nextrush.bearer.<token>`, else of `Authorization: Bearer`, which browsers cannot set on a
-/// WebSocket, or else of the [`TokenCookie`].
+/// The token of the [first message](super::TokenMessage), else of `?token=` or, where that is absent
+/// or empty, of the subprotocol `nextrush.bearer.<token>`, else of `Authorization: Bearer`, which
+/// browsers cannot set on a WebSocket, or else of the [`TokenCookie`].
 pub(super) fn find(parts: &Parts) -> Result<Option<Cow<'_, str>>, AuthError> {
+    if let Some(FirstToken(token)) = parts.extensions.get() {
+        return Ok(Some(Cow::Borrowed(token)));
+    }
     if let Some(token) = in_query(parts, "token")? {
         return Ok(Some(token));
     }
@@ -74,7 +78,8 @@ pub(super) fn find_ticket(parts: &Parts) -> Result<Option<Cow<'_, str>>, AuthErr
 }
 
 /// The token or API key of a request, for a way of your own to
-/// [authenticate](crate::auth::Authenticate): that of `?token=` or, where that is absent or empty, of
+/// [authenticate](crate::auth::Authenticate): that of the [first message](super::TokenMessage) of a
+/// socket, else of `?token=` or, where that is absent or empty, of
 /// the subprotocol `nextrush.bearer.<token>`, else of `Authorization: Bearer`, or else of the
 /// [cookie](crate::App::token_cookie) for tokens.
 ///
@@ -85,7 +90,10 @@ pub fn token(request: &Parts) -> Result<Option<Cow<'_, str>>, AuthRejection> {
     Ok(find(request)?)
 }
 
-fn in_query<'a>(parts: &'a Parts, wanted: &str) -> Result<Option<Cow<'a, str>>, AuthError> {
+pub(super) fn in_query<'a>(
+    parts: &'a Parts,
+    wanted: &str,
+) -> Result<Option<Cow<'a, str>>, AuthError> {
     let pairs = form_urlencoded::parse(hidden::query_of(parts).as_bytes());
     only(pairs.filter_map(|(name, value)| (name == wanted && !value.is_empty()).then_some(value)))
 }

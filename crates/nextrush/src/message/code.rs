@@ -47,6 +47,8 @@ codes! {
     InvalidToken "invalid-token",
     /// The token was good and has expired.
     TokenExpired "token-expired",
+    /// The client was to send its token in its first message, and sent none in time.
+    AuthenticationTimeout "authentication-timeout",
     /// The message or body is not in the form that is asked for.
     InvalidFormat "invalid-format",
     /// The message's `type` is none that the endpoint understands.
@@ -148,6 +150,7 @@ impl ErrorCode {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NotStored => StatusCode::INSUFFICIENT_STORAGE,
+            Self::AuthenticationTimeout => StatusCode::REQUEST_TIMEOUT,
             _ => StatusCode::BAD_REQUEST,
         }
     }

@@ -168,7 +168,10 @@ impl Audience {
     pub fn contains(&self, socket: &Socket) -> bool {
         let is_meant = match &self.of {
             Of::Rooms(rooms) => rooms.iter().any(|room| room.contains(socket.id())),
-            Of::Everybody => self.handle.local_socket(socket.id()).as_ref() == Some(socket),
+            Of::Everybody => {
+                !socket.is_unknown()
+                    && self.handle.local_socket(socket.id()).as_ref() == Some(socket)
+            }
         };
         is_meant && !self.except.contains(&socket.id())
     }
@@ -273,7 +276,9 @@ impl Audience {
             Of::Everybody => self.handle.engine().all_connections(),
         };
         let all = all.into_iter().filter(move |connection| {
-            connection.state() == ConnectionState::Open && !self.except.contains(&connection.id())
+            connection.state() == ConnectionState::Open
+                && !self.except.contains(&connection.id())
+                && !Socket::new(connection.clone()).is_unknown()
         });
         of_rooms.chain(all)
     }

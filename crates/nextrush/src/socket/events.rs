@@ -118,8 +118,17 @@ impl Handler for SocketEvents {
         connection: &Connection,
         incoming: Incoming<'a>,
     ) -> Option<Incoming<'a>> {
-        let has_asked = |kept: &Content| kept.listeners()?.asked().map(|_| ());
-        let has_asked = self.kept.look(has_asked).flatten().is_some();
+        let waits = |kept: &Content| {
+            let listeners = kept.listeners()?;
+            Some((listeners.awaits_first(), listeners.asked().is_some()))
+        };
+        let (awaits_first, has_asked) = self.kept.look(waits).flatten().unwrap_or_default();
+        if awaits_first {
+            let first = self.kept.change(|kept| kept.listeners_mut().take_first());
+            // Nobody waits any more if the time has run out: the socket is closing.
+            let _ = first.map(|first| first.send(Message::from(incoming)));
+            return None;
+        }
         if !has_asked || !may_overtake(&incoming) {
             return Some(incoming);
         }

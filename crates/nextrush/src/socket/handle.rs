@@ -193,7 +193,8 @@ impl Handle {
     }
 
     /// Every open socket, of all endpoints and on all nodes; [`local`](Audience::local) narrows it
-    /// to this node. A socket costs nothing for it, and need not join anything.
+    /// to this node. A socket costs nothing for it, and need not join anything. Left out is one whose
+    /// token is still [awaited](crate::App::token_message).
     ///
     /// ```
     /// # fn example(app: &nextrush::Handle, socket: &nextrush::Socket) {

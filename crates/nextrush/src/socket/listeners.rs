@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use nextrush_engine::{CloseReason, ConnectionError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Socket;
 use crate::message::Message;
@@ -32,6 +32,7 @@ pub(super) struct Listeners {
     queue: Option<Queue>,
     /// The requests to the client, from the first on.
     asked: Option<Box<Asked>>,
+    first: First,
     closed: bool,
     finished: bool,
     opened: bool,
@@ -43,6 +44,17 @@ pub(super) struct Listeners {
 struct Queue {
     sender: Option<mpsc::Sender<Message>>,
     receiver: Receiver,
+}
+
+/// The wait for the message that says who the client is.
+#[derive(Default)]
+enum First {
+    /// No such message is wanted, or it was right.
+    #[default]
+    Unwanted,
+    Awaited(oneshot::Sender<Message>),
+    /// The message has come, or is too late.
+    Taken,
 }
 
 impl Listeners {
@@ -63,6 +75,7 @@ impl Listeners {
             close,
             queue,
             asked,
+            first,
             closed,
             finished,
             opened,
@@ -77,6 +90,7 @@ impl Listeners {
             && close.is_empty()
             && queue.is_none()
             && asked.is_none()
+            && matches!(first, First::Unwanted)
             && close_waker.is_none()
     }
 
@@ -141,10 +155,46 @@ impl Listeners {
         self.asked.as_deref()
     }
 
-    /// No message comes any more: lets `recv` end, and whoever waits for a response.
+    /// Waits for the client's first message.
+    pub(super) fn await_first(&mut self) -> oneshot::Receiver<Message> {
+        let (sender, receiver) = oneshot::channel();
+        if !self.closed {
+            self.first = First::Awaited(sender);
+        }
+        receiver
+    }
+
+    /// Returns whether the client's first message is awaited.
+    pub(super) fn awaits_first(&self) -> bool {
+        matches!(self.first, First::Awaited(_))
+    }
+
+    /// The end for the client's first message, once.
+    pub(super) fn take_first(&mut self) -> Option<oneshot::Sender<Message>> {
+        match mem::replace(&mut self.first, First::Taken) {
+            First::Awaited(sender) => Some(sender),
+            First::Unwanted | First::Taken => None,
+        }
+    }
+
+    /// Returns whether it is still to be known who the client is.
+    pub(super) fn is_unknown(&self) -> bool {
+        !matches!(self.first, First::Unwanted)
+    }
+
+    /// The client's first message was right.
+    pub(super) fn admit(&mut self) {
+        self.first = First::Unwanted;
+    }
+
+    /// No message comes any more: lets `recv` end, and whoever waits for a response or for the first
+    /// message.
     pub(super) fn end(&mut self) {
         self.closed = true;
         self.asked = None;
+        if self.is_unknown() {
+            self.first = First::Taken;
+        }
         if let Some(queue) = &mut self.queue {
             queue.sender = None;
         }

@@ -45,6 +45,7 @@ pub use nextrush_protocol::{CloseCode, Retry};
 use nextrush_protocol::{CloseFrame, Frame};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
 
 use self::claims::{Claim, Claims};
 use self::disconnect::Of;
@@ -602,6 +603,24 @@ impl Socket {
         if let Some(refreshed) = refreshed {
             refreshed(self);
         }
+    }
+
+    /// The client's first message, which comes to nobody else; an error if the socket closes before.
+    /// The connection must be one that was accepted for that.
+    pub(crate) fn first_message(&self) -> oneshot::Receiver<Message> {
+        self.listeners(Listeners::await_first)
+    }
+
+    /// The socket's client is known by its first message: it is a socket like any other.
+    pub(crate) fn admit(&self) {
+        self.listeners(Listeners::admit);
+        self.0.admit();
+    }
+
+    /// Returns whether it is still to be known by its first message who the client is.
+    pub(crate) fn is_unknown(&self) -> bool {
+        let is_unknown = |kept: &Content| kept.listeners().is_some_and(Listeners::is_unknown);
+        self.events().kept().look(is_unknown).unwrap_or_default()
     }
 
     /// Runs work on the socket's thread, beside its handlers and soon; not if it closes before.

@@ -1,6 +1,7 @@
 //! The way from an HTTP request to an open socket.
 
 pub(crate) mod endpoint;
+mod first_message;
 mod options;
 pub(crate) mod pattern;
 pub(crate) mod place;

@@ -14,7 +14,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use nextrush_engine::{Handover, SocketOptions, Transport};
-use nextrush_protocol::DeflateParams;
+use nextrush_protocol::{DeflateParams, Limits};
 #[cfg(unix)]
 use tokio::io::AsyncWriteExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -43,6 +43,7 @@ pub(super) fn start(
     app: &Handle,
     options: Arc<SocketOptions>,
     deflate: Option<DeflateParams>,
+    first_message: Option<Limits>,
     open: Open,
 ) -> Result<(), UpgradeError> {
     app.join_nodes_later();
@@ -54,6 +55,7 @@ pub(super) fn start(
             .open(|connection| call_endpoint(connection, open))
             .deflate(deflate)
             .counted(are_logged())
+            .first_message(first_message)
             .placement(placement);
         return app
             .engine()
@@ -87,6 +89,7 @@ pub(super) fn start(
                     .read_ahead(read_ahead)
                     .deflate(deflate)
                     .counted(are_logged())
+                    .first_message(first_message)
                     .placement(placement);
                 let events = SocketEvents::new(app.clone(), permit);
                 let accepted = app.engine().accept(transport, handover, options, events);

@@ -15,12 +15,13 @@ use http::uri::Authority;
 use http::{HeaderValue, StatusCode, Version};
 use nextrush_protocol::handshake;
 
+use crate::auth::{self, AuthRejection};
 use crate::http::origin::{OriginPolicy, RefusedOrigins};
 use crate::http::{refusal, subprotocol};
 use crate::socket::handle::{Handle, MissingHandle};
 use crate::upgrade::endpoint::Endpoint;
 use crate::upgrade::options::{self, RouteOptions};
-use crate::upgrade::transport;
+use crate::upgrade::{first_message, transport};
 
 /// A WebSocket route for any axum router; see [`Endpoint`] for what a handler may be.
 ///
@@ -64,6 +65,13 @@ use crate::upgrade::transport;
 /// clients of chats and live updates offer, or else the first that the client offers. An offer
 /// `nextrush.bearer.<token>` is the token that [`Authenticated`](crate::Authenticated) reads; it
 /// is never chosen, so a client offers a subprotocol beside it.
+///
+/// # The first message
+///
+/// A client that asks for it by `?auth=message` is upgraded before the extractors run, where that is
+/// [allowed](crate::auth::TokenMessage). They run when its token has come, and their rejections are
+/// sent over the socket, before it is closed with 1008, with 1013 where a later attempt may succeed, or with 1011 where the
+/// server failed.
 ///
 /// # Refusals
 ///
@@ -138,7 +146,7 @@ where
     fn call(self, request: Request, state: S) -> Self::Future {
         Box::pin(async move {
             let (mut parts, _) = request.into_parts();
-            answer(self.endpoint, &self.options, &mut parts, &state)
+            answer(self.endpoint, &self.options, &mut parts, state)
                 .await
                 .unwrap_or_else(|mut refused| {
                     let spoken = options::found_in(&parts.extensions).protocols.as_deref();
@@ -153,10 +161,12 @@ async fn answer<F, M, S>(
     endpoint: Arc<F>,
     options: &RouteOptions,
     parts: &mut Parts,
-    state: &S,
+    state: S,
 ) -> Result<Response, Response>
 where
     F: Endpoint<S, M>,
+    M: 'static,
+    S: Send + Sync + 'static,
 {
     let accepted = if parts.version < Version::HTTP_2 {
         handshake::server::accept(&parts.method, parts.version, &parts.headers)
@@ -188,14 +198,26 @@ where
         return Err(subprotocol::refuse_token_alone());
     }
     let options = options.of_request(&parts.extensions, offered);
-    let open = endpoint.extract(parts, state).await?;
-    let mut accepted = accepted?;
+    let awaited =
+        auth::awaited(parts).map_err(|error| AuthRejection::from(error).into_response())?;
+    let (mut accepted, first, open) = match awaited {
+        Some(allowed) => {
+            let first = allowed.limits(options.limits);
+            let open = first_message::opening(endpoint, parts.clone(), state, allowed);
+            (accepted?, Some(first), open)
+        }
+        None => {
+            let open = endpoint.extract(parts, &state).await?;
+            (accepted?, None, open)
+        }
+    };
     if let Some(protocol) = &options.protocol {
         accepted.choose(protocol);
     }
     let deflate = options.deflate.as_ref();
     let deflate = deflate.and_then(|config| accepted.negotiate_deflate(config));
-    transport::start(parts, &app, options, deflate, open).map_err(IntoResponse::into_response)?;
+    transport::start(parts, &app, options, deflate, first, open)
+        .map_err(IntoResponse::into_response)?;
     Ok(accepted.into_response().map(|()| axum::body::Body::empty()))
 }
 

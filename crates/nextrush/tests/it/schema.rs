@@ -46,12 +46,17 @@ fn is_valid(name: &str, message: &Value) -> bool {
 #[test]
 fn the_schema_is_one() {
     assert!(jsonschema::meta::is_valid(&SCHEMA));
-    assert_eq!(VALIDATORS.len(), 43);
+    assert_eq!(VALIDATORS.len(), 44);
 }
 
 #[test]
 fn what_clients_send_is_as_the_schema_says() {
     for (name, good, bad) in [
+        (
+            "in/auth",
+            json!({ "type": "auth", "token": "a.b.c" }),
+            json!({ "type": "auth" }),
+        ),
         (
             "in/subscribe",
             json!({ "type": "subscribe", "channel": "a", "device": "tab", "since": { "epoch": "e", "offset": 1 } }),

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "the example is a program of its own")]
 
 mod cookies;
+mod first_message;
 mod hidden;
 mod limits;
 mod revoking;

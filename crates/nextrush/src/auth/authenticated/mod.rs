@@ -28,7 +28,8 @@ use crate::socket::handle::Handle;
 /// `Authorization: Bearer`, or else from the [cookie](crate::App::token_cookie) for tokens; it is
 /// checked with the [`Jwt`] of the application, which in a foreign axum server is any
 /// `Extension(jwt)` layer. In place of a token `?ticket=` may have a
-/// [ticket](crate::Handle::issue_ticket).
+/// [ticket](crate::Handle::issue_ticket), and with `?auth=message` the token comes in the socket's
+/// [first message](crate::auth::TokenMessage), where that is allowed.
 ///
 /// - `Authenticated` alone refuses before the upgrade, with 401 (see
 ///   [`AuthRejection`]).
