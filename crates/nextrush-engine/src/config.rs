@@ -220,9 +220,9 @@ pub struct Heartbeat {
     /// The silence after which a ping is sent. Default: 25 s, below the 30 s to 60 s after
     /// which usual proxies cut an idle connection.
     pub interval: Duration,
-    /// The further silence after which the client counts as gone: its transport is cut,
-    /// its handler sees [`ConnectionError::HeartbeatTimeout`](crate::ConnectionError) and
-    /// 1006. Default: 10 s.
+    /// The further silence after which the client counts as gone: its handler sees
+    /// [`ConnectionError::HeartbeatTimeout`](crate::ConnectionError), it is closed with 3008, in case
+    /// that it hears after all, and cut after [`SocketOptions::close_timeout`]. Default: 10 s.
     pub timeout: Duration,
 }
 

@@ -10,7 +10,7 @@ use tokio::runtime;
 use tokio::sync::broadcast;
 
 use crate::config::{EngineConfig, SocketOptions};
-use crate::connection::{Connection, Handler, Handover};
+use crate::connection::{Connection, Handler, Handover, Reservation};
 use crate::driver::mio;
 use crate::error::AcceptError;
 use crate::id::ConnectionId;
@@ -76,7 +76,7 @@ impl Engine {
     pub fn accept(
         &self,
         transport: Transport,
-        handover: Handover,
+        mut handover: Handover,
         options: Arc<SocketOptions>,
         handler: impl Handler,
     ) -> Result<ConnectionId, AcceptError> {
@@ -85,7 +85,8 @@ impl Engine {
             return Err(AcceptError::ShuttingDown);
         }
         self.start()?;
-        if !shared.add_connection() {
+        let has_place = |reserved: Reservation| reserved.take_for(shared);
+        if !handover.reservation.take().is_some_and(has_place) && !shared.add_connection() {
             return Err(AcceptError::TooManyConnections {
                 limit: shared.limit(),
             });
@@ -97,6 +98,7 @@ impl Engine {
             placement,
             is_counted,
             first_message,
+            reservation: _,
         } = handover;
         let link = shared.place(placement);
         let id = link.reserve();
@@ -135,8 +137,19 @@ impl Engine {
         all
     }
 
-    /// Returns whether [`accept`](Self::accept) would take a connection now. A server that asks
-    /// before it grants an upgrade can refuse most connections over HTTP.
+    /// Keeps a place free for a connection, to be given to [`accept`](Self::accept) in its
+    /// [`Handover`]; `None` if there are too many, or the engine shuts down. A server that asks for
+    /// it before it grants an upgrade refuses over HTTP whomever it has no place for, also when many
+    /// come at once.
+    #[must_use]
+    pub fn reserve(&self) -> Option<Reservation> {
+        let shared = &self.0.shared;
+        let is_serving = !shared.is_shutting_down() && shared.failure().is_none();
+        is_serving.then(|| Reservation::new(shared)).flatten()
+    }
+
+    /// Returns whether [`accept`](Self::accept) would take a connection now. Where many come at once
+    /// another may be the one that it takes; see [`reserve`](Self::reserve).
     #[must_use]
     pub fn has_capacity(&self) -> bool {
         let shared = &self.0.shared;
@@ -196,7 +209,7 @@ impl Engine {
         self.0.shared.rooms.with_members()
     }
 
-    /// The number of connections, closing ones included.
+    /// The number of connections, closing ones and [kept places](Self::reserve) included.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.0.shared.connections()

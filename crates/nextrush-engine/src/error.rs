@@ -44,9 +44,9 @@ impl ConnectionError {
     pub fn close_code(&self) -> CloseCode {
         match self {
             Self::Protocol(error) => error.close_code(),
-            Self::Transport(_) | Self::HeartbeatTimeout => CloseCode::ABNORMAL,
+            Self::Transport(_) => CloseCode::ABNORMAL,
             Self::SlowReader => CloseCode::TRY_AGAIN_LATER,
-            Self::MessageTimeout => CloseCode::TIMEOUT,
+            Self::MessageTimeout | Self::HeartbeatTimeout => CloseCode::TIMEOUT,
             Self::TooManyPings => CloseCode::POLICY_VIOLATION,
             Self::HandlerPanicked => CloseCode::INTERNAL_ERROR,
         }

@@ -103,7 +103,8 @@ mod transport;
 pub use close_reason::CloseReason;
 pub use config::{Backlog, EngineConfig, Heartbeat, PingLimit, SocketOptions};
 pub use connection::{
-    Connection, ConnectionState, Handler, Handover, Incoming, OpenFn, Placement, Traffic, Work,
+    Connection, ConnectionState, Handler, Handover, Incoming, OpenFn, Placement, Reservation,
+    Traffic, Work,
 };
 pub use engine::Engine;
 pub use error::{AcceptError, ConnectionError, JoinError};

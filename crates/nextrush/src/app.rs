@@ -25,6 +25,7 @@ use crate::node::wire;
 use crate::server::{Listen, ToAddr};
 use crate::socket::audience::Audience;
 use crate::socket::handle::Handle;
+use crate::socket::join::ROOMS_PER_SOCKET;
 use crate::topic::Topic;
 use crate::trace::{DEFAULT_BYTES, Record};
 use crate::upgrade::endpoint::Endpoint;
@@ -95,6 +96,7 @@ impl<S: Clone + Send + Sync + 'static> App<S> {
             broker: None,
             version: wire::VERSION,
             has_shared_rooms: true,
+            rooms_per_socket: ROOMS_PER_SOCKET,
             trace_record: DEFAULT_BYTES,
             state: PhantomData,
         }
@@ -402,6 +404,7 @@ pub struct AppBuilder<S = ()> {
     /// The highest version of messages between nodes that is written.
     version: u8,
     has_shared_rooms: bool,
+    rooms_per_socket: usize,
     trace_record: usize,
     state: PhantomData<fn() -> S>,
 }
@@ -440,6 +443,14 @@ impl<S: Clone + Send + Sync + 'static> AppBuilder<S> {
         self
     }
 
+    /// Sets the most rooms that one socket can be in, after which [`Socket::join`](crate::Socket::join)
+    /// fails with [`TooManyRooms`](crate::room::JoinError::TooManyRooms). Default: 100.
+    #[must_use]
+    pub fn rooms_per_socket(mut self, rooms: usize) -> Self {
+        self.rooms_per_socket = rooms;
+        self
+    }
+
     /// Sets the bytes that this node's record of subscriptions takes at most, of which
     /// [`trace`](crate::trace) makes its verdicts. Default: 4 MiB, which is some 8,000 subscriptions
     /// with their ends; what is older is forgotten. 0 records nothing.
@@ -471,6 +482,7 @@ impl<S: Clone + Send + Sync + 'static> AppBuilder<S> {
                 broker,
                 line,
                 self.has_shared_rooms,
+                self.rooms_per_socket,
                 Record::new(self.trace_record),
             ),
             options: None,

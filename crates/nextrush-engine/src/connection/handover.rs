@@ -7,7 +7,7 @@ use bytes::Bytes;
 use nextrush_protocol::{DeflateParams, Limits};
 use rustc_hash::FxBuildHasher;
 
-use super::{Connection, Work};
+use super::{Connection, Reservation, Work};
 
 /// The results of an opening handshake, for [`Engine::accept`](crate::Engine::accept).
 ///
@@ -49,6 +49,9 @@ pub struct Handover {
     /// Behind it nothing is read, and no [broadcast](crate::Engine::broadcast_except) is sent, before
     /// [`Connection::admit`] was called. Default: `None`, for a connection that is as good as any other.
     pub first_message: Option<Limits>,
+    /// The place that was kept free for the connection. With `None`, or one of another engine,
+    /// [`Engine::accept`](crate::Engine::accept) looks for a place. Default: `None`.
+    pub reservation: Option<Reservation>,
 }
 
 impl Handover {
@@ -84,6 +87,12 @@ impl Handover {
     #[must_use]
     pub fn first_message(mut self, limits: impl Into<Option<Limits>>) -> Self {
         self.first_message = limits.into();
+        self
+    }
+
+    /// Sets [`reservation`](Self::reservation).
+    pub fn reservation(mut self, reservation: impl Into<Option<Reservation>>) -> Self {
+        self.reservation = reservation.into();
         self
     }
 

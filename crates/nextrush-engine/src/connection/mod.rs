@@ -3,6 +3,7 @@
 mod handler;
 mod handover;
 mod joined;
+mod reservation;
 
 use std::any::Any;
 use std::fmt;
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 pub use self::handler::{Handler, Incoming, Traffic, Work};
 pub use self::handover::{Handover, OpenFn, Placement};
 use self::joined::Joined;
+pub use self::reservation::Reservation;
 use crate::config::{Backlog, SocketOptions};
 use crate::error::{ConnectionError, JoinError};
 use crate::id::{ConnectionId, TimerId};

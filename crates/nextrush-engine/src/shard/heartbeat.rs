@@ -1,4 +1,4 @@
-//! The heartbeat: silent clients are pinged, and cut if they do not answer.
+//! The heartbeat: silent clients are pinged, and closed if they do not answer.
 
 use nextrush_protocol::Frame;
 
@@ -10,7 +10,7 @@ use crate::link::Ending;
 use crate::transport::Io;
 
 impl<I: Io> Shard<I> {
-    /// Pings the clients that have been silent, and cuts those that have not answered.
+    /// Pings the clients that have been silent, and closes those that have not answered.
     pub(super) fn check_heartbeats(&mut self) {
         let mut found = Vec::new();
         self.parts.ticks.sweep(&mut found);

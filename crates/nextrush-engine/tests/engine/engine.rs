@@ -63,6 +63,35 @@ fn connections_are_spread_over_the_shards() {
 }
 
 #[test]
+fn a_place_that_is_kept_free_is_that_connections_and_nobody_elses() {
+    let mut network = Network::new(&EngineConfig::default().connections(1));
+    let options = Arc::default();
+    let script = || Script::default().handler(Log::default());
+    let place = network.engine().reserve().unwrap();
+    assert!(network.engine().reserve().is_none());
+    let other = network.connect_with(&options, Handover::default(), script());
+    assert!(matches!(
+        other,
+        Err(AcceptError::TooManyConnections { limit: 1 })
+    ));
+    let handover = Handover::default().reservation(place);
+    let held = network.connect_with(&options, handover, script());
+    let (client, _) = held.unwrap();
+    network.run();
+    assert_eq!(network.engine().connections(), 1);
+    client.shutdown();
+    network.run();
+    assert_eq!(network.engine().connections(), 0);
+
+    drop(network.engine().reserve());
+    let elsewhere = Engine::new(EngineConfig::default()).reserve().unwrap();
+    let handover = Handover::default().reservation(elsewhere);
+    let held = network.connect_with(&options, handover, script());
+    assert!(held.is_ok());
+    assert!(!network.engine().has_capacity());
+}
+
+#[test]
 fn a_shutdown_closes_everything_and_waits_for_it() {
     for shards in [1, 3] {
         let mut world = world(shards);

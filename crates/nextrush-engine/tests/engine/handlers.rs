@@ -103,8 +103,11 @@ fn a_client_is_looked_after_before_its_messages_are_wanted() {
     assert_eq!(peer.log.take(), ["open", "close 1006 '' unclean"]);
 
     let mut silent = world.connect_to(forever());
-    world.seconds(37);
-    assert_eq!(silent.received(), ["ping"]);
+    world.seconds(39);
+    assert_eq!(
+        silent.received(),
+        ["ping", "close 3008 no answer to a ping"]
+    );
     assert!(silent.client.is_closed());
 }
 

@@ -10,7 +10,7 @@ use crate::support::{Gate, Peer, Script, world};
 const NOTHING: [&str; 0] = [];
 
 #[test]
-fn a_silent_client_is_pinged_and_cut_when_it_does_not_answer() {
+fn a_silent_client_is_pinged_and_told_that_it_is_closed_when_it_does_not_answer() {
     let mut world = world(1);
     let mut peer = world.connect();
     world.seconds(25);
@@ -25,10 +25,12 @@ fn a_silent_client_is_pinged_and_cut_when_it_does_not_answer() {
         [
             "open",
             "error: no answer to a ping",
-            "close 1006 'no answer to a ping' unclean"
+            "close 3008 'no answer to a ping' unclean"
         ]
     );
-    assert_eq!(peer.received(), NOTHING);
+    assert_eq!(peer.received(), ["close 3008 no answer to a ping"]);
+    assert!(!peer.client.is_closed());
+    world.seconds(2);
     assert!(peer.client.is_closed());
     assert_eq!(world.engine().connections(), 0);
 }
@@ -68,7 +70,7 @@ fn a_client_that_reads_slowly_is_there_until_it_reads_no_more() {
     assert_eq!(peer.connection.state(), ConnectionState::Open);
     world.seconds(34);
     assert_eq!(peer.connection.state(), ConnectionState::Open);
-    world.seconds(4);
+    world.seconds(6);
     assert_eq!(world.engine().connections(), 0);
 }
 
@@ -149,7 +151,7 @@ fn endpoints_have_their_own_rhythm() {
     world.millis(300);
     assert_eq!(fast.received(), ["ping"]);
     world.millis(800);
-    assert!(fast.client.is_closed());
+    assert_eq!(fast.received(), ["close 3008 no answer to a ping"]);
     assert_eq!(slow.received(), NOTHING);
     world.seconds(24);
     assert_eq!(slow.received(), ["ping"]);

@@ -513,6 +513,32 @@ mod tests {
     }
 
     #[test]
+    fn beyond_the_most_revocations_a_further_one_is_refused_until_one_is_forgotten() {
+        let revocations = Revocations::default();
+        let now = now_ms();
+        let mut held = revocations.held.lock();
+        let last = 50_000;
+        for offset in 1..last {
+            held.published.insert(offset, (now, "ada".into()));
+        }
+        drop(held);
+        assert!(!revocations.is_full());
+        revocations
+            .held
+            .lock()
+            .published
+            .insert(last, (now, "ada".into()));
+        assert!(revocations.is_full());
+        let long_ago = now - u64::try_from(KEPT.as_millis()).unwrap();
+        revocations
+            .held
+            .lock()
+            .published
+            .insert(1, (long_ago, "ada".into()));
+        assert!(!revocations.is_full());
+    }
+
+    #[test]
     fn what_no_token_can_outlive_is_forgotten() {
         let epoch = Epoch::begin(1);
         let kept = u64::try_from(KEPT.as_millis()).unwrap();

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::ServiceExt as _;
@@ -22,6 +24,7 @@ use tower::ServiceExt as _;
 use crate::http::FORWARDED_PROTO;
 use crate::http::address::{Addresses, Admission, Permit};
 use crate::http::base_path::BasePath;
+use crate::http::last_word::{self, LastWord};
 use crate::http::proxies::Proxies;
 use crate::http::read_ahead::ReadAhead;
 use crate::http::refusal;
@@ -29,10 +32,12 @@ use crate::http::request_body::{BodyTimes, Late, RequestBody};
 use crate::http::traffic::{Answer, Busy, Traffic};
 use crate::http::version::Version;
 use crate::http::{host, http1, http2, proxy_header};
-use crate::message::ErrorCode;
+use crate::message::{ErrorCode, Refused};
 
 /// Tells whether the clients will soon be sent away.
 pub(crate) type IsDraining = Arc<dyn Fn() -> bool + Send + Sync>;
+/// Counts a refusal that no route has made.
+pub(crate) type CountRefusal = Arc<dyn Fn(Refused) + Send + Sync>;
 
 /// The settings that all connections of a server share.
 pub(crate) struct Http {
@@ -43,8 +48,11 @@ pub(crate) struct Http {
     pub(crate) has_proxy_headers: bool,
     pub(crate) base_path: BasePath,
     pub(crate) is_draining: IsDraining,
+    pub(crate) count_refusal: CountRefusal,
     /// The time from connecting to the end of the first request's head.
     pub(crate) head_timeout: Duration,
+    /// The largest head of a request.
+    pub(crate) head_bytes: usize,
     /// The longest pause between two requests.
     pub(crate) keep_alive: Duration,
     /// The time that a client may take to send the body of a request.
@@ -62,7 +70,7 @@ pub(crate) struct Client<S> {
 }
 
 impl Http {
-    /// Decides on a new connection; `None` drops it unanswered. That of a trusted proxy does not
+    /// Decides on a new connection; `None` [turns it away](Self::turn_away). That of a trusted proxy does not
     /// count: each of its requests does, for the client that it comes from.
     pub(crate) fn admit(&self, peer: Option<SocketAddr>) -> Option<Admission> {
         match peer {
@@ -70,6 +78,33 @@ impl Http {
             // A Unix socket, or a proxy.
             _ => Some(Admission::Uncounted),
         }
+    }
+
+    /// Drops a connection of an address that has far too many. The client is told so, unless it
+    /// waits for a TLS handshake, which would cost too much.
+    pub(crate) fn turn_away(&self, stream: TcpStream) {
+        (self.count_refusal)(Refused::of(ErrorCode::TooManyConnections.as_str()));
+        if !self.is_tls() {
+            last_word::turn_away(stream);
+        }
+    }
+
+    /// The same for one that a trusted proxy has passed on.
+    async fn tell_too_many<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<()> {
+        (self.count_refusal)(Refused::of(ErrorCode::TooManyConnections.as_str()));
+        if !self.is_tls() {
+            stream.write_all(&last_word::too_many()).await?;
+        }
+        stream.shutdown().await
+    }
+
+    /// Returns whether connections over TCP begin with a TLS handshake.
+    fn is_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        let is_tls = self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        let is_tls = false;
+        is_tls
     }
 
     /// Serves a client until it has gone, was upgraded, or the server stops.
@@ -111,7 +146,14 @@ impl Http {
             if let Some(client) = in_time(deadline, header, stopped).await? {
                 // It may be another proxy, which speaks by headers of requests.
                 is_proxy = self.proxies.trusts(Some(client.ip()));
-                admission = self.admit(Some(client)).ok_or(Ended::TooMany)?;
+                admission = match self.admit(Some(client)) {
+                    Some(admission) => admission,
+                    None => {
+                        let told = self.tell_too_many(&mut stream);
+                        in_time(deadline, told, stopped).await?;
+                        return Err(Ended::TooMany);
+                    }
+                };
                 peer = Some(client);
             }
         }
@@ -124,6 +166,7 @@ impl Http {
             proxies: self.proxies.clone(),
             base_path: self.base_path.clone(),
             is_draining: Arc::clone(&self.is_draining),
+            count_refusal: Arc::clone(&self.count_refusal),
             is_proxy,
             deadline,
             body_times: self.body_times,
@@ -158,28 +201,37 @@ impl Http {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let stream = TokioIo::new(stream);
         let exchange = Arc::new(exchange);
         let service = exchange.service(self.router.clone());
         match version {
             Version::Http1 => {
-                let connection = http1::builder(self.head_timeout.max(self.keep_alive))
-                    .serve_connection(stream, service)
+                let stream = LastWord::new(stream, Arc::clone(&exchange.traffic));
+                let connection = http1::builder(self.pause(), self.head_bytes)
+                    .serve_connection(TokioIo::new(stream), service)
                     .with_upgrades();
                 let end = hyper::server::conn::http1::UpgradeableConnection::graceful_shutdown;
-                self.drive(pin!(connection), end, &exchange, stopped).await
+                self.drive(version, pin!(connection), end, &exchange, stopped)
+                    .await
             }
             Version::Http2 => {
-                let connection = http2::builder().serve_connection(stream, service);
+                let connection =
+                    http2::builder(self.head_bytes).serve_connection(TokioIo::new(stream), service);
                 let end = hyper::server::conn::http2::Connection::graceful_shutdown;
-                self.drive(pin!(connection), end, &exchange, stopped).await
+                self.drive(version, pin!(connection), end, &exchange, stopped)
+                    .await
             }
         }
+    }
+
+    /// The longest pause between two requests.
+    fn pause(&self) -> Duration {
+        self.head_timeout.max(self.keep_alive)
     }
 
     /// Lets a connection run. `end` has it take no more requests.
     async fn drive<C: Future<Output = hyper::Result<()>>>(
         &self,
+        version: Version,
         mut connection: Pin<&mut C>,
         end: impl Fn(Pin<&mut C>),
         exchange: &Exchange,
@@ -187,7 +239,6 @@ impl Http {
     ) -> Result<(), Ended> {
         let traffic = &exchange.traffic;
         let mut check = pin!(sleep_until(exchange.deadline));
-        let mut requests = 0;
         let mut is_ending = false;
         loop {
             tokio::select! {
@@ -199,20 +250,36 @@ impl Http {
                     check.as_mut().reset(Instant::now() + self.head_timeout);
                 }
                 () = check.as_mut() => {
-                    let is_silent = traffic.is_idle() && traffic.requests() == requests;
-                    if is_silent && (requests == 0 || is_ending) {
-                        return Err(Ended::Silent);
-                    }
-                    if is_silent {
-                        end(connection.as_mut());
-                        is_ending = true;
-                    }
-                    requests = traffic.requests();
+                    let now = Instant::now();
                     let pause = match is_ending {
                         true => self.head_timeout,
-                        false => self.keep_alive,
+                        false => self.pause(),
                     };
-                    check.as_mut().reset(Instant::now() + pause);
+                    let until = traffic.idle_since().unwrap_or(now) + pause;
+                    if until > now && traffic.requests() > 0 {
+                        check.as_mut().reset(until);
+                        continue;
+                    }
+                    if version == Version::Http2 && traffic.requests() > 0 && !is_ending {
+                        end(connection.as_mut());
+                        is_ending = true;
+                        check.as_mut().reset(now + self.head_timeout);
+                        continue;
+                    }
+                    // The last word is said now or not at all.
+                    match version {
+                        Version::Http1 => traffic.end(),
+                        Version::Http2 => end(connection.as_mut()),
+                    }
+                    let ended = connection.as_mut().now_or_never();
+                    if traffic.is_refused() {
+                        let code = ErrorCode::BadRequest.as_str();
+                        (self.count_refusal)(Refused::of(code));
+                    }
+                    return match ended {
+                        Some(Ok(())) => Ok(()),
+                        Some(Err(_)) | None => Err(Ended::Silent),
+                    };
                 }
             }
         }
@@ -239,6 +306,7 @@ struct Exchange {
     proxies: Proxies,
     base_path: BasePath,
     is_draining: IsDraining,
+    count_refusal: CountRefusal,
     /// True if the peer is a proxy that is trusted.
     is_proxy: bool,
     /// The time by which the head of the first request has to be there.
@@ -293,15 +361,13 @@ impl Exchange {
         }
         let client = client.or(self.peer);
         let Some(admitted) = self.admitted(client) else {
-            let message = "Too many connections from this address";
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            let response = refusal::new(status, ErrorCode::TooManyConnections, message);
-            return Ok(refusal::ending_connection(response, version));
+            let response = refusal::too_many_connections().into_response();
+            return Ok(self.refuse(response, version));
         };
         if !is_host_clear {
             let message = "A request has exactly one Host";
             let response = refusal::new(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, message);
-            return Ok(refusal::ending_connection(response, version));
+            return Ok(self.refuse(response, version));
         }
         if let Some(redirect) = self.base_path.settle(&mut request) {
             return Ok(redirect);
@@ -319,13 +385,21 @@ impl Exchange {
             let message = "The body did not come in time";
             let status = StatusCode::REQUEST_TIMEOUT;
             let response = refusal::new(status, ErrorCode::BadRequest, message);
-            return Ok(refusal::ending_connection(response, version));
+            return Ok(self.refuse(response, version));
         }
         // A proxy would send its next request just when the connection ends.
         if (self.is_draining)() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(refusal::ending_connection(response, version));
         }
         Ok(response)
+    }
+
+    /// Counts a refusal, and ends its connection.
+    fn refuse(&self, response: Response, version: http::Version) -> Response {
+        if let Some(refused) = response.extensions().get::<Refused>() {
+            (self.count_refusal)(*refused);
+        }
+        refusal::ending_connection(response, version)
     }
 
     /// The admission of a request: that of its connection or, of a proxy's, its own. `None` if there

@@ -3,8 +3,6 @@
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::http::HEAD_LIMIT;
-
 /// The most requests and sockets that one connection has open at once.
 const STREAMS: u32 = 128;
 /// The most bytes of one stream that a client sends before they are read.
@@ -17,14 +15,15 @@ const STREAM_SEND_BUFFER: usize = 64 * 1024;
 /// reset because it broke the rules. The next one ends the connection (CVE-2023-44487).
 const RESET_STREAMS: usize = 20;
 
-/// Connections with bounded streams, windows and buffers.
-pub(crate) fn builder() -> Builder<TokioExecutor> {
+/// Connections with bounded streams, windows and buffers, on which the headers of a request may have
+/// `head` bytes.
+pub(crate) fn builder(head: usize) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
         .enable_connect_protocol()
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD_LIMIT as u32)
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(STREAM_SEND_BUFFER)

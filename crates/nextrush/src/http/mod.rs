@@ -8,6 +8,7 @@ pub(crate) mod hidden;
 mod host;
 mod http1;
 mod http2;
+pub(crate) mod last_word;
 pub(crate) mod origin;
 pub(crate) mod proxies;
 mod proxy_header;
@@ -25,5 +26,6 @@ use http::HeaderName;
 /// The header in which a proxy says the scheme that its client used.
 pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The largest head of a request in bytes; a larger one is answered with 431.
-const HEAD_LIMIT: usize = 16 * 1024;
+/// The largest head of a request in bytes, unless the application says otherwise; a larger one is
+/// answered with 431.
+pub(crate) const HEAD_LIMIT: usize = 16 * 1024;

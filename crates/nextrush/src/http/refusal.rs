@@ -14,6 +14,22 @@ use crate::message::{ErrorCode, ErrorMessage};
 /// Longer texts of rejections are not passed on.
 const TEXT_LIMIT: usize = 4096;
 
+/// The time after which a client may come again for which there was no place. Whoever is in its
+/// place may stay for long: this only keeps it from trying all the time.
+const NO_PLACE_MS: u64 = 5_000;
+
+/// The answer to one connection too many of an address.
+pub(crate) fn too_many_connections() -> ErrorMessage {
+    let message = "Too many connections from this address";
+    ErrorMessage::new(ErrorCode::TooManyConnections, message).retry_after_ms(NO_PLACE_MS)
+}
+
+/// The answer to one connection too many of all, or to one that comes while the server closes.
+pub(crate) fn no_more_connections() -> ErrorMessage {
+    let message = "no more connections are accepted";
+    ErrorMessage::new(ErrorCode::Unavailable, message).retry_after_ms(NO_PLACE_MS)
+}
+
 pub(crate) fn new(
     status: StatusCode,
     code: ErrorCode,

@@ -2,17 +2,25 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Frame, SizeHint};
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 /// The requests of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     requests: AtomicUsize,
     open: AtomicUsize,
+    /// The end of the last answer.
+    answered: Mutex<Option<Instant>>,
+    /// True once a further request would come too late.
+    is_over: AtomicBool,
+    /// True if a client was told so that had begun a request.
+    is_refused: AtomicBool,
 }
 
 impl Traffic {
@@ -28,9 +36,31 @@ impl Traffic {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Returns whether all requests are answered.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.open.load(Ordering::Relaxed) == 0
+    /// The time since which all requests are answered; `None` while one is not, and before the
+    /// first.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let answered = *self.answered.lock();
+        answered.filter(|_| self.open.load(Ordering::Relaxed) == 0)
+    }
+
+    /// Ends the time for a further request.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a client was told of the end of that time.
+    pub(crate) fn refuse(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether a client was told of the end of that time.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the time for a further request is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
     }
 }
 
@@ -48,7 +78,11 @@ impl Clone for Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        // Under the lock, so that nobody sees an end without its time.
+        let mut answered = self.0.answered.lock();
+        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            *answered = Some(Instant::now());
+        }
     }
 }
 

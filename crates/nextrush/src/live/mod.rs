@@ -72,7 +72,7 @@ use crate::topic::{
 };
 use crate::trace::{Question, Trace};
 
-/// The most channels one socket can be subscribed to.
+/// The most channels one socket can be subscribed to, unless the application says otherwise.
 const CHANNELS_PER_SOCKET: usize = 100;
 
 /// Channels that clients subscribe to by message and that any code publishes to.
@@ -403,6 +403,7 @@ pub struct LiveBuilder {
     policies: ChannelPolicies,
     show_user: ShowUser,
     presence_limits: PresenceLimits,
+    channels_per_socket: usize,
     user_channel: Option<Pattern>,
 }
 
@@ -432,6 +433,16 @@ impl LiveBuilder {
     pub fn presence_limits(self, limits: PresenceLimits) -> Self {
         Self {
             presence_limits: limits,
+            ..self
+        }
+    }
+
+    /// Sets the most channels that one socket can be subscribed to, that of its
+    /// [user](Self::user_channel) included; a further one is refused as
+    /// [`TooManyChannels`](crate::ErrorCode::TooManyChannels). Default: 100.
+    pub fn channels_per_socket(self, channels: usize) -> Self {
+        Self {
+            channels_per_socket: channels,
             ..self
         }
     }
@@ -491,7 +502,12 @@ impl LiveBuilder {
             attempts: Attempts::default(),
             user_channel: self.user_channel,
         };
-        let live = LiveUpdates(Topics::with_limit(app, name, live, CHANNELS_PER_SOCKET));
+        let live = LiveUpdates(Topics::with_limit(
+            app,
+            name,
+            live,
+            self.channels_per_socket,
+        ));
         live.answer_nodes();
         live.answer_channels();
         live
@@ -504,6 +520,7 @@ impl Default for LiveBuilder {
             policies: ChannelPolicies::default(),
             show_user: Arc::new(|_, user| Profile::from(user)),
             presence_limits: PresenceLimits::default(),
+            channels_per_socket: CHANNELS_PER_SOCKET,
             user_channel: None,
         }
     }

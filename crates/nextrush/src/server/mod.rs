@@ -25,6 +25,7 @@ pub use self::listener::OpenSocket;
 use self::listener::{Accepted, Listener};
 pub use crate::addr::{BoundAddr, InvalidAddr, ListenAddr};
 use crate::error::{Error, Result};
+use crate::http::HEAD_LIMIT;
 use crate::http::address::{Addresses, Admission, ConnectionLimit};
 pub use crate::http::base_path::{BasePath, InvalidBasePath};
 use crate::http::connection::{Client, Http};
@@ -103,9 +104,8 @@ impl ToAddr for &str {
 /// Awaiting it serves until Ctrl-C, SIGTERM or SIGQUIT, and ignores SIGHUP. Nothing happens before.
 ///
 /// Clients may speak HTTP/1.1 or HTTP/2, the latter without TLS if they know that it is
-/// understood; WebSocket connections come over either (RFC 6455, RFC 8441). The head of a
-/// request may have 16 KiB, and one connection of HTTP/2 may carry 128 requests and
-/// sockets at once.
+/// understood; WebSocket connections come over either (RFC 6455, RFC 8441). One connection of HTTP/2
+/// may carry 128 requests and sockets at once.
 #[must_use = "nothing is served before this is awaited or started"]
 pub struct Listen {
     router: Router,
@@ -113,6 +113,7 @@ pub struct Listen {
     addrs: Result<Vec<ListenAddr>>,
     sockets: Vec<OpenSocket>,
     head_timeout: Duration,
+    head_bytes: usize,
     keep_alive: Duration,
     body_times: BodyTimes,
     connections_per_address: ConnectionLimit,
@@ -132,6 +133,7 @@ impl Listen {
             addrs: addr.map(|addr| vec![addr]),
             sockets: Vec::new(),
             head_timeout: HEAD_TIMEOUT,
+            head_bytes: HEAD_LIMIT,
             keep_alive: KEEP_ALIVE,
             body_times: BodyTimes::default(),
             connections_per_address: CONNECTIONS_PER_ADDRESS.into(),
@@ -192,14 +194,23 @@ impl Listen {
     }
 
     /// Sets the time from connecting to the end of the head of the first request, the TLS
-    /// handshake included; a slower client is cut. Default: 10 s.
+    /// handshake included. A slower client is answered with 408 if it has begun a request, and the
+    /// connection is closed. Default: 10 s.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = timeout;
         self
     }
 
+    /// Sets the bytes that the head of a request may have: its first line and its headers, with the
+    /// token and the cookies in them. A longer one is answered with 431. Default: 16 KiB; less than
+    /// 8 KiB are taken as 8 KiB.
+    pub fn head_bytes(mut self, bytes: usize) -> Self {
+        self.head_bytes = bytes;
+        self
+    }
+
     /// Sets the longest pause between two requests of a connection, up to the end of the second
-    /// one's head, after which the connection is ended; over HTTP/2 it may take twice as long. Default: 75 s,
+    /// one's head, after which the connection is ended, over HTTP/1.1 with 408 if a request was begun. Default: 75 s,
     /// as balancers keep idle connections for 60 s: the one behind should be the later to end them,
     /// or a request is lost that crosses the end. A pause below the
     /// [time for the head](Self::head_timeout) may last as long as that.
@@ -218,7 +229,8 @@ impl Listen {
 
     /// Sets the most connections of one client address; sockets count until they have ended,
     /// those over HTTP/2 one by one beside the connection that carries them. A further one
-    /// is answered with 429, and beyond twice the limit connections are dropped unanswered.
+    /// is answered with 429, and beyond twice the limit without waiting for what it asks; over TLS
+    /// it is dropped then.
     /// For IPv6 the first 64 bits are the address. Default: 10,000.
     ///
     /// Behind a proxy all clients have the proxy's address: name it among the
@@ -325,6 +337,7 @@ impl Listen {
         self.handle.join_nodes().await?;
         let (stop, stopped) = watch::channel(());
         let draining = self.handle.clone();
+        let counting = self.handle.clone();
         let http = Http {
             router: self.router,
             addresses: Addresses::new(self.connections_per_address),
@@ -332,7 +345,9 @@ impl Listen {
             has_proxy_headers: self.has_proxy_headers,
             base_path: self.base_path,
             is_draining: Arc::new(move || draining.is_draining()),
+            count_refusal: Arc::new(move |refused| counting.tally().refused(refused)),
             head_timeout: self.head_timeout,
+            head_bytes: self.head_bytes,
             keep_alive: self.keep_alive,
             body_times: self.body_times,
             #[cfg(feature = "tls")]
@@ -591,6 +606,7 @@ async fn accept_loop(listener: Listener, http: Arc<Http>, mut stopped: watch::Re
             Ok(Accepted::Tcp(stream, peer)) => {
                 let Some(admission) = http.admit(Some(peer)) else {
                     tracing::debug!(%peer, "dropped: far too many connections from this address");
+                    http.turn_away(stream);
                     continue;
                 };
                 let client = Client {

@@ -22,7 +22,7 @@ use crate::node::line::Line;
 use crate::socket::Socket;
 use crate::socket::audience::Audience;
 use crate::socket::drain;
-use crate::socket::join::{self, JoinError, ROOMS_PER_SOCKET};
+use crate::socket::join::{self, JoinError};
 use crate::socket::room_event::RoomEvents;
 use crate::socket::room_key;
 use crate::socket::room_name::RoomName;
@@ -55,6 +55,7 @@ struct Inner {
     line: Arc<Line>,
     /// `true` if rooms have the members of all nodes.
     has_shared_rooms: bool,
+    rooms_per_socket: usize,
     record: Arc<Record>,
     parts: AppParts,
     names: PartNames,
@@ -90,6 +91,7 @@ impl Handle {
         broker: Arc<dyn Broker>,
         line: Arc<Line>,
         has_shared_rooms: bool,
+        rooms_per_socket: usize,
         record: Arc<Record>,
     ) -> Self {
         let handle = Self(Arc::new(Inner {
@@ -97,6 +99,7 @@ impl Handle {
             broker,
             line,
             has_shared_rooms,
+            rooms_per_socket,
             record,
             parts: AppParts::default(),
             names: PartNames::default(),
@@ -375,11 +378,10 @@ impl Handle {
 
     pub(crate) fn join(&self, socket: &Socket, name: &str) -> Result<bool, JoinError> {
         let room = self.0.engine.room(name);
-        let is_full = || socket.rooms().len() >= ROOMS_PER_SOCKET;
+        let limit = self.0.rooms_per_socket;
+        let is_full = || socket.rooms().len() >= limit;
         if !room.contains(socket.id()) && is_full() {
-            return Err(JoinError::TooManyRooms {
-                limit: ROOMS_PER_SOCKET,
-            });
+            return Err(JoinError::TooManyRooms { limit });
         }
         join::join(socket, &room)
     }

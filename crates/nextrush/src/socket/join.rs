@@ -5,8 +5,8 @@ use nextrush_engine::{self as engine, Room};
 use crate::socket::Socket;
 use crate::socket::room_name::InvalidRoomName;
 
-/// The most rooms one socket can be in.
-pub(super) const ROOMS_PER_SOCKET: usize = 100;
+/// The most rooms one socket can be in, unless the application says otherwise.
+pub(crate) const ROOMS_PER_SOCKET: usize = 100;
 
 /// The reason why a socket could not join a room.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -25,6 +25,7 @@ use tokio::net::UnixStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::http::connection::Admitted;
+use crate::http::last_word::LastWord;
 use crate::http::read_ahead::ReadAhead;
 use crate::http::refusal;
 use crate::http::traffic::Busy;
@@ -65,9 +66,8 @@ pub(super) fn start(
     }
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     let upgrade = upgrade.ok_or(UpgradeError::NotUpgradable)?;
-    if !app.engine().has_capacity() {
-        return Err(UpgradeError::Full);
-    }
+    // Not only asked for: others come before this one is handed over.
+    let place = app.engine().reserve().ok_or(UpgradeError::Full)?;
     let permit = match parts.extensions.get::<Admitted>() {
         Some(admitted) => admitted
             .count_socket(parts.version)
@@ -90,6 +90,7 @@ pub(super) fn start(
                     .deflate(deflate)
                     .counted(are_logged())
                     .first_message(first_message)
+                    .reservation(place)
                     .placement(placement);
                 let events = SocketEvents::new(app.clone(), permit);
                 let accepted = app.engine().accept(transport, handover, options, events);
@@ -119,12 +120,14 @@ pub(super) enum UpgradeError {
 
 impl IntoResponse for UpgradeError {
     fn into_response(self) -> Response {
-        let (status, code) = match self {
-            Self::NotUpgradable => (StatusCode::NOT_IMPLEMENTED, ErrorCode::Internal),
-            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
-            Self::AddressLimit => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyConnections),
-        };
-        refusal::new(status, code, self.to_string())
+        match self {
+            Self::NotUpgradable => {
+                let status = StatusCode::NOT_IMPLEMENTED;
+                refusal::new(status, ErrorCode::Internal, self.to_string())
+            }
+            Self::Full => refusal::no_more_connections().into_response(),
+            Self::AddressLimit => refusal::too_many_connections().into_response(),
+        }
     }
 }
 
@@ -138,9 +141,9 @@ fn take_transport(
     close_timeout: Duration,
     busy: Option<Busy>,
 ) -> io::Result<(Transport, Bytes)> {
-    let upgraded = match take::<ReadAhead<TcpStream>>(upgraded) {
+    let upgraded = match take::<LastWord<ReadAhead<TcpStream>>>(upgraded) {
         Ok((stream, read)) => {
-            let (stream, ahead) = stream.into_parts();
+            let (stream, ahead) = stream.into_inner().into_parts();
             return Ok((Transport::Tcp(stream.into_std()?), join(read, ahead)));
         }
         Err(upgraded) => upgraded,
@@ -150,9 +153,9 @@ fn take_transport(
         Err(upgraded) => upgraded,
     };
     #[cfg(unix)]
-    let upgraded = match take::<ReadAhead<UnixStream>>(upgraded) {
+    let upgraded = match take::<LastWord<ReadAhead<UnixStream>>>(upgraded) {
         Ok((stream, read)) => {
-            let (stream, ahead) = stream.into_parts();
+            let (stream, ahead) = stream.into_inner().into_parts();
             return Ok((Transport::Unix(stream.into_std()?), join(read, ahead)));
         }
         Err(upgraded) => upgraded,
@@ -162,6 +165,16 @@ fn take_transport(
         Ok((stream, read)) => return Ok((Transport::Unix(stream.into_std()?), read)),
         Err(upgraded) => upgraded,
     };
+    #[cfg(feature = "tls")]
+    let upgraded = match take::<LastWord<TlsStream<TcpStream>>>(upgraded) {
+        Ok((stream, read)) => {
+            let (stream, session) = stream.into_inner().into_inner();
+            let transport = Transport::Tls(stream.into_std()?, Box::new(session));
+            return Ok((transport, read));
+        }
+        Err(upgraded) => upgraded,
+    };
+    // Another server's.
     #[cfg(feature = "tls")]
     let upgraded = match take::<TlsStream<TcpStream>>(upgraded) {
         Ok((stream, read)) => {

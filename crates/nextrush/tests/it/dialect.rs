@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use axum::extract::Path;
 use http::{Request, StatusCode};
+use nextrush::broker::{HistoryQuery, Retention};
 use nextrush::testing::{Client, Network};
 use nextrush::{App, ChatServer, LiveUpdates, RoomName, Socket, User};
 use serde_json::{Value, json};
@@ -176,6 +177,22 @@ fn families() -> App {
         },
     );
     app
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_remembers_a_hundred_publications_unless_it_is_told_otherwise() {
+    let app: App = App::new();
+    let usual = app.topic("usual");
+    let few = app.topic("few").retain(Retention::count(2));
+    for number in 1..=101 {
+        usual.publish(&number).await.unwrap();
+        few.publish(&number).await.unwrap();
+    }
+    for (topic, count, first) in [(usual, 100, 2), (few, 2, 100)] {
+        let history = topic.history(HistoryQuery::Latest(1000)).await.unwrap();
+        assert_eq!(history.publications.len(), count);
+        assert_eq!(history.publications[0].offset, first);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,10 @@
 //! The example of the guide's "Live Chat Application".
 
 use futures_util::FutureExt;
-use nextrush::{Jwt, Server};
-use serde_json::json;
+use nextrush::{App, ChatServer, Jwt, RoomName, Server, Socket, User};
+use serde_json::{Value, json};
 
-use crate::support::{SECRET, serve};
+use crate::support::{Client, SECRET, serve};
 
 #[path = "../../../../examples/live_chat.rs"]
 #[allow(dead_code, reason = "a test uses a part of the example")]
@@ -17,6 +17,33 @@ use self::suite::join;
 
 async fn server() -> Server {
     serve(example::app(Jwt::hs256(SECRET))).await
+}
+
+#[tokio::test]
+async fn a_text_is_as_long_as_the_chat_lets_it_be() {
+    let mut app = App::new();
+    let chat = ChatServer::builder().text_bytes(5).build(&app, "chat");
+    app.ws("/", async move |socket: Socket| {
+        let ada = User::new("ada", "ada@example.com");
+        chat.connect(&socket, RoomName::new("den").unwrap(), ada)
+            .await;
+    });
+    let server = serve(app).await;
+    let mut ada = Client::connect(&server, "/").await;
+    ada.json().await;
+    for (text, kind, code) in [
+        ("12345", "chat-message", Value::Null),
+        ("123456", "error", json!("too-large")),
+        ("äöü", "error", json!("too-large")),
+    ] {
+        ada.send_json(json!({ "type": "chat", "text": text })).await;
+        let told = ada.json().await;
+        assert_eq!(
+            (&told["type"], &told["code"]),
+            (&json!(kind), &code),
+            "{text}"
+        );
+    }
 }
 
 #[tokio::test]

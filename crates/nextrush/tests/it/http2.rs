@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nextrush::{App, Authenticated, Jwt, Socket};
+use nextrush::{App, Authenticated, Jwt, Message, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -19,6 +19,8 @@ const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
+const NO_ERROR: u32 = 0;
+const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// RFC 9113 §4.1.
@@ -188,6 +190,45 @@ async fn a_client_that_has_nothing_but_settings_and_pings_to_say_is_cut() {
         let flooding = async { while stream.write_all(&many).await.is_ok() {} };
         within(flooding).await;
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_for_nothing_is_told_before_it_is_ended() {
+    let listen = App::new().listen("127.0.0.1:0");
+    let listen = listen.head_timeout(Duration::from_millis(200));
+    let server = listen.start().await.unwrap();
+    assert_eq!(ended_by(&server, preface()).await, Some(NO_ERROR));
+}
+
+#[tokio::test]
+async fn more_streams_than_announced_are_refused_and_the_others_go_on() {
+    let mut app = App::new();
+    app.ws("/ws", |socket: Socket| {
+        socket.on_message(|socket: Socket, message: Message| socket.send(message));
+    });
+    let server = serve(app).await;
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let mut sent = preface();
+    for stream in (1..=2 * 129).step_by(2) {
+        sent.extend(connect(stream, "/ws"));
+    }
+    // A text of one letter, masked with zeros, in the first of them.
+    sent.extend(frame(DATA, 0, 1, &[0x81, 0x81, 0, 0, 0, 0, b'x']));
+    stream.write_all(&sent).await.unwrap();
+    let mut received = Vec::new();
+    let (mut reset, mut is_echoed) = (None, false);
+    while reset.is_none() || !is_echoed {
+        assert!(within(stream.read_buf(&mut received)).await.unwrap() > 0);
+        for frame in frames(&received) {
+            match frame.kind {
+                RST_STREAM => reset = Some(frame.payload.to_vec()),
+                DATA => is_echoed |= frame.payload == [0x81, 1, b'x'],
+                GOAWAY => panic!("the connection was ended"),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(reset, Some(REFUSED_STREAM.to_be_bytes().to_vec()));
 }
 
 #[tokio::test]

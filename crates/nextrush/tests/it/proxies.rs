@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
+use futures_util::future::select_all;
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, StatusCode};
 use nextrush::{App, Message, Server, Socket};
@@ -168,6 +169,25 @@ async fn a_proxy_for_tcp_tells_the_client_before_all_else() {
         .unwrap();
     let welcome = within(socket.next()).await.unwrap().unwrap();
     assert_eq!(welcome, Theirs::text("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn a_client_behind_a_proxy_for_tcp_with_far_too_many_connections_is_told_so() {
+    let server = behind_tcp("127.0.0.1", 1).await;
+    let header = b"PROXY TCP4 192.0.2.1 127.0.0.1 4711 80\r\n";
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        let mut stream = after(&server, header).await;
+        silent.push(Box::pin(async move {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        }));
+    }
+    // Of the others one is served, and one waits for the request that it refuses.
+    let (answer, _, _) = within(select_all(silent)).await;
+    assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    assert!(answer.contains("too-many-connections"), "{answer}");
 }
 
 #[tokio::test]

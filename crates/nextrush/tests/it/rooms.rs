@@ -182,6 +182,39 @@ async fn rooms_are_heard_of_when_they_come_and_go() {
 }
 
 #[tokio::test]
+async fn who_does_not_take_the_events_of_rooms_is_told_how_many_it_missed() {
+    let (server, app) = obedient().await;
+    let mut events = app.local_room_events();
+    let mut ada = Client::connect(&server, "/ada").await;
+    for number in 0..600 {
+        ask(&mut ada, &format!("+{number}")).await;
+        ask(&mut ada, &format!("-{number}")).await;
+    }
+    let next = within(events.next()).await;
+    // 1,024 are kept. The room of her own sockets is one of those that came.
+    assert_eq!(next, Some(RoomEvent::Missed(1201 - 1024)));
+    let next = within(events.next()).await;
+    let first: RoomName = "88".parse().unwrap();
+    assert_eq!(next, Some(RoomEvent::Created(first)));
+}
+
+#[tokio::test]
+async fn a_socket_can_be_in_as_many_rooms_as_the_application_says() {
+    let mut app: App = App::builder().rooms_per_socket(2).build();
+    app.ws("/", |socket: Socket| {
+        let joins = ["a", "b", "c", "a"].map(|room| format!("{:?}", socket.join(room)));
+        socket.send(joins.join(" "));
+    });
+    let server = serve(app).await;
+    let mut ada = Client::connect(&server, "/").await;
+    let refused = format!("{:?}", Err::<bool, _>(JoinError::TooManyRooms { limit: 2 }));
+    assert_eq!(
+        ada.text().await,
+        format!("Ok(true) Ok(true) {refused} Ok(false)")
+    );
+}
+
+#[tokio::test]
 async fn a_socket_can_be_in_a_hundred_rooms() {
     let (server, _) = obedient().await;
     let mut ada = Client::connect(&server, "/ada").await;
