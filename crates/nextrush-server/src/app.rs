@@ -47,7 +47,8 @@ pub async fn app(config: &Config) -> Result<App, StartError> {
 ///
 /// As [`app()`].
 pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
-    let mut engine = EngineConfig::default();
+    let limits = &config.limits;
+    let mut engine = EngineConfig::default().connections(limits.connections.get());
     if let Some(shards) = config.shards {
         engine.shards = shards;
     }
@@ -65,18 +66,20 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
         },
     };
 
+    app.options(limits.of_sockets());
     let current = &config.current;
     config.start_fetching();
     let hooks = Hooks::new(config.hooks.as_ref()).map_err(StartError::Hooks)?;
     let chat = ChatServer::new(&app, "chat");
     let live = LiveUpdates::builder()
         .policies(channels(config, &hooks)?)
+        .channels_per_socket(limits.channels_per_socket.get())
         .build(&app, "live");
     let records = Records::new(app.handle());
     current.recheck(&live);
     guide::add(&mut app, chat.clone(), live.clone(), current, &hooks);
     if config.open_endpoints {
-        guide::add_open(&mut app);
+        guide::add_open(&mut app, current, limits.of_sockets());
     } else {
         tracing::info!(
             "/chat, /rooms, /games and /robust-chat need no token and are not served: \
@@ -149,6 +152,8 @@ pub async fn apps(config: &Config) -> Result<(App, Option<App>), StartError> {
 pub fn listen(app: App, config: &Config) -> Listen {
     let listen = listen_at(app, &config.listen)
         .connections_per_address(config.current.connections.clone())
+        .head_timeout(config.limits.head_timeout)
+        .head_bytes(config.limits.head_bytes)
         .trusted_proxies(config.trusted_proxies.iter().copied())
         .base_path(config.base_path.clone())
         .keep_alive(config.keep_alive)

@@ -16,6 +16,7 @@ use nextrush_redis::{RedisUrl, RedisUrlError};
 use parking_lot::Mutex;
 
 use crate::channels::{Channel, Replaced, Rules};
+use crate::client_limits::ClientLimits;
 use crate::current::Current;
 use crate::document::{ConfigError, Problem};
 use crate::filter::Filter;
@@ -75,6 +76,8 @@ pub struct Config {
     pub backlog_total: Option<usize>,
     /// The bytes of the record of subscriptions; 0 for none.
     pub trace_record: usize,
+    /// The bounds on each client and on all connections.
+    pub limits: ClientLimits,
     /// The most connections of one client address.
     pub connections_per_address: NonZeroUsize,
     /// The proxies whose word about clients is taken.
@@ -455,6 +458,7 @@ impl Reading {
                 "the PROXY protocol is for trusted proxies: set trusted-proxy as well",
             );
         }
+        let limits = ClientLimits::new(&settings, |name, message| self.wrong(name, message));
         let redis = self.redis_place(&settings);
         let hooks = self.hooks(&settings, secret.is_none() && !has_keys && !development);
         let api_key = self.long_or_absent("api-key", settings.api_key);
@@ -515,7 +519,8 @@ impl Reading {
         let channels = self.layers.channels.clone();
         let connections = settings.connections_per_address.get().into();
         let rules = Rules::new(&channels);
-        let current = Current::new(jwt.clone(), origins.clone(), rules, connections);
+        let messages = limits.messages;
+        let current = Current::new(jwt.clone(), origins.clone(), rules, connections, messages);
         let words = Words(Arc::new(Mutex::new(self.layers.words())));
         Some(Config {
             listen: settings.listen,
@@ -539,6 +544,7 @@ impl Reading {
             tls,
             backlog_total: settings.backlog_total.map(Size::bytes),
             trace_record: settings.trace_record.bytes(),
+            limits,
             connections_per_address: settings.connections_per_address,
             trusted_proxies: settings.trusted_proxy,
             proxy_protocol: settings.proxy_protocol,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use nextrush::limits::ConnectionLimit;
+use nextrush::limits::{ConnectionLimit, TokenBucket};
 use nextrush::{Jwt, LiveUpdates, Message, OriginPolicy, Socket};
 use nextrush_admin::InspectorKey;
 use parking_lot::RwLock;
@@ -21,6 +21,8 @@ pub(crate) struct Current {
     pub(crate) rules: Rules,
     /// The most connections of one client address.
     pub(crate) connections: ConnectionLimit,
+    /// The messages of a socket, which do not change.
+    pub(crate) messages: TokenBucket,
     /// Told of each change.
     changed: watch::Sender<()>,
 }
@@ -38,6 +40,7 @@ impl Current {
         origins: OriginPolicy,
         rules: Rules,
         connections: ConnectionLimit,
+        messages: TokenBucket,
     ) -> Self {
         let keys = Keys {
             jwt,
@@ -48,6 +51,7 @@ impl Current {
             keys: Arc::new(RwLock::new(keys)),
             rules,
             connections,
+            messages,
             changed: watch::Sender::new(()),
         }
     }

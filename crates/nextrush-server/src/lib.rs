@@ -35,6 +35,7 @@ mod channels;
 mod claims;
 mod cli;
 mod client;
+mod client_limits;
 mod commands;
 mod config;
 mod current;
@@ -53,6 +54,7 @@ mod size;
 pub use app::{app, apps, listen, listen_beside};
 pub use cli::{Cli, Command};
 pub use client::{ClientError, InvalidTarget, JwksUrl, ServerUrl, Target};
+pub use client_limits::ClientLimits;
 pub use commands::{
     Bench, BenchError, BenchReport, Check, Completions, ConfigCommand, ConfigCommandError, Doctor,
     Health, HealthError, Init, InvalidMessage, InvalidPosition, Man, Position, Publish,

@@ -135,3 +135,24 @@ fn describe(socket: &Socket, node: &NodeName) -> Connection {
         backlog_bytes: socket.buffered(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::Query;
+
+    use super::*;
+
+    #[test]
+    fn a_list_has_a_hundred_connections_and_a_thousand_at_most() {
+        for (asked, most) in [
+            ("", 100),
+            ("limit=7", 7),
+            ("limit=1000", 1000),
+            ("limit=1001", 1000),
+        ] {
+            let address = format!("/api/inspect/connections?{asked}").parse().unwrap();
+            let Query(list) = Query::<List>::try_from_uri(&address).unwrap();
+            assert_eq!(list.limit(), most, "{asked}");
+        }
+    }
+}

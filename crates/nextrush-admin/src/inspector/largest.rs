@@ -107,3 +107,16 @@ pub(super) fn largest<N: Ord>(mut counts: Vec<(N, usize)>) -> Vec<(N, usize)> {
     counts.truncate(LISTED);
     counts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thousand_are_listed_the_largest_first() {
+        let counts: Vec<_> = (0..1500).map(|name| (name, name / 2)).collect();
+        let listed = largest(counts);
+        assert_eq!(listed.len(), 1000);
+        assert_eq!(listed[..3], [(1498, 749), (1499, 749), (1496, 748)]);
+    }
+}

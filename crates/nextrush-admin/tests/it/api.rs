@@ -71,6 +71,33 @@ async fn it_is_served_below_the_path_where_it_is_nested() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_history_is_answered_in_a_hundred_publications_and_a_thousand_at_most() {
+    let mut app = App::new();
+    let hour = Duration::from_secs(3600);
+    let policy = ChannelPolicy::new().history(1100, hour);
+    let policies = ChannelPolicies::new().policy("kept", policy);
+    let live = LiveUpdates::builder()
+        .policies(policies)
+        .build(&app, "live");
+    app.merge(HttpApi::new(&app, KEY).live(&live).router());
+    let network = Network::new(app);
+    for number in 0..1100 {
+        live.publish("kept", &number).await.unwrap();
+    }
+    for (asked, count, first) in [
+        ("", 100, 1000),
+        ("&limit=2000", 1000, 100),
+        ("&after=0&limit=2000", 1000, 0),
+    ] {
+        let path = format!("/api/v1/history?channel=kept{asked}");
+        let (_, history) = get(&network, KEY, &path).await;
+        let publications = history["publications"].as_array().unwrap();
+        assert_eq!(publications.len(), count, "{asked}");
+        assert_eq!(publications[0]["data"], first, "{asked}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_live_updates_or_a_chat_what_is_about_them_is_not_found() {
     let mut app = App::new();
     app.merge(HttpApi::new(&app, KEY).router());

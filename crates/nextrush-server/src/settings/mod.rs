@@ -281,6 +281,56 @@ settings! {
     /// The name of this server among those that share topics.
     node: Option<String>, "NAME", Absent("the host's name with a random part"), Start;
 
+    /// The most connections of all clients together, closing ones included; a further one is answered
+    /// with 503.
+    ///
+    /// Each takes a descriptor: `nextrush doctor` says whether the system allows so many.
+    connections: NonZeroUsize, "NUMBER", Value("100000"), Start;
+
+    /// The time from connecting to the end of the first request's head, the TLS handshake included;
+    /// at least `1s`.
+    ///
+    /// A client that has begun a request by then is answered with 408.
+    head_timeout: Duration, "DURATION", Value("10s"), Start;
+
+    /// The bytes that the head of a request may have, `8K` to `1M`; a longer one is answered with 431.
+    ///
+    /// Tokens and cookies are a part of it.
+    head_bytes: Size, "SIZE", Value("16K"), Start;
+
+    /// The bytes that a message of a client may have, with all its fragments and inflated, `16K` to
+    /// `1G`; a longer one closes the socket with 1009.
+    message_bytes: Size, "SIZE", Value("64K"), Start;
+
+    /// The messages that a socket may send in a second on average; a further one is dropped and
+    /// answered with `rate-limited` and `retryAfterMs`.
+    ///
+    /// `/robust-chat` has the guide's own limit, 60 in any minute.
+    messages_per_second: NonZeroUsize, "NUMBER", Value("100"), Start;
+
+    /// The messages that a socket may send at once after a pause.
+    messages_at_once: NonZeroUsize, "NUMBER", Value("200"), Start;
+
+    /// The silence of a socket after which it is sent a ping, at least `1s`.
+    ///
+    /// Below the time after which a proxy in front cuts idle connections.
+    heartbeat_interval: Duration, "DURATION", Value("25s"), Start;
+
+    /// The further silence after which a socket is closed with 3008, at least `1s`.
+    heartbeat_timeout: Duration, "DURATION", Value("10s"), Start;
+
+    /// The channels that one socket may be subscribed to; a further one is refused with
+    /// `too-many-channels`.
+    channels_per_socket: NonZeroUsize, "NUMBER", Value("100"), Start;
+
+    /// The bytes that may wait for one slow reader, `16K` to `1G`; with more it is closed with 1013.
+    ///
+    /// What its channels do with publications before that is theirs to say, `slow-readers`.
+    backlog_bytes: Size, "SIZE", Value("1M"), Start;
+
+    /// The time that something may wait for a slow reader, at least `1s`; then it is closed with 1013.
+    backlog_age: Duration, "DURATION", Value("10s"), Start;
+
     /// The bytes that may wait for all slow readers together, publications aside, as `500M` or `2G`.
     ///
     /// Above it those for whom most waits are closed with 1013.

@@ -10,6 +10,7 @@ mod bodies;
 mod disk;
 mod files;
 mod hosts;
+mod limits;
 mod lingering;
 mod logs;
 mod open_endpoints;

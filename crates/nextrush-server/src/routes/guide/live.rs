@@ -26,7 +26,7 @@ pub(super) fn add(app: &mut App, live: LiveUpdates, current: Current, hooks: Hoo
 /// Lets a client in as other endpoints do, with the claims that rules of channels ask for, or that
 /// backends are told.
 fn admit(socket: &Socket, client: Authenticated<Claims>, current: &Current, is_told: bool) {
-    super::bound_rate(socket);
+    super::bound_rate(socket, current);
     let now = current.clone();
     socket.filter(move |socket: &Socket, message: &Message| {
         let rules = now.rules.clone();

@@ -11,8 +11,8 @@ mod private;
 mod robust;
 mod room_id;
 
-use nextrush::limits::{TokenBucket, rate_limit};
-use nextrush::{App, Authenticated, ChatServer, LiveUpdates, Socket, User};
+use nextrush::limits::rate_limit;
+use nextrush::{App, Authenticated, ChatServer, LiveUpdates, Socket, SocketOptions, User};
 
 use crate::current::Current;
 use crate::hooks::Hooks;
@@ -31,21 +31,20 @@ pub(crate) fn add(
     live::add(app, live, current.clone(), hooks.clone());
 }
 
-/// Adds the endpoints that anybody may use, without a token.
-pub(crate) fn add_open(app: &mut App) {
-    plain::add(app);
-    robust::add(app);
+/// Adds the endpoints that anybody may use, without a token. `options` bounds their sockets.
+pub(crate) fn add_open(app: &mut App, current: &Current, options: SocketOptions) {
+    plain::add(app, current.clone());
+    robust::add(app, options);
 }
 
 /// Lets a client in: within its rate, and until its token or a newer one expires.
 fn admit(socket: &Socket, user: Authenticated, current: &Current) -> User {
-    bound_rate(socket);
+    bound_rate(socket, current);
     socket.filter(current.refresh());
     user.admit(socket)
 }
 
-/// Bounds the rate of a client whose messages go to many others: 100 messages a second, and
-/// 200 at once, are more than people and programs that mean well send.
-fn bound_rate(socket: &Socket) {
-    socket.filter(rate_limit(TokenBucket::default()));
+/// Bounds the rate of a client whose messages go to many others.
+fn bound_rate(socket: &Socket, current: &Current) {
+    socket.filter(rate_limit(current.messages));
 }

@@ -7,10 +7,14 @@ use nextrush::{App, Message, Socket};
 use serde::{Deserialize, Serialize};
 
 use super::room_id::RoomId;
+use crate::current::Current;
 
-pub(super) fn add(app: &mut App) {
+pub(super) fn add(app: &mut App, current: Current) {
     app.ws("/chat", echo);
-    app.ws("/rooms/:roomId", room);
+    app.ws(
+        "/rooms/:roomId",
+        move |socket: Socket, room: Path<RoomId>| enter(&socket, room, &current),
+    );
     app.ws("/games/:gameId/players/:playerId", player);
 }
 
@@ -19,10 +23,10 @@ fn echo(socket: Socket) {
     socket.on_message(|socket: Socket, message: Message| socket.send(format!("Echo: {message}")));
 }
 
-fn room(socket: Socket, Path(room): Path<RoomId>) -> Result<(), JoinError> {
+fn enter(socket: &Socket, Path(room): Path<RoomId>, current: &Current) -> Result<(), JoinError> {
     let name = room.of("rooms");
     socket.join(&name)?;
-    super::bound_rate(&socket);
+    super::bound_rate(socket, current);
     socket.send(format!("Welcome to room {}!", room.as_str()));
     socket.on_message(move |socket: Socket, message: Message| {
         socket.app().room(&name).except(&socket).send(message);

@@ -18,9 +18,9 @@ const PING_PERIOD: Duration = Duration::from_secs(30);
 const MESSAGES: u32 = 60;
 const WINDOW: Duration = Duration::from_secs(60);
 
-pub(super) fn add(app: &mut App) {
+pub(super) fn add(app: &mut App, options: SocketOptions) {
     // The endpoint pings by itself, and its connections end before a heartbeat would matter.
-    let options = SocketOptions::default().heartbeat(None);
+    let options = options.heartbeat(None);
     app.route("/robust-chat/:roomId", ws(enter).layer(Extension(options)));
 }
 
