@@ -22,8 +22,8 @@ def tool(name):
     return module
 
 
-names = ("imports", "programs", "prose", "style", "public-names")
-imports, programs, prose, style, public_names = map(tool, names)
+names = ("imports", "limits", "programs", "prose", "style", "public-names")
+imports, limits, programs, prose, style, public_names = map(tool, names)
 rust = sys.modules["rust"]
 
 
@@ -205,6 +205,90 @@ class Style(unittest.TestCase):
             ("let all = rooms.iter();", "go(all.map(g))"),
         ):
             self.assertEqual(self.binding(*lines), [], lines)
+
+
+class Limits(unittest.TestCase):
+    CODE = {
+        "crates/nextrush-server/src/settings/mod.rs": """
+    /// The most connections.
+    connections: NonZeroUsize, "NUMBER", Value("1000"), Start;
+    wait: Duration, "DURATION", Value("2m"), Start;
+""",
+        "crates/nextrush/src/rooms.rs": """
+/// The longest name.
+const NAME: usize = 2 * Self::UNIT;
+const UNIT: usize = 1 << 10;
+const WAIT: Duration = Duration::from_secs(2 * 60);
+impl Default for Rooms {
+    fn default() -> Self {
+        Self { open: 1_000, }
+    }
+}
+impl Default for Rate {
+    fn default() -> Self {
+        Self::new(3, 4)
+    }
+}
+#[test]
+fn a_long_name_is_refused() {}
+""",
+        "docs/public/nextrush.txt": "nextrush::Rooms::open: field usize\n",
+    }
+    ENTRIES = (
+        {"name": "name", "of": ["bytes nextrush/src/rooms.rs#NAME"]},
+        {"name": "rooms", "of": ["nextrush/src/rooms.rs#Rate(1)"], "value": "{} of all"},
+        {"name": "wait", "of": ["nextrush/src/rooms.rs#WAIT"], "setting": "wait"},
+        {"name": "all", "setting": "connections", "library": "Rooms::open"},
+    )
+    TEST = "nextrush/src/rooms.rs#a_long_name_is_refused"
+
+    def table(self, entries, code=None):
+        """The rows of these entries, and what is wrong."""
+        entries = [{"told": "no", "seen": "", "tests": [self.TEST], **entry} for entry in entries]
+        table = {"inner": [], "section": [{"title": "Rooms", "limit": entries}]}
+        options, limits.OPTIONS = limits.OPTIONS, ()
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                for name, text in (code or self.CODE).items():
+                    file = Path(folder, name)
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_text(text)
+                found = limits.Limits(Path(folder), table)
+                rows = found.written().splitlines()[4:]
+                return [row for row in rows if row], found.wrong
+        finally:
+            limits.OPTIONS = options
+
+    def test_values_are_those_of_the_code(self):
+        rows, wrong = self.table(self.ENTRIES)
+        self.assertEqual(wrong, [])
+        self.assertEqual(
+            rows,
+            [
+                "| name | 2 KiB |  | no |  |",
+                "| rooms | 4 of all |  | no |  |",
+                "| wait | 2 minutes | [`--wait`](settings.md#wait) | no |  |",
+                "| all | 1,000 | [`--connections`](settings.md#connections), `Rooms::open` | no |  |",
+            ],
+        )
+
+    def test_a_limit_without_an_entry_or_a_test_is_found(self):
+        for change, expected in (
+            ({"tests": []}, "no test goes beyond this limit"),
+            ({"tests": ["nextrush/src/rooms.rs#another"]}, "there is no test nextrush"),
+            ({"of": ["nextrush/src/rooms.rs#OTHER"]}, "there is no nextrush/src/rooms.rs#OTHER"),
+            ({"library": "Rooms::closed"}, "there is no Rooms::closed"),
+            ({"setting": "other"}, "there is no setting other"),
+            ({"setting": "wait"}, "the default of --wait is 2m, that of the library 2 KiB"),
+        ):
+            first, *others = self.ENTRIES
+            _, wrong = self.table([{**first, **change}, *others])
+            self.assertTrue(any(expected in each for each in wrong), (change, wrong))
+        for missing, expected in ((0, "rooms.rs#NAME is a limit"), (3, "--connections has a number")):
+            entries = [entry for at, entry in enumerate(self.ENTRIES) if at != missing]
+            _, wrong = self.table(entries)
+            self.assertEqual(len(wrong), 1, wrong)
+            self.assertIn(expected, wrong[0])
 
 
 class Programs(unittest.TestCase):
