@@ -91,6 +91,7 @@ impl Handover {
     }
 
     /// Sets [`reservation`](Self::reservation).
+    #[must_use]
     pub fn reservation(mut self, reservation: impl Into<Option<Reservation>>) -> Self {
         self.reservation = reservation.into();
         self
