@@ -34,6 +34,10 @@ use crate::http::version::Version;
 use crate::http::{host, http1, http2, proxy_header};
 use crate::message::{ErrorCode, Refused};
 
+/// The time in which a client may begin its first request that had connected when the server began to close.
+/// A proxy sends it at once, and would answer its own client with 502.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
 /// Tells whether the clients will soon be sent away.
 pub(crate) type IsDraining = Arc<dyn Fn() -> bool + Send + Sync>;
 /// Counts a refusal that no route has made.
@@ -242,6 +246,8 @@ impl Http {
         let mut is_ending = false;
         loop {
             tokio::select! {
+                // First the connection, so that it ends after a request that is there already.
+                biased;
                 ended = connection.as_mut() => return Ok(ended?),
                 // Also when the server was dropped.
                 _ = stopped.changed(), if !is_ending => {
@@ -292,9 +298,16 @@ async fn in_time<T>(
     step: impl Future<Output = io::Result<T>>,
     stopped: &mut watch::Receiver<()>,
 ) -> Result<T, Ended> {
+    let mut step = pin!(step);
     tokio::select! {
-        done = timeout_at(deadline, step) => Ok(done.map_err(|_| Ended::Silent)??),
-        _ = stopped.changed() => Err(Ended::Stopped),
+        done = timeout_at(deadline, step.as_mut()) => Ok(done.map_err(|_| Ended::Silent)??),
+        _ = stopped.changed() => {
+            // For what comes after this.
+            stopped.mark_changed();
+            let soon = deadline.min(Instant::now() + LAST_MOMENT);
+            let done = timeout_at(soon, step).await;
+            Ok(done.map_err(|_| Ended::Stopped)??)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sockets that listen, and the connections that they take.
 
+use std::convert::Infallible;
 #[cfg(unix)]
 use std::fs;
 use std::io;
@@ -24,14 +25,18 @@ const UNIX_MODE: u32 = 0o666;
 
 /// A socket that listens.
 #[derive(Debug)]
-pub(super) enum Listener {
+pub(super) struct Listener {
+    socket: Socket,
+    /// True if somebody else has opened the socket, and keeps it.
+    is_adopted: bool,
+}
+
+#[derive(Debug)]
+enum Socket {
     Tcp(TcpListener),
     /// Without its file if somebody else has made that.
     #[cfg(unix)]
-    Unix(
-        UnixListener,
-        #[expect(dead_code, reason = "the file goes when it is dropped")] Option<SocketFile>,
-    ),
+    Unix(UnixListener, Option<SocketFile>),
 }
 
 /// A socket that listens already, as a service manager hands it over; for
@@ -84,6 +89,11 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
+    fn bound(socket: Socket) -> Self {
+        let is_adopted = false;
+        Self { socket, is_adopted }
+    }
+
     /// The sockets of an address: several for a name that has several addresses.
     pub(super) async fn bind(addr: &ListenAddr) -> Result<Vec<Self>> {
         let bound = match addr {
@@ -110,22 +120,24 @@ impl Listener {
             Open::Tcp(socket) => socket
                 .set_nonblocking(true)
                 .and_then(|()| TcpListener::from_std(socket))
-                .map(Self::Tcp),
+                .map(Socket::Tcp),
             #[cfg(unix)]
             Open::Unix(socket) => socket
                 .set_nonblocking(true)
                 .and_then(|()| UnixListener::from_std(socket))
-                .map(|socket| Self::Unix(socket, None)),
+                .map(|socket| Socket::Unix(socket, None)),
         };
-        adopted.map_err(Error::Adopt)
+        let socket = adopted.map_err(Error::Adopt)?;
+        let is_adopted = true;
+        Ok(Self { socket, is_adopted })
     }
 
     /// The address, with the port that was given.
     pub(super) fn address(&self) -> io::Result<BoundAddr> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().map(BoundAddr::Tcp),
+        match &self.socket {
+            Socket::Tcp(listener) => listener.local_addr().map(BoundAddr::Tcp),
             #[cfg(unix)]
-            Self::Unix(socket, _) => {
+            Socket::Unix(socket, _) => {
                 let address = socket.local_addr()?;
                 let path = address.as_pathname().map(Path::to_owned);
                 Ok(BoundAddr::Unix(path.unwrap_or_default()))
@@ -134,15 +146,55 @@ impl Listener {
     }
 
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
-        match self {
-            Self::Tcp(listener) => {
+        match &self.socket {
+            Socket::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 Ok(Accepted::Tcp(stream, peer))
             }
             #[cfg(unix)]
-            Self::Unix(listener, _) => {
+            Socket::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 Ok(Accepted::Unix(stream))
+            }
+        }
+    }
+
+    /// Stops listening. Gives the connections in the queue, whose clients believe that they are
+    /// connected and have perhaps sent a request; the kernel would reset them. Those of a socket that is
+    /// somebody else's wait there for the next process.
+    pub(super) fn close(self) -> Vec<Accepted> {
+        if self.is_adopted {
+            return Vec::new();
+        }
+        let mut waiting = Vec::new();
+        if let Err(error) = self.take_waiting(&mut waiting)
+            && error.kind() != io::ErrorKind::WouldBlock
+        {
+            tracing::warn!(%error, "cannot accept connections that wait");
+        }
+        waiting
+    }
+
+    /// Accepts connections until there are no more (`WouldBlock`) or it fails.
+    fn take_waiting(self, waiting: &mut Vec<Accepted>) -> io::Result<Infallible> {
+        // Tokio may not have noticed yet that there are any.
+        match self.socket {
+            Socket::Tcp(listener) => {
+                let listener = listener.into_std()?;
+                loop {
+                    let (stream, peer) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    waiting.push(Accepted::Tcp(TcpStream::from_std(stream)?, peer));
+                }
+            }
+            #[cfg(unix)]
+            Socket::Unix(listener, _file) => {
+                let listener = listener.into_std()?;
+                loop {
+                    let (stream, _) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    waiting.push(Accepted::Unix(UnixStream::from_std(stream)?));
+                }
             }
         }
     }
@@ -157,7 +209,8 @@ fn bind_tcp(addr: SocketAddr) -> io::Result<Listener> {
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
-    socket.listen(ACCEPT_QUEUE).map(Listener::Tcp)
+    let listener = socket.listen(ACCEPT_QUEUE)?;
+    Ok(Listener::bound(Socket::Tcp(listener)))
 }
 
 /// Listens on all addresses of a name that this machine has.
@@ -225,7 +278,7 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
     }?;
     let file = SocketFile::new(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(UNIX_MODE))?;
-    Ok(Listener::Unix(listener, Some(file)))
+    Ok(Listener::bound(Socket::Unix(listener, Some(file))))
 }
 
 /// The file of a Unix socket, which goes with its listener.

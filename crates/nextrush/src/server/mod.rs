@@ -466,7 +466,8 @@ impl Server {
     }
 
     /// Stops accepting, closes every socket with 1001 (going away), and lets
-    /// requests that are being answered finish. Returns when all are gone, after
+    /// requests that are being answered finish, and those of clients that had just connected. Clients in the queue of
+    /// a socket that was [handed over](Listen::sockets) stay there. Returns when all are gone, after
     /// 10 s at the latest; what is left then is cut. At the end the
     /// [broker](crate::broker::Broker::shutdown) leaves the nodes that share it.
     pub async fn close(self) {
@@ -597,34 +598,14 @@ async fn accept_loop(listener: Listener, http: Arc<Http>, mut stopped: watch::Re
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
+            biased;
             // Also when the server was dropped.
             _ = stopped.changed() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok(Accepted::Tcp(stream, peer)) => {
-                let Some(admission) = http.admit(Some(peer)) else {
-                    tracing::debug!(%peer, "dropped: far too many connections from this address");
-                    http.turn_away(stream);
-                    continue;
-                };
-                let client = Client {
-                    stream,
-                    peer: Some(peer),
-                    admission,
-                };
-                connections.spawn(Arc::clone(&http).serve(client, stopped.clone()));
-            }
-            #[cfg(unix)]
-            Ok(Accepted::Unix(stream)) => {
-                let client = Client {
-                    stream,
-                    peer: None,
-                    admission: Admission::Uncounted,
-                };
-                connections.spawn(Arc::clone(&http).serve(client, stopped.clone()));
-            }
+            Ok(accepted) => serve(&mut connections, &http, accepted, &stopped),
             // The client has gone again; nothing is wrong here.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -633,8 +614,45 @@ async fn accept_loop(listener: Listener, http: Arc<Http>, mut stopped: watch::Re
             }
         }
     }
-    drop(listener);
+    // Those that were not accepted yet hear of it, too.
+    stopped.mark_changed();
+    for accepted in listener.close() {
+        serve(&mut connections, &http, accepted, &stopped);
+    }
     while connections.join_next().await.is_some() {}
+}
+
+/// Serves a connection beside the others, unless there are far too many of its client.
+fn serve(
+    connections: &mut JoinSet<()>,
+    http: &Arc<Http>,
+    accepted: Accepted,
+    stopped: &watch::Receiver<()>,
+) {
+    match accepted {
+        Accepted::Tcp(stream, peer) => {
+            let Some(admission) = http.admit(Some(peer)) else {
+                tracing::debug!(%peer, "dropped: far too many connections from this address");
+                http.turn_away(stream);
+                return;
+            };
+            let client = Client {
+                stream,
+                peer: Some(peer),
+                admission,
+            };
+            connections.spawn(Arc::clone(http).serve(client, stopped.clone()));
+        }
+        #[cfg(unix)]
+        Accepted::Unix(stream) => {
+            let client = Client {
+                stream,
+                peer: None,
+                admission: Admission::Uncounted,
+            };
+            connections.spawn(Arc::clone(http).serve(client, stopped.clone()));
+        }
+    }
 }
 
 /// Notes that the accept loop has failed, unless it was disarmed.

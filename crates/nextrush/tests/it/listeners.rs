@@ -1,6 +1,7 @@
 //! A server on several addresses, and on Unix sockets.
 
 use std::io;
+use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::Path;
 
@@ -238,4 +239,81 @@ async fn a_server_takes_sockets_that_listen_already_and_leaves_their_files() {
         .unwrap();
     talk(meanwhile, "127.0.0.1").await;
     within(server.close()).await;
+}
+
+/// An application that answers with a text.
+fn answering(text: &'static str) -> App {
+    let mut app = App::new();
+    app.get("/", async move || text);
+    app
+}
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// Clients that have connected and asked, as far as the kernel knows. Nothing else has run meanwhile.
+fn early(address: SocketAddr) -> Vec<TcpStream> {
+    let connect = |_| {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        io::Write::write_all(&mut stream, REQUEST).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        TcpStream::from_std(stream).unwrap()
+    };
+    (0..32).map(connect).collect()
+}
+
+/// The end of the answer; empty if there is none.
+async fn answer(mut stream: TcpStream) -> String {
+    let mut answer = String::new();
+    // A reset is no answer either.
+    let _ = within(stream.read_to_string(&mut answer)).await;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+    body.unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn clients_in_the_queue_of_a_closing_server_are_answered() {
+    let server = answering("here").listen("127.0.0.1:0");
+    let server = server.start().await.unwrap();
+    let clients = early(server.address());
+    within(server.close()).await;
+    for client in clients {
+        assert_eq!(answer(client).await, "here");
+    }
+}
+
+#[tokio::test]
+async fn clients_in_the_queue_of_a_socket_of_somebody_else_wait_for_the_next_server() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let serving = |text, socket: std::net::TcpListener| {
+        answering(text)
+            .listen("127.0.0.1:0")
+            .sockets([socket.into()])
+    };
+    let first = serving("first", socket.try_clone().unwrap());
+    let first = first.start().await.unwrap();
+    let clients = early(first.address());
+    within(first.close()).await;
+    let second = serving("second", socket).start().await.unwrap();
+    for client in clients {
+        assert_eq!(answer(client).await, "second");
+    }
+    within(second.close()).await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_connected_before_a_server_closes_is_answered() {
+    let server = answering("here").listen("127.0.0.1:0");
+    let server = server.start().await.unwrap();
+    let address = server.address();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    // Accepted after the other one.
+    let mut next = TcpStream::connect(address).await.unwrap();
+    next.write_all(REQUEST).await.unwrap();
+    assert_eq!(answer(next).await, "here");
+    let closing = tokio::spawn(server.close());
+    let refused = async { while TcpStream::connect(address).await.is_ok() {} };
+    within(refused).await;
+    slow.write_all(REQUEST).await.unwrap();
+    assert_eq!(answer(slow).await, "here");
+    within(closing).await.unwrap();
 }
