@@ -269,7 +269,7 @@ async fn the_doctor_tells_what_will_go_wrong_and_what_to_do() {
         "ok    configuration: no file",
         "ok    secret: 44 bytes",
         "ok    port: 127.0.0.1:0 is free",
-        "ok    proxy: /healthz is answered by the server",
+        "ok    proxy: /version is answered by the server",
         "ok    proxy: a WebSocket opens, for a page of the address",
     ] {
         assert!(

@@ -24,7 +24,7 @@ use crate::settings::{Environment, Flags};
 pub struct Doctor {
     /// The address at which clients reach the server, through all proxies, as `https://example.com`.
     ///
-    /// Its health is asked for, and a WebSocket opened, as a page of that address would.
+    /// Its version is asked for, and a WebSocket opened, as a page of that address would.
     #[arg(long, value_name = "URL")]
     pub url: Option<ServerUrl>,
 

@@ -14,18 +14,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The difference of clocks at which tokens are refused that were just made.
 const APART: Duration = Duration::from_secs(30);
 
-/// Asks for the server's health, and opens a WebSocket.
+/// Asks for the server's version, and opens a WebSocket.
 pub(super) async fn reach(url: &ServerUrl) -> Vec<Finding> {
-    let target = url.at("/healthz");
+    // Proxies keep its health to themselves, as those in `deploy/` do.
+    let target = url.at("/version");
     let asked = timeout(PATIENCE, ask(Method::GET, &target, HeaderMap::new())).await;
     let answer = match asked {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return vec![unreachable(&with_sources(&error))],
         Err(_) => return vec![unreachable("no answer within 10 s")],
     };
-    let mut findings = vec![judge_health(&answer)];
+    let mut findings = vec![judge_version(&answer)];
     findings.extend(judge_date(&answer.headers, SystemTime::now()));
-    if is_health(&answer) {
+    if is_version(&answer) {
         findings.push(socket(url).await);
     }
     findings
@@ -38,23 +39,21 @@ fn unreachable(error: &str) -> Finding {
     )
 }
 
-/// Returns `true` if it is this program that answers.
-pub(super) fn is_health(answer: &Answer) -> bool {
+/// Returns `true` if it is a program of this kind that answers.
+fn is_version(answer: &Answer) -> bool {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    matches!(body["status"].as_str(), Some("ok" | "draining" | "failed"))
+    answer.status == StatusCode::OK && body["name"].is_string() && body["version"].is_string()
 }
 
-fn judge_health(answer: &Answer) -> Finding {
-    let status = answer.status;
-    match status {
-        _ if !is_health(answer) => Finding::fail(
-            format!("proxy: /healthz is answered with {status}, and not by this server"),
-            "let the proxy pass all paths on, /healthz too",
-        ),
-        StatusCode::OK => Finding::ok("proxy: /healthz is answered by the server"),
-        _ => Finding::fail(
-            "proxy: the server says that it is not healthy",
-            "look at its log; `nextrush health` says the same",
+fn judge_version(answer: &Answer) -> Finding {
+    match is_version(answer) {
+        true => Finding::ok("proxy: /version is answered by the server"),
+        false => Finding::fail(
+            format!(
+                "proxy: /version is answered with {}, and not by this server",
+                answer.status
+            ),
+            "let the proxy pass all paths on but /healthz, /readyz and /metrics",
         ),
     }
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method};
 use nextrush::server::ListenAddr;
+use serde_json::Value;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::time::timeout;
 
 use super::finding::Finding;
-use crate::client::ask;
+use crate::client::{Answer, ask};
 use crate::commands::health::local_url;
 use crate::config::{Config, Reading, Store};
 
@@ -139,9 +140,15 @@ async fn answers(address: &ListenAddr, config: &Config) -> bool {
     };
     let target = url.at("/healthz");
     match timeout(PATIENCE, ask(Method::GET, &target, HeaderMap::new())).await {
-        Ok(Ok(answer)) => super::public::is_health(&answer),
+        Ok(Ok(answer)) => is_health(&answer),
         _ => false,
     }
+}
+
+/// Returns `true` if it is a program of this kind that answers, whatever its health.
+fn is_health(answer: &Answer) -> bool {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    matches!(body["status"].as_str(), Some("ok" | "draining" | "failed"))
 }
 
 fn judge_socket(path: &Path) -> Finding {
