@@ -28,8 +28,17 @@ impl Scratch {
         // Links are relative to the place where they are.
         let directory = fs::canonicalize(directory)?;
         let name = format!("nextrush-store-{}", uuid::Uuid::now_v7());
-        let copy = Unfinished::create(std::env::temp_dir().join(name))?;
-        copy_tree(&directory, copy.path(), false)?;
+        let place = std::env::temp_dir();
+        // Nobody looks for the cause there unless told.
+        let failed = |error| match error {
+            OpenError::Io(error) => {
+                let message = format!("the copy of its journals in {}: {error}", place.display());
+                OpenError::Io(io::Error::new(error.kind(), message))
+            }
+            error => error,
+        };
+        let copy = Unfinished::create(place.join(name)).map_err(failed)?;
+        copy_tree(&directory, copy.path(), false).map_err(|error| failed(error.into()))?;
         Ok(Self { copy, _lock: lock })
     }
 

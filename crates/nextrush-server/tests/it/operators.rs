@@ -122,6 +122,15 @@ async fn a_store_is_checked_measured_and_compacted() {
         output.starts_with(&format!("{store} is whole: ")),
         "{output}"
     );
+    // As in an image from nothing.
+    let mut check = program(&["store", "check", store]);
+    check.env("TMPDIR", "/no/place");
+    let (code, _, errors) = finished(check, "").await;
+    assert_eq!(code, 1);
+    assert!(
+        errors.contains("the copy of its journals in /no/place: "),
+        "{errors}"
+    );
     let (code, output, _) = run(&["store", "stats", store, "--largest", "1"]).await;
     assert_eq!(code, 0);
     for row in [
