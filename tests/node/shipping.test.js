@@ -2,7 +2,7 @@
 // with TLS, and files for systemd.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -28,22 +28,28 @@ function skipWithout(program) {
   return `${program} is not installed; ./test end-to-end installs it`;
 }
 
-for (const [name, { waits }] of Object.entries({
+for (const { name, waits, base } of Object.entries({
   nginx: { waits: false },
   caddy: { waits: true },
   haproxy: { waits: true },
-})) {
-  test(`${name} as configured in deploy/ passes everything on, with TLS, also across a restart`, { skip: skipWithout(name) }, async () => {
+}).flatMap(([name, { waits }]) => ['', '/team/chat'].map((base) => ({ name, waits, base })))) {
+  const where = base && ', below a path';
+  test(`${name} as configured in deploy/ passes everything on, with TLS, also across a restart${where}`, { skip: skipWithout(name) }, async () => {
     const store = mkdtempSync(path.join(tmpdir(), 'nextrush-shipping-'));
     const args = ['--store', store, '--trusted-proxy', '127.0.0.1', '--admin-key', ADMIN_KEY];
-    const server = await Server.start({ args });
-    const proxy = await Proxy.start(name, server.port);
+    const server = await Server.start({ args: base ? [...args, '--base-path', base] : args });
+    const proxy = await Proxy.start(name, [server.port], base);
     try {
       for (const page of ['/', '/page/main.js', '/client/index.js']) {
-        assert.equal((await proxy.get(page)).status, 200, page);
+        assert.equal((await proxy.get(base + page)).status, 200, page);
       }
       for (const inside of ['/healthz', '/readyz', '/metrics']) {
-        assert.equal((await proxy.get(inside)).status, 403, inside);
+        assert.equal((await proxy.get(base + inside)).status, 403, inside);
+      }
+      if (base) {
+        // Beside it there is room for other servers.
+        assert.doesNotMatch((await proxy.get('/page/main.js')).body, /import/);
+        assert.match(`${(await proxy.get(base)).status}`, /^30[18]$/);
       }
       if (name === 'nginx') {
         const plain = await fetch(`http://127.0.0.1:${proxy.plain}/a?b`, { redirect: 'manual' });
@@ -56,24 +62,24 @@ for (const [name, { waits }] of Object.entries({
       const headers = { Host: NAME, Origin: `https://${NAME}`, ...lies };
       /** @param {string} since */
       const join = (since) =>
-        Socket.connect(proxy.ws(`/chat/lobby?token=${token('ada')}${since}`), { ...proxy.options, headers });
+        Socket.connect(proxy.ws(`${base}/chat/lobby?token=${token('ada')}${since}`), { ...proxy.options, headers });
       const ada = await join('');
       const { epoch } = await told(ada, 'room-history');
       ada.send({ type: 'chat', text: 'hello' });
       assert.equal((await told(ada, 'chat-message')).text, 'hello');
       assert.deepEqual(await addresses(server), ['127.0.0.2']);
       const foreign = { ...headers, Origin: 'https://evil.example' };
-      const refused = await Socket.refused(proxy.ws(`/chat/lobby?token=${token('bob')}`), { ...proxy.options, headers: foreign });
+      const refused = await Socket.refused(proxy.ws(`${base}/chat/lobby?token=${token('bob')}`), { ...proxy.options, headers: foreign });
       assert.equal(refused.status, 403);
 
       await server.stop();
       await told(ada, 'reconnect');
       assert.equal((await ada.closed()).code, 1012);
-      const meanwhile = proxy.get('/api/posts', { Authorization: `Bearer ${token('ada')}` });
+      const meanwhile = proxy.get(`${base}/api/posts`, { Authorization: `Bearer ${token('ada')}` });
       if (!waits) assert.equal((await meanwhile).status, 502);
       await server.run();
       if (waits) assert.equal((await meanwhile).status, 200);
-      await eventually(async () => (await proxy.get('/')).status === 200, 'the server to be back');
+      await eventually(async () => (await proxy.get(`${base}/`)).status === 200, 'the server to be back');
       const again = await join(`&epoch=${epoch}&offset=0`);
       const history = await told(again, 'room-history');
       assert.equal(history.recovered, true);
@@ -121,7 +127,10 @@ for (const file of ['deploy/nextrush.service', 'examples/two-nodes/nextrush@.ser
       const here = text.replace(/^ExecStart=\S+/m, `ExecStart=${built('nextrush')}`);
       assert.notEqual(here, text);
       writeFileSync(unit, here);
-      const verified = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' });
+      const socket = path.join(ROOT, 'deploy/nextrush.socket');
+      if (path.basename(unit) === 'nextrush.service') copyFileSync(socket, path.join(directory, 'nextrush.socket'));
+      const units = readdirSync(directory).map((name) => path.join(directory, name));
+      const verified = spawnSync('systemd-analyze', ['verify', ...units], { encoding: 'utf8' });
       assert.deepEqual([verified.stderr.trim(), verified.status], ['', 0]);
       const marks = spawnSync('systemd-analyze', ['security', '--offline=true', `--threshold=${EXPOSURE}`, unit], { encoding: 'utf8' });
       assert.equal(marks.status, 0, marks.stdout + marks.stderr);
@@ -195,6 +204,7 @@ test('the package for Debian has all that the server needs, and the sums are rig
 
     assert.match(run('dpkg-deb', '--field', deb, 'Depends'), /^libgcc-s1, libc6 \(>= 2\.\d+\)$/m);
     assert.equal(run('dpkg-deb', '--info', deb, 'conffiles'), '/etc/nextrush/nextrush.env\n/etc/nextrush/nextrush.toml\n');
+    assert.match(run('dpkg-deb', '--contents', deb), / \.\/usr\/lib\/systemd\/system\/nextrush\.socket$/m);
     assert.match(run('dpkg-deb', '--contents', deb), /^-rw------- root\/root .* \.\/etc\/nextrush\/nextrush\.env$/m);
     run('dpkg-deb', '--extract', deb, root);
 
@@ -298,7 +308,7 @@ test('the configuration for systemd is right, and its variables are settings', (
   const config = path.join(ROOT, 'deploy/nextrush.toml');
   const variables = readFileSync(path.join(ROOT, 'deploy/nextrush.env'), 'utf8').match(/^#?\w+(?==)/gm) ?? [];
   const names = variables.map((name) => name.replace('#', ''));
-  assert.deepEqual(names, ['JWT_SECRET', 'NEXTRUSH_API_KEY', 'NEXTRUSH_ADMIN_KEY']);
+  assert.deepEqual(names, ['JWT_SECRET', 'NEXTRUSH_API_KEY', 'NEXTRUSH_ADMIN_KEY', 'NEXTRUSH_METRICS_KEY']);
   const env = Object.fromEntries(names.map((name) => [name, SECRET]));
   const run = (/** @type {string[]} */ ...args) =>
     execFileSync(built('nextrush'), ['config', ...args], { env, encoding: 'utf8', cwd: tmpdir() });

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
 import { once } from 'node:events';
@@ -9,13 +9,16 @@ import { eventually, within } from './patience.js';
 import { Program, ROOT } from './program.js';
 
 /**
- * nginx, Caddy and HAProxy with the configurations of `deploy/`, of which only ports and files are others.
+ * nginx, Caddy and HAProxy with the configurations of `deploy/`, and nginx with that of two nodes, of which only
+ * names, ports and files are others. Below a path they have the changes that `deploy/README.md` says.
  *
  * @module
  */
 
 /** The name that the configurations have. */
 export const NAME = 'example.com';
+/** The path that `deploy/README.md` shows. */
+const BASE = '/team/chat';
 /** Debian has some of them where not everybody looks. */
 const PATHS = `${process.env.PATH}:/usr/sbin:/sbin`;
 
@@ -29,13 +32,23 @@ export function isInstalled(name) {
 }
 
 /**
- * A file of `deploy/` with other texts in place of some that it has once each.
+ * Copies a file of the repository to the place of a proxy, with other texts in place of some that it has once
+ * each; what the file is then.
  *
+ * @param {Place} place
  * @param {string} file
  * @param {[string, string][]} changes
  */
-function changed(file, changes) {
-  let text = readFileSync(path.join(ROOT, 'deploy', file), 'utf8');
+function changed({ directory, base }, file, changes) {
+  const name = path.basename(file);
+  copyFileSync(path.join(ROOT, file), path.join(directory, name));
+  if (base) {
+    const readme = readFileSync(path.join(ROOT, 'deploy/README.md'), 'utf8');
+    const command = readme.split('\n').find((line) => line.startsWith('sed -i ') && line.endsWith(` ${name}`));
+    if (!command?.includes(BASE)) throw new Error(`deploy/README.md does not say how ${name} is for a path`);
+    execFileSync('sh', ['-c', command.replaceAll(BASE, base)], { cwd: directory });
+  }
+  let text = readFileSync(path.join(directory, name), 'utf8');
   for (const [from, to] of changes) {
     if (text.split(from).length !== 2) throw new Error(`${file} does not have "${from}" once`);
     text = text.replace(from, () => to);
@@ -44,38 +57,51 @@ function changed(file, changes) {
 }
 
 /**
- * @typedef {{ directory: string, backend: number, port: number, plain: number }} Place
- *   the ports of the server, and of the proxy with and without TLS
+ * @typedef {{ directory: string, backends: number[], port: number, plain: number, base: string }} Place
+ *   the ports of the servers, and of the proxy with and without TLS, and the path below which the servers are
  */
 
 /** @type {Record<string, (place: Place) => [file: string, ...args: string[]]>} */
 const STARTS = {
-  nginx({ directory, backend, port, plain }) {
-    const site = changed('nginx.conf', [
-      ['127.0.0.1:3000', `127.0.0.1:${backend}`],
-      ['listen 80;', `listen 127.0.0.1:${plain};`],
-      ['listen 443 ssl http2;', `listen 127.0.0.1:${port} ssl http2;`],
-      ['/etc/ssl/nextrush/certificate.pem', `${directory}/certificate.pem`],
-      ['/etc/ssl/nextrush/key.pem', `${directory}/key.pem`],
-    ]);
+  nginx(place) {
+    const { directory, backends, port, plain } = place;
+    const tls = [`${directory}/certificate.pem`, `${directory}/key.pem`];
+    const site =
+      backends.length === 1
+        ? changed(place, 'deploy/nginx.conf', [
+            ['127.0.0.1:3000', `127.0.0.1:${backends[0]}`],
+            ['listen 80;', `listen 127.0.0.1:${plain};`],
+            ['listen 443 ssl http2;', `listen 127.0.0.1:${port} ssl http2;`],
+            ['/etc/ssl/nextrush/certificate.pem', tls[0]],
+            ['/etc/ssl/nextrush/key.pem', tls[1]],
+          ])
+        : changed(place, 'examples/two-nodes/nginx.conf', [
+            ['127.0.0.1:3001', `127.0.0.1:${backends[0]}`],
+            ['127.0.0.1:3002', `127.0.0.1:${backends[1]}`],
+            ['listen 80;', `listen 127.0.0.1:${port} ssl http2;\nssl_certificate ${tls[0]};\nssl_certificate_key ${tls[1]};`],
+          ]);
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
     const paths = temporary.map((name) => `${name}_temp_path ${directory}/${name};`).join('\n');
-    const main = `daemon off;\nmaster_process off;\npid ${directory}/pid;\nevents {}\nhttp {\naccess_log off;\n${paths}\n${site}\n}\n`;
-    writeFileSync(`${directory}/nginx.conf`, main);
-    return ['nginx', '-e', 'stderr', '-p', directory, '-c', `${directory}/nginx.conf`];
+    // Its workers could not enter the folder as the user that it gives them.
+    const user = process.getuid?.() === 0 ? 'user root;\n' : '';
+    const main = `${user}daemon off;\npid ${directory}/pid;\nevents {}\nhttp {\naccess_log off;\n${paths}\n${site}\n}\n`;
+    writeFileSync(`${directory}/main.conf`, main);
+    return ['nginx', '-e', 'stderr', '-p', directory, '-c', `${directory}/main.conf`];
   },
-  caddy({ directory, backend, port }) {
+  caddy(place) {
+    const { directory, backends, port } = place;
     // The site has a certificate of Let's Encrypt, which is not to be had here.
-    const site = changed('Caddyfile', [
+    const site = changed(place, 'deploy/Caddyfile', [
       [`${NAME} {`, `https://${NAME}:${port} {\n\tbind 127.0.0.1\n\ttls ${directory}/certificate.pem ${directory}/key.pem`],
-      ['127.0.0.1:3000', `127.0.0.1:${backend}`],
+      ['127.0.0.1:3000', `127.0.0.1:${backends[0]}`],
     ]);
     writeFileSync(`${directory}/Caddyfile`, `{\n\tadmin off\n\tauto_https disable_redirects\n}\n${site}`);
     return ['caddy', 'run', '--adapter', 'caddyfile', '--config', `${directory}/Caddyfile`];
   },
-  haproxy({ directory, backend, port }) {
-    const all = changed('haproxy.cfg', [
-      ['127.0.0.1:3000', `127.0.0.1:${backend}`],
+  haproxy(place) {
+    const { directory, backends, port } = place;
+    const all = changed(place, 'deploy/haproxy.cfg', [
+      ['127.0.0.1:3000', `127.0.0.1:${backends[0]}`],
       ['bind :443', `bind 127.0.0.1:${port}`],
       ['/etc/haproxy/nextrush.pem', `${directory}/both.pem`],
       ['maxconn 100000', 'maxconn 1000'],
@@ -89,11 +115,13 @@ const STARTS = {
 export class Proxy {
   /** The certificate, which is its own authority. */
   ca;
+  #name;
   #program;
   #directory;
 
-  /** @param {Program} program @param {Place} place */
-  constructor(program, { directory, port, plain }) {
+  /** @param {string} name @param {Program} program @param {Place} place */
+  constructor(name, program, { directory, port, plain }) {
+    this.#name = name;
     this.#program = program;
     this.#directory = directory;
     this.port = port;
@@ -104,12 +132,13 @@ export class Proxy {
 
   /**
    * @param {string} name of the program
-   * @param {number} backend the server's port
+   * @param {number[]} backends the ports of the servers, several for nginx alone
+   * @param {string} [base] the path below which the servers are, as `--base-path` has it
    */
-  static async start(name, backend) {
+  static async start(name, backends, base = '') {
     const directory = mkdtempSync(path.join(tmpdir(), `nextrush-${name}-`));
     certify(directory);
-    const place = { directory, backend, port: await freePort(), plain: await freePort() };
+    const place = { directory, backends, port: await freePort(), plain: await freePort(), base };
     const [file, ...args] = STARTS[name](place);
     const program = new Program(file, args, { PATH: PATHS, HOME: directory, XDG_DATA_HOME: directory });
     const ended = program.exited.then(({ code }) => {
@@ -118,7 +147,12 @@ export class Proxy {
     // It may end any time after this.
     ended.catch(() => {});
     await Promise.race([ended, eventually(() => listens(place.port), () => `${name}: ${program.stderr}`)]);
-    return new Proxy(program, place);
+    return new Proxy(name, program, place);
+  }
+
+  /** What it has said, as of servers that it could not reach. */
+  get log() {
+    return this.#program.stderr;
   }
 
   /** Options of a client from an address of this machine that is not the proxy's. */
@@ -145,19 +179,27 @@ export class Proxy {
     return { status: response.statusCode, body };
   }
 
+  /** Makes another certificate, and has nginx take it. */
+  renew() {
+    certify(this.#directory);
+    this.ca = readFileSync(`${this.#directory}/certificate.pem`);
+    process.kill(/** @type {number} */ (this.#program.pid), 'SIGHUP');
+  }
+
   async stop() {
-    await this.#program.stop('SIGKILL');
+    // nginx has workers, which it ends itself; Caddy would wait for its clients.
+    await this.#program.stop(this.#name === 'nginx' ? 'SIGTERM' : 'SIGKILL');
     rmSync(this.#directory, { recursive: true, force: true });
   }
 }
 
 /**
- * Makes `certificate.pem` for {@link NAME}, which signs itself, `key.pem`, and `both.pem`.
+ * Makes `certificate.pem` for {@link NAME} and `localhost`, which signs itself, `key.pem`, and `both.pem`.
  *
  * @param {string} directory
  */
 export function certify(directory) {
-  const names = ['-subj', `/CN=${NAME}`, '-addext', `subjectAltName=DNS:${NAME}`, '-addext', 'basicConstraints=critical,CA:FALSE'];
+  const names = ['-subj', `/CN=${NAME}`, '-addext', `subjectAltName=DNS:${NAME},DNS:localhost`, '-addext', 'basicConstraints=critical,CA:FALSE'];
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'key.pem'];
   const args = ['req', '-x509', '-days', '1', ...names, ...key, '-out', 'certificate.pem'];
   execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
@@ -165,7 +207,8 @@ export function certify(directory) {
   writeFileSync(path.join(directory, 'both.pem'), both.join(''));
 }
 
-async function freePort() {
+/** A port that nobody listens on. */
+export async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = /** @type {net.AddressInfo} */ (server.address());
