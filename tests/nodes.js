@@ -17,6 +17,7 @@ const ONE_PROCESS = {
   'node/metrics.test.js': 'two examples of its own',
   'node/program.test.js': 'how one process starts and ends, and what it prints',
   'node/shipping.test.js': 'how one process is run',
+  'browser/file-alone.test.js': 'how one process is run',
   'browser/reliable-client.test.js': 'a played server',
 };
 /** The most time of a file, as a failed test may leave a client behind that reconnects for ever. */
