@@ -14,6 +14,7 @@ const ONE_PROCESS = {
   'node/deflate.test.js': 'an example of its own',
   'node/full-disk.test.js': 'the disk of a store',
   'node/guide.test.js': 'an example of its own',
+  'node/journey.test.js': 'how processes are run',
   'node/metrics.test.js': 'two examples of its own',
   'node/program.test.js': 'how one process starts and ends, and what it prints',
   'node/shipping.test.js': 'how one process is run',

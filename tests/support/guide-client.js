@@ -30,16 +30,19 @@ export class GuidePage {
   /**
    * Runs the script, which connects at once.
    *
-   * @param {number} port of the server, in place of the script's 3000
+   * @param {number | string} at the port of the server, in place of the script's 3000, or an address in place of
+   *   the script's `ws://localhost:3000`
+   * @param {WebSocket.ClientOptions} [options]
    */
-  static async open(port) {
+  static async open(at, options) {
     const page = new GuidePage();
+    const address = typeof at === 'string' ? at : `ws://localhost:${at}`;
     const elements = { sendButton: page.sendButton, messageInput: page.messageInput };
     const context = vm.createContext({
       WebSocket: class extends WebSocket {
         /** @param {string} url */
         constructor(url) {
-          super(url.replace('//localhost:3000/', `//localhost:${port}/`));
+          super(url.replace('ws://localhost:3000', address), options);
         }
       },
       document: { getElementById: (/** @type {keyof elements} */ id) => elements[id] },
