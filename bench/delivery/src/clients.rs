@@ -2,20 +2,17 @@
 //! bytes, and a place in a table.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use nextrush_protocol::handshake::client::Opening;
 use nextrush_protocol::{CloseFrame, Decoder, Event, Limits, Opcode, Role, encode_masked};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::Error;
+use crate::stream::{Stream, Way};
 
-/// The clients that connect from one address: fewer than the server allows.
-const PER_ADDRESS: usize = 5_000;
 const BUFFER: usize = 64 * 1024;
 /// The mask of all frames; it need not be unpredictable here.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -23,7 +20,7 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// The clients, by number.
 #[derive(Debug)]
 pub(crate) struct Clients {
-    server: SocketAddr,
+    way: Way,
     poll: Poll,
     events: Events,
     links: Vec<Option<Link>>,
@@ -43,7 +40,7 @@ pub(crate) enum Heard<'a> {
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct Link {
-    stream: TcpStream,
+    stream: Stream,
     decoder: Decoder,
     /// Bytes that the kernel has not taken yet.
     unsent: Vec<u8>,
@@ -56,7 +53,7 @@ pub(crate) struct Link {
 impl Clients {
     pub(crate) fn new(server: SocketAddr, count: usize) -> Result<Self, Error> {
         Ok(Self {
-            server,
+            way: Way::Tcp(server),
             poll: Poll::new().map_err(Error::io("epoll"))?,
             events: Events::with_capacity(1024),
             links: (0..count).map(|_| None).collect(),
@@ -71,33 +68,29 @@ impl Clients {
         path: &str,
         receive_buffer: Option<usize>,
     ) -> Result<(), Error> {
-        let connect = || -> io::Result<TcpStream> {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-            socket.set_nonblocking(true)?;
-            socket.set_tcp_nodelay(true)?;
-            // One that is cut leaves nothing behind: its port is needed again.
-            socket.set_linger(Some(Duration::ZERO))?;
-            if let Some(bytes) = receive_buffer {
-                socket.set_recv_buffer_size(bytes)?;
-            }
-            let own = u8::try_from(2 + client / PER_ADDRESS).unwrap_or(u8::MAX);
-            socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, own), 0)).into())?;
-            match socket.connect(&self.server.into()) {
-                Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => return Err(error),
-                _ => {}
-            }
-            Ok(TcpStream::from_std(socket.into()))
-        };
+        let way = self.way.clone();
+        self.connect_by(&way, client, path, receive_buffer)
+    }
+
+    /// The same by a way of its own.
+    pub(crate) fn connect_by(
+        &mut self,
+        way: &Way,
+        client: usize,
+        path: &str,
+        receive_buffer: Option<usize>,
+    ) -> Result<(), Error> {
+        let stream = Stream::connect(way, client, receive_buffer);
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&(client as u64).to_le_bytes());
         let opening = Opening::new(nonce);
-        let mut request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", self.server).into_bytes();
+        let mut request = format!("GET {path} HTTP/1.1\r\nHost: {way}\r\n").into_bytes();
         for (name, value) in &opening.headers() {
             request.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
         }
         request.extend_from_slice(b"\r\n");
         let mut link = Link {
-            stream: connect().map_err(Error::io("connecting"))?,
+            stream: stream.map_err(Error::io("connecting"))?,
             decoder: Decoder::new(Role::Client, Limits::message(16 * 1024 * 1024)),
             unsent: request,
             opening: Some(Box::new((opening, Vec::new()))),
@@ -110,6 +103,14 @@ impl Clients {
             .map_err(Error::io("epoll"))?;
         self.links[client] = Some(link);
         Ok(())
+    }
+
+    /// Sends a text, if there is a connection.
+    pub(crate) fn text(&mut self, client: usize, text: &str) -> Result<(), Error> {
+        match &mut self.links[client] {
+            Some(link) => link.text(text),
+            None => Ok(()),
+        }
     }
 
     /// Breaks a client's connection.
@@ -176,18 +177,25 @@ impl Clients {
                 link.flush()?;
             }
             // The edge that was passed over is made up for by reading.
-            while self.links[client]
-                .as_ref()
-                .is_some_and(|link| !link.is_paced)
-                && self.read(client, BUFFER, &mut receive)? == BUFFER
-            {}
+            while let Some(link) = &self.links[client]
+                && !link.is_paced
+            {
+                let is_encrypted = link.stream.is_encrypted();
+                let count = self.read(client, BUFFER, &mut receive)?;
+                // TLS gives one record at a time.
+                if count == 0 || (count < BUFFER && !is_encrypted) {
+                    break;
+                }
+            }
+            if let Some(link) = &mut self.links[client]
+                && !link.unsent.is_empty()
+            {
+                link.flush()?;
+            }
         }
         Ok(())
     }
 }
-
-/// `EINPROGRESS` of Linux.
-const IN_PROGRESS: i32 = 115;
 
 enum Progress {
     Some(usize),
@@ -199,6 +207,11 @@ impl Link {
     /// Sends a text.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Error> {
         self.send(Opcode::Text, text.as_bytes())
+    }
+
+    /// Begins to close the connection.
+    pub(crate) fn close(&mut self) -> Result<(), Error> {
+        self.send(Opcode::Close, &1000_u16.to_be_bytes())
     }
 
     fn send(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Error> {
@@ -221,6 +234,8 @@ impl Link {
         if self.unsent.is_empty() {
             self.unsent = Vec::new();
         }
+        // TLS may hold back what the kernel did not take; its end is noticed when it is read.
+        let _ = self.stream.flush();
         Ok(())
     }
 

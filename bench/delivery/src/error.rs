@@ -24,6 +24,10 @@ pub(crate) enum Error {
     Handshake(#[from] AnswerError),
     #[error("the server broke the protocol")]
     Protocol(#[from] ProtocolError),
+    #[error("a certificate")]
+    Certificate(#[from] rcgen::Error),
+    #[error("TLS")]
+    Tls(#[from] rustls::Error),
     #[error("a bystander's connection")]
     Bystander(#[from] Box<tungstenite::Error>),
     #[error("a message that is not understood: {text}")]

@@ -17,7 +17,7 @@ pub(crate) struct Message<'a> {
     pub(crate) r#type: Cow<'a, str>,
     #[serde(borrow)]
     epoch: Option<Cow<'a, str>>,
-    offset: Option<u64>,
+    pub(crate) offset: Option<u64>,
     recovered: Option<bool>,
     from: Option<u64>,
     to: Option<u64>,
@@ -34,6 +34,8 @@ pub(crate) struct Message<'a> {
     #[serde(borrow)]
     pub(crate) left: Option<Vec<&'a RawValue>>,
     pub(crate) after_ms: Option<u64>,
+    #[serde(borrow)]
+    pub(crate) id: Option<&'a RawValue>,
 }
 
 /// A message of a chat room's history.

@@ -1,7 +1,6 @@
 //! The time of a bystander's echo while hostile clients are at work.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use hdrhistogram::Histogram;
-use socket2::{Domain, Socket, Type};
+use socket2::{SockAddr, Socket, Type};
 use tungstenite::{Message, WebSocket};
 
 use crate::error::Error;
-use crate::server::{Program, Server};
+use crate::server::Program;
 use crate::token;
 
 /// The threads of a hostile client.
@@ -25,6 +24,8 @@ const RECEIVE_BUFFER: usize = 4096;
 /// The longest echo that is told from longer ones, in nanoseconds.
 const LONGEST: u64 = 60_000_000_000;
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest pause between two acts of a hostile client.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The options of this scenario.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,7 +40,7 @@ pub(crate) struct Settings {
 
 /// A way to be hostile.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
+pub(crate) enum Kind {
     /// A user joins a room and leaves it, without end.
     Joins,
     /// A user sends 60 KiB privately to a user with many sockets, without end.
@@ -58,7 +59,14 @@ enum Kind {
     Devices,
 }
 
-type Socketed = WebSocket<TcpStream>;
+impl Kind {
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+type Socketed = WebSocket<Socket>;
 
 pub(crate) fn run(program: &Program, settings: &Settings) -> Result<(), Error> {
     let kinds = match settings.kind.as_slice() {
@@ -73,9 +81,10 @@ pub(crate) fn run(program: &Program, settings: &Settings) -> Result<(), Error> {
         // A new server for each: nothing of the last one is left.
         let server = program.start()?;
         let phase = Duration::from_secs(settings.seconds);
-        let mut bystander = Bystander::connect(&server)?;
+        let addr = SockAddr::from(server.addr);
+        let mut bystander = Bystander::connect(&addr)?;
         let before = bystander.measure(phase)?;
-        let hostile = Hostile::begin(*kind, server.addr);
+        let hostile = Hostile::begin(*kind, addr, THREADS, 1.0);
         let meanwhile = bystander.measure(phase)?;
         hostile.end();
         let after = bystander.measure(phase)?;
@@ -85,8 +94,7 @@ pub(crate) fn run(program: &Program, settings: &Settings) -> Result<(), Error> {
         };
         println!(
             "{:<14}{:>11} µs{:>15.1}x{:>15.1}x{:>13.1}x{:>13.1}x",
-            kind.to_possible_value()
-                .map_or_else(String::new, |value| value.get_name().to_owned()),
+            kind.name(),
             before.value_at_quantile(0.5) / 1000,
             ratio(&meanwhile, 0.5),
             ratio(&meanwhile, 0.99),
@@ -98,21 +106,17 @@ pub(crate) fn run(program: &Program, settings: &Settings) -> Result<(), Error> {
 }
 
 /// A client that asks one thing after the other.
-struct Bystander(Socketed);
+#[derive(Debug)]
+pub(crate) struct Bystander(Socketed);
 
 impl Bystander {
-    fn connect(server: &Server) -> Result<Self, Error> {
+    pub(crate) fn connect(addr: &SockAddr) -> Result<Self, Error> {
         let path = format!("/live?token={}", token::of_user(BYSTANDER)?);
-        let socket = connect(server.addr, &path)?;
-        socket
-            .get_ref()
-            .set_read_timeout(Some(PATIENCE))
-            .map_err(Error::io("the time of a read"))?;
-        Ok(Self(socket))
+        Ok(Self(connect(addr, &path)?))
     }
 
     /// The times of its echoes, in nanoseconds.
-    fn measure(&mut self, phase: Duration) -> Result<Histogram<u64>, Error> {
+    pub(crate) fn measure(&mut self, phase: Duration) -> Result<Histogram<u64>, Error> {
         let mut times = Histogram::new_with_max(LONGEST, 3)
             .map_err(|error| Error::Broken(error.to_string()))?;
         let begun = Instant::now();
@@ -132,27 +136,32 @@ impl Bystander {
 }
 
 /// Hostile clients at work.
-struct Hostile {
+#[derive(Debug)]
+pub(crate) struct Hostile {
     is_over: Arc<AtomicBool>,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
 impl Hostile {
-    fn begin(kind: Kind, addr: SocketAddr) -> Self {
+    /// Begins to be hostile on some threads, each of which is at work for a share of the time.
+    pub(crate) fn begin(kind: Kind, addr: SockAddr, threads: usize, share: f64) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
-        let threads = (0..THREADS)
+        let threads = (0..threads)
             .map(|number| {
-                let is_over = Arc::clone(&is_over);
+                let (is_over, addr) = (Arc::clone(&is_over), addr.clone());
                 thread::spawn(move || {
                     let mut held = Vec::new();
                     let mut round = number;
                     while !is_over.load(Ordering::Relaxed) {
+                        let begun = Instant::now();
                         // Whatever the server does about it: refusing is its right.
-                        let done = act(kind, addr, round, &mut held);
+                        let done = act(kind, &addr, round, &mut held);
                         if done.is_err() || held.len() > 1_000 {
                             held.clear();
                         }
                         round += THREADS;
+                        let pause = begun.elapsed().mul_f64(1.0 / share - 1.0);
+                        thread::sleep(pause.min(LONGEST_PAUSE));
                     }
                 })
             })
@@ -160,7 +169,7 @@ impl Hostile {
         Self { is_over, threads }
     }
 
-    fn end(self) {
+    pub(crate) fn end(self) {
         self.is_over.store(true, Ordering::Relaxed);
         for thread in self.threads {
             // One that panicked has printed why.
@@ -170,7 +179,7 @@ impl Hostile {
 }
 
 /// Does one hostile thing. What is held goes with the hostile client.
-fn act(kind: Kind, addr: SocketAddr, round: usize, held: &mut Vec<TcpStream>) -> Result<(), Error> {
+fn act(kind: Kind, addr: &SockAddr, round: usize, held: &mut Vec<Socket>) -> Result<(), Error> {
     let chat = |user: usize| token::of_user(user).map(|token| format!("/chat/den?token={token}"));
     match kind {
         Kind::Joins => {
@@ -247,23 +256,15 @@ fn act(kind: Kind, addr: SocketAddr, round: usize, held: &mut Vec<TcpStream>) ->
     Ok(())
 }
 
-fn connect(addr: SocketAddr, path: &str) -> Result<Socketed, Error> {
-    let stream = TcpStream::connect(addr).map_err(Error::io("connecting"))?;
-    let (socket, _) = tungstenite::client(format!("ws://{addr}{path}"), stream)
+fn connect(addr: &SockAddr, path: &str) -> Result<Socketed, Error> {
+    let (socket, _) = tungstenite::client(format!("ws://localhost{path}"), open(addr, None)?)
         .map_err(|error| Error::Broken(error.to_string()))?;
     Ok(socket)
 }
 
 /// Asks for an upgrade and reads nothing.
-fn unread(addr: SocketAddr, path: &str) -> Result<TcpStream, Error> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(Error::io("a socket"))?;
-    socket
-        .set_recv_buffer_size(RECEIVE_BUFFER)
-        .map_err(Error::io("a small receive buffer"))?;
-    socket
-        .connect(&addr.into())
-        .map_err(Error::io("connecting"))?;
-    let mut stream = TcpStream::from(socket);
+fn unread(addr: &SockAddr, path: &str) -> Result<Socket, Error> {
+    let mut stream = open(addr, Some(RECEIVE_BUFFER))?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -273,8 +274,8 @@ fn unread(addr: SocketAddr, path: &str) -> Result<TcpStream, Error> {
 }
 
 /// The head of a user's new post with a body of so many bytes.
-fn post(addr: SocketAddr, user: usize, length: usize) -> Result<TcpStream, Error> {
-    let mut stream = TcpStream::connect(addr).map_err(Error::io("connecting"))?;
+fn post(addr: &SockAddr, user: usize, length: usize) -> Result<Socket, Error> {
+    let mut stream = open(addr, None)?;
     let head = format!(
         "POST /api/posts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n",
@@ -284,6 +285,21 @@ fn post(addr: SocketAddr, user: usize, length: usize) -> Result<TcpStream, Error
     Ok(stream)
 }
 
-fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<(), Error> {
+fn open(addr: &SockAddr, receive_buffer: Option<usize>) -> Result<Socket, Error> {
+    let open = || {
+        let socket = Socket::new(addr.domain(), Type::STREAM, None)?;
+        // A server that neither reads nor answers does not hold up the end.
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        if let Some(bytes) = receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        socket.connect(addr)?;
+        Ok(socket)
+    };
+    open().map_err(Error::io("connecting"))
+}
+
+fn write(stream: &mut Socket, bytes: &[u8]) -> Result<(), Error> {
     stream.write_all(bytes).map_err(Error::io("sending"))
 }

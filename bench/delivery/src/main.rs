@@ -1,6 +1,6 @@
 //! Puts the server program through what delivery promises, at full size: everybody comes
-//! back at once, the server is replaced, one reader is slow. Fails when a message was lost,
-//! doubled or out of order.
+//! back at once, the server is replaced, one reader is slow, everything at once for an hour.
+//! Fails when a message was lost, doubled or out of order.
 
 mod api;
 mod clients;
@@ -11,6 +11,8 @@ mod hostile;
 mod process;
 mod returning;
 mod server;
+mod soak;
+mod stream;
 mod throttled;
 mod token;
 
@@ -51,6 +53,8 @@ enum Scenario {
     Drain(drain::Settings),
     /// Each hostile client in turn, and what a bystander's echo takes before, meanwhile and after.
     Hostile(hostile::Settings),
+    /// Everything at once for an hour, and what it does to the server's memory.
+    Soak(soak::Settings),
     /// A reader among many reads a hundredth of what it is sent, for a minute.
     Throttled(throttled::Settings),
 }
@@ -76,6 +80,7 @@ fn run(cli: Cli) -> Result<(), Error> {
         Scenario::Returning(settings) => returning::run(&program, &settings),
         Scenario::Drain(settings) => drain::run(&program, &settings),
         Scenario::Hostile(settings) => hostile::run(&program, &settings),
+        Scenario::Soak(settings) => soak::run(&program, &settings),
         Scenario::Throttled(settings) => throttled::run(&program, &settings),
     }
 }

@@ -41,6 +41,21 @@ pub(crate) fn memory(pid: u32) -> Result<f64, Error> {
     status(pid, "VmRSS:")
 }
 
+/// The number of files that a process has open.
+pub(crate) fn open_files(pid: u32) -> Result<usize, Error> {
+    count(format!("/proc/{pid}/fd"))
+}
+
+/// The number of threads that a process has.
+pub(crate) fn threads(pid: u32) -> Result<usize, Error> {
+    count(format!("/proc/{pid}/task"))
+}
+
+fn count(directory: String) -> Result<usize, Error> {
+    let entries = fs::read_dir(&directory).map_err(Error::io(directory))?;
+    Ok(entries.count())
+}
+
 /// The load averages of the machine.
 pub(crate) fn load_average() -> Result<String, Error> {
     let path = "/proc/loadavg";

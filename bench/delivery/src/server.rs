@@ -1,5 +1,6 @@
 //! The server program: built, started, stopped.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -56,8 +57,37 @@ impl Program {
         self.store.is_some()
     }
 
+    /// The address at which it listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// Starts it, and returns when it listens.
     pub(crate) fn start(&self) -> Result<Server, Error> {
+        let mut command = self.command();
+        command
+            .args(["--listen", &self.addr.to_string()])
+            .args(["--jwt-secret", SECRET, "--api-key", KEY])
+            .env("RUST_LOG", "warn");
+        if let Some(store) = &self.store {
+            command.arg("--store").arg(store.path());
+        }
+        self.spawn(command)
+    }
+
+    /// Starts it with a configuration file alone, in which its [address](Self::addr) is, and
+    /// with its log in a file.
+    pub(crate) fn start_with(&self, configuration: &Path, log: File) -> Result<Server, Error> {
+        let mut command = self.command();
+        command
+            .arg("--config")
+            .arg(configuration)
+            .env("NO_COLOR", "1")
+            .stderr(log);
+        self.spawn(command)
+    }
+
+    fn command(&self) -> Command {
         // The child dies with this process, however that ends.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]);
@@ -66,14 +96,12 @@ impl Program {
         }
         command
             .arg(&self.path)
-            .args(["--listen", &self.addr.to_string()])
-            .args(["--jwt-secret", SECRET, "--api-key", KEY])
-            .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        if let Some(store) = &self.store {
-            command.arg("--store").arg(store.path());
-        }
+        command
+    }
+
+    fn spawn(&self, mut command: Command) -> Result<Server, Error> {
         let mut child = command.spawn().map_err(Error::io("starting the server"))?;
         let output = child.stdout.take().ok_or(Error::NotListening)?;
         let mut lines = BufReader::new(output).lines().map_while(Result::ok);
@@ -81,7 +109,7 @@ impl Program {
             child,
             addr: self.addr,
         };
-        match lines.any(|line| line.starts_with("Open http://")) {
+        match lines.any(|line| line.starts_with("Open http")) {
             true => Ok(server),
             false => Err(Error::NotListening),
         }
@@ -96,9 +124,17 @@ impl Server {
 
     /// Tells it to stop, as a supervisor does.
     pub(crate) fn terminate(&self) -> Result<(), Error> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Tells it to read its configuration again.
+    pub(crate) fn reload(&self) -> Result<(), Error> {
+        self.signal(Signal::HUP)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Error> {
         let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM)
-            .map_err(|error| Error::io("telling the server to stop")(error.into()))
+        kill_process(pid, signal).map_err(|error| Error::io("a signal to the server")(error.into()))
     }
 
     /// The exit status of the process, if it has ended.
