@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
@@ -44,7 +45,8 @@ pub(super) struct Configuration {
 #[derive(Debug)]
 pub(super) struct Check {
     addr: SocketAddr,
-    client: Arc<ClientConfig>,
+    /// Without resumption, by which a client would see the certificate of before.
+    client: ClientConfig,
     certificate: CertificateDer<'static>,
     with_new_key: Api,
     with_old_key: Api,
@@ -113,9 +115,11 @@ impl Configuration {
         let old = key(self.version);
         self.version += 1;
         let certificate = self.write()?;
+        let mut client = ClientConfig::clone(&self.client);
+        client.resumption = Resumption::disabled();
         Ok(Check {
             addr: self.addr,
-            client: Arc::clone(&self.client),
+            client,
             certificate,
             with_new_key: api.with_key(key(self.version)),
             with_old_key: api.with_key(old),
@@ -232,7 +236,7 @@ impl Check {
     /// The certificate that the server shows now.
     fn certificate(&self) -> Result<Option<CertificateDer<'static>>, Error> {
         let name = ServerName::from(self.addr.ip());
-        let session = ClientConnection::new(Arc::clone(&self.client), name)?;
+        let session = ClientConnection::new(Arc::new(self.client.clone()), name)?;
         let stream = TcpStream::connect(self.addr).map_err(Error::io("connecting"))?;
         let mut stream = StreamOwned::new(session, stream);
         stream.flush().map_err(Error::io("a handshake of TLS"))?;

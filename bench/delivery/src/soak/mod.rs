@@ -52,32 +52,32 @@ pub(crate) struct Settings {
     #[arg(long, default_value = "soak-out")]
     out: PathBuf,
     /// The chat rooms, of ten members each.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 24)]
     rooms: usize,
     /// The channels with a history, of ten readers each.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 30)]
     channels: usize,
     /// The channels with presence, of ten devices each.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 6)]
     desks: usize,
     /// The clients whose requests and publications a backend is asked about.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 20)]
     askers: usize,
     /// The readers of a channel with updates of 32 KiB that read a twelfth of it for a minute,
     /// then all.
     #[arg(long, default_value_t = 3)]
     slow: usize,
     /// Publications over HTTP a second.
-    #[arg(long, default_value_t = 30.0)]
+    #[arg(long, default_value_t = 80.0)]
     rate: f64,
     /// Connections that are cut a second; the clients come back with their positions.
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 10.0)]
     cuts: f64,
     /// Clients a second who are new, do a little and leave.
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 8.0)]
     passing: f64,
     /// The share of its time that a hostile client is at work.
-    #[arg(long, default_value_t = 0.04)]
+    #[arg(long, default_value_t = 0.08)]
     hostile: f64,
     /// The growth of the memory after the first ten minutes that is accepted, in percent of
     /// what it was then.
