@@ -69,10 +69,11 @@ test('a client whose token is its first message sends it again with each connect
   live.connect();
   for (const round of [1, 2]) {
     await subscribed.take('a subscription');
-    assert.match(String(live.socket?.url), /\/live\?auth=message$/);
+    const socket = /** @type {WebSocket} */ (live.socket);
+    assert.match(socket.url, /\/live\?auth=message$/);
     await post('/api/v1/publish', { channel: 'messages', data: round });
     assert.equal(await updates.take('an update'), round);
-    if (round === 1) /** @type {WebSocket} */ (live.socket).terminate();
+    if (round === 1) socket.terminate();
   }
   live.close();
 
