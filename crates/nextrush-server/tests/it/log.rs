@@ -19,13 +19,21 @@ fn start(port: u16, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStderr>>
         // Misspelt, which the log has as a warning.
         .env("NEXTRUSH_STOR", "x")
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
     let lines = BufReader::new(server.stderr.take().unwrap()).lines();
     (server, lines)
+}
+
+/// Tells the program to end, as soon as it listens to that: when it has said its addresses, which is after the
+/// line of the log that it listens there.
+async fn end(server: &mut Child) {
+    let mut said = BufReader::new(server.stdout.take().unwrap()).lines();
+    within(said.next_line()).await.unwrap().unwrap();
+    signal(server, "TERM").await;
 }
 
 /// The next line with a text.
@@ -41,7 +49,7 @@ async fn line_with(lines: &mut Lines<BufReader<ChildStderr>>, text: &str) -> Str
 #[tokio::test]
 async fn every_line_is_json_where_that_is_asked_for_and_says_where_the_program_listens() {
     let port = free_port();
-    let (server, mut lines) = start(port, &["--log-format", "json"]);
+    let (mut server, mut lines) = start(port, &["--log-format", "json"]);
     let address = format!("127.0.0.1:{port}");
     let is_listening = |line: &Value| line["message"] == "listening" && line["address"] == address;
     let mut all = Vec::new();
@@ -53,7 +61,7 @@ async fn every_line_is_json_where_that_is_asked_for_and_says_where_the_program_l
             "{line}"
         );
         if is_listening(&line) {
-            signal(&server, "TERM").await;
+            end(&mut server).await;
         }
         all.push(line);
         if all.len() > 20 {
@@ -99,7 +107,7 @@ async fn a_file_of_lines_has_no_colours_and_nothing_of_the_libraries_of_a_store(
         &["--store", directory.path().to_str().unwrap()],
     );
     let mut text = line_with(&mut lines, "listening address=").await;
-    signal(&server, "TERM").await;
+    end(&mut server).await;
     within(lines.get_mut().read_to_string(&mut text))
         .await
         .unwrap();
