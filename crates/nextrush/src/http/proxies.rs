@@ -160,29 +160,32 @@ impl Proxies {
             [&FORWARDED_FOR, &FORWARDED_PROTO, &FORWARDED_HOST],
             trusts,
         );
-        match (by_forwarded, headers.contains_key(FORWARDED_FOR)) {
-            (None, _) => Some(by_x),
-            (Some(told), false) => Some(Told {
+        let Some(told) = by_forwarded else {
+            return Some(by_x);
+        };
+        let is_one_client =
+            !headers.contains_key(FORWARDED_FOR) || told.address() == by_x.address();
+        let is_one_place = agree(&told.scheme, &by_x.scheme) && agree(&told.host, &by_x.host);
+        if is_one_client && is_one_place {
+            return Some(Told {
                 client: told.client,
                 scheme: told.scheme.or(by_x.scheme),
                 host: told.host.or(by_x.host),
-            }),
-            (Some(told), true) if told.address() == by_x.address() => Some(Told {
-                client: told.client,
-                scheme: told.scheme.or(by_x.scheme),
-                host: told.host.or(by_x.host),
-            }),
-            (Some(_), true) => {
-                if CONTRADICTION.is_due() {
-                    tracing::warn!(
-                        "Forwarded and X-Forwarded-For of a request name two clients, and neither \
-                         is believed: let the proxy remove the header that it does not write"
-                    );
-                }
-                None
-            }
+            });
         }
+        if CONTRADICTION.is_due() {
+            tracing::warn!(
+                "Forwarded and X-Forwarded headers of a request name two clients, schemes or hosts, \
+                 and neither is believed: let the proxy remove the header that it does not write"
+            );
+        }
+        None
     }
+}
+
+/// Returns whether two kinds of headers do not say different things.
+fn agree<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
+    one.is_none() || other.is_none() || one == other
 }
 
 #[cfg(test)]
@@ -289,6 +292,7 @@ mod tests {
                 ("forwarded", forwarded),
                 ("x-forwarded-for", "192.0.2.7"),
                 ("x-forwarded-proto", "https"),
+                ("x-forwarded-host", "example.com"),
             ])
         };
         let mut same = fields("for=\"192.0.2.7:4711\"");
@@ -296,10 +300,19 @@ mod tests {
         assert_eq!(client, Some("192.0.2.7:4711".parse().unwrap()));
         assert_eq!(same.headers()["x-forwarded-proto"], "https");
 
-        for forwarded in ["for=203.0.113.9", "for=unknown", "nonsense", ""] {
+        for forwarded in [
+            "for=203.0.113.9",
+            "for=unknown",
+            "nonsense",
+            "",
+            // A client knows its own address, and may write the rest.
+            "for=192.0.2.7;proto=http",
+            "for=192.0.2.7;proto=https;host=evil.example",
+        ] {
             let mut two = fields(forwarded);
             assert_eq!(trusted.settle(&mut two, true), None, "{forwarded}");
             assert!(!two.headers().contains_key("x-forwarded-proto"));
+            assert_eq!(two.headers()["host"], "example.com");
         }
     }
 }
