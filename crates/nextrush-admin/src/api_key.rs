@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::{HeaderMap, StatusCode};
-use nextrush::ErrorCode;
 use nextrush::live::{ChannelPattern, InvalidPattern};
+use nextrush::{Authenticated, ErrorCode, Socket};
 use parking_lot::RwLock;
 
 use crate::refusal::Refusal;
@@ -281,6 +281,13 @@ impl Caller {
             true => Ok(()),
             false => Err(forbidden("this key is for other channels")),
         }
+    }
+
+    /// Lets a socket last as long as the key.
+    pub(crate) fn limit(&self, socket: &Socket) {
+        let expires = self.key().expires;
+        let end = expires.map(|end| end.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
+        Authenticated::new((), end).limit(socket);
     }
 
     /// Tells whether the key may not do everything.

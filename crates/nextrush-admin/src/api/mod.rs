@@ -197,7 +197,10 @@ fn follow(
     let followed = allowed.and_then(|()| OfLive::of(&query, &parts));
     caller.audit(Action::Read, "/api/v1/live", &followed);
     match followed {
-        Ok(live) => live.connect(&socket),
+        Ok(live) => {
+            caller.limit(&socket);
+            live.connect(&socket);
+        }
         Err(refusal) => refusal.close(&socket),
     }
 }

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use axum::extract::Request;
+use axum::http::header;
 use nextrush::testing::Network;
-use nextrush::{App, ChatServer, LiveUpdates};
+use nextrush::{App, ChatServer, CloseCode, LiveUpdates};
 use nextrush_admin::{Action, ApiKey, ApiKeys, HttpApi};
 use serde_json::json;
 use tracing::field::{Field, Visit};
@@ -100,6 +102,27 @@ async fn each_key_may_do_what_it_is_for_and_nothing_else() {
         let (status, answer) = get(&network, key, &format!("/api/v1/{path}")).await;
         assert_eq!(status, expected, "{key} {path}: {answer}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_follows_channels_ends_with_its_key() {
+    let network = network(&keys());
+    let follow = |key: &str| {
+        let request = Request::get("/api/v1/live");
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        request.body(()).unwrap()
+    };
+    let mut follower = network.connect_with(follow(FULL)).await.unwrap();
+    follower.send(r#"{"type":"subscribe","channel":"news"}"#);
+    assert!(follower.text().await.contains("subscribed"));
+    assert!(follower.text().await.contains("token-expired"));
+    let frame = follower.closed().await.unwrap();
+    assert_eq!(frame.code(), CloseCode::POLICY_VIOLATION);
+    // A key without an end has sockets without one.
+    let mut reader = network.connect_with(follow(READER)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    reader.send(r#"{"type":"subscribe","channel":"news"}"#);
+    assert!(reader.text().await.contains("subscribed"));
 }
 
 #[tokio::test(start_paused = true)]
