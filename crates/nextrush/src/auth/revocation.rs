@@ -15,6 +15,7 @@ use nextrush_broker::{
 use nextrush_protocol::CloseCode;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::authenticated::Authenticated;
@@ -419,7 +420,8 @@ pub(super) fn unrevoked<C>(
 #[derive(Default, Deserialize)]
 struct IssueClaims {
     id: Option<GivenUserId>,
-    iat: Option<f64>,
+    /// The time of issue, of any type: one that is none must not hide whose the token is.
+    iat: Option<Value>,
 }
 
 impl IssueClaims {
@@ -433,10 +435,12 @@ impl IssueClaims {
             .unwrap_or_default()
     }
 
-    /// The time of issue in milliseconds since 1970: that of tokens without `iat` is long ago.
+    /// The time of issue in milliseconds since 1970: that of tokens without a number in `iat` is long
+    /// ago.
     fn issued_ms(&self) -> u64 {
+        let seconds = self.iat.as_ref().and_then(Value::as_f64);
         // RFC 7519 §2 allows fractions; the conversion saturates.
-        self.iat.map_or(0, |seconds| (seconds * 1000.0) as u64)
+        seconds.map_or(0, |seconds| (seconds * 1000.0) as u64)
     }
 }
 

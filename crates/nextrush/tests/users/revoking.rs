@@ -81,6 +81,31 @@ async fn revoking_ends_sockets_and_refuses_tokens_that_were_issued_before_the_mo
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_whose_time_of_issue_is_none_counts_as_issued_long_ago() {
+    let network = Network::new(with_endpoints(App::new()));
+    let times = [
+        json!(now().to_string()),
+        json!(true),
+        json!([now()]),
+        json!({}),
+        json!(null),
+    ];
+    let tokens = times.map(|iat| {
+        let claims = json!({ "id": "ada", "email": "", "iat": iat, "exp": now() + 60 });
+        jwt().sign(&claims).unwrap()
+    });
+    for (revoked, status) in [(false, 200), (true, 401)] {
+        if revoked {
+            revoke(&network, ago(50)).await;
+        }
+        for token in &tokens {
+            let answer = get(&network, &format!("/whoami?token={token}"), &[]).await;
+            assert_eq!(answer.0, status, "{token}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_moment_that_lies_ahead_counts_as_now() {
     let network = Network::new(with_endpoints(App::new()));
     let ahead = Timestamp::from_unix_ms((now() + 1000) * 1000);
