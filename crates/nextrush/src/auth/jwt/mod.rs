@@ -1,13 +1,14 @@
 //! JSON Web Tokens (RFC 7519): keys of one algorithm each, strict rules.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Header, TokenData, Validation};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -24,7 +25,7 @@ use crate::message::{GivenUserId, UserId};
 /// `none` above all (RFC 8725 §3.1). Of [several keys](Self::with_keys) a token is checked with those
 /// that it names by `kid`, or with all of its algorithm, 8 at most, if it names none. Unless told otherwise `exp` is required, `exp`
 /// and `nbf` are enforced with 5 seconds of leeway, a token for an audience (`aud`) is
-/// refused, and so is one whose header names a key that there is not. Nothing is ever fetched
+/// refused, and so is one whose header names a key that there is not, or in which a claim is there twice. Nothing is ever fetched
 /// because a token says so.
 ///
 /// ```
@@ -279,8 +280,9 @@ impl Jwt {
         }
         let TokenData { header, claims } = self.decode(token)?;
         check_header(&header)?;
+        // Before they are read as a map, in which the last of a name would count.
+        let Registered { exp, sid } = Registered::read(claims.get())?;
         let claims = &*self.identified(claims.get());
-        let Registered { exp, sid } = Registered::read(claims)?;
         Ok(Authenticated {
             // RFC 7519 §2 allows fractions; the conversion saturates.
             // Rounded as `jsonwebtoken` does, so that there is one notion of the end.
@@ -439,12 +441,45 @@ fn unfit(claims: &str, error: serde_json::Error) -> AuthError {
     }
 }
 
-/// The claims that are read of each token.
-#[derive(Deserialize)]
+/// The claims that are read of each token. No claim may be there twice (RFC 7519 §4): who signed the
+/// token may have looked at the other one. Values are nested as deep as `serde_json` reads.
+#[derive(Default)]
 struct Registered {
     exp: Option<f64>,
     /// The session (OpenID Connect Front-Channel Logout 1.0 §3), if it is a text.
     sid: Option<Value>,
+}
+
+impl<'de> Deserialize<'de> for Registered {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Claims;
+
+        impl<'de> Visitor<'de> for Claims {
+            type Value = Registered;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of claims")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut claims: A) -> Result<Registered, A::Error> {
+                let mut registered = Registered::default();
+                let mut names = HashSet::new();
+                while let Some(name) = claims.next_key::<String>()? {
+                    match name.as_str() {
+                        "exp" => registered.exp = claims.next_value()?,
+                        "sid" => registered.sid = claims.next_value()?,
+                        _ => drop(claims.next_value::<Value>()?),
+                    }
+                    if !names.insert(name) {
+                        return Err(A::Error::custom("a claim is there twice"));
+                    }
+                }
+                Ok(registered)
+            }
+        }
+
+        deserializer.deserialize_map(Claims)
+    }
 }
 
 impl Registered {
