@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
@@ -357,6 +357,7 @@ impl Exchange {
         busy: Busy,
     ) -> Result<Response, Infallible> {
         let version = request.version();
+        let wants_upgrade = request.headers().contains_key(header::UPGRADE);
         let mut late = Late::default();
         let mut request = request.map(|body| {
             let (body, is_late) = RequestBody::watch(body, self.body_times);
@@ -383,7 +384,10 @@ impl Exchange {
             return Ok(self.refuse(response, version));
         }
         if let Some(redirect) = self.base_path.settle(&mut request) {
-            return Ok(redirect);
+            return Ok(match wants_upgrade {
+                true => refusal::ending_connection(redirect, version),
+                false => redirect,
+            });
         }
         let extensions = request.extensions_mut();
         if let Some(client) = client {
@@ -400,8 +404,10 @@ impl Exchange {
             let response = refusal::new(status, ErrorCode::BadRequest, message);
             return Ok(self.refuse(response, version));
         }
-        // A proxy would send its next request just when the connection ends.
-        if (self.is_draining)() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // While draining, a proxy would send its next request just when the connection ends. And of an
+        // upgrade that there was not, at any path, it may believe that there was one.
+        let is_last = (self.is_draining)() || wants_upgrade;
+        if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(refusal::ending_connection(response, version));
         }
         Ok(response)
