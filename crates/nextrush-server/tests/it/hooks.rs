@@ -322,6 +322,8 @@ async fn a_backend_without_a_usable_answer_lets_nobody_in() {
             ada.send(message).await;
             let told = ada.json().await;
             assert_eq!(told["code"], "unavailable", "{number} {told}");
+            // It is the hook that has given up, and not whoever waits for it a second longer.
+            assert_eq!(told["message"], "The backend does not answer", "{number}");
             assert!(told["retryAfterMs"].is_u64(), "{told}");
         }
         ada.send(json!({ "type": "add", "id": format!("r{number}") }))
@@ -333,6 +335,7 @@ async fn a_backend_without_a_usable_answer_lets_nobody_in() {
         let mut eve = with_cookie(&server, "/live").await;
         let told = eve.json().await;
         assert_eq!(told["code"], "unavailable", "{number} {told}");
+        assert_eq!(told["message"], "The backend does not answer", "{number}");
         assert!(told["retryAfterMs"].is_u64(), "{told}");
         assert_eq!(eve.closed().await.0, 1013);
     }

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nextrush::auth::{Ticket, TicketError};
 use nextrush::limits::{ClientLimit, TokenBucket};
 use nextrush::message::Timestamp;
 use nextrush::testing::{Cluster, Network};
 use nextrush::{App, Authenticated, CloseCode, Jwt, User};
+use serde_json::Value;
 
 use crate::support::{SECOND, ada, get, jwt, now, token, with_endpoints};
 
@@ -122,6 +125,12 @@ async fn a_ticket_lasts_for_30_s_or_up_to_10_minutes_and_its_socket_for_as_long_
             "{ttl:?}"
         );
         assert!(!format!("{issued:?}").contains(&issued.ticket));
+        // What is checked is what is signed, and for nothing else than a ticket.
+        let signed = issued.ticket.split('.').nth(1).unwrap();
+        let signed: Value =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed).unwrap()).unwrap();
+        assert_eq!(signed["exp"], expires / 1000, "{ttl:?}");
+        assert_eq!(signed["aud"], "nextrush.ticket");
     }
     let mut app = with_endpoints(App::new());
     app.get("/session", async |user: Authenticated| {
