@@ -23,12 +23,15 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
 ];
 
-/// The answer to a request for a file, with its hash as the `ETag`: 404 if there is none.
+/// The answer to a request for a file, with its hash as the `ETag`: 404 if there is none, or if its path leads
+/// out of the folder or into another one.
 ///
 /// For the page of the server program, which is more than the inspector.
 #[must_use]
 pub fn page_file(path: &str, file: Option<EmbeddedFile>, request: &HeaderMap) -> Response {
-    let Some(file) = file else {
+    // The folders are flat. A debug build reads from the disk, and there rust-embed follows any link that a
+    // path leads to, such as `../../../etc/os-release`.
+    let Some(file) = file.filter(|_| !path.contains(['/', '\\'])) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let hash = file.metadata.sha256_hash();

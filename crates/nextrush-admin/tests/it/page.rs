@@ -86,9 +86,11 @@ async fn all_that_the_page_loads_is_there_wherever_it_is_mounted() {
             let request = Request::get(format!("{start}{file}")).body(Body::empty());
             assert_eq!(fetch(&network, request.unwrap()).await.0, 200, "{file}");
         }
-        // The rest of the server program's page is not.
-        let request = Request::get(format!("{start}page/main.js")).body(Body::empty());
-        assert_eq!(fetch(&network, request.unwrap()).await.0, 404);
+        // The rest of the server program's page is not, and no link elsewhere is followed.
+        for file in ["page/main.js", "page/..%2fLICENSE", "client/..%2fLICENSE"] {
+            let request = Request::get(format!("{start}{file}")).body(Body::empty());
+            assert_eq!(fetch(&network, request.unwrap()).await.0, 404, "{file}");
+        }
     }
 }
 
