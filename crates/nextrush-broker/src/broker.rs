@@ -25,8 +25,8 @@ use crate::topic_name::TopicName;
 /// returned future does nothing before it is polled; it borrows the broker and not the topic.
 /// If a future is dropped after it was polled, its effect may or may not have taken place.
 ///
-/// Every broker keeps these promises, and [`conformance`](crate::conformance::conformance)
-/// checks them:
+/// Every broker keeps these promises, and with the feature `testing` `conformance::conformance` checks
+/// them:
 ///
 /// - The offsets of a topic are 1, 2, 3, … without a gap for as long as its epoch lasts,
 ///   however many publish at once. When publications are lost, a new epoch begins.

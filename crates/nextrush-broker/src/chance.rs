@@ -28,6 +28,7 @@ impl Chance {
     }
 
     /// `true` with this probability.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn happens(&self, probability: f64) -> bool {
         self.fraction() < probability
     }

@@ -6,9 +6,9 @@
 //! whether any were lost.
 //!
 //! This crate has the [`Broker`] trait, the [`MemoryBroker`], with the feature `embedded` the
-//! `EmbeddedBroker`, which keeps topics on disk, and the [`conformance`] suite for every
-//! broker. It knows neither sockets nor users: publications are bytes, and each node receives
-//! them through a [`Sink`].
+//! `EmbeddedBroker`, which keeps topics on disk, and with the feature `testing` a `conformance`
+//! suite for every broker and a `simulated` store that nodes share. It knows neither sockets nor
+//! users: publications are bytes, and each node receives them through a [`Sink`].
 //!
 //! ```
 //! use nextrush_broker::{Broker, HistoryQuery, MemoryBroker, Publish, Retention, TopicName};
@@ -69,7 +69,9 @@ mod shared;
 mod stream;
 mod table;
 
+#[cfg(feature = "testing")]
 pub mod conformance;
+#[cfg(feature = "testing")]
 pub mod simulated;
 
 pub use answer::{CommandKey, CommandKeyError, Fingerprint, Once};
