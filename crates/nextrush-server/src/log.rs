@@ -12,9 +12,10 @@ use std::time::Duration;
 use nextrush::message::Timestamp;
 use nextrush_server::{Config, Filter, LogFormat};
 use serde_json::json;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry, reload};
+use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
 /// The most bytes of lines that wait to be written; further lines are lost.
 const WAITING_BYTES: usize = 1 << 20;
@@ -37,7 +38,7 @@ pub(crate) struct Log {
 /// The functions that change a log.
 #[derive(Clone)]
 struct Set {
-    filter: Arc<dyn Fn(EnvFilter) + Send + Sync>,
+    filter: Arc<dyn Fn(Targets) + Send + Sync>,
     lines: Arc<dyn Fn(Lines) + Send + Sync>,
 }
 
@@ -74,7 +75,10 @@ impl Log {
         let mut log = Self::to(output)?;
         let wanted = std::env::var("RUST_LOG").ok();
         let filter = wanted.and_then(|text| text.parse::<Filter>().ok());
-        let filter = filter.map_or_else(|| EnvFilter::new("info"), |filter| filter.to_env_filter());
+        let filter = filter.map_or_else(
+            || Targets::new().with_default(LevelFilter::INFO),
+            |filter| filter.to_targets(),
+        );
         let (filter, set_filter) = reload::Layer::new(filter);
         let (lines, set_lines) = reload::Layer::new(log.text(has_colours));
         // They fail only when the log is gone, and then there are no lines.
@@ -131,7 +135,7 @@ impl Log {
     /// Sets which lines get into the log from now on.
     pub(crate) fn set_filter(&self, filter: &Filter) {
         if let Some(Set { filter: set, .. }) = &self.set {
-            set(filter.to_env_filter());
+            set(filter.to_targets());
         }
     }
 

@@ -10,12 +10,10 @@ use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
 #[folder = "page/"]
-#[exclude = "*.md"]
 struct PageFiles;
 
 #[derive(RustEmbed)]
 #[folder = "client/"]
-#[include = "*.js"]
 struct ClientFiles;
 
 /// The routes of the page's files.

@@ -416,7 +416,7 @@ settings! {
     shards: Option<NonZeroUsize>, "NUMBER", Absent("one per core"), Start;
 
     /// The lines of the log, which goes to standard error: `error`, `warn`, `info`, `debug`, `trace`,
-    /// or directives such as `info,nextrush=debug`, in the syntax of `tracing_subscriber`.
+    /// or directives with crates and modules, such as `info,nextrush=debug`.
     ///
     /// `fjall` and `lsm_tree`, which keep the files of a store, are at `warn` unless they are
     /// named. `nextrush::connections=debug` has a line for each connection that ends.

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
-use rustls::ServerConfig;
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use x509_parser::parse_x509_certificate;
-use x509_parser::time::ASN1Time;
+use rustls::{CertificateError, RootCertStore, ServerConfig};
+
+use crate::message::Timestamp;
 
 /// The time before the end of a certificate from which on its end is logged at the start.
 const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -224,7 +225,9 @@ fn certified(certificates: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> 
     if chain.is_empty() {
         return Err(TlsError::Certificate(pem::Error::NoItemsFound));
     }
-    chain.iter().for_each(warn_of_dates);
+    for (certificate, place) in chain.iter().zip(1..) {
+        warn_of_dates(place, certificate);
+    }
     let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Key)?;
     Ok(CertifiedKey::from_der(
         chain,
@@ -234,29 +237,50 @@ fn certified(certificates: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> 
 }
 
 /// Logs that a certificate is not valid now, or will soon not be. It is served all the same:
-/// the clock of this machine may be wrong.
-fn warn_of_dates(certificate: &CertificateDer<'_>) {
-    // rustls refuses what it cannot read.
-    let Ok((_, certificate)) = parse_x509_certificate(certificate) else {
-        return;
-    };
-    let subject = certificate.subject();
-    let validity = certificate.validity();
-    let now = ASN1Time::now();
-    let (from, until) = (validity.not_before, validity.not_after);
-    if now > until {
-        tracing::error!(
-            "THE CERTIFICATE HAS EXPIRED: that of {subject} was valid until {until}, and clients \
-             refuse it"
-        );
-    } else if now < from {
-        tracing::error!(
-            "THE CERTIFICATE IS NOT YET VALID: that of {subject} is valid from {from}, and clients \
-             refuse it"
-        );
-    } else if until.timestamp() - now.timestamp() < EXPIRES_SOON.as_secs() as i64 {
-        tracing::warn!("the certificate of {subject} expires soon: it is valid until {until}");
+/// the clock of this machine may be wrong. The first one in a file is the server's own, those behind it
+/// are of authorities.
+fn warn_of_dates(place: usize, certificate: &CertificateDer<'_>) {
+    let now = UnixTime::now();
+    let soon = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + EXPIRES_SOON);
+    match (fault_at(certificate, now), fault_at(certificate, soon)) {
+        (Some(CertificateError::ExpiredContext { not_after, .. }), _) => {
+            let until = timestamp(not_after);
+            tracing::error!(
+                place,
+                "THE CERTIFICATE HAS EXPIRED: it was valid until {until}, and clients refuse it"
+            );
+        }
+        (Some(CertificateError::NotValidYetContext { not_before, .. }), _) => {
+            let from = timestamp(not_before);
+            tracing::error!(
+                place,
+                "THE CERTIFICATE IS NOT YET VALID: it is valid from {from}, and clients refuse it"
+            );
+        }
+        (_, Some(CertificateError::ExpiredContext { not_after, .. })) => {
+            let until = timestamp(not_after);
+            tracing::warn!(
+                place,
+                "the certificate expires soon: it is valid until {until}"
+            );
+        }
+        _ => {}
     }
+}
+
+/// The fault that a client finds in a certificate at some time. It looks at the dates before it looks for the
+/// authority, so this one, which trusts nobody, has an answer that tells them.
+fn fault_at(certificate: &CertificateDer<'_>, time: UnixTime) -> Option<CertificateError> {
+    let certificate = ParsedCertificate::try_from(certificate).ok()?;
+    let nobody = RootCertStore::empty();
+    match verify_server_cert_signed_by_trust_anchor(&certificate, &nobody, &[], time, &[]) {
+        Err(rustls::Error::InvalidCertificate(fault)) => Some(fault),
+        _ => None,
+    }
+}
+
+fn timestamp(time: UnixTime) -> Timestamp {
+    Timestamp::from_unix_ms(time.as_secs().saturating_mul(1_000))
 }
 
 impl From<Arc<ServerConfig>> for TlsConfig {
@@ -293,4 +317,40 @@ pub enum TlsError {
     /// The key is not that of the certificate, or of no kind that can be used.
     #[error("certificate and key cannot be used")]
     Unusable(#[from] rustls::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_judged_by_its_dates_whoever_has_signed_it() {
+        const FROM: u64 = 1_577_836_800;
+        const UNTIL: u64 = 1_893_456_000;
+        // Those of authorities stand behind the server's own.
+        for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
+            let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(2030, 1, 1);
+            params.is_ca = is_ca;
+            let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            let at = |seconds| {
+                let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+                match fault_at(certificate.der(), time) {
+                    Some(CertificateError::NotValidYetContext { not_before, .. }) => {
+                        format!("from {}", not_before.as_secs())
+                    }
+                    Some(CertificateError::ExpiredContext { not_after, .. }) => {
+                        format!("until {}", not_after.as_secs())
+                    }
+                    _ => String::new(),
+                }
+            };
+            assert_eq!(at(FROM - 1), format!("from {FROM}"));
+            assert_eq!([at(FROM), at(UNTIL)], ["", ""]);
+            assert_eq!(at(UNTIL + 1), format!("until {UNTIL}"));
+        }
+    }
 }

@@ -1,0 +1,1 @@
+../../nextrush-server/page/route.js
