@@ -1,7 +1,7 @@
 //! The endpoints that `bench/load` measures: an echo, rooms that relay, sockets that do nothing,
 //! and the chat of the framework, each with as little around it as the framework allows.
 //!
-//! `cargo run --release -p nextrush --example bench_server -- --port 9001`, then for
+//! `cargo run --profile=dist -p nextrush --example bench_server -- --port 9001`, then for
 //! instance `cargo run --release -- measure fanout 127.0.0.1:9001` in `bench/load`.
 
 use std::num::NonZeroUsize;

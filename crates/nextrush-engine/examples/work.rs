@@ -1,7 +1,7 @@
 //! A measured amount of work for the engine on the simulated network, to have its
 //! instructions counted (`tools/gates`), or to see what a million connections take.
 //!
-//! `cargo run --release -p nextrush-engine --example work -- fanout ROUNDS K`,
+//! `cargo run --profile=dist -p nextrush-engine --example work -- fanout ROUNDS K`,
 //! `… -- echo ROUNDS`, or `… -- million`.
 
 use std::env;
