@@ -6,7 +6,7 @@ use crate::close::CloseFrame;
 use crate::deflate::{DeflateParams, Inflater, Inflation, Window};
 use crate::error::ProtocolError;
 use crate::event::Event;
-use crate::header::{Expectation, Header, MAX_HEADER, Underway};
+use crate::header::{self, Expectation, Header, MAX_HEADER, Underway};
 use crate::limits::Limits;
 use crate::message::Message;
 use crate::opcode::Opcode;
@@ -21,6 +21,10 @@ use crate::{mask, utf8};
 ///
 /// Compressed messages are accepted [`with_deflate`](Self::with_deflate), once the handshake
 /// has agreed on it, and are inflated as they arrive.
+///
+/// A caller with a read buffer can spare long messages that copy: [`decode_within`](Self::decode_within)
+/// leaves a message in the buffer until it is complete there, and [`read_payload`](Self::read_payload)
+/// reads one that is longer than the buffer straight into its own memory.
 ///
 /// Feed it each piece of input until it returns `Ok(None)`:
 ///
@@ -58,6 +62,19 @@ pub struct Decoder {
 ///
 /// 64 KiB of masked text in two pieces take 2.4 µs instead of 2.6.
 const BLOCK: usize = 8 * 1024;
+
+/// The least rest of a payload that is worth a read of its own: a copy of less takes no longer than
+/// a system call.
+const LONG: usize = 16 * 1024;
+
+/// The parts of a client's frame that is a whole message of up to 125 bytes: both first bytes that it
+/// may have, the bit that its second byte must have, the greatest length beside that bit, and the
+/// bytes before the payload.
+const WHOLE_TEXT: u8 = header::first_byte_of_whole(Opcode::Text);
+const WHOLE_BINARY: u8 = header::first_byte_of_whole(Opcode::Binary);
+const MASKED: u8 = header::MASKED;
+const MAX_SHORT: u8 = 125;
+const SHORT_HEADER: usize = 6;
 
 /// The compression agreed on for messages of the peer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -104,6 +121,7 @@ struct OpenFrame {
 
 impl Decoder {
     /// A decoder for a new connection.
+    #[inline]
     #[must_use]
     pub fn new(role: Role, limits: Limits) -> Self {
         Self {
@@ -177,11 +195,56 @@ impl Decoder {
         input: &mut &'i mut [u8],
         inflater: &mut Inflater,
     ) -> Result<Option<Event<'i>>, ProtocolError> {
-        if self.finished || input.is_empty() {
+        self.decode_within(input, 0, inflater)
+    }
+
+    /// Decodes as [`decode_with`](Self::decode_with) does, but leaves the beginning of an incomplete
+    /// message in `input`, with its header, if the whole of it takes no more than `room` bytes:
+    /// the caller has a place for that many from the front of `input` on. The result is `Ok(None)`
+    /// then and `input` is not empty.
+    ///
+    /// The message is lent without a copy if its bytes are in `input` at a later call. The caller
+    /// reads on until then ([`missing`](Self::missing) says how much), or gives up and calls this
+    /// with `room` 0: then the decoder keeps the beginning. Only an uncompressed message in one
+    /// frame is left, and a violation in what has come of its payload is found as late.
+    ///
+    /// ```
+    /// use nextrush_protocol::{Decoder, Event, Inflater, Limits, Role};
+    ///
+    /// let mut decoder = Decoder::new(Role::Client, Limits::default());
+    /// let mut inflater = Inflater::new();
+    /// let mut buffer = *b"\x81\x05Hello";
+    ///
+    /// let mut input = &mut buffer[..4];
+    /// assert_eq!(decoder.decode_within(&mut input, 7, &mut inflater)?, None);
+    /// assert_eq!((input.len(), decoder.missing(input)), (4, 3));
+    ///
+    /// let event = decoder.decode_within(&mut buffer.as_mut_slice(), 7, &mut inflater)?;
+    /// assert_eq!(event, Some(Event::Text("Hello".into())));
+    /// # Ok::<(), nextrush_protocol::ProtocolError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The same as of [`decode`](Self::decode).
+    pub fn decode_within<'i>(
+        &mut self,
+        input: &mut &'i mut [u8],
+        room: usize,
+        inflater: &mut Inflater,
+    ) -> Result<Option<Event<'i>>, ProtocolError> {
+        if self.finished || (input.is_empty() && !self.has_read_all()) {
             *input = &mut [];
             return Ok(None);
         }
-        let result = match self.whole_event(input) {
+        let result = match self.short_message(input) {
+            // Returned from here, so that it is moved once.
+            Some(Ok(event)) => return Ok(Some(event)),
+            Some(Err(error)) => Err(error),
+            None => self.whole_event(input),
+        };
+        let result = match result {
+            Ok(None) if self.is_left(input, room) => return Ok(None),
             Ok(None) => self.next_event(input, inflater),
             result => result,
         };
@@ -196,7 +259,71 @@ impl Decoder {
         result
     }
 
+    /// The bytes that are missing in `input` to the whole message at its front. 0 if there is none that
+    /// [`decode_within`](Self::decode_within) would leave there.
+    #[must_use]
+    pub fn missing(&self, input: &[u8]) -> usize {
+        self.whole_length(input)
+            .map_or(0, |whole| whole.saturating_sub(input.len()))
+    }
+
+    /// Reads more of a long binary message straight into the memory of that message: `read` appends
+    /// the next bytes from the wire to the vector, which is the message so far, as many as it has
+    /// spare capacity for and no more. Afterwards [`decode`](Self::decode) returns the message if it
+    /// is complete, also with an empty `input`.
+    ///
+    /// Returns what `read` did, or `None` without a call of it: all input before has to be decoded,
+    /// 16 KiB of the message must have come, and the next bytes must be another 16 KiB at least of
+    /// its last frame, uncompressed. A text is checked while it is copied, so it has no such way.
+    ///
+    /// As always the memory grows with what has arrived, not with the announced length: the spare
+    /// capacity is at most what has arrived.
+    ///
+    /// ```
+    /// use nextrush_protocol::{Decoder, Event, Limits, ProtocolError, Role};
+    ///
+    /// let mut decoder = Decoder::new(Role::Client, Limits::default());
+    /// let mut begun = b"\x82\x7e\x80\x00".to_vec(); // 32 KiB of binary data
+    /// begun.extend([7; 16 * 1024]);
+    /// assert_eq!(decoder.decode(&mut begun.as_mut_slice())?, None);
+    ///
+    /// let read = decoder.read_payload(|message| message.resize(message.capacity(), 7));
+    /// assert!(read.is_some());
+    /// let event = decoder.decode(&mut [].as_mut_slice())?;
+    /// assert_eq!(event, Some(Event::Binary(vec![7; 32 * 1024].into())));
+    /// # Ok::<(), ProtocolError>(())
+    /// ```
+    pub fn read_payload<T>(&mut self, read: impl FnOnce(&mut Vec<u8>) -> T) -> Option<T> {
+        let partial = self.partial.as_deref_mut()?;
+        let frame = partial.frame.as_mut()?;
+        let remaining = frame.remaining as usize;
+        let Some(Message::Binary(data)) = &mut partial.message else {
+            return None;
+        };
+        let is_last = frame.fin && !frame.compressed && !frame.opcode.is_control();
+        if !is_last || remaining < LONG || data.len() < LONG {
+            return None;
+        }
+        let start = data.len();
+        if data.capacity() - start < LONG {
+            data.reserve_exact(remaining.min(start));
+        }
+        // No more than remains; an allocator may give more, and a fragment before have asked for it.
+        let room = data.capacity() - start;
+        if room > remaining {
+            return None;
+        }
+        let result = read(data);
+        data.truncate(start + room);
+        let arrived = data.get_mut(start..).unwrap_or_default();
+        frame.mask = mask::apply(frame.mask, arrived);
+        // No truncation: at most `remaining`.
+        frame.remaining -= arrived.len() as u32;
+        Some(result)
+    }
+
     /// Returns `true` after a close or an error.
+    #[inline]
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.finished
@@ -210,9 +337,17 @@ impl Decoder {
             .is_none_or(|partial| partial.is_between_messages())
     }
 
+    /// Returns `true` if nothing is kept: a new decoder with the same settings is as good.
+    #[inline]
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.partial.is_none() && !self.finished
+    }
+
     /// The bytes allocated for incomplete input: the payload so far, room to grow, about a
     /// hundred bytes of bookkeeping, and about 48 KiB if the message is compressed. Between
     /// messages 0, or the window if contexts are taken over.
+    #[inline]
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.partial
@@ -225,7 +360,43 @@ impl Decoder {
         self.partial = None;
     }
 
-    /// The fast path of nearly all events, with the same result as
+    /// The fast path of nearly all messages of clients, with the same result as
+    /// [`next_event`](Self::next_event): nothing is incomplete, and `input` starts with a whole
+    /// message of up to 125 bytes, of which all is judged at once. Else returns `None` without an
+    /// effect.
+    #[inline]
+    fn short_message<'i>(
+        &self,
+        input: &mut &'i mut [u8],
+    ) -> Option<Result<Event<'i>, ProtocolError>> {
+        let &[first, second, m0, m1, m2, m3, ..] = &**input else {
+            return None;
+        };
+        // Without the mask bit it is more than any length of a short frame.
+        let length = second ^ MASKED;
+        let limit = self.message_limit.min(self.frame_limit);
+        let is_short = length <= MAX_SHORT && u32::from(length) <= limit;
+        let is_message = first == WHOLE_TEXT || first == WHOLE_BINARY;
+        let end = SHORT_HEADER + usize::from(length);
+        if !is_short
+            || !is_message
+            || end > input.len()
+            || self.role != Role::Server
+            || self.partial.is_some()
+        {
+            return None;
+        }
+        let payload = &mut cut(input, end)[SHORT_HEADER..];
+        mask::apply([m0, m1, m2, m3], payload);
+        Some(match first {
+            WHOLE_TEXT => utf8::check(payload)
+                .map(|text| Event::Text(text.into()))
+                .ok_or(ProtocolError::InvalidText),
+            _ => Ok(Event::Binary((&*payload).into())),
+        })
+    }
+
+    /// The fast path of nearly all other events, with the same result as
     /// [`next_event`](Self::next_event): nothing is incomplete, and `input` starts with a
     /// whole event. Else returns `None` without an effect.
     fn whole_event<'i>(
@@ -246,6 +417,30 @@ impl Decoder {
         let mut frame = OpenFrame::from(header);
         let payload = frame.take_payload(input, usize::MAX);
         frame.lend(payload)
+    }
+
+    /// The length of the whole uncompressed message at the front of `input`, header included; `None` if
+    /// something else is there, or not all of its header, or if something before is incomplete.
+    #[cold]
+    fn whole_length(&self, input: &[u8]) -> Option<usize> {
+        if self.partial.is_some() {
+            return None;
+        }
+        // An error is found again by those that decode.
+        let (header, length) = self.expectation().read(input).ok()??;
+        let is_message = header.fin && !header.compressed && !header.opcode.is_control();
+        is_message.then_some(length + header.length as usize)
+    }
+
+    /// Returns whether an incomplete message stays in `input`, which can grow to `room` bytes.
+    fn is_left(&self, input: &[u8], room: usize) -> bool {
+        room > input.len() && self.whole_length(input).is_some_and(|whole| whole <= room)
+    }
+
+    /// Returns whether [`read_payload`](Self::read_payload) has read the last byte of a frame.
+    fn has_read_all(&self) -> bool {
+        let frame = self.partial.as_deref().and_then(|partial| partial.frame);
+        frame.is_some_and(|frame| frame.is_complete())
     }
 
     fn next_event<'i>(
@@ -392,11 +587,7 @@ impl Partial {
             let payload = frame.take_payload(input, usize::MAX);
             return inflation.push(payload, message, message_limit, &self.window, inflater);
         }
-        let bound = if frame.fin {
-            message.len() + frame.remaining as usize
-        } else {
-            message_limit
-        };
+        let bound = frame.bound(message.len(), message_limit);
         message.make_room(input.len().min(frame.remaining as usize), bound);
         while !frame.is_complete() && !input.is_empty() {
             message.push(frame.take_payload(input, BLOCK))?;
@@ -453,6 +644,15 @@ impl Partial {
 impl OpenFrame {
     fn is_complete(&self) -> bool {
         self.remaining == 0
+    }
+
+    /// The longest that the message of this frame can become, of which `length` bytes have arrived.
+    fn bound(&self, length: usize, message_limit: usize) -> usize {
+        if self.fin {
+            length + self.remaining as usize
+        } else {
+            message_limit
+        }
     }
 
     /// Returns `true` if the payload is complete in `input` and is a whole event.

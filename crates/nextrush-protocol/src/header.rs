@@ -12,7 +12,7 @@ pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const RESERVED_BITS: u8 = 0x70;
-const MASKED: u8 = 0x80;
+pub(crate) const MASKED: u8 = 0x80;
 /// Values of the 7-bit length that announce a longer length field.
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
@@ -275,6 +275,11 @@ pub(crate) fn length_before(payload: usize) -> usize {
     } else {
         10
     }
+}
+
+/// The first byte of a frame that is a whole message.
+pub(crate) const fn first_byte_of_whole(opcode: Opcode) -> u8 {
+    FIN | opcode as u8
 }
 
 /// Appends a header to `out`, with the length in its shortest form.

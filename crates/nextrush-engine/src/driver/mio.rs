@@ -207,6 +207,19 @@ impl Io for Sockets {
         }
     }
 
+    fn read_to(&mut self, slot: u32, message: &mut Vec<u8>) -> io::Result<usize> {
+        match self.stream(slot)? {
+            #[cfg(unix)]
+            Stream::Tcp(stream) => stream.try_io(|| fill(&*stream, message)),
+            #[cfg(not(unix))]
+            Stream::Tcp(stream) => fill_zeroed(stream, message),
+            #[cfg(unix)]
+            Stream::Unix(stream) => stream.try_io(|| fill(&*stream, message)),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => fill_zeroed(stream, message),
+        }
+    }
+
     fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize> {
         match self.stream(slot)? {
             Stream::Tcp(stream) => stream.write(bytes),
@@ -275,6 +288,25 @@ impl Sockets {
         let stream = self.streams.get_mut(slot as usize).and_then(Option::as_mut);
         stream.ok_or_else(|| ErrorKind::NotConnected.into())
     }
+}
+
+/// Reads into the spare capacity, without the zeros that a slice would have to be filled with.
+#[cfg(unix)]
+fn fill(stream: impl std::os::fd::AsFd, message: &mut Vec<u8>) -> io::Result<usize> {
+    Ok(rustix::io::read(
+        stream,
+        rustix::buffer::spare_capacity(message),
+    )?)
+}
+
+/// The same for streams that read into slices alone.
+#[cfg(any(not(unix), feature = "tls"))]
+fn fill_zeroed(stream: &mut impl Read, message: &mut Vec<u8>) -> io::Result<usize> {
+    let start = message.len();
+    message.resize(message.capacity(), 0);
+    let read = stream.read(&mut message[start..]);
+    message.truncate(start + *read.as_ref().unwrap_or(&0));
+    read
 }
 
 fn tcp(stream: std::net::TcpStream) -> io::Result<TcpStream> {

@@ -233,10 +233,10 @@ impl Live {
     }
 
     pub(super) fn keep_decoder(&mut self, decoder: Decoder) {
-        if decoder.buffered() > 0 || decoder.is_finished() {
-            self.need_extra().decoder = Some(decoder);
-        } else {
+        if decoder.is_fresh() {
             self.tidy();
+        } else {
+            self.need_extra().decoder = Some(decoder);
         }
     }
 

@@ -19,9 +19,10 @@ use crate::metrics::Counts;
 use crate::moment::Moment;
 use crate::transport::Io;
 
-/// Lent to one connection at a time, so that an idle one needs none. As large as a read
-/// that one connection may take of a turn.
-pub(super) const READ_BUFFER: usize = 64 * 1024;
+/// Lent to one connection at a time, so that an idle one needs none. A message that comes in whole
+/// while its connection is read, and that is no longer, is never copied. Only what longer messages
+/// than [a usual read](super::read) have touched takes memory.
+pub(super) const READ_BUFFER: usize = 256 * 1024;
 
 /// A connection that is there, and the parts of its shard.
 ///

@@ -14,8 +14,10 @@ use crate::connection::Incoming;
 use crate::link::Ending;
 use crate::transport::Io;
 
-/// The bytes that a turn reads of one connection; the rest waits for the next turn.
-const READ_BUDGET: usize = READ_BUFFER;
+/// The bytes that a turn reads of one connection; the rest waits for the next turn, but for the end
+/// of a message that has a place in the read buffer. A message of the usual limit, 64 KiB, has a
+/// place in one read with its header.
+const READ_BUDGET: usize = 64 * 1024 + 14;
 
 /// The bytes of the peer that are thrown away while its connection closes: more than can be on the
 /// way from a client that stops once it reads our close frame. Then the transport is cut.
@@ -86,7 +88,7 @@ impl<I: Io> Peer<'_, I> {
         }
         let extra = self.live.extra_mut();
         if let Some(mut stash) = extra.and_then(|extra| extra.stash.take()) {
-            let left = self.decode(&mut stash.bytes[stash.start..]);
+            let (left, _) = self.decode(&mut stash.bytes[stash.start..], 0);
             stash.start = stash.bytes.len() - left;
             if left > 0 {
                 self.live.need_extra().stash = Some(stash);
@@ -101,45 +103,117 @@ impl<I: Io> Peer<'_, I> {
         self.parts.read_buffer = buffer;
     }
 
+    /// Reads until there is nothing, or enough for one turn.
     fn read_into(&mut self, buffer: &mut [u8]) {
         let mut budget = READ_BUDGET;
-        while budget > 0 && self.live.is(Flags::READABLE) && self.live.reads() {
-            let piece = budget.min(buffer.len());
-            match self.parts.io.read(self.slot, &mut buffer[..piece]) {
-                Ok(0) => {
-                    self.live.flags.remove(Flags::READABLE);
-                    return self.post_end(Ending::EndOfStream);
-                }
-                Ok(count) => {
-                    if I::SHORT_READ_DRAINS && count < piece && !self.live.is(Flags::HANGUP) {
-                        self.live.flags.remove(Flags::READABLE);
-                    }
-                    self.live.flags.remove(Flags::PINGED);
-                    self.parts.free_ping = self.parts.ticks.alive(self.slot) > 1;
-                    self.parts.counts.bytes_in += count as u64;
-                    if self.live.is(Flags::COUNTED) {
-                        self.parts.traffic.add(self.slot, count, 0);
-                    }
-                    budget -= count;
-                    if !self.live.is_open() && self.is_flooded(count) {
-                        let error = io::Error::other("too many bytes while closing");
-                        self.live.flags.remove(Flags::READABLE);
-                        return self.post_end(Ending::Failed(error.into()));
-                    }
-                    let left = self.decode(&mut buffer[..count]);
-                    self.live.stash_bytes(&buffer[count - left..count]);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.live.flags.remove(Flags::READABLE);
-                    return;
-                }
-                Err(error) => {
-                    self.live.flags.remove(Flags::READABLE);
-                    return self.post_end(Ending::Failed(error.into()));
-                }
+        // The place of a message in the buffer that has begun there and is not complete, and the
+        // bytes that are missing to the whole of it.
+        let mut begun = 0..0;
+        let mut missing = 0;
+        while (budget > 0 || missing > 0) && self.live.is(Flags::READABLE) && self.live.reads() {
+            if self.read_payload(&mut budget) {
+                continue;
+            }
+            let asked = if missing > 0 { missing } else { budget };
+            let place = begun.end..begun.end + asked;
+            let read = self.parts.io.read(self.slot, &mut buffer[place]);
+            if !begun.is_empty() && !matches!(read, Ok(1..)) {
+                // What there is of the message comes before the end.
+                self.give_up(&mut buffer[mem::take(&mut begun)]);
+                missing = 0;
+            }
+            let Some(count) = self.count_read(read, asked) else {
+                continue;
+            };
+            budget = budget.saturating_sub(count);
+            begun.end += count;
+            let left;
+            (left, missing) = self.decode(&mut buffer[begun.clone()], READ_BUFFER);
+            begun.start = begun.end - left;
+            if missing == 0 {
+                self.live.stash_bytes(&buffer[begun]);
+                begun = 0..0;
+            } else if begun.end + missing > READ_BUFFER {
+                buffer.copy_within(begun, 0);
+                begun = 0..left;
             }
         }
+        if !begun.is_empty() {
+            self.give_up(&mut buffer[begun]);
+        }
+    }
+
+    /// Takes the beginning of a message out of the read buffer, which others need: the rest comes
+    /// later.
+    #[cold]
+    fn give_up(&mut self, begun: &mut [u8]) {
+        let (left, _) = self.decode(begun, 0);
+        self.live.stash_bytes(&begun[begun.len() - left..]);
+    }
+
+    /// Reads more of a long message into its own place, if one is under way. Returns whether it is.
+    fn read_payload(&mut self, budget: &mut usize) -> bool {
+        // Nearly always there is none.
+        let Some(extra) = self.live.extra_mut() else {
+            return false;
+        };
+        let (io, slot) = (&mut self.parts.io, self.slot);
+        let read = extra.decoder.as_mut().and_then(|decoder| {
+            decoder.read_payload(|message| {
+                let asked = message.capacity() - message.len();
+                (io.read_to(slot, message), asked)
+            })
+        });
+        let Some((read, asked)) = read else {
+            return false;
+        };
+        if let Some(count) = self.count_read(read, asked) {
+            *budget = budget.saturating_sub(count);
+            // What was read is a part of a message, with nothing behind it.
+            self.decode(&mut [], 0);
+        }
+        true
+    }
+
+    /// Notes what came of a read that asked for so many bytes. Returns how many came, or `None` if
+    /// there is nothing to be decoded.
+    #[inline]
+    fn count_read(&mut self, read: io::Result<usize>, asked: usize) -> Option<usize> {
+        let count = match read {
+            Ok(0) => return self.stop_reading(Some(Ending::EndOfStream)),
+            Ok(count) => count,
+            Err(error) => {
+                return match error.kind() {
+                    ErrorKind::Interrupted => None,
+                    ErrorKind::WouldBlock => self.stop_reading(None),
+                    _ => self.stop_reading(Some(Ending::Failed(error.into()))),
+                };
+            }
+        };
+        if I::SHORT_READ_DRAINS && count < asked && !self.live.is(Flags::HANGUP) {
+            self.live.flags.remove(Flags::READABLE);
+        }
+        self.live.flags.remove(Flags::PINGED);
+        self.parts.free_ping = self.parts.ticks.alive(self.slot) > 1;
+        self.parts.counts.bytes_in += count as u64;
+        if self.live.is(Flags::COUNTED) {
+            self.parts.traffic.add(self.slot, count, 0);
+        }
+        if !self.live.is_open() && self.is_flooded(count) {
+            let error = io::Error::other("too many bytes while closing");
+            return self.stop_reading(Some(Ending::Failed(error.into())));
+        }
+        Some(count)
+    }
+
+    /// Notes that the transport has nothing more to read, for now or, with an ending, for ever.
+    #[cold]
+    fn stop_reading(&mut self, ending: Option<Ending>) -> Option<usize> {
+        self.live.flags.remove(Flags::READABLE);
+        if let Some(ending) = ending {
+            self.post_end(ending);
+        }
+        None
     }
 
     /// Counts bytes that came although the connection is closing. Returns whether they are too
@@ -150,15 +224,25 @@ impl<I: Io> Peer<'_, I> {
         extra.unwanted > UNWANTED
     }
 
-    /// Hands the events in `input` to the handler. Returns how many bytes at its end are left
-    /// because the handler wants no more for now.
-    fn decode(&mut self, input: &mut [u8]) -> usize {
+    /// Hands the events in `input` to the handler. Returns how many bytes at its end are left: those
+    /// of a message that has a place in `room` bytes, with the number of bytes that are missing
+    /// to it, or all that come after the handler wants no more for now, with 0.
+    fn decode(&mut self, input: &mut [u8], room: usize) -> (usize, usize) {
         if self.live.is_lingering() {
-            return 0;
+            return (0, 0);
         }
         let mut decoder = self.live.take_decoder();
         let mut message_ended = false;
-        let left = self.decode_with(&mut decoder, input, &mut message_ended);
+        let left = self.decode_with(&mut decoder, input, room, &mut message_ended);
+        // Nearly always nothing has begun, and nothing is kept of the peer.
+        if !decoder.is_fresh() || self.live.extra().is_some() {
+            self.keep(decoder, message_ended);
+        }
+        left
+    }
+
+    /// Keeps the decoder for the next bytes, and bounds the time that these may take.
+    fn keep(&mut self, decoder: Decoder, message_ended: bool) {
         let place = if decoder.is_between_messages() || decoder.is_finished() {
             Place::Between
         } else if message_ended {
@@ -168,29 +252,34 @@ impl<I: Io> Peer<'_, I> {
         };
         self.live.keep_decoder(decoder);
         self.watch_unfinished(place);
-        left
     }
 
+    #[inline]
     fn decode_with(
         &mut self,
         decoder: &mut Decoder,
         mut input: &mut [u8],
+        room: usize,
         message_ended: &mut bool,
-    ) -> usize {
+    ) -> (usize, usize) {
         while self.live.reads() {
-            match decoder.decode_with(&mut input, &mut self.parts.inflater) {
-                Ok(None) => return 0,
+            match decoder.decode_within(&mut input, room, &mut self.parts.inflater) {
                 Ok(Some(event)) => {
                     *message_ended |= matches!(event, Event::Text(_) | Event::Binary(_));
                     self.receive(event);
+                    if input.is_empty() {
+                        return (0, 0);
+                    }
                 }
+                Ok(None) if input.is_empty() => return (0, 0),
+                Ok(None) => return (input.len(), decoder.missing(input)),
                 Err(error) => {
                     self.post_end(Ending::Failed(error.into()));
-                    return 0;
+                    return (0, 0);
                 }
             }
         }
-        input.len()
+        (input.len(), 0)
     }
 
     fn receive(&mut self, event: Event<'_>) {
@@ -204,11 +293,11 @@ impl<I: Io> Peer<'_, I> {
         match event {
             Event::Text(text) => {
                 self.parts.counts.messages_in += 1;
-                self.receive_message(Incoming::Text(text));
+                self.hand_over(Incoming::Text(text));
             }
             Event::Binary(data) => {
                 self.parts.counts.messages_in += 1;
-                self.receive_message(Incoming::Binary(data));
+                self.hand_over(Incoming::Binary(data));
             }
             Event::Pong(payload) => {
                 // Beside the work of a message, the end of this one must not end its hold.
@@ -230,12 +319,16 @@ impl<I: Io> Peer<'_, I> {
         }
     }
 
+    /// Hands a message over that has waited, unless the connection receives nothing any more.
+    fn receive_message(&mut self, message: Incoming<'_>) {
+        if self.live.receives() {
+            self.hand_over(message);
+        }
+    }
+
     /// Hands a message over, or keeps it until reading has started. Until then pings are
     /// answered and an end is noticed, but no further message is read.
-    fn receive_message(&mut self, message: Incoming<'_>) {
-        if !self.live.receives() {
-            return;
-        }
+    fn hand_over(&mut self, message: Incoming<'_>) {
         if self.live.is(Flags::READS_ON) {
             if let Some(message) = self.offer(message) {
                 let message = message.into_owned();

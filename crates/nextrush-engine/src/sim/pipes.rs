@@ -64,13 +64,7 @@ impl Io for Pipes {
     fn read(&mut self, slot: u32, buffer: &mut [u8]) -> io::Result<usize> {
         let mut state = self.pipe(slot)?.lock();
         if state.to_server.is_empty() {
-            return if state.reset {
-                Err(ErrorKind::ConnectionReset.into())
-            } else if state.client_shut {
-                Ok(0)
-            } else {
-                Err(ErrorKind::WouldBlock.into())
-            };
+            return nothing_to_read(&state);
         }
         let count = buffer.len().min(state.to_server.len());
         let (front, back) = state.to_server.as_slices();
@@ -78,6 +72,17 @@ impl Io for Pipes {
         buffer[..from_front].copy_from_slice(&front[..from_front]);
         buffer[from_front..count].copy_from_slice(&back[..count - from_front]);
         state.to_server.drain(..count);
+        Ok(count)
+    }
+
+    fn read_to(&mut self, slot: u32, message: &mut Vec<u8>) -> io::Result<usize> {
+        let mut state = self.pipe(slot)?.lock();
+        if state.to_server.is_empty() {
+            return nothing_to_read(&state);
+        }
+        let room = message.capacity() - message.len();
+        let count = room.min(state.to_server.len());
+        message.extend(state.to_server.drain(..count));
         Ok(count)
     }
 
@@ -116,5 +121,16 @@ impl Io for Pipes {
             state.closed = true;
             state.report = None;
         }
+    }
+}
+
+/// The result of a read from a pipe without bytes.
+fn nothing_to_read(state: &State) -> io::Result<usize> {
+    if state.reset {
+        Err(ErrorKind::ConnectionReset.into())
+    } else if state.client_shut {
+        Ok(0)
+    } else {
+        Err(ErrorKind::WouldBlock.into())
     }
 }

@@ -18,6 +18,10 @@ pub(crate) trait Io {
     /// Reads the bytes that are there; 0 if the peer sends no more. Never blocks.
     fn read(&mut self, slot: u32, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// Reads as [`read`](Self::read) does, behind what is in `message`, as many bytes as that has
+    /// spare capacity for.
+    fn read_to(&mut self, slot: u32, message: &mut Vec<u8>) -> io::Result<usize>;
+
     /// Writes bytes; fewer than all if the transport takes no more for now. Never blocks.
     fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize>;
 

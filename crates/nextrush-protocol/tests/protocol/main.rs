@@ -10,6 +10,7 @@ mod encoding;
 mod examples;
 mod frames;
 mod handshake;
+mod long;
 mod oracle;
 mod properties;
 mod wire;
