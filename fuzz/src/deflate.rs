@@ -253,7 +253,7 @@ pub fn deflate_round_trip(input: &[u8]) {
                 };
                 let deflated = frame.deflated(params, &server, &mut deflater);
                 assert!(deflated.len() <= frame.len());
-                (deflated != frame).then(|| payload_of(deflated.as_bytes()).to_vec())
+                (deflated != frame).then(|| payload_of(&deflated.as_bytes()).to_vec())
             }
         };
         if let Some(deflated) = &deflated {

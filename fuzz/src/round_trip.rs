@@ -199,7 +199,7 @@ impl Script {
             }
             Role::Server => {
                 if let Some(whole) = whole_frame(opcode, payload).filter(|_| fin) {
-                    assert!(whole.as_bytes() == frame, "{whole:?}");
+                    assert!(*whole.as_bytes() == *frame, "{whole:?}");
                     assert_eq!(whole.opcode(), opcode);
                     assert_eq!(whole.len(), frame.len());
                 }

@@ -61,6 +61,12 @@ impl Socket {
         &self.outgoing
     }
 
+    /// Reads behind what is in `message`, as much as that has spare capacity for.
+    pub fn read_to(&mut self, message: &mut Vec<u8>) {
+        let room = message.capacity() - message.len();
+        message.extend_from_slice(self.next_piece(room));
+    }
+
     fn next_piece(&mut self, room: usize) -> &[u8] {
         let left = self.incoming.len() - self.at;
         let piece = &self.incoming[self.at..][..left.min(room).min(self.piece)];
@@ -91,6 +97,13 @@ impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.accept(bytes);
         Ok(bytes.len())
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        for slice in slices {
+            self.accept(slice);
+        }
+        Ok(slices.iter().map(|slice| slice.len()).sum())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -124,10 +137,7 @@ impl AsyncWrite for Socket {
         _: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        for slice in slices {
-            self.accept(slice);
-        }
-        Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
+        Poll::Ready(self.write_vectored(slices))
     }
 
     fn is_write_vectored(&self) -> bool {

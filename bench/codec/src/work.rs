@@ -50,10 +50,11 @@ pub enum Coding {
     Deflate,
 }
 
-const SIZES: [(&str, usize); 5] = [
+const SIZES: [(&str, usize); 6] = [
     ("16B", 16),
     ("64B", 64),
     ("1KiB", 1024),
+    ("16KiB", 16 * 1024),
     ("64KiB", 64 * 1024),
     ("1MiB", 1024 * 1024),
 ];

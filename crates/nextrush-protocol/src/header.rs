@@ -1,5 +1,8 @@
 //! The frame header on the wire (RFC 6455 §5.2).
 
+use std::fmt;
+use std::ops::Deref;
+
 use crate::error::ProtocolError;
 use crate::opcode::Opcode;
 use crate::role::Role;
@@ -274,6 +277,48 @@ pub(crate) fn length_before(payload: usize) -> usize {
         4
     } else {
         10
+    }
+}
+
+/// The header of an unmasked frame, by itself: 2, 4 or 10 bytes.
+#[derive(Clone, Copy)]
+pub struct HeaderBytes {
+    bytes: [u8; 10],
+    len: u8,
+}
+
+impl HeaderBytes {
+    /// The header behind the first byte `first` of a payload of `length` bytes.
+    pub(crate) fn new(first: u8, length: usize) -> Self {
+        let mut bytes = [first, length as u8, 0, 0, 0, 0, 0, 0, 0, 0];
+        let len = length_before(length);
+        match len {
+            2 => {}
+            4 => {
+                bytes[1] = LENGTH_16;
+                bytes[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+            }
+            _ => {
+                bytes[1] = LENGTH_64;
+                bytes[2..].copy_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+        let len = len as u8;
+        Self { bytes, len }
+    }
+}
+
+impl Deref for HeaderBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl fmt::Debug for HeaderBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
     }
 }
 

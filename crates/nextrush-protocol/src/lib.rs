@@ -7,7 +7,7 @@
 //!   first byte that proves it (a close frame as a whole) with a [`ProtocolError`], which has a
 //!   close code.
 //! - [`Frame`] is a message for the wire: header and payload in one shared buffer for any
-//!   number of connections. Clients mask their frames: [`encode_masked`].
+//!   number of connections, or a long payload where it is. Clients mask their frames: [`encode_masked`].
 //! - [`handshake`] has both halves of the opening handshake as functions on headers.
 //!
 //! ```
@@ -22,7 +22,7 @@
 //! assert_eq!(decoder.decode(&mut second)?, Some(Event::Text("Hello".into())));
 //! assert_eq!(decoder.decode(&mut second)?, None);
 //!
-//! assert_eq!(Frame::text("Hello").as_bytes(), b"\x81\x05Hello");
+//! assert_eq!(*Frame::text("Hello").as_bytes(), *b"\x81\x05Hello");
 //! # Ok::<(), nextrush_protocol::ProtocolError>(())
 //! ```
 //!
@@ -65,7 +65,7 @@ pub use deflate::{DeflateConfig, DeflateContext, DeflateParams, Deflater, Inflat
 pub use error::{ControlTooLong, ProtocolError};
 pub use event::Event;
 pub use frame::{Frame, encode_masked};
-pub use header::FrameHead;
+pub use header::{FrameHead, HeaderBytes};
 pub use limits::Limits;
 pub use opcode::Opcode;
 pub use role::Role;

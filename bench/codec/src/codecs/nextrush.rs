@@ -1,5 +1,7 @@
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use nextrush_protocol::handshake::client::Opening;
 use nextrush_protocol::handshake::server;
 use nextrush_protocol::{
@@ -23,7 +25,9 @@ pub struct NextRushOwned;
 
 /// The length of the read buffer, as in the engine, where all connections of a thread share
 /// one.
-const READ_BUFFER: usize = 64 * 1024;
+const READ_BUFFER: usize = 256 * 1024;
+/// The most that is read at once, as in the engine.
+const READ: usize = 64 * 1024 + 14;
 /// The peers' default, so that nobody refuses anything.
 const LIMIT: usize = 64 * 1024 * 1024;
 
@@ -36,6 +40,8 @@ pub struct NextRushConnection<const OWNED: bool> {
     /// The start of what is still to be decoded in the read buffer.
     start: usize,
     end: usize,
+    /// The bytes that are missing to the whole of a message that has begun in the read buffer.
+    missing: usize,
     is_client: bool,
     write_buffer: Vec<u8>,
     inflater: Inflater,
@@ -116,6 +122,7 @@ impl<const OWNED: bool> NextRushConnection<OWNED> {
             read_buffer: vec![0; READ_BUFFER].into(),
             start: 0,
             end: 0,
+            missing: 0,
             is_client,
             write_buffer: Vec::new(),
             inflater: Inflater::new(),
@@ -141,7 +148,41 @@ impl<const OWNED: bool> NextRushConnection<OWNED> {
         if let Some(deflate) = &mut self.deflate {
             frame = frame.deflated(deflate.params, &deflate.config, &mut deflate.deflater);
         }
-        self.socket.write_all(frame.as_bytes()).expect("in memory");
+        let sent = match frame.whole() {
+            Some(bytes) => self.socket.write(bytes),
+            None => {
+                let (header, payload) = (frame.header(), frame.payload());
+                let pieces = [IoSlice::new(&header), IoSlice::new(payload)];
+                self.socket.write_vectored(&pieces)
+            }
+        };
+        assert_eq!(sent.expect("in memory"), frame.len());
+    }
+
+    /// Reads as the engine does: on to the end of a message that has begun in the buffer, or of one
+    /// that has a place of its own, else what there is.
+    fn read(&mut self) {
+        if self.missing > 0 {
+            if self.end + self.missing > READ_BUFFER {
+                self.read_buffer.copy_within(self.start..self.end, 0);
+                (self.start, self.end) = (0, self.end - self.start);
+            }
+            let place = self.end..self.end + self.missing;
+            self.end += self
+                .socket
+                .read(&mut self.read_buffer[place])
+                .expect("in memory");
+            return;
+        }
+        let socket = &mut self.socket;
+        let read = self.decoder.read_payload(|message| socket.read_to(message));
+        self.start = 0;
+        self.end = match read {
+            Some(()) => 0,
+            None => socket
+                .read(&mut self.read_buffer[..READ])
+                .expect("in memory"),
+        };
     }
 }
 
@@ -149,9 +190,9 @@ impl<const OWNED: bool> NextRushConnection<OWNED> {
 #[derive(Debug)]
 pub enum Payload {
     /// The payload of a text message.
-    Text(String),
+    Text(Arc<str>),
     /// The payload of a binary message.
-    Binary(Vec<u8>),
+    Binary(Bytes),
 }
 
 impl<const OWNED: bool> Connection for NextRushConnection<OWNED> {
@@ -160,15 +201,14 @@ impl<const OWNED: bool> Connection for NextRushConnection<OWNED> {
     fn receive(&mut self, count: usize, mut each: impl FnMut(&[u8])) {
         let mut received = 0;
         while received < count {
-            if self.start == self.end {
-                self.start = 0;
-                self.end = self.socket.read(&mut self.read_buffer).expect("in memory");
+            if self.start == self.end || self.missing > 0 {
+                self.read();
             }
             let mut input = &mut self.read_buffer[self.start..self.end];
             while received < count
                 && let Some(event) = self
                     .decoder
-                    .decode_with(&mut input, &mut self.inflater)
+                    .decode_within(&mut input, READ_BUFFER, &mut self.inflater)
                     .expect("valid frames")
             {
                 let event = if OWNED { event.into_owned() } else { event };
@@ -180,13 +220,17 @@ impl<const OWNED: bool> Connection for NextRushConnection<OWNED> {
                 received += 1;
             }
             self.start = self.end - input.len();
+            self.missing = match received < count {
+                true => self.decoder.missing(input),
+                false => 0,
+            };
         }
     }
 
     fn outgoing(sample: &Sample) -> Self::Outgoing {
         match sample.text() {
-            Some(text) => Payload::Text(text),
-            None => Payload::Binary(sample.payload().into()),
+            Some(text) => Payload::Text(text.into()),
+            None => Payload::Binary(sample.payload()),
         }
     }
 
@@ -197,8 +241,8 @@ impl<const OWNED: bool> Connection for NextRushConnection<OWNED> {
                     self.send_masked(Opcode::Text, text.as_bytes());
                 }
                 Payload::Binary(data) if self.is_client => self.send_masked(Opcode::Binary, data),
-                Payload::Text(text) => self.send_frame(Frame::text(text)),
-                Payload::Binary(data) => self.send_frame(Frame::binary(data)),
+                Payload::Text(text) => self.send_frame(Frame::from_text(Arc::clone(text))),
+                Payload::Binary(data) => self.send_frame(Frame::from_binary(data.clone())),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Shards on real sockets and real time: a thread for each, which waits in the operating
 //! system's poll.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 #[cfg(feature = "tls")]
 use std::rc::Rc;
@@ -227,6 +227,17 @@ impl Io for Sockets {
             Stream::Unix(stream) => stream.write(bytes),
             #[cfg(feature = "tls")]
             Stream::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn write_both(&mut self, slot: u32, header: &[u8], payload: &[u8]) -> io::Result<usize> {
+        let both = [IoSlice::new(header), IoSlice::new(payload)];
+        match self.stream(slot)? {
+            Stream::Tcp(stream) => stream.write_vectored(&both),
+            #[cfg(unix)]
+            Stream::Unix(stream) => stream.write_vectored(&both),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => stream.write_both(header, payload),
         }
     }
 

@@ -1,7 +1,7 @@
 //! TLS on the sockets of a shard.
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::mem;
 use std::net::Shutdown;
 use std::rc::Rc;
@@ -45,6 +45,18 @@ impl TlsStream {
         }
     }
 
+    /// Writes a header and its payload as [`write`](Write::write) does, in the same records.
+    pub(super) fn write_both(&self, header: &[u8], payload: &[u8]) -> io::Result<usize> {
+        self.write_all_of(&mut [IoSlice::new(header), IoSlice::new(payload)])
+    }
+
+    fn write_all_of(&self, pieces: &mut [IoSlice<'_>]) -> io::Result<usize> {
+        let mut tls = self.tls.borrow_mut();
+        let count = tls.write(pieces)?;
+        self.keep_sending(&mut tls)?;
+        Ok(count)
+    }
+
     pub(super) fn shutdown_write(&self) -> io::Result<()> {
         let mut tls = self.tls.borrow_mut();
         tls.shutdown_write()?;
@@ -79,10 +91,7 @@ impl Write for TlsStream {
     /// Encrypts bytes, which count as written. The kernel may lack one record of them at most:
     /// that is sent as soon as possible, and no more bytes are encrypted before.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut tls = self.tls.borrow_mut();
-        let count = tls.write(bytes)?;
-        self.keep_sending(&mut tls)?;
-        Ok(count)
+        self.write_all_of(&mut [IoSlice::new(bytes)])
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -285,11 +294,11 @@ impl Tls {
     }
 
     /// Encrypts bytes until the socket does not take all of them.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&mut self, mut pieces: &mut [IoSlice<'_>]) -> io::Result<usize> {
         let mut count = 0;
         loop {
             self.flush()?;
-            if count == bytes.len() {
+            if pieces.is_empty() {
                 return Ok(count);
             }
             if self.session.wants_write() {
@@ -298,7 +307,9 @@ impl Tls {
                     count => Ok(count),
                 };
             }
-            count += self.session.writer().write(&bytes[count..])?;
+            let encrypted = self.session.writer().write_vectored(pieces)?;
+            IoSlice::advance_slices(&mut pieces, encrypted);
+            count += encrypted;
         }
     }
 

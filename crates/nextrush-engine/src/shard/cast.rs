@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::live::Flags;
-use super::outbox::{COALESCE, Outbox, Sent};
+use super::outbox::{COALESCE, Outbox, Sent, copy_frame, write_frame};
 use super::peer::Peer;
 use crate::id::{ConnectionId, RoomId};
 use crate::link::Key;
@@ -222,6 +222,10 @@ pub(super) struct Cast {
     has_exceptions: bool,
 }
 
+/// The longest frame that is copied although it is written alone: one place to look into for each
+/// member, in which a short frame, a shared one and several together are the same.
+const COPIED: usize = 1024;
+
 /// The bytes of one write.
 enum Chunk {
     /// The frame of one publication.
@@ -256,12 +260,13 @@ impl Cast {
     fn add(&mut self, publications: &[Publication], first: usize, end: usize) {
         match end - first {
             0 => {}
-            1 => self.chunks.push(Chunk::Frame(first)),
+            1 if publications[first].sent.frame.len() > COPIED => {
+                self.chunks.push(Chunk::Frame(first));
+            }
             _ => {
                 let start = self.together.len();
                 for publication in &publications[first..end] {
-                    let frame = publication.sent.frame.as_bytes();
-                    self.together.extend_from_slice(frame);
+                    copy_frame(&publication.sent.frame, 0, &mut self.together);
                 }
                 let end = self.together.len();
                 self.chunks.push(Chunk::Together { start, end });
@@ -276,27 +281,42 @@ impl Cast {
         io: &mut I,
         slot: u32,
     ) -> io::Result<usize> {
+        if let [Chunk::Together { .. }] = self.chunks[..] {
+            // Nearly always: all of it in one piece.
+            return match io.write(slot, &self.together) {
+                Err(error) if is_for_now(&error) => Ok(0),
+                result => result,
+            };
+        }
         let mut written = 0;
         for chunk in &self.chunks {
-            let bytes = match *chunk {
-                Chunk::Frame(index) => publications[index].sent.frame.as_bytes(),
-                Chunk::Together { start, end } => &self.together[start..end],
+            let (length, result) = match *chunk {
+                Chunk::Frame(index) => {
+                    let frame = &publications[index].sent.frame;
+                    (frame.len(), write_frame(io, slot, frame, 0))
+                }
+                Chunk::Together { start, end } => {
+                    let bytes = &self.together[start..end];
+                    (bytes.len(), io.write(slot, bytes))
+                }
             };
-            match io.write(slot, bytes) {
+            match result {
                 Ok(count) => {
                     written += count;
-                    if count < bytes.len() {
+                    if count < length {
                         break;
                     }
                 }
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
-                {
-                    break;
-                }
+                Err(error) if is_for_now(&error) => break,
                 Err(error) => return Err(error),
             }
         }
         Ok(written)
     }
+}
+
+/// Returns whether a later write may succeed.
+#[cold]
+fn is_for_now(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

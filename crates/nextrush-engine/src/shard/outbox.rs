@@ -93,9 +93,18 @@ pub(super) const LAST: u64 = u64::MAX;
 
 impl Outbox {
     /// Adds a frame at its place.
+    #[inline]
     pub(super) fn push(&mut self, sent: Sent) {
         self.bytes += sent.frame.len();
         self.own += sent.own();
+        // Nearly always nothing waits that comes later.
+        if self
+            .frames
+            .back()
+            .is_none_or(|last| last.order <= sent.order)
+        {
+            return self.frames.push_back(sent);
+        }
         let later = self
             .frames
             .iter()
@@ -109,6 +118,7 @@ impl Outbox {
 
     /// Adds a frame that the connection has counted already: as `counted` bytes, its length
     /// before compression.
+    #[inline]
     pub(super) fn push_counted(&mut self, sent: Sent, counted: u32) {
         self.counted = self.counted.wrapping_add(counted);
         self.push(Sent {
@@ -156,7 +166,11 @@ impl Outbox {
             let Some(chunk) = self.next_chunk(scratch) else {
                 break;
             };
-            match io.write(slot, chunk) {
+            let result = match chunk {
+                Chunk::Frame { frame, written } => write_frame(io, slot, frame, written),
+                Chunk::Together(bytes) => io.write(slot, bytes),
+            };
+            match result {
                 Ok(count) => {
                     written += count;
                     self.advance(count);
@@ -171,9 +185,13 @@ impl Outbox {
     }
 
     /// The bytes of the next write: several small frames together, or one as it is.
-    fn next_chunk<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-        let first = &self.frames.front()?.frame.as_bytes()[self.written..];
-        let mut together = first.len();
+    fn next_chunk<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Option<Chunk<'a>> {
+        let frame = &self.frames.front()?.frame;
+        let written = self.written;
+        if self.frames.len() == 1 {
+            return Some(Chunk::Frame { frame, written });
+        }
+        let mut together = frame.len() - written;
         let mut count = 1;
         for waiting in self.frames.iter().skip(1) {
             together += waiting.frame.len();
@@ -183,14 +201,14 @@ impl Outbox {
             count += 1;
         }
         if count == 1 {
-            return Some(first);
+            return Some(Chunk::Frame { frame, written });
         }
         scratch.clear();
-        scratch.extend_from_slice(first);
+        copy_frame(frame, written, scratch);
         for waiting in self.frames.range(1..count) {
-            scratch.extend_from_slice(waiting.frame.as_bytes());
+            copy_frame(&waiting.frame, 0, scratch);
         }
-        Some(scratch)
+        Some(Chunk::Together(scratch))
     }
 
     /// Notes that `count` bytes were written.
@@ -304,14 +322,77 @@ impl Outbox {
 
     /// Drops everything.
     pub(super) fn clear(&mut self) {
-        self.frames.clear();
-        self.frames.shrink_to(FRAMES_KEPT);
-        *self = Self {
-            frames: mem::take(&mut self.frames),
-            counted: self.counted,
-            own_shown: self.own_shown,
-            ..Self::default()
-        };
+        let Self {
+            frames,
+            written,
+            bytes,
+            // The connection counts these still.
+            counted: _,
+            shown,
+            own,
+            own_shown: _,
+            pong,
+            blocked,
+            holds_skippable,
+            taken,
+            watched,
+            age_check,
+        } = self;
+        // Nearly always one, for which this takes half of what `clear` does.
+        while let Some(sent) = frames.pop_front() {
+            drop(sent);
+        }
+        if frames.capacity() > FRAMES_KEPT {
+            frames.shrink_to(FRAMES_KEPT);
+        }
+        (*written, *bytes, *shown, *own) = (0, 0, 0, 0);
+        (*blocked, *holds_skippable, *watched) = (false, false, false);
+        (*pong, *taken, *age_check) = (None, Moment::START, None);
+    }
+}
+
+/// The bytes of one write.
+enum Chunk<'a> {
+    /// The rest of a frame, of which so many bytes are written.
+    Frame { frame: &'a Frame, written: usize },
+    /// Several small frames.
+    Together(&'a [u8]),
+}
+
+/// Writes a frame but for its first `written` bytes, a long payload from where it is. Returns how
+/// many bytes the transport took.
+#[inline]
+pub(super) fn write_frame<I: Io>(
+    io: &mut I,
+    slot: u32,
+    frame: &Frame,
+    written: usize,
+) -> io::Result<usize> {
+    match frame.whole() {
+        Some(bytes) => io.write(slot, &bytes[written..]),
+        None => write_split(io, slot, frame, written),
+    }
+}
+
+#[cold]
+fn write_split<I: Io>(io: &mut I, slot: u32, frame: &Frame, written: usize) -> io::Result<usize> {
+    let header = frame.header();
+    match header.get(written..) {
+        Some(rest) if !rest.is_empty() => io.write_both(slot, rest, frame.payload()),
+        _ => io.write(slot, &frame.payload()[written - header.len()..]),
+    }
+}
+
+/// Adds a frame but for its first `written` bytes to `out`.
+pub(super) fn copy_frame(frame: &Frame, written: usize, out: &mut Vec<u8>) {
+    match frame.whole() {
+        Some(bytes) => out.extend_from_slice(&bytes[written..]),
+        None => {
+            let header = frame.header();
+            out.extend_from_slice(header.get(written..).unwrap_or_default());
+            let of_payload = written.saturating_sub(header.len());
+            out.extend_from_slice(&frame.payload()[of_payload..]);
+        }
     }
 }
 

@@ -102,6 +102,18 @@ impl Io for Pipes {
         Ok(count)
     }
 
+    fn write_both(&mut self, slot: u32, header: &[u8], payload: &[u8]) -> io::Result<usize> {
+        let begun = self.write(slot, header)?;
+        if begun < header.len() {
+            return Ok(begun);
+        }
+        match self.write(slot, payload) {
+            Ok(count) => Ok(begun + count),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(begun),
+            Err(error) => Err(error),
+        }
+    }
+
     fn watch_writable(&mut self, slot: u32, watch: bool) -> io::Result<()> {
         let mut state = self.pipe(slot)?.lock();
         state.watch_writable = watch;

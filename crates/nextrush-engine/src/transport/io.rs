@@ -25,6 +25,9 @@ pub(crate) trait Io {
     /// Writes bytes; fewer than all if the transport takes no more for now. Never blocks.
     fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize>;
 
+    /// Writes a header and the payload behind it as one, as [`write`](Self::write) does.
+    fn write_both(&mut self, slot: u32, header: &[u8], payload: &[u8]) -> io::Result<usize>;
+
     /// Starts or ends reports of when writing is possible. If it is possible already, the first
     /// report comes at once.
     fn watch_writable(&mut self, slot: u32, watch: bool) -> io::Result<()>;

@@ -37,7 +37,7 @@ fn a_room_that_is_larger_than_what_a_turn_writes_gets_everything_in_order() {
     for round in 0..3 {
         for number in 0..3 {
             let frame = Frame::text(&format!("{round} {number}"));
-            expected.extend_from_slice(frame.as_bytes());
+            expected.extend_from_slice(&frame.as_bytes());
             room.publish(frame);
         }
         network.run();

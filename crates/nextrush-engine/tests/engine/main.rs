@@ -18,6 +18,7 @@ mod engine;
 mod handlers;
 mod heartbeat;
 mod lagging;
+mod long;
 mod metrics;
 mod model;
 mod protocol;

@@ -5,9 +5,12 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use nextrush_engine::{Connection, Engine, EngineConfig, Handover, Transport};
-use nextrush_protocol::{CloseCode, CloseFrame, Frame};
+use futures_util::{SinkExt, StreamExt};
+use nextrush_engine::{
+    Backlog, Connection, Engine, EngineConfig, Handler, Handover, Incoming, SocketOptions,
+    Transport, Work,
+};
+use nextrush_protocol::{CloseCode, CloseFrame, Frame, Limits};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -79,6 +82,47 @@ pub(crate) fn echo() -> Script {
         connection.send(Frame::text(text));
         None
     })
+}
+
+/// Checks that long messages come back, however they are connected: those that have a place in the read
+/// buffer and longer ones.
+pub(crate) async fn echoes_long_messages<S>(stream: S, transport: Transport)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let engine = engine(1);
+    let options = SocketOptions::default()
+        .limits(Limits::message(4 << 20))
+        .backlog(Backlog::default().bytes(16 << 20));
+    engine
+        .accept(transport, Handover::default(), Arc::new(options), EchoAll)
+        .unwrap();
+    let mut client = client(stream).await;
+    for length in [10_000, 16_384, 65_536, 200_000, 300_000, 3_000_000] {
+        let text: String = "aé€😀".chars().cycle().take(length / 2).collect();
+        let data: Vec<u8> = (0..length).map(|at| (at * 7) as u8).collect();
+        for message in [Message::text(text), Message::binary(data)] {
+            client.feed(message.clone()).await.unwrap();
+            client.send(Message::text("small")).await.unwrap();
+            // Not `assert_eq`: a failure would print all of it.
+            assert!(next(&mut client).await == message, "{length}");
+            assert_eq!(next(&mut client).await, Message::text("small"));
+        }
+    }
+    shut_down(&engine).await;
+}
+
+/// Sends each message back without a copy.
+struct EchoAll;
+
+impl Handler for EchoAll {
+    fn message(&self, connection: &Connection, message: Incoming<'_>) -> Work {
+        connection.send(match message {
+            Incoming::Text(text) => Frame::from_text(text.into_owned()),
+            Incoming::Binary(data) => Frame::from_binary(data.into_owned()),
+        });
+        None
+    }
 }
 
 /// Ends the engine, with 1001 for all that are connected.

@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as TheirCode;
 
 use crate::real::{
-    PATIENCE, client, drains_as_the_client_reads, echo, engine, is_closed_as_a_slow_reader, next,
-    serve, shut_down, tcp_pair,
+    PATIENCE, client, drains_as_the_client_reads, echo, echoes_long_messages, engine,
+    is_closed_as_a_slow_reader, next, serve, shut_down, tcp_pair,
 };
 use crate::support::{Log, Script};
 
@@ -113,6 +113,19 @@ async fn work_of_handlers_may_use_the_runtime() {
     }
     assert_eq!(next(&mut client).await, Message::text("ONE"));
     assert_eq!(next(&mut client).await, Message::text("TWO"));
+}
+
+#[tokio::test]
+async fn long_messages_are_echoed() {
+    let (stream, transport) = tcp_pair().await;
+    echoes_long_messages(stream, transport).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn long_messages_are_echoed_over_a_unix_socket() {
+    let (near, far) = UnixStream::pair().unwrap();
+    echoes_long_messages(near, Transport::from(far.into_std().unwrap())).await;
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::real::{
-    PATIENCE, client, drains_as_the_client_reads, echo, engine, is_closed_as_a_slow_reader, next,
-    serve, shut_down, tcp_pair,
+    PATIENCE, client, drains_as_the_client_reads, echo, echoes_long_messages, engine,
+    is_closed_as_a_slow_reader, next, serve, shut_down, tcp_pair,
 };
 use crate::support::{Log, Script, masked};
 
@@ -119,6 +119,12 @@ async fn what_was_decrypted_before_the_engine_came_is_received() {
     for number in 0..100 {
         assert_eq!(next(&mut client).await, Message::text(number.to_string()));
     }
+}
+
+#[tokio::test]
+async fn long_messages_are_echoed() {
+    let (stream, transport) = tls_pair(&[]).await;
+    echoes_long_messages(stream, transport).await;
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ proptest! {
             };
             let deflated = frame.deflated(params, &server, &mut deflater);
             prop_assert!(deflated.len() <= frame.len());
-            bytes.extend_from_slice(deflated.as_bytes());
+            bytes.extend_from_slice(&deflated.as_bytes());
         }
         let decoder = Decoder::new(Role::Client, Limits::default()).with_deflate(params);
         let said = run(decoder, &mut Inflater::new(), &pieces(&bytes, &cuts));

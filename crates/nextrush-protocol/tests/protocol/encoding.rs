@@ -63,8 +63,66 @@ fn pings_pongs_and_closes_are_control_frames() {
 
 #[test]
 fn clones_of_a_frame_share_its_bytes() {
-    let frame = Frame::text("to many");
-    assert_eq!(frame.clone().as_bytes().as_ptr(), frame.as_bytes().as_ptr());
+    for frame in [
+        Frame::text(&"to many ".repeat(20)),
+        Frame::from_text("to many ".repeat(20_000)),
+        Frame::from_binary(vec![7; 16 * 1024]),
+    ] {
+        assert_eq!(frame.clone().payload().as_ptr(), frame.payload().as_ptr());
+    }
+}
+
+#[test]
+fn a_payload_that_is_given_away_makes_the_same_frame_as_a_copied_one() {
+    let longest_copied = 16 * 1024 - 1;
+    for length in [
+        0,
+        64,
+        65,
+        126,
+        longest_copied,
+        longest_copied + 1,
+        65_535,
+        65_536,
+        200_000,
+    ] {
+        let text = "x".repeat(length);
+        for (given, copied) in [
+            (Frame::from_text(text.clone()), Frame::text(&text)),
+            (
+                Frame::from_binary(text.clone()),
+                Frame::binary(text.as_bytes()),
+            ),
+        ] {
+            assert_eq!(given, copied);
+            assert_eq!(given.len(), copied.len());
+            assert_eq!(given.opcode(), copied.opcode());
+            assert_eq!(given.as_bytes(), copied.as_bytes());
+            assert_eq!(*given.header(), copied.as_bytes()[..given.len() - length]);
+            assert_eq!(given.is_compressible(), copied.is_compressible());
+            assert_eq!(given.whole().is_none(), length > longest_copied);
+            assert_eq!(bytes::Bytes::from(given), *copied.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn frames_with_different_heads_or_payloads_differ() {
+    let long = "x".repeat(20_000);
+    let other = "y".repeat(20_000);
+    let frames = [
+        Frame::text("x"),
+        Frame::binary(b"x"),
+        Frame::text(""),
+        Frame::from_text(long.clone()),
+        Frame::from_binary(long),
+        Frame::from_text(other),
+    ];
+    for (at, frame) in frames.iter().enumerate() {
+        for (other_at, other) in frames.iter().enumerate() {
+            assert_eq!(frame == other, at == other_at);
+        }
+    }
 }
 
 #[test]
@@ -78,14 +136,14 @@ fn a_close_frame_holds_code_and_reason() {
     let close = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "später");
     let bytes = [b"\x88\x09\x03\xf5".as_slice(), "später".as_bytes()].concat();
     assert_eq!(Frame::close(Some(&close)).as_bytes(), bytes);
-    assert_eq!(Frame::close(None).as_bytes(), [0x88, 0]);
+    assert_eq!(*Frame::close(None).as_bytes(), [0x88, 0]);
 }
 
 #[test]
 fn a_close_code_that_must_not_be_sent_is_left_out() {
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535] {
         let close = CloseFrame::new(CloseCode::new(code), "reason");
-        assert_eq!(Frame::close(Some(&close)).as_bytes(), [0x88, 0], "{code}");
+        assert_eq!(*Frame::close(Some(&close)).as_bytes(), [0x88, 0], "{code}");
     }
 }
 

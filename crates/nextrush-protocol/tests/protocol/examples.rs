@@ -21,7 +21,7 @@ fn the_key_of_section_1_3_is_answered_as_there() {
 fn the_unmasked_text_of_section_5_7_is_read_and_written() {
     let bytes = [0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f];
     assert_eq!(events_for_client(&bytes), [text("Hello")]);
-    assert_eq!(Frame::text("Hello").as_bytes(), bytes);
+    assert_eq!(*Frame::text("Hello").as_bytes(), bytes);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_masked_message_can_be_written_in_fragments() {
 fn the_ping_and_the_pong_of_section_5_7_are_read_and_written() {
     let bytes = [0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f];
     assert_eq!(events_for_client(&bytes), [ping(b"Hello")]);
-    assert_eq!(Frame::ping(b"Hello").unwrap().as_bytes(), bytes);
+    assert_eq!(*Frame::ping(b"Hello").unwrap().as_bytes(), bytes);
 
     let masked = [
         0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
@@ -72,11 +72,11 @@ fn the_long_binary_messages_of_section_5_7_are_read_and_written() {
     let payload: Vec<u8> = (0..=255).collect();
     let bytes = [&[0x82, 0x7e, 0x01, 0x00][..], &payload].concat();
     assert_eq!(events_for_client(&bytes), [binary(&payload)]);
-    assert_eq!(Frame::binary(&payload).as_bytes(), bytes);
+    assert_eq!(*Frame::binary(&payload).as_bytes(), bytes);
 
     let payload = vec![7; 65536];
     let header = [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0];
     let bytes = [&header[..], &payload].concat();
     assert_eq!(events_for_client(&bytes), [binary(&payload)]);
-    assert_eq!(Frame::binary(&payload).as_bytes(), bytes);
+    assert_eq!(*Frame::binary(&payload).as_bytes(), bytes);
 }

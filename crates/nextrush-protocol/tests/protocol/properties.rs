@@ -260,7 +260,7 @@ proptest! {
                 Event::Pong(payload) => Frame::pong(payload).expect("at most 125 bytes"),
                 Event::Close(close) => Frame::close(close.as_ref()),
             };
-            bytes.extend_from_slice(frame.as_bytes());
+            bytes.extend_from_slice(&frame.as_bytes());
         }
         let (said, _) = decode(Role::Client, Limits::default(), pieces(&bytes, &cuts));
         prop_assert_eq!(said, Said { events, error: None });

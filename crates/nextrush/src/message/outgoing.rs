@@ -34,7 +34,7 @@ impl Outgoing {
     /// Fails when `value` cannot be written as JSON (a map with keys that are no
     /// strings, or a `Serialize` implementation that fails).
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
-        serde_json::to_string(value).map(|text| Self::from(text.as_str()))
+        serde_json::to_string(value).map(Self::from)
     }
 
     /// The same message, never to be compressed: for what holds a secret beside what
@@ -80,7 +80,7 @@ impl From<&str> for Outgoing {
 
 impl From<String> for Outgoing {
     fn from(text: String) -> Self {
-        Self::from(text.as_str())
+        Self::of(Frame::from_text(text))
     }
 }
 
@@ -98,13 +98,13 @@ impl From<&[u8]> for Outgoing {
 
 impl From<Vec<u8>> for Outgoing {
     fn from(data: Vec<u8>) -> Self {
-        Self::from(data.as_slice())
+        Self::from(Bytes::from(data))
     }
 }
 
 impl From<Bytes> for Outgoing {
     fn from(data: Bytes) -> Self {
-        Self::from(data.as_ref())
+        Self::of(Frame::from_binary(data))
     }
 }
 
@@ -119,13 +119,16 @@ impl From<&Message> for Outgoing {
     fn from(message: &Message) -> Self {
         match message {
             Message::Text(text) => Self::from(text),
-            Message::Binary(data) => Self::from(data.as_ref()),
+            Message::Binary(data) => Self::from(data.clone()),
         }
     }
 }
 
 impl From<Message> for Outgoing {
     fn from(message: Message) -> Self {
-        Self::from(&message)
+        match message {
+            Message::Text(text) => Self::from(text),
+            Message::Binary(data) => Self::from(data),
+        }
     }
 }
