@@ -2,7 +2,7 @@
 //! instructions counted (`tools/gates`), or to see what a million connections take.
 //!
 //! `cargo run --profile=dist -p nextrush-engine --example work -- fanout ROUNDS K`,
-//! `… -- echo ROUNDS`, or `… -- million`.
+//! `… -- rooms ROUNDS`, `… -- echo ROUNDS`, or `… -- million`.
 
 use std::env;
 use std::error::Error;
@@ -16,6 +16,7 @@ use nextrush_engine::{Connection, EngineConfig, Handler, Incoming, SocketOptions
 use nextrush_protocol::{Frame, Opcode, encode_masked};
 
 const MEMBERS: usize = 1_000;
+const ROOMS: usize = 100;
 const ECHOERS: usize = 200;
 const MILLION: usize = 1_000_000;
 const TEXT: &str = "sixty-four bytes of text, as in all of the other measurements...";
@@ -28,9 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     match arguments.first().map(String::as_str) {
         Some("fanout") => fanout(number(1)?, number(2)?),
+        Some("rooms") => rooms(number(1)?),
         Some("echo") => echo(number(1)?),
         Some("million") => million(),
-        _ => Err("fanout ROUNDS K, echo ROUNDS, or million".into()),
+        _ => Err("fanout ROUNDS K, rooms ROUNDS, echo ROUNDS, or million".into()),
     }
 }
 
@@ -76,6 +78,26 @@ fn fanout(rounds: usize, at_once: usize) -> Result<(), Box<dyn Error>> {
     network.run();
     for _ in 0..rounds {
         for _ in 0..at_once {
+            room.publish(Frame::text(TEXT));
+        }
+        network.run();
+    }
+    Ok(())
+}
+
+/// Publishes a message to each of a hundred rooms of ten, in each round: as many as one turn writes.
+fn rooms(rounds: usize) -> Result<(), Box<dyn Error>> {
+    let mut network = network(10 * ROOMS);
+    let rooms: Vec<_> = (0..ROOMS)
+        .map(|number| network.engine().room(&format!("room {number}")))
+        .collect();
+    let _members = connect(&mut network, 10 * ROOMS)?;
+    for (at, member) in network.engine().all_connections().iter().enumerate() {
+        member.join(&rooms[at % ROOMS])?;
+    }
+    network.run();
+    for _ in 0..rounds {
+        for room in &rooms {
             room.publish(Frame::text(TEXT));
         }
         network.run();

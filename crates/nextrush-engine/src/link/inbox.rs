@@ -34,41 +34,34 @@ impl Inbox {
     }
 
     /// Adds a command, and wakes the shard if it sleeps. `false` if the shard has stopped.
+    #[inline]
     pub(crate) fn push(&self, command: Command) -> bool {
-        match self.add(command) {
-            Added::Awake => true,
-            Added::Asleep => {
-                self.wake();
-                true
-            }
-            // Dropped here and not under the lock: it may hold the user's values.
-            Added::Refused(_command) => false,
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            drop(queue);
+            // Not under the lock: it may hold the user's values.
+            drop(command);
+            return false;
         }
+        if queue.add(command) {
+            drop(queue);
+            self.wake();
+        }
+        true
     }
 
     /// Adds a command, for callers that hold a room's lock. `true` if they have to call
     /// [`wake`](Self::wake) once they have released it.
     #[must_use]
     pub(crate) fn push_quietly(&self, command: Command) -> bool {
-        matches!(self.add(command), Added::Asleep)
+        let mut queue = self.queue.lock();
+        !queue.closed && queue.add(command)
     }
 
+    #[cold]
     pub(crate) fn wake(&self) {
         if let Some(wake) = self.waker.get() {
             wake();
-        }
-    }
-
-    fn add(&self, command: Command) -> Added {
-        let mut queue = self.queue.lock();
-        if queue.closed {
-            return Added::Refused(command);
-        }
-        queue.commands.push(command);
-        if mem::take(&mut queue.asleep) {
-            Added::Asleep
-        } else {
-            Added::Awake
         }
     }
 
@@ -100,9 +93,11 @@ impl Inbox {
     }
 }
 
-/// The outcome of adding a command.
-enum Added {
-    Awake,
-    Asleep,
-    Refused(Command),
+impl Queue {
+    /// Adds a command. Returns whether the shard has to be woken for it.
+    #[inline]
+    fn add(&mut self, command: Command) -> bool {
+        self.commands.push(command);
+        mem::take(&mut self.asleep)
+    }
 }

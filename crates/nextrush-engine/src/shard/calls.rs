@@ -116,6 +116,7 @@ impl<I: Io> Peer<'_, I> {
     }
 
     /// Polls work for the first time, and keeps it if it is pending.
+    #[inline]
     pub(super) fn begin_work(&mut self, purpose: Purpose, work: Work) {
         let Some(work) = work else {
             return self.end_work(purpose);

@@ -7,7 +7,7 @@ use nextrush_protocol::Frame;
 
 use super::Shard;
 use super::live::{Flags, Phase};
-use super::outbox::{FIRST, LAST, Outbox, Sent};
+use super::outbox::{FIRST, LAST, Outbox, Sent, write_frame};
 use super::peer::{Parts, Peer};
 use super::timers::Due;
 use crate::error::ConnectionError;
@@ -58,6 +58,7 @@ enum After {
 
 impl<I> Parts<I> {
     /// A frame at its place in the order of all that is sent.
+    #[inline]
     pub(super) fn sent_now(&mut self, frame: Frame) -> Sent {
         self.order += 1;
         Sent {
@@ -91,18 +92,38 @@ impl<I: Io> Peer<'_, I> {
         self.send_placed(frame, Some(place));
     }
 
+    #[inline]
     fn send_placed(&mut self, frame: Frame, place: Option<Place>) {
         if !self.live.is_sent_to() {
             return self.live.connection.settle(frame.len());
         }
         let counted = weight(frame.len());
-        let frame = self.wire_form(frame);
-        let mut sent = self.parts.sent_now(frame);
-        if let Some(place) = place {
-            sent = sent.at(place);
+        if self.live.is(Flags::DEFLATES) {
+            let frame = self.wire_form(frame);
+            return self.queue_counted(frame, counted, place);
         }
-        self.parts.counts.messages_out += 1;
-        self.outbox(|outbox| outbox.push_counted(sent, counted));
+        self.queue_counted(frame, counted, place);
+    }
+
+    /// Queues a frame that its connection has counted as so many bytes. Inlined, as to move a frame
+    /// takes longer than to queue it.
+    #[inline(always)]
+    fn queue_counted(&mut self, frame: Frame, counted: u32, place: Option<Place>) {
+        let parts = &mut *self.parts;
+        parts.counts.messages_out += 1;
+        parts.order += 1;
+        let outboxes = &mut parts.outboxes;
+        let outbox = self.live.outbox.get_or_insert_with(|| outboxes.take());
+        let sent = Sent {
+            frame,
+            queued_at: parts.now,
+            order: parts.order,
+            is_own: true,
+            // Without a number it has no place.
+            place: place.filter(|place| place.number > 0),
+        };
+        outbox.push_counted(sent, counted);
+        self.mark_dirty();
     }
 
     pub(super) fn enqueue(&mut self, sent: Sent) {
@@ -129,6 +150,7 @@ impl<I: Io> Peer<'_, I> {
     }
 
     /// The frame as this client gets it: compressed, if that was agreed on.
+    #[inline]
     fn wire_form(&mut self, frame: Frame) -> Frame {
         if self.live.is(Flags::DEFLATES) {
             self.live
@@ -140,6 +162,7 @@ impl<I: Io> Peer<'_, I> {
     }
 
     /// Changes the outbox, which the end of the turn writes.
+    #[inline]
     pub(super) fn outbox(&mut self, change: impl FnOnce(&mut Outbox)) {
         if self.live.is(Flags::BROKEN) {
             return;
@@ -149,6 +172,7 @@ impl<I: Io> Peer<'_, I> {
         self.mark_dirty();
     }
 
+    #[inline]
     pub(super) fn mark_dirty(&mut self) {
         if !self.live.is(Flags::DIRTY) {
             self.live.flags.insert(Flags::DIRTY);
@@ -176,6 +200,27 @@ impl<I: Io> Peer<'_, I> {
             return self.flushed();
         };
         let parts = &mut *self.parts;
+        if let Some(frame) = outbox.alone() {
+            // Nearly always there is one frame, and the transport takes all of it.
+            match write_frame(&mut parts.io, self.slot, frame, 0) {
+                Ok(count) if count == frame.len() => {
+                    self.count_written(count);
+                    self.drop_outbox();
+                    self.note_drained();
+                    return self.flushed();
+                }
+                Ok(count) => {
+                    outbox.advance(count);
+                    outbox.note_taken(parts.now);
+                    parts.counts.bytes_out += count as u64;
+                    if self.live.flags.contains(Flags::COUNTED) {
+                        parts.traffic.add(self.slot, 0, count);
+                    }
+                }
+                // Met again below, with all that follows from it.
+                Err(_) => {}
+            }
+        }
         match outbox.write(&mut parts.io, self.slot, &mut parts.scratch, parts.now) {
             Ok(written) => {
                 parts.counts.bytes_out += written as u64;
@@ -208,6 +253,13 @@ impl<I: Io> Peer<'_, I> {
         self.note_drained();
         self.watch_backlog();
         After::Stay
+    }
+
+    fn count_written(&mut self, count: usize) {
+        self.parts.counts.bytes_out += count as u64;
+        if self.live.is(Flags::COUNTED) {
+            self.parts.traffic.add(self.slot, 0, count);
+        }
     }
 
     /// Gives the transport up: it cannot be written any more.

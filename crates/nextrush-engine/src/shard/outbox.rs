@@ -120,11 +120,9 @@ impl Outbox {
     /// before compression.
     #[inline]
     pub(super) fn push_counted(&mut self, sent: Sent, counted: u32) {
+        debug_assert!(sent.is_own, "what is counted is sent to this client alone");
         self.counted = self.counted.wrapping_add(counted);
-        self.push(Sent {
-            is_own: true,
-            ..sent
-        });
+        self.push(sent);
     }
 
     /// Adds a close frame, which nothing may follow.
@@ -141,6 +139,14 @@ impl Outbox {
         } else {
             self.push(pong);
         }
+    }
+
+    /// The only frame, if it is whole and nothing holds it back.
+    #[inline]
+    pub(super) fn alone(&self) -> Option<&Frame> {
+        let is_alone = self.frames.len() == 1 && self.written == 0 && self.pong.is_none();
+        let first = self.frames.front().filter(|_| is_alone && !self.blocked)?;
+        Some(&first.frame)
     }
 
     /// Writes until all is gone or the transport takes no more. Returns how many bytes were
@@ -224,6 +230,11 @@ impl Outbox {
             self.own -= first.own();
             self.frames.pop_front();
         }
+    }
+
+    /// Notes that the transport took bytes.
+    pub(super) fn note_taken(&mut self, now: Moment) {
+        self.taken = now;
     }
 
     /// Notes that the transport takes nothing for now.
