@@ -62,15 +62,15 @@ impl ClientLimits {
         }
         let head_bytes = settings.head_bytes.bytes();
         if !(LEAST_HEAD..=MOST_HEAD).contains(&head_bytes) {
-            wrong("head-bytes", "it is 8K to 1M".to_owned());
+            wrong("head-bytes", "expected 8K to 1M".to_owned());
         }
         let message_bytes = settings.message_bytes.bytes();
         if !(LEAST_MESSAGE..=MOST_BYTES).contains(&message_bytes) {
-            wrong("message-bytes", "it is 16K to 1G".to_owned());
+            wrong("message-bytes", "expected 16K to 1G".to_owned());
         }
         let backlog_bytes = settings.backlog_bytes.bytes();
         if !(LEAST_MESSAGE..=MOST_BYTES).contains(&backlog_bytes) {
-            wrong("backlog-bytes", "it is 16K to 1G".to_owned());
+            wrong("backlog-bytes", "expected 16K to 1G".to_owned());
         }
         let mut messages = |name: &str, number: NonZeroUsize| {
             if number.get() > MOST_MESSAGES {

@@ -1,5 +1,7 @@
 //! The limits that operators set: each answers before it cuts.
 
+use std::time::{Duration, Instant};
+
 use nextrush::Server;
 use nextrush_server::{app, listen};
 use serde_json::{Value, json};
@@ -171,9 +173,17 @@ async fn with_all_places_taken_a_socket_is_refused_before_the_upgrade_and_told_w
 // What waits is bounded by its bytes and by its age, whichever comes first.
 #[tokio::test]
 async fn a_reader_that_has_stopped_is_closed_with_1013_at_the_bounds_of_the_settings() {
-    for bounds in [
-        ["--backlog-bytes", "16K", "--backlog-age", "24h"],
-        ["--backlog-bytes", "1G", "--backlog-age", "1s"],
+    for (bounds, most, least) in [
+        (
+            ["--backlog-bytes", "16K", "--backlog-age", "24h"],
+            256 * 1024,
+            Duration::ZERO,
+        ),
+        (
+            ["--backlog-bytes", "1G", "--backlog-age", "1s"],
+            u64::MAX,
+            Duration::from_secs(1),
+        ),
     ] {
         let rate = [
             "--messages-per-second",
@@ -183,44 +193,31 @@ async fn a_reader_that_has_stopped_is_closed_with_1013_at_the_bounds_of_the_sett
         ];
         let arguments = [&["--open-endpoints"], &bounds[..], &rate].concat();
         let server = started(&arguments).await;
+        let counts = || server.handle().metrics().engine.total().counts;
         let mut bob = Client::connect(&server, "/rooms/den").await;
         bob.text().await;
         let mut ada = Client::connect(&server, "/rooms/den").await;
         ada.text().await;
+        let begun = Instant::now();
+        let mut waited = 0;
         // More than the kernel takes for him.
         let text = "x".repeat(60_000);
         for _ in 0..400 {
             ada.say(&text).await;
+            waited = waited.max(counts().backlog_bytes);
         }
-        let closed = || {
-            server
-                .handle()
-                .metrics()
-                .engine
-                .total()
-                .counts
-                .slow_readers_closed
-                > 0
-        };
         within(async {
-            while !closed() {
+            while counts().slow_readers_closed == 0 {
                 tokio::task::yield_now().await;
             }
         })
         .await;
+        assert!(waited <= most, "{bounds:?}: {waited} bytes");
+        assert!(begun.elapsed() >= least, "{bounds:?}");
         let end = bob.end().await;
         assert_eq!(end, (1013, "client reads too slowly".into()), "{bounds:?}");
         // She has read all along.
         ada.say("still there").await;
-        assert_eq!(
-            server
-                .handle()
-                .metrics()
-                .engine
-                .total()
-                .counts
-                .slow_readers_closed,
-            1
-        );
+        assert_eq!(counts().slow_readers_closed, 1);
     }
 }
