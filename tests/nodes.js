@@ -14,16 +14,13 @@ const ONE_PROCESS = {
   'node/deflate.test.js': 'an example of its own',
   'node/full-disk.test.js': 'the disk of a store',
   'node/guide.test.js': 'an example of its own',
-<<<<<<< HEAD
   'node/journey.test.js': 'how processes are run',
-=======
   'node/hostile-compression.test.js': 'an example of its own',
   'node/hostile-frames.test.js': 'the memory and descriptors of one process',
   'node/hostile-handshake.test.js': 'the memory and descriptors of one process',
   'node/hostile-messages.test.js': 'the memory and descriptors of one process',
   'node/hostile-resources.test.js': 'the memory and descriptors of one process',
   'node/hostile-tokens.test.js': 'the memory and descriptors of one process',
->>>>>>> 38ee53eb (Send every hostile case to the built programs, and list the tests)
   'node/metrics.test.js': 'two examples of its own',
   'node/program.test.js': 'how one process starts and ends, and what it prints',
   'node/shipping.test.js': 'how one process is run',
