@@ -233,7 +233,7 @@ impl Script {
         Self { is_counted, ..self }
     }
 
-    /// Has the first message say who the client is.
+    /// Makes the first message say who the client is.
     pub(crate) fn first_message(self, limits: Limits) -> Self {
         let first_message = Some(limits);
         Self {
