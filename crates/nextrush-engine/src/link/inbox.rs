@@ -78,6 +78,11 @@ impl Inbox {
         !self.queue.lock().commands.is_empty()
     }
 
+    /// Notes that the shard does not sleep any more, so that what it does itself does not wake it.
+    pub(crate) fn rouse(&self) {
+        self.queue.lock().asleep = false;
+    }
+
     /// Lets the next command wake the shard; `false` if there is a command already.
     pub(crate) fn doze(&self) -> bool {
         let mut queue = self.queue.lock();

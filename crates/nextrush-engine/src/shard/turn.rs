@@ -23,6 +23,7 @@ const COMMANDS_KEPT: usize = 1024;
 impl<I: Io> Shard<I> {
     /// Does all that is due at `now`, given the transports that became ready.
     pub(crate) fn turn(&mut self, now: Moment, ready: impl IntoIterator<Item = Readiness>) {
+        self.parts.link.inbox.rouse();
         self.parts.now = now;
         self.parts.ticks.advance_to(now);
         for readiness in ready {

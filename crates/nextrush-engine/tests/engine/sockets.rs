@@ -41,6 +41,28 @@ async fn messages_are_echoed_and_the_close_is_answered() {
     }
 }
 
+#[tokio::test]
+async fn a_shard_at_work_does_not_wake_itself() {
+    let engine = engine(1);
+    let (stream, transport) = tcp_pair().await;
+    serve(&engine, transport, echo(), Log::default()).await;
+    let mut client = client(stream).await;
+    let turns = || engine.metrics().shards[0].turns.count();
+    let mut before = 0;
+    for number in 0..210 {
+        if number == 10 {
+            before = turns();
+        }
+        client.send(Message::text("hello")).await.unwrap();
+        assert_eq!(next(&mut client).await, Message::text("hello"));
+    }
+    // Each echo is sent in the turn that reads its message; a second one would find nothing to do.
+    let turns = turns() - before;
+    assert!((150..250).contains(&turns), "{turns} turns for 200 echoes");
+    drop(client);
+    shut_down(&engine).await;
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[tokio::test]
 async fn the_kernel_sends_at_once_and_holds_little_unsent() {
