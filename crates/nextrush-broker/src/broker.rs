@@ -74,6 +74,12 @@ pub trait Broker: Send + Sync + 'static {
         publish: Publish,
     ) -> BoxFuture<'_, Result<Published, BrokerError>>;
 
+    /// The way to publish without waiting, of a broker that has all of its topics in the memory of
+    /// this process. `None` of all others, which keep the default.
+    fn immediate(&self) -> Option<&dyn Immediate> {
+        None
+    }
+
     /// Reads a part of the history of `topic` and, at the same moment, its position.
     ///
     /// A topic without publications has offset 0 and an epoch too, so that a reader who came
@@ -245,6 +251,16 @@ pub trait Broker: Send + Sync + 'static {
             what.into(),
         ))))
     }
+}
+
+/// A broker that publishes without waiting; see [`Broker::immediate`].
+pub trait Immediate: Send + Sync {
+    /// Does at once, on the caller's thread, all that [`Broker::publish`] does until it resolves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broker::publish`].
+    fn publish_now(&self, topic: &TopicName, publish: Publish) -> Result<Published, BrokerError>;
 }
 
 /// The size of a store's files.

@@ -76,7 +76,7 @@ pub mod simulated;
 
 pub use answer::{CommandKey, CommandKeyError, Fingerprint, Once};
 pub use backup::Backup;
-pub use broker::{Broker, Interrupt, Sink, StoreSize};
+pub use broker::{Broker, Immediate, Interrupt, Sink, StoreSize};
 pub use bus::{Answered, Asked, Bus, BusReceiver, Leased, NodeName, NodeNameError, OneNode};
 pub use claim::{Attempt, Claim, Claimed};
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 
 use crate::answer::Once;
 use crate::answers::Answers;
-use crate::broker::{Broker, Sink};
+use crate::broker::{Broker, Immediate, Sink};
 use crate::claim::{Attempt, Claim, Claimed};
 use crate::clock::{Clock, SystemClock};
 use crate::deletion::Deletion;
@@ -207,7 +207,31 @@ impl MemoryBroker {
         self.topics.bytes()
     }
 
-    fn append(&self, topic: &TopicName, publish: Publish) -> Result<Published, BrokerError> {
+    /// The position of the publication that has this version or a higher one.
+    fn newer(&self, topic: &TopicName, version: &Version, now_ms: u64) -> Option<Position> {
+        let before = self.answers.version(topic, version.key.as_ref(), now_ms)?;
+        version.outdated_by(&before)
+    }
+
+    /// The position of the publication that this one would repeat.
+    fn earlier(
+        &self,
+        topic: &TopicName,
+        once: Option<&Once>,
+        now_ms: u64,
+    ) -> Result<Option<Position>, BrokerError> {
+        let Some(once) = once else {
+            return Ok(None);
+        };
+        match self.answers.recall(Some(topic), &once.key, now_ms) {
+            Some(answer) => Ok(once.repeated(&answer)?),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Immediate for MemoryBroker {
+    fn publish_now(&self, topic: &TopicName, publish: Publish) -> Result<Published, BrokerError> {
         self.topics.enter(topic, |stream, now| {
             let now_ms = now.steady_ms;
             if let Some(position) = self.earlier(topic, publish.once.as_ref(), now_ms)? {
@@ -252,28 +276,6 @@ impl MemoryBroker {
             Ok(Published::new(position))
         })
     }
-
-    /// The position of the publication that has this version or a higher one.
-    fn newer(&self, topic: &TopicName, version: &Version, now_ms: u64) -> Option<Position> {
-        let before = self.answers.version(topic, version.key.as_ref(), now_ms)?;
-        version.outdated_by(&before)
-    }
-
-    /// The position of the publication that this one would repeat.
-    fn earlier(
-        &self,
-        topic: &TopicName,
-        once: Option<&Once>,
-        now_ms: u64,
-    ) -> Result<Option<Position>, BrokerError> {
-        let Some(once) = once else {
-            return Ok(None);
-        };
-        match self.answers.recall(Some(topic), &once.key, now_ms) {
-            Some(answer) => Ok(once.repeated(&answer)?),
-            None => Ok(None),
-        }
-    }
 }
 
 impl Broker for MemoryBroker {
@@ -288,7 +290,11 @@ impl Broker for MemoryBroker {
         publish: Publish,
     ) -> BoxFuture<'_, Result<Published, BrokerError>> {
         let topic = topic.clone();
-        Box::pin(async move { self.append(&topic, publish) })
+        Box::pin(async move { self.publish_now(&topic, publish) })
+    }
+
+    fn immediate(&self) -> Option<&dyn Immediate> {
+        Some(self)
     }
 
     fn history(

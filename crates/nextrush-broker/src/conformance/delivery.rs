@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 
+use super::LONG;
 use super::recorder::Recorder;
-use super::{ALL, KEEP, fresh, history, publish, subscribe, unsubscribe};
+use super::{
+    ALL, KEEP, fresh, fresh_key, history, publish, publish_once, subscribe, texts, unsubscribe,
+};
 use crate::broker::Broker;
 use crate::publication::Publish;
 use crate::retention::Retention;
@@ -120,4 +123,45 @@ pub(super) async fn every_sink_gets_what_history_has(broker: &impl Broker) {
             "each sink gets what history has"
         );
     }
+}
+
+/// Checks brokers that publish at once.
+pub(super) async fn publishing_at_once_is_publishing(broker: &impl Broker) {
+    let Some(immediate) = broker.immediate() else {
+        return;
+    };
+    let topic = fresh("at-once");
+    let recorder = Recorder::attach(broker);
+    subscribe(broker, &topic).await;
+    let key = fresh_key("at-once");
+    for number in [1, 3, 5] {
+        let text = number.to_string();
+        let once = Publish::new(text).retain(KEEP).once(key.clone(), LONG);
+        let published = immediate
+            .publish_now(&topic, once.clone())
+            .expect("publishing at once returns no error");
+        assert_eq!(
+            (published.position.offset, published.is_repeat),
+            (1, number > 1),
+            "a key that was published with is a repeat"
+        );
+        let text = (number + 1).to_string();
+        let later = publish_once(broker, &topic, &text, &key, LONG).await;
+        assert!(later.is_repeat, "a repeat is one whichever way it comes");
+        publish(broker, &topic, &text, KEEP).await;
+        let at_once = Publish::new(format!("{text}b")).retain(KEEP);
+        immediate
+            .publish_now(&topic, at_once)
+            .expect("publishing at once returns no error");
+    }
+    assert_eq!(
+        texts(&history(broker, &topic, ALL).await),
+        ["1", "2", "2b", "4", "4b", "6", "6b"],
+        "publishing at once and otherwise keep one order"
+    );
+    assert_eq!(
+        recorder.offsets(&topic),
+        [1, 2, 3, 4, 5, 6, 7],
+        "a sink has what was published at once"
+    );
 }

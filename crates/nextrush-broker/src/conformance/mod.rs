@@ -60,6 +60,7 @@ pub async fn conformance<B: Broker>(make: impl AsyncFn() -> B) {
     delivery::sinks_get_subscribed_topics_only(&make().await).await;
     delivery::interests_are_counted(&make().await).await;
     delivery::every_sink_gets_what_history_has(&make().await).await;
+    delivery::publishing_at_once_is_publishing(&make().await).await;
     concurrency::concurrent_publishers_share_one_order(Arc::new(make().await)).await;
     concurrency::concurrent_topics_keep_their_order(Arc::new(make().await)).await;
     answers::a_publication_happens_once_per_key(&make().await).await;

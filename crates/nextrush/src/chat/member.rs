@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use nextrush_broker::{BrokerError, CommandKey, HistoryQuery, Position};
+use nextrush_broker::{BrokerError, CommandKey, Fingerprint, HistoryQuery, Published};
 use nextrush_engine::Work;
 
 use super::dialect::Chat;
-use super::messages::{Command, Event, Hello, Post, messages, present};
+use super::messages::{Command, Event, Hello, Post, Saying, Text, messages, present};
 use super::users::Users;
 use crate::message::request::{Answer, CommandId, Request, refused};
 use crate::message::{ErrorCode, ErrorMessage, Message, Timestamp, User, UserId};
@@ -15,7 +15,7 @@ use crate::socket::claims::{Claim, Claims};
 use crate::socket::handler::Call;
 use crate::socket::hello::hello;
 use crate::socket::rate_limit::Exceeded;
-use crate::topic::{Profile, PublishError, Since, SubscribeError, Topic, newest_within};
+use crate::topic::{Profile, PublishError, Since, SubscribeError, Terms, Topic, newest_within};
 
 /// The reason why a socket cannot join.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,18 @@ pub(super) enum Unread {
     Broker(#[from] BrokerError),
 }
 
+/// The reason why something is not said.
+enum Unsaid {
+    Refused(ErrorMessage),
+    Failed(PublishError),
+}
+
+impl From<BrokerError> for Unsaid {
+    fn from(error: BrokerError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 /// A socket in a room.
 pub(super) struct Member {
     pub(super) topic: Topic<Chat>,
@@ -45,6 +57,12 @@ pub(super) struct Member {
 
 impl Call<Message> for Member {
     fn call(self: Arc<Self>, socket: Socket, message: Message) -> Work {
+        // What is said most needs no task where the broker need not be waited for.
+        if let Some(saying) = Saying::read(&message)
+            && self.say_now(&socket, &saying)
+        {
+            return None;
+        }
         let request = Request::receive(&socket, &message, &self.profile)?;
         Some(Box::pin(async move { self.handle(&socket, request).await }))
     }
@@ -120,29 +138,22 @@ impl Member {
         };
         let refuse = |error: ErrorMessage| socket.send(refused(error, id));
         let topics = self.topic.topics();
-        let key = id.map(|id| topics.command_key(&self.user.id, id));
-        let Ok(key) = key.transpose() else {
-            let error = ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format");
-            return refuse(error.details("id and user are too long"));
+        let key = match self.key(id) {
+            Ok(key) => key,
+            Err(error) => return refuse(error),
         };
         match request.command {
-            Command::Chat { text } | Command::Private { text, .. }
-                if text.len() > topics.dialect().text_bytes =>
-            {
-                let error = ErrorMessage::new(ErrorCode::TooLarge, "Message too long");
-                let limit = topics.dialect().text_bytes;
-                refuse(error.details(format!("at most {limit} bytes of text")));
+            Command::Chat { text } => {
+                if let Err(error) = self.allow_to_say(&text, key.as_ref()) {
+                    return refuse(error);
+                }
+                let said = match Text::new(&text).and_then(|text| self.post(&text, key)) {
+                    Ok((data, terms)) => self.topic.publish_data(data, terms).await,
+                    Err(error) => Err(error.into()),
+                };
+                self.tell_said(socket, said, id);
             }
-            Command::Chat { text } if self.is_other(key.as_ref(), "chat", &text) => {
-                refuse(id_reused());
-            }
-            Command::Chat { text } => match self.say(&text, key).await {
-                Ok(position) => answer(Event::Ack {
-                    said: Some(position.into()),
-                }),
-                Err(PublishError::Broker(BrokerError::Reused)) => refuse(id_reused()),
-                Err(error) => refuse(self.not_stored(&error)),
-            },
+            Command::Private { text, .. } if self.is_too_long(&text) => refuse(self.too_long()),
             Command::Typing { is_typing } => {
                 self.announce_typing(socket, is_typing);
                 answer(Event::Ack { said: None });
@@ -201,6 +212,91 @@ impl Member {
         }
     }
 
+    /// Says something at once; `false` where the broker has to be waited for.
+    fn say_now(&self, socket: &Socket, saying: &Saying<'_>) -> bool {
+        let id = saying.id.as_ref();
+        let text = saying.text.as_str();
+        let published = self.topic.publish_now(|| {
+            let key = self.key(id).map_err(Unsaid::Refused)?;
+            self.allow_to_say(text, key.as_ref())
+                .map_err(Unsaid::Refused)?;
+            self.post(&saying.text, key)
+                .map_err(|error| Unsaid::Failed(error.into()))
+        });
+        match published {
+            None => return false,
+            Some(Ok(published)) => self.tell_said(socket, Ok(published), id),
+            Some(Err(Unsaid::Failed(error))) => self.tell_said(socket, Err(error), id),
+            Some(Err(Unsaid::Refused(error))) => socket.send(refused(error, id)),
+        }
+        true
+    }
+
+    /// The key under which a command with an id is remembered.
+    fn key(&self, id: Option<&CommandId>) -> Result<Option<CommandKey>, ErrorMessage> {
+        let topics = self.topic.topics();
+        id.map(|id| topics.command_key(&self.user.id, id))
+            .transpose()
+            .map_err(|_| {
+                ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format")
+                    .details("id and user are too long")
+            })
+    }
+
+    fn allow_to_say(&self, text: &str, key: Option<&CommandKey>) -> Result<(), ErrorMessage> {
+        if self.is_too_long(text) {
+            return Err(self.too_long());
+        }
+        match self.is_other(key, "chat", text) {
+            true => Err(id_reused()),
+            false => Ok(()),
+        }
+    }
+
+    fn is_too_long(&self, text: &str) -> bool {
+        text.len() > self.topic.topics().dialect().text_bytes
+    }
+
+    fn too_long(&self) -> ErrorMessage {
+        let limit = self.topic.topics().dialect().text_bytes;
+        ErrorMessage::new(ErrorCode::TooLarge, "Message too long")
+            .details(format!("at most {limit} bytes of text"))
+    }
+
+    /// The publication of what the member says; with a key it happens only once.
+    fn post(
+        &self,
+        text: &Text<'_>,
+        key: Option<CommandKey>,
+    ) -> Result<(Vec<u8>, Terms), serde_json::Error> {
+        let data = Post::new(text, &self.profile).to_data()?;
+        let terms = match key {
+            Some(key) => Terms::once(key, Fingerprint::of(text.as_str().as_bytes())),
+            None => Terms::default(),
+        };
+        Ok((data, terms))
+    }
+
+    /// Answers a client that has said something.
+    fn tell_said(
+        &self,
+        socket: &Socket,
+        said: Result<Published, PublishError>,
+        id: Option<&CommandId>,
+    ) {
+        match said {
+            Ok(published) if id.is_some() => {
+                let said = Some(published.position.into());
+                socket.send(Answer::new(Event::Ack { said }, id));
+            }
+            Ok(_) => {}
+            Err(PublishError::Broker(BrokerError::Reused)) => {
+                socket.send(refused(id_reused(), id));
+            }
+            Err(error) => socket.send(refused(self.not_stored(&error), id)),
+        }
+    }
+
     /// Returns whether the client has given this id to another command, in whichever room: of
     /// another kind, or to this one.
     fn is_other(&self, key: Option<&CommandKey>, kind: &str, body: &str) -> bool {
@@ -245,24 +341,6 @@ impl Member {
             tracing::error!(%error, room, "a history could not be read");
         }
         ErrorMessage::of_broker("Room unavailable", error)
-    }
-
-    /// Says something in the room; with a key only once.
-    async fn say(&self, text: &str, key: Option<CommandKey>) -> Result<Position, PublishError> {
-        let post = Post {
-            text: text.into(),
-            user: self.profile.clone(),
-        };
-        let published = match key {
-            Some(key) => {
-                self.topic
-                    .publish_command(&post, key, text.as_bytes())
-                    .await?
-                    .position
-            }
-            None => self.topic.publish(&post).await?,
-        };
-        Ok(published)
     }
 
     fn announce_typing(&self, socket: &Socket, is_typing: bool) {

@@ -1,5 +1,7 @@
 //! A message on its way out, encoded once.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use nextrush_protocol::Frame;
 use serde::Serialize;
@@ -26,6 +28,16 @@ pub struct Outgoing {
     refused: Option<Refused>,
 }
 
+thread_local! {
+    /// The place where JSON is written before it is copied into its frame, whose header has its
+    /// length.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The bytes that a thread keeps for the next message. A longer message takes its buffer along, and is not
+/// copied if it is long enough for its frame to have it as it is.
+const BUFFER_KEPT: usize = 8 * 1024;
+
 impl Outgoing {
     /// A text message that holds `value` as JSON.
     ///
@@ -34,7 +46,19 @@ impl Outgoing {
     /// Fails when `value` cannot be written as JSON (a map with keys that are no
     /// strings, or a `Serialize` implementation that fails).
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
-        serde_json::to_string(value).map(Self::from)
+        // Taken out and put back, so that a value's own `Serialize` may write another one.
+        let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+        buffer.clear();
+        serde_json::to_writer(&mut buffer, value)?;
+        if buffer.capacity() > BUFFER_KEPT {
+            let text = String::from_utf8(buffer).expect("JSON is UTF-8");
+            return Ok(Self::from(text));
+        }
+        let text = str::from_utf8(&buffer).expect("JSON is UTF-8");
+        let message = Self::from(text);
+        // Where the thread ends there is none any more.
+        let _ = BUFFER.try_with(|kept| kept.set(buffer));
+        Ok(message)
     }
 
     /// The same message, never to be compressed: for what holds a secret beside what
@@ -130,5 +154,42 @@ impl From<Message> for Outgoing {
             Message::Text(text) => Self::from(text),
             Message::Binary(data) => Self::from(data),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Serialize, Serializer};
+
+    use super::*;
+
+    /// Writes another message while it is written.
+    struct Nested;
+
+    impl Serialize for Nested {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let inner = Outgoing::json(&["inner"]).unwrap();
+            assert_eq!(inner.frame.payload(), br#"["inner"]"#);
+            serializer.serialize_str("nested")
+        }
+    }
+
+    #[test]
+    fn a_message_may_be_written_while_another_one_is() {
+        let long = "long ".repeat(50_000);
+        for _ in 0..2 {
+            let outer = Outgoing::json(&("before", Nested, "behind")).unwrap();
+            assert_eq!(outer.frame.payload(), br#"["before","nested","behind"]"#);
+            let json = Outgoing::json(&long).unwrap();
+            assert_eq!(json.frame.payload(), format!("\"{long}\"").as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_no_json_leaves_nothing_to_the_next_message() {
+        let no_json = std::collections::HashMap::from([((1, 2), 3)]);
+        assert!(Outgoing::json(&("begun", no_json)).is_err());
+        let next = Outgoing::json(&1).unwrap();
+        assert_eq!(next.frame.payload(), b"1");
     }
 }

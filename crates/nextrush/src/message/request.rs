@@ -65,7 +65,7 @@ impl<'a, E: Serialize> Answer<'a, E> {
 
 impl<E: Serialize> From<Answer<'_, E>> for Outgoing {
     fn from(answer: Answer<'_, E>) -> Self {
-        Self::from(answer.to_json())
+        Self::json(&answer).expect("an answer has string keys only")
     }
 }
 
@@ -127,20 +127,23 @@ impl CommandId {
         let invalid = |details| {
             ErrorMessage::new(ErrorCode::InvalidFormat, "Invalid message format").details(details)
         };
-        let id = match serde_json::from_str(text) {
-            Ok(WithId { id: Some(id) }) => id,
-            Ok(WithId { id: None }) => return Ok(None),
+        match serde_json::from_str(text) {
+            Ok(WithId { id: Some(id) }) => Self::of_json(id).map(Some).ok_or_else(|| {
+                invalid(format!(
+                    "an id is a text of 1 to {ID_BYTES} bytes without invisible characters"
+                ))
+            }),
+            Ok(WithId { id: None }) => Ok(None),
             // No object, or one with two ids, of which an answer could have one only.
-            Err(error) => return Err(invalid(error.to_string())),
-        };
-        match serde_json::from_str::<String>(id.get()) {
-            Ok(id) if (1..=ID_BYTES).contains(&id.len()) && !has_invisible(&id) => {
-                Ok(Some(Self(id)))
-            }
-            _ => Err(invalid(format!(
-                "an id is a text of 1 to {ID_BYTES} bytes without invisible characters"
-            ))),
+            Err(error) => Err(invalid(error.to_string())),
         }
+    }
+
+    /// Reads an id; `None` of what is none.
+    pub(crate) fn of_json(json: &RawValue) -> Option<Self> {
+        let id: String = serde_json::from_str(json.get()).ok()?;
+        let is_valid = (1..=ID_BYTES).contains(&id.len()) && !has_invisible(&id);
+        is_valid.then_some(Self(id))
     }
 
     #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Points in time, as they go over the wire.
 
+use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -44,6 +45,34 @@ impl Timestamp {
     pub fn unix_ms(self) -> u64 {
         u64::try_from(self.0.as_millisecond()).unwrap_or(0)
     }
+
+    /// The text, where it has the usual length. Messages come many in a second, so all but the
+    /// milliseconds is kept from one to the next: 50 instructions instead of 800.
+    fn to_text(self) -> Option<[u8; LENGTH]> {
+        let ms = self.0.as_millisecond();
+        let second = ms.div_euclid(1000);
+        let mut text = match LAST.get() {
+            (last, text) if last == second => text,
+            _ => {
+                let text = <[u8; LENGTH]>::try_from(self.to_string().as_bytes()).ok()?;
+                LAST.set((second, text));
+                text
+            }
+        };
+        let ms = ms.rem_euclid(1000) as u16;
+        for (place, digit) in [(20, ms / 100), (21, ms / 10 % 10), (22, ms % 10)] {
+            text[place] = b'0' + digit as u8;
+        }
+        Some(text)
+    }
+}
+
+/// The length of a time's text, of years with four digits.
+const LENGTH: usize = "2026-01-31T09:05:07.123Z".len();
+
+thread_local! {
+    /// The second that was written last, and the text of a time in it.
+    static LAST: Cell<(i64, [u8; LENGTH])> = const { Cell::new((i64::MIN, [0; LENGTH])) };
 }
 
 /// `2026-01-31T09:05:07.123Z`
@@ -80,7 +109,11 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let text = self.to_text();
+        match text.as_ref().map(|text| str::from_utf8(text)) {
+            Some(Ok(text)) => serializer.serialize_str(text),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 
@@ -107,6 +140,26 @@ mod tests {
             (951_782_400_000, "2000-02-29T00:00:00.000Z"),
         ] {
             assert_eq!(Timestamp::from_unix_ms(ms).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_time_is_written_the_same_whichever_was_written_before() {
+        let near = 1_769_850_307_000;
+        let times = [near, near + 7, near + 999, near + 1000, near - 1, near + 40];
+        let far = [0, 951_782_399_999, u64::MAX, near + 123];
+        for before in times.into_iter().chain(far) {
+            for ms in times.into_iter().chain(far) {
+                serde_json::to_string(&Timestamp::from_unix_ms(before)).unwrap();
+                let time = Timestamp::from_unix_ms(ms);
+                let written = serde_json::to_string(&time).unwrap();
+                assert_eq!(written, format!("\"{time}\""), "{before} {ms}");
+            }
+        }
+        for long in ["-000044-03-15T12:00:00Z", "1969-12-31T23:59:59.999Z"] {
+            let time: Timestamp = long.parse().unwrap();
+            let written = serde_json::to_string(&time).unwrap();
+            assert_eq!(written, format!("\"{time}\""));
         }
     }
 

@@ -251,6 +251,28 @@ impl<D: Dialect> Topic<D> {
         data: impl Into<Bytes>,
         terms: Terms,
     ) -> Result<Published, PublishError> {
+        let publish = self.to_publish(data.into(), terms);
+        Ok(self.topics.0.local.publish(&self.topic, publish).await?)
+    }
+
+    /// Publishes data that `make` gives, with its terms, without waiting. `None` where the broker
+    /// has to be waited for: `make` is not called then.
+    pub(crate) fn publish_now<E>(
+        &self,
+        make: impl FnOnce() -> Result<(Vec<u8>, Terms), E>,
+    ) -> Option<Result<Published, E>>
+    where
+        E: From<BrokerError>,
+    {
+        let local = &self.topics.0.local;
+        let immediate = local.broker().immediate()?;
+        Some(make().and_then(|(data, terms)| {
+            let publish = self.to_publish(data.into(), terms);
+            Ok(local.publish_now(immediate, &self.topic, publish)?)
+        }))
+    }
+
+    fn to_publish(&self, data: Bytes, terms: Terms) -> Publish {
         let retention = self
             .retention
             .unwrap_or_else(|| self.topics.dialect().retention(self.name()));
@@ -259,12 +281,11 @@ impl<D: Dialect> Topic<D> {
         if let Some((key, body)) = terms.once {
             publish = publish.once(key, REPEAT_WINDOW).fingerprint(body);
         }
-        publish = match terms.version {
+        match terms.version {
             Some((version, Some(key))) => publish.version_of(key, version),
             Some((version, None)) => publish.version(version),
             None => publish,
-        };
-        Ok(self.topics.0.local.publish(&self.topic, publish).await?)
+        }
     }
 
     /// The remembered publications that `query` asks for, and the topic's position, read at

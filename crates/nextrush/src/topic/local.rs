@@ -11,8 +11,8 @@ use std::task::Poll;
 
 use futures_util::FutureExt as _;
 use nextrush_broker::{
-    Broker, BrokerError, Epoch, Interrupt, Position, Publication, Publish, Published, Sink,
-    TopicName,
+    Broker, BrokerError, Epoch, Immediate, Interrupt, Position, Publication, Publish, Published,
+    Sink, TopicName,
 };
 use nextrush_engine::{CloseReason, ConnectionId, Engine, Room, Skippable};
 use nextrush_protocol::Frame;
@@ -99,6 +99,9 @@ impl LocalTopics {
         topic: &TopicName,
         publish: Publish,
     ) -> Result<Published, BrokerError> {
+        if let Some(immediate) = self.broker.immediate() {
+            return self.publish_now(immediate, topic, publish);
+        }
         let mut publishing = self.broker.publish(topic, publish);
         // What is done at once needs no clock.
         let published = match poll_fn(|context| Poll::Ready(publishing.poll_unpin(context))).await {
@@ -110,10 +113,26 @@ impl LocalTopics {
                 published
             }
         }?;
+        self.note_published(&published);
+        Ok(published)
+    }
+
+    /// Appends to a topic as [`publish`](Self::publish) does, without waiting.
+    pub(super) fn publish_now(
+        &self,
+        immediate: &dyn Immediate,
+        topic: &TopicName,
+        publish: Publish,
+    ) -> Result<Published, BrokerError> {
+        let published = immediate.publish_now(topic, publish)?;
+        self.note_published(&published);
+        Ok(published)
+    }
+
+    fn note_published(&self, published: &Published) {
         if !published.is_repeat && !published.is_outdated {
             self.published.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(published)
     }
 
     /// The times of publications that had to wait.

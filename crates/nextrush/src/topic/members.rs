@@ -42,6 +42,10 @@ impl Profile {
     pub fn as_json(&self) -> &str {
         self.0.get()
     }
+
+    pub(crate) fn as_raw(&self) -> &RawValue {
+        &self.0
+    }
 }
 
 /// A user among the members of a topic.

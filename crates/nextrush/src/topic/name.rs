@@ -29,10 +29,10 @@ pub(crate) const RECORDS: &str = "records";
 impl<'a> TopicPath<'a> {
     /// Reads a topic's name; `None` if the framework did not make it.
     pub(crate) fn read(topic: &'a TopicName) -> Option<Self> {
-        let (kind, rest) = topic.as_str().split_once('/')?;
+        let (kind, rest) = split(topic.as_str())?;
         let (part, name) = match kind {
             PLAIN => ("", rest),
-            _ => rest.split_once('/')?,
+            _ => split(rest)?,
         };
         Some(Self { kind, part, name })
     }
@@ -63,6 +63,13 @@ impl fmt::Display for TopicPath<'_> {
             _ => write!(f, "{kind}/{part}/{name}"),
         }
     }
+}
+
+/// The texts before and behind the first slash. As `str::split_once`, which searches short texts
+/// with a searcher for long ones: 70 instructions for the name of a room instead of 286.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let slash = text.bytes().position(|byte| byte == b'/')?;
+    Some((&text[..slash], &text[slash + 1..]))
 }
 
 /// The topic's own name, without kind and part.
