@@ -34,11 +34,23 @@ pub(crate) struct RequestBody {
 
 /// Tells whether the body of a request was too slow.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Late(Arc<AtomicBool>);
+pub(crate) struct Late(Option<Arc<AtomicBool>>);
 
 impl Late {
+    /// A note for a body that may become late; the default is of one that cannot.
+    fn new() -> Self {
+        Self(Some(Arc::default()))
+    }
+
     pub(crate) fn is_late(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let is_late = self.0.as_ref();
+        is_late.is_some_and(|is_late| is_late.load(Ordering::Relaxed))
+    }
+
+    fn set(&self) {
+        if let Some(is_late) = &self.0 {
+            is_late.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -57,7 +69,7 @@ impl RequestBody {
         if body.is_end_stream() {
             return (axum::body::Body::new(body), Late::default());
         }
-        let is_late = Late::default();
+        let is_late = Late::new();
         let body = Self {
             body,
             times,
@@ -94,7 +106,7 @@ impl Body for RequestBody {
         if !is_over {
             ready!(self.poll_late(context));
         }
-        self.is_late.0.store(true, Ordering::Relaxed);
+        self.is_late.set();
         let late = io::Error::new(io::ErrorKind::TimedOut, "the body did not come in time");
         Poll::Ready(Some(Err(late.into())))
     }
