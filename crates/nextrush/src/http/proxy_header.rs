@@ -8,6 +8,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// The first bytes of a header of version 2.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+/// Version 2 and the command of a proxy that speaks for itself. What follows is to be ignored, the family of
+/// addresses too (§2.2 of the specification), which the parser would refuse where it does not fit.
+const LOCAL: u8 = 0x20;
 /// The longest header of version 1, with its end of line.
 const LINE: usize = 107;
 /// The longest header of version 2, its first 16 bytes included. The addresses take 216 of it, and what
@@ -34,6 +37,9 @@ pub(crate) async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Opt
         }
         header.resize(16 + rest, 0);
         stream.read_exact(&mut header[16..]).await?;
+        if header[12] == LOCAL {
+            return Ok(None);
+        }
     } else if header.starts_with(b"PROXY ") {
         // Byte by byte, as nothing tells its length: at most 95 more.
         while !header.ends_with(b"\r\n") {
@@ -103,6 +109,8 @@ mod tests {
             // A proxy that asks for itself.
             (v2(0, 0, &[]), None),
             (v2(0, 0x11, &OF_V4), None),
+            (v2(0, 0x11, &[]), None),
+            (v2(0, 0x77, &[1]), None),
         ] {
             for behind in [&b"GET / HTTP/1.1\r\n"[..], b"", b"\r\n"] {
                 let sent = [&header, behind].concat();
