@@ -16,6 +16,7 @@ use nextrush_redis::{RedisUrl, RedisUrlError};
 use parking_lot::Mutex;
 
 use crate::channels::{Channel, Replaced, Rules};
+use crate::client::ServerUrl;
 use crate::client_limits::ClientLimits;
 use crate::current::Current;
 use crate::document::{ConfigError, Problem};
@@ -96,6 +97,8 @@ pub struct Config {
     pub log: Filter,
     /// Their form.
     pub log_format: LogFormat,
+    /// The collector of spans; without the feature `otlp` nothing is sent.
+    pub otlp_endpoint: Option<ServerUrl>,
     /// The hooks; `None` without any.
     pub(crate) hooks: Option<HookSettings>,
     /// The kinds of live channels.
@@ -458,6 +461,11 @@ impl Reading {
                 "the PROXY protocol is for trusted proxies: set trusted-proxy as well",
             );
         }
+        if settings.otlp_endpoint.is_some() && !cfg!(feature = "otlp") {
+            let place = self.layers.place("otlp-endpoint");
+            let message = "this server is built without the feature otlp, and sends no spans";
+            self.layers.warnings.push(Problem::at(place, message));
+        }
         let limits = ClientLimits::new(&settings, |name, message| self.wrong(name, message));
         let redis = self.redis_place(&settings);
         let hooks = self.hooks(&settings, secret.is_none() && !has_keys && !development);
@@ -554,6 +562,7 @@ impl Reading {
             shards: settings.shards,
             log: settings.log,
             log_format: settings.log_format,
+            otlp_endpoint: settings.otlp_endpoint,
             hooks,
             channels,
             current,

@@ -46,6 +46,8 @@ mod filter;
 mod hooks;
 mod key_files;
 mod log_format;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod routes;
 mod secret;
 mod settings;
@@ -66,6 +68,8 @@ pub use document::{ConfigError, Place, Problem};
 pub use error::StartError;
 pub use filter::{Filter, InvalidFilter};
 pub use log_format::{InvalidLogFormat, LogFormat};
+#[cfg(feature = "otlp")]
+pub use otlp::Spans;
 pub use secret::Secret;
 pub use settings::Flags;
 pub use size::{InvalidSize, Size};

@@ -10,6 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use nextrush::message::Timestamp;
+#[cfg(feature = "otlp")]
+use nextrush_server::Spans;
 use nextrush_server::{Config, Filter, LogFormat};
 use serde_json::json;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -40,6 +42,8 @@ pub(crate) struct Log {
 struct Set {
     filter: Arc<dyn Fn(Targets) + Send + Sync>,
     lines: Arc<dyn Fn(Lines) + Send + Sync>,
+    #[cfg(feature = "otlp")]
+    spans: (Spans, Arc<dyn Fn(Targets) + Send + Sync>),
 }
 
 /// The writer of lines.
@@ -81,12 +85,27 @@ impl Log {
         );
         let (filter, set_filter) = reload::Layer::new(filter);
         let (lines, set_lines) = reload::Layer::new(log.text(has_colours));
+        #[cfg(feature = "otlp")]
+        let spans = Spans::new();
+        #[cfg(feature = "otlp")]
+        let (targets, set_targets) = reload::Layer::new(Targets::new());
+        // The one of lines must not keep spans from the collector.
+        #[cfg(feature = "otlp")]
+        let all: Vec<Lines> = vec![
+            lines.with_filter(filter).boxed(),
+            spans.layer().with_filter(targets).boxed(),
+        ];
+        #[cfg(feature = "otlp")]
+        registry().with(all).init();
+        #[cfg(not(feature = "otlp"))]
+        registry().with(lines).with(filter).init();
         // They fail only when the log is gone, and then there are no lines.
         log.set = Some(Set {
             filter: Arc::new(move |new| drop(set_filter.reload(new))),
             lines: Arc::new(move |new| drop(set_lines.reload(new))),
+            #[cfg(feature = "otlp")]
+            spans: (spans, Arc::new(move |new| drop(set_targets.reload(new)))),
         });
-        registry().with(lines).with(filter).init();
         let writer = log.clone();
         // The standard hook writes to standard error itself, and waits for a full pipe.
         panic::set_hook(Box::new(move |panicked| {
@@ -129,6 +148,29 @@ impl Log {
         if config.log_format == LogFormat::Json {
             self.counts.is_json.store(true, Ordering::Relaxed);
             lines(self.json());
+        }
+    }
+
+    /// Sends spans to the collector that a configuration names, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a variable of OpenTelemetry is wrong.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn send_spans(&self, config: &Config) -> Result<(), nextrush::BoxError> {
+        if let (Some(set), Some(collector)) = (&self.set, &config.otlp_endpoint) {
+            let (spans, set_targets) = &set.spans;
+            spans.send_to(collector)?;
+            set_targets(Spans::targets());
+        }
+        Ok(())
+    }
+
+    /// Sends the last spans, for 5 s at most.
+    #[cfg(feature = "otlp")]
+    pub(crate) async fn finish_spans(&self) {
+        if let Some(set) = &self.set {
+            set.spans.0.finish().await;
         }
     }
 

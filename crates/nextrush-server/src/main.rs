@@ -113,6 +113,10 @@ async fn serve(flags: Flags, log: Option<&Log>) -> Result<(), BoxError> {
         tracing::warn!("{oddity}");
     }
     let config = config?;
+    #[cfg(feature = "otlp")]
+    if let Some(log) = log {
+        log.send_spans(&config)?;
+    }
     let (app, figures) = apps(&config).await?;
     let figures = match figures {
         Some(figures) => Some(listen_beside(figures, &config).start().await?),
@@ -128,6 +132,8 @@ async fn serve(flags: Flags, log: Option<&Log>) -> Result<(), BoxError> {
     let server = listen(app, &config).sockets(sockets).start().await?;
     let addresses = server.addresses().to_vec();
     let (running, log) = (config.clone(), log.cloned());
+    #[cfg(feature = "otlp")]
+    let last = log.clone();
     let shown: Vec<_> = addresses.iter().map(BoundAddr::to_string).collect();
     let shown = shown.join(", ");
     #[cfg(unix)]
@@ -161,6 +167,10 @@ async fn serve(flags: Flags, log: Option<&Log>) -> Result<(), BoxError> {
     }
     if let Some(figures) = figures {
         figures.close().await;
+    }
+    #[cfg(feature = "otlp")]
+    if let Some(log) = last {
+        log.finish_spans().await;
     }
     Ok(ended?)
 }

@@ -76,6 +76,7 @@ pub(crate) async fn get(
 }
 
 /// The calls of one server, over one connection as long as that stays open.
+#[derive(Debug)]
 pub(crate) struct Call {
     client: Option<SendRequest<Full<Bytes>>>,
 }

@@ -34,6 +34,13 @@ impl Target {
         &self.path
     }
 
+    /// The whole address, of a target of HTTP.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority(), self.path)
+    }
+
     pub(super) fn is_tls(&self) -> bool {
         self.is_tls
     }

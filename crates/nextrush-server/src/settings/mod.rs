@@ -30,7 +30,7 @@ pub use self::flags::Flags;
 pub(crate) use self::given::{Environment, Found, Given, Layers, usual_file};
 pub(crate) use self::suggestion::flag_for;
 pub(crate) use self::value::{Kind, Value};
-use crate::client::JwksUrl;
+use crate::client::{JwksUrl, ServerUrl};
 use crate::document::Problem;
 use crate::filter::Filter;
 use crate::hooks::{HookTimeout, HookUrl};
@@ -84,6 +84,8 @@ impl Setting {
             "jwt_secret" => vec!["JWT_SECRET".to_owned(), usual],
             // That of other programs in Rust.
             "log" => vec![usual, "RUST_LOG".to_owned()],
+            // That of OpenTelemetry.
+            "otlp_endpoint" => vec![usual, "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()],
             _ => vec![usual],
         }
     }
@@ -425,6 +427,14 @@ settings! {
     /// The form of the log's lines: `text`, in colours on a terminal alone, or `json`, an object a
     /// line.
     log_format: LogFormat, "FORMAT", Value("text"), Start;
+
+    /// The address of a collector of OpenTelemetry: spans of publications over the HTTP API that have a
+    /// `traceparent` are sent to `URL/v1/traces`.
+    ///
+    /// By OTLP over HTTP, as protobuf. It takes a server that is built with `--features otlp`; any
+    /// other warns and sends nothing. The variables of OpenTelemetry for headers, batches and the
+    /// service's name hold too.
+    otlp_endpoint: Option<ServerUrl>, "URL", Absent("none"), Start;
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
         }
         "jwt-key" => (vec!["a.pem", "b.json"], r#"["a.pem", "b.json"]"#),
         "jwks-url" => (vec!["https://h/keys"], r#""https://h/keys""#),
+        "otlp-endpoint" => (vec!["http://h:4318"], r#""http://h:4318""#),
         "jwt-audience" | "jwt-issuer" => (vec!["a", "b"], r#"["a", "b"]"#),
         "dev" | "open-endpoints" | "no-store" | "proxy-protocol" | "token-message" => {
             (vec!["true"], "true")

@@ -9,7 +9,7 @@ use nextrush::auth::TokenCookie;
 use nextrush::limits::Origin;
 use nextrush::server::{BasePath, ListenAddr, TrustedProxy};
 
-use crate::client::JwksUrl;
+use crate::client::{JwksUrl, ServerUrl};
 use crate::duration;
 use crate::filter::Filter;
 use crate::hooks::{HookTimeout, HookUrl};
@@ -185,6 +185,7 @@ parsed!(
     LogFormat,
     BasePath,
     JwksUrl,
+    ServerUrl,
     HookUrl,
     HookTimeout,
     HeaderName

@@ -15,6 +15,8 @@ mod log;
 mod metrics;
 mod migration;
 mod operators;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod posts;
 mod purge;
 mod refresh;
