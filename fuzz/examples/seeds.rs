@@ -17,6 +17,11 @@ fn main() -> io::Result<()> {
         ("deflate_round_trip", deflate_round_trip()),
         ("handshake", handshake()),
         ("command", command()),
+        ("forwarded", forwarded()),
+        ("proxy_header", proxy_header()),
+        ("hook_answer", hook_answer()),
+        ("tickets", tickets()),
+        ("api", api()),
     ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("seeds")
@@ -668,4 +673,171 @@ fn command() -> Seeds {
         b"{\"type\":\"chat\",\"text\":\"\xff\"}".to_vec(),
     ));
     seeds
+}
+
+fn forwarded() -> Seeds {
+    [
+        ("nothing", ""),
+        ("x", "x-forwarded-for:192.0.2.1, 10.0.0.1"),
+        (
+            "x_with_all",
+            "x-forwarded-for:192.0.2.1\nx-forwarded-proto:https\nx-forwarded-host:example.com",
+        ),
+        (
+            "x_of_ipv6",
+            "x-forwarded-for:2001:db8::1, [2001:db8::2]:80, ::ffff:10.0.0.1",
+        ),
+        (
+            "x_unknown",
+            "x-forwarded-for:unknown, _hidden, , 192.0.2.256",
+        ),
+        (
+            "x_in_two_lines",
+            "x-forwarded-for:203.0.113.9\nx-forwarded-for:192.0.2.1:4711",
+        ),
+        (
+            "forwarded",
+            "forwarded:for=9.9.9.9, for=192.0.2.1;proto=https;host=example.com;by=10.0.0.1",
+        ),
+        (
+            "forwarded_in_quotes",
+            "forwarded:for=\"[2001:db8::1]:80\";proto=WSS , for=\"192.0.2.1:_hidden\"",
+        ),
+        (
+            "forwarded_with_a_user",
+            "forwarded:for=1.2.3.4;host=\"a@b\"",
+        ),
+        ("forwarded_twice", "forwarded:for=1.2.3.4;for=1.2.3.5"),
+        ("forwarded_in_an_open_text", "forwarded:for=\"1.2.3.4"),
+        ("forwarded_with_a_backslash", "forwarded:for=\"1\\.2.3.4\""),
+        (
+            "forwarded_and_x",
+            "forwarded:for=1.2.3.4\nx-forwarded-for:1.2.3.5",
+        ),
+    ]
+    .map(|(name, text)| (name, text.as_bytes().to_vec()))
+    .into()
+}
+
+/// In pieces of 5 bytes.
+fn proxy_header() -> Seeds {
+    const OF_V4: [u8; 12] = [192, 0, 2, 1, 10, 0, 0, 1, 0x12, 0x34, 0, 80];
+    let v1 = |line: &str| [b"\x05", line.as_bytes(), b"\r\nGET / HTTP/1.1\r\n"].concat();
+    let v2 = |command: u8, family: u8, rest: &[u8]| {
+        let length = (rest.len() as u16).to_be_bytes();
+        let head = [
+            &b"\x05\r\n\r\n\0\r\nQUIT\n"[..],
+            &[command, family],
+            &length,
+        ]
+        .concat();
+        [&head[..], rest, b"GET"].concat()
+    };
+    vec![
+        ("v1_of_ipv4", v1("PROXY TCP4 192.0.2.1 10.0.0.1 4660 80")),
+        ("v1_of_ipv6", v1("PROXY TCP6 2001:db8::1 ::1 7 80")),
+        ("v1_unknown", v1("PROXY UNKNOWN")),
+        ("v1_unknown_with_more", v1("PROXY UNKNOWN ff::1 ff::2 1 2")),
+        (
+            "v1_with_a_port_too_high",
+            v1("PROXY TCP4 1.1.1.1 1.1.1.1 70000 1"),
+        ),
+        ("v1_with_two_spaces", v1("PROXY TCP4  1.1.1.1 1.1.1.1 7 1")),
+        (
+            "v1_too_long",
+            v1(&format!("PROXY UNKNOWN {}", "1".repeat(92))),
+        ),
+        (
+            "v1_of_the_longest",
+            v1(&format!("PROXY UNKNOWN {}", "1".repeat(91))),
+        ),
+        ("v2_of_ipv4", v2(0x21, 0x11, &OF_V4)),
+        (
+            "v2_of_ipv4_with_more",
+            v2(0x21, 0x12, &[&OF_V4[..], &[4, 0, 2, 0, 0]].concat()),
+        ),
+        ("v2_of_ipv6", v2(0x21, 0x21, &[7; 36])),
+        ("v2_of_unix", v2(0x21, 0x31, &[0; 216])),
+        ("v2_of_no_family", v2(0x21, 0, &[])),
+        ("v2_local", v2(0x20, 0, &[])),
+        ("v2_local_of_a_family", v2(0x20, 0x11, &[1])),
+        ("v2_too_short", v2(0x21, 0x11, &OF_V4[..11])),
+        ("v2_of_another_version", v2(0x31, 0x11, &OF_V4)),
+        ("v2_too_long", v2(0x20, 0, &[0; 4081])),
+        ("http", b"\x01GET / HTTP/1.1\r\n\r\n".to_vec()),
+    ]
+}
+
+fn hook_answer() -> Seeds {
+    [
+        ("user", r#"{"result":{"user":{"id":7,"email":"ada@example.com"}}}"#),
+        (
+            "user_with_all",
+            r#"{"result":{"user":{"id":"ada","email":""},"claims":{"role":["a"]},"expires":4102444800,"session":"s","channels":["news"]}}"#,
+        ),
+        ("user_whose_session_is_over", r#"{"result":{"user":{"id":7,"email":""},"expires":1}}"#),
+        ("user_with_an_odd_id", r#"{"result":{"user":{"id":1e300,"email":""}}}"#),
+        ("user_with_an_invisible_id", r#"{"result":{"user":{"id":"a\u200b","email":""}}}"#),
+        ("misspelt", r#"{"result":{"user":{"id":7,"email":""},"chanels":[]}}"#),
+        ("nobody", r#"{"result":null}"#),
+        ("nothing", r#"{"result":{}}"#),
+        ("refusal", r#"{"error":{"code":"board-full","message":"Full","details":"12","retryAfterMs":5}}"#),
+        ("refusal_without_a_code", r#"{"error":{"code":"","message":"No"}}"#),
+        ("refusal_without_a_message", r#"{"error":{"code":"a","message":""}}"#),
+        ("both", r#"{"result":{},"error":{"code":"a","message":"b"}}"#),
+        ("html", "<html></html>"),
+        ("empty", ""),
+    ]
+    .map(|(name, text)| (name, [b"\0", text.as_bytes()].concat()))
+    .into_iter()
+    .chain([("failure", b"\x08{\"error\":{\"code\":\"a\",\"message\":\"b\"}}".to_vec())])
+    .collect()
+}
+
+fn tickets() -> Seeds {
+    vec![
+        ("as_issued", Vec::new()),
+        ("one_byte", vec![3, b'A']),
+        ("two_bytes", vec![0, b'-', 90, b'_']),
+        ("empty", vec![255, 0]),
+        (
+            "of_another_server",
+            b"\xffv1.AAAAAAAAAAAAAAAAAAAAAA.BBBBBBBBBBBBBBBBBBBBBB".to_vec(),
+        ),
+        ("token", b"\xffeyJhbGciOiJub25lIn0.eyJpZCI6MX0.".to_vec()),
+        ("not_utf8", b"\xff\xfe\xff\0".to_vec()),
+    ]
+}
+
+/// Behind the number of the route.
+fn api() -> Seeds {
+    [
+        ("publish", 0, r#"{"channel":"news","data":{"a":1}}"#),
+        ("publish_bytes", 0, r#"{"channel":"news","data":"aGk=","encoding":"base64"}"#),
+        ("publish_a_version", 0, r#"{"channel":"posts","data":null,"version":3,"key":"k"}"#),
+        ("publish_with_an_odd_name", 0, r#"{"channel":"a\u0000","data":1}"#),
+        ("broadcast", 1, r#"{"channels":["news","","posts"],"data":[1.5e3]}"#),
+        ("purge_a_room", 2, r#"{"room":"den"}"#),
+        ("purge_a_user", 2, r#"{"userId":7}"#),
+        ("purge_two", 2, r#"{"room":"den","channel":"news"}"#),
+        ("disconnect", 3, r#"{"userId":"ada"}"#),
+        ("disconnect_a_float", 3, r#"{"userId":1.0}"#),
+        ("ticket", 4, r#"{"user":"ada","ttl":10,"session":"s","expires":"2100-01-31T09:05:07.123Z"}"#),
+        ("ticket_with_claims", 4, r#"{"user":{"id":7,"email":"a","role":["b"]}}"#),
+        ("ticket_for_too_long", 4, r#"{"user":7,"ttl":601}"#),
+        ("revoke", 5, r#"{"user":"ada","before":"2026-01-31T09:05:07.123Z"}"#),
+        ("revoke_later", 5, r#"{"user":9007199254740992}"#),
+        ("history", 6, "channel=posts&limit=3&after=1"),
+        ("history_of_nothing", 6, "limit=-1"),
+        ("presence", 7, "channel=presence-desk&after=0"),
+        (
+            "trace",
+            8,
+            "channel=posts&position=a:1&user=7\n00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ),
+        ("trace_of_a_room", 8, "room=den&position=x"),
+        ("post", 9, r#"{"title":"mine","body":""}"#),
+    ]
+    .map(|(name, route, rest)| (name, [&[route], rest.as_bytes()].concat()))
+    .into()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 8] = [
+const TARGETS: [(&str, Target); 13] = [
     ("decoder", nextrush_fuzz::decoder),
     ("round_trip", nextrush_fuzz::round_trip),
     ("deflate", nextrush_fuzz::deflate),
@@ -15,6 +15,11 @@ const TARGETS: [(&str, Target); 8] = [
     ("command", nextrush_fuzz::command),
     ("settings", nextrush_fuzz::settings),
     ("tokens", nextrush_fuzz::tokens),
+    ("forwarded", nextrush_fuzz::forwarded),
+    ("proxy_header", nextrush_fuzz::proxy_header),
+    ("hook_answer", nextrush_fuzz::hook_answer),
+    ("tickets", nextrush_fuzz::tickets),
+    ("api", nextrush_fuzz::api),
 ];
 
 fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
