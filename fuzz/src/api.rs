@@ -2,7 +2,7 @@ use std::cell::RefCell;
 
 use axum::body::Body;
 use http::{Request, header};
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 use crate::server::{KEY, Server, check_refusal, with};
 
@@ -22,7 +22,7 @@ const PATHS: [&str; 10] = [
 /// Any body or query of a request to the HTTP API, with a key that may do everything.
 ///
 /// Promises: it is answered with 200 or refused with an error that has a code, and never with
-/// 500; no body that is not a JSON object is accepted; what is accepted says what was done.
+/// 500; no body that is not JSON is accepted; what is accepted says what was done.
 ///
 /// An input is the number of the route, and the body (`POST`), or the query with one more header
 /// behind a line feed (`GET`).
@@ -73,8 +73,9 @@ pub fn api(input: &[u8]) {
         let body = body.expect("an answer is JSON");
         assert!(body.is_object(), "{body}");
         if method == "POST" {
-            let asked: Value = serde_json::from_slice(rest).expect("what is no JSON is refused");
-            assert!(asked.is_object(), "{asked}: {body}");
+            // Fields may come as a list, and values that nobody looks at need not be text.
+            let asked: Result<IgnoredAny, _> = serde_json::from_slice(rest);
+            assert!(asked.is_ok(), "what is no JSON is refused: {asked:?}");
         }
     });
 }

@@ -66,10 +66,10 @@ pub(crate) fn check_refusal(status: StatusCode, body: Option<&Value>) {
     );
     let body = body.expect("a refusal is JSON");
     assert_eq!(body["type"], "error", "{body}");
-    for field in ["code", "message"] {
-        let text = body[field].as_str();
-        assert!(text.is_some_and(|text| !text.is_empty()), "{body}");
-    }
+    let code = body["code"].as_str();
+    assert!(code.is_some_and(|code| !code.is_empty()), "{body}");
+    // A backend may say nothing for people.
+    assert!(body["message"].is_string(), "{body}");
 }
 
 /// Runs with a server that is made once for each thread.
