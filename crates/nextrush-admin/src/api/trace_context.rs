@@ -2,9 +2,10 @@
 
 use axum::http::HeaderMap;
 #[cfg(feature = "otlp")]
-use opentelemetry::{
-    Context,
-    trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
+use opentelemetry::Context;
+#[cfg(feature = "otlp")]
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
 use tracing::Span;
 #[cfg(feature = "otlp")]
