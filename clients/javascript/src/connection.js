@@ -415,6 +415,7 @@ export class Connection extends Emitter {
         // It was replaced meanwhile, perhaps by that of somebody else.
         if (this.token !== source) return ask();
         this.#bearer = this.#tokenIn === 'subprotocol' && token && BEARER.test(token) && token;
+        /** @type {Record<string, string> | false | null | undefined | ''} */
         const fields = token && (this.hasTickets ? { ticket: token } : this.#tokenIn === 'message' && { auth: 'message' });
         soon(() => this.#address(this.#bearer || fields ? null : token), failed, (address) => {
           if (current()) this.#dial(fields ? withFields(address, fields) : address, token, source);

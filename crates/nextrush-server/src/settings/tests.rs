@@ -62,9 +62,17 @@ fn sample(setting: &Setting) -> (Vec<&'static str>, &'static str) {
         "store-limit" | "backlog-total" | "trace-record" => (vec!["1G"], r#""1G""#),
         "redis" => (vec!["redis://h"], r#""redis://h""#),
         "redis-prefix" | "node" | "token-cookie" | "jwt-id-claim" => (vec!["n"], r#""n""#),
-        "connections-per-address" | "shards" | "hook-calls" => (vec!["7"], "7"),
+        "connections"
+        | "connections-per-address"
+        | "shards"
+        | "hook-calls"
+        | "messages-per-second"
+        | "messages-at-once"
+        | "channels-per-socket" => (vec!["7"], "7"),
         "base-path" => (vec!["/chat"], r#""/chat""#),
-        "keep-alive" | "drain-delay" => (vec!["90s"], r#""90s""#),
+        "keep-alive" | "drain-delay" | "head-timeout" | "heartbeat-interval"
+        | "heartbeat-timeout" | "backlog-age" => (vec!["90s"], r#""90s""#),
+        "head-bytes" | "message-bytes" | "backlog-bytes" => (vec!["99K"], r#""99K""#),
         "log" => (vec!["warn"], r#""warn""#),
         "log-format" => (vec!["json"], r#""json""#),
         name => panic!("a sample of {name} belongs here"),
