@@ -5,7 +5,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { eventually, within } from './patience.js';
@@ -229,7 +229,9 @@ export class Raw {
 
   /** Ends it without a word. */
   reset() {
-    this.socket.resetAndDestroy();
+    // Node cannot reset what it has ended already, and would not exit any more.
+    if (this.isOver) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 }
 
@@ -255,8 +257,18 @@ export class Target {
     return { now: of('VmRSS'), most: of('VmHWM') };
   }
 
+  /** The descriptors of sockets: those of files and timers come and go by themselves. */
   descriptors() {
-    return readdirSync(`/proc/${this.#program.pid}/fd`).length;
+    const folder = `/proc/${this.#program.pid}/fd`;
+    const isSocket = (/** @type {string} */ name) => {
+      try {
+        return readlinkSync(`${folder}/${name}`).startsWith('socket:');
+      } catch {
+        // It was closed meanwhile.
+        return false;
+      }
+    };
+    return readdirSync(folder).filter(isSocket).length;
   }
 
   /**
