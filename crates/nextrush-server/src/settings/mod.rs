@@ -327,7 +327,7 @@ settings! {
 
     /// The bytes that may wait for one slow reader, `16K` to `1G`; with more it is closed with 1013.
     ///
-    /// What its channels do with publications before that is theirs to say, `slow-readers`.
+    /// Before that its channels say by `slow-readers` what becomes of publications.
     backlog_bytes: Size, "SIZE", Value("1M"), Start;
 
     /// The time that something may wait for a slow reader, at least `1s`; then it is closed with 1013.

@@ -179,7 +179,7 @@ impl<T: Tell> Presence<T> {
     }
 
     /// Waits for those who were there in an earlier process, until then. Nobody hears of it.
-    /// Has no effect once somebody is there.
+    /// Does nothing once somebody is there.
     pub(super) fn take_over(&self, channel: &TopicName, before: &LeftBehind, until_ms: u64) {
         let version = before.version();
         let devices: Vec<_> = before
